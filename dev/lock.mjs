@@ -1,0 +1,115 @@
+/**
+ * Locks between processes of one machine. Plain JavaScript, because dev/run.mjs needs one before anything is installed;
+ * its types are in lock.d.mts.
+ */
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFileSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const lookAgainMs = 250;
+
+export class LockHeld extends Error {
+  constructor(file, pid) {
+    super(`process ${pid} holds ${file}`);
+    this.name = 'LockHeld';
+    this.pid = pid;
+  }
+}
+
+export async function takeLock(file) {
+  await mkdir(dirname(file), { recursive: true });
+  const mine = JSON.stringify({ pid: process.pid, started: startOf(process.pid), id: randomUUID() });
+  // A lock appears together with its content, so that nobody meets one without an owner.
+  const draft = `${file}.${randomUUID()}`;
+  await writeFile(draft, mine);
+  try {
+    for (;;) {
+      try {
+        await link(draft, file);
+        break;
+      } catch (error) {
+        if (error.code !== 'EEXIST') throw error;
+      }
+      const found = await readFile(file, 'utf8').catch(() => undefined);
+      if (found === undefined) continue;
+      const owner = parse(found);
+      if (owner && isAlive(owner)) throw new LockHeld(file, owner.pid);
+      await removeStale(file, found);
+    }
+  } finally {
+    await rm(draft, { force: true });
+  }
+  const release = () => {
+    process.off('exit', release);
+    try {
+      if (readFileSync(file, 'utf8') === mine) rmSync(file, { force: true });
+    } catch {
+      // Somebody removed the folder: there is nothing to release any more.
+    }
+  };
+  process.on('exit', release);
+  return release;
+}
+
+export async function withLock(file, work, onWait = () => {}) {
+  let release;
+  for (let told = false; !release;) {
+    try {
+      release = await takeLock(file);
+    } catch (error) {
+      if (!(error instanceof LockHeld)) throw error;
+      if (!told) onWait(error.pid);
+      told = true;
+      await delay(lookAgainMs);
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+/** Two may find the same stale lock: who moved away the other's fresh one puts it back. */
+async function removeStale(file, content) {
+  const aside = `${file}.${randomUUID()}`;
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    if (error.code === 'ENOENT') return;
+    throw error;
+  }
+  if ((await readFile(aside, 'utf8')) !== content) await link(aside, file).catch(() => {});
+  await rm(aside, { force: true });
+}
+
+function parse(content) {
+  try {
+    const owner = JSON.parse(content);
+    return Number.isInteger(owner.pid) ? owner : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive({ pid, started }) {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (error.code === 'ESRCH') return false;
+  }
+  return started === startOf(pid);
+}
+
+/** Process ids are used again, at once in a container that was started anew: the start time tells two owners apart. */
+function startOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot}:${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+
+/**
+ * A port on loopback that nobody uses, for tests that start servers side by side.
+ *
+ * The kernel does not hand it out again for about a minute: a connection closed from the listening side stays in
+ * TIME_WAIT, which keeps the port out of the pool while a server may still be told to listen on it.
+ */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connect(port, '127.0.0.1');
+  const [accepted] = await once(server, 'connection');
+  accepted.destroy();
+  client.on('error', () => undefined).resume();
+  await once(client, 'close');
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/**
+ * Makes sure that `name` will be able to listen.
+ *
+ * @throws an Error that names the port, its holder where the system tells, and the variable that changes it.
+ */
+export async function assertPortFree(name: string, host: string, port: number, variable: string): Promise<void> {
+  const server = createServer();
+  const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve);
+    server.listen({ host, port, exclusive: true }, () => resolve(undefined));
+  });
+  if (!problem) {
+    server.close();
+    await once(server, 'close');
+    return;
+  }
+  const example = `${variable}=${port < 65_000 ? port + 100 : port - 100} npm start`;
+  if (problem.code === 'EADDRINUSE') {
+    const holder = await holderOf(port);
+    throw new Error(
+      `Port ${port} on ${host}, wanted for ${name}, is taken${holder ? ` by ${holder}` : ''}. ` +
+        `Stop that, or choose another port: ${example}`,
+    );
+  }
+  if (problem.code === 'EACCES')
+    throw new Error(`Port ${port} on ${host}, wanted for ${name}, needs more rights. Choose another port: ${example}`);
+  throw new Error(`${name} cannot listen on ${host} port ${port} (${variable}): ${problem.message}`);
+}
+
+/** Reads the kernel's own tables, so it needs no tool; answers nothing on other systems or for other users' processes. */
+async function holderOf(port: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const inodes = new Set<string>();
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const rows = (await readFile(table, 'utf8').catch(() => '')).split('\n').slice(1);
+    for (const row of rows) {
+      const [, local, , state, , , , , , inode] = row.trim().split(/\s+/);
+      const listening = state === '0A';
+      if (listening && inode && parseInt(local?.split(':')[1] ?? '', 16) === port) inodes.add(`socket:[${inode}]`);
+    }
+  }
+  if (inodes.size === 0) return undefined;
+  for (const pid of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      if (!inodes.has(await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''))) continue;
+      const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ').trim();
+      return `process ${pid}${command ? ` (${command.slice(0, 100)})` : ''}`;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { chown, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/** Where PostgreSQL keeps a cluster, and as whom it runs (undefined: as ourselves). */
+export interface Place {
+  readonly path: string;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+}
+
+/** "nobody": exists everywhere and owns nothing, so no user has to be created. */
+const standIn = 65_534;
+const note = 'kept-elsewhere.json';
+
+export function runsAsRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/**
+ * Chooses where the data of `dataDir` is. An ordinary user has it right there. PostgreSQL refuses to run as root, so root
+ * lets it run as "nobody": in `dataDir` when nobody may enter there, else in a place of its own under /var/tmp, with a
+ * note in `dataDir`. Whoever deletes `dataDir` with its note starts anew.
+ */
+export async function postgresPlace(dataDir: string, { disposable = false } = {}): Promise<Place> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  if (!runsAsRoot()) return { path: dataDir, uid: undefined, gid: undefined };
+
+  const noted = await readNote(dataDir);
+  if (!noted && (await everyoneMayEnter(dirname(dataDir)))) {
+    await chown(dataDir, standIn, standIn);
+    return { path: dataDir, uid: standIn, gid: standIn };
+  }
+  const shared = await sharedPlace();
+  await removeForgotten(shared);
+  const path = join(shared, `data-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`);
+  if (!noted) {
+    await rm(path, { recursive: true, force: true });
+    await writeFile(join(dataDir, note), JSON.stringify({ path }));
+  }
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await writeFile(`${path}.json`, JSON.stringify({ dataDir, disposable }));
+  await chown(path, standIn, standIn);
+  return { path, uid: standIn, gid: standIn };
+}
+
+/**
+ * A folder that every user may enter and only we may write to.
+ *
+ * @throws when somebody else has made it: what lies there cannot be trusted.
+ */
+export async function sharedPlace(): Promise<string> {
+  const uid = process.getuid?.() ?? 0;
+  const path = `/var/tmp/workflow-orchestration-patterns-${uid}`;
+  await mkdir(path, { mode: 0o755 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const found = await lstat(path);
+  const others = 0o022;
+  if (!found.isDirectory() || found.uid !== uid || (found.mode & others) !== 0)
+    throw new Error(
+      `${path} was made by somebody else; PostgreSQL cannot be kept there. Remove it, or set DATABASE_URL.`,
+    );
+  return path;
+}
+
+async function readNote(dataDir: string): Promise<boolean> {
+  return stat(join(dataDir, note)).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function everyoneMayEnter(folder: string): Promise<boolean> {
+  for (let at = folder; ; at = dirname(at)) {
+    const mayEnter = ((await stat(at)).mode & 0o001) !== 0;
+    if (!mayEnter) return false;
+    if (at === dirname(at)) return true;
+  }
+}
+
+/** Tests that were killed cannot tidy up: what they left goes when their own folder is gone. */
+async function removeForgotten(shared: string): Promise<void> {
+  for (const entry of (await readdir(shared)).filter((name) => /^data-\w+\.json$/.test(name))) {
+    const file = join(shared, entry);
+    const { dataDir, disposable } = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Record<
+      string,
+      unknown
+    >;
+    if (disposable !== true || typeof dataDir !== 'string' || (await readNote(dataDir))) continue;
+    await rm(file.replace(/\.json$/, ''), { recursive: true, force: true });
+    await rm(file, { force: true });
+  }
+}

@@ -1,0 +1,119 @@
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
+import { z } from 'zod';
+import { refused } from './answer.js';
+import { cancellationSchema, createCarrier, shipmentSchema } from './carrier.js';
+import { Faults, type OperationName } from './faults.js';
+import { type Hold, type HoldOptions, Holds } from './holds.js';
+import { Ledger } from './ledger.js';
+import { type Operation, serve } from './operation.js';
+import { chargeSchema, createPayments, refundSchema } from './payments.js';
+import { type ReceivedRequest, ReceivedRequests } from './received-requests.js';
+import { registerTestInterface } from './test-interface.js';
+import { Webhooks } from './webhooks.js';
+
+export interface ProvidersOptions {
+  /** The journal; without it the ledger is kept in memory. */
+  ledgerFile?: string | undefined;
+  /** Where the carrier reports to; can be set later. */
+  callbackUrl?: string | undefined;
+  /** Signs the carrier's reports (`whsec_` and base64); without it there are none. */
+  webhookSecret?: string | undefined;
+  pickupSeconds?: number | undefined;
+  deliverySeconds?: number | undefined;
+  /** Whether parcels move by themselves. */
+  autoDeliver?: boolean | undefined;
+  /** How long a receiver of reports may answer 404 before one is given up. */
+  giveUpUnknownAfterSeconds?: number | undefined;
+  logger?: FastifyServerOptions['logger'];
+}
+
+export interface Providers {
+  app: FastifyInstance;
+  ledger: Ledger;
+  faults: Faults;
+  holds: Holds;
+  carrier: ReturnType<typeof createCarrier>;
+  /** What happened, of one order or of all: the ledger and the calls received since the start. */
+  statement: (orderId?: string) => ReturnType<Ledger['statement']> & { requests: ReceivedRequest[] };
+  /** Makes the calls of one kind for one order wait until they are released. */
+  hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
+  setCallbackUrl: (url: string) => void;
+  close: () => Promise<void>;
+}
+
+/** Builds the outside world: a payment gateway and a parcel carrier behind one HTTP server that does not listen yet. */
+export function buildProviders(options: ProvidersOptions = {}): Providers {
+  const app: FastifyInstance = Fastify({
+    logger: options.logger ?? false,
+    logController: new LogController({ disableRequestLogging: true }),
+  });
+  const ledger = new Ledger(options.ledgerFile);
+  const webhooks = new Webhooks(ledger, {
+    callbackUrl: options.callbackUrl,
+    secret: options.webhookSecret,
+    giveUpUnknownAfterSeconds: options.giveUpUnknownAfterSeconds ?? 300,
+    log: app.log,
+  });
+  const payments = createPayments(ledger);
+  const carrier = createCarrier(ledger, webhooks, {
+    autoDeliver: options.autoDeliver ?? true,
+    pickupSeconds: options.pickupSeconds ?? 1,
+    deliverySeconds: options.deliverySeconds ?? 3,
+  });
+  const faults = new Faults();
+  const holds = new Holds();
+  const requests = new ReceivedRequests();
+  const closing = new AbortController();
+
+  const operation = <Body extends { orderId: string }>(path: string, operation: Operation<Body>) =>
+    app.post(path, serve(operation, { ledger, faults, holds, requests, closing: closing.signal }));
+  operation('/payments/charges', { name: 'charge', body: chargeSchema, effect: payments.charge });
+  operation('/payments/refunds', { name: 'refund', body: refundSchema, effect: payments.refund });
+  operation('/carrier/shipments', { name: 'shipment', body: shipmentSchema, effect: carrier.accept });
+  operation('/carrier/cancellations', { name: 'cancellation', body: cancellationSchema, effect: carrier.cancel });
+  app.get('/healthz', () => ({ status: 'ok' }));
+
+  const inside: Omit<Providers, 'app' | 'close'> = {
+    ledger,
+    faults,
+    holds,
+    carrier,
+    statement: (orderId) => ({ ...ledger.statement(orderId), requests: requests.list(orderId) }),
+    hold: (on, orderId, holdOptions) => holds.add({ on, orderId, ...holdOptions }),
+    setCallbackUrl: (url) => webhooks.setCallbackUrl(url),
+  };
+  registerTestInterface(app, inside);
+
+  app.setNotFoundHandler((request, reply) => {
+    const { status, body } = refused(404, 'not_found', `There is no ${request.method} ${request.url}.`);
+    return reply.code(status).send(body);
+  });
+  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const status = error instanceof z.ZodError ? 400 : (error.statusCode ?? 500);
+    if (status >= 500) app.log.error(error);
+    const message = error instanceof z.ZodError ? z.prettifyError(error) : error.message;
+    const answer = refused(status, status < 500 ? 'invalid_request' : 'internal_error', message);
+    return reply.code(answer.status).send(answer.body);
+  });
+
+  // HTTP clients open spare connections. Node does not count one that never sent a request as idle and would wait for it.
+  const connections = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    closing.abort();
+    holds.close();
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+    await webhooks.close();
+  });
+  app.addHook('onClose', async () => {
+    carrier.stop();
+    await ledger.close();
+  });
+
+  carrier.resume();
+  return { app, ...inside, close: () => app.close() };
+}

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+
+/** The calls that have an effect, as the test interface names them. */
+export const operationSchema = z.enum(['charge', 'refund', 'shipment', 'cancellation']);
+
+export const faultSchema = z.strictObject({
+  on: operationSchema,
+  orderId: z.string().min(1).optional(),
+  fault: z.enum(['lose-answer', 'error', 'slow', 'malformed', 'unreachable']),
+  /** How many calls it hits; -1: all until the faults are deleted. */
+  times: z.union([z.int().positive(), z.literal(-1)]).default(1),
+  /** What `error` answers. */
+  status: z.int().min(400).max(599).default(503),
+  /** How long `slow` takes. */
+  delayMs: z.int().nonnegative().max(600_000).default(1000),
+});
+
+export type OperationName = z.infer<typeof operationSchema>;
+export type Fault = z.infer<typeof faultSchema>;
+
+/** The faults that wait for their calls. The oldest one that matches is used first. */
+export class Faults {
+  #waiting: Fault[] = [];
+
+  /** Adds a fault for calls to come. */
+  add(fault: z.input<typeof faultSchema>): void {
+    this.#waiting.push(faultSchema.parse(fault));
+  }
+
+  /** Forgets all faults. */
+  clear(): void {
+    this.#waiting = [];
+  }
+
+  /** The fault that hits this call, if any; it is used up by it. */
+  take(on: OperationName, orderId: string): Fault | undefined {
+    const fault = this.#waiting.find(
+      (waiting) => waiting.on === on && (waiting.orderId === undefined || waiting.orderId === orderId),
+    );
+    if (fault && fault.times > 0 && --fault.times === 0) this.#waiting.splice(this.#waiting.indexOf(fault), 1);
+    return fault;
+  }
+}

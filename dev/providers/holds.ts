@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { z } from 'zod';
+import { type OperationName, operationSchema } from './faults.js';
+
+export const holdSchema = z.strictObject({
+  on: operationSchema,
+  orderId: z.string().min(1),
+  /** `before`: the effect is done and only the answer is held. `after`: the effect happens at the release. */
+  effect: z.enum(['before', 'after']).default('before'),
+  /** Whether an effect held back still happens when the client has left: the network that delivers late. */
+  evenIfAborted: z.boolean().default(true),
+});
+
+export type HoldOptions = Partial<Pick<z.infer<typeof holdSchema>, 'effect' | 'evenIfAborted'>>;
+
+/** A gate at which the calls of one kind for one order wait, so that a test can act exactly during a step. */
+export class Hold {
+  readonly holdId = randomUUID();
+  readonly on: OperationName;
+  readonly orderId: string;
+  readonly effect: 'before' | 'after';
+  readonly evenIfAborted: boolean;
+  readonly #arrived = deferred<void>();
+  readonly #abandoned = deferred<void>();
+  readonly #opened = deferred<'released' | 'closed'>();
+  readonly #remove: () => void;
+  readonly #calls: Promise<unknown>[] = [];
+  #arrivals = 0;
+  #abandonments = 0;
+
+  constructor(options: z.infer<typeof holdSchema>, remove: () => void) {
+    this.on = options.on;
+    this.orderId = options.orderId;
+    this.effect = options.effect;
+    this.evenIfAborted = options.evenIfAborted;
+    this.#remove = remove;
+  }
+
+  /** Resolves when the first call waits here; with `effect: 'before'` its effect is then in the ledger. */
+  get arrived(): Promise<void> {
+    return this.#arrived.promise;
+  }
+
+  /** Resolves when the client of a call that waits here has gone away. */
+  get abandoned(): Promise<void> {
+    return this.#abandoned.promise;
+  }
+
+  /** How many calls came here, and how many of their clients went away. */
+  get counts(): { arrived: number; abandoned: number } {
+    return { arrived: this.#arrivals, abandoned: this.#abandonments };
+  }
+
+  /** Lets the calls go on, and later ones pass; resolves when those that waited are through. */
+  async release(): Promise<void> {
+    this.#remove();
+    this.#opened.resolve('released');
+    await Promise.allSettled(this.#calls);
+  }
+
+  /** Lets the calls go with nothing done: the server stops. */
+  drop(): void {
+    this.#opened.resolve('closed');
+  }
+
+  /** For the server: the release waits for this call. */
+  track(call: Promise<unknown>): void {
+    this.#calls.push(call);
+  }
+
+  /** For the server: waits until the gate opens; `false` when the call has to be forgotten. */
+  async pass(client: Socket): Promise<boolean> {
+    const leave = () => {
+      this.#abandonments++;
+      this.#abandoned.resolve();
+    };
+    if (client.destroyed) leave();
+    else client.once('close', leave);
+    this.#arrivals++;
+    this.#arrived.resolve();
+    const opened = await this.#opened.promise;
+    client.off('close', leave);
+    if (opened === 'closed') return false;
+    return this.effect === 'before' || this.evenIfAborted || !client.destroyed;
+  }
+}
+
+/** All gates that are closed at the moment. */
+export class Holds {
+  readonly #holds = new Map<string, Hold>();
+
+  /** Closes a gate. */
+  add(options: z.input<typeof holdSchema>): Hold {
+    const hold: Hold = new Hold(holdSchema.parse(options), () => this.#holds.delete(hold.holdId));
+    this.#holds.set(hold.holdId, hold);
+    return hold;
+  }
+
+  /** The gate with this id, unless it is released. */
+  get(holdId: string): Hold | undefined {
+    return this.#holds.get(holdId);
+  }
+
+  /** The gate in the way of this call, if any. */
+  find(on: OperationName, orderId: string): Hold | undefined {
+    return [...this.#holds.values()].find((hold) => hold.on === on && hold.orderId === orderId);
+  }
+
+  /** Opens every gate. */
+  async releaseAll(): Promise<void> {
+    await Promise.all([...this.#holds.values()].map((hold) => hold.release()));
+  }
+
+  /** Forgets every call that waits: the server stops. */
+  close(): void {
+    for (const hold of this.#holds.values()) hold.drop();
+  }
+}
+
+function deferred<T>() {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
+}

@@ -1,0 +1,89 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { type Answer, refused } from './answer.js';
+import { reportedStatusSchema } from './carrier.js';
+import { faultSchema } from './faults.js';
+import { type Hold, holdSchema } from './holds.js';
+import type { Providers } from './app.js';
+
+const secondsSchema = z.number().nonnegative().max(1_000_000);
+
+const carrierSchema = z.strictObject({
+  autoDeliver: z.boolean().optional(),
+  pickupSeconds: secondsSchema.optional(),
+  deliverySeconds: secondsSchema.optional(),
+  orderId: z.string().min(1).optional(),
+  callbackUrl: z.url({ protocol: /^https?$/ }).optional(),
+});
+
+const reportSchema = z.strictObject({ status: reportedStatusSchema });
+const ledgerQuerySchema = z.strictObject({ orderId: z.string().optional() });
+
+/** The routes by which tests and demos look into the outside world and make it misbehave. */
+export function registerTestInterface(app: FastifyInstance, providers: Omit<Providers, 'app' | 'close'>): void {
+  const { ledger, faults, holds, carrier } = providers;
+
+  app.get('/test/ledger', async (request) => {
+    const { orderId } = ledgerQuerySchema.parse(request.query);
+    await ledger.durable();
+    return providers.statement(orderId);
+  });
+
+  app.post('/test/faults', async (request, reply) => {
+    const fault = faultSchema.parse(request.body);
+    faults.add(fault);
+    return reply.code(201).send(fault);
+  });
+
+  app.delete('/test/faults', async (_request, reply) => {
+    faults.clear();
+    return reply.code(204).send();
+  });
+
+  app.post('/test/holds', async (request, reply) => {
+    const hold = holds.add(holdSchema.parse(request.body));
+    return reply.code(201).send(holdState(hold));
+  });
+
+  app.get<{ Params: { holdId: string } }>('/test/holds/:holdId', async (request, reply) => {
+    const hold = holds.get(request.params.holdId);
+    const { status, body } = hold ? { status: 200, body: holdState(hold) } : unknownHold(request.params.holdId);
+    return reply.code(status).send(body);
+  });
+
+  app.delete<{ Params: { holdId: string } }>('/test/holds/:holdId', async (request, reply) => {
+    await holds.get(request.params.holdId)?.release();
+    return reply.code(204).send();
+  });
+
+  app.delete('/test/holds', async (_request, reply) => {
+    await holds.releaseAll();
+    return reply.code(204).send();
+  });
+
+  app.post<{ Params: { orderId: string } }>('/test/shipments/:orderId', async (request, reply) => {
+    const { orderId } = request.params;
+    const { status } = reportSchema.parse(request.body);
+    const delivery = await carrier.reportNow(orderId, status);
+    const answer = delivery
+      ? { status: 202, body: delivery }
+      : refused(404, 'unknown_shipment', `The order "${orderId}" has no parcel.`);
+    return reply.code(answer.status).send(answer.body);
+  });
+
+  app.put('/test/carrier', async (request) => {
+    const { orderId, callbackUrl, ...given } = carrierSchema.parse(request.body);
+    if (callbackUrl !== undefined) providers.setCallbackUrl(callbackUrl);
+    const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    return carrier.configure(change, orderId);
+  });
+}
+
+function holdState(hold: Hold) {
+  const { holdId, on, orderId, effect, evenIfAborted, counts } = hold;
+  return { holdId, on, orderId, effect, evenIfAborted, ...counts };
+}
+
+function unknownHold(holdId: string): Answer {
+  return refused(404, 'unknown_hold', `There is no hold "${holdId}", or it is released.`);
+}

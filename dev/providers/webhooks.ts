@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Webhook } from 'standardwebhooks';
+import type { Ledger, Report } from './ledger.js';
+
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 30_000;
+const ATTEMPT_TIMEOUT_MS = 10_000;
+const UNTIL_SOMETHING_CHANGES_MS = 2 ** 31 - 1;
+
+/** How one attempt to deliver a webhook went: the receiver's status, or why there is none. */
+export interface Delivery {
+  delivered: boolean;
+  status?: number;
+  error?: string;
+}
+
+export interface WebhookOptions {
+  callbackUrl?: string | undefined;
+  secret?: string | undefined;
+  /** How long a receiver may answer 404 (it may not know the order yet) before a report is given up. */
+  giveUpUnknownAfterSeconds: number;
+  log: { warn(details: object, message: string): void };
+}
+
+/**
+ * Delivers the carrier's reports as Standard Webhooks: one parcel's reports in order, each until the receiver
+ * answers 2xx, which is noted in the ledger.
+ */
+export class Webhooks {
+  readonly #ledger: Ledger;
+  readonly #options: WebhookOptions;
+  readonly #signer: Webhook | undefined;
+  readonly #closing = new AbortController();
+  readonly #queues = new Map<string, Promise<void>>();
+  #callbackUrl: string | undefined;
+  #newUrl = new AbortController();
+
+  constructor(ledger: Ledger, options: WebhookOptions) {
+    this.#ledger = ledger;
+    this.#options = options;
+    this.#signer = options.secret === undefined ? undefined : new Webhook(options.secret);
+    if (options.callbackUrl !== undefined) this.setCallbackUrl(options.callbackUrl);
+  }
+
+  /** Sets where reports go; whatever waits for it, or for a retry, is attempted at once. */
+  setCallbackUrl(url: string): void {
+    if (!this.#signer) throw new Error('A callback URL needs a webhook secret to sign with.');
+    this.#callbackUrl = url;
+    this.#newUrl.abort();
+    this.#newUrl = new AbortController();
+  }
+
+  /** Delivers a report after the earlier ones of the same parcel, retrying as long as needed. */
+  send(report: Report): void {
+    const earlier = this.#queues.get(report.shipmentId) ?? Promise.resolve();
+    const queue = earlier
+      .then(() => this.#persist(report))
+      .catch((error: unknown) => this.#options.log.warn({ error, report }, 'a report was not delivered'))
+      .finally(() => {
+        if (this.#queues.get(report.shipmentId) === queue) this.#queues.delete(report.shipmentId);
+      });
+    this.#queues.set(report.shipmentId, queue);
+  }
+
+  /** Makes one attempt now, ahead of all others, and tells how it went; a failed one is then retried as usual. */
+  async sendNow(report: Report): Promise<Delivery> {
+    const delivery = await this.#attempt(report);
+    if (!delivery.delivered) this.send(report);
+    return delivery;
+  }
+
+  /** Stops delivering; what is open stays open in the ledger. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#queues.values());
+  }
+
+  async #persist(report: Report): Promise<void> {
+    const started = Date.now();
+    for (let attempts = 1; !this.#closing.signal.aborted; attempts++) {
+      const newUrl = this.#newUrl.signal;
+      const { delivered, status, error } = await this.#attempt(report);
+      if (delivered) return;
+      if (status === 404 && Date.now() - started >= this.#options.giveUpUnknownAfterSeconds * 1000) {
+        return this.#conclude(report, 'given_up');
+      }
+      if (this.#callbackUrl !== undefined && !this.#closing.signal.aborted) {
+        const { orderId, reportId } = report;
+        this.#options.log.warn(
+          { orderId, reportId, attempts, status, error },
+          'the report is not taken yet, will retry',
+        );
+      }
+      const pause = this.#callbackUrl === undefined ? UNTIL_SOMETHING_CHANGES_MS : retryDelay(attempts);
+      await sleep(pause, undefined, { signal: AbortSignal.any([newUrl, this.#closing.signal]) }).catch(() => {});
+    }
+  }
+
+  async #attempt({ reportId, orderId, shipmentId, status }: Report): Promise<Delivery> {
+    await this.#ledger.durable();
+    if (!this.#signer || this.#callbackUrl === undefined) return { delivered: false, error: 'no callback URL' };
+    const body = JSON.stringify({ orderId, shipmentId, status });
+    const now = new Date();
+    let answer: Response;
+    try {
+      answer = await fetch(this.#callbackUrl, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'webhook-id': reportId,
+          'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+          'webhook-signature': this.#signer.sign(reportId, now, body),
+        },
+        body,
+        redirect: 'manual',
+        signal: AbortSignal.any([AbortSignal.timeout(ATTEMPT_TIMEOUT_MS), this.#closing.signal]),
+      });
+    } catch (error) {
+      const { message, cause } = error as Error;
+      return { delivered: false, error: cause instanceof Error && cause.message !== '' ? cause.message : message };
+    }
+    await answer.body?.cancel().catch(() => {});
+    if (answer.ok) await this.#conclude({ reportId }, 'delivered');
+    return { delivered: answer.ok, status: answer.status };
+  }
+
+  #conclude({ reportId }: Pick<Report, 'reportId'>, state: 'delivered' | 'given_up'): Promise<void> {
+    this.#ledger.append({ type: 'reportClosed', at: new Date().toISOString(), reportId, state });
+    return this.#ledger.durable();
+  }
+}
+
+function retryDelay(attempts: number): number {
+  const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
+  return longest * (0.5 + Math.random() / 2);
+}

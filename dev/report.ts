@@ -1,0 +1,81 @@
+/** How the development scripts speak to the person in front of them. */
+export interface Report {
+  /** One line that stays. */
+  say(text: string): void;
+  /** Runs `work` and keeps the person informed of how long it has been going on. */
+  during<T>(label: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** A report that says nothing, for tests. */
+export const silentReport: Report = { say: () => undefined, during: (_label, work) => work() };
+
+interface Output {
+  isTTY?: boolean;
+  columns?: number;
+  write(text: string): unknown;
+}
+
+const onTerminalEveryMs = 1_000;
+const elsewhereEveryMs = 15_000;
+
+/**
+ * A report on a stream. On a terminal a running step is one line that is updated in place every second; elsewhere
+ * (a CI log, a file) it is a new line every 15 seconds.
+ */
+export function streamReport(output: Output = process.stdout): Report {
+  const running = new Map<symbol, { label: string; since: number }>();
+  let timer: NodeJS.Timeout | undefined;
+  let drawn = false;
+
+  const erase = (): void => {
+    if (drawn) output.write('\r\x1b[2K');
+    drawn = false;
+  };
+  const tick = (): void => {
+    const lines = [...running.values()].map(({ label, since }) => `${label} … ${seconds(since)}`);
+    if (!output.isTTY) {
+      for (const line of lines) output.write(`      ${line}\n`);
+      return;
+    }
+    erase();
+    if (lines.length === 0) return;
+    output.write(`      ${lines.join('; ')}`.slice(0, (output.columns ?? 80) - 1));
+    drawn = true;
+  };
+  const say = (text: string): void => {
+    erase();
+    output.write(`${text}\n`);
+  };
+
+  return {
+    say,
+    async during(label, work) {
+      const key = Symbol(label);
+      const since = Date.now();
+      running.set(key, { label, since });
+      if (!output.isTTY) say(`      ${label}`);
+      else tick();
+      timer ??= setInterval(tick, output.isTTY ? onTerminalEveryMs : elsewhereEveryMs).unref();
+      try {
+        const result = await work();
+        running.delete(key);
+        say(`      ${label}: done (${seconds(since)})`);
+        return result;
+      } catch (error) {
+        running.delete(key);
+        say(`      ${label}: did not work (${seconds(since)})`);
+        throw error;
+      } finally {
+        if (running.size === 0) {
+          clearInterval(timer);
+          timer = undefined;
+        }
+      }
+    },
+  };
+}
+
+function seconds(since: number): string {
+  const elapsed = (Date.now() - since) / 1000;
+  return elapsed < 10 ? `${elapsed.toFixed(1)} s` : `${Math.round(elapsed)} s`;
+}

@@ -1,0 +1,166 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+/** The folder of package.json. */
+export const checkout = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * Signs the played carrier's callbacks. It is public, so it is only for a machine where the carrier is played;
+ * a real carrier's secret comes in by CARRIER_WEBHOOK_SECRET.
+ */
+export const developmentWebhookSecret = 'whsec_ZGV2ZWxvcG1lbnQtb25seS1jYXJyaWVyLXNlY3JldA==';
+
+/** What a person can change about the development stack. Every value has a default that works on a fresh machine. */
+export interface Settings {
+  /** Where the API listens. Everything else of the stack stays on loopback. */
+  readonly host: string;
+  readonly port: number;
+  readonly temporalPort: number;
+  readonly temporalUiPort: number;
+  /** A Temporal service that is already there; no dev server is started then. */
+  readonly temporalAddress: string | undefined;
+  readonly temporalNamespace: string;
+  /** A PostgreSQL that is already there; none is started then. */
+  readonly databaseUrl: string | undefined;
+  /** Databases, logs, the ledger of the played outside world. Absolute. */
+  readonly dataDir: string;
+  /** Downloaded and built servers, shared between checkouts. Absolute. */
+  readonly cacheDir: string;
+  readonly temporalCliPath: string | undefined;
+  readonly temporalTestServerPath: string | undefined;
+  readonly providersPort: number;
+  /** A payment gateway or carrier that is already there. With both, the outside world is not played. */
+  readonly paymentsUrl: string | undefined;
+  readonly carrierUrl: string | undefined;
+  readonly carrierWebhookSecret: string;
+  readonly carrierPickupSeconds: number;
+  readonly carrierDeliverySeconds: number;
+  readonly logLevel: string;
+}
+
+/** An environment variable has a value that cannot be used. The message names each one and gives an example. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+const port = (byDefault: number) =>
+  z
+    .string()
+    .regex(/^\d{1,5}$/)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= 65_535)
+    .default(byDefault);
+const seconds = (byDefault: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/)
+    .transform(Number)
+    .default(byDefault);
+const text = z.string();
+const url = (...protocols: string[]) =>
+  text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
+
+const variables = {
+  HOST: rule(text.regex(/^[\w.:%-]+$/).default('127.0.0.1'), 'an address or name to listen on', 'HOST=0.0.0.0'),
+  PORT: rule(port(3000), 'a port from 1 to 65535', 'PORT=3100'),
+  TEMPORAL_PORT: rule(port(7233), 'a port from 1 to 65535', 'TEMPORAL_PORT=7243'),
+  TEMPORAL_UI_PORT: rule(port(8233), 'a port from 1 to 65535', 'TEMPORAL_UI_PORT=8243'),
+  TEMPORAL_ADDRESS: rule(
+    text.regex(/^[\w.-]+:\d{1,5}$|^\[[\da-fA-F:]+\]:\d{1,5}$/).optional(),
+    'a host and a port',
+    'TEMPORAL_ADDRESS=temporal.example.com:7233',
+  ),
+  TEMPORAL_NAMESPACE: rule(
+    text.regex(/^[\w.-]{1,255}$/).default('default'),
+    'a namespace',
+    'TEMPORAL_NAMESPACE=default',
+  ),
+  DATABASE_URL: rule(
+    url('postgres:', 'postgresql:').optional(),
+    'a PostgreSQL URL',
+    'DATABASE_URL=postgres://user:password@127.0.0.1:5432/shop',
+  ),
+  DATA_DIR: rule(text.optional(), 'a folder', 'DATA_DIR=.data'),
+  CACHE_DIR: rule(text.optional(), 'a folder', 'CACHE_DIR=~/.cache/workflow-orchestration-patterns'),
+  XDG_CACHE_HOME: rule(text.optional(), 'a folder', 'XDG_CACHE_HOME=~/.cache'),
+  TEMPORAL_CLI_PATH: rule(text.optional(), 'the path of a Temporal CLI', 'TEMPORAL_CLI_PATH=/usr/local/bin/temporal'),
+  TEMPORAL_TEST_SERVER_PATH: rule(
+    text.optional(),
+    'the path of a time-skipping test server',
+    'TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server',
+  ),
+  PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
+  PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'PAYMENTS_URL=https://payments.example.com'),
+  CARRIER_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'CARRIER_URL=https://carrier.example.com'),
+  CARRIER_WEBHOOK_SECRET: rule(
+    text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/).default(developmentWebhookSecret),
+    'whsec_ and at least 24 bytes in base64',
+    `CARRIER_WEBHOOK_SECRET=${developmentWebhookSecret}`,
+    { secret: true },
+  ),
+  CARRIER_PICKUP_SECONDS: rule(seconds(1), 'a number of seconds', 'CARRIER_PICKUP_SECONDS=1'),
+  CARRIER_DELIVERY_SECONDS: rule(seconds(3), 'a number of seconds', 'CARRIER_DELIVERY_SECONDS=3'),
+  LOG_LEVEL: rule(z.enum(logLevels).default('info'), `one of ${logLevels.join(', ')}`, 'LOG_LEVEL=debug'),
+};
+
+function rule<S extends z.ZodType>(schema: S, wanted: string, example: string, { secret = false } = {}) {
+  return { schema, wanted, example, secret };
+}
+
+type Values = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> };
+
+/**
+ * Reads the settings of the development stack. An empty variable counts as unset.
+ *
+ * @throws SettingsError that lists every variable with a value that cannot be used.
+ */
+export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  const values: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [name, { schema, wanted, example, secret }] of Object.entries(variables)) {
+    const given = env[name] === '' ? undefined : env[name];
+    const parsed = schema.safeParse(given);
+    if (parsed.success) values[name] = parsed.data;
+    else
+      problems.push(
+        `${name}: ${secret ? 'the value given' : JSON.stringify(given)} is not ${wanted}. Example: ${example}`,
+      );
+  }
+  if (problems.length > 0) throw new SettingsError(problems.join('\n'));
+
+  const value = values as Values;
+  const cacheHome = value.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+  return Object.freeze({
+    host: value.HOST,
+    port: value.PORT,
+    temporalPort: value.TEMPORAL_PORT,
+    temporalUiPort: value.TEMPORAL_UI_PORT,
+    temporalAddress: value.TEMPORAL_ADDRESS,
+    temporalNamespace: value.TEMPORAL_NAMESPACE,
+    databaseUrl: value.DATABASE_URL,
+    dataDir: resolve(checkout, fromHome(value.DATA_DIR ?? '.data')),
+    cacheDir: resolve(fromHome(value.CACHE_DIR ?? join(cacheHome, 'workflow-orchestration-patterns'))),
+    temporalCliPath: value.TEMPORAL_CLI_PATH,
+    temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
+    providersPort: value.PROVIDERS_PORT,
+    paymentsUrl: value.PAYMENTS_URL,
+    carrierUrl: value.CARRIER_URL,
+    carrierWebhookSecret: value.CARRIER_WEBHOOK_SECRET,
+    carrierPickupSeconds: value.CARRIER_PICKUP_SECONDS,
+    carrierDeliverySeconds: value.CARRIER_DELIVERY_SECONDS,
+    logLevel: value.LOG_LEVEL,
+  });
+}
+
+/** The environment that child processes start from: PATH, HOME, proxies and whatever else this machine needs. */
+export function inheritedEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env };
+}
+
+function fromHome(path: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
+}

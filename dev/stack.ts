@@ -1,0 +1,338 @@
+import { mkdirSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LockHeld, takeLock } from './lock.mjs';
+import { assertPortFree, freePort } from './ports.js';
+import { startPostgres } from './postgres.js';
+import { liveProcesses, startProcess, typescript, type ProcessSpec } from './processes.js';
+import { silentReport, type Report } from './report.js';
+import { loadSettings, type Settings } from './settings.js';
+import { shownLine } from './shown-line.js';
+import { supervise, type SupervisedPart } from './supervisor.js';
+import { findTemporalCli } from './temporal-cli.js';
+import { startTemporalServer } from './temporal-server.js';
+import { waitUntil } from './wait.js';
+
+const setupLimitMs = 2 * 60_000;
+const readyDeadlineMs = 2 * 60_000;
+/** The worker lets running activities finish for 20 s by default and gives up 5 s later. */
+const stopGraceMs = 30_000;
+
+export interface StackOptions {
+  report: Report;
+  /** False for tests: Temporal keeps nothing on disk, PostgreSQL does not wait for it. */
+  durable?: boolean;
+  /** False for tests that nobody watches. */
+  webUi?: boolean;
+  /** Gives up while starting. */
+  signal?: AbortSignal;
+}
+
+/** Where the parts of a running stack are. `DATA_DIR/stack.json` holds the same while it runs. */
+export interface Addresses {
+  readonly apiUrl: string;
+  readonly temporalAddress: string;
+  readonly temporalNamespace: string;
+  readonly databaseUrl: string;
+  readonly webUiUrl: string | undefined;
+  readonly paymentsUrl: string;
+  readonly carrierUrl: string;
+  readonly carrierWebhookSecret: string;
+  /** The `temporal` program, when the stack found one. */
+  readonly temporalCli: string | undefined;
+}
+
+export interface Stack {
+  readonly addresses: Addresses;
+  readonly dataDir: string;
+  readonly logsDir: string;
+  /** Where PostgreSQL's data is, when the stack started it. */
+  readonly databasePlace: string | undefined;
+  /** By name: api, worker, providers, temporal, postgres; those that the stack started. */
+  readonly parts: ReadonlyMap<PartName, SupervisedPart>;
+  /** Settles with the reason when a part has failed for good. */
+  readonly failed: Promise<Error>;
+  /** Stops everything in order and waits for it. */
+  stop(): Promise<void>;
+}
+
+export type PartName = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
+
+/** Whoever takes work goes first, whoever keeps state goes last. */
+const stopOrder: readonly PartName[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
+
+/**
+ * Starts everything that the application needs, and the application: Temporal, PostgreSQL, the played outside world,
+ * the worker and the API. Answers when orders can be taken.
+ *
+ * @throws with what is wrong and what can be done, after having stopped whatever was started.
+ */
+export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
+  const { report, durable = true, webUi = true, signal } = options;
+  const parts = new Map<PartName, SupervisedPart>();
+  const logsDir = join(settings.dataDir, 'logs');
+  const release = await lockDataDir(settings.dataDir);
+
+  let ready = false;
+  let stopping: Promise<void> | undefined;
+  let failure: Error | undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => {
+    fail = (error) => {
+      failure ??= error;
+      resolve(failure);
+    };
+  });
+
+  const stop = (): Promise<void> =>
+    (stopping ??= (async () => {
+      for (const name of stopOrder) {
+        const part = parts.get(name);
+        if (!part) continue;
+        report.say(`stopping ${name}`);
+        await part.stop(stopGraceMs);
+      }
+      await rm(join(settings.dataDir, 'stack.json'), { force: true });
+      release();
+    })());
+
+  const logged = (name: string, spec: Omit<ProcessSpec, 'name'>): ProcessSpec => ({
+    ...spec,
+    name,
+    graceMs: stopGraceMs,
+    logFile: join(logsDir, `${name}.log`),
+    onLine: (line, stream) => {
+      const shown = stopping ? undefined : shownLine(line, stream);
+      if (shown !== undefined) report.say(`${name} | ${shown}`);
+    },
+  });
+  const add = async (
+    name: PartName,
+    start: Parameters<typeof supervise>[0]['start'],
+    mayRestart = true,
+  ): Promise<SupervisedPart> => {
+    const part = await supervise({
+      name,
+      start,
+      report,
+      onFailure: fail,
+      mayRestart: () => ready && mayRestart,
+    });
+    parts.set(name, part);
+    return part;
+  };
+  const runOnce = async (name: string, file: string, env: ProcessSpec['env']): Promise<void> => {
+    const child = await startProcess(logged(name, { ...typescript(file), ...(env ? { env } : {}) }));
+    const limit = setTimeout(() => void child.stop(), setupLimitMs);
+    const { code, signal } = await child.exited.finally(() => clearTimeout(limit));
+    if (code !== 0) throw new Error(`${name} ended ${signal ? `by ${signal}` : `with code ${code}`}:\n${child.tail()}`);
+  };
+
+  const step = (text: string): void => {
+    signal?.throwIfAborted();
+    report.say(text);
+  };
+
+  let databasePlace: string | undefined;
+  let temporalCli: string | undefined;
+
+  const startTemporal = async (): Promise<Pick<Addresses, 'temporalAddress' | 'webUiUrl'>> => {
+    if (settings.temporalAddress !== undefined) {
+      report.say(`      Temporal is at ${settings.temporalAddress}, none is started`);
+      return { temporalAddress: settings.temporalAddress, webUiUrl: undefined };
+    }
+    const cli = await findTemporalCli({ settings, report });
+    temporalCli = cli.path;
+    const start = () =>
+      startTemporalServer({
+        cli: cli.path,
+        port: settings.temporalPort,
+        namespace: settings.temporalNamespace,
+        logFile: join(logsDir, 'temporal.log'),
+        ...(webUi ? { uiPort: settings.temporalUiPort } : {}),
+        ...(durable ? { dbFile: join(settings.dataDir, 'temporal', 'temporal.db') } : {}),
+      });
+    let first: Awaited<ReturnType<typeof start>> | undefined;
+    await add('temporal', async () => (first = await start()).process, durable);
+    report.say(`      Temporal serves on ${first?.address} (${cli.version}, from ${cli.way})`);
+    return { temporalAddress: `127.0.0.1:${settings.temporalPort}`, webUiUrl: first?.uiUrl };
+  };
+
+  const startDatabase = async (): Promise<string> => {
+    if (settings.databaseUrl !== undefined) {
+      report.say('      PostgreSQL is the one of DATABASE_URL, none is started');
+      return settings.databaseUrl;
+    }
+    const port = await freePort();
+    let url = '';
+    await add('postgres', async () => {
+      const server = await startPostgres({
+        dataDir: join(settings.dataDir, 'postgres'),
+        port,
+        report,
+        durable,
+        logFile: join(logsDir, 'postgres.log'),
+      });
+      url = server.url;
+      databasePlace = server.dataPlace;
+      return server.process;
+    });
+    report.say(`      PostgreSQL answers on 127.0.0.1:${port}`);
+    return url;
+  };
+
+  try {
+    step('[1/6] Looking at the ports');
+    await checkPorts(settings, webUi);
+    mkdirSync(logsDir, { recursive: true });
+
+    step('[2/6] Starting Temporal and PostgreSQL');
+    const [temporal, databaseUrl] = await both(startTemporal(), startDatabase());
+
+    const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
+    const apiUrl = `http://${reachable(settings.host)}:${settings.port}`;
+    const addresses: Addresses = {
+      apiUrl,
+      ...temporal,
+      temporalNamespace: settings.temporalNamespace,
+      databaseUrl,
+      paymentsUrl: settings.paymentsUrl ?? `${playedUrl}/payments`,
+      carrierUrl: settings.carrierUrl ?? `${playedUrl}/carrier`,
+      carrierWebhookSecret: settings.carrierWebhookSecret,
+      temporalCli,
+    };
+    const env = {
+      HOST: settings.host,
+      PORT: String(settings.port),
+      DATABASE_URL: databaseUrl,
+      TEMPORAL_ADDRESS: addresses.temporalAddress,
+      TEMPORAL_NAMESPACE: addresses.temporalNamespace,
+      PAYMENTS_URL: addresses.paymentsUrl,
+      CARRIER_URL: addresses.carrierUrl,
+      CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
+      LOG_LEVEL: settings.logLevel,
+    };
+
+    step('[3/6] Bringing the database schema, the namespace and the Search Attributes up to date');
+    await runOnce('setup', 'src/setup.ts', env);
+
+    step('[4/6] Filling the catalogue');
+    await runOnce('seed', 'dev/seed.ts', env);
+
+    step('[5/6] Starting the outside world, the worker and the API');
+    const service = (name: PartName, file: string, more: ProcessSpec['env'] = {}) =>
+      add(name, () => startProcess(logged(name, { ...typescript(file), env: { ...env, ...more } })));
+    if (isPlayed(settings)) {
+      await service('providers', 'dev/providers/main.ts', {
+        PROVIDERS_HOST: '127.0.0.1',
+        PROVIDERS_PORT: String(settings.providersPort),
+        PROVIDERS_LEDGER: join(settings.dataDir, 'providers', 'ledger.jsonl'),
+        CARRIER_CALLBACK_URL: `${apiUrl}/v1/callbacks/shipments`,
+        CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
+        CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
+      });
+    } else report.say('      PAYMENTS_URL and CARRIER_URL are set, the outside world is not played');
+    await service('worker', 'src/worker.ts');
+    await service('api', 'src/api/server.ts');
+
+    step('[6/6] Waiting until orders can be taken');
+    await becomeReady(apiUrl, () => failure ?? (signal?.reason as Error | undefined));
+    ready = true;
+
+    await writeFile(join(settings.dataDir, 'stack.json'), JSON.stringify(addresses, null, 2), { mode: 0o600 });
+    return { addresses, dataDir: settings.dataDir, logsDir, databasePlace, parts, failed, stop };
+  } catch (error) {
+    await stop();
+    throw failure ?? error;
+  }
+}
+
+/** A stack of its own for a test or a demonstration: free ports, data that is gone when it stops. */
+export async function startTemporaryStack(
+  changes: Partial<Settings> = {},
+  { report = silentReport, ...options }: Partial<StackOptions> = {},
+): Promise<Stack> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
+  // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
+  await chmod(dataDir, 0o711);
+  const [port, temporalPort, temporalUiPort, providersPort] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ]);
+  const settings = { ...loadSettings(), host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, dataDir };
+  const remove = (): Promise<void> => rm(dataDir, { recursive: true, force: true });
+  try {
+    const stack = await startStack({ ...settings, ...changes }, { durable: false, webUi: false, report, ...options });
+    return { ...stack, stop: () => stack.stop().then(remove) };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Ends whatever is still there, also what is only just starting. */
+export async function stopLeftovers(): Promise<void> {
+  await Promise.all(liveProcesses().map((child) => child.stop()));
+}
+
+async function lockDataDir(dataDir: string): Promise<() => void> {
+  try {
+    return await takeLock(join(dataDir, 'stack.lock'));
+  } catch (error) {
+    if (error instanceof LockHeld)
+      throw new Error(
+        `A stack is already running on ${dataDir} (process ${error.pid}). ` +
+          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT`,
+      );
+    throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`);
+  }
+}
+
+async function checkPorts(settings: Settings, webUi: boolean): Promise<void> {
+  await assertPortFree('the API', settings.host, settings.port, 'PORT');
+  if (settings.temporalAddress === undefined) {
+    await assertPortFree('Temporal', '127.0.0.1', settings.temporalPort, 'TEMPORAL_PORT');
+    if (webUi) await assertPortFree("Temporal's Web UI", '127.0.0.1', settings.temporalUiPort, 'TEMPORAL_UI_PORT');
+  }
+  if (isPlayed(settings))
+    await assertPortFree('the played outside world', '127.0.0.1', settings.providersPort, 'PROVIDERS_PORT');
+}
+
+function isPlayed({ paymentsUrl, carrierUrl }: Settings): boolean {
+  return paymentsUrl === undefined || carrierUrl === undefined;
+}
+
+/** Waits for both, also when one fails: what was started has to be known before anything is stopped. */
+async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b]);
+  return Promise.all([a, b]);
+}
+
+async function becomeReady(apiUrl: string, failure: () => Error | undefined): Promise<void> {
+  await waitUntil(
+    async () => {
+      const answer = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(5_000) });
+      const body = await answer.text();
+      if (answer.status !== 200) throw new Error(`it says ${answer.status} ${body.slice(0, 500)}`);
+      return true;
+    },
+    {
+      what: `${apiUrl}/readyz saying that orders can be taken`,
+      deadlineMs: readyDeadlineMs,
+      everyMs: 200,
+      giveUp: () => {
+        const error = failure();
+        if (error) throw error;
+      },
+    },
+  );
+}
+
+/** An address to listen on is not always one to connect to. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,106 @@
+import { relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { liveProcesses } from './processes.js';
+import { streamReport } from './report.js';
+import { checkout, loadSettings, type Settings } from './settings.js';
+import { startStack, stopLeftovers, type Stack } from './stack.js';
+
+/** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
+const samePressMs = 1_000;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+const report = streamReport();
+
+/** `npm start`: everything up, one clear block, everything down with Ctrl-C. */
+async function main(): Promise<void> {
+  const stopAsked = onStopSignal();
+  const settings = loadSettings();
+  const giveUp = new AbortController();
+  const starting = startStack(settings, { report, signal: giveUp.signal });
+  const stack = await Promise.race([starting, stopAsked]);
+  if (stack === 'stop') {
+    report.say('Stopping …');
+    giveUp.abort();
+    return stopWhileStarting(starting);
+  }
+
+  report.say(welcome(stack, settings));
+  const reason = await Promise.race([stack.failed, stopAsked]);
+  report.say(reason === 'stop' ? 'Stopping …' : `Something failed for good, stopping: ${reason.message}`);
+  await stack.stop();
+  if (reason !== 'stop') throw new Error('The stack has failed; the reason is above.');
+  report.say(`Stopped. The state is kept in ${shortPath(stack.dataDir)}; "npm start" goes on from there.`);
+}
+
+/** Ending the processes that it waits for is what brings a start to its end. */
+async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
+  let settled = false;
+  const outcome = starting.catch(() => undefined).finally(() => (settled = true));
+  while (!settled) {
+    await stopLeftovers();
+    await Promise.race([outcome, delay(100)]);
+  }
+  await (await outcome)?.stop();
+}
+
+/** Settles with the first request to stop; a second one ends everything at once. */
+function onStopSignal(): Promise<'stop'> {
+  return new Promise((resolve) => {
+    let askedAt = 0;
+    for (const signal of signals) {
+      process.on(signal, () => {
+        if (askedAt === 0) {
+          askedAt = Date.now();
+          resolve('stop');
+        } else if (Date.now() - askedAt > samePressMs) {
+          report.say('Killing everything.');
+          for (const child of liveProcesses()) child.kill('SIGKILL');
+          process.exit(1);
+        }
+      });
+    }
+  });
+}
+
+function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, { temporalAddress }: Settings): string {
+  const { apiUrl, webUiUrl, paymentsUrl, carrierUrl } = addresses;
+  const lines: [label: string, value: string | undefined][] = [
+    ['API', apiUrl],
+    ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
+    ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
+    ['Payment gateway', paymentsUrl],
+    ['Carrier', carrierUrl],
+    ['Data', shortPath(dataDir)],
+    ['PostgreSQL data', databasePlace?.startsWith(dataDir) ? undefined : databasePlace],
+    ['Logs', shortPath(logsDir)],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2;
+  const order = `curl -s -X POST ${apiUrl}/v1/orders -H 'content-type: application/json' -d @examples/order.json`;
+  return [
+    '',
+    'Ready: orders can be taken.',
+    '',
+    ...lines.filter(([, value]) => value).map(([label, value]) => `  ${label.padEnd(width)}${value}`),
+    '',
+    '  Place an order:',
+    `  ${order}`,
+    '',
+    '  Ctrl-C stops everything; the state is kept.',
+    '',
+  ].join('\n');
+}
+
+function shortPath(path: string): string {
+  const short = relative(checkout, path);
+  return short.startsWith('..') ? path : `./${short}`;
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  const expected = error instanceof Error && ['Error', 'SettingsError', 'NoWay'].includes(error.name);
+  report.say(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
+  await stopLeftovers();
+  process.exit(1);
+}

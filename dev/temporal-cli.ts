@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { onPath, runCommand } from './commands.js';
+import { withLock } from './lock.mjs';
+import type { Report } from './report.js';
+import { SettingsError, type Settings } from './settings.js';
+import { downloadFromVendor, sdkVersion } from './vendor-download.js';
+import { firstWay, type Found, type Way } from './ways.js';
+
+/** The newest one that `go install` can build: 1.9 carries a replace directive, which go install refuses. */
+const builtVersion = '1.5.1';
+/** The first server with everything that the workflows use; update-with-start became stable in it. */
+const oldestServer = [1, 28] as const;
+const buildLimitMs = 45 * 60_000;
+
+export interface TemporalCli extends Found {
+  /** Which way led to it. */
+  readonly way: string;
+}
+
+interface Search {
+  settings: Pick<Settings, 'cacheDir' | 'temporalCliPath'>;
+  report: Report;
+  /** For tests. */
+  ways?: readonly Way[];
+}
+
+/**
+ * Finds the `temporal` program, which is the command line, the dev server and the Web UI in one: TEMPORAL_CLI_PATH,
+ * PATH, the cache, the vendor's download through the SDK, or a build of the Go module. Whatever had to be fetched or
+ * built is in the cache the next time.
+ *
+ * @throws SettingsError when TEMPORAL_CLI_PATH is set and does not work; NoWay when no way works.
+ */
+export async function findTemporalCli({ settings, report, ways }: Search): Promise<TemporalCli> {
+  if (settings.temporalCliPath !== undefined) {
+    try {
+      return { ...(await check(settings.temporalCliPath)), way: 'TEMPORAL_CLI_PATH' };
+    } catch (error) {
+      throw new SettingsError(
+        `TEMPORAL_CLI_PATH: ${(error as Error).message}. Example: TEMPORAL_CLI_PATH=/usr/local/bin/temporal`,
+      );
+    }
+  }
+  return firstWay('Temporal CLI', ways ?? waysToCli(settings.cacheDir, report));
+}
+
+function waysToCli(cacheDir: string, report: Report): Way[] {
+  const built = join(cacheDir, `temporal-cli-${builtVersion}`, executable('temporal'));
+  const downloaded = join(cacheDir, `temporal-cli-for-sdk-${sdkVersion}`, executable('temporal'));
+  return [
+    {
+      name: 'the environment variable TEMPORAL_CLI_PATH',
+      cure: 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start',
+      find: async () => {
+        throw new Error('it is not set');
+      },
+    },
+    {
+      name: 'a "temporal" on PATH',
+      cure: 'install the Temporal CLI: https://docs.temporal.io/cli',
+      find: async () => check(onPath('temporal') ?? missing('there is none')),
+    },
+    {
+      name: `the cache ${cacheDir}`,
+      cure: `put a temporal program at ${built}`,
+      find: async () => check([downloaded, built].find(existsSync) ?? missing('it holds none yet')),
+    },
+    {
+      name: "the vendor's download, through the SDK (temporal.download, about 50 MB)",
+      cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
+      find: () =>
+        once(downloaded, report, () =>
+          report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
+        ),
+    },
+    {
+      name: `a build with Go: go install github.com/temporalio/cli/cmd/temporal@v${builtVersion}`,
+      cure: 'install Go 1.24 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
+      find: () =>
+        once(built, report, async () => {
+          const go = onPath('go') ?? missing('there is no "go" on PATH');
+          await report.during(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
+            build(go, built),
+          );
+        }),
+    },
+  ];
+}
+
+/** Two that miss the same program at once get it once. */
+async function once(target: string, report: Report, make: () => Promise<void>): Promise<Found> {
+  await mkdir(dirname(target), { recursive: true });
+  return withLock(
+    `${target}.lock`,
+    async () => {
+      const usable = await check(target).catch(() => undefined);
+      if (usable) return usable;
+      await make();
+      return check(target);
+    },
+    (pid) => report.say(`      waiting for process ${pid}, which is getting the same program`),
+  );
+}
+
+async function build(go: string, target: string): Promise<void> {
+  const folder = `${target}.${randomUUID()}`;
+  try {
+    await runCommand({
+      name: 'go install',
+      command: go,
+      args: ['install', '-ldflags', '-s -w', `github.com/temporalio/cli/cmd/temporal@v${builtVersion}`],
+      env: { GOBIN: folder, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined },
+      // Outside of any Go module or workspace.
+      cwd: dirname(target),
+      limitMs: buildLimitMs,
+    });
+    await rename(join(folder, executable('temporal')), target);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function check(path: string): Promise<Found> {
+  const output = await runCommand({
+    name: `"${path} --version"`,
+    command: path,
+    args: ['--version'],
+    limitMs: 20_000,
+  });
+  // A CLI built by `go install` calls itself 0.0.0-DEV; the version of the server in it is always told.
+  const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
+  if (!version) throw new Error(`${path} does not say that it is a Temporal CLI: ${output.slice(0, 200)}`);
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < oldestServer[0] || (major === oldestServer[0] && minor < oldestServer[1]))
+    throw new Error(`${path} brings server ${version}; ${oldestServer.join('.')} or newer is needed`);
+  return { path, version: `server ${version}` };
+}
+
+function executable(name: string): string {
+  return process.platform === 'win32' ? `${name}.exe` : name;
+}
+
+function missing(why: string): never {
+  throw new Error(why);
+}

@@ -1,0 +1,37 @@
+/** One way to get hold of a program. */
+export interface Way {
+  /** How it reads in a list: "the Temporal CLI on PATH". */
+  name: string;
+  /** What the user can do to make this way work. */
+  cure: string;
+  /** Answers the program, or throws the reason why this way is not open. */
+  find(): Promise<Found>;
+}
+
+export interface Found {
+  readonly path: string;
+  readonly version: string;
+}
+
+/** No way worked. The message lists every way, why it failed and what can be done. */
+export class NoWay extends Error {
+  override readonly name = 'NoWay';
+}
+
+/**
+ * Tries the ways in their order and answers the first that works.
+ *
+ * @throws NoWay when none does.
+ */
+export async function firstWay(wanted: string, ways: readonly Way[]): Promise<Found & { way: string }> {
+  const failures: string[] = [];
+  for (const { name, cure, find } of ways) {
+    try {
+      return { ...(await find()), way: name };
+    } catch (error) {
+      const reason = (error instanceof Error ? error.message : String(error)).trim().replaceAll('\n', '\n     ');
+      failures.push(`${failures.length + 1}. ${name}\n     failed: ${reason}\n     cure:   ${cure}`);
+    }
+  }
+  throw new NoWay(`Found no ${wanted}. These ways were tried; any one of them is enough:\n${failures.join('\n')}`);
+}

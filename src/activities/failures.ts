@@ -1,0 +1,31 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { z } from 'zod';
+import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
+
+/**
+ * Parses what a workflow was started with. A workflow can be started past the HTTP API, so this is its first step.
+ *
+ * @throws non-retryable `InvalidInput` whose first detail is the list of problems.
+ */
+export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.infer<T> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw invalidInput(problemsOf(parsed.error.issues));
+}
+
+/** The failure that ends a workflow at once because of its input. */
+export function invalidInput(problems: InputProblem[]): ApplicationFailure {
+  const list = problems.map(({ pointer, detail }) => `${pointer || '(input)'}: ${detail}`).join('; ');
+  return ApplicationFailure.create({
+    type: 'InvalidInput',
+    message: `invalid input: ${list}`,
+    nonRetryable: true,
+    details: [problems],
+    category: 'BENIGN',
+  });
+}
+
+/** A business rule said no: an expected answer, kept out of error logs and metrics. */
+export function refused(type: string, message: string, ...details: unknown[]): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true, details, category: 'BENIGN' });
+}

@@ -1,0 +1,91 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { z } from 'zod';
+
+/** Time limit of one call to another system, below the start-to-close timeout of the activities that make it. */
+export const CALL_TIMEOUT_MS = 10_000;
+
+/** Half the heartbeat timeout that the workflows set, at most; it bounds how late a cancellation is noticed. */
+const HEARTBEAT_INTERVAL_MS = 1_000;
+
+/** Another system's word on why it refuses. */
+const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string().optional() }) });
+
+export interface OutsideCall<T extends z.ZodType> {
+  /** Name of the system, for failures and people. */
+  system: string;
+  url: string;
+  idempotencyKey: string;
+  body: unknown;
+  answer: T;
+  /** What a refusal (4xx) means, by its code. One that is not named here is `RefusedByOutside`: a bug on our side. */
+  refusals?: Record<string, (message: string) => z.infer<T> | ApplicationFailure>;
+}
+
+/**
+ * Calls another system from an activity: with an idempotency key, a time limit, heartbeats while it waits, and an answer
+ * that is parsed before it is believed.
+ *
+ * A lost connection, a time-out, 408, 425, 429, 5xx and an answer that does not parse are retryable and named
+ * `<System>Unavailable`; any other 4xx is final.
+ */
+export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Promise<z.infer<T>> {
+  const context = Context.current();
+  const heart = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
+  try {
+    return await exchange(call, context.cancellationSignal);
+  } catch (error) {
+    throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : error;
+  } finally {
+    clearInterval(heart);
+  }
+}
+
+async function exchange<T extends z.ZodType>(call: OutsideCall<T>, cancellation: AbortSignal): Promise<z.infer<T>> {
+  const { system, url, idempotencyKey, body, answer, refusals = {} } = call;
+  const unavailable = (message: string) =>
+    ApplicationFailure.create({ type: `${system}Unavailable`, message: `${system}: ${message}` });
+
+  let status: number;
+  let received: unknown;
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+      body: JSON.stringify(body),
+      redirect: 'error',
+      signal: AbortSignal.any([cancellation, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+    });
+    status = response.status;
+    received = parseJson(await response.text());
+  } catch (error) {
+    throw unavailable(networkProblem(error));
+  }
+
+  if (status >= 500 || [408, 425, 429].includes(status)) throw unavailable(`answered ${status}`);
+  if (status >= 400) {
+    const refusal = errorBody.safeParse(received).data?.error;
+    const message = refusal?.message ?? refusal?.code ?? `answered ${status}`;
+    const known = refusal && refusals[refusal.code]?.(message);
+    if (!known) throw ApplicationFailure.nonRetryable(`${system}: ${message} (${status})`, 'RefusedByOutside');
+    if (known instanceof ApplicationFailure) throw known;
+    return known;
+  }
+  const parsed = answer.safeParse(received);
+  if (!parsed.success) throw unavailable(`answered ${status} with a body that is not the agreed one`);
+  return parsed.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `fetch` hides what went wrong behind "fetch failed". */
+function networkProblem(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error && cause.message ? cause.message : message;
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { Money } from '../schemas/money.js';
+import { refused } from './failures.js';
+import { callOutside } from './outside.js';
+
+export interface ChargePayment {
+  orderId: string;
+  amount: Money;
+  token: string;
+}
+
+const charge = z.object({ chargeId: z.string(), status: z.literal('succeeded') });
+
+const refund = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('refunded'), refundId: z.string() }),
+  z.object({ status: z.literal('voided') }),
+]);
+
+/** One charge and one refund for an order, whatever the attempt. */
+const chargeKey = (orderId: string) => `order:${orderId}:charge`;
+const refundKey = (orderId: string) => `order:${orderId}:refund`;
+
+export function createPaymentActivities({ paymentsUrl }: { paymentsUrl: string }) {
+  const system = 'PaymentGateway';
+  return {
+    /**
+     * Charges the whole order once.
+     *
+     * @throws `CardDeclined`, `InsufficientFunds`, `InvalidInput` for a token that the gateway does not know,
+     * `ChargeVoided` when the order was already undone; `PaymentGatewayUnavailable` is retried.
+     */
+    async chargePayment({ orderId, amount, token }: ChargePayment): Promise<{ chargeId: string }> {
+      const { chargeId } = await callOutside({
+        system,
+        url: `${paymentsUrl}/charges`,
+        idempotencyKey: chargeKey(orderId),
+        body: { orderId, amount, token },
+        answer: charge,
+        refusals: {
+          card_declined: (message) => refused('CardDeclined', message),
+          insufficient_funds: (message) => refused('InsufficientFunds', message),
+          unknown_token: (message) => refused('CardDeclined', message),
+          charge_voided: (message) => refused('ChargeVoided', message),
+        },
+      });
+      return { chargeId };
+    },
+
+    /**
+     * Gives the money of an order back. The charge is named by its key, because its answer may have been lost. If it
+     * never happened the gateway notes the key, so that a charge which arrives later is refused.
+     */
+    async refundPayment({ orderId }: { orderId: string }): Promise<{ status: 'refunded' | 'voided' }> {
+      const { status } = await callOutside({
+        system,
+        url: `${paymentsUrl}/refunds`,
+        idempotencyKey: refundKey(orderId),
+        body: { orderId, chargeKey: chargeKey(orderId) },
+        answer: refund,
+      });
+      return { status };
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { OrderLine } from '../schemas/order.js';
+import { refused } from './failures.js';
+import { callOutside } from './outside.js';
+
+const shipment = z.object({ shipmentId: z.string() });
+
+const cancellation = z.object({ status: z.enum(['cancelled', 'voided', 'already_picked_up']) });
+
+const shipmentKey = (orderId: string) => `order:${orderId}:shipment`;
+const cancellationKey = (orderId: string) => `order:${orderId}:shipment-cancellation`;
+
+export function createShippingActivities({ carrierUrl }: { carrierUrl: string }) {
+  const system = 'Carrier';
+  return {
+    /**
+     * Hands an order to the carrier, once.
+     *
+     * @throws `ShipmentCancelled` when the order was already undone; `CarrierUnavailable` is retried.
+     */
+    async requestShipment({
+      orderId,
+      lines,
+    }: {
+      orderId: string;
+      lines: OrderLine[];
+    }): Promise<{ shipmentId: string }> {
+      const { shipmentId } = await callOutside({
+        system,
+        url: `${carrierUrl}/shipments`,
+        idempotencyKey: shipmentKey(orderId),
+        body: { orderId, lines },
+        answer: shipment,
+        refusals: { shipment_cancelled: (message) => refused('ShipmentCancelled', message) },
+      });
+      return { shipmentId };
+    },
+
+    /**
+     * Calls a parcel back before the carrier picks it up. Safe when it was never requested: a request that arrives later
+     * is refused. `already_picked_up` is an answer, not a failure: the caller decides what it means.
+     */
+    async cancelShipment({ orderId }: { orderId: string }): Promise<z.infer<typeof cancellation>> {
+      return await callOutside({
+        system,
+        url: `${carrierUrl}/cancellations`,
+        idempotencyKey: cancellationKey(orderId),
+        body: { orderId, shipmentKey: shipmentKey(orderId) },
+        answer: cancellation,
+        refusals: { already_picked_up: () => ({ status: 'already_picked_up' as const }) },
+      });
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { serializerCompiler } from 'fastify-type-provider-zod';
+import type { Logger } from '../logger.js';
+import type { Store } from '../store/index.js';
+import { installErrorHandling, validatorCompiler } from './errors.js';
+import { callbackRoutes } from './routes/callbacks.js';
+import { healthRoutes } from './routes/health.js';
+import { orderRoutes } from './routes/orders.js';
+import { productRoutes } from './routes/products.js';
+
+/** Largest body in bytes: an order at its limits is a tenth of it, and a Temporal payload may be eight times as large. */
+const BODY_LIMIT = 256 * 1024;
+
+/** A request that is not received whole by then is cut. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export interface AppDependencies {
+  client: Client;
+  store: Store;
+  logger: Logger;
+  carrierWebhookSecret: string;
+}
+
+/** The HTTP application, without a listener: the routes by name, one error handler. */
+export function buildApp(deps: AppDependencies): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: deps.logger,
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+  }) as unknown as FastifyInstance;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  installErrorHandling(app);
+
+  app.register(healthRoutes, deps);
+  app.register(productRoutes, { prefix: '/v1/products', ...deps });
+  app.register(orderRoutes, { prefix: '/v1/orders', ...deps });
+  app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
+  return app;
+}

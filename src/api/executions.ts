@@ -1,0 +1,100 @@
+import {
+  isGrpcServiceError,
+  QueryRejectedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+  type WorkflowExecutionDescription,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import proto from '@temporalio/proto';
+import { notFound, unavailable } from './errors.js';
+
+/** Time limit of a call that needs no worker. */
+export const SERVER_DEADLINE_MS = 5_000;
+
+/** Time limit of a query or update, which a worker answers. A healthy one takes milliseconds. */
+export const WORKER_DEADLINE_MS = 8_000;
+
+/** A worker polls without pause, each poll up to about a minute; one that was not seen for longer is gone. */
+const POLLER_SEEN_WITHIN_MS = 70_000;
+
+/** Runs calls to Temporal with a time limit. */
+export async function withDeadline<T>(client: Client, ms: number, run: () => Promise<T>): Promise<T> {
+  return await client.withDeadline(Date.now() + ms, run);
+}
+
+/** The description of a workflow's newest run, or undefined when there is none. */
+export async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await withDeadline(client, SERVER_DEADLINE_MS, () => client.workflow.getHandle(workflowId).describe());
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Like `describe`. @throws 404. */
+export async function describeOr404(client: Client, workflowId: string, what: string) {
+  const description = await describe(client, workflowId);
+  if (!description) throw notFound(`there is no ${what}`);
+  return description;
+}
+
+/** Whether a worker took tasks from the queue lately. */
+export async function hasPoller(client: Client, taskQueue: string): Promise<boolean> {
+  const { pollers } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
+    client.workflowService.describeTaskQueue({
+      namespace: client.options.namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    }),
+  );
+  return (pollers ?? []).some(({ lastAccessTime }) => {
+    const seen = Number(lastAccessTime?.seconds ?? 0) * 1000;
+    return Date.now() - seen < POLLER_SEEN_WITHIN_MS;
+  });
+}
+
+/**
+ * Asks a worker: a query or an update, with a time limit.
+ *
+ * @throws 503 `no-worker` naming the task queue when no worker answers, with `extensions` in the problem; what the
+ * workflow itself refused is left to the caller.
+ */
+export async function askWorker<T>(
+  client: Client,
+  taskQueue: string,
+  run: () => Promise<T>,
+  extensions: Record<string, unknown> = {},
+): Promise<T> {
+  try {
+    return await withDeadline(client, WORKER_DEADLINE_MS, run);
+  } catch (error) {
+    if (!noAnswer(error)) throw error;
+    if (await hasPoller(client, taskQueue)) {
+      throw unavailable('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, extensions);
+    }
+    throw unavailable('no-worker', `no worker polls task queue ${taskQueue}`, { taskQueue, ...extensions });
+  }
+}
+
+/** The type and message with which a workflow refused an update, if that is what happened. */
+export function refusalOf(error: unknown): { type: string; message: string } | undefined {
+  if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
+  const { cause } = error;
+  return cause instanceof ApplicationFailure
+    ? { type: cause.type ?? 'Refused', message: cause.message }
+    : { type: 'Refused', message: cause?.message ?? error.message };
+}
+
+const CANCELLED = 1;
+const DEADLINE_EXCEEDED = 4;
+const FAILED_PRECONDITION = 9;
+
+function noAnswer(error: unknown): boolean {
+  if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
+  const grpc = (error as { cause?: unknown }).cause ?? error;
+  return isGrpcServiceError(grpc) && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code as number);
+}

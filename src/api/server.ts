@@ -1,0 +1,37 @@
+import { loadConfig, printable } from '../config.js';
+import { createLogger } from '../logger.js';
+import { exitOnStartFailure } from '../start-failure.js';
+import { openStore } from '../store/index.js';
+import { createClient } from '../temporal.js';
+import { buildApp } from './app.js';
+
+/** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
+async function main(): Promise<void> {
+  const config = loadConfig('api');
+  const logger = createLogger('api', config.LOG_LEVEL);
+  logger.info({ config: printable(config) }, 'starting');
+
+  const client = createClient(config);
+  const store = openStore({
+    databaseUrl: config.DATABASE_URL,
+    maxConnections: config.DATABASE_POOL_SIZE,
+    onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
+  });
+  const app = buildApp({ client, store, logger, carrierWebhookSecret: config.CARRIER_WEBHOOK_SECRET });
+  await app.listen({ host: config.HOST, port: config.PORT });
+
+  let closing = false;
+  const close = async (signal: NodeJS.Signals) => {
+    if (closing) return;
+    closing = true;
+    logger.info({ signal }, 'closing');
+    await app.close();
+    await client.connection.close();
+    await store.close();
+    logger.info('stopped');
+  };
+  process.on('SIGINT', close);
+  process.on('SIGTERM', close);
+}
+
+await main().catch(exitOnStartFailure);

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isGrpcServiceError, type Connection } from '@temporalio/client';
+import type { defineSearchAttributeKey } from '@temporalio/common';
+import Long from 'long';
+import proto from '@temporalio/proto';
+
+const { IndexedValueType } = proto.temporal.api.enums.v1;
+
+export type SearchAttribute = ReturnType<typeof defineSearchAttributeKey>;
+
+/** gRPC status codes, by their names in the specification. */
+const INVALID_ARGUMENT = 3;
+const NOT_FOUND = 5;
+const ALREADY_EXISTS = 6;
+
+/** How long closed workflows are kept in a namespace that is created here. */
+const RETENTION_DAYS = 7;
+
+/** A server takes a new namespace or Search Attribute into its caches within ten seconds or so. */
+const PROPAGATION_TIMEOUT_MS = 60_000;
+
+/** Creates the namespace if it is missing, and waits until the server knows it. */
+export async function ensureNamespace(connection: Connection, namespace: string): Promise<void> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+    return;
+  } catch (error) {
+    if (!hasCode(error, NOT_FOUND)) throw error;
+  }
+  const retention = { seconds: Long.fromNumber(RETENTION_DAYS * 24 * 60 * 60) };
+  await connection.workflowService
+    .registerNamespace({ namespace, workflowExecutionRetentionPeriod: retention })
+    .catch((error: unknown) => {
+      if (!hasCode(error, ALREADY_EXISTS)) throw error;
+    });
+  await untilAccepted(() => connection.workflowService.describeNamespace({ namespace }), [NOT_FOUND]);
+}
+
+/**
+ * Registers the Search Attributes that are missing, and waits until queries may use them: a start that names an unknown
+ * one is refused.
+ *
+ * @returns the names that were added.
+ * @throws when one exists with another type.
+ */
+export async function ensureSearchAttributes(
+  connection: Connection,
+  namespace: string,
+  attributes: readonly SearchAttribute[],
+): Promise<string[]> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  const existing = customAttributes ?? {};
+  const wanted = indexedValueTypes(attributes);
+  for (const [name, type] of Object.entries(wanted)) {
+    if (name in existing && existing[name] !== type) {
+      throw new Error(`Search Attribute ${name} exists in namespace ${namespace} with another type`);
+    }
+  }
+  const missing = attributes.filter(({ name }) => !(name in existing));
+  if (missing.length === 0) return [];
+  await connection.operatorService
+    .addSearchAttributes({ namespace, searchAttributes: indexedValueTypes(missing) })
+    .catch((error: unknown) => {
+      if (!hasCode(error, ALREADY_EXISTS)) throw error;
+    });
+  const query = attributes.map(({ name }) => `${name} is null`).join(' and ');
+  await untilAccepted(
+    () => connection.workflowService.countWorkflowExecutions({ namespace, query }),
+    [INVALID_ARGUMENT, NOT_FOUND],
+  );
+  return missing.map(({ name }) => name);
+}
+
+/** Search Attributes as the server's API names them. */
+export function indexedValueTypes(attributes: readonly SearchAttribute[]) {
+  return Object.fromEntries(
+    attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]),
+  );
+}
+
+async function untilAccepted(call: () => Promise<unknown>, notYet: number[]): Promise<void> {
+  const deadline = Date.now() + PROPAGATION_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      if (!notYet.some((code) => hasCode(error, code)) || Date.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return isGrpcServiceError(error) && (error.code as number) === code;
+}

@@ -1,0 +1,52 @@
+import type { Kysely } from 'kysely';
+import type { Product } from '../schemas/product.js';
+import type { Schema } from './schema.js';
+
+export function createCatalogue(db: Kysely<Schema>) {
+  return {
+    /** The products with these SKUs, by SKU; unknown ones are missing. */
+    async findProducts(skus: string[]): Promise<Map<string, Product>> {
+      if (skus.length === 0) return new Map();
+      const rows = await db.selectFrom('products').selectAll().where('sku', 'in', skus).execute();
+      return new Map(rows.map((row) => [row.sku, toProduct(row)]));
+    },
+
+    /** One page of the catalogue in the order of the SKUs, beginning after `after`. */
+    async listProducts({ after = '', limit }: { after?: string; limit: number }): Promise<Product[]> {
+      const rows = await db
+        .selectFrom('products')
+        .selectAll()
+        .where('sku', '>', after)
+        .orderBy('sku')
+        .limit(limit)
+        .execute();
+      return rows.map(toProduct);
+    },
+
+    /** Adds products that are not there yet; those that are stay as they are. */
+    async addProducts(products: Product[]): Promise<void> {
+      await db
+        .insertInto('products')
+        .values(
+          products.map(({ sku, name, price, available }) => ({
+            sku,
+            name,
+            price_value: price.value,
+            price_currency: price.currency,
+            stock: available,
+          })),
+        )
+        .onConflict((conflict) => conflict.column('sku').doNothing())
+        .execute();
+    },
+  };
+}
+
+function toProduct(row: Schema['products']): Product {
+  return {
+    sku: row.sku,
+    name: row.name,
+    price: { value: row.price_value, currency: row.price_currency },
+    available: row.stock,
+  };
+}

@@ -1,0 +1,46 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { createCatalogue } from './catalogue.js';
+import { createReservations } from './reservations.js';
+import type { Schema } from './schema.js';
+
+/** How long a query waits for a free connection, and a new connection for its server. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A statement that runs longer is cut, so that an activity's time-out never leaves one behind. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+
+export interface StoreOptions {
+  databaseUrl: string;
+  /** Most connections of this process. */
+  maxConnections: number;
+  /** Told of errors of idle connections (a restart of the server); they are replaced when next needed. */
+  onIdleError: (error: Error) => void;
+}
+
+/** Opens the store. No connection is made before the first query. */
+export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOptions) {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: maxConnections,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    application_name: 'workflow-orchestration-patterns',
+  });
+  pool.on('error', onIdleError);
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  return {
+    db,
+    ...createCatalogue(db),
+    ...createReservations(db),
+    /** @throws when the database does not answer. */
+    async ping(): Promise<void> {
+      await pool.query('select 1');
+    },
+    async close(): Promise<void> {
+      await db.destroy();
+    },
+  };
+}
+
+export type Store = ReturnType<typeof openStore>;

@@ -1,0 +1,45 @@
+import { Runtime, Worker } from '@temporalio/worker';
+import { createActivities } from './activities/index.js';
+import { loadConfig, printable } from './config.js';
+import { createLogger, temporalLogger } from './logger.js';
+import { exitOnStartFailure } from './start-failure.js';
+import { openStore } from './store/index.js';
+import { connectWorker, workflowSource } from './temporal.js';
+import { ORDER_TASK_QUEUE } from './workflows/order/contract.js';
+
+/** Longest wait for activities on shutdown after their grace period; then they are abandoned and retried elsewhere. */
+const FORCE_AFTER_GRACE_SECONDS = 5;
+
+/** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
+async function main(): Promise<void> {
+  const config = loadConfig('worker');
+  const logger = createLogger('worker', config.LOG_LEVEL);
+  Runtime.install({ logger: temporalLogger(logger), shutdownSignals: ['SIGINT', 'SIGTERM'] });
+  logger.info({ config: printable(config) }, 'starting');
+
+  const store = openStore({
+    databaseUrl: config.DATABASE_URL,
+    maxConnections: config.DATABASE_POOL_SIZE,
+    onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
+  });
+  const connection = await connectWorker(config);
+  const worker = await Worker.create({
+    connection,
+    namespace: config.TEMPORAL_NAMESPACE,
+    taskQueue: ORDER_TASK_QUEUE,
+    ...workflowSource(),
+    activities: createActivities({ store, paymentsUrl: config.PAYMENTS_URL, carrierUrl: config.CARRIER_URL }),
+    maxHeartbeatThrottleInterval: '1 second',
+    shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
+    shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
+  });
+  try {
+    await worker.run();
+  } finally {
+    await connection.close();
+    await store.close();
+  }
+  logger.info('stopped');
+}
+
+await main().catch(exitOnStartFailure);

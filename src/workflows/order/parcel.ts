@@ -1,0 +1,44 @@
+import type { ShipmentReport } from '../../schemas/order.js';
+
+const RANK = { requested: 0, in_transit: 1, delivered: 2, lost: 2 } as const;
+
+export type ParcelStatus = keyof typeof RANK;
+
+/** Whether a signal's argument, which nobody has parsed yet, is a report on this order. */
+export function isShipmentReport(value: unknown, orderId: string): value is ShipmentReport {
+  if (typeof value !== 'object' || value === null) return false;
+  const report = value as Record<string, unknown>;
+  return (
+    report.orderId === orderId &&
+    typeof report.shipmentId === 'string' &&
+    (report.status === 'in_transit' || report.status === 'delivered' || report.status === 'lost')
+  );
+}
+
+/**
+ * What is known of a parcel, from reports that may come twice, late or in any order: the first final word stands.
+ * A report may even overtake the carrier's answer that names the shipment; until then a report is taken at its word,
+ * because an order has one shipment and only the carrier can sign for it.
+ */
+export class Parcel {
+  status: ParcelStatus = 'requested';
+  shipmentId: string | undefined;
+
+  /** The carrier has it, or had it: it can no longer be called back. */
+  get left(): boolean {
+    return RANK[this.status] >= RANK.in_transit;
+  }
+
+  get arrived(): boolean {
+    return this.status === 'delivered' || this.status === 'lost';
+  }
+
+  /** @returns whether the report told something new. */
+  apply({ shipmentId, status }: ShipmentReport): boolean {
+    if (this.shipmentId !== undefined && shipmentId !== this.shipmentId) return false;
+    if (RANK[status] <= RANK[this.status]) return false;
+    this.shipmentId = shipmentId;
+    this.status = status;
+    return true;
+  }
+}

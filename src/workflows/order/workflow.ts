@@ -1,0 +1,304 @@
+import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  log,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import type { CancelRequest, OrderInput, OrderStage, OrderStatus, OrderView } from '../../schemas/order.js';
+import { isRejection, NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import { PointOfNoReturn, Saga } from '../shared/saga.js';
+import {
+  cancelOrderUpdate,
+  customerIdAttribute,
+  DEFAULT_DELIVERY_TIMEOUT_SECONDS,
+  orderStatusAttribute,
+  orderStatusQuery,
+  orderIdOf,
+  resolveCompensationUpdate,
+  shipmentReportedSignal,
+} from './contract.js';
+import { isShipmentReport, Parcel } from './parcel.js';
+import { describeOrder, Timeline } from './timeline.js';
+
+const nonRetryableErrorTypes = [...NON_RETRYABLE];
+
+/** Short steps on our own database. A minute of retries bridges a restart of it. */
+const { quoteOrder, reserveStock, releaseStock } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: {
+    initialInterval: '100 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '10 seconds',
+    maximumAttempts: 12,
+    nonRetryableErrorTypes,
+  },
+});
+
+/**
+ * Calls to other people's systems. Ten attempts with these intervals bridge about four minutes of an outage. Their own
+ * cancellation is awaited before anything is compensated, so that a refund never runs beside its charge.
+ */
+const outside = {
+  startToCloseTimeout: '15 seconds',
+  heartbeatTimeout: '5 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    maximumAttempts: 10,
+    nonRetryableErrorTypes,
+  },
+} as const;
+const { chargePayment } = proxyActivities<Activities>({ ...outside, summary: 'Charge the customer' });
+const { refundPayment } = proxyActivities<Activities>({ ...outside, summary: 'Give the money back' });
+const { requestShipment } = proxyActivities<Activities>({ ...outside, summary: 'Hand the order to the carrier' });
+const { cancelShipment } = proxyActivities<Activities>({ ...outside, summary: 'Call the parcel back' });
+
+/**
+ * Sells an order: quote, reserve stock, charge, ship, and wait until the carrier has delivered. Whatever ends it early
+ * undoes what was done, last step first.
+ *
+ * Completes with the order's view when it is `completed`, `rejected`, or `cancelled` by update; a native cancellation
+ * ends the run as Cancelled, anything else as Failed. Input that does not parse fails as `InvalidInput` with the list
+ * of problems as details.
+ */
+export async function order(input: OrderInput): Promise<OrderView> {
+  const { workflowId, firstExecutionRunId: owner, typedSearchAttributes } = workflowInfo();
+  const orderId = orderIdOf(workflowId);
+  const now = () => new Date().toISOString();
+
+  const view: OrderView = {
+    orderId,
+    status: 'processing',
+    stage: 'quoting',
+    steps: [],
+    compensations: [],
+  };
+  const steps = new Timeline(view.steps, now);
+  const compensations = new Timeline(view.compensations, now);
+  const parcel = new Parcel();
+  const cancellable = new CancellationScope();
+  let overdue: boolean | undefined;
+  let decision: 'retry' | 'skip' | undefined;
+
+  const saga = new Saga({
+    onCompensation: (name, status) => {
+      if (status === 'started') compensations.start(name);
+      else compensations.end(name, status);
+      enter('compensating');
+    },
+    onStuck: async (name, failure) => {
+      compensations.mark(name, 'stuck', reasonOf(failure));
+      become('compensation_stuck');
+      await condition(() => decision !== undefined);
+      const taken = decision!;
+      decision = undefined;
+      become('processing');
+      return taken;
+    },
+  });
+
+  setHandler(orderStatusQuery, () => view);
+
+  setHandler(shipmentReportedSignal, (report: unknown) => {
+    if (!isShipmentReport(report, orderId)) {
+      log.warn('ignored a malformed shipment report');
+      return;
+    }
+    if (!parcel.apply(report)) return;
+    view.shipment = { shipmentId: report.shipmentId, status: report.status };
+    if (view.stage === 'awaiting_pickup') enter('in_transit');
+  });
+
+  setHandler(
+    cancelOrderUpdate,
+    (request: CancelRequest | undefined) => {
+      view.cancellation ??= { requestedAt: now(), ...(request?.reason && { reason: request.reason }) };
+      cancellable.cancel();
+      return view;
+    },
+    {
+      validator: (request: unknown) => {
+        if (request !== undefined && request !== null && !isCancelRequest(request)) {
+          throw refusal('InvalidInput', 'the argument must be {"reason"?: string}');
+        }
+        if (parcel.left || view.cancellation?.refused) {
+          throw refusal('ParcelLeft', 'the carrier has the parcel, the order can no longer be cancelled');
+        }
+        if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
+          throw refusal('OrderClosed', 'the order has already ended or is being undone');
+        }
+      },
+    },
+  );
+
+  setHandler(
+    resolveCompensationUpdate,
+    ({ action }) => {
+      decision = action;
+      return view;
+    },
+    {
+      validator: (request: unknown) => {
+        const action = (request as { action?: unknown } | null | undefined)?.action;
+        if (action !== 'retry' && action !== 'skip') {
+          throw refusal('InvalidInput', 'the argument must be {"action": "retry" | "skip"}');
+        }
+        if (view.status !== 'compensation_stuck' || decision !== undefined) {
+          throw refusal('NotStuck', `no compensation of this order waits for a decision, it is ${view.status}`);
+        }
+      },
+    },
+  );
+
+  let failure = await failureOf(() => cancellable.run(fulfil));
+  if (failure && !(await saga.compensate())) {
+    // The carrier could not stop the parcel, so the order goes forward and ends as the parcel does.
+    if (view.cancellation) view.cancellation.refused = true;
+    failure = await failureOf(() => CancellationScope.nonCancellable(arrive));
+    if (failure) await saga.compensate();
+  }
+  return conclude();
+
+  async function fulfil(): Promise<void> {
+    const quote = await step('quoteOrder', 'quoting', () => quoteOrder(input, orderId));
+    view.customerId = quote.customerId;
+    view.lines = quote.lines;
+    view.total = quote.total;
+    if (typedSearchAttributes.get(customerIdAttribute) !== quote.customerId) {
+      upsertSearchAttributes([
+        { key: customerIdAttribute, value: quote.customerId },
+        { key: orderStatusAttribute, value: view.status },
+      ]);
+    }
+    const lines = quote.lines.map(({ sku, quantity }) => ({ sku, quantity }));
+
+    await saga.step(() => step('reserveStock', 'reserving_stock', () => reserveStock({ orderId, owner, lines })), {
+      name: 'releaseStock',
+      run: () => releaseStock({ orderId, owner }),
+    });
+
+    await saga.step(
+      () =>
+        step('chargePayment', 'charging_payment', () =>
+          chargePayment({ orderId, amount: quote.total, token: input.payment.token }),
+        ),
+      { name: 'refundPayment', run: () => refundPayment({ orderId }) },
+    );
+
+    startDeliveryClock(quote.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
+    await saga.step(
+      () =>
+        step('requestShipment', 'requesting_shipment', async () => {
+          const { shipmentId } = await requestShipment({ orderId, lines });
+          parcel.shipmentId = shipmentId;
+          view.shipment = { shipmentId, status: parcel.status };
+        }),
+      { name: 'cancelShipment', run: callParcelBack },
+    );
+
+    enter(parcel.left ? 'in_transit' : 'awaiting_pickup');
+    await condition(() => parcel.left || overdue === true);
+    if (!parcel.left) throw deliveryTimeout();
+    await CancellationScope.nonCancellable(arrive);
+  }
+
+  /** From here on the order cannot be cancelled: the goods are on the road, and only the money can come back. */
+  async function arrive(): Promise<void> {
+    enter('in_transit');
+    await condition(() => parcel.arrived || overdue === true);
+    if (parcel.status === 'delivered') return;
+    saga.forget('cancelShipment', 'releaseStock');
+    throw parcel.status === 'lost'
+      ? ApplicationFailure.create({ type: 'ShipmentLost', message: 'the carrier lost the parcel', category: 'BENIGN' })
+      : deliveryTimeout();
+  }
+
+  async function callParcelBack(): Promise<void> {
+    if (parcel.left) throw new PointOfNoReturn();
+    const { status } = await cancelShipment({ orderId });
+    if (status === 'already_picked_up') throw new PointOfNoReturn();
+  }
+
+  /** Not cancelled when the order is delivered: an order that is done needs no event that says so. */
+  function startDeliveryClock(seconds: number): void {
+    overdue = false;
+    void CancellationScope.nonCancellable(async () => {
+      await sleep(seconds * 1000);
+      overdue = true;
+    });
+  }
+
+  async function step<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {
+    enter(stage);
+    steps.start(name);
+    try {
+      const result = await run();
+      steps.end(name, 'completed');
+      return result;
+    } catch (error) {
+      if (error instanceof TemporalFailure) {
+        steps.end(name, isCancellation(error) ? 'cancelled' : 'failed', reasonOf(error));
+      }
+      throw error;
+    }
+  }
+
+  function enter(stage: OrderStage): void {
+    view.stage = stage;
+    setCurrentDetails(describeOrder(view));
+  }
+
+  function become(status: OrderStatus): void {
+    view.status = status;
+    upsertSearchAttributes([{ key: orderStatusAttribute, value: status }]);
+    setCurrentDetails(describeOrder(view));
+  }
+
+  function conclude(): OrderView {
+    view.stage = 'done';
+    if (!failure) {
+      become('completed');
+      return view;
+    }
+    view.reason = reasonOf(failure);
+    const cancelled = isCancellation(failure);
+    become(cancelled ? 'cancelled' : isRejection(failure) ? 'rejected' : 'failed');
+    if (view.status === 'rejected' || (cancelled && view.cancellation)) return view;
+    throw failure;
+  }
+}
+
+/** The Temporal failure that ended `run`, if one did. Anything else is a bug, which must stop and not compensate. */
+async function failureOf(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TemporalFailure) return error;
+    throw error;
+  }
+}
+
+function isCancelRequest(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { reason } = value as { reason?: unknown };
+  return reason === undefined || (typeof reason === 'string' && reason.length <= 500);
+}
+
+const deliveryTimeout = () =>
+  ApplicationFailure.create({ type: 'DeliveryTimeout', message: 'the carrier did not deliver in time' });
+
+const refusal = (type: string, message: string) =>
+  ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });

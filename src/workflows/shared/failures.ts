@@ -1,0 +1,43 @@
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
+import type { Reason } from '../../schemas/order.js';
+
+/** Business rules that say no. They end an order as `rejected`; trying again would not change the answer. */
+export const REJECTIONS = [
+  'UnknownSku',
+  'OutOfStock',
+  'OrderIdTaken',
+  'MixedCurrencies',
+  'CardDeclined',
+  'InsufficientFunds',
+] as const;
+
+/** Failures that no retry can mend, by the type name that is written to histories. */
+export const NON_RETRYABLE = [
+  'InvalidInput',
+  ...REJECTIONS,
+  'ReservationReleased',
+  'ChargeVoided',
+  'ShipmentCancelled',
+  'RefusedByOutside',
+] as const;
+
+/**
+ * The failure at the bottom of a chain. A regular activity's failure arrives wrapped in an `ActivityFailure`, a local
+ * activity's bare; this accepts both.
+ */
+export function rootFailure(failure: TemporalFailure): TemporalFailure {
+  const wrapped = failure instanceof ActivityFailure || failure instanceof ChildWorkflowFailure;
+  return wrapped && failure.cause instanceof TemporalFailure ? rootFailure(failure.cause) : failure;
+}
+
+/** Type and message of a failure. Failures without a type of their own (timeouts, cancellation) give their class name. */
+export function reasonOf(failure: TemporalFailure): Reason {
+  const root = rootFailure(failure);
+  const type = root instanceof ApplicationFailure && root.type ? root.type : root.name;
+  return { type, message: root.message };
+}
+
+/** Whether a failure is a business rule that said no. */
+export function isRejection(failure: TemporalFailure): boolean {
+  return (REJECTIONS as readonly string[]).includes(reasonOf(failure).type);
+}

@@ -1,0 +1,70 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import type { TestProject } from 'vitest/node';
+import { freePort } from '../../dev/ports.js';
+import { startPostgres } from '../../dev/postgres.js';
+import { silentReport } from '../../dev/report.js';
+import { loadSettings } from '../../dev/settings.js';
+import { findTemporalCli } from '../../dev/temporal-cli.js';
+import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
+import { openStore } from '../../src/store/index.js';
+import { migrate } from '../../src/store/migrate.js';
+
+/** A server that tests need, or why it is not there. */
+type Found = { path: string } | { missing: string };
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A migrated, empty database; each test file copies it. */
+    databaseUrl: string;
+    temporalCli: Found;
+    timeSkippingServer: Found;
+    /** The workflow bundle that all workers of the run share. */
+    workflowBundle: string;
+  }
+}
+
+/** What all test files share, made once: a PostgreSQL cluster, the workflow bundle, and where the servers are. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'orchestration-test-'));
+  const settings = loadSettings();
+  const search = { settings, report: silentReport };
+
+  const [postgres, { code }, temporalCli, timeSkippingServer] = await Promise.all([
+    startPostgres({ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report: silentReport }),
+    bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
+      logger: new DefaultLogger('WARN'),
+    }),
+    found(findTemporalCli(search)),
+    found(findTimeSkippingServer(search)),
+  ]);
+  const workflowBundle = join(folder, 'workflow-bundle.js');
+  await writeFile(workflowBundle, code);
+
+  const store = openStore({ databaseUrl: postgres.url, maxConnections: 1, onIdleError: () => undefined });
+  await migrate(store.db);
+  await store.close();
+
+  project.provide('databaseUrl', postgres.url);
+  project.provide('temporalCli', temporalCli);
+  project.provide('timeSkippingServer', timeSkippingServer);
+  project.provide('workflowBundle', workflowBundle);
+
+  return async () => {
+    await postgres.destroy();
+    await rm(folder, { recursive: true, force: true });
+  };
+}
+
+async function found(search: Promise<{ path: string }>): Promise<Found> {
+  try {
+    const { path } = await search;
+    return { path };
+  } catch (error) {
+    return { missing: (error as Error).message };
+  }
+}

@@ -1,0 +1,15 @@
+import { buildProviders, type Providers } from '../../dev/providers/app.js';
+
+export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV0LTAwMDE=';
+
+export interface OutsideWorld extends Providers {
+  paymentsUrl: string;
+  carrierUrl: string;
+}
+
+/** The played payment gateway and carrier on a free port; parcels move when a test says so. */
+export async function startOutsideWorld(): Promise<OutsideWorld> {
+  const providers = buildProviders({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
+  const url = await providers.app.listen({ host: '127.0.0.1', port: 0 });
+  return Object.assign(providers, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier` });
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import { DefaultLogger, Runtime, Worker, type NativeConnection } from '@temporalio/worker';
+import { inject } from 'vitest';
+import { createActivities } from '../../src/activities/index.js';
+import type { OrderInput } from '../../src/schemas/order.js';
+import type { Product } from '../../src/schemas/product.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { createDatabase } from './database.js';
+import { startOutsideWorld, type OutsideWorld } from './outside-world.js';
+
+/** What every server for tests offers. */
+export interface TemporalServer {
+  client: Client;
+  nativeConnection: NativeConnection;
+  namespace: string;
+  close: () => Promise<void>;
+}
+
+/** The shop as one test file owns it: a database, the outside world, and a worker in this process. */
+export interface Shop {
+  client: Client;
+  store: Store;
+  databaseUrl: string;
+  outside: OutsideWorld;
+  close: () => Promise<void>;
+}
+
+// The runtime is one per process; a warning of a worker is noise here, tests look at outcomes.
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+
+/** Opens a shop on a server; `withWorker: false` leaves the worker to the test. */
+export async function openShop(server: TemporalServer, { withWorker = true } = {}): Promise<Shop> {
+  const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
+  const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
+  const { paymentsUrl, carrierUrl } = outside;
+  const worker = withWorker
+    ? await Worker.create({
+        connection: server.nativeConnection,
+        namespace: server.namespace,
+        taskQueue: ORDER_TASK_QUEUE,
+        workflowBundle: { codePath: inject('workflowBundle') },
+        activities: createActivities({ store, paymentsUrl, carrierUrl }),
+        maxHeartbeatThrottleInterval: '1 second',
+      })
+    : undefined;
+  const running = worker?.run();
+  return {
+    client: server.client,
+    store,
+    databaseUrl: database.url,
+    outside,
+    async close() {
+      worker?.shutdown();
+      await running;
+      await outside.close();
+      await store.close();
+      await database.drop();
+      await server.close();
+    },
+  };
+}
+
+/** Adds a product of the test's own to the catalogue. */
+export async function aProduct(store: Store, overrides: Partial<Product> = {}): Promise<Product> {
+  const product: Product = {
+    sku: `SKU-${randomUUID().slice(0, 8).toUpperCase()}`,
+    name: 'A thing',
+    price: { value: 1250, currency: 'EUR' },
+    available: 10,
+    ...overrides,
+  };
+  await store.addProducts([product]);
+  return product;
+}
+
+/** An order that would complete, with an id of its own. */
+export function anOrder(overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>): OrderInput {
+  return {
+    orderId: randomUUID(),
+    customerId: `customer-${randomUUID().slice(0, 8)}`,
+    payment: { token: 'tok_ok' },
+    ...overrides,
+  };
+}

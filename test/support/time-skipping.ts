@@ -1,0 +1,33 @@
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { inject } from 'vitest';
+import { indexedValueTypes } from '../../src/namespace.js';
+import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import type { TemporalServer } from './shop.js';
+
+/** Why tests on the time-skipping server cannot run on this machine, if they cannot. */
+export function timeSkippingMissing(): string | undefined {
+  const found = inject('timeSkippingServer');
+  return 'missing' in found ? found.missing : undefined;
+}
+
+/** A time-skipping test server of the caller's own: a wait of weeks passes at once while a result is awaited. */
+export async function startTimeSkipping(): Promise<TemporalServer & { env: TestWorkflowEnvironment }> {
+  const found = inject('timeSkippingServer');
+  if ('missing' in found) throw new Error(found.missing);
+  const env = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: found.path } },
+  });
+  const namespace = env.namespace ?? 'default';
+  // This server has no list of them, so the set-up of real servers does not work here.
+  await env.connection.operatorService.addSearchAttributes({
+    namespace,
+    searchAttributes: indexedValueTypes(SEARCH_ATTRIBUTES),
+  });
+  return {
+    env,
+    client: env.client,
+    nativeConnection: env.nativeConnection,
+    namespace,
+    close: () => env.teardown(),
+  };
+}
