@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
  * A port on loopback that nobody uses, for tests that start servers side by side.
@@ -13,7 +13,7 @@ export async function freePort(): Promise<number> {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const client = connect(port, '127.0.0.1');
-  const [accepted] = await once(server, 'connection');
+  const [accepted] = (await once(server, 'connection')) as [Socket];
   accepted.destroy();
   client.on('error', () => undefined).resume();
   await once(client, 'close');

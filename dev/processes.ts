@@ -79,7 +79,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     });
   }
 
-  const { onLine: _onLine, name, ...rest } = spec;
+  const { name, ...rest } = spec;
   const started = firstMessage(guard);
   guard.send({
     stopSignal: 'SIGTERM',
@@ -89,8 +89,9 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     ...rest,
     env: Object.fromEntries(Object.entries({ ...inherited, ...spec.env }).filter(([, value]) => value !== undefined)),
   });
-  const pid = await started.catch((error: Error) => {
-    throw new Error(`${name} could not be started (${spec.command}): ${error.message}`);
+  const pid = await started.catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${name} could not be started (${spec.command}): ${reason}`, { cause: error });
   });
 
   let exit: Exit | undefined;

@@ -184,6 +184,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
 
   try {
     step('[1/6] Looking at the ports');
+    await rm(join(settings.dataDir, 'stack.json'), { force: true });
     await checkPorts(settings, webUi);
     mkdirSync(logsDir, { recursive: true });
 
@@ -248,7 +249,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
   }
 }
 
-/** A stack of its own for a test or a demonstration: free ports, data that is gone when it stops. */
+/**
+ * A stack of its own for a test or a demonstration: free ports, and data that is gone when it stops. It starts all its
+ * servers itself, also when the environment names others: those hold somebody's data.
+ */
 export async function startTemporaryStack(
   changes: Partial<Settings> = {},
   { report = silentReport, ...options }: Partial<StackOptions> = {},
@@ -262,11 +266,19 @@ export async function startTemporaryStack(
     freePort(),
     freePort(),
   ]);
-  const settings = { ...loadSettings(), host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, dataDir };
-  const remove = (): Promise<void> => rm(dataDir, { recursive: true, force: true });
+  const settings: Settings = {
+    ...loadSettings(),
+    ...{ host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, dataDir },
+    ...{ temporalAddress: undefined, temporalNamespace: 'default', databaseUrl: undefined },
+    ...{ paymentsUrl: undefined, carrierUrl: undefined },
+    ...changes,
+  };
+  const remove = async (place?: string): Promise<void> => {
+    for (const path of [place, dataDir]) if (path) await rm(path, { recursive: true, force: true });
+  };
   try {
-    const stack = await startStack({ ...settings, ...changes }, { durable: false, webUi: false, report, ...options });
-    return { ...stack, stop: () => stack.stop().then(remove) };
+    const stack = await startStack(settings, { durable: false, webUi: false, report, ...options });
+    return { ...stack, stop: () => stack.stop().then(() => remove(stack.databasePlace)) };
   } catch (error) {
     await remove();
     throw error;
@@ -286,8 +298,9 @@ async function lockDataDir(dataDir: string): Promise<() => void> {
       throw new Error(
         `A stack is already running on ${dataDir} (process ${error.pid}). ` +
           `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT`,
+        { cause: error },
       );
-    throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`);
+    throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -2,18 +2,21 @@ import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveProcesses } from './processes.js';
 import { streamReport } from './report.js';
-import { checkout, loadSettings, type Settings } from './settings.js';
+import { checkout, inheritedEnvironment, loadSettings, type Settings } from './settings.js';
 import { startStack, stopLeftovers, type Stack } from './stack.js';
 
 /** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
 const samePressMs = 1_000;
+const lookForParentMs = 500;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const report = streamReport();
+// Whoever reads our output may go before we have stopped everything.
+process.stdout.on('error', () => undefined);
 
 /** `npm start`: everything up, one clear block, everything down with Ctrl-C. */
 async function main(): Promise<void> {
-  const stopAsked = onStopSignal();
+  const stopAsked = onStopRequest();
   const settings = loadSettings();
   const giveUp = new AbortController();
   const starting = startStack(settings, { report, signal: giveUp.signal });
@@ -43,8 +46,11 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
   await (await outcome)?.stop();
 }
 
-/** Settles with the first request to stop; a second one ends everything at once. */
-function onStopSignal(): Promise<'stop'> {
+/**
+ * Settles with the first request to stop: a signal, or the end of the npm that started us, whose shell does not always
+ * pass the signal on. A second signal ends everything at once.
+ */
+function onStopRequest(): Promise<'stop'> {
   return new Promise((resolve) => {
     let askedAt = 0;
     for (const signal of signals) {
@@ -59,6 +65,11 @@ function onStopSignal(): Promise<'stop'> {
         }
       });
     }
+    if (inheritedEnvironment()['npm_lifecycle_event'] !== 'start') return;
+    const parent = process.ppid;
+    setInterval(() => {
+      if (process.ppid !== parent) resolve('stop');
+    }, lookForParentMs).unref();
   });
 }
 

@@ -39,16 +39,22 @@ export async function supervise({ name, start, mayRestart, report, onFailure }: 
       if (stopping) return;
       deaths.push(Date.now());
       const recent = deaths.filter((at) => at > Date.now() - withinMs).length;
-      if (!mayRestart()) return onFailure(withTail(`${name} ended ${ended}`, current));
-      if (recent > maxDeaths)
-        return onFailure(withTail(`${name} ended ${recent} times within a minute, the last time ${ended}`, current));
+      if (!mayRestart()) {
+        onFailure(withTail(`${name} ended ${ended}`, current));
+        return;
+      }
+      if (recent > maxDeaths) {
+        onFailure(withTail(`${name} ended ${recent} times within a minute, the last time ${ended}`, current));
+        return;
+      }
       report.say(`${name} ended ${ended}; starting it again`);
       await delay((recent - 1) * 500);
       if (stopping) return;
       try {
         current = await start();
       } catch (error) {
-        return onFailure(new Error(`${name} could not be started again: ${(error as Error).message}`));
+        onFailure(new Error(`${name} could not be started again: ${(error as Error).message}`));
+        return;
       }
       if (stopping) await current.stop();
     }
@@ -76,7 +82,7 @@ function describe({ code, signal }: Exit): string {
   return signal ? `by ${signal}` : `with code ${code}`;
 }
 
-function withTail(what: string, { tail }: ManagedProcess): Error {
-  const lines = tail();
+function withTail(what: string, process: ManagedProcess): Error {
+  const lines = process.tail();
   return new Error(lines ? `${what}. Its last lines:\n${lines}` : `${what}, without a word`);
 }

@@ -1,4 +1,5 @@
 import { Connection } from '@temporalio/client';
+import proto from '@temporalio/proto';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { startProcess, type ManagedProcess } from './processes.js';
@@ -98,8 +99,7 @@ async function becomeServing(server: ManagedProcess, address: string, namespace:
           const { status } = await connection.healthService.check({
             service: 'temporal.api.workflowservice.v1.WorkflowService',
           });
-          const serving = 1;
-          if (status !== serving) return undefined;
+          if (status !== proto.grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING) return undefined;
           await connection.workflowService.describeNamespace({ namespace });
           return true;
         });

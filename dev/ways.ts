@@ -25,9 +25,10 @@ export class NoWay extends Error {
  */
 export async function firstWay(wanted: string, ways: readonly Way[]): Promise<Found & { way: string }> {
   const failures: string[] = [];
-  for (const { name, cure, find } of ways) {
+  for (const way of ways) {
+    const { name, cure } = way;
     try {
-      return { ...(await find()), way: name };
+      return { ...(await way.find()), way: name };
     } catch (error) {
       const reason = (error instanceof Error ? error.message : String(error)).trim().replaceAll('\n', '\n     ');
       failures.push(`${failures.length + 1}. ${name}\n     failed: ${reason}\n     cure:   ${cure}`);

@@ -33,7 +33,8 @@ export async function ensureNamespace(connection: Connection, namespace: string)
     .catch((error: unknown) => {
       if (!hasCode(error, ALREADY_EXISTS)) throw error;
     });
-  await untilAccepted(() => connection.workflowService.describeNamespace({ namespace }), [NOT_FOUND]);
+  // Describing a namespace reads the database; this call, like all others, asks the server's cache.
+  await untilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [NOT_FOUND]);
 }
 
 /**
@@ -73,9 +74,7 @@ export async function ensureSearchAttributes(
 
 /** Search Attributes as the server's API names them. */
 export function indexedValueTypes(attributes: readonly SearchAttribute[]) {
-  return Object.fromEntries(
-    attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]),
-  );
+  return Object.fromEntries(attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]));
 }
 
 async function untilAccepted(call: () => Promise<unknown>, notYet: number[]): Promise<void> {

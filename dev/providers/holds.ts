@@ -21,13 +21,14 @@ export class Hold {
   readonly orderId: string;
   readonly effect: 'before' | 'after';
   readonly evenIfAborted: boolean;
-  readonly #arrived = deferred<void>();
-  readonly #abandoned = deferred<void>();
-  readonly #opened = deferred<'released' | 'closed'>();
+  readonly #arrived = occurrence();
+  readonly #abandoned = occurrence();
+  readonly #opened = occurrence();
   readonly #remove: () => void;
   readonly #calls: Promise<unknown>[] = [];
   #arrivals = 0;
   #abandonments = 0;
+  #dropped = false;
 
   constructor(options: z.infer<typeof holdSchema>, remove: () => void) {
     this.on = options.on;
@@ -55,13 +56,14 @@ export class Hold {
   /** Lets the calls go on, and later ones pass; resolves when those that waited are through. */
   async release(): Promise<void> {
     this.#remove();
-    this.#opened.resolve('released');
+    this.#opened.happen();
     await Promise.allSettled(this.#calls);
   }
 
   /** Lets the calls go with nothing done: the server stops. */
   drop(): void {
-    this.#opened.resolve('closed');
+    this.#dropped = true;
+    this.#opened.happen();
   }
 
   /** For the server: the release waits for this call. */
@@ -73,15 +75,15 @@ export class Hold {
   async pass(client: Socket): Promise<boolean> {
     const leave = () => {
       this.#abandonments++;
-      this.#abandoned.resolve();
+      this.#abandoned.happen();
     };
     if (client.destroyed) leave();
     else client.once('close', leave);
     this.#arrivals++;
-    this.#arrived.resolve();
-    const opened = await this.#opened.promise;
+    this.#arrived.happen();
+    await this.#opened.promise;
     client.off('close', leave);
-    if (opened === 'closed') return false;
+    if (this.#dropped) return false;
     return this.effect === 'before' || this.evenIfAborted || !client.destroyed;
   }
 }
@@ -118,8 +120,8 @@ export class Holds {
   }
 }
 
-function deferred<T>() {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((settle) => (resolve = settle));
-  return { promise, resolve };
+function occurrence() {
+  let happen!: () => void;
+  const promise = new Promise<void>((resolve) => (happen = resolve));
+  return { promise, happen };
 }

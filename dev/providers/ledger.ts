@@ -159,7 +159,8 @@ export class Ledger {
 
   #replay(file: string, descriptor: number): void {
     const journal = readFileSync(descriptor);
-    // A crash can tear the last line, which was then never answered. It has to go, or the next entry would be glued to it.
+    // A crash can tear the last line, which was then never answered. It has to go, or the next entry would be glued
+    // to it.
     const end = journal.lastIndexOf('\n') + 1;
     if (end < journal.length) ftruncateSync(descriptor, end);
     const lines = journal.toString('utf8', 0, end).split('\n').slice(0, -1);
@@ -211,7 +212,7 @@ export class Ledger {
   }
 }
 
-// A forced report may lie (a duplicate, one out of order, one of a cancelled parcel); where the parcel is does not change by it.
+// A report made on demand may lie (a duplicate, one out of order, one of a cancelled parcel); the parcel stays where it is.
 function isStepForward(from: Shipment['status'], to: ReportedStatus): boolean {
   return from === 'accepted' || (from === 'in_transit' && to !== 'in_transit');
 }

@@ -14,15 +14,15 @@ export interface Quote {
 export function createCatalogueActivities({ store }: { store: Store }) {
   return {
     /**
-     * Parses the input of an order and prices its lines. `orderId` is the one in the workflow id: all that reaches an
-     * order later is addressed by it.
+     * Parses the input of an order and prices its lines. The workflow id must be the order's: all that reaches an order
+     * later, such as the carrier's reports, is addressed by it.
      *
      * @throws `InvalidInput` with the list of problems, `UnknownSku` with the SKUs that the catalogue does not have.
      */
-    async quoteOrder(input: unknown, orderId: string): Promise<Quote> {
+    async quoteOrder(input: unknown, workflowId: string): Promise<Quote> {
       const order = parseInput(orderInput, input);
-      if (order.orderId !== orderId) {
-        const detail = `must be the workflow id without its prefix, "${orderId}" is not "${order.orderId}"`;
+      if (workflowId !== `order:${order.orderId}`) {
+        const detail = `belongs to the workflow id "order:${order.orderId}", but this one is "${workflowId}"`;
         throw invalidInput([{ pointer: '/orderId', detail }]);
       }
       const wanted = mergeLines(order.lines);

@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from '../logger.js';
 import type { Store } from '../store/index.js';
-import { installErrorHandling, validatorCompiler } from './errors.js';
+import { answerError, installErrorHandling, validatorCompiler } from './errors.js';
 import { callbackRoutes } from './routes/callbacks.js';
 import { healthRoutes } from './routes/health.js';
 import { orderRoutes } from './routes/orders.js';
@@ -33,6 +33,8 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
     requestIdHeader: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
+    // What the router itself refuses (a path that cannot be decoded) does not come to the error handler.
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
   }) as unknown as FastifyInstance;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -40,6 +42,8 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
     reply.header('x-request-id', request.id);
   });
   installErrorHandling(app);
+  // Fastify's own parser of plain text: JSON under that name is 415, not a string that is no object.
+  app.removeContentTypeParser('text/plain');
 
   app.register(healthRoutes, deps);
   app.register(productRoutes, { prefix: '/v1/products', ...deps });

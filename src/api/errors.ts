@@ -69,14 +69,10 @@ const STORE_AWAY = /^(08|53|57)/;
 
 /** Installs the one place where errors become answers: always `application/problem+json`. */
 export function installErrorHandling(app: FastifyInstance): void {
-  app.setErrorHandler((error, request, reply) => {
-    const problem = toProblem(error);
-    if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
-    return send(problem, request, reply);
-  });
+  app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => {
     const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
-      app.findRoute({ method, url: request.url.split('?')[0]! } as never),
+      app.findRoute({ method, url: request.url.split('?')[0]! }),
     );
     return send(
       allowed.length
@@ -90,6 +86,13 @@ export function installErrorHandling(app: FastifyInstance): void {
   });
 }
 
+/** Answers an error as a problem. What is our own fault is logged, and tells nothing. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error);
+  if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
+  return send(problem, request, reply);
+}
+
 function send({ status, kind, title, options }: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
   const body: Problem = {
     type: `/problems/${kind}`,
@@ -101,7 +104,7 @@ function send({ status, kind, title, options }: HttpProblem, request: FastifyReq
   };
   return reply
     .code(status)
-    .headers(options.headers ?? {})
+    .headers({ 'x-request-id': request.id, ...options.headers })
     .type('application/problem+json')
     .serializer(JSON.stringify)
     .send(body);
@@ -145,6 +148,7 @@ function httpProblem(error: unknown): HttpProblem | undefined {
   const known: Record<number, [string, string]> = {
     400: ['malformed-request', 'The request could not be read'],
     413: ['too-large', 'The request is too large'],
+    414: ['path-too-long', 'A part of the path is too long'],
     415: ['unsupported-media-type', 'The content type is not supported'],
     429: ['too-many-requests', 'There were too many requests'],
   };

@@ -96,5 +96,5 @@ const FAILED_PRECONDITION = 9;
 function noAnswer(error: unknown): boolean {
   if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const grpc = (error as { cause?: unknown }).cause ?? error;
-  return isGrpcServiceError(grpc) && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code as number);
+  return isGrpcServiceError(grpc) && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code);
 }

@@ -30,8 +30,7 @@ async function main(): Promise<void> {
     await store.close();
     logger.info('stopped');
   };
-  process.on('SIGINT', close);
-  process.on('SIGTERM', close);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void close(signal));
 }
 
 await main().catch(exitOnStartFailure);

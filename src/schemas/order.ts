@@ -118,14 +118,12 @@ export const orderSummary = z.object({
 });
 
 export type OrderLine = z.infer<typeof orderLine>;
-export type OrderRequest = z.infer<typeof orderRequest>;
 export type OrderInput = z.infer<typeof orderInput>;
 export type ShipmentReport = z.infer<typeof shipmentReport>;
 export type CompensationDecision = z.infer<typeof compensationDecision>;
 export type CancelRequest = z.infer<typeof cancelRequest>;
 export type OrderStatus = z.infer<typeof orderStatus>;
 export type OrderStage = z.infer<typeof orderStage>;
-export type CompensationStatus = z.infer<typeof compensationStatus>;
 export type StepStatus = z.infer<typeof stepStatus>;
 export type Reason = z.infer<typeof reason>;
 export type TimelineEntry<Status extends string> = Omit<OrderView['steps'][number], 'status'> & { status: Status };

@@ -28,6 +28,8 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     application_name: 'workflow-orchestration-patterns',
   });
   pool.on('error', onIdleError);
+  // The pool listens to idle connections only; one that breaks during a query would end the process. The query fails.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   return {
     db,

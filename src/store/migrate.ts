@@ -11,6 +11,6 @@ import type { Schema } from './schema.js';
 export async function migrate(db: Kysely<Schema>): Promise<string[]> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error, results = [] } = await migrator.migrateToLatest();
-  if (error) throw error;
+  if (error) throw error as Error;
   return results.map(({ migrationName }) => migrationName);
 }

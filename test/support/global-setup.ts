@@ -33,14 +33,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReport };
 
-  const [postgres, { code }, temporalCli, timeSkippingServer] = await Promise.all([
+  const [temporalCli, timeSkippingServer] = await Promise.all([
+    found(findTemporalCli(search)),
+    found(findTimeSkippingServer(search)),
+  ]);
+  if (process.env.REQUIRE_ALL_SERVERS) {
+    for (const server of [temporalCli, timeSkippingServer]) if ('missing' in server) throw new Error(server.missing);
+  }
+  const [postgres, { code }] = await Promise.all([
     startPostgres({ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report: silentReport }),
     bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
       logger: new DefaultLogger('WARN'),
     }),
-    found(findTemporalCli(search)),
-    found(findTimeSkippingServer(search)),
   ]);
   const workflowBundle = join(folder, 'workflow-bundle.js');
   await writeFile(workflowBundle, code);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { DefaultLogger, Runtime, Worker, type NativeConnection } from '@temporalio/worker';
+import { Worker, type NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createActivities } from '../../src/activities/index.js';
 import type { OrderInput } from '../../src/schemas/order.js';
@@ -9,6 +9,7 @@ import { openStore, type Store } from '../../src/store/index.js';
 import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
 import { createDatabase } from './database.js';
 import { startOutsideWorld, type OutsideWorld } from './outside-world.js';
+import './quiet-runtime.js';
 
 /** What every server for tests offers. */
 export interface TemporalServer {
@@ -26,9 +27,6 @@ export interface Shop {
   outside: OutsideWorld;
   close: () => Promise<void>;
 }
-
-// The runtime is one per process; a warning of a worker is noise here, tests look at outcomes.
-Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 /** Opens a shop on a server; `withWorker: false` leaves the worker to the test. */
 export async function openShop(server: TemporalServer, { withWorker = true } = {}): Promise<Shop> {

@@ -1,5 +1,5 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { inject } from 'vitest';
+import { describe, inject } from 'vitest';
 import { indexedValueTypes } from '../../src/namespace.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
 import type { TemporalServer } from './shop.js';
@@ -8,6 +8,13 @@ import type { TemporalServer } from './shop.js';
 export function timeSkippingMissing(): string | undefined {
   const found = inject('timeSkippingServer');
   return 'missing' in found ? found.missing : undefined;
+}
+
+/** Like `describe`, for tests on the time-skipping server; without one they are skipped and the title says why. */
+export function describeWithTimeSkipping(title: string, define: () => void): void {
+  const missing = timeSkippingMissing();
+  if (missing === undefined) describe(title, define);
+  else describe.skip(`${title} (skipped, there is no time-skipping server: ${missing})`, define);
 }
 
 /** A time-skipping test server of the caller's own: a wait of weeks passes at once while a result is awaited. */

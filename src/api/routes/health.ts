@@ -8,17 +8,20 @@ export async function healthRoutes(app: FastifyInstance, { client, store }: AppD
   app.get('/livez', async () => ({ status: 'ok' }));
 
   app.get('/readyz', async (_request, reply) => {
-    const worker = await hasPoller(client, ORDER_TASK_QUEUE).then(
-      (polls) => (polls ? 'ok' : `no worker polls task queue ${ORDER_TASK_QUEUE}`),
-      () => undefined,
-    );
-    const checks = {
-      temporal: worker === undefined ? 'Temporal does not answer' : 'ok',
-      worker: worker ?? 'unknown',
-      store: await store.ping().then(
+    const [worker, database] = await Promise.all([
+      hasPoller(client, ORDER_TASK_QUEUE).then(
+        (polls) => (polls ? 'ok' : `no worker polls task queue ${ORDER_TASK_QUEUE}`),
+        () => undefined,
+      ),
+      store.ping().then(
         () => 'ok',
         () => 'the database does not answer',
       ),
+    ]);
+    const checks = {
+      temporal: worker === undefined ? 'Temporal does not answer' : 'ok',
+      worker: worker ?? 'unknown',
+      store: database,
     };
     const ready = Object.values(checks).every((check) => check === 'ok');
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks });

@@ -41,9 +41,9 @@ export async function orderRoutes(instance: FastifyInstance, { client }: AppDepe
       const { limit, cursor, ...filter } = request.query;
       const { items, nextPlace } = await listOrders(client, filter, {
         limit,
-        ...(cursor && { place: decodeCursor(cursor) }),
+        ...(cursor && { place: decodeCursor('orders', cursor) }),
       });
-      return { items, ...(nextPlace && { nextCursor: encodeCursor(nextPlace) }) };
+      return { items, ...(nextPlace && { nextCursor: encodeCursor('orders', nextPlace) }) };
     },
   );
 

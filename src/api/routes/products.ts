@@ -11,8 +11,11 @@ export async function productRoutes(instance: FastifyInstance, { store }: AppDep
 
   app.get('/', { schema: { querystring: pageQuery, response: { 200: pageOf(product) } } }, async (request) => {
     const { limit, cursor } = request.query;
-    const items = await store.listProducts({ limit, ...(cursor && { after: decodeCursor(cursor).toString() }) });
+    const items = await store.listProducts({
+      limit,
+      ...(cursor && { after: decodeCursor('products', cursor).toString() }),
+    });
     const last = items.length === limit ? items.at(-1) : undefined;
-    return { items, ...(last && { nextCursor: encodeCursor(Buffer.from(last.sku)) }) };
+    return { items, ...(last && { nextCursor: encodeCursor('products', Buffer.from(last.sku)) }) };
   });
 }

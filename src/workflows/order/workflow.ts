@@ -133,7 +133,8 @@ export async function order(input: OrderInput): Promise<OrderView> {
         if (request !== undefined && request !== null && !isCancelRequest(request)) {
           throw refusal('InvalidInput', 'the argument must be {"reason"?: string}');
         }
-        if (parcel.left || view.cancellation?.refused) {
+        // The stage, too: the carrier may have refused to stop a parcel that it has not reported yet.
+        if (parcel.left || view.stage === 'in_transit' || view.cancellation?.refused) {
           throw refusal('ParcelLeft', 'the carrier has the parcel, the order can no longer be cancelled');
         }
         if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
@@ -172,7 +173,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
   return conclude();
 
   async function fulfil(): Promise<void> {
-    const quote = await step('quoteOrder', 'quoting', () => quoteOrder(input, orderId));
+    const quote = await step('quoteOrder', 'quoting', () => quoteOrder(input, workflowId));
     view.customerId = quote.customerId;
     view.lines = quote.lines;
     view.total = quote.total;
@@ -292,8 +293,9 @@ async function failureOf(run: () => Promise<void>): Promise<TemporalFailure | un
 }
 
 function isCancelRequest(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { reason } = value as { reason?: unknown };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const { reason, ...unknown } = value as Record<string, unknown>;
+  if (Object.keys(unknown).length > 0) return false;
   return reason === undefined || (typeof reason === 'string' && reason.length <= 500);
 }
 

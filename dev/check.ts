@@ -1,0 +1,27 @@
+import { runCommand } from './commands.js';
+import { streamReport } from './report.js';
+
+const report = streamReport();
+const limitMs = 10 * 60_000;
+
+/** `npm run check`: everything that is checked without running the code, each with its own output when it fails. */
+const checks = [
+  ['types', 'typescript/bin/tsc', '--noEmit'],
+  ['lint', 'eslint/bin/eslint.js', '.'],
+  ['formatting', 'prettier/bin/prettier.cjs', '--check', '.'],
+  ['unused code and dependencies', 'knip/bin/knip.js'],
+] as const;
+
+let failed = 0;
+for (const [name, script, ...args] of checks) {
+  await report
+    .during(name, () =>
+      runCommand({ name, command: process.execPath, args: [`node_modules/${script}`, ...args], limitMs }),
+    )
+    .catch((error: unknown) => {
+      failed += 1;
+      report.say((error as Error).message);
+    });
+}
+report.say(failed ? `${failed} of ${checks.length} checks failed.` : `All ${checks.length} checks passed.`);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from './commands.js';
+import { orderRecordings } from './recordings/orders.js';
+import { Recorder } from './recordings/recorder.js';
+import { streamReport } from './report.js';
+import { checkout } from './settings.js';
+import { startTemporaryStack } from './stack.js';
+
+/**
+ * `npm run record-histories`: plays each outcome of each workflow on a stack of its own and keeps the histories, as the
+ * Temporal CLI shows them, as the next generation under test/replay/histories. Earlier generations stay as they are:
+ * they are the running workflows of those who deployed before.
+ */
+const report = streamReport();
+const folder = join(checkout, 'test', 'replay', 'histories');
+await mkdir(folder, { recursive: true });
+const generation = String((await readdir(folder)).length + 1).padStart(4, '0');
+
+// The parcels move when a recording says so.
+const stack = await startTemporaryStack({ carrierPickupSeconds: 3_600, carrierDeliverySeconds: 3_600 }, { report });
+try {
+  const recorder = await Recorder.on(stack.addresses);
+  await mkdir(join(folder, generation));
+  for (const [name, record] of Object.entries(orderRecordings)) {
+    const workflowId = await record(recorder, randomUUID());
+    const history = await report.during(name, () => show(workflowId));
+    await writeFile(join(folder, generation, `${name}.json`), history);
+  }
+  await recorder.close();
+} finally {
+  await stack.stop();
+}
+process.exit(0);
+
+async function show(workflowId: string): Promise<string> {
+  const { temporalCli, temporalAddress } = stack.addresses;
+  const text = await runCommand({
+    name: 'temporal workflow show',
+    command: temporalCli!,
+    args: ['workflow', 'show', '--address', temporalAddress, '--workflow-id', workflowId, '--output', 'json'],
+    limitMs: 30_000,
+  });
+  // Which process on which machine did a task, and where the sources lay, is nobody's business and changes nothing.
+  const anonymous = text.replaceAll(/"identity": "[^"]*"/g, '"identity": "recorder"').replaceAll(checkout, '/app/');
+  return `${anonymous}\n`;
+}

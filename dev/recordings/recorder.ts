@@ -1,0 +1,80 @@
+import {
+  Client,
+  Connection,
+  WorkflowFailedError,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
+import type { OrderInput, OrderStage, OrderStatus, OrderView } from '../../src/schemas/order.js';
+import type * as workflows from '../../src/workflows/index.js';
+import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import type { Addresses } from '../stack.js';
+import { waitUntil } from '../wait.js';
+
+export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
+
+/** Starts workflows on a stack and steers the played outside world. */
+export class Recorder {
+  private readonly client: Client;
+  private readonly outside: string;
+
+  private constructor(client: Client, outside: string) {
+    this.client = client;
+    this.outside = outside;
+  }
+
+  static async on({ temporalAddress, temporalNamespace, carrierUrl }: Addresses): Promise<Recorder> {
+    const connection = await Connection.connect({ address: temporalAddress });
+    return new Recorder(new Client({ connection, namespace: temporalNamespace }), new URL(carrierUrl).origin);
+  }
+
+  async startOrder(orderId: string, overrides: Partial<Record<keyof OrderInput, unknown>> = {}): Promise<OrderHandle> {
+    const input = {
+      orderId,
+      customerId: 'recorder',
+      lines: [{ sku: 'MUG-ENAMEL', quantity: 2 }],
+      payment: { token: 'tok_ok' },
+      ...overrides,
+    };
+    return await this.client.workflow.start<typeof workflows.order>('order', {
+      workflowId: orderWorkflowId(orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input as OrderInput],
+    });
+  }
+
+  /** Waits until the order is at a stage or has a status. */
+  async until(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
+    return await waitUntil(
+      async () => {
+        const view = await handle.query(orderStatusQuery);
+        return view.stage === state || view.status === state ? view : undefined;
+      },
+      { what: `${handle.workflowId} at ${state}`, deadlineMs: 60_000 },
+    );
+  }
+
+  /** Speaks to the test interface of the played outside world. */
+  async outsideWorld(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<void> {
+    const response = await fetch(`${this.outside}/test${path}`, {
+      method,
+      ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(`${method} /test${path} answered ${response.status}: ${await response.text()}`);
+  }
+
+  async carrierReports(orderId: string, status: 'in_transit' | 'delivered' | 'lost'): Promise<void> {
+    await this.outsideWorld('POST', `/shipments/${orderId}`, { status });
+  }
+
+  async close(): Promise<void> {
+    await this.client.connection.close();
+  }
+}
+
+/** Waits for the end, whichever it is. */
+export async function ended(handle: OrderHandle): Promise<string> {
+  await handle.result().catch((error: unknown) => {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+  });
+  return handle.workflowId;
+}

@@ -1,0 +1,35 @@
+import { startProcess } from './processes.js';
+import { streamReport } from './report.js';
+import { loadSettings } from './settings.js';
+import { findTemporalCli } from './temporal-cli.js';
+import { findTimeSkippingServer } from './time-skipping-server.js';
+
+/**
+ * `npm test [-- <vitest arguments>]`: fetches the servers that the tests need, with progress, then runs the tests. A
+ * server that cannot be had does not stop the others: its tests report themselves as skipped, with the reason.
+ */
+const report = streamReport();
+const settings = loadSettings();
+
+const [cli, testServer] = await Promise.allSettled([
+  findTemporalCli({ settings, report }),
+  findTimeSkippingServer({ settings, report }),
+]);
+for (const found of [cli, testServer]) {
+  if (found.status === 'rejected')
+    report.say(`${(found.reason as Error).message}\n\nThe tests that need it are skipped.`);
+}
+
+const vitest = await startProcess({
+  name: 'vitest',
+  command: process.execPath,
+  args: ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)],
+  env: {
+    ...(cli.status === 'fulfilled' && { TEMPORAL_CLI_PATH: cli.value.path }),
+    ...(testServer.status === 'fulfilled' && { TEMPORAL_TEST_SERVER_PATH: testServer.value.path }),
+  },
+  onLine: (line) => report.say(line),
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void vitest.stop());
+const { code } = await vitest.exited;
+process.exit(code ?? 1);

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { streamReport } from './report.js';
+import { loadSettings } from './settings.js';
+import { startTemporaryStack, stopLeftovers, type Stack } from './stack.js';
+import { Guide, type Places } from './tour/guide.js';
+import { orderScenes } from './tour/orders.js';
+
+/**
+ * `npm run tour`: plays the shop's story as a client of the HTTP API, against the stack that runs or else one of its
+ * own. Ends with code 1 when any outcome is not the expected one.
+ */
+const report = streamReport();
+const stackFile = z.object({
+  apiUrl: z.string(),
+  webUiUrl: z.string().optional(),
+  temporalNamespace: z.string(),
+});
+const scenes = [...orderScenes];
+
+let stack: Stack | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => void (stack ? stack.stop() : stopLeftovers()).finally(() => process.exit(1)));
+}
+
+const surprises: string[] = [];
+try {
+  const guide = new Guide((await runningStack()) ?? (await ownStack()));
+  for (const [index, { title, play }] of scenes.entries()) {
+    guide.say(`\n${index + 1}. ${title}`);
+    try {
+      await play(guide);
+    } catch (error) {
+      surprises.push(title);
+      guide.say(`  NOT AS EXPECTED: ${(error as Error).message}`);
+    }
+  }
+  guide.say(
+    surprises.length
+      ? `\n${surprises.length} of ${scenes.length} scenes did not go as expected: ${surprises.join('; ')}`
+      : `\nAll ${scenes.length} scenes went as expected.`,
+  );
+} finally {
+  await stack?.stop();
+}
+process.exit(surprises.length ? 1 : 0);
+
+/** The stack of `npm start`, if it runs. */
+async function runningStack(): Promise<Places | undefined> {
+  const { dataDir, host, port } = loadSettings();
+  const known = await readFile(join(dataDir, 'stack.json'), 'utf8')
+    .then((text) => stackFile.parse(JSON.parse(text)))
+    .catch(() => ({ apiUrl: `http://${host}:${port}`, temporalNamespace: 'default' }));
+  const ready = await fetch(`${known.apiUrl}/readyz`).then(
+    (answer) => answer.ok,
+    () => false,
+  );
+  if (!ready) return undefined;
+  report.say(`Visiting the stack at ${known.apiUrl}.`);
+  return { ...known, namespace: known.temporalNamespace, say: report.say };
+}
+
+async function ownStack(): Promise<Places> {
+  report.say('No stack is running ("npm start"), so the tour starts one of its own; it is gone when the tour ends.');
+  stack = await startTemporaryStack({}, { report, webUi: true });
+  const { apiUrl, webUiUrl, temporalNamespace } = stack.addresses;
+  return { apiUrl, webUiUrl, namespace: temporalNamespace, say: report.say };
+}

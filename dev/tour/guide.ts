@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { waitUntil } from '../wait.js';
+
+/** Where the tour finds what it visits. */
+export interface Places {
+  apiUrl: string;
+  /** Without one, the tour gives workflow ids instead of links. */
+  webUiUrl?: string | undefined;
+  namespace: string;
+  say: (text: string) => void;
+}
+
+export interface Answer {
+  status: number;
+  body: unknown;
+}
+
+/** An outcome was not the expected one. */
+export class Surprise extends Error {
+  override readonly name = 'Surprise';
+}
+
+/** A client of the HTTP API that tells what it does, and notices when something is not as it should be. */
+export class Guide {
+  readonly say: (text: string) => void;
+  private readonly places: Places;
+
+  constructor(places: Places) {
+    this.places = places;
+    this.say = places.say;
+  }
+
+  async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const response = await fetch(`${this.places.apiUrl}${path}`, {
+      method,
+      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text ? (JSON.parse(text) as unknown) : undefined };
+  }
+
+  /** Like `request`, and says it. @throws Surprise when the status is another. */
+  async expect(status: number, method: string, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.request(method, path, body);
+    this.say(`  ${method} ${path} -> ${answer.status}`);
+    if (answer.status !== status) {
+      throw new Surprise(`${method} ${path} answered ${answer.status}, not ${status}: ${JSON.stringify(answer.body)}`);
+    }
+    return answer.body;
+  }
+
+  /** Reads a resource until it is as wanted. */
+  async watch<T extends z.ZodType>(path: string, schema: T, wanted: (resource: z.infer<T>) => boolean, what: string) {
+    return await waitUntil(
+      async () => {
+        const { status, body } = await this.request('GET', path);
+        if (status !== 200) throw new Error(`GET ${path} answered ${status}`);
+        const resource = schema.parse(body);
+        return wanted(resource) ? resource : undefined;
+      },
+      { what, deadlineMs: 60_000, everyMs: 100 },
+    );
+  }
+
+  /** Says where people see a workflow. */
+  show({ workflowId, runId }: { workflowId: string; runId: string }): void {
+    const { webUiUrl, namespace } = this.places;
+    this.say(
+      webUiUrl
+        ? `  ${webUiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}/${runId}/history`
+        : `  workflow ${workflowId}`,
+    );
+  }
+
+  check(holds: boolean, expectation: string): void {
+    if (!holds) throw new Surprise(`expected: ${expectation}`);
+    this.say(`  as expected: ${expectation}`);
+  }
+}
+
+/** An input file of `examples/`. */
+export async function example(name: string): Promise<Record<string, unknown>> {
+  const text = await readFile(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
+  return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+}
+
+/** One stop of the tour. */
+export interface Scene {
+  title: string;
+  play: (guide: Guide) => Promise<void>;
+}

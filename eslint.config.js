@@ -1,0 +1,106 @@
+import eslint from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** Import rules of one room of the house: what may not be imported, and why. */
+const wall = (...patterns) => ({ '@typescript-eslint/no-restricted-imports': ['error', { patterns }] });
+
+const nodeBuiltins = {
+  regex:
+    '^(node:|(assert|buffer|child_process|crypto|dns|events|fs|http|https|net|os|path|perf_hooks|process|stream|timers|tls|url|util|worker_threads|zlib)(/|$))',
+  message: 'workflow code is deterministic: it has no Node.js',
+};
+const onlyTypes = (group, message) => ({ group, message, allowTypeImports: true });
+
+export default defineConfig(
+  { ignores: ['node_modules', 'dist', '.data', 'coverage'] },
+  eslint.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/unbound-method': 'off',
+      '@typescript-eslint/no-unsafe-enum-comparison': 'off',
+      'preserve-caught-error': 'off',
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/config.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'config.ts reads the environment' },
+      ],
+    },
+  },
+  {
+    files: ['src/workflows/**/*.ts'],
+    rules: {
+      ...wall(
+        nodeBuiltins,
+        onlyTypes(
+          ['**/schemas/**', '**/activities/**'],
+          'at run time these stay out of the workflow sandbox: import type',
+        ),
+        {
+          group: ['zod', 'zod/*', '**/store/**', '**/api/**', '**/config.js', '**/logger.js', '**/temporal.js'],
+          message: 'not in workflow code',
+        },
+        {
+          regex: '^(?!\\.|@temporalio/(workflow|common)$)',
+          message: 'workflow code imports @temporalio/workflow, @temporalio/common and its own folder',
+        },
+      ),
+      'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer', 'performance'],
+    },
+  },
+  {
+    files: ['src/activities/**/*.ts'],
+    rules: wall(onlyTypes(['**/workflows/**'], 'activities never run workflow code'), {
+      group: ['**/api/**', '**/config.js'],
+      message: 'activities get what they need as dependencies',
+    }),
+  },
+  {
+    files: ['src/api/**/*.ts'],
+    rules: wall(
+      {
+        regex: '/workflows/(?!index\\.js$|[a-z]+/contract\\.js$)',
+        message: 'the API knows workflows by their contracts',
+      },
+      onlyTypes(['**/workflows/index.js', '**/activities/**'], 'workflow functions and activities by import type only'),
+    ),
+  },
+  {
+    files: ['src/schemas/**/*.ts', 'src/store/**/*.ts'],
+    rules: wall(
+      onlyTypes(['**/workflows/**', '**/activities/**', '**/api/**'], 'schemas and store know nothing above them'),
+    ),
+  },
+  { files: ['src/**/*.ts'], rules: { 'no-console': 'error' } },
+  {
+    files: ['**/*.js', '**/*.mjs'],
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+        setInterval: 'readonly',
+        clearInterval: 'readonly',
+      },
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' },
+  },
+);

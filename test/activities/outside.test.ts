@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { CancelledFailure } from '@temporalio/common';
+import type { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
+import { createPaymentActivities } from '../../src/activities/payments.js';
+import { createShippingActivities } from '../../src/activities/shipping.js';
+import { anEnvironment, runActivity } from '../support/activity-environment.js';
+import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
+
+const amount = { value: 1999, currency: 'EUR' };
+const lines = [{ sku: 'MUG', quantity: 2 }];
+
+let outside: OutsideWorld;
+beforeAll(async () => {
+  outside = await startOutsideWorld();
+});
+afterAll(async () => {
+  await outside.close();
+});
+afterEach(() => {
+  outside.faults.clear();
+  vi.restoreAllMocks();
+});
+
+type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof createShippingActivities>;
+
+/** The activities as a worker would run them, against the played world or against an address. */
+function activitiesAt(url?: string): Activities {
+  const { paymentsUrl, carrierUrl } = url === undefined ? outside : { paymentsUrl: url, carrierUrl: url };
+  return { ...createPaymentActivities({ paymentsUrl }), ...createShippingActivities({ carrierUrl }) };
+}
+
+/** An activity that calls another system: how a worker runs it and what it leaves there. */
+interface Case {
+  name: keyof Activities;
+  on: 'charge' | 'refund' | 'shipment' | 'cancellation';
+  unavailable: string;
+  path: string;
+  key: string;
+  body: (orderId: string) => object;
+  run: (orderId: string, env?: MockActivityEnvironment, url?: string) => Promise<unknown>;
+}
+
+const cases: Case[] = [
+  {
+    name: 'chargePayment',
+    on: 'charge',
+    unavailable: 'PaymentGatewayUnavailable',
+    path: '/payments/charges',
+    key: 'charge',
+    body: (orderId) => ({ orderId, amount, token: 'tok_ok' }),
+    run: (orderId, env, url) => runActivity(activitiesAt(url).chargePayment, { orderId, amount, token: 'tok_ok' }, env),
+  },
+  {
+    name: 'refundPayment',
+    on: 'refund',
+    unavailable: 'PaymentGatewayUnavailable',
+    path: '/payments/refunds',
+    key: 'refund',
+    body: (orderId) => ({ orderId, chargeKey: `order:${orderId}:charge` }),
+    run: (orderId, env, url) => runActivity(activitiesAt(url).refundPayment, { orderId }, env),
+  },
+  {
+    name: 'requestShipment',
+    on: 'shipment',
+    unavailable: 'CarrierUnavailable',
+    path: '/carrier/shipments',
+    key: 'shipment',
+    body: (orderId) => ({ orderId, lines }),
+    run: (orderId, env, url) => runActivity(activitiesAt(url).requestShipment, { orderId, lines }, env),
+  },
+  {
+    name: 'cancelShipment',
+    on: 'cancellation',
+    unavailable: 'CarrierUnavailable',
+    path: '/carrier/cancellations',
+    key: 'shipment-cancellation',
+    body: (orderId) => ({ orderId, shipmentKey: `order:${orderId}:shipment` }),
+    run: (orderId, env, url) => runActivity(activitiesAt(url).cancelShipment, { orderId }, env),
+  },
+];
+
+/** How many effects of this kind the order has in the ledger. */
+function effectsOf(on: Case['on'], orderId: string): number {
+  const { charges, refunds, shipments, cancellations } = outside.statement(orderId);
+  return { charge: charges, refund: refunds, shipment: shipments, cancellation: cancellations }[on].length;
+}
+
+/** The address of a server that gives every caller the same answer. */
+async function serverThatAnswers(status: number, body: string, headers: Record<string, string> = {}): Promise<string> {
+  const server = createServer((_request, response) => response.writeHead(status, headers).end(body));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
+  test('when it is repeated, then the same call is made and has one effect', async () => {
+    const orderId = randomUUID();
+    const first = await run(orderId);
+    const second = await run(orderId);
+
+    expect(second).toEqual(first);
+    expect(effectsOf(on, orderId)).toBe(1);
+    expect(outside.statement(orderId).requests.map((request) => [request.path, request.idempotencyKey])).toEqual([
+      [path, `order:${orderId}:${key}`],
+      [path, `order:${orderId}:${key}`],
+    ]);
+    expect(outside.statement(orderId).requests.map((request) => request.body)).toEqual([body(orderId), body(orderId)]);
+  });
+
+  test.each(['lose-answer', 'malformed'] as const)(
+    'when the effect happens and the answer is not usable (%s), then a retry brings it',
+    async (fault) => {
+      const orderId = randomUUID();
+      outside.faults.add({ on, orderId, fault });
+
+      await expect(run(orderId)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
+      await run(orderId);
+      expect(effectsOf(on, orderId)).toBe(1);
+    },
+  );
+
+  test('when nothing reaches the other system, then a retry does it', async () => {
+    const orderId = randomUUID();
+    outside.faults.add({ on, orderId, fault: 'unreachable' });
+
+    await expect(run(orderId)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
+    expect(effectsOf(on, orderId)).toBe(0);
+    await run(orderId);
+    expect(effectsOf(on, orderId)).toBe(1);
+  });
+
+  test.each([500, 503, 429, 408, 425])('when the answer is %i, then it can be retried', async (status) => {
+    const orderId = randomUUID();
+    outside.faults.add({ on, orderId, fault: 'error', status });
+
+    await expect(run(orderId)).rejects.toMatchObject({
+      type: unavailable,
+      nonRetryable: false,
+      message: expect.stringContaining(String(status)),
+    });
+  });
+
+  test.each([400, 401, 404, 409, 422])('when it is refused with %i, then that is final', async (status) => {
+    const orderId = randomUUID();
+    outside.faults.add({ on, orderId, fault: 'error', status });
+
+    await expect(run(orderId)).rejects.toMatchObject({
+      type: 'RefusedByOutside',
+      nonRetryable: true,
+      message: expect.stringContaining('This call was told to fail.'),
+    });
+  });
+
+  test('when the answer is slow but in time, then it counts', async () => {
+    const orderId = randomUUID();
+    outside.faults.add({ on, orderId, fault: 'slow', delayMs: 100 });
+
+    await run(orderId);
+    expect(effectsOf(on, orderId)).toBe(1);
+  });
+
+  test('when the answer takes longer than the time limit, then the call is given up and can be retried', async () => {
+    const orderId = randomUUID();
+    const hold = outside.hold(on, orderId);
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
+
+    await expect(run(orderId)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
+    await hold.abandoned;
+    await hold.release();
+    expect(limit).toHaveBeenCalledWith(CALL_TIMEOUT_MS);
+    await run(orderId);
+    expect(effectsOf(on, orderId)).toBe(1);
+  });
+
+  test('when it is cancelled while it waits, then the call is aborted and it ends as cancelled', async () => {
+    const orderId = randomUUID();
+    const hold = outside.hold(on, orderId);
+    const env = anEnvironment();
+    const ended = run(orderId, env).catch((error: unknown) => error);
+    await hold.arrived;
+    env.cancel();
+
+    expect(await ended).toBeInstanceOf(CancelledFailure);
+    await hold.abandoned;
+    await hold.release();
+  });
+
+  test('when it waits, then it heartbeats, so that a cancellation reaches it', async () => {
+    const orderId = randomUUID();
+    const hold = outside.hold(on, orderId);
+    const env = anEnvironment();
+    const heartbeat = once(env, 'heartbeat');
+    const ended = run(orderId, env);
+    await heartbeat;
+    await hold.release();
+
+    await ended;
+  });
+
+  test('when nobody listens there, then it can be retried and says why', async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+
+    await expect(run(randomUUID(), undefined, nobody)).rejects.toMatchObject({
+      type: unavailable,
+      nonRetryable: false,
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
+  test.each([
+    ['no JSON', 201, '<html>'],
+    ['no content', 204, ''],
+  ])('when the answer is %s, then it is not believed', async (_what, status, answer) => {
+    const url = await serverThatAnswers(status, answer);
+
+    await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
+  });
+
+  test('when the answer is a redirect, then it is not followed', async () => {
+    const url = await serverThatAnswers(307, '', { location: `${outside.paymentsUrl}/charges` });
+    const orderId = randomUUID();
+
+    await expect(run(orderId, undefined, url)).rejects.toMatchObject({ type: unavailable });
+    expect(outside.statement(orderId).requests).toEqual([]);
+  });
+});

@@ -1,0 +1,267 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { createClient } from '../../src/temporal.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { signedReport, startApi, type Answer, type Api } from '../support/api.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorker } from '../support/workers.js';
+
+/** The time limits are 5 s for a server and 8 s for a worker; the rest is for a busy machine. */
+const BOUND_MS = 15_000;
+
+const readiness = (temporal: string, worker: string, store: string) => ({
+  status: 'not ready',
+  checks: { temporal, worker, store },
+});
+
+/** What a client is told when a part is away: which one, when to come back, and nothing of the inside. */
+function expectAway({ status, headers, body }: Answer<Problem>, kind: string, names: string): void {
+  expect(status).toBe(503);
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(body).toMatchObject({ type: `/problems/${kind}`, status: 503 });
+  expect(body.detail).toContain(names);
+  expect(JSON.stringify(body)).not.toMatch(/127\.0\.0\.1|econn|grpc|deadline|unavailable:|terminated|node_modules/i);
+}
+
+interface Timed {
+  answer: Answer<Problem>;
+  ms: number;
+}
+
+async function timed(call: () => Promise<Answer<Problem>>): Promise<Timed> {
+  const started = performance.now();
+  const answer = await call();
+  return { answer, ms: performance.now() - started };
+}
+
+async function inTime(call: () => Promise<Answer<Problem>>): Promise<Answer<Problem>> {
+  const { answer, ms } = await timed(call);
+  expect(ms).toBeLessThan(BOUND_MS);
+  return answer;
+}
+
+const aStore = (address: string): Store =>
+  openStore({ databaseUrl: `postgres://u:p@${address}/shop`, maxConnections: 2, onIdleError: () => undefined });
+
+const aClient = (address: string) => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' });
+
+const aBody = () => anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
+
+/** What can be asked of an API whose servers are away, and what the answer is about. */
+const calls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
+  ['an order is placed', (api) => api.post('/v1/orders', aBody())],
+  ['an order is asked for', (api) => api.get('/v1/orders/some-order')],
+  ['orders are listed', (api) => api.get('/v1/orders')],
+  ['an order is cancelled', (api) => api.post('/v1/orders/some-order/cancel')],
+  ['a compensation is decided on', (api) => api.post('/v1/orders/some-order/compensation', { action: 'skip' })],
+  [
+    'the carrier reports',
+    (api) =>
+      api.request(
+        'POST',
+        '/v1/callbacks/shipments',
+        signedReport({ orderId: 'some-order', shipmentId: 'sh_1', status: 'lost' }),
+      ),
+  ],
+];
+const productCall = (api: Api) => api.get('/v1/products');
+const healthCall = (api: Api) => api.get('/readyz');
+
+// All of this is waiting for time limits, so it is done side by side.
+describe.concurrent.each(['refuse connections', 'accept connections and say nothing'])(
+  'when Temporal and the database %s',
+  (how) => {
+    const answers = new Map<unknown, Timed>();
+
+    beforeAll(async () => {
+      let silent: Server | undefined;
+      let port = await freePort();
+      if (how !== 'refuse connections') {
+        silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+        await once(silent, 'listening');
+        port = (silent.address() as AddressInfo).port;
+      }
+      const store = aStore(`127.0.0.1:${port}`);
+      const client = aClient(`127.0.0.1:${port}`);
+      const api = await startApi({ client, store });
+      try {
+        const all = [...calls.map(([, call]) => call), productCall, healthCall];
+        await Promise.all(all.map(async (call) => answers.set(call, await timed(() => call(api)))));
+        expect((await api.get('/livez')).status).toBe(200);
+      } finally {
+        await api.close();
+        await client.connection.close();
+        await store.close();
+        silent?.close();
+      }
+    });
+
+    function answerTo(call: unknown): Answer<Problem> {
+      const { answer, ms } = answers.get(call)!;
+      expect(ms).toBeLessThan(BOUND_MS);
+      return answer;
+    }
+
+    test.each(calls)('when %s, then 503 in bounded time says that it is Temporal', (_what, call) => {
+      expectAway(answerTo(call), 'temporal-unavailable', 'Temporal');
+    });
+
+    test('when products are listed, then 503 in bounded time says that it is the database', () => {
+      expectAway(answerTo(productCall), 'store-unavailable', 'database');
+    });
+
+    test('when it is asked whether it is ready, then 503 in bounded time names both', () => {
+      const { status, body } = answerTo(healthCall);
+
+      expect(status).toBe(503);
+      expect(body).toEqual(readiness('Temporal does not answer', 'unknown', 'the database does not answer'));
+    });
+  },
+);
+
+test.concurrent('when something breaks that nobody thought of, then 500 tells nothing of it', async () => {
+  const store = {
+    ...aStore('127.0.0.1:1'),
+    listProducts: () => Promise.reject(new Error('secret inner text of /srv/app.js')),
+  };
+  const api = await startApi({ client: aClient('127.0.0.1:1'), store });
+  try {
+    const { status, headers, body } = await api.get('/v1/products');
+
+    expect(status).toBe(500);
+    expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(body).toEqual({
+      type: '/problems/internal-error',
+      title: expect.any(String),
+      status: 500,
+      requestId: headers.get('x-request-id'),
+    });
+    expect(JSON.stringify(body)).not.toMatch(/secret|srv/);
+  } finally {
+    await api.close();
+    await store.close();
+  }
+});
+
+describeOnDevServer.concurrent('when no worker polls', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api.close();
+    await shop.close();
+  });
+
+  const placed = async () => {
+    const order = aBody();
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+    return order;
+  };
+
+  test.each<[string, (orderId: string) => Promise<Answer<Problem>>]>([
+    ['asked for', (orderId) => api.get(`/v1/orders/${orderId}`)],
+    ['cancelled', (orderId) => api.post(`/v1/orders/${orderId}/cancel`)],
+    ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, { action: 'skip' })],
+  ])('when an order is %s, then 503 in bounded time names the task queue', async (_what, call) => {
+    const { orderId } = await placed();
+
+    const answer = await inTime(() => call(orderId));
+
+    expectAway(answer, 'no-worker', 'orders');
+    expect(answer.body).toMatchObject({ taskQueue: 'orders' });
+  });
+
+  test('when a running order is asked for, then 503 still tells what Temporal knows of it', async () => {
+    const { orderId, customerId } = await placed();
+
+    const { body } = await api.get(`/v1/orders/${orderId}`);
+
+    expect(body.order).toEqual({ orderId, customerId, status: 'processing', startedAt: expect.any(String) });
+  });
+
+  test('when a terminated order is asked for, then 503 tells that it has failed', async () => {
+    const { orderId } = await placed();
+    await shop.client.workflow.getHandle(orderWorkflowId(orderId)).terminate();
+
+    const { status, body } = await api.get(`/v1/orders/${orderId}`);
+
+    expect(status).toBe(503);
+    expect(body.order).toMatchObject({ orderId, status: 'failed', closedAt: expect.any(String) });
+  });
+
+  test('when an unknown order is asked for, then 404: no worker is needed to know that', async () => {
+    expect((await api.get(`/v1/orders/${randomUUID()}`)).status).toBe(404);
+  });
+
+  test('when it is asked whether it is ready, then 503 says that a worker is missing', async () => {
+    const { status, body } = await api.get('/readyz');
+
+    expect(status).toBe(503);
+    expect(body).toEqual(readiness('ok', 'no worker polls task queue orders', 'ok'));
+  });
+
+  test('when a worker appears, then the orders that were accepted before it complete', async () => {
+    const elsewhere = await server.inNamespace('with-a-worker-later');
+    const later = await openShop(elsewhere, { withWorker: false });
+    const laterApi = await startApi(later);
+    try {
+      const { sku } = await aProduct(later.store);
+      const order = anOrder({ lines: [{ sku, quantity: 1 }] });
+      expect((await laterApi.post('/v1/orders', order)).status).toBe(202);
+      expect((await laterApi.get('/readyz')).status).toBe(503);
+      later.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
+
+      const worker = await startWorker(elsewhere, later);
+      try {
+        await laterApi.orderOnce(order.orderId, ({ status }) => status === 'completed', 'completed');
+        expect((await laterApi.get('/readyz')).status).toBe(200);
+      } finally {
+        await worker.stop();
+      }
+    } finally {
+      await laterApi.close();
+      await later.close();
+    }
+  });
+});
+
+describeOnDevServer.concurrent('when Temporal comes and goes', () => {
+  test('when it comes after the API, then orders are taken; when it goes again, then 503', async () => {
+    const port = await freePort();
+    const store = aStore('127.0.0.1:1');
+    const client = aClient(`127.0.0.1:${port}`);
+    const api = await startApi({ client, store });
+    let server: DevServer | undefined;
+    try {
+      expectAway(await inTime(() => api.post('/v1/orders', aBody())), 'temporal-unavailable', 'Temporal');
+
+      server = await startDevServer({ port });
+      const order = aBody();
+      const accepted = async () => ((await api.post('/v1/orders', order)).status === 202 ? true : undefined);
+      await waitUntil(accepted, { what: 'an order being accepted', deadlineMs: 20_000 });
+
+      await server.close();
+      server = undefined;
+      expectAway(await inTime(() => api.post('/v1/orders', aBody())), 'temporal-unavailable', 'Temporal');
+    } finally {
+      await server?.close();
+      await api.close();
+      await client.connection.close();
+      await store.close();
+    }
+  });
+});

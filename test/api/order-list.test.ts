@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderInput, OrderSummary } from '../../src/schemas/order.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../support/api.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+
+interface Page {
+  items: OrderSummary[];
+  nextCursor?: string;
+}
+
+describeOnDevServer('GET /v1/orders', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api.close();
+    await shop.close();
+  });
+
+  const aCustomer = () => `customer-${randomUUID()}`;
+
+  async function placed(customerId: string, token = 'tok_ok'): Promise<OrderInput> {
+    const { sku } = await aProduct(shop.store);
+    const order = anOrder({ customerId, lines: [{ sku, quantity: 1 }], payment: { token } });
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+    return order;
+  }
+
+  async function list(query: Record<string, string>): Promise<Page> {
+    const { status, body } = await api.get<Page>(`/v1/orders?${new URLSearchParams(query).toString()}`);
+    expect(status).toBe(200);
+    return body;
+  }
+
+  /** Visibility lags behind by up to a second or so. */
+  async function listed(query: Record<string, string>, orders: OrderInput[]): Promise<OrderSummary[]> {
+    const wanted = orders.map(({ orderId }) => orderId).sort();
+    return await waitUntil(
+      async () => {
+        const { items } = await list(query);
+        const seen = items.map(({ orderId }) => orderId).sort();
+        return seen.join() === wanted.join() ? items : undefined;
+      },
+      { what: `the list by ${JSON.stringify(query)} having ${wanted.length} orders`, deadlineMs: 15_000 },
+    );
+  }
+
+  test('when a customer has orders, then the list by customer has these and no others', async () => {
+    const [customerId, somebodyElse] = [aCustomer(), aCustomer()];
+    const open = await placed(customerId);
+    const closed = await placed(customerId, 'tok_declined');
+    await placed(somebodyElse);
+    await api.orderOnce(closed.orderId, ({ status }) => status === 'rejected', 'rejected');
+
+    const items = await waitUntil(
+      async () => {
+        const found = await listed({ customerId }, [open, closed]);
+        return found.some(({ closedAt }) => closedAt) ? found : undefined;
+      },
+      { what: 'the end of an order showing in the list', deadlineMs: 15_000 },
+    );
+
+    const startedAt = expect.stringMatching(/^\d{4}-.*Z$/);
+    expect(items).toContainEqual({ orderId: open.orderId, customerId, status: 'processing', startedAt });
+    expect(items).toContainEqual({
+      orderId: closed.orderId,
+      customerId,
+      status: 'rejected',
+      startedAt,
+      closedAt: startedAt,
+    });
+  });
+
+  test('when the list is by status, then an order moves through it as its status changes', async () => {
+    const customerId = aCustomer();
+    const order = await placed(customerId);
+    await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await listed({ customerId, status: 'processing' }, [order]);
+    shop.outside.faults.add({ on: 'refund', orderId: order.orderId, fault: 'error', status: 400 });
+
+    await api.post(`/v1/orders/${order.orderId}/cancel`);
+    await listed({ customerId, status: 'compensation_stuck' }, [order]);
+    await listed({ customerId, status: 'processing' }, []);
+
+    await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' });
+    await listed({ customerId, status: 'cancelled' }, [order]);
+    await listed({ customerId, status: 'compensation_stuck' }, []);
+  });
+
+  test('when a workflow was terminated, then its order is listed as failed and no longer as processing', async () => {
+    const customerId = aCustomer();
+    const order = await placed(customerId);
+    await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+
+    const [item] = await listed({ customerId, status: 'failed' }, [order]);
+
+    expect(item).toMatchObject({ orderId: order.orderId, status: 'failed' });
+    await listed({ customerId, status: 'processing' }, []);
+  });
+
+  test('when an order was started past the API, then it is found by its customer as well', async () => {
+    const customerId = aCustomer();
+    const { sku } = await aProduct(shop.store);
+    const order = anOrder({ customerId, lines: [{ sku, quantity: 1 }] });
+    await shop.client.workflow.start('order', {
+      workflowId: orderWorkflowId(order.orderId),
+      taskQueue: 'orders',
+      args: [order],
+    });
+
+    await listed({ customerId, status: 'processing' }, [order]);
+  });
+
+  test('when there are more orders than a page holds, then the cursors lead through all of them, newest first', async () => {
+    const customerId = aCustomer();
+    const orders: OrderInput[] = [];
+    for (let count = 0; count < 5; count++) orders.push(await placed(customerId));
+    await listed({ customerId }, orders);
+
+    const pages: OrderSummary[][] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const page: Page = await list({ customerId, limit: '2', ...(cursor && { cursor }) });
+      pages.push(page.items);
+      cursor = page.nextCursor;
+      expect(pages.length).toBeLessThan(10);
+    }
+
+    expect(pages.flat().map(({ orderId }) => orderId)).toEqual(orders.map(({ orderId }) => orderId).reverse());
+    expect(pages.slice(0, 2).map((items) => items.length)).toEqual([2, 2]);
+  });
+
+  test('when nobody has such orders, then the list is empty', async () => {
+    expect(await list({ customerId: aCustomer() })).toEqual({ items: [] });
+  });
+
+  test('when the cursor is none that this list gave, then 400 at once', async () => {
+    await aProduct(shop.store);
+    await aProduct(shop.store);
+    const { body: products } = await api.get<{ nextCursor: string }>('/v1/products?limit=1');
+
+    for (const cursor of ['AAAA', products.nextCursor]) {
+      const { status, body } = await api.get(`/v1/orders?cursor=${cursor}`);
+
+      expect(status).toBe(400);
+      expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer: '/cursor' }] });
+    }
+  });
+});

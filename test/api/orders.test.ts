@@ -1,0 +1,408 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
+import type { Product } from '../../src/schemas/product.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../support/api.js';
+import { balanceOf } from '../support/balance.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+
+describeOnDevServer('orders over HTTP', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api.close();
+    await shop.close();
+  });
+
+  async function anOrderForOne(overrides: Partial<OrderInput> = {}) {
+    const product = await aProduct(shop.store);
+    return { product, order: anOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides }) };
+  }
+
+  /** An order that waits for the carrier. */
+  async function aShippedOrder(overrides?: Partial<OrderInput>) {
+    const made = await anOrderForOne(overrides);
+    expect((await api.post('/v1/orders', made.order)).status).toBe(202);
+    const waits = await api.orderOnce(made.order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    return { ...made, waits };
+  }
+
+  const once = (order: OrderInput, status: OrderResource['status']) =>
+    api.orderOnce(order.orderId, (seen) => seen.status === status, status);
+
+  const verdictOn = async (order: OrderInput, product: Product) =>
+    (await balanceOf(shop, { ...order, products: [product], token: order.payment.token })).verdict;
+
+  describe('POST /v1/orders', () => {
+    test('when an order is placed, then 202 tells where it is and its workflow runs', async () => {
+      const { order } = await anOrderForOne();
+
+      const { status, headers, body } = await api.post('/v1/orders', order);
+
+      expect(status).toBe(202);
+      expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
+      expect(body).toEqual({ orderId: order.orderId, status: 'processing' });
+      const description = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      expect(description).toMatchObject({ type: 'order', taskQueue: 'orders' });
+      expect(await description.staticSummary()).toBe(`1 line(s) for ${order.customerId}`);
+    });
+
+    test('when the client names no id, then each order gets one of its own', async () => {
+      const { order } = await anOrderForOne();
+      const { orderId: _none, ...anonymous } = order;
+
+      const first = await api.post<{ orderId: string }>('/v1/orders', anonymous);
+      const second = await api.post<{ orderId: string }>('/v1/orders', anonymous);
+
+      expect([first.status, second.status]).toEqual([202, 202]);
+      expect(first.body.orderId).not.toBe(second.body.orderId);
+      expect(first.headers.get('location')).toBe(`/v1/orders/${first.body.orderId}`);
+      expect((await api.get(`/v1/orders/${first.body.orderId}`)).status).toBe(200);
+    });
+
+    test('when the same order comes again, then it is answered with the one that is there', async () => {
+      const { order } = await anOrderForOne();
+      // The order of the fields is not content.
+      const reversed = Object.fromEntries(Object.entries(order).reverse());
+
+      const answers = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
+      const later = await api.post('/v1/orders', order);
+
+      for (const { status, headers, body } of [...answers, later]) {
+        expect(status).toBe(202);
+        expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
+        expect(body).toMatchObject({ orderId: order.orderId });
+      }
+      const description = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      const { body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+      expect(body.workflow.runId).toBe(description.runId);
+      expect(description.raw.workflowExecutionInfo?.firstRunId).toBe(description.runId);
+    });
+
+    test('when the same order comes again after it has closed, then it answers how it ended and starts nothing', async () => {
+      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      await api.post('/v1/orders', order);
+      const rejected = await once(order, 'rejected');
+
+      const { status, body } = await api.post('/v1/orders', order);
+
+      expect(status).toBe(202);
+      expect(body).toEqual({ orderId: order.orderId, status: 'rejected' });
+      const { runId } = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      expect(runId).toBe(rejected.workflow.runId);
+    });
+
+    test.each<[string, (order: OrderInput) => unknown]>([
+      ['another quantity', (order) => ({ ...order, lines: order.lines.map((line) => ({ ...line, quantity: 3 })) })],
+      ['another customer', (order) => ({ ...order, customerId: 'somebody-else' })],
+      ['another token', (order) => ({ ...order, payment: { token: 'tok_declined' } })],
+      ['one more line', (order) => ({ ...order, lines: [...order.lines, ...order.lines] })],
+    ])('when the id is taken by an order with %s, then 409', async (_what, change) => {
+      const { order } = await anOrderForOne();
+      await api.post('/v1/orders', order);
+
+      const { status, headers, body } = await api.post('/v1/orders', change(order));
+
+      expect(status).toBe(409);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({ type: '/problems/order-id-taken', status: 409, orderId: order.orderId });
+    });
+  });
+
+  describe('GET /v1/orders/{id}', () => {
+    test('when there is no such order, then 404', async () => {
+      const { status, body } = await api.get(`/v1/orders/${randomUUID()}`);
+
+      expect(status).toBe(404);
+      expect(body).toMatchObject({ type: '/problems/not-found', status: 404 });
+    });
+
+    test('when the order waits for the carrier, then it tells prices, shipment and the steps that are done', async () => {
+      const { order, product, waits } = await aShippedOrder();
+
+      expect(waits).toMatchObject({
+        orderId: order.orderId,
+        customerId: order.customerId,
+        status: 'processing',
+        stage: 'awaiting_pickup',
+        lines: [{ sku: product.sku, name: product.name, quantity: 2, unitPrice: product.price }],
+        total: { value: 2 * product.price.value, currency: 'EUR' },
+        shipment: { shipmentId: expect.stringMatching(/^sh_/), status: 'requested' },
+        compensations: [],
+        workflow: { workflowId: `order:${order.orderId}` },
+      });
+      expect(waits.steps.map(({ name, status }) => [name, status])).toEqual([
+        ['quoteOrder', 'completed'],
+        ['reserveStock', 'completed'],
+        ['chargePayment', 'completed'],
+        ['requestShipment', 'completed'],
+      ]);
+      const times = waits.steps.flatMap(({ startedAt, endedAt }) => [startedAt, endedAt!]);
+      expect(times).toEqual([...times].sort());
+    });
+
+    test('when the carrier has delivered, then the closed order still tells its story', async () => {
+      const { order, product } = await aShippedOrder();
+      expect(await shop.outside.carrier.reportNow(order.orderId, 'in_transit')).toMatchObject({ status: 202 });
+      await api.orderOnce(order.orderId, ({ stage }) => stage === 'in_transit', 'is in transit');
+      expect(await shop.outside.carrier.reportNow(order.orderId, 'delivered')).toMatchObject({ status: 202 });
+
+      const completed = await once(order, 'completed');
+
+      expect(completed).toMatchObject({ stage: 'done', shipment: { status: 'delivered' }, compensations: [] });
+      expect(completed.steps).toHaveLength(4);
+      expect(completed.reason).toBeUndefined();
+      expect(await verdictOn(order, product)).toBe('sold');
+    });
+
+    test.each([
+      ['tok_declined', 'CardDeclined'],
+      ['tok_insufficient_funds', 'InsufficientFunds'],
+    ])('when the payment with %s is refused, then it tells the reason and what was undone', async (token, type) => {
+      const { order, product } = await anOrderForOne({ payment: { token } });
+      await api.post('/v1/orders', order);
+
+      const rejected = await once(order, 'rejected');
+
+      expect(rejected).toMatchObject({ stage: 'done', reason: { type } });
+      expect(rejected.steps.at(-1)).toMatchObject({ name: 'chargePayment', status: 'failed', reason: { type } });
+      expect(rejected.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test.each<[string, Partial<OrderInput>, string]>([
+      ['that nobody sells', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
+      ['that is not there in that number', {}, 'OutOfStock'],
+    ])('when the order is for something %s, then it is rejected by name', async (_what, overrides, type) => {
+      const scarce = await aProduct(shop.store, { available: 1 });
+      const order = anOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });
+      await api.post('/v1/orders', order);
+
+      const rejected = await once(order, 'rejected');
+
+      expect(rejected.reason).toMatchObject({ type });
+      expect(shop.outside.statement(order.orderId).charges).toEqual([]);
+    });
+
+    test('when the gateway is away, then it tells the attempts, and the order can be cancelled', async () => {
+      const { order, product } = await anOrderForOne({ payment: { token: 'tok_gateway_down' } });
+      await api.post('/v1/orders', order);
+
+      const retrying = await api.orderOnce(order.orderId, (seen) => seen.retrying !== undefined, 'is retrying');
+      expect(retrying).toMatchObject({ status: 'processing', stage: 'charging_payment' });
+      expect(retrying.retrying).toEqual([
+        {
+          step: 'chargePayment',
+          attempt: expect.any(Number),
+          nextAttemptAt: expect.stringMatching(/^\d{4}-.*Z$/),
+          lastFailure: expect.stringContaining('503'),
+        },
+      ]);
+
+      await api.post(`/v1/orders/${order.orderId}/cancel`);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('when the workflow was terminated, then the order has failed and says why', async () => {
+      const { order } = await aShippedOrder();
+      await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+
+      const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'Terminated' } });
+    });
+  });
+
+  describe('POST /v1/orders/{id}/cancel', () => {
+    test('when the parcel has not left, then 202, everything is undone, and a repetition answers the same', async () => {
+      const { order, product } = await aShippedOrder();
+
+      const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
+        reason: 'too many mugs',
+      });
+
+      expect(status).toBe(202);
+      expect(body).toMatchObject({ orderId: order.orderId, cancellation: { reason: 'too many mugs' } });
+      const cancelled = await once(order, 'cancelled');
+      expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(order, product)).toBe('undone');
+
+      const again = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
+        reason: 'changed my mind again',
+      });
+      expect(again.status).toBe(202);
+      expect(again.body).toEqual(cancelled);
+    });
+
+    test('when it is asked without a body, then it cancels as well', async () => {
+      const { order } = await aShippedOrder();
+
+      expect((await api.request('POST', `/v1/orders/${order.orderId}/cancel`)).status).toBe(202);
+      await once(order, 'cancelled');
+    });
+
+    test('when two cancel at once, then both are told 202 and it is undone once', async () => {
+      const { order, product } = await aShippedOrder();
+
+      const answers = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
+
+      expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('when the carrier has the parcel, then 409 says so and the order goes on', async () => {
+      const { order, product } = await aShippedOrder();
+      await shop.outside.carrier.reportNow(order.orderId, 'in_transit');
+
+      const { status, headers, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
+
+      expect(status).toBe(409);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({ type: '/problems/parcel-left', orderId: order.orderId });
+      await shop.outside.carrier.reportNow(order.orderId, 'delivered');
+      await once(order, 'completed');
+      expect(await verdictOn(order, product)).toBe('sold');
+    });
+
+    test('when the order has ended otherwise, then 409 says how', async () => {
+      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      await api.post('/v1/orders', order);
+      await once(order, 'rejected');
+
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/order-closed', detail: expect.stringContaining('rejected') });
+    });
+
+    test('when there is no such order, then 404', async () => {
+      expect((await api.post(`/v1/orders/${randomUUID()}/cancel`)).status).toBe(404);
+    });
+  });
+
+  describe('POST /v1/orders/{id}/compensation', () => {
+    /** An order that was cancelled and whose refund the gateway refuses, as often as told. */
+    async function aStuckOrder(refusals: number) {
+      const made = await aShippedOrder();
+      const { orderId } = made.order;
+      shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: refusals });
+      await api.post(`/v1/orders/${orderId}/cancel`);
+      return { ...made, stuck: await once(made.order, 'compensation_stuck') };
+    }
+
+    test('when a refund is stuck and retried, then the order is undone and cancelled', async () => {
+      const { order, product, stuck } = await aStuckOrder(1);
+      expect(stuck).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
+      expect(stuck.compensations).toMatchObject([
+        { name: 'cancelShipment', status: 'completed' },
+        { name: 'refundPayment', status: 'stuck', reason: { type: 'RefusedByOutside' } },
+      ]);
+
+      const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, {
+        action: 'retry',
+      });
+
+      expect(status).toBe(202);
+      expect(body).toMatchObject({ orderId: order.orderId });
+      const cancelled = await once(order, 'cancelled');
+      expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('when a retry fails again, then the order is stuck again', async () => {
+      const { order, product } = await aStuckOrder(2);
+
+      await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' });
+      const refusals = () =>
+        shop.outside.statement(order.orderId).requests.filter(({ status }) => status === 400).length;
+      await api.orderOnce(
+        order.orderId,
+        ({ status }) => status === 'compensation_stuck' && refusals() === 2,
+        'stuck again',
+      );
+
+      expect((await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' })).status).toBe(202);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('when a refund is stuck and skipped, then the rest is undone and the money stays', async () => {
+      const { order, product } = await aStuckOrder(1);
+
+      expect((await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'skip' })).status).toBe(202);
+
+      const cancelled = await once(order, 'cancelled');
+      expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'skipped'],
+        ['releaseStock', 'completed'],
+      ]);
+      const { charges, refunds } = shop.outside.statement(order.orderId);
+      expect([charges.length, refunds.length]).toEqual([1, 0]);
+      expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
+    });
+
+    test('when two decide at once, then one is taken and the other is told 409', async () => {
+      const { order } = await aStuckOrder(1);
+
+      const answers = await Promise.all(
+        ['skip', 'skip'].map((action) => api.post(`/v1/orders/${order.orderId}/compensation`, { action })),
+      );
+
+      expect(answers.map(({ status }) => status).sort()).toEqual([202, 409]);
+      await once(order, 'cancelled');
+    });
+
+    test('when nothing is stuck, then 409', async () => {
+      const { order } = await aShippedOrder();
+
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' });
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/not-stuck', orderId: order.orderId });
+    });
+
+    test('when the order is closed, then 409', async () => {
+      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      await api.post('/v1/orders', order);
+      await once(order, 'rejected');
+
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'skip' });
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/order-closed' });
+    });
+
+    test('when there is no such order, then 404', async () => {
+      expect((await api.post(`/v1/orders/${randomUUID()}/compensation`, { action: 'skip' })).status).toBe(404);
+    });
+  });
+
+  test('when Temporal, a worker and the database are there, then the API is ready', async () => {
+    const { status, body } = await api.get('/readyz');
+
+    expect(status).toBe(200);
+    expect(body).toEqual({ status: 'ready', checks: { temporal: 'ok', worker: 'ok', store: 'ok' } });
+  });
+});

@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { createClient } from '../../src/temporal.js';
+import { startApi, type Answer, type Api } from '../support/api.js';
+
+// Neither Temporal nor a database is there: whatever is answered here was refused at the door.
+let api: Api;
+let store: Store;
+
+beforeAll(async () => {
+  const nowhere = `127.0.0.1:${await freePort()}`;
+  const client = createClient({ TEMPORAL_ADDRESS: nowhere, TEMPORAL_NAMESPACE: 'default' });
+  store = openStore({ databaseUrl: `postgres://${nowhere}/shop`, maxConnections: 1, onIdleError: () => undefined });
+  api = await startApi({ client, store });
+});
+afterAll(async () => {
+  await api.close();
+  await store.close();
+});
+
+const line = { sku: 'MUG-BLUE', quantity: 1 };
+const order = { customerId: 'ada', lines: [line], payment: { token: 'tok_ok' } };
+
+/** Every refusal looks the same, whatever was refused. */
+function expectProblem({ status, headers, body }: Answer<Problem>, expected: number, kind: string): void {
+  expect(status).toBe(expected);
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(body).toMatchObject({ type: `/problems/${kind}`, status: expected });
+  expect(body.title).toEqual(expect.any(String));
+  expect(body.requestId).toBe(headers.get('x-request-id'));
+}
+
+const pointersOf = ({ errors = [] }: Problem) => errors.map(({ pointer }) => pointer).sort();
+
+describe('POST /v1/orders', () => {
+  test.each<[string, unknown, string[]]>([
+    ['has no lines', { ...order, lines: undefined }, ['/lines']],
+    ['has an empty list of lines', { ...order, lines: [] }, ['/lines']],
+    ['has a negative quantity', { ...order, lines: [{ ...line, quantity: -1 }] }, ['/lines/0/quantity']],
+    ['has a quantity of zero', { ...order, lines: [{ ...line, quantity: 0 }] }, ['/lines/0/quantity']],
+    ['has half a piece', { ...order, lines: [{ ...line, quantity: 0.5 }] }, ['/lines/0/quantity']],
+    ['has a quantity above the limit', { ...order, lines: [{ ...line, quantity: 1_001 }] }, ['/lines/0/quantity']],
+    ['has a string for a number', { ...order, lines: [line, { ...line, quantity: '2' }] }, ['/lines/1/quantity']],
+    ['has a number for a string', { ...order, customerId: 7 }, ['/customerId']],
+    ['has an unknown field', { ...order, total: 1 }, ['/total']],
+    ['has an unknown field within a line', { ...order, lines: [{ ...line, price: 1 }] }, ['/lines/0/price']],
+    ['has a field whose name needs escaping', { ...order, 'a/b~c': 1 }, ['/a~1b~0c']],
+    [
+      'sets the delivery time, which is not for clients',
+      { ...order, deliveryTimeoutSeconds: 1 },
+      ['/deliveryTimeoutSeconds'],
+    ],
+    ['has more lines than allowed', { ...order, lines: Array.from({ length: 101 }, () => line) }, ['/lines']],
+    ['has a NUL character in its token', { ...order, payment: { token: 'tok\0ok' } }, ['/payment/token']],
+    ['has a lone surrogate in its token', { ...order, payment: { token: 'tok\ud800' } }, ['/payment/token']],
+    ['has a token that is too long', { ...order, payment: { token: 't'.repeat(201) } }, ['/payment/token']],
+    ['has no token', { ...order, payment: {} }, ['/payment/token']],
+    ['has an id that is no id', { ...order, orderId: "x' or 'y" }, ['/orderId']],
+    ['has an id that is too long', { ...order, orderId: 'x'.repeat(65) }, ['/orderId']],
+    ['has a lower-case SKU', { ...order, lines: [{ ...line, sku: 'mug' }] }, ['/lines/0/sku']],
+    ['is an array', [order], ['']],
+    ['is null', null, ['']],
+    ['is a string', 'order', ['']],
+    [
+      'is wrong in several places',
+      { orderId: '', lines: [{ quantity: -1 }], payment: order.payment, extra: true },
+      ['/customerId', '/extra', '/lines/0/quantity', '/lines/0/sku', '/orderId'],
+    ],
+  ])('when the body %s, then 400 names each wrong field', async (_what, body, pointers) => {
+    const answer = await api.post('/v1/orders', body);
+
+    expectProblem(answer, 400, 'invalid-request');
+    expect(pointersOf(answer.body)).toEqual(pointers);
+    for (const { detail } of answer.body.errors ?? []) expect(detail).not.toBe('');
+  });
+
+  test('when there is no body, then 400', async () => {
+    expectProblem(await api.request('POST', '/v1/orders'), 400, 'invalid-request');
+  });
+
+  test.each([
+    ['is cut off', '{"customerId":'],
+    ['is empty', ''],
+    ['sets a prototype', '{"__proto__":{"admin":true}}'],
+  ])('when the JSON %s, then 400 says that it cannot be read', async (_what, text) => {
+    const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+
+    expectProblem(answer, 400, 'malformed-request');
+  });
+
+  test.each(['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+    'when the content type is %s, then 415',
+    async (contentType) => {
+      const text = JSON.stringify(order);
+      const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
+
+      expectProblem(answer, 415, 'unsupported-media-type');
+    },
+  );
+
+  test('when the body is larger than 256 KiB, then 413', async () => {
+    const answer = await api.post('/v1/orders', { ...order, payment: { token: 't'.repeat(256 * 1024) } });
+
+    expectProblem(answer, 413, 'too-large');
+  });
+});
+
+describe('paths and methods', () => {
+  test.each(['/', '/v1', '/v1/order', '/v1/orders/a/b/c', '/v2/orders', '/v1/callbacks'])(
+    'when no route has the path %s, then 404',
+    async (path) => {
+      expectProblem(await api.get(path), 404, 'not-found');
+    },
+  );
+
+  test.each([
+    ['DELETE', '/v1/orders', 'GET, POST'],
+    ['PATCH', '/v1/orders/some-order', 'GET'],
+    ['POST', '/v1/orders/some-order', 'GET'],
+    ['GET', '/v1/orders/some-order/cancel', 'POST'],
+    ['PUT', '/v1/products?limit=1', 'GET'],
+    ['GET', '/v1/callbacks/shipments', 'POST'],
+    ['POST', '/livez', 'GET'],
+  ])('when the method of %s %s is not there, then 405 allows %s', async (method, path, allow) => {
+    const answer = await api.request(method, path);
+
+    expectProblem(answer, 405, 'method-not-allowed');
+    expect(answer.headers.get('allow')).toBe(allow);
+  });
+
+  test.each([
+    ['has a character that no id has', '/v1/orders/a%20b', 400, 'invalid-request'],
+    ['is longer than any id', `/v1/orders/${'x'.repeat(150)}`, 400, 'invalid-request'],
+    ['is longer than a path may be', `/v1/orders/${'x'.repeat(1_000)}`, 414, 'path-too-long'],
+    ['is not URL-encoded', '/v1/orders/%zz', 400, 'malformed-request'],
+  ])('when an order id in the path %s, then the answer is a problem', async (_what, path, status, kind) => {
+    expectProblem(await api.get(path), status, kind);
+  });
+});
+
+describe('query strings', () => {
+  test.each([
+    ['/v1/orders?status=lost', '/status'],
+    ["/v1/orders?customerId=' or '1'='1", '/customerId'],
+    ['/v1/orders?limit=0', '/limit'],
+    ['/v1/orders?limit=201', '/limit'],
+    ['/v1/orders?limit=many', '/limit'],
+    ['/v1/orders?cursor=not+a+cursor', '/cursor'],
+    ['/v1/orders?state=completed', '/state'],
+    ['/v1/orders?status=completed&status=failed', '/status'],
+    ['/v1/products?limit=-1', '/limit'],
+    ['/v1/products?page=2', '/page'],
+  ])('when a list is asked with %s, then 400 names %s', async (path, pointer) => {
+    const answer = await api.get(path);
+
+    expectProblem(answer, 400, 'invalid-request');
+    expect(pointersOf(answer.body)).toEqual([pointer]);
+  });
+});
+
+describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
+  test.each<[string, unknown, string[]]>([
+    ['cancel', { reason: 5 }, ['/reason']],
+    ['cancel', { reason: 'x'.repeat(501) }, ['/reason']],
+    ['cancel', { because: 'of you' }, ['/because']],
+    ['compensation', { action: 'ignore' }, ['/action']],
+    ['compensation', {}, ['/action']],
+    ['compensation', { action: 'retry', force: true }, ['/force']],
+    ['compensation', null, ['']],
+  ])('when the body of %s is %j, then 400 names %j', async (action, body, pointers) => {
+    const answer = await api.post(`/v1/orders/some-order/${action}`, body);
+
+    expectProblem(answer, 400, 'invalid-request');
+    expect(pointersOf(answer.body)).toEqual(pointers);
+  });
+});
+
+test('when only the API is there, then it is alive', async () => {
+  const { status, body } = await api.get('/livez');
+
+  expect(status).toBe(200);
+  expect(body).toEqual({ status: 'ok' });
+});

@@ -1,0 +1,109 @@
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startProcess } from '../../dev/processes.js';
+import { checkout } from '../../dev/settings.js';
+
+let folder: string;
+
+const manifest = (dependencies: Record<string, string>) => ({
+  name: 'a-clone',
+  version: '1.0.0',
+  type: 'module',
+  dependencies,
+});
+const lock = (dependencies: Record<string, string>) => ({
+  name: 'a-clone',
+  version: '1.0.0',
+  lockfileVersion: 3,
+  requires: true,
+  packages: {
+    '': { name: 'a-clone', version: '1.0.0', dependencies },
+    ...Object.fromEntries(
+      Object.entries(dependencies).flatMap(([name, spec]) => [
+        [`node_modules/${name}`, { resolved: spec.replace('file:', ''), link: true }],
+        [spec.replace('file:', ''), { version: '1.0.0' }],
+      ]),
+    ),
+  },
+});
+
+/** A clone whose only dependency stands in for tsx and lies next to it, so that installing needs no network. */
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'clone-'));
+  await mkdir(join(folder, 'dev'));
+  for (const file of ['run.mjs', 'lock.mjs']) await cp(join(checkout, 'dev', file), join(folder, 'dev', file));
+  await aPackage('tsx');
+  await write('dev/hello.mjs', 'console.log(`hello ${process.argv.slice(2)} from ${process.pid}`)');
+  await dependOn({ tsx: 'file:packages/tsx' });
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function write(path: string, content: unknown): Promise<void> {
+  await mkdir(join(folder, path, '..'), { recursive: true });
+  await writeFile(join(folder, path), typeof content === 'string' ? content : JSON.stringify(content));
+}
+
+async function aPackage(name: string): Promise<void> {
+  const entry = { name, version: '1.0.0', type: 'module', exports: { './esm/api': './api.js' } };
+  await write(`packages/${name}/package.json`, entry);
+  await write(`packages/${name}/api.js`, 'export const register = () => {}');
+}
+
+async function dependOn(dependencies: Record<string, string>): Promise<void> {
+  await write('package.json', manifest(dependencies));
+  await write('package-lock.json', lock(dependencies));
+}
+
+async function run(): Promise<{ code: number | null; pid: number; output: string }> {
+  const output: string[] = [];
+  const child = await startProcess({
+    name: 'run',
+    command: process.execPath,
+    args: [join(folder, 'dev', 'run.mjs'), 'dev/hello.mjs', 'a', 'b'],
+    cwd: folder,
+    onLine: (line) => output.push(line),
+  });
+  const { code } = await child.exited;
+  return { code, pid: child.pid, output: output.join('\n') };
+}
+
+describe('dev/run.mjs', { timeout: 60_000 }, () => {
+  it('when nothing is installed, then it installs, says so, and runs the script in the same process', async () => {
+    const { code, pid, output } = await run();
+    expect(output).toMatch(/Installing the dependencies with "npm ci" \(there is no node_modules\)/);
+    expect(output).toContain(`hello a,b from ${pid}`);
+    expect(code).toBe(0);
+  });
+
+  it('when everything is installed, then it runs the script and nothing else', async () => {
+    await run();
+    const { pid, output } = await run();
+    expect(output).toBe(`hello a,b from ${pid}`);
+  });
+
+  it('when the dependencies have changed since, then it installs again', async () => {
+    await run();
+    await aPackage('another');
+    await dependOn({ tsx: 'file:packages/tsx', another: 'file:packages/another' });
+    const { code, output } = await run();
+    expect(output).toMatch(/Installing the dependencies/);
+    expect(code).toBe(0);
+  });
+
+  it('when two start at once, then one installs and both run', async () => {
+    const outcomes = await Promise.all([run(), run()]);
+    expect(outcomes.map(({ code }) => code)).toEqual([0, 0]);
+    expect(outcomes.filter(({ output }) => output.includes('with "npm ci"'))).toHaveLength(1);
+  });
+
+  it("when npm fails, then npm's reason is shown, the script does not run and the exit code says so", async () => {
+    await write('package.json', manifest({ tsx: 'file:packages/tsx', missing: 'file:packages/missing' }));
+    const { code, output } = await run();
+    expect(output).toMatch(/missing/i);
+    expect(output).toContain('"npm ci" did not work');
+    expect(output).not.toContain('hello');
+    expect(code).toBe(1);
+  });
+});

@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { startProcess, typescript } from '../../dev/processes.js';
+import { silentReport as report } from '../../dev/report.js';
+import { loadSettings } from '../../dev/settings.js';
+import { startTemporaryStack } from '../../dev/stack.js';
+import { findTemporalCli } from '../../dev/temporal-cli.js';
+import { waitUntil } from '../../dev/wait.js';
+import { isAlive, untilGone } from './fixtures/alive.js';
+
+async function needsTemporal({ skip }: TestContext): Promise<void> {
+  await findTemporalCli({ settings: loadSettings(), report }).catch((error: unknown) => skip(String(error)));
+}
+
+const isReady = async (apiUrl: string): Promise<true | undefined> =>
+  (await fetch(`${apiUrl}/readyz`)).status === 200 || undefined;
+
+describe('the stack', { timeout: 180_000 }, () => {
+  it('when it is started and stopped, then it was ready, survived the death of its worker, and nothing is left', async (context) => {
+    await needsTemporal(context);
+    const stack = await startTemporaryStack();
+    const { apiUrl } = stack.addresses;
+    expect(await isReady(apiUrl)).toBe(true);
+
+    const worker = stack.parts.get('worker')!;
+    const first = worker.process.pid;
+    worker.process.kill('SIGKILL');
+    await waitUntil(() => worker.process.pid !== first || undefined, { what: 'another worker', deadlineMs: 30_000 });
+
+    const pids = [...stack.parts.values()].map((part) => part.process.pid);
+    expect([...stack.parts.keys()].sort()).toEqual(['api', 'postgres', 'providers', 'temporal', 'worker']);
+    await stack.stop();
+    expect(pids.filter(isAlive)).toEqual([]);
+    expect(existsSync(stack.dataDir)).toBe(false);
+  });
+
+  it('when the process that started it is killed with SIGKILL, then every part of it ends', async (context) => {
+    await needsTemporal(context);
+    const lines: string[] = [];
+    const parent = await startProcess({
+      name: 'parent',
+      ...typescript('test/dev/fixtures/stack-parent.ts'),
+      onLine: (line) => lines.push(line),
+    });
+    const started = await waitUntil(() => lines.find((line) => line.startsWith('{')), {
+      what: 'the stack',
+      deadlineMs: 120_000,
+      giveUp: () => {
+        if (!isAlive(parent.pid)) throw new Error(parent.tail());
+      },
+    });
+    const { pids, dataDir } = JSON.parse(started) as { pids: number[]; dataDir: string };
+    expect(pids).toHaveLength(5);
+    expect(pids.every(isAlive)).toBe(true);
+    parent.kill('SIGKILL');
+    await untilGone(...pids);
+    await rm(dataDir, { recursive: true });
+  });
+
+  it('when a port is taken, then the error names it and nothing is started', async () => {
+    const port = await freePort();
+    const { createServer } = await import('node:net');
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await expect(startTemporaryStack({ temporalPort: port })).rejects.toThrow(
+        new RegExp(`Port ${port} .*Temporal.*TEMPORAL_PORT=`),
+      );
+    } finally {
+      server.close();
+    }
+  });
+});

@@ -1,0 +1,75 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { liveProcesses, startProcess } from '../../dev/processes.js';
+import type { Report } from '../../dev/report.js';
+import { shownLine } from '../../dev/shown-line.js';
+import { supervise } from '../../dev/supervisor.js';
+import { waitUntil } from '../../dev/wait.js';
+
+afterEach(async () => {
+  await Promise.all(liveProcesses().map((child) => child.stop(0)));
+});
+
+function aSupervision({ script = 'setInterval(() => {}, 1000)', mayRestart = true } = {}) {
+  const said: string[] = [];
+  const failures: Error[] = [];
+  const report: Report = { say: (text) => said.push(text), during: (_label, work) => work() };
+  const start = () => startProcess({ name: 'worker', command: process.execPath, args: ['-e', script] });
+  const part = supervise({
+    name: 'worker',
+    start,
+    mayRestart: () => mayRestart,
+    report,
+    onFailure: (error) => failures.push(error),
+  });
+  return { part, said, failures };
+}
+
+describe('the supervisor', { timeout: 60_000 }, () => {
+  it('when a process dies, then it says so and starts another', async () => {
+    const { part: starting, said } = aSupervision();
+    const part = await starting;
+    const first = part.process.pid;
+    part.process.kill('SIGKILL');
+    await waitUntil(() => part.process.pid !== first || undefined, { what: 'another process', deadlineMs: 20_000 });
+    expect(said).toEqual(['worker ended by SIGKILL; starting it again']);
+    await part.stop();
+  });
+
+  it('when a process keeps dying, then it gives up and shows its last lines', async () => {
+    const { part, said, failures } = aSupervision({ script: "console.error('no configuration'); process.exit(3)" });
+    await part;
+    const [error] = await waitUntil(() => (failures.length ? failures : undefined), {
+      what: 'giving up',
+      deadlineMs: 40_000,
+    });
+    expect(said).toHaveLength(5);
+    expect(error?.message).toMatch(/worker ended 6 times within a minute.*code 3[^]*no configuration/);
+  });
+
+  it('when it may not be started again, then its end is a failure at once', async () => {
+    const { part, said, failures } = aSupervision({ script: 'process.exit(3)', mayRestart: false });
+    await part;
+    await waitUntil(() => failures.length || undefined, { what: 'the failure', deadlineMs: 20_000 });
+    expect(failures[0]?.message).toMatch(/worker ended with code 3/);
+    expect(said).toEqual([]);
+  });
+
+  it('when it is stopped, then its end is no failure', async () => {
+    const { part, said, failures } = aSupervision();
+    await (await part).stop();
+    expect([said, failures]).toEqual([[], []]);
+  });
+});
+
+describe('what is shown of a child', () => {
+  it.each([
+    ['{"level":30,"msg":"started"}', 'stdout', undefined],
+    ['{"level":40,"msg":"slow"}', 'stdout', 'warn: slow'],
+    ['{"level":50,"msg":"no answer","err":{"message":"ECONNREFUSED"}}', 'stdout', 'error: no answer (ECONNREFUSED)'],
+    ['Error: boom', 'stderr', 'Error: boom'],
+    ['a banner', 'stdout', undefined],
+    ['', 'stderr', undefined],
+  ] as const)('when it prints %j on %s, then the console shows %j', (line, stream, shown) => {
+    expect(shownLine(line, stream)).toBe(shown);
+  });
+});

@@ -1,0 +1,357 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderInput, OrderView } from '../../src/schemas/order.js';
+import type { Product } from '../../src/schemas/product.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
+import { startApi, type Api } from '../support/api.js';
+import { balanceOf } from '../support/balance.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { temporal } from '../support/temporal-command.js';
+
+describeOnDevServer('an order by the temporal CLI', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server);
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const cli = (...args: string[]) => temporal(server, ...args);
+  const handleOf = (workflowId: string) => shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId);
+
+  async function started(workflowId: string, ...input: string[]): Promise<void> {
+    const type = ['--type', 'order', '--task-queue', 'orders'];
+    const { code, stderr } = await cli('workflow', 'start', ...type, '--workflow-id', workflowId, ...input);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  }
+
+  interface Sale {
+    order: OrderInput;
+    product: Product;
+    workflowId: string;
+  }
+
+  /** An order that was started by CLI and waits for the carrier. */
+  async function aShippedOrder(): Promise<Sale> {
+    const product = await aProduct(shop.store);
+    const order = anOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
+    const workflowId = orderWorkflowId(order.orderId);
+    await started(workflowId, '--input', JSON.stringify(order));
+    await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    return { order, product, workflowId };
+  }
+
+  /** How a run ends. A failed workflow task is retried for ever, so there is no point in waiting any longer after it. */
+  async function endOf(workflowId: string): Promise<OrderView> {
+    let outcome: { end: Promise<OrderView> } | undefined;
+    let failed = false;
+    const result = handleOf(workflowId).result();
+    const settle = () => {
+      outcome = { end: result };
+    };
+    result.then(settle, settle);
+    const ask = async () => {
+      failed = !outcome && (await typesIn(workflowId)).includes('WorkflowTaskFailed');
+      return outcome;
+    };
+    const giveUp = () => {
+      if (failed) throw new Error(`a workflow task of ${workflowId} failed, and will be retried for ever`);
+    };
+    const { end } = await waitUntil(ask, { what: `the end of ${workflowId}`, deadlineMs: 10_000, giveUp });
+    return await end;
+  }
+
+  async function delivered({ order, workflowId }: Sale): Promise<OrderView> {
+    for (const status of ['in_transit', 'delivered'] as const) {
+      expect(await shop.outside.carrier.reportNow(order.orderId, status)).toMatchObject({ status: 202 });
+    }
+    return await endOf(workflowId);
+  }
+
+  const verdictOn = async ({ order, product }: Sale) =>
+    (await balanceOf(shop, { ...order, products: [product], token: order.payment.token })).verdict;
+
+  const typesIn = async (workflowId: string) => (await historyOf(handleOf(workflowId))).map(({ type }) => type);
+
+  test('when good JSON is started, then the order completes as one by HTTP does', async () => {
+    const sale = await aShippedOrder();
+
+    const view = await delivered(sale);
+
+    expect(view).toMatchObject({ orderId: sale.order.orderId, status: 'completed' });
+    expect(await verdictOn(sale)).toBe('sold');
+    const { code, stdout } = await cli('workflow', 'list', '--query', `CustomerId = '${sale.order.customerId}'`);
+    expect(code).toBe(0);
+    expect(stdout).toContain(sale.workflowId);
+  });
+
+  describe('bad input', () => {
+    const orderId = () => randomUUID();
+    const good = (id: string) => ({ ...anOrder({ lines: [{ sku: 'ANY', quantity: 1 }] }), orderId: id });
+    const withQuantity = (id: string, quantity: unknown) => ({ ...good(id), lines: [{ sku: 'ANY', quantity }] });
+    const json = (value: unknown) => ['--input', JSON.stringify(value)];
+
+    test.each<[string, (id: string) => string[], string[], ((id: string) => string)?]>([
+      ['there is no input', () => [], ['']],
+      ['there are no lines', (id) => json({ ...good(id), lines: undefined }), ['/lines']],
+      ['a quantity is negative', (id) => json(withQuantity(id, -1)), ['/lines/0/quantity']],
+      ['a quantity is the word "two"', (id) => json(withQuantity(id, 'two')), ['/lines/0/quantity']],
+      ['the input is a string', () => json('order'), ['']],
+      ['the input is null', () => json(null), ['']],
+      ['the input is an array', (id) => json([good(id)]), ['']],
+      ['a field is unknown', (id) => json({ ...good(id), total: 1 }), ['/total']],
+      ['the token has a NUL character', (id) => json({ ...good(id), payment: { token: '\0' } }), ['/payment/token']],
+      [
+        'all of it is wrong',
+        () => json({ orderId: 7, lines: [], deliveryTimeoutSeconds: 'soon' }),
+        ['/customerId', '/deliveryTimeoutSeconds', '/lines', '/orderId', '/payment'],
+      ],
+      ['the workflow id is of another order', (id) => json(good(id)), ['/orderId'], () => `order:${randomUUID()}`],
+      ['the workflow id has no prefix', (id) => json(good(id)), ['/orderId'], (id) => id],
+    ])(
+      'when %s, then the run fails at once as InvalidInput with the list of problems',
+      async (_what, inputOf, pointers, workflowIdOf = orderWorkflowId) => {
+        const id = orderId();
+        const workflowId = workflowIdOf(id);
+
+        await started(workflowId, ...inputOf(id));
+
+        const ended = await endOf(workflowId).catch(rootOf);
+        expect(ended).toBeInstanceOf(ApplicationFailure);
+        const { type, details } = ended as ApplicationFailure;
+        expect(type).toBe('InvalidInput');
+        const problems = details?.[0] as { pointer: string; detail: string }[];
+        expect(problems.map(({ pointer }) => pointer).sort()).toEqual(pointers);
+        for (const { detail } of problems) expect(detail).not.toBe('');
+        const { status, startTime, closeTime } = await handleOf(workflowId).describe();
+        expect(status.name).toBe('FAILED');
+        expect(closeTime!.getTime() - startTime.getTime()).toBeLessThan(5_000);
+        const types = await typesIn(workflowId);
+        expect(types).not.toContain('WorkflowTaskFailed');
+        expect(types).not.toContain('ActivityTaskScheduled');
+      },
+    );
+
+    test('when the input was bad, then the API tells that the order has failed and why', async () => {
+      const id = orderId();
+      await started(orderWorkflowId(id), ...json(withQuantity(id, -1)));
+
+      const failed = await api.orderOnce(id, ({ status }) => status === 'failed', 'failed');
+
+      expect(failed).toMatchObject({ stage: 'done', reason: { type: 'InvalidInput' }, compensations: [] });
+      expect(failed.reason!.message).toContain('/lines/0/quantity');
+    });
+  });
+
+  describe('cancelling', () => {
+    test('when the workflow is cancelled, then all is undone and both Temporal and the API say cancelled', async () => {
+      const sale = await aShippedOrder();
+
+      expect(await cli('workflow', 'cancel', '--workflow-id', sale.workflowId)).toMatchObject({ code: 0 });
+
+      const ended = await endOf(sale.workflowId).catch(rootOf);
+      expect(ended).toBeInstanceOf(CancelledFailure);
+      expect((await handleOf(sale.workflowId).describe()).status.name).toBe('CANCELLED');
+      const order = await api.orderOnce(sale.order.orderId, ({ status }) => status === 'cancelled', 'cancelled');
+      expect(order.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(sale)).toBe('undone');
+    });
+
+    test.each([[[]], [['--input', '{}']], [['--input', '{"reason":"too many mugs"}']], [['--input', 'null']]])(
+      'when cancelOrder is sent with %j, then the order is undone',
+      async (input) => {
+        const sale = await aShippedOrder();
+        const update = ['--workflow-id', sale.workflowId, '--name', 'cancelOrder', ...input];
+
+        expect(await cli('workflow', 'update', 'execute', ...update)).toMatchObject({ code: 0 });
+
+        expect(await handleOf(sale.workflowId).result()).toMatchObject({ status: 'cancelled' });
+        expect(await verdictOn(sale)).toBe('undone');
+      },
+    );
+  });
+
+  describe('resolving a compensation', () => {
+    test.each([
+      ['retry', 'completed'],
+      ['skip', 'skipped'],
+    ])(
+      'when a refund is stuck and the operator says %s, then the order goes on to its end',
+      async (action, outcome) => {
+        const sale = await aShippedOrder();
+        const { orderId } = sale.order;
+        shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400 });
+        await cli('workflow', 'cancel', '--workflow-id', sale.workflowId);
+        await api.orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+
+        const update = [
+          '--workflow-id',
+          sale.workflowId,
+          '--name',
+          'resolveCompensation',
+          '--input',
+          JSON.stringify({ action }),
+        ];
+        expect(await cli('workflow', 'update', 'execute', ...update)).toMatchObject({ code: 0 });
+
+        const order = await api.orderOnce(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+        expect(order.compensations.map(({ name, status }) => [name, status])).toEqual([
+          ['cancelShipment', 'completed'],
+          ['refundPayment', outcome],
+          ['releaseStock', 'completed'],
+        ]);
+        const { refunds } = shop.outside.statement(orderId);
+        expect(refunds).toHaveLength(action === 'retry' ? 1 : 0);
+      },
+    );
+  });
+
+  describe('malformed messages', () => {
+    /** The order is none the worse for what was sent to it. */
+    async function expectUnharmed(sale: Sale): Promise<void> {
+      expect(await delivered(sale)).toMatchObject({ status: 'completed', compensations: [] });
+      expect(await verdictOn(sale)).toBe('sold');
+      expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
+    }
+
+    const report = (orderId: string, change: object = {}) =>
+      JSON.stringify({ orderId, shipmentId: 'sh_other', status: 'lost', ...change });
+
+    const signals: [string, (orderId: string) => string[]][] = [
+      ['without input', () => []],
+      ['with null', () => ['--input', 'null']],
+      ['with a string', () => ['--input', '"lost"']],
+      ['with a number', () => ['--input', '0']],
+      ['with an array', () => ['--input', '["lost"]']],
+      ['with an empty object', () => ['--input', '{}']],
+      ['with a status that does not exist', (id) => ['--input', report(id, { status: 'eaten' })]],
+      ['with a status of the prototype', (id) => ['--input', report(id, { status: 'constructor' })]],
+      ['with a number for the shipment', (id) => ['--input', report(id, { shipmentId: 5 })]],
+      ['without the shipment', (id) => ['--input', report(id, { shipmentId: undefined })]],
+      ['about another order', () => ['--input', report(randomUUID())]],
+      ['about another parcel', (id) => ['--input', report(id)]],
+      ['with two inputs', () => ['--input', '1', '--input', '2']],
+      ['with a payload of type binary/null', () => ['--input', 'x', '--input-meta', 'encoding=binary/null']],
+      ['with a payload of type binary/plain', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
+    ];
+    test.each(signals)(
+      'when shipmentReported is signalled %s, then the order still completes',
+      async (_what, input) => {
+        const sale = await aShippedOrder();
+        const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input(sale.order.orderId)];
+
+        expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
+
+        await expectUnharmed(sale);
+      },
+    );
+
+    test('when a signal that nobody knows is sent, then the order still completes', async () => {
+      const sale = await aShippedOrder();
+      const signal = ['--workflow-id', sale.workflowId, '--name', 'explode', '--input', '{}'];
+
+      expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
+
+      await expectUnharmed(sale);
+    });
+
+    // Known bug: the SDK decodes before workflow code is asked, so the workflow task fails again and again.
+    test.fails.each(['binary/unknown', 'binary/encrypted', ''])(
+      'when shipmentReported is signalled with a payload of type "%s", then the order still completes',
+      async (encoding) => {
+        const sale = await aShippedOrder();
+        const input = ['--input', 'x', '--input-meta', `encoding=${encoding}`];
+        const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input];
+
+        expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
+
+        await expectUnharmed(sale);
+      },
+    );
+
+    test.fails.each(['binary/unknown'])(
+      'when an order is started with a payload of type "%s", then the run fails as InvalidInput',
+      async (encoding) => {
+        const workflowId = orderWorkflowId(randomUUID());
+
+        await started(workflowId, '--input', 'x', '--input-meta', `encoding=${encoding}`);
+
+        const ended = await endOf(workflowId).catch(rootOf);
+        expect(ended).toMatchObject({ type: 'InvalidInput' });
+      },
+    );
+
+    const updates: [string, string[]][] = [
+      ['resolveCompensation', []],
+      ['resolveCompensation', ['--input', 'null']],
+      ['resolveCompensation', ['--input', '"retry"']],
+      ['resolveCompensation', ['--input', '{"action":"explode"}']],
+      ['resolveCompensation', ['--input', '{"action":"retry"}']],
+      ['resolveCompensation', ['--input', '{}', '--input-meta', 'encoding=binary/unknown']],
+      ['cancelOrder', ['--input', '"please"']],
+      ['cancelOrder', ['--input', '[]']],
+      ['cancelOrder', ['--input', '5']],
+      ['cancelOrder', ['--input', '{"reason":5}']],
+      ['cancelOrder', ['--input', `{"reason":"${'x'.repeat(501)}"}`]],
+      ['cancelOrder', ['--input', '{"because":"of you"}']],
+      ['cancelOrder', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
+      ['cancelOrder', ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
+      ['explode', ['--input', '{}']],
+    ];
+    test.each(updates)(
+      'when the update %s is sent with %j, then it is refused and the order still completes',
+      async (name, input) => {
+        const sale = await aShippedOrder();
+
+        const { code, stderr } = await cli(
+          'workflow',
+          'update',
+          'execute',
+          '--workflow-id',
+          sale.workflowId,
+          '--name',
+          name,
+          ...input,
+        );
+
+        expect(code).not.toBe(0);
+        expect(stderr).toContain('unable to update workflow');
+        await expectUnharmed(sale);
+      },
+    );
+
+    test.each([
+      ['orderStatus', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
+      ['explode', []],
+    ])('when the query %s is asked with %j, then the order still completes', async (name, input) => {
+      const sale = await aShippedOrder();
+
+      await cli('workflow', 'query', '--workflow-id', sale.workflowId, '--name', name, ...input);
+
+      await expectUnharmed(sale);
+    });
+  });
+});
+
+/** What a run failed with, without the client's wrapping. */
+function rootOf(error: unknown): unknown {
+  return error instanceof WorkflowFailedError ? error.cause : error;
+}

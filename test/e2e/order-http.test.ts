@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ManagedProcess } from '../../dev/processes.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderResource, OrderView } from '../../src/schemas/order.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../support/api.js';
+import { balanceOf } from '../support/balance.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorkerProcess } from '../support/workers.js';
+
+const MOST_EVENTS = 30;
+
+describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a process of its own', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let worker: ManagedProcess;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    api = await startApi(shop);
+    worker = await startWorkerProcess(server, shop);
+  });
+  afterAll(async () => {
+    await worker.stop();
+    await api.close();
+    await shop.close();
+  });
+
+  const handleOf = (orderId: string) => shop.client.workflow.getHandle(orderWorkflowId(orderId));
+
+  async function composed() {
+    const products = [await aProduct(shop.store), await aProduct(shop.store, { available: 3 })];
+    const order = anOrder({ lines: products.map(({ sku }, index) => ({ sku, quantity: index + 1 })) });
+    // One second between the two, so that each gets a workflow task of its own: the dearest case.
+    shop.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 1, deliverySeconds: 2 }, order.orderId);
+    return { order, products };
+  }
+
+  test('when the carrier delivers, then the order completes with at most 30 events, local steps as markers', async () => {
+    const { order, products } = await composed();
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+    // Not by query: only what an order needs by itself is counted.
+    const result = (await handleOf(order.orderId).result()) as OrderView;
+
+    expect(result).toMatchObject({ orderId: order.orderId, status: 'completed', shipment: { status: 'delivered' } });
+    expect(await balanceOf(shop, { ...order, products, token: order.payment.token })).toMatchObject({
+      verdict: 'sold',
+      parcels: ['delivered'],
+    });
+
+    const events = await historyOf(handleOf(order.orderId));
+    const namesOf = (type: string) => events.filter((event) => event.type === type).map(({ name }) => name);
+    console.log(`a completed order with two carrier callbacks: ${events.length} events`);
+    expect(events.length).toBeLessThanOrEqual(MOST_EVENTS);
+    expect(namesOf('WorkflowExecutionSignaled')).toEqual(['shipmentReported', 'shipmentReported']);
+    expect(namesOf('ActivityTaskScheduled')).toEqual(['chargePayment', 'requestShipment']);
+    expect(namesOf('MarkerRecorded')).toEqual(['core_local_activity', 'core_local_activity']);
+
+    const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject(result);
+  });
+
+  test('when the worker is asked to stop, then it finishes the call that it makes and another one goes on', async () => {
+    const { order, products } = await composed();
+    const charge = shop.outside.hold('charge', order.orderId);
+    await api.post('/v1/orders', order);
+    await charge.arrived;
+
+    const stopped = worker.stop();
+    const stopping = () => worker.tail().includes('STOPPING') || undefined;
+    await waitUntil(stopping, { what: 'the worker knowing that it has to stop', deadlineMs: 10_000 });
+    await charge.release();
+    expect(await stopped).toEqual({ code: 0, signal: null });
+
+    worker = await startWorkerProcess(server, shop);
+    await handleOf(order.orderId).result();
+    const { requests } = shop.outside.statement(order.orderId);
+    expect(requests.filter(({ path }) => path === '/payments/charges')).toHaveLength(1);
+    expect(await balanceOf(shop, { ...order, products, token: order.payment.token })).toMatchObject({
+      verdict: 'sold',
+    });
+  });
+});

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ManagedProcess } from '../../dev/processes.js';
+import type { OrderInput, OrderView } from '../../src/schemas/order.js';
+import type { Product } from '../../src/schemas/product.js';
+import { cancelOrderUpdate, ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
+import { signedReport, startApi, type Api } from '../support/api.js';
+import { balanceOf, type Balance } from '../support/balance.js';
+import { openCommitGate, type CommitGate } from '../support/commit-gate.js';
+import { lockProduct } from '../support/database-lock.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorkerProcess } from '../support/workers.js';
+
+interface Sale {
+  order: OrderInput;
+  product: Product;
+}
+
+/** Brings an order to a place in its story, and tells how it can go on once the worker is dead. */
+type Place = (sale: Sale) => Promise<(() => Promise<void>) | undefined>;
+
+interface Case {
+  place: Place;
+  status: OrderView['status'];
+  verdict: Balance['verdict'];
+}
+
+// Waiting for dead workers to be noticed takes seconds, so one worker dies for all: each order is at a place of its own.
+describeOnDevServer('when the worker is killed (SIGKILL) and another one is started', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let gate: CommitGate;
+  let worker: ManagedProcess;
+  const sales = new Map<string, Sale>();
+
+  const handleOf = ({ orderId }: OrderInput) =>
+    shop.client.workflow.getHandle<typeof orderWorkflow>(orderWorkflowId(orderId));
+
+  async function start({ order }: Sale): Promise<void> {
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+  }
+
+  /** Inside a call to the outside world: its effect is done and not answered, or is only done when the worker is dead. */
+  const during =
+    (on: 'charge' | 'shipment', effect: 'before' | 'after'): Place =>
+    async (sale) => {
+      const hold = shop.outside.hold(on, sale.order.orderId, { effect });
+      await start(sale);
+      await hold.arrived;
+      return () => hold.release();
+    };
+
+  const awaitPickup = async ({ order }: Sale) => {
+    await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+  };
+
+  const duringCompensation: Place = async (sale) => {
+    shop.outside.carrier.configure({ autoDeliver: false }, sale.order.orderId);
+    const hold = shop.outside.hold('refund', sale.order.orderId);
+    await start(sale);
+    await awaitPickup(sale);
+    await handleOf(sale.order).executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await hold.arrived;
+    return () => hold.release();
+  };
+
+  const cases: Record<string, Case> = {
+    'inside the charge, which has taken effect': {
+      place: during('charge', 'before'),
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'inside the charge, which takes effect later': {
+      place: during('charge', 'after'),
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'inside the shipment, which has taken effect': {
+      place: during('shipment', 'before'),
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'inside the shipment, which takes effect later': {
+      place: during('shipment', 'after'),
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'inside the transaction that reserves stock': {
+      async place(sale) {
+        const lock = await lockProduct(shop.databaseUrl, sale.product.sku);
+        await start(sale);
+        await lock.waitedFor();
+        return () => lock.release();
+      },
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'after stock was reserved and before it was told': {
+      async place(sale) {
+        const committed = gate.keepAnswer(sale.order.orderId);
+        await start(sale);
+        await committed;
+        return undefined;
+      },
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'inside the refund of a cancelled order': {
+      place: duringCompensation,
+      status: 'cancelled',
+      verdict: 'undone',
+    },
+    'while the order waits, and the carrier reports before another worker is there': {
+      async place(sale) {
+        const { orderId } = sale.order;
+        shop.outside.carrier.configure({ autoDeliver: false }, orderId);
+        await start(sale);
+        await awaitPickup(sale);
+        return async () => {
+          for (const status of ['in_transit', 'delivered'] as const) {
+            expect(await shop.outside.carrier.reportNow(orderId, status)).toMatchObject({ status: 202 });
+          }
+        };
+      },
+      status: 'completed',
+      verdict: 'sold',
+    },
+  };
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    gate = await openCommitGate(shop.databaseUrl);
+    api = await startApi(shop);
+    shop.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
+    const throughGate = { databaseUrl: gate.url, outside: shop.outside };
+    worker = await startWorkerProcess(server, throughGate);
+
+    const goOn = await Promise.all(
+      Object.entries(cases).map(async ([where, { place }]) => {
+        const product = await aProduct(shop.store);
+        const sale = { product, order: anOrder({ lines: [{ sku: product.sku, quantity: 2 }] }) };
+        sales.set(where, sale);
+        return await place(sale);
+      }),
+    );
+    worker.kill('SIGKILL');
+    expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
+    for (const go of goOn) await go?.();
+    worker = await startWorkerProcess(server, throughGate);
+  });
+  afterAll(async () => {
+    await worker.stop();
+    await api.close();
+    await gate.close();
+    await shop.close();
+  });
+
+  test.each(Object.entries(cases))(
+    'when it dies %s, then each effect is there exactly once',
+    async (where, expected) => {
+      const { order, product } = sales.get(where)!;
+
+      const view = await handleOf(order).result();
+
+      expect(view.status).toBe(expected.status);
+      // Also checks that no effect is there twice and what each call said.
+      const { verdict } = await balanceOf(shop, { ...order, products: [product], token: order.payment.token });
+      expect(verdict).toBe(expected.verdict);
+      const { charges, shipments } = shop.outside.statement(order.orderId);
+      expect([charges.length, shipments.length]).toEqual([1, 1]);
+    },
+  );
+});

@@ -1,0 +1,52 @@
+import { ESLint } from 'eslint';
+import { expect, test } from 'vitest';
+
+const eslint = new ESLint();
+
+/** The rules that `code` breaks when it stands in `file`. */
+async function brokenRules(file: string, code: string): Promise<string[]> {
+  const [result] = await eslint.lintText(code, { filePath: file });
+  return result!.messages
+    .filter(({ ruleId, fatal }) => fatal || ruleId?.includes('no-restricted'))
+    .map(({ ruleId, message }) => `${ruleId ?? 'fatal'}: ${message}`);
+}
+
+const workflow = 'src/workflows/order/workflow.ts';
+const activity = 'src/activities/inventory.ts';
+const route = 'src/api/routes/orders.ts';
+const schema = 'src/schemas/order.ts';
+
+test.each([
+  [workflow, `import { readFile } from 'node:fs/promises'; void readFile;`],
+  [workflow, `import { createHash } from 'crypto'; void createHash;`],
+  [workflow, `import { z } from 'zod'; void z;`],
+  [workflow, `import { orderInput } from '../../schemas/order.js'; void orderInput;`],
+  [workflow, `import { createActivities } from '../../activities/index.js'; void createActivities;`],
+  [workflow, `import { openStore } from '../../store/index.js'; void openStore;`],
+  [workflow, `import { buildApp } from '../../api/app.js'; void buildApp;`],
+  [workflow, `import { pino } from 'pino'; void pino;`],
+  [workflow, `import { Client } from '@temporalio/client'; void Client;`],
+  [workflow, `void fetch('http://127.0.0.1');`],
+  [workflow, `void process.env.PATH;`],
+  [activity, `import { order } from '../workflows/index.js'; void order;`],
+  [activity, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [activity, `void process.env.PATH;`],
+  [route, `import { order } from '../../workflows/order/workflow.js'; void order;`],
+  [route, `import * as workflows from '../../workflows/index.js'; void workflows;`],
+  [route, `void process.env.PATH;`],
+  [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+])('when %s has `%s`, then the lint refuses it', async (file, code) => {
+  expect(await brokenRules(file, code)).not.toEqual([]);
+});
+
+test.each([
+  [workflow, `import type { OrderInput } from '../../schemas/order.js'; export type X = OrderInput;`],
+  [workflow, `import { condition } from '@temporalio/workflow'; void condition;`],
+  [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],
+  [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
+  [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
+  ['src/config.ts', `void process.env.PATH;`],
+])('when %s has `%s`, then the lint lets it pass', async (file, code) => {
+  expect(await brokenRules(file, code)).toEqual([]);
+});

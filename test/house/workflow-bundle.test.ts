@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { expect, inject, test } from 'vitest';
+
+/** Measured: 1.6 MB, nearly all of it the SDK. zod alone would add 1.1 MB. */
+const SIZE_BUDGET_BYTES = 1_800_000;
+
+const bundle = await readFile(inject('workflowBundle'), 'utf8');
+/** The modules in the bundle, as webpack names them. */
+const modules = [...bundle.matchAll(/!\*\*\* (\S+) \*\*\*!/g)].map(([, path]) => path!);
+
+test('when the workflows are bundled, then the workflow code is in it', () => {
+  expect(modules.filter((path) => path.startsWith('./src/'))).toEqual(
+    expect.arrayContaining([
+      './src/workflows/index.ts',
+      './src/workflows/order/contract.ts',
+      './src/workflows/order/workflow.ts',
+      './src/workflows/shared/saga.ts',
+    ]),
+  );
+});
+
+test('when the workflows are bundled, then nothing of the other rooms is in it', () => {
+  expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([]);
+});
+
+test('when the workflows are bundled, then the only libraries are those of the SDK', () => {
+  const libraries = modules.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
+  expect([...new Set(libraries)].sort()).toEqual([
+    '@temporalio/common',
+    '@temporalio/workflow',
+    'long',
+    'ms',
+    'nexus-rpc',
+  ]);
+});
+
+test('when the workflows are bundled, then the bundle keeps to its budget', () => {
+  expect(Buffer.byteLength(bundle)).toBeLessThan(SIZE_BUDGET_BYTES);
+});

@@ -1,0 +1,96 @@
+import type { Client } from '@temporalio/client';
+import { Webhook } from 'standardwebhooks';
+import { waitUntil } from '../../dev/wait.js';
+import { buildApp } from '../../src/api/app.js';
+import { createLogger } from '../../src/logger.js';
+import type { OrderResource, ShipmentReport } from '../../src/schemas/order.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import type { Store } from '../../src/store/index.js';
+import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
+
+export interface Answer<Body> {
+  status: number;
+  headers: Headers;
+  body: Body;
+}
+
+export interface RequestOptions {
+  headers?: Record<string, string>;
+  /** Sent as it is. */
+  text?: string;
+  /** Sent as JSON. */
+  json?: unknown;
+}
+
+/** The HTTP API of one test file, on a port of its own. */
+export interface Api {
+  url: string;
+  /** The body is what the test expects there; nothing checks it but the test's own assertions. */
+  request: <Body = Problem>(method: string, path: string, options?: RequestOptions) => Promise<Answer<Body>>;
+  get: <Body = Problem>(path: string) => Promise<Answer<Body>>;
+  post: <Body = Problem>(path: string, json?: unknown) => Promise<Answer<Body>>;
+  /** Asks for the order until it is as wanted. */
+  orderOnce: (orderId: string, wanted: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
+  close: () => Promise<void>;
+}
+
+/** Starts the API on a free port; the played carrier then reports to it. */
+export async function startApi(deps: { client: Client; store: Store; outside?: OutsideWorld }): Promise<Api> {
+  const { client, store, outside } = deps;
+  const logger = createLogger('api', 'silent');
+  const app = buildApp({ client, store, logger, carrierWebhookSecret: CARRIER_WEBHOOK_SECRET });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  outside?.setCallbackUrl(`${url}/v1/callbacks/shipments`);
+
+  async function request<Body>(method: string, path: string, { headers, text, json }: RequestOptions = {}) {
+    const response = await fetch(url + path, {
+      method,
+      headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(text !== undefined && { body: text }),
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    const received = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (received && JSON.parse(received)) as Body,
+    };
+  }
+
+  return {
+    url,
+    request,
+    get: (path) => request('GET', path),
+    post: (path, json) => request('POST', path, { json }),
+    async orderOnce(orderId, wanted, what) {
+      let seen: unknown;
+      const ask = async () => {
+        const { status, body } = await request<OrderResource>('GET', `/v1/orders/${orderId}`);
+        seen = body;
+        return status === 200 && wanted(body) ? body : undefined;
+      };
+      return await waitUntil(ask, { what: `order ${orderId}: ${what}`, deadlineMs: 20_000 }).catch((error: unknown) => {
+        throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+      });
+    },
+    close: () => app.close(),
+  };
+}
+
+/** A report of the carrier as a signed webhook. */
+export function signedReport(
+  report: ShipmentReport | string,
+  { secret = CARRIER_WEBHOOK_SECRET, at = new Date(), id = 'msg_test' } = {},
+): RequestOptions {
+  const text = typeof report === 'string' ? report : JSON.stringify(report);
+  return {
+    text,
+    headers: {
+      'content-type': 'application/json',
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign(id, at, text),
+    },
+  };
+}

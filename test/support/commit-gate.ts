@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A way to the database on which the answer to one commit can be kept back: done, but nobody knows. */
+export interface CommitGate {
+  /** The database behind the gate. */
+  url: string;
+  /** Keeps the answer to the next commit of a transaction in which this text was sent. It resolves once it is committed. */
+  keepAnswer: (text: string) => Promise<void>;
+  close: () => Promise<void>;
+}
+
+/** Passes everything on, byte by byte, except for the answers that it was told to keep; these are never given. */
+export async function openCommitGate(databaseUrl: string): Promise<CommitGate> {
+  const database = new URL(databaseUrl);
+  const waiting = new Map<string, () => void>();
+  const sockets = new Set<Socket>();
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(database.port), database.hostname);
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+
+    let transaction = '';
+    let committed: (() => void) | undefined;
+    client.on('data', (chunk) => {
+      const sent = chunk.toString('latin1');
+      if (/\bbegin\b/i.test(sent)) transaction = '';
+      transaction += sent;
+      if (/\bcommit\b/i.test(sent)) {
+        const text = [...waiting.keys()].find((candidate) => transaction.includes(candidate));
+        if (text !== undefined) {
+          committed = waiting.get(text);
+          waiting.delete(text);
+        }
+      }
+      upstream.write(chunk);
+    });
+    upstream.on('data', (chunk) => {
+      if (committed) committed();
+      else client.write(chunk);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  const url = new URL(database);
+  url.port = String((server.address() as AddressInfo).port);
+  url.hostname = '127.0.0.1';
+  return {
+    url: url.href,
+    keepAnswer: (text) => new Promise((resolve) => waiting.set(text, resolve)),
+    async close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+}

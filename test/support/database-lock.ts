@@ -1,0 +1,40 @@
+import pg from 'pg';
+import { waitUntil } from '../../dev/wait.js';
+
+/** A transaction that stands in the way of others until it is released. */
+export interface DatabaseLock {
+  /** Resolves when so many transactions, one at least, wait for it or behind each other. */
+  waitedFor: (who?: { by: number }) => Promise<void>;
+  release: () => Promise<void>;
+}
+
+/** Whoever wants to change the stock of this product waits. */
+export async function lockProduct(databaseUrl: string, sku: string): Promise<DatabaseLock> {
+  return await lock(databaseUrl, 'select from products where sku = $1 for update', [sku]);
+}
+
+/** Whoever reads or changes the catalogue waits. */
+export async function lockCatalogue(databaseUrl: string): Promise<DatabaseLock> {
+  return await lock(databaseUrl, 'lock table products in access exclusive mode');
+}
+
+async function lock(databaseUrl: string, statement: string, values: unknown[] = []): Promise<DatabaseLock> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query('begin');
+  await client.query(statement, values);
+  return {
+    async waitedFor({ by } = { by: 1 }) {
+      const waiting = async () => {
+        const { rowCount } = await client.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        return (rowCount ?? 0) >= by || undefined;
+      };
+      await waitUntil(waiting, { what: 'somebody waiting for the lock', deadlineMs: 10_000, everyMs: 10 });
+    },
+    async release() {
+      await client.end();
+    },
+  };
+}

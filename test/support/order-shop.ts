@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import { Worker } from '@temporalio/worker';
+import type { WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, type Duration, type TemporalFailure } from '@temporalio/common';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { createActivities } from '../../src/activities/index.js';
+import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../src/schemas/order.js';
+import type { Product } from '../../src/schemas/product.js';
+import { rootFailure } from '../../src/workflows/shared/failures.js';
+import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import type { order } from '../../src/workflows/order/workflow.js';
+import { balanceOf, type Balance, type Order } from './balance.js';
+import { historyOf } from './history.js';
+import { openLetterbox, type Letterbox } from './letterbox.js';
+import { anOrder, aProduct, openShop, type Shop } from './shop.js';
+import { describeWithTimeSkipping, startTimeSkipping } from './time-skipping.js';
+import { WatchedActivities, type ActivityCall, type ActivityName } from './watched-activities.js';
+
+const DEADLINE_MS = 20_000;
+
+/** A shop on a time-skipping server, whose activities are watched and whose carrier's reports arrive. */
+export interface OrderShop extends Shop {
+  activities: WatchedActivities;
+  letterbox: Letterbox;
+  /** Starts an order that would complete, unless the overrides say otherwise. */
+  place: (overrides?: PlaceOptions) => Promise<PlacedOrder>;
+  /** Lets this much time pass at once, and no more: what is awaited longer than that goes on waiting. */
+  skip: (time: Duration) => Promise<void>;
+}
+
+export interface PlaceOptions extends Partial<OrderInput> {
+  products?: Product[];
+  token?: string;
+  start?: Partial<WorkflowStartOptions<typeof order>>;
+}
+
+/** An order as its customer and its auditor see it. */
+export class PlacedOrder implements Order {
+  readonly shop: OrderShop;
+  readonly input: OrderInput;
+  readonly products: Product[];
+  readonly handle: WorkflowHandleWithFirstExecutionRunId<typeof order>;
+
+  constructor(shop: OrderShop, { input, products, handle }: Pick<PlacedOrder, 'input' | 'products' | 'handle'>) {
+    this.shop = shop;
+    this.input = input;
+    this.products = products;
+    this.handle = handle;
+  }
+
+  get orderId(): string {
+    return this.input.orderId;
+  }
+
+  get lines(): OrderInput['lines'] {
+    return this.input.lines;
+  }
+
+  get token(): string {
+    return this.input.payment.token;
+  }
+
+  get sku(): string {
+    return this.products[0]!.sku;
+  }
+
+  view(): Promise<OrderView> {
+    return this.handle.query(orderStatusQuery);
+  }
+
+  /** Waits until the order has come this far. */
+  async reached(stage: OrderStage): Promise<OrderView> {
+    return await this.seen((view) => view.stage === stage, stage);
+  }
+
+  async seen(isIt: (view: OrderView) => boolean, what = 'the expected view'): Promise<OrderView> {
+    const ask = async () => {
+      const view = await this.view();
+      return isIt(view) ? view : undefined;
+    };
+    return await waitUntil(ask, { what: `order ${this.orderId}: ${what}`, deadlineMs: DEADLINE_MS, everyMs: 100 });
+  }
+
+  /** The carrier moves the parcel and reports it. */
+  async carrierReports(...statuses: ShipmentReport['status'][]): Promise<void> {
+    for (const status of statuses) await this.shop.outside.carrier.reportNow(this.orderId, status);
+  }
+
+  /** Waits for the end while time is skipped. @throws what the workflow failed with. */
+  result(): Promise<OrderView> {
+    return this.handle.result();
+  }
+
+  /** The failure that the order ends with. @throws when it ends well. */
+  async failure(): Promise<TemporalFailure> {
+    try {
+      await this.result();
+    } catch (error) {
+      if (!(error instanceof WorkflowFailedError)) throw error;
+      const { cause } = error;
+      if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) return cause;
+      return rootFailure(cause as TemporalFailure);
+    }
+    throw new Error(`order ${this.orderId} did not fail`);
+  }
+
+  balance(options?: { others?: number }): Promise<Balance> {
+    return balanceOf(this.shop, this, options);
+  }
+
+  /** The activities that came to a good end, in order. */
+  done(): ActivityName[] {
+    return this.shop.activities.doneOf(this.orderId);
+  }
+
+  /** How each attempt of an activity ended. */
+  attempts(name: ActivityName): ActivityCall['end'][] {
+    return this.shop.activities.callsOf(this.orderId).flatMap((call) => (call.name === name ? [call.end] : []));
+  }
+
+  /** The calls that arrived in the outside world, in order. */
+  calls(): string[] {
+    return this.shop.outside.statement(this.orderId).requests.map(({ path }) => path);
+  }
+
+  /** The names of the events in the history. */
+  async events(): Promise<string[]> {
+    return (await historyOf(this.handle)).map(({ type }) => type);
+  }
+}
+
+export const anOrderId = (): string => randomUUID();
+
+/** Like `describe`, with a shop on a server that skips time; without such a server the tests are skipped and say why. */
+export function describeOrders(title: string, define: (shop: () => OrderShop) => void): void {
+  describeWithTimeSkipping(title, () => {
+    let shop: OrderShop | undefined;
+    beforeAll(async () => {
+      shop = await openOrderShop();
+    });
+    afterAll(async () => {
+      await shop?.close();
+    });
+    define(() => {
+      if (!shop) throw new Error('the shop is not open yet');
+      return shop;
+    });
+  });
+}
+
+async function openOrderShop(): Promise<OrderShop> {
+  const server = await startTimeSkipping();
+  const bare = await openShop(server, { withWorker: false });
+  const activities = new WatchedActivities();
+  const { store, outside } = bare;
+  const worker = await Worker.create({
+    connection: server.nativeConnection,
+    namespace: server.namespace,
+    taskQueue: ORDER_TASK_QUEUE,
+    workflowBundle: { codePath: inject('workflowBundle') },
+    activities: activities.wrap(createActivities({ store, ...outside })),
+    maxHeartbeatThrottleInterval: '1 second',
+  });
+  const running = worker.run();
+  const letterbox = await openLetterbox(bare.client);
+  outside.setCallbackUrl(letterbox.url);
+
+  const shop: OrderShop = {
+    ...bare,
+    activities,
+    letterbox,
+    async place({ products, token = 'tok_ok', start, ...overrides } = {}) {
+      const sold = products ?? [await aProduct(store)];
+      const input = anOrder({
+        lines: sold.map(({ sku }) => ({ sku, quantity: 2 })),
+        payment: { token },
+        ...overrides,
+      });
+      const handle = await bare.client.workflow.start<typeof order>('order', {
+        workflowId: orderWorkflowId(input.orderId),
+        taskQueue: ORDER_TASK_QUEUE,
+        args: [input],
+        ...start,
+      });
+      return new PlacedOrder(shop, { input, products: sold, handle });
+    },
+    skip: (time) => server.env.sleep(time),
+    async close() {
+      worker.shutdown();
+      await running;
+      await letterbox.close();
+      await bare.close();
+    },
+  };
+  return shop;
+}

@@ -1,0 +1,93 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities } from '../../src/activities/index.js';
+
+export type ActivityName = keyof Activities;
+
+/** One attempt of an activity: what it was called with and how it went. */
+export interface ActivityCall {
+  name: ActivityName;
+  orderId: string;
+  args: unknown[];
+  end: 'running' | 'done' | 'failed' | 'answer lost';
+  /** Whether it was told, while it ran, that it is cancelled. */
+  cancelled: boolean;
+}
+
+interface Trouble {
+  name: ActivityName;
+  orderId: string;
+  withEffect: boolean;
+  forGood: boolean;
+  times: number;
+}
+
+type AnyActivity = (...args: unknown[]) => Promise<unknown>;
+
+/** The real activities, with a note of each attempt; some can be told to go wrong, as a worker's machine can. */
+export class WatchedActivities {
+  readonly #calls: ActivityCall[] = [];
+  #troubles: Trouble[] = [];
+
+  wrap(activities: Activities): Activities {
+    const wrapped = Object.entries(activities).map(([name, run]) => [name, this.#watch(name as ActivityName, run)]);
+    return Object.fromEntries(wrapped) as Activities;
+  }
+
+  /** The attempts made for an order so far, in the order in which they began. */
+  callsOf(orderId: string): ActivityCall[] {
+    return this.#calls.filter((call) => call.orderId === orderId);
+  }
+
+  /** The activities of an order that came to a good end, in the order in which they began. */
+  doneOf(orderId: string): ActivityName[] {
+    return this.callsOf(orderId).flatMap(({ name, end }) => (end === 'done' ? [name] : []));
+  }
+
+  /** The next attempt takes effect, then fails; `forGood`: in a way that is not retried. */
+  loseAnswer(name: ActivityName, orderId: string, { forGood = false } = {}): void {
+    this.#troubles.push({ name, orderId, withEffect: true, forGood, times: 1 });
+  }
+
+  /** The next attempts have no effect and fail in a way that is not retried. */
+  fail(name: ActivityName, orderId: string, { times = 1 } = {}): void {
+    this.#troubles.push({ name, orderId, withEffect: false, forGood: true, times });
+  }
+
+  #watch(name: ActivityName, run: unknown): AnyActivity {
+    return async (...args) => {
+      const call: ActivityCall = { name, orderId: orderIdOf(name, args), args, end: 'running', cancelled: false };
+      this.#calls.push(call);
+      Context.current().cancellationSignal.addEventListener('abort', () => (call.cancelled = true));
+      const trouble = this.#take(name, call.orderId);
+      try {
+        const answer = trouble && !trouble.withEffect ? undefined : await (run as AnyActivity)(...args);
+        if (trouble) throw failureOf(name, trouble);
+        call.end = 'done';
+        return answer;
+      } catch (error) {
+        call.end = trouble?.withEffect ? 'answer lost' : 'failed';
+        throw error;
+      }
+    };
+  }
+
+  #take(name: ActivityName, orderId: string): Trouble | undefined {
+    const trouble = this.#troubles.find((candidate) => candidate.name === name && candidate.orderId === orderId);
+    if (trouble && --trouble.times === 0) this.#troubles = this.#troubles.filter((other) => other !== trouble);
+    return trouble;
+  }
+}
+
+function failureOf(name: ActivityName, { withEffect, forGood }: Trouble): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'ToldToFail',
+    message: withEffect ? `the answer of ${name} is lost` : `${name} was told to fail`,
+    nonRetryable: forGood,
+  });
+}
+
+/** `quoteOrder` has the workflow id as its second argument, all others the order id in their first. */
+function orderIdOf(name: ActivityName, [first, second]: unknown[]): string {
+  return name === 'quoteOrder' ? String(second).replace('order:', '') : (first as { orderId: string }).orderId;
+}

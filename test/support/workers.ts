@@ -1,0 +1,62 @@
+import { Worker } from '@temporalio/worker';
+import { inject } from 'vitest';
+import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
+import { waitUntil } from '../../dev/wait.js';
+import { createActivities } from '../../src/activities/index.js';
+import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import type { DevServer } from './dev-server.js';
+import type { Shop, TemporalServer } from './shop.js';
+
+/** A worker in this process, for a shop that was opened without one. */
+export async function startWorker(
+  server: TemporalServer,
+  { store, outside }: Shop,
+): Promise<{ stop: () => Promise<void> }> {
+  const { paymentsUrl, carrierUrl } = outside;
+  const worker = await Worker.create({
+    connection: server.nativeConnection,
+    namespace: server.namespace,
+    taskQueue: ORDER_TASK_QUEUE,
+    workflowBundle: { codePath: inject('workflowBundle') },
+    activities: createActivities({ store, paymentsUrl, carrierUrl }),
+  });
+  const running = worker.run();
+  return {
+    async stop() {
+      worker.shutdown();
+      await running;
+    },
+  };
+}
+
+/** The worker as it runs in production, src/worker.ts in a process of its own; it polls when this returns. */
+export async function startWorkerProcess(
+  { address, namespace }: DevServer,
+  { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
+): Promise<ManagedProcess> {
+  let polls = false;
+  let ended = false;
+  const worker = await startProcess({
+    name: 'worker',
+    ...typescript('src/worker.ts'),
+    env: {
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      DATABASE_URL: databaseUrl,
+      PAYMENTS_URL: outside.paymentsUrl,
+      CARRIER_URL: outside.carrierUrl,
+      SHUTDOWN_GRACE_SECONDS: '5',
+      LOG_LEVEL: 'info',
+    },
+    onLine: (line) => (polls ||= line.includes('"state":"RUNNING"')),
+  });
+  void worker.exited.then(() => (ended = true));
+  await waitUntil(() => polls || undefined, {
+    what: 'the worker polling',
+    deadlineMs: 60_000,
+    giveUp: () => {
+      if (ended) throw new Error(`the worker ended:\n${worker.tail()}`);
+    },
+  });
+  return worker;
+}

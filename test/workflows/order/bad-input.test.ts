@@ -1,0 +1,142 @@
+import { WorkflowUpdateFailedError } from '@temporalio/client';
+import type { ApplicationFailure } from '@temporalio/common';
+import { describe, expect, test } from 'vitest';
+import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { anOrderId, describeOrders, PlacedOrder, type OrderShop } from '../../support/order-shop.js';
+import { anOrder } from '../../support/shop.js';
+
+/** Starts an order as somebody might who never read the schema. */
+async function startRaw(shop: OrderShop, args: unknown[], { workflowId = orderWorkflowId(anOrderId()) } = {}) {
+  const handle = await shop.client.workflow.start('order', { workflowId, taskQueue: ORDER_TASK_QUEUE, args });
+  const input = anOrder({ orderId: workflowId.replace('order:', ''), lines: [] });
+  return new PlacedOrder(shop, { input, products: [], handle });
+}
+
+const valid = anOrder({ lines: [{ sku: 'MUG', quantity: 1 }] });
+const { lines: _, ...withoutLines } = valid;
+
+describeOrders('what nobody has parsed', (shop) => {
+  describe('as input of an order', () => {
+    test.each<[string, unknown[], string[]]>([
+      ['no argument', [], ['']],
+      ['null', [null], ['']],
+      ['a string', ['one mug, please'], ['']],
+      ['an array', [[valid]], ['']],
+      ['an empty object', [{}], ['/customerId', '/lines', '/payment', '/orderId']],
+      ['missing lines', [withoutLines], ['/lines']],
+      ['no lines', [{ ...valid, lines: [] }], ['/lines']],
+      ['a negative quantity', [{ ...valid, lines: [{ sku: 'MUG', quantity: -1 }] }], ['/lines/0/quantity']],
+      ['a string for a number', [{ ...valid, lines: [{ sku: 'MUG', quantity: '2' }] }], ['/lines/0/quantity']],
+      ['an extra field', [{ ...valid, total: 1 }], ['/total']],
+      ['a price of the client', [{ ...valid, lines: [{ sku: 'MUG', quantity: 1, price: 1 }] }], ['/lines/0/price']],
+      ['no payment', [{ ...valid, payment: null }], ['/payment']],
+      ['an endless wait', [{ ...valid, deliveryTimeoutSeconds: 1e12 }], ['/deliveryTimeoutSeconds']],
+      ['another id than the workflow has', [valid], ['/orderId']],
+    ])('when it is %s, then the order fails at once and names each problem', async (_what, args, pointers) => {
+      const order = await startRaw(shop(), args);
+      const failure = await order.failure();
+      const view = await order.view();
+      const events = await order.events();
+
+      expect(failure).toMatchObject({ type: 'InvalidInput', nonRetryable: true });
+      const [problems] = (failure as ApplicationFailure).details as [{ pointer: string; detail: string }[]];
+      expect(problems.map(({ pointer }) => pointer).toSorted()).toEqual(pointers.toSorted());
+      for (const { detail } of problems) expect(detail).toEqual(expect.stringMatching(/\w/));
+      expect(view).toMatchObject({ status: 'failed', reason: { type: 'InvalidInput' }, compensations: [] });
+      expect(order.attempts('quoteOrder'), 'no retries').toEqual(['failed']);
+      expect(order.done()).toEqual([]);
+      expect(order.calls()).toEqual([]);
+      expect(events).not.toContain('WorkflowTaskFailed');
+    });
+
+    test('when the workflow id lacks its prefix, then the order fails, because nobody could find it', async () => {
+      const order = await startRaw(shop(), [valid], { workflowId: valid.orderId });
+      const failure = await order.failure();
+
+      expect(failure).toMatchObject({ type: 'InvalidInput' });
+      expect((failure as ApplicationFailure).details).toMatchObject([[{ pointer: '/orderId' }]]);
+    });
+  });
+
+  test('when malformed signals arrive, then they change nothing and the order completes', async () => {
+    const order = await shop().place();
+    const before = await order.reached('awaiting_pickup');
+    const { orderId } = order;
+    const shipmentId = before.shipment!.shipmentId;
+    const signals: unknown[][] = [
+      [],
+      [null],
+      ['delivered'],
+      [7],
+      [true],
+      [[]],
+      [[{ orderId, shipmentId, status: 'delivered' }]],
+      [{}],
+      [{ orderId, shipmentId }],
+      [{ orderId, status: 'delivered' }],
+      [{ shipmentId, status: 'delivered' }],
+      [{ orderId, shipmentId: 7, status: 'delivered' }],
+      [{ orderId, shipmentId: null, status: 'delivered' }],
+      [{ orderId, shipmentId, status: 'eaten' }],
+      [{ orderId, shipmentId, status: ['delivered'] }],
+      ['too', 'many', 'arguments'],
+    ];
+    for (const args of signals) await order.handle.signal<unknown[]>('shipmentReported', ...args);
+    await order.handle.signal('noSuchSignal', { orderId });
+    const after = await order.view();
+    await order.carrierReports('delivered');
+
+    expect(after).toEqual(before);
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+    expect(await order.balance()).toMatchObject({ verdict: 'sold', charged: 2500 });
+    expect(await order.events()).not.toContain('WorkflowTaskFailed');
+  });
+
+  test('when malformed updates arrive, then each is refused by name and the order completes', async () => {
+    const order = await shop().place();
+    const before = await order.reached('awaiting_pickup');
+    const updates: [string, unknown[]][] = [
+      ['cancelOrder', ['please']],
+      ['cancelOrder', [7]],
+      ['cancelOrder', [{ reason: 7 }]],
+      ['cancelOrder', [{ reason: 'x'.repeat(501) }]],
+      ['resolveCompensation', []],
+      ['resolveCompensation', [null]],
+      ['resolveCompensation', ['retry']],
+      ['resolveCompensation', [{}]],
+      ['resolveCompensation', [{ action: 'both' }]],
+      ['resolveCompensation', [{ action: ['retry'] }]],
+    ];
+    const refusals: unknown[] = [];
+    for (const [name, args] of updates) {
+      const error = await order.handle
+        .executeUpdate(name, { args: args as [unknown] })
+        .catch((reason: unknown) => reason);
+      refusals.push(error instanceof WorkflowUpdateFailedError ? error.cause : error);
+    }
+    const unknown = await order.handle.executeUpdate('noSuchUpdate').catch((reason: unknown) => reason);
+    const after = await order.view();
+    await order.carrierReports('delivered');
+
+    expect(refusals).toMatchObject(updates.map(() => ({ type: 'InvalidInput' })));
+    expect(unknown).toBeInstanceOf(WorkflowUpdateFailedError);
+    expect(after).toEqual(before);
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+    expect(await order.balance()).toMatchObject({ verdict: 'sold', charged: 2500 });
+    expect(await order.events()).not.toContain('WorkflowTaskFailed');
+  });
+
+  test.each<[string, unknown[]]>([
+    ['no argument', []],
+    ['null', [null]],
+  ])('when a cancellation has %s, then it needs no reason', async (_what, args) => {
+    const order = await shop().place();
+    await order.reached('awaiting_pickup');
+    await order.handle.executeUpdate('cancelOrder', { args: args as [unknown] });
+    const view = await order.result();
+
+    expect(view).toMatchObject({ status: 'cancelled' });
+    expect(view.cancellation).not.toHaveProperty('reason');
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+  });
+});

@@ -1,0 +1,422 @@
+import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import { cancelOrderUpdate, ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import type { order } from '../../../src/workflows/order/workflow.js';
+import type { Balance } from '../../support/balance.js';
+import { lockCatalogue, lockProduct } from '../../support/database-lock.js';
+import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
+import { anOrder, aProduct } from '../../support/shop.js';
+import type { ActivityName } from '../../support/watched-activities.js';
+
+/** A moment in the life of an order at which it is cancelled. */
+interface Moment {
+  during: string;
+  /** Places an order and stops it there. */
+  stop: (shop: OrderShop) => Promise<Stopped>;
+  balance: Balance;
+  done: ActivityName[];
+  calls: string[];
+}
+
+interface Stopped {
+  order: PlacedOrder;
+  /** Lets the step go on once the order knows that it is cancelled; without it the cancellation ends the step. */
+  goOn?: () => Promise<void>;
+  /** What the world does when the order is over. */
+  late?: () => Promise<void>;
+}
+
+const undone: Balance = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
+
+/** A local activity holds the workflow task; a short one lets the order hear of its cancellation meanwhile. */
+const start = { workflowTaskTimeout: '3 seconds' } as const;
+
+async function stopAtOutside(shop: OrderShop, on: 'charge' | 'shipment', effect: 'before' | 'after'): Promise<Stopped> {
+  const orderId = anOrderId();
+  const hold = shop.outside.hold(on, orderId, { effect });
+  const order = await shop.place({ orderId });
+  await hold.arrived;
+  return { order, late: () => hold.release() };
+}
+
+const moments: Moment[] = [
+  {
+    during: 'the quote',
+    async stop(shop) {
+      const products = [await aProduct(shop.store)];
+      const lock = await lockCatalogue(shop.databaseUrl);
+      const order = await shop.place({ products, start });
+      await lock.waitedFor();
+      return { order, goOn: lock.release };
+    },
+    balance: undone,
+    done: ['quoteOrder', 'releaseStock'],
+    calls: [],
+  },
+  {
+    during: 'the reservation',
+    async stop(shop) {
+      const products = [await aProduct(shop.store)];
+      const lock = await lockProduct(shop.databaseUrl, products[0]!.sku);
+      const order = await shop.place({ products, start });
+      await lock.waitedFor();
+      return { order, goOn: lock.release };
+    },
+    balance: undone,
+    done: ['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock'],
+    calls: ['/payments/refunds'],
+  },
+  {
+    during: 'the charge, when the money is taken',
+    stop: (shop) => stopAtOutside(shop, 'charge', 'before'),
+    balance: { ...undone, charged: 2500, refunded: 2500 },
+    done: ['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock'],
+    calls: ['/payments/charges', '/payments/refunds'],
+  },
+  {
+    during: 'the charge, which arrives late',
+    stop: (shop) => stopAtOutside(shop, 'charge', 'after'),
+    balance: undone,
+    done: ['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock'],
+    calls: ['/payments/charges', '/payments/refunds'],
+  },
+  {
+    during: 'the handover, when the parcel is accepted',
+    stop: (shop) => stopAtOutside(shop, 'shipment', 'before'),
+    balance: { ...undone, charged: 2500, refunded: 2500, parcels: ['cancelled'] },
+    done: ['quoteOrder', 'reserveStock', 'chargePayment', 'cancelShipment', 'refundPayment', 'releaseStock'],
+    calls: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
+  },
+  {
+    during: 'the handover, which arrives late',
+    stop: (shop) => stopAtOutside(shop, 'shipment', 'after'),
+    balance: { ...undone, charged: 2500, refunded: 2500 },
+    done: ['quoteOrder', 'reserveStock', 'chargePayment', 'cancelShipment', 'refundPayment', 'releaseStock'],
+    calls: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
+  },
+  {
+    during: 'the wait for the pickup',
+    async stop(shop) {
+      const order = await shop.place();
+      await order.reached('awaiting_pickup');
+      return { order };
+    },
+    balance: { ...undone, charged: 2500, refunded: 2500, parcels: ['cancelled'] },
+    done: [
+      ...(['quoteOrder', 'reserveStock', 'chargePayment', 'requestShipment'] as const),
+      ...(['cancelShipment', 'refundPayment', 'releaseStock'] as const),
+    ],
+    calls: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
+  },
+];
+
+/** Waits until the activity that the order stands in knows of the cancellation; then the workflow knows it, too. */
+async function untilTold(order: PlacedOrder): Promise<void> {
+  const isTold = () => order.shop.activities.callsOf(order.orderId).some(({ cancelled }) => cancelled) || undefined;
+  await waitUntil(isTold, { what: 'word of the cancellation', deadlineMs: 20_000, everyMs: 10 });
+}
+
+/** The type with which an update is refused. */
+async function refusalOf(update: Promise<unknown>): Promise<string> {
+  const error = await update.then(
+    () => new Error('the update was accepted'),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+  return (error.cause as { type?: string }).type ?? 'no type';
+}
+
+/** The names of what was compensated, all to the end. */
+const compensationsIn = (done: ActivityName[]) =>
+  done
+    .filter((name) => ['cancelShipment', 'refundPayment', 'releaseStock'].includes(name))
+    .map((name) => ({ name, status: 'completed' }));
+
+describeOrders('cancelling an order', (shop) => {
+  test('when the cancellation comes with the start, then nothing is done', async () => {
+    const products = [await aProduct(shop().store)];
+    const input = anOrder({ lines: [{ sku: products[0]!.sku, quantity: 1 }] });
+    const startWorkflowOperation = new WithStartWorkflowOperation<typeof order>('order', {
+      workflowId: orderWorkflowId(input.orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input],
+      workflowIdConflictPolicy: 'FAIL',
+    });
+    await shop().client.workflow.executeUpdateWithStart(cancelOrderUpdate, { args: [{}], startWorkflowOperation });
+    const handle = await startWorkflowOperation.workflowHandle();
+    const view = await handle.result();
+
+    expect(view).toMatchObject({ status: 'cancelled', stage: 'done' });
+    expect(shop().activities.doneOf(input.orderId)).not.toContain('reserveStock');
+    expect(shop().outside.statement(input.orderId).requests).toEqual([]);
+  });
+
+  describe.each(moments)('during $during', ({ stop, balance, done, calls }) => {
+    test('when a customer cancels it, then it ends as cancelled and all is undone', async () => {
+      const { order, goOn, late } = await stop(shop());
+      const args = [{ reason: 'changed my mind' }] as const;
+      const answering = order.handle.executeUpdate(cancelOrderUpdate, { args: [...args] });
+      if (goOn) await untilTold(order).then(goOn);
+      const answer = await answering;
+      const view = await order.result();
+      await late?.();
+
+      expect(answer).toMatchObject({ status: 'processing', cancellation: { reason: 'changed my mind' } });
+      expect(view).toMatchObject({
+        status: 'cancelled',
+        stage: 'done',
+        reason: { type: 'CancelledFailure' },
+        cancellation: { reason: 'changed my mind' },
+        compensations: compensationsIn(done),
+      });
+      expect(view.cancellation).not.toHaveProperty('refused');
+      expect(await order.balance()).toEqual(balance);
+      expect(order.done()).toEqual(done);
+      expect(order.calls()).toEqual(calls);
+    });
+
+    test('when it is cancelled natively, then the run ends as Cancelled and all is undone', async () => {
+      const { order, goOn, late } = await stop(shop());
+      await order.handle.cancel();
+      if (goOn) await untilTold(order).then(goOn);
+      const failure = await order.failure();
+      await late?.();
+      const { status } = await order.handle.describe();
+
+      expect(failure.name).toBe('CancelledFailure');
+      expect(status.name).toBe('CANCELLED');
+      expect(await order.view()).toMatchObject({
+        status: 'cancelled',
+        stage: 'done',
+        compensations: compensationsIn(done),
+      });
+      expect(await order.balance()).toEqual(balance);
+      expect(order.done()).toEqual(done);
+      expect(order.calls()).toEqual(calls);
+    });
+  });
+
+  test('when it is cancelled while charging, then nothing is given back before the charge has ended', async () => {
+    const { order } = await stopAtOutside(shop(), 'charge', 'before');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await order.result();
+    const events = await order.events();
+
+    expect(events.filter((event) => event.startsWith('ActivityTask'))).toEqual([
+      ...['ActivityTaskScheduled', 'ActivityTaskCancelRequested'],
+      'ActivityTaskCanceled',
+      ...['ActivityTaskScheduled', 'ActivityTaskStarted', 'ActivityTaskCompleted'],
+    ]);
+  });
+
+  test('when it is cancelled between two tries of the charge, then the money of the first is given back', async () => {
+    const orderId = anOrderId();
+    shop().outside.faults.add({ on: 'charge', orderId, fault: 'lose-answer', times: -1 });
+    const order = await shop().place({ orderId });
+    await waitUntil(() => order.attempts('chargePayment').includes('failed') || undefined, {
+      what: 'the first try',
+      deadlineMs: 20_000,
+    });
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    const { status } = await order.result();
+
+    expect(status).toBe('cancelled');
+    expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
+  });
+
+  test('when it is cancelled again while it is undone, then it is undone once, for the first reason', async () => {
+    const orderId = anOrderId();
+    const hold = shop().outside.hold('refund', orderId);
+    const order = await shop().place({ orderId });
+    await order.reached('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'first' }] });
+    await hold.arrived;
+    const again = await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'second' }] });
+    await order.handle.cancel();
+    await hold.release();
+    const view = await order.result();
+
+    expect(again).toMatchObject({ stage: 'compensating', cancellation: { reason: 'first' } });
+    expect(view).toMatchObject({ status: 'cancelled', cancellation: { reason: 'first' } });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(order.done().slice(-3)).toEqual(['cancelShipment', 'refundPayment', 'releaseStock']);
+  });
+
+  test('when it is being undone for another reason, then cancelling it is refused', async () => {
+    const orderId = anOrderId();
+    const hold = shop().outside.hold('refund', orderId);
+    const order = await shop().place({ orderId, token: 'tok_declined' });
+    await hold.arrived;
+    const refusal = await refusalOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+    await hold.release();
+    const { status } = await order.result();
+
+    expect(refusal).toBe('OrderClosed');
+    expect(status).toBe('rejected');
+    expect(await order.balance()).toEqual(undone);
+  });
+
+  describe.each(['cancelShipment', 'refundPayment', 'releaseStock'] as const)(
+    'when %s takes effect and its answer is lost',
+    (name) => {
+      test('then it is repeated and all is undone once', async () => {
+        const order = await shop().place();
+        await order.reached('awaiting_pickup');
+        shop().activities.loseAnswer(name, order.orderId);
+        await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+        const { status } = await order.result();
+
+        expect(status).toBe('cancelled');
+        expect(order.attempts(name)).toEqual(['answer lost', 'done']);
+        expect(await order.balance()).toEqual({
+          verdict: 'undone',
+          charged: 2500,
+          refunded: 2500,
+          parcels: ['cancelled'],
+        });
+        expect(order.done().slice(-3)).toEqual(['cancelShipment', 'refundPayment', 'releaseStock']);
+      });
+    },
+  );
+
+  test.each([
+    ['refund', '/payments/refunds'],
+    ['cancellation', '/carrier/cancellations'],
+  ] as const)('when the answer to a %s breaks off, then it is repeated with the same key', async (on, path) => {
+    const order = await shop().place();
+    await order.reached('awaiting_pickup');
+    shop().outside.faults.add({ on, orderId: order.orderId, fault: 'lose-answer' });
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    const { status } = await order.result();
+
+    expect(status).toBe('cancelled');
+    expect(order.calls().filter((call) => call === path)).toHaveLength(2);
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+  });
+
+  describe('when the carrier has the parcel', () => {
+    const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
+
+    test('and said so, then a customer is refused and the order completes', async () => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      await order.carrierReports('in_transit');
+      const refusal = await refusalOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      await order.carrierReports('delivered');
+      const view = await order.result();
+
+      expect(refusal).toBe('ParcelLeft');
+      expect(view).toMatchObject({ status: 'completed', compensations: [] });
+      expect(view).not.toHaveProperty('cancellation');
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('and said so, then a native cancellation changes nothing and the order completes', async () => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      await order.carrierReports('in_transit');
+      await order.reached('in_transit');
+      await order.handle.cancel();
+      const afterwards = await order.view();
+      await order.carrierReports('delivered');
+
+      expect(afterwards).toMatchObject({ status: 'processing', stage: 'in_transit' });
+      expect(await order.result()).toMatchObject({ status: 'completed', compensations: [] });
+      expect(await order.balance()).toEqual(sold);
+      expect(order.calls()).not.toContain('/carrier/cancellations');
+    });
+
+    test('but its report is still on the way, then the order goes forward and says that it was refused', async () => {
+      const order = await pickedUpUnseen(shop());
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too late' }] });
+      const forward = await order.reached('in_transit');
+      const refusal = await refusalOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      shop().letterbox.open(order.orderId);
+      await order.carrierReports('delivered');
+      const view = await order.result();
+
+      expect(forward.cancellation).toMatchObject({ reason: 'too late', refused: true });
+      expect(refusal).toBe('ParcelLeft');
+      expect(view).toMatchObject({
+        status: 'completed',
+        cancellation: { reason: 'too late', refused: true },
+        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      });
+      expect(await order.balance()).toEqual(sold);
+      expect(order.done()).toEqual([
+        ...['quoteOrder', 'reserveStock', 'chargePayment', 'requestShipment', 'cancelShipment'],
+      ]);
+    });
+
+    test('but its report is still on the way, then a native cancellation is overruled, and so is a later one by a customer', async () => {
+      const order = await pickedUpUnseen(shop());
+      await order.handle.cancel();
+      await order.reached('in_transit');
+      const refusal = await refusalOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      shop().letterbox.open(order.orderId);
+      await order.carrierReports('delivered');
+      const view = await order.result();
+
+      expect(refusal).toBe('ParcelLeft');
+      expect(view).toMatchObject({
+        status: 'completed',
+        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      });
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('and then loses it, then a refused cancellation still ends in a refund', async () => {
+      const order = await pickedUpUnseen(shop());
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      await order.reached('in_transit');
+      shop().letterbox.open(order.orderId);
+      await order.carrierReports('lost');
+
+      expect(await order.failure()).toMatchObject({ type: 'ShipmentLost' });
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['lost'],
+      });
+    });
+
+    test('before its answer arrives, then a customer is refused and the order completes', async () => {
+      const { order, late } = await stopAtOutside(shop(), 'shipment', 'before');
+      await order.carrierReports('in_transit');
+      const refusal = await refusalOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      await late?.();
+      await order.carrierReports('delivered');
+
+      expect(refusal).toBe('ParcelLeft');
+      expect(await order.result()).toMatchObject({ status: 'completed' });
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('before its answer arrives, then a native cancellation is overruled without asking the carrier', async () => {
+      const { order } = await stopAtOutside(shop(), 'shipment', 'before');
+      await order.carrierReports('in_transit');
+      await order.handle.cancel();
+      await order.reached('in_transit');
+      await order.carrierReports('delivered');
+
+      expect(await order.result()).toMatchObject({
+        status: 'completed',
+        shipment: { status: 'delivered' },
+        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      });
+      expect(await order.balance()).toEqual(sold);
+      expect(order.calls()).toEqual(['/payments/charges', '/carrier/shipments']);
+    });
+  });
+});
+
+/** An order whose parcel is picked up while the carrier's reports are turned away. */
+async function pickedUpUnseen(shop: OrderShop): Promise<PlacedOrder> {
+  const order = await shop.place();
+  await order.reached('awaiting_pickup');
+  shop.letterbox.shut(order.orderId);
+  await order.carrierReports('in_transit');
+  return order;
+}

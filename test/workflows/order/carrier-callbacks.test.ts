@@ -1,0 +1,248 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import type { OrderView, ShipmentReport } from '../../../src/schemas/order.js';
+import {
+  cancelOrderUpdate,
+  DEFAULT_DELIVERY_TIMEOUT_SECONDS,
+  shipmentReportedSignal,
+} from '../../../src/workflows/order/contract.js';
+import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
+
+const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
+const forward = ['quoteOrder', 'reserveStock', 'chargePayment', 'requestShipment'];
+
+/** A report that the played carrier would never send. */
+const forge = (order: PlacedOrder, report: Partial<ShipmentReport>) =>
+  order.handle.signal(shipmentReportedSignal, {
+    orderId: order.orderId,
+    shipmentId: 'sh_of_nobody',
+    status: 'delivered',
+    ...report,
+  });
+
+/** An order whose parcel is accepted while the carrier's answer is held back. */
+async function acceptedUnanswered(shop: OrderShop) {
+  const orderId = anOrderId();
+  const hold = shop.outside.hold('shipment', orderId);
+  const order = await shop.place({ orderId });
+  await hold.arrived;
+  return { order, release: () => hold.release() };
+}
+
+/** Seconds by the workflow's clock from the handover to the carrier to the first compensation. */
+function secondsWaited({ steps, compensations }: OrderView): number {
+  const handover = steps.find(({ name }) => name === 'requestShipment')!.startedAt;
+  return (Date.parse(compensations[0]!.startedAt) - Date.parse(handover)) / 1000;
+}
+
+describeOrders("the carrier's reports", (shop) => {
+  test.each<ShipmentReport['status'][][]>([
+    [['in_transit', 'delivered']],
+    [['delivered']],
+    [['in_transit', 'in_transit', 'delivered', 'delivered']],
+    [['in_transit', 'delivered', 'in_transit', 'lost']],
+  ])('when they are %j, then the order completes once', async (statuses) => {
+    const order = await shop().place();
+    await order.reached('awaiting_pickup');
+    await order.carrierReports(...statuses);
+    const view = await order.result();
+
+    expect(view).toMatchObject({ status: 'completed', shipment: { status: 'delivered' }, compensations: [] });
+    expect(await order.balance()).toEqual(sold);
+    expect(order.done()).toEqual(forward);
+  });
+
+  test('when they come out of order before the answer of the carrier, then the first final word stands', async () => {
+    const { order, release } = await acceptedUnanswered(shop());
+    await order.carrierReports('delivered', 'in_transit', 'lost');
+    const early = await order.view();
+    await release();
+    const view = await order.result();
+
+    expect(early).toMatchObject({ stage: 'requesting_shipment', shipment: { status: 'delivered' } });
+    expect(view).toMatchObject({ status: 'completed', shipment: early.shipment!, compensations: [] });
+    expect(await order.balance()).toEqual(sold);
+  });
+
+  test('when the first overtakes the answer of the carrier, then it is not forgotten', async () => {
+    const { order, release } = await acceptedUnanswered(shop());
+    await order.carrierReports('in_transit');
+    await release();
+    const view = await order.reached('in_transit');
+    await order.carrierReports('delivered');
+
+    expect(view.shipment).toMatchObject({ status: 'in_transit' });
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+    expect(await order.balance()).toEqual(sold);
+  });
+
+  test('when one is on a foreign shipment or order, then it changes nothing', async () => {
+    const order = await shop().place();
+    const before = await order.reached('awaiting_pickup');
+    const { shipmentId } = before.shipment!;
+    await forge(order, {});
+    await forge(order, { status: 'lost' });
+    await forge(order, { orderId: anOrderId(), shipmentId });
+    const after = await order.view();
+    await order.carrierReports('delivered');
+
+    expect(after).toEqual(before);
+    expect(await order.result()).toMatchObject({ status: 'completed', shipment: { shipmentId } });
+    expect(await order.balance()).toEqual(sold);
+  });
+
+  test('when one comes after the order is closed, then there is nobody to take it and nothing changes', async () => {
+    const order = await shop().place();
+    await order.reached('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await order.result();
+    const before = await order.balance();
+    const late = await forge(order, { status: 'delivered' }).catch((error: unknown) => error);
+
+    expect(late).toBeInstanceOf(WorkflowNotFoundError);
+    expect(before).toMatchObject({ verdict: 'undone', parcels: ['cancelled'] });
+    expect(await order.balance()).toEqual(before);
+  });
+
+  test('when one comes while the order is undone and the parcel stopped, then it is undone to the end', async () => {
+    const orderId = anOrderId();
+    const hold = shop().outside.hold('refund', orderId);
+    const order = await shop().place({ orderId });
+    await order.reached('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await hold.arrived;
+    await order.carrierReports('in_transit', 'delivered');
+    await hold.release();
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled' });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(order.done()).toEqual([...forward, 'cancelShipment', 'refundPayment', 'releaseStock']);
+  });
+
+  describe('when the parcel is lost', () => {
+    test.each<ShipmentReport['status'][][]>([[['in_transit', 'lost']], [['lost']], [['lost', 'delivered']]])(
+      '(%j), then the money is given back, the stock is not, and the carrier is not asked to stop',
+      async (statuses) => {
+        const order = await shop().place();
+        await order.reached('awaiting_pickup');
+        await order.carrierReports(...statuses);
+        const failure = await order.failure();
+
+        expect(failure).toMatchObject({ type: 'ShipmentLost' });
+        expect(await order.view()).toMatchObject({
+          status: 'failed',
+          stage: 'done',
+          reason: { type: 'ShipmentLost' },
+          shipment: { status: 'lost' },
+          compensations: [{ name: 'refundPayment', status: 'completed' }],
+        });
+        expect(await order.balance()).toEqual({
+          verdict: 'written off',
+          charged: 2500,
+          refunded: 2500,
+          parcels: ['lost'],
+        });
+        expect(order.calls()).not.toContain('/carrier/cancellations');
+        expect(order.done()).toEqual([...forward, 'refundPayment']);
+      },
+    );
+  });
+
+  describe('when there are none', () => {
+    test('then the order fails after two weeks, which are skipped, and all is undone', async () => {
+      const started = performance.now();
+      const order = await shop().place();
+      const failure = await order.failure();
+      const realSeconds = (performance.now() - started) / 1000;
+      const view = await order.view();
+
+      expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
+      expect(view).toMatchObject({ status: 'failed', reason: { type: 'DeliveryTimeout' } });
+      expect(await order.balance()).toEqual({
+        verdict: 'undone',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['cancelled'],
+      });
+      expect(order.done()).toEqual([...forward, 'cancelShipment', 'refundPayment', 'releaseStock']);
+      expect(secondsWaited(view)).toBeGreaterThanOrEqual(DEFAULT_DELIVERY_TIMEOUT_SECONDS);
+      expect(secondsWaited(view)).toBeLessThan(DEFAULT_DELIVERY_TIMEOUT_SECONDS + 60);
+      expect(realSeconds).toBeLessThan(30);
+    });
+
+    test('and the input sets the time limit, then that one counts', async () => {
+      const order = await shop().place({ deliveryTimeoutSeconds: 3600 });
+      const failure = await order.failure();
+      const view = await order.view();
+
+      expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
+      expect(secondsWaited(view)).toBeGreaterThanOrEqual(3600);
+      expect(secondsWaited(view)).toBeLessThan(3660);
+      expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    });
+
+    test('after the pickup, then only the money is given back', async () => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      await order.carrierReports('in_transit');
+      const failure = await order.failure();
+
+      expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
+      expect(await order.view()).toMatchObject({
+        status: 'failed',
+        compensations: [{ name: 'refundPayment', status: 'completed' }],
+      });
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['in_transit'],
+      });
+      expect(order.done()).toEqual([...forward, 'refundPayment']);
+    });
+
+    test('though the parcel was picked up, then the carrier says so when asked, and only the money is given back', async () => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      shop().letterbox.shut(order.orderId);
+      await order.carrierReports('in_transit');
+      const failure = await order.failure();
+
+      expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
+      expect(await order.view()).toMatchObject({
+        status: 'failed',
+        compensations: [
+          { name: 'cancelShipment', status: 'refused' },
+          { name: 'refundPayment', status: 'completed' },
+        ],
+      });
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['in_transit'],
+      });
+    });
+  });
+
+  test('when the carrier never answers but has picked up the parcel, then the order goes forward and completes', async () => {
+    const orderId = anOrderId();
+    shop().outside.faults.add({ on: 'shipment', orderId, fault: 'lose-answer', times: -1 });
+    const hold = shop().outside.hold('cancellation', orderId, { effect: 'after' });
+    shop().letterbox.shut(orderId);
+    const order = await shop().place({ orderId });
+    const result = order.result();
+    await hold.arrived;
+    await order.carrierReports('in_transit');
+    shop().letterbox.open(orderId);
+    await order.carrierReports('delivered');
+    await hold.release();
+
+    expect(await result).toMatchObject({
+      status: 'completed',
+      shipment: { status: 'delivered' },
+      compensations: [{ name: 'cancelShipment', status: 'refused' }],
+    });
+    expect(await order.balance()).toEqual(sold);
+  });
+});

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import type { ShipmentReport } from '../../../src/schemas/order.js';
+import { isShipmentReport, Parcel } from '../../../src/workflows/order/parcel.js';
+
+const aReport = (overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
+  orderId: 'A1',
+  shipmentId: 'sh_1',
+  status: 'in_transit',
+  ...overrides,
+});
+
+/** A parcel after these reports, and which of them told something new. */
+function after(reports: ShipmentReport[], { shipmentId }: { shipmentId?: string } = {}) {
+  const parcel = new Parcel();
+  parcel.shipmentId = shipmentId;
+  const news = reports.map((report) => parcel.apply(report));
+  return { parcel, news };
+}
+
+describe('isShipmentReport', () => {
+  test.each(['in_transit', 'delivered', 'lost'] as const)('when the carrier reports %s, then it is one', (status) => {
+    expect(isShipmentReport(aReport({ status }), 'A1')).toBe(true);
+  });
+
+  test.each([
+    ['nothing', undefined],
+    ['null', null],
+    ['a string', 'delivered'],
+    ['a number', 7],
+    ['an empty object', {}],
+    ['an array', [aReport()]],
+    ['no shipment id', { orderId: 'A1', status: 'delivered' }],
+    ['a number as shipment id', { ...aReport(), shipmentId: 1 }],
+    ['a status that is not reported', { ...aReport(), status: 'requested' }],
+    ['a status that every object has', { ...aReport(), status: 'constructor' }],
+    ['another order', aReport({ orderId: 'A2' })],
+  ])('when it is %s, then it is none', (_what, value) => {
+    expect(isShipmentReport(value, 'A1')).toBe(false);
+  });
+});
+
+describe('Parcel', () => {
+  test('when nothing was reported, then it has neither left nor arrived', () => {
+    const { parcel } = after([]);
+
+    expect(parcel).toMatchObject({ status: 'requested', left: false, arrived: false });
+  });
+
+  test.each([
+    ['in_transit', true, false],
+    ['delivered', true, true],
+    ['lost', true, true],
+  ] as const)('when %s is reported, then left is %s and arrived is %s', (status, left, arrived) => {
+    const { parcel, news } = after([aReport({ status })]);
+
+    expect(parcel).toMatchObject({ status, left, arrived });
+    expect(news).toEqual([true]);
+  });
+
+  test.each([
+    ['twice', ['in_transit', 'in_transit'], [true, false], 'in_transit'],
+    ['in order', ['in_transit', 'delivered'], [true, true], 'delivered'],
+    ['out of order', ['delivered', 'in_transit'], [true, false], 'delivered'],
+    ['as delivered, then as lost', ['delivered', 'lost'], [true, false], 'delivered'],
+    ['as lost, then as delivered', ['lost', 'delivered'], [true, false], 'lost'],
+  ] as const)('when reports come %s, then the first final word stands', (_how, statuses, news, status) => {
+    const seen = after(statuses.map((reported) => aReport({ status: reported })));
+
+    expect(seen.news).toEqual(news);
+    expect(seen.parcel.status).toBe(status);
+  });
+
+  test('when a report is on another shipment, then it changes nothing', () => {
+    const { parcel, news } = after([aReport({ shipmentId: 'sh_2' })], { shipmentId: 'sh_1' });
+
+    expect(news).toEqual([false]);
+    expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'requested' });
+  });
+
+  test('when a report overtakes the answer that names the shipment, then its word is taken', () => {
+    const { parcel, news } = after([aReport(), aReport({ shipmentId: 'sh_2', status: 'lost' })]);
+
+    expect(news).toEqual([true, false]);
+    expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'in_transit' });
+  });
+});

@@ -1,0 +1,206 @@
+import { WorkflowUpdateFailedError } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import {
+  cancelOrderUpdate,
+  orderStatusAttribute,
+  resolveCompensationUpdate,
+} from '../../../src/workflows/order/contract.js';
+import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
+
+const resolve = (order: PlacedOrder, action: 'retry' | 'skip') =>
+  order.handle.executeUpdate(resolveCompensationUpdate, { args: [{ action }] });
+
+const untilStuck = (order: PlacedOrder) => order.seen(({ status }) => status === 'compensation_stuck', 'stuck');
+
+const statusAttribute = async (order: PlacedOrder) =>
+  (await order.handle.describe()).typedSearchAttributes.get(orderStatusAttribute);
+
+/** A cancelled order whose refund is refused, as often as told. */
+async function stuckInRefund(shop: OrderShop, { times = 1 } = {}): Promise<PlacedOrder> {
+  const orderId = anOrderId();
+  shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times });
+  const order = await shop.place({ orderId });
+  await order.reached('awaiting_pickup');
+  await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+  await untilStuck(order);
+  return order;
+}
+
+describeOrders('a compensation that keeps failing', (shop) => {
+  test('when it has used up its tries, then the order waits for an operator, for everyone to see', async () => {
+    const order = await stuckInRefund(shop());
+    const view = await order.view();
+    const attribute = await statusAttribute(order);
+    const { status } = await order.handle.describe();
+    const doneBefore = order.done();
+    await resolve(order, 'retry');
+    await order.result();
+
+    expect(status.name).toBe('RUNNING');
+    expect(view).toMatchObject({
+      status: 'compensation_stuck',
+      stage: 'compensating',
+      compensations: [
+        { name: 'cancelShipment', status: 'completed' },
+        { name: 'refundPayment', status: 'stuck', reason: { type: 'RefusedByOutside' } },
+      ],
+    });
+    expect(attribute).toBe('compensation_stuck');
+    expect(doneBefore, 'nothing older is undone meanwhile').not.toContain('releaseStock');
+    expect(await statusAttribute(order)).toBe('cancelled');
+  });
+
+  test('when the operator retries it, then the order is undone to the end', async () => {
+    const order = await stuckInRefund(shop());
+    const answer = await resolve(order, 'retry');
+    const view = await order.result();
+
+    expect(answer).toMatchObject({ orderId: order.orderId });
+    expect(view).toMatchObject({
+      status: 'cancelled',
+      compensations: [
+        { name: 'cancelShipment', status: 'completed' },
+        { name: 'refundPayment', status: 'completed' },
+        { name: 'releaseStock', status: 'completed' },
+      ],
+    });
+    expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: ['cancelled'] });
+    expect(order.done().slice(-3)).toEqual(['cancelShipment', 'refundPayment', 'releaseStock']);
+  });
+
+  test('when it fails again after a retry, then the operator is asked again', async () => {
+    const order = await stuckInRefund(shop(), { times: 2 });
+    await resolve(order, 'retry');
+    await untilStuck(order);
+    const again = order.attempts('refundPayment');
+    await resolve(order, 'retry');
+    await order.result();
+
+    expect(again).toEqual(['failed', 'failed']);
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+  });
+
+  test('when the operator skips it, then the rest is undone and the books show what is open', async () => {
+    const order = await stuckInRefund(shop());
+    await resolve(order, 'skip');
+    const view = await order.result();
+
+    expect(view).toMatchObject({
+      status: 'cancelled',
+      compensations: [
+        { name: 'cancelShipment', status: 'completed' },
+        { name: 'refundPayment', status: 'skipped', reason: { type: 'RefusedByOutside' } },
+        { name: 'releaseStock', status: 'completed' },
+      ],
+    });
+    expect(order.done().slice(-2)).toEqual(['cancelShipment', 'releaseStock']);
+    await expect(order.balance()).rejects.toThrow('does not balance (stock, money, parcel): back, kept, cancelled');
+  });
+
+  test('when the gateway is away through all retries, then it is stuck; a retry after its return undoes the order', async () => {
+    const orderId = anOrderId();
+    shop().outside.faults.add({ on: 'refund', orderId, fault: 'unreachable', times: 10 });
+    const order = await shop().place({ orderId });
+    await order.reached('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await shop().skip('10 minutes');
+    const stuck = await untilStuck(order);
+    await resolve(order, 'retry');
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled' });
+    expect(stuck.compensations.at(-1)).toMatchObject({ reason: { type: 'PaymentGatewayUnavailable' } });
+    expect(order.attempts('refundPayment')).toHaveLength(11);
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+  });
+
+  test.each(['cancelShipment', 'releaseStock'] as const)(
+    'when %s is stuck, then it is retried like any other',
+    async (name) => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      shop().activities.fail(name, order.orderId);
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      const view = await untilStuck(order);
+      await resolve(order, 'retry');
+      await order.result();
+
+      expect(view.compensations.at(-1)).toMatchObject({ name, status: 'stuck', reason: { type: 'ToldToFail' } });
+      expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+      expect(order.done().slice(-3)).toEqual(['cancelShipment', 'refundPayment', 'releaseStock']);
+    },
+  );
+
+  test('when an order fails for another reason and is stuck, then it keeps that reason', async () => {
+    const orderId = anOrderId();
+    shop().activities.fail('releaseStock', orderId);
+    const order = await shop().place({ orderId, token: 'tok_declined' });
+    await untilStuck(order);
+    await resolve(order, 'retry');
+
+    expect(await order.result()).toMatchObject({ status: 'rejected', reason: { type: 'CardDeclined' } });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+  });
+
+  test('when the parcel leaves while its recall is stuck, then a retry lets the order go forward and complete', async () => {
+    const order = await shop().place();
+    await order.reached('awaiting_pickup');
+    shop().activities.fail('cancelShipment', order.orderId);
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await untilStuck(order);
+    await order.carrierReports('in_transit');
+    await resolve(order, 'retry');
+    await order.carrierReports('delivered');
+
+    expect(await order.result()).toMatchObject({
+      status: 'completed',
+      cancellation: { refused: true },
+      compensations: [{ name: 'cancelShipment', status: 'refused' }],
+    });
+    expect(await order.balance()).toEqual({ verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] });
+  });
+
+  test('when it is cancelled natively while stuck, then it still waits for the operator', async () => {
+    const order = await stuckInRefund(shop());
+    await order.handle.cancel();
+    const after = await order.view();
+    await resolve(order, 'retry');
+
+    expect(after).toMatchObject({ status: 'compensation_stuck' });
+    expect(await order.result()).toMatchObject({ status: 'cancelled' });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+  });
+
+  describe('when the operator resolves what is not stuck', () => {
+    async function refusalOf(update: Promise<unknown>): Promise<unknown> {
+      const error = await update.then(
+        () => new Error('the update was accepted'),
+        (reason: unknown) => reason,
+      );
+      return error instanceof WorkflowUpdateFailedError ? error.cause : error;
+    }
+
+    test('then it is refused and the order goes on', async () => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      const refusals = [await refusalOf(resolve(order, 'retry')), await refusalOf(resolve(order, 'skip'))];
+      await order.carrierReports('delivered');
+
+      expect(refusals).toMatchObject([{ type: 'NotStuck' }, { type: 'NotStuck' }]);
+      expect(await order.result()).toMatchObject({ status: 'completed' });
+      expect(await order.balance()).toMatchObject({ verdict: 'sold' });
+    });
+
+    test('because somebody was faster, then the second word is refused', async () => {
+      const order = await stuckInRefund(shop());
+      const hold = shop().outside.hold('refund', order.orderId);
+      await resolve(order, 'retry');
+      await hold.arrived;
+      const refusal = await refusalOf(resolve(order, 'skip'));
+      await hold.release();
+
+      expect(refusal).toMatchObject({ type: 'NotStuck' });
+      expect(await order.result()).toMatchObject({ status: 'cancelled' });
+      expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    });
+  });
+});

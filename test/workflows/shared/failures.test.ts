@@ -1,0 +1,74 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  RetryState,
+  TimeoutFailure,
+  type TemporalFailure,
+} from '@temporalio/common';
+import { describe, expect, test } from 'vitest';
+import {
+  isRejection,
+  NON_RETRYABLE,
+  reasonOf,
+  REJECTIONS,
+  rootFailure,
+} from '../../../src/workflows/shared/failures.js';
+
+const inActivity = (cause?: Error) =>
+  new ActivityFailure('activity failed', 'chargePayment', '1', RetryState.MAXIMUM_ATTEMPTS_REACHED, 'worker', cause);
+const inChild = (cause: Error) =>
+  new ChildWorkflowFailure(
+    'default',
+    { workflowId: 'w', runId: 'r' },
+    'approval',
+    RetryState.NON_RETRYABLE_FAILURE,
+    cause,
+  );
+const declined = ApplicationFailure.nonRetryable('no', 'CardDeclined');
+
+describe('rootFailure', () => {
+  test.each<[string, TemporalFailure]>([
+    ['bare, as a local activity gives it', declined],
+    ['wrapped by a regular activity', inActivity(declined)],
+    ['wrapped by an activity in a child workflow', inChild(inActivity(declined))],
+  ])('when a failure comes %s, then the same one is found', (_how, failure) => {
+    expect(rootFailure(failure)).toBe(declined);
+  });
+
+  test('when there is no cause, then it is the failure itself', () => {
+    const failure = inActivity();
+
+    expect(rootFailure(failure)).toBe(failure);
+  });
+});
+
+describe('reasonOf', () => {
+  test.each<[string, TemporalFailure, { type: string; message: string }]>([
+    ['has a type', inActivity(declined), { type: 'CardDeclined', message: 'no' }],
+    ['has none', ApplicationFailure.create({ message: 'oh' }), { type: 'ApplicationFailure', message: 'oh' }],
+    ['is a cancellation', inActivity(new CancelledFailure('stop')), { type: 'CancelledFailure', message: 'stop' }],
+    [
+      'is a timeout',
+      inActivity(new TimeoutFailure('late', undefined, 'START_TO_CLOSE')),
+      { type: 'TimeoutFailure', message: 'late' },
+    ],
+  ])('when a failure %s, then the reason names it', (_what, failure, reason) => {
+    expect(reasonOf(failure)).toEqual(reason);
+  });
+});
+
+describe('isRejection', () => {
+  test.each(REJECTIONS)('when the failure is %s, then it is one, and no retry is made', (type) => {
+    expect(isRejection(inActivity(ApplicationFailure.nonRetryable('no', type)))).toBe(true);
+    expect(NON_RETRYABLE).toContain(type);
+  });
+
+  test.each(['InvalidInput', 'PaymentGatewayUnavailable', 'DeliveryTimeout', 'ChargeVoided'])(
+    'when the failure is %s, then it is none',
+    (type) => {
+      expect(isRejection(inActivity(ApplicationFailure.nonRetryable('no', type)))).toBe(false);
+    },
+  );
+});

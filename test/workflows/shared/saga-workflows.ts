@@ -1,0 +1,67 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { CancellationScope, condition, defineQuery, defineSignal, setHandler, sleep } from '@temporalio/workflow';
+import { PointOfNoReturn, Saga } from '../../../src/workflows/shared/saga.js';
+
+type Turn = 'ok' | 'slow' | 'fails' | 'point of no return' | 'bug';
+
+export interface Script {
+  steps: {
+    name: string;
+    /** What the step does after its effect; `waits` goes on until it is cancelled. */
+    then?: 'ok' | 'fails' | 'waits';
+    /** What its compensation does, one turn a call; `ok` when there are no more. */
+    undo?: Turn[];
+  }[];
+  forget?: string[];
+  /** What the operator says, one answer each time that a compensation is stuck. */
+  decisions?: ('retry' | 'skip')[];
+  /** How often `compensate` is called. */
+  compensations?: number;
+}
+
+export const logQuery = defineQuery<string[]>('log');
+export const continueSignal = defineSignal('continue');
+
+/** Plays a script with a saga and tells, line by line, what happened. */
+export async function play({ steps, forget = [], decisions = [], compensations = 1 }: Script): Promise<string[]> {
+  const log: string[] = [];
+  let mayContinue = false;
+  setHandler(logQuery, () => log);
+  setHandler(continueSignal, () => void (mayContinue = true));
+
+  const saga = new Saga({
+    onCompensation: (name, status) => void log.push(`${name} ${status}`),
+    onStuck: async (name, failure) => {
+      log.push(`${name} stuck: ${failure.message}`);
+      const decision = decisions.shift();
+      if (!decision) await condition(() => mayContinue);
+      return decision ?? 'skip';
+    },
+  });
+
+  try {
+    for (const { name, then = 'ok', undo = [] } of steps) {
+      await saga.step(
+        async () => {
+          log.push(name);
+          if (then === 'fails') throw ApplicationFailure.create({ message: `${name} failed` });
+          if (then === 'waits') await condition(() => false);
+        },
+        { name: `undo ${name}`, run: () => turn(undo.shift() ?? 'ok') },
+      );
+    }
+    saga.forget(...forget);
+    log.push('all done');
+  } catch {
+    log.push(CancellationScope.current().consideredCancelled ? 'cancelled' : 'failed');
+  }
+  for (let call = 0; call < compensations; call++) log.push(`compensate: ${await saga.compensate()}`);
+  return log;
+}
+
+async function turn(what: Turn): Promise<void> {
+  if (what === 'slow') await sleep('1 hour');
+  if (what === 'fails') throw ApplicationFailure.create({ message: 'no route' });
+  if (what === 'point of no return') throw new PointOfNoReturn();
+  if (what === 'bug') throw new TypeError('undefined is not a function');
+}

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import type { TemporalServer } from '../../support/shop.js';
+import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
+import { continueSignal, logQuery, type play, type Script } from './saga-workflows.js';
+
+// One of the tests is about a bug in workflow code; what the SDK says of it is noise here.
+Runtime.install({
+  logger: new DefaultLogger('ERROR'),
+  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
+});
+
+const taskQueue = 'sagas';
+const deadline = { deadlineMs: 20_000, everyMs: 100 };
+
+describeWithTimeSkipping('saga', () => {
+  let server: TemporalServer;
+  let worker: Worker;
+  let running: Promise<void>;
+
+  beforeAll(async () => {
+    server = await startTimeSkipping();
+    worker = await Worker.create({
+      connection: server.nativeConnection,
+      namespace: server.namespace,
+      taskQueue,
+      workflowsPath: fileURLToPath(new URL('./saga-workflows.ts', import.meta.url)),
+    });
+    running = worker.run();
+  });
+
+  afterAll(async () => {
+    worker.shutdown();
+    await running;
+    await server.close();
+  });
+
+  const start = (script: Script) =>
+    server.client.workflow.start<typeof play>('play', { taskQueue, workflowId: randomUUID(), args: [script] });
+
+  const logOf = async (script: Script) => (await start(script)).result();
+
+  const untilLogged = (handle: WorkflowHandle<typeof play>, line: string) =>
+    waitUntil(async () => ((await handle.query(logQuery)).includes(line) ? true : undefined), {
+      what: line,
+      ...deadline,
+    });
+
+  test('when a step fails after its effect, then it is undone too, and all is undone last step first', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', then: 'fails' }, { name: 'd' }] });
+
+    expect(log).toEqual([
+      ...['a', 'b', 'c', 'failed'],
+      ...['undo c started', 'undo c completed'],
+      ...['undo b started', 'undo b completed'],
+      ...['undo a started', 'undo a completed'],
+      'compensate: true',
+    ]);
+  });
+
+  test('when it is undone twice, then each compensation runs once', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }], compensations: 2 });
+
+    expect(log).toEqual([
+      ...['a', 'all done', 'undo a started', 'undo a completed', 'compensate: true'],
+      'compensate: true',
+    ]);
+  });
+
+  test('when compensations were forgotten, then the others still run', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], forget: ['undo a', 'undo c'] });
+
+    expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);
+  });
+
+  test('when the workflow is cancelled natively, then slow compensations run to their end', async () => {
+    const handle = await start({
+      steps: [
+        { name: 'a', undo: ['slow'] },
+        { name: 'b', then: 'waits', undo: ['slow'] },
+      ],
+    });
+    await untilLogged(handle, 'b');
+
+    await handle.cancel();
+
+    expect(await handle.result()).toEqual([
+      ...['a', 'b', 'cancelled'],
+      ...['undo b started', 'undo b completed', 'undo a started', 'undo a completed', 'compensate: true'],
+    ]);
+  });
+
+  test('when a compensation is stuck, then a retry runs it again, and the older ones wait for it', async () => {
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b', undo: ['fails', 'fails'] }],
+      decisions: ['retry', 'retry'],
+    });
+
+    expect(log).toEqual([
+      ...['a', 'b', 'all done'],
+      ...['undo b started', 'undo b stuck: no route', 'undo b started', 'undo b stuck: no route'],
+      ...['undo b started', 'undo b completed', 'undo a started', 'undo a completed', 'compensate: true'],
+    ]);
+  });
+
+  test('when a stuck compensation is skipped, then the older ones run', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b', undo: ['fails'] }], decisions: ['skip'] });
+
+    expect(log).toEqual([
+      ...['a', 'b', 'all done', 'undo b started', 'undo b stuck: no route', 'undo b skipped'],
+      ...['undo a started', 'undo a completed', 'compensate: true'],
+    ]);
+  });
+
+  test('when the workflow is cancelled while one is stuck, then it still waits for the decision', async () => {
+    const handle = await start({ steps: [{ name: 'a', undo: ['fails'] }] });
+    await untilLogged(handle, 'undo a stuck: no route');
+
+    await handle.cancel();
+    await untilLogged(handle, 'undo a stuck: no route');
+    await handle.signal(continueSignal);
+
+    expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);
+  });
+
+  test('when a compensation is past the point of no return, then nothing older is undone until asked again', async () => {
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', undo: ['point of no return'] }],
+      compensations: 2,
+    });
+
+    expect(log).toEqual([
+      ...['a', 'b', 'c', 'all done', 'undo c started', 'undo c refused', 'compensate: false'],
+      ...['undo b started', 'undo b completed', 'undo a started', 'undo a completed', 'compensate: true'],
+    ]);
+  });
+
+  // Last in the file: the workflow never ends by itself.
+  test('when a compensation has a bug, then the workflow task fails and nothing older is undone', async () => {
+    const handle = await start({ steps: [{ name: 'a' }, { name: 'b', undo: ['bug'] }] });
+
+    const failed = await waitUntil(
+      async () => {
+        const { events } = await handle.fetchHistory();
+        return events?.map((event) => event.workflowTaskFailedEventAttributes).find(Boolean) ?? undefined;
+      },
+      { what: 'a failed workflow task', ...deadline },
+    );
+    const { status } = await handle.describe();
+    await handle.terminate();
+
+    expect(failed.failure?.message).toBe('undefined is not a function');
+    expect(status.name).toBe('RUNNING');
+  });
+});
