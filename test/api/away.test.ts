@@ -162,8 +162,8 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     api = await startApi(shop);
   });
   afterAll(async () => {
-    await api.close();
-    await shop.close();
+    await api?.close();
+    await shop?.close();
   });
 
   const placed = async () => {

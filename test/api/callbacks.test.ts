@@ -19,8 +19,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     api = await startApi(shop);
   });
   afterAll(async () => {
-    await api.close();
-    await shop.close();
+    await api?.close();
+    await shop?.close();
   });
 
   async function placed(): Promise<OrderInput> {

@@ -21,8 +21,8 @@ describeOnDevServer('GET /v1/orders', () => {
     api = await startApi(shop);
   });
   afterAll(async () => {
-    await api.close();
-    await shop.close();
+    await api?.close();
+    await shop?.close();
   });
 
   const aCustomer = () => `customer-${randomUUID()}`;

@@ -17,8 +17,8 @@ describeOnDevServer('orders over HTTP', () => {
     api = await startApi(shop);
   });
   afterAll(async () => {
-    await api.close();
-    await shop.close();
+    await api?.close();
+    await shop?.close();
   });
 
   async function anOrderForOne(overrides: Partial<OrderInput> = {}) {

@@ -35,9 +35,9 @@ beforeAll(async () => {
   catalogue.sort((one, other) => (one.sku < other.sku ? -1 : 1));
 });
 afterAll(async () => {
-  await api.close();
-  await store.close();
-  await database.drop();
+  await api?.close();
+  await store?.close();
+  await database?.drop();
 });
 
 async function list(query = ''): Promise<Page> {

@@ -16,8 +16,8 @@ beforeAll(async () => {
   api = await startApi({ client, store });
 });
 afterAll(async () => {
-  await api.close();
-  await store.close();
+  await api?.close();
+  await store?.close();
 });
 
 const line = { sku: 'MUG-BLUE', quantity: 1 };

@@ -25,9 +25,9 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
     worker = await startWorkerProcess(server, shop);
   });
   afterAll(async () => {
-    await worker.stop();
-    await api.close();
-    await shop.close();
+    await worker?.stop();
+    await api?.close();
+    await shop?.close();
   });
 
   const handleOf = (orderId: string) => shop.client.workflow.getHandle(orderWorkflowId(orderId));

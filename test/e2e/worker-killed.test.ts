@@ -153,10 +153,10 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
     worker = await startWorkerProcess(server, throughGate);
   });
   afterAll(async () => {
-    await worker.stop();
-    await api.close();
-    await gate.close();
-    await shop.close();
+    await worker?.stop();
+    await api?.close();
+    await gate?.close();
+    await shop?.close();
   });
 
   test.each(Object.entries(cases))(

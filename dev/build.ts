@@ -1,0 +1,29 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { runCommand } from './commands.js';
+import { streamReport } from './report.js';
+import { checkout } from './settings.js';
+
+/** `npm run build`: compiles `src/` to `dist/`, with the workflow bundle beside it, so that a worker starts at once. */
+const report = streamReport();
+const dist = join(checkout, 'dist');
+
+await rm(dist, { recursive: true, force: true });
+await report.during('compiling to dist/', () =>
+  runCommand({
+    name: 'tsc',
+    command: process.execPath,
+    args: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+    limitMs: 10 * 60_000,
+  }),
+);
+await report.during('bundling the workflows', async () => {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(dist, 'workflows', 'index.js'),
+    logger: new DefaultLogger('WARN'),
+  });
+  await writeFile(join(dist, 'workflow-bundle.js'), code);
+});
+report.say('Start with: node dist/setup.js (once), node dist/worker.js, node dist/api/server.js');
+process.exit(0);
