@@ -2,13 +2,14 @@
  * Locks between processes of one machine. Plain JavaScript, because dev/run.mjs needs one before anything is installed;
  * its types are in lock.d.mts.
  */
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { readFileSync, rmSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const lookAgainMs = 250;
+const removalLimitMs = 10_000;
 
 export class LockHeld extends Error {
   constructor(file, pid) {
@@ -36,7 +37,7 @@ export async function takeLock(file) {
       if (found === undefined) continue;
       const owner = parse(found);
       if (owner && isAlive(owner)) throw new LockHeld(file, owner.pid);
-      await removeStale(file, found);
+      await removeStale(file, found, draft);
     }
   } finally {
     await rm(draft, { force: true });
@@ -72,17 +73,29 @@ export async function withLock(file, work, onWait = () => {}) {
   }
 }
 
-/** Two may find the same stale lock: who moved away the other's fresh one puts it back. */
-async function removeStale(file, content) {
-  const aside = `${file}.${randomUUID()}`;
+/**
+ * One at a time may remove a stale lock, else the second would remove the lock that the first has taken meanwhile. The
+ * removal takes no time: what is left of one for long was left by somebody who was killed in it.
+ */
+async function removeStale(file, content, draft) {
+  const removal = `${file}.removal`;
   try {
-    await rename(file, aside);
+    await link(draft, removal);
   } catch (error) {
-    if (error.code === 'ENOENT') return;
-    throw error;
+    if (error.code !== 'EEXIST') throw error;
+    const since = await stat(removal).then(
+      ({ ctimeMs }) => Date.now() - ctimeMs,
+      () => 0,
+    );
+    if (since > removalLimitMs) await rm(removal, { force: true });
+    await delay(lookAgainMs / 10);
+    return;
   }
-  if ((await readFile(aside, 'utf8')) !== content) await link(aside, file).catch(() => {});
-  await rm(aside, { force: true });
+  try {
+    if ((await readFile(file, 'utf8').catch(() => undefined)) === content) await rm(file, { force: true });
+  } finally {
+    await rm(removal, { force: true });
+  }
 }
 
 function parse(content) {

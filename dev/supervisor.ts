@@ -34,29 +34,30 @@ export async function supervise({ name, start, mayRestart, report, onFailure }: 
   let current = await start();
 
   const watch = async (): Promise<void> => {
+    let ended = withTail(`${name} ended ${describe(await current.exited)}`, current);
     for (;;) {
-      const ended = describe(await current.exited);
       if (stopping) return;
       deaths.push(Date.now());
       const recent = deaths.filter((at) => at > Date.now() - withinMs).length;
       if (!mayRestart()) {
-        onFailure(withTail(`${name} ended ${ended}`, current));
+        onFailure(new Error(ended));
         return;
       }
       if (recent > maxDeaths) {
-        onFailure(withTail(`${name} ended ${recent} times within a minute, the last time ${ended}`, current));
+        onFailure(new Error(`${name} ended ${recent} times within a minute. The last time: ${ended}`));
         return;
       }
-      report.say(`${name} ended ${ended}; starting it again`);
+      report.say(`${firstLine(ended)}; starting it again`);
       await delay((recent - 1) * 500);
       if (stopping) return;
       try {
         current = await start();
       } catch (error) {
-        onFailure(new Error(`${name} could not be started again: ${(error as Error).message}`));
-        return;
+        ended = (error as Error).message;
+        continue;
       }
       if (stopping) await current.stop();
+      ended = withTail(`${name} ended ${describe(await current.exited)}`, current);
     }
   };
   const watching = watch();
@@ -78,11 +79,15 @@ export async function supervise({ name, start, mayRestart, report, onFailure }: 
   };
 }
 
+function firstLine(text: string): string {
+  return text.split('\n')[0]?.replace(/\. Its last lines:$/, '') ?? text;
+}
+
 function describe({ code, signal }: Exit): string {
   return signal ? `by ${signal}` : `with code ${code}`;
 }
 
-function withTail(what: string, process: ManagedProcess): Error {
+function withTail(what: string, process: ManagedProcess): string {
   const lines = process.tail();
-  return new Error(lines ? `${what}. Its last lines:\n${lines}` : `${what}, without a word`);
+  return lines ? `${what}. Its last lines:\n${lines}` : what;
 }

@@ -1,11 +1,11 @@
-import { Runtime, Worker } from '@temporalio/worker';
+import { Runtime } from '@temporalio/worker';
 import { createActivities } from './activities/index.js';
 import { loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
 import { openStore } from './store/index.js';
 import { connectWorker, workflowSource } from './temporal.js';
-import { ORDER_TASK_QUEUE } from './workflows/order/contract.js';
+import { createWorkers } from './workers.js';
 
 /** Longest wait for activities on shutdown after their grace period; then they are abandoned and retried elsewhere. */
 const FORCE_AFTER_GRACE_SECONDS = 5;
@@ -23,18 +23,16 @@ async function main(): Promise<void> {
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
   const connection = await connectWorker(config);
-  const worker = await Worker.create({
+  const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
-    taskQueue: ORDER_TASK_QUEUE,
     ...workflowSource(),
     activities: createActivities({ store, paymentsUrl: config.PAYMENTS_URL, carrierUrl: config.CARRIER_URL }),
-    maxHeartbeatThrottleInterval: '1 second',
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
     shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
   });
   try {
-    await worker.run();
+    await workers.run();
   } finally {
     await connection.close();
     await store.close();

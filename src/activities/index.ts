@@ -1,4 +1,5 @@
 import type { Store } from '../store/index.js';
+import { createCartActivities } from './carts.js';
 import { createCatalogueActivities } from './catalogue.js';
 import { createInventoryActivities } from './inventory.js';
 import { createPaymentActivities } from './payments.js';
@@ -16,6 +17,7 @@ export interface ActivityDependencies {
 /** All activities by their wire names, bound to the outside world that they act on. */
 export function createActivities(deps: ActivityDependencies) {
   return {
+    ...createCartActivities(deps),
     ...createCatalogueActivities(deps),
     ...createInventoryActivities(deps),
     ...createPaymentActivities(deps),

@@ -6,6 +6,7 @@ import type { Logger } from '../logger.js';
 import type { Store } from '../store/index.js';
 import { answerError, installErrorHandling, validatorCompiler } from './errors.js';
 import { callbackRoutes } from './routes/callbacks.js';
+import { cartRoutes } from './routes/carts.js';
 import { healthRoutes } from './routes/health.js';
 import { orderRoutes } from './routes/orders.js';
 import { productRoutes } from './routes/products.js';
@@ -48,6 +49,7 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
   app.register(healthRoutes, deps);
   app.register(productRoutes, { prefix: '/v1/products', ...deps });
   app.register(orderRoutes, { prefix: '/v1/orders', ...deps });
+  app.register(cartRoutes, { prefix: '/v1/carts', ...deps });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
   return app;
 }

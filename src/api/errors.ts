@@ -53,6 +53,16 @@ export const notFound = (detail: string) => new HttpProblem(404, 'not-found', 'T
 export const conflict = (kind: string, detail: string, extensions: Record<string, unknown> = {}) =>
   new HttpProblem(409, kind, 'The request conflicts with the state of the resource', { detail, extensions });
 
+export const gone = (detail: string, extensions: Record<string, unknown>) =>
+  new HttpProblem(410, 'gone', 'The resource is no longer there', { detail, extensions });
+
+/** A business rule said no. `type` is its name: `OutOfStock` becomes the kind `out-of-stock`. */
+export const refusedByRule = (type: string, detail: string) =>
+  new HttpProblem(422, kindOf(type), 'A business rule refuses the request', { detail });
+
+/** The name of a failure as a problem's kind. */
+export const kindOf = (type: string): string => type.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
+
 export const unavailable = (kind: string, detail: string, extensions: Record<string, unknown> = {}) =>
   new HttpProblem(503, kind, 'A part of the service is away', {
     detail,

@@ -33,7 +33,7 @@ import {
   ORDER_TASK_QUEUE,
   resolveCompensationUpdate,
 } from '../workflows/order/contract.js';
-import { conflict } from './errors.js';
+import { conflict, kindOf } from './errors.js';
 import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 
 /**
@@ -127,9 +127,6 @@ async function updateOrder(
     throw conflict('order-closed', `order ${orderId} is ${order.status}`, { orderId });
   }
 }
-
-/** `ParcelLeft` as a problem's kind: `parcel-left`. */
-const kindOf = (type: string) => type.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
 
 /** The order as a view plus what the server knows: retries that are going on, and an end that the workflow did not see. */
 export function toResource(view: OrderView, description: WorkflowExecutionDescription): OrderResource {

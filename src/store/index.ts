@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { createCatalogue } from './catalogue.js';
+import { createNotifications } from './notifications.js';
 import { createReservations } from './reservations.js';
 import type { Schema } from './schema.js';
 
@@ -35,6 +36,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     db,
     ...createCatalogue(db),
     ...createReservations(db),
+    ...createNotifications(db),
     /** @throws when the database does not answer. */
     async ping(): Promise<void> {
       await pool.query('select 1');

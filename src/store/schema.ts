@@ -5,6 +5,7 @@ export interface Schema {
   products: ProductsTable;
   reservations: ReservationsTable;
   reservation_lines: ReservationLinesTable;
+  notifications: NotificationsTable;
 }
 
 interface ProductsTable {
@@ -28,4 +29,11 @@ interface ReservationLinesTable {
   order_id: string;
   sku: string;
   quantity: number;
+}
+
+interface NotificationsTable {
+  key: string;
+  cart_id: string;
+  kind: string;
+  created_at: Generated<Date>;
 }

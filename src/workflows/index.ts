@@ -1,1 +1,2 @@
+export { cart } from './cart/workflow.js';
 export { order } from './order/workflow.js';

@@ -41,17 +41,36 @@ describe('a lock', () => {
     },
   );
 
-  it('when ten want it at once over a stale one, then they have it one after the other', async () => {
-    (await takeLock(file))();
-    await writeFile(file, '{"pid":');
-    let inside = 0;
-    let most = 0;
-    const work = async (): Promise<void> => {
-      most = Math.max(most, ++inside);
-      await new Promise((resolve) => setImmediate(resolve));
-      inside--;
-    };
-    await Promise.all(Array.from({ length: 10 }, () => withLock(file, work)));
-    expect(most).toBe(1);
+  it('when many want it at once over a stale one, then never two have it', async () => {
+    let taken = 0;
+    for (let round = 0; round < 30; round++) {
+      (await takeLock(file))();
+      await writeFile(file, '{"pid":');
+      let inside = 0;
+      const contend = async (): Promise<void> => {
+        const release = await takeLock(file).catch((error: unknown) => {
+          if (error instanceof LockHeld) return undefined;
+          throw error;
+        });
+        if (!release) return;
+        taken++;
+        expect(++inside).toBe(1);
+        await new Promise((resolve) => setImmediate(resolve));
+        inside--;
+        release();
+      };
+      await Promise.all(Array.from({ length: 8 }, contend));
+    }
+    expect(taken).toBeGreaterThanOrEqual(30);
+    expect(await readdir(join(folder, 'a'))).toEqual([]);
+  });
+
+  it('when several want it one after the other, then each waits for its turn and is told for whom', async () => {
+    const waitedFor = new Set<number>();
+    const done: number[] = [];
+    const work = (n: number) => () => new Promise<void>((resolve) => setImmediate(() => resolve(void done.push(n))));
+    await Promise.all([1, 2, 3].map((n) => withLock(file, work(n), (pid) => waitedFor.add(pid))));
+    expect(done.sort()).toEqual([1, 2, 3]);
+    expect([...waitedFor]).toEqual([process.pid]);
   });
 });

@@ -46,6 +46,33 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     expect(error?.message).toMatch(/worker ended 6 times within a minute.*code 3[^]*no configuration/);
   });
 
+  it('when it cannot be started again at first, then it keeps trying', async () => {
+    const said: string[] = [];
+    let starts = 0;
+    const part = await supervise({
+      name: 'postgres',
+      start: () => {
+        if (++starts === 2) return Promise.reject(new Error('its memory is still in use'));
+        return startProcess({
+          name: 'postgres',
+          command: process.execPath,
+          args: ['-e', 'setInterval(() => {}, 1000)'],
+        });
+      },
+      mayRestart: () => true,
+      report: { say: (text) => said.push(text), during: (_label, work) => work() },
+      onFailure: (error) => said.push(`failed: ${error.message}`),
+    });
+    const first = part.process.pid;
+    part.process.kill('SIGKILL');
+    await waitUntil(() => part.process.pid !== first || undefined, { what: 'another process', deadlineMs: 20_000 });
+    expect(said).toEqual([
+      'postgres ended by SIGKILL; starting it again',
+      'its memory is still in use; starting it again',
+    ]);
+    await part.stop();
+  });
+
   it('when it may not be started again, then its end is a failure at once', async () => {
     const { part, said, failures } = aSupervision({ script: 'process.exit(3)', mayRestart: false });
     await part;

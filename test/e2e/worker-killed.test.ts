@@ -2,14 +2,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ManagedProcess } from '../../dev/processes.js';
 import type { OrderInput, OrderView } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
-import { cancelOrderUpdate, ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { cancelOrderUpdate, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
-import { signedReport, startApi, type Api } from '../support/api.js';
+import { startApi, type Api } from '../support/api.js';
 import { balanceOf, type Balance } from '../support/balance.js';
 import { openCommitGate, type CommitGate } from '../support/commit-gate.js';
 import { lockProduct } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
-import { historyOf } from '../support/history.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorkerProcess } from '../support/workers.js';
 
@@ -19,10 +18,12 @@ interface Sale {
 }
 
 /** Brings an order to a place in its story, and tells how it can go on once the worker is dead. */
-type Place = (sale: Sale) => Promise<(() => Promise<void>) | undefined>;
+type Place = (sale: Sale) => Promise<() => Promise<void>>;
 
 interface Case {
   place: Place;
+  /** The call that was cut off: there must be a second one. */
+  cut?: string;
   status: OrderView['status'];
   verdict: Balance['verdict'];
 }
@@ -57,6 +58,11 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
     await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
   };
 
+  const reservationOf = async ({ order }: Sale) => {
+    const query = shop.store.db.selectFrom('reservations').select('status').where('order_id', '=', order.orderId);
+    return (await query.executeTakeFirst())?.status;
+  };
+
   const duringCompensation: Place = async (sale) => {
     shop.outside.carrier.configure({ autoDeliver: false }, sale.order.orderId);
     const hold = shop.outside.hold('refund', sale.order.orderId);
@@ -70,21 +76,25 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
   const cases: Record<string, Case> = {
     'inside the charge, which has taken effect': {
       place: during('charge', 'before'),
+      cut: '/payments/charges',
       status: 'completed',
       verdict: 'sold',
     },
     'inside the charge, which takes effect later': {
       place: during('charge', 'after'),
+      cut: '/payments/charges',
       status: 'completed',
       verdict: 'sold',
     },
     'inside the shipment, which has taken effect': {
       place: during('shipment', 'before'),
+      cut: '/carrier/shipments',
       status: 'completed',
       verdict: 'sold',
     },
     'inside the shipment, which takes effect later': {
       place: during('shipment', 'after'),
+      cut: '/carrier/shipments',
       status: 'completed',
       verdict: 'sold',
     },
@@ -93,7 +103,10 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
         const lock = await lockProduct(shop.databaseUrl, sale.product.sku);
         await start(sale);
         await lock.waitedFor();
-        return () => lock.release();
+        return async () => {
+          expect(await reservationOf(sale)).toBeUndefined();
+          await lock.release();
+        };
       },
       status: 'completed',
       verdict: 'sold',
@@ -103,13 +116,14 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
         const committed = gate.keepAnswer(sale.order.orderId);
         await start(sale);
         await committed;
-        return undefined;
+        return async () => expect(await reservationOf(sale)).toBe('reserved');
       },
       status: 'completed',
       verdict: 'sold',
     },
     'inside the refund of a cancelled order': {
       place: duringCompensation,
+      cut: '/payments/refunds',
       status: 'cancelled',
       verdict: 'undone',
     },
@@ -149,7 +163,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
     );
     worker.kill('SIGKILL');
     expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
-    for (const go of goOn) await go?.();
+    for (const go of goOn) await go();
     worker = await startWorkerProcess(server, throughGate);
   });
   afterAll(async () => {

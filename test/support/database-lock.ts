@@ -26,6 +26,8 @@ async function lock(databaseUrl: string, statement: string, values: unknown[] = 
   return {
     async waitedFor({ by } = { by: 1 }) {
       const waiting = async () => {
+        // Within a transaction the view shows what it showed at first.
+        await client.query('select pg_stat_clear_snapshot()');
         const { rowCount } = await client.query(
           `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
         );

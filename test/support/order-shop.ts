@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import {
+  WorkflowFailedError,
+  type WorkflowHandleWithFirstExecutionRunId,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
+import { TemporalFailure, type Duration } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
-import type { WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
-import { WorkflowFailedError } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure, type Duration, type TemporalFailure } from '@temporalio/common';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import { createActivities } from '../../src/activities/index.js';
@@ -62,10 +65,6 @@ export class PlacedOrder implements Order {
     return this.input.payment.token;
   }
 
-  get sku(): string {
-    return this.products[0]!.sku;
-  }
-
   view(): Promise<OrderView> {
     return this.handle.query(orderStatusQuery);
   }
@@ -98,10 +97,9 @@ export class PlacedOrder implements Order {
     try {
       await this.result();
     } catch (error) {
-      if (!(error instanceof WorkflowFailedError)) throw error;
-      const { cause } = error;
-      if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) return cause;
-      return rootFailure(cause as TemporalFailure);
+      if (error instanceof WorkflowFailedError && error.cause instanceof TemporalFailure)
+        return rootFailure(error.cause);
+      throw error;
     }
     throw new Error(`order ${this.orderId} did not fail`);
   }
@@ -155,12 +153,13 @@ async function openOrderShop(): Promise<OrderShop> {
   const bare = await openShop(server, { withWorker: false });
   const activities = new WatchedActivities();
   const { store, outside } = bare;
+  const { paymentsUrl, carrierUrl } = outside;
   const worker = await Worker.create({
     connection: server.nativeConnection,
     namespace: server.namespace,
     taskQueue: ORDER_TASK_QUEUE,
     workflowBundle: { codePath: inject('workflowBundle') },
-    activities: activities.wrap(createActivities({ store, ...outside })),
+    activities: activities.wrap(createActivities({ store, paymentsUrl, carrierUrl })),
     maxHeartbeatThrottleInterval: '1 second',
   });
   const running = worker.run();

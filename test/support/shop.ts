@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { Worker, type NativeConnection } from '@temporalio/worker';
+import type { NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createActivities } from '../../src/activities/index.js';
 import type { OrderInput } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { createWorkers } from '../../src/workers.js';
 import { createDatabase } from './database.js';
 import { startOutsideWorld, type OutsideWorld } from './outside-world.js';
 import './quiet-runtime.js';
@@ -33,24 +33,22 @@ export async function openShop(server: TemporalServer, { withWorker = true } = {
   const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
   const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
   const { paymentsUrl, carrierUrl } = outside;
-  const worker = withWorker
-    ? await Worker.create({
+  const workers = withWorker
+    ? await createWorkers({
         connection: server.nativeConnection,
         namespace: server.namespace,
-        taskQueue: ORDER_TASK_QUEUE,
         workflowBundle: { codePath: inject('workflowBundle') },
         activities: createActivities({ store, paymentsUrl, carrierUrl }),
-        maxHeartbeatThrottleInterval: '1 second',
       })
     : undefined;
-  const running = worker?.run();
+  const running = workers?.run();
   return {
     client: server.client,
     store,
     databaseUrl: database.url,
     outside,
     async close() {
-      worker?.shutdown();
+      workers?.shutdown();
       await running;
       await outside.close();
       await store.close();

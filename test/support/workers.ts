@@ -1,9 +1,8 @@
-import { Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
 import { createActivities } from '../../src/activities/index.js';
-import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { createWorkers } from '../../src/workers.js';
 import type { DevServer } from './dev-server.js';
 import type { Shop, TemporalServer } from './shop.js';
 
@@ -13,17 +12,16 @@ export async function startWorker(
   { store, outside }: Shop,
 ): Promise<{ stop: () => Promise<void> }> {
   const { paymentsUrl, carrierUrl } = outside;
-  const worker = await Worker.create({
+  const workers = await createWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
-    taskQueue: ORDER_TASK_QUEUE,
     workflowBundle: { codePath: inject('workflowBundle') },
     activities: createActivities({ store, paymentsUrl, carrierUrl }),
   });
-  const running = worker.run();
+  const running = workers.run();
   return {
     async stop() {
-      worker.shutdown();
+      workers.shutdown();
       await running;
     },
   };

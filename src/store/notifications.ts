@@ -1,0 +1,26 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.js';
+
+export function createNotifications(db: Kysely<Schema>) {
+  return {
+    /** Keeps a message for a customer; the same key again changes nothing. */
+    async addNotification({ key, cartId, kind }: { key: string; cartId: string; kind: string }): Promise<void> {
+      await db
+        .insertInto('notifications')
+        .values({ key, cart_id: cartId, kind })
+        .onConflict((conflict) => conflict.column('key').doNothing())
+        .execute();
+    },
+
+    /** The kinds of the messages that a cart caused, oldest first. */
+    async notificationsOf(cartId: string): Promise<string[]> {
+      const rows = await db
+        .selectFrom('notifications')
+        .select('kind')
+        .where('cart_id', '=', cartId)
+        .orderBy('created_at')
+        .execute();
+      return rows.map(({ kind }) => kind);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import type { Activities } from './activities/index.js';
+import { CART_TASK_QUEUE } from './workflows/cart/contract.js';
+import { ORDER_TASK_QUEUE } from './workflows/order/contract.js';
+
+/** Every task queue that a worker polls: one for each domain, so that they can be scaled apart. */
+export const TASK_QUEUES = [ORDER_TASK_QUEUE, CART_TASK_QUEUE] as const;
+
+export interface WorkersOptions extends Omit<WorkerOptions, 'taskQueue' | 'activities'> {
+  connection: NativeConnection;
+  activities: Activities;
+}
+
+/** The workers of this process, one for each task queue, on one connection. */
+export interface Workers {
+  /** Polls until told to stop or until one of the workers fails; then all are drained. @throws that failure. */
+  run: () => Promise<void>;
+  shutdown: () => void;
+}
+
+/** Creates the workers; nothing is polled before `run`. */
+export async function createWorkers(options: WorkersOptions): Promise<Workers> {
+  const workers = await Promise.all(
+    TASK_QUEUES.map((taskQueue) =>
+      Worker.create({
+        // How late an activity learns of its cancellation, at most: it comes with the answer to a heartbeat.
+        maxHeartbeatThrottleInterval: '1 second',
+        ...options,
+        taskQueue,
+      }),
+    ),
+  );
+  const shutdown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  return {
+    shutdown,
+    async run() {
+      const runs = workers.map((worker) => worker.run());
+      for (const run of runs) run.catch(shutdown);
+      await Promise.allSettled(runs);
+      await Promise.all(runs);
+    },
+  };
+}

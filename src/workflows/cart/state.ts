@@ -1,0 +1,196 @@
+import type {
+  AbandonCart,
+  AddItem,
+  CartLine,
+  CartState,
+  CheckoutCart,
+  RemoveItem,
+  SetQuantity,
+} from '../../schemas/cart.js';
+
+/** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
+export const LIMITS = { lines: 100, quantity: 1_000, ledger: 500, requestId: 255 } as const;
+
+/** A request to a cart: what an update or signal asks for. */
+export type Change =
+  | ({ kind: 'addItem' } & AddItem)
+  | ({ kind: 'setQuantity' } & SetQuantity)
+  | ({ kind: 'removeItem' } & RemoveItem)
+  | ({ kind: 'checkout' } & CheckoutCart)
+  | ({ kind: 'abandon' } & AbandonCart);
+
+export type ChangeKind = Change['kind'];
+
+/** Why a change is not applied: a type name that callers can rely on, and a sentence. */
+export interface Refusal {
+  type:
+    'InvalidInput' | 'TooManyLines' | 'QuantityTooLarge' | 'NotInCart' | 'EmptyCart' | 'RequestIdReused' | 'CartClosed';
+  message: string;
+}
+
+export function emptyCart(now: string): CartState {
+  return { lines: [], ledger: [], lastChangeAt: now, reminderPassed: false };
+}
+
+/** The quantity of a SKU in the cart; 0 when it is not in it. */
+export function quantityOf({ lines }: CartState, sku: string): number {
+  return lines.find((line) => line.sku === sku)?.quantity ?? 0;
+}
+
+/** How many of the SKU the cart would hold after the change, for changes that ask for stock. */
+export function wantedQuantity(state: CartState, change: Change): number | undefined {
+  if (change.kind === 'addItem') return quantityOf(state, change.sku) + change.quantity;
+  return change.kind === 'setQuantity' ? change.quantity : undefined;
+}
+
+/** Why a change of the lines cannot be, whatever the catalogue says. */
+export function refusalOf(state: CartState, change: Change): Refusal | undefined {
+  if (change.kind === 'abandon') return undefined;
+  if (change.kind === 'checkout') {
+    return state.lines.length ? undefined : { type: 'EmptyCart', message: 'there is nothing in the cart' };
+  }
+  const present = quantityOf(state, change.sku);
+  if (change.kind !== 'addItem' && present === 0) {
+    return { type: 'NotInCart', message: `${change.sku} is not in the cart` };
+  }
+  if (change.kind === 'addItem' && present === 0 && state.lines.length >= LIMITS.lines) {
+    return { type: 'TooManyLines', message: `a cart holds at most ${LIMITS.lines} different products` };
+  }
+  const wanted = wantedQuantity(state, change);
+  if (wanted !== undefined && wanted > LIMITS.quantity) {
+    return { type: 'QuantityTooLarge', message: `a line holds at most ${LIMITS.quantity} pieces, not ${wanted}` };
+  }
+  return undefined;
+}
+
+/** The cart after a change that was not refused. New state, the old one stays. */
+export function apply(state: CartState, change: Change, now: string): CartState {
+  const { remindedAt: _reset, ...rest } = state;
+  return {
+    ...rest,
+    lines: linesAfter(state.lines, change),
+    ledger: change.requestId
+      ? [...state.ledger, { id: change.requestId, request: fingerprint(change) }].slice(-LIMITS.ledger)
+      : state.ledger,
+    lastChangeAt: now,
+    reminderPassed: false,
+  };
+}
+
+function linesAfter(lines: CartLine[], change: Change): CartLine[] {
+  switch (change.kind) {
+    case 'addItem':
+      return lines.some(({ sku }) => sku === change.sku)
+        ? lines.map((line) =>
+            line.sku === change.sku ? { sku: line.sku, quantity: line.quantity + change.quantity } : line,
+          )
+        : [...lines, { sku: change.sku, quantity: change.quantity }];
+    case 'setQuantity':
+      return lines.map((line) => (line.sku === change.sku ? { sku: line.sku, quantity: change.quantity } : line));
+    case 'removeItem':
+      return lines.filter(({ sku }) => sku !== change.sku);
+    case 'checkout':
+    case 'abandon':
+      return lines;
+  }
+}
+
+/** What the ledger knows of a request: nothing, that it was applied, or that its id was used for something else. */
+export function recall({ ledger }: CartState, change: Change): 'new' | 'repeated' | 'other' {
+  const known = change.requestId && ledger.find(({ id }) => id === change.requestId);
+  if (!known) return 'new';
+  return known.request === fingerprint(change) ? 'repeated' : 'other';
+}
+
+/** A request without its id, as a string that is equal for equal requests. */
+export function fingerprint(change: Change): string {
+  switch (change.kind) {
+    case 'addItem':
+    case 'setQuantity':
+      return `${change.kind} ${change.sku} ${change.quantity}`;
+    case 'removeItem':
+      return `${change.kind} ${change.sku}`;
+    case 'checkout':
+      return `${change.kind} ${change.customerId ?? ''} ${change.payment.token}`;
+    case 'abandon':
+      return change.kind;
+  }
+}
+
+/**
+ * Checks what an update or signal brought, which nobody has parsed: the same rules as the schemas, without a library.
+ *
+ * @returns what is wrong, or undefined when it can be trusted to be a change of this kind.
+ */
+export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefined {
+  const expected = {
+    addItem: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string}',
+    setQuantity: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string}',
+    removeItem: '{"sku": string, "requestId"?: string}',
+    checkout: '{"payment": {"token": string}, "customerId"?: string, "requestId"?: string}',
+    abandon: '{"requestId"?: string}, or nothing',
+  }[kind];
+  return isWellFormed(kind, argument)
+    ? undefined
+    : { type: 'InvalidInput', message: `the argument of ${kind} must be ${expected}` };
+}
+
+const FIELDS: Record<ChangeKind, string[]> = {
+  addItem: ['sku', 'quantity', 'requestId'],
+  setQuantity: ['sku', 'quantity', 'requestId'],
+  removeItem: ['sku', 'requestId'],
+  checkout: ['payment', 'customerId', 'requestId'],
+  abandon: ['requestId'],
+};
+
+const SKU = /^[A-Z0-9][A-Z0-9-]{0,31}$/;
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
+  if (argument === undefined || argument === null) return kind === 'abandon';
+  if (!isObjectWith(argument, FIELDS[kind])) return false;
+  const { sku, quantity, requestId, customerId, payment } = argument;
+  if (requestId !== undefined && !isText(requestId, LIMITS.requestId)) return false;
+  switch (kind) {
+    case 'addItem':
+    case 'setQuantity':
+      return matches(sku, SKU) && isQuantity(quantity);
+    case 'removeItem':
+      return matches(sku, SKU);
+    case 'checkout':
+      return (
+        isObjectWith(payment, ['token']) &&
+        isText(payment.token, 200) &&
+        (customerId === undefined || matches(customerId, ID))
+      );
+    case 'abandon':
+      return true;
+  }
+}
+
+function isObjectWith(value: unknown, fields: string[]): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.keys(value).every((key) => fields.includes(key))
+  );
+}
+
+function matches(value: unknown, pattern: RegExp): boolean {
+  return typeof value === 'string' && pattern.test(value);
+}
+
+function isQuantity(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LIMITS.quantity;
+}
+
+function isText(value: unknown, max: number): boolean {
+  return (
+    typeof value === 'string' &&
+    value.length >= 1 &&
+    value.length <= max &&
+    !value.includes('\0') &&
+    value.isWellFormed()
+  );
+}

@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, test } from 'vitest';
+import { startDevServer } from '../support/dev-server.js';
+import { openShop, aProduct, type Shop } from '../support/shop.js';
+import { buildApp } from '../../src/api/app.js';
+import { pino } from 'pino';
+import { CARRIER_WEBHOOK_SECRET } from '../support/outside-world.js';
+
+let shop: Shop;
+beforeAll(async () => { shop = await openShop(await startDevServer()); });
+afterAll(async () => { await shop.close(); });
+
+test('smoke', async () => {
+  const app = buildApp({ client: shop.client, store: shop.store, logger: pino({ level: 'warn' }), carrierWebhookSecret: CARRIER_WEBHOOK_SECRET });
+  const p = await aProduct(shop.store);
+  const q = await aProduct(shop.store);
+  const show = (r: any) => console.log(r.statusCode, r.body, r.headers.location ?? '');
+  const h = { 'idempotency-key': 'k1' };
+  show(await app.inject({ method: 'GET', url: '/v1/carts/c1' }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: p.sku, quantity: 2 }, headers: h }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: p.sku, quantity: 2 }, headers: h }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: p.sku, quantity: 3 }, headers: h }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: q.sku, quantity: 30 } }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: 'NOPE', quantity: 30 } }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: q.sku, quantity: 3 } }));
+  show(await app.inject({ method: 'PATCH', url: `/v1/carts/c1/items/${q.sku}`, payload: { quantity: 4 } }));
+  show(await app.inject({ method: 'DELETE', url: `/v1/carts/c1/items/${p.sku}` }));
+  show(await app.inject({ method: 'DELETE', url: `/v1/carts/c1/items/${p.sku}` }));
+  show(await app.inject({ method: 'GET', url: '/v1/carts/c1' }));
+  const t = Date.now();
+  const both = await Promise.all([1,2].map(() => app.inject({ method: 'POST', url: `/v1/carts/c1/checkout`, payload: { payment: { token: 'tok_ok' } }, headers: { 'idempotency-key': 'co' } })));
+  both.forEach(show); console.log(Date.now() - t);
+  show(await app.inject({ method: 'POST', url: `/v1/carts/c1/checkout`, payload: { payment: { token: 'tok_ok' } }, headers: { 'idempotency-key': 'co' } }));
+  show(await app.inject({ method: 'POST', url: `/v1/carts/c1/checkout`, payload: { payment: { token: 'tok_ok' } } }));
+  show(await app.inject({ method: 'GET', url: '/v1/carts/c1' }));
+  show(await app.inject({ method: 'POST', url: '/v1/carts/c1/items', payload: { sku: p.sku, quantity: 2 }, headers: h }));
+  show(await app.inject({ method: 'DELETE', url: '/v1/carts/c1' }));
+  show(await app.inject({ method: 'GET', url: '/v1/carts/c1' }));
+  const hist = await shop.client.workflow.getHandle('cart:c1').fetchHistory();
+  console.log(hist.events!.map(e => e.eventId + ' ' + Object.keys(e).filter(k => k.endsWith('Attributes')).join()).join('\n'));
+  await app.close();
+});
