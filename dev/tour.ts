@@ -5,6 +5,7 @@ import { streamReport } from './report.js';
 import { loadSettings } from './settings.js';
 import { startTemporaryStack, stopLeftovers, type Stack } from './stack.js';
 import { Guide, type Places } from './tour/guide.js';
+import { cartScenes } from './tour/carts.js';
 import { orderScenes } from './tour/orders.js';
 
 /**
@@ -17,7 +18,7 @@ const stackFile = z.object({
   webUiUrl: z.string().optional(),
   temporalNamespace: z.string(),
 });
-const scenes = [...orderScenes];
+const scenes = [...orderScenes, ...cartScenes];
 
 let stack: Stack | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -42,8 +42,14 @@ export class Guide {
   }
 
   /** Like `request`, and says it. @throws Surprise when the status is another. */
-  async expect(status: number, method: string, path: string, body?: unknown): Promise<unknown> {
-    const answer = await this.request(method, path, body);
+  async expect(
+    status: number,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<unknown> {
+    const answer = await this.request(method, path, body, headers);
     this.say(`  ${method} ${path} -> ${answer.status}`);
     if (answer.status !== status) {
       throw new Surprise(`${method} ${path} answered ${answer.status}, not ${status}: ${JSON.stringify(answer.body)}`);
@@ -62,6 +68,15 @@ export class Guide {
       },
       { what, deadlineMs: 60_000, everyMs: 100 },
     );
+  }
+
+  /** Reads a path until it answers with this status. */
+  async until(status: number, path: string, what: string): Promise<void> {
+    await waitUntil(async () => ((await this.request('GET', path)).status === status ? true : undefined), {
+      what,
+      deadlineMs: 60_000,
+      everyMs: 200,
+    });
   }
 
   /** Says where people see a workflow. */

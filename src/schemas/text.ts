@@ -5,11 +5,15 @@ import { z } from 'zod';
  * lone surrogates (they do not survive UTF-8).
  */
 export function text(max: number) {
-  return z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((value) => !value.includes('\0') && value.isWellFormed(), 'must not contain NUL or lone surrogates');
+  return (
+    z
+      .string()
+      .min(1)
+      .max(max, { abort: true })
+      // zod counts code points; workflows, which have no zod, count what `length` says.
+      .refine((value) => value.length <= max, `must have at most ${max} UTF-16 code units`)
+      .refine((value) => !value.includes('\0') && value.isWellFormed(), 'must not contain NUL or lone surrogates')
+  );
 }
 
 /**

@@ -43,6 +43,8 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     },
     async close(): Promise<void> {
       await db.destroy();
+      // Kysely ends a pool only if it ever used it.
+      if (!pool.ended) await pool.end();
     },
   };
 }

@@ -107,6 +107,20 @@ describe('reserveStock', () => {
     expect(await Promise.all(products.map(({ sku }) => stockOf(sku)))).toEqual([0, 0]);
   });
 
+  test('when it waits for one of its products, then it holds those with lower SKUs, whatever the order of its lines', async () => {
+    const last = await aProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
+    const first = await aProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
+    const lines = [last, first].map(({ sku }) => ({ sku, quantity: 1 }));
+    const lock = await lockProduct(database.url, last.sku);
+    const reserved = outcomeOf(activities.reserveStock(aReservation({ lines })));
+    await lock.waitedFor();
+    const free = await sql`select from products where sku = ${first.sku} for update skip locked`.execute(store.db);
+    await lock.release();
+
+    expect(free.rows).toEqual([]);
+    expect(await reserved).toBe('ok');
+  });
+
   test('when another execution has the order id, then this one is turned away and nothing is taken', async () => {
     const { sku } = await aProduct(store);
     const first = aReservation({ lines: [{ sku, quantity: 1 }] });

@@ -1,0 +1,438 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import {
+  abandonCart,
+  addItem,
+  cartState,
+  checkoutCart,
+  MAX_CART_LINES,
+  removeItem,
+  setQuantity,
+  type CartState,
+} from '../../../src/schemas/cart.js';
+import { MAX_LINE_QUANTITY } from '../../../src/schemas/order.js';
+import {
+  apply,
+  emptyCart,
+  fingerprint,
+  LIMITS,
+  malformed,
+  quantityOf,
+  recall,
+  refusalOf,
+  wantedQuantity,
+  type Change,
+  type ChangeKind,
+} from '../../../src/workflows/cart/state.js';
+
+const NOW = '2030-01-01T00:00:00.000Z';
+const LATER = '2030-01-02T00:00:00.000Z';
+const payment = { token: 'tok_ok' };
+
+const aCart = (overrides: Partial<CartState> = {}): CartState => frozen({ ...emptyCart(NOW), ...overrides });
+
+const holding = (quantities: Record<string, number>): CartState =>
+  aCart({ lines: Object.entries(quantities).map(([sku, quantity]) => ({ sku, quantity })) });
+
+const add = (sku: string, quantity: number, requestId?: string): Change => ({
+  kind: 'addItem',
+  sku,
+  quantity,
+  ...(requestId !== undefined && { requestId }),
+});
+const set = (sku: string, quantity: number): Change => ({ kind: 'setQuantity', sku, quantity });
+const remove = (sku: string): Change => ({ kind: 'removeItem', sku });
+const checkout: Change = { kind: 'checkout', payment };
+const abandon: Change = { kind: 'abandon' };
+
+describe('applying a change', () => {
+  test.each<[string, CartState, Change, CartState['lines']]>([
+    ['a new product is added', aCart(), add('MUG', 2), [{ sku: 'MUG', quantity: 2 }]],
+    [
+      'a product is added again',
+      holding({ MUG: 2, PAN: 1 }),
+      add('MUG', 3),
+      [
+        { sku: 'MUG', quantity: 5 },
+        { sku: 'PAN', quantity: 1 },
+      ],
+    ],
+    ['a quantity is set', holding({ MUG: 2 }), set('MUG', 7), [{ sku: 'MUG', quantity: 7 }]],
+    ['a product is removed', holding({ MUG: 2, PAN: 1 }), remove('MUG'), [{ sku: 'PAN', quantity: 1 }]],
+    ['it is checked out', holding({ MUG: 2 }), checkout, [{ sku: 'MUG', quantity: 2 }]],
+    ['it is abandoned', holding({ MUG: 2 }), abandon, [{ sku: 'MUG', quantity: 2 }]],
+  ])('when %s, then the lines are as asked and the state before is as it was', (_what, state, change, lines) => {
+    const before = JSON.stringify(state);
+
+    expect(apply(state, change, LATER).lines).toEqual(lines);
+
+    expect(JSON.stringify(state)).toBe(before);
+  });
+
+  test('when a cart was reminded of, then a change makes it as if it never was', () => {
+    const reminded = aCart({ reminderPassed: true, remindedAt: NOW });
+
+    expect(apply(reminded, add('MUG', 1), LATER)).toEqual({
+      lines: [{ sku: 'MUG', quantity: 1 }],
+      ledger: [],
+      lastChangeAt: LATER,
+      reminderPassed: false,
+    });
+  });
+
+  test('when more requests had a name than the ledger holds, then the oldest are forgotten', () => {
+    let state = aCart();
+    for (let number = 0; number <= LIMITS.ledger; number++) state = apply(state, add('MUG', 1, `r${number}`), NOW);
+
+    expect(state.ledger).toHaveLength(LIMITS.ledger);
+    expect(recall(state, add('MUG', 1, 'r0'))).toBe('new');
+    expect(recall(state, add('MUG', 1, 'r1'))).toBe('repeated');
+    expect(recall(state, add('MUG', 1, `r${LIMITS.ledger}`))).toBe('repeated');
+  });
+});
+
+describe('remembering a request', () => {
+  const known: [Change, Change][] = [
+    [add('MUG', 1, 'r'), { kind: 'addItem', requestId: 'r', quantity: 1, sku: 'MUG' }],
+    [
+      { ...checkout, requestId: 'r' },
+      { requestId: 'r', ...checkout },
+    ],
+    [
+      { ...abandon, requestId: 'r' },
+      { ...abandon, requestId: 'r' },
+    ],
+  ];
+  test.each(known)('when %j comes again as %j, then it is a repetition', (first, again) => {
+    expect(recall(apply(aCart(), first, NOW), again)).toBe('repeated');
+  });
+
+  const reused: [Change, Change][] = [
+    [add('MUG', 1, 'r'), add('MUG', 2, 'r')],
+    [add('MUG', 1, 'r'), add('PAN', 1, 'r')],
+    [add('MUG', 1, 'r'), { ...set('MUG', 1), requestId: 'r' }],
+    [
+      { ...remove('MUG'), requestId: 'r' },
+      { ...remove('PAN'), requestId: 'r' },
+    ],
+    [
+      { ...checkout, requestId: 'r' },
+      { kind: 'checkout', payment: { token: 'tok_other' }, requestId: 'r' },
+    ],
+    [
+      { ...checkout, requestId: 'r' },
+      { ...checkout, customerId: 'somebody', requestId: 'r' },
+    ],
+    [
+      { ...checkout, requestId: 'r' },
+      { ...abandon, requestId: 'r' },
+    ],
+  ];
+  test.each(reused)('when the name of %j comes with %j, then it is another request', (first, other) => {
+    expect(recall(apply(aCart(), first, NOW), other)).toBe('other');
+  });
+
+  test('when requests have no name, then each is new', () => {
+    expect(recall(apply(aCart(), add('MUG', 1), NOW), add('MUG', 1))).toBe('new');
+    expect(recall(apply(aCart(), add('MUG', 1, 'r'), NOW), add('MUG', 1, 's'))).toBe('new');
+  });
+});
+
+describe('refusing a change', () => {
+  const full = holding(Object.fromEntries(Array.from({ length: LIMITS.lines }, (_, number) => [`SKU-${number}`, 1])));
+
+  test.each<[string, CartState, Change, string]>([
+    ['a product too many is added', full, add('MUG', 1), 'TooManyLines'],
+    ['so much is added that the line is too large', holding({ MUG: 999 }), add('MUG', 2), 'QuantityTooLarge'],
+    ['a quantity too large is set', holding({ MUG: 1 }), set('MUG', 1_001), 'QuantityTooLarge'],
+    ['the quantity of what is not there is set', holding({ MUG: 1 }), set('PAN', 1), 'NotInCart'],
+    ['what is not there is removed', aCart(), remove('MUG'), 'NotInCart'],
+    ['an empty cart is checked out', aCart(), checkout, 'EmptyCart'],
+  ])('when %s, then it says %s', (_what, state, change, type) => {
+    expect(refusalOf(state, change)).toEqual({ type, message: expect.stringMatching(/\w/) });
+  });
+
+  test.each<[string, CartState, Change]>([
+    ['more of a product is added to a full cart', full, add('SKU-7', 1)],
+    ['a line is filled up', holding({ MUG: 999 }), add('MUG', 1)],
+    ['the largest quantity is set', holding({ MUG: 1 }), set('MUG', 1_000)],
+    ['the last line is added', aCart({ lines: full.lines.slice(1) }), add('MUG', 1)],
+    ['what is there is removed', holding({ MUG: 1 }), remove('MUG')],
+    ['a cart with something in it is checked out', holding({ MUG: 1 }), checkout],
+    ['an empty cart is abandoned', aCart(), abandon],
+  ])('when %s, then nothing is said against it', (_what, state, change) => {
+    expect(refusalOf(state, change)).toBeUndefined();
+  });
+
+  test('when a change asks for stock, then it says how many there would be, and otherwise nothing', () => {
+    const cart = holding({ MUG: 2 });
+    const wanted = [add('MUG', 3), add('PAN', 3), set('MUG', 9), remove('MUG'), checkout, abandon].map((change) =>
+      wantedQuantity(cart, change),
+    );
+
+    expect(wanted).toEqual([5, 3, 9, undefined, undefined, undefined]);
+  });
+});
+
+describe('any sequence of changes', () => {
+  const sku = fc.constantFrom('MUG', 'PAN', 'CUP');
+  const requestId = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined });
+  const quantity = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: LIMITS.quantity }));
+  const anyChange: fc.Arbitrary<Change> = fc.oneof(
+    fc.record({ kind: fc.constant('addItem' as const), sku, quantity, requestId }),
+    fc.record({ kind: fc.constant('setQuantity' as const), sku, quantity, requestId }),
+    fc.record({ kind: fc.constant('removeItem' as const), sku, requestId }),
+  );
+
+  /** What the workflow does with a change. */
+  const taken = (state: CartState, change: Change) =>
+    recall(state, change) === 'new' && !refusalOf(state, change) ? frozen(apply(state, change, LATER)) : state;
+
+  test('when it is made, then what comes out is a state that the schema takes, within the limits', () => {
+    fc.assert(
+      fc.property(fc.array(anyChange, { maxLength: 60 }), (changes) => {
+        const state = changes.reduce(taken, aCart());
+
+        expect(cartState.parse(state)).toEqual(state);
+        expect(new Set(state.lines.map((line) => line.sku)).size).toBe(state.lines.length);
+        expect(new Set(state.ledger.map(({ id }) => id)).size).toBe(state.ledger.length);
+      }),
+    );
+  });
+
+  test('when the state goes through JSON in between, as from run to run, then nothing changes', () => {
+    fc.assert(
+      fc.property(fc.array(anyChange, { maxLength: 30 }), fc.array(anyChange, { maxLength: 30 }), (first, then) => {
+        const before = first.reduce(taken, aCart());
+        const handedOver = frozen(JSON.parse(JSON.stringify(before)) as CartState);
+
+        expect(then.reduce(taken, handedOver)).toEqual(then.reduce(taken, before));
+      }),
+    );
+  });
+
+  test('when all of it comes twice under names, then it is as if it came once', () => {
+    fc.assert(
+      fc.property(fc.array(anyChange, { maxLength: 30 }), (changes) => {
+        const named = changes.map((change, number) => ({ ...change, requestId: `r${number}` }));
+        const once = named.reduce(taken, aCart());
+        const refused = named.filter((change) => recall(once, change) === 'new');
+
+        const again = named.filter((change) => !refused.includes(change)).reduce(taken, once);
+
+        expect(again).toEqual(once);
+      }),
+    );
+  });
+
+  test('when products are added only, then their order does not matter for how many there are', () => {
+    const adds = fc.array(
+      fc.record({ kind: fc.constant('addItem' as const), sku, quantity: fc.integer({ min: 1, max: 9 }) }),
+      {
+        maxLength: 20,
+      },
+    );
+    fc.assert(
+      fc.property(adds, (changes) => {
+        const there = changes.reduce<CartState>(taken, aCart());
+        const back = [...changes].reverse().reduce<CartState>(taken, aCart());
+
+        for (const name of ['MUG', 'PAN', 'CUP']) expect(quantityOf(back, name)).toBe(quantityOf(there, name));
+      }),
+    );
+  });
+});
+
+describe('what nobody has parsed', () => {
+  const schemas: Record<ChangeKind, z.ZodType> = {
+    addItem,
+    setQuantity,
+    removeItem,
+    checkout: checkoutCart,
+    abandon: abandonCart,
+  };
+  const kinds = Object.keys(schemas) as ChangeKind[];
+
+  /** What `malformed` must say: what the schema says, but "nothing" is enough to abandon a cart. */
+  function expectAgreement(kind: ChangeKind, argument: unknown): void {
+    const trusted = (kind === 'abandon' && argument == null) || schemas[kind].safeParse(argument).success;
+    expect(malformed(kind, argument)).toEqual(
+      trusted ? undefined : { type: 'InvalidInput', message: expect.stringContaining(kind) },
+    );
+  }
+
+  const skuLike = fc.oneof(
+    fc.constantFrom(
+      'MUG',
+      'mug',
+      '',
+      '-',
+      'A',
+      'MUG\n',
+      '\nMUG',
+      ' MUG',
+      'MÜG',
+      'A'.repeat(32),
+      'A'.repeat(33),
+      'MUG_1',
+    ),
+    fc.string({ unit: fc.constantFrom('A', 'Z', '0', '9', '-'), maxLength: 34 }),
+  );
+  const idLike = fc.oneof(
+    fc.constantFrom('c-1', 'C.1_x', '.c', '', 'c 1', 'c\n', 'c/1', 'c'.repeat(64), 'c'.repeat(65)),
+    fc.string({ unit: fc.constantFrom('a', 'Z', '0', '.', '_', '-'), maxLength: 66 }),
+  );
+  const textLike = fc.oneof(
+    fc.constantFrom('', 'x', '\0', 'a\0b', '\ud800', '\udc00x', '😀', ' ', '\n'),
+    fc.constantFrom(200, 201, 255, 256).map((length) => 'x'.repeat(length)),
+    fc.constantFrom(100, 101, 127, 128).map((length) => '😀'.repeat(length)),
+    fc.string({ unit: 'binary' }),
+  );
+  const quantityLike = fc.oneof(
+    fc.constantFrom<unknown>(
+      0,
+      -0,
+      -1,
+      1,
+      999,
+      1_000,
+      1_001,
+      1.5,
+      0.999999,
+      1e21,
+      2 ** 53,
+      '1',
+      true,
+      [1],
+      NaN,
+      Infinity,
+    ),
+    fc.integer({ min: -5, max: 1_005 }),
+    fc.double(),
+  );
+  const junk = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constant(undefined));
+  const usually = (good: unknown, other: fc.Arbitrary<unknown>) =>
+    fc.oneof({ weight: 3, arbitrary: fc.constant(good) }, { weight: 2, arbitrary: other });
+  const mostly = <T>(arbitrary: fc.Arbitrary<T>) =>
+    fc.oneof({ weight: 9, arbitrary: arbitrary as fc.Arbitrary<unknown> }, { weight: 1, arbitrary: junk });
+
+  const fields: Record<string, fc.Arbitrary<unknown>> = {
+    sku: mostly(usually('MUG', skuLike)),
+    quantity: mostly(usually(1, quantityLike)),
+    requestId: mostly(usually('r', textLike)),
+    customerId: mostly(usually('c', idLike)),
+    payment: mostly(
+      fc.oneof(
+        fc.constant({ token: 'tok_ok' }),
+        fc.record({ token: mostly(textLike), extra: junk }, { requiredKeys: [] }),
+        fc.record({ token: textLike }),
+      ),
+    ),
+  };
+  /** Objects with the fields of the kind, of other kinds and of none, each of them missing now and then. */
+  const near = (wanted: string[]): fc.Arbitrary<unknown> =>
+    fc
+      .tuple(
+        fc.record(Object.fromEntries(wanted.map((name) => [name, fields[name]!]))),
+        fc.subarray(wanted, { maxLength: 1 }),
+        fc.option(fc.tuple(fc.constantFrom(...Object.keys(fields), 'kind', 'constructor', 'toString', 'x'), junk), {
+          nil: undefined,
+          freq: 5,
+        }),
+      )
+      .map(([object, without, extra]) => {
+        const kept = Object.entries(object).filter(([name]) => !without.includes(name));
+        return Object.fromEntries(extra ? [...kept, extra] : kept);
+      });
+  const wanted: Record<ChangeKind, string[]> = {
+    addItem: ['sku', 'quantity', 'requestId'],
+    setQuantity: ['sku', 'quantity', 'requestId'],
+    removeItem: ['sku', 'requestId'],
+    checkout: ['payment', 'customerId', 'requestId'],
+    abandon: ['requestId'],
+  };
+
+  test.each(kinds)('when %s brings anything, then it is taken if and only if the schema takes it', (kind) => {
+    const argument = fc.oneof({ weight: 9, arbitrary: near(wanted[kind]) }, { weight: 1, arbitrary: junk });
+    let taken = 0;
+    fc.assert(
+      fc.property(argument, (value) => {
+        taken += malformed(kind, value) ? 0 : 1;
+        expectAgreement(kind, value);
+      }),
+      { numRuns: 2_000 },
+    );
+    // Both answers have to be frequent, or the agreement would say little.
+    expect(taken).toBeGreaterThan(100);
+    expect(taken).toBeLessThan(1_900);
+  });
+
+  test.each<[ChangeKind, unknown]>([
+    ['abandon', undefined],
+    ['abandon', null],
+    ['abandon', {}],
+    ['addItem', undefined],
+    ['addItem', null],
+    ['addItem', { sku: 'MUG', quantity: 1, requestId: undefined }],
+    ['addItem', { sku: 'MUG', quantity: 1, requestId: null }],
+    ['addItem', JSON.parse('{"sku":"MUG","quantity":1,"__proto__":1}')],
+    ['removeItem', JSON.parse('{"__proto__":{"sku":"MUG"}}')],
+    ['removeItem', ['MUG']],
+    ['checkout', { payment: [] }],
+    ['checkout', { payment: { token: 'x', amount: 1 } }],
+  ])('when %s brings %j, then both agree', (kind, argument) => {
+    expectAgreement(kind, argument);
+  });
+
+  test('when the limits of the schemas are asked for, then those without a library are the same', () => {
+    expect(LIMITS.lines).toBe(MAX_CART_LINES);
+    expect(LIMITS.quantity).toBe(MAX_LINE_QUANTITY);
+    for (const [length, problem] of [
+      [LIMITS.requestId, false],
+      [LIMITS.requestId + 1, true],
+    ] as const) {
+      const requestId = 'x'.repeat(length);
+      expect(malformed('abandon', { requestId }) !== undefined).toBe(problem);
+      expect(abandonCart.safeParse({ requestId }).success).toBe(!problem);
+    }
+  });
+
+  test('when requests differ in anything but their names, then so do their fingerprints', () => {
+    const change = fc.oneof(
+      fc.record({
+        kind: fc.constantFrom('addItem' as const, 'setQuantity' as const),
+        sku: fc.constantFrom('A', 'A-1'),
+        quantity: fc.integer({ min: 1, max: 11 }),
+      }),
+      fc.record({ kind: fc.constant('removeItem' as const), sku: fc.constantFrom('A', 'A-1') }),
+      fc.record(
+        {
+          kind: fc.constant('checkout' as const),
+          customerId: fc.constantFrom('a', 'b'),
+          payment: fc.record({ token: fc.constantFrom('a', 'a b', 'b', ' ') }),
+        },
+        { requiredKeys: ['kind', 'payment'] },
+      ),
+      fc.constant(abandon),
+    );
+    fc.assert(
+      fc.property(change, change, (one, other) => {
+        const same = JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+        expect(fingerprint(one as Change) === fingerprint(other as Change)).toBe(same);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+const sorted = (object: object) => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** So that whoever changes a state in place is found out. */
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) frozen(inner);
+    Object.freeze(value);
+  }
+  return value;
+}
