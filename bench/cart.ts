@@ -10,7 +10,10 @@ import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../src/workflows
 import { line, sideBySide } from './sample.js';
 
 const ROUNDS = 200;
-const CACHED = 400;
+/** Many, so that what they hold stands out from what the garbage collector leaves lying about. */
+const CACHED = 2_000;
+const WARM_UP = 500;
+const CALLERS = 20;
 
 /** What a change of a cart costs: in time over HTTP, in events, in memory. */
 export async function benchCart(): Promise<void> {
@@ -101,35 +104,41 @@ async function memoryPerWorkflow(
     });
     return Number(kib) * 1024;
   };
+  let started = 0;
+  const startOne = async () => {
+    const id = randomUUID();
+    const options = { taskQueue, workflowId: workflowId(id) };
+    if (type === 'bare') return await client.workflow.start('bare', options);
+    return await client.workflow.executeUpdateWithStart(addItemUpdate, {
+      args: [{ sku: 'FILTER-PAPER-100', quantity: 1, requestId: id }],
+      startWorkflowOperation: new WithStartWorkflowOperation('cart', {
+        ...options,
+        args: [{ cartId: id }],
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    });
+  };
   const start = async (count: number) => {
-    for (let n = 0; n < count; n += 1) {
-      const id = randomUUID();
-      const options = { taskQueue, workflowId: workflowId(id) };
-      if (type === 'bare') await client.workflow.start('bare', options);
-      else {
-        await client.workflow.executeUpdateWithStart(addItemUpdate, {
-          args: [{ sku: 'FILTER-PAPER-100', quantity: 1, requestId: id }],
-          startWorkflowOperation: new WithStartWorkflowOperation('cart', {
-            ...options,
-            args: [{ cartId: id }],
-            workflowIdConflictPolicy: 'FAIL',
-          }),
-        });
-      }
-    }
+    started += count;
+    let left = count;
+    await Promise.all(
+      Array.from({ length: CALLERS }, async () => {
+        while (left-- > 0) await startOne();
+      }),
+    );
     await waitUntil(
       async () => {
         const { count: waiting } = await client.workflow.count(
           `TaskQueue = '${taskQueue}' and ExecutionStatus = 'Running'`,
         );
-        return waiting >= count || undefined;
+        return waiting >= started || undefined;
       },
       { what: 'all workflows waiting', deadlineMs: 60_000 },
     );
   };
   try {
     await waitUntil(() => ready || undefined, { what: 'a worker that polls', deadlineMs: 60_000 });
-    await start(50);
+    await start(WARM_UP);
     const before = await rss();
     await start(CACHED);
     return ((await rss()) - before) / CACHED;

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import type { CartInput, CartResource } from '../../src/schemas/cart.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import type { cart } from '../../src/workflows/cart/workflow.js';
+import type { Answer, Api } from './api.js';
+
+const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
+
+/** What a cart's answer may hold: the cart, or why not. */
+export type CartBody = CartResource & Problem;
+
+export const aCartId = (): string => randomUUID();
+
+export type CartHandle = WorkflowHandle<typeof cart>;
+
+/** Starts a cart with input that HTTP does not take. */
+export async function startCart(client: Client, input: CartInput) {
+  return await client.workflow.start<typeof cart>('cart', {
+    workflowId: cartWorkflowId(input.cartId),
+    taskQueue: CART_TASK_QUEUE,
+    args: [input],
+  });
+}
+
+/** One cart over HTTP. `key` becomes the header `Idempotency-Key`. */
+export class CartCaller {
+  private readonly api: Api;
+  readonly cartId: string;
+
+  constructor(api: Api, cartId: string) {
+    this.api = api;
+    this.cartId = cartId;
+  }
+
+  get(): Promise<Answer<CartBody>> {
+    return this.send('GET', '');
+  }
+
+  add(sku: string, quantity: number, key?: string): Promise<Answer<CartBody>> {
+    return this.send('POST', '/items', key, { sku, quantity });
+  }
+
+  set(sku: string, quantity: number, key?: string): Promise<Answer<CartBody>> {
+    return this.send('PATCH', `/items/${sku}`, key, { quantity });
+  }
+
+  remove(sku: string, key?: string): Promise<Answer<CartBody>> {
+    return this.send('DELETE', `/items/${sku}`, key);
+  }
+
+  checkout(key?: string, token = 'tok_ok'): Promise<Answer<CartBody>> {
+    return this.send('POST', '/checkout', key, { payment: { token } });
+  }
+
+  abandon(key?: string): Promise<Answer<CartBody>> {
+    return this.send('DELETE', '', key);
+  }
+
+  send(method: string, path: string, key?: string, json?: unknown): Promise<Answer<CartBody>> {
+    return this.api.request<CartBody>(method, `/v1/carts/${this.cartId}${path}`, {
+      ...(key !== undefined && { headers: { 'idempotency-key': key } }),
+      ...(json !== undefined && { json }),
+    });
+  }
+}
+
+/** The quantities of a cart by SKU. */
+export const quantitiesOf = ({ lines }: Pick<CartResource, 'lines'>): Record<string, number> =>
+  Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
+
+/** One life of a cart: its runs from the first to the newest, and the workflow tasks that failed in them, by cause. */
+export async function lifeOf(client: Client, workflowId: string, firstRunId: string) {
+  const runIds: string[] = [];
+  const taskFailures: string[] = [];
+  for (let runId: string | undefined = firstRunId; runId;) {
+    runIds.push(runId);
+    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    let next: string | undefined;
+    for (const event of events ?? []) {
+      next = event.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? next;
+      const failure = event.workflowTaskFailedEventAttributes;
+      if (failure) taskFailures.push(WorkflowTaskFailedCause[failure.cause ?? 0] ?? '');
+    }
+    runId = next;
+  }
+  return { runIds, taskFailures };
+}
+
+/** The one failure of a workflow task that is no bug: a request came in while the task was about to end the run. */
+export const TASK_OVERTAKEN = 'WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND';

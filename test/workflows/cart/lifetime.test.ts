@@ -1,0 +1,313 @@
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import type { CartInput, CartView } from '../../../src/schemas/cart.js';
+import {
+  addItemSignal,
+  addItemUpdate,
+  abandonUpdate,
+  cartQuery,
+  removeItemSignal,
+  removeItemUpdate,
+  setQuantitySignal,
+  setQuantityUpdate,
+} from '../../../src/workflows/cart/contract.js';
+import { aCartId, startCart, type CartHandle } from '../../support/carts.js';
+import { aProduct, openShop, type Shop } from '../../support/shop.js';
+import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const WEEK = 7 * DAY;
+
+describeWithTimeSkipping('the life of a cart', () => {
+  let env: TestWorkflowEnvironment;
+  let shop: Shop;
+  let sku: string;
+
+  beforeAll(async () => {
+    const server = await startTimeSkipping();
+    env = server.env;
+    shop = await openShop(server);
+    sku = (await aProduct(shop.store)).sku;
+  });
+  afterAll(async () => {
+    await shop?.close();
+  });
+
+  const open = (input: Partial<CartInput> = {}) => startCart(shop.client, { cartId: aCartId(), ...input });
+
+  /** A cart with something in it. */
+  async function filled(input: Partial<CartInput> = {}) {
+    const handle = await open(input);
+    await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
+    return handle;
+  }
+
+  const skip = (seconds: number) => env.sleep(seconds * 1000);
+
+  const messagesTo = ({ workflowId }: Pick<CartHandle, 'workflowId'>) =>
+    shop.store.notificationsOf(workflowId.replace('cart:', ''));
+
+  const told = (handle: CartHandle, kinds: string[]) =>
+    waitUntil(async () => ((await messagesTo(handle)).join() === kinds.join() ? kinds : undefined), {
+      what: `the messages ${kinds.join()}`,
+      deadlineMs: 10_000,
+    });
+
+  /** The view once the reminder is in it. */
+  const reminded = (handle: CartHandle) =>
+    waitUntil(
+      async () => {
+        const view = await handle.query(cartQuery);
+        return view.remindedAt === undefined ? undefined : view;
+      },
+      { what: 'the reminder', deadlineMs: 10_000 },
+    );
+
+  const secondsBetween = (from: string | Date, to: string | Date) =>
+    (new Date(to).getTime() - new Date(from).getTime()) / 1000;
+
+  /** The server's clock goes on by itself, at its own pace; a few seconds are nothing in the life of a cart. */
+  function expectAbout(seconds: number, wanted: number): void {
+    expect(seconds).toBeGreaterThanOrEqual(wanted);
+    expect(seconds).toBeLessThan(wanted + MINUTE);
+  }
+
+  /** Waits for the end of a cart, which has to be that it expired so long after its last change. */
+  async function expired(handle: CartHandle, afterSeconds: number): Promise<CartView> {
+    const view = await handle.result();
+    expect(view.status).toBe('expired');
+    expect(view).not.toHaveProperty('expiresAt');
+    expect(view).not.toHaveProperty('orderId');
+    const { closeTime, status } = await handle.describe();
+    expect(status.name).toBe('COMPLETED');
+    expectAbout(secondsBetween(view.lastChangeAt, closeTime!), afterSeconds);
+    return view;
+  }
+
+  test('when nothing is said, then it is reminded of after a day and expires after thirty, each told once', async () => {
+    const handle = await filled();
+    const { lastChangeAt, expiresAt } = await handle.query(cartQuery);
+    expect(secondsBetween(lastChangeAt, expiresAt!)).toBe(30 * DAY);
+
+    const view = await expired(handle, 30 * DAY);
+
+    expect(view).toMatchObject({ lines: [{ sku, quantity: 1 }], lastChangeAt });
+    expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY);
+    expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+  });
+
+  test('when the input says so, then it is reminded of after two weeks and expires after nine', async () => {
+    const handle = await filled({ remindAfterSeconds: 2 * WEEK, expireAfterSeconds: 9 * WEEK });
+
+    await skip(2 * WEEK - HOUR);
+    expect(await messagesTo(handle)).toEqual([]);
+    const view = await expired(handle, 9 * WEEK);
+
+    expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), 2 * WEEK);
+    expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+  });
+
+  test('when the time of the reminder is over, then it is shown and the cart is still open', async () => {
+    const handle = await filled();
+
+    await skip(DAY + MINUTE);
+
+    expect(await reminded(handle)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
+    expect(await messagesTo(handle)).toEqual(['cart_reminder']);
+    await handle.executeUpdate(abandonUpdate, { args: [{}] });
+  });
+
+  describe('a change', () => {
+    const changes: [string, (handle: CartHandle) => Promise<unknown>][] = [
+      ['an added item', (handle) => handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] })],
+      ['a set quantity', (handle) => handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] })],
+      ['a signalled item', (handle) => handle.signal(addItemSignal, { sku, quantity: 1 })],
+      ['a signalled quantity', (handle) => handle.signal(setQuantitySignal, { sku, quantity: 2 })],
+    ];
+    test.each(changes)('when %s comes before the reminder, then both times begin anew', async (_what, change) => {
+      const handle = await filled();
+      const { lastChangeAt: before } = await handle.query(cartQuery);
+      await skip(20 * HOUR);
+      await change(handle);
+      // The reminder that the first change would have brought is at 24 hours.
+      await skip(20 * HOUR);
+      expect(await messagesTo(handle)).toEqual([]);
+
+      const view = await expired(handle, 30 * DAY);
+
+      expectAbout(secondsBetween(before, view.lastChangeAt), 20 * HOUR);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+    });
+
+    test('when it comes after the reminder, then a new one comes in time, and the end is put off', async () => {
+      const handle = await filled();
+      await skip(25 * HOUR);
+      await told(handle, ['cart_reminder']);
+      const { lastChangeAt: before } = await reminded(handle);
+
+      const changed = await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 3 }] });
+
+      expect(changed).not.toHaveProperty('remindedAt');
+      expect(secondsBetween(changed.lastChangeAt, changed.expiresAt!)).toBe(30 * DAY);
+      const view = await expired(handle, 30 * DAY);
+      expectAbout(secondsBetween(before, view.lastChangeAt), 25 * HOUR);
+      // Not when the first cart would have expired: the timer has to be set to an earlier time.
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
+    });
+
+    test('when it comes every twenty hours for weeks, then nobody is told anything', async () => {
+      const handle = await filled();
+      for (let number = 0; number < 20; number++) {
+        await skip(20 * HOUR);
+        await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] }).catch(() => undefined);
+        await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 1 }] });
+      }
+
+      expect(await messagesTo(handle)).toEqual([]);
+      expect(await handle.query(cartQuery)).toMatchObject({ status: 'open' });
+      await handle.executeUpdate(abandonUpdate, { args: [{}] });
+    });
+
+    test('when it is refused, is malformed or was made already, then it puts nothing off', async () => {
+      const handle = await open();
+      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
+      const { lastChangeAt: before } = await handle.query(cartQuery);
+      await skip(20 * HOUR);
+      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
+      await expect(handle.executeUpdate(removeItemUpdate, { args: [{ sku: 'NOT-THERE' }] })).rejects.toThrow();
+      await handle.signal(removeItemSignal, { sku: 'NOT-THERE' });
+      await handle.signal('addItem', { sku, quantity: 'many' });
+
+      const view = await expired(handle, 30 * DAY);
+
+      expect(view).toMatchObject({ lastChangeAt: before, lines: [{ sku, quantity: 1 }] });
+      expectAbout(secondsBetween(before, view.remindedAt!), DAY);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+    });
+  });
+
+  describe('an empty cart', () => {
+    test('when nothing was ever put into it, then it expires and nobody is told anything', async () => {
+      const handle = await open();
+
+      const view = await expired(handle, 30 * DAY);
+
+      expect(view).toMatchObject({ lines: [] });
+      expect(view).not.toHaveProperty('remindedAt');
+      expect(await messagesTo(handle)).toEqual([]);
+    });
+
+    test('when all was taken out of it, then it expires and nobody is told anything', async () => {
+      const handle = await filled();
+      await skip(HOUR);
+      await handle.executeUpdate(removeItemUpdate, { args: [{ sku }] });
+
+      const view = await expired(handle, 30 * DAY);
+
+      expect(view).toMatchObject({ lines: [] });
+      expect(await messagesTo(handle)).toEqual([]);
+    });
+
+    test('when it is filled after the time of its reminder, then it is reminded of a day later', async () => {
+      const handle = await open();
+      await skip(3 * DAY);
+      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
+
+      const view = await expired(handle, 30 * DAY);
+
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+    });
+  });
+
+  describe('times that leave no room', () => {
+    test.each([
+      ['after its end', 2 * HOUR],
+      ['at its end', HOUR],
+    ])('when the reminder would be %s, then the cart expires without one', async (_when, remindAfterSeconds) => {
+      const handle = await filled({ remindAfterSeconds, expireAfterSeconds: HOUR });
+
+      const view = await expired(handle, HOUR);
+
+      expect(view).not.toHaveProperty('remindedAt');
+      expect(await messagesTo(handle)).toEqual(['cart_expired']);
+    });
+  });
+
+  describe('a run that goes on with the state of another', () => {
+    const state = (overrides: Partial<NonNullable<CartInput['state']>>): Partial<CartInput> => ({
+      state: {
+        lines: [{ sku, quantity: 4 }],
+        ledger: [],
+        lastChangeAt: new Date().toISOString(),
+        reminderPassed: false,
+        ...overrides,
+      },
+    });
+
+    /** On this server's clock, which is ahead. */
+    const now = async () => {
+      const probe = await open();
+      const { lastChangeAt } = await probe.query(cartQuery);
+      await probe.executeUpdate(abandonUpdate, { args: [{}] });
+      return new Date(lastChangeAt).getTime();
+    };
+
+    test('when the customer was reminded before, then it happens no second time and the end is when it was', async () => {
+      const lastChangeAt = new Date((await now()) - 10 * DAY * 1000).toISOString();
+      const remindedAt = new Date((await now()) - 9 * DAY * 1000).toISOString();
+      const handle = await open(state({ lastChangeAt, remindedAt, reminderPassed: true }));
+
+      const view = await expired(handle, 30 * DAY);
+
+      expect(view).toMatchObject({ lines: [{ sku, quantity: 4 }], lastChangeAt, remindedAt });
+      expect(await messagesTo(handle)).toEqual(['cart_expired']);
+    });
+
+    test('when a part of the time was over before, then only the rest of it is waited', async () => {
+      const lastChangeAt = new Date((await now()) - 20 * HOUR * 1000).toISOString();
+      const handle = await open(state({ lastChangeAt }));
+
+      const view = await expired(handle, 30 * DAY);
+
+      expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+    });
+
+    test('when it is handed over again and again, then reminder and end are told once and come in time', async () => {
+      const handle = await filled({ continueAsNewAfterEvents: 1 });
+      const { firstExecutionRunId } = handle;
+      await skip(25 * HOUR);
+      await told(handle, ['cart_reminder']);
+      await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] });
+
+      const view = await expired(handle, 30 * DAY);
+
+      expect(view).toMatchObject({ lines: [{ sku, quantity: 2 }] });
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
+      expect((await handle.describe()).runId).not.toBe(firstExecutionRunId);
+    });
+  });
+
+  test.each<[string, Partial<CartInput>, string]>([
+    ['no time at all', { expireAfterSeconds: 0 }, '/expireAfterSeconds'],
+    ['a time that never comes', { remindAfterSeconds: 1e12 }, '/remindAfterSeconds'],
+    ['half a second', { remindAfterSeconds: 0.5 }, '/remindAfterSeconds'],
+    ['a threshold of no events', { continueAsNewAfterEvents: 0 }, '/continueAsNewAfterEvents'],
+  ])('when the input asks for %s, then the cart fails at once as InvalidInput', async (_what, input, pointer) => {
+    const handle = await open(input);
+
+    const failure = await handle.result().catch((error: unknown) => (error as WorkflowFailedError).cause);
+
+    expect(failure).toMatchObject({ type: 'InvalidInput', nonRetryable: true });
+    expect((failure as ApplicationFailure).details).toMatchObject([[{ pointer }]]);
+  });
+});
