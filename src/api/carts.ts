@@ -38,7 +38,7 @@ export async function addToCart(
   item: AddItem,
 ): Promise<CartResource> {
   const { client } = shop;
-  const { argument, updateId } = named(item);
+  const { argument, updateId } = named(addItemUpdate, item);
   const open = (): WithStartWorkflowOperation<typeof workflows.cart> =>
     new WithStartWorkflowOperation('cart' satisfies keyof typeof workflows, {
       workflowId: cartWorkflowId(cartId),
@@ -72,18 +72,23 @@ export async function changeCart<Argument extends { requestId?: string | undefin
   update: UpdateDefinition<CartView, [Argument]>,
   request: Argument,
 ): Promise<CartResource> {
-  const { argument, updateId } = named(request);
+  const { argument, updateId } = named(update, request);
   const handle: WorkflowHandle = shop.client.workflow.getHandle(cartWorkflowId(cartId));
   return await answer(shop, cartId, () => handle.executeUpdate(update, { args: [argument], updateId }));
 }
 
 /**
  * A request under a name, its own or a new one: the cart applies it once, whatever is sent again. The update's id covers
- * the content too: Temporal would answer another content under the same id with the first one's result.
+ * kind and content too: Temporal would answer another request under the same id with the first one's result.
  */
-function named<Argument extends { requestId?: string | undefined }>(request: Argument) {
+function named<Argument extends { requestId?: string | undefined }>(
+  { name }: UpdateDefinition<CartView, [Argument]>,
+  request: Argument,
+) {
   const argument = { ...request, requestId: request.requestId ?? randomUUID() };
-  const updateId = createHash('sha256').update(JSON.stringify(argument)).digest('base64url');
+  const updateId = createHash('sha256')
+    .update(JSON.stringify([name, argument]))
+    .digest('base64url');
   return { argument, updateId };
 }
 

@@ -10,7 +10,7 @@ import type { Answer, Api } from './api.js';
 const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
 /** What a cart's answer may hold: the cart, or why not. */
-export type CartBody = CartResource & Problem;
+export type CartBody = CartResource & Omit<Problem, 'status'>;
 
 export const aCartId = (): string => randomUUID();
 

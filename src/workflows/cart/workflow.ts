@@ -82,6 +82,13 @@ export async function cart(input: CartInput): Promise<CartView> {
   const turns = new Mutex();
   const isOpen = () => status === 'open';
 
+  // The first turn, taken before there are handlers: a change that came along with the start runs in `setHandler`, and
+  // must not be applied to a cart whose input nobody has parsed.
+  const opened = turns.run(async () => {
+    await openCart(input, cartId);
+    state = input.state ?? state;
+  });
+
   setHandler(cartQuery, view);
   handle('addItem', addItemUpdate, addItemSignal);
   handle('setQuantity', setQuantityUpdate, setQuantitySignal);
@@ -89,11 +96,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   handle('checkout', checkoutUpdate, checkoutSignal);
   handle('abandon', abandonUpdate, abandonSignal);
 
-  // The first turn, so that no change is applied to a cart whose input nobody has parsed.
-  await turns.run(async () => {
-    await openCart(input, cartId);
-    state = input.state ?? state;
-  });
+  await opened;
 
   while (isOpen()) {
     const wakeAt = dueAt();
@@ -167,7 +170,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   /** It was idle for long: at first the customer is reminded, in the end the cart expires. */
   async function beIdle(): Promise<void> {
     if (!isOpen() || Date.now() < dueAt()) return;
-    const kind = state.reminderPassed ? 'cart_expired' : 'cart_reminder';
+    const kind = Date.now() < expiresAt() ? 'cart_reminder' : 'cart_expired';
     if (state.lines.length > 0) {
       await notifyCustomer({ key: `${firstExecutionRunId}:${kind}:${state.lastChangeAt}`, cartId, kind });
       if (kind === 'cart_reminder') state = { ...state, remindedAt: now() };

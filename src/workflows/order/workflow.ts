@@ -236,7 +236,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
   function startDeliveryClock(seconds: number): void {
     overdue = false;
     void CancellationScope.nonCancellable(async () => {
-      await sleep(seconds * 1000);
+      await sleep(seconds * 1000, { summary: 'Latest delivery' });
       overdue = true;
     });
   }

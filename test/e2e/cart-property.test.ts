@@ -1,0 +1,347 @@
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { MAX_LINE_QUANTITY } from '../../src/schemas/order.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { startApi, type Api } from '../support/api.js';
+import { aCartId, CartCaller, lifeOf, quantitiesOf, startCart, TASK_OVERTAKEN } from '../support/carts.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+/** A run is handed over after some five changes. */
+const EVENTS_OF_A_RUN = 30;
+const OWN_PRODUCTS = 2;
+
+/** What a caller does, one after the other. Products are counted: a caller's own ones, or the one that all share. */
+type Step =
+  | { do: 'add' | 'set'; product: number; quantity: number; twice: boolean }
+  | { do: 'remove'; product: number; twice: boolean }
+  | { do: 'add shared'; quantity: number; twice: boolean }
+  /** Sends one of the requests again that went well before, as it was or with another quantity under its name. */
+  | { do: 'repeat' | 'reuse the name of'; back: number };
+
+type Mutation = Exclude<Step, { back: number }>;
+
+const product = fc.nat({ max: OWN_PRODUCTS - 1 });
+const quantity = fc.oneof(
+  { weight: 9, arbitrary: fc.integer({ min: 1, max: 20 }) },
+  { weight: 1, arbitrary: fc.integer({ min: MAX_LINE_QUANTITY - 10, max: MAX_LINE_QUANTITY }) },
+);
+/** At the same moment, as an impatient caller might. */
+const twice = fc.boolean();
+const back = fc.nat({ max: 30 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('add' as const), product, quantity, twice }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('set' as const), product, quantity, twice }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('remove' as const), product, twice }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('add shared' as const), quantity: fc.integer({ min: 1, max: 3 }), twice }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat' as const), back }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reuse the name of' as const), back }) },
+);
+const callers = fc.array(fc.array(step, { minLength: 15, maxLength: 25 }), { minLength: 3, maxLength: 5 });
+
+/** What one caller's cart would be if it were alone: nobody else touches its products. */
+class Model {
+  readonly own = new Map<number, number>();
+  shared = 0;
+
+  /** Makes the change. Answers the status that the caller gets. */
+  apply(change: Mutation): 200 | 404 | 422 {
+    if (change.do === 'add shared') {
+      this.shared += change.quantity;
+      return 200;
+    }
+    const present = this.own.get(change.product);
+    if (change.do === 'add') {
+      const wanted = (present ?? 0) + change.quantity;
+      if (wanted > MAX_LINE_QUANTITY) return 422;
+      this.own.set(change.product, wanted);
+      return 200;
+    }
+    if (present === undefined) return 404;
+    if (change.do === 'set') this.own.set(change.product, change.quantity);
+    else this.own.delete(change.product);
+    return 200;
+  }
+}
+
+describeOnDevServer('a cart that many change at once', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  /** More in stock than a cart can hold, so that stock is no matter. */
+  const aPlentifulProduct = async () => (await aProduct(shop.store, { available: 1_000_000 })).sku;
+
+  const open = async (continueAsNewAfterEvents = EVENTS_OF_A_RUN) => {
+    const cartId = aCartId();
+    const { firstExecutionRunId } = await startCart(shop.client, { cartId, continueAsNewAfterEvents });
+    return {
+      cart: new CartCaller(api, cartId),
+      life: () => lifeOf(shop.client, cartWorkflowId(cartId), firstExecutionRunId),
+    };
+  };
+  type OpenCart = Awaited<ReturnType<typeof open>>;
+
+  /** Plays one caller's steps. @throws when an answer is another one than the model's. */
+  async function play(cart: CartCaller, steps: Step[], skus: string[], sharedSku: string): Promise<Model> {
+    const model = new Model();
+    const done: { change: Mutation; key: string }[] = [];
+    const skuOf = (change: Mutation) => (change.do === 'add shared' ? sharedSku : skus[change.product]!);
+    const send = (change: Mutation, key: string) => {
+      if (change.do === 'remove') return cart.remove(skuOf(change), key);
+      return change.do === 'set'
+        ? cart.set(skuOf(change), change.quantity, key)
+        : cart.add(skuOf(change), change.quantity, key);
+    };
+    const statusOf = async (change: Mutation, key: string) => {
+      const { status, body } = await send(change, key);
+      return { status, ...(status >= 500 && { body }) };
+    };
+
+    for (const next of steps) {
+      if ('back' in next) {
+        const earlier = done[done.length - 1 - (next.back % Math.max(done.length, 1))];
+        if (!earlier) continue;
+        const { change, key } = earlier;
+        const again =
+          next.do === 'repeat' || change.do === 'remove' ? change : { ...change, quantity: (change.quantity % 7) + 1 };
+        const same =
+          again === change || ('quantity' in change && 'quantity' in again && change.quantity === again.quantity);
+        expect(await statusOf(again, key), JSON.stringify({ next, change })).toEqual({ status: same ? 200 : 422 });
+        continue;
+      }
+      const key = randomUUID();
+      const status = model.apply(next);
+      if (status === 200) done.push({ change: next, key });
+      const answers = await Promise.all(Array.from({ length: next.twice ? 2 : 1 }, () => statusOf(next, key)));
+      for (const answer of answers) expect(answer, JSON.stringify(next)).toEqual({ status });
+    }
+    return model;
+  }
+
+  async function expectOneLife({ life }: OpenCart): Promise<string[]> {
+    const { runIds, taskFailures } = await life();
+    expect(taskFailures.filter((cause) => cause !== TASK_OVERTAKEN)).toEqual([]);
+    return runIds;
+  }
+
+  test('when callers change it in any way, again and again, then it ends as a model of it does', async () => {
+    const skus = await Promise.all(Array.from({ length: 5 * OWN_PRODUCTS }, aPlentifulProduct));
+    const sharedSku = await aPlentifulProduct();
+    const skusOf = (caller: number) => skus.slice(caller * OWN_PRODUCTS, (caller + 1) * OWN_PRODUCTS);
+    const seed = Number(process.env.FAST_CHECK_SEED ?? Math.floor(Math.random() * 2 ** 31));
+    let requests = 0;
+    let runs = 0;
+
+    await fc.assert(
+      fc.asyncProperty(callers, async (plans) => {
+        const opened = await open();
+
+        const models = await Promise.all(
+          plans.map((steps, caller) => play(opened.cart, steps, skusOf(caller), sharedSku)),
+        );
+
+        const wanted: Record<string, number> = {};
+        models.forEach(({ own }, caller) => {
+          for (const [index, pieces] of own) wanted[skusOf(caller)[index]!] = pieces;
+        });
+        const shared = models.reduce((sum, model) => sum + model.shared, 0);
+        if (shared > 0) wanted[sharedSku] = shared;
+        const { status, body } = await opened.cart.get();
+        expect(status).toBe(200);
+        expect(quantitiesOf(body)).toEqual(wanted);
+        expect(body.lines).toHaveLength(Object.keys(wanted).length);
+        const runIds = await expectOneLife(opened);
+        expect(runIds.length, 'it went from run to run').toBeGreaterThan(1);
+        requests += plans.flat().length;
+        runs += runIds.length;
+        expect((await opened.cart.abandon()).status).toBe(200);
+      }),
+      // A failing plan is told as it is: making it smaller would take minutes, and would not be the same race.
+      { seed, numRuns: 6, endOnFailure: true },
+    );
+    console.log(`${requests} steps on 6 carts in ${runs} runs, as FAST_CHECK_SEED=${seed} plays them again`);
+  });
+
+  test('when twenty callers add to it at once, then nothing is lost and nothing is doubled', async () => {
+    const opened = await open();
+    const skus = await Promise.all(Array.from({ length: 3 }, aPlentifulProduct));
+
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, async (_, caller) => {
+        const mine: number[] = [];
+        for (let number = 0; number < 5; number++) {
+          mine.push((await opened.cart.add(skus[(caller + number) % 3]!, 1 + number)).status);
+        }
+        return mine;
+      }),
+    );
+
+    expect(new Set(statuses.flat())).toEqual(new Set([200]));
+    const quantities = quantitiesOf((await opened.cart.get()).body);
+    const wanted: Record<string, number> = {};
+    for (let caller = 0; caller < 20; caller++) {
+      for (let number = 0; number < 5; number++) {
+        const sku = skus[(caller + number) % 3]!;
+        wanted[sku] = (wanted[sku] ?? 0) + 1 + number;
+      }
+    }
+    expect(quantities).toEqual(wanted);
+    expect((await expectOneLife(opened)).length).toBeGreaterThan(1);
+  });
+
+  test('when twenty callers open one that is not there, then there is one cart with all in it', async () => {
+    const cart = new CartCaller(api, aCartId());
+    const sku = await aPlentifulProduct();
+
+    const answers = await Promise.all(Array.from({ length: 20 }, () => cart.add(sku, 1)));
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(answers.map(({ body }) => quantitiesOf(body)[sku]).toSorted((a, b) => a! - b!)).toEqual(
+      Array.from({ length: 20 }, (_, number) => number + 1),
+    );
+  });
+
+  test("when callers send one after the other, then each caller's order is kept", async () => {
+    const opened = await open();
+    const skus = await Promise.all(Array.from({ length: 8 }, aPlentifulProduct));
+
+    await Promise.all(
+      skus.map(async (sku) => {
+        expect((await opened.cart.add(sku, 1)).status).toBe(200);
+        for (let number = 2; number <= 10; number++) {
+          const { status, body } = await opened.cart.set(sku, number);
+          expect([status, quantitiesOf(body)[sku]]).toEqual([200, number]);
+        }
+      }),
+    );
+
+    const wanted = Object.fromEntries(skus.map((sku) => [sku, 10]));
+    expect(quantitiesOf((await opened.cart.get()).body)).toEqual(wanted);
+    await expectOneLife(opened);
+  });
+
+  describe('the name of a request', () => {
+    /** Changes the cart until its next run has begun. */
+    async function nextRun({ cart, life }: OpenCart): Promise<void> {
+      const sku = await aPlentifulProduct();
+      const before = (await life()).runIds.length;
+      const changed = async () => {
+        expect((await cart.add(sku, 1)).status).toBe(200);
+        return (await life()).runIds.length > before || undefined;
+      };
+      await waitUntil(changed, { what: 'the next run', deadlineMs: 20_000, everyMs: 0 });
+    }
+
+    const inBetween: [string, (opened: OpenCart) => Promise<void>][] = [
+      ['in the same run', async () => undefined],
+      ['in the next run', nextRun],
+      [
+        'three runs later',
+        async (opened) => {
+          for (let number = 0; number < 3; number++) await nextRun(opened);
+        },
+      ],
+    ];
+
+    test.each(inBetween)('when each request comes again %s, then it is applied once', async (_when, wait) => {
+      const opened = await open();
+      const { cart } = opened;
+      const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+      const requests = [
+        () => cart.add(sku, 2, 'add'),
+        () => cart.add(other, 1, 'add other'),
+        () => cart.set(sku, 5, 'set'),
+        () => cart.remove(other, 'remove'),
+      ];
+      for (const request of requests) expect((await request()).status).toBe(200);
+      await wait(opened);
+      expect((await cart.add(sku, 1, 'later')).status).toBe(200);
+
+      for (const request of requests) expect((await request()).status).toBe(200);
+
+      const quantities = quantitiesOf((await cart.get()).body);
+      expect(quantities[sku]).toBe(6);
+      expect(quantities).not.toHaveProperty(other);
+      await expectOneLife(opened);
+    });
+
+    test.each(inBetween)('when it comes %s with something else, then 422 and nothing changes', async (_when, wait) => {
+      const opened = await open();
+      const { cart } = opened;
+      const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+      expect((await cart.add(sku, 2, 'name')).status).toBe(200);
+      await wait(opened);
+      const before = quantitiesOf((await cart.get()).body);
+
+      const answers = [
+        await cart.add(sku, 3, 'name'),
+        await cart.add(other, 2, 'name'),
+        await cart.set(sku, 2, 'name'),
+        await cart.remove(sku, 'name'),
+        await cart.checkout('name'),
+        await cart.abandon('name'),
+      ];
+
+      for (const { status, body } of answers) {
+        expect(status).toBe(422);
+        expect(body).toMatchObject({ type: '/problems/request-id-reused', status: 422 });
+      }
+      expect(quantitiesOf((await cart.get()).body)).toEqual(before);
+      await expectOneLife(opened);
+    });
+
+    test('when a request comes ten times at the same moment, then it is applied once and all are told so', async () => {
+      const opened = await open();
+      const sku = await aPlentifulProduct();
+
+      const answers = await Promise.all(Array.from({ length: 10 }, () => opened.cart.add(sku, 3, 'ten times')));
+
+      expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
+      expect(answers.map(({ body }) => quantitiesOf(body))).toEqual(Array(10).fill({ [sku]: 3 }));
+      expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 3 });
+    });
+
+    test('when a name comes at the same moment with ten contents, then one is applied and the others get 422', async () => {
+      const opened = await open();
+      const sku = await aPlentifulProduct();
+
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, (_, number) => opened.cart.add(sku, 1 + number, 'one name')),
+      );
+
+      const statuses = answers.map(({ status }) => status);
+      expect(statuses.toSorted()).toEqual([200, ...Array<number>(9).fill(422)]);
+      expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: statuses.indexOf(200) + 1 });
+    });
+
+    test('when requests have none, then each is applied', async () => {
+      const opened = await open();
+      const sku = await aPlentifulProduct();
+
+      for (let number = 0; number < 3; number++) expect((await opened.cart.add(sku, 2)).status).toBe(200);
+
+      expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 6 });
+    });
+
+    test.each(['', 'x'.repeat(256)])('when it is "%s", then 400', async (key) => {
+      const cart = new CartCaller(api, aCartId());
+
+      expect((await cart.add('ANY', 1, key)).status).toBe(400);
+      expect((await cart.get()).status).toBe(404);
+    });
+  });
+});
