@@ -54,6 +54,10 @@ export default defineConfig(
           message: 'not in workflow code',
         },
         {
+          regex: '^\\.\\./(?!shared/|[a-z]+/contract\\.js$|\\.\\./)',
+          message: 'of another workflow only its contract',
+        },
+        {
           regex: '^(?!\\.|@temporalio/(workflow|common)$)',
           message: 'workflow code imports @temporalio/workflow, @temporalio/common and its own folder',
         },

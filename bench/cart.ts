@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
-import { runCommand } from '../dev/commands.js';
 import { startProcess, typescript } from '../dev/processes.js';
 import { startTemporaryStack } from '../dev/stack.js';
 import { waitUntil } from '../dev/wait.js';
@@ -10,9 +9,8 @@ import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../src/workflows
 import { line, sideBySide } from './sample.js';
 
 const ROUNDS = 200;
-/** Many, so that what they hold stands out from what the garbage collector leaves lying about. */
-const CACHED = 2_000;
-const WARM_UP = 500;
+const CACHED = 500;
+const WARM_UP = 50;
 const CALLERS = 20;
 
 /** What a change of a cart costs: in time over HTTP, in events, in memory. */
@@ -61,7 +59,7 @@ export async function benchCart(): Promise<void> {
     console.log(line('HTTP', samples.http, samples.client));
     console.log(`  events a change: ${((after - before) / ROUNDS).toFixed(2)}\n`);
 
-    console.log(`cart: memory of a worker for each cached workflow, ${CACHED} of them`);
+    console.log(`cart: heap of a worker for each cached workflow, ${CACHED} of them`);
     const bare = await memoryPerWorkflow(client, temporalAddress, 'bare', (id) => `bare:${id}`);
     const cart = await memoryPerWorkflow(client, temporalAddress, 'cart', (cartId) => cartWorkflowId(cartId));
     console.log(`  bare waiting workflow (base)   ${(bare / 1024).toFixed(0)} KiB`);
@@ -79,7 +77,7 @@ async function eventsOf(client: Client, cartId: string): Promise<number> {
   return historyLength;
 }
 
-/** Starts workflows of a kind on a worker process of their own; answers how much it grew for each, in bytes. */
+/** Starts workflows of a kind on a worker process of their own; answers how much its heap grew for each, in bytes. */
 async function memoryPerWorkflow(
   client: Client,
   address: string,
@@ -88,27 +86,32 @@ async function memoryPerWorkflow(
 ): Promise<number> {
   const taskQueue = `memory-${type}-${randomUUID()}`;
   const path = type === 'bare' ? './bare.workflows.ts' : '../src/workflows/index.ts';
+  const { command, args } = typescript('bench/memory-worker.ts');
   let ready = false;
+  const readings: number[] = [];
   const worker = await startProcess({
     name: 'memory worker',
-    ...typescript('bench/memory-worker.ts'),
+    command,
+    args: ['--expose-gc', ...args],
     env: { ADDRESS: address, TASK_QUEUE: taskQueue, WORKFLOWS_PATH: fileURLToPath(new URL(path, import.meta.url)) },
-    onLine: (text) => (ready ||= text === 'ready'),
+    onLine: (text) => {
+      ready ||= text === 'ready';
+      if (text.startsWith('heap=')) readings.push(Number(text.slice('heap='.length)));
+    },
   });
-  const rss = async () => {
-    const kib = await runCommand({
-      name: 'ps',
-      command: 'ps',
-      args: ['-o', 'rss=', '-p', String(worker.pid)],
-      limitMs: 5_000,
-    });
-    return Number(kib) * 1024;
+  const heap = async () => {
+    const from = readings.length;
+    await waitUntil(() => readings.length > from + 1 || undefined, { what: 'a reading', deadlineMs: 60_000 });
+    return Math.min(...readings.slice(from));
   };
-  let started = 0;
   const startOne = async () => {
     const id = randomUUID();
     const options = { taskQueue, workflowId: workflowId(id) };
-    if (type === 'bare') return await client.workflow.start('bare', options);
+    if (type === 'bare') {
+      const handle = await client.workflow.start('bare', options);
+      // Answered by the worker, so from here on it has the workflow in its cache.
+      return await handle.query('__stack_trace');
+    }
     return await client.workflow.executeUpdateWithStart(addItemUpdate, {
       args: [{ sku: 'FILTER-PAPER-100', quantity: 1, requestId: id }],
       startWorkflowOperation: new WithStartWorkflowOperation('cart', {
@@ -119,29 +122,19 @@ async function memoryPerWorkflow(
     });
   };
   const start = async (count: number) => {
-    started += count;
     let left = count;
     await Promise.all(
       Array.from({ length: CALLERS }, async () => {
         while (left-- > 0) await startOne();
       }),
     );
-    await waitUntil(
-      async () => {
-        const { count: waiting } = await client.workflow.count(
-          `TaskQueue = '${taskQueue}' and ExecutionStatus = 'Running'`,
-        );
-        return waiting >= started || undefined;
-      },
-      { what: 'all workflows waiting', deadlineMs: 60_000 },
-    );
   };
   try {
     await waitUntil(() => ready || undefined, { what: 'a worker that polls', deadlineMs: 60_000 });
     await start(WARM_UP);
-    const before = await rss();
+    const before = await heap();
     await start(CACHED);
-    return ((await rss()) - before) / CACHED;
+    return ((await heap()) - before) / CACHED;
   } finally {
     await worker.stop();
   }

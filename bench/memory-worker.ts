@@ -1,7 +1,12 @@
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { z } from 'zod';
 
-/** A worker process that keeps the workflows of one kind in its cache, to be measured from outside. */
+const READ_EVERY_MS = 1_000;
+
+/**
+ * A worker process that keeps the workflows of one kind in its cache, and says every second how many bytes its heap
+ * holds after a garbage collection. Runs with --expose-gc.
+ */
 const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH } = z
   .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string() })
   .parse(process.env);
@@ -12,11 +17,15 @@ const worker = await Worker.create({
   taskQueue: TASK_QUEUE,
   workflowsPath: WORKFLOWS_PATH,
   maxCachedWorkflows: 10_000,
-  // One thread, so that all workflows count in one process's heap; the bench looks at the process as a whole anyway.
-  workflowThreadPoolSize: 1,
+  // In this thread, so that its heap holds the workflows and can be collected before it is read.
+  debugMode: true,
   activities: { openCart: async () => undefined, checkItem: async () => undefined },
 });
 process.on('SIGTERM', () => worker.shutdown());
+setInterval(() => {
+  globalThis.gc?.();
+  console.log(`heap=${process.memoryUsage().heapUsed}`);
+}, READ_EVERY_MS).unref();
 const running = worker.run();
 console.log('ready');
 await running;

@@ -21,6 +21,7 @@ await report.during('compiling to dist/', () =>
 await report.during('bundling the workflows', async () => {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(dist, 'workflows', 'index.js'),
+    payloadConverterPath: join(dist, 'payload-converter.js'),
     logger: new DefaultLogger('WARN'),
   });
   await writeFile(join(dist, 'workflow-bundle.js'), code);

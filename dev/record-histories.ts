@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './commands.js';
+import { cartRecordings } from './recordings/carts.js';
 import { orderRecordings } from './recordings/orders.js';
-import { Recorder } from './recordings/recorder.js';
+import { Recorder, type RecordedRun } from './recordings/recorder.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 import { startTemporaryStack } from './stack.js';
@@ -23,9 +24,9 @@ const stack = await startTemporaryStack({ carrierPickupSeconds: 3_600, carrierDe
 try {
   const recorder = await Recorder.on(stack.addresses);
   await mkdir(join(folder, generation));
-  for (const [name, record] of Object.entries(orderRecordings)) {
-    const workflowId = await record(recorder, randomUUID());
-    const history = await report.during(name, () => show(workflowId));
+  for (const [name, record] of Object.entries({ ...orderRecordings, ...cartRecordings })) {
+    const run = await record(recorder, randomUUID());
+    const history = await report.during(name, () => show(run));
     await writeFile(join(folder, generation, `${name}.json`), history);
   }
   await recorder.close();
@@ -34,15 +35,21 @@ try {
 }
 process.exit(0);
 
-async function show(workflowId: string): Promise<string> {
+async function show({ workflowId, runId }: RecordedRun): Promise<string> {
   const { temporalCli, temporalAddress } = stack.addresses;
   const text = await runCommand({
     name: 'temporal workflow show',
     command: temporalCli!,
-    args: ['workflow', 'show', '--address', temporalAddress, '--workflow-id', workflowId, '--output', 'json'],
+    args: [
+      ...['workflow', 'show', '--address', temporalAddress, '--output', 'json'],
+      ...['--workflow-id', workflowId, ...(runId === undefined ? [] : ['--run-id', runId])],
+    ],
     limitMs: 30_000,
   });
   // Which process on which machine did a task, and where the sources lay, is nobody's business and changes nothing.
-  const anonymous = text.replaceAll(/"identity": "[^"]*"/g, '"identity": "recorder"').replaceAll(checkout, '/app/');
+  const anonymous = text
+    .replaceAll(/"identity": "[^"]*"/g, '"identity": "recorder"')
+    .replaceAll(/\b\d+@[\w.-]+/g, 'recorder')
+    .replaceAll(checkout, '/app/');
   return `${anonymous}\n`;
 }

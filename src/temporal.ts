@@ -1,12 +1,22 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  type Logger,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
 import type { Config } from './config.js';
 import type { SearchAttribute } from './namespace.js';
-import { customerIdAttribute, orderStatusAttribute } from './workflows/order/contract.js';
+import { CART_TASK_QUEUE } from './workflows/cart/contract.js';
+import { customerIdAttribute, ORDER_TASK_QUEUE, orderStatusAttribute } from './workflows/order/contract.js';
 
 type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'>;
+
+/** Every task queue that a worker polls: one for each domain, so that they can be scaled apart. */
+export const TASK_QUEUES = [ORDER_TASK_QUEUE, CART_TASK_QUEUE] as const;
 
 /** Everything that the workflows are found by. Registered in the namespace by `setup`, before the first start. */
 export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [orderStatusAttribute, customerIdAttribute];
@@ -21,10 +31,21 @@ export async function connectWorker({ TEMPORAL_ADDRESS: address }: TemporalConfi
   return await NativeConnection.connect({ address });
 }
 
-/** The workflow code: the bundle that the build made, or the sources, bundled when the worker starts. */
-export function workflowSource(): Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOptions, 'workflowsPath'> {
+/**
+ * The workflow code as a bundle: the one that the build made, or the sources, bundled now. Only in a bundle the payload
+ * converter gets into the workflow sandbox without being loaded by the worker as well.
+ */
+export async function workflowBundle(logger = new DefaultLogger('WARN')): Promise<WorkflowBundleOption> {
   const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
-  if (existsSync(codePath)) return { workflowBundle: { codePath } };
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger);
+}
+
+/** Bundles the workflows that lie beside this module. */
+export async function bundleWorkflows(logger: Logger): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
+  return await bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)),
+    payloadConverterPath: fileURLToPath(new URL(`./payload-converter.${extension}`, import.meta.url)),
+    logger,
+  });
 }

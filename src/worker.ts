@@ -4,7 +4,7 @@ import { loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
 import { openStore } from './store/index.js';
-import { connectWorker, workflowSource } from './temporal.js';
+import { connectWorker, workflowBundle } from './temporal.js';
 import { createWorkers } from './workers.js';
 
 /** Longest wait for activities on shutdown after their grace period; then they are abandoned and retried elsewhere. */
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
-    ...workflowSource(),
+    workflowBundle: await workflowBundle(temporalLogger(logger)),
     activities: createActivities({ store, paymentsUrl: config.PAYMENTS_URL, carrierUrl: config.CARRIER_URL }),
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
     shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,

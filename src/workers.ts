@@ -1,10 +1,6 @@
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
-import { CART_TASK_QUEUE } from './workflows/cart/contract.js';
-import { ORDER_TASK_QUEUE } from './workflows/order/contract.js';
-
-/** Every task queue that a worker polls: one for each domain, so that they can be scaled apart. */
-export const TASK_QUEUES = [ORDER_TASK_QUEUE, CART_TASK_QUEUE] as const;
+import { TASK_QUEUES } from './temporal.js';
 
 export interface WorkersOptions extends Omit<WorkerOptions, 'taskQueue' | 'activities'> {
   connection: NativeConnection;

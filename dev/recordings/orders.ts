@@ -1,7 +1,5 @@
 import { cancelOrderUpdate, resolveCompensationUpdate } from '../../src/workflows/order/contract.js';
-import { ended, type Recorder } from './recorder.js';
-
-type Recording = (recorder: Recorder, orderId: string) => Promise<string>;
+import { ended, type Recorder, type Recording } from './recorder.js';
 
 /** A refusal that no retry mends, so that the compensation is stuck at once. */
 const brokenRefund = { on: 'refund', fault: 'error', status: 400 };
@@ -13,7 +11,7 @@ const stuckOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
-/** How to bring about each outcome of an order; each answers the workflow id. */
+/** How to bring about each outcome of an order. */
 export const orderRecordings: Record<string, Recording> = {
   'order-completed': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);

@@ -2,13 +2,25 @@ import {
   Client,
   Connection,
   WorkflowFailedError,
+  type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
+import type { CartInput } from '../../src/schemas/cart.js';
 import type { OrderInput, OrderStage, OrderStatus, OrderView } from '../../src/schemas/order.js';
+import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
 import type { Addresses } from '../stack.js';
 import { waitUntil } from '../wait.js';
+
+/** The run whose history is kept: the newest one unless told. */
+export interface RecordedRun {
+  workflowId: string;
+  runId?: string;
+}
+
+/** Brings about one outcome, for an id of its own. */
+export type Recording = (recorder: Recorder, id: string) => Promise<RecordedRun>;
 
 export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
 
@@ -42,6 +54,14 @@ export class Recorder {
     });
   }
 
+  async startCart(cartId: string, overrides: Partial<Record<keyof CartInput, unknown>> = {}) {
+    return await this.client.workflow.start<typeof workflows.cart>('cart', {
+      workflowId: cartWorkflowId(cartId),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId, ...overrides } as CartInput],
+    });
+  }
+
   /** Waits until the order is at a stage or has a status. */
   async until(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
     return await waitUntil(
@@ -72,9 +92,9 @@ export class Recorder {
 }
 
 /** Waits for the end, whichever it is. */
-export async function ended(handle: OrderHandle): Promise<string> {
+export async function ended(handle: Pick<WorkflowHandle, 'result' | 'workflowId'>): Promise<RecordedRun> {
   await handle.result().catch((error: unknown) => {
     if (!(error instanceof WorkflowFailedError)) throw error;
   });
-  return handle.workflowId;
+  return { workflowId: handle.workflowId };
 }

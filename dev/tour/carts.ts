@@ -20,7 +20,8 @@ export const cartScenes: Scene[] = [
   {
     title: 'A cart that is filled, changed and checked out into an order',
     async play(guide) {
-      const path = `/v1/carts/tour-${randomUUID()}`;
+      const cartId = `tour-${randomUUID()}`;
+      const path = `/v1/carts/${cartId}`;
       const item = await example('cart-item.json');
       await change(guide, 'POST', `${path}/items`, item, 'first');
       const repeated = await change(guide, 'POST', `${path}/items`, item, 'first');
@@ -37,6 +38,7 @@ export const cartScenes: Scene[] = [
         ({ status }) => status === 'completed',
         `the completion of order ${orderId}`,
       );
+      guide.show({ workflowId: `cart:${cartId}` });
       guide.show(order.workflow);
       guide.check(order.lines?.length === 2, 'the order has the two lines of the cart');
       const closed = gone.parse(await guide.expect(410, 'GET', path));
@@ -46,11 +48,13 @@ export const cartScenes: Scene[] = [
   {
     title: 'A cart that nobody comes back to',
     async play(guide) {
-      const path = `/v1/carts/tour-${randomUUID()}`;
+      const cartId = `tour-${randomUUID()}`;
+      const path = `/v1/carts/${cartId}`;
       await change(guide, 'POST', `${path}/items`, await example('cart-item-short-lived.json'));
       await guide.until(410, path, 'the cart is gone');
       const { cartStatus } = gone.parse(await guide.expect(410, 'GET', path));
-      guide.check(cartStatus === 'expired', 'the cart expired, after a reminder');
+      guide.show({ workflowId: `cart:${cartId}` });
+      guide.check(cartStatus === 'expired', 'the cart expired');
     },
   },
 ];

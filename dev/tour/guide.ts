@@ -80,11 +80,11 @@ export class Guide {
   }
 
   /** Says where people see a workflow. */
-  show({ workflowId, runId }: { workflowId: string; runId: string }): void {
+  show({ workflowId, runId }: { workflowId: string; runId?: string }): void {
     const { webUiUrl, namespace } = this.places;
     this.say(
       webUiUrl
-        ? `  ${webUiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}/${runId}/history`
+        ? `  ${webUiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}${runId ? `/${runId}/history` : ''}`
         : `  workflow ${workflowId}`,
     );
   }

@@ -26,7 +26,7 @@ export function createPaymentActivities({ paymentsUrl }: { paymentsUrl: string }
     /**
      * Charges the whole order once.
      *
-     * @throws `CardDeclined`, `InsufficientFunds`, `InvalidInput` for a token that the gateway does not know,
+     * @throws `CardDeclined` (also for a token that the gateway does not know), `InsufficientFunds`,
      * `ChargeVoided` when the order was already undone; `PaymentGatewayUnavailable` is retried.
      */
     async chargePayment({ orderId, amount, token }: ChargePayment): Promise<{ chargeId: string }> {

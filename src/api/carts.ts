@@ -8,12 +8,20 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import type { UpdateDefinition } from '@temporalio/common';
-import type { AddItem, CartInput, CartResource, CartView } from '../schemas/cart.js';
+import type { AddItem, CartResource, CartView } from '../schemas/cart.js';
 import type { Store } from '../store/index.js';
 import type * as workflows from '../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../workflows/cart/contract.js';
-import { gone, HttpProblem, notFound, refusedByRule } from './errors.js';
+import type { HttpProblem } from './errors.js';
+import { gone, invalidRequest, notFound, refusedByRule, unavailable } from './errors.js';
 import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { Lanes } from './lanes.js';
+
+/**
+ * Updates of one cart in flight from this process. Temporal takes ten of one workflow and refuses more with
+ * RESOURCE_EXHAUSTED, in a way that can cost the worker the task that it has: seconds for everybody. So they wait here.
+ */
+const lanes = new Lanes(4);
 
 /** What a change needs of the world. */
 interface Shop {
@@ -32,29 +40,24 @@ export async function getCart({ client, store }: Shop, cartId: string): Promise<
 }
 
 /** Puts something into a cart, and opens the cart if there is none. @throws 422 when a rule refuses it. */
-export async function addToCart(
-  shop: Shop,
-  { cartId, ...start }: Pick<CartInput, 'cartId' | 'remindAfterSeconds' | 'expireAfterSeconds'>,
-  item: AddItem,
-): Promise<CartResource> {
+export async function addToCart(shop: Shop, cartId: string, item: AddItem): Promise<CartResource> {
   const { client } = shop;
-  const { argument, updateId } = named(addItemUpdate, item);
   const open = (): WithStartWorkflowOperation<typeof workflows.cart> =>
     new WithStartWorkflowOperation('cart' satisfies keyof typeof workflows, {
       workflowId: cartWorkflowId(cartId),
       taskQueue: CART_TASK_QUEUE,
-      args: [{ cartId, ...start }],
+      args: [{ cartId, openedByChange: true }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: `Cart ${cartId}`,
     });
-  const add = () =>
-    client.workflow.executeUpdateWithStart(addItemUpdate, {
-      args: [argument],
-      updateId,
-      startWorkflowOperation: open(),
-    });
-  return await answer(shop, cartId, async () => {
+  return await answer(shop, cartId, addItemUpdate, item, async (argument, updateId) => {
+    const add = () =>
+      client.workflow.executeUpdateWithStart(addItemUpdate, {
+        args: [argument],
+        updateId,
+        startWorkflowOperation: open(),
+      });
     try {
       return await add();
     } catch (error) {
@@ -72,45 +75,54 @@ export async function changeCart<Argument extends { requestId?: string | undefin
   update: UpdateDefinition<CartView, [Argument]>,
   request: Argument,
 ): Promise<CartResource> {
-  const { argument, updateId } = named(update, request);
   const handle: WorkflowHandle = shop.client.workflow.getHandle(cartWorkflowId(cartId));
-  return await answer(shop, cartId, () => handle.executeUpdate(update, { args: [argument], updateId }));
+  return await answer(shop, cartId, update, request, (argument, updateId) =>
+    handle.executeUpdate(update, { args: [argument], updateId }),
+  );
 }
 
 /**
- * A request under a name, its own or a new one: the cart applies it once, whatever is sent again. The update's id covers
- * kind and content too: Temporal would answer another request under the same id with the first one's result.
+ * Sends a request under a name, its own or a new one: the cart applies it once, however often it is sent. The update's
+ * id covers kind and content too, because Temporal answers another request under the same id with the first one's result.
  */
-function named<Argument extends { requestId?: string | undefined }>(
+async function answer<Argument extends { requestId?: string | undefined }>(
+  { client, store }: Shop,
+  cartId: string,
   { name }: UpdateDefinition<CartView, [Argument]>,
   request: Argument,
-) {
+  send: (argument: Argument, updateId: string) => Promise<CartView>,
+): Promise<CartResource> {
   const argument = { ...request, requestId: request.requestId ?? randomUUID() };
   const updateId = createHash('sha256')
     .update(JSON.stringify([name, argument]))
     .digest('base64url');
-  return { argument, updateId };
-}
-
-async function answer({ client, store }: Shop, cartId: string, run: () => Promise<CartView>): Promise<CartResource> {
+  const inTurn = () =>
+    lanes.run(cartId, async () => {
+      try {
+        return await send(argument, updateId);
+      } catch (error) {
+        if (isLost(error)) return await send(argument, updateId);
+        // Temporal remembers this answer under the update's id, and the next try deserves another one.
+        if (refusalOf(error)?.type === 'StoreUnavailable') return await send(argument, randomUUID());
+        throw error;
+      }
+    });
   try {
-    return await priced(store, await askWorker(client, CART_TASK_QUEUE, () => onceMore(run)));
+    return await priced(store, await askWorker(client, CART_TASK_QUEUE, inTurn));
   } catch (error) {
     const refusal = refusalOf(error);
-    if (refusal && refusal.type !== 'CartClosed') throw problemOf(refusal);
+    if (refusal && refusal.type !== 'CartClosed') throw problemOf(refusal) ?? error;
     if (!refusal && !isNotFound(error)) throw error;
     throw await goneCart(client, cartId, await describeOr404(client, cartWorkflowId(cartId), `cart ${cartId}`));
   }
 }
 
-/** An update that meets the hand-over between two runs can get lost on its way; the name makes a second try safe. */
-async function onceMore<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (isNotFound(error)) return await run();
-    throw error;
-  }
+/**
+ * An update that meets the hand-over between two runs, or a worker that loses its task, can get lost on its way; the
+ * name makes a second try safe.
+ */
+function isLost(error: unknown): boolean {
+  return isNotFound(error) || refusalOf(error)?.type === 'UnprocessedUpdate';
 }
 
 function isNotFound(error: unknown): boolean {
@@ -119,8 +131,28 @@ function isNotFound(error: unknown): boolean {
   return isGrpcServiceError(grpc) && (grpc.code as number) === 5;
 }
 
-function problemOf({ type, message }: { type: string; message: string }): HttpProblem {
-  return type === 'NotInCart' ? notFound(message) : refusedByRule(type, message);
+/** What a cart's own refusals mean over HTTP. Any other failure is not the caller's business. */
+function problemOf({ type, message }: { type: string; message: string }): HttpProblem | undefined {
+  switch (type) {
+    case 'NotInCart':
+      return notFound(message);
+    case 'UnknownSku':
+    case 'OutOfStock':
+    case 'TooManyLines':
+    case 'QuantityTooLarge':
+    case 'EmptyCart':
+    case 'RequestIdReused':
+      return refusedByRule(type, message);
+    case 'InvalidInput':
+      return invalidRequest([{ pointer: '', detail: message }]);
+    case 'StoreUnavailable':
+      return unavailable('store-unavailable', 'the database does not answer');
+    case 'AcceptedUpdateCompletedWorkflow':
+    case 'UnprocessedUpdate':
+      return unavailable('cart-busy', 'the cart could not answer just now');
+    default:
+      return undefined;
+  }
 }
 
 /** The 410 of a cart that is closed: its result is in the history, so no worker is needed. */
@@ -129,6 +161,7 @@ async function goneCart(
   cartId: string,
   { workflowId, runId, status }: WorkflowExecutionDescription,
 ): Promise<HttpProblem> {
+  if (status.name === 'RUNNING') return unavailable('cart-busy', 'the cart could not answer just now');
   if (status.name !== 'COMPLETED') return gone(`cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
   const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
   return goneWith(await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result()));

@@ -13,7 +13,18 @@ const requestId = text(255).optional();
 
 const line = z.strictObject({ sku, quantity });
 
-export const addItem = line.extend({ requestId });
+/** Ten years, in seconds. */
+export const MAX_LIFETIME_SECONDS = 315_360_000;
+const seconds = z.int().min(1).max(MAX_LIFETIME_SECONDS);
+
+const lifetime = {
+  /** Idle for this long, the customer is reminded once; a change resets it. */
+  remindAfterSeconds: seconds.optional(),
+  /** Idle for this long, the cart expires; a change resets it. */
+  expireAfterSeconds: seconds.optional(),
+};
+
+export const addItem = line.extend({ ...lifetime, requestId });
 export const setQuantity = line.extend({ requestId });
 export const removeItem = z.strictObject({ sku, requestId });
 export const checkoutCart = z.strictObject({
@@ -24,11 +35,6 @@ export const checkoutCart = z.strictObject({
 });
 export const abandonCart = z.strictObject({ requestId });
 
-const seconds = z
-  .int()
-  .min(1)
-  .max(10 * 365 * 24 * 60 * 60);
-
 /** The memory of a cart, as plain JSON: it is handed from run to run. */
 export const cartState = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
@@ -38,15 +44,17 @@ export const cartState = z.strictObject({
   /** Whether the time of the reminder is over, also when there was nothing to remind of. */
   reminderPassed: z.boolean(),
   remindedAt: z.iso.datetime().optional(),
+  /** Whether it ever took a change. */
+  changed: z.boolean().optional(),
+  ...lifetime,
 });
 
 /** The input of the `cart` workflow. */
 export const cartInput = z.strictObject({
   cartId: id,
-  /** Idle for this long, the customer is reminded once; a change resets it. */
-  remindAfterSeconds: seconds.optional(),
-  /** Idle for this long, the cart expires; a change resets it. */
-  expireAfterSeconds: seconds.optional(),
+  ...lifetime,
+  /** The cart is opened by a change that comes along: if that is refused, there is no cart. */
+  openedByChange: z.boolean().optional(),
   /** Events after which a run hands over to the next one, when the server does not suggest it before. */
   continueAsNewAfterEvents: z.int().min(1).optional(),
   /** What the run before hands over. */

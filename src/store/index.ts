@@ -8,8 +8,8 @@ import type { Schema } from './schema.js';
 /** How long a query waits for a free connection, and a new connection for its server. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** A statement that runs longer is cut, so that an activity's time-out never leaves one behind. */
-const STATEMENT_TIMEOUT_MS = 10_000;
+/** A statement that runs longer is cut: below the five seconds of the activities that wait for it. */
+const STATEMENT_TIMEOUT_MS = 4_000;
 
 export interface StoreOptions {
   databaseUrl: string;

@@ -188,6 +188,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     const orderId = randomUUID();
     const hold = outside.hold(on, orderId);
     const env = anEnvironment();
+    vi.spyOn(AbortSignal, 'timeout').mockReturnValue(new AbortController().signal);
     const ended = run(orderId, env).catch((error: unknown) => error);
     await hold.arrived;
     env.cancel();

@@ -24,6 +24,7 @@ test.each([
   [workflow, `import { createActivities } from '../../activities/index.js'; void createActivities;`],
   [workflow, `import { openStore } from '../../store/index.js'; void openStore;`],
   [workflow, `import { buildApp } from '../../api/app.js'; void buildApp;`],
+  [workflow, `import { cart } from '../cart/workflow.js'; void cart;`],
   [workflow, `import { pino } from 'pino'; void pino;`],
   [workflow, `import { Client } from '@temporalio/client'; void Client;`],
   [workflow, `void fetch('http://127.0.0.1');`],
@@ -42,6 +43,7 @@ test.each([
 test.each([
   [workflow, `import type { OrderInput } from '../../schemas/order.js'; export type X = OrderInput;`],
   [workflow, `import { condition } from '@temporalio/workflow'; void condition;`],
+  [workflow, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
   [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],
   [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, inject, test } from 'vitest';
 
-/** Measured: 1.6 MB, nearly all of it the SDK. zod alone would add 1.1 MB. */
-const SIZE_BUDGET_BYTES = 1_800_000;
+/** Measured: 1.8 MB with two workflows, 1.6 of it the SDK. zod alone would add 1.1 MB. */
+const SIZE_BUDGET_BYTES = 2_000_000;
 
 const bundle = await readFile(inject('workflowBundle'), 'utf8');
 /** The modules in the bundle, as webpack names them. */
@@ -20,7 +20,9 @@ test('when the workflows are bundled, then the workflow code is in it', () => {
 });
 
 test('when the workflows are bundled, then nothing of the other rooms is in it', () => {
-  expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([]);
+  expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
+    './src/payload-converter.ts',
+  ]);
 });
 
 test('when the workflows are bundled, then the only libraries are those of the SDK', () => {

@@ -1,8 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 import { freePort } from '../../dev/ports.js';
 import { startPostgres } from '../../dev/postgres.js';
@@ -11,6 +10,7 @@ import { loadSettings } from '../../dev/settings.js';
 import { findTemporalCli } from '../../dev/temporal-cli.js';
 import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
 import { openStore } from '../../src/store/index.js';
+import { bundleWorkflows } from '../../src/temporal.js';
 import { migrate } from '../../src/store/migrate.js';
 
 /** A server that tests need, or why it is not there. */
@@ -42,10 +42,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   const [postgres, { code }] = await Promise.all([
     startPostgres({ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report: silentReport }),
-    bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
-      logger: new DefaultLogger('WARN'),
-    }),
+    bundleWorkflows(new DefaultLogger('WARN')),
   ]);
   const workflowBundle = join(folder, 'workflow-bundle.js');
   await writeFile(workflowBundle, code);

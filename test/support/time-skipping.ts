@@ -21,9 +21,7 @@ export function describeWithTimeSkipping(title: string, define: () => void): voi
 export async function startTimeSkipping(): Promise<TemporalServer & { env: TestWorkflowEnvironment }> {
   const found = inject('timeSkippingServer');
   if ('missing' in found) throw new Error(found.missing);
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: found.path } },
-  });
+  const env = await startEnvironment(found.path);
   const namespace = env.namespace ?? 'default';
   // This server has no list of them, so the set-up of real servers does not work here.
   await env.connection.operatorService.addSearchAttributes({
@@ -37,4 +35,16 @@ export async function startTimeSkipping(): Promise<TemporalServer & { env: TestW
     namespace,
     close: () => env.teardown(),
   };
+}
+
+/** The SDK gives a server five seconds to come up, which java can miss on a busy machine. */
+async function startEnvironment(path: string, attempts = 10): Promise<TestWorkflowEnvironment> {
+  try {
+    return await TestWorkflowEnvironment.createTimeSkipping({
+      server: { executable: { type: 'existing-path', path } },
+    });
+  } catch (error) {
+    if (attempts === 1 || !/did not start within/.test((error as Error).message)) throw error;
+    return await startEnvironment(path, attempts - 1);
+  }
 }

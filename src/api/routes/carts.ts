@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { abandonCart, addItem, cartInput, cartResource, checkoutCart, setQuantity } from '../../schemas/cart.js';
+import { abandonCart, addItem, cartResource, checkoutCart, setQuantity } from '../../schemas/cart.js';
 import { id, sku, text } from '../../schemas/text.js';
 import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
 import type { AppDependencies } from '../app.js';
@@ -13,9 +13,7 @@ const itemParams = params.extend({ sku });
 const response = { 200: cartResource };
 
 /** The body of a change: its name comes in the header `Idempotency-Key`. */
-const addBody = addItem
-  .omit({ requestId: true })
-  .extend(cartInput.pick({ remindAfterSeconds: true, expireAfterSeconds: true }).shape);
+const addBody = addItem.omit({ requestId: true });
 const checkoutBody = checkoutCart.omit({ requestId: true });
 
 /** Carts: a cart opens with its first item; every change answers with the cart. */
@@ -25,9 +23,7 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
   app.get('/:cartId', { schema: { params, response } }, async ({ params: { cartId } }) => getCart(shop, cartId));
 
   app.post('/:cartId/items', { schema: { params, body: addBody, response } }, async (request) => {
-    const { sku, quantity, ...start } = request.body;
-    const { cartId } = request.params;
-    return await addToCart(shop, { cartId, ...start }, { sku, quantity, ...requestId(request) });
+    return await addToCart(shop, request.params.cartId, { ...request.body, ...requestId(request) });
   });
 
   app.patch(

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js';
+import { TASK_QUEUES } from '../../temporal.js';
 import type { AppDependencies } from '../app.js';
 import { hasPoller } from '../executions.js';
 
@@ -9,8 +9,8 @@ export async function healthRoutes(app: FastifyInstance, { client, store }: AppD
 
   app.get('/readyz', async (_request, reply) => {
     const [worker, database] = await Promise.all([
-      hasPoller(client, ORDER_TASK_QUEUE).then(
-        (polls) => (polls ? 'ok' : `no worker polls task queue ${ORDER_TASK_QUEUE}`),
+      Promise.all(TASK_QUEUES.map(async (queue) => ((await hasPoller(client, queue)) ? [] : [queue]))).then(
+        (silent) => (silent.flat().length ? `no worker polls task queue ${silent.flat().join(', ')}` : 'ok'),
         () => undefined,
       ),
       store.ping().then(

@@ -26,6 +26,16 @@ export const removeItemUpdate = defineUpdate<CartView, [RemoveItem]>('removeItem
 export const checkoutUpdate = defineUpdate<CartView, [CheckoutCart]>('checkout');
 export const abandonUpdate = defineUpdate<CartView, [AbandonCart]>('abandon');
 
+/** The changes of a cart, by the name under which updates and signals arrive. */
+export const UPDATES = {
+  addItem: addItemUpdate,
+  setQuantity: setQuantityUpdate,
+  removeItem: removeItemUpdate,
+  checkout: checkoutUpdate,
+  abandon: abandonUpdate,
+};
+export const CHANGES = ['addItem', 'setQuantity', 'removeItem', 'checkout', 'abandon'] as const;
+
 export const addItemSignal = defineSignal<[AddItem]>('addItem');
 export const setQuantitySignal = defineSignal<[SetQuantity]>('setQuantity');
 export const removeItemSignal = defineSignal<[RemoveItem]>('removeItem');

@@ -9,7 +9,7 @@ import type {
 } from '../../schemas/cart.js';
 
 /** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
-export const LIMITS = { lines: 100, quantity: 1_000, ledger: 500, requestId: 255 } as const;
+export const LIMITS = { lines: 100, quantity: 1_000, ledger: 500, requestId: 255, seconds: 315_360_000 } as const;
 
 /** A request to a cart: what an update or signal asks for. */
 export type Change =
@@ -74,6 +74,16 @@ export function apply(state: CartState, change: Change, now: string): CartState 
       : state.ledger,
     lastChangeAt: now,
     reminderPassed: false,
+    changed: true,
+    ...(change.kind === 'addItem' && lifetimeOf(change)),
+  };
+}
+
+/** A cart may be told with an item how long it lives. */
+function lifetimeOf({ remindAfterSeconds, expireAfterSeconds }: AddItem): Partial<CartState> {
+  return {
+    ...(remindAfterSeconds !== undefined && { remindAfterSeconds }),
+    ...(expireAfterSeconds !== undefined && { expireAfterSeconds }),
   };
 }
 
@@ -106,6 +116,9 @@ export function recall({ ledger }: CartState, change: Change): 'new' | 'repeated
 export function fingerprint(change: Change): string {
   switch (change.kind) {
     case 'addItem':
+      return [change.kind, change.sku, change.quantity, change.remindAfterSeconds, change.expireAfterSeconds]
+        .join(' ')
+        .trimEnd();
     case 'setQuantity':
       return `${change.kind} ${change.sku} ${change.quantity}`;
     case 'removeItem':
@@ -124,7 +137,8 @@ export function fingerprint(change: Change): string {
  */
 export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefined {
   const expected = {
-    addItem: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string}',
+    addItem:
+      '{"sku": string, "quantity": 1 to 1000, "remindAfterSeconds"?: number, "expireAfterSeconds"?: number, "requestId"?: string}',
     setQuantity: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string}',
     removeItem: '{"sku": string, "requestId"?: string}',
     checkout: '{"payment": {"token": string}, "customerId"?: string, "requestId"?: string}',
@@ -136,7 +150,7 @@ export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefi
 }
 
 const FIELDS: Record<ChangeKind, string[]> = {
-  addItem: ['sku', 'quantity', 'requestId'],
+  addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'requestId'],
   setQuantity: ['sku', 'quantity', 'requestId'],
   removeItem: ['sku', 'requestId'],
   checkout: ['payment', 'customerId', 'requestId'],
@@ -149,10 +163,15 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
   if (argument === undefined || argument === null) return kind === 'abandon';
   if (!isObjectWith(argument, FIELDS[kind])) return false;
-  const { sku, quantity, requestId, customerId, payment } = argument;
+  const { sku, quantity, requestId, customerId, payment, remindAfterSeconds, expireAfterSeconds } = argument;
   if (requestId !== undefined && !isText(requestId, LIMITS.requestId)) return false;
   switch (kind) {
     case 'addItem':
+      return (
+        matches(sku, SKU) &&
+        isQuantity(quantity) &&
+        [remindAfterSeconds, expireAfterSeconds].every((seconds) => seconds === undefined || isSeconds(seconds))
+      );
     case 'setQuantity':
       return matches(sku, SKU) && isQuantity(quantity);
     case 'removeItem':
@@ -179,6 +198,10 @@ function isObjectWith(value: unknown, fields: string[]): value is Record<string,
 
 function matches(value: unknown, pattern: RegExp): boolean {
   return typeof value === 'string' && pattern.test(value);
+}
+
+function isSeconds(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LIMITS.seconds;
 }
 
 function isQuantity(value: unknown): boolean {

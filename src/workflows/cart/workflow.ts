@@ -2,17 +2,19 @@ import {
   ApplicationFailure,
   TemporalFailure,
   WorkflowExecutionAlreadyStartedError,
-  type SignalDefinition,
   type UpdateDefinition,
 } from '@temporalio/common';
 import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  isCancellation,
   log,
   ParentClosePolicy,
   proxyLocalActivities,
   setCurrentDetails,
+  setDefaultSignalHandler,
+  setDefaultUpdateHandler,
   setHandler,
   startChild,
   WorkflowIdReusePolicy,
@@ -22,23 +24,15 @@ import type { Activities } from '../../activities/index.js';
 import type { CartInput, CartState, CartStatus, CartView, CheckoutCart } from '../../schemas/cart.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
 import { customerIdAttribute, orderStatusAttribute, orderWorkflowId, ORDER_TASK_QUEUE } from '../order/contract.js';
-import { NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import { isRejection, NON_RETRYABLE, reasonOf } from '../shared/failures.js';
 import { Mutex } from '../shared/mutex.js';
 import {
-  abandonSignal,
-  abandonUpdate,
-  addItemSignal,
-  addItemUpdate,
   cartIdOf,
   cartQuery,
-  checkoutSignal,
-  checkoutUpdate,
+  CHANGES,
   DEFAULT_EXPIRE_AFTER_SECONDS,
   DEFAULT_REMIND_AFTER_SECONDS,
-  removeItemSignal,
-  removeItemUpdate,
-  setQuantitySignal,
-  setQuantityUpdate,
+  UPDATES,
 } from './contract.js';
 import {
   apply,
@@ -52,17 +46,23 @@ import {
   type Refusal,
 } from './state.js';
 
-/** Short steps on our own database, in the workflow task that needs them. A minute of retries bridges a restart of it. */
+/**
+ * Short steps on our own database, in the workflow task that needs them. Somebody waits for the answer, and everybody
+ * behind him for the turn: after some seconds of tries he is told.
+ */
 const { openCart, checkItem, notifyCustomer } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '5 seconds',
+  startToCloseTimeout: '2 seconds',
   retry: {
     initialInterval: '100 milliseconds',
     backoffCoefficient: 2,
-    maximumInterval: '10 seconds',
-    maximumAttempts: 12,
+    maximumInterval: '1 second',
+    maximumAttempts: 5,
     nonRetryableErrorTypes: [...NON_RETRYABLE],
   },
 });
+
+/** How long a message that could not be left waits for its next try. */
+const NOTIFY_AGAIN_MS = 60_000;
 
 /**
  * One shopping cart, for its whole life: takes changes one after the other, reminds of itself when it is idle, expires,
@@ -78,25 +78,43 @@ export async function cart(input: CartInput): Promise<CartView> {
   let state: CartState = emptyCart(now());
   let status: CartStatus = 'open';
   let orderId: string | undefined;
-  let changesInThisRun = 0;
+  let settings: Partial<CartInput> = {};
+  let notOpened: TemporalFailure | undefined;
+  let handledInThisRun = 0;
+  let notBefore = 0;
   const turns = new Mutex();
   const isOpen = () => status === 'open';
 
-  // The first turn, taken before there are handlers: a change that came along with the start runs in `setHandler`, and
-  // must not be applied to a cart whose input nobody has parsed.
-  const opened = turns.run(async () => {
-    await openCart(input, cartId);
-    state = input.state ?? state;
+  // What arrived before the handlers were there is dealt out by kind; only default handlers get it in its order.
+  setDefaultSignalHandler(takeSignal);
+  setDefaultUpdateHandler(async (name, _id, argument) => {
+    const refusal = refusedAtOnce(name, argument);
+    if (refusal) throw refused(refusal);
+    return await takeUpdate(toChange(name, argument));
   });
-
+  setDefaultUpdateHandler(undefined);
+  for (const kind of CHANGES) {
+    setHandler(UPDATES[kind] as ChangeUpdate, (argument: unknown) => takeUpdate(toChange(kind, argument)), {
+      validator: (argument: unknown) => {
+        const refusal = refusedAtOnce(kind, argument);
+        if (refusal) throw refused(refusal);
+      },
+    });
+  }
   setHandler(cartQuery, view);
-  handle('addItem', addItemUpdate, addItemSignal);
-  handle('setQuantity', setQuantityUpdate, setQuantitySignal);
-  handle('removeItem', removeItemUpdate, removeItemSignal);
-  handle('checkout', checkoutUpdate, checkoutSignal);
-  handle('abandon', abandonUpdate, abandonSignal);
 
-  await opened;
+  // The first turn, so that no change is applied to a cart whose input nobody has parsed.
+  await turns.run(async () => {
+    try {
+      await openCart(input, cartId);
+    } catch (error) {
+      if (error instanceof TemporalFailure) notOpened = error;
+      throw error;
+    }
+    settings = input;
+    state = input.state ?? state;
+    setCurrentDetails(describe());
+  });
 
   while (isOpen()) {
     const wakeAt = dueAt();
@@ -110,41 +128,61 @@ export async function cart(input: CartInput): Promise<CartView> {
   await condition(allHandlersFinished);
   return view();
 
-  function handle<Argument>(
-    kind: ChangeKind,
-    update: UpdateDefinition<CartView, [Argument]>,
-    signal: SignalDefinition<[Argument]>,
-  ): void {
-    const toChange = (argument: Argument) => ({ kind, ...argument }) as Change;
-    setHandler(update, (argument) => turns.run(() => change(toChange(argument))), {
-      validator: (argument) => {
-        const refusal = malformed(kind, argument) ?? closedTo(toChange(argument));
-        if (refusal) throw refused(refusal);
-      },
-    });
-    setHandler(signal, async (argument) => {
-      const refusal = malformed(kind, argument);
-      if (refusal) log.warn('ignored a signal', { ...refusal });
-      else await turns.run(() => change(toChange(argument))).catch(ignoreRefusal);
-    });
+  async function takeUpdate(request: Change): Promise<CartView> {
+    handledInThisRun += 1;
+    return await turns.run(() => change(request));
+  }
+
+  /** A signal has nobody to tell that it was refused. */
+  async function takeSignal(name: string, argument: unknown): Promise<void> {
+    handledInThisRun += 1;
+    const refusal = refusedAtOnce(name, argument);
+    if (refusal) log.warn('ignored a signal', { name, ...refusal });
+    else await turns.run(() => change(toChange(name, argument))).catch(ignoreRefusal);
+  }
+
+  /** Why a request is not even taken. An update that its validator refuses costs no event. */
+  function refusedAtOnce(name: string, argument: unknown): Refusal | undefined {
+    if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart has no ${name}` };
+    const refusal = malformed(name, argument);
+    if (refusal) return refusal;
+    const request = toChange(name, argument);
+    if (recall(state, request) === 'repeated') return undefined;
+    return closedTo(request) ?? (turns.idle ? refusalOf(state, request) : undefined);
   }
 
   /** Applies a change, once. @throws what refuses it. */
   async function change(request: Change): Promise<CartView> {
+    if (notOpened) throw notOpened;
     if (recall(state, request) === 'repeated') return view();
-    const refusal = closedTo(request) ?? refusalOf(state, request);
-    if (refusal) throw refused(refusal);
-
-    const wanted = wantedQuantity(state, request);
-    if (wanted !== undefined && 'sku' in request) await checkItem({ sku: request.sku, quantity: wanted });
+    try {
+      const refusal = closedTo(request) ?? refusalOf(state, request);
+      if (refusal) throw refused(refusal);
+      await checkStock(request);
+    } catch (error) {
+      // A cart that was opened by a change that it refuses, and that nobody else waits for, has never been one.
+      if (settings.openedByChange && isOpen() && !state.changed && turns.isLast) status = 'abandoned';
+      throw error;
+    }
     if (request.kind === 'checkout') orderId = await startOrder(request);
 
     state = apply(state, request, now());
-    changesInThisRun += 1;
     if (request.kind === 'checkout') status = 'checked_out';
     if (request.kind === 'abandon') status = 'abandoned';
     setCurrentDetails(describe());
     return view();
+  }
+
+  /** @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable` when nobody can tell. */
+  async function checkStock(request: Change): Promise<void> {
+    const quantity = wantedQuantity(state, request);
+    if (quantity === undefined || !('sku' in request)) return;
+    try {
+      await checkItem({ sku: request.sku, quantity });
+    } catch (error) {
+      if (!(error instanceof TemporalFailure) || isCancellation(error) || isRejection(error)) throw error;
+      throw ApplicationFailure.create({ type: 'StoreUnavailable', message: 'the catalogue does not answer' });
+    }
   }
 
   /** The order lives on when the cart is gone. One life of a cart has one order, so a repeated start finds it there. */
@@ -172,7 +210,14 @@ export async function cart(input: CartInput): Promise<CartView> {
     if (!isOpen() || Date.now() < dueAt()) return;
     const kind = Date.now() < expiresAt() ? 'cart_reminder' : 'cart_expired';
     if (state.lines.length > 0) {
-      await notifyCustomer({ key: `${firstExecutionRunId}:${kind}:${state.lastChangeAt}`, cartId, kind });
+      try {
+        await notifyCustomer({ key: `${firstExecutionRunId}:${kind}:${state.lastChangeAt}`, cartId, kind });
+      } catch (error) {
+        if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+        log.warn('could not leave a message, will try again', { kind, ...reasonOf(error) });
+        notBefore = Date.now() + NOTIFY_AGAIN_MS;
+        return;
+      }
       if (kind === 'cart_reminder') state = { ...state, remindedAt: now() };
     }
     if (kind === 'cart_reminder') state = { ...state, reminderPassed: true };
@@ -182,21 +227,21 @@ export async function cart(input: CartInput): Promise<CartView> {
 
   /** When something has to be done if nothing changes, in milliseconds since the epoch. */
   function dueAt(): number {
-    const { remindAfterSeconds = DEFAULT_REMIND_AFTER_SECONDS } = input;
+    const { remindAfterSeconds = settings.remindAfterSeconds ?? DEFAULT_REMIND_AFTER_SECONDS } = state;
     const remindAt = new Date(state.lastChangeAt).getTime() + remindAfterSeconds * 1000;
-    return state.reminderPassed ? expiresAt() : Math.min(remindAt, expiresAt());
+    return Math.max(state.reminderPassed ? expiresAt() : Math.min(remindAt, expiresAt()), notBefore);
   }
 
   function expiresAt(): number {
-    const { expireAfterSeconds = DEFAULT_EXPIRE_AFTER_SECONDS } = input;
+    const { expireAfterSeconds = settings.expireAfterSeconds ?? DEFAULT_EXPIRE_AFTER_SECONDS } = state;
     return new Date(state.lastChangeAt).getTime() + expireAfterSeconds * 1000;
   }
 
-  /** A run that took no change is not handed over: a threshold below the events of a start would never end. */
+  /** A threshold below the events of a start would never end, so a run takes something before it is handed over. */
   function isFull(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
-    const { continueAsNewAfterEvents = Infinity } = input;
-    return changesInThisRun > 0 && (continueAsNewSuggested || historyLength >= continueAsNewAfterEvents);
+    const { continueAsNewAfterEvents = Infinity } = settings;
+    return continueAsNewSuggested || (handledInThisRun > 0 && historyLength >= continueAsNewAfterEvents);
   }
 
   function closedTo(request: Change): Refusal | undefined {
@@ -227,8 +272,17 @@ export async function cart(input: CartInput): Promise<CartView> {
 const refused = ({ type, message }: Refusal) =>
   ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
-/** A signal has nobody to tell that it was refused. Anything else than a refusal is a bug, which must stop. */
+/** Anything else than a refusal is a bug, which must stop. */
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof TemporalFailure)) throw error;
   log.warn('refused a signal', { ...reasonOf(error) });
 }
+
+/** All updates of a cart have this shape; each handler knows its own argument. */
+type ChangeUpdate = UpdateDefinition<CartView, [unknown]>;
+
+function isChangeKind(name: string): name is ChangeKind {
+  return (CHANGES as readonly string[]).includes(name);
+}
+
+const toChange = (kind: string, argument: unknown) => ({ kind, ...(argument as object) }) as Change;

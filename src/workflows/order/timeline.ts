@@ -12,8 +12,11 @@ export class Timeline<Status extends string> {
 
   start(name: string): void {
     const entry = this.entries.find((candidate) => candidate.name === name);
-    if (entry) entry.status = 'started';
-    else this.entries.push({ name, status: 'started', startedAt: this.now() });
+    if (entry) {
+      entry.status = 'started';
+      delete entry.reason;
+      delete entry.endedAt;
+    } else this.entries.push({ name, status: 'started', startedAt: this.now() });
   }
 
   /** Changes the status without ending the entry. */

@@ -19,8 +19,8 @@ const deadline = { deadlineMs: 20_000, everyMs: 100 };
 
 describeWithTimeSkipping('saga', () => {
   let server: TemporalServer;
-  let worker: Worker;
-  let running: Promise<void>;
+  let worker: Worker | undefined;
+  let running: Promise<void> | undefined;
 
   beforeAll(async () => {
     server = await startTimeSkipping();
@@ -34,9 +34,9 @@ describeWithTimeSkipping('saga', () => {
   });
 
   afterAll(async () => {
-    worker.shutdown();
+    worker?.shutdown();
     await running;
-    await server.close();
+    await server?.close();
   });
 
   const start = (script: Script) =>

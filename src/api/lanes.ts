@@ -1,0 +1,24 @@
+/** Lets so much work of the same key run at once and no more; what comes later waits, in the order in which it came. */
+export class Lanes {
+  readonly #width: number;
+  readonly #lanes = new Map<string, { busy: number; waiting: (() => void)[] }>();
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const lane = this.#lanes.get(key) ?? { busy: 0, waiting: [] };
+    this.#lanes.set(key, lane);
+    if (lane.busy < this.#width) lane.busy += 1;
+    else await new Promise<void>((goOn) => lane.waiting.push(goOn));
+    try {
+      return await work();
+    } finally {
+      // The next one takes the place over.
+      const next = lane.waiting.shift();
+      if (next) next();
+      else if (--lane.busy === 0) this.#lanes.delete(key);
+    }
+  }
+}

@@ -1,0 +1,541 @@
+import { randomUUID } from 'node:crypto';
+import { Client, type Connection } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { ensureNamespace, ensureSearchAttributes } from '../../src/namespace.js';
+import { MAX_CART_LINES } from '../../src/schemas/cart.js';
+import { MAX_LINE_QUANTITY } from '../../src/schemas/order.js';
+import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
+import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
+import { startApi, type Answer, type Api } from '../support/api.js';
+import { balanceOf } from '../support/balance.js';
+import { aCartId, CartCaller, lifeOf, quantitiesOf, startCart, type CartBody } from '../support/carts.js';
+import { lockCatalogue } from '../support/database-lock.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorkerProcess } from '../support/workers.js';
+
+describeOnDevServer('a cart at its end', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server);
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const aCaller = () => new CartCaller(api, aCartId());
+
+  /** A cart with two pieces of a product in it. */
+  async function filled(product: Parameters<typeof aProduct>[1] = {}) {
+    const cart = aCaller();
+    const { sku } = await aProduct(shop.store, product);
+    expect((await cart.add(sku, 2)).status).toBe(200);
+    return { cart, sku };
+  }
+
+  const handleOf = ({ cartId }: CartCaller) =>
+    shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
+
+  /** An order's id, once it is the only one that the cart became. */
+  async function theOrderOf({ cartId }: CartCaller): Promise<string> {
+    const orderIds = await ordersOf(shop.client, cartId);
+    expect(orderIds).toHaveLength(1);
+    return orderIds[0]!;
+  }
+
+  const settled = (orderId: string) =>
+    api.orderOnce(orderId, ({ status, stage }) => status !== 'processing' || stage === 'awaiting_pickup', 'settled');
+
+  const setPrice = (sku: string, value: number) =>
+    shop.store.db.updateTable('products').set({ price_value: value }).where('sku', '=', sku).execute();
+
+  function expectGone(answer: Answer<CartBody>, what: Record<string, unknown>): void {
+    expect(answer.status).toBe(410);
+    expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(answer.body).toMatchObject({ type: '/problems/gone', status: 410, ...what });
+  }
+
+  /** Everything but adding to it. */
+  const everyRequest = (cart: CartCaller, sku: string) => [
+    cart.get(),
+    cart.set(sku, 1),
+    cart.remove(sku),
+    cart.checkout(),
+    cart.abandon(),
+  ];
+
+  describe('checked out', () => {
+    test('when it is, then the answer names the order, the order has its lines and its id is the customer', async () => {
+      const { cart, sku } = await filled();
+
+      const { status, headers, body } = await cart.checkout();
+
+      expect(status).toBe(202);
+      expect(body).toMatchObject({ cartId: cart.cartId, status: 'checked_out', orderId: await theOrderOf(cart) });
+      expect(body).not.toHaveProperty('expiresAt');
+      expect(headers.get('location')).toBe(`/v1/orders/${body.orderId}`);
+      const order = await settled(body.orderId!);
+      expect(order).toMatchObject({ customerId: cart.cartId, stage: 'awaiting_pickup' });
+      expect(order.lines).toMatchObject([{ sku, quantity: 2 }]);
+      expect((await handleOf(cart).describe()).status.name).toBe('COMPLETED');
+      expect(await handleOf(cart).result()).toMatchObject({ status: 'checked_out', orderId: body.orderId });
+    });
+
+    test('when the order completes, then its books are balanced as if it had been placed directly', async () => {
+      const cart = aCaller();
+      const product = await aProduct(shop.store);
+      await cart.add(product.sku, 2);
+
+      const { body } = await cart.checkout();
+      const orderId = body.orderId!;
+      await settled(orderId);
+      for (const status of ['in_transit', 'delivered'] as const) await shop.outside.carrier.reportNow(orderId, status);
+      await api.orderOnce(orderId, ({ status }) => status === 'completed', 'completed');
+
+      const order = { orderId, products: [product], token: 'tok_ok', lines: [{ sku: product.sku, quantity: 2 }] };
+      expect((await balanceOf(shop, order)).verdict).toBe('sold');
+    });
+
+    const atOnce: [string, (number: number) => string | undefined][] = [
+      ['under the same name', () => 'checkout'],
+      ['under different names', (number) => `checkout ${number}`],
+      ['without names', () => undefined],
+    ];
+    test.each(atOnce)(
+      'when it is sent five times at once %s, then there is one order, which all name',
+      async (how, key) => {
+        const { cart, sku } = await filled();
+
+        const answers = await Promise.all(Array.from({ length: 5 }, (_, number) => cart.checkout(key(number))));
+
+        const orderId = await theOrderOf(cart);
+        const taken = answers.filter(({ status }) => status === 202);
+        expect(taken).toHaveLength(how === 'under the same name' ? 5 : 1);
+        for (const { body } of taken) expect(body.orderId).toBe(orderId);
+        for (const answer of answers) {
+          if (answer.status !== 202) expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
+        }
+        await settled(orderId);
+        expect(shop.outside.statement(orderId).charges).toHaveLength(1);
+        expect((await shop.store.findProducts([sku])).get(sku)!.available).toBe(8);
+      },
+    );
+
+    test('when it is sent again under its name, then the answer is the same, also much later', async () => {
+      const { cart } = await filled();
+      const first = await cart.checkout('name');
+      await settled(first.body.orderId!);
+
+      const again = await cart.checkout('name');
+
+      expect([again.status, again.body]).toEqual([202, first.body]);
+      expect(await theOrderOf(cart)).toBe(first.body.orderId);
+    });
+
+    test('when it is over, then every request but adding gets 410 and is told of the order', async () => {
+      const { cart, sku } = await filled();
+      const { orderId } = (await cart.checkout()).body;
+
+      const answers = await Promise.all(everyRequest(cart, sku));
+
+      for (const answer of answers) {
+        expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
+        expect(answer.body.detail).toContain(orderId);
+      }
+    });
+
+    test('when something is added afterwards, then it is a new cart under the same id and can become a new order', async () => {
+      const { cart, sku } = await filled();
+      const first = (await cart.checkout()).body.orderId;
+
+      const added = await cart.add(sku, 1);
+
+      expect(added.status).toBe(200);
+      expect(added.body).toMatchObject({ cartId: cart.cartId, status: 'open', lines: [{ sku, quantity: 1 }] });
+      expect(added.body).not.toHaveProperty('orderId');
+      const second = (await cart.checkout()).body.orderId!;
+      expect(second).not.toBe(first);
+      expect((await ordersOf(shop.client, cart.cartId, 2)).toSorted()).toEqual([first, second].toSorted());
+    });
+
+    test('when additions and checkouts meet, then every piece is in exactly one order or in the open cart', async () => {
+      const cart = aCaller();
+      const { sku } = await aProduct(shop.store, { available: 1_000 });
+      await cart.add(sku, 1);
+
+      const [added, checkedOut] = await Promise.all([
+        Promise.all(Array.from({ length: 12 }, () => cart.add(sku, 1))),
+        Promise.all(Array.from({ length: 3 }, () => cart.checkout())),
+      ]);
+
+      expect(added.map(({ status }) => status)).toEqual(Array(12).fill(200));
+      const accepted = checkedOut.filter(({ status }) => status === 202);
+      expect(accepted.length).toBeGreaterThan(0);
+      for (const { status } of checkedOut) expect([202, 410, 422]).toContain(status);
+      const ordered = await Promise.all(accepted.map(({ body }) => settled(body.orderId!)));
+      const last = await cart.get();
+      const pieces = (lines: readonly { quantity: number }[]) => lines.reduce((sum, { quantity }) => sum + quantity, 0);
+      const inOrders = ordered.reduce((sum, { lines }) => sum + pieces(lines ?? []), 0);
+      expect(inOrders + (last.status === 200 ? pieces(last.body.lines) : 0)).toBe(13);
+    });
+
+    const rejections: [string, string, (sku: string) => Promise<unknown>, string][] = [
+      ['the card is declined', 'tok_declined', async () => undefined, 'CardDeclined'],
+      [
+        'it is sold out meanwhile',
+        'tok_ok',
+        (sku) => shop.store.db.updateTable('products').set({ stock: 1 }).where('sku', '=', sku).execute(),
+        'OutOfStock',
+      ],
+    ];
+    test.each(rejections)(
+      'when %s, then the order is rejected and the cart stays closed',
+      async (_what, token, happens, type) => {
+        const { cart, sku } = await filled();
+        await happens(sku);
+
+        const { status, body } = await cart.checkout('name', token);
+
+        expect(status).toBe(202);
+        const { orderId } = body;
+        expect(await settled(orderId!)).toMatchObject({ status: 'rejected', reason: { type } });
+        expectGone(await cart.get(), { cartStatus: 'checked_out', orderId });
+        expect((await cart.checkout('name', token)).body).toMatchObject({ orderId });
+        expect(await theOrderOf(cart)).toBe(orderId);
+      },
+    );
+
+    test('when there is an order of this life of the cart already, then it is the one, and nothing hangs', async () => {
+      const { cart, sku } = await filled();
+      const { runId } = await handleOf(cart).describe();
+      // As after a reset of the cart to a point before its checkout.
+      const order = anOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
+      await shop.client.workflow.start<typeof orderWorkflow>('order', {
+        workflowId: orderWorkflowId(runId),
+        taskQueue: ORDER_TASK_QUEUE,
+        args: [order],
+      });
+
+      const { status, body } = await cart.checkout();
+
+      expect([status, body.orderId]).toEqual([202, runId]);
+      expect((await lifeOf(shop.client, cartWorkflowId(cart.cartId), runId)).taskFailures).toEqual([]);
+      expectGone(await cart.get(), { cartStatus: 'checked_out', orderId: runId });
+      await settled(runId);
+      expect(shop.outside.statement(runId).charges).toHaveLength(1);
+    });
+
+    test('when its run is not the first one, then the order is still the one of its life', async () => {
+      const cart = aCaller();
+      const { sku } = await aProduct(shop.store);
+      const { firstExecutionRunId } = await startCart(shop.client, {
+        cartId: cart.cartId,
+        continueAsNewAfterEvents: 1,
+      });
+      for (let number = 0; number < 3; number++) expect((await cart.add(sku, 1)).status).toBe(200);
+
+      const answers = await Promise.all([cart.checkout('a'), cart.checkout('a'), cart.checkout('b')]);
+
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 410]);
+      expect(answers.map(({ body }) => body.orderId)).toEqual(Array(3).fill(firstExecutionRunId));
+      expect((await settled(firstExecutionRunId)).lines).toMatchObject([{ sku, quantity: 3 }]);
+      expect((await handleOf(cart).describe()).runId).not.toBe(firstExecutionRunId);
+    });
+  });
+
+  describe('otherwise over', () => {
+    test('when it has expired, then 410 says so, and adding to it opens a new one', async () => {
+      const cart = aCaller();
+      const { sku } = await aProduct(shop.store);
+      const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
+      expect((await cart.send('POST', '/items', undefined, short)).status).toBe(200);
+      await handleOf(cart).result();
+
+      for (const answer of await Promise.all(everyRequest(cart, sku))) {
+        expectGone(answer, { cartId: cart.cartId, cartStatus: 'expired' });
+        expect(answer.body).not.toHaveProperty('orderId');
+      }
+      expect(await shop.store.notificationsOf(cart.cartId)).toEqual(['cart_reminder', 'cart_expired']);
+      expect((await cart.add(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
+    });
+
+    test('when it was abandoned, then 410 says so, and adding to it opens a new one', async () => {
+      const { cart, sku } = await filled();
+      const abandoned = await cart.abandon('bye');
+      expect([abandoned.status, abandoned.body.status]).toEqual([200, 'abandoned']);
+      expect((await cart.abandon('bye')).body).toEqual(abandoned.body);
+
+      for (const answer of await Promise.all(everyRequest(cart, sku))) {
+        expectGone(answer, { cartId: cart.cartId, cartStatus: 'abandoned' });
+      }
+      expect((await cart.add(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
+    });
+
+    test('when an operator cancelled it, then 410 says so, and adding to it opens a new one', async () => {
+      const { cart, sku } = await filled();
+      await handleOf(cart).cancel();
+      await handleOf(cart)
+        .result()
+        .catch(() => undefined);
+
+      for (const answer of await Promise.all(everyRequest(cart, sku))) {
+        expectGone(answer, { detail: expect.stringContaining('cancelled') });
+      }
+      expect((await cart.add(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
+    });
+  });
+
+  describe('a request that is refused', () => {
+    const refusals: [string, (sku: string) => (cart: CartCaller) => Promise<Answer<CartBody>>, number, string][] = [
+      ['a product that nobody sells is added', () => (cart) => cart.add('NO-SUCH-SKU', 1), 422, 'unknown-sku'],
+      ['more is added than is there', (sku) => (cart) => cart.add(sku, 9), 422, 'out-of-stock'],
+      ['a quantity is set that is not there', (sku) => (cart) => cart.set(sku, 11), 422, 'out-of-stock'],
+      ['a line gets too large', (sku) => (cart) => cart.add(sku, MAX_LINE_QUANTITY), 422, 'quantity-too-large'],
+      ['what is not in it is set', () => (cart) => cart.set('NOT-IN-IT', 1), 404, 'not-found'],
+      ['what is not in it is removed', () => (cart) => cart.remove('NOT-IN-IT'), 404, 'not-found'],
+      ['a quantity is larger than any line', (sku) => (cart) => cart.set(sku, 1_001), 400, 'invalid-request'],
+      ['a quantity is nothing', (sku) => (cart) => cart.add(sku, 0), 400, 'invalid-request'],
+    ];
+    test.each(refusals)('when %s, then it is told why and nothing changes', async (_what, requestOf, status, kind) => {
+      const { cart, sku } = await filled();
+      const before = (await cart.get()).body;
+
+      const answer = await requestOf(sku)(cart);
+
+      expect(answer.status).toBe(status);
+      expect(answer.body).toMatchObject({ type: `/problems/${kind}`, status });
+      expect(answer.body.detail).toMatch(/\w/);
+      expect((await cart.get()).body).toEqual(before);
+    });
+
+    test('when a product too many is added, then 422, and one that is there can still be added', async () => {
+      const cart = aCaller();
+      const skus = Array.from({ length: MAX_CART_LINES + 1 }, () => `SKU-${randomUUID().slice(0, 12).toUpperCase()}`);
+      const price = { value: 1, currency: 'EUR' };
+      await shop.store.addProducts(skus.map((sku) => ({ sku, name: 'One of many', price, available: 5 })));
+      const lines = skus.slice(0, MAX_CART_LINES).map((sku) => ({ sku, quantity: 1 }));
+      const lastChangeAt = new Date().toISOString();
+      await startCart(shop.client, {
+        cartId: cart.cartId,
+        state: { lines, ledger: [], lastChangeAt, reminderPassed: false },
+      });
+
+      const { status, body } = await cart.add(skus[MAX_CART_LINES]!, 1);
+
+      expect([status, body.type]).toEqual([422, '/problems/too-many-lines']);
+      expect((await cart.add(skus[0]!, 1)).status).toBe(200);
+      const { body: after } = await cart.get();
+      expect(after.lines).toHaveLength(MAX_CART_LINES);
+      expect(after.total).toEqual({ value: MAX_CART_LINES + 1, currency: 'EUR' });
+    });
+
+    test('when an empty cart is checked out, then 422, no order, and it stays open', async () => {
+      const { cart, sku } = await filled();
+      await cart.remove(sku);
+
+      const { status, body } = await cart.checkout();
+
+      expect([status, body.type]).toEqual([422, '/problems/empty-cart']);
+      expect((await cart.get()).body).toMatchObject({ status: 'open', lines: [] });
+      await cart.add(sku, 1);
+      const { orderId } = (await cart.checkout()).body;
+      expect(await theOrderOf(cart)).toBe(orderId);
+    });
+
+    test('when there is no such cart, then 404, and none is opened', async () => {
+      const cart = aCaller();
+
+      for (const { status, body } of await Promise.all(everyRequest(cart, 'ANY'))) {
+        expect(status).toBe(404);
+        expect(body).toMatchObject({ type: '/problems/not-found', detail: expect.stringContaining(cart.cartId) });
+      }
+      await expect(handleOf(cart).describe()).rejects.toThrow(/not found/i);
+    });
+
+    test('when the first thing that is added is refused, then 422', async () => {
+      const cart = aCaller();
+
+      expect((await cart.add('NO-SUCH-SKU', 1)).status).toBe(422);
+      expect((await cart.get()).body).toMatchObject({ lines: [] });
+    });
+  });
+
+  describe('prices', () => {
+    test('when a price changes, then the cart shows the new one and the order keeps that of its quote', async () => {
+      const { cart, sku } = await filled({ name: 'A pan', price: { value: 1_000, currency: 'EUR' } });
+      const shown = async () => {
+        const { lines, total } = (await cart.get()).body;
+        return { lines, total };
+      };
+      const at = (value: number) => ({
+        lines: [{ sku, quantity: 2, name: 'A pan', unitPrice: { value, currency: 'EUR' } }],
+        total: { value: 2 * value, currency: 'EUR' },
+      });
+      expect(await shown()).toEqual(at(1_000));
+
+      await setPrice(sku, 1_700);
+      expect(await shown()).toEqual(at(1_700));
+      const { orderId } = (await cart.checkout()).body;
+      await settled(orderId!);
+      await setPrice(sku, 9_900);
+
+      expect((await settled(orderId!)).total).toEqual({ value: 3_400, currency: 'EUR' });
+      expect(shop.outside.statement(orderId).charges).toMatchObject([{ amount: { value: 3_400, currency: 'EUR' } }]);
+    });
+
+    test('when a product is no longer sold, then its line has no price, and the order is rejected', async () => {
+      const { cart, sku } = await filled();
+      await shop.store.db.deleteFrom('products').where('sku', '=', sku).execute();
+
+      expect((await cart.get()).body.lines).toEqual([{ sku, quantity: 2 }]);
+      const { orderId } = (await cart.checkout()).body;
+      expect(await settled(orderId!)).toMatchObject({ status: 'rejected', reason: { type: 'UnknownSku' } });
+    });
+  });
+
+  test('when it is read, then its history does not grow; a change costs few events', async () => {
+    const { cart, sku } = await filled();
+    const before = (await historyOf(handleOf(cart))).length;
+    for (let number = 0; number < 3; number++) await cart.get();
+    expect(await historyOf(handleOf(cart))).toHaveLength(before);
+
+    for (let number = 1; number <= 5; number++) await cart.set(sku, number);
+
+    const each = ((await historyOf(handleOf(cart))).length - before) / 5;
+    console.log(`a change of a cart: ${each} events`);
+    expect(each).toBeLessThanOrEqual(8);
+  });
+});
+
+describeOnDevServer('when a part is away while a cart is checked out', () => {
+  let server: DevServer;
+  beforeAll(async () => {
+    server = await startDevServer();
+  });
+  afterAll(async () => {
+    await server?.close();
+  });
+
+  /** Sends a request again, under its name, until it is answered by the cart. */
+  const insisted = (send: () => Promise<Answer<CartBody>>): Promise<Answer<CartBody>> =>
+    waitUntil(
+      async () => {
+        const answer = await send();
+        return answer.status < 500 ? answer : undefined;
+      },
+      { what: 'an answer of the cart', deadlineMs: 90_000, everyMs: 200 },
+    );
+
+  test('when the order cannot be started at first, then it is started once as soon as it can be', async () => {
+    const namespace = 'orders-cannot-be-started';
+    const connection = server.client.connection as Connection;
+    // An order is started with Search Attributes that nobody has registered yet.
+    await ensureNamespace(connection, namespace);
+    const client = new Client({ connection, namespace });
+    const { nativeConnection } = server;
+    const shop = await openShop({ client, nativeConnection, namespace, close: async () => undefined });
+    const api = await startApi(shop);
+    try {
+      const cart = new CartCaller(api, aCartId());
+      const { sku } = await aProduct(shop.store);
+      expect((await cart.add(sku, 2)).status).toBe(200);
+
+      const first = insisted(() => cart.checkout('name'));
+      const other = insisted(() => cart.checkout('another name'));
+      const handle = client.workflow.getHandle(cartWorkflowId(cart.cartId));
+      const failing = async () =>
+        (await historyOf(handle)).some(({ type }) => type === 'WorkflowTaskFailed') || undefined;
+      await waitUntil(failing, { what: 'the order not being started', deadlineMs: 20_000 });
+      await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
+
+      const answers = [await first, await other];
+      const orderIds = await ordersOf(client, cart.cartId);
+      expect(orderIds).toHaveLength(1);
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([202, 410]);
+      for (const { body } of answers) expect(body.orderId).toBe(orderIds[0]);
+    } finally {
+      await api.close();
+      await shop.close();
+    }
+  });
+
+  test('when the worker is killed (SIGKILL) with checkouts and changes in flight, then nothing is lost or doubled', async () => {
+    const elsewhere = await server.inNamespace('with-a-worker-that-dies');
+    const shop = await openShop(elsewhere, { withWorker: false });
+    const api = await startApi(shop);
+    const place = { ...server, namespace: elsewhere.namespace };
+    let worker = await startWorkerProcess(place, shop);
+    try {
+      const product = await aProduct(shop.store, { available: 1_000 });
+      const { sku } = product;
+      const carts = Array.from({ length: 8 }, () => new CartCaller(api, aCartId()));
+      const [busy, ...leaving] = carts as [CartCaller, ...CartCaller[]];
+      const runIds = await Promise.all(
+        carts.map(async (cart) => {
+          expect((await cart.add(sku, 1, 'first')).status).toBe(200);
+          return (await elsewhere.client.workflow.getHandle(cartWorkflowId(cart.cartId)).describe()).runId;
+        }),
+      );
+
+      // One cart is in the middle of a change, with others behind it. The others become orders just now.
+      const lock = await lockCatalogue(shop.databaseUrl);
+      const names = Array.from({ length: 4 }, (_, number) => `add ${number}`);
+      const changes = names.map((name) => insisted(() => busy.add(sku, 2, name)));
+      await lock.waitedFor();
+      const left = leaving.map((cart) => {
+        const twice = ['leave', 'leave'].map((name) => insisted(() => cart.checkout(name)));
+        return Promise.all(twice);
+      });
+      const someOrder = async () => (await ordersOf(elsewhere.client, undefined, 0)).length > 0 || undefined;
+      await waitUntil(someOrder, { what: 'one of them becoming an order', deadlineMs: 20_000, everyMs: 1 });
+      worker.kill('SIGKILL');
+      expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
+      await lock.release();
+      worker = await startWorkerProcess(place, shop);
+
+      for (const [index, answers] of (await Promise.all(left)).entries()) {
+        const orderId = runIds[index + 1];
+        expect(answers.map(({ status, body }) => [status, body.orderId])).toEqual([
+          [202, orderId],
+          [202, orderId],
+        ]);
+        expect(await ordersOf(elsewhere.client, leaving[index]!.cartId)).toEqual([orderId]);
+      }
+      expect((await Promise.all(changes)).map(({ status }) => status)).toEqual(Array(names.length).fill(200));
+      expect(quantitiesOf((await busy.get()).body)).toEqual({ [sku]: 1 + 2 * names.length });
+      expect((await busy.checkout('leave')).body.orderId).toBe(runIds[0]);
+
+      for (const orderId of runIds) {
+        await api.orderOnce(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+        const { charges, shipments } = shop.outside.statement(orderId);
+        expect([charges.length, shipments.length]).toEqual([1, 1]);
+      }
+    } finally {
+      await worker.stop();
+      await api.close();
+      await shop.close();
+    }
+  }, 150_000);
+});
+
+/** The ids of the orders of a customer, or of all, once visibility knows so many. */
+async function ordersOf(client: Client, customerId: string | undefined, atLeast = 1): Promise<string[]> {
+  const query = `WorkflowType = 'order'${customerId ? ` AND CustomerId = '${customerId}'` : ''}`;
+  const ask = async () => {
+    const found: string[] = [];
+    for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId.replace('order:', ''));
+    return found.length >= atLeast ? found : undefined;
+  };
+  return await waitUntil(ask, { what: `${atLeast} order(s) of ${customerId}`, deadlineMs: 10_000 });
+}
