@@ -17,9 +17,9 @@ export const aCartId = (): string => randomUUID();
 export type CartHandle = WorkflowHandle<typeof cart>;
 
 /** Starts a cart with input that HTTP does not take. */
-export async function startCart(client: Client, input: CartInput) {
+export async function startCart(client: Client, input: CartInput, cartId: string = input.cartId) {
   return await client.workflow.start<typeof cart>('cart', {
-    workflowId: cartWorkflowId(input.cartId),
+    workflowId: cartWorkflowId(cartId),
     taskQueue: CART_TASK_QUEUE,
     args: [input],
   });

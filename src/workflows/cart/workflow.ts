@@ -85,9 +85,23 @@ export async function cart(input: CartInput): Promise<CartView> {
   const turns = new Mutex();
   const isOpen = () => status === 'open';
 
+  // The first turn, taken before there are handlers: they are run at once for what came along with the start, which must
+  // not be applied to a cart whose input nobody has parsed and whose state is not there yet.
+  const opened = turns.run(async () => {
+    try {
+      await openCart(input, cartId);
+    } catch (error) {
+      if (error instanceof TemporalFailure) notOpened = error;
+      throw error;
+    }
+    settings = input;
+    state = input.state ?? state;
+    setCurrentDetails(describe());
+  });
+
   // What arrived before the handlers were there is dealt out by kind; only default handlers get it in its order.
   setDefaultSignalHandler(takeSignal);
-  setDefaultUpdateHandler(async (name, _id, argument) => {
+  setDefaultUpdateHandler(async (name, argument) => {
     const refusal = refusedAtOnce(name, argument);
     if (refusal) throw refused(refusal);
     return await takeUpdate(toChange(name, argument));
@@ -103,18 +117,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   }
   setHandler(cartQuery, view);
 
-  // The first turn, so that no change is applied to a cart whose input nobody has parsed.
-  await turns.run(async () => {
-    try {
-      await openCart(input, cartId);
-    } catch (error) {
-      if (error instanceof TemporalFailure) notOpened = error;
-      throw error;
-    }
-    settings = input;
-    state = input.state ?? state;
-    setCurrentDetails(describe());
-  });
+  await opened;
 
   while (isOpen()) {
     const wakeAt = dueAt();

@@ -192,6 +192,37 @@ describeWithTimeSkipping('the life of a cart', () => {
     });
   });
 
+  describe('an item that brings how long the cart lives', () => {
+    test('when it says so, then that holds from then on, also after changes that say nothing', async () => {
+      const handle = await open();
+      const args = [{ sku, quantity: 1, remindAfterSeconds: WEEK, expireAfterSeconds: 3 * WEEK }] as const;
+      const added = await handle.executeUpdate(addItemUpdate, { args: [...args] });
+      expect(secondsBetween(added.lastChangeAt, added.expiresAt!)).toBe(3 * WEEK);
+      await skip(2 * DAY);
+      await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] });
+
+      const view = await expired(handle, 3 * WEEK);
+
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), WEEK);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+    });
+
+    test('when it makes the time shorter, then the timer is set to the earlier time, also in the next run', async () => {
+      const handle = await filled({
+        remindAfterSeconds: 4 * WEEK,
+        expireAfterSeconds: 8 * WEEK,
+        continueAsNewAfterEvents: 1,
+      });
+      const args = [{ sku, quantity: 1, remindAfterSeconds: HOUR, expireAfterSeconds: DAY }] as const;
+      await handle.executeUpdate(addItemUpdate, { args: [...args] });
+
+      const view = await expired(handle, DAY);
+
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), HOUR);
+      expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
+    });
+  });
+
   describe('an empty cart', () => {
     test('when nothing was ever put into it, then it expires and nobody is told anything', async () => {
       const handle = await open();

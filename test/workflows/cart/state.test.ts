@@ -7,6 +7,7 @@ import {
   cartState,
   checkoutCart,
   MAX_CART_LINES,
+  MAX_LIFETIME_SECONDS,
   removeItem,
   setQuantity,
   type CartState,
@@ -78,7 +79,18 @@ describe('applying a change', () => {
       ledger: [],
       lastChangeAt: LATER,
       reminderPassed: false,
+      changed: true,
     });
+  });
+
+  test('when an item brings how long the cart lives, then it stays so until another item says otherwise', () => {
+    const first = apply(aCart(), { ...add('MUG', 1), remindAfterSeconds: 5, expireAfterSeconds: 9 } as Change, NOW);
+    const second = apply(apply(first, add('PAN', 1), LATER), set('PAN', 2), LATER);
+    const third = apply(second, { ...add('PAN', 1), expireAfterSeconds: 7 } as Change, LATER);
+
+    expect(first).toMatchObject({ remindAfterSeconds: 5, expireAfterSeconds: 9 });
+    expect(second).toMatchObject({ remindAfterSeconds: 5, expireAfterSeconds: 9 });
+    expect(third).toMatchObject({ remindAfterSeconds: 5, expireAfterSeconds: 7 });
   });
 
   test('when more requests had a name than the ledger holds, then the oldest are forgotten', () => {
@@ -112,6 +124,7 @@ describe('remembering a request', () => {
     [add('MUG', 1, 'r'), add('MUG', 2, 'r')],
     [add('MUG', 1, 'r'), add('PAN', 1, 'r')],
     [add('MUG', 1, 'r'), { ...set('MUG', 1), requestId: 'r' }],
+    [add('MUG', 1, 'r'), { kind: 'addItem', sku: 'MUG', quantity: 1, expireAfterSeconds: 5, requestId: 'r' }],
     [
       { ...remove('MUG'), requestId: 'r' },
       { ...remove('PAN'), requestId: 'r' },
@@ -311,6 +324,16 @@ describe('what nobody has parsed', () => {
     fc.integer({ min: -5, max: 1_005 }),
     fc.double(),
   );
+  const secondsLike = fc.constantFrom<unknown>(
+    0,
+    1,
+    1.5,
+    MAX_LIFETIME_SECONDS,
+    MAX_LIFETIME_SECONDS + 1,
+    -1,
+    '60',
+    NaN,
+  );
   const junk = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constant(undefined));
   const usually = (good: unknown, other: fc.Arbitrary<unknown>) =>
     fc.oneof({ weight: 3, arbitrary: fc.constant(good) }, { weight: 2, arbitrary: other });
@@ -321,6 +344,8 @@ describe('what nobody has parsed', () => {
     sku: mostly(usually('MUG', skuLike)),
     quantity: mostly(usually(1, quantityLike)),
     requestId: mostly(usually('r', textLike)),
+    remindAfterSeconds: mostly(usually(60, secondsLike)),
+    expireAfterSeconds: mostly(usually(60, secondsLike)),
     customerId: mostly(usually('c', idLike)),
     payment: mostly(
       fc.oneof(
@@ -346,7 +371,7 @@ describe('what nobody has parsed', () => {
         return Object.fromEntries(extra ? [...kept, extra] : kept);
       });
   const wanted: Record<ChangeKind, string[]> = {
-    addItem: ['sku', 'quantity', 'requestId'],
+    addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'requestId'],
     setQuantity: ['sku', 'quantity', 'requestId'],
     removeItem: ['sku', 'requestId'],
     checkout: ['payment', 'customerId', 'requestId'],
@@ -388,6 +413,7 @@ describe('what nobody has parsed', () => {
   test('when the limits of the schemas are asked for, then those without a library are the same', () => {
     expect(LIMITS.lines).toBe(MAX_CART_LINES);
     expect(LIMITS.quantity).toBe(MAX_LINE_QUANTITY);
+    expect(LIMITS.seconds).toBe(MAX_LIFETIME_SECONDS);
     for (const [length, problem] of [
       [LIMITS.requestId, false],
       [LIMITS.requestId + 1, true],
@@ -399,12 +425,19 @@ describe('what nobody has parsed', () => {
   });
 
   test('when requests differ in anything but their names, then so do their fingerprints', () => {
+    const seconds = fc.integer({ min: 1, max: 3 });
+    const line = { sku: fc.constantFrom('A', 'A-1'), quantity: fc.integer({ min: 1, max: 11 }) };
     const change = fc.oneof(
-      fc.record({
-        kind: fc.constantFrom('addItem' as const, 'setQuantity' as const),
-        sku: fc.constantFrom('A', 'A-1'),
-        quantity: fc.integer({ min: 1, max: 11 }),
-      }),
+      fc.record(
+        {
+          kind: fc.constant('addItem' as const),
+          ...line,
+          remindAfterSeconds: seconds,
+          expireAfterSeconds: seconds,
+        },
+        { requiredKeys: ['kind', 'sku', 'quantity'] },
+      ),
+      fc.record({ kind: fc.constant('setQuantity' as const), ...line }),
       fc.record({ kind: fc.constant('removeItem' as const), sku: fc.constantFrom('A', 'A-1') }),
       fc.record(
         {

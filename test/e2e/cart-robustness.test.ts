@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { addItemUpdate, cartQuery } from '../../src/workflows/cart/contract.js';
+import { startApi, type Api } from '../support/api.js';
+import { aCartId, CartCaller, startCart } from '../support/carts.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorker } from '../support/workers.js';
+
+describeOnDevServer('a cart in trouble', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let worker: { stop: () => Promise<void> };
+  let sku: string;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    api = await startApi(shop);
+    sku = (await aProduct(shop.store, { available: 100 })).sku;
+    worker = await startWorker(server, shop);
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    await api?.close();
+    await shop?.close();
+  });
+
+  test('when requests of several kinds wait for a worker, then they are applied in the order of their arrival', async () => {
+    await worker.stop();
+    const handle = await startCart(shop.client, { cartId: aCartId() });
+    await handle.signal('addItem', { sku, quantity: 2 });
+    await handle.signal('removeItem', { sku });
+    await handle.signal('addItem', { sku, quantity: 1 });
+    worker = await startWorker(server, shop);
+
+    const lines = await waitUntil(
+      async () => {
+        const view = await handle.query(cartQuery);
+        return view.lines.length ? view.lines : undefined;
+      },
+      { what: 'the cart with its line', deadlineMs: 20_000 },
+    );
+
+    expect(lines).toEqual([{ sku, quantity: 1 }]);
+  });
+
+  test('when the input does not parse, then no change that came along is applied', async () => {
+    await worker.stop();
+    const handle = await startCart(shop.client, undefined as never, aCartId());
+    const abandoned = handle.executeUpdate('abandon', { args: [{}] }).then(
+      () => 'abandoned',
+      () => 'refused',
+    );
+    worker = await startWorker(server, shop);
+
+    expect(await abandoned).toBe('refused');
+    await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
+    expect(await handle.query(cartQuery)).toMatchObject({ lines: [] });
+  });
+
+  test('when a run sees nothing but refused requests, then it is handed over all the same', async () => {
+    const handle = await startCart(shop.client, { cartId: aCartId(), continueAsNewAfterEvents: 40 });
+
+    const next = await waitUntil(
+      async () => {
+        await handle
+          .executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] })
+          .catch(() => undefined);
+        const { runId } = await handle.describe();
+        return runId === handle.firstExecutionRunId ? undefined : runId;
+      },
+      { what: 'the next run', deadlineMs: 30_000, everyMs: 0 },
+    );
+
+    expect(next).not.toBe(handle.firstExecutionRunId);
+  });
+
+  test('when the first item is refused, then there is no cart', async () => {
+    const cart = new CartCaller(api, aCartId());
+
+    expect(await cart.add('NO-SUCH-SKU', 1)).toMatchObject({ status: 422 });
+
+    expect(await cart.get()).toMatchObject({ status: 410 });
+  });
+
+  test('when the same key comes with another lifetime, then it is 422', async () => {
+    const path = `/v1/carts/${aCartId()}/items`;
+    const add = (expireAfterSeconds: number) =>
+      fetch(`${api.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': 'k' },
+        body: JSON.stringify({ sku, quantity: 1, expireAfterSeconds }),
+      });
+
+    expect((await add(100)).status).toBe(200);
+    expect((await add(999)).status).toBe(422);
+  });
+
+  test('when the catalogue is away, then it is 503 without inner text, and the same key works when it is back', async () => {
+    const cart = new CartCaller(api, aCartId());
+    await cart.add(sku, 1);
+    await rename('products', 'products_away');
+    const away = await cart.add(sku, 1, 'again');
+    await rename('products_away', 'products');
+
+    expect(away.status).toBe(503);
+    expect(JSON.stringify(away.body)).not.toMatch(/relation|products/);
+    const back = await cart.add(sku, 1, 'again');
+    expect(back).toMatchObject({ status: 200, body: { lines: [{ sku, quantity: 2 }] } });
+  });
+
+  test('when the reminder cannot be left, then the cart lives on and expires later', async () => {
+    await rename('notifications', 'notifications_away');
+    const handle = await startCart(shop.client, { cartId: aCartId(), remindAfterSeconds: 1, expireAfterSeconds: 100 });
+    await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
+    const tried = await waitUntil(
+      async () => {
+        const { events } = await handle.fetchHistory();
+        const failed = events?.filter(({ markerRecordedEventAttributes: marker }) => marker?.failure);
+        return failed?.length ? failed : undefined;
+      },
+      { what: 'a try that did not work', deadlineMs: 30_000 },
+    );
+    await rename('notifications_away', 'notifications');
+
+    expect(tried).toHaveLength(1);
+    expect(await handle.query(cartQuery)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
+  });
+
+  /** Makes a table disappear from the product's sight, and appear again. */
+  async function rename(from: string, to: string): Promise<void> {
+    await shop.store.db.schema.alterTable(from).renameTo(to).execute();
+  }
+});
