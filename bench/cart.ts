@@ -85,7 +85,6 @@ async function memoryPerWorkflow(
   workflowId: (id: string) => string,
 ): Promise<number> {
   const taskQueue = `memory-${type}-${randomUUID()}`;
-  const path = type === 'bare' ? './bare.workflows.ts' : '../src/workflows/index.ts';
   const { command, args } = typescript('bench/memory-worker.ts');
   let ready = false;
   const readings: number[] = [];
@@ -93,7 +92,11 @@ async function memoryPerWorkflow(
     name: 'memory worker',
     command,
     args: ['--expose-gc', ...args],
-    env: { ADDRESS: address, TASK_QUEUE: taskQueue, WORKFLOWS_PATH: fileURLToPath(new URL(path, import.meta.url)) },
+    env: {
+      ADDRESS: address,
+      TASK_QUEUE: taskQueue,
+      WORKFLOWS_PATH: fileURLToPath(new URL('./waiting.workflows.ts', import.meta.url)),
+    },
     onLine: (text) => {
       ready ||= text === 'ready';
       if (text.startsWith('heap=')) readings.push(Number(text.slice('heap='.length)));

@@ -81,6 +81,11 @@ export const cartRecordings: Record<string, Recording> = {
     await handle.executeUpdate(removeItemUpdate, { args: [{ sku: mugs.sku }] });
     return await ended(handle);
   },
+  'cart-refused-at-once': async (recorder, cartId) => {
+    const handle = await recorder.startCart(cartId, { openedByChange: true });
+    await refused(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
+    return await ended(handle);
+  },
   'cart-abandoned': async (recorder, cartId) => {
     const handle = await filledCart(recorder, cartId);
     await handle.executeUpdate(abandonUpdate, { args: [{}] });

@@ -363,11 +363,14 @@ describeOnDevServer('a cart at its end', () => {
       await expect(handleOf(cart).describe()).rejects.toThrow(/not found/i);
     });
 
-    test('when the first thing that is added is refused, then 422', async () => {
+    test('when the first thing that is added is refused, then 422 and no cart stays open', async () => {
       const cart = aCaller();
+      const { sku } = await aProduct(shop.store);
 
       expect((await cart.add('NO-SUCH-SKU', 1)).status).toBe(422);
-      expect((await cart.get()).body).toMatchObject({ lines: [] });
+
+      expectGone(await cart.get(), { cartStatus: 'abandoned' });
+      expect((await cart.add(sku, 1)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
     });
   });
 

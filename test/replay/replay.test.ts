@@ -89,6 +89,7 @@ describe('replay of committed histories', () => {
         'cart-expired-after-reminder.json',
         'cart-changed-after-reminder.json',
         'cart-expired-empty.json',
+        'cart-refused-at-once.json',
         'cart-abandoned.json',
         'cart-continued-as-new.json',
         'cart-carried-on.json',
