@@ -157,6 +157,28 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       await expectInvalidInput(workflowId, ['/state']);
     });
 
+    test('when changes come along with a state that is handed over, then they are applied to it', async () => {
+      const cartId = aCartId();
+      const handedOver = {
+        lines: [{ sku, quantity: 4 }],
+        ledger: [{ id: 'known', request: `addItem ${sku} 4` }],
+        lastChangeAt: new Date().toISOString(),
+        reminderPassed: false,
+      };
+      const handle = await shop.client.workflow.signalWithStart<typeof cartWorkflow, [unknown]>('cart', {
+        workflowId: cartWorkflowId(cartId),
+        taskQueue: 'carts',
+        args: [{ cartId, state: handedOver }],
+        signal: 'addItem',
+        signalArgs: [{ sku, quantity: 4, requestId: 'known' }],
+      });
+      await handle.signal('addItem', { sku, quantity: 1, requestId: 'new' });
+
+      expect(quantitiesOf(await seen(handle.workflowId, (view) => quantitiesOf(view)[sku] !== 4))).toEqual({
+        [sku]: 5,
+      });
+    });
+
     test('when a cart is opened with bad input and a change at once, then the change fails and the API says 410', async () => {
       const cartId = aCartId();
       const workflowId = cartWorkflowId(cartId);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../../dev/wait.js';
 import type { CartInput, CartView } from '../../../src/schemas/cart.js';
 import {
+  abandonSignal,
   addItemSignal,
   addItemUpdate,
   abandonUpdate,
@@ -171,7 +172,7 @@ describeWithTimeSkipping('the life of a cart', () => {
 
       expect(await messagesTo(handle)).toEqual([]);
       expect(await handle.query(cartQuery)).toMatchObject({ status: 'open' });
-      await handle.executeUpdate(abandonUpdate, { args: [{}] });
+      await handle.signal(abandonSignal, {});
     });
 
     test('when it is refused, is malformed or was made already, then it puts nothing off', async () => {
