@@ -247,7 +247,11 @@ describeOnDevServer('a cart at its end', () => {
 
       const answers = await Promise.all([cart.checkout('a'), cart.checkout('a'), cart.checkout('b')]);
 
-      expect(answers.map(({ status }) => status)).toEqual([202, 202, 410]);
+      // Which of the two requests comes first is not determined; that one of them does, and both its copies, is.
+      expect([
+        [202, 202, 410],
+        [410, 410, 202],
+      ]).toContainEqual(answers.map(({ status }) => status));
       expect(answers.map(({ body }) => body.orderId)).toEqual(Array(3).fill(firstExecutionRunId));
       expect((await settled(firstExecutionRunId)).lines).toMatchObject([{ sku, quantity: 3 }]);
       expect((await handleOf(cart).describe()).runId).not.toBe(firstExecutionRunId);
