@@ -170,13 +170,13 @@ describeOnDevServer('a cart by the temporal CLI', () => {
         taskQueue: 'carts',
         args: [{ cartId, state: handedOver }],
         signal: 'addItem',
-        signalArgs: [{ sku, quantity: 4, requestId: 'known' }],
+        signalArgs: [{ sku, quantity: 1, requestId: 'new' }],
       });
-      await handle.signal('addItem', { sku, quantity: 1, requestId: 'new' });
+      await handle.signal('addItem', { sku, quantity: 4, requestId: 'known' });
+      await handle.signal('addItem', { sku: other, quantity: 1 });
 
-      expect(quantitiesOf(await seen(handle.workflowId, (view) => quantitiesOf(view)[sku] !== 4))).toEqual({
-        [sku]: 5,
-      });
+      const view = await seen(handle.workflowId, ({ lines }) => lines.length === 2);
+      expect(quantitiesOf(view)).toEqual({ [sku]: 5, [other]: 1 });
     });
 
     test('when a cart is opened with bad input and a change at once, then the change fails and the API says 410', async () => {
