@@ -81,8 +81,12 @@ async function npmCi(reason) {
   const [command, before] = npm();
   const child = spawn(
     command,
-    // No dependency needs its install script. What production leaves out is needed here.
-    [...before, 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'],
+    // No dependency needs its install script. What production leaves out is needed here. An npm that was told to be
+    // silent tells that to its children, who would then fail without a reason.
+    [
+      ...[...before, 'ci', '--ignore-scripts', '--include=dev', '--include=optional'],
+      ...['--no-audit', '--no-fund', '--loglevel=warn'],
+    ],
     { cwd: checkout, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
   );
   // The terminal sends Ctrl-C to npm as well; a SIGTERM is for us alone.

@@ -56,13 +56,14 @@ async function dependOn(dependencies: Record<string, string>): Promise<void> {
   await write('package-lock.json', lock(dependencies));
 }
 
-async function run(): Promise<{ code: number | null; pid: number; output: string }> {
+async function run(env?: Record<string, string>): Promise<{ code: number | null; pid: number; output: string }> {
   const output: string[] = [];
   const child = await startProcess({
     name: 'run',
     command: process.execPath,
     args: [join(folder, 'dev', 'run.mjs'), 'dev/hello.mjs', 'a', 'b'],
     cwd: folder,
+    ...(env && { env }),
     onLine: (line) => output.push(line),
   });
   const { code } = await child.exited;
@@ -98,12 +99,16 @@ describe('dev/run.mjs', { timeout: 60_000 }, () => {
     expect(outcomes.filter(({ output }) => output.includes('with "npm ci"'))).toHaveLength(1);
   });
 
-  it("when npm fails, then npm's reason is shown, the script does not run and the exit code says so", async () => {
-    await write('package.json', manifest({ tsx: 'file:packages/tsx', missing: 'file:packages/missing' }));
-    const { code, output } = await run();
-    expect(output).toMatch(/missing/i);
-    expect(output).toContain('"npm ci" did not work');
-    expect(output).not.toContain('hello');
-    expect(code).toBe(1);
-  });
+  // `npm test --silent` tells its own children to be silent, too.
+  it.each(['notice', 'silent'])(
+    'when npm (log level %s) fails, then its reason is shown and the script does not run',
+    async (level) => {
+      await write('package.json', manifest({ tsx: 'file:packages/tsx', missing: 'file:packages/missing' }));
+      const { code, output } = await run({ npm_config_loglevel: level });
+      expect(output).toMatch(/missing/i);
+      expect(output).toContain('"npm ci" did not work');
+      expect(output).not.toContain('hello');
+      expect(code).toBe(1);
+    },
+  );
 });

@@ -12,6 +12,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Quote } from '../../activities/catalogue.js';
 import type { Activities } from '../../activities/index.js';
 import type { CancelRequest, OrderInput, OrderStage, OrderStatus, OrderView } from '../../schemas/order.js';
 import { isRejection, NON_RETRYABLE, reasonOf } from '../shared/failures.js';
@@ -173,7 +174,12 @@ export async function order(input: OrderInput): Promise<OrderView> {
   return conclude();
 
   async function fulfil(): Promise<void> {
-    const quote = await step('quoteOrder', 'quoting', () => quoteOrder(input, workflowId));
+    // Registered before the quote, not only before its step: a worker that dies in the first workflow task may have
+    // reserved already, and the next one, which starts anew, may meet a cancellation or another catalogue.
+    const quote = await saga.step(() => step('quoteOrder', 'quoting', quoteOrForget), {
+      name: 'releaseStock',
+      run: () => releaseStock({ orderId, owner }),
+    });
     view.customerId = quote.customerId;
     view.lines = quote.lines;
     view.total = quote.total;
@@ -185,10 +191,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
     }
     const lines = quote.lines.map(({ sku, quantity }) => ({ sku, quantity }));
 
-    await saga.step(() => step('reserveStock', 'reserving_stock', () => reserveStock({ orderId, owner, lines })), {
-      name: 'releaseStock',
-      run: () => releaseStock({ orderId, owner }),
-    });
+    await step('reserveStock', 'reserving_stock', () => reserveStock({ orderId, owner, lines }));
 
     await saga.step(
       () =>
@@ -213,6 +216,16 @@ export async function order(input: OrderInput): Promise<OrderView> {
     await condition(() => parcel.left || overdue === true);
     if (!parcel.left) throw deliveryTimeout();
     await CancellationScope.nonCancellable(arrive);
+  }
+
+  /** Input that does not parse never did, so nothing can be reserved for it. */
+  async function quoteOrForget(): Promise<Quote> {
+    try {
+      return await quoteOrder(input, workflowId);
+    } catch (error) {
+      if (error instanceof TemporalFailure && reasonOf(error).type === 'InvalidInput') saga.forget('releaseStock');
+      throw error;
+    }
   }
 
   /** From here on the order cannot be cancelled: the goods are on the road, and only the money can come back. */

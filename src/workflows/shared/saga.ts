@@ -26,6 +26,8 @@ export interface SagaObserver {
  * The compensation stack of a saga.
  *
  * - A compensation is registered **before** its step runs: a step may take effect and lose its answer.
+ * - Local activities are repeated when their workflow task is lost, and that repetition may end earlier than the first
+ *   run did. So the compensation of a local step is registered before the first step of the same workflow task.
  * - Compensations run last in, first out, in a scope that no cancellation reaches, each at most once.
  * - One that keeps failing is not swallowed: the observer is asked whether to try again or to skip it.
  * - Only Temporal failures are handled. Anything else is a bug in workflow code: it is rethrown, so that the workflow
