@@ -12,6 +12,21 @@ export const checkout = fileURLToPath(new URL('..', import.meta.url));
  */
 export const developmentWebhookSecret = 'whsec_ZGV2ZWxvcG1lbnQtb25seS1jYXJyaWVyLXNlY3JldA==';
 
+/** Variables that the application itself checks (src/config.ts); the stack only knows a default for each. */
+const applicationVariables = [
+  'MAIL_FROM',
+  'PUBLIC_URL',
+  'APPROVAL_LINK_SECRET',
+  'APPROVAL_WEBHOOK_SECRET',
+  'OUTGOING_WEBHOOK_SECRET',
+  'OUTGOING_ALLOWED_HOSTS',
+  'OUTGOING_ALLOW_PRIVATE',
+  'ORDER_APPROVAL_THRESHOLD',
+  'ORDER_APPROVAL_STAGES',
+] as const;
+
+type ApplicationVariable = (typeof applicationVariables)[number];
+
 /** What a person can change about the development stack. Every value has a default that works on a fresh machine. */
 export interface Settings {
   /** Where the API listens. Everything else of the stack stays on loopback. */
@@ -31,13 +46,18 @@ export interface Settings {
   readonly temporalCliPath: string | undefined;
   readonly temporalTestServerPath: string | undefined;
   readonly providersPort: number;
-  /** A payment gateway or carrier that is already there. With both, the outside world is not played. */
+  /** A payment gateway, carrier or mail server that is already there. With all, the outside world is not played. */
   readonly paymentsUrl: string | undefined;
   readonly carrierUrl: string | undefined;
+  readonly smtpUrl: string | undefined;
+  /** Where the played mail server listens. */
+  readonly smtpPort: number;
   readonly carrierWebhookSecret: string;
   readonly carrierPickupSeconds: number;
   readonly carrierDeliverySeconds: number;
   readonly logLevel: string;
+  /** Those that are set, as they are. */
+  readonly application: Readonly<Partial<Record<ApplicationVariable, string>>>;
 }
 
 /** An environment variable has a value that cannot be used. The message names each one and gives an example. */
@@ -94,6 +114,8 @@ const variables = {
     'TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server',
   ),
   PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
+  SMTP_PORT: rule(port(3025), 'a port from 1 to 65535', 'SMTP_PORT=3125'),
+  SMTP_URL: rule(text.optional(), 'an SMTP URL', 'SMTP_URL=smtp://mail.example.com:587', { secret: true }),
   PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'PAYMENTS_URL=https://payments.example.com'),
   CARRIER_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'CARRIER_URL=https://carrier.example.com'),
   CARRIER_WEBHOOK_SECRET: rule(
@@ -149,16 +171,48 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     providersPort: value.PROVIDERS_PORT,
     paymentsUrl: value.PAYMENTS_URL,
     carrierUrl: value.CARRIER_URL,
+    smtpUrl: value.SMTP_URL,
+    smtpPort: value.SMTP_PORT,
     carrierWebhookSecret: value.CARRIER_WEBHOOK_SECRET,
     carrierPickupSeconds: value.CARRIER_PICKUP_SECONDS,
     carrierDeliverySeconds: value.CARRIER_DELIVERY_SECONDS,
     logLevel: value.LOG_LEVEL,
+    application: Object.freeze(
+      Object.fromEntries(applicationVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : []))),
+    ),
   });
+}
+
+/**
+ * What the application is told of mails, approvals and webhooks: what is set, over defaults for a developer's machine.
+ * The secrets among them are public; whoever opens the API to others (HOST) sets secrets of their own.
+ */
+export function developmentEnvironment({ smtpUrl, smtpPort, application }: Settings, apiUrl: string) {
+  return {
+    SMTP_URL: smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`,
+    MAIL_FROM: 'Workflow patterns <no-reply@example.com>',
+    PUBLIC_URL: apiUrl,
+    APPROVAL_LINK_SECRET: 'development-only-link-secret-0000',
+    APPROVAL_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1hcHByb3ZhbC13ZWJob29rcw==',
+    OUTGOING_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1vdXRnb2luZy13ZWJob29rcw==',
+    OUTGOING_ALLOWED_HOSTS: undefined,
+    OUTGOING_ALLOW_PRIVATE: 'true',
+    ORDER_APPROVAL_THRESHOLD: '100000',
+    ORDER_APPROVAL_STAGES: JSON.stringify([
+      aStage('shift-lead', { timeoutSeconds: 86_400, remindEverySeconds: 14_400 }),
+      aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
+    ]),
+    ...application,
+  } satisfies Record<ApplicationVariable | 'SMTP_URL', string | undefined>;
 }
 
 /** The environment that child processes start from: PATH, HOME, proxies and whatever else this machine needs. */
 export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env };
+}
+
+function aStage(approver: string, times: { timeoutSeconds: number; remindEverySeconds: number }) {
+  return { approvers: [{ id: approver, email: `${approver}@example.com` }], ...times };
 }
 
 function fromHome(path: string): string {

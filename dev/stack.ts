@@ -7,7 +7,7 @@ import { assertPortFree, freePort } from './ports.js';
 import { startPostgres } from './postgres.js';
 import { liveProcesses, startProcess, typescript, type ProcessSpec } from './processes.js';
 import { silentReport, type Report } from './report.js';
-import { loadSettings, type Settings } from './settings.js';
+import { developmentEnvironment, loadSettings, type Settings } from './settings.js';
 import { shownLine } from './shown-line.js';
 import { supervise, type SupervisedPart } from './supervisor.js';
 import { findTemporalCli } from './temporal-cli.js';
@@ -39,6 +39,10 @@ export interface Addresses {
   readonly paymentsUrl: string;
   readonly carrierUrl: string;
   readonly carrierWebhookSecret: string;
+  /** The one to sign with, should there be two. */
+  readonly approvalWebhookSecret: string;
+  /** The page on which the mails can be read, when the stack plays the mail server. */
+  readonly mailsUrl: string | undefined;
   /** The `temporal` program, when the stack found one. */
   readonly temporalCli: string | undefined;
 }
@@ -193,6 +197,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
 
     const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
     const apiUrl = `http://${reachable(settings.host)}:${settings.port}`;
+    const application = developmentEnvironment(settings, apiUrl);
     const addresses: Addresses = {
       apiUrl,
       ...temporal,
@@ -201,6 +206,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       paymentsUrl: settings.paymentsUrl ?? `${playedUrl}/payments`,
       carrierUrl: settings.carrierUrl ?? `${playedUrl}/carrier`,
       carrierWebhookSecret: settings.carrierWebhookSecret,
+      approvalWebhookSecret: application.APPROVAL_WEBHOOK_SECRET.split(',')[0]!.trim(),
+      mailsUrl: settings.smtpUrl === undefined ? `${playedUrl}/mails` : undefined,
       temporalCli,
     };
     const env = {
@@ -213,6 +220,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       CARRIER_URL: addresses.carrierUrl,
       CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
       LOG_LEVEL: settings.logLevel,
+      ...application,
     };
 
     step('[3/6] Bringing the database schema, the namespace and the Search Attributes up to date');
@@ -229,11 +237,13 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
         PROVIDERS_HOST: '127.0.0.1',
         PROVIDERS_PORT: String(settings.providersPort),
         PROVIDERS_LEDGER: join(settings.dataDir, 'providers', 'ledger.jsonl'),
+        PROVIDERS_SMTP_PORT: settings.smtpUrl === undefined ? String(settings.smtpPort) : 'none',
+        PROVIDERS_MAILS: join(settings.dataDir, 'providers', 'mails'),
         CARRIER_CALLBACK_URL: `${apiUrl}/v1/callbacks/shipments`,
         CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
         CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
       });
-    } else report.say('      PAYMENTS_URL and CARRIER_URL are set, the outside world is not played');
+    } else report.say('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
     await service('worker', 'src/worker.ts');
     await service('api', 'src/api/server.ts');
 
@@ -260,7 +270,8 @@ export async function startTemporaryStack(
   const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
   // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
   await chmod(dataDir, 0o711);
-  const [port, temporalPort, temporalUiPort, providersPort] = await Promise.all([
+  const [port, temporalPort, temporalUiPort, providersPort, smtpPort] = await Promise.all([
+    freePort(),
     freePort(),
     freePort(),
     freePort(),
@@ -268,9 +279,9 @@ export async function startTemporaryStack(
   ]);
   const settings: Settings = {
     ...loadSettings(),
-    ...{ host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, dataDir },
+    ...{ host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, smtpPort, dataDir },
     ...{ temporalAddress: undefined, temporalNamespace: 'default', databaseUrl: undefined },
-    ...{ paymentsUrl: undefined, carrierUrl: undefined },
+    ...{ paymentsUrl: undefined, carrierUrl: undefined, smtpUrl: undefined, application: {} },
     ...changes,
   };
   const remove = async (place?: string): Promise<void> => {
@@ -297,7 +308,7 @@ async function lockDataDir(dataDir: string): Promise<() => void> {
     if (error instanceof LockHeld)
       throw new Error(
         `A stack is already running on ${dataDir} (process ${error.pid}). ` +
-          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT`,
+          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT, SMTP_PORT`,
         { cause: error },
       );
     throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`, { cause: error });
@@ -312,10 +323,12 @@ async function checkPorts(settings: Settings, webUi: boolean): Promise<void> {
   }
   if (isPlayed(settings))
     await assertPortFree('the played outside world', '127.0.0.1', settings.providersPort, 'PROVIDERS_PORT');
+  if (settings.smtpUrl === undefined)
+    await assertPortFree('the played mail server', '127.0.0.1', settings.smtpPort, 'SMTP_PORT');
 }
 
-function isPlayed({ paymentsUrl, carrierUrl }: Settings): boolean {
-  return paymentsUrl === undefined || carrierUrl === undefined;
+function isPlayed({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
+  return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
 }
 
 /** Waits for both, also when one fails: what was started has to be known before anything is stopped. */

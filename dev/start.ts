@@ -74,13 +74,14 @@ function onStopRequest(): Promise<'stop'> {
 }
 
 function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, { temporalAddress }: Settings): string {
-  const { apiUrl, webUiUrl, paymentsUrl, carrierUrl } = addresses;
+  const { apiUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
     ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
     ['Payment gateway', paymentsUrl],
     ['Carrier', carrierUrl],
+    ['Mail', mailsUrl],
     ['Data', shortPath(dataDir)],
     ['PostgreSQL data', databasePlace?.startsWith(dataDir) ? undefined : databasePlace],
     ['Logs', shortPath(logsDir)],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { approvalStages } from './schemas/approval.js';
 
 /**
  * Every environment variable the application reads, with its default. This module is the only reader of `process.env`
@@ -10,6 +11,35 @@ const url = z
 const port = z.coerce.number('must be a port number').int().min(0).max(65_535);
 const seconds = z.coerce.number('must be a number of seconds').min(0).max(3_600);
 const count = (max: number) => z.coerce.number('must be a whole number').int().min(1).max(max);
+
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
+const list = z.string().transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean));
+
+/** One secret, or two with a comma between them while one replaces the other: the first signs, both are accepted. */
+const secrets = (pattern: RegExp, problem: string) =>
+  list.pipe(
+    z
+      .array(z.string().regex(pattern, problem))
+      .min(1, problem)
+      .max(2, 'must be one secret, or two with a comma between them'),
+  );
+const webhookSecrets = secrets(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whsec_ and at least 24 bytes in base64');
+const webhookSecretExample = 'whsec_$(openssl rand -base64 32)';
+
+/** JSON in a variable, parsed with a schema; the problem names the place. */
+const json = <T extends z.ZodType>(schema: T) =>
+  z.string().transform((value, context): z.output<T> => {
+    try {
+      const parsed = schema.safeParse(JSON.parse(value));
+      if (parsed.success) return parsed.data;
+      for (const { path, message } of parsed.error.issues) {
+        context.addIssue({ code: 'custom', message: `/${path.map(String).join('/')}: ${message}` });
+      }
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be JSON' });
+    }
+    return z.NEVER;
+  });
 
 const variables = {
   TEMPORAL_ADDRESS: {
@@ -33,9 +63,36 @@ const variables = {
   HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
   PORT: { schema: port.default(3000), example: '3000' },
   CARRIER_WEBHOOK_SECRET: {
-    schema: z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whsec_ and at least 24 bytes in base64'),
-    example: 'whsec_$(openssl rand -base64 32)',
+    schema: webhookSecrets,
+    example: webhookSecretExample,
     secret: true,
+  },
+  APPROVAL_WEBHOOK_SECRET: { schema: webhookSecrets, example: webhookSecretExample, secret: true },
+  OUTGOING_WEBHOOK_SECRET: { schema: webhookSecrets, example: webhookSecretExample, secret: true },
+  APPROVAL_LINK_SECRET: {
+    schema: secrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without blanks'),
+    example: '$(openssl rand -hex 32)',
+    secret: true,
+  },
+  PUBLIC_URL: { schema: url, example: 'https://shop.example.com' },
+  SMTP_URL: {
+    schema: z.url({ protocol: /^smtps?$/, error: 'must be an smtp or smtps URL' }),
+    example: 'smtps://user:password@mail.example.com',
+    secret: true,
+  },
+  MAIL_FROM: {
+    schema: z.string().regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an e-mail address'),
+    example: 'The shop <no-reply@example.com>',
+  },
+  OUTGOING_ALLOWED_HOSTS: { schema: list.default([]), example: 'hooks.example.com,*.partner.example' },
+  OUTGOING_ALLOW_PRIVATE: { schema: flag.default(false), example: 'false' },
+  ORDER_APPROVAL_THRESHOLD: {
+    schema: z.coerce.number('must be an amount in minor units').int().min(1).optional(),
+    example: '100000',
+  },
+  ORDER_APPROVAL_STAGES: {
+    schema: json(approvalStages).optional(),
+    example: `'[{"approvers":[{"id":"lead","email":"lead@example.com"}],"timeoutSeconds":86400}]'`,
   },
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
@@ -48,9 +105,18 @@ type Values<Name extends Variable> = { readonly [N in Name]: z.output<(typeof va
 const temporal = ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'LOG_LEVEL'] as const;
 const store = ['DATABASE_URL', 'DATABASE_POOL_SIZE'] as const;
 
+const outgoing = ['OUTGOING_ALLOWED_HOSTS', 'OUTGOING_ALLOW_PRIVATE'] as const;
+
 const roles = {
-  worker: [...temporal, ...store, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
-  api: [...temporal, ...store, 'HOST', 'PORT', 'CARRIER_WEBHOOK_SECRET'],
+  worker: [
+    ...[...temporal, ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
+    ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
+    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
+  ],
+  api: [
+    ...[...temporal, ...store, ...outgoing, 'HOST', 'PORT'],
+    ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
+  ],
   setup: [...temporal, ...store],
 } as const satisfies Record<string, readonly Variable[]>;
 
@@ -79,6 +145,13 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
       const problem = raw === undefined ? 'is not set' : parsed.error.issues.map(({ message }) => message).join(', ');
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
+  }
+  if ((values.ORDER_APPROVAL_THRESHOLD === undefined) !== (values.ORDER_APPROVAL_STAGES === undefined)) {
+    const [given, missing] =
+      values.ORDER_APPROVAL_STAGES === undefined
+        ? (['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'] as const)
+        : (['ORDER_APPROVAL_STAGES', 'ORDER_APPROVAL_THRESHOLD'] as const);
+    problems.push(`  ${missing}: is needed with ${given} (for example ${missing}=${variables[missing].example})`);
   }
   if (problems.length)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);

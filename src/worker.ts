@@ -1,8 +1,12 @@
 import { Runtime } from '@temporalio/worker';
+import { createMailer } from './activities/mail.js';
+import { createWebhooks } from './activities/webhooks.js';
+import { createApprovalLinks } from './approval-links.js';
 import { createActivities } from './activities/index.js';
 import { loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
+import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
 import { connectWorker, workflowBundle } from './temporal.js';
 import { createWorkers } from './workers.js';
@@ -22,12 +26,28 @@ async function main(): Promise<void> {
     maxConnections: config.DATABASE_POOL_SIZE,
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
+  const outgoing = createOutgoing({
+    allowedHosts: config.OUTGOING_ALLOWED_HOSTS,
+    allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
+  });
+  const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
+  const activities = createActivities({
+    store,
+    paymentsUrl: config.PAYMENTS_URL,
+    carrierUrl: config.CARRIER_URL,
+    mailer: createMailer({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM }),
+    webhooks: createWebhooks({ outgoing, secrets: config.OUTGOING_WEBHOOK_SECRET }),
+    outgoing,
+    links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
+    publicUrl: config.PUBLIC_URL,
+    ...(threshold !== undefined && stages && { orderApproval: { threshold, stages } }),
+  });
   const connection = await connectWorker(config);
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
     workflowBundle: await workflowBundle(temporalLogger(logger)),
-    activities: createActivities({ store, paymentsUrl: config.PAYMENTS_URL, carrierUrl: config.CARRIER_URL }),
+    activities,
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
     shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
   });
@@ -35,6 +55,7 @@ async function main(): Promise<void> {
     await workers.run();
   } finally {
     await connection.close();
+    await outgoing.close();
     await store.close();
   }
   logger.info('stopped');

@@ -6,6 +6,8 @@ import { cancellationSchema, createCarrier, shipmentSchema } from './carrier.js'
 import { Faults, type OperationName } from './faults.js';
 import { type Hold, type HoldOptions, Holds } from './holds.js';
 import { Ledger } from './ledger.js';
+import { Mailbox } from './mailbox.js';
+import { registerMailPages } from './mail-pages.js';
 import { type Operation, serve } from './operation.js';
 import { chargeSchema, createPayments, refundSchema } from './payments.js';
 import { type ReceivedRequest, ReceivedRequests } from './received-requests.js';
@@ -25,6 +27,8 @@ export interface ProvidersOptions {
   autoDeliver?: boolean | undefined;
   /** How long a receiver of reports may answer 404 before one is given up. */
   giveUpUnknownAfterSeconds?: number | undefined;
+  /** Keeps the mails; without it they are kept in memory. */
+  mailFolder?: string | undefined;
   logger?: FastifyServerOptions['logger'];
 }
 
@@ -34,15 +38,21 @@ export interface Providers {
   faults: Faults;
   holds: Holds;
   carrier: ReturnType<typeof createCarrier>;
+  mailbox: Mailbox;
   /** What happened, of one order or of all: the ledger and the calls received since the start. */
   statement: (orderId?: string) => ReturnType<Ledger['statement']> & { requests: ReceivedRequest[] };
   /** Makes the calls of one kind for one order wait until they are released. */
   hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
   setCallbackUrl: (url: string) => void;
+  /** Takes mails from now on, and tells where: `smtp://host:port`. Port 0 is any free one. */
+  listenSmtp: (where: { host: string; port: number }) => Promise<string>;
   close: () => Promise<void>;
 }
 
-/** Builds the outside world: a payment gateway and a parcel carrier behind one HTTP server that does not listen yet. */
+/**
+ * Builds the outside world: a payment gateway and a parcel carrier behind one HTTP server, and a mail server. Neither
+ * listens yet.
+ */
 export function buildProviders(options: ProvidersOptions = {}): Providers {
   const app: FastifyInstance = Fastify({
     logger: options.logger ?? false,
@@ -61,6 +71,7 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
     pickupSeconds: options.pickupSeconds ?? 1,
     deliverySeconds: options.deliverySeconds ?? 3,
   });
+  const mailbox = new Mailbox({ mailFolder: options.mailFolder, log: app.log });
   const faults = new Faults();
   const holds = new Holds();
   const requests = new ReceivedRequests();
@@ -79,10 +90,13 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
     faults,
     holds,
     carrier,
+    mailbox,
     statement: (orderId) => ({ ...ledger.statement(orderId), requests: requests.list(orderId) }),
     hold: (on, orderId, holdOptions) => holds.add({ on, orderId, ...holdOptions }),
     setCallbackUrl: (url) => webhooks.setCallbackUrl(url),
+    listenSmtp: (where) => mailbox.listen(where),
   };
+  registerMailPages(app, mailbox);
   registerTestInterface(app, inside);
 
   app.setNotFoundHandler((request, reply) => {
@@ -107,7 +121,7 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
     closing.abort();
     holds.close();
     for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
-    await webhooks.close();
+    await Promise.all([webhooks.close(), mailbox.close()]);
   });
   app.addHook('onClose', async () => {
     carrier.stop();

@@ -4,6 +4,7 @@ import { type Answer, refused } from './answer.js';
 import { reportedStatusSchema } from './carrier.js';
 import { faultSchema } from './faults.js';
 import { type Hold, holdSchema } from './holds.js';
+import { refusalSchema } from './refusals.js';
 import type { Providers } from './app.js';
 
 const secondsSchema = z.number().nonnegative().max(1_000_000);
@@ -18,10 +19,11 @@ const carrierSchema = z.strictObject({
 
 const reportSchema = z.strictObject({ status: reportedStatusSchema });
 const ledgerQuerySchema = z.strictObject({ orderId: z.string().optional() });
+const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** The routes by which tests and demos look into the outside world and make it misbehave. */
 export function registerTestInterface(app: FastifyInstance, providers: Omit<Providers, 'app' | 'close'>): void {
-  const { ledger, faults, holds, carrier } = providers;
+  const { ledger, faults, holds, carrier, mailbox } = providers;
 
   app.get('/test/ledger', async (request) => {
     const { orderId } = ledgerQuerySchema.parse(request.query);
@@ -76,6 +78,21 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
     if (callbackUrl !== undefined) providers.setCallbackUrl(callbackUrl);
     const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     return carrier.configure(change, orderId);
+  });
+
+  app.get('/test/mails', async (request) => {
+    const { to } = mailsQuerySchema.parse(request.query);
+    return { mails: to === undefined ? await mailbox.mails() : await mailbox.mailsTo(to) };
+  });
+
+  app.post('/test/mails/refusals', async (request, reply) => {
+    const { to, ...options } = refusalSchema.parse(request.body);
+    return reply.code(201).send(mailbox.refuse(to, options));
+  });
+
+  app.delete('/test/mails/refusals', async (_request, reply) => {
+    mailbox.acceptAll();
+    return reply.code(204).send();
   });
 }
 

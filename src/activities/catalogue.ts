@@ -1,5 +1,6 @@
 import type { Money } from '../schemas/money.js';
-import { orderInput, type OrderLine, type PricedLine } from '../schemas/order.js';
+import { approvalIdOfOrder, MAX_DESCRIPTION, type ApprovalInput, type Stage } from '../schemas/approval.js';
+import { orderInput, type OrderInput, type OrderLine, type PricedLine } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
 import { invalidInput, parseInput, refused } from './failures.js';
 
@@ -9,9 +10,18 @@ export interface Quote {
   lines: PricedLine[];
   total: Money;
   deliveryTimeoutSeconds?: number;
+  /** What has to be asked before the customer is charged. */
+  approval?: ApprovalInput;
 }
 
-export function createCatalogueActivities({ store }: { store: Store }) {
+/** Which orders need an approval, and whose. */
+export interface OrderApproval {
+  /** From this total on, in minor units of whatever currency. */
+  threshold: number;
+  stages: Stage[];
+}
+
+export function createCatalogueActivities({ store, orderApproval }: { store: Store; orderApproval?: OrderApproval }) {
   return {
     /**
      * Parses the input of an order and prices its lines. The workflow id must be the order's: all that reaches an order
@@ -34,13 +44,32 @@ export function createCatalogueActivities({ store }: { store: Store }) {
         const { name, price } = products.get(sku)!;
         return { sku, name, quantity, unitPrice: price };
       });
+      const total = totalOf(lines);
+      const needsApproval = orderApproval && total.value >= orderApproval.threshold;
       return {
         customerId: order.customerId,
         lines,
-        total: totalOf(lines),
+        total,
+        ...(needsApproval && { approval: questionOf(order, lines, total, orderApproval.stages) }),
         ...(order.deliveryTimeoutSeconds && { deliveryTimeoutSeconds: order.deliveryTimeoutSeconds }),
       };
     },
+  };
+}
+
+/** The customer may want to know sooner than the shop's rules say, not later. */
+function questionOf(order: OrderInput, lines: PricedLine[], amount: Money, stages: Stage[]): ApprovalInput {
+  const { orderId, customerId, approvalTimeoutSeconds = Infinity } = order;
+  return {
+    approvalId: approvalIdOfOrder(orderId),
+    title: `Order ${orderId} of ${customerId}`,
+    description: lines.map(({ quantity, name }) => `${quantity} x ${name}`).join('\n').slice(0, MAX_DESCRIPTION),
+    requestedBy: customerId,
+    amount,
+    stages: stages.map((stage) => {
+      const timeoutSeconds = Math.min(stage.timeoutSeconds, approvalTimeoutSeconds);
+      return { ...stage, timeoutSeconds };
+    }),
   };
 }
 

@@ -1,9 +1,14 @@
 import type { Store } from '../store/index.js';
+import type { ApprovalLinks } from '../approval-links.js';
+import type { Outgoing } from '../outgoing.js';
+import { createApprovalActivities } from './approvals.js';
 import { createCartActivities } from './carts.js';
-import { createCatalogueActivities } from './catalogue.js';
+import { createCatalogueActivities, type OrderApproval } from './catalogue.js';
 import { createInventoryActivities } from './inventory.js';
+import type { Mailer } from './mail.js';
 import { createPaymentActivities } from './payments.js';
 import { createShippingActivities } from './shipping.js';
+import type { Webhooks } from './webhooks.js';
 
 /** What the activities need of the world. */
 export interface ActivityDependencies {
@@ -12,11 +17,20 @@ export interface ActivityDependencies {
   paymentsUrl: string;
   /** Base URL of the carrier. */
   carrierUrl: string;
+  mailer: Mailer;
+  webhooks: Webhooks;
+  outgoing: Outgoing;
+  links: ApprovalLinks;
+  /** Where people reach the API. */
+  publicUrl: string;
+  /** Without it no order needs an approval. */
+  orderApproval?: OrderApproval;
 }
 
 /** All activities by their wire names, bound to the outside world that they act on. */
 export function createActivities(deps: ActivityDependencies) {
   return {
+    ...createApprovalActivities(deps),
     ...createCartActivities(deps),
     ...createCatalogueActivities(deps),
     ...createInventoryActivities(deps),

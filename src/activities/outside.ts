@@ -30,10 +30,19 @@ export interface OutsideCall<T extends z.ZodType> {
  * `<System>Unavailable`; any other 4xx is final.
  */
 export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Promise<z.infer<T>> {
+  return await whileBeating((cancellation) => exchange(call, cancellation));
+}
+
+/**
+ * Waits in an activity for something outside, with heartbeats, so that a cancellation is noticed.
+ *
+ * @throws the cancellation when there was one, whatever `wait` made of it.
+ */
+export async function whileBeating<T>(wait: (cancellation: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current();
   const heart = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
   try {
-    return await exchange(call, context.cancellationSignal);
+    return await wait(context.cancellationSignal);
   } catch (error) {
     throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : error;
   } finally {

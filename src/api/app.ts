@@ -2,9 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
+import type { ApprovalLinks } from '../approval-links.js';
 import type { Logger } from '../logger.js';
+import type { Outgoing } from '../outgoing.js';
 import type { Store } from '../store/index.js';
 import { answerError, installErrorHandling, validatorCompiler } from './errors.js';
+import { approvalRoutes } from './routes/approvals.js';
 import { callbackRoutes } from './routes/callbacks.js';
 import { cartRoutes } from './routes/carts.js';
 import { healthRoutes } from './routes/health.js';
@@ -21,7 +24,12 @@ export interface AppDependencies {
   client: Client;
   store: Store;
   logger: Logger;
-  carrierWebhookSecret: string;
+  /** Whoever signs with one of these is the carrier. */
+  carrierWebhookSecrets: readonly string[];
+  /** Whoever signs with one of these is a system that approves. */
+  approvalWebhookSecrets: readonly string[];
+  links: ApprovalLinks;
+  outgoing: Outgoing;
 }
 
 /** The HTTP application, without a listener: the routes by name, one error handler. */
@@ -50,6 +58,7 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
   app.register(productRoutes, { prefix: '/v1/products', ...deps });
   app.register(orderRoutes, { prefix: '/v1/orders', ...deps });
   app.register(cartRoutes, { prefix: '/v1/carts', ...deps });
+  app.register(approvalRoutes, { prefix: '/v1/approvals', ...deps });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
   return app;
 }

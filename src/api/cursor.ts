@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { invalidRequest } from './errors.js';
 
-type List = 'orders' | 'products';
+type List = 'approvals' | 'orders' | 'products';
 
 const CHECK_BYTES = 6;
 

@@ -48,6 +48,9 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
 export const unauthorized = (detail: string) =>
   new HttpProblem(401, 'unauthorized', 'The caller could not be verified', { detail });
 
+export const forbidden = (type: string, detail: string) =>
+  new HttpProblem(403, kindOf(type), 'The caller may not do this', { detail });
+
 export const notFound = (detail: string) => new HttpProblem(404, 'not-found', 'There is no such resource', { detail });
 
 export const conflict = (kind: string, detail: string, extensions: Record<string, unknown> = {}) =>

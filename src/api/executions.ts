@@ -7,7 +7,8 @@ import {
   type Client,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, type SignalDefinition } from '@temporalio/common';
+import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
 import { notFound, unavailable } from './errors.js';
 
@@ -25,10 +26,14 @@ export async function withDeadline<T>(client: Client, ms: number, run: () => Pro
   return await client.withDeadline(Date.now() + ms, run);
 }
 
-/** The description of a workflow's newest run, or undefined when there is none. */
-export async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
+/** The description of a workflow's newest run, or of the one that is named, or undefined when there is none. */
+export async function describe(
+  client: Client,
+  workflowId: string,
+  runId?: string,
+): Promise<WorkflowExecutionDescription | undefined> {
   try {
-    return await withDeadline(client, SERVER_DEADLINE_MS, () => client.workflow.getHandle(workflowId).describe());
+    return await withDeadline(client, SERVER_DEADLINE_MS, () => client.workflow.getHandle(workflowId, runId).describe());
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
@@ -36,10 +41,40 @@ export async function describe(client: Client, workflowId: string): Promise<Work
 }
 
 /** Like `describe`. @throws 404. */
-export async function describeOr404(client: Client, workflowId: string, what: string) {
-  const description = await describe(client, workflowId);
+export async function describeOr404(client: Client, workflowId: string, what: string, runId?: string) {
+  const description = await describe(client, workflowId, runId);
   if (!description) throw notFound(`there is no ${what}`);
   return description;
+}
+
+/**
+ * Signals a workflow, once for each `requestId`, which Temporal itself remembers: a repetition leaves no trace in the
+ * history. No worker is needed.
+ *
+ * @returns false when the workflow is closed or was never there.
+ */
+export async function signalOnce<Argument>(
+  client: Client,
+  workflowId: string,
+  signal: SignalDefinition<[Argument]>,
+  argument: Argument,
+  requestId: string,
+): Promise<boolean> {
+  const { namespace, identity, loadedDataConverter } = client.options;
+  const payloads = await encodeToPayloads(loadedDataConverter, argument);
+  try {
+    await withDeadline(client, SERVER_DEADLINE_MS, () =>
+      client.workflowService.signalWorkflowExecution({
+        ...{ namespace, identity, requestId, signalName: signal.name },
+        workflowExecution: { workflowId },
+        input: { payloads: payloads ?? [] },
+      }),
+    );
+    return true;
+  } catch (error) {
+    if (isGrpcServiceError(error) && (error.code as number) === NOT_FOUND) return false;
+    throw error;
+  }
 }
 
 /** Whether a worker took tasks from the queue lately. */
@@ -91,6 +126,7 @@ export function refusalOf(error: unknown): { type: string; message: string } | u
 
 const CANCELLED = 1;
 const DEADLINE_EXCEEDED = 4;
+const NOT_FOUND = 5;
 const FAILED_PRECONDITION = 9;
 
 function noAnswer(error: unknown): boolean {

@@ -1,16 +1,11 @@
-import { isDeepStrictEqual } from 'node:util';
 import {
-  WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   type Client,
   type WorkflowExecutionDescription,
   type WorkflowExecutionStatusName,
   type WorkflowHandle,
 } from '@temporalio/client';
-import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import { tsToMs } from '@temporalio/common/lib/time.js';
 import {
   orderStatus,
   type CancelRequest,
@@ -20,8 +15,8 @@ import {
   type OrderStatus,
   type OrderSummary,
   type OrderView,
-  type Reason,
 } from '../schemas/order.js';
+import type { Reason } from '../schemas/reason.js';
 import type * as workflows from '../workflows/index.js';
 import {
   cancelOrderUpdate,
@@ -34,7 +29,10 @@ import {
   resolveCompensationUpdate,
 } from '../workflows/order/contract.js';
 import { conflict, kindOf } from './errors.js';
-import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { askWorker, describeOr404, refusalOf } from './executions.js';
+import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import { retryingIn, workflowOf } from './resources.js';
+import { startOnce } from './starting.js';
 
 /**
  * Starts an order. The order id is the idempotency key: the same input again starts nothing and answers the same order.
@@ -42,30 +40,21 @@ import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline }
  * @throws 409 when the id belongs to an order with another input.
  */
 export async function startOrder(client: Client, input: OrderInput): Promise<OrderStatus> {
-  const workflowId = orderWorkflowId(input.orderId);
-  try {
-    await withDeadline(client, SERVER_DEADLINE_MS, () =>
-      client.workflow.start<typeof workflows.order>('order' satisfies keyof typeof workflows, {
-        workflowId,
-        taskQueue: ORDER_TASK_QUEUE,
-        args: [input],
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        workflowIdConflictPolicy: 'FAIL',
-        typedSearchAttributes: new TypedSearchAttributes([
-          { key: customerIdAttribute, value: input.customerId },
-          { key: orderStatusAttribute, value: 'processing' },
-        ]),
-        staticSummary: `${input.lines.length} line(s) for ${input.customerId}`,
-      }),
-    );
-    return 'processing';
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    if (isDeepStrictEqual(await firstInput(client, workflowId), input)) {
-      return summaryOf(await describeOr404(client, workflowId, `order ${input.orderId}`)).status;
-    }
-    throw conflict('order-id-taken', `order ${input.orderId} exists with another content`, { orderId: input.orderId });
+  const { orderId, customerId } = input;
+  const existing = await startOnce<typeof workflows.order>(client, 'order' satisfies keyof typeof workflows, input, {
+    workflowId: orderWorkflowId(orderId),
+    taskQueue: ORDER_TASK_QUEUE,
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: customerIdAttribute, value: customerId },
+      { key: orderStatusAttribute, value: 'processing' },
+    ]),
+    staticSummary: `${input.lines.length} line(s) for ${customerId}`,
+  });
+  if (existing === undefined) return 'processing';
+  if (existing === 'other') {
+    throw conflict('order-id-taken', `order ${orderId} exists with another content`, { orderId });
   }
+  return summaryOf(existing).status;
 }
 
 /** An order with its timeline. @throws 404, or 503 with the status that Temporal itself knows when no worker answers. */
@@ -130,49 +119,17 @@ async function updateOrder(
 
 /** The order as a view plus what the server knows: retries that are going on, and an end that the workflow did not see. */
 export function toResource(view: OrderView, description: WorkflowExecutionDescription): OrderResource {
-  const retrying = (description.raw.pendingActivities ?? [])
-    .filter(({ attempt }) => (attempt ?? 1) > 1)
-    .map(({ activityType, attempt, scheduledTime, lastFailure }) => ({
-      step: activityType?.name ?? '',
-      attempt: attempt ?? 1,
-      ...(scheduledTime && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
-      ...(lastFailure?.message && { lastFailure: lastFailure.message }),
-    }));
-  return {
-    ...view,
-    ...endedFromOutside(description),
-    ...(retrying.length && { retrying }),
-    workflow: { workflowId: description.workflowId, runId: description.runId },
-  };
+  return { ...view, ...endedFromOutside(description), ...retryingIn(description), ...workflowOf(description) };
 }
 
 /** A page of orders, newest first, from visibility; a new order appears within about a second. */
 export async function listOrders(
   client: Client,
   filter: { status?: OrderStatus | undefined; customerId?: string | undefined },
-  { limit, place }: { limit: number; place?: Uint8Array },
-): Promise<{ items: OrderSummary[]; nextPlace?: Uint8Array }> {
-  const { namespace } = client.options;
-  const response = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-    client.workflowService.listWorkflowExecutions({
-      namespace,
-      query: visibilityQuery(filter),
-      pageSize: limit,
-      ...(place && { nextPageToken: place }),
-    }),
-  );
-  const items = await Promise.all(
-    (response.executions ?? []).map(async (raw) =>
-      summaryOf(await executionInfoFromRaw(raw, client.options.loadedDataConverter, raw, namespace)),
-    ),
-  );
-  return { items, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
+  page: PageRequest,
+): Promise<Page<OrderSummary>> {
+  return await listExecutions(client, visibilityQuery(filter), page, summaryOf);
 }
-
-type Execution = Pick<
-  WorkflowExecutionDescription,
-  'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
->;
 
 function summaryOf({ workflowId, status, startTime, closeTime, typedSearchAttributes }: Execution): OrderSummary {
   const customerId = typedSearchAttributes.get(customerIdAttribute);
@@ -211,18 +168,4 @@ function visibilityQuery({
   else if (status) clauses.push(`OrderStatus = '${status}'`);
   if (status === 'processing' || status === 'compensation_stuck') clauses.push(`ExecutionStatus = 'Running'`);
   return clauses.join(' and ');
-}
-
-/** What the execution was started with, also by others than this API. */
-async function firstInput(client: Client, workflowId: string): Promise<unknown> {
-  const { history } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-    client.workflowService.getWorkflowExecutionHistory({
-      namespace: client.options.namespace,
-      execution: { workflowId },
-      maximumPageSize: 1,
-    }),
-  );
-  const payloads = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
-  const [input] = await decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
-  return input;
 }

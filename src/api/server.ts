@@ -3,6 +3,8 @@ import { createLogger } from '../logger.js';
 import { exitOnStartFailure } from '../start-failure.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
+import { createApprovalLinks } from '../approval-links.js';
+import { createOutgoing } from '../outgoing.js';
 import { buildApp } from './app.js';
 
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
@@ -17,7 +19,16 @@ async function main(): Promise<void> {
     maxConnections: config.DATABASE_POOL_SIZE,
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
-  const app = buildApp({ client, store, logger, carrierWebhookSecret: config.CARRIER_WEBHOOK_SECRET });
+  const outgoing = createOutgoing({
+    allowedHosts: config.OUTGOING_ALLOWED_HOSTS,
+    allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
+  });
+  const app = buildApp({
+    ...{ client, store, logger, outgoing },
+    carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
+    approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
+    links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
+  });
   await app.listen({ host: config.HOST, port: config.PORT });
 
   let closing = false;
@@ -27,6 +38,7 @@ async function main(): Promise<void> {
     logger.info({ signal }, 'closing');
     await app.close();
     await client.connection.close();
+    await outgoing.close();
     await store.close();
     logger.info('stopped');
   };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { money } from './money.js';
+import { reason, retrying } from './reason.js';
 import { id, text } from './text.js';
 
 /**
@@ -9,6 +10,8 @@ import { id, text } from './text.js';
 export const MAX_STAGES = 5;
 export const MAX_APPROVERS = 10;
 export const MAX_REMINDERS = 31;
+
+export const MAX_DESCRIPTION = 2_000;
 
 const YEAR_SECONDS = 366 * 24 * 60 * 60;
 const seconds = z.int().min(1).max(YEAR_SECONDS);
@@ -49,18 +52,18 @@ export const stage = z
     { path: ['remindEverySeconds'], error: `makes more than ${MAX_REMINDERS} reminders` },
   );
 
-export const stages = z.array(stage).min(1).max(MAX_STAGES);
+export const approvalStages = z.array(stage).min(1).max(MAX_STAGES);
 
 /** The input of the `approval` workflow. */
 export const approvalInput = z.strictObject({
   approvalId,
   /** What is asked, in one line. */
   title: text(200),
-  description: text(2_000).optional(),
+  description: text(MAX_DESCRIPTION).optional(),
   /** Who asks; may not decide. */
   requestedBy: id,
   amount: money.optional(),
-  stages,
+  stages: approvalStages,
   /** The outcome when the last stage's time is over. */
   onTimeout: z.enum(['timed_out', 'approved', 'rejected']).optional(),
   /** Where the outcome is reported to, as a signed webhook. */
@@ -74,7 +77,7 @@ export const approvalRequest = approvalInput.extend({
     .optional(),
 });
 
-/** The approval that an order waits for. */
+/** The id of the approval that an order waits for. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
 
 export const verdict = z.enum(['approve', 'reject']);
@@ -103,8 +106,6 @@ export const withdrawRequest = z.strictObject({ reason: text(500).optional() });
 
 /** `pending` is open, the others are final. Also the Search Attribute `ApprovalStatus`. */
 export const approvalStatus = z.enum(['pending', 'approved', 'rejected', 'timed_out', 'withdrawn']);
-
-const reason = z.object({ type: z.string(), message: z.string() });
 
 /** Something that happened, in order: who, when, how. */
 const trailEntry = z.object({
@@ -165,16 +166,7 @@ export const approvalView = z.object({
 
 /** An approval over HTTP: its view, what is being retried just now, and the execution behind it. */
 export const approvalResource = approvalView.extend({
-  retrying: z
-    .array(
-      z.object({
-        step: z.string(),
-        attempt: z.int(),
-        nextAttemptAt: z.iso.datetime().optional(),
-        lastFailure: z.string().optional(),
-      }),
-    )
-    .optional(),
+  retrying: retrying.optional(),
   workflow: z.object({ workflowId: z.string(), runId: z.string() }),
 });
 

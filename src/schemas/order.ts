@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { approvalStatus } from './approval.js';
 import { money } from './money.js';
+import { reason, retrying } from './reason.js';
 import { id, sku, text } from './text.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below a payload limit, and a total that stays an exact integer. */
@@ -17,6 +19,8 @@ export const orderRequest = z.strictObject({
   customerId: id,
   lines: z.array(orderLine).min(1).max(MAX_ORDER_LINES),
   payment: z.strictObject({ token: text(200) }),
+  /** How long each stage of approvers may take, if the order needs an approval; at most what the shop configured. */
+  approvalTimeoutSeconds: z.int().min(1).max(31_536_000).optional(),
 });
 
 /** The input of the `order` workflow: the request with its id, and how long the carrier may take. */
@@ -29,7 +33,7 @@ export const orderInput = orderRequest.extend({
 export const shipmentReport = z.strictObject({
   orderId: id,
   shipmentId: text(100),
-  status: z.enum(['in_transit', 'delivered', 'lost']),
+  status: z.enum(['accepted', 'in_transit', 'delivered', 'lost']),
 });
 
 /** What an operator decides about a compensation that is stuck. */
@@ -49,6 +53,7 @@ export const orderStatus = z.enum(['processing', 'compensation_stuck', 'complete
 export const orderStage = z.enum([
   'quoting',
   'reserving_stock',
+  'awaiting_approval',
   'charging_payment',
   'requesting_shipment',
   'awaiting_pickup',
@@ -61,9 +66,6 @@ export const stepStatus = z.enum(['started', 'completed', 'failed', 'cancelled']
 
 /** `stuck` waits for an operator; `refused` means that the step can no longer be undone. */
 export const compensationStatus = z.enum(['started', 'completed', 'stuck', 'skipped', 'refused']);
-
-/** A failure as it is shown to people: a type name that callers can rely on, and a sentence. */
-const reason = z.object({ type: z.string(), message: z.string() });
 
 const timelineEntry = <T extends z.ZodType>(status: T) =>
   z.object({
@@ -82,8 +84,9 @@ export const orderView = z.object({
   stage: orderStage,
   lines: z.array(z.object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })).optional(),
   total: money.optional(),
+  approval: z.object({ approvalId: z.string(), status: approvalStatus }).optional(),
   shipment: z
-    .object({ shipmentId: z.string(), status: z.enum(['requested', 'in_transit', 'delivered', 'lost']) })
+    .object({ shipmentId: z.string(), status: z.enum(['requested', 'accepted', 'in_transit', 'delivered', 'lost']) })
     .optional(),
   cancellation: z
     .object({ requestedAt: z.iso.datetime(), reason: z.string().optional(), refused: z.boolean().optional() })
@@ -95,16 +98,7 @@ export const orderView = z.object({
 
 /** An order over HTTP: its view, what is being retried just now, and the execution behind it. */
 export const orderResource = orderView.extend({
-  retrying: z
-    .array(
-      z.object({
-        step: z.string(),
-        attempt: z.int(),
-        nextAttemptAt: z.iso.datetime().optional(),
-        lastFailure: z.string().optional(),
-      }),
-    )
-    .optional(),
+  retrying: retrying.optional(),
   workflow: z.object({ workflowId: z.string(), runId: z.string() }),
 });
 
@@ -125,7 +119,6 @@ export type CancelRequest = z.infer<typeof cancelRequest>;
 export type OrderStatus = z.infer<typeof orderStatus>;
 export type OrderStage = z.infer<typeof orderStage>;
 export type StepStatus = z.infer<typeof stepStatus>;
-export type Reason = z.infer<typeof reason>;
 export type TimelineEntry<Status extends string> = Omit<OrderView['steps'][number], 'status'> & { status: Status };
 export type OrderView = z.infer<typeof orderView>;
 export type PricedLine = NonNullable<OrderView['lines']>[number];

@@ -1,2 +1,3 @@
+export { approval } from './approval/workflow.js';
 export { cart } from './cart/workflow.js';
 export { order } from './order/workflow.js';

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Fastify from 'fastify';
+import { createTransport } from 'nodemailer';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { buildProviders, type Providers, type ProvidersOptions } from '../../dev/providers/app.js';
@@ -711,7 +712,7 @@ describe('the process', () => {
 
   function start(env: Record<string, string>) {
     const child = spawn(process.execPath, ['--import', 'tsx', main], {
-      env: { PATH: process.env['PATH'], PROVIDERS_PORT: '0', ...env },
+      env: { PATH: process.env['PATH'], PROVIDERS_PORT: '0', PROVIDERS_SMTP_PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const output = { text: '' };
@@ -757,13 +758,32 @@ describe('the process', () => {
     expect(output.text).toMatch(/CARRIER_WEBHOOK_SECRET/);
   });
 
-  it('when its port is taken, then it ends and names the port', { timeout: 60_000 }, async () => {
-    const providers = await startProviders();
-    const port = new URL(providers.base).port;
+  it.each(['PROVIDERS_PORT', 'PROVIDERS_SMTP_PORT'])(
+    'when the port of %s is taken, then it ends and names both',
+    { timeout: 60_000 },
+    async (variable) => {
+      const providers = await startProviders();
+      const port = new URL(providers.base).port;
 
-    const { output, exited } = start({ PROVIDERS_PORT: port });
+      const { output, exited } = start({ [variable]: port });
 
-    expect(await exited).toEqual([1, null]);
-    expect(output.text).toContain(`Port ${port} on 127.0.0.1 is taken`);
+      expect(await exited).toEqual([1, null]);
+      expect(output.text).toContain(`Port ${port} on 127.0.0.1 is taken; set ${variable} to another one.`);
+    },
+  );
+
+  it('when it is told to keep mails, then they are in its folder; without a port it takes none', async () => {
+    const PROVIDERS_MAILS = join(aLedgerFile(), 'mails');
+    const first = start({ PROVIDERS_MAILS });
+    await listening(first);
+    const transport = createTransport(/mailbox at (smtp:[\d./:]+)/.exec(first.output.text)![1]!);
+    await transport.sendMail({ from: 'a@example.com', to: 'b@example.com', text: 'Hello' });
+    first.child.kill('SIGKILL');
+    await first.exited;
+
+    const second = start({ PROVIDERS_MAILS, PROVIDERS_SMTP_PORT: 'none' });
+    const { base } = await listening(second);
+    expect(await call(`${base}/test/mails?to=b@example.com`, 'GET')).toMatchObject({ body: { mails: [{ id: 1 }] } });
+    expect(second.output.text).toContain('no mailbox');
   });
 });

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkout, loadSettings, SettingsError } from '../../dev/settings.js';
+import { checkout, developmentEnvironment, loadSettings, SettingsError } from '../../dev/settings.js';
+import { loadConfig } from '../../src/config.js';
 
 describe('the settings of the development stack', () => {
   it('when nothing is set, then every default is there', () => {
@@ -14,19 +15,25 @@ describe('the settings of the development stack', () => {
       databaseUrl: undefined,
       dataDir: join(checkout, '.data'),
       providersPort: 3001,
+      smtpPort: 3025,
+      smtpUrl: undefined,
+      application: {},
       carrierPickupSeconds: 1,
       carrierDeliverySeconds: 3,
     });
   });
 
   it('when a variable is empty, then it counts as unset', () => {
-    expect(loadSettings({ PORT: '', TEMPORAL_ADDRESS: '', DATABASE_URL: '', DATA_DIR: '' })).toEqual(loadSettings({}));
+    expect(
+      loadSettings({ PORT: '', TEMPORAL_ADDRESS: '', DATABASE_URL: '', DATA_DIR: '', SMTP_URL: '', MAIL_FROM: '' }),
+    ).toEqual(loadSettings({}));
   });
 
   it.each([
     ['PORT', '0'],
     ['PORT', '65536'],
     ['PORT', '3000x'],
+    ['SMTP_PORT', '25 '],
     ['TEMPORAL_ADDRESS', 'http://localhost:7233'],
     ['DATABASE_URL', 'mysql://localhost/shop'],
     ['PAYMENTS_URL', 'payments.example.com'],
@@ -53,5 +60,44 @@ describe('the settings of the development stack', () => {
     const { dataDir, cacheDir } = loadSettings({ DATA_DIR: 'elsewhere', CACHE_DIR: '~/cache' });
     expect(dataDir).toBe(join(checkout, 'elsewhere'));
     expect(isAbsolute(cacheDir)).toBe(true);
+  });
+});
+
+describe("the application's own variables", () => {
+  const apiUrl = 'http://127.0.0.1:3100';
+  const others = {
+    DATABASE_URL: 'postgres://127.0.0.1/shop',
+    PAYMENTS_URL: 'http://127.0.0.1/payments',
+    CARRIER_URL: 'http://127.0.0.1/carrier',
+    CARRIER_WEBHOOK_SECRET: loadSettings({}).carrierWebhookSecret,
+  };
+
+  it('when nothing is set, then the application takes the defaults, and mails go to the played mail server', () => {
+    const env = { ...others, ...developmentEnvironment(loadSettings({ SMTP_PORT: '3125' }), apiUrl) };
+
+    expect(loadConfig('worker', env)).toMatchObject({
+      SMTP_URL: 'smtp://127.0.0.1:3125',
+      PUBLIC_URL: apiUrl,
+      OUTGOING_ALLOW_PRIVATE: true,
+      ORDER_APPROVAL_THRESHOLD: 100_000,
+      ORDER_APPROVAL_STAGES: [
+        { approvers: [{ id: 'shift-lead', email: 'shift-lead@example.com' }], timeoutSeconds: 86_400 },
+        { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 172_800 },
+      ],
+    });
+    expect(() => loadConfig('api', env)).not.toThrow();
+  });
+
+  it('when some are set, also wrongly, then they are passed on as they are over the defaults', () => {
+    const given = {
+      SMTP_URL: 'smtp://mail.example.com',
+      PUBLIC_URL: 'not a URL',
+      OUTGOING_ALLOWED_HOSTS: 'hooks.example.com',
+      ORDER_APPROVAL_STAGES: '[]',
+    };
+
+    const env = developmentEnvironment(loadSettings({ ...given, MAIL_FROM: '', SOMETHING_ELSE: '1' }), apiUrl);
+
+    expect(env).toEqual({ ...developmentEnvironment(loadSettings({}), apiUrl), ...given });
   });
 });

@@ -21,8 +21,9 @@ describe('the stack', { timeout: 180_000 }, () => {
   it('when it is started and stopped, then it was ready, survived the death of its worker, and nothing is left', async (context) => {
     await needsTemporal(context);
     const stack = await startTemporaryStack();
-    const { apiUrl } = stack.addresses;
+    const { apiUrl, mailsUrl } = stack.addresses;
     expect(await isReady(apiUrl)).toBe(true);
+    expect((await fetch(mailsUrl!)).status).toBe(200);
 
     const worker = stack.parts.get('worker')!;
     const first = worker.process.pid;
@@ -59,13 +60,16 @@ describe('the stack', { timeout: 180_000 }, () => {
     await rm(dataDir, { recursive: true });
   });
 
-  it('when a port is taken, then the error names it and nothing is started', async () => {
+  it.each([
+    ['temporalPort', 'Temporal', 'TEMPORAL_PORT'],
+    ['smtpPort', 'the played mail server', 'SMTP_PORT'],
+  ] as const)('when %s is taken, then the error names it and nothing is started', async (setting, name, variable) => {
     const port = await freePort();
     const { createServer } = await import('node:net');
     const server = createServer().listen(port, '127.0.0.1');
     try {
-      await expect(startTemporaryStack({ temporalPort: port })).rejects.toThrow(
-        new RegExp(`Port ${port} .*Temporal.*TEMPORAL_PORT=`),
+      await expect(startTemporaryStack({ [setting]: port })).rejects.toThrow(
+        new RegExp(`Port ${port} .*${name}.* ${variable}=`),
       );
     } finally {
       server.close();

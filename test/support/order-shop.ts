@@ -8,12 +8,12 @@ import { TemporalFailure, type Duration } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
-import { createActivities } from '../../src/activities/index.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { rootFailure } from '../../src/workflows/shared/failures.js';
 import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import type { order } from '../../src/workflows/order/workflow.js';
+import { activitiesOf } from './activities.js';
 import { balanceOf, type Balance, type Order } from './balance.js';
 import { historyOf } from './history.js';
 import { openLetterbox, type Letterbox } from './letterbox.js';
@@ -153,13 +153,12 @@ async function openOrderShop(): Promise<OrderShop> {
   const bare = await openShop(server, { withWorker: false });
   const activities = new WatchedActivities();
   const { store, outside } = bare;
-  const { paymentsUrl, carrierUrl } = outside;
   const worker = await Worker.create({
     connection: server.nativeConnection,
     namespace: server.namespace,
     taskQueue: ORDER_TASK_QUEUE,
     workflowBundle: { codePath: inject('workflowBundle') },
-    activities: activities.wrap(createActivities({ store, paymentsUrl, carrierUrl })),
+    activities: activities.wrap(activitiesOf({ store, outside })),
     maxHeartbeatThrottleInterval: '1 second',
   });
   const running = worker.run();

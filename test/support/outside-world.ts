@@ -5,11 +5,13 @@ export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV
 export interface OutsideWorld extends Providers {
   paymentsUrl: string;
   carrierUrl: string;
+  smtpUrl: string;
 }
 
-/** The played payment gateway and carrier on a free port; parcels move when a test says so. */
+/** The played payment gateway, carrier and mail server on free ports; parcels move when a test says so. */
 export async function startOutsideWorld(): Promise<OutsideWorld> {
   const providers = buildProviders({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
   const url = await providers.app.listen({ host: '127.0.0.1', port: 0 });
-  return Object.assign(providers, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier` });
+  const smtpUrl = await providers.listenSmtp({ host: '127.0.0.1', port: 0 });
+  return Object.assign(providers, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier`, smtpUrl });
 }

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
-import { createActivities } from '../../src/activities/index.js';
 import type { OrderInput } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { createWorkers } from '../../src/workers.js';
+import { activitiesOf } from './activities.js';
 import { createDatabase } from './database.js';
 import { startOutsideWorld, type OutsideWorld } from './outside-world.js';
 import './quiet-runtime.js';
@@ -32,13 +32,12 @@ export interface Shop {
 export async function openShop(server: TemporalServer, { withWorker = true } = {}): Promise<Shop> {
   const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
   const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
-  const { paymentsUrl, carrierUrl } = outside;
   const workers = withWorker
     ? await createWorkers({
         connection: server.nativeConnection,
         namespace: server.namespace,
         workflowBundle: { codePath: inject('workflowBundle') },
-        activities: createActivities({ store, paymentsUrl, carrierUrl }),
+        activities: activitiesOf({ store, outside }),
       })
     : undefined;
   const running = workers?.run();

@@ -1,8 +1,8 @@
 import { inject } from 'vitest';
 import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
-import { createActivities } from '../../src/activities/index.js';
 import { createWorkers } from '../../src/workers.js';
+import { activitiesOf, approvalEnvironment } from './activities.js';
 import type { DevServer } from './dev-server.js';
 import type { Shop, TemporalServer } from './shop.js';
 
@@ -11,12 +11,11 @@ export async function startWorker(
   server: TemporalServer,
   { store, outside }: Shop,
 ): Promise<{ stop: () => Promise<void> }> {
-  const { paymentsUrl, carrierUrl } = outside;
   const workers = await createWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
     workflowBundle: { codePath: inject('workflowBundle') },
-    activities: createActivities({ store, paymentsUrl, carrierUrl }),
+    activities: activitiesOf({ store, outside }),
   });
   const running = workers.run();
   return {
@@ -43,6 +42,7 @@ export async function startWorkerProcess(
       DATABASE_URL: databaseUrl,
       PAYMENTS_URL: outside.paymentsUrl,
       CARRIER_URL: outside.carrierUrl,
+      ...approvalEnvironment(outside),
       SHUTDOWN_GRACE_SECONDS: '5',
       LOG_LEVEL: 'info',
     },

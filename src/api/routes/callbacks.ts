@@ -1,48 +1,77 @@
-import type { FastifyInstance } from 'fastify';
+import { createHash } from 'node:crypto';
+import type { SignalDefinition } from '@temporalio/common';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
-import { problemsOf } from '../../schemas/problems-of.js';
+import type { z } from 'zod';
+import { decisionCallback } from '../../schemas/approval.js';
 import { shipmentReport } from '../../schemas/order.js';
+import { problemsOf } from '../../schemas/problems-of.js';
+import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
 import { orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
 import { invalidRequest, unauthorized } from '../errors.js';
-import { describeOr404, SERVER_DEADLINE_MS, withDeadline } from '../executions.js';
+import { describeOr404, signalOnce } from '../executions.js';
 
 /**
  * What outside systems report, signed as Standard Webhooks. A report is accepted (202) once Temporal has stored it; no
- * worker is needed for that. On an order that is already closed it changes nothing, and 200 ends the sender's retries.
+ * worker is needed for that, and the same message again changes nothing. On a workflow that is already closed it changes
+ * nothing either, and 200 ends the sender's retries.
  */
-export async function callbackRoutes(
-  app: FastifyInstance,
-  { client, carrierWebhookSecret }: AppDependencies,
-): Promise<void> {
-  const carrier = new Webhook(carrierWebhookSecret);
+export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
+  const { client, carrierWebhookSecrets, approvalWebhookSecrets } = deps;
   // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   app.post('/shipments', async (request, reply) => {
-    const body = verified(carrier, request.body as Buffer, request.headers);
-    const parsed = shipmentReport.safeParse(body);
-    if (!parsed.success) throw invalidRequest(problemsOf(parsed.error.issues));
-    const report = parsed.data;
-    const workflowId = orderWorkflowId(report.orderId);
-    const { status } = await describeOr404(client, workflowId, `order ${report.orderId}`);
-    if (status.name !== 'RUNNING') {
-      return reply.code(200).send({ status: 'ignored', detail: `order ${report.orderId} is already closed` });
-    }
-    await withDeadline(client, SERVER_DEADLINE_MS, () =>
-      client.workflow.getHandle(workflowId).signal(shipmentReportedSignal, report),
-    );
-    return reply.code(202).send({ status: 'accepted' });
+    const report = parsed(shipmentReport, verified(carrierWebhookSecrets, request));
+    const { orderId } = report;
+    const target = { workflowId: orderWorkflowId(orderId), what: `order ${orderId}` };
+    return await pass(request, reply, target, shipmentReportedSignal, report);
   });
+
+  app.post('/approvals', async (request, reply) => {
+    const callback = parsed(decisionCallback, verified(approvalWebhookSecrets, request));
+    const { approvalId, ...decision } = callback;
+    const target = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
+    return await pass(request, reply, target, decideSignal, { ...decision, via: 'webhook' });
+  });
+
+  async function pass<Argument>(
+    { headers }: FastifyRequest,
+    reply: FastifyReply,
+    { workflowId, what }: { workflowId: string; what: string },
+    signal: SignalDefinition<[Argument]>,
+    argument: Argument,
+  ): Promise<FastifyReply> {
+    const { status } = await describeOr404(client, workflowId, what);
+    const requestId = createHash('sha256').update(`webhook:${String(headers['webhook-id'])}`).digest('base64url');
+    const stored =
+      status.name === 'RUNNING' && (await signalOnce(client, workflowId, signal, argument, requestId));
+    if (stored) return reply.code(202).send({ status: 'accepted' });
+    return reply.code(200).send({ status: 'ignored', detail: `${what} is already closed` });
+  }
 }
 
-/** The body of a webhook whose signature holds. @throws 401. */
-function verified(webhook: Webhook, body: Buffer | undefined, headers: Record<string, unknown>): unknown {
-  try {
-    return webhook.verify(body ?? '', headers as Record<string, string>);
-  } catch (error) {
-    if (error instanceof WebhookVerificationError) throw unauthorized(error.message);
-    // The signature held, so it is the signed text that is no JSON.
-    throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
+/** The body of a webhook that one of the secrets signed. @throws 401. */
+function verified(secrets: readonly string[], { body, headers }: FastifyRequest): unknown {
+  let refusal = 'there is no secret';
+  for (const secret of secrets) {
+    try {
+      return new Webhook(secret).verify((body as Buffer | undefined) ?? '', headers as Record<string, string>);
+    } catch (error) {
+      // The signature held, so it is the signed text that is no JSON.
+      if (!(error instanceof WebhookVerificationError)) {
+        throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
+      }
+      refusal = error.message;
+    }
   }
+  throw unauthorized(refusal);
+}
+
+/** @throws 400 that names each wrong field. */
+function parsed<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  throw invalidRequest(problemsOf(result.error.issues));
 }

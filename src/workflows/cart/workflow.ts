@@ -24,7 +24,7 @@ import type { Activities } from '../../activities/index.js';
 import type { CartInput, CartState, CartStatus, CartView, CheckoutCart } from '../../schemas/cart.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
 import { customerIdAttribute, orderStatusAttribute, orderWorkflowId, ORDER_TASK_QUEUE } from '../order/contract.js';
-import { isRejection, NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import { isRejection, NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
 import { Mutex } from '../shared/mutex.js';
 import {
   cartIdOf,
@@ -271,9 +271,6 @@ export async function cart(input: CartInput): Promise<CartView> {
     return [`**${status}**${orderId ? `, order ${orderId}` : ''}`, '', ...lines].join('\n');
   }
 }
-
-const refused = ({ type, message }: Refusal) =>
-  ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
 /** Anything else than a refusal is a bug, which must stop. */
 function ignoreRefusal(error: unknown): void {

@@ -1,6 +1,8 @@
 import type { ShipmentReport } from '../../schemas/order.js';
 
-const RANK = { requested: 0, in_transit: 1, delivered: 2, lost: 2 } as const;
+const RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lost: 3 } as const;
+
+const REPORTED: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lost'];
 
 export type ParcelStatus = keyof typeof RANK;
 
@@ -11,7 +13,7 @@ export function isShipmentReport(value: unknown, orderId: string): value is Ship
   return (
     report.orderId === orderId &&
     typeof report.shipmentId === 'string' &&
-    (report.status === 'in_transit' || report.status === 'delivered' || report.status === 'lost')
+    REPORTED.includes(report.status)
   );
 }
 

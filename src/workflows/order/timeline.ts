@@ -1,4 +1,5 @@
-import type { OrderView, Reason, TimelineEntry } from '../../schemas/order.js';
+import type { OrderView, TimelineEntry } from '../../schemas/order.js';
+import type { Reason } from '../../schemas/reason.js';
 
 /** Keeps a list of timeline entries: each name has at most one entry, which moves from `started` to how it ended. */
 export class Timeline<Status extends string> {

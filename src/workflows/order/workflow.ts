@@ -1,9 +1,12 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import {
   CancellationScope,
+  ChildWorkflowCancellationType,
   condition,
+  executeChild,
   isCancellation,
   log,
+  ParentClosePolicy,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
@@ -14,8 +17,11 @@ import {
 } from '@temporalio/workflow';
 import type { Quote } from '../../activities/catalogue.js';
 import type { Activities } from '../../activities/index.js';
+import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
 import type { CancelRequest, OrderInput, OrderStage, OrderStatus, OrderView } from '../../schemas/order.js';
-import { isRejection, NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import type { Reason } from '../../schemas/reason.js';
+import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
+import { isRejection, NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
 import { PointOfNoReturn, Saga } from '../shared/saga.js';
 import {
   cancelOrderUpdate,
@@ -67,7 +73,7 @@ const { requestShipment } = proxyActivities<Activities>({ ...outside, summary: '
 const { cancelShipment } = proxyActivities<Activities>({ ...outside, summary: 'Call the parcel back' });
 
 /**
- * Sells an order: quote, reserve stock, charge, ship, and wait until the carrier has delivered. Whatever ends it early
+ * Sells an order: quote, reserve stock, have it approved if it is large, charge, ship, and wait until the carrier has delivered. Whatever ends it early
  * undoes what was done, last step first.
  *
  * Completes with the order's view when it is `completed`, `rejected`, or `cancelled` by update; a native cancellation
@@ -119,7 +125,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
     }
     if (!parcel.apply(report)) return;
     view.shipment = { shipmentId: report.shipmentId, status: report.status };
-    if (view.stage === 'awaiting_pickup') enter('in_transit');
+    if (view.stage === 'awaiting_pickup' && parcel.left) enter('in_transit');
   });
 
   setHandler(
@@ -132,14 +138,14 @@ export async function order(input: OrderInput): Promise<OrderView> {
     {
       validator: (request: unknown) => {
         if (request !== undefined && request !== null && !isCancelRequest(request)) {
-          throw refusal('InvalidInput', 'the argument must be {"reason"?: string}');
+          throw refused({ type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' });
         }
         // The stage, too: the carrier may have refused to stop a parcel that it has not reported yet.
         if (parcel.left || view.stage === 'in_transit' || view.cancellation?.refused) {
-          throw refusal('ParcelLeft', 'the carrier has the parcel, the order can no longer be cancelled');
+          throw refused({ type: 'ParcelLeft', message: 'the carrier has the parcel, the order can no longer be cancelled' });
         }
         if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
-          throw refusal('OrderClosed', 'the order has already ended or is being undone');
+          throw refused({ type: 'OrderClosed', message: 'the order has already ended or is being undone' });
         }
       },
     },
@@ -155,10 +161,10 @@ export async function order(input: OrderInput): Promise<OrderView> {
       validator: (request: unknown) => {
         const action = (request as { action?: unknown } | null | undefined)?.action;
         if (action !== 'retry' && action !== 'skip') {
-          throw refusal('InvalidInput', 'the argument must be {"action": "retry" | "skip"}');
+          throw refused({ type: 'InvalidInput', message: 'the argument must be {"action": "retry" | "skip"}' });
         }
         if (view.status !== 'compensation_stuck' || decision !== undefined) {
-          throw refusal('NotStuck', `no compensation of this order waits for a decision, it is ${view.status}`);
+          throw refused({ type: 'NotStuck', message: `no compensation of this order waits for a decision, it is ${view.status}` });
         }
       },
     },
@@ -193,6 +199,8 @@ export async function order(input: OrderInput): Promise<OrderView> {
 
     await step('reserveStock', 'reserving_stock', () => reserveStock({ orderId, owner, lines }));
 
+    if (quote.approval) await step('approval', 'awaiting_approval', () => beApproved(quote.approval!));
+
     await saga.step(
       () =>
         step('chargePayment', 'charging_payment', () =>
@@ -226,6 +234,26 @@ export async function order(input: OrderInput): Promise<OrderView> {
       if (error instanceof TemporalFailure && reasonOf(error).type === 'InvalidInput') saga.forget('releaseStock');
       throw error;
     }
+  }
+
+  /** A cancellation of the order withdraws the question, and waits until it is withdrawn. */
+  async function beApproved(question: ApprovalInput): Promise<void> {
+    const { approvalId } = question;
+    view.approval = { approvalId, status: 'pending' };
+    const { status } = await executeChild<(input: ApprovalInput) => Promise<ApprovalView>>('approval', {
+      workflowId: approvalWorkflowId(approvalId),
+      taskQueue: APPROVAL_TASK_QUEUE,
+      args: [question],
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+      staticSummary: question.title,
+    }).catch((error: unknown) => {
+      if (isCancellation(error)) view.approval = { approvalId, status: 'withdrawn' };
+      throw error;
+    });
+    view.approval = { approvalId, status };
+    const refusal = NOT_APPROVED[status];
+    if (refusal) throw refused(refusal);
   }
 
   /** From here on the order cannot be cancelled: the goods are on the road, and only the money can come back. */
@@ -312,8 +340,12 @@ function isCancelRequest(value: unknown): boolean {
   return reason === undefined || (typeof reason === 'string' && reason.length <= 500);
 }
 
+/** What an approval that did not end well means for the order. */
+const NOT_APPROVED: Partial<Record<ApprovalStatus, Reason>> = {
+  rejected: { type: 'ApprovalRejected', message: 'the order was not approved' },
+  timed_out: { type: 'ApprovalTimedOut', message: 'nobody approved the order in time' },
+  withdrawn: { type: 'ApprovalWithdrawn', message: 'the approval of the order was withdrawn' },
+};
+
 const deliveryTimeout = () =>
   ApplicationFailure.create({ type: 'DeliveryTimeout', message: 'the carrier did not deliver in time' });
-
-const refusal = (type: string, message: string) =>
-  ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });

@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
-import type { Reason } from '../../schemas/order.js';
+import type { Reason } from '../../schemas/reason.js';
 
 /** Business rules that say no. They end an order as `rejected`; trying again would not change the answer. */
 export const REJECTIONS = [
@@ -9,6 +9,9 @@ export const REJECTIONS = [
   'MixedCurrencies',
   'CardDeclined',
   'InsufficientFunds',
+  'ApprovalRejected',
+  'ApprovalTimedOut',
+  'ApprovalWithdrawn',
 ] as const;
 
 /** Failures that no retry can mend, by the type name that is written to histories. */
@@ -19,6 +22,9 @@ export const NON_RETRYABLE = [
   'ChargeVoided',
   'ShipmentCancelled',
   'RefusedByOutside',
+  'AddressForbidden',
+  'ReceiverGone',
+  'MailRefused',
 ] as const;
 
 /**
@@ -36,6 +42,10 @@ export function reasonOf(failure: TemporalFailure): Reason {
   const type = root instanceof ApplicationFailure && root.type ? root.type : root.name;
   return { type, message: root.message };
 }
+
+/** The failure that tells a caller why the workflow does not do what was asked; an expected answer, no error. */
+export const refused = ({ type, message }: Reason): ApplicationFailure =>
+  ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
 /** Whether a failure is a business rule that said no. */
 export function isRejection(failure: TemporalFailure): boolean {

@@ -1,0 +1,110 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const envelopeSchema = z.object({
+  from: z.string(),
+  to: z.array(z.string()),
+  receivedAt: z.iso.datetime(),
+});
+
+/** Who really sent a mail to whom; its own headers may say something else. */
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+/** A mail as it came in, in a folder or in memory. */
+export interface KeptMail {
+  id: number;
+  envelope: Envelope;
+  content: Buffer | undefined;
+}
+
+// The envelope is kept as the first line of the file, where no sender can put another one.
+const envelopeHeader = 'X-Envelope: ';
+
+/**
+ * Keeps the newest mails: each as `<number>.eml` in a folder, or in memory without one. A folder belongs to one store
+ * at a time; files in it that are no mail of a store stay untouched.
+ */
+export class MailStore {
+  readonly #folder: string | undefined;
+  readonly #limit: number;
+  readonly #mails = new Map<number, KeptMail>();
+  #lastId = 0;
+
+  constructor(folder: string | undefined, limit: number) {
+    this.#folder = folder;
+    this.#limit = limit;
+    if (folder !== undefined) this.#open(folder);
+  }
+
+  /** Keeps a mail; it is safe on disk when this resolves. */
+  async add(envelope: Envelope, raw: Buffer): Promise<KeptMail> {
+    const id = ++this.#lastId;
+    const content = Buffer.concat([Buffer.from(`${envelopeHeader}${JSON.stringify(envelope)}\r\n`), raw]);
+    if (this.#folder !== undefined) await writeDurably(this.#folder, id, content);
+    const mail = { id, envelope, content: this.#folder === undefined ? content : undefined };
+    this.#mails.set(id, mail);
+    await this.#forgetOldest();
+    return mail;
+  }
+
+  get(id: number): KeptMail | undefined {
+    return this.#mails.get(id);
+  }
+
+  /** All of them, oldest first. */
+  list(): KeptMail[] {
+    return [...this.#mails.values()].sort((one, other) => one.id - other.id);
+  }
+
+  /** The whole mail, with its envelope as first header. */
+  async content({ id, content }: KeptMail): Promise<Buffer> {
+    return content ?? readFile(fileOf(this.#folder!, id));
+  }
+
+  async #forgetOldest(): Promise<void> {
+    const tooMany = this.list().slice(0, -this.#limit);
+    for (const { id } of tooMany) this.#mails.delete(id);
+    if (this.#folder === undefined) return;
+    for (const { id } of tooMany) await rm(fileOf(this.#folder, id), { force: true });
+  }
+
+  #open(folder: string): void {
+    mkdirSync(folder, { recursive: true });
+    for (const name of readdirSync(folder)) {
+      const [, number, ending] = /^([1-9]\d*)\.(eml|part)$/.exec(name) ?? [];
+      if (number === undefined) continue;
+      const id = Number(number);
+      this.#lastId = Math.max(this.#lastId, id);
+      if (ending === 'part') rmSync(join(folder, name));
+      else {
+        const envelope = envelopeOf(readFileSync(join(folder, name)));
+        if (envelope) this.#mails.set(id, { id, envelope, content: undefined });
+      }
+    }
+  }
+}
+
+/** A crash leaves a part or a whole mail, never half an `.eml`. */
+async function writeDurably(folder: string, id: number, content: Buffer): Promise<void> {
+  const part = join(folder, `${id}.part`);
+  await writeFile(part, content, { flush: true });
+  await rename(part, fileOf(folder, id));
+  const directory = await open(folder);
+  await directory.sync().finally(() => directory.close());
+}
+
+function envelopeOf(content: Buffer): Envelope | undefined {
+  const line = content.toString('utf8', 0, content.indexOf('\r\n'));
+  if (!line.startsWith(envelopeHeader)) return undefined;
+  try {
+    return envelopeSchema.parse(JSON.parse(line.slice(envelopeHeader.length)));
+  } catch {
+    return undefined;
+  }
+}
+
+function fileOf(folder: string, id: number): string {
+  return join(folder, `${id}.eml`);
+}

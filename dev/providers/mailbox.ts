@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import PostalMime from 'postal-mime';
+import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
+import type { z } from 'zod';
+import { type KeptMail, MailStore } from './mail-store.js';
+import { isSameAddress, type Refusal, Refusals, refusalSchema } from './refusals.js';
+
+const KEPT = 1_000;
+const LARGEST_MAIL = 10_000_000;
+/** A client that keeps its connection for later mails is not waited for. */
+const CLOSE_TIMEOUT_MS = 100;
+
+/** A mail as a person would read it. */
+export interface Mail {
+  id: number;
+  /** `Name <address>`, or the address alone. */
+  from: string;
+  /** Those it was really delivered to, whatever its headers say. */
+  to: string[];
+  subject: string;
+  /** Empty when there is no such part. */
+  text: string;
+  html: string;
+  messageId: string;
+  receivedAt: string;
+  /** By lower-case name; of a repeated one the first. */
+  headers: Record<string, string>;
+}
+
+export interface MailboxOptions {
+  /** Without it mails are kept in memory. */
+  mailFolder?: string | undefined;
+  log: { warn(details: object, message: string): void };
+}
+
+/** A mail server for everybody: it takes each mail, delivers it nowhere, and keeps the newest 1,000. */
+export class Mailbox {
+  readonly #store: MailStore;
+  readonly #refusals = new Refusals();
+  readonly #read = new WeakMap<KeptMail, Promise<Mail>>();
+  readonly #closing = new AbortController();
+  readonly #server: SMTPServer;
+
+  constructor({ mailFolder, log }: MailboxOptions) {
+    this.#store = new MailStore(mailFolder, KEPT);
+    this.#server = new SMTPServer({
+      disabledCommands: ['AUTH', 'STARTTLS'],
+      authOptional: true,
+      disableReverseLookup: true,
+      logger: false,
+      size: LARGEST_MAIL,
+      rejectOversized: true,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      onRcptTo: ({ address }, _session, done) => void this.#recipient(address).then(() => done(), done),
+      onData: (stream, session, done) => void this.#data(stream, session).then(() => done(), done),
+    });
+    this.#server.on('error', (error: Error) => log.warn({ error }, 'a mail did not arrive'));
+  }
+
+  /** Takes mails from now on, and tells where; port 0 is any free one. */
+  async listen({ host, port }: { host: string; port: number }): Promise<string> {
+    const listening = once(this.#server.server, 'listening');
+    this.#server.listen(port, host);
+    await listening;
+    const { address, family, port: taken } = this.#server.server.address() as AddressInfo;
+    return `smtp://${family === 'IPv6' ? `[${address}]` : address}:${taken}`;
+  }
+
+  /** The mails that an address got, oldest first. A mail is there when its sender has the answer 250. */
+  async mailsTo(address: string): Promise<Mail[]> {
+    return this.#readAll((recipient) => isSameAddress(recipient, address));
+  }
+
+  /** All mails, oldest first. */
+  async mails(): Promise<Mail[]> {
+    return this.#readAll(() => true);
+  }
+
+  async mail(id: number): Promise<Mail | undefined> {
+    const kept = this.#store.get(id);
+    return kept && this.#mail(kept);
+  }
+
+  /** The mail as it was sent, after a header line with its envelope. */
+  async raw(id: number): Promise<Buffer | undefined> {
+    const kept = this.#store.get(id);
+    return kept && this.#store.content(kept);
+  }
+
+  /** Makes mails to an address fail, once unless told. */
+  refuse(address: string, options: Omit<z.input<typeof refusalSchema>, 'to'> = {}): Refusal {
+    const refusal = refusalSchema.parse({ to: address, ...options });
+    this.#refusals.add(refusal);
+    return refusal;
+  }
+
+  /** Forgets all refusals. */
+  acceptAll(): void {
+    this.#refusals.clear();
+  }
+
+  /** Takes no more mails; those that are kept can still be read. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await new Promise<void>((resolve) => this.#server.close(resolve));
+  }
+
+  async #recipient(address: string): Promise<void> {
+    await this.#obey(this.#refusals.take(false, address));
+  }
+
+  async #data(stream: SMTPServerDataStream, { envelope }: SMTPServerSession): Promise<void> {
+    const raw = await buffer(stream);
+    if (stream.sizeExceeded) return;
+    const to = envelope.rcptTo.map(({ address }) => address);
+    const from = envelope.mailFrom ? envelope.mailFrom.address : '';
+    await PostalMime.parse(raw).catch((cause: Error) => {
+      throw answer(554, `The mail cannot be read: ${cause.message}`);
+    });
+    await this.#store.add({ from, to, receivedAt: new Date().toISOString() }, raw).catch((cause: Error) => {
+      throw answer(452, `The mail cannot be kept: ${cause.message}`);
+    });
+    await this.#obey(this.#refusals.take(true, ...to));
+  }
+
+  async #obey(refusal: Refusal | undefined): Promise<void> {
+    if (!refusal) return;
+    await sleep(refusal.delayMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+    throw answer(refusal.code, 'This mail was told to fail.');
+  }
+
+  async #readAll(isWanted: (recipient: string) => boolean): Promise<Mail[]> {
+    const wanted = this.#store.list().filter(({ envelope }) => envelope.to.some(isWanted));
+    return Promise.all(wanted.map((kept) => this.#mail(kept)));
+  }
+
+  #mail(kept: KeptMail): Promise<Mail> {
+    const mail = this.#read.get(kept) ?? this.#store.content(kept).then((content) => readMail(kept, content));
+    this.#read.set(kept, mail);
+    return mail;
+  }
+}
+
+async function readMail({ id, envelope }: KeptMail, content: Buffer): Promise<Mail> {
+  const { from, subject, text, html, messageId, headers } = await PostalMime.parse(content);
+  const sender = from?.address ?? envelope.from;
+  return {
+    id,
+    from: from?.name ? `${from.name} <${sender}>` : sender,
+    to: envelope.to,
+    subject: subject ?? '',
+    text: text ?? '',
+    html: html ?? '',
+    messageId: messageId ?? '',
+    receivedAt: envelope.receivedAt,
+    headers: Object.fromEntries(headers.map(({ key, value }) => [key, value] as const).reverse()),
+  };
+}
+
+function answer(responseCode: number, message: string): Error {
+  return Object.assign(new Error(message), { responseCode });
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import html from 'html-template-tag';
+import type { ApprovalLinks } from '../approval-links.js';
+import { forbiddenUrls } from '../approval-urls.js';
+import type { Outgoing } from '../outgoing.js';
+import { approvalInput, type ApprovalInput, type ApprovalView, type Approver } from '../schemas/approval.js';
+import type { Money } from '../schemas/money.js';
+import { invalidInput, parseInput } from './failures.js';
+import type { Mailer } from './mail.js';
+import type { Webhooks } from './webhooks.js';
+
+/** The question, or a reminder of it, to one approver. */
+export interface ApproverMessage {
+  question: ApprovalInput;
+  /** The run that asks. */
+  runId: string;
+  stage: number;
+  stages: number;
+  approver: Approver;
+  /** 0 is the question, 1 the first reminder. */
+  number: number;
+  deadline: string;
+}
+
+export interface OutcomeReport {
+  callbackUrl: string;
+  runId: string;
+  outcome: Pick<ApprovalView, 'approvalId' | 'status' | 'decision' | 'withdrawal'>;
+}
+
+export interface ApprovalActivitiesDependencies {
+  mailer: Mailer;
+  webhooks: Webhooks;
+  outgoing: Outgoing;
+  links: ApprovalLinks;
+  /** Where people reach the API; links start with it. */
+  publicUrl: string;
+}
+
+export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
+  const { mailer, webhooks, outgoing, links, publicUrl } = deps;
+  return {
+    /** Parses what an approval was started with. `approvalId` is the one in the workflow id. @throws `InvalidInput`. */
+    async openApproval(input: unknown, approvalId: string): Promise<void> {
+      const question = parseInput(approvalInput, input);
+      const problems = forbiddenUrls(question, outgoing);
+      if (question.approvalId !== approvalId) {
+        const detail = `must be the workflow id without its prefix, "${approvalId}" is not "${question.approvalId}"`;
+        problems.push({ pointer: '/approvalId', detail });
+      }
+      if (problems.length) throw invalidInput(problems);
+    },
+
+    /** Asks somebody by e-mail, with a link that is good for one decision. Repeated, it sends the same mail again. */
+    async mailApprover(message: ApproverMessage): Promise<void> {
+      const { question, runId, stage, approver, deadline } = message;
+      const { approvalId } = question;
+      if (approver.email === undefined) throw ApplicationFailure.nonRetryable('there is no address', 'MailRefused');
+      const token = await links.sign({ approvalId, runId, stage, approver: approver.id }, new Date(deadline));
+      await mailer.send({
+        to: approver.email,
+        subject: `${message.number === 0 ? 'Please decide' : 'Reminder'}: ${question.title}`,
+        ...mailOf(message, `${publicUrl}/approvals/${token}`),
+        key: keyOf(message),
+      });
+    },
+
+    /** Asks a system by a signed webhook; it answers to the callback for approvals. */
+    async callApprover(message: ApproverMessage): Promise<void> {
+      const { question, stage, approver, number, deadline } = message;
+      const { approvalId, title, description, requestedBy, amount } = question;
+      if (approver.webhookUrl === undefined) throw ApplicationFailure.nonRetryable('there is no URL', 'ReceiverGone');
+      await webhooks.send({
+        url: approver.webhookUrl,
+        id: keyOf(message),
+        type: number === 0 ? 'approval.requested' : 'approval.reminder',
+        data: { approvalId, approver: approver.id, stage, deadline, title, description, requestedBy, amount },
+      });
+    },
+
+    /** Reports the outcome to who asked for it. Repeated, it sends the same message id. */
+    async reportOutcome({ callbackUrl, runId, outcome }: OutcomeReport): Promise<void> {
+      await webhooks.send({
+        url: callbackUrl,
+        id: idOf(['outcome', outcome.approvalId, runId]),
+        type: 'approval.decided',
+        data: outcome,
+      });
+    },
+  };
+}
+
+/** The same for each try of the same message. */
+function keyOf({ question, runId, stage, approver, number }: ApproverMessage): string {
+  return idOf(['ask', question.approvalId, runId, stage, approver.id, number]);
+}
+
+const idOf = (parts: (string | number)[]) =>
+  `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
+
+function mailOf({ question, stage, stages, deadline }: ApproverMessage, link: string): { text: string; html: string } {
+  const { title, description = '', requestedBy, amount } = question;
+  const facts: [string, string][] = [
+    ['Asked by', requestedBy],
+    ...(amount ? [['Amount', shown(amount)] as [string, string]] : []),
+    ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
+    ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
+  ];
+  const hint = 'Opening the link decides nothing. It is yours alone: do not pass it on.';
+  const lines = facts.map(([name, value]) => `${name}: ${value}`);
+  return {
+    text: [title, '', ...(description ? [description, ''] : []), ...lines, '', `Decide here: ${link}`, '', hint, ''].join('\n'),
+    html: html`<!doctype html>
+      <html lang="en">
+        <body>
+          <h1>${title}</h1>
+          <p style="white-space: pre-line">${description}</p>
+          <p>$${facts.map(([name, value]) => html`${name}: <strong>${value}</strong><br />`).join('')}</p>
+          <p><a href="${link}">Look at it and decide</a></p>
+          <p><small>${hint}</small></p>
+        </body>
+      </html>`,
+  };
+}
+
+/** Minor units as people write them. Currencies differ in their digits; the runtime knows them. */
+function shown({ value, currency }: Money): string {
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+  return format.format(value / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+}

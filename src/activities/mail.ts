@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import { createTransport, type NodemailerError } from 'nodemailer';
+import { refused } from './failures.js';
+import { whileBeating } from './outside.js';
+
+export interface MailMessage {
+  /** One address, without a name. */
+  to: string;
+  subject: string;
+  text: string;
+  html: string;
+  /** The same for every try, so that a repeat can be recognised. */
+  key: string;
+}
+
+export type Mailer = ReturnType<typeof createMailer>;
+
+/** Below the start-to-close timeout (30 s) of the activities that send mail. */
+const SEND_TIMEOUT_MS = 25_000;
+
+/** How long the server may take to be connected, to greet, and for each of its answers. */
+const STEP_TIMEOUT_MS = 9_000;
+
+/**
+ * Sends mail over SMTP, each over a connection of its own.
+ *
+ * @param smtpUrl `smtp://user:password@host:587` (STARTTLS where offered; `?requireTLS=true` insists) or `smtps://…`.
+ * @param from an address, with or without a name.
+ * @throws an Error when `from` has no host.
+ */
+export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string }) {
+  const fromHost = /@([^\s@<>]+)>?\s*$/.exec(from)?.[1];
+  if (!fromHost) throw new Error('mail needs an address to be sent from, such as Shop <shop@example.com>');
+  const transport = createTransport({
+    url: smtpUrl,
+    connectionTimeout: STEP_TIMEOUT_MS,
+    greetingTimeout: STEP_TIMEOUT_MS,
+    socketTimeout: STEP_TIMEOUT_MS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+
+  return {
+    /**
+     * Sends once, from an activity; every try has the same Message-ID.
+     *
+     * @throws `MailRefused`, which is final, when the server does not want this mail (5xx) or `to` is no address;
+     * `MailUnavailable` for everything else, a login that is not taken too: that is ours to put right.
+     */
+    async send({ to, subject, text, html, key }: MailMessage): Promise<void> {
+      await whileBeating((cancellation) =>
+        transport
+          .sendMail({
+            from,
+            // An object, because text may hold several addresses.
+            to: { name: '', address: to },
+            subject,
+            text,
+            html,
+            messageId: `<${createHash('sha256').update(key).digest('hex')}@${fromHost}>`,
+            headers: { 'Auto-Submitted': 'auto-generated' },
+            signal: AbortSignal.any([cancellation, AbortSignal.timeout(SEND_TIMEOUT_MS)]),
+          })
+          .catch((error: NodemailerError) => {
+            throw failureOf(error);
+          }),
+      );
+    },
+  };
+}
+
+function failureOf({ code, responseCode, message }: NodemailerError): ApplicationFailure {
+  // A server's words about a login may hold the login.
+  if (code === 'EAUTH') return unavailable(`the login was not taken (${responseCode ?? 'no answer'})`);
+  const final = responseCode === undefined ? code === 'EENVELOPE' || code === 'EMESSAGE' : responseCode >= 500;
+  return final ? refused('MailRefused', message) : unavailable(message);
+}
+
+function unavailable(message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'MailUnavailable', message });
+}

@@ -1,0 +1,70 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { Webhook } from 'standardwebhooks';
+import { OutgoingRefused, type Outgoing } from '../outgoing.js';
+import { refused } from './failures.js';
+import { CALL_TIMEOUT_MS, whileBeating } from './outside.js';
+
+export interface WebhookMessage {
+  /** Came from outside: it is called under the rules of `Outgoing`. */
+  url: string;
+  /** The same for every try, so that the receiver can drop a repeat. */
+  id: string;
+  type: string;
+  data: unknown;
+}
+
+export type Webhooks = ReturnType<typeof createWebhooks>;
+
+/**
+ * Sends Standard Webhooks (https://www.standardwebhooks.com).
+ *
+ * @param secrets sign each message, all of them: a receiver verifies with any, so a secret can be replaced without a gap.
+ * @throws an Error when there is no secret, or one that is not base64 after `whsec_`.
+ */
+export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secrets: readonly string[] }) {
+  if (secrets.length === 0) throw new Error('webhooks need a secret to be signed with');
+  const signers = secrets.map((secret) => new Webhook(secret));
+
+  return {
+    /**
+     * Sends once, from an activity; every try has the same body. Any 2xx is a delivery.
+     *
+     * @throws `AddressForbidden` and `ReceiverGone` (410), which are final; `ReceiverUnavailable` for any other answer, a
+     * redirect too, and for none within CALL_TIMEOUT_MS. The messages, which get into histories, name the host at most.
+     */
+    async send({ url, id, type, data }: WebhookMessage): Promise<void> {
+      const askedAt = new Date(Context.current().info.scheduledTimestampMs);
+      const body = JSON.stringify({ type, timestamp: askedAt.toISOString(), data });
+      const now = new Date();
+      const headers = {
+        'content-type': 'application/json',
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)),
+        'webhook-signature': signers.map((signer) => signer.sign(id, now, body)).join(' '),
+      };
+      const { status } = await whileBeating((signal) =>
+        outgoing.post(url, { headers, body, timeoutMs: CALL_TIMEOUT_MS, signal }).catch((error: unknown) => {
+          if (error instanceof OutgoingRefused) throw refused('AddressForbidden', error.message);
+          throw unavailable(url, `could not be reached (${nameOf(error)})`);
+        }),
+      );
+      if (status === 410) throw refused('ReceiverGone', `${hostOf(url)} answered 410`);
+      if (status < 200 || status > 299) throw unavailable(url, `answered ${status}`);
+    },
+  };
+}
+
+function unavailable(url: string, problem: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'ReceiverUnavailable', message: `${hostOf(url)} ${problem}` });
+}
+
+function hostOf(url: string): string {
+  return new URL(url).host;
+}
+
+/** Not the message: some quote what the other side sent. */
+function nameOf(error: unknown): string {
+  const { code, name } = error as { code?: unknown; name: string };
+  return typeof code === 'string' ? code : name;
+}

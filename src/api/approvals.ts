@@ -1,0 +1,187 @@
+import {
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import {
+  approvalStatus,
+  type ApprovalInput,
+  type ApprovalResource,
+  type ApprovalStatus,
+  type ApprovalSummary,
+  type ApprovalView,
+  type Decision,
+  type WithdrawRequest,
+} from '../schemas/approval.js';
+import type { Reason } from '../schemas/reason.js';
+import type * as workflows from '../workflows/index.js';
+import {
+  approvalIdOf,
+  approvalQuery,
+  approvalStatusAttribute,
+  approvalWorkflowId,
+  APPROVAL_TASK_QUEUE,
+  approversAttribute,
+  decideUpdate,
+  withdrawUpdate,
+} from '../workflows/approval/contract.js';
+import { conflict, forbidden, invalidRequest, kindOf, notFound, type HttpProblem } from './errors.js';
+import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import { retryingIn, workflowOf } from './resources.js';
+import { startOnce } from './starting.js';
+
+/**
+ * Asks for an approval. The approval id is the idempotency key: the same question again asks nobody twice.
+ *
+ * @throws 409 when the id belongs to another question.
+ */
+export async function requestApproval(client: Client, input: ApprovalInput): Promise<ApprovalStatus> {
+  const { approvalId, stages } = input;
+  const existing = await startOnce<typeof workflows.approval>(
+    client,
+    'approval' satisfies keyof typeof workflows,
+    input,
+    {
+      workflowId: approvalWorkflowId(approvalId),
+      taskQueue: APPROVAL_TASK_QUEUE,
+      typedSearchAttributes: new TypedSearchAttributes([
+        { key: approvalStatusAttribute, value: 'pending' },
+        { key: approversAttribute, value: stages[0]!.approvers.map(({ id }) => id) },
+      ]),
+      staticSummary: input.title,
+    },
+  );
+  if (existing === undefined) return 'pending';
+  if (existing === 'other') {
+    throw conflict('approval-id-taken', `approval ${approvalId} exists with another content`, { approvalId });
+  }
+  return summaryOf(existing).status;
+}
+
+/** An approval with its trail; of the run that is named, or of the newest one. @throws 404, 503 `no-worker`. */
+export async function getApproval(client: Client, approvalId: string, runId?: string): Promise<ApprovalResource> {
+  const description = await describeApproval(client, approvalId, runId);
+  const handle = handleOf(client, description);
+  // What has ended by itself is in the history, so no worker is needed.
+  const view =
+    description.status.name === 'COMPLETED'
+      ? await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result())
+      : await askWorker(client, APPROVAL_TASK_QUEUE, () => handle.query(approvalQuery), {
+          approval: summaryOf(description),
+        });
+  return toResource(view, description);
+}
+
+/**
+ * Takes somebody's decision. The first one wins; the same one again gets the same answer.
+ *
+ * @throws 403 for who may not decide, 409 when another decision was first, the question was closed otherwise or is
+ * another stage's by now.
+ */
+export async function decideApproval(
+  client: Client,
+  approvalId: string,
+  decision: Decision,
+  runId?: string,
+): Promise<ApprovalResource> {
+  const isRepeated = (view: ApprovalView) =>
+    view.decision?.approver === decision.approver && view.decision.decision === decision.decision;
+  return await updateApproval(
+    client,
+    await describeApproval(client, approvalId, runId),
+    (handle) => handle.executeUpdate(decideUpdate, { args: [decision] }),
+    isRepeated,
+  );
+}
+
+/** Takes the question back. @throws 409 when it was decided before. */
+export async function withdrawApproval(
+  client: Client,
+  approvalId: string,
+  request: WithdrawRequest,
+): Promise<ApprovalResource> {
+  return await updateApproval(
+    client,
+    await describeApproval(client, approvalId),
+    (handle) => handle.executeUpdate(withdrawUpdate, { args: [request] }),
+    ({ status }) => status === 'withdrawn',
+  );
+}
+
+/** A page of approvals, newest first, from visibility; a new one appears within about a second. */
+export async function listApprovals(
+  client: Client,
+  { status, approver }: { status?: ApprovalStatus | undefined; approver?: string | undefined },
+  page: PageRequest,
+): Promise<Page<ApprovalSummary>> {
+  // Values come from an enum and the id alphabet, so nothing has to be escaped. A failed one was never a question.
+  const clauses = [`WorkflowType = 'approval'`, `ExecutionStatus != 'Failed'`];
+  if (approver) clauses.push(`Approvers = '${approver}'`);
+  if (status === 'withdrawn') clauses.push(`(ApprovalStatus = 'withdrawn' or ExecutionStatus = 'Terminated')`);
+  else if (status) clauses.push(`ApprovalStatus = '${status}'`, `ExecutionStatus != 'Terminated'`);
+  return await listExecutions(client, clauses.join(' and '), page, summaryOf);
+}
+
+async function updateApproval(
+  client: Client,
+  description: WorkflowExecutionDescription,
+  update: (handle: WorkflowHandle<typeof workflows.approval>) => Promise<ApprovalView>,
+  isAlreadySo: (view: ApprovalView) => boolean,
+): Promise<ApprovalResource> {
+  const { workflowId, runId } = description;
+  const approvalId = approvalIdOf(workflowId);
+  try {
+    const view = await askWorker(client, APPROVAL_TASK_QUEUE, () => update(handleOf(client, description)));
+    return toResource(view, description);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal) throw problemOf(refusal, approvalId);
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    const approval = await getApproval(client, approvalId, runId);
+    if (isAlreadySo(approval)) return approval;
+    const { decision, status } = approval;
+    throw decision
+      ? conflict('already-decided', `${decision.approver} has already decided: ${decision.decision}`, { approvalId })
+      : conflict('approval-closed', `the approval is ${status}`, { approvalId });
+  }
+}
+
+function problemOf({ type, message }: Reason, approvalId: string): HttpProblem {
+  if (type === 'NotAnApprover' || type === 'OwnRequest') return forbidden(type, message);
+  if (type === 'InvalidInput') return invalidRequest([{ pointer: '', detail: message }]);
+  return conflict(kindOf(type), message, { approvalId });
+}
+
+async function describeApproval(client: Client, approvalId: string, runId?: string) {
+  const what = `approval ${approvalId}`;
+  const description = await describeOr404(client, approvalWorkflowId(approvalId), what, runId);
+  if (description.status.name === 'FAILED') throw notFound(`there is no ${what}: its input was not valid`);
+  return description;
+}
+
+function handleOf(client: Client, { workflowId, runId }: WorkflowExecutionDescription) {
+  return client.workflow.getHandle<typeof workflows.approval>(workflowId, runId);
+}
+
+function toResource(view: ApprovalView, description: WorkflowExecutionDescription): ApprovalResource {
+  return { ...view, ...endedFromOutside(description), ...retryingIn(description), ...workflowOf(description) };
+}
+
+function summaryOf({ workflowId, status, startTime, closeTime, typedSearchAttributes }: Execution): ApprovalSummary {
+  const known = approvalStatus.catch('pending').parse(typedSearchAttributes.get(approvalStatusAttribute));
+  return {
+    approvalId: approvalIdOf(workflowId),
+    status: endedFromOutside({ status })?.status ?? known,
+    startedAt: startTime.toISOString(),
+    ...(closeTime && { closedAt: closeTime.toISOString() }),
+  };
+}
+
+/** A terminated question asks nobody any more, and its workflow never learns of it. */
+function endedFromOutside({ status }: Pick<Execution, 'status'>) {
+  const isEnded = status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
+  return isEnded ? { status: 'withdrawn' as const } : undefined;
+}

@@ -1,0 +1,45 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
+import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+
+/** What visibility tells of an execution. */
+export type Execution = Pick<
+  WorkflowExecutionDescription,
+  'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
+>;
+
+export interface PageRequest {
+  limit: number;
+  /** Where the page before ended. */
+  place?: Uint8Array;
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Where the next page starts; there is none without it. */
+  nextPlace?: Uint8Array;
+}
+
+/** A page of executions, newest first. `query` is a visibility query whose values need no escaping. */
+export async function listExecutions<T>(
+  client: Client,
+  query: string,
+  { limit, place }: PageRequest,
+  toItem: (execution: Execution) => T,
+): Promise<Page<T>> {
+  const { namespace, loadedDataConverter } = client.options;
+  const response = await withDeadline(client, SERVER_DEADLINE_MS, () =>
+    client.workflowService.listWorkflowExecutions({
+      namespace,
+      query,
+      pageSize: limit,
+      ...(place && { nextPageToken: place }),
+    }),
+  );
+  const items = await Promise.all(
+    (response.executions ?? []).map(async (raw) =>
+      toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace)),
+    ),
+  );
+  return { items, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
+}

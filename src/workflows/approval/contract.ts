@@ -1,0 +1,28 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
+
+export const APPROVAL_TASK_QUEUE = 'approvals';
+
+/** The workflow id of an approval. One question, one execution: the id is the idempotency key of the start. */
+export const approvalWorkflowId = (approvalId: string): string => `approval:${approvalId}`;
+
+/** The approval id in a workflow id. */
+export const approvalIdOf = (workflowId: string): string => workflowId.replace(/^approval:/, '');
+
+export const approvalQuery = defineQuery<ApprovalView>('approval');
+
+/**
+ * Somebody decides; the first decision wins, and the same one again answers the same. Refused with `NotAnApprover`,
+ * `OwnRequest`, `StagePassed`, `AlreadyDecided` or `ApprovalClosed`; as a signal for senders that need no answer.
+ */
+export const decideUpdate = defineUpdate<ApprovalView, [Decision]>('decide');
+export const decideSignal = defineSignal<[Decision]>('decide');
+
+/** The question is taken back. Refused with `AlreadyDecided` or `ApprovalClosed`. */
+export const withdrawUpdate = defineUpdate<ApprovalView, [WithdrawRequest]>('withdraw');
+
+export const approvalStatusAttribute = defineSearchAttributeKey('ApprovalStatus', 'KEYWORD');
+
+/** Who may decide now. */
+export const approversAttribute = defineSearchAttributeKey('Approvers', 'KEYWORD_LIST');

@@ -1,0 +1,71 @@
+import type { ApprovalView, Approver, Decision } from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/reason.js';
+
+/** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
+const MAX_COMMENT = 1_000;
+const MAX_ID = 64;
+const VIAS: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
+const FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
+
+/** What is wrong with an argument that nobody has parsed yet, if it is no decision. */
+export function malformedDecision(value: unknown): Reason | undefined {
+  const problem = problemOf(value);
+  return problem === undefined ? undefined : { type: 'InvalidInput', message: problem };
+}
+
+function problemOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
+  }
+  const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
+  const unknown = Object.keys(value).find((key) => !FIELDS.includes(key));
+  if (unknown !== undefined) return `${unknown} is not a known field`;
+  if (typeof approver !== 'string' || approver === '' || approver.length > MAX_ID) return 'approver must be an id';
+  if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
+  if (comment !== undefined && (typeof comment !== 'string' || comment.length > MAX_COMMENT)) {
+    return `comment must have at most ${MAX_COMMENT} UTF-16 code units`;
+  }
+  if (via !== undefined && !VIAS.includes(via)) return `via must be one of ${VIAS.join(', ')}`;
+  if (stage !== undefined && !Number.isInteger(stage)) return 'stage must be a whole number';
+  return undefined;
+}
+
+/** What a decision is measured by. */
+export interface Standing {
+  view: Pick<ApprovalView, 'status' | 'stage' | 'decision' | 'requestedBy'>;
+  /** Of the current stage, or of the last one that was asked. */
+  approvers: readonly Approver[];
+}
+
+/**
+ * The answer to a decision: it counts, it is the one that counted already, or why it does not count. A closed approval
+ * tells its outcome to everybody alike: the approvers of today may not be those of then.
+ */
+export function answerTo({ view, approvers }: Standing, decision: Decision): 'counts' | 'repeated' | Reason {
+  if (view.status !== 'pending') return isRepeated(view, decision) ? 'repeated' : closedWith(view);
+
+  if (decision.stage !== undefined && decision.stage !== view.stage) {
+    return { type: 'StagePassed', message: `stage ${decision.stage} is not asked, stage ${view.stage} is` };
+  }
+  if (decision.approver === view.requestedBy) {
+    return { type: 'OwnRequest', message: 'who asks may not decide' };
+  }
+  const approver = approvers.find(({ id }) => id === decision.approver);
+  if (!approver) {
+    return { type: 'NotAnApprover', message: `${decision.approver} is not an approver of stage ${view.stage}` };
+  }
+  if (decision.via === 'webhook' && approver.webhookUrl === undefined) {
+    return { type: 'NotAnApprover', message: `${decision.approver} may not decide by webhook` };
+  }
+  return 'counts';
+}
+
+function isRepeated({ decision }: Standing['view'], { approver, decision: verdict }: Decision): boolean {
+  return decision?.approver === approver && decision.decision === verdict;
+}
+
+/** Why an approval that is no longer open takes nothing. */
+export function closedWith({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
+  if (!decision) return { type: 'ApprovalClosed', message: `the approval is ${status}` };
+  return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
+}

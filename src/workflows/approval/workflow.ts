@@ -1,0 +1,372 @@
+import { TemporalFailure } from '@temporalio/common';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  log,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import type {
+  ApprovalInput,
+  ApprovalStatus,
+  ApprovalView,
+  Approver,
+  Decision,
+  Notification,
+  Stage,
+  TrailEntry,
+  WithdrawRequest,
+} from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/reason.js';
+import { NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
+import {
+  approvalIdOf,
+  approvalQuery,
+  approvalStatusAttribute,
+  approversAttribute,
+  decideSignal,
+  decideUpdate,
+  withdrawUpdate,
+} from './contract.js';
+import { answerTo, closedWith, malformedDecision } from './state.js';
+
+const nonRetryableErrorTypes = [...NON_RETRYABLE];
+
+const { openApproval } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 seconds',
+  retry: { initialInterval: '100 milliseconds', maximumAttempts: 12, nonRetryableErrorTypes },
+});
+
+/** A message that cannot be delivered is tried again, ever more rarely, until its stage's time is over. */
+const MESSAGE = {
+  startToCloseTimeout: '30 seconds',
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '5 minutes',
+    nonRetryableErrorTypes,
+  },
+} as const;
+
+/** The receiver of the outcome may be away over a night: 24 hours of tries, at most an hour apart. */
+const { reportOutcome } = proxyActivities<Activities>({
+  summary: 'Report the outcome',
+  startToCloseTimeout: '30 seconds',
+  scheduleToCloseTimeout: '24 hours',
+  retry: {
+    initialInterval: '5 seconds',
+    backoffCoefficient: 3,
+    maximumInterval: '1 hour',
+    nonRetryableErrorTypes,
+  },
+});
+
+/** Signals that do not count are kept in the trail up to this many; each is in the history anyway. */
+const MAX_IGNORED = 20;
+
+/**
+ * Asks people or systems for a decision: stage after stage, each with its time, until somebody decides. The first
+ * decision wins; the outcome is final and reported to the callback URL, if there is one.
+ *
+ * Completes with the approval's view, whatever the outcome; a native cancellation withdraws the question and ends the run
+ * as Cancelled. Input that does not parse fails as `InvalidInput` with the list of problems.
+ */
+export async function approval(input: ApprovalInput): Promise<ApprovalView> {
+  const { workflowId, runId, typedSearchAttributes } = workflowInfo();
+  const approvalId = approvalIdOf(workflowId);
+  const now = () => new Date().toISOString();
+
+  const view: ApprovalView = {
+    approvalId,
+    status: 'pending',
+    title: '',
+    requestedBy: '',
+    stage: 1,
+    stages: 0,
+    approvers: [],
+    trail: [],
+    notifications: [],
+  };
+  let approvers: readonly Approver[] = [];
+  let opened = false;
+  let notOpened: TemporalFailure | undefined;
+  const isClosed = () => view.status !== 'pending';
+
+  setHandler(approvalQuery, () => view);
+
+  setHandler(
+    decideUpdate,
+    async (decision: Decision) => {
+      const refusal = await decide(decision);
+      if (refusal) throw refused(refusal);
+      return view;
+    },
+    {
+      validator: (decision: Decision) => {
+        const refusal = malformedDecision(decision) ?? (opened ? refusalOf(decision) : undefined);
+        if (refusal) throw refused(refusal);
+      },
+    },
+  );
+
+  setHandler(decideSignal, async (decision: Decision) => {
+    const malformed = malformedDecision(decision);
+    const refusal = malformed ?? (await decide(decision));
+    if (!refusal) return;
+    log.warn('ignored a decision', { ...refusal });
+    if (view.trail.filter(({ event }) => event === 'ignored').length >= MAX_IGNORED) return;
+    const { approver, decision: verdict, via = 'cli' } = malformed ? ({} as Partial<Decision>) : decision;
+    note('ignored', { ...(approver && { approver }), ...(verdict && { decision: verdict }), via, reason: refusal });
+  });
+
+  setHandler(
+    withdrawUpdate,
+    (request: WithdrawRequest | undefined) => {
+      withdraw(request?.reason);
+      return view;
+    },
+    {
+      validator: (request: unknown) => {
+        if (request !== undefined && request !== null && !isWithdrawRequest(request)) {
+          throw refused({ type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' });
+        }
+        if (isClosed() && view.status !== 'withdrawn') throw refused(closedWith(view));
+      },
+    },
+  );
+
+  try {
+    await openApproval(input, approvalId);
+  } catch (error) {
+    // A decision may have come along with the start; who waits for its answer is told why there is none.
+    if (error instanceof TemporalFailure) notOpened = error;
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+    throw error;
+  }
+  open();
+  // Whoever decided before anybody was asked goes first.
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+
+  let cancelled: TemporalFailure | undefined;
+  try {
+    await ask();
+  } catch (error) {
+    if (!(error instanceof TemporalFailure && isCancellation(error))) throw error;
+    if (!isClosed()) withdraw();
+    cancelled = error;
+  }
+  await CancellationScope.nonCancellable(async () => {
+    await deliver();
+    await condition(allHandlersFinished);
+  });
+  if (cancelled && view.status === 'withdrawn') throw cancelled;
+  return view;
+
+  function open(): void {
+    const { title, description, requestedBy, amount, stages } = input;
+    Object.assign(view, { title, requestedBy, ...(description && { description }), ...(amount && { amount }) });
+    view.stages = stages.length;
+    approvers = stages[0]!.approvers;
+    view.approvers = approvers.map(({ id }) => id);
+    view.deadline = after(stages[0]!.timeoutSeconds);
+    opened = true;
+    note('requested', { approver: requestedBy });
+  }
+
+  /** Asks stage after stage until the approval is closed. */
+  async function ask(): Promise<void> {
+    for (const [index, stage] of input.stages.entries()) {
+      if (isClosed()) return;
+      if (index > 0) escalate(stage);
+      publish();
+      await askStage(stage);
+    }
+    if (isClosed()) return;
+    note('timed_out');
+    close(input.onTimeout ?? 'timed_out');
+  }
+
+  function escalate(stage: Stage): void {
+    view.stage += 1;
+    approvers = stage.approvers;
+    view.approvers = approvers.map(({ id }) => id);
+    view.deadline = after(stage.timeoutSeconds);
+    note('escalated');
+  }
+
+  /** Tells the approvers of a stage and reminds them, until the approval is closed or the stage's time is over. */
+  async function askStage({ timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage): Promise<void> {
+    const askedAt = Date.now();
+    const endsAt = askedAt + timeoutSeconds * 1000;
+    const messages = new CancellationScope();
+    const sent: Promise<void>[] = [];
+    const tell = (number: number) => {
+      for (const [approver, channel] of addressees()) {
+        sent.push(messages.run(() => send(approver, channel, endsAt, number)));
+      }
+    };
+    try {
+      tell(0);
+      for (let number = 1; ; number += 1) {
+        const wakeAt = Math.min(askedAt + number * remindEverySeconds * 1000, endsAt);
+        await condition(isClosed, Math.max(wakeAt - Date.now(), 1));
+        if (isClosed() || wakeAt === endsAt) break;
+        tell(number);
+      }
+    } finally {
+      messages.cancel();
+      await CancellationScope.nonCancellable(() => Promise.all(sent));
+    }
+  }
+
+  function addressees(): [Approver, Notification['channel']][] {
+    return approvers.flatMap((approver): [Approver, Notification['channel']][] => [
+      ...(approver.email === undefined ? [] : [[approver, 'email'] as [Approver, 'email']]),
+      ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as [Approver, 'webhook']]),
+    ]);
+  }
+
+  /** Sends the question (number 0) or a reminder. Nobody waits for it; how it went is in the view. */
+
+  async function send(
+    approver: Approver,
+    channel: Notification['channel'],
+    endsAt: number,
+    number: number,
+  ): Promise<void> {
+    const { stage } = view;
+    const entry = notificationOf(stage, approver.id, channel);
+    // One that is still being tried is news enough when it arrives.
+    if (number > 0 && entry.status === 'sending') return;
+    entry.status = 'sending';
+    delete entry.reason;
+    const { mailApprover, callApprover } = proxyActivities<Activities>({
+      ...MESSAGE,
+      scheduleToCloseTimeout: Math.max(endsAt - Date.now(), 1),
+      summary: `${number === 0 ? 'Ask' : 'Remind'} ${approver.id}`,
+    });
+    const message = { question: input, runId, stage, stages: view.stages, approver, number, deadline: view.deadline! };
+    try {
+      await (channel === 'email' ? mailApprover(message) : callApprover(message));
+      entry.status = 'sent';
+      entry.sent += 1;
+      entry.lastSentAt = now();
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      entry.status = 'failed';
+      entry.reason = isCancellation(error)
+        ? { type: 'NoLongerNeeded', message: 'the stage was over before the message could be delivered' }
+        : reasonOf(error);
+    }
+    describe();
+  }
+
+  function notificationOf(stage: number, approver: string, channel: Notification['channel']): Notification {
+    const known = view.notifications.find(
+      (entry) => entry.stage === stage && entry.approver === approver && entry.channel === channel,
+    );
+    if (known) return known;
+    view.notifications.push({ stage, approver, channel, status: 'sending', sent: 0 });
+    return view.notifications.at(-1)!;
+  }
+
+  /** Takes a decision. @returns why it does not count, if it does not. */
+  async function decide(decision: Decision): Promise<Reason | undefined> {
+    await condition(() => opened || notOpened !== undefined);
+    if (notOpened) return reasonOf(notOpened);
+    const answer = answerTo({ view, approvers }, decision);
+    if (answer === 'repeated') return undefined;
+    if (answer !== 'counts') return answer;
+    const { approver, decision: verdict, comment, via = 'cli' } = decision;
+    view.decision = { approver, decision: verdict, ...(comment && { comment }), via, stage: view.stage, at: now() };
+    note('decided', { approver, decision: verdict, ...(comment && { comment }), via });
+    close(verdict === 'approve' ? 'approved' : 'rejected');
+    return undefined;
+  }
+
+  function refusalOf(decision: Decision): Reason | undefined {
+    const answer = answerTo({ view, approvers }, decision);
+    return typeof answer === 'string' ? undefined : answer;
+  }
+
+  function withdraw(reason?: string): void {
+    if (isClosed()) return;
+    view.withdrawal = { at: now(), ...(reason && { reason }) };
+    note('withdrawn');
+    close('withdrawn');
+  }
+
+  /** Reports the outcome. That this fails is seen, and changes nothing about the outcome. */
+  async function deliver(): Promise<void> {
+    if (input.callbackUrl === undefined) return;
+    const { status, decision, withdrawal } = view;
+    view.delivery = { status: 'pending' };
+    describe();
+    try {
+      await reportOutcome({
+        callbackUrl: input.callbackUrl,
+        runId,
+        outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
+      });
+      view.delivery = { status: 'delivered' };
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      view.delivery = { status: 'failed', reason: reasonOf(error) };
+    }
+    describe();
+  }
+
+  function close(status: ApprovalStatus): void {
+    view.status = status;
+    publish();
+  }
+
+  /** What lists and the Web UI show. A start by the API has told it already. */
+  function publish(): void {
+    describe();
+    const told =
+      view.stage === 1 &&
+      typedSearchAttributes.get(approvalStatusAttribute) === view.status &&
+      typedSearchAttributes.get(approversAttribute)?.join() === view.approvers.join();
+    if (told) return;
+    upsertSearchAttributes([
+      { key: approvalStatusAttribute, value: view.status },
+      { key: approversAttribute, value: isClosed() ? null : view.approvers },
+    ]);
+  }
+
+  function note(event: TrailEntry['event'], more: Partial<TrailEntry> = {}): void {
+    view.trail.push({ at: now(), event, stage: view.stage, ...more });
+  }
+
+  function after(seconds: number): string {
+    return new Date(Date.now() + seconds * 1000).toISOString();
+  }
+
+  function describe(): void {
+    const asked = isClosed() ? '' : `, stage ${view.stage} of ${view.stages}: ${view.approvers.join(', ')}`;
+    const by = view.decision ? ` by ${view.decision.approver} (${view.decision.via})` : '';
+    const failed = view.notifications.filter(({ status }) => status === 'failed');
+    setCurrentDetails(
+      [
+        `**${view.status}**${by}${asked}`,
+        ...failed.map(({ approver, channel, reason }) => `- ${channel} to ${approver} failed: ${reason?.type ?? ''}`),
+        ...(view.delivery ? [`- report of the outcome: ${view.delivery.status}`] : []),
+      ].join('\n'),
+    );
+  }
+}
+
+function isWithdrawRequest(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const { reason, ...unknown } = value as Record<string, unknown>;
+  if (Object.keys(unknown).length > 0) return false;
+  return reason === undefined || (typeof reason === 'string' && reason.length <= 500);
+}

@@ -1,0 +1,390 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { EventEmitter, once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import {
+  createServer as createTcpServer,
+  getDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamily,
+  type AddressInfo,
+  type Socket,
+} from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createOutgoing, OutgoingRefused, type OutgoingOptions } from '../../src/outgoing.js';
+
+/** Global by its prefix, and in a part of IPv6 that is given to nobody: no test gets anywhere by it. */
+const PUBLIC = '2d00::1';
+
+const REDIRECTS = [301, 302, 303, 307, 308];
+
+/** The guard as in production, unless a test says otherwise. */
+function anOutgoing(options: Partial<OutgoingOptions> = {}) {
+  const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false, ...options });
+  onTestFinished(() => outgoing.close());
+  return outgoing;
+}
+
+/** Resolves names to these addresses; the n-th time to the n-th list, then to the last one. */
+function aLookup(...answers: string[][]) {
+  const asked: string[] = [];
+  return {
+    asked,
+    lookup: async (hostname: string) => {
+      asked.push(hostname);
+      const addresses = answers[Math.min(asked.length, answers.length) - 1] ?? [];
+      return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    },
+  };
+}
+
+/** A server on loopback that remembers who came. */
+async function aServer(listener: RequestListener = (_request, response) => response.writeHead(204).end()) {
+  const requests: IncomingMessage[] = [];
+  const sockets: Socket[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request);
+    listener(request, response);
+  });
+  server.on('connection', (socket) => sockets.push(socket));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { requests, sockets, server, port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}/hook` };
+}
+
+/** A signal that is aborted once something is about to be connected, and the addresses of that. */
+function untilAnAttempt() {
+  const stop = new AbortController();
+  const attempts: string[] = [];
+  const onSocket = (message: unknown) => {
+    (message as { socket: Socket }).socket.on('connectionAttempt', (ip: string) => {
+      attempts.push(ip);
+      // Not at once: the socket is in the middle of it.
+      setImmediate(() => stop.abort(new Error('seen enough')));
+    });
+  };
+  subscribe('net.client.socket', onSocket);
+  onTestFinished(() => void unsubscribe('net.client.socket', onSocket));
+  return { attempts, signal: stop.signal };
+}
+
+const call = { headers: { 'content-type': 'text/plain' }, body: 'hello', timeoutMs: 10_000 };
+
+describe('problemWith', () => {
+  test.each([
+    'http://127.0.0.1/',
+    'http://127.8.9.10/',
+    'http://127.1/',
+    'http://127.0.0.1./',
+    'http://2130706433/',
+    'http://0x7f000001/',
+    'http://0x7f.0.0.1/',
+    'http://0177.0.0.1/',
+    'http://017700000001/',
+    'http://１２７.0.0.1/',
+    'http://10.0.0.1/',
+    'http://172.16.0.1/',
+    'http://172.31.255.255/',
+    'http://192.168.1.1/',
+    'http://169.254.1.1/',
+    'http://169.254.169.254/latest/meta-data/',
+    'http://100.64.0.1/',
+    'http://100.100.100.200/',
+    'http://0.0.0.0/',
+    'http://0/',
+    'http://192.0.0.192/',
+    'http://192.0.2.1/',
+    'http://198.18.0.1/',
+    'http://224.0.0.1/',
+    'http://240.0.0.1/',
+    'http://255.255.255.255/',
+    'http://[::]/',
+    'http://[::1]/',
+    'http://[0:0:0:0:0:0:0:1]/',
+    'http://[fc00::1]/',
+    'http://[fd00:ec2::254]/',
+    'http://[fe80::1]/',
+    'http://[fec0::1]/',
+    'http://[ff02::1]/',
+    'http://[::ffff:127.0.0.1]/',
+    'http://[::ffff:7f00:1]/',
+    'http://[::ffff:8.8.8.8]/',
+    'http://[::127.0.0.1]/',
+    'http://[::ffff:0:127.0.0.1]/',
+    'http://[64:ff9b::127.0.0.1]/',
+    'http://[64:ff9b:1::7f00:1]/',
+    'http://[2002:7f00:1::]/',
+    'http://[2001:0:4136:e378:8000:63bf:3fff:fdd2]/',
+    'http://[2001:db8::1]/',
+    'http://[4000::1]/',
+    'http://localhost/',
+    'http://LOCALHOST:8080/',
+    'http://localhost./',
+    'http://localhost../',
+    'http://shop.localhost/',
+    'http://ⓛocalhost/',
+  ])('when the URL is %s, then it is not public', (url) => {
+    expect(anOutgoing().problemWith(url)).toBe('must be on a public address');
+    expect(anOutgoing({ allowedHosts: [new URL(url).hostname] }).problemWith(url)).toBe('must be on a public address');
+    expect(anOutgoing({ allowPrivate: true }).problemWith(url)).toBeUndefined();
+  });
+
+  test.each([
+    'https://example.com/hook?a=b',
+    'http://example.com:8080/',
+    'https://example.com./',
+    'https://notlocalhost/',
+    'https://localhost.example.com/',
+    'http://8.8.8.8/',
+    'http://172.32.0.1/',
+    'http://[2606:4700:4700::1111]/',
+  ])('when the URL is %s, then it may be called', (url) => {
+    expect(anOutgoing().problemWith(url)).toBeUndefined();
+  });
+
+  test.each([
+    'ftp://example.com/',
+    'file:///etc/passwd',
+    'gopher://example.com/',
+    'data:,x',
+    'example.com',
+    '',
+    'http://',
+  ])('when the URL is "%s", then it is none for calling', (url) => {
+    expect(anOutgoing({ allowPrivate: true }).problemWith(url)).toBe('must be an http or https URL');
+  });
+
+  test.each(['http://allowed@127.0.0.1/', 'https://user:pw@example.com/', 'https://:pw@example.com/'])(
+    'when the URL carries credentials, as %s, then it is refused',
+    (url) => {
+      expect(anOutgoing({ allowPrivate: true }).problemWith(url)).toBe('must not carry a user name or a password');
+    },
+  );
+
+  test.each([
+    ['example.com', 'https://example.com/'],
+    ['example.com', 'http://EXAMPLE.com:8080/'],
+    ['example.com', 'https://example.com./'],
+    ['Example.com.', 'https://example.com/'],
+    ['bücher.example', 'https://xn--bcher-kva.example/'],
+    ['*.example.com', 'https://a.example.com/'],
+    ['*.example.com', 'https://a.b.example.com/'],
+    ['example.com:443', 'https://example.com/'],
+    ['example.com:80', 'http://example.com/'],
+    ['*.example.com:8443', 'https://a.example.com:8443/'],
+    ['8.8.8.8', 'http://8.8.8.8/'],
+    ['[2606:4700:4700::1111]:8080', 'http://[2606:4700:4700:0::1111]:8080/'],
+  ])('when %s is allowed, then %s may be called', (entry, url) => {
+    expect(anOutgoing({ allowedHosts: ['other.example', entry] }).problemWith(url)).toBeUndefined();
+  });
+
+  test.each([
+    ['example.com', 'https://a.example.com/'],
+    ['example.com', 'https://evilexample.com/'],
+    ['example.com', 'https://example.com.evil.org/'],
+    ['example.com', 'https://evil.org/example.com'],
+    ['*.example.com', 'https://example.com/'],
+    ['*.example.com', 'https://evilexample.com/'],
+    ['*.example.com', 'https://example.com.evil.org/'],
+    ['*.example.com', 'https://a.example.com.evil.org/'],
+    ['example.com:443', 'https://example.com:8443/'],
+    ['example.com:443', 'http://example.com/'],
+    ['example.com', 'http://8.8.8.8/'],
+  ])('when only %s is allowed, then %s may not be called', (entry, url) => {
+    expect(anOutgoing({ allowedHosts: [entry] }).problemWith(url)).toBe('must be on a host that may be called');
+  });
+
+  test.each(['https://example.com', 'example.com/path', '*', '*.', 'a.*.com', 'user@example.com', 'example.com:', ''])(
+    'when "%s" is to be allowed, then that is a mistake to be told at once',
+    (entry) => {
+      expect(() => createOutgoing({ allowedHosts: [entry], allowPrivate: false })).toThrow(`"${entry}" is not a host`);
+    },
+  );
+});
+
+describe('post', () => {
+  test('when the URL may be called, then headers and body arrive and the status is the answer', async () => {
+    const bodies: string[] = [];
+    const { url, requests } = await aServer((request, response) => {
+      request.setEncoding('utf8').on('data', (chunk: string) => bodies.push(chunk));
+      request.on('end', () => response.writeHead(202).end('thanks'));
+    });
+
+    expect(await anOutgoing({ allowPrivate: true }).post(url, call)).toEqual({ status: 202 });
+    expect(requests).toMatchObject([{ method: 'POST', url: '/hook', headers: call.headers }]);
+    expect(bodies).toEqual(['hello']);
+  });
+
+  test('when the address is literal and not public, then nothing is connected', async () => {
+    const { url, sockets } = await aServer();
+
+    await expect(anOutgoing().post(url, call)).rejects.toThrow(OutgoingRefused);
+    expect(sockets).toEqual([]);
+  });
+
+  test.each([
+    ['loopback', ['127.0.0.1']],
+    ['private', ['10.0.0.1']],
+    ['the metadata service', ['169.254.169.254']],
+    ['IPv6 loopback', ['::1']],
+    ['link-local with a zone', ['fe80::1%lo']],
+    ['a mapped address', ['::ffff:127.0.0.1']],
+    ['public and then loopback', [PUBLIC, '127.0.0.1']],
+    ['loopback and then public', ['127.0.0.1', PUBLIC]],
+  ])('when the name leads to %s, then nothing is connected', async (_what, addresses) => {
+    const { port, sockets } = await aServer();
+    const { lookup, asked } = aLookup(addresses);
+    const outgoing = anOutgoing({ lookup, allowedHosts: ['hooks.example.com'] });
+
+    const error = await outgoing.post(`http://hooks.example.com:${port}/`, call).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(OutgoingRefused);
+    expect((error as Error).message).toBe('the name of the host leads to an address that is not public');
+    expect(asked).toEqual(['hooks.example.com']);
+    expect(sockets).toEqual([]);
+  });
+
+  test('when the name leads to loopback and https is asked for, then nothing is connected', async () => {
+    const { port, sockets } = await aServer();
+    const outgoing = anOutgoing(aLookup(['127.0.0.1']));
+
+    await expect(outgoing.post(`https://hooks.example.com:${port}/`, call)).rejects.toThrow(OutgoingRefused);
+    expect(sockets).toEqual([]);
+  });
+
+  test.each([true, false])(
+    'when the runtime tries families side by side (%s), then the name is looked up once',
+    async (on) => {
+      const before = getDefaultAutoSelectFamily();
+      onTestFinished(() => setDefaultAutoSelectFamily(before));
+      setDefaultAutoSelectFamily(on);
+      const { port, requests } = await aServer();
+      const { lookup, asked } = aLookup(['127.0.0.1']);
+
+      await anOutgoing({ lookup, allowPrivate: true }).post(`http://hooks.example.com:${port}/`, call);
+      expect(requests).toMatchObject([{ headers: { host: `hooks.example.com:${port}` } }]);
+      expect(asked).toEqual(['hooks.example.com']);
+    },
+  );
+
+  test('when the name is rebound after its check, then the connection still goes to what was checked', async () => {
+    const { port, sockets } = await aServer();
+    const { lookup, asked } = aLookup([PUBLIC], ['127.0.0.1']);
+    const { attempts, signal } = untilAnAttempt();
+
+    const posted = anOutgoing({ lookup }).post(`http://hooks.example.com:${port}/`, { ...call, signal });
+    await expect(posted).rejects.toThrow('seen enough');
+    expect(attempts).toEqual([PUBLIC]);
+    expect(asked).toHaveLength(1);
+    expect(sockets).toEqual([]);
+  });
+
+  test('when the name is rebound between two calls, then the second is checked anew', async () => {
+    const { port, sockets } = await aServer();
+    const outgoing = anOutgoing(aLookup([PUBLIC], ['127.0.0.1']));
+    const { attempts, signal } = untilAnAttempt();
+    const url = `http://hooks.example.com:${port}/`;
+
+    await expect(outgoing.post(url, { ...call, signal })).rejects.toThrow('seen enough');
+    await expect(outgoing.post(url, call)).rejects.toThrow(OutgoingRefused);
+    expect(attempts).toEqual([PUBLIC]);
+    expect(sockets).toEqual([]);
+  });
+
+  test('when a call is over, then its connection is not kept for the next', async () => {
+    const { url, sockets } = await aServer();
+    const outgoing = anOutgoing({ allowPrivate: true });
+    await outgoing.post(url, call);
+    await outgoing.post(url, call);
+
+    expect(sockets).toHaveLength(2);
+  });
+
+  test.each(REDIRECTS)('when the answer is a redirect (%i), then it is not followed', async (status) => {
+    const inside = await aServer();
+    const outside = await aServer((_request, response) => response.writeHead(status, { location: inside.url }).end());
+    const outgoing = anOutgoing({ allowPrivate: true, allowedHosts: [outside.host] });
+
+    expect(await outgoing.post(outside.url, call)).toEqual({ status });
+    expect(outside.requests).toHaveLength(1);
+    expect(inside.sockets).toEqual([]);
+  });
+
+  test('when the body of the answer never ends, then it is left after a while', async () => {
+    const left = new EventEmitter();
+    const { url } = await aServer((_request, response) => {
+      response.on('close', () => left.emit('left'));
+      const more = () => void response.write('x'.repeat(1_024), (error) => error ?? setImmediate(more));
+      more();
+    });
+    const leaving = once(left, 'left');
+
+    expect(await anOutgoing({ allowPrivate: true }).post(url, call)).toEqual({ status: 200 });
+    await leaving;
+  });
+
+  test('when the body of the answer stalls, then the time limit ends it and the status counts', async () => {
+    const { url } = await aServer((_request, response) => response.writeHead(200).write('x'));
+
+    expect(await anOutgoing({ allowPrivate: true }).post(url, { ...call, timeoutMs: 200 })).toEqual({ status: 200 });
+  });
+
+  test('when there is no answer in time, then the call is given up', async () => {
+    const left = new EventEmitter();
+    const { url } = await aServer((_request, response) => void response.on('close', () => left.emit('left')));
+    const leaving = once(left, 'left');
+
+    const posted = anOutgoing({ allowPrivate: true }).post(url, { ...call, timeoutMs: 200 });
+    await expect(posted).rejects.toMatchObject({ name: 'TimeoutError' });
+    await leaving;
+  });
+
+  test('when the name is not resolved in time, then the call is given up', async () => {
+    const outgoing = anOutgoing({ lookup: () => new Promise(() => undefined) });
+
+    await expect(outgoing.post('http://hooks.example.com/', { ...call, timeoutMs: 50 })).rejects.toMatchObject({
+      name: 'TimeoutError',
+    });
+  });
+
+  test('when TLS does not come about, then an abort ends it at once', async () => {
+    const stop = new AbortController();
+    const silent = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => stop.abort(new Error('not any more')));
+    });
+    onTestFinished(() => void silent.close());
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+    const left = once(silent, 'connection').then(([socket]) => once(socket as Socket, 'close'));
+
+    const posted = anOutgoing({ allowPrivate: true }).post(url, { ...call, signal: stop.signal });
+    await expect(posted).rejects.toThrow('not any more');
+    await left;
+  });
+
+  test('when its signal is aborted, then the call is given up with the reason', async () => {
+    const stop = new AbortController();
+    const { url } = await aServer(() => stop.abort(new Error('not any more')));
+
+    const posted = anOutgoing({ allowPrivate: true }).post(url, { ...call, signal: stop.signal });
+    await expect(posted).rejects.toThrow('not any more');
+  });
+
+  test('when it is closed, then calls under way and later ones end', async () => {
+    const { url, sockets, server } = await aServer(() => undefined);
+    const outgoing = anOutgoing({ allowPrivate: true });
+    const arrived = once(server, 'request');
+    const posted = outgoing.post(url, call);
+    posted.catch(() => undefined);
+    await arrived;
+    await outgoing.close();
+
+    await expect(posted).rejects.toThrow('calls are stopped');
+    await expect(outgoing.post(url, call)).rejects.toThrow('calls are stopped');
+    expect(sockets).toHaveLength(1);
+  });
+});

@@ -1,0 +1,51 @@
+import { createActivities, type Activities } from '../../src/activities/index.js';
+import { createMailer } from '../../src/activities/mail.js';
+import { createWebhooks } from '../../src/activities/webhooks.js';
+import { createApprovalLinks } from '../../src/approval-links.js';
+import { createOutgoing } from '../../src/outgoing.js';
+import type { Stage } from '../../src/schemas/approval.js';
+import type { Store } from '../../src/store/index.js';
+import type { OutsideWorld } from './outside-world.js';
+
+/** From this total on an order needs an approval; what tests sell is cheaper unless they want it. */
+export const APPROVAL_THRESHOLD = 100_000;
+
+export const ORDER_APPROVAL_STAGES: Stage[] = [
+  { approvers: [{ id: 'shift-lead', email: 'shift-lead@example.com' }], timeoutSeconds: 86_400 },
+  { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 172_800 },
+];
+
+/** Links in mails start with it; nothing listens there. */
+export const PUBLIC_URL = 'http://shop.test';
+
+export const LINK_SECRETS = ['test-link-secret-that-is-long-enough-1'];
+export const OUTGOING_WEBHOOK_SECRET = 'whsec_dGVzdC1vdXRnb2luZy13ZWJob29rLXNlY3JldC0wMDE=';
+export const APPROVAL_WEBHOOK_SECRET = 'whsec_dGVzdC1hcHByb3ZhbC13ZWJob29rLXNlY3JldC0wMDE=';
+
+/** Calls to this machine are allowed: whoever is called in a test is there. */
+export const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: true });
+export const links = createApprovalLinks(LINK_SECRETS);
+
+/** All activities, bound to the world of a test. */
+export function activitiesOf({ store, outside }: { store: Store; outside: OutsideWorld }): Activities {
+  const { paymentsUrl, carrierUrl, smtpUrl } = outside;
+  return createActivities({
+    ...{ store, paymentsUrl, carrierUrl, outgoing, links },
+    mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
+    webhooks: createWebhooks({ outgoing, secrets: [OUTGOING_WEBHOOK_SECRET] }),
+    publicUrl: PUBLIC_URL,
+    orderApproval: { threshold: APPROVAL_THRESHOLD, stages: ORDER_APPROVAL_STAGES },
+  });
+}
+
+/** The same world as environment variables, for a worker in a process of its own. */
+export const approvalEnvironment = ({ smtpUrl }: Pick<OutsideWorld, 'smtpUrl'>) => ({
+  SMTP_URL: smtpUrl,
+  MAIL_FROM: 'The shop <no-reply@shop.test>',
+  PUBLIC_URL,
+  APPROVAL_LINK_SECRET: LINK_SECRETS.join(','),
+  OUTGOING_WEBHOOK_SECRET,
+  OUTGOING_ALLOW_PRIVATE: 'true',
+  ORDER_APPROVAL_THRESHOLD: String(APPROVAL_THRESHOLD),
+  ORDER_APPROVAL_STAGES: JSON.stringify(ORDER_APPROVAL_STAGES),
+});
