@@ -119,8 +119,10 @@ const variables = {
   PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'PAYMENTS_URL=https://payments.example.com'),
   CARRIER_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'CARRIER_URL=https://carrier.example.com'),
   CARRIER_WEBHOOK_SECRET: rule(
-    text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/).default(developmentWebhookSecret),
-    'whsec_ and at least 24 bytes in base64',
+    text
+      .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}(\s*,\s*whsec_[A-Za-z0-9+/]{32,}={0,2})?$/)
+      .default(developmentWebhookSecret),
+    'whsec_ and at least 24 bytes in base64, or two of them with a comma between them',
     `CARRIER_WEBHOOK_SECRET=${developmentWebhookSecret}`,
     { secret: true },
   ),
@@ -204,6 +206,16 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
     ]),
     ...application,
   } satisfies Record<ApplicationVariable | 'SMTP_URL', string | undefined>;
+}
+
+/** The secrets that have the values of this file, which everybody knows. */
+export function publishedSecrets(settings: Settings): string[] {
+  const { application, carrierWebhookSecret } = settings;
+  const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET'] as const;
+  return [
+    ...(carrierWebhookSecret === developmentWebhookSecret ? ['CARRIER_WEBHOOK_SECRET'] : []),
+    ...ours.filter((name) => application[name] === undefined),
+  ];
 }
 
 /** The environment that child processes start from: PATH, HOME, proxies and whatever else this machine needs. */

@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveProcesses } from './processes.js';
 import { streamReport } from './report.js';
-import { checkout, inheritedEnvironment, loadSettings, type Settings } from './settings.js';
+import { checkout, inheritedEnvironment, loadSettings, publishedSecrets, type Settings } from './settings.js';
 import { startStack, stopLeftovers, type Stack } from './stack.js';
 
 /** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
@@ -73,7 +73,9 @@ function onStopRequest(): Promise<'stop'> {
   });
 }
 
-function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, { temporalAddress }: Settings): string {
+function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings: Settings): string {
+  const { temporalAddress, host } = settings;
+  const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : publishedSecrets(settings);
   const { apiUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
@@ -97,6 +99,13 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, { tempor
     '  Place an order:',
     `  ${order}`,
     '',
+    ...(published.length
+      ? [
+          `  CAREFUL: HOST=${host} opens the API to the network, and everybody knows the development values of`,
+          `  ${published.join(', ')}: set them.`,
+          '',
+        ]
+      : []),
     '  Ctrl-C stops everything; the state is kept.',
     '',
   ].join('\n');

@@ -13,7 +13,12 @@ const seconds = z.coerce.number('must be a number of seconds').min(0).max(3_600)
 const count = (max: number) => z.coerce.number('must be a whole number').int().min(1).max(max);
 
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
-const list = z.string().transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean));
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean),
+);
 
 /** One secret, or two with a comma between them while one replaces the other: the first signs, both are accepted. */
 const secrets = (pattern: RegExp, problem: string) =>
@@ -84,7 +89,16 @@ const variables = {
     schema: z.string().regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an e-mail address'),
     example: 'The shop <no-reply@example.com>',
   },
-  OUTGOING_ALLOWED_HOSTS: { schema: list.default([]), example: 'hooks.example.com,*.partner.example' },
+  OUTGOING_ALLOWED_HOSTS: {
+    schema: list
+      .pipe(
+        z.array(
+          z.string().regex(/^(\*\.)?([^*:/?#@\\[\]\s]+|\[[^\]]+\])(:\d+)?$/, 'must be hosts with commas between them'),
+        ),
+      )
+      .default([]),
+    example: 'hooks.example.com,*.partner.example',
+  },
   OUTGOING_ALLOW_PRIVATE: { schema: flag.default(false), example: 'false' },
   ORDER_APPROVAL_THRESHOLD: {
     schema: z.coerce.number('must be an amount in minor units').int().min(1).optional(),

@@ -3,6 +3,7 @@ import { lookup as lookupByNode } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { Client } from 'undici';
+import { timeLimit } from './time-limit.js';
 
 export interface OutgoingOptions {
   /**
@@ -86,7 +87,7 @@ export function createOutgoing({ allowedHosts, allowPrivate, lookup = lookupAll 
       const problem = problemWith(text);
       if (problem) throw new OutgoingRefused(`the URL ${problem}`);
       const { origin, pathname, search } = new URL(text);
-      const end = AbortSignal.any([signal, closing.signal, AbortSignal.timeout(timeoutMs)]);
+      const end = timeLimit(timeoutMs, signal, closing.signal);
       // A connection for each call, so that each resolves and checks anew. Its signal is told apart from the request's,
       // which undici does not heed before there is a connection.
       const client = new Client(origin, { connect: { lookup: checkedLookup, signal: end } });

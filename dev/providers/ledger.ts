@@ -214,5 +214,6 @@ export class Ledger {
 
 // A report made on demand may lie (a duplicate, one out of order, one of a cancelled parcel); the parcel stays where it is.
 function isStepForward(from: Shipment['status'], to: ReportedStatus): boolean {
-  return from === 'accepted' || (from === 'in_transit' && to !== 'in_transit');
+  const isFurther = to !== 'accepted' && to !== from;
+  return isFurther && (from === 'accepted' || from === 'in_transit');
 }

@@ -60,6 +60,9 @@ function page(reply: FastifyReply, title: string, content: string): FastifyReply
             text-align: start;
             vertical-align: top;
           }
+          caption {
+            text-align: start;
+          }
           dt {
             font-weight: bold;
           }

@@ -41,7 +41,6 @@ export class Mailbox {
   readonly #store: MailStore;
   readonly #refusals = new Refusals();
   readonly #read = new WeakMap<KeptMail, Promise<Mail>>();
-  readonly #closing = new AbortController();
   readonly #server: SMTPServer;
 
   constructor({ mailFolder, log }: MailboxOptions) {
@@ -104,7 +103,6 @@ export class Mailbox {
 
   /** Takes no more mails; those that are kept can still be read. */
   async close(): Promise<void> {
-    this.#closing.abort();
     await new Promise<void>((resolve) => this.#server.close(resolve));
   }
 
@@ -128,7 +126,7 @@ export class Mailbox {
 
   async #obey(refusal: Refusal | undefined): Promise<void> {
     if (!refusal) return;
-    await sleep(refusal.delayMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+    await sleep(refusal.delayMs, undefined, { ref: false });
     throw answer(refusal.code, 'This mail was told to fail.');
   }
 

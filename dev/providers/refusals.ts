@@ -31,7 +31,7 @@ export class Refusals {
     const refusal = this.#waiting.find(
       (waiting) => waiting.kept === kept && recipients.some((recipient) => isSameAddress(recipient, waiting.to)),
     );
-    if (refusal && refusal.times > 0 && --refusal.times === 0) this.#waiting.splice(this.#waiting.indexOf(refusal), 1);
+    if (refusal && --refusal.times === 0) this.#waiting.splice(this.#waiting.indexOf(refusal), 1);
     return refusal;
   }
 }

@@ -107,17 +107,28 @@ function mailOf({ question, stage, stages, deadline }: ApproverMessage, link: st
     ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
     ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
   ];
+  // The link is our own and has nothing to escape; the template would leave out what it cannot vouch for.
   const hint = 'Opening the link decides nothing. It is yours alone: do not pass it on.';
   const lines = facts.map(([name, value]) => `${name}: ${value}`);
   return {
-    text: [title, '', ...(description ? [description, ''] : []), ...lines, '', `Decide here: ${link}`, '', hint, ''].join('\n'),
+    text: [
+      title,
+      '',
+      ...(description ? [description, ''] : []),
+      ...lines,
+      '',
+      `Decide here: ${link}`,
+      '',
+      hint,
+      '',
+    ].join('\n'),
     html: html`<!doctype html>
       <html lang="en">
         <body>
           <h1>${title}</h1>
           <p style="white-space: pre-line">${description}</p>
           <p>$${facts.map(([name, value]) => html`${name}: <strong>${value}</strong><br />`).join('')}</p>
-          <p><a href="${link}">Look at it and decide</a></p>
+          <p><a href="$${link}">Look at it and decide</a></p>
           <p><small>${hint}</small></p>
         </body>
       </html>`,

@@ -63,7 +63,10 @@ function questionOf(order: OrderInput, lines: PricedLine[], amount: Money, stage
   return {
     approvalId: approvalIdOfOrder(orderId),
     title: `Order ${orderId} of ${customerId}`,
-    description: lines.map(({ quantity, name }) => `${quantity} x ${name}`).join('\n').slice(0, MAX_DESCRIPTION),
+    description: lines
+      .map(({ quantity, name }) => `${quantity} x ${name}`)
+      .join('\n')
+      .slice(0, MAX_DESCRIPTION),
     requestedBy: customerId,
     amount,
     stages: stages.map((stage) => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
+import { timeLimit } from '../time-limit.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
 
@@ -15,6 +16,9 @@ export interface MailMessage {
 }
 
 export type Mailer = ReturnType<typeof createMailer>;
+
+/** One plain address. What else SMTP could express is left out, as servers read it differently. */
+const ONE_ADDRESS = /^[^\s\p{Cc}<>()[\],;:"@]+@[^\s\p{Cc}<>()[\],;:"@]+$/u;
 
 /** Below the start-to-close timeout (30 s) of the activities that send mail. */
 const SEND_TIMEOUT_MS = 25_000;
@@ -49,18 +53,18 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
      * `MailUnavailable` for everything else, a login that is not taken too: that is ours to put right.
      */
     async send({ to, subject, text, html, key }: MailMessage): Promise<void> {
+      if (!ONE_ADDRESS.test(to)) throw refused('MailRefused', 'the recipient is not an e-mail address');
       await whileBeating((cancellation) =>
         transport
           .sendMail({
             from,
-            // An object, because text may hold several addresses.
-            to: { name: '', address: to },
+            to,
             subject,
             text,
             html,
             messageId: `<${createHash('sha256').update(key).digest('hex')}@${fromHost}>`,
             headers: { 'Auto-Submitted': 'auto-generated' },
-            signal: AbortSignal.any([cancellation, AbortSignal.timeout(SEND_TIMEOUT_MS)]),
+            signal: timeLimit(SEND_TIMEOUT_MS, cancellation),
           })
           .catch((error: NodemailerError) => {
             throw failureOf(error);
@@ -73,8 +77,7 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
 function failureOf({ code, responseCode, message }: NodemailerError): ApplicationFailure {
   // A server's words about a login may hold the login.
   if (code === 'EAUTH') return unavailable(`the login was not taken (${responseCode ?? 'no answer'})`);
-  const final = responseCode === undefined ? code === 'EENVELOPE' || code === 'EMESSAGE' : responseCode >= 500;
-  return final ? refused('MailRefused', message) : unavailable(message);
+  return responseCode !== undefined && responseCode >= 500 ? refused('MailRefused', message) : unavailable(message);
 }
 
 function unavailable(message: string): ApplicationFailure {

@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
+import { timeLimit } from '../time-limit.js';
 
 /** Time limit of one call to another system, below the start-to-close timeout of the activities that make it. */
 export const CALL_TIMEOUT_MS = 10_000;
@@ -63,7 +64,7 @@ async function exchange<T extends z.ZodType>(call: OutsideCall<T>, cancellation:
       headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
       body: JSON.stringify(body),
       redirect: 'error',
-      signal: AbortSignal.any([cancellation, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+      signal: timeLimit(CALL_TIMEOUT_MS, cancellation),
     });
     status = response.status;
     received = parseJson(await response.text());

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { ApprovalLinks } from '../approval-links.js';
 import type { Logger } from '../logger.js';
 import type { Outgoing } from '../outgoing.js';
 import type { Store } from '../store/index.js';
 import { answerError, installErrorHandling, validatorCompiler } from './errors.js';
+import { answerWithPage, approvalPageRoutes } from './routes/approval-pages.js';
 import { approvalRoutes } from './routes/approvals.js';
 import { callbackRoutes } from './routes/callbacks.js';
 import { cartRoutes } from './routes/carts.js';
@@ -19,6 +20,12 @@ const BODY_LIMIT = 256 * 1024;
 
 /** A request that is not received whole by then is cut. */
 const REQUEST_TIMEOUT_MS = 10_000;
+
+/** The token of a link has about 300 characters, at its limits about 450. */
+const MAX_PARAM_LENGTH = 1_000;
+
+/** Pages for people. What follows it in a path is a token, with which its bearer may decide. */
+const PAGES = '/approvals/';
 
 export interface AppDependencies {
   client: Client;
@@ -35,15 +42,16 @@ export interface AppDependencies {
 /** The HTTP application, without a listener: the routes by name, one error handler. */
 export function buildApp(deps: AppDependencies): FastifyInstance {
   const app = Fastify({
-    loggerInstance: deps.logger,
+    loggerInstance: deps.logger.child({}, { serializers: { req: loggedRequest } }),
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 200 },
-    // What the router itself refuses (a path that cannot be decoded) does not come to the error handler.
-    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // What the router itself refuses (a path that cannot be decoded) does not come to the error handlers.
+    frameworkErrors: (error, request, reply) =>
+      void (request.url.startsWith(PAGES) ? answerWithPage : answerError)(error, request, reply),
   }) as unknown as FastifyInstance;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -60,5 +68,12 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
   app.register(cartRoutes, { prefix: '/v1/carts', ...deps });
   app.register(approvalRoutes, { prefix: '/v1/approvals', ...deps });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
+  app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
   return app;
+}
+
+/** A request as it is logged: no log holds a token. */
+function loggedRequest({ method, url, host, ip, socket }: FastifyRequest) {
+  const shown = url.startsWith('/v1/') ? url : url.replace(/(\/approvals\/+).+/is, '$1[token]');
+  return { method, url: shown, host, remoteAddress: ip, remotePort: socket.remotePort };
 }

@@ -123,7 +123,8 @@ function send({ status, kind, title, options }: HttpProblem, request: FastifyReq
     .send(body);
 }
 
-function toProblem(error: unknown): HttpProblem {
+/** What an error means for a client. */
+export function toProblem(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof WorkflowNotFoundError) return notFound('it does not exist, or its history is no longer kept');
   return temporalProblem(error) ?? storeProblem(error) ?? httpProblem(error) ?? internalError();

@@ -33,7 +33,9 @@ export async function describe(
   runId?: string,
 ): Promise<WorkflowExecutionDescription | undefined> {
   try {
-    return await withDeadline(client, SERVER_DEADLINE_MS, () => client.workflow.getHandle(workflowId, runId).describe());
+    return await withDeadline(client, SERVER_DEADLINE_MS, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

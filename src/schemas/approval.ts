@@ -48,7 +48,8 @@ export const stage = z
     remindEverySeconds: seconds.optional(),
   })
   .refine(
-    ({ timeoutSeconds, remindEverySeconds = timeoutSeconds }) => timeoutSeconds / remindEverySeconds <= MAX_REMINDERS,
+    ({ timeoutSeconds, remindEverySeconds }) =>
+      remindEverySeconds === undefined || timeoutSeconds / remindEverySeconds <= MAX_REMINDERS,
     { path: ['remindEverySeconds'], error: `makes more than ${MAX_REMINDERS} reminders` },
   );
 

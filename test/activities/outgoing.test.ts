@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter, getEventListeners, once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import {
   createServer as createTcpServer,
@@ -8,7 +8,7 @@ import {
   type AddressInfo,
   type Socket,
 } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createOutgoing, OutgoingRefused, type OutgoingOptions } from '../../src/outgoing.js';
 
 /** Global by its prefix, and in a part of IPv6 that is given to nobody: no test gets anywhere by it. */
@@ -52,7 +52,7 @@ async function aServer(listener: RequestListener = (_request, response) => respo
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  return { requests, sockets, server, port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}/hook` };
+  return { requests, sockets, server, port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}/hook?of=shop` };
 }
 
 /** A signal that is aborted once something is about to be connected, and the addresses of that. */
@@ -214,7 +214,7 @@ describe('post', () => {
     });
 
     expect(await anOutgoing({ allowPrivate: true }).post(url, call)).toEqual({ status: 202 });
-    expect(requests).toMatchObject([{ method: 'POST', url: '/hook', headers: call.headers }]);
+    expect(requests).toMatchObject([{ method: 'POST', url: '/hook?of=shop', headers: call.headers }]);
     expect(bodies).toEqual(['hello']);
   });
 
@@ -300,6 +300,7 @@ describe('post', () => {
     await outgoing.post(url, call);
 
     expect(sockets).toHaveLength(2);
+    await vi.waitFor(() => expect(sockets.map((socket) => socket.destroyed)).toEqual([true, true]));
   });
 
   test.each(REDIRECTS)('when the answer is a redirect (%i), then it is not followed', async (status) => {
@@ -341,6 +342,17 @@ describe('post', () => {
     await leaving;
   });
 
+  // What AbortSignal.any alone refers to is collected by Node 20, and the limit with it; a listener holds it.
+  test('when it has a time limit, then that is held on to', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout');
+    onTestFinished(() => timeout.mockRestore());
+    const { url } = await aServer();
+    await anOutgoing({ allowPrivate: true }).post(url, call);
+
+    const [limit] = timeout.mock.results;
+    expect(getEventListeners(limit?.value as AbortSignal, 'abort')).not.toEqual([]);
+  });
+
   test('when the name is not resolved in time, then the call is given up', async () => {
     const outgoing = anOutgoing({ lookup: () => new Promise(() => undefined) });
 
@@ -378,7 +390,7 @@ describe('post', () => {
     const { url, sockets, server } = await aServer(() => undefined);
     const outgoing = anOutgoing({ allowPrivate: true });
     const arrived = once(server, 'request');
-    const posted = outgoing.post(url, call);
+    const posted = outgoing.post(url, { ...call, signal: new AbortController().signal });
     posted.catch(() => undefined);
     await arrived;
     await outgoing.close();

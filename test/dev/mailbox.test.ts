@@ -9,6 +9,8 @@ import { buildProviders, type Providers, type ProvidersOptions } from '../../dev
 import { MailStore } from '../../dev/providers/mail-store.js';
 import { waitUntil } from '../../dev/wait.js';
 
+const sender = { from: 'The shop <shop@example.com>' };
+
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -26,6 +28,7 @@ interface Sent {
   text?: string;
   html?: string;
   headers?: Record<string, string>;
+  raw?: string;
 }
 
 interface World extends Providers {
@@ -47,7 +50,8 @@ async function startWorld(options: ProvidersOptions = {}): Promise<World> {
     ...providers,
     base,
     smtpPort: Number(new URL(smtpUrl).port),
-    send: (mail) => transport.sendMail({ from: 'The shop <shop@example.com>', text: 'Hello', ...mail }),
+    send: ({ to, ...mail }) =>
+      transport.sendMail({ ...sender, envelope: { ...sender, to }, to, text: 'Hello', ...mail }),
     get: async (path) => {
       const response = await fetch(base + path);
       return { status: response.status, headers: response.headers, body: await response.text() };
@@ -85,7 +89,10 @@ describe('the mail server', () => {
         html: expect.stringContaining('<p>Shall we?</p>'),
         messageId,
         receivedAt: expect.stringMatching(/^\d{4}-.*Z$/),
-        headers: expect.objectContaining({ 'message-id': messageId }),
+        headers: expect.objectContaining({
+          'message-id': messageId,
+          'x-envelope': expect.stringContaining('bob@example.com'),
+        }),
       },
     ]);
     expect(await world.mailbox.mailsTo('bob@example.com')).toEqual(mails);
@@ -151,6 +158,15 @@ describe('the mail server', () => {
     const sent = world.send({ to: 'ada@example.com', text: 'x'.repeat(10_000_001) });
 
     await expect(sent).rejects.toMatchObject({ responseCode: 552 });
+    expect(await world.mailbox.mails()).toEqual([]);
+  });
+
+  it('when a mail cannot be read, then it is refused for good and not kept', async () => {
+    const world = await startWorld();
+
+    const sent = world.send({ to: 'ada@example.com', raw: `X-Long: ${'x'.repeat(3_000_000)}\r\n\r\nHello` });
+
+    await expect(sent).rejects.toMatchObject({ responseCode: 554 });
     expect(await world.mailbox.mails()).toEqual([]);
   });
 

@@ -772,18 +772,27 @@ describe('the process', () => {
     },
   );
 
-  it('when it is told to keep mails, then they are in its folder; without a port it takes none', async () => {
-    const PROVIDERS_MAILS = join(aLedgerFile(), 'mails');
-    const first = start({ PROVIDERS_MAILS });
-    await listening(first);
-    const transport = createTransport(/mailbox at (smtp:[\d./:]+)/.exec(first.output.text)![1]!);
-    await transport.sendMail({ from: 'a@example.com', to: 'b@example.com', text: 'Hello' });
-    first.child.kill('SIGKILL');
-    await first.exited;
+  it(
+    'when it stops while the mail server hangs, then it ends, and the mail is in its folder; without a port it takes none',
+    { timeout: 60_000 },
+    async () => {
+      const PROVIDERS_MAILS = join(aLedgerFile(), 'mails');
+      const first = start({ PROVIDERS_MAILS });
+      const client = await listening(first);
+      const transport = createTransport(/mailbox at (smtp:[\d./:]+)/.exec(first.output.text)?.[1]);
+      await client.test('POST', 'mails/refusals', { to: 'b@example.com', delayMs: 600_000, kept: true });
+      const broken = expect(
+        transport.sendMail({ from: 'a@example.com', to: 'b@example.com', text: 'Hello' }),
+      ).rejects.toThrow();
+      const mailsOf = async ({ test }: typeof client) => (await test('GET', 'mails?to=b@example.com')).body['mails'];
+      await vi.waitFor(async () => expect(await mailsOf(client)).toHaveLength(1), deadline);
+      first.child.kill('SIGTERM');
+      expect(await first.exited).toEqual([0, null]);
+      await broken;
 
-    const second = start({ PROVIDERS_MAILS, PROVIDERS_SMTP_PORT: 'none' });
-    const { base } = await listening(second);
-    expect(await call(`${base}/test/mails?to=b@example.com`, 'GET')).toMatchObject({ body: { mails: [{ id: 1 }] } });
-    expect(second.output.text).toContain('no mailbox');
-  });
+      const second = start({ PROVIDERS_MAILS, PROVIDERS_SMTP_PORT: 'none' });
+      expect(await mailsOf(await listening(second))).toMatchObject([{ to: ['b@example.com'] }]);
+      expect(second.output.text).toContain('no mailbox');
+    },
+  );
 });

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { Webhook } from 'standardwebhooks';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp } from '../../src/api/app.js';
 import { createLogger } from '../../src/logger.js';
+import type { DecisionCallback } from '../../src/schemas/approval.js';
 import type { OrderResource, ShipmentReport } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import type { Store } from '../../src/store/index.js';
@@ -84,11 +86,21 @@ export async function startApi(deps: { client: Client; store: Store; outside?: O
 }
 
 /** A report of the carrier as a signed webhook. */
-export function signedReport(
-  report: ShipmentReport | string,
-  { secret = CARRIER_WEBHOOK_SECRET, at = new Date(), id = 'msg_test' } = {},
-): RequestOptions {
-  const text = typeof report === 'string' ? report : JSON.stringify(report);
+export const signedReport = (report: ShipmentReport | string, options: SigningOptions = {}): RequestOptions =>
+  signed(report, { secret: CARRIER_WEBHOOK_SECRET, ...options });
+
+/** A system's decision as a signed webhook. */
+export const signedDecision = (decision: DecisionCallback | string, options: SigningOptions = {}): RequestOptions =>
+  signed(decision, { secret: APPROVAL_WEBHOOK_SECRET, ...options });
+
+interface SigningOptions {
+  secret?: string;
+  at?: Date;
+  id?: string;
+}
+
+function signed(body: unknown, { secret, at = new Date(), id = randomUUID() }: SigningOptions & { secret: string }) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
   return {
     text,
     headers: {

@@ -12,8 +12,9 @@ import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
 import { openStore } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal.js';
 import { migrate } from '../../src/store/migrate.js';
+import { findChromium } from './browser.js';
 
-/** A server that tests need, or why it is not there. */
+/** A program that tests need, or why it is not there. */
 type Found = { path: string } | { missing: string };
 
 declare module 'vitest' {
@@ -22,6 +23,7 @@ declare module 'vitest' {
     databaseUrl: string;
     temporalCli: Found;
     timeSkippingServer: Found;
+    chromium: Found;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
   }
@@ -33,12 +35,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReport };
 
-  const [temporalCli, timeSkippingServer] = await Promise.all([
+  const [temporalCli, timeSkippingServer, chromium] = await Promise.all([
     found(findTemporalCli(search)),
     found(findTimeSkippingServer(search)),
+    found(findChromium()),
   ]);
   if (process.env.REQUIRE_ALL_SERVERS) {
-    for (const server of [temporalCli, timeSkippingServer]) if ('missing' in server) throw new Error(server.missing);
+    for (const program of [temporalCli, timeSkippingServer, chromium]) {
+      if ('missing' in program) throw new Error(program.missing);
+    }
   }
   const [postgres, { code }] = await Promise.all([
     startPostgres({ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report: silentReport }),
@@ -54,6 +59,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('databaseUrl', postgres.url);
   project.provide('temporalCli', temporalCli);
   project.provide('timeSkippingServer', timeSkippingServer);
+  project.provide('chromium', chromium);
   project.provide('workflowBundle', workflowBundle);
 
   return async () => {

@@ -5,13 +5,13 @@ import {
   type WorkflowStartOptions,
 } from '@temporalio/client';
 import { TemporalFailure, type Duration } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { rootFailure } from '../../src/workflows/shared/failures.js';
 import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { createWorkers } from '../../src/workers.js';
 import type { order } from '../../src/workflows/order/workflow.js';
 import { activitiesOf } from './activities.js';
 import { balanceOf, type Balance, type Order } from './balance.js';
@@ -153,15 +153,13 @@ async function openOrderShop(): Promise<OrderShop> {
   const bare = await openShop(server, { withWorker: false });
   const activities = new WatchedActivities();
   const { store, outside } = bare;
-  const worker = await Worker.create({
+  const workers = await createWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
-    taskQueue: ORDER_TASK_QUEUE,
     workflowBundle: { codePath: inject('workflowBundle') },
     activities: activities.wrap(activitiesOf({ store, outside })),
-    maxHeartbeatThrottleInterval: '1 second',
   });
-  const running = worker.run();
+  const running = workers.run();
   const letterbox = await openLetterbox(bare.client);
   outside.setCallbackUrl(letterbox.url);
 
@@ -186,7 +184,7 @@ async function openOrderShop(): Promise<OrderShop> {
     },
     skip: (time) => server.env.sleep(time),
     async close() {
-      worker.shutdown();
+      workers.shutdown();
       await running;
       await letterbox.close();
       await bare.close();

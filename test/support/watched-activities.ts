@@ -87,7 +87,9 @@ function failureOf(name: ActivityName, { withEffect, forGood }: Trouble): Applic
   });
 }
 
-/** `quoteOrder` has the workflow id as its second argument, all others the order id in their first. */
+/** `quoteOrder` has the workflow id as its second argument, others the order id in their first, if they are about one. */
 function orderIdOf(name: ActivityName, [first, second]: unknown[]): string {
-  return name === 'quoteOrder' ? String(second).replace('order:', '') : (first as { orderId: string }).orderId;
+  return name === 'quoteOrder'
+    ? String(second).replace('order:', '')
+    : ((first as { orderId?: string } | undefined)?.orderId ?? '');
 }

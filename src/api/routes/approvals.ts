@@ -62,7 +62,9 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     decideApproval(client, request.params.approvalId, { ...request.body, via: 'api' }),
   );
 
-  app.post('/:approvalId/withdraw', { schema: { params, body: withdrawRequest.nullish(), response } }, async (request) =>
-    withdrawApproval(client, request.params.approvalId, request.body ?? {}),
+  app.post(
+    '/:approvalId/withdraw',
+    { schema: { params, body: withdrawRequest.nullish(), response } },
+    async (request) => withdrawApproval(client, request.params.approvalId, request.body ?? {}),
   );
 }

@@ -44,9 +44,10 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     argument: Argument,
   ): Promise<FastifyReply> {
     const { status } = await describeOr404(client, workflowId, what);
-    const requestId = createHash('sha256').update(`webhook:${String(headers['webhook-id'])}`).digest('base64url');
-    const stored =
-      status.name === 'RUNNING' && (await signalOnce(client, workflowId, signal, argument, requestId));
+    const requestId = createHash('sha256')
+      .update(`webhook:${String(headers['webhook-id'])}`)
+      .digest('base64url');
+    const stored = status.name === 'RUNNING' && (await signalOnce(client, workflowId, signal, argument, requestId));
     if (stored) return reply.code(202).send({ status: 'accepted' });
     return reply.code(200).send({ status: 'ignored', detail: `${what} is already closed` });
   }

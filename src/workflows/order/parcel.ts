@@ -10,11 +10,7 @@ export type ParcelStatus = keyof typeof RANK;
 export function isShipmentReport(value: unknown, orderId: string): value is ShipmentReport {
   if (typeof value !== 'object' || value === null) return false;
   const report = value as Record<string, unknown>;
-  return (
-    report.orderId === orderId &&
-    typeof report.shipmentId === 'string' &&
-    REPORTED.includes(report.status)
-  );
+  return report.orderId === orderId && typeof report.shipmentId === 'string' && REPORTED.includes(report.status);
 }
 
 /**

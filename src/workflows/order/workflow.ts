@@ -142,7 +142,10 @@ export async function order(input: OrderInput): Promise<OrderView> {
         }
         // The stage, too: the carrier may have refused to stop a parcel that it has not reported yet.
         if (parcel.left || view.stage === 'in_transit' || view.cancellation?.refused) {
-          throw refused({ type: 'ParcelLeft', message: 'the carrier has the parcel, the order can no longer be cancelled' });
+          throw refused({
+            type: 'ParcelLeft',
+            message: 'the carrier has the parcel, the order can no longer be cancelled',
+          });
         }
         if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
           throw refused({ type: 'OrderClosed', message: 'the order has already ended or is being undone' });
@@ -164,7 +167,10 @@ export async function order(input: OrderInput): Promise<OrderView> {
           throw refused({ type: 'InvalidInput', message: 'the argument must be {"action": "retry" | "skip"}' });
         }
         if (view.status !== 'compensation_stuck' || decision !== undefined) {
-          throw refused({ type: 'NotStuck', message: `no compensation of this order waits for a decision, it is ${view.status}` });
+          throw refused({
+            type: 'NotStuck',
+            message: `no compensation of this order waits for a decision, it is ${view.status}`,
+          });
         }
       },
     },

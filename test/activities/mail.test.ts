@@ -1,0 +1,270 @@
+import { getEventListeners, once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { CancelledFailure } from '@temporalio/common';
+import PostalMime from 'postal-mime';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { createMailer, type MailMessage } from '../../src/activities/mail.js';
+import { anEnvironment, runActivity } from '../support/activity-environment.js';
+
+const PASSWORD = 'p@ss w0rd';
+
+afterEach(() => void vi.restoreAllMocks());
+
+interface Received {
+  from: string;
+  to: string[];
+  raw: Buffer;
+}
+
+/** A mail server on loopback that keeps what it is sent. */
+async function aMailServer(options: SMTPServerOptions = {}) {
+  const received: Received[] = [];
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    onData(stream, { envelope }, done) {
+      void buffer(stream).then((raw) => {
+        const { mailFrom, rcptTo } = envelope;
+        received.push({ from: mailFrom ? mailFrom.address : '', to: rcptTo.map(({ address }) => address), raw });
+        done();
+      }, done);
+    },
+    ...options,
+  });
+  server.on('error', () => undefined);
+  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const listening = server.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  return { received, connections: server.connections, url: urlOf((listening.address() as AddressInfo).port) };
+}
+
+const urlOf = (port: number) => `smtp://127.0.0.1:${port}`;
+const withLogin = (url: string) => url.replace('//', `//shop:${encodeURIComponent(PASSWORD)}@`);
+
+function send(smtpUrl: string, message: Partial<MailMessage> = {}, env = anEnvironment()): Promise<void> {
+  const { send } = createMailer({ smtpUrl, from: 'The Shop <shop@example.com>' });
+  const mail = { to: 'ada@example.org', subject: 'Please decide', text: 'Yes?', html: '<p>Yes?</p>', key: 'k1' };
+  return runActivity(send, { ...mail, ...message }, env);
+}
+
+async function failureOf(sent: Promise<void>): Promise<unknown> {
+  return await sent.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+/** An answer of the server with this status, for its hooks. */
+function answered(responseCode: number, words: string): Error {
+  return Object.assign(new Error(words), { responseCode });
+}
+
+async function parsed({ raw }: Received = {} as Received) {
+  const mail = await PostalMime.parse(raw);
+  return {
+    ...mail,
+    header: (name: string) => mail.headers.filter(({ key }) => key === name).map(({ value }) => value),
+  };
+}
+
+describe('send', () => {
+  test('when it arrives, then it has both bodies and says that a machine wrote it', async () => {
+    const { url, received } = await aMailServer();
+    await send(url, { subject: 'Grüße', text: 'Ja? Ö', html: '<p>Ja? Ö</p>' });
+
+    expect(received).toMatchObject([{ from: 'shop@example.com', to: ['ada@example.org'] }]);
+    const mail = await parsed(received[0]);
+    expect(mail).toMatchObject({
+      from: { name: 'The Shop', address: 'shop@example.com' },
+      to: [{ address: 'ada@example.org' }],
+      subject: 'Grüße',
+      text: 'Ja? Ö\n',
+      html: '<p>Ja? Ö</p>\n',
+    });
+    expect(mail.header('auto-submitted')).toEqual(['auto-generated']);
+  });
+
+  test('when the server wants a login, then the one of the URL is used', async () => {
+    const logins: unknown[] = [];
+    const { url, received } = await aMailServer({
+      authOptional: false,
+      allowInsecureAuth: true,
+      onAuth({ username, password }, _session, done) {
+        logins.push([username, password]);
+        done(null, { user: username });
+      },
+    });
+    await send(withLogin(url));
+
+    expect(logins).toEqual([['shop', PASSWORD]]);
+    expect(received).toHaveLength(1);
+  });
+
+  test('when it is tried again, then the Message-ID is the same, and another for another key', async () => {
+    const { url, received } = await aMailServer();
+    await send(url);
+    await send(url);
+    await send(url, { key: 'k2' });
+
+    const [first, second, other] = await Promise.all(received.map(async (mail) => (await parsed(mail)).messageId));
+    expect(first).toMatch(/^<[0-9a-f]{64}@example\.com>$/);
+    expect(second).toBe(first);
+    expect(other).not.toBe(first);
+  });
+
+  test('when it is sent, then its connection is not kept', async () => {
+    const { url, connections } = await aMailServer();
+    await send(url);
+
+    await vi.waitFor(() => expect(connections.size).toBe(0));
+  });
+
+  test.each(['\n', '\r', '\r\n', '\r\n\r\n'])(
+    'when the subject has line breaks (%j), then they add no headers and no recipients',
+    async (lineBreak) => {
+      const { url, received } = await aMailServer();
+      await send(url, { subject: `Hi${lineBreak}Bcc: eve@example.net${lineBreak}X-Evil: 1` });
+
+      expect(received).toMatchObject([{ to: ['ada@example.org'] }]);
+      const mail = await parsed(received[0]);
+      expect([mail.header('bcc'), mail.header('x-evil')]).toEqual([[], []]);
+      expect(mail.subject).toContain('Bcc: eve@example.net');
+      expect(mail.text).toBe('Yes?\n');
+    },
+  );
+
+  test.each([
+    'ada@example.org\r\nBcc: eve@example.net',
+    'ada@example.org\nRCPT TO:<eve@example.net>',
+    'ada@example.org>\r\nRCPT TO:<eve@example.net',
+    'ada@example.org, eve@example.net',
+    'ada@example.org;eve@example.net',
+    'eve@example.net <ada@example.org>',
+    'ada@example.org eve@example.net',
+    'Group: eve@example.net;',
+    'ada@example.org\0',
+    'ada',
+    '',
+  ])('when the address is %j, then it is refused for good before anything is sent', async (to) => {
+    const arrivals: string[] = [];
+    const { url } = await aMailServer({
+      onConnect(_session, done) {
+        arrivals.push('somebody');
+        done();
+      },
+    });
+
+    expect(await failureOf(send(url, { to }))).toMatchObject({ type: 'MailRefused', nonRetryable: true });
+    expect(arrivals).toEqual([]);
+  });
+
+  test.each([
+    ['the recipient', { onRcptTo: (_to, _session, done) => done(answered(550, 'no such user')) }],
+    ['the sender', { onMailFrom: (_from, _session, done) => done(answered(550, 'no such user')) }],
+    [
+      'the mail',
+      { onData: (stream, _session, done) => stream.resume().on('end', () => done(answered(550, 'no such user'))) },
+    ],
+  ] satisfies [string, SMTPServerOptions][])(
+    'when the server refuses %s, then that is final',
+    async (_what, options) => {
+      const { url } = await aMailServer(options);
+
+      expect(await failureOf(send(url))).toMatchObject({
+        type: 'MailRefused',
+        nonRetryable: true,
+        message: expect.stringContaining('550 no such user'),
+      });
+    },
+  );
+
+  test('when the server puts it off, then it can be tried again', async () => {
+    const { url } = await aMailServer({ onRcptTo: (_to, _session, done) => done(answered(450, 'greylisted')) });
+
+    expect(await failureOf(send(url))).toMatchObject({
+      type: 'MailUnavailable',
+      nonRetryable: false,
+      message: expect.stringContaining('450 greylisted'),
+    });
+  });
+
+  test('when the login is not taken, then it can be tried again and does not tell the login', async () => {
+    const { url } = await aMailServer({
+      authOptional: false,
+      allowInsecureAuth: true,
+      onAuth: ({ username, password }, _session, done) => done(answered(535, `not ${username} with ${password}`)),
+    });
+
+    expect(await failureOf(send(withLogin(url)))).toMatchObject({
+      type: 'MailUnavailable',
+      nonRetryable: false,
+      message: 'the login was not taken (535)',
+      cause: undefined,
+    });
+  });
+
+  test('when nobody listens there, then it can be tried again, says why and does not tell the login', async () => {
+    const failure = await failureOf(send(withLogin(urlOf(await freePort()))));
+
+    expect(failure).toMatchObject({
+      type: 'MailUnavailable',
+      nonRetryable: false,
+      message: expect.stringContaining('ECONNREFUSED'),
+      cause: undefined,
+    });
+    expect((failure as Error).message).not.toMatch(/p@ss|p%40ss|shop/);
+  });
+
+  test('when the server says nothing, then it is given up in time and can be tried again', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void silent.close());
+    await once(silent, 'listening');
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 100));
+    const left = once(silent, 'connection').then(([socket]: Socket[]) => socket && once(socket.resume(), 'close'));
+
+    const failure = await failureOf(send(urlOf((silent.address() as AddressInfo).port)));
+    expect(failure).toMatchObject({ type: 'MailUnavailable', nonRetryable: false });
+    expect(limit).toHaveBeenCalledWith(25_000);
+    await left;
+  });
+
+  // What AbortSignal.any alone refers to is collected by Node 20, and the limit with it; a listener holds it.
+  test('when it has a time limit, then that is held on to', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout');
+    const { url } = await aMailServer();
+    await send(url);
+
+    const [limit] = timeout.mock.results;
+    expect(getEventListeners(limit?.value as AbortSignal, 'abort')).not.toEqual([]);
+  });
+
+  test.each([{ path: import.meta.filename }, { href: 'http://127.0.0.1/' }])(
+    'when a body is to be fetched (%j), then it is not',
+    async (body) => {
+      const { url, received } = await aMailServer();
+
+      expect(await failureOf(send(url, { text: body as never }))).toMatchObject({
+        message: expect.stringContaining('access rejected'),
+      });
+      expect(received).toEqual([]);
+    },
+  );
+
+  test('when it is cancelled while it waits, then the connection is closed and it ends as cancelled', async () => {
+    const env = anEnvironment();
+    const { url, connections } = await aMailServer({ onMailFrom: () => env.cancel() });
+
+    expect(await failureOf(send(url, {}, env))).toBeInstanceOf(CancelledFailure);
+    await vi.waitFor(() => expect(connections.size).toBe(0));
+  });
+});
+
+describe('createMailer', () => {
+  test.each(['', 'shop', 'shop@', 'The Shop <shop>'])('when the sender is "%s", then that is told at once', (from) => {
+    expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('mail needs an address');
+  });
+});

@@ -1,0 +1,215 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { CancelledFailure } from '@temporalio/common';
+import { Webhook } from 'standardwebhooks';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
+import { createWebhooks, type WebhookMessage } from '../../src/activities/webhooks.js';
+import { createOutgoing } from '../../src/outgoing.js';
+import { anEnvironment, runActivity } from '../support/activity-environment.js';
+
+const secrets = ['new', 'old'].map((name) => `whsec_${Buffer.from(name.repeat(8)).toString('base64')}`);
+
+afterEach(() => void vi.restoreAllMocks());
+
+interface Delivery {
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** A receiver on loopback: what came, and how it answers. */
+async function aReceiver(answer: (response: ServerResponse) => void = (response) => response.writeHead(204).end()) {
+  const deliveries: Delivery[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      deliveries.push({ headers: request.headers as Record<string, string>, body });
+      server.emit('delivery', response);
+      answer(response);
+    });
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const arrived = once(server, 'delivery').then(([response]) => response as ServerResponse);
+  return { deliveries, host, url: `http://${host}/hook?token=s3cret`, arrived };
+}
+
+function send(message: Partial<WebhookMessage> & { url: string }, env = anEnvironment(), allowPrivate = true) {
+  const outgoing = createOutgoing({ allowedHosts: [], allowPrivate });
+  onTestFinished(() => outgoing.close());
+  const { send } = createWebhooks({ outgoing, secrets });
+  return runActivity(send, { id: 'msg_1', type: 'approval.decided', data: { approvalId: 'a1' }, ...message }, env);
+}
+
+async function failureOf(sent: Promise<void>): Promise<unknown> {
+  return await sent.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+describe('send', () => {
+  test.each(secrets)('when it arrives, then the receiver can verify it with the secret %s', async (secret) => {
+    const { url, deliveries } = await aReceiver();
+    const env = anEnvironment();
+    await send({ url, data: { approvalId: 'grün' } }, env);
+
+    const [{ headers, body } = {} as Delivery] = deliveries;
+    expect(new Webhook(secret).verify(body, headers)).toEqual({
+      type: 'approval.decided',
+      timestamp: new Date(env.context.info.scheduledTimestampMs).toISOString(),
+      data: { approvalId: 'grün' },
+    });
+    expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
+  });
+
+  test('when somebody else verifies it, then that fails', async () => {
+    const { url, deliveries } = await aReceiver();
+    await send({ url });
+
+    const [{ headers, body } = {} as Delivery] = deliveries;
+    expect(() => new Webhook('whsec_c29tZWJvZHkgZWxzZQ==').verify(body, headers)).toThrow('No matching signature');
+  });
+
+  test('when it is tried again, then id and body are the same', async () => {
+    const { url, deliveries } = await aReceiver();
+    const env = anEnvironment();
+    await send({ url }, env);
+    await send({ url }, env);
+
+    const [first, second] = deliveries.map(({ headers, body }) => ({ id: headers['webhook-id'], body }));
+    expect(second).toEqual(first);
+  });
+
+  test.each([200, 201, 202, 204])('when the answer is %i, then it is delivered', async (status) => {
+    const { url } = await aReceiver((response) => response.writeHead(status).end());
+
+    await send({ url });
+  });
+
+  test.each([301, 302, 307, 400, 401, 404, 408, 429, 500, 503])(
+    'when the answer is %i, then it can be tried again and tells no more than host and status',
+    async (status) => {
+      const { url, host } = await aReceiver((response) =>
+        response.writeHead(status, { location: 'http://127.0.0.1/' }).end('inner workings'),
+      );
+
+      expect(await failureOf(send({ url }))).toMatchObject({
+        type: 'ReceiverUnavailable',
+        nonRetryable: false,
+        message: `${host} answered ${status}`,
+        cause: undefined,
+      });
+    },
+  );
+
+  test('when the answer is 410, then that is final', async () => {
+    const { url, host } = await aReceiver((response) => response.writeHead(410).end());
+
+    expect(await failureOf(send({ url }))).toMatchObject({
+      type: 'ReceiverGone',
+      nonRetryable: true,
+      message: `${host} answered 410`,
+    });
+  });
+
+  test('when the address is forbidden, then that is final and nothing is sent', async () => {
+    const { url, deliveries } = await aReceiver();
+
+    expect(await failureOf(send({ url }, anEnvironment(), false))).toMatchObject({
+      type: 'AddressForbidden',
+      nonRetryable: true,
+      message: 'the URL must be on a public address',
+      cause: undefined,
+    });
+    expect(deliveries).toEqual([]);
+  });
+
+  test('when the URL is none, then that is final and does not repeat it', async () => {
+    const failure = await failureOf(send({ url: 'nonsense?token=s3cret' }));
+
+    expect(failure).toMatchObject({ type: 'AddressForbidden', nonRetryable: true });
+    expect((failure as Error).message).not.toContain('s3cret');
+  });
+
+  test('when nobody listens there, then it can be tried again and says why', async () => {
+    const host = `127.0.0.1:${await freePort()}`;
+
+    expect(await failureOf(send({ url: `http://${host}/?token=s3cret` }))).toMatchObject({
+      type: 'ReceiverUnavailable',
+      nonRetryable: false,
+      message: `${host} could not be reached (ECONNREFUSED)`,
+      cause: undefined,
+    });
+  });
+
+  test.each([
+    ['is cut off', (response: ServerResponse) => response.socket?.destroy(), 'UND_ERR_SOCKET'],
+    ['is no HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
+  ])('when the answer %s, then it can be tried again and does not quote it', async (_what, answer, code) => {
+    const { url, host } = await aReceiver(answer);
+
+    expect(await failureOf(send({ url }))).toMatchObject({
+      type: 'ReceiverUnavailable',
+      nonRetryable: false,
+      message: `${host} could not be reached (${code})`,
+    });
+  });
+
+  test('when there is no answer in time, then it is given up and can be tried again', async () => {
+    const { url, host, arrived } = await aReceiver(() => undefined);
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
+    const sent = failureOf(send({ url }));
+    const left = arrived.then((response) => once(response, 'close'));
+
+    expect(await sent).toMatchObject({
+      type: 'ReceiverUnavailable',
+      nonRetryable: false,
+      message: `${host} could not be reached (TimeoutError)`,
+    });
+    expect(limit).toHaveBeenCalledWith(CALL_TIMEOUT_MS);
+    await left;
+  });
+
+  test('when it is cancelled while it waits, then the call is aborted and it ends as cancelled', async () => {
+    const { url, arrived } = await aReceiver(() => undefined);
+    const env = anEnvironment();
+    const sent = failureOf(send({ url }, env));
+    const left = once(await arrived, 'close');
+    env.cancel();
+
+    expect(await sent).toBeInstanceOf(CancelledFailure);
+    await left;
+  });
+
+  test('when it waits, then it heartbeats, so that a cancellation reaches it', async () => {
+    const { url, arrived } = await aReceiver(() => undefined);
+    const env = anEnvironment();
+    const heartbeat = once(env, 'heartbeat');
+    const sent = send({ url }, env);
+    await heartbeat;
+    (await arrived).writeHead(204).end();
+
+    await sent;
+  });
+});
+
+describe('createWebhooks', () => {
+  const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false });
+
+  test('when there is no secret, then that is told at once', () => {
+    expect(() => createWebhooks({ outgoing, secrets: [] })).toThrow('webhooks need a secret');
+  });
+
+  test.each(['', 'whsec_', 'whsec_***'])('when a secret is "%s", then that is told at once', (secret) => {
+    expect(() => createWebhooks({ outgoing, secrets: [...secrets, secret] })).toThrow();
+  });
+});

@@ -1,0 +1,288 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { signedDecision, startApi, type Api } from '../support/api.js';
+import { anApproval, anApprover, aStage } from '../support/approvals.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { openReceiver } from '../support/receiver.js';
+import { openShop, type Shop } from '../support/shop.js';
+import { startWorker } from '../support/workers.js';
+
+type Body = ApprovalResource & Omit<Problem, 'status' | 'title'>;
+
+describeOnDevServer('/v1/approvals', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let worker: Awaited<ReturnType<typeof startWorker>>;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    worker = await startWorker(server, shop);
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await worker?.stop();
+    await shop?.close();
+  });
+
+  /** Asks over HTTP for the approval of one person who is told by nobody. */
+  async function asked(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
+    const input = anApproval({ stages: [aStage({ id: 'lead' })], ...overrides });
+    expect((await api.post('/v1/approvals', input)).status).toBe(202);
+    return input;
+  }
+  const get = (approvalId: string) => api.get<Body>(`/v1/approvals/${approvalId}`);
+  const decide = (approvalId: string, body: unknown) => api.post<Body>(`/v1/approvals/${approvalId}/decision`, body);
+  const closed = (approvalId: string) =>
+    waitUntil(
+      async () => {
+        const { status } = await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).describe();
+        return status.name !== 'RUNNING' || undefined;
+      },
+      { what: `approval ${approvalId} being closed`, deadlineMs: 10_000, everyMs: 50 },
+    );
+
+  describe('asking', () => {
+    test('when somebody asks, then 202 with where it is, and the approval is pending', async () => {
+      const input = anApproval({ stages: [aStage({ id: 'lead' })], description: 'Please' });
+      const { status, headers, body } = await api.post('/v1/approvals', input);
+
+      expect(status).toBe(202);
+      expect(headers.get('location')).toBe(`/v1/approvals/${input.approvalId}`);
+      expect(body).toEqual({ approvalId: input.approvalId, status: 'pending' });
+      expect((await get(input.approvalId)).body).toMatchObject({
+        ...{ approvalId: input.approvalId, status: 'pending', title: 'May we?', description: 'Please' },
+        ...{ requestedBy: 'somebody', stage: 1, stages: 1, approvers: ['lead'] },
+        workflow: { workflowId: `approval:${input.approvalId}` },
+      });
+    });
+
+    test('when no id is given, then one is made', async () => {
+      const { approvalId: _left, ...rest } = anApproval({ stages: [aStage({ id: 'lead' })] });
+      const { body } = await api.post<Body>('/v1/approvals', rest);
+      expect((await get(body.approvalId)).status).toBe(200);
+    });
+
+    test('when the same is asked again, then it is the same approval; something else under its id is 409', async () => {
+      const input = await asked();
+      const again = await api.post('/v1/approvals', input);
+      expect([again.status, again.body]).toEqual([202, { approvalId: input.approvalId, status: 'pending' }]);
+      const other = await api.post('/v1/approvals', { ...input, title: 'Something else?' });
+      expect(other.status).toBe(409);
+      expect(other.body).toMatchObject({ type: '/problems/approval-id-taken' });
+    });
+
+    test.each<[string, Record<string, unknown>, string]>([
+      ['an id that orders use', { approvalId: 'order.first' }, '/approvalId'],
+      ['no stages', { stages: [] }, '/stages'],
+      ['an approver without an id', { stages: [{ approvers: [{}], timeoutSeconds: 1 }] }, '/stages/0/approvers/0/id'],
+      ['an address that is none', { stages: [aStage({ id: 'a', email: 'nobody' })] }, '/stages/0/approvers/0/email'],
+      ['a callback of another kind', { callbackUrl: 'ftp://example.com/' }, '/callbackUrl'],
+      ['a callback with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
+      ['a title with NUL', { title: 'a\0b' }, '/title'],
+    ])('when there is %s, then 400 says where', async (_what, change, pointer) => {
+      const input = { ...anApproval({ stages: [aStage({ id: 'lead' })] }), ...change };
+      const { status, body } = await api.post('/v1/approvals', input);
+      expect(status).toBe(400);
+      expect(body.errors?.map((error) => error.pointer)).toEqual([pointer]);
+    });
+  });
+
+  describe('deciding', () => {
+    test('when an approver approves, then 200 with the outcome; once more is the same, anything else 409', async () => {
+      const { approvalId } = await asked({ stages: [aStage({ id: 'lead' }, { id: 'boss' })] });
+      const first = await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'fine' });
+      expect(first.status).toBe(200);
+      expect(first.body).toMatchObject({
+        status: 'approved',
+        decision: { approver: 'lead', decision: 'approve', comment: 'fine', via: 'api', stage: 1 },
+      });
+      await closed(approvalId);
+
+      const again = await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'really' });
+      expect([again.status, again.body.decision]).toEqual([200, first.body.decision]);
+      for (const late of [
+        { approver: 'lead', decision: 'reject' },
+        { approver: 'boss', decision: 'approve' },
+      ]) {
+        const { status, body } = await decide(approvalId, late);
+        expect([status, body.type]).toEqual([409, '/problems/already-decided']);
+      }
+      expect((await get(approvalId)).body.trail.map(({ event }) => event)).toEqual(['requested', 'decided']);
+    });
+
+    test.each([
+      ['stranger', '/problems/not-an-approver'],
+      ['somebody', '/problems/own-request'],
+    ])('when %s decides, then 403 and it goes on waiting', async (approver, type) => {
+      const { approvalId } = await asked({ stages: [aStage({ id: 'lead' }, { id: 'somebody' })] });
+      const { status, body } = await decide(approvalId, { approver, decision: 'approve' });
+      expect([status, body.type]).toEqual([403, type]);
+      expect((await get(approvalId)).body.status).toBe('pending');
+    });
+
+    test('when nobody knows the approval, then 404', async () => {
+      expect((await get(randomUUID())).status).toBe(404);
+      expect((await decide(randomUUID(), { approver: 'lead', decision: 'approve' })).status).toBe(404);
+      expect((await api.post(`/v1/approvals/${randomUUID()}/withdraw`)).status).toBe(404);
+    });
+
+    test.each([
+      [{ approver: 'lead' }, '/decision'],
+      [{ approver: 'lead', decision: 'maybe' }, '/decision'],
+      [{ approver: 'lead', decision: 'approve', via: 'link' }, '/via'],
+      [{ approver: 'lead', decision: 'approve', comment: 'x'.repeat(1_001) }, '/comment'],
+    ])('when the body is %j, then 400', async (body, pointer) => {
+      const { approvalId } = await asked();
+      const answer = await api.post(`/v1/approvals/${approvalId}/decision`, body);
+      expect(answer.status).toBe(400);
+      expect(answer.body.errors?.map((error) => error.pointer)).toEqual([pointer]);
+    });
+
+    test('when it was withdrawn, then a decision is 409, and withdrawing again is fine', async () => {
+      const { approvalId } = await asked();
+      const withdraw = () => api.post<Body>(`/v1/approvals/${approvalId}/withdraw`, { reason: 'done otherwise' });
+      const { status, body } = await withdraw();
+      expect([status, body.status, body.withdrawal?.reason]).toEqual([200, 'withdrawn', 'done otherwise']);
+      await closed(approvalId);
+      expect((await withdraw()).status).toBe(200);
+      const late = await decide(approvalId, { approver: 'lead', decision: 'approve' });
+      expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
+    });
+
+    test('when decisions and the time-out meet, then there is one outcome and every answer agrees with it', async () => {
+      const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 1 }];
+      const inputs = await Promise.all(Array.from({ length: 24 }, () => asked({ stages })));
+      const answers = await Promise.all(
+        inputs.map(async ({ approvalId }, index) => {
+          const { status, body } = await get(approvalId);
+          expect([status, body]).toEqual([200, expect.objectContaining({ deadline: expect.any(String) })]);
+          const spread = (index - 6) * 100;
+          const due = Date.parse(body.deadline ?? '') + spread;
+          await waitUntil(() => Date.now() >= due || undefined, {
+            what: 'the deadline',
+            deadlineMs: 10_000,
+            everyMs: 5,
+          });
+          return await decide(approvalId, { approver: 'lead', decision: 'approve' });
+        }),
+      );
+      for (const [index, { approvalId }] of inputs.entries()) {
+        await closed(approvalId);
+        const { body } = await get(approvalId);
+        const { status } = answers[index]!;
+        expect([status, body.status, body.trail.length]).toEqual(
+          status === 200 ? [200, 'approved', 2] : [409, 'timed_out', 2],
+        );
+      }
+      const statuses = new Set(answers.map(({ status }) => status));
+      expect([...statuses].sort()).toEqual([200, 409]);
+    });
+  });
+
+  describe('lists', () => {
+    test('when approvals are listed by approver and status, then these and no others are there', async () => {
+      const [lead, boss] = [anApprover(), anApprover()];
+      const [pending, decided] = await Promise.all([
+        asked({ stages: [aStage({ id: lead.id })] }),
+        asked({ stages: [aStage({ id: lead.id }, { id: boss.id })] }),
+      ]);
+      await decide(decided.approvalId, { approver: boss.id, decision: 'reject' });
+      const list = async (query: string) => {
+        const { body } = await api.get<{ items: ApprovalSummary[] }>(`/v1/approvals?limit=200&${query}`);
+        return body.items.map(({ approvalId, status }) => `${approvalId} ${status}`);
+      };
+      await waitUntil(
+        async () => (await list('status=rejected')).includes(`${decided.approvalId} rejected`) || undefined,
+        {
+          what: 'the rejected one in the list',
+          deadlineMs: 10_000,
+        },
+      );
+
+      expect(await list(`approver=${lead.id}`)).toEqual([`${pending.approvalId} pending`]);
+      expect(await list(`approver=${boss.id}`)).toEqual([]);
+      expect(await list('status=pending')).not.toContain(`${decided.approvalId} pending`);
+      expect((await api.get('/v1/approvals?status=open')).status).toBe(400);
+      expect((await api.get(`/v1/approvals?approver=${encodeURIComponent("x' or 'y")}`)).status).toBe(400);
+    });
+  });
+
+  describe('POST /v1/callbacks/approvals', () => {
+    const PATH = '/v1/callbacks/approvals';
+
+    test('when a system decides and says it twice, then one decision is in the history', async () => {
+      const receiver = await openReceiver();
+      const { approvalId } = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
+      const handle = shop.client.workflow.getHandle(approvalWorkflowId(approvalId));
+      const signalled = async () => {
+        const { events } = await handle.fetchHistory();
+        return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;
+      };
+      // Not an approver: the approval goes on, so that the replay meets an open one.
+      const stranger = signedDecision({ approvalId, approver: 'stranger', decision: 'approve' }, { id: 'msg_1' });
+      expect((await api.request('POST', PATH, stranger)).status).toBe(202);
+      expect((await api.request('POST', PATH, stranger)).status).toBe(202);
+      const decision = signedDecision({ approvalId, approver: 'robot', decision: 'reject', comment: 'too much' });
+      const { status, body } = await api.request('POST', PATH, decision);
+      expect([status, body]).toEqual([202, { status: 'accepted' }]);
+      await closed(approvalId);
+      expect(await signalled(), 'the replay left no trace').toBe(2);
+      expect((await get(approvalId)).body).toMatchObject({
+        status: 'rejected',
+        decision: { approver: 'robot', via: 'webhook', comment: 'too much' },
+      });
+      expect((await api.request('POST', PATH, decision)).status).toBe(200);
+      await receiver.close();
+    });
+
+    test('when the signature is of another secret, of another age or missing, then 401', async () => {
+      const { approvalId } = await asked();
+      const decision = { approvalId, approver: 'lead', decision: 'approve' } as const;
+      const secret = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
+      const old = new Date(Date.now() - 6 * 60_000);
+      for (const request of [
+        signedDecision(decision, { secret }),
+        signedDecision(decision, { at: old }),
+        { json: decision },
+      ]) {
+        expect((await api.request('POST', PATH, request)).status).toBe(401);
+      }
+      expect((await get(approvalId)).body.trail).toHaveLength(1);
+    });
+
+    test('when nobody knows the approval, then 404; when the body is too large, 413', async () => {
+      const decision = { approvalId: randomUUID(), approver: 'lead', decision: 'approve' } as const;
+      expect((await api.request('POST', PATH, signedDecision(decision))).status).toBe(404);
+      const large = signedDecision(JSON.stringify({ ...decision, comment: 'x'.repeat(300 * 1024) }));
+      expect((await api.request('POST', PATH, large)).status).toBe(413);
+    });
+  });
+
+  // Last: it stops the worker.
+  test('when no worker runs, then a callback is accepted, a decision is 503, and both the same later', async () => {
+    const receiver = await openReceiver();
+    const robot = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
+    const person = await asked();
+    await get(robot.approvalId);
+    await worker.stop();
+
+    const decision = signedDecision({ approvalId: robot.approvalId, approver: 'robot', decision: 'approve' });
+    expect((await api.request('POST', '/v1/callbacks/approvals', decision)).status).toBe(202);
+    const refused = await decide(person.approvalId, { approver: 'lead', decision: 'approve' });
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+
+    worker = await startWorker(server, shop);
+    await closed(robot.approvalId);
+    expect((await get(robot.approvalId)).body).toMatchObject({ status: 'approved', decision: { via: 'webhook' } });
+    expect((await decide(person.approvalId, { approver: 'lead', decision: 'approve' })).status).toBe(200);
+    await receiver.close();
+  });
+});

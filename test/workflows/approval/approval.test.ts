@@ -1,0 +1,422 @@
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import type { ApprovalView, Decision } from '../../../src/schemas/approval.js';
+import {
+  approvalQuery,
+  APPROVAL_TASK_QUEUE,
+  approvalWorkflowId,
+  decideSignal,
+  decideUpdate,
+  withdrawUpdate,
+} from '../../../src/workflows/approval/contract.js';
+import type { approval } from '../../../src/workflows/approval/workflow.js';
+import { links, OUTGOING_WEBHOOK_SECRET } from '../../support/activities.js';
+import {
+  anApproval,
+  anApprover,
+  approvalOnce,
+  ask,
+  aStage,
+  DAY,
+  type ApprovalHandle,
+} from '../../support/approvals.js';
+import { historyOf } from '../../support/history.js';
+import { openReceiver, type Receiver } from '../../support/receiver.js';
+import { openShop, type Shop } from '../../support/shop.js';
+import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
+
+describeWithTimeSkipping('an approval', () => {
+  let env: TestWorkflowEnvironment;
+  let shop: Shop;
+  let receiver: Receiver;
+
+  beforeAll(async () => {
+    const server = await startTimeSkipping();
+    env = server.env;
+    shop = await openShop(server);
+  });
+  afterAll(async () => {
+    await shop?.close();
+  });
+  beforeEach(async () => {
+    receiver = await openReceiver();
+  });
+  afterEach(async () => {
+    await receiver.close();
+  });
+
+  const mailsTo = ({ email }: { email: string }) => shop.outside.mailbox.mailsTo(email);
+  const mailArrived = (approver: { email: string }) =>
+    waitUntil(async () => (await mailsTo(approver))[0], { what: `mail to ${approver.email}`, deadlineMs: 10_000 });
+  /**
+   * Waits until all messages are through. Time no longer passes on this server once a workflow has ended while one of its
+   * activities ran.
+   */
+  const told = (handle: ApprovalHandle) =>
+    approvalOnce(
+      handle,
+      ({ stages, notifications }) => stages > 0 && notifications.every(({ status }) => status !== 'sending'),
+      'everybody was told',
+    );
+  const decide = (handle: ApprovalHandle, decision: Decision) =>
+    handle.executeUpdate(decideUpdate, { args: [decision] });
+
+  /** The name of the refusal of an update. */
+  async function refusalOf(update: Promise<unknown>): Promise<string | undefined | null> {
+    try {
+      await update;
+    } catch (error) {
+      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+        return error.cause.type;
+      }
+      throw error;
+    }
+    throw new Error('it was not refused');
+  }
+
+  const events = ({ trail }: ApprovalView) => trail.map(({ event }) => event);
+  const seconds = (from: string, to: string) => Math.round((Date.parse(to) - Date.parse(from)) / 1000);
+
+  describe('when somebody decides', () => {
+    test('when an approver approves, then the outcome says who, when, how and why', async () => {
+      const approver = anApprover();
+      const handle = await ask(shop.client, anApproval({ stages: [aStage(approver)] }));
+      await told(handle);
+      await decide(handle, { approver: approver.id, decision: 'approve', comment: 'go ahead', via: 'api' });
+      const view = await handle.result();
+
+      expect(view).toMatchObject({
+        status: 'approved',
+        decision: { approver: approver.id, decision: 'approve', comment: 'go ahead', via: 'api', stage: 1 },
+        notifications: [{ approver: approver.id, channel: 'email', status: 'sent', sent: 1 }],
+      });
+      expect(view.trail).toMatchObject([
+        { event: 'requested', approver: 'somebody', stage: 1 },
+        { event: 'decided', approver: approver.id, decision: 'approve', comment: 'go ahead', via: 'api', stage: 1 },
+      ]);
+      expect(view.trail[1]?.at).toBe(view.decision?.at);
+    });
+
+    test('when it is rejected by signal, then the outcome is rejected, and the way is the command line', async () => {
+      const approver = anApprover();
+      const handle = await ask(shop.client, anApproval({ stages: [aStage(approver)] }));
+      await told(handle);
+      await handle.signal(decideSignal, { approver: approver.id, decision: 'reject' });
+
+      expect(await handle.result()).toMatchObject({ status: 'rejected', decision: { decision: 'reject', via: 'cli' } });
+    });
+
+    test('when the decision comes along with the start, then it counts and nobody is asked', async () => {
+      const approver = anApprover();
+      const input = anApproval({ stages: [aStage(approver)] });
+      const handle = await shop.client.workflow.signalWithStart<typeof approval, [Decision]>('approval', {
+        workflowId: approvalWorkflowId(input.approvalId),
+        taskQueue: APPROVAL_TASK_QUEUE,
+        args: [input],
+        signal: decideSignal,
+        signalArgs: [{ approver: approver.id, decision: 'approve' }],
+      });
+
+      expect(await handle.result()).toMatchObject({ status: 'approved', notifications: [] });
+      expect(await mailsTo(approver)).toEqual([]);
+      expect((await historyOf(handle)).map(({ name }) => name)).not.toContain('mailApprover');
+    });
+
+    test('when a decision was made, then the same one again is fine and any other one is refused', async () => {
+      const [first, second] = [anApprover(), anApprover()];
+      receiver.answerWith(500);
+      const handle = await ask(shop.client, anApproval({ stages: [aStage(first, second)], callbackUrl: receiver.url }));
+      await told(handle);
+      const decision: Decision = { approver: first.id, decision: 'approve' };
+      const { decision: made } = await decide(handle, decision);
+
+      expect((await decide(handle, { ...decision, comment: 'again' })).decision).toEqual(made);
+      expect(await refusalOf(decide(handle, { ...decision, decision: 'reject' }))).toBe('AlreadyDecided');
+      expect(await refusalOf(decide(handle, { approver: second.id, decision: 'approve' }))).toBe('AlreadyDecided');
+      expect(await refusalOf(handle.executeUpdate(withdrawUpdate, { args: [{}] }))).toBe('AlreadyDecided');
+      receiver.answerWith(204);
+      const view = await handle.result();
+      expect(view).toMatchObject({ status: 'approved', decision: made });
+      expect(events(view)).toEqual(['requested', 'decided']);
+    });
+
+    test.each([
+      ['somebody who is not an approver', 'NotAnApprover', { approver: 'stranger' }],
+      ['an approver of a later stage', 'NotAnApprover', { approver: 'later' }],
+      ['who asks', 'OwnRequest', { approver: 'somebody' }],
+      ['a person, by webhook', 'NotAnApprover', { approver: 'now', via: 'webhook' as const }],
+      ['an approver, for a stage that is not asked', 'StagePassed', { approver: 'now', stage: 2 }],
+    ])('when %s decides, then it is %s and nothing changes', async (_who, refusal, decision) => {
+      const now = { id: 'now' };
+      const handle = await ask(
+        shop.client,
+        anApproval({ stages: [aStage(now, { id: 'somebody' }), aStage({ id: 'later' })] }),
+      );
+      await approvalOnce(handle, ({ stages }) => stages === 2, 'is asked');
+
+      expect(await refusalOf(decide(handle, { decision: 'approve', ...decision }))).toBe(refusal);
+      await handle.signal(decideSignal, { decision: 'approve', ...decision });
+      const view = await approvalOnce(handle, ({ trail }) => trail.length === 2, 'the signal arrived');
+      expect(view).toMatchObject({ status: 'pending', stage: 1 });
+      expect(view.decision).toBeUndefined();
+      expect(view.trail[1]).toMatchObject({ event: 'ignored', approver: decision.approver, reason: { type: refusal } });
+      await decide(handle, { approver: 'now', decision: 'reject' });
+      expect(await handle.result()).toMatchObject({ status: 'rejected' });
+    });
+
+    test('when what arrives is no decision, then it harms nothing', async () => {
+      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      await approvalOnce(handle, ({ stages }) => stages === 1, 'is asked');
+      const malformed = [
+        undefined,
+        null,
+        'approve',
+        [],
+        {},
+        { approver: 'now' },
+        { approver: 1, decision: 'approve' },
+        { approver: 'now', decision: 'maybe' },
+        { approver: 'now', decision: 'approve', comment: 'x'.repeat(1_001) },
+        { approver: 'now', decision: 'approve', via: 'dream' },
+        { approver: 'now', decision: 'approve', stage: 'first' },
+        { approver: 'now', decision: 'approve', admin: true },
+        { approver: 'x'.repeat(65), decision: 'approve' },
+      ] as Decision[];
+      for (const decision of malformed) {
+        expect(await refusalOf(decide(handle, decision)), JSON.stringify(decision)).toBe('InvalidInput');
+        await handle.signal(decideSignal, decision);
+      }
+      const view = await approvalOnce(handle, ({ trail }) => trail.length > malformed.length, 'all signals arrived');
+      expect(view.status).toBe('pending');
+      await decide(handle, { approver: 'now', decision: 'approve' });
+      expect(await handle.result()).toMatchObject({ status: 'approved' });
+    });
+
+    test('when signals that do not count go on and on, then the trail stays short', async () => {
+      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      for (let count = 0; count < 30; count += 1) {
+        await handle.signal(decideSignal, { approver: 'stranger', decision: 'approve' });
+      }
+      await approvalOnce(handle, ({ trail }) => trail.length > 20, 'the signals arrived');
+      await decide(handle, { approver: 'now', decision: 'approve' });
+      const view = await handle.result();
+      expect(events(view).filter((event) => event === 'ignored')).toHaveLength(20);
+      expect(view.trail.at(-1)?.event).toBe('decided');
+    });
+  });
+
+  describe('when nobody decides', () => {
+    test('when three stages of ten days pass, then each is asked and reminded daily, and it has timed out', async () => {
+      const people = [anApprover('lead'), anApprover('manager'), anApprover('director')];
+      const stages = people.map((approver) => ({ ...aStage(approver), remindEverySeconds: DAY }));
+      const handle = await ask(shop.client, anApproval({ stages }));
+      const view = await handle.result();
+
+      expect(view).toMatchObject({ status: 'timed_out', stage: 3, stages: 3 });
+      expect(view.decision).toBeUndefined();
+      expect(events(view)).toEqual(['requested', 'escalated', 'escalated', 'timed_out']);
+      const [asked, ...later] = view.trail.map(({ at }) => at);
+      expect(later.map((at) => Math.round(seconds(asked!, at) / DAY))).toEqual([10, 20, 30]);
+      for (const [index, approver] of people.entries()) {
+        const subjects = (await mailsTo(approver)).map(({ subject }) => subject);
+        expect(subjects).toEqual(['Please decide: May we?', ...Array<string>(9).fill('Reminder: May we?')]);
+        expect(view.notifications[index]).toMatchObject({ stage: index + 1, status: 'sent', sent: 10 });
+      }
+    });
+
+    test.each(['approved', 'rejected', 'timed_out'] as const)(
+      'when the outcome of a time-out is %s, then that is what it ends with',
+      async (onTimeout) => {
+        const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], onTimeout }));
+        const view = await handle.result();
+        expect(view).toMatchObject({ status: onTimeout });
+        expect(view.decision).toBeUndefined();
+        expect(events(view)).toEqual(['requested', 'timed_out']);
+      },
+    );
+
+    test('when the second stage decides, then the first one may no longer', async () => {
+      const [lead, manager] = [anApprover(), anApprover()];
+      const handle = await ask(shop.client, anApproval({ stages: [aStage(lead), aStage(manager)] }));
+      await env.sleep((10 * DAY + 60) * 1000);
+      await approvalOnce(handle, ({ stage }) => stage === 2, 'is escalated');
+      const asked = await told(handle);
+      expect(asked).toMatchObject({ approvers: [manager.id], status: 'pending' });
+
+      const late: Decision = { approver: lead.id, decision: 'approve' };
+      expect(await refusalOf(decide(handle, late))).toBe('NotAnApprover');
+      expect(await refusalOf(decide(handle, { ...late, via: 'link', stage: 1 }))).toBe('StagePassed');
+      await decide(handle, { approver: manager.id, decision: 'approve', via: 'link', stage: 2 });
+      expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2, approver: manager.id } });
+    });
+  });
+
+  describe('when it is taken back', () => {
+    test('when it is withdrawn, then it ends as withdrawn with the reason', async () => {
+      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'no longer needed' }] });
+      const view = await handle.result();
+      expect(view).toMatchObject({ status: 'withdrawn', withdrawal: { reason: 'no longer needed' } });
+      expect(events(view)).toEqual(['requested', 'withdrawn']);
+    });
+
+    test('when the workflow is cancelled, then it ends as Cancelled, is withdrawn and is reported', async () => {
+      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url }));
+      await approvalOnce(handle, ({ stages }) => stages === 1, 'is asked');
+      await handle.cancel();
+      const failure = await handle.result().catch((error: unknown) => error);
+      expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+      expect(await handle.query(approvalQuery)).toMatchObject({
+        status: 'withdrawn',
+        delivery: { status: 'delivered' },
+      });
+      expect(receiver.received).toHaveLength(1);
+    });
+  });
+
+  describe('messages', () => {
+    test('when a mail is sent, then its link is good for this approver, stage and run', async () => {
+      const approver = anApprover();
+      const input = anApproval({
+        stages: [aStage(approver)],
+        title: 'Buy <b>it</b>?',
+        description: 'Please.\nThanks.',
+      });
+      const handle = await ask(shop.client, input);
+      await told(handle);
+      const mail = await mailArrived(approver);
+
+      expect(mail).toMatchObject({ subject: 'Please decide: Buy <b>it</b>?', to: [approver.email] });
+      expect(mail.text).toContain('Please.\nThanks.');
+      expect(mail.html).toContain('Buy &lt;b&gt;it&lt;/b&gt;?');
+      const token = /http:\/\/shop\.test\/approvals\/(\S+)/.exec(mail.text)?.[1] ?? '';
+      expect(mail.html).toContain(token);
+      const link = { approvalId: input.approvalId, runId: handle.firstExecutionRunId, stage: 1, approver: approver.id };
+      expect(await links.read(token)).toEqual({ link, expired: false });
+      await decide(handle, { approver: approver.id, decision: 'approve' });
+    });
+
+    test('when a mailbox is away, then the mail is tried again, and a decision need not wait for it', async () => {
+      const [away, later, other] = [anApprover(), anApprover(), anApprover()];
+      shop.outside.mailbox.refuse(away.email, { code: 451, times: -1 });
+      shop.outside.mailbox.refuse(later.email, { code: 451, times: 2 });
+      const handle = await ask(shop.client, anApproval({ stages: [aStage(away, later, other)] }));
+      await mailArrived(later);
+      const before = await approvalOnce(
+        handle,
+        ({ notifications: [, second, third] }) => second?.status === 'sent' && third?.status === 'sent',
+        'the others were told',
+      );
+      expect(before.notifications[0]).toMatchObject({ approver: away.id, status: 'sending', sent: 0 });
+
+      await decide(handle, { approver: other.id, decision: 'approve' });
+      const view = await handle.result();
+      expect(view.status).toBe('approved');
+      expect(view.notifications).toMatchObject([
+        { approver: away.id, status: 'failed', sent: 0, reason: { type: 'NoLongerNeeded' } },
+        { approver: later.id, status: 'sent', sent: 1 },
+        { approver: other.id, status: 'sent', sent: 1 },
+      ]);
+    });
+
+    test('when an address is refused for good, then that is seen, and the others are asked all the same', async () => {
+      const [unknown, known] = [anApprover(), anApprover()];
+      shop.outside.mailbox.refuse(unknown.email, { code: 550, times: -1 });
+      const handle = await ask(shop.client, anApproval({ stages: [aStage(unknown, known)] }));
+      await mailArrived(known);
+      const view = await told(handle);
+      expect(view.notifications[0]?.reason).toMatchObject({ type: 'MailRefused' });
+      await decide(handle, { approver: known.id, decision: 'approve' });
+      expect(await handle.result()).toMatchObject({ status: 'approved' });
+    });
+
+    test('when an approver is a system, then it gets a signed webhook and may answer by one', async () => {
+      const handle = await ask(
+        shop.client,
+        anApproval({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] }),
+      );
+      await approvalOnce(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'the system was asked');
+      const [{ body, headers }] = receiver.received as [(typeof receiver.received)[number]];
+      expect(new Webhook(OUTGOING_WEBHOOK_SECRET).verify(body, headers as Record<string, string>)).toMatchObject({
+        type: 'approval.requested',
+        data: { approvalId: handle.workflowId.replace('approval:', ''), approver: 'robot', stage: 1, title: 'May we?' },
+      });
+      await handle.signal(decideSignal, { approver: 'robot', decision: 'reject', via: 'webhook' });
+      expect(await handle.result()).toMatchObject({ status: 'rejected', decision: { via: 'webhook' } });
+    });
+  });
+
+  describe('the report of the outcome', () => {
+    const approved = async (callbackUrl: string) => {
+      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl }));
+      await decide(handle, { approver: 'now', decision: 'approve', comment: 'fine' });
+      return handle;
+    };
+
+    test('when there is a callback URL, then the outcome is reported once, signed', async () => {
+      const handle = await approved(receiver.url);
+      expect(await handle.result()).toMatchObject({ status: 'approved', delivery: { status: 'delivered' } });
+      expect(receiver.received).toHaveLength(1);
+      const { body, headers } = receiver.received[0]!;
+      expect(new Webhook(OUTGOING_WEBHOOK_SECRET).verify(body, headers as Record<string, string>)).toMatchObject({
+        type: 'approval.decided',
+        data: { status: 'approved', decision: { approver: 'now', comment: 'fine' } },
+      });
+    });
+
+    test('when the receiver is away for long, then it is tried for a day and fails visibly', async () => {
+      receiver.answerWith(503);
+      const handle = await approved(receiver.url);
+      const view = await handle.result();
+      expect(view).toMatchObject({ status: 'approved', delivery: { status: 'failed' } });
+      const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+      expect(new Set(ids).size).toBe(1);
+      // 5 s, 15 s, 45 s, 135 s, 405 s, 1,215 s, then each hour for the rest of the day.
+      expect(ids.length).toBeGreaterThan(20);
+      expect(ids.length).toBeLessThan(40);
+    });
+
+    test('when the receiver is gone, then it is called once and the outcome stands', async () => {
+      receiver.answerWith(410);
+      const handle = await approved(receiver.url);
+      expect(await handle.result()).toMatchObject({
+        status: 'approved',
+        delivery: { status: 'failed', reason: { type: 'ReceiverGone' } },
+      });
+      expect(receiver.received).toHaveLength(1);
+    });
+  });
+
+  describe('input that does not parse', () => {
+    const stage = aStage({ id: 'now' });
+    test.each<[what: string, change: Record<string, unknown>, pointer: string]>([
+      ['no stages', { stages: [] }, '/stages'],
+      ['a stage without approvers', { stages: [{ ...stage, approvers: [] }] }, '/stages/0/approvers'],
+      ['an approver twice', { stages: [aStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
+      ['too many stages', { stages: Array(6).fill(stage) }, '/stages'],
+      ['too many reminders', { stages: [{ ...stage, remindEverySeconds: 60 }] }, '/stages/0/remindEverySeconds'],
+      ['a time-out of no time', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
+      ['no title', { title: '' }, '/title'],
+      ['an unknown field', { admin: true }, '/admin'],
+      ['a callback to a file', { callbackUrl: 'file:///etc/passwd' }, '/callbackUrl'],
+      ['a callback with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
+      ["another approval's id", { approvalId: 'another' }, '/approvalId'],
+    ])('when there is %s, then it fails at once and says where', async (_what, change, pointer) => {
+      const input = anApproval({ stages: [stage] });
+      const handle = await shop.client.workflow.start<typeof approval>('approval', {
+        workflowId: approvalWorkflowId(input.approvalId),
+        taskQueue: APPROVAL_TASK_QUEUE,
+        args: [{ ...input, ...change } as typeof input],
+      });
+      const failure = await handle.result().then(
+        () => undefined,
+        (error: WorkflowFailedError) => error.cause,
+      );
+      expect(failure).toMatchObject({ type: 'InvalidInput', details: [[{ pointer }]] });
+    });
+  });
+});

@@ -1,0 +1,154 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { expect, test } from 'vitest';
+import type { ApprovalView } from '../../../src/schemas/approval.js';
+import {
+  approvalQuery,
+  approvalWorkflowId,
+  decideUpdate,
+  withdrawUpdate,
+} from '../../../src/workflows/approval/contract.js';
+import type { approval } from '../../../src/workflows/approval/workflow.js';
+import { cancelOrderUpdate, orderStatusQuery } from '../../../src/workflows/order/contract.js';
+import { APPROVAL_THRESHOLD } from '../../support/activities.js';
+import { approvalOnce } from '../../support/approvals.js';
+import { describeOrders, type PlacedOrder, type PlaceOptions } from '../../support/order-shop.js';
+import { aProduct } from '../../support/shop.js';
+
+const HOUR = 3_600;
+
+describeOrders('an order that needs an approval', (shop) => {
+  /** An order of two pieces whose total is this. */
+  async function placed(total: number, options: PlaceOptions = {}): Promise<PlacedOrder> {
+    const price = { value: total / 2, currency: 'EUR' };
+    return await shop().place({ products: [await aProduct(shop().store, { price })], ...options });
+  }
+
+  const approvalOf = ({ orderId }: PlacedOrder) =>
+    shop().client.workflow.getHandle<typeof approval>(approvalWorkflowId(`order.${orderId}`));
+
+  /** Waits until the shift lead was asked; workflows that end while a mail is under way stop this server's time. */
+  async function asked(order: PlacedOrder): Promise<ApprovalView> {
+    await order.seen(({ approval }) => approval?.status === 'pending', 'awaits its approval');
+    return await approvalOnce(approvalOf(order), ({ notifications }) => notifications[0]?.status === 'sent', 'asked');
+  }
+
+  const decide = (order: PlacedOrder, approver: string, decision: 'approve' | 'reject') =>
+    approvalOf(order).executeUpdate(decideUpdate, { args: [{ approver, decision }] });
+
+  test('when its total is just below the threshold, then nobody is asked', async () => {
+    const order = await placed(APPROVAL_THRESHOLD - 2);
+    await order.reached('awaiting_pickup');
+    await order.carrierReports('in_transit', 'delivered');
+    const view = await order.result();
+    expect(view.status).toBe('completed');
+    expect(view.approval).toBeUndefined();
+    expect(await order.events()).not.toContain('StartChildWorkflowExecutionInitiated');
+  });
+
+  test('when it is approved, then it is charged afterwards and completes', async () => {
+    const order = await placed(APPROVAL_THRESHOLD);
+    const question = await asked(order);
+    expect(question).toMatchObject({
+      title: `Order ${order.orderId} of ${order.input.customerId}`,
+      description: '2 x A thing',
+      requestedBy: order.input.customerId,
+      amount: { value: APPROVAL_THRESHOLD, currency: 'EUR' },
+      approvers: ['shift-lead'],
+    });
+    expect(await order.view()).toMatchObject({
+      stage: 'awaiting_approval',
+      approval: { approvalId: `order.${order.orderId}`, status: 'pending' },
+    });
+    expect(order.done()).toEqual(['quoteOrder', 'reserveStock']);
+    expect(order.calls(), 'nothing is charged yet').toEqual([]);
+
+    await decide(order, 'shift-lead', 'approve');
+    await order.reached('awaiting_pickup');
+    await order.carrierReports('in_transit', 'delivered');
+    const view = await order.result();
+    expect(view).toMatchObject({ status: 'completed', approval: { status: 'approved' } });
+    expect(view.steps.map(({ name, status }) => `${name} ${status}`)).toEqual([
+      'quoteOrder completed',
+      'reserveStock completed',
+      'approval completed',
+      'chargePayment completed',
+      'requestShipment completed',
+    ]);
+    expect((await order.balance()).verdict).toBe('sold');
+  });
+
+  const nothing = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
+
+  test('when it is rejected, then the stock is back, nobody is charged and the order is rejected', async () => {
+    const order = await placed(APPROVAL_THRESHOLD);
+    await asked(order);
+    await decide(order, 'shift-lead', 'reject');
+    expect(await order.result()).toMatchObject({
+      status: 'rejected',
+      reason: { type: 'ApprovalRejected' },
+      approval: { status: 'rejected' },
+      compensations: [{ name: 'releaseStock', status: 'completed' }],
+    });
+    expect(await order.balance()).toEqual(nothing);
+    expect(order.calls()).toEqual([]);
+  });
+
+  test('when nobody decides in any stage, then it is rejected when the last time is over', async () => {
+    const order = await placed(APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR });
+    const view = await order.result();
+    expect(view).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalTimedOut' } });
+    expect(await order.balance()).toEqual(nothing);
+    const { trail } = await approvalOf(order).result();
+    expect(trail.map(({ event }) => event)).toEqual(['requested', 'escalated', 'timed_out']);
+    const seconds = (Date.parse(trail[2]!.at) - Date.parse(trail[0]!.at)) / 1000;
+    expect(Math.round(seconds / HOUR), 'two stages of an hour, as the customer asked').toBe(2);
+  });
+
+  test('when the customer gives more time than the shop, then the time of the shop counts', async () => {
+    const order = await placed(APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR });
+    const { deadline, trail } = await asked(order);
+    expect(Math.round((Date.parse(deadline!) - Date.parse(trail[0]!.at)) / 1000 / HOUR)).toBe(24);
+    await decide(order, 'shift-lead', 'reject');
+    await order.result();
+  });
+
+  test('when it is cancelled meanwhile, then the approval is withdrawn and the stock is back', async () => {
+    const order = await placed(APPROVAL_THRESHOLD);
+    await asked(order);
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too slow' }] });
+    expect(await order.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
+    expect(await order.balance()).toEqual(nothing);
+    expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
+  });
+
+  test('when its workflow is cancelled meanwhile, then the approval is withdrawn and the stock is back', async () => {
+    const order = await placed(APPROVAL_THRESHOLD);
+    await asked(order);
+    await order.handle.cancel();
+    const error = await order.result().catch((failure: unknown) => failure);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect(await order.handle.query(orderStatusQuery)).toMatchObject({
+      status: 'cancelled',
+      approval: { status: 'withdrawn' },
+    });
+    expect(await order.balance()).toEqual(nothing);
+    expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
+  });
+
+  test('when somebody withdraws the approval, then the order is rejected', async () => {
+    const order = await placed(APPROVAL_THRESHOLD);
+    await asked(order);
+    await approvalOf(order).executeUpdate(withdrawUpdate, { args: [{}] });
+    expect(await order.result()).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalWithdrawn' } });
+    expect(await order.balance()).toEqual(nothing);
+  });
+
+  test('when the customer is an approver, then they cannot approve their own order', async () => {
+    const order = await placed(APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
+    await asked(order);
+    await expect(decide(order, 'shift-lead', 'approve')).rejects.toMatchObject({ cause: { type: 'OwnRequest' } });
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await order.result();
+  });
+});
