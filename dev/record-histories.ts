@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './commands.js';
+import { approvalRecordings } from './recordings/approvals.js';
 import { cartRecordings } from './recordings/carts.js';
 import { orderRecordings } from './recordings/orders.js';
 import { Recorder, type RecordedRun } from './recordings/recorder.js';
@@ -24,7 +25,7 @@ const stack = await startTemporaryStack({ carrierPickupSeconds: 3_600, carrierDe
 try {
   const recorder = await Recorder.on(stack.addresses);
   await mkdir(join(folder, generation));
-  for (const [name, record] of Object.entries({ ...orderRecordings, ...cartRecordings })) {
+  for (const [name, record] of Object.entries({ ...orderRecordings, ...cartRecordings, ...approvalRecordings })) {
     const run = await record(recorder, randomUUID());
     const history = await report.during(name, () => show(run));
     await writeFile(join(folder, generation, `${name}.json`), history);

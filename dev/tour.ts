@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { streamReport } from './report.js';
 import { loadSettings } from './settings.js';
 import { startTemporaryStack, stopLeftovers, type Stack } from './stack.js';
+import { approvalScenes } from './tour/approvals.js';
 import { Guide, type Places } from './tour/guide.js';
 import { cartScenes } from './tour/carts.js';
 import { orderScenes } from './tour/orders.js';
@@ -17,8 +18,9 @@ const stackFile = z.object({
   apiUrl: z.string(),
   webUiUrl: z.string().optional(),
   temporalNamespace: z.string(),
+  mailsUrl: z.string().optional(),
 });
-const scenes = [...orderScenes, ...cartScenes];
+const scenes = [...orderScenes, ...cartScenes, ...approvalScenes];
 
 let stack: Stack | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -65,6 +67,6 @@ async function runningStack(): Promise<Places | undefined> {
 async function ownStack(): Promise<Places> {
   report.say('No stack is running ("npm start"), so the tour starts one of its own; it is gone when the tour ends.');
   stack = await startTemporaryStack({}, { report, webUi: true });
-  const { apiUrl, webUiUrl, temporalNamespace } = stack.addresses;
-  return { apiUrl, webUiUrl, namespace: temporalNamespace, say: report.say };
+  const { apiUrl, webUiUrl, mailsUrl, temporalNamespace } = stack.addresses;
+  return { apiUrl, webUiUrl, mailsUrl, namespace: temporalNamespace, say: report.say };
 }

@@ -17,6 +17,8 @@ const carrierSchema = z.strictObject({
   callbackUrl: z.url({ protocol: /^https?$/ }).optional(),
 });
 
+const statusSchema = z.coerce.number().int().min(200).max(599);
+
 const reportSchema = z.strictObject({ status: reportedStatusSchema });
 const ledgerQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
@@ -79,6 +81,10 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
     const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     return carrier.configure(change, orderId);
   });
+
+  app.post<{ Params: { status: string } }>('/test/answers/:status', async (request, reply) =>
+    reply.code(statusSchema.parse(request.params.status)).send(),
+  );
 
   app.get('/test/mails', async (request) => {
     const { to } = mailsQuerySchema.parse(request.query);

@@ -5,8 +5,10 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
+import type { ApprovalInput, ApprovalView } from '../../src/schemas/approval.js';
 import type { CartInput } from '../../src/schemas/cart.js';
-import type { OrderInput, OrderStage, OrderStatus, OrderView } from '../../src/schemas/order.js';
+import type { OrderInput, OrderStage, OrderStatus, OrderView, ShipmentReport } from '../../src/schemas/order.js';
+import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
@@ -21,6 +23,8 @@ export interface RecordedRun {
 
 /** Brings about one outcome, for an id of its own. */
 export type Recording = (recorder: Recorder, id: string) => Promise<RecordedRun>;
+
+export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.approval>;
 
 export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
 
@@ -37,6 +41,11 @@ export class Recorder {
   static async on({ temporalAddress, temporalNamespace, carrierUrl }: Addresses): Promise<Recorder> {
     const connection = await Connection.connect({ address: temporalAddress });
     return new Recorder(new Client({ connection, namespace: temporalNamespace }), new URL(carrierUrl).origin);
+  }
+
+  /** Somebody who is gone for good (410). */
+  get goneUrl(): string {
+    return `${this.outside}/test/answers/410`;
   }
 
   async startOrder(orderId: string, overrides: Partial<Record<keyof OrderInput, unknown>> = {}): Promise<OrderHandle> {
@@ -62,6 +71,38 @@ export class Recorder {
     });
   }
 
+  async startApproval(approvalId: string, overrides: Partial<Record<keyof ApprovalInput, unknown>> = {}) {
+    const input = {
+      approvalId,
+      title: 'May it be recorded?',
+      requestedBy: 'recorder',
+      stages: [{ approvers: [{ id: 'lead', email: 'lead@example.com' }], timeoutSeconds: 60 }],
+      ...overrides,
+    };
+    return await this.client.workflow.start<typeof workflows.approval>('approval', {
+      workflowId: approvalWorkflowId(approvalId),
+      taskQueue: APPROVAL_TASK_QUEUE,
+      args: [input as ApprovalInput],
+    });
+  }
+
+  /** The approval that an order waits for. */
+  approvalOf(orderId: string): WorkflowHandle<typeof workflows.approval> {
+    return this.client.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
+  }
+
+  /** Waits until everybody was told who is to be told. */
+  async told(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
+    return await waitUntil(
+      async () => {
+        const view = await handle.query(approvalQuery);
+        const isTold = view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
+        return isTold ? view : undefined;
+      },
+      { what: `${handle.workflowId} telling everybody`, deadlineMs: 60_000 },
+    );
+  }
+
   /** Waits until the order is at a stage or has a status. */
   async until(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
     return await waitUntil(
@@ -82,7 +123,7 @@ export class Recorder {
     if (!response.ok) throw new Error(`${method} /test${path} answered ${response.status}: ${await response.text()}`);
   }
 
-  async carrierReports(orderId: string, status: 'in_transit' | 'delivered' | 'lost'): Promise<void> {
+  async carrierReports(orderId: string, status: ShipmentReport['status']): Promise<void> {
     await this.outsideWorld('POST', `/shipments/${orderId}`, { status });
   }
 

@@ -8,8 +8,12 @@ export interface Places {
   /** Without one, the tour gives workflow ids instead of links. */
   webUiUrl?: string | undefined;
   namespace: string;
+  /** The played mailbox, if mails go there. */
+  mailsUrl?: string | undefined;
   say: (text: string) => void;
 }
+
+const mailsSchema = z.object({ mails: z.array(z.object({ text: z.string() })) });
 
 export interface Answer {
   status: number;
@@ -55,6 +59,29 @@ export class Guide {
       throw new Surprise(`${method} ${path} answered ${answer.status}, not ${status}: ${JSON.stringify(answer.body)}`);
     }
     return answer.body;
+  }
+
+  /** Opens a page as a browser without JavaScript would, or sends its form. @returns its HTML. */
+  async page(method: 'GET' | 'POST', url: string, form?: Record<string, string>): Promise<string> {
+    const response = await fetch(url, { method, ...(form && { body: new URLSearchParams(form) }) });
+    this.say(`  ${method} ${new URL(url).pathname.replace(/(.{20}).+/, '$1…')} -> ${response.status}`);
+    if (!response.ok) throw new Surprise(`${method} of the page answered ${response.status}`);
+    return await response.text();
+  }
+
+  /** The link in the mail that says `about`, or undefined where mails are not kept by the played mailbox. */
+  async linkInMail(to: string, path: string, about: string): Promise<string | undefined> {
+    const { mailsUrl } = this.places;
+    if (mailsUrl === undefined) return undefined;
+    const inbox = new URL(`/test/mails?to=${encodeURIComponent(to)}`, mailsUrl);
+    return await waitUntil(
+      async () => {
+        const { mails } = mailsSchema.parse(await (await fetch(inbox)).json());
+        const text = mails.find((mail) => mail.text.includes(about))?.text;
+        return text?.split(/\s+/).find((word) => URL.canParse(word) && new URL(word).pathname.startsWith(path));
+      },
+      { what: `the mail to ${to}`, deadlineMs: 30_000, everyMs: 100 },
+    );
   }
 
   /** Reads a resource until it is as wanted. */

@@ -5,7 +5,7 @@ import type { ApprovalLinks } from '../approval-links.js';
 import { forbiddenUrls } from '../approval-urls.js';
 import type { Outgoing } from '../outgoing.js';
 import { approvalInput, type ApprovalInput, type ApprovalView, type Approver } from '../schemas/approval.js';
-import type { Money } from '../schemas/money.js';
+import { shownMoney } from '../schemas/money.js';
 import { invalidInput, parseInput } from './failures.js';
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
@@ -103,7 +103,7 @@ function mailOf({ question, stage, stages, deadline }: ApproverMessage, link: st
   const { title, description = '', requestedBy, amount } = question;
   const facts: [string, string][] = [
     ['Asked by', requestedBy],
-    ...(amount ? [['Amount', shown(amount)] as [string, string]] : []),
+    ...(amount ? [['Amount', shownMoney(amount)] as [string, string]] : []),
     ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
     ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
   ];
@@ -133,10 +133,4 @@ function mailOf({ question, stage, stages, deadline }: ApproverMessage, link: st
         </body>
       </html>`,
   };
-}
-
-/** Minor units as people write them. Currencies differ in their digits; the runtime knows them. */
-function shown({ value, currency }: Money): string {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  return format.format(value / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }

@@ -120,8 +120,10 @@ export async function listApprovals(
   // Values come from an enum and the id alphabet, so nothing has to be escaped. A failed one was never a question.
   const clauses = [`WorkflowType = 'approval'`, `ExecutionStatus != 'Failed'`];
   if (approver) clauses.push(`Approvers = '${approver}'`);
-  if (status === 'withdrawn') clauses.push(`(ApprovalStatus = 'withdrawn' or ExecutionStatus = 'Terminated')`);
-  else if (status) clauses.push(`ApprovalStatus = '${status}'`, `ExecutionStatus != 'Terminated'`);
+  const terminated = `(ApprovalStatus = 'pending' and ExecutionStatus = 'Terminated')`;
+  if (status === 'withdrawn') clauses.push(`(ApprovalStatus = 'withdrawn' or ${terminated})`);
+  else if (status) clauses.push(`ApprovalStatus = '${status}'`);
+  if (status === 'pending') clauses.push(`ExecutionStatus = 'Running'`);
   return await listExecutions(client, clauses.join(' and '), page, summaryOf);
 }
 
@@ -167,14 +169,15 @@ function handleOf(client: Client, { workflowId, runId }: WorkflowExecutionDescri
 }
 
 function toResource(view: ApprovalView, description: WorkflowExecutionDescription): ApprovalResource {
-  return { ...view, ...endedFromOutside(description), ...retryingIn(description), ...workflowOf(description) };
+  const ended = view.status === 'pending' ? endedFromOutside(description) : undefined;
+  return { ...view, ...ended, ...retryingIn(description), ...workflowOf(description) };
 }
 
 function summaryOf({ workflowId, status, startTime, closeTime, typedSearchAttributes }: Execution): ApprovalSummary {
   const known = approvalStatus.catch('pending').parse(typedSearchAttributes.get(approvalStatusAttribute));
   return {
     approvalId: approvalIdOf(workflowId),
-    status: endedFromOutside({ status })?.status ?? known,
+    status: (known === 'pending' ? endedFromOutside({ status })?.status : undefined) ?? known,
     startedAt: startTime.toISOString(),
     ...(closeTime && { closedAt: closeTime.toISOString() }),
   };

@@ -23,6 +23,9 @@ import { Lanes } from './lanes.js';
  */
 const lanes = new Lanes(4);
 
+/** Tries to find a cart open that is being closed again and again. */
+const MAX_OPENINGS = 5;
+
 /** What a change needs of the world. */
 interface Shop {
   client: Client;
@@ -58,12 +61,14 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
         updateId,
         startWorkflowOperation: open(),
       });
-    try {
-      return await add();
-    } catch (error) {
-      // It closed between the two halves of the call: now it is gone, and the second try opens a new one.
-      if (refusalOf(error)?.type === 'CartClosed') return await add();
-      throw error;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await add();
+      } catch (error) {
+        // It closed between the two halves of the call: now it is gone, and the next try opens a new one.
+        const isClosed = refusalOf(error)?.type === 'CartClosed' || isLost(error);
+        if (!isClosed || tries === MAX_OPENINGS) throw error;
+      }
     }
   });
 }
@@ -108,10 +113,13 @@ async function answer<Argument extends { requestId?: string | undefined }>(
       }
     });
   try {
-    return await priced(store, await askWorker(client, CART_TASK_QUEUE, inTurn));
+    const view = await askWorker(client, CART_TASK_QUEUE, inTurn);
+    // A repeated request gets its first answer from Temporal, also from a cart that has been closed since.
+    if (request.requestId !== undefined && view.status === 'open') await assertOpen(client, cartId);
+    return await priced(store, view);
   } catch (error) {
     const refusal = refusalOf(error);
-    if (refusal && refusal.type !== 'CartClosed') throw problemOf(refusal) ?? error;
+    if (refusal && refusal.type !== 'CartClosed' && refusal.type !== 'Cancelled') throw problemOf(refusal) ?? error;
     if (!refusal && !isNotFound(error)) throw error;
     throw await goneCart(client, cartId, await describeOr404(client, cartWorkflowId(cartId), `cart ${cartId}`));
   }
@@ -153,6 +161,12 @@ function problemOf({ type, message }: { type: string; message: string }): HttpPr
     default:
       return undefined;
   }
+}
+
+/** @throws 410 with what became of the cart. */
+async function assertOpen(client: Client, cartId: string): Promise<void> {
+  const description = await describeOr404(client, cartWorkflowId(cartId), `cart ${cartId}`);
+  if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
 }
 
 /** The 410 of a cart that is closed: its result is in the history, so no worker is needed. */

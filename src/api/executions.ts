@@ -7,7 +7,7 @@ import {
   type Client,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { ApplicationFailure, type SignalDefinition } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, type SignalDefinition } from '@temporalio/common';
 import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
 import { notFound, unavailable } from './errors.js';
@@ -17,6 +17,9 @@ export const SERVER_DEADLINE_MS = 5_000;
 
 /** Time limit of a query or update, which a worker answers. A healthy one takes milliseconds. */
 export const WORKER_DEADLINE_MS = 8_000;
+
+/** Of an update whose workflow task gets lost each time. */
+const MAX_TRIES = 5;
 
 /** A worker polls without pause, each poll up to about a minute; one that was not seen for longer is gone. */
 const POLLER_SEEN_WITHIN_MS = 70_000;
@@ -106,8 +109,9 @@ export async function askWorker<T>(
   run: () => Promise<T>,
   extensions: Record<string, unknown> = {},
 ): Promise<T> {
+  const deadline = Date.now() + WORKER_DEADLINE_MS;
   try {
-    return await withDeadline(client, WORKER_DEADLINE_MS, run);
+    return await client.withDeadline(deadline, () => againIfTaskIsLost(run));
   } catch (error) {
     if (!noAnswer(error)) throw error;
     if (await hasPoller(client, taskQueue)) {
@@ -117,10 +121,31 @@ export async function askWorker<T>(
   }
 }
 
+/**
+ * An update that would close its workflow gets lost with its workflow task when something else arrives at that moment;
+ * the server says so. All updates here may be sent again.
+ */
+async function againIfTaskIsLost<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isLostTask(error) || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+function isLostTask(error: unknown): boolean {
+  const grpc = (error as { cause?: unknown }).cause ?? error;
+  if (!isGrpcServiceError(grpc)) return false;
+  return (grpc.code as number) === FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);
+}
+
 /** The type and message with which a workflow refused an update, if that is what happened. */
 export function refusalOf(error: unknown): { type: string; message: string } | undefined {
   if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
   const { cause } = error;
+  if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: cause.message };
   return cause instanceof ApplicationFailure
     ? { type: cause.type ?? 'Refused', message: cause.message }
     : { type: 'Refused', message: cause?.message ?? error.message };

@@ -12,6 +12,7 @@ export const MAX_APPROVERS = 10;
 export const MAX_REMINDERS = 31;
 
 export const MAX_DESCRIPTION = 2_000;
+export const MAX_COMMENT = 1_000;
 
 const YEAR_SECONDS = 366 * 24 * 60 * 60;
 const seconds = z.int().min(1).max(YEAR_SECONDS);
@@ -90,7 +91,7 @@ export const via = z.enum(['api', 'link', 'webhook', 'cli']);
 export const decisionRequest = z.strictObject({
   approver: id,
   decision: verdict,
-  comment: text(1_000).optional(),
+  comment: text(MAX_COMMENT).optional(),
 });
 
 /** The argument of the update and signal `decide`. */
@@ -183,7 +184,6 @@ export type Approver = z.infer<typeof approver>;
 export type Stage = z.infer<typeof stage>;
 export type ApprovalInput = z.infer<typeof approvalInput>;
 export type Decision = z.infer<typeof decision>;
-export type DecisionRequest = z.infer<typeof decisionRequest>;
 export type DecisionCallback = z.infer<typeof decisionCallback>;
 export type WithdrawRequest = z.infer<typeof withdrawRequest>;
 export type ApprovalStatus = z.infer<typeof approvalStatus>;
@@ -192,4 +192,3 @@ export type TrailEntry = ApprovalView['trail'][number];
 export type Notification = ApprovalView['notifications'][number];
 export type ApprovalResource = z.infer<typeof approvalResource>;
 export type ApprovalSummary = z.infer<typeof approvalSummary>;
-export type Via = z.infer<typeof via>;

@@ -7,3 +7,9 @@ export const money = z.strictObject({
 });
 
 export type Money = z.infer<typeof money>;
+
+/** An amount as people write it. Currencies differ in their digits; the runtime knows them. */
+export function shownMoney({ value, currency }: Money): string {
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+  return format.format(value / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+}

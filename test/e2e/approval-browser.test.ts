@@ -103,6 +103,7 @@ describeOnDevServer('an approval from a mail', () => {
       expect(await page.getByRole('main').getByRole('heading', { level: 1, name: input.title }).count()).toBe(1);
       expect(await page.getByText('€12,499.00').isVisible()).toBe(true);
       expect(await page.getByText(lead.id).isVisible()).toBe(true);
+      expect(await page.evaluate('innerWidth')).toBe(PHONE.viewport?.width);
       expect(await overflow(page)).toBeLessThanOrEqual(0);
 
       const comment = page.getByRole('textbox', { name: 'Comment (optional)', exact: true });

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
-import { addItemUpdate, cartQuery } from '../../src/workflows/cart/contract.js';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { addItemUpdate, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { startApi, type Api } from '../support/api.js';
 import { aCartId, CartCaller, startCart } from '../support/carts.js';
+import { lockCatalogue } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorker } from '../support/workers.js';
@@ -85,6 +87,86 @@ describeOnDevServer('a cart in trouble', () => {
     expect(await cart.get()).toMatchObject({ status: 410 });
   });
 
+  test('when a closed cart hears a request again, then it is gone, and not open as it was then', async () => {
+    const cart = new CartCaller(api, aCartId());
+    expect(await cart.add(sku, 1, 'first')).toMatchObject({ status: 200 });
+    expect(await cart.set(sku, 2, 'second')).toMatchObject({ status: 200 });
+    expect(await cart.abandon()).toMatchObject({ status: 200 });
+    await waitUntil(async () => (await cart.get()).status === 410 || undefined, { what: '410', deadlineMs: 10_000 });
+
+    for (const again of [await cart.add(sku, 1, 'first'), await cart.set(sku, 2, 'second')]) {
+      expect(again).toMatchObject({ status: 410, body: { cartStatus: 'abandoned' } });
+    }
+    expect(await cart.add(sku, 1, 'third')).toMatchObject({ status: 200, body: { lines: [{ sku, quantity: 1 }] } });
+  });
+
+  test('when the workflow is cancelled in the middle of a change, then the change is answered and the cart is gone', async () => {
+    const cart = new CartCaller(api, aCartId());
+    await cart.add(sku, 1);
+    const handle = shop.client.workflow.getHandle(cartWorkflowId(cart.cartId));
+    const lock = await lockCatalogue(shop.databaseUrl);
+    const added = handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 2 }] });
+    await lock.waitedFor();
+    await handle.cancel();
+    await lock.release();
+
+    expect((await added).lines).toEqual([{ sku, quantity: 3 }]);
+    await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    expect(await cart.get()).toMatchObject({ status: 410 });
+  });
+
+  test('when a checkout meets a cancellation of the workflow, then an accepted one names its order ever after', async () => {
+    const carts = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const cart = new CartCaller(api, aCartId());
+        await cart.add(sku, 1);
+        return cart;
+      }),
+    );
+    const answers = await Promise.all(
+      carts.map(async (cart) => {
+        const checkout = cart.checkout('the one');
+        await shop.client.workflow.getHandle(cartWorkflowId(cart.cartId)).cancel().catch(ignoreClosed);
+        return await checkout;
+      }),
+    );
+
+    for (const [index, cart] of carts.entries()) {
+      const { status, body } = answers[index]!;
+      expect([202, 410]).toContain(status);
+      const gone = () => cart.get().then((answer) => (answer.status === 410 ? answer.body : undefined));
+      const { orderId } = await waitUntil(gone, { what: 'the end of the cart', deadlineMs: 10_000 });
+      expect(orderId).toBe(status === 202 ? body.orderId : undefined);
+    }
+  });
+
+  test('when a cart says that it changed long after today, then it can be read', async () => {
+    const handle = await startCart(shop.client, {
+      cartId: aCartId(),
+      state: { lines: [], ledger: [], lastChangeAt: '9999-12-31T23:59:59.999Z', reminderPassed: false },
+    });
+    const cart = new CartCaller(api, handle.workflowId.replace('cart:', ''));
+    expect(await cart.get()).toMatchObject({ status: 200, body: { expiresAt: '9999-12-31T23:59:59.999Z' } });
+  });
+
+  test('when items are added while others check out all the time, then every one gets into a cart', async () => {
+    const cart = new CartCaller(api, aCartId());
+    const rich = (await aProduct(shop.store, { available: 1_000_000 })).sku;
+    const adding = Array.from({ length: 4 }, async () => {
+      const statuses: number[] = [];
+      for (let count = 0; count < 15; count += 1) statuses.push((await cart.add(rich, 1)).status);
+      return statuses;
+    });
+    let isOver = false;
+    const closing = (async () => {
+      while (!isOver) await cart.abandon();
+    })();
+    const statuses = (await Promise.all(adding)).flat();
+    isOver = true;
+    await closing;
+    expect(statuses).toEqual(Array(60).fill(200));
+  });
+
   test('when the same key comes with another lifetime, then it is 422', async () => {
     const path = `/v1/carts/${aCartId()}/items`;
     const add = (expireAfterSeconds: number) =>
@@ -134,3 +216,7 @@ describeOnDevServer('a cart in trouble', () => {
     await shop.store.db.schema.alterTable(from).renameTo(to).execute();
   }
 });
+
+function ignoreClosed(error: unknown): void {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+}

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
 import type { Browser } from 'playwright-core';
 import { describe, inject } from 'vitest';
 import { onPath } from '../../dev/commands.js';
@@ -7,16 +7,17 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** The path of a Chromium: CHROMIUM_PATH, or one on PATH. @throws with the cure when there is none. */
 export async function findChromium(): Promise<{ path: string }> {
+  const cure = 'apt-get install chromium, or set CHROMIUM_PATH';
   const told = process.env.CHROMIUM_PATH;
   if (told) {
-    accessSync(told, constants.X_OK);
+    await access(told, constants.X_OK).catch(() => {
+      throw new Error(`CHROMIUM_PATH=${told} is no program: ${cure}`);
+    });
     return { path: told };
   }
-  for (const name of NAMES) {
-    const path = onPath(name);
-    if (path) return { path };
-  }
-  throw new Error(`there is no ${NAMES.join(', ')} on PATH: apt-get install chromium, or set CHROMIUM_PATH`);
+  const path = NAMES.map((name) => onPath(name)).find((found) => found !== undefined);
+  if (path === undefined) throw new Error(`there is no ${NAMES.join(' or ')} on PATH: ${cure}`);
+  return { path };
 }
 
 /** Like `describe`, for tests in a real browser; without one they are skipped and the title says why. */

@@ -1,6 +1,6 @@
 import html from 'html-template-tag';
 import type { ApprovalView } from '../../schemas/approval.js';
-import type { Money } from '../../schemas/money.js';
+import { shownMoney, type Money } from '../../schemas/money.js';
 import { layOut } from './layout.js';
 
 /** What somebody has typed and sent, and why it was not taken. */
@@ -180,7 +180,7 @@ function facts(list: Fact[]): string {
 }
 
 function amountOf({ amount }: ApprovalView): Fact[] {
-  return amount ? [['Amount', html`<span class="amount">${shown(amount)}</span>`]] : [];
+  return amount ? [['Amount', html`<span class="amount">${shownMoney(amount)}</span>`]] : [];
 }
 
 function remaining(deadline: string, now: Date): string {
@@ -200,12 +200,6 @@ export function timeLeft(deadline: Date, now: Date): string {
   const first = units.findIndex(([count]) => count > 0);
   const told = units.slice(first, first + 2).filter(([count]) => count > 0);
   return `${told.map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`).join(' ')} left`;
-}
-
-/** Minor units as people write them. Currencies differ in their digits; the runtime knows them. */
-function shown({ value, currency }: Money): string {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  return format.format(value / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
 function time(at: string): string {

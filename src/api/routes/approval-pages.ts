@@ -2,7 +2,7 @@ import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApprovalLink } from '../../approval-links.js';
-import { decisionRequest, verdict, type ApprovalView } from '../../schemas/approval.js';
+import { decisionRequest, MAX_COMMENT, verdict, type ApprovalView } from '../../schemas/approval.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval } from '../approvals.js';
 import { HttpProblem, toProblem } from '../errors.js';
@@ -16,8 +16,6 @@ import {
   type DraftProblem,
 } from '../pages/approval.js';
 import { PAGE_HEADERS } from '../pages/layout.js';
-
-const MAX_COMMENT = 1_000;
 
 interface TokenRoute {
   Params: { token: string };
@@ -33,7 +31,7 @@ const decisionForm = z.object({
  * looks at the link (a mail scanner, a preview) changes nothing. Every answer in here is a page, errors too.
  */
 export async function approvalPageRoutes(app: FastifyInstance, { client, links }: AppDependencies): Promise<void> {
-  // A form is all that is taken: another site's script can send no JSON here, and no file.
+  // A form is all that is taken here, and the JSON API takes none: each has its own parser.
   app.removeAllContentTypeParsers();
   await app.register(formbody);
   app.setErrorHandler(answerWithPage);

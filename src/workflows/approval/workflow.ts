@@ -86,8 +86,9 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   const view: ApprovalView = {
     approvalId,
     status: 'pending',
-    title: '',
-    requestedBy: '',
+    // Whoever asks before the input is parsed sees at least what it is about.
+    title: givenText(input, 'title'),
+    requestedBy: givenText(input, 'requestedBy'),
     stage: 1,
     stages: 0,
     approvers: [],
@@ -362,6 +363,12 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
       ].join('\n'),
     );
   }
+}
+
+/** A text of input that nobody has parsed yet. */
+function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
+  const value = (input as Record<string, unknown> | null | undefined)?.[field];
+  return typeof value === 'string' ? value.slice(0, 200) : '';
 }
 
 function isWithdrawRequest(value: unknown): boolean {

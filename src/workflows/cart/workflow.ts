@@ -6,6 +6,7 @@ import {
 } from '@temporalio/common';
 import {
   allHandlersFinished,
+  CancellationScope,
   condition,
   continueAsNew,
   isCancellation,
@@ -60,6 +61,9 @@ const { openCart, checkItem, notifyCustomer } = proxyLocalActivities<Activities>
     nonRetryableErrorTypes: [...NON_RETRYABLE],
   },
 });
+
+/** The last one that a four-digit year can name. */
+const LAST_INSTANT_MS = Date.UTC(10_000, 0) - 1;
 
 /** How long a message that could not be left waits for its next try. */
 const NOTIFY_AGAIN_MS = 60_000;
@@ -118,22 +122,41 @@ export async function cart(input: CartInput): Promise<CartView> {
   setHandler(cartQuery, view);
 
   await opened;
-
-  while (isOpen()) {
-    const wakeAt = dueAt();
-    await condition(() => !isOpen() || isFull() || dueAt() < wakeAt, Math.max(wakeAt - Date.now(), 1));
-    if (isOpen() && isFull()) {
-      await condition(allHandlersFinished);
-      if (isOpen()) await continueAsNew<typeof cart>({ ...input, state });
-    }
-    if (isOpen() && Date.now() >= dueAt()) await turns.run(beIdle);
+  try {
+    await live();
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    await CancellationScope.nonCancellable(giveUp);
+    // A checkout that was under way has become an order: that is what became of the cart.
+    if (orderId === undefined) throw error;
   }
-  await condition(allHandlersFinished);
   return view();
+
+  /** Takes changes until the cart is closed. */
+  async function live(): Promise<void> {
+    while (isOpen()) {
+      const wakeAt = dueAt();
+      await condition(() => !isOpen() || isFull() || dueAt() < wakeAt, Math.max(wakeAt - Date.now(), 1));
+      if (isOpen() && isFull()) {
+        await condition(allHandlersFinished);
+        if (isOpen()) await continueAsNew<typeof cart>({ ...input, state });
+      }
+      if (isOpen() && Date.now() >= dueAt()) await turns.run(beIdle);
+    }
+    await condition(allHandlersFinished);
+  }
+
+  /** Somebody cancelled the workflow: whoever has a turn or waits for one gets his answer, then the cart is closed. */
+  async function giveUp(): Promise<void> {
+    await turns.run(async () => {
+      if (isOpen()) status = 'abandoned';
+    });
+    await condition(allHandlersFinished);
+  }
 
   async function takeUpdate(request: Change): Promise<CartView> {
     handledInThisRun += 1;
-    return await turns.run(() => change(request));
+    return await inTurn(request);
   }
 
   /** A signal has nobody to tell that it was refused. */
@@ -141,7 +164,12 @@ export async function cart(input: CartInput): Promise<CartView> {
     handledInThisRun += 1;
     const refusal = refusedAtOnce(name, argument);
     if (refusal) log.warn('ignored a signal', { name, ...refusal });
-    else await turns.run(() => change(toChange(name, argument))).catch(ignoreRefusal);
+    else await inTurn(toChange(name, argument)).catch(ignoreRefusal);
+  }
+
+  /** A cancellation of the workflow does not reach what was accepted, nor the order that the cart becomes. */
+  async function inTurn(request: Change): Promise<CartView> {
+    return await CancellationScope.nonCancellable(() => turns.run(() => change(request)));
   }
 
   /** Why a request is not even taken. An update that its validator refuses costs no event. */
@@ -262,7 +290,7 @@ export async function cart(input: CartInput): Promise<CartView> {
       ...(orderId !== undefined && { orderId }),
       lastChangeAt: state.lastChangeAt,
       ...(state.remindedAt !== undefined && { remindedAt: state.remindedAt }),
-      ...(isOpen() && { expiresAt: new Date(expiresAt()).toISOString() }),
+      ...(isOpen() && { expiresAt: new Date(Math.min(expiresAt(), LAST_INSTANT_MS)).toISOString() }),
     };
   }
 

@@ -1,4 +1,4 @@
-import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
 import {
   CancellationScope,
   ChildWorkflowCancellationType,
@@ -177,6 +177,10 @@ export async function order(input: OrderInput): Promise<OrderView> {
   );
 
   let failure = await failureOf(() => cancellable.run(fulfil));
+  // A step that fails while it is being cancelled may report its own failure; who cancelled was told that it will be.
+  if (failure && !isCancellation(failure) && cancellable.consideredCancelled && !parcel.left) {
+    failure = new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
+  }
   if (failure && !(await saga.compensate())) {
     // The carrier could not stop the parcel, so the order goes forward and ends as the parcel does.
     if (view.cancellation) view.cancellation.refused = true;
