@@ -1,6 +1,6 @@
 import html from 'html-template-tag';
 import type { ApprovalView } from '../../schemas/approval.js';
-import { shownMoney, type Money } from '../../schemas/money.js';
+import { shownMoney } from '../../schemas/money.js';
 import { layOut } from './layout.js';
 
 /** What somebody has typed and sent, and why it was not taken. */

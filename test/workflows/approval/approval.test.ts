@@ -1,5 +1,6 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
+import type { WorkflowFailedError} from '@temporalio/client';
+import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -410,7 +411,7 @@ describeWithTimeSkipping('an approval', () => {
       const handle = await shop.client.workflow.start<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),
         taskQueue: APPROVAL_TASK_QUEUE,
-        args: [{ ...input, ...change } as typeof input],
+        args: [{ ...input, ...change }],
       });
       const failure = await handle.result().then(
         () => undefined,
