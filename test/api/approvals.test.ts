@@ -158,13 +158,14 @@ describeOnDevServer('/v1/approvals', () => {
 
     test('when people decide while their mails are under way, then no decision gets lost', async () => {
       const answers = await Promise.all(
-        Array.from({ length: 40 }, async () => {
-          const approver = anApprover();
-          const { approvalId } = await asked({ stages: [aStage(approver, anApprover(), anApprover())] });
+        Array.from({ length: 20 }, async () => {
+          const approvers = Array.from({ length: 10 }, () => anApprover());
+          const [approver] = approvers as [(typeof approvers)[number]];
+          const { approvalId } = await asked({ stages: [aStage(...approvers)] });
           return await decide(approvalId, { approver: approver.id, decision: 'approve' });
         }),
       );
-      expect(answers.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(40).fill('200 approved'));
+      expect(answers.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(20).fill('200 approved'));
     });
 
     test('when decisions and the time-out meet, then there is one outcome and every answer agrees with it', async () => {

@@ -250,6 +250,24 @@ describeOnDevServer('orders over HTTP', () => {
       expect(again.body).toEqual(cancelled);
     });
 
+    test('when the step fails before it hears of the cancellation, then the order is cancelled as was promised', async () => {
+      const product = await aProduct(shop.store);
+      const order = anOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
+      const { orderId } = order;
+      shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, times: 1, delayMs: 0 });
+      const hold = shop.outside.hold('charge', orderId, { effect: 'after' });
+      await api.post('/v1/orders', order);
+      await hold.arrived;
+      expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
+      await hold.release();
+
+      expect(await api.orderOnce(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+        status: 'cancelled',
+        steps: [{}, {}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
+      });
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
     test('when it is asked without a body, then it cancels as well', async () => {
       const { order } = await aShippedOrder();
 

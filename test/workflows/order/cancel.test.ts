@@ -75,20 +75,6 @@ const moments: Moment[] = [
     calls: ['/payments/charges', '/payments/refunds'],
   },
   {
-    during: 'the charge, which fails before it hears of the cancellation',
-    async stop(shop) {
-      const orderId = anOrderId();
-      shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, times: 1, delayMs: 0 });
-      const hold = shop.outside.hold('charge', orderId, { effect: 'after' });
-      const order = await shop.place({ orderId });
-      await hold.arrived;
-      return { order, goOn: () => hold.release() };
-    },
-    balance: undone,
-    done: ['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock'],
-    calls: ['/payments/charges', '/payments/refunds'],
-  },
-  {
     during: 'the charge, which arrives late',
     stop: (shop) => stopAtOutside(shop, 'charge', 'after'),
     balance: undone,
