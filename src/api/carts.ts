@@ -24,7 +24,7 @@ import { Lanes } from './lanes.js';
 const lanes = new Lanes(4);
 
 /** Tries to find a cart open that is being closed again and again. */
-const MAX_OPENINGS = 5;
+const MAX_OPENINGS = 10;
 
 /** What a change needs of the world. */
 interface Shop {

@@ -1,0 +1,44 @@
+import { ServiceError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { askWorker } from '../../src/api/executions.js';
+import { createClient } from '../../src/temporal.js';
+
+/** What the server says when something else arrived while the update was about to close the workflow. */
+const lostTask = () =>
+  new ServiceError('Failed to start Update', {
+    cause: Object.assign(new Error('9 FAILED_PRECONDITION'), {
+      code: 9,
+      details: 'Unable to perform workflow execution update due to unexpected workflow task failure.',
+      metadata: {},
+    }),
+  });
+
+describe('askWorker', () => {
+  let client: ReturnType<typeof createClient>;
+  beforeAll(() => {
+    client = createClient({ TEMPORAL_ADDRESS: '127.0.0.1:9', TEMPORAL_NAMESPACE: 'default' });
+  });
+  afterAll(async () => {
+    await client.connection.close();
+  });
+
+  test('when an update gets lost with its workflow task, then it is sent again', async () => {
+    let tries = 0;
+    const answer = await askWorker(client, 'queue', async () => {
+      tries += 1;
+      if (tries < 3) throw lostTask();
+      return 'taken';
+    });
+    expect([answer, tries]).toEqual(['taken', 3]);
+  });
+
+  test('when it fails in another way, then it is not sent again', async () => {
+    let tries = 0;
+    const asking = askWorker(client, 'queue', async () => {
+      tries += 1;
+      throw new TypeError('something else');
+    });
+    await expect(asking).rejects.toThrow('something else');
+    expect(tries).toBe(1);
+  });
+});
