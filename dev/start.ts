@@ -81,6 +81,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     ['API', apiUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
     ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
+    ['Temporal CLI', addresses.temporalCli],
     ['Payment gateway', paymentsUrl],
     ['Carrier', carrierUrl],
     ['Mail', mailsUrl],
