@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { OrderInput, ShipmentReport } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { signedReport, startApi, type Api, type RequestOptions } from '../support/api.js';
+import { REPLACED_WEBHOOK_SECRET } from '../support/activities.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { anOrder, openShop, type Shop } from '../support/shop.js';
 
@@ -54,6 +55,23 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(status).toBe(202);
     expect(body).toEqual({ status: 'accepted' });
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
+  });
+
+  test('when a secret is being replaced, then reports with the old one are accepted as well', async () => {
+    const order = await placed();
+    const report = signedReport(aReport(order.orderId), { secret: REPLACED_WEBHOOK_SECRET });
+    expect((await api.request('POST', PATH, report)).status).toBe(202);
+    expect(await signalsOf(order)).toHaveLength(1);
+  });
+
+  test('when the same message comes again, then it leaves no trace', async () => {
+    const order = await placed();
+    const report = signedReport(aReport(order.orderId), { id: 'msg_again' });
+    for (let count = 0; count < 3; count += 1) expect((await api.request('POST', PATH, report)).status).toBe(202);
+    expect(await signalsOf(order)).toHaveLength(1);
+    const other = signedReport(aReport(order.orderId), { id: 'msg_other' });
+    await api.request('POST', PATH, other);
+    expect(await signalsOf(order)).toHaveLength(2);
   });
 
   test('when the played carrier reports, then its signature holds', async () => {

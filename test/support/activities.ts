@@ -22,6 +22,9 @@ export const LINK_SECRETS = ['test-link-secret-that-is-long-enough-1'];
 export const OUTGOING_WEBHOOK_SECRET = 'whsec_dGVzdC1vdXRnb2luZy13ZWJob29rLXNlY3JldC0wMDE=';
 export const APPROVAL_WEBHOOK_SECRET = 'whsec_dGVzdC1hcHByb3ZhbC13ZWJob29rLXNlY3JldC0wMDE=';
 
+/** The API accepts it beside the current one, for both kinds of callbacks. */
+export const REPLACED_WEBHOOK_SECRET = 'whsec_dGVzdC1yZXBsYWNlZC13ZWJob29rLXNlY3JldC0wMDE=';
+
 /** Calls to this machine are allowed: whoever is called in a test is there. */
 export const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: true });
 export const links = createApprovalLinks(LINK_SECRETS);

@@ -8,7 +8,7 @@ import type { DecisionCallback } from '../../src/schemas/approval.js';
 import type { OrderResource, ShipmentReport } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import type { Store } from '../../src/store/index.js';
-import { APPROVAL_WEBHOOK_SECRET, links, outgoing } from './activities.js';
+import { APPROVAL_WEBHOOK_SECRET, links, outgoing, REPLACED_WEBHOOK_SECRET } from './activities.js';
 import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
 
 export interface Answer<Body> {
@@ -43,8 +43,8 @@ export async function startApi(deps: { client: Client; store: Store; outside?: O
   const logger = createLogger('api', 'silent');
   const app = buildApp({
     ...{ client, store, logger, links, outgoing },
-    carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET],
-    approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET],
+    carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
+    approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   outside?.setCallbackUrl(`${url}/v1/callbacks/shipments`);

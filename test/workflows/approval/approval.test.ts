@@ -1,5 +1,5 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowFailedError} from '@temporalio/client';
+import type { WorkflowFailedError } from '@temporalio/client';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
@@ -79,6 +79,7 @@ describeWithTimeSkipping('an approval', () => {
     throw new Error('it was not refused');
   }
 
+  const HOUR = 3_600;
   const events = ({ trail }: ApprovalView) => trail.map(({ event }) => event);
   const seconds = (from: string, to: string) => Math.round((Date.parse(to) - Date.parse(from)) / 1000);
 
@@ -322,6 +323,18 @@ describeWithTimeSkipping('an approval', () => {
         { approver: later.id, status: 'sent', sent: 1 },
         { approver: other.id, status: 'sent', sent: 1 },
       ]);
+    });
+
+    test('when the question could not be delivered yet, then there are no reminders of it', async () => {
+      const away = anApprover();
+      shop.outside.mailbox.refuse(away.email, { code: 451, times: -1 });
+      const stage = { approvers: [away], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
+      const handle = await ask(shop.client, anApproval({ stages: [stage] }));
+      const view = await handle.result();
+
+      expect(view).toMatchObject({ status: 'timed_out', notifications: [{ status: 'failed', sent: 0 }] });
+      const scheduled = (await historyOf(handle)).filter(({ name }) => name === 'mailApprover');
+      expect(scheduled).toHaveLength(1);
     });
 
     test('when an address is refused for good, then that is seen, and the others are asked all the same', async () => {
