@@ -105,6 +105,7 @@ const variables = {
     example: '100000',
   },
   ORDER_APPROVAL_STAGES: {
+    secret: true,
     schema: json(approvalStages).optional(),
     example: `'[{"approvers":[{"id":"lead","email":"lead@example.com"}],"timeoutSeconds":86400}]'`,
   },

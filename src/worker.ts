@@ -2,8 +2,9 @@ import { Runtime } from '@temporalio/worker';
 import { createMailer } from './activities/mail.js';
 import { createWebhooks } from './activities/webhooks.js';
 import { createApprovalLinks } from './approval-links.js';
+import { forbiddenUrls } from './approval-urls.js';
 import { createActivities } from './activities/index.js';
-import { loadConfig, printable } from './config.js';
+import { ConfigError, loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
 import { createOutgoing } from './outgoing.js';
@@ -31,6 +32,13 @@ async function main(): Promise<void> {
     allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
   });
   const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
+  const forbidden = forbiddenUrls({ stages: stages ?? [] }, outgoing);
+  if (forbidden.length) {
+    const list = forbidden.map(
+      ({ pointer, detail }) => `  ORDER_APPROVAL_STAGES: ${pointer.replace('/stages', '')} ${detail}`,
+    );
+    throw new ConfigError(`The worker cannot start, its configuration is wrong:\n${list.join('\n')}`);
+  }
   const activities = createActivities({
     store,
     paymentsUrl: config.PAYMENTS_URL,

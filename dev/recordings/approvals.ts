@@ -50,12 +50,21 @@ export const approvalRecordings: Record<string, Recording> = {
     await handle.cancel();
     return await ended(handle);
   },
+  'approval-approved-by-webhook-and-reported': async (recorder, approvalId) => {
+    const handle = await recorder.startApproval(approvalId, {
+      stages: [{ approvers: [{ id: 'lead', webhookUrl: recorder.receiverThatAnswers(204) }], timeoutSeconds: 60 }],
+      callbackUrl: recorder.receiverThatAnswers(204),
+    });
+    await recorder.told(handle);
+    await handle.signal(decideSignal, { ...approve, via: 'webhook' });
+    return await ended(handle);
+  },
   'approval-mail-refused-and-report-failed': async (recorder, approvalId) => {
     const email = 'refused@example.com';
     await recorder.outsideWorld('POST', '/mails/refusals', { to: email, code: 550 });
     const handle = await recorder.startApproval(approvalId, {
       stages: [{ approvers: [{ ...lead, email }], timeoutSeconds: 60 }],
-      callbackUrl: recorder.goneUrl,
+      callbackUrl: recorder.receiverThatAnswers(410),
     });
     await recorder.told(handle);
     await handle.executeUpdate(decideUpdate, { args: [approve] });
@@ -79,6 +88,11 @@ export const approvalRecordings: Record<string, Recording> = {
   },
   'order-rejected-approval-timed-out': async (recorder, orderId) =>
     ended(await recorder.startOrder(orderId, { ...large, approvalTimeoutSeconds: 1 })),
+  'order-rejected-approval-withdrawn': async (recorder, orderId) => {
+    const { order, approval } = await askedAbout(recorder, orderId);
+    await approval.cancel();
+    return await ended(order);
+  },
   'order-cancelled-while-awaiting-approval': async (recorder, orderId) => {
     const { order } = await askedAbout(recorder, orderId);
     await order.cancel();

@@ -43,9 +43,9 @@ export class Recorder {
     return new Recorder(new Client({ connection, namespace: temporalNamespace }), new URL(carrierUrl).origin);
   }
 
-  /** Somebody who is gone for good (410). */
-  get goneUrl(): string {
-    return `${this.outside}/test/answers/410`;
+  /** Somebody whose webhooks all get this answer. */
+  receiverThatAnswers(status: number): string {
+    return `${this.outside}/test/answers/${status}`;
   }
 
   async startOrder(orderId: string, overrides: Partial<Record<keyof OrderInput, unknown>> = {}): Promise<OrderHandle> {

@@ -1,23 +1,24 @@
 import { createHash } from 'node:crypto';
-import { ApplicationFailure } from '@temporalio/common';
 import html from 'html-template-tag';
 import type { ApprovalLinks } from '../approval-links.js';
 import { forbiddenUrls } from '../approval-urls.js';
 import type { Outgoing } from '../outgoing.js';
-import { approvalInput, type ApprovalInput, type ApprovalView, type Approver } from '../schemas/approval.js';
+import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas/approval.js';
 import { shownMoney } from '../schemas/money.js';
 import { invalidInput, parseInput } from './failures.js';
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
 
 /** The question, or a reminder of it, to one approver. */
-export interface ApproverMessage {
-  question: ApprovalInput;
+export interface ApproverMessage extends Pick<
+  ApprovalInput,
+  'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'
+> {
   /** The run that asks. */
   runId: string;
   stage: number;
   stages: number;
-  approver: Approver;
+  approver: string;
   /** 0 is the question, 1 the first reminder. */
   number: number;
   deadline: string;
@@ -53,29 +54,25 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     },
 
     /** Asks somebody by e-mail, with a link that is good for one decision. Repeated, it sends the same mail again. */
-    async mailApprover(message: ApproverMessage): Promise<void> {
-      const { question, runId, stage, approver, deadline } = message;
-      const { approvalId } = question;
-      if (approver.email === undefined) throw ApplicationFailure.nonRetryable('there is no address', 'MailRefused');
-      const token = await links.sign({ approvalId, runId, stage, approver: approver.id }, new Date(deadline));
+    async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
+      const { approvalId, runId, stage, approver, deadline, number, title } = message;
+      const token = await links.sign({ approvalId, runId, stage, approver }, new Date(deadline));
       await mailer.send({
-        to: approver.email,
-        subject: `${message.number === 0 ? 'Please decide' : 'Reminder'}: ${question.title}`,
+        to: email,
+        subject: `${number === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
         ...mailOf(message, `${publicUrl}/approvals/${token}`),
         key: keyOf(message),
       });
     },
 
     /** Asks a system by a signed webhook; it answers to the callback for approvals. */
-    async callApprover(message: ApproverMessage): Promise<void> {
-      const { question, stage, approver, number, deadline } = message;
-      const { approvalId, title, description, requestedBy, amount } = question;
-      if (approver.webhookUrl === undefined) throw ApplicationFailure.nonRetryable('there is no URL', 'ReceiverGone');
+    async callApprover({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
+      const { approvalId, approver, stage, number, deadline, title, description, requestedBy, amount } = message;
       await webhooks.send({
-        url: approver.webhookUrl,
+        url: webhookUrl,
         id: keyOf(message),
         type: number === 0 ? 'approval.requested' : 'approval.reminder',
-        data: { approvalId, approver: approver.id, stage, deadline, title, description, requestedBy, amount },
+        data: { approvalId, approver, stage, deadline, title, description, requestedBy, amount },
       });
     },
 
@@ -92,15 +89,15 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
 }
 
 /** The same for each try of the same message. */
-function keyOf({ question, runId, stage, approver, number }: ApproverMessage): string {
-  return idOf(['ask', question.approvalId, runId, stage, approver.id, number]);
+function keyOf({ approvalId, runId, stage, approver, number }: ApproverMessage): string {
+  return idOf(['ask', approvalId, runId, stage, approver, number]);
 }
 
 const idOf = (parts: (string | number)[]) =>
   `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
 
-function mailOf({ question, stage, stages, deadline }: ApproverMessage, link: string): { text: string; html: string } {
-  const { title, description = '', requestedBy, amount } = question;
+function mailOf(message: ApproverMessage, link: string): { text: string; html: string } {
+  const { title, description = '', requestedBy, amount, stage, stages, deadline } = message;
   const facts: [string, string][] = [
     ['Asked by', requestedBy],
     ...(amount ? [['Amount', shownMoney(amount)] as [string, string]] : []),

@@ -66,7 +66,8 @@ function questionOf(order: OrderInput, lines: PricedLine[], amount: Money, stage
     description: lines
       .map(({ quantity, name }) => `${quantity} x ${name}`)
       .join('\n')
-      .slice(0, MAX_DESCRIPTION),
+      .slice(0, MAX_DESCRIPTION)
+      .toWellFormed(),
     requestedBy: customerId,
     amount,
     stages: stages.map((stage) => {

@@ -5,6 +5,9 @@ import { timeLimit } from '../time-limit.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
 
+/** Steps at which a server judges the recipient or the content; at others, 5xx is about us and may be put right. */
+const ABOUT_THIS_MAIL: readonly unknown[] = ['RCPT TO', 'DATA'];
+
 export interface MailMessage {
   /** One address, without a name. */
   to: string;
@@ -74,10 +77,13 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
   };
 }
 
-function failureOf({ code, responseCode, message }: NodemailerError): ApplicationFailure {
-  // A server's words about a login may hold the login.
+/** Of a server's answer only the code: its words often quote the recipient, and about a login they may hold the login. */
+function failureOf({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
   if (code === 'EAUTH') return unavailable(`the login was not taken (${responseCode ?? 'no answer'})`);
-  return responseCode !== undefined && responseCode >= 500 ? refused('MailRefused', message) : unavailable(message);
+  if (responseCode === undefined) return unavailable(message);
+  const isFinal = responseCode >= 500 && ABOUT_THIS_MAIL.includes(command);
+  if (isFinal) return refused('MailRefused', `the mail server refused it for good (${command}: ${responseCode})`);
+  return unavailable(`the mail server did not take it (${command}: ${responseCode})`);
 }
 
 function unavailable(message: string): ApplicationFailure {

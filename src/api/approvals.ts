@@ -24,7 +24,9 @@ import {
   approvalWorkflowId,
   APPROVAL_TASK_QUEUE,
   approversAttribute,
+  closedWith,
   decideUpdate,
+  isSameDecision,
   withdrawUpdate,
 } from '../workflows/approval/contract.js';
 import { conflict, forbidden, invalidRequest, kindOf, notFound, type HttpProblem } from './errors.js';
@@ -87,13 +89,11 @@ export async function decideApproval(
   decision: Decision,
   runId?: string,
 ): Promise<ApprovalResource> {
-  const isRepeated = (view: ApprovalView) =>
-    view.decision?.approver === decision.approver && view.decision.decision === decision.decision;
   return await updateApproval(
     client,
     await describeApproval(client, approvalId, runId),
     (handle) => handle.executeUpdate(decideUpdate, { args: [decision] }),
-    isRepeated,
+    (view) => isSameDecision(view.decision, decision),
   );
 }
 
@@ -119,7 +119,7 @@ export async function listApprovals(
 ): Promise<Page<ApprovalSummary>> {
   // Values come from an enum and the id alphabet, so nothing has to be escaped. A failed one was never a question.
   const clauses = [`WorkflowType = 'approval'`, `ExecutionStatus != 'Failed'`];
-  if (approver) clauses.push(`Approvers = '${approver}'`);
+  if (approver) clauses.push(`Approvers = '${approver}'`, `ExecutionStatus = 'Running'`);
   const terminated = `(ApprovalStatus = 'pending' and ExecutionStatus = 'Terminated')`;
   if (status === 'withdrawn') clauses.push(`(ApprovalStatus = 'withdrawn' or ${terminated})`);
   else if (status) clauses.push(`ApprovalStatus = '${status}'`);
@@ -144,10 +144,7 @@ async function updateApproval(
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     const approval = await getApproval(client, approvalId, runId);
     if (isAlreadySo(approval)) return approval;
-    const { decision, status } = approval;
-    throw decision
-      ? conflict('already-decided', `${decision.approver} has already decided: ${decision.decision}`, { approvalId })
-      : conflict('approval-closed', `the approval is ${status}`, { approvalId });
+    throw problemOf(closedWith(approval), approvalId);
   }
 }
 
@@ -185,6 +182,6 @@ function summaryOf({ workflowId, status, startTime, closeTime, typedSearchAttrib
 
 /** A terminated question asks nobody any more, and its workflow never learns of it. */
 function endedFromOutside({ status }: Pick<Execution, 'status'>) {
-  const isEnded = status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
+  const isEnded = ['CANCELLED', 'TERMINATED', 'TIMED_OUT'].includes(status.name);
   return isEnded ? { status: 'withdrawn' as const } : undefined;
 }

@@ -5,7 +5,7 @@ import { id, text } from './text.js';
 
 /**
  * Limits of one approval. At all of them it sends 5 x 10 x 32 messages on two channels, of six events at most: 19,200
- * events of the 51,200 that Temporal allows.
+ * events of the 51,200 that Temporal allows. A test holds their bytes against its 50 MB.
  */
 export const MAX_STAGES = 5;
 export const MAX_APPROVERS = 10;
@@ -16,7 +16,7 @@ export const MAX_COMMENT = 1_000;
 
 const YEAR_SECONDS = 366 * 24 * 60 * 60;
 const seconds = z.int().min(1).max(YEAR_SECONDS);
-const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2_000);
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(1_000);
 
 /** An approval of an order is started by the order alone. */
 const ORDER_PREFIX = 'order.';
@@ -102,7 +102,11 @@ export const decision = decisionRequest.extend({
 });
 
 /** What an external system sends to the callback for approvals. */
-export const decisionCallback = decisionRequest.extend({ approvalId });
+export const decisionCallback = decisionRequest.extend({
+  approvalId,
+  /** The stage of the question that is answered; without it, the current one. */
+  stage: z.int().min(1).max(MAX_STAGES).optional(),
+});
 
 export const withdrawRequest = z.strictObject({ reason: text(500).optional() });
 

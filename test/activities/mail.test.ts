@@ -163,7 +163,6 @@ describe('send', () => {
 
   test.each([
     ['the recipient', { onRcptTo: (_to, _session, done) => done(answered(550, 'no such user')) }],
-    ['the sender', { onMailFrom: (_from, _session, done) => done(answered(550, 'no such user')) }],
     [
       'the mail',
       { onData: (stream, _session, done) => stream.resume().on('end', () => done(answered(550, 'no such user'))) },
@@ -176,10 +175,20 @@ describe('send', () => {
       expect(await failureOf(send(url))).toMatchObject({
         type: 'MailRefused',
         nonRetryable: true,
-        message: expect.stringContaining('550 no such user'),
+        message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
       });
     },
   );
+
+  test('when the server refuses us as the sender, then it can be tried again', async () => {
+    const { url } = await aMailServer({ onMailFrom: (_from, _session, done) => done(answered(550, 'not you')) });
+
+    expect(await failureOf(send(url))).toMatchObject({
+      type: 'MailUnavailable',
+      nonRetryable: false,
+      message: 'the mail server did not take it (MAIL FROM: 550)',
+    });
+  });
 
   test('when the server puts it off, then it can be tried again', async () => {
     const { url } = await aMailServer({ onRcptTo: (_to, _session, done) => done(answered(450, 'greylisted')) });
@@ -187,7 +196,7 @@ describe('send', () => {
     expect(await failureOf(send(url))).toMatchObject({
       type: 'MailUnavailable',
       nonRetryable: false,
-      message: expect.stringContaining('450 greylisted'),
+      message: 'the mail server did not take it (RCPT TO: 450)',
     });
   });
 

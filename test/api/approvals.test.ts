@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
+import { createOutgoing } from '../../src/outgoing.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { APPROVAL_THRESHOLD } from '../support/activities.js';
 import { signedDecision, startApi, type Api } from '../support/api.js';
-import { anApproval, anApprover, aStage } from '../support/approvals.js';
+import { anApproval, anApprover, ask, aStage } from '../support/approvals.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { openReceiver } from '../support/receiver.js';
-import { openShop, type Shop } from '../support/shop.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorker } from '../support/workers.js';
 
 type Body = ApprovalResource & Omit<Problem, 'status' | 'title'>;
@@ -199,6 +201,96 @@ describeOnDevServer('/v1/approvals', () => {
       }
       const statuses = new Set(answers.map(({ status }) => status));
       expect([...statuses].sort()).toEqual([200, 409]);
+    });
+  });
+
+  describe('ends from outside', () => {
+    const listed = async (query: string) => {
+      const { body } = await api.get<{ items: ApprovalSummary[] }>(`/v1/approvals?limit=200&${query}`);
+      return body.items.map(({ approvalId, status }) => `${approvalId} ${status}`);
+    };
+
+    test('when its workflow was terminated, then it is withdrawn wherever it is shown', async () => {
+      const lead = anApprover().id;
+      const { approvalId } = await asked({ stages: [aStage({ id: lead })] });
+      expect((await get(approvalId)).body.status).toBe('pending');
+      await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
+
+      expect((await get(approvalId)).body.status).toBe('withdrawn');
+      await waitUntil(async () => (await listed('status=withdrawn')).includes(`${approvalId} withdrawn`) || undefined, {
+        what: 'the terminated one in the list',
+        deadlineMs: 10_000,
+      });
+      expect(await listed('status=pending')).not.toContain(`${approvalId} withdrawn`);
+      expect(await listed(`approver=${lead}`)).toEqual([]);
+      const late = await decide(approvalId, { approver: lead, decision: 'approve' });
+      expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
+    });
+
+    /** A large order that waits for its approval. */
+    async function aWaitingOrder(): Promise<{ orderId: string; approvalId: string }> {
+      const { sku } = await aProduct(shop.store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } });
+      const order = anOrder({ lines: [{ sku, quantity: 1 }] });
+      expect((await api.post('/v1/orders', order)).status).toBe(202);
+      const { approval } = await api.orderOnce(order.orderId, (seen) => seen.approval !== undefined, 'asks');
+      return { orderId: order.orderId, approvalId: approval!.approvalId };
+    }
+
+    test('when the approval of an order is terminated, then the order is rejected as if it were withdrawn', async () => {
+      const { orderId, approvalId } = await aWaitingOrder();
+      await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
+      expect(await api.orderOnce(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+        status: 'rejected',
+        reason: { type: 'ApprovalWithdrawn' },
+        approval: { status: 'withdrawn' },
+        compensations: [{ name: 'releaseStock', status: 'completed' }],
+      });
+    });
+
+    test('when an order is terminated, then its question is withdrawn', async () => {
+      const { orderId, approvalId } = await aWaitingOrder();
+      expect((await get(approvalId)).body.status).toBe('pending');
+      await shop.client.workflow.getHandle(`order:${orderId}`).terminate();
+      const isWithdrawn = async () => (await get(approvalId)).body.status === 'withdrawn' || undefined;
+      await waitUntil(isWithdrawn, { what: 'the withdrawal', deadlineMs: 10_000 });
+      const { status } = await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).describe();
+      expect(status.name).toBe('CANCELLED');
+    });
+
+    test('when its input was not valid, then there is no such approval', async () => {
+      const input = anApproval({ stages: [] });
+      const handle = await ask(shop.client, input);
+      await handle.result().catch(() => undefined);
+      expect((await get(input.approvalId)).status).toBe(404);
+      const good = await asked();
+      await waitUntil(async () => (await listed('')).includes(`${good.approvalId} pending`) || undefined, {
+        what: 'the newer one in the list',
+        deadlineMs: 10_000,
+      });
+      expect((await listed('')).join()).not.toContain(input.approvalId);
+    });
+  });
+
+  describe('where outcomes are reported to', () => {
+    test.each([
+      'http://169.254.169.254/',
+      'http://127.0.0.1:1/',
+      'http://localhost/',
+      'http://[::1]/',
+      'http://10.0.0.1/',
+    ])('when private addresses are not allowed and %s is named, then 400', async (url) => {
+      const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false });
+      const guarded = await startApi({ ...shop, outgoing });
+      const stages = [aStage({ id: 'lead', webhookUrl: url })];
+      for (const [change, pointer] of [
+        [{ callbackUrl: url }, '/callbackUrl'],
+        [{ stages }, '/stages/0/approvers/0/webhookUrl'],
+      ] as const) {
+        const input = { ...anApproval({ stages: [aStage({ id: 'lead' })] }), ...change };
+        const { status, body } = await guarded.post('/v1/approvals', input);
+        expect([status, body.errors?.map((error) => error.pointer)]).toEqual([400, [pointer]]);
+      }
+      await guarded.close();
     });
   });
 

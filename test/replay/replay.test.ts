@@ -68,7 +68,7 @@ describe('replay of committed histories', () => {
     for (const problem of Object.values(problems)) expect(problem).toMatch(/nondeterminis/i);
   });
 
-  test('when the recordings are listed, then every outcome of an order and of a cart is among them', async () => {
+  test('when the recordings are listed, then every outcome of each workflow is among them', async () => {
     const names = histories.map(({ name }) => name.split('/').at(-1));
     expect(names).toEqual(
       expect.arrayContaining([
@@ -96,6 +96,20 @@ describe('replay of committed histories', () => {
         'cart-signals.json',
         'cart-invalid-input.json',
         'cart-cancelled.json',
+        'approval-approved.json',
+        'approval-rejected-by-signal.json',
+        'approval-approved-by-webhook-and-reported.json',
+        'approval-timed-out-through-stages.json',
+        'approval-approved-by-time-out.json',
+        'approval-withdrawn.json',
+        'approval-cancelled.json',
+        'approval-mail-refused-and-report-failed.json',
+        'approval-failed-invalid-input.json',
+        'order-approved.json',
+        'order-rejected-not-approved.json',
+        'order-rejected-approval-timed-out.json',
+        'order-rejected-approval-withdrawn.json',
+        'order-cancelled-while-awaiting-approval.json',
       ]),
     );
   });

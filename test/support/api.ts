@@ -4,11 +4,12 @@ import { Webhook } from 'standardwebhooks';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp } from '../../src/api/app.js';
 import { createLogger } from '../../src/logger.js';
+import type { Outgoing } from '../../src/outgoing.js';
 import type { DecisionCallback } from '../../src/schemas/approval.js';
 import type { OrderResource, ShipmentReport } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import type { Store } from '../../src/store/index.js';
-import { APPROVAL_WEBHOOK_SECRET, links, outgoing, REPLACED_WEBHOOK_SECRET } from './activities.js';
+import { APPROVAL_WEBHOOK_SECRET, links, outgoing as toThisMachine, REPLACED_WEBHOOK_SECRET } from './activities.js';
 import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
 
 export interface Answer<Body> {
@@ -38,8 +39,13 @@ export interface Api {
 }
 
 /** Starts the API on a free port; the played carrier then reports to it. */
-export async function startApi(deps: { client: Client; store: Store; outside?: OutsideWorld }): Promise<Api> {
-  const { client, store, outside } = deps;
+export async function startApi(deps: {
+  client: Client;
+  store: Store;
+  outside?: OutsideWorld;
+  outgoing?: Outgoing;
+}): Promise<Api> {
+  const { client, store, outside, outgoing = toThisMachine } = deps;
   const logger = createLogger('api', 'silent');
   const app = buildApp({
     ...{ client, store, logger, links, outgoing },

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApprovalLink } from '../../approval-links.js';
 import { decisionRequest, MAX_COMMENT, verdict, type ApprovalView } from '../../schemas/approval.js';
+import { isSameDecision } from '../../workflows/approval/contract.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval } from '../approvals.js';
 import { HttpProblem, toProblem } from '../errors.js';
@@ -67,8 +68,7 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
     const seen = { approval, approver, now: new Date() };
     const standing = standingOf(approval, link, expired);
     if (standing === 'closed') {
-      const { decision } = approval;
-      const isRepeated = decision?.approver === approver && decision.decision === form.data?.decision;
+      const isRepeated = form.success && isSameDecision(approval.decision, { approver, ...form.data });
       return isRepeated ? seeOther(reply, params.token) : page(reply, 409, outcomePage(seen, { tooLate: true }));
     }
     if (standing === 'own') return page(reply, 403, ownQuestionPage(seen, { refused: true }));

@@ -1,6 +1,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/reason.js';
 
 export const APPROVAL_TASK_QUEUE = 'approvals';
 
@@ -26,3 +27,13 @@ export const approvalStatusAttribute = defineSearchAttributeKey('ApprovalStatus'
 
 /** Who may decide now. */
 export const approversAttribute = defineSearchAttributeKey('Approvers', 'KEYWORD_LIST');
+
+/** Whether a decision says what was decided already: it is answered like the first time. */
+export const isSameDecision = (made: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
+  made?.approver === approver && made.decision === decision;
+
+/** Why an approval that is no longer open takes nothing. */
+export function closedWith({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
+  if (!decision) return { type: 'ApprovalClosed', message: `the approval is ${status}` };
+  return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
+}

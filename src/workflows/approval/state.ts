@@ -1,5 +1,6 @@
 import type { ApprovalView, Approver, Decision } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
+import { closedWith, isSameDecision } from './contract.js';
 
 /** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
 const MAX_COMMENT = 1_000;
@@ -42,7 +43,7 @@ export interface Standing {
  * tells its outcome to everybody alike: the approvers of today may not be those of then.
  */
 export function answerTo({ view, approvers }: Standing, decision: Decision): 'counts' | 'repeated' | Reason {
-  if (view.status !== 'pending') return isRepeated(view, decision) ? 'repeated' : closedWith(view);
+  if (view.status !== 'pending') return isSameDecision(view.decision, decision) ? 'repeated' : closedWith(view);
 
   if (decision.stage !== undefined && decision.stage !== view.stage) {
     return { type: 'StagePassed', message: `stage ${decision.stage} is not asked, stage ${view.stage} is` };
@@ -58,14 +59,4 @@ export function answerTo({ view, approvers }: Standing, decision: Decision): 'co
     return { type: 'NotAnApprover', message: `${decision.approver} may not decide by webhook` };
   }
   return 'counts';
-}
-
-function isRepeated({ decision }: Standing['view'], { approver, decision: verdict }: Decision): boolean {
-  return decision?.approver === approver && decision.decision === verdict;
-}
-
-/** Why an approval that is no longer open takes nothing. */
-export function closedWith({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
-  if (!decision) return { type: 'ApprovalClosed', message: `the approval is ${status}` };
-  return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
 }

@@ -19,7 +19,6 @@ import type {
   ApprovalView,
   Approver,
   Decision,
-  Notification,
   Stage,
   TrailEntry,
   WithdrawRequest,
@@ -31,11 +30,14 @@ import {
   approvalQuery,
   approvalStatusAttribute,
   approversAttribute,
+  closedWith,
   decideSignal,
   decideUpdate,
   withdrawUpdate,
 } from './contract.js';
-import { answerTo, closedWith, malformedDecision } from './state.js';
+import { malformedReasonRequest } from '../shared/reason-request.js';
+import { StageMessages } from './messages.js';
+import { answerTo, malformedDecision } from './state.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
@@ -43,17 +45,6 @@ const { openApproval } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '5 seconds',
   retry: { initialInterval: '100 milliseconds', maximumAttempts: 12, nonRetryableErrorTypes },
 });
-
-/** A message that cannot be delivered is tried again, ever more rarely, until its stage's time is over. */
-const MESSAGE = {
-  startToCloseTimeout: '30 seconds',
-  retry: {
-    initialInterval: '1 second',
-    backoffCoefficient: 2,
-    maximumInterval: '5 minutes',
-    nonRetryableErrorTypes,
-  },
-} as const;
 
 /** The receiver of the outcome may be away over a night: 24 hours of tries, at most an hour apart. */
 const { reportOutcome } = proxyActivities<Activities>({
@@ -123,28 +114,29 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
     if (!refusal) return;
     log.warn('ignored a decision', { ...refusal });
     if (view.trail.filter(({ event }) => event === 'ignored').length >= MAX_IGNORED) return;
-    const { approver, decision: verdict, via = 'cli' } = malformed ? ({} as Partial<Decision>) : decision;
-    note('ignored', { ...(approver && { approver }), ...(verdict && { decision: verdict }), via, reason: refusal });
+    note('ignored', { ...(malformed ? {} : saidBy(decision)), reason: refusal });
   });
 
   setHandler(
     withdrawUpdate,
-    (request: WithdrawRequest | undefined) => {
+    async (request: WithdrawRequest | undefined) => {
+      const refusal = (await isOpened()) ?? (isClosed() && view.status !== 'withdrawn' ? closedWith(view) : undefined);
+      if (refusal) throw refused(refusal);
       withdraw(request?.reason);
       return view;
     },
     {
       validator: (request: unknown) => {
-        if (request !== undefined && request !== null && !isWithdrawRequest(request)) {
-          throw refused({ type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' });
-        }
-        if (isClosed() && view.status !== 'withdrawn') throw refused(closedWith(view));
+        const refusal =
+          malformedReasonRequest(request) ?? (isClosed() && view.status !== 'withdrawn' ? closedWith(view) : undefined);
+        if (refusal) throw refused(refusal);
       },
     },
   );
 
   try {
-    await openApproval(input, approvalId);
+    // Also when it is cancelled already: a decision that was accepted before comes first.
+    await CancellationScope.nonCancellable(() => openApproval(input, approvalId));
   } catch (error) {
     // A decision may have come along with the start; who waits for its answer is told why there is none.
     if (error instanceof TemporalFailure) notOpened = error;
@@ -206,89 +198,38 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   async function askStage({ timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage): Promise<void> {
     const askedAt = Date.now();
     const endsAt = askedAt + timeoutSeconds * 1000;
-    const messages = new CancellationScope();
-    const sent: Promise<void>[] = [];
-    const tell = (number: number) => {
-      for (const [approver, channel] of addressees()) {
-        sent.push(messages.run(() => send(approver, channel, endsAt, number)));
-      }
-    };
+    const { title, description, requestedBy, amount } = input;
+    const question = { approvalId, title, requestedBy, ...(description && { description }), ...(amount && { amount }) };
+    const messages = new StageMessages(view, approvers, { question, runId, endsAt, onChange: describe });
     try {
-      tell(0);
+      messages.send(0);
       for (let number = 1; ; number += 1) {
         const wakeAt = Math.min(askedAt + number * remindEverySeconds * 1000, endsAt);
         await condition(isClosed, Math.max(wakeAt - Date.now(), 1));
         if (isClosed() || wakeAt === endsAt) break;
-        tell(number);
+        messages.send(number);
       }
     } finally {
-      messages.cancel();
-      await CancellationScope.nonCancellable(() => Promise.all(sent));
+      await messages.stop();
     }
   }
 
-  function addressees(): [Approver, Notification['channel']][] {
-    return approvers.flatMap((approver): [Approver, Notification['channel']][] => [
-      ...(approver.email === undefined ? [] : [[approver, 'email'] as [Approver, 'email']]),
-      ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as [Approver, 'webhook']]),
-    ]);
-  }
-
-  /** Sends the question (number 0) or a reminder. Nobody waits for it; how it went is in the view. */
-
-  async function send(
-    approver: Approver,
-    channel: Notification['channel'],
-    endsAt: number,
-    number: number,
-  ): Promise<void> {
-    const { stage } = view;
-    const entry = notificationOf(stage, approver.id, channel);
-    // One that is still being tried is news enough when it arrives.
-    if (number > 0 && entry.status === 'sending') return;
-    entry.status = 'sending';
-    delete entry.reason;
-    const { mailApprover, callApprover } = proxyActivities<Activities>({
-      ...MESSAGE,
-      scheduleToCloseTimeout: Math.max(endsAt - Date.now(), 1),
-      summary: `${number === 0 ? 'Ask' : 'Remind'} ${approver.id}`,
-    });
-    const message = { question: input, runId, stage, stages: view.stages, approver, number, deadline: view.deadline! };
-    try {
-      await (channel === 'email' ? mailApprover(message) : callApprover(message));
-      entry.status = 'sent';
-      entry.sent += 1;
-      entry.lastSentAt = now();
-    } catch (error) {
-      if (!(error instanceof TemporalFailure)) throw error;
-      entry.status = 'failed';
-      entry.reason = isCancellation(error)
-        ? { type: 'NoLongerNeeded', message: 'the stage was over before the message could be delivered' }
-        : reasonOf(error);
-    }
-    describe();
-  }
-
-  function notificationOf(stage: number, approver: string, channel: Notification['channel']): Notification {
-    const known = view.notifications.find(
-      (entry) => entry.stage === stage && entry.approver === approver && entry.channel === channel,
-    );
-    if (known) return known;
-    view.notifications.push({ stage, approver, channel, status: 'sending', sent: 0 });
-    return view.notifications.at(-1)!;
+  /** Waits until it is known what is asked. @returns why nothing is. */
+  async function isOpened(): Promise<Reason | undefined> {
+    await CancellationScope.nonCancellable(() => condition(() => opened || notOpened !== undefined));
+    return notOpened && reasonOf(notOpened);
   }
 
   /** Takes a decision. @returns why it does not count, if it does not. */
   async function decide(decision: Decision): Promise<Reason | undefined> {
-    await condition(() => opened || notOpened !== undefined);
-    if (notOpened) return reasonOf(notOpened);
+    const notAsked = await isOpened();
+    if (notAsked) return notAsked;
     const answer = answerTo({ view, approvers }, decision);
     if (answer === 'repeated') return undefined;
     if (answer !== 'counts') return answer;
-    const { approver, decision: verdict, comment, via = 'cli' } = decision;
-    view.decision = { approver, decision: verdict, ...(comment && { comment }), via, stage: view.stage, at: now() };
-    note('decided', { approver, decision: verdict, ...(comment && { comment }), via });
-    close(verdict === 'approve' ? 'approved' : 'rejected');
+    view.decision = { ...saidBy(decision), stage: view.stage, at: now() };
+    note('decided', saidBy(decision));
+    close(decision.decision === 'approve' ? 'approved' : 'rejected');
     return undefined;
   }
 
@@ -365,15 +306,13 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   }
 }
 
+/** Who, what, how and why. */
+function saidBy({ approver, decision, comment, via = 'cli' }: Decision) {
+  return { approver, decision, ...(comment && { comment }), via };
+}
+
 /** A text of input that nobody has parsed yet. */
 function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
   const value = (input as Record<string, unknown> | null | undefined)?.[field];
   return typeof value === 'string' ? value.slice(0, 200) : '';
-}
-
-function isWithdrawRequest(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const { reason, ...unknown } = value as Record<string, unknown>;
-  if (Object.keys(unknown).length > 0) return false;
-  return reason === undefined || (typeof reason === 'string' && reason.length <= 500);
 }

@@ -1,4 +1,10 @@
-import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TemporalFailure,
+  TerminatedFailure,
+} from '@temporalio/common';
 import {
   CancellationScope,
   ChildWorkflowCancellationType,
@@ -22,6 +28,7 @@ import type { CancelRequest, OrderInput, OrderStage, OrderStatus, OrderView } fr
 import type { Reason } from '../../schemas/reason.js';
 import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
 import { isRejection, NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
+import { malformedReasonRequest } from '../shared/reason-request.js';
 import { PointOfNoReturn, Saga } from '../shared/saga.js';
 import {
   cancelOrderUpdate,
@@ -137,9 +144,8 @@ export async function order(input: OrderInput): Promise<OrderView> {
     },
     {
       validator: (request: unknown) => {
-        if (request !== undefined && request !== null && !isCancelRequest(request)) {
-          throw refused({ type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' });
-        }
+        const malformed = malformedReasonRequest(request);
+        if (malformed) throw refused(malformed);
         // The stage, too: the carrier may have refused to stop a parcel that it has not reported yet.
         if (parcel.left || view.stage === 'in_transit' || view.cancellation?.refused) {
           throw refused({
@@ -258,7 +264,11 @@ export async function order(input: OrderInput): Promise<OrderView> {
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
       staticSummary: question.title,
     }).catch((error: unknown) => {
-      if (isCancellation(error)) view.approval = { approvalId, status: 'withdrawn' };
+      if (!(error instanceof ChildWorkflowFailure)) throw error;
+      view.approval = { approvalId, status: 'withdrawn' };
+      // Cancelled or terminated past the order: somebody has taken the question away.
+      const isOver = isCancellation(error) || error.cause instanceof TerminatedFailure;
+      if (isOver && !cancellable.consideredCancelled) return { status: 'withdrawn' } as const;
       throw error;
     });
     view.approval = { approvalId, status };
@@ -341,13 +351,6 @@ async function failureOf(run: () => Promise<void>): Promise<TemporalFailure | un
     if (error instanceof TemporalFailure) return error;
     throw error;
   }
-}
-
-function isCancelRequest(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const { reason, ...unknown } = value as Record<string, unknown>;
-  if (Object.keys(unknown).length > 0) return false;
-  return reason === undefined || (typeof reason === 'string' && reason.length <= 500);
 }
 
 /** What an approval that did not end well means for the order. */

@@ -1,9 +1,10 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowFailedError } from '@temporalio/client';
-import { WorkflowUpdateFailedError } from '@temporalio/client';
+import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { waitUntil } from '../../../dev/wait.js';
 import type { ApprovalView, Decision } from '../../../src/schemas/approval.js';
 import {
@@ -15,7 +16,7 @@ import {
   withdrawUpdate,
 } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
-import { links, OUTGOING_WEBHOOK_SECRET } from '../../support/activities.js';
+import { activitiesOf, links, OUTGOING_WEBHOOK_SECRET } from '../../support/activities.js';
 import {
   anApproval,
   anApprover,
@@ -50,6 +51,31 @@ describeWithTimeSkipping('an approval', () => {
     await receiver.close();
   });
 
+  /** A worker for a queue that nobody else polls. */
+  async function createWorkerOn(taskQueue: string): Promise<{ stop: () => Promise<void> }> {
+    const worker = await Worker.create({
+      connection: env.nativeConnection,
+      taskQueue,
+      workflowBundle: { codePath: inject('workflowBundle') },
+      activities: activitiesOf(shop),
+    });
+    const running = worker.run();
+    return {
+      async stop() {
+        worker.shutdown();
+        await running;
+      },
+    };
+  }
+  /** The view, asked of a worker of the usual queue. */
+  const approvalOf = async (handle: ApprovalHandle): Promise<ApprovalView> => {
+    const worker = await createWorkerOn('nobody');
+    try {
+      return await handle.query(approvalQuery);
+    } finally {
+      await worker.stop();
+    }
+  };
   const mailsTo = ({ email }: { email: string }) => shop.outside.mailbox.mailsTo(email);
   const mailArrived = (approver: { email: string }) =>
     waitUntil(async () => (await mailsTo(approver))[0], { what: `mail to ${approver.email}`, deadlineMs: 10_000 });
@@ -226,6 +252,8 @@ describeWithTimeSkipping('an approval', () => {
       for (const [index, approver] of people.entries()) {
         const subjects = (await mailsTo(approver)).map(({ subject }) => subject);
         expect(subjects).toEqual(['Please decide: May we?', ...Array<string>(9).fill('Reminder: May we?')]);
+        const ids = (await mailsTo(approver)).map(({ messageId }) => messageId);
+        expect(new Set(ids).size, 'each is a message of its own').toBe(10);
         expect(view.notifications[index]).toMatchObject({ stage: index + 1, status: 'sent', sent: 10 });
       }
     });
@@ -258,6 +286,49 @@ describeWithTimeSkipping('an approval', () => {
   });
 
   describe('when it is taken back', () => {
+    /** Cancels before any worker has seen it; what comes along with the start is told before. */
+    async function cancelledAtOnce(decision?: Decision): Promise<ApprovalHandle> {
+      const input = anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url });
+      const workflowId = approvalWorkflowId(input.approvalId);
+      const start = { workflowId, taskQueue: 'nobody', args: [input] as [typeof input] };
+      const handle = decision
+        ? await shop.client.workflow.signalWithStart<typeof approval, [Decision]>('approval', {
+            ...start,
+            signal: decideSignal,
+            signalArgs: [decision],
+          })
+        : await shop.client.workflow.start<typeof approval>('approval', start);
+      await handle.cancel();
+      const worker = await createWorkerOn('nobody');
+      await handle.result().catch(() => undefined);
+      await worker.stop();
+      return handle as ApprovalHandle;
+    }
+
+    test('when it is cancelled before it was opened, then it is withdrawn and reported', async () => {
+      const handle = await cancelledAtOnce();
+      expect((await handle.describe()).status.name).toBe('CANCELLED');
+      expect(await approvalOf(handle)).toMatchObject({ status: 'withdrawn', delivery: { status: 'delivered' } });
+    });
+
+    test('when a decision was accepted before that cancellation, then it counts', async () => {
+      const handle = await cancelledAtOnce({ approver: 'now', decision: 'approve' });
+      expect(await handle.result()).toMatchObject({ status: 'approved', delivery: { status: 'delivered' } });
+    });
+
+    test('when it is withdrawn with its start, then the trail is in order', async () => {
+      const input = anApproval({ stages: [aStage({ id: 'now' })] });
+      const startWorkflowOperation = new WithStartWorkflowOperation<typeof approval>('approval', {
+        workflowId: approvalWorkflowId(input.approvalId),
+        taskQueue: APPROVAL_TASK_QUEUE,
+        args: [input],
+        workflowIdConflictPolicy: 'FAIL',
+      });
+      await shop.client.workflow.executeUpdateWithStart(withdrawUpdate, { args: [{}], startWorkflowOperation });
+      const view = await (await startWorkflowOperation.workflowHandle()).result();
+      expect(events(view)).toEqual(['requested', 'withdrawn']);
+    });
+
     test('when it is withdrawn, then it ends as withdrawn with the reason', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
       await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'no longer needed' }] });
@@ -417,6 +488,11 @@ describeWithTimeSkipping('an approval', () => {
       ['no title', { title: '' }, '/title'],
       ['an unknown field', { admin: true }, '/admin'],
       ['a callback to a file', { callbackUrl: 'file:///etc/passwd' }, '/callbackUrl'],
+      [
+        'a webhook to a file',
+        { stages: [aStage({ id: 'a', webhookUrl: 'file:///x' })] },
+        '/stages/0/approvers/0/webhookUrl',
+      ],
       ['a callback with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
       ["another approval's id", { approvalId: 'another' }, '/approvalId'],
     ])('when there is %s, then it fails at once and says where', async (_what, change, pointer) => {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { decision as decisionSchema, type ApprovalView, type Decision } from '../../../src/schemas/approval.js';
+import {
+  MAX_APPROVERS,
+  MAX_DESCRIPTION,
+  MAX_REMINDERS,
+  MAX_STAGES,
+  decision as decisionSchema,
+  type ApprovalView,
+  type Decision,
+} from '../../../src/schemas/approval.js';
 import { answerTo, malformedDecision, type Standing } from '../../../src/workflows/approval/state.js';
 
 const standing = (view: Partial<ApprovalView> = {}): Standing => ({
@@ -11,6 +19,26 @@ const decided = standing({
   decision: { approver: 'lead', decision: 'approve', via: 'api', stage: 2, at: '2026-01-01T00:00:00.000Z' },
 });
 const by = (approver: string, more: Partial<Decision> = {}): Decision => ({ approver, decision: 'approve', ...more });
+
+describe('the limits of the schema', () => {
+  test('when an approval is as large as can be, then its history stays below 50 MB', () => {
+    // What is longest in JSON: a control character takes six bytes.
+    const longest = (length: number) => '\u0001'.repeat(length);
+    const message = {
+      ...{ approvalId: 'a'.repeat(80), title: longest(200), description: longest(MAX_DESCRIPTION) },
+      ...{ requestedBy: 'a'.repeat(64), amount: { value: 2 ** 53 - 1, currency: 'EUR' } },
+      ...{ runId: 'r'.repeat(36), stage: 5, stages: 5, approver: 'a'.repeat(64), number: MAX_REMINDERS },
+      ...{ deadline: '2026-01-01T00:00:00.000Z', webhookUrl: `https://${'u'.repeat(992)}` },
+    };
+    const { webhookUrl, ...mail } = message;
+    const bytes =
+      Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longest(42) }));
+    const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
+    // What else is written about an activity is less than a kilobyte.
+    expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);
+    expect(webhookUrl).toHaveLength(1_000);
+  });
+});
 
 describe('answerTo', () => {
   test.each<[what: string, Standing, Decision, answer: unknown]>([

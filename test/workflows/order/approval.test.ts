@@ -144,6 +144,18 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await order.balance()).toEqual(nothing);
   });
 
+  test('when somebody cancels the workflow of the approval, then the order is rejected as if it were withdrawn', async () => {
+    const order = await placed(APPROVAL_THRESHOLD);
+    await asked(order);
+    await approvalOf(order).cancel();
+    expect(await order.result()).toMatchObject({
+      status: 'rejected',
+      reason: { type: 'ApprovalWithdrawn' },
+      approval: { status: 'withdrawn' },
+    });
+    expect(await order.balance()).toEqual(nothing);
+  });
+
   test('when the customer is an approver, then they cannot approve their own order', async () => {
     const order = await placed(APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
     await asked(order);

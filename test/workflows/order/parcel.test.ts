@@ -18,9 +18,12 @@ function after(reports: ShipmentReport[], { shipmentId }: { shipmentId?: string 
 }
 
 describe('isShipmentReport', () => {
-  test.each(['in_transit', 'delivered', 'lost'] as const)('when the carrier reports %s, then it is one', (status) => {
-    expect(isShipmentReport(aReport({ status }), 'A1')).toBe(true);
-  });
+  test.each(['accepted', 'in_transit', 'delivered', 'lost'] as const)(
+    'when the carrier reports %s, then it is one',
+    (status) => {
+      expect(isShipmentReport(aReport({ status }), 'A1')).toBe(true);
+    },
+  );
 
   test.each([
     ['nothing', undefined],
@@ -40,6 +43,13 @@ describe('isShipmentReport', () => {
 });
 
 describe('Parcel', () => {
+  test('when every report comes, in any order and twice, then each tells something new once and never goes back', () => {
+    const all = (['accepted', 'in_transit', 'delivered'] as const).map((status) => aReport({ status }));
+    expect(after([...all, ...all]).news).toEqual([true, true, true, false, false, false]);
+    expect(after([...all].reverse())).toMatchObject({ parcel: { status: 'delivered' }, news: [true, false, false] });
+    expect(after([all[1]!, all[0]!, all[2]!]).news).toEqual([true, false, true]);
+  });
+
   test('when nothing was reported, then it has neither left nor arrived', () => {
     const { parcel } = after([]);
 
@@ -47,6 +57,7 @@ describe('Parcel', () => {
   });
 
   test.each([
+    ['accepted', false, false],
     ['in_transit', true, false],
     ['delivered', true, true],
     ['lost', true, true],

@@ -1,0 +1,38 @@
+import { SignJWT } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { createApprovalLinks, type ApprovalLink } from '../../src/approval-links.js';
+
+const OLD = 'an-old-secret-that-is-long-enough-00';
+const NEW = 'a-new-secret-that-is-long-enough-000';
+const link: ApprovalLink = { approvalId: 'a1', runId: 'r1', stage: 2, approver: 'lead' };
+const soon = () => new Date(Date.now() + 60_000);
+
+describe('createApprovalLinks', () => {
+  test('when a token is read, then it says what it is good for', async () => {
+    const links = createApprovalLinks([NEW]);
+    expect(await links.read(await links.sign(link, soon()))).toEqual({ link, expired: false });
+    expect(await links.read(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, expired: true });
+  });
+
+  test('when the secret is being replaced, then links that are out still work, and new ones have the new one', async () => {
+    const before = await createApprovalLinks([OLD]).sign(link, soon());
+    const during = createApprovalLinks([NEW, OLD]);
+    const after = createApprovalLinks([NEW]);
+    expect(await during.read(before)).toEqual({ link, expired: false });
+    expect(await after.read(await during.sign(link, soon()))).toEqual({ link, expired: false });
+    expect(await after.read(before)).toBeUndefined();
+  });
+
+  test('when a token of the same secret is of another kind or never expires, then it is none of ours', async () => {
+    const links = createApprovalLinks([NEW]);
+    const token = (audience: string) =>
+      new SignJWT({ approval: 'a1', run: 'r1', stage: 2 })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setAudience(audience)
+        .setSubject('lead');
+    const key = new TextEncoder().encode(NEW);
+    expect(await links.read(await token('session').setExpirationTime(soon()).sign(key))).toBeUndefined();
+    expect(await links.read(await token('approval-link').sign(key))).toBeUndefined();
+    expect(await links.read(await token('approval-link').setExpirationTime(soon()).sign(key))).toBeDefined();
+  });
+});

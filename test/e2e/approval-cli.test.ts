@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ApprovalView } from '../../src/schemas/approval.js';
+import { describeOnDevServer, startDevServer, temporalCli, type DevServer } from '../support/dev-server.js';
+import { openShop, type Shop } from '../support/shop.js';
+import { temporal } from '../support/temporal-command.js';
+
+describeOnDevServer('an approval from the command line', () => {
+  let server: DevServer;
+  let shop: Shop;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server);
+  });
+  afterAll(async () => {
+    await shop?.close();
+  });
+
+  const view = async (workflowId: string) =>
+    (await shop.client.workflow.getHandle(workflowId).query('approval')) as ApprovalView;
+  const start = (id: string, ...input: string[]) =>
+    temporal(
+      server,
+      ...['workflow', 'start', '--type', 'approval', '--task-queue', 'approvals', '--workflow-id', `approval:${id}`],
+      ...input,
+    );
+
+  test('when the lines of the README are typed as they are written, then somebody is asked and decides', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)]
+      .map(([, code]) => code!)
+      .find((code) => code.includes('--type approval'));
+    const script = `temporal() { "$CLI" "$@" --address ${server.address}; }\n${lines}`;
+    const env = { ...process.env, CLI: temporalCli() };
+    await promisify(execFile)('bash', ['-euc', script], { env, timeout: 60_000 });
+
+    expect(await shop.client.workflow.getHandle('approval:holiday').result()).toMatchObject({
+      status: 'approved',
+      decision: { approver: 'grace', decision: 'approve', via: 'cli' },
+    });
+  });
+
+  test.each<[what: string, input: string[]]>([
+    ['no input', []],
+    ['null', ['--input', 'null']],
+    ['text', ['--input', '"approve it"']],
+    ['an array', ['--input', '[]']],
+    ['no stages', ['--input', '{"approvalId":"bad","title":"?","requestedBy":"ada"}']],
+    ['two arguments', ['--input', '{}', '--input', '{}']],
+  ])('when the input is %s, then it ends at once as InvalidInput', async (what, input) => {
+    const id = what.replaceAll(' ', '-');
+    expect((await start(id, ...input)).code).toBe(0);
+    const ended = shop.client.workflow.getHandle(`approval:${id}`).result();
+    await expect(ended).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
+  });
+
+  test('when signals and updates are no decisions, then they harm nothing', async () => {
+    const input = {
+      approvalId: 'robust',
+      title: '?',
+      requestedBy: 'ada',
+      stages: [{ approvers: [{ id: 'grace' }], timeoutSeconds: 600 }],
+    };
+    await start('robust', '--input', JSON.stringify(input));
+    const to = ['--workflow-id', 'approval:robust', '--name', 'decide'];
+    for (const argument of [
+      'null',
+      '[]',
+      '"approve"',
+      '{"approver":"grace"}',
+      '{"approver":{},"decision":"approve"}',
+    ]) {
+      expect((await temporal(server, 'workflow', 'signal', ...to, '--input', argument)).code).toBe(0);
+      const update = await temporal(server, 'workflow', 'update', 'execute', ...to, '--input', argument);
+      expect(update.code, argument).not.toBe(0);
+    }
+    expect((await temporal(server, 'workflow', 'signal', ...to)).code).toBe(0);
+    expect(await view('approval:robust')).toMatchObject({ status: 'pending' });
+
+    const reject = '{"approver":"grace","decision":"reject","comment":"no"}';
+    expect((await temporal(server, 'workflow', 'signal', ...to, '--input', reject)).code).toBe(0);
+    expect(await shop.client.workflow.getHandle('approval:robust').result()).toMatchObject({ status: 'rejected' });
+  });
+});
