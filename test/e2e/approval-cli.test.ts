@@ -19,8 +19,7 @@ describeOnDevServer('an approval from the command line', () => {
     await shop?.close();
   });
 
-  const view = async (workflowId: string) =>
-    (await shop.client.workflow.getHandle(workflowId).query('approval')) as ApprovalView;
+  const view = (workflowId: string) => shop.client.workflow.getHandle(workflowId).query<ApprovalView>('approval');
   const start = (id: string, ...input: string[]) =>
     temporal(
       server,

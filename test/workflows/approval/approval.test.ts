@@ -348,6 +348,9 @@ describeWithTimeSkipping('an approval', () => {
         delivery: { status: 'delivered' },
       });
       expect(receiver.received).toHaveLength(1);
+      expect(JSON.parse(receiver.received[0]!.body)).toMatchObject({
+        data: { status: 'withdrawn', withdrawal: { at: expect.any(String) } },
+      });
     });
   });
 
