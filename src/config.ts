@@ -10,7 +10,10 @@ const url = z
   .transform((value) => value.replace(/\/+$/, ''));
 const port = z.coerce.number('must be a port number').int().min(0).max(65_535);
 const seconds = z.coerce.number('must be a number of seconds').min(0).max(3_600);
-const count = (max: number) => z.coerce.number('must be a whole number').int().min(1).max(max);
+const count = (max: number) => {
+  const problem = `must be a whole number from 1 to ${max}`;
+  return z.coerce.number(problem).int(problem).min(1, problem).max(max, problem);
+};
 
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
 const list = z.string().transform((value) =>
