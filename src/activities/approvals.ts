@@ -108,16 +108,17 @@ function mailOf(message: ApproverMessage, link: string): { text: string; html: s
   const hint = 'Opening the link decides nothing. It is yours alone: do not pass it on.';
   const lines = facts.map(([name, value]) => `${name}: ${value}`);
   return {
+    // The link comes before what others wrote, which might look like a link of ours.
     text: [
       title,
       '',
-      ...(description ? [description, ''] : []),
       ...lines,
       '',
       `Decide here: ${link}`,
       '',
       hint,
       '',
+      ...(description ? [description, ''] : []),
     ].join('\n'),
     html: html`<!doctype html>
       <html lang="en">

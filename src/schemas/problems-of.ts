@@ -6,8 +6,22 @@ export interface InputProblem {
   detail: string;
 }
 
-/** The problems of a failed parse, one for each wrong field; a field that should not be there is named itself. */
+/** Problems beyond these are only counted, and longer pointers cut: a list of them has to fit into a failure. */
+const MAX_PROBLEMS = 100;
+const MAX_POINTER = 200;
+
+/**
+ * The problems of a failed parse, one for each wrong field; a field that should not be there is named itself. At most
+ * 100 of them, and one that says how many more there are.
+ */
 export function problemsOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
+  const problems = allOf(issues);
+  const left = problems.length - MAX_PROBLEMS;
+  if (left <= 0) return problems;
+  return [...problems.slice(0, MAX_PROBLEMS), { pointer: '', detail: `and ${left} more problems` }];
+}
+
+function allOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   return issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => ({ pointer: pointerTo([...issue.path, key]), detail: 'is not a known field' }))
@@ -16,5 +30,6 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] 
 }
 
 function pointerTo(path: readonly PropertyKey[]): string {
-  return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  const pointer = path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return pointer.length > MAX_POINTER ? `${pointer.slice(0, MAX_POINTER)}…` : pointer;
 }

@@ -33,7 +33,9 @@ export class StageMessages {
   constructor(view: ApprovalView, approvers: readonly Approver[], about: StageMessages['about']) {
     this.view = view;
     this.about = about;
-    this.addressees = approvers.flatMap((approver): Addressee[] => [
+    // Who asks may not decide, also when the rules name him as an approver.
+    const asked = approvers.filter(({ id }) => id !== about.question.requestedBy);
+    this.addressees = asked.flatMap((approver): Addressee[] => [
       ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
       ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
     ]);

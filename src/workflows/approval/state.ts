@@ -19,8 +19,8 @@ function problemOf(value: unknown): string | undefined {
     return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
   }
   const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
-  const unknown = Object.keys(value).find((key) => !FIELDS.includes(key));
-  if (unknown !== undefined) return `${unknown} is not a known field`;
+  // Not quoted: a name may be as long as a payload, and what is ignored is kept in the trail.
+  if (Object.keys(value).some((key) => !FIELDS.includes(key))) return `only ${FIELDS.join(', ')} are known fields`;
   if (typeof approver !== 'string' || approver === '' || approver.length > MAX_ID) return 'approver must be an id';
   if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
   if (comment !== undefined && (typeof comment !== 'string' || comment.length > MAX_COMMENT)) {

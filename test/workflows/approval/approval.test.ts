@@ -224,6 +224,26 @@ describeWithTimeSkipping('an approval', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
+    test('when fields of a signal have very long names, then the approval can still be read and decided', async () => {
+      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      for (let count = 0; count < 3; count += 1) {
+        await handle.signal(decideSignal, { [`${count}${'k'.repeat(1_500_000)}`]: 1 } as unknown as Decision);
+      }
+      const view = await approvalOnce(handle, ({ trail }) => trail.length > 3, 'the signals arrived');
+      expect(JSON.stringify(view).length).toBeLessThan(5_000);
+      await decide(handle, { approver: 'now', decision: 'approve' });
+      expect(await handle.result()).toMatchObject({ status: 'approved' });
+    });
+
+    test('when who asks is an approver as well, then nobody asks them', async () => {
+      const [asker, other] = [anApprover(), anApprover()];
+      const handle = await ask(shop.client, anApproval({ requestedBy: asker.id, stages: [aStage(asker, other)] }));
+      await approvalOnce(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'somebody was asked');
+      expect((await told(handle)).notifications.map(({ approver }) => approver)).toEqual([other.id]);
+      await decide(handle, { approver: other.id, decision: 'approve' });
+      await handle.result();
+    });
+
     test('when signals that do not count go on and on, then the trail stays short', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
       for (let count = 0; count < 30; count += 1) {
@@ -481,6 +501,16 @@ describeWithTimeSkipping('an approval', () => {
 
   describe('input that does not parse', () => {
     const stage = aStage({ id: 'now' });
+    test('when there are very many wrong fields with very long names, then it fails at once all the same', async () => {
+      const input = anApproval({ stages: [stage] });
+      const wrong = Object.fromEntries(Array.from({ length: 15_000 }, (_, index) => [`k${index}${'x'.repeat(60)}`, 1]));
+      const handle = await ask(shop.client, { ...input, ...wrong });
+      const error: unknown = await handle.result().catch((failure: unknown) => failure);
+      const { details } = (error as WorkflowFailedError).cause as ApplicationFailure;
+      expect(details?.[0]).toHaveLength(101);
+      expect((details?.[0] as unknown[])[100]).toEqual({ pointer: '', detail: 'and 14900 more problems' });
+    });
+
     test.each<[what: string, change: Record<string, unknown>, pointer: string]>([
       ['no stages', { stages: [] }, '/stages'],
       ['a stage without approvers', { stages: [{ ...stage, approvers: [] }] }, '/stages/0/approvers'],
