@@ -1,17 +1,13 @@
-import { z } from 'zod';
 import { approvalResource } from '../../src/schemas/approval.js';
 import { orderResource } from '../../src/schemas/order.js';
-import { product } from '../../src/schemas/product.js';
-import { example, type Guide, type Scene } from './guide.js';
+import type { Guide, Scene } from './guide.js';
+import { available, end, place } from './order-steps.js';
 
 const SKU = 'MACHINE-LEVER';
-const FINAL = ['completed', 'rejected', 'cancelled', 'failed'];
 
 /** Places a large order and waits until somebody was asked about it. */
 async function askAbout(guide: Guide, file: string): Promise<{ orderId: string; path: string }> {
-  const { orderId } = z
-    .object({ orderId: z.string() })
-    .parse(await guide.expect(202, 'POST', '/v1/orders', await example(file)));
+  const orderId = await place(guide, file);
   const { approval } = await guide.watch(
     `/v1/orders/${orderId}`,
     orderResource,
@@ -23,24 +19,6 @@ async function askAbout(guide: Guide, file: string): Promise<{ orderId: string; 
   guide.say(`    ${question.title}: stage 1 of ${question.stages}, ${question.approvers.join(', ')} may decide`);
   guide.show(question.workflow);
   return { orderId, path };
-}
-
-async function end(guide: Guide, orderId: string) {
-  const order = await guide.watch(
-    `/v1/orders/${orderId}`,
-    orderResource,
-    ({ status }) => FINAL.includes(status),
-    `the end of order ${orderId}`,
-  );
-  guide.say(`    the order is ${order.status}${order.reason ? ` (${order.reason.type})` : ''}`);
-  guide.show(order.workflow);
-  return order;
-}
-
-async function available(guide: Guide): Promise<number> {
-  const { body } = await guide.request('GET', '/v1/products?limit=200');
-  const { items } = z.object({ items: z.array(product) }).parse(body);
-  return items.find(({ sku }) => sku === SKU)?.available ?? 0;
 }
 
 /** The approval callback: people decide, or nobody does. */
@@ -73,7 +51,7 @@ export const approvalScenes: Scene[] = [
   {
     title: 'A large order that is not approved',
     async play(guide) {
-      const before = await available(guide);
+      const before = await available(guide, SKU);
       const { orderId, path } = await askAbout(guide, 'order-large.json');
       const { approvers } = approvalResource.parse((await guide.request('GET', path)).body);
       await guide.expect(403, 'POST', `${path}/decision`, { approver: 'grace', decision: 'approve' });
@@ -81,20 +59,20 @@ export const approvalScenes: Scene[] = [
       await guide.expect(200, 'POST', `${path}/decision`, decision);
       const order = await end(guide, orderId);
       guide.check(order.reason?.type === 'ApprovalRejected', 'rejected as ApprovalRejected, nobody was charged');
-      guide.check((await available(guide)) === before, 'the stock is back');
+      guide.check((await available(guide, SKU)) === before, 'the stock is back');
     },
   },
   {
     title: 'A large order that nobody decides about in two stages',
     async play(guide) {
-      const before = await available(guide);
+      const before = await available(guide, SKU);
       const { orderId, path } = await askAbout(guide, 'order-large-impatient.json');
       const order = await end(guide, orderId);
       guide.check(order.reason?.type === 'ApprovalTimedOut', 'rejected as ApprovalTimedOut');
       const { trail } = approvalResource.parse((await guide.request('GET', path)).body);
       const events = trail.map(({ event }) => event).join(', ');
       guide.check(events === 'requested, escalated, timed_out', `the trail says: ${events}`);
-      guide.check((await available(guide)) === before, 'the stock is back');
+      guide.check((await available(guide, SKU)) === before, 'the stock is back');
     },
   },
 ];

@@ -30,7 +30,7 @@ import {
   withdrawUpdate,
 } from '../workflows/approval/contract.js';
 import { conflict, forbidden, invalidRequest, kindOf, notFound, type HttpProblem } from './errors.js';
-import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { askWorker, describeOr404, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
 import { retryingIn, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
@@ -66,14 +66,14 @@ export async function requestApproval(client: Client, input: ApprovalInput): Pro
 /** An approval with its trail; of the run that is named, or of the newest one. @throws 404, 503 `no-worker`. */
 export async function getApproval(client: Client, approvalId: string, runId?: string): Promise<ApprovalResource> {
   const description = await describeApproval(client, approvalId, runId);
-  const handle = handleOf(client, description);
-  // What has ended by itself is in the history, so no worker is needed.
-  const view =
-    description.status.name === 'COMPLETED'
-      ? await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result())
-      : await askWorker(client, APPROVAL_TASK_QUEUE, () => handle.query(approvalQuery), {
-          approval: summaryOf(description),
-        });
+  const known = { approval: summaryOf(description) };
+  const view = await readView<typeof workflows.approval>(
+    client,
+    APPROVAL_TASK_QUEUE,
+    description,
+    approvalQuery,
+    known,
+  );
   return toResource(view, description);
 }
 
@@ -136,7 +136,9 @@ async function updateApproval(
   const { workflowId, runId } = description;
   const approvalId = approvalIdOf(workflowId);
   try {
-    const view = await askWorker(client, APPROVAL_TASK_QUEUE, () => update(handleOf(client, description)));
+    const view = await askWorker(client, APPROVAL_TASK_QUEUE, () =>
+      update(client.workflow.getHandle(workflowId, runId)),
+    );
     return toResource(view, description);
   } catch (error) {
     const refusal = refusalOf(error);
@@ -159,10 +161,6 @@ async function describeApproval(client: Client, approvalId: string, runId?: stri
   const description = await describeOr404(client, approvalWorkflowId(approvalId), what, runId);
   if (description.status.name === 'FAILED') throw notFound(`there is no ${what}: its input was not valid`);
   return description;
-}
-
-function handleOf(client: Client, { workflowId, runId }: WorkflowExecutionDescription) {
-  return client.workflow.getHandle<typeof workflows.approval>(workflowId, runId);
 }
 
 function toResource(view: ApprovalView, description: WorkflowExecutionDescription): ApprovalResource {

@@ -1,8 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
-  isGrpcServiceError,
   WithStartWorkflowOperation,
-  WorkflowNotFoundError,
   type Client,
   type WorkflowExecutionDescription,
   type WorkflowHandle,
@@ -14,7 +12,7 @@ import type * as workflows from '../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../workflows/cart/contract.js';
 import type { HttpProblem } from './errors.js';
 import { gone, invalidRequest, notFound, refusedByRule, unavailable } from './errors.js';
-import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { askWorker, describeOr404, isNotFound, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { Lanes } from './lanes.js';
 
 /**
@@ -131,12 +129,6 @@ async function answer<Argument extends { requestId?: string | undefined }>(
  */
 function isLost(error: unknown): boolean {
   return isNotFound(error) || refusalOf(error)?.type === 'UnprocessedUpdate';
-}
-
-function isNotFound(error: unknown): boolean {
-  if (error instanceof WorkflowNotFoundError) return true;
-  const grpc = (error as { cause?: unknown }).cause ?? error;
-  return isGrpcServiceError(grpc) && (grpc.code as number) === 5;
 }
 
 /** What a cart's own refusals mean over HTTP. Any other failure is not the caller's business. */

@@ -7,7 +7,14 @@ import {
   type Client,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure, type SignalDefinition } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  type QueryDefinition,
+  type SignalDefinition,
+  type Workflow,
+  type WorkflowResultType,
+} from '@temporalio/common';
 import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
 import { notFound, unavailable } from './errors.js';
@@ -77,9 +84,26 @@ export async function signalOnce<Argument>(
     );
     return true;
   } catch (error) {
-    if (isGrpcServiceError(error) && (error.code as number) === NOT_FOUND) return false;
+    if (isNotFound(error)) return false;
     throw error;
   }
+}
+
+/**
+ * What a workflow says of itself: the result when it has ended by itself, for which no worker is needed, else its query.
+ *
+ * @throws like `askWorker`.
+ */
+export async function readView<T extends Workflow>(
+  client: Client,
+  taskQueue: string,
+  { workflowId, runId, status }: WorkflowExecutionDescription,
+  query: QueryDefinition<WorkflowResultType<T>>,
+  extensions: Record<string, unknown>,
+): Promise<WorkflowResultType<T>> {
+  const handle = client.workflow.getHandle<T>(workflowId, runId);
+  if (status.name === 'COMPLETED') return await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result());
+  return await askWorker(client, taskQueue, () => handle.query(query), extensions);
 }
 
 /** Whether a worker took tasks from the queue lately. */
@@ -109,9 +133,8 @@ export async function askWorker<T>(
   run: () => Promise<T>,
   extensions: Record<string, unknown> = {},
 ): Promise<T> {
-  const deadline = Date.now() + WORKER_DEADLINE_MS;
   try {
-    return await client.withDeadline(deadline, () => againIfTaskIsLost(run));
+    return await withDeadline(client, WORKER_DEADLINE_MS, () => againIfTaskIsLost(run));
   } catch (error) {
     if (!noAnswer(error)) throw error;
     if (await hasPoller(client, taskQueue)) {
@@ -136,9 +159,19 @@ async function againIfTaskIsLost<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function isLostTask(error: unknown): boolean {
+  const grpc = grpcErrorIn(error);
+  return grpc?.code === FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);
+}
+
+/** Whether the server knows no such workflow, or none that is open. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof WorkflowNotFoundError || grpcErrorIn(error)?.code === NOT_FOUND;
+}
+
+/** The server's own error, which the client often wraps. */
+function grpcErrorIn(error: unknown): { code: number; details: string } | undefined {
   const grpc = (error as { cause?: unknown }).cause ?? error;
-  if (!isGrpcServiceError(grpc)) return false;
-  return (grpc.code as number) === FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);
+  return isGrpcServiceError(grpc) ? grpc : undefined;
 }
 
 /** The type and message with which a workflow refused an update, if that is what happened. */
@@ -158,6 +191,6 @@ const FAILED_PRECONDITION = 9;
 
 function noAnswer(error: unknown): boolean {
   if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
-  const grpc = (error as { cause?: unknown }).cause ?? error;
-  return isGrpcServiceError(grpc) && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code);
+  const grpc = grpcErrorIn(error);
+  return grpc !== undefined && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code);
 }

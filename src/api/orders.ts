@@ -29,7 +29,7 @@ import {
   resolveCompensationUpdate,
 } from '../workflows/order/contract.js';
 import { conflict, kindOf } from './errors.js';
-import { askWorker, describeOr404, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { askWorker, describeOr404, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
 import { retryingIn, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
@@ -61,14 +61,8 @@ export async function startOrder(client: Client, input: OrderInput): Promise<Ord
 export async function getOrder(client: Client, orderId: string): Promise<OrderResource> {
   const workflowId = orderWorkflowId(orderId);
   const description = await describeOr404(client, workflowId, `order ${orderId}`);
-  const handle = client.workflow.getHandle<typeof workflows.order>(workflowId, description.runId);
-  // What has ended by itself is in the history, so no worker is needed.
-  const view =
-    description.status.name === 'COMPLETED'
-      ? await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result())
-      : await askWorker(client, ORDER_TASK_QUEUE, () => handle.query(orderStatusQuery), {
-          order: summaryOf(description),
-        });
+  const known = { order: summaryOf(description) };
+  const view = await readView<typeof workflows.order>(client, ORDER_TASK_QUEUE, description, orderStatusQuery, known);
   return toResource(view, description);
 }
 

@@ -153,7 +153,7 @@ function problemOf({ path }: z.core.$ZodIssue, body: unknown): DraftProblem {
   const { length } = asTyped(commentIn(body)) ?? '';
   const detail =
     length > MAX_COMMENT
-      ? `The comment has ${length.toLocaleString('en')} characters. At most 1,000 are possible.`
+      ? `The comment has ${length.toLocaleString('en')} characters. At most ${MAX_COMMENT.toLocaleString('en')} are possible.`
       : 'The comment has characters that cannot be kept.';
   return { field: 'comment', detail };
 }

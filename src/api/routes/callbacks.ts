@@ -18,19 +18,21 @@ import { describeOr404, signalOnce } from '../executions.js';
  * nothing either, and 200 ends the sender's retries.
  */
 export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
-  const { client, carrierWebhookSecrets, approvalWebhookSecrets } = deps;
+  const { client } = deps;
+  const carrier = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
+  const approvers = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
   // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   app.post('/shipments', async (request, reply) => {
-    const report = parsed(shipmentReport, verified(carrierWebhookSecrets, request));
+    const report = parsed(shipmentReport, verified(carrier, request));
     const { orderId } = report;
     const target = { workflowId: orderWorkflowId(orderId), what: `order ${orderId}` };
     return await pass(request, reply, target, shipmentReportedSignal, report);
   });
 
   app.post('/approvals', async (request, reply) => {
-    const callback = parsed(decisionCallback, verified(approvalWebhookSecrets, request));
+    const callback = parsed(decisionCallback, verified(approvers, request));
     const { approvalId, ...decision } = callback;
     const target = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
     return await pass(request, reply, target, decideSignal, { ...decision, via: 'webhook' });
@@ -54,11 +56,11 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
 }
 
 /** The body of a webhook that one of the secrets signed. @throws 401. */
-function verified(secrets: readonly string[], { body, headers }: FastifyRequest): unknown {
+function verified(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): unknown {
   let refusal = 'there is no secret';
-  for (const secret of secrets) {
+  for (const webhook of webhooks) {
     try {
-      return new Webhook(secret).verify((body as Buffer | undefined) ?? '', headers as Record<string, string>);
+      return webhook.verify((body as Buffer | undefined) ?? '', headers as Record<string, string>);
     } catch (error) {
       // The signature held, so it is the signed text that is no JSON.
       if (!(error instanceof WebhookVerificationError)) {

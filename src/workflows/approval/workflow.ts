@@ -120,15 +120,14 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   setHandler(
     withdrawUpdate,
     async (request: WithdrawRequest | undefined) => {
-      const refusal = (await isOpened()) ?? (isClosed() && view.status !== 'withdrawn' ? closedWith(view) : undefined);
+      const refusal = (await isOpened()) ?? withdrawalRefusal();
       if (refusal) throw refused(refusal);
       withdraw(request?.reason);
       return view;
     },
     {
       validator: (request: unknown) => {
-        const refusal =
-          malformedReasonRequest(request) ?? (isClosed() && view.status !== 'withdrawn' ? closedWith(view) : undefined);
+        const refusal = malformedReasonRequest(request) ?? withdrawalRefusal();
         if (refusal) throw refused(refusal);
       },
     },
@@ -166,9 +165,7 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
     const { title, description, requestedBy, amount, stages } = input;
     Object.assign(view, { title, requestedBy, ...(description && { description }), ...(amount && { amount }) });
     view.stages = stages.length;
-    approvers = stages[0]!.approvers;
-    view.approvers = approvers.map(({ id }) => id);
-    view.deadline = after(stages[0]!.timeoutSeconds);
+    enter(stages[0]!);
     opened = true;
     note('requested', { approver: requestedBy });
   }
@@ -188,10 +185,14 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
 
   function escalate(stage: Stage): void {
     view.stage += 1;
+    enter(stage);
+    note('escalated');
+  }
+
+  function enter(stage: Stage): void {
     approvers = stage.approvers;
     view.approvers = approvers.map(({ id }) => id);
-    view.deadline = after(stage.timeoutSeconds);
-    note('escalated');
+    view.deadline = new Date(Date.now() + stage.timeoutSeconds * 1000).toISOString();
   }
 
   /** Tells the approvers of a stage and reminds them, until the approval is closed or the stage's time is over. */
@@ -236,6 +237,11 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   function refusalOf(decision: Decision): Reason | undefined {
     const answer = answerTo({ view, approvers }, decision);
     return typeof answer === 'string' ? undefined : answer;
+  }
+
+  /** Withdrawing again is fine, anything that was decided stands. */
+  function withdrawalRefusal(): Reason | undefined {
+    return isClosed() && view.status !== 'withdrawn' ? closedWith(view) : undefined;
   }
 
   function withdraw(reason?: string): void {
@@ -286,10 +292,6 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
 
   function note(event: TrailEntry['event'], more: Partial<TrailEntry> = {}): void {
     view.trail.push({ at: now(), event, stage: view.stage, ...more });
-  }
-
-  function after(seconds: number): string {
-    return new Date(Date.now() + seconds * 1000).toISOString();
   }
 
   function describe(): void {
