@@ -233,7 +233,11 @@ describeOnDevServer('/v1/approvals', () => {
       const order = anOrder({ lines: [{ sku, quantity: 1 }] });
       expect((await api.post('/v1/orders', order)).status).toBe(202);
       const { approval } = await api.orderOnce(order.orderId, (seen) => seen.approval !== undefined, 'asks');
-      return { orderId: order.orderId, approvalId: approval!.approvalId };
+      const { approvalId } = approval!;
+      // The order says so before Temporal has started the approval.
+      const isAsked = async () => (await get(approvalId)).body.deadline;
+      await waitUntil(isAsked, { what: 'the approval of the order', deadlineMs: 10_000 });
+      return { orderId: order.orderId, approvalId };
     }
 
     test('when the approval of an order is terminated, then the order is rejected as if it were withdrawn', async () => {
