@@ -3,6 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './commands.js';
 import { approvalRecordings } from './recordings/approvals.js';
+import { batchRecordings } from './recordings/batches.js';
 import { cartRecordings } from './recordings/carts.js';
 import { orderRecordings } from './recordings/orders.js';
 import { Recorder, type RecordedRun } from './recordings/recorder.js';
@@ -11,11 +12,22 @@ import { checkout } from './settings.js';
 import { startTemporaryStack } from './stack.js';
 
 /**
- * `npm run record-histories`: plays each outcome of each workflow on a stack of its own and keeps the histories, as the
- * Temporal CLI shows them, as the next generation under test/replay/histories. Earlier generations stay as they are:
- * they are the running workflows of those who deployed before.
+ * `npm run record-histories [-- <beginning of the names>]`: plays each outcome of each workflow on a stack of its own and
+ * keeps the histories, as the Temporal CLI shows them, as the next generation under test/replay/histories. Earlier
+ * generations stay as they are: they are the running workflows of those who deployed before.
  */
 const report = streamReport();
+const [wanted = ''] = process.argv.slice(2);
+const recordings = Object.entries({
+  ...orderRecordings,
+  ...cartRecordings,
+  ...approvalRecordings,
+  ...batchRecordings,
+}).filter(([name]) => name.startsWith(wanted));
+if (recordings.length === 0) {
+  report.say(`There is no recording whose name begins with ${wanted}.`);
+  process.exit(1);
+}
 const folder = join(checkout, 'test', 'replay', 'histories');
 await mkdir(folder, { recursive: true });
 const generation = String((await readdir(folder)).length + 1).padStart(4, '0');
@@ -25,7 +37,7 @@ const stack = await startTemporaryStack({ carrierPickupSeconds: 3_600, carrierDe
 try {
   const recorder = await Recorder.on(stack.addresses);
   await mkdir(join(folder, generation));
-  for (const [name, record] of Object.entries({ ...orderRecordings, ...cartRecordings, ...approvalRecordings })) {
+  for (const [name, record] of recordings) {
     const run = await record(recorder, randomUUID());
     const history = await report.during(name, () => show(run));
     await writeFile(join(folder, generation, `${name}.json`), history);

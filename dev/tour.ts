@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
 import { streamReport } from './report.js';
-import { loadSettings } from './settings.js';
+import { findRunningStack } from './running-stack.js';
 import { startTemporaryStack, stopLeftovers, type Stack } from './stack.js';
 import { approvalScenes } from './tour/approvals.js';
+import { batchScenes } from './tour/batches.js';
 import { Guide, type Places } from './tour/guide.js';
 import { cartScenes } from './tour/carts.js';
 import { orderScenes } from './tour/orders.js';
@@ -14,13 +12,7 @@ import { orderScenes } from './tour/orders.js';
  * own. Ends with code 1 when any outcome is not the expected one.
  */
 const report = streamReport();
-const stackFile = z.object({
-  apiUrl: z.string(),
-  webUiUrl: z.string().optional(),
-  temporalNamespace: z.string(),
-  mailsUrl: z.string().optional(),
-});
-const scenes = [...orderScenes, ...cartScenes, ...approvalScenes];
+const scenes = [...orderScenes, ...cartScenes, ...approvalScenes, ...batchScenes];
 
 let stack: Stack | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -51,15 +43,8 @@ process.exit(surprises.length ? 1 : 0);
 
 /** The stack of `npm start`, if it runs. */
 async function runningStack(): Promise<Places | undefined> {
-  const { dataDir, host, port } = loadSettings();
-  const known = await readFile(join(dataDir, 'stack.json'), 'utf8')
-    .then((text) => stackFile.parse(JSON.parse(text)))
-    .catch(() => ({ apiUrl: `http://${host}:${port}`, temporalNamespace: 'default' }));
-  const ready = await fetch(`${known.apiUrl}/readyz`).then(
-    (answer) => answer.ok,
-    () => false,
-  );
-  if (!ready) return undefined;
+  const known = await findRunningStack();
+  if (!known) return undefined;
   report.say(`Visiting the stack at ${known.apiUrl}.`);
   return { ...known, namespace: known.temporalNamespace, say: report.say };
 }

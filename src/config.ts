@@ -112,6 +112,9 @@ const variables = {
     schema: json(approvalStages).optional(),
     example: `'[{"approvers":[{"id":"lead","email":"lead@example.com"}],"timeoutSeconds":86400}]'`,
   },
+  BATCH_MAX_BYTES: { schema: count(2 ** 40).default(2 ** 30), example: '1073741824' },
+  BATCH_MAX_LINE_LENGTH: { schema: count(2 ** 20).default(16_384), example: '16384' },
+  BATCH_TASKS_AT_ONCE: { schema: count(1_000).default(4), example: '4' },
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
   SHUTDOWN_GRACE_SECONDS: { schema: seconds.default(20), example: '20' },
@@ -129,11 +132,12 @@ const roles = {
   worker: [
     ...[...temporal, ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
-    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
+    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE'],
   ],
   api: [
     ...[...temporal, ...store, ...outgoing, 'HOST', 'PORT'],
     ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
+    ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH'],
   ],
   setup: [...temporal, ...store],
 } as const satisfies Record<string, readonly Variable[]>;

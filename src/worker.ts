@@ -7,6 +7,7 @@ import { createActivities } from './activities/index.js';
 import { ConfigError, loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
+import { operations } from './operations/index.js';
 import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
 import { connectWorker, workflowBundle } from './temporal.js';
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
     outgoing,
     links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
     publicUrl: config.PUBLIC_URL,
+    operations,
     ...(threshold !== undefined && stages && { orderApproval: { threshold, stages } }),
   });
   const connection = await connectWorker(config);
@@ -56,6 +58,7 @@ async function main(): Promise<void> {
     namespace: config.TEMPORAL_NAMESPACE,
     workflowBundle: await workflowBundle(temporalLogger(logger)),
     activities,
+    batchTasksAtOnce: config.BATCH_TASKS_AT_ONCE,
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
     shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
   });

@@ -1,8 +1,11 @@
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
 import { TASK_QUEUES } from './temporal.js';
+import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 
 export interface WorkersOptions extends Omit<WorkerOptions, 'taskQueue' | 'activities'> {
+  /** A task of a batch holds a connection to the database, and the processor of the database, for as long as it runs. */
+  batchTasksAtOnce: number;
   connection: NativeConnection;
   activities: Activities;
 }
@@ -15,13 +18,14 @@ export interface Workers {
 }
 
 /** Creates the workers; nothing is polled before `run`. */
-export async function createWorkers(options: WorkersOptions): Promise<Workers> {
+export async function createWorkers({ batchTasksAtOnce, ...options }: WorkersOptions): Promise<Workers> {
   const workers = await Promise.all(
     TASK_QUEUES.map((taskQueue) =>
       Worker.create({
         // How late an activity learns of its cancellation, at most: it comes with the answer to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
+        ...(taskQueue === BATCH_TASK_QUEUE && { maxConcurrentActivityTaskExecutions: batchTasksAtOnce }),
         taskQueue,
       }),
     ),

@@ -6,9 +6,11 @@ import {
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
 import type { ApprovalInput, ApprovalView } from '../../src/schemas/approval.js';
+import type { BatchInput } from '../../src/schemas/batch.js';
 import type { CartInput } from '../../src/schemas/cart.js';
 import type { OrderInput, OrderStage, OrderStatus, OrderView, ShipmentReport } from '../../src/schemas/order.js';
 import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
@@ -32,15 +34,18 @@ export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows
 export class Recorder {
   private readonly client: Client;
   private readonly outside: string;
+  private readonly apiUrl: string;
 
-  private constructor(client: Client, outside: string) {
+  private constructor(client: Client, outside: string, apiUrl: string) {
     this.client = client;
     this.outside = outside;
+    this.apiUrl = apiUrl;
   }
 
-  static async on({ temporalAddress, temporalNamespace, carrierUrl }: Addresses): Promise<Recorder> {
+  static async on({ temporalAddress, temporalNamespace, carrierUrl, apiUrl }: Addresses): Promise<Recorder> {
     const connection = await Connection.connect({ address: temporalAddress });
-    return new Recorder(new Client({ connection, namespace: temporalNamespace }), new URL(carrierUrl).origin);
+    const client = new Client({ connection, namespace: temporalNamespace });
+    return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
   }
 
   /** Somebody whose webhooks all get this answer. */
@@ -84,6 +89,31 @@ export class Recorder {
       taskQueue: APPROVAL_TASK_QUEUE,
       args: [input as ApprovalInput],
     });
+  }
+
+  /** Uploads a restock with one item a task, which starts it. */
+  async startBatch(batchId: string, items: readonly unknown[]): Promise<WorkflowHandle<typeof workflows.batch>> {
+    const query = new URLSearchParams({ operation: 'restock', batchId, itemsPerTask: '1' });
+    const response = await fetch(`${this.apiUrl}/v1/batches?${query.toString()}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: items.map((item) => JSON.stringify(item)).join('\n'),
+    });
+    if (!response.ok) throw new Error(`the upload was answered ${response.status}: ${await response.text()}`);
+    return this.client.workflow.getHandle<typeof workflows.batch>(batchWorkflowId(batchId));
+  }
+
+  /** Starts a batch, or starts it again, past the API. */
+  async runBatch(batchId: string, input: unknown = { batchId }) {
+    return await this.client.workflow.start<typeof workflows.batch>('batch', {
+      workflowId: batchWorkflowId(batchId),
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [input as BatchInput],
+    });
+  }
+
+  handleOf(workflowId: string): WorkflowHandle {
+    return this.client.workflow.getHandle(workflowId);
   }
 
   /** The approval that an order waits for. */

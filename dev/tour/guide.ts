@@ -97,6 +97,31 @@ export class Guide {
     );
   }
 
+  /** Reads a resource until it is as wanted and, a second later, still the same. */
+  async settled<T extends z.ZodType>(path: string, schema: T, wanted: (resource: z.infer<T>) => boolean) {
+    let before: string | undefined;
+    return await waitUntil(
+      async () => {
+        const resource = schema.parse((await this.request('GET', path)).body);
+        const now = JSON.stringify(resource);
+        const isSame = now === before;
+        before = now;
+        return isSame && wanted(resource) ? resource : undefined;
+      },
+      { what: `${path} coming to rest`, deadlineMs: 60_000, everyMs: 1_000 },
+    );
+  }
+
+  /** Sends lines of JSON. @throws Surprise when the status is another. */
+  async upload(status: number, path: string, lines: string): Promise<unknown> {
+    const headers = { 'content-type': 'application/x-ndjson' };
+    const response = await fetch(`${this.places.apiUrl}${path}`, { method: 'POST', headers, body: lines });
+    const text = await response.text();
+    this.say(`  POST ${path} -> ${response.status}`);
+    if (response.status !== status) throw new Surprise(`expected ${status}, and got ${response.status}: ${text}`);
+    return JSON.parse(text) as unknown;
+  }
+
   /** Reads a path until it answers with this status. */
   async until(status: number, path: string, what: string): Promise<void> {
     await waitUntil(async () => ((await this.request('GET', path)).status === status ? true : undefined), {

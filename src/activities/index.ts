@@ -1,7 +1,9 @@
 import type { Store } from '../store/index.js';
 import type { ApprovalLinks } from '../approval-links.js';
 import type { Outgoing } from '../outgoing.js';
+import type { Operations } from '../operations/index.js';
 import { createApprovalActivities } from './approvals.js';
+import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
 import { createCatalogueActivities, type OrderApproval } from './catalogue.js';
 import { createInventoryActivities } from './inventory.js';
@@ -23,6 +25,8 @@ export interface ActivityDependencies {
   links: ApprovalLinks;
   /** Where people reach the API. */
   publicUrl: string;
+  /** What batches can do. */
+  operations: Operations;
   /** Without it no order needs an approval. */
   orderApproval?: OrderApproval;
 }
@@ -31,6 +35,7 @@ export interface ActivityDependencies {
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createApprovalActivities(deps),
+    ...createBatchActivities(deps),
     ...createCartActivities(deps),
     ...createCatalogueActivities(deps),
     ...createInventoryActivities(deps),

@@ -35,13 +35,17 @@ export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Pr
 }
 
 /**
- * Waits in an activity for something outside, with heartbeats, so that a cancellation is noticed.
+ * Waits in an activity for something outside, with heartbeats, so that a cancellation is noticed. A heartbeat carries
+ * what `progress` says.
  *
  * @throws the cancellation when there was one, whatever `wait` made of it.
  */
-export async function whileBeating<T>(wait: (cancellation: AbortSignal) => Promise<T>): Promise<T> {
+export async function whileBeating<T>(
+  wait: (cancellation: AbortSignal) => Promise<T>,
+  progress?: () => unknown,
+): Promise<T> {
   const context = Context.current();
-  const heart = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
+  const heart = setInterval(() => context.heartbeat(progress?.()), HEARTBEAT_INTERVAL_MS);
   try {
     return await wait(context.cancellationSignal);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { invalidRequest } from './errors.js';
 
-type List = 'approvals' | 'orders' | 'products';
+type List = 'approvals' | 'batches' | 'failures' | 'orders' | 'products';
 
 const CHECK_BYTES = 6;
 

@@ -53,6 +53,12 @@ export const forbidden = (type: string, detail: string) =>
 
 export const notFound = (detail: string) => new HttpProblem(404, 'not-found', 'There is no such resource', { detail });
 
+export const notAcceptable = (detail: string) =>
+  new HttpProblem(406, 'not-acceptable', 'The resource has no such representation', { detail });
+
+const timedOut = (detail: string) =>
+  new HttpProblem(408, 'request-timeout', 'The request took too long', { detail, headers: { connection: 'close' } });
+
 export const conflict = (kind: string, detail: string, extensions: Record<string, unknown> = {}) =>
   new HttpProblem(409, kind, 'The request conflicts with the state of the resource', { detail, extensions });
 
@@ -104,6 +110,18 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   const problem = toProblem(error);
   if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
   return send(problem, request, reply);
+}
+
+/** Answers 408 to a request that is not received whole in time, and ends its connection. */
+export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
+  const { raw } = request;
+  if (raw.complete) return;
+  const timer = setTimeout(() => {
+    if (raw.complete || reply.sent) return;
+    reply.raw.once('finish', () => raw.socket.destroySoon());
+    void send(timedOut(`it was not received whole within ${limitMs / 1000} seconds`), request, reply);
+  }, limitMs);
+  for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
 }
 
 function send({ status, kind, title, options }: HttpProblem, request: FastifyRequest, reply: FastifyReply) {

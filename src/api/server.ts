@@ -1,6 +1,7 @@
 import { loadConfig, printable } from '../config.js';
 import { createLogger } from '../logger.js';
 import { exitOnStartFailure } from '../start-failure.js';
+import { operations } from '../operations/index.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
 import { createApprovalLinks } from '../approval-links.js';
@@ -28,6 +29,8 @@ async function main(): Promise<void> {
     carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
     links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
+    operations,
+    uploadLimits: { maxBytes: config.BATCH_MAX_BYTES, maxLineLength: config.BATCH_MAX_LINE_LENGTH },
   });
   await app.listen({ host: config.HOST, port: config.PORT });
 

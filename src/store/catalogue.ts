@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
 import type { Product } from '../schemas/product.js';
 import type { Schema } from './schema.js';
 
@@ -42,7 +42,19 @@ export function createCatalogue(db: Kysely<Schema>) {
   };
 }
 
-function toProduct(row: Schema['products']): Product {
+/**
+ * Products with these SKUs by SKU, locked in their order until the transaction ends: transactions that share some wait
+ * for each other and never deadlock. Unknown ones are missing.
+ */
+export async function lockProducts(tx: Transaction<Schema>, skus: readonly string[]): Promise<Map<string, Product>> {
+  const { rows } = await sql<Selectable<Schema['products']>>`
+    select * from products where sku = any(${[...new Set(skus)]}) order by sku for update`.execute(tx);
+  return new Map(rows.map((row) => [row.sku, toProduct(row)]));
+}
+
+function toProduct(
+  row: Pick<Selectable<Schema['products']>, 'sku' | 'name' | 'price_value' | 'price_currency' | 'stock'>,
+): Product {
   return {
     sku: row.sku,
     name: row.name,

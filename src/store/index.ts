@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { createBatches } from './batches.js';
 import { createCatalogue } from './catalogue.js';
 import { createNotifications } from './notifications.js';
 import { createReservations } from './reservations.js';
@@ -10,6 +11,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A statement that runs longer is cut: below the five seconds of the activities that wait for it. */
 const STATEMENT_TIMEOUT_MS = 4_000;
+
+/** A transaction whose process stands still in the middle of it is ended: others wait for its locks. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 
 export interface StoreOptions {
   databaseUrl: string;
@@ -26,6 +30,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     max: maxConnections,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     application_name: 'workflow-orchestration-patterns',
   });
   pool.on('error', onIdleError);
@@ -37,6 +42,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createCatalogue(db),
     ...createReservations(db),
     ...createNotifications(db),
+    ...createBatches(db, pool),
     /** @throws when the database does not answer. */
     async ping(): Promise<void> {
       await pool.query('select 1');

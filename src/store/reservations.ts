@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import type { OrderLine } from '../schemas/order.js';
+import { lockProducts } from './catalogue.js';
 import type { Schema } from './schema.js';
 
 export interface Shortage {
@@ -45,7 +46,11 @@ export function createReservations(db: Kysely<Schema>) {
       await db.transaction().execute(async (tx) => {
         const existing = await claim(tx, orderId, owner, 'released');
         if (existing?.owner !== owner || existing.status === 'released') return;
-        await lockProducts(tx, sql`select sku from reservation_lines where order_id = ${orderId}`);
+        const lines = await tx.selectFrom('reservation_lines').select('sku').where('order_id', '=', orderId).execute();
+        await lockProducts(
+          tx,
+          lines.map(({ sku }) => sku),
+        );
         await sql`
           update products set stock = stock + line.quantity
           from reservation_lines line
@@ -82,22 +87,15 @@ async function claim(
 async function takeFromStock(tx: Transaction<Schema>, lines: OrderLine[]): Promise<void> {
   const skus = lines.map(({ sku }) => sku);
   const quantities = lines.map(({ quantity }) => quantity);
-  const stock = await lockProducts(tx, sql`select unnest(${skus}::text[])`);
+  const products = await lockProducts(tx, skus);
   const missing = lines
-    .map(({ sku, quantity }) => ({ sku, wanted: quantity, available: stock.get(sku) ?? 0 }))
+    .map(({ sku, quantity }) => ({ sku, wanted: quantity, available: products.get(sku)?.available ?? 0 }))
     .filter(({ wanted, available }) => wanted > available);
   if (missing.length) throw new OutOfStock(missing);
   await sql`
     update products set stock = stock - line.quantity
     from unnest(${skus}::text[], ${quantities}::int[]) as line (sku, quantity)
     where line.sku = products.sku`.execute(tx);
-}
-
-/** Locks products in the order of their SKUs: transactions that share some wait for each other and never deadlock. */
-async function lockProducts(tx: Transaction<Schema>, skus: ReturnType<typeof sql>): Promise<Map<string, number>> {
-  const { rows } = await sql<{ sku: string; stock: number }>`
-    select sku, stock from products where sku in (${skus}) order by sku for update`.execute(tx);
-  return new Map(rows.map(({ sku, stock }) => [sku, stock]));
 }
 
 /** Rolls the transaction back and carries what was missing out of it. */

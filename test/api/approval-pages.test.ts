@@ -7,6 +7,7 @@ import { buildApp } from '../../src/api/app.js';
 import { timeLeft } from '../../src/api/pages/approval.js';
 import type { ApprovalLink } from '../../src/approval-links.js';
 import type { ApprovalInput, ApprovalResource, ApprovalView, Decision } from '../../src/schemas/approval.js';
+import { operations } from '../../src/operations/index.js';
 import { createClient } from '../../src/temporal.js';
 import { decideUpdate, withdrawUpdate } from '../../src/workflows/approval/contract.js';
 import { links, LINK_SECRETS, outgoing } from '../support/activities.js';
@@ -608,6 +609,7 @@ describeOnDevServer('the page of an approval', () => {
       let log = '';
       const app = buildApp({
         ...{ client, store: shop.store, links, outgoing, carrierWebhookSecrets: [], approvalWebhookSecrets: [] },
+        ...{ operations, uploadLimits: { maxBytes: 1, maxLineLength: 1 } },
         logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
       });
       const base = await app.listen({ host: '127.0.0.1', port: 0 });

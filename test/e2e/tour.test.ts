@@ -24,7 +24,7 @@ describeOnDevServer('npm run tour', () => {
     await rm(dataDir, { recursive: true });
 
     expect(output.filter((line) => line.includes('NOT AS EXPECTED'))).toEqual([]);
-    expect(output.join('\n')).toMatch(/All 10 scenes went as expected\./);
+    expect(output.join('\n')).toMatch(/All 11 scenes went as expected\./);
     expect(code).toBe(0);
   }, 180_000);
 });

@@ -3,6 +3,7 @@ import { createMailer } from '../../src/activities/mail.js';
 import { createWebhooks } from '../../src/activities/webhooks.js';
 import { createApprovalLinks } from '../../src/approval-links.js';
 import { createOutgoing } from '../../src/outgoing.js';
+import { operations as shopOperations, type Operations } from '../../src/operations/index.js';
 import type { Stage } from '../../src/schemas/approval.js';
 import type { Store } from '../../src/store/index.js';
 import type { OutsideWorld } from './outside-world.js';
@@ -30,13 +31,22 @@ export const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: true })
 export const links = createApprovalLinks(LINK_SECRETS);
 
 /** All activities, bound to the world of a test. */
-export function activitiesOf({ store, outside }: { store: Store; outside: OutsideWorld }): Activities {
+export function activitiesOf({
+  store,
+  outside,
+  operations = shopOperations,
+}: {
+  store: Store;
+  outside: OutsideWorld;
+  operations?: Operations;
+}): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = outside;
   return createActivities({
     ...{ store, paymentsUrl, carrierUrl, outgoing, links },
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     webhooks: createWebhooks({ outgoing, secrets: [OUTGOING_WEBHOOK_SECRET] }),
     publicUrl: PUBLIC_URL,
+    operations,
     orderApproval: { threshold: APPROVAL_THRESHOLD, stages: ORDER_APPROVAL_STAGES },
   });
 }

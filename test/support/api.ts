@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { Webhook } from 'standardwebhooks';
 import { waitUntil } from '../../dev/wait.js';
-import { buildApp } from '../../src/api/app.js';
+import { buildApp, type AppDependencies } from '../../src/api/app.js';
 import { createLogger } from '../../src/logger.js';
+import { operations } from '../../src/operations/index.js';
 import type { Outgoing } from '../../src/outgoing.js';
 import type { DecisionCallback } from '../../src/schemas/approval.js';
 import type { OrderResource, ShipmentReport } from '../../src/schemas/order.js';
@@ -44,13 +45,16 @@ export async function startApi(deps: {
   store: Store;
   outside?: OutsideWorld;
   outgoing?: Outgoing;
+  uploadLimits?: Partial<AppDependencies['uploadLimits']>;
 }): Promise<Api> {
-  const { client, store, outside, outgoing = toThisMachine } = deps;
+  const { client, store, outside, outgoing = toThisMachine, uploadLimits } = deps;
   const logger = createLogger('api', 'silent');
   const app = buildApp({
     ...{ client, store, logger, links, outgoing },
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
     approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
+    operations,
+    uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   outside?.setCallbackUrl(`${url}/v1/callbacks/shipments`);

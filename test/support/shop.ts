@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
+import type { Operations } from '../../src/operations/index.js';
 import type { OrderInput } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
@@ -28,8 +29,18 @@ export interface Shop {
   close: () => Promise<void>;
 }
 
-/** Opens a shop on a server; `withWorker: false` leaves the worker to the test. */
-export async function openShop(server: TemporalServer, { withWorker = true } = {}): Promise<Shop> {
+interface ShopOptions {
+  /** False leaves the worker to the test. */
+  withWorker?: boolean;
+  /** What batches can do here, if not what the shop can. */
+  operations?: Operations;
+}
+
+/** Opens a shop on a server. */
+export async function openShop(
+  server: TemporalServer,
+  { withWorker = true, operations }: ShopOptions = {},
+): Promise<Shop> {
   const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
   const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
   const workers = withWorker
@@ -37,7 +48,8 @@ export async function openShop(server: TemporalServer, { withWorker = true } = {
         connection: server.nativeConnection,
         namespace: server.namespace,
         workflowBundle: { codePath: inject('workflowBundle') },
-        activities: activitiesOf({ store, outside }),
+        batchTasksAtOnce: 4,
+        activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
       })
     : undefined;
   const running = workers?.run();

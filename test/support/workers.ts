@@ -1,6 +1,7 @@
 import { inject } from 'vitest';
 import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
+import type { Operations } from '../../src/operations/index.js';
 import { createWorkers } from '../../src/workers.js';
 import { activitiesOf, approvalEnvironment } from './activities.js';
 import type { DevServer } from './dev-server.js';
@@ -10,12 +11,14 @@ import type { Shop, TemporalServer } from './shop.js';
 export async function startWorker(
   server: TemporalServer,
   { store, outside }: Shop,
+  { operations, batchTasksAtOnce = 4 }: { operations?: Operations; batchTasksAtOnce?: number } = {},
 ): Promise<{ stop: () => Promise<void> }> {
   const workers = await createWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
     workflowBundle: { codePath: inject('workflowBundle') },
-    activities: activitiesOf({ store, outside }),
+    batchTasksAtOnce,
+    activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
   });
   const running = workers.run();
   return {

@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import { TASK_QUEUES } from '../../temporal.js';
 import type { AppDependencies } from '../app.js';
@@ -9,8 +10,8 @@ export async function healthRoutes(app: FastifyInstance, { client, store }: AppD
 
   app.get('/readyz', async (_request, reply) => {
     const [worker, database] = await Promise.all([
-      Promise.all(TASK_QUEUES.map(async (queue) => ((await hasPoller(client, queue)) ? [] : [queue]))).then(
-        (silent) => (silent.flat().length ? `no worker polls task queue ${silent.flat().join(', ')}` : 'ok'),
+      silentQueues(client).then(
+        (silent) => (silent.length ? `no worker polls task queue ${silent.join(', ')}` : 'ok'),
         () => undefined,
       ),
       store.ping().then(
@@ -26,4 +27,11 @@ export async function healthRoutes(app: FastifyInstance, { client, store }: AppD
     const ready = Object.values(checks).every((check) => check === 'ok');
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks });
   });
+}
+
+/** The task queues without a worker. No call is under way any more when this throws: the connection may be closed then. */
+async function silentQueues(client: Client): Promise<string[]> {
+  const looks = TASK_QUEUES.map(async (queue) => ((await hasPoller(client, queue)) ? [] : [queue]));
+  await Promise.allSettled(looks);
+  return (await Promise.all(looks)).flat();
 }

@@ -25,6 +25,7 @@ export const NON_RETRYABLE = [
   'AddressForbidden',
   'ReceiverGone',
   'MailRefused',
+  'BatchNotFound',
 ] as const;
 
 /**

@@ -1,0 +1,90 @@
+import { resolve } from 'node:path';
+import { readCommandLine, usage, UsageError, type BatchCommand } from './batch/command-line.js';
+import { firstFailures, followBatch } from './batch/follow.js';
+import { displayOn, failureLines, outcome, shownCount } from './batch/progress.js';
+import { openFile, uploadBatch } from './batch/upload.js';
+import { streamReport } from './report.js';
+import { findRunningStack } from './running-stack.js';
+import { inheritedEnvironment } from './settings.js';
+
+/** `npm run batch`: uploads a file of items to the HTTP API and shows progress until the batch has ended. */
+const exitCodes = new Map([
+  ['completed', 0],
+  ['completed_with_failures', 2],
+]);
+const interruptedCode = 130;
+const shownFailures = 10;
+
+const report = streamReport();
+const display = displayOn(process.stdout);
+// Whoever reads our output may go before the batch has ended.
+process.stdout.on('error', () => undefined);
+
+/** What is to be known when this command ends before the batch. */
+let leftBehind: string | undefined;
+process.on('SIGINT', () => {
+  display.stop();
+  if (leftBehind !== undefined) report.say(leftBehind);
+  process.exit(interruptedCode);
+});
+
+async function main(): Promise<number> {
+  const command = readCommandLine(process.argv.slice(2));
+  if (command === 'help') {
+    report.say(usage);
+    return 0;
+  }
+  const file = await openFile(asTyped(command.file));
+  const apiUrl = command.apiUrl ?? (await runningApi());
+  const url = `${apiUrl}/v1/batches/${command.batchId}`;
+
+  leftBehind = `The upload was not finished. Whether there is a batch all the same: curl -s ${url}`;
+  const { total } = await report.during(`Uploading ${command.file} as ${command.batchId}`, () =>
+    uploadBatch(apiUrl, file, command).finally(() => (leftBehind = undefined)),
+  );
+  report.say(`${command.batchId}: ${shownCount(total)} items, ${url}`);
+
+  leftBehind = goesOn(command, url);
+  const batch = await followBatch(url, display);
+  display.stop();
+  leftBehind = undefined;
+  report.say(outcome(batch));
+  if (batch.failed > 0) {
+    const failures = await firstFailures(url, shownFailures, display);
+    for (const line of failureLines(failures, batch)) report.say(line);
+  }
+  if (batch.status !== 'completed') report.say(`Try the rest again: curl -s -X POST ${url}/retry`);
+  return exitCodes.get(batch.status) ?? 1;
+}
+
+async function runningApi(): Promise<string> {
+  // One that is not ready says itself what it lacks, and needs no worker to take an upload.
+  const stack = await findRunningStack('/livez');
+  if (stack) return stack.apiUrl;
+  throw new Error('No stack is running. Start one with "npm start" in another terminal, or name an API with --api.');
+}
+
+/** npm runs scripts in the folder of package.json, wherever it was called. */
+function asTyped(file: string): string {
+  const { npm_lifecycle_event: script, INIT_CWD: folder } = inheritedEnvironment();
+  return script === 'batch' && folder ? resolve(folder, file) : file;
+}
+
+function goesOn({ batchId }: BatchCommand, url: string): string {
+  return [
+    `The batch ${batchId} goes on without this command.`,
+    `  Follow it: curl -sN ${url}/events`,
+    `  Cancel it: curl -s -X POST ${url}/cancel`,
+  ].join('\n');
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  display.stop();
+  const { name, message, stack } = error as Error;
+  console.error(['Error', 'SettingsError', 'UsageError'].includes(name) ? message : stack);
+  if (error instanceof UsageError) console.error(`\n${usage}`);
+  else if (leftBehind !== undefined) console.error(leftBehind);
+  process.exit(1);
+}

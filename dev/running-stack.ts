@@ -1,0 +1,30 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { loadSettings } from './settings.js';
+
+const answerMs = 5_000;
+const stackFile = z.object({
+  apiUrl: z.string(),
+  webUiUrl: z.string().optional(),
+  temporalNamespace: z.string(),
+  mailsUrl: z.string().optional(),
+});
+
+export type RunningStack = z.infer<typeof stackFile>;
+
+/**
+ * The stack of `npm start`, if it runs: by `DATA_DIR/stack.json`, else at the address of the settings. With `/readyz`
+ * only one that takes orders counts, with `/livez` any that answers.
+ */
+export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'): Promise<RunningStack | undefined> {
+  const { dataDir, host, port } = loadSettings();
+  const known = await readFile(join(dataDir, 'stack.json'), 'utf8')
+    .then((text) => stackFile.parse(JSON.parse(text)))
+    .catch(() => ({ apiUrl: `http://${host}:${port}`, temporalNamespace: 'default' }));
+  const answers = await fetch(`${known.apiUrl}${probe}`, { signal: AbortSignal.timeout(answerMs) }).then(
+    (answer) => answer.ok,
+    () => false,
+  );
+  return answers ? known : undefined;
+}

@@ -1,0 +1,209 @@
+import {
+  WorkflowExecutionAlreadyStartedError,
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
+import { TypedSearchAttributes, type SignalDefinition } from '@temporalio/common';
+import {
+  batchStatus,
+  type BatchResource,
+  type BatchStatus,
+  type BatchSummary,
+  type BatchTally,
+} from '../schemas/batch.js';
+import type { Store } from '../store/index.js';
+import type { NewBatch, StagedItem } from '../store/batches.js';
+import type * as workflows from '../workflows/index.js';
+import {
+  batchIdOf,
+  batchStatusAttribute,
+  batchWorkflowId,
+  BATCH_TASK_QUEUE,
+  pauseSignal,
+  resumeSignal,
+} from '../workflows/batch/contract.js';
+import { conflict, notFound } from './errors.js';
+import { describe, isNotFound, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import { retryingIn, workflowOf } from './resources.js';
+import { startOnce } from './starting.js';
+
+export interface BatchWorld {
+  client: Client;
+  store: Store;
+}
+
+/**
+ * Stores the items and starts the batch. The batch id is the idempotency key: the same content again is the same batch,
+ * also when the first upload was stored and its batch could not be started.
+ *
+ * @throws 409 when the id belongs to another content; whatever `pages` throws, and then nothing is stored.
+ */
+export async function createBatch(
+  { client, store }: BatchWorld,
+  batch: NewBatch,
+  pages: AsyncIterable<StagedItem[]>,
+): Promise<{ total: number; status: BatchStatus }> {
+  const { batchId } = batch;
+  const staged = await store.stageBatch(batch, pages);
+  if (staged.status === 'taken') {
+    throw conflict('batch-id-taken', `batch ${batchId} exists with another content`, { batchId });
+  }
+  const existing = await startOnce<typeof workflows.batch>(
+    client,
+    'batch' satisfies keyof typeof workflows,
+    { batchId },
+    startOptions(batchId, `${batch.operation}: ${staged.total} items`),
+  );
+  const status = existing && existing !== 'other' ? summaryOf(existing).status : 'running';
+  return { total: staged.total, status };
+}
+
+/** A batch and how far it has come. No worker is needed. @throws 404. */
+export async function getBatch({ client, store }: BatchWorld, batchId: string): Promise<BatchResource> {
+  // In this order: the counts of a batch that has ended are its last ones.
+  const description = await describe(client, batchWorkflowId(batchId));
+  const tally = await store.tallyBatch(batchId);
+  if (!tally) throw unknown(batchId);
+  return toResource(batchId, tally, description);
+}
+
+/** A page of batches, newest first, from visibility; a new one appears within about a second. */
+export async function listBatches(
+  client: Client,
+  { status }: { status?: BatchStatus | undefined },
+  page: PageRequest,
+): Promise<Page<BatchSummary>> {
+  // The value comes from an enum, so nothing has to be escaped.
+  const clauses = [`WorkflowType = 'batch'`];
+  if (status === 'failed') clauses.push(`ExecutionStatus in ('Failed', 'Terminated', 'TimedOut')`);
+  else if (status === 'cancelled') clauses.push(`ExecutionStatus = 'Canceled'`);
+  else if (status) clauses.push(`BatchStatus = '${status}'`, `ExecutionStatus in ('Running', 'Completed')`);
+  return await listExecutions(client, clauses.join(' and '), page, summaryOf);
+}
+
+/** Nothing more is begun until it is resumed. @throws 404, 409 when it has ended. */
+export async function pauseBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
+  return await signal(world, batchId, pauseSignal);
+}
+
+/** Goes on. Also while no worker is there: it is done once one is. @throws 404, 409 when it has ended. */
+export async function resumeBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
+  return await signal(world, batchId, resumeSignal);
+}
+
+/** Ends a batch for good; what was done stays done. @throws 404, 409 when it has ended otherwise. */
+export async function cancelBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
+  const batch = await getBatch(world, batchId);
+  if (batch.status === 'cancelled') return batch;
+  if (!isOpen(batch)) throw ended(batch);
+  await ask(world, batchId, (client) => client.workflow.getHandle(batchWorkflowId(batchId)).cancel());
+  return await getBatch(world, batchId);
+}
+
+/**
+ * Starts another run for what has not succeeded: what failed, and what was never run because the batch was cancelled or
+ * terminated. What succeeded is not done again.
+ *
+ * @throws 404, 409 while it is running or when nothing is left.
+ */
+export async function retryBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
+  const { client } = world;
+  const { status, succeeded, total, operation } = await getBatch(world, batchId);
+  if (status === 'running' || status === 'paused') {
+    throw conflict('batch-running', `batch ${batchId} is ${status}`, { batchId });
+  }
+  if (succeeded === total) throw conflict('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
+  try {
+    await withDeadline(client, SERVER_DEADLINE_MS, () =>
+      client.workflow.start<typeof workflows.batch>('batch' satisfies keyof typeof workflows, {
+        ...startOptions(batchId, `${operation}: ${total - succeeded} items once more`),
+        args: [{ batchId }],
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    );
+  } catch (error) {
+    // Somebody else was faster with the same.
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+  return await getBatch(world, batchId);
+}
+
+function startOptions(batchId: string, staticSummary: string) {
+  return {
+    workflowId: batchWorkflowId(batchId),
+    taskQueue: BATCH_TASK_QUEUE,
+    typedSearchAttributes: new TypedSearchAttributes([{ key: batchStatusAttribute, value: 'running' }]),
+    staticSummary,
+  } satisfies Omit<WorkflowStartOptions, 'args'>;
+}
+
+async function signal(world: BatchWorld, batchId: string, definition: SignalDefinition): Promise<BatchResource> {
+  await ask(world, batchId, (client) => client.workflow.getHandle(batchWorkflowId(batchId)).signal(definition));
+  return await getBatch(world, batchId);
+}
+
+/** Asks something of a batch that is open. @throws 404, 409. */
+async function ask(world: BatchWorld, batchId: string, send: (client: Client) => Promise<unknown>): Promise<void> {
+  const { client } = world;
+  try {
+    await withDeadline(client, SERVER_DEADLINE_MS, () => send(client));
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    throw ended(await getBatch(world, batchId));
+  }
+}
+
+const isOpen = ({ status }: Pick<BatchResource, 'status'>) => status === 'running' || status === 'paused';
+
+const ended = ({ batchId, status }: BatchResource) =>
+  status === 'staged'
+    ? conflict('batch-not-started', `batch ${batchId} is stored and was not started; retry starts it`, { batchId })
+    : conflict('batch-ended', `batch ${batchId} is ${status}`, { batchId });
+
+const unknown = (batchId: string) => notFound(`there is no batch ${batchId}`);
+
+function toResource(
+  batchId: string,
+  { itemsPerSecond, ...tally }: BatchTally,
+  description: WorkflowExecutionDescription | undefined,
+): BatchResource {
+  if (!description) return { batchId, ...tally, status: statusByCounts(tally) };
+  const status = statusOf(description);
+  const left = tally.total - tally.succeeded - tally.failed;
+  return {
+    batchId,
+    ...tally,
+    status,
+    ...(status === 'running' && itemsPerSecond && { itemsPerSecond, secondsLeft: Math.ceil(left / itemsPerSecond) }),
+    startedAt: description.startTime.toISOString(),
+    ...(description.closeTime && { closedAt: description.closeTime.toISOString() }),
+    ...retryingIn(description),
+    ...workflowOf(description),
+  };
+}
+
+/** When there is no execution, or Temporal no longer keeps it, the counts tell what became of it. */
+function statusByCounts({ round, total, succeeded, failed }: BatchTally): BatchStatus {
+  if (round === 0) return 'staged';
+  if (succeeded + failed < total) return 'cancelled';
+  return failed > 0 ? 'completed_with_failures' : 'completed';
+}
+
+function summaryOf(execution: Execution): BatchSummary {
+  const { workflowId, startTime, closeTime } = execution;
+  return {
+    batchId: batchIdOf(workflowId),
+    status: statusOf(execution),
+    startedAt: startTime.toISOString(),
+    ...(closeTime && { closedAt: closeTime.toISOString() }),
+  };
+}
+
+function statusOf({ status, typedSearchAttributes }: Execution): BatchStatus {
+  if (status.name === 'CANCELLED') return 'cancelled';
+  if (status.name !== 'RUNNING' && status.name !== 'COMPLETED') return 'failed';
+  return batchStatus.catch('running').parse(typedSearchAttributes.get(batchStatusAttribute));
+}

@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { batchFailure, batchResource, batchStatus, batchSummary, batchUpload } from '../../schemas/batch.js';
+import { pageOf, pageQuery } from '../../schemas/page.js';
+import { id } from '../../schemas/text.js';
+import type { AppDependencies } from '../app.js';
+import { cancelBatch, createBatch, getBatch, listBatches, pauseBatch, resumeBatch, retryBatch } from '../batches.js';
+import { batchEvents } from '../batch-events.js';
+import { decodeCursor, encodeCursor } from '../cursor.js';
+import { HttpProblem, invalidRequest, notAcceptable, unavailable } from '../errors.js';
+import { itemsOf, type ItemFormat } from '../items.js';
+import type { FailurePlace } from '../../store/batches.js';
+
+const params = z.strictObject({ batchId: id });
+const accepted = z.object({ batchId: z.string(), status: batchStatus, total: z.int() });
+const noBody = z.strictObject({}).nullish();
+
+const FORMATS: Record<string, ItemFormat> = {
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'text/csv': 'csv',
+};
+
+/** Each upload holds a connection to the database until its end. */
+const MAX_UPLOADS = 4;
+
+/** A client that sends nothing for so long has gone. */
+const IDLE_TIMEOUT_MS = 30_000;
+
+/** How long the rest of a refused upload is taken from a client before its connection is cut. */
+const DISCARD_MS = 10_000;
+
+/** Batches: upload, read, list, follow, steer. */
+export async function batchRoutes(
+  instance: FastifyInstance,
+  deps: AppDependencies & { closing: AbortSignal },
+): Promise<void> {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const { client, store } = deps;
+
+  await app.register(uploadRoute, { ...deps, prefix: '' });
+
+  app.get(
+    '/',
+    {
+      schema: {
+        querystring: pageQuery.extend({ status: batchStatus.exclude(['staged']).optional() }),
+        response: { 200: pageOf(batchSummary) },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, ...filter } = request.query;
+      const { items, nextPlace } = await listBatches(client, filter, {
+        limit,
+        ...(cursor && { place: decodeCursor('batches', cursor) }),
+      });
+      return { items, ...(nextPlace && { nextCursor: encodeCursor('batches', nextPlace) }) };
+    },
+  );
+
+  app.get('/:batchId', { schema: { params, response: { 200: batchResource } } }, async (request) =>
+    getBatch(deps, request.params.batchId),
+  );
+
+  app.get(
+    '/:batchId/failures',
+    { schema: { params, querystring: pageQuery, response: { 200: pageOf(batchFailure) } } },
+    async (request) => {
+      const { batchId } = request.params;
+      const { limit, cursor } = request.query;
+      await getBatch(deps, batchId);
+      const found = await store.listFailures(batchId, {
+        limit,
+        ...(cursor && { after: JSON.parse(decodeCursor('failures', cursor).toString()) as FailurePlace }),
+      });
+      const last = found.length === limit ? found.at(-1) : undefined;
+      return {
+        items: found.map(({ place: _place, ...failure }) => failure),
+        ...(last && { nextCursor: encodeCursor('failures', Buffer.from(JSON.stringify(last.place))) }),
+      };
+    },
+  );
+
+  app.get('/:batchId/events', { schema: { params } }, async (request, reply) => {
+    const { batchId } = request.params;
+    if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
+    await getBatch(deps, batchId);
+    return reply
+      .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+      .send(Readable.from(batchEvents(() => getBatch(deps, batchId), deps.closing)));
+  });
+
+  const steer = { schema: { params, body: noBody, response: { 202: batchResource } } };
+  app.post('/:batchId/pause', steer, async (request, reply) =>
+    reply.code(202).send(await pauseBatch(deps, request.params.batchId)),
+  );
+  app.post('/:batchId/resume', steer, async (request, reply) =>
+    reply.code(202).send(await resumeBatch(deps, request.params.batchId)),
+  );
+  app.post('/:batchId/cancel', steer, async (request, reply) =>
+    reply.code(202).send(await cancelBatch(deps, request.params.batchId)),
+  );
+  app.post('/:batchId/retry', steer, async (request, reply) =>
+    reply.code(202).send(await retryBatch(deps, request.params.batchId)),
+  );
+}
+
+/** The one route whose body is a stream; what is not a list of items is refused by its content type. */
+async function uploadRoute(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(Object.keys(FORMATS), async (_request: FastifyRequest, payload: Readable) => payload);
+  let uploads = 0;
+
+  app.post(
+    '/',
+    { config: { isUpload: true }, schema: { querystring: batchUpload, response: { 202: accepted } } },
+    async (request, reply) => {
+      const { operation: name, batchId = randomUUID(), itemsPerTask: wanted } = request.query;
+      const operation = deps.operations.get(name);
+      if (!operation) {
+        const known = [...deps.operations.keys()].join(', ');
+        throw invalidRequest([{ pointer: '/operation', detail: `must be one of ${known}` }]);
+      }
+      const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+      const format = FORMATS[contentType];
+      if (!format) throw new HttpProblem(415, 'unsupported-media-type', 'The content type is not supported');
+      if (uploads >= MAX_UPLOADS) throw unavailable('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
+      const itemsPerTask = wanted ?? operation.itemsPerTask;
+      uploads += 1;
+      const { socket } = request.raw;
+      socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+      try {
+        const items = itemsOf(request.body as Readable, {
+          ...{ format, itemsPerTask, schema: operation.item },
+          ...deps.uploadLimits,
+        });
+        const { total, status } = await createBatch(deps, { batchId, operation: name, itemsPerTask }, items);
+        return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
+      } catch (error) {
+        throw brokeOff(request) ?? error;
+      } finally {
+        socket.setTimeout(0);
+        uploads -= 1;
+        discardRest(request);
+      }
+    },
+  );
+}
+
+/** The connection is lost: nobody reads the answer, and nothing of ours is away. */
+function brokeOff({ raw }: FastifyRequest): HttpProblem | undefined {
+  if (!raw.readableAborted) return undefined;
+  return new HttpProblem(400, 'malformed-request', 'The request could not be read', { detail: 'the upload broke off' });
+}
+
+/** A client that is still sending reads the answer only if the rest is taken from it, for a while. */
+function discardRest({ raw }: FastifyRequest): void {
+  if (raw.readableEnded || raw.destroyed) return;
+  const timer = setTimeout(() => raw.destroy(), DISCARD_MS);
+  raw.once('close', () => clearTimeout(timer)).resume();
+}
+
+const acceptsEvents = ({ headers }: FastifyRequest) =>
+  /text\/event-stream|text\/\*|\*\/\*/.test(headers.accept ?? '*/*');

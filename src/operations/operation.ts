@@ -1,0 +1,57 @@
+import type { Transaction } from 'kysely';
+import type { z } from 'zod';
+import type { Reason } from '../schemas/reason.js';
+import type { Schema } from '../store/schema.js';
+
+/** One item of an upload, and the line that it came from, counted from one. */
+export interface Numbered<Item> {
+  line: number;
+  item: Item;
+}
+
+/** Why an item of a task was not done. `index` is its place in the list of items that was given. */
+export interface ItemFailure {
+  index: number;
+  reason: Reason;
+}
+
+interface Described<S extends z.ZodObject> {
+  /** As clients write it: a-z, 0-9 and -. It is stored with every batch, so it never changes. */
+  name: string;
+  /** An item as it is uploaded: a strict object. From CSV, each column is a field: `price.value` for one within another. */
+  item: S;
+  /** Default size of a task. */
+  itemsPerTask: number;
+}
+
+/** The batch that a task belongs to. A batch that was uploaded later has a higher number. */
+export interface BatchOfTask {
+  batchId: string;
+  number: number;
+}
+
+/**
+ * An operation on our own store: the items of a task and the mark that they are done are one transaction, so that none
+ * is ever applied twice. `apply` uses bulk SQL, locks rows in the order of their keys, and answers what it did not do.
+ */
+export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
+  kind: 'store';
+  apply: (tx: Transaction<Schema>, items: Numbered<z.infer<S>>[], batch: BatchOfTask) => Promise<ItemFailure[]>;
+}
+
+/**
+ * An operation that calls somebody else, item by item. It may be asked for the same item again, always with the same
+ * idempotency key. A non-retryable `ApplicationFailure` is the item's own failure, anything else is tried again.
+ */
+export interface OutsideOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
+  kind: 'outside';
+  /** How many calls one task may have open. */
+  callsAtOnce: number;
+  apply: (item: z.infer<S>, call: { idempotencyKey: string; cancellation: AbortSignal }) => Promise<void>;
+}
+
+export type Operation = StoreOperation | OutsideOperation;
+
+/** Gives an operation its types: `apply` gets items as the schema makes them. */
+export const defineOperation = <S extends z.ZodObject>(operation: StoreOperation<S> | OutsideOperation<S>): Operation =>
+  operation;

@@ -1,0 +1,52 @@
+import { sql } from 'kysely';
+import { z } from 'zod';
+import { money } from '../schemas/money.js';
+import { sku } from '../schemas/text.js';
+import { lockProducts } from '../store/catalogue.js';
+import { defineOperation, type ItemFailure } from './operation.js';
+
+/** Prices fit into PostgreSQL's integer with room to spare. */
+const MAX_PRICE = 1_000_000_000;
+
+/**
+ * Products get new prices. Tasks run side by side and again, yet the outcome is the same as line by line: of several
+ * prices for a product, the one of the latest batch counts, and of that its last line. Refused with `UnknownSku` or
+ * `CurrencyMismatch`.
+ */
+export const priceUpdate = defineOperation({
+  kind: 'store',
+  name: 'price-update',
+  item: z.strictObject({ sku, price: money.extend({ value: z.int().min(0).max(MAX_PRICE) }) }),
+  itemsPerTask: 2_500,
+
+  async apply(tx, items, { number }) {
+    const products = await lockProducts(
+      tx,
+      items.map(({ item }) => item.sku),
+    );
+    const failures: ItemFailure[] = [];
+    const last = new Map<string, { line: number; value: number }>();
+    for (const [index, { line, item }] of items.entries()) {
+      const product = products.get(item.sku);
+      if (!product) {
+        failures.push({ index, reason: { type: 'UnknownSku', message: `not in the catalogue: ${item.sku}` } });
+      } else if (product.price.currency !== item.price.currency) {
+        const message = `${item.sku} is sold in ${product.price.currency}, not in ${item.price.currency}`;
+        failures.push({ index, reason: { type: 'CurrencyMismatch', message } });
+      } else {
+        last.set(item.sku, { line, value: item.price.value });
+      }
+    }
+    if (last.size > 0) {
+      const changes = [...last.values()];
+      await sql`
+        update products set price_value = line.value, price_batch = ${number}, price_line = line.line
+        from unnest(
+          ${[...last.keys()]}::text[], ${changes.map(({ value }) => value)}::int[], ${changes.map(({ line }) => line)}::int[]
+        ) as line (sku, value, line)
+        where line.sku = products.sku
+          and (coalesce(price_batch, 0), coalesce(price_line, 0)) < (${number}::bigint, line.line)`.execute(tx);
+    }
+    return failures;
+  },
+});

@@ -1,0 +1,46 @@
+import { sql } from 'kysely';
+import { z } from 'zod';
+import { sku } from '../schemas/text.js';
+import { lockProducts } from '../store/catalogue.js';
+import { defineOperation, type ItemFailure } from './operation.js';
+
+/** The stock of a product fits into PostgreSQL's integer with room to spare. */
+const MAX_STOCK = 1_000_000_000;
+
+/** Pieces arrive at the warehouse. Refused with `UnknownSku` or `StockLimit`. */
+export const restock = defineOperation({
+  kind: 'store',
+  name: 'restock',
+  item: z.strictObject({ sku, quantity: z.int().min(1).max(1_000_000) }),
+  itemsPerTask: 2_500,
+
+  async apply(tx, items) {
+    const products = await lockProducts(
+      tx,
+      items.map(({ item }) => item.sku),
+    );
+    const failures: ItemFailure[] = [];
+    const added = new Map<string, number>();
+    for (const [index, { item }] of items.entries()) {
+      const product = products.get(item.sku);
+      if (!product) {
+        failures.push({ index, reason: { type: 'UnknownSku', message: `not in the catalogue: ${item.sku}` } });
+        continue;
+      }
+      const more = (added.get(item.sku) ?? 0) + item.quantity;
+      if (product.available + more > MAX_STOCK) {
+        const message = `${item.sku} would have more than ${MAX_STOCK} pieces`;
+        failures.push({ index, reason: { type: 'StockLimit', message } });
+        continue;
+      }
+      added.set(item.sku, more);
+    }
+    if (added.size > 0) {
+      await sql`
+        update products set stock = stock + line.quantity
+        from unnest(${[...added.keys()]}::text[], ${[...added.values()]}::int[]) as line (sku, quantity)
+        where line.sku = products.sku`.execute(tx);
+    }
+    return failures;
+  },
+});

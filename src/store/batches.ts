@@ -1,0 +1,407 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { sql, type Kysely, type Transaction } from 'kysely';
+import pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import type { BatchFailure, BatchTally } from '../schemas/batch.js';
+import type { Reason } from '../schemas/reason.js';
+import type { Schema } from './schema.js';
+
+/** Statements on all the tasks of a batch take longer than others: a second for some hundred thousand items. */
+const LONG_STATEMENT_MS = 10 * 60_000;
+
+/** The rate is that of the last seconds. */
+const RATE_SECONDS = 10;
+
+const UNIQUE_VIOLATION = '23505';
+
+/** An item with its line in the upload. */
+export type StagedItem = { line: number; item: unknown };
+
+export interface NewBatch {
+  batchId: string;
+  operation: string;
+  itemsPerTask: number;
+}
+
+/** `existing` is a batch with the same content, `taken` one with another content. */
+export type StageOutcome = { status: 'staged' | 'existing'; total: number } | { status: 'taken' };
+
+/** What one run of a batch has to do. */
+export interface OpenRound {
+  operation: string;
+  /** Of the batch; later ones have higher numbers. */
+  number: number;
+  roundId: number;
+  /** 1 for the first run, one more for each retry. */
+  round: number;
+  tasks: number;
+}
+
+/** The place of one task. */
+export interface TaskKey {
+  roundId: number;
+  task: number;
+}
+
+export interface IndexedFailure {
+  index: number;
+  reason: Reason;
+}
+
+/** A task whose items are done one by one: those before `position` are. */
+export interface TaskState {
+  items: StagedItem[];
+  position: number;
+  failures: IndexedFailure[];
+}
+
+/** Where a list of failures ended: a task, and an item within it. */
+export interface FailurePlace {
+  task: number;
+  index: number;
+}
+
+export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
+  return {
+    /**
+     * Stores a batch with its items, all or nothing: pages come in one after another, all but the last with
+     * `itemsPerTask` items. What `pages` throws is thrown, and nothing is left. Memory is that of a page.
+     */
+    async stageBatch(batch: NewBatch, pages: AsyncIterable<StagedItem[]>): Promise<StageOutcome> {
+      const known = await findContent(db, batch.batchId);
+      if (known) return sameOrTaken(known, batch, await digest(pages));
+      const client = await pool.connect();
+      let content: Content | undefined;
+      try {
+        await client.query(`begin; set local statement_timeout = 0`);
+        const { rows } = await client.query<{ id: number }>(
+          `select nextval(pg_get_serial_sequence('batch_rounds', 'round_id'))::int as id`,
+        );
+        content = await copyTasks(client, rows[0]!.id, pages);
+        await client.query(
+          `insert into batches (batch_id, operation, items_per_task, total, content_hash) values ($1, $2, $3, $4, $5)`,
+          [batch.batchId, batch.operation, batch.itemsPerTask, content.total, content.hash],
+        );
+        await client.query(
+          `insert into batch_rounds (round_id, batch_id, round, tasks, succeeded_before) values ($1, $2, 1, $3, 0)`,
+          [rows[0]!.id, batch.batchId, content.tasks],
+        );
+        await client.query('commit');
+        client.release();
+        return { status: 'staged', total: content.total };
+      } catch (error) {
+        await client.query('rollback').then(
+          () => client.release(),
+          () => client.release(true),
+        );
+        // Somebody else was faster with the same id.
+        const first = isUniqueViolation(error) ? await findContent(db, batch.batchId) : undefined;
+        if (!first || !content) throw error;
+        return sameOrTaken(first, batch, content.hash);
+      }
+    },
+
+    /**
+     * Gives a run what has not succeeded yet: at first all items, later what failed and what was never run. Asked again
+     * by the same run, it answers the same. Tasks of an earlier run that still work come to nothing from here on.
+     *
+     * @returns undefined when there is no such batch; no tasks when there is nothing left.
+     */
+    async openRound(batchId: string, runId: string): Promise<OpenRound | undefined> {
+      return await db.transaction().execute(async (tx) => {
+        await allowLongStatements(tx);
+        const batch = await tx
+          .selectFrom('batches')
+          .select(['operation', 'number', 'items_per_task'])
+          .where('batch_id', '=', batchId)
+          .forUpdate()
+          .executeTakeFirst();
+        if (!batch) return undefined;
+        const { operation, number } = batch;
+        const last = await lastRound(tx, batchId);
+        const answer = ({ round_id: roundId, round, tasks }: Pick<typeof last, 'round_id' | 'round' | 'tasks'>) => ({
+          ...{ operation, number, roundId, round, tasks },
+        });
+        const own = await tx
+          .selectFrom('batch_rounds')
+          .select(['round_id', 'round', 'tasks'])
+          .where('batch_id', '=', batchId)
+          .where('opened_by', '=', runId)
+          .executeTakeFirst();
+        if (own) return answer(own);
+        const opened = { opened_by: runId, opened_at: new Date() };
+        if (last.opened_by === null) {
+          await tx.updateTable('batch_rounds').set(opened).where('round_id', '=', last.round_id).execute();
+          return answer(last);
+        }
+        await giveUp(tx, last.round_id, undefined, {
+          type: 'RunEnded',
+          message: `run ${last.opened_by} ended before it`,
+        });
+        const { succeeded, failed } = await countOf(tx, last.round_id);
+        if (failed === 0) return answer({ ...last, tasks: 0 });
+        const next = await tx
+          .insertInto('batch_rounds')
+          .values({
+            ...{ batch_id: batchId, round: last.round + 1, ...opened },
+            tasks: Math.ceil(failed / batch.items_per_task),
+            succeeded_before: last.succeeded_before + succeeded,
+          })
+          .returning(['round_id', 'round', 'tasks'])
+          .executeTakeFirstOrThrow();
+        await copyFailed(tx, last.round_id, next.round_id, batch.items_per_task);
+        return answer(next);
+      });
+    },
+
+    /**
+     * Applies a task in one transaction with its mark, so that it happens once. A task that has its mark is left alone;
+     * one that somebody else is just applying is waited for.
+     */
+    async applyTask(
+      key: TaskKey,
+      apply: (tx: Transaction<Schema>, items: StagedItem[]) => Promise<IndexedFailure[]>,
+    ): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        const row = await tasks(tx, key).select(['items', 'outcome', 'item_count']).forUpdate().executeTakeFirst();
+        if (row?.outcome !== null) return;
+        const failures = await apply(tx, row.items.map(toItem));
+        await mark(tx, key, {
+          outcome: 'done',
+          succeeded: row.item_count - failures.length,
+          failed: failures.length,
+          failures: failures.length ? JSON.stringify(failures.map(toStored)) : null,
+        });
+      });
+    },
+
+    /** A task whose items are done one by one, as far as it has come; undefined when it has its mark. */
+    async readTask(key: TaskKey): Promise<TaskState | undefined> {
+      const row = await tasks(db, key).select(['items', 'outcome', 'position', 'failures']).executeTakeFirst();
+      if (row?.outcome !== null) return undefined;
+      const failures = (row.failures ?? []).map(([index, type, message]) => ({ index, reason: { type, message } }));
+      const { position } = row;
+      return { items: row.items.map(toItem), position, failures };
+    },
+
+    /** Notes that the items before `position` are done. @returns false when the task has its mark already. */
+    async noteProgress(
+      key: TaskKey,
+      { position, failures, isDone }: { position: number; failures: IndexedFailure[]; isDone: boolean },
+    ): Promise<boolean> {
+      return await mark(db, key, {
+        outcome: isDone ? 'done' : null,
+        position,
+        succeeded: position - failures.length,
+        failed: failures.length,
+        failures: failures.length ? JSON.stringify(failures.map(toStored)) : null,
+      });
+    },
+
+    /** Counts what is not done of these tasks as failed. Those that work right now come to nothing, or are waited for. */
+    async giveUpTasks(roundId: number, range: { first: number; count: number }, reason: Reason): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await allowLongStatements(tx);
+        await giveUp(tx, roundId, range, reason);
+      });
+    },
+
+    /** How far a batch has come, or undefined when there is none. */
+    async tallyBatch(batchId: string): Promise<BatchTally | undefined> {
+      const batch = await db
+        .selectFrom('batches')
+        .select(['operation', 'items_per_task', 'total'])
+        .where('batch_id', '=', batchId)
+        .executeTakeFirst();
+      if (!batch) return undefined;
+      const round = await lastRound(db, batchId);
+      const { succeeded, failed, recent } = await countOf(db, round.round_id);
+      const seconds = Math.min(RATE_SECONDS, (Date.now() - (round.opened_at?.getTime() ?? 0)) / 1000);
+      return {
+        operation: batch.operation,
+        itemsPerTask: batch.items_per_task,
+        total: batch.total,
+        succeeded: round.succeeded_before + succeeded,
+        failed,
+        round: round.opened_by === null ? 0 : round.round,
+        tasks: round.tasks,
+        ...(recent > 0 && { itemsPerSecond: Math.round((recent / Math.max(seconds, 1)) * 10) / 10 }),
+      };
+    },
+
+    /** Items that failed in the last round, in the order of their lines, beginning after `after`. */
+    async listFailures(
+      batchId: string,
+      { after = { task: 0, index: -1 }, limit }: { after?: FailurePlace; limit: number },
+    ): Promise<(BatchFailure & { place: FailurePlace })[]> {
+      const { round_id } = await lastRound(db, batchId);
+      const { rows } = await sql<{ task: number; i: number; staged: [number, unknown]; why: Reason }>`
+        select task, i, staged, why from batch_tasks
+        cross join lateral (${failedIn}) as failed_item
+        where round_id = ${round_id} and failed > 0 and (task, i) > (${after.task}::int, ${after.index}::int)
+          and task >= ${after.task}
+        order by task, i limit ${limit}`.execute(db);
+      return rows.map(({ task, i, staged: [line, item], why }) => ({
+        ...{ line, item, reason: why },
+        place: { task, index: i },
+      }));
+    },
+  };
+}
+
+interface Content {
+  total: number;
+  tasks: number;
+  hash: string;
+}
+
+/** Failed items of a row of batch_tasks: those that say so, and what was given up. `i` is their place in it. */
+const failedIn = sql`
+  select (place - 1)::int as i, staged,
+    case when told.index is null then batch_tasks.reason
+      else json_build_object('type', told.type, 'message', told.message) end as why
+  from json_array_elements(items) with ordinality as element (staged, place)
+  left join (
+    select (failure ->> 0)::int as index, failure ->> 1 as type, failure ->> 2 as message
+    from json_array_elements(failures) as failure
+  ) told on told.index = place - 1
+  where told.index is not null or (outcome = 'given_up' and place > position)`;
+
+/** Copies the failed items of one round into tasks of another. */
+async function copyFailed(tx: Transaction<Schema>, from: number, to: number, itemsPerTask: number): Promise<void> {
+  await sql`
+    insert into batch_tasks (round_id, task, items, item_count)
+    select ${to}, page, json_agg(staged order by task, i), count(*)
+    from (
+      select task, i, staged, (row_number() over (order by task, i) - 1) / ${itemsPerTask}::int as page
+      from batch_tasks cross join lateral (${failedIn}) as failed_item
+      where round_id = ${from} and failed > 0
+    ) as numbered
+    group by page`.execute(tx);
+}
+
+async function copyTasks(client: pg.PoolClient, roundId: number, pages: AsyncIterable<StagedItem[]>): Promise<Content> {
+  const content = { total: 0, tasks: 0, hash: '' };
+  const hash = createHash('sha256');
+  async function* rows() {
+    for await (const page of pages) {
+      const items = textOf(page);
+      hash.update(items);
+      // COPY's text format: within a value only backslashes have to be escaped, since JSON has no raw tabs or newlines.
+      yield `${roundId}\t${content.tasks}\t${items.replaceAll('\\', '\\\\')}\t${page.length}\n`;
+      content.tasks += 1;
+      content.total += page.length;
+    }
+  }
+  const copy = client.query(copyFrom('copy batch_tasks (round_id, task, items, item_count) from stdin'));
+  await pipeline(Readable.from(rows(), { highWaterMark: 2 }), copy);
+  content.hash = hash.digest('hex');
+  return content;
+}
+
+async function digest(pages: AsyncIterable<StagedItem[]>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const page of pages) hash.update(textOf(page));
+  return hash.digest('hex');
+}
+
+const textOf = (page: StagedItem[]) =>
+  `[${page.map(({ line, item }) => `[${line},${JSON.stringify(item)}]`).join(',')}]`;
+
+async function findContent(db: Kysely<Schema>, batchId: string) {
+  return await db
+    .selectFrom('batches')
+    .select(['operation', 'items_per_task', 'total', 'content_hash'])
+    .where('batch_id', '=', batchId)
+    .executeTakeFirst();
+}
+
+function sameOrTaken(
+  known: NonNullable<Awaited<ReturnType<typeof findContent>>>,
+  { operation, itemsPerTask }: NewBatch,
+  hash: string,
+): StageOutcome {
+  const isSame = known.operation === operation && known.items_per_task === itemsPerTask && known.content_hash === hash;
+  return isSame ? { status: 'existing', total: known.total } : { status: 'taken' };
+}
+
+async function lastRound(db: Kysely<Schema>, batchId: string) {
+  return await db
+    .selectFrom('batch_rounds')
+    .selectAll()
+    .where('batch_id', '=', batchId)
+    .orderBy('round', 'desc')
+    .limit(1)
+    .executeTakeFirstOrThrow();
+}
+
+async function countOf(db: Kysely<Schema>, roundId: number) {
+  const { rows } = await sql<{ succeeded: number; failed: number; recent: number }>`
+    select coalesce(sum(succeeded), 0)::int as succeeded, coalesce(sum(failed), 0)::int as failed,
+      coalesce(sum(succeeded + failed) filter (where changed_at > now() - make_interval(secs => ${RATE_SECONDS})), 0)::int as recent
+    from batch_tasks where round_id = ${roundId}`.execute(db);
+  return rows[0]!;
+}
+
+const tasks = (db: Kysely<Schema>, { roundId, task }: TaskKey) =>
+  db.selectFrom('batch_tasks').where('round_id', '=', roundId).where('task', '=', task);
+
+async function mark(
+  db: Kysely<Schema>,
+  { roundId, task }: TaskKey,
+  values: {
+    outcome: 'done' | null;
+    position?: number;
+    succeeded: number;
+    failed: number;
+    failures: string | null;
+  },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('batch_tasks')
+    .set({ ...values, changed_at: sql<Date>`clock_timestamp()` })
+    .where('round_id', '=', roundId)
+    .where('task', '=', task)
+    .where('outcome', 'is', null)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+async function giveUp(
+  tx: Transaction<Schema>,
+  roundId: number,
+  range: { first: number; count: number } | undefined,
+  reason: Reason,
+): Promise<void> {
+  let open = tx
+    .updateTable('batch_tasks')
+    .set({
+      outcome: 'given_up',
+      failed: sql<number>`item_count - succeeded`,
+      reason: JSON.stringify(reason),
+      changed_at: sql<Date>`clock_timestamp()`,
+    })
+    .where('round_id', '=', roundId)
+    .where('outcome', 'is', null);
+  if (range) open = open.where('task', '>=', range.first).where('task', '<', range.first + range.count);
+  await open.execute();
+}
+
+async function allowLongStatements(tx: Transaction<Schema>): Promise<void> {
+  await sql`select set_config('statement_timeout', ${String(LONG_STATEMENT_MS)}, true)`.execute(tx);
+}
+
+const toItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
+
+const toStored = ({ index, reason }: IndexedFailure): [number, string, string] => [
+  index,
+  storable(reason.type),
+  storable(reason.message),
+];
+
+/** What PostgreSQL can take out of JSON as text: `failedIn` would fail for the whole batch otherwise. */
+const storable = (text: string) => text.toWellFormed().replaceAll('\0', '\ufffd');
+
+const isUniqueViolation = (error: unknown) => error instanceof pg.DatabaseError && error.code === UNIQUE_VIOLATION;

@@ -1,0 +1,184 @@
+import { TemporalFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  condition,
+  isCancellation,
+  proxyActivities,
+  startChild,
+  workflowInfo,
+  type ChildWorkflowHandle,
+} from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import { NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import { OPEN_CHILDREN, OPEN_TASKS, paceSignal, type Pace } from './contract.js';
+import { childrenOf, type Range } from './plan.js';
+import type { batchShard } from './workflow.js';
+
+const nonRetryableErrorTypes = [...NON_RETRYABLE];
+
+/** A task is tried for about ten minutes; what then is not done of it counts as failed, and can be retried. */
+const { runBatchTask } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    maximumAttempts: 15,
+    nonRetryableErrorTypes,
+  },
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+});
+
+/** Without this the batch would not know how it ended, so it is tried until it works. */
+const { giveUpBatchTasks } = proxyActivities<Activities>({
+  summary: 'Count as failed',
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});
+
+/**
+ * A pause puts back what is under way, so that it holds within seconds. This often; after that it lets it finish, because
+ * each task that is put back writes events.
+ */
+const MAX_PUT_BACK = 100;
+
+/** What a workflow of a batch works on. */
+export interface ShardInput {
+  batchId: string;
+  number: number;
+  operation: string;
+  roundId: number;
+  round: number;
+  range: Range;
+  pace: Pace;
+}
+
+/** Whether an argument that may come from anywhere is what a parent tells. */
+export const isPace = (value: unknown): value is Pace => hasFields(value, { sequence: 'number', paused: 'boolean' });
+
+export const isShardInput = (value: unknown): value is ShardInput =>
+  hasFields(value, { batchId: 'string', number: 'number', operation: 'string', roundId: 'number', round: 'number' }) &&
+  hasFields(value['range'], { first: 'number', count: 'number' }) &&
+  isPace(value['pace']);
+
+function hasFields(value: unknown, types: Record<string, string>): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(types).every(([name, type]) => typeof (value as Record<string, unknown>)[name] === type);
+}
+
+/**
+ * Works through a range of tasks: by itself, or, if there are too many for one workflow, by children of the same shape.
+ * How many are open at any time is bounded. A task or child that fails is counted and holds up nothing.
+ */
+export class Shard {
+  private readonly input: Omit<ShardInput, 'pace'>;
+  private pace: Pace;
+  private pauses = 0;
+  /** What a pause puts back. */
+  private underWay: CancellationScope | undefined;
+  private readonly children = new Set<ChildWorkflowHandle<typeof batchShard>>();
+
+  constructor({ pace, ...input }: ShardInput) {
+    this.input = input;
+    this.pace = pace;
+  }
+
+  /** Takes the newest word on whether to work, and passes it on. */
+  follow(pace: Pace): void {
+    if (pace.sequence <= this.pace.sequence) return;
+    const isNews = pace.paused !== this.pace.paused;
+    this.pace = pace;
+    for (const child of this.children) tell(child, pace);
+    if (!isNews || !pace.paused || (this.pauses += 1) > MAX_PUT_BACK) return;
+    this.underWay?.cancel();
+    this.underWay = undefined;
+  }
+
+  /** @throws the cancellation, when nothing of it works any more. */
+  async run(): Promise<void> {
+    const { range } = this.input;
+    const ranges = childrenOf(range);
+    if (ranges.length > 0) await inWindow(ranges.length, OPEN_CHILDREN, (n) => this.runChild(n, ranges[n]!));
+    else await inWindow(range.count, OPEN_TASKS, (n) => this.runTask(range.first + n));
+  }
+
+  private async runTask(task: number): Promise<void> {
+    const { batchId, number, operation, roundId } = this.input;
+    for (;;) {
+      await this.mayWork();
+      try {
+        this.underWay ??= new CancellationScope();
+        await this.underWay.run(() => runBatchTask({ batchId, number, operation, roundId, task }));
+        return;
+      } catch (error) {
+        if (!(error instanceof TemporalFailure)) throw error;
+        if (isCancellation(error)) this.rethrowIfCancelled(error);
+        else return await this.giveUp({ first: task, count: 1 }, error);
+      }
+    }
+  }
+
+  private async runChild(n: number, range: Range): Promise<void> {
+    await this.mayWork();
+    const { pace } = this;
+    try {
+      const child = await startChild<typeof batchShard>('batchShard', {
+        workflowId: childId(workflowInfo().workflowId, n, this.input.round),
+        args: [{ ...this.input, range, pace }],
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+      });
+      this.children.add(child);
+      if (this.pace.sequence > pace.sequence) tell(child, this.pace);
+      await child.result().finally(() => this.children.delete(child));
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      if (isCancellation(error)) this.rethrowIfCancelled(error);
+      await this.giveUp(range, error);
+    }
+  }
+
+  private async mayWork(): Promise<void> {
+    await condition(() => !this.pace.paused);
+  }
+
+  /** A pause cancels tasks, and an operator may cancel a child: only a cancellation of this workflow ends it. */
+  private rethrowIfCancelled(error: TemporalFailure): void {
+    if (CancellationScope.current().consideredCancelled) throw error;
+  }
+
+  private async giveUp(range: Range, failure: TemporalFailure): Promise<void> {
+    await giveUpBatchTasks({ roundId: this.input.roundId, ...range, reason: reasonOf(failure) });
+  }
+}
+
+/** A retry gives its children ids of their own: those of a terminated run may still be about to end. */
+function childId(parentId: string, n: number, round: number): string {
+  return round === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${round}`;
+}
+
+/** A child that is closed meanwhile has no need of it. */
+function tell(child: ChildWorkflowHandle<typeof batchShard>, pace: Pace): void {
+  child.signal(paceSignal, pace).catch((error: unknown) => {
+    if (!(error instanceof TemporalFailure)) throw error;
+  });
+}
+
+/** Runs `count` pieces of work, `width` at a time. @throws the first failure, once nothing is under way any more. */
+async function inWindow(count: number, width: number, run: (n: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  let failure: { error: unknown } | undefined;
+  async function lane(): Promise<void> {
+    while (next < count && !failure) {
+      try {
+        await run(next++);
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
+  if (failure) throw failure.error;
+}

@@ -1,0 +1,179 @@
+import { TemporalFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  log,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import type { BatchInput, BatchStatus, BatchView } from '../../schemas/batch.js';
+import { NON_RETRYABLE, refused } from '../shared/failures.js';
+import {
+  batchIdOf,
+  batchQuery,
+  batchStatusAttribute,
+  paceSignal,
+  pauseSignal,
+  resumeSignal,
+  type Pace,
+} from './contract.js';
+import { isPace, isShardInput, Shard, type ShardInput } from './shard.js';
+import { secondsLeft, shownProgress } from './progress.js';
+
+const nonRetryableErrorTypes = [...NON_RETRYABLE];
+
+const { openBatch } = proxyActivities<Activities>({
+  summary: 'Find out what is to be done',
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
+});
+
+/** A look that fails is missed by nobody: the next one comes. */
+const look = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 seconds',
+  retry: { maximumAttempts: 1 },
+});
+
+const outcome = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 seconds',
+  retry: { initialInterval: '200 milliseconds', maximumInterval: '30 seconds', nonRetryableErrorTypes },
+});
+
+/**
+ * How often it looks at how far it has come: each second, then whenever 2 % more time has passed. A look writes six
+ * events, so a batch of one day writes about 2,600 for them.
+ */
+const LOOK_EVERY_MS = 1_000;
+const LOOK_SHARE = 1 / 50;
+
+/**
+ * Does everything of a batch that has not succeeded yet, task by task, on as many levels of children as it takes. The
+ * items stay in the store; so does what becomes of each.
+ *
+ * Completes with the counts, also when items failed. A native cancellation ends it as Cancelled once nothing works any
+ * more; what was done stays done. Input that does not parse fails as `InvalidInput`, an unknown batch as `BatchNotFound`.
+ */
+export async function batch(input: BatchInput): Promise<BatchView> {
+  const { workflowId, runId, typedSearchAttributes } = workflowInfo();
+  const batchId = batchIdOf(workflowId);
+
+  let pace: Pace = { sequence: 0, paused: false };
+  const work: { shard?: Shard } = {};
+  let isClosed = false;
+  let told = typedSearchAttributes.get(batchStatusAttribute);
+  const view: BatchView = {
+    ...{ batchId, status: 'running', operation: '', itemsPerTask: 0, total: 0, succeeded: 0, failed: 0 },
+    ...{ round: 0, tasks: 0, asOf: new Date().toISOString() },
+  };
+
+  setHandler(batchQuery, () => view);
+  setHandler(pauseSignal, () => setPace(true));
+  setHandler(resumeSignal, () => setPace(false));
+
+  const { tally, tasks, ...round } = await openBatch(input, batchId, runId);
+  update(tally);
+  work.shard = new Shard({ batchId, ...round, range: { first: 0, count: tasks }, pace });
+  publish();
+
+  const watching = new CancellationScope();
+  const watched = watching.run(watch).catch((error: unknown) => {
+    if (!(error instanceof TemporalFailure && isCancellation(error))) throw error;
+  });
+  let cancelled: TemporalFailure | undefined;
+  try {
+    await work.shard.run();
+  } catch (error) {
+    if (!(error instanceof TemporalFailure && isCancellation(error))) throw error;
+    cancelled = error;
+  }
+  watching.cancel();
+  await watched;
+  await CancellationScope.nonCancellable(async () => {
+    update(await outcome.tallyBatch(batchId));
+    const ended = view.failed > 0 ? 'completed_with_failures' : 'completed';
+    close(cancelled ? 'cancelled' : ended);
+  });
+  if (cancelled) throw cancelled;
+  return view;
+
+  function setPace(paused: boolean): void {
+    if (isClosed || pace.paused === paused) return;
+    pace = { sequence: pace.sequence + 1, paused };
+    view.status = paused ? 'paused' : 'running';
+    forgetRate();
+    work.shard?.follow(pace);
+    publish();
+  }
+
+  /** Looks at the counts while it works. */
+  async function watch(): Promise<void> {
+    const begun = Date.now();
+    for (;;) {
+      await sleep(Math.max(LOOK_EVERY_MS, (Date.now() - begun) * LOOK_SHARE));
+      const isPaused = pace.paused;
+      try {
+        update(await look.tallyBatch(batchId));
+      } catch (error) {
+        if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+      }
+      describe();
+      // What was under way has been put back or finished by then; there is nothing to see until it goes on.
+      if (isPaused) await condition(() => !pace.paused);
+    }
+  }
+
+  function update(tally: Awaited<ReturnType<typeof look.tallyBatch>>): void {
+    forgetRate();
+    const { itemsPerSecond, ...counts } = tally;
+    Object.assign(view, counts, { asOf: new Date().toISOString() });
+    if (view.status !== 'running' || itemsPerSecond === undefined) return;
+    const left = secondsLeft({ ...view, itemsPerSecond });
+    Object.assign(view, { itemsPerSecond, ...(left !== undefined && { secondsLeft: left }) });
+  }
+
+  function forgetRate(): void {
+    delete view.itemsPerSecond;
+    delete view.secondsLeft;
+  }
+
+  function close(status: BatchStatus): void {
+    isClosed = true;
+    view.status = status;
+    forgetRate();
+    publish();
+  }
+
+  /** What lists and the Web UI show. A start by the API has told it already. */
+  function publish(): void {
+    describe();
+    if (told === view.status) return;
+    told = view.status;
+    upsertSearchAttributes([{ key: batchStatusAttribute, value: view.status }]);
+  }
+
+  function describe(): void {
+    setCurrentDetails(shownProgress(view));
+  }
+}
+
+/**
+ * A part of a batch, started by its parent alone. What it has done, the store knows; that it failed or was terminated is
+ * counted by its parent.
+ */
+export async function batchShard(input: ShardInput): Promise<void> {
+  if (!isShardInput(input)) throw refused({ type: 'InvalidInput', message: 'a shard is started by its batch' });
+  const shard = new Shard(input);
+  setHandler(paceSignal, (pace) => {
+    if (isPace(pace)) shard.follow(pace);
+    else log.warn('ignored a malformed pace');
+  });
+  await shard.run();
+}

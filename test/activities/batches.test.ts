@@ -1,0 +1,166 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { waitUntil } from '../../dev/wait.js';
+import { createBatchActivities } from '../../src/activities/batches.js';
+import { defineOperation, type OutsideOperation } from '../../src/operations/operation.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { anEnvironment, runActivity } from '../support/activity-environment.js';
+import { keys, stage } from '../support/batches.js';
+import { createDatabase } from '../support/database.js';
+
+type Call = Parameters<OutsideOperation['apply']>[1] & { key: string };
+
+describe('a task of an operation that calls outside', () => {
+  let database: Awaited<ReturnType<typeof createDatabase>>;
+  let store: Store;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    store = openStore({ databaseUrl: database.url, maxConnections: 5, onIdleError: () => undefined });
+  });
+  afterAll(async () => {
+    await store?.close();
+    await database?.drop();
+  });
+
+  /** A task with so many items, and the activity that does it by `answer`. */
+  async function aTask(count: number, answer: (call: Call) => Promise<void> | void, { callsAtOnce = 10 } = {}) {
+    const calls: Call[] = [];
+    const operation = defineOperation({
+      kind: 'outside',
+      name: 'call',
+      callsAtOnce,
+      itemsPerTask: 5_000,
+      item: z.strictObject({ key: z.string() }),
+      async apply({ key }, call) {
+        calls.push({ ...call, key });
+        await answer({ ...call, key });
+      },
+    });
+    const { runBatchTask } = createBatchActivities({ store, operations: new Map([['call', operation]]) });
+    const batchId = await stage(store, { operation: 'call', items: keys(count), itemsPerTask: 5_000 });
+    const round = (await store.openRound(batchId, 'run'))!;
+    const task = { ...round, batchId, task: 0 };
+    return { calls, batchId, run: (env = anEnvironment()) => runActivity(runBatchTask, task, env) };
+  }
+
+  const calledFor = (calls: Call[]) => calls.map(({ key }) => key);
+
+  test('when all calls are answered, then each item is called for once, with a key of its own', async () => {
+    const { calls, batchId, run } = await aTask(250, () => undefined);
+
+    await run();
+
+    expect(calledFor(calls)).toEqual(keys(250).map(({ key }) => key));
+    expect(calls.map(({ idempotencyKey }) => idempotencyKey)).toEqual(
+      keys(250).map((_item, index) => `batch:${batchId}:${index + 1}`),
+    );
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
+    await run();
+    expect(calls).toHaveLength(250);
+  });
+
+  test('when an attempt fails, then the next one goes on from what was noted, with the same keys', async () => {
+    let isAway = true;
+    const { calls, batchId, run } = await aTask(250, ({ key }) => {
+      if (isAway && key === 'item-0150') throw new Error('away');
+    });
+
+    await expect(run()).rejects.toThrow('away');
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
+    isAway = false;
+    await run();
+
+    const times = new Map<string, number>();
+    for (const { idempotencyKey } of calls) times.set(idempotencyKey, (times.get(idempotencyKey) ?? 0) + 1);
+    expect(times.size).toBe(250);
+    expect(keys(100).every((_item, index) => times.get(`batch:${batchId}:${index + 1}`) === 1)).toBe(true);
+    expect(times.get(`batch:${batchId}:151`)).toBe(2);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
+  });
+
+  test('when items are refused, then they are listed in their order, with no more of the message than is kept', async () => {
+    const { batchId, run } = await aTask(120, ({ key }) => {
+      if (/0$/.test(key)) throw ApplicationFailure.nonRetryable(`${'x'.repeat(499)}\u{1F600}`, 'Refused');
+    });
+
+    await run();
+
+    const failures = await store.listFailures(batchId, { limit: 200 });
+    expect(failures.map(({ line }) => line)).toEqual(Array.from({ length: 12 }, (_, n) => n * 10 + 1));
+    expect(failures[0]!.reason).toEqual({ type: 'Refused', message: `${'x'.repeat(499)}\uFFFD` });
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
+  });
+
+  test('when there are many items, then no more calls are open at once than the operation allows', async () => {
+    let open = 0;
+    let most = 0;
+    const { run } = await aTask(
+      60,
+      async () => {
+        most = Math.max(most, (open += 1));
+        await new Promise((resolve) => setImmediate(resolve));
+        open -= 1;
+      },
+      { callsAtOnce: 3 },
+    );
+
+    await run();
+
+    expect(most).toBe(3);
+  });
+
+  test('when a call takes long, then heartbeats carry the position', async () => {
+    let goOn: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const { run } = await aTask(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
+    const env = anEnvironment();
+    const beats: unknown[] = [];
+    env.on('heartbeat', (details) => beats.push(details));
+    const running = run(env);
+
+    await waitUntil(() => beats.length > 0 || undefined, { what: 'a heartbeat', deadlineMs: 10_000 });
+    goOn();
+    await running;
+
+    expect(beats[0]).toEqual({ position: 100 });
+  });
+
+  test('when it is cancelled, then no more calls are made, those that are open hear of it, and what was noted stays', async () => {
+    const { calls, batchId, run } = await aTask(
+      250,
+      ({ key, cancellation }) =>
+        key < 'item-0100'
+          ? undefined
+          : new Promise((_resolve, reject) => {
+              cancellation.addEventListener('abort', () => reject(new Error('cut off')));
+            }),
+      { callsAtOnce: 4 },
+    );
+    const env = anEnvironment();
+    const running = run(env);
+    await waitUntil(() => calls.length === 104 || undefined, { what: 'open calls', deadlineMs: 10_000 });
+
+    env.cancel();
+
+    await expect(running).rejects.toBeInstanceOf(CancelledFailure);
+    expect(calls).toHaveLength(104);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
+  });
+
+  test('when the task is given up while calls are open, then its own word comes to nothing', async () => {
+    let giveUp: () => Promise<void> = async () => undefined;
+    const { batchId, run } = await aTask(250, async ({ key }) => {
+      if (key === 'item-0100') await giveUp();
+    });
+    const { roundId } = (await store.openRound(batchId, 'run'))!;
+    giveUp = () => store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Given', message: 'up' });
+
+    await run();
+
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 150 });
+    const [first] = await store.listFailures(batchId, { limit: 1 });
+    expect(first).toMatchObject({ line: 101, reason: { type: 'Given' } });
+  });
+});

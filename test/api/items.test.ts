@@ -1,0 +1,521 @@
+import { once } from 'node:events';
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { parse } from 'csv-parse/sync';
+import fc from 'fast-check';
+import { afterEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { HttpProblem } from '../../src/api/errors.js';
+import { itemsOf, type ItemFormat, type ItemsOptions } from '../../src/api/items.js';
+import type { Numbered } from '../../src/operations/operation.js';
+
+const CHUNK = 16_384;
+const MB = 2 ** 20;
+const formats: ItemFormat[] = ['ndjson', 'csv'];
+
+const ndjson: ItemsOptions = {
+  format: 'ndjson',
+  schema: z.strictObject({ sku: z.string().regex(/^[A-Z]/), quantity: z.int().default(1) }),
+  itemsPerTask: 1_000,
+  maxBytes: 100 * MB,
+  maxLineLength: 1_000,
+};
+const csv: ItemsOptions = { ...ndjson, format: 'csv' };
+const notes: ItemsOptions = { ...ndjson, schema: z.strictObject({ note: z.string().optional(), tag: z.string() }) };
+
+const bodyOf = (...chunks: (string | Uint8Array)[]) => Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
+
+/** A body of a beginning and then chunks of the same text, and how much of these was asked for. */
+function repeated(chunk: string, { first = '', bytes = Infinity } = {}) {
+  const buffer = Buffer.from(chunk);
+  const body = new Readable({
+    read() {
+      this.push(asked.bytes < bytes ? buffer : null);
+      asked.bytes += buffer.length;
+    },
+  });
+  if (first) body.push(first);
+  const asked = { body, bytes: 0 };
+  return asked;
+}
+
+async function listsOf(body: Readable, options: ItemsOptions): Promise<Numbered<unknown>[][]> {
+  const lists: Numbered<unknown>[][] = [];
+  for await (const list of itemsOf(body, options)) lists.push(list);
+  return lists;
+}
+
+const itemsIn = async (text: string, options: ItemsOptions) => (await listsOf(bodyOf(text), options)).flat();
+
+/** What a client is told about an upload that is refused. */
+async function refusalOf(upload: Promise<unknown>) {
+  const problem = await upload.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(problem instanceof HttpProblem)) throw new Error('not refused', { cause: problem });
+  const { status, kind, title, options } = problem;
+  return { status, kind, title, ...options, errors: (options.extensions?.errors ?? []) as unknown[] };
+}
+
+const errorsOf = async (text: string, options: ItemsOptions) => (await refusalOf(itemsIn(text, options))).errors;
+
+/** The bytes of a text, cut at places that need not be the borders of characters. */
+const cut = (text: string, places: number[]): Buffer[] => {
+  const bytes = Buffer.from(text);
+  const borders = [0, ...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+  return borders.slice(1).map((end, index) => bytes.subarray(borders[index], end));
+};
+const anyPlaces = fc.array(fc.nat(), { maxLength: 20 });
+const anyLineEnding = fc.constantFrom('\n', '\r\n');
+const anyNote = fc.string({ unit: fc.constantFrom('a', 'é', '好', '🙂', '"', ',', '\n', '\r\n', ' ') });
+
+describe('lists of items', () => {
+  test.each<[ItemFormat, string, number]>([
+    ['ndjson', '{"sku":"A"}\n{"sku":"B"}\n{"sku":"C"}\n{"sku":"D"}\n{"sku":"E"}\n', 1],
+    ['csv', 'sku\nA\nB\nC\nD\nE\n', 2],
+  ])('when %s has more items than a task, then all lists are full but the last', async (format, text, first) => {
+    const lists = await listsOf(bodyOf(text), { ...ndjson, format, itemsPerTask: 2 });
+
+    expect(lists).toEqual([
+      [
+        { line: first, item: { sku: 'A', quantity: 1 } },
+        { line: first + 1, item: { sku: 'B', quantity: 1 } },
+      ],
+      [
+        { line: first + 2, item: { sku: 'C', quantity: 1 } },
+        { line: first + 3, item: { sku: 'D', quantity: 1 } },
+      ],
+      [{ line: first + 4, item: { sku: 'E', quantity: 1 } }],
+    ]);
+  });
+
+  test('when the last list is full, then no empty one follows', async () => {
+    const lists = await listsOf(bodyOf('{"sku":"A"}\n{"sku":"B"}'), { ...ndjson, itemsPerTask: 1 });
+    expect(lists.map(({ length }) => length)).toEqual([1, 1]);
+  });
+
+  test.each<[string, ItemFormat, string]>([
+    ['nothing', 'ndjson', ''],
+    ['nothing', 'csv', ''],
+    ['a byte order mark', 'ndjson', '\uFEFF'],
+    ['blank lines', 'ndjson', '\n  \r\n\n'],
+    ['blank lines', 'csv', '\n  \r\n\n'],
+    ['a header', 'csv', 'sku,quantity\n'],
+  ])('when there is only %s in %s, then there are no items', async (_what, format, text) => {
+    expect(await refusalOf(itemsIn(text, { ...ndjson, format }))).toMatchObject({
+      status: 422,
+      kind: 'invalid-items',
+      errors: [{ line: 1, pointer: '', detail: 'there are no items' }],
+    });
+  });
+});
+
+describe('wrong lines', () => {
+  test('when lines are wrong, then each problem is told with its line', async () => {
+    const text = '{"sku":"A"}\n{"sku":"b","more":1}\n\n[]\n{"sku":"C"}\n{"sku":\n';
+
+    const refusal = await refusalOf(itemsIn(text, ndjson));
+
+    expect(refusal).toMatchObject({
+      status: 422,
+      kind: 'invalid-items',
+      title: 'Some items are not valid',
+      detail: '3 lines are wrong, nothing was stored',
+    });
+    expect(refusal.errors).toEqual([
+      { line: 2, pointer: '/sku', detail: expect.any(String) },
+      { line: 2, pointer: '/more', detail: 'is not a known field' },
+      { line: 4, pointer: '', detail: expect.any(String) },
+      { line: 6, pointer: '', detail: expect.stringMatching(/^is not JSON: ./) },
+    ]);
+  });
+
+  test('when one line is wrong, then the detail says so', async () => {
+    expect((await refusalOf(itemsIn('{}', ndjson))).detail).toBe('1 line is wrong, nothing was stored');
+  });
+
+  test('when a line is wrong, then no list comes after it, but the body is read to its end', async () => {
+    const body = bodyOf('{"sku":"A"}\n{"sku":"B"}\n{}\n', '{"sku":"C"}\n{"sku":"D"}\n', '{}\n');
+    const lists: unknown[] = [];
+
+    const upload = async () => {
+      for await (const list of itemsOf(body, { ...ndjson, itemsPerTask: 1 })) lists.push(list[0]!.line);
+    };
+
+    expect((await refusalOf(upload())).errors).toMatchObject([{ line: 3 }, { line: 6 }]);
+    expect(lists).toEqual([1, 2]);
+    expect(body.readableEnded).toBe(true);
+  });
+
+  test('when very many lines are wrong, then the first hundred problems are told', async () => {
+    const refusal = await refusalOf(listsOf(bodyOf('{"sku":1,"x":1,"y":1}\n'.repeat(1_234)), ndjson));
+
+    expect(refusal.detail).toBe('at least 34 lines are wrong, nothing was stored');
+    expect(refusal.errors).toHaveLength(100);
+    expect(refusal.errors.at(-1)).toMatchObject({ line: 34, pointer: '/sku' });
+  });
+
+  test('when a line is not JSON, then little of it is repeated', async () => {
+    const [error] = (await errorsOf(`{"sku":"${'x'.repeat(900)}`, ndjson)) as { detail: string }[];
+    expect(error!.detail.length).toBeLessThanOrEqual(200);
+  });
+
+  test.each<[string, ItemFormat, string, string]>([
+    ['__proto__', 'ndjson', '{"sku":"A","__proto__":{"polluted":1}}', '/__proto__'],
+    ['an escaped __proto__', 'ndjson', '{"sku":"A","\\u005f_proto__":{"polluted":1}}', '/__proto__'],
+    ['constructor', 'ndjson', '{"sku":"A","constructor":{"prototype":{"polluted":1}}}', '/constructor'],
+    ['__proto__', 'csv', 'sku,__proto__\nA,1\n', '/__proto__'],
+    ['__proto__.polluted', 'csv', 'sku,__proto__.polluted\nA,1\n', '/__proto__/polluted'],
+    ['constructor.prototype', 'csv', 'sku,constructor.prototype\nA,1\n', '/constructor/prototype'],
+    ['a field of a field', 'csv', 'sku,sku.length\nA,1\n', '/sku/length'],
+  ])('when the name of a field is %s in %s, then it is not a known field', async (_name, format, text, pointer) => {
+    expect(await errorsOf(text, { ...ndjson, format })).toEqual([{ line: 1, pointer, detail: 'is not a known field' }]);
+    expect('polluted' in {}).toBe(false);
+  });
+});
+
+describe('NDJSON', () => {
+  test('when lines are blank, end with CRLF or have no end, then items keep their line numbers', async () => {
+    expect(await itemsIn('\uFEFF{"sku":"A"}\r\n\r\n \t\n{"sku":"B"}\n\n{"sku":"C"}', ndjson)).toMatchObject([
+      { line: 1, item: { sku: 'A' } },
+      { line: 4, item: { sku: 'B' } },
+      { line: 6, item: { sku: 'C' } },
+    ]);
+  });
+
+  test('when the body comes in any pieces, then the items are the same', async () => {
+    const anyLine = fc.tuple(fc.option(anyNote, { nil: undefined }), anyLineEnding);
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyLine), anyPlaces, async (lines, places) => {
+        const text = lines.map(([tag, end]) => (tag === undefined ? end : JSON.stringify({ tag }) + end)).join('');
+        const expected = lines.flatMap(([tag], index) =>
+          tag === undefined ? [] : [{ line: index + 1, item: { tag } }],
+        );
+
+        const upload = listsOf(bodyOf(...cut(`${text}{"tag":"last"}`, places)), { ...notes, itemsPerTask: 3 });
+
+        expect((await upload).flat()).toEqual([...expected, { line: lines.length + 1, item: { tag: 'last' } }]);
+      }),
+    );
+  });
+});
+
+describe('CSV', () => {
+  const price: ItemsOptions = {
+    ...csv,
+    schema: z.strictObject({
+      sku: z.string(),
+      price: z.strictObject({ value: z.number(), currency: z.string() }).optional(),
+    }),
+  };
+
+  test('when the name of a column has a dot, then it is a field within another', async () => {
+    expect(await itemsIn('\uFEFFprice.value,sku,price.currency\r\n1999,A,EUR\r\n-0.5,B,USD', price)).toEqual([
+      { line: 2, item: { sku: 'A', price: { value: 1999, currency: 'EUR' } } },
+      { line: 3, item: { sku: 'B', price: { value: -0.5, currency: 'USD' } } },
+    ]);
+  });
+
+  test('when cells are empty, then the fields are missing', async () => {
+    const text = 'sku,price.value,price.currency\nA,,\n"",1,EUR\nC,1,""\n';
+
+    expect(await errorsOf(text, price)).toMatchObject([
+      { line: 3, pointer: '/sku' },
+      { line: 4, pointer: '/price/currency' },
+    ]);
+    expect(await itemsIn('sku,price.value,price.currency\nA,,', price)).toEqual([{ line: 2, item: { sku: 'A' } }]);
+  });
+
+  test.each([
+    ['a number', z.number()],
+    ['a whole number', z.int()],
+    ['optional', z.number().optional()],
+    ['nullable', z.number().nullable()],
+    ['a default', z.number().default(7)],
+    ['several of these', z.number().nullable().optional().default(7).readonly()],
+    ['changed afterwards', z.number().transform((value) => value)],
+  ])('when a field is %s, then text that is a number becomes one', async (_what, field) => {
+    const options = { ...csv, schema: z.strictObject({ field, text: z.string() }) };
+    expect(await itemsIn('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
+  });
+
+  test.each(['x', '1e3', '0x10', '+1', ' 1', '1 ', '.5', '5.', 'NaN', 'Infinity', '"1,5"', '9'.repeat(400)])(
+    'when a number is written as %s, then it is not valid',
+    async (value) => {
+      expect(await errorsOf(`sku,quantity\nA,${value}\n`, csv)).toMatchObject([{ line: 2, pointer: '/quantity' }]);
+    },
+  );
+
+  test('when values have line feeds and lines are blank, then the line of an item is where it starts', async () => {
+    const text = 'note,tag\r\n\r\n"two\r\nlines ""quoted""","a,b"\n\n"",c\nd,"\n\n"\n"e",f';
+
+    expect(await itemsIn(text, { ...notes, format: 'csv' })).toEqual([
+      { line: 3, item: { note: 'two\r\nlines "quoted"', tag: 'a,b' } },
+      { line: 6, item: { tag: 'c' } },
+      { line: 7, item: { note: 'd', tag: '\n\n' } },
+      { line: 10, item: { note: 'e', tag: 'f' } },
+    ]);
+  });
+
+  test.each<[string, string, string, RegExp]>([
+    ['has a column twice', 'sku,sku', '/sku', /more than one column/],
+    ['has a column without a name', 'sku,', '', /no name for column 2/],
+    ['is empty', '""', '', /no name for column 1/],
+    ['has an unknown column', 'sku,a~b/c', '/a~0b~1c', /not a known field/],
+    ['names a field that has fields', 'sku,price', '/price', /each of its fields is a column/],
+    ['has a misplaced quote', 'sku"', '', /has a quote within a value/],
+  ])('when the header %s, then only that is told', async (_what, header, pointer, detail) => {
+    const body = bodyOf(`${header}\nA\n`, 'A,1\n', 'A\n');
+
+    expect((await refusalOf(listsOf(body, price))).errors).toEqual([
+      { line: 1, pointer, detail: expect.stringMatching(detail) },
+    ]);
+    expect(body.readableEnded).toBe(true);
+  });
+
+  test('when records have more or fewer columns than the header, then each of them is told', async () => {
+    expect(await errorsOf('sku,quantity\nA\nB,1\n"C,1",1,"1,1"\nd,1\nE,1', csv)).toEqual([
+      { line: 2, pointer: '', detail: 'must have as many columns as the header: 2, not 1' },
+      { line: 4, pointer: '', detail: 'must have as many columns as the header: 2, not 3' },
+      { line: 5, pointer: '/sku', detail: expect.any(String) },
+    ]);
+  });
+
+  test.each([
+    ['within a value', 'C"C,1', /^has a quote within a value/],
+    ['before the end of a value', '"C"C,1', /^has text behind the closing quote/],
+  ])('when a quote is %s, then that is told, and what follows is not read', async (_where, record, detail) => {
+    const body = bodyOf(`sku,quantity\nA,1\nb,1\n${record}\nd,1\n`, 'e,1\n'.repeat(10));
+
+    expect((await refusalOf(listsOf(body, { ...csv, maxLineLength: 20 }))).errors).toEqual([
+      { line: 3, pointer: '/sku', detail: expect.any(String) },
+      { line: 4, pointer: '', detail: expect.stringMatching(detail) },
+    ]);
+    expect(body.readableEnded).toBe(true);
+  });
+
+  test('when a quote is never closed, then the line on which it opens is told', async () => {
+    expect(await errorsOf('sku,quantity\nA,1\n"B,1\nC,1\n', csv)).toEqual([
+      { line: 3, pointer: '', detail: 'has a quote that is not closed; what follows was not read' },
+    ]);
+  });
+
+  test('when the body comes in any pieces, then the items are the same', async () => {
+    const anyRecord = fc.record({ note: anyNote, tag: anyNote, end: anyLineEnding, blank: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyRecord, { minLength: 1 }), anyPlaces, async (records, places) => {
+        let text = 'note,tag\n';
+        const expected: unknown[] = [];
+        for (const { note, tag, end, blank } of records) {
+          if (blank) text += end;
+          const item = { ...(note && { note }), tag: `x${tag}` };
+          expected.push({ line: text.split('\n').length, item });
+          text += `"${note.replaceAll('"', '""')}","x${tag.replaceAll('"', '""')}"${end}`;
+        }
+
+        const upload = listsOf(bodyOf(...cut(text, places)), { ...notes, format: 'csv', itemsPerTask: 3 });
+
+        expect((await upload).flat()).toEqual(expected);
+      }),
+    );
+  });
+
+  test('when any text is uploaded, then it is read as the CSV library reads all of it at once', async () => {
+    const anyText = fc.string({ unit: fc.constantFrom('a', '"', '"', ',', '\n', '\n', '\r\n'), maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(anyText, anyPlaces, async (text, places) => {
+        const upload = listsOf(bodyOf(...cut(`note,tag\n${text}`, places)), { ...notes, format: 'csv' });
+        let rows: string[][];
+        try {
+          rows = parse(text, { record_delimiter: ['\r\n', '\n'], skip_empty_lines: true, relax_column_count: true });
+        } catch {
+          await expect(refusalOf(upload)).resolves.toMatchObject({ status: 422 });
+          return;
+        }
+        if (rows.length === 0 || rows.some(([, tag, ...more]) => !tag || more.length > 0)) {
+          await expect(refusalOf(upload)).resolves.toMatchObject({ status: 422 });
+          return;
+        }
+        const items = rows.map(([note, tag]) => ({ ...(note && { note }), tag }));
+        expect((await upload).flat().map(({ item }) => item)).toEqual(items);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe('limits', () => {
+  test('when the body has exactly the bytes that are allowed, then it is read', async () => {
+    const text = '{"sku":"Ä"}\n';
+    const options = { ...ndjson, schema: z.strictObject({ sku: z.string() }), maxBytes: Buffer.byteLength(text) };
+
+    expect(await itemsIn(text, options)).toHaveLength(1);
+    expect(await refusalOf(itemsIn(`${text}\n`, options))).toMatchObject({
+      status: 413,
+      kind: 'too-large',
+      detail: 'the body has more than 13 bytes',
+    });
+  });
+
+  test.each(formats)('when %s has more bytes than allowed, then no more of it is read', async (format) => {
+    const upload = repeated('\n'.repeat(CHUNK));
+
+    const refusal = await refusalOf(listsOf(upload.body, { ...ndjson, format, maxBytes: MB }));
+
+    expect(refusal).toMatchObject({ status: 413, detail: `the body has more than ${MB} bytes` });
+    expect(upload.bytes).toBeLessThan(MB + 10 * CHUNK);
+  });
+
+  test.each<[ItemFormat, string, string]>([
+    ['ndjson', '\n{"tag":"x"}\n', '{"tag":"…"}'],
+    ['csv', 'tag\nx\n', '"…\n"'],
+  ])(
+    'when a line of %s is as long as allowed, then it is read, and if longer refused',
+    async (format, before, line) => {
+      const options = { ...notes, format, maxLineLength: 50 };
+      const longest = line.replace('…', '好'.repeat(50 - line.length + 1));
+      const longer = line.replace('…', '好'.repeat(50 - line.length + 2));
+
+      for (const end of ['\n', '\r\n', '']) {
+        for (const places of [[], [1, 20, 150], Array.from({ length: 300 }, (_, place) => place)]) {
+          expect((await listsOf(bodyOf(...cut(before + longest + end, places)), options)).flat()).not.toEqual([]);
+          expect(await refusalOf(listsOf(bodyOf(...cut(before + longer + end, places)), options))).toMatchObject({
+            status: 413,
+            kind: 'too-large',
+            detail: expect.stringMatching(/line 3 has more than 50 characters/),
+          });
+        }
+      }
+    },
+  );
+
+  test.each<[string, ItemFormat, string, string]>([
+    ['a line', 'ndjson', '{"sku":"A"}\n', 'x'],
+    ['a header', 'csv', '\n', 'x'],
+    ['a record without quotes', 'csv', 'sku\n', 'x'],
+    ['a record of nothing but columns', 'csv', 'sku\n', ','],
+    ['a record of nothing but quotes', 'csv', 'sku\n', '"'],
+    ['a value in quotes', 'csv', 'sku\n"', 'x\n'],
+  ])('when %s never ends, then no more than it may have is read', async (_what, format, before, endless) => {
+    const upload = repeated(endless.repeat(CHUNK / endless.length), { first: before });
+    const options = { ...ndjson, format, maxLineLength: 4 * CHUNK, maxBytes: 1_000 * MB };
+
+    const refusal = await refusalOf(listsOf(upload.body, options));
+
+    expect(refusal).toMatchObject({
+      status: 413,
+      detail: expect.stringContaining(`more than ${4 * CHUNK} characters`),
+    });
+    expect(refusal.detail).toContain('line 2');
+    expect(upload.bytes).toBeLessThan(20 * CHUNK);
+  });
+
+  test.each<[string, number[]]>([
+    ['has a byte that is none of UTF-8', [0x22, 0xff, 0x22]],
+    ['has a character in more bytes than it needs', [0xc0, 0xaf]],
+    ['has half of a surrogate pair', [0xed, 0xa0, 0x80]],
+    ['is Latin-1', [...Buffer.from('{"sku":"Ä"}', 'latin1')]],
+    ['ends within a character', [0x0a, 0xe2, 0x82]],
+  ])('when the body %s, then it is not UTF-8', async (_what, bytes) => {
+    const chunks = bytes.map((byte) => Uint8Array.of(byte));
+
+    for (const format of formats) {
+      expect(await refusalOf(listsOf(bodyOf('sku\nA\n', ...chunks), { ...ndjson, format }))).toMatchObject({
+        status: 400,
+        kind: 'malformed-request',
+        detail: 'the body is not UTF-8',
+      });
+    }
+  });
+});
+
+describe('the body', () => {
+  const line = '{"sku":"A"}\n';
+
+  test('when nobody takes lists, then no more of the body is read than fits into buffers', async () => {
+    const upload = repeated(line.repeat(1_000), { bytes: 50 * MB });
+    const lists = itemsOf(upload.body, ndjson);
+    for (let turns = 0; turns < 100; turns += 1) await turn();
+    expect(upload.bytes).toBe(0);
+
+    await lists.next();
+    for (let turns = 0; turns < 100; turns += 1) await turn();
+
+    expect(upload.bytes).toBeLessThan(MB);
+    await lists.return(undefined);
+  });
+
+  test.each<[string, (body: Readable) => void, RegExp]>([
+    ['is destroyed', (body) => body.destroy(), /premature close/i],
+    ['fails', (body) => body.destroy(new Error('ECONNRESET')), /ECONNRESET/],
+  ])('when the body %s before its end, then that is no end', async (_what, breakOff, error) => {
+    for (const before of [0, 1, 2]) {
+      const body = new Readable({ read: () => undefined });
+      body.on('error', () => undefined);
+      body.push(line);
+      const lists = itemsOf(body, { ...ndjson, itemsPerTask: 1 });
+      if (before === 0) breakOff(body);
+      if (before === 1) await lists.next();
+      const next = before === 2 ? lists.next().then(() => lists.next()) : lists.next();
+      if (before > 0) breakOff(body);
+
+      await expect(next).rejects.toThrow(error);
+      expect(await lists.next()).toEqual({ done: true, value: undefined });
+    }
+  });
+
+  test('when no more lists are wanted, then the body is left as it is', async () => {
+    const { body } = repeated(line.repeat(1_000), { bytes: MB });
+    const listeners = () => body.eventNames().map((name) => [name, body.listenerCount(name)]);
+    const before = listeners();
+
+    for await (const list of itemsOf(body, { ...ndjson, itemsPerTask: 1 })) {
+      expect(list).toHaveLength(1);
+      break;
+    }
+
+    expect(body.destroyed).toBe(false);
+    expect(listeners()).toEqual(before);
+  });
+
+  describe('over HTTP', () => {
+    let server: Server | undefined;
+    afterEach(() => {
+      server?.closeAllConnections();
+      server?.close();
+    });
+
+    /** An upload that a client has begun and not ended. */
+    async function begunUpload() {
+      server = createServer();
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const { port } = server.address() as AddressInfo;
+      const client = request({ port, method: 'POST' });
+      client.on('error', () => undefined);
+      client.write(line.repeat(100));
+      const [incoming, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse];
+      return { client, incoming, response };
+    }
+
+    test('when an upload is refused before its end, then the client still gets the answer', async () => {
+      const { client, incoming, response } = await begunUpload();
+
+      const { status } = await refusalOf(listsOf(incoming, { ...ndjson, maxBytes: 1 }));
+      response.writeHead(status, { connection: 'close' }).end();
+
+      expect(await once(client, 'response')).toMatchObject([{ statusCode: 413 }]);
+    });
+
+    test('when the client hangs up, then that is no end', async () => {
+      const { client, incoming } = await begunUpload();
+      const lists = listsOf(incoming, ndjson);
+
+      client.destroy();
+
+      await expect(lists).rejects.toMatchObject({ code: 'ECONNRESET' });
+    });
+  });
+});

@@ -1,0 +1,404 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readCommandLine } from '../../dev/batch/command-line.js';
+import { followBatch } from '../../dev/batch/follow.js';
+import { displayOn, failureLines, figures, hasEnded, linesOn, outcome } from '../../dev/batch/progress.js';
+import { refusalOf } from '../../dev/batch/upload.js';
+import { freePort } from '../../dev/ports.js';
+import { startProcess } from '../../dev/processes.js';
+import { checkout } from '../../dev/settings.js';
+import { waitUntil } from '../../dev/wait.js';
+import { batchStatus, type BatchResource } from '../../src/schemas/batch.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function aBatch(changes: Partial<BatchResource> = {}): BatchResource {
+  const counts = { itemsPerTask: 1_000, total: 100_000, succeeded: 39_997, failed: 3, round: 1, tasks: 100 };
+  return { batchId: 'my-batch', operation: 'restock', status: 'running', ...counts, ...changes };
+}
+
+/** What was written to it, as text. */
+function anOutput(terminal?: { isTTY: true; columns: number }) {
+  const stream = Object.assign(new PassThrough(), terminal);
+  return { stream, text: () => String(stream.read() ?? '') };
+}
+
+interface PlayedApi {
+  url: string;
+  requests: string[];
+  close: () => Promise<void>;
+}
+
+async function startApi(
+  answer: (request: IncomingMessage, response: ServerResponse, body: string) => unknown,
+  port = 0,
+): Promise<PlayedApi> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => answer(request, response, Buffer.concat(parts).toString()));
+  });
+  await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening));
+  const close = () =>
+    new Promise<void>((closed) => {
+      server.close(() => closed());
+      server.closeAllConnections();
+    });
+  cleanups.push(close);
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, close };
+}
+
+const answerJson = (response: ServerResponse, status: number, body: unknown) =>
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+
+describe('the command line of a batch', () => {
+  it('when only a file is given, then its name says which operation and which format', () => {
+    expect(readCommandLine(['examples/restock.ndjson'])).toEqual({
+      file: 'examples/restock.ndjson',
+      contentType: 'application/x-ndjson',
+      operation: 'restock',
+      batchId: expect.stringMatching(/^restock-[0-9a-f]{8}$/),
+      itemsPerTask: undefined,
+      apiUrl: undefined,
+    });
+    expect(readCommandLine(['/tmp/price-update 2.CSV'])).toMatchObject({
+      contentType: 'text/csv',
+      operation: 'price-update',
+    });
+  });
+
+  it('when everything is given, then it is as given', () => {
+    const options = ['--operation', 'restock', '--id', 'mine', '--items-per-task', '7', '--api', 'http://api.test/'];
+    expect(readCommandLine(['goods.jsonl', ...options])).toEqual({
+      file: 'goods.jsonl',
+      contentType: 'application/x-ndjson',
+      operation: 'restock',
+      batchId: 'mine',
+      itemsPerTask: 7,
+      apiUrl: 'http://api.test',
+    });
+  });
+
+  it.each([
+    [['prices.csv'], /prices\.csv starts with the name of no operation\..*--operation: price-update, restock/],
+    [['restock.csv', '--operation', 'discount'], /There is no operation discount\..*price-update, restock/],
+    [['restock.xlsx'], /\.ndjson, \.jsonl, \.csv/],
+    [['restock'], /\.ndjson, \.jsonl, \.csv/],
+    [['restock.csv', '--items-per-task', '1e9'], /--items-per-task 1e9: .* 1 to 5000/],
+    [['restock.csv', '--items-per-task', ''], /--items-per-task/],
+    [['restock.csv', '--id', 'a/b'], /--id a\/b: must be 1 to 64/],
+    [['restock.csv', '--api', '127.0.0.1:3000'], /--api 127\.0\.0\.1:3000: must be a URL/],
+  ])('when it is %j, then the error says what would be right', (args, message) => {
+    expect(() => readCommandLine(args)).toThrow(message);
+    expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'Error' }));
+  });
+
+  it.each([[[]], [['a.csv', 'b.csv']], [['a.csv', '--speed', '9']], [['a.csv', '--id']]])(
+    'when it is %j, then it asks for the usage',
+    (args) => {
+      expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'UsageError' }));
+    },
+  );
+});
+
+describe('the progress of a batch', () => {
+  it.each([
+    [{ itemsPerSecond: 52_000.4, secondsLeft: 1 }, '40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left'],
+    [{ itemsPerSecond: 0.25, secondsLeft: 3_725 }, '40,000 of 100,000 (40 %), 3 failed, 0.3/s, 1 h 2 min left'],
+    [{ secondsLeft: 60 }, '40,000 of 100,000 (40 %), 3 failed, 1 min left'],
+    [{ succeeded: 99_996 }, '99,999 of 100,000 (99 %), 3 failed'],
+    [{ status: 'paused', itemsPerSecond: 0, secondsLeft: 9 }, 'paused at 40,000 of 100,000 (40 %), 3 failed'],
+    [{ status: 'staged', succeeded: 0, failed: 0 }, 'staged at 0 of 100,000 (0 %), 0 failed'],
+  ] as const)('when it is %j, then it reads so', (changes, text) => {
+    expect(figures(aBatch(changes))).toBe(text);
+  });
+
+  it('when it is shown elsewhere than on a terminal, then by a line in two seconds, if it has changed', () => {
+    let now = 0;
+    const { stream, text } = anOutput();
+    const display = linesOn(stream, () => now);
+    const show = (at: number, changes: Partial<BatchResource>) => {
+      now = at;
+      display.show(aBatch({ total: 10, failed: 0, ...changes }));
+    };
+
+    show(0, { succeeded: 1 });
+    show(1_999, { succeeded: 2 });
+    show(2_000, { succeeded: 3 });
+    show(9_000, { succeeded: 3 });
+    show(9_100, { succeeded: 3, status: 'paused' });
+    display.stop();
+
+    expect(text().split('\n')).toEqual([
+      'restock: 1 of 10 (10 %), 0 failed',
+      'restock: 3 of 10 (30 %), 0 failed',
+      'restock: paused at 3 of 10 (30 %), 0 failed',
+      '',
+    ]);
+  });
+
+  it.each([200, 80, 40])('when the terminal has %i columns, then the bar fits into them', (columns) => {
+    const { stream, text } = anOutput({ isTTY: true, columns });
+    const display = displayOn(stream);
+    display.show(aBatch({ itemsPerSecond: 52_000, secondsLeft: 1 }));
+    display.note('The API is back');
+    display.show(aBatch({ succeeded: 99_997, status: 'completed_with_failures' }));
+    display.stop();
+
+    // eslint-disable-next-line no-control-regex
+    const lines = text().split(/\x1b\[[0-9;]*[A-Za-z]|\x1b[78]|\n/);
+    const shown = lines.filter(Boolean);
+    expect(shown[0]).toMatch(/^restock █+░+ 40,000 of 100/);
+    expect(shown).toContain('The API is back');
+    expect(shown.at(-1)).toMatch(/^restock █+ 100,000 of 100/);
+    expect(Math.max(...shown.map((line) => line.length))).toBeLessThanOrEqual(columns);
+  });
+
+  it('when it can still move by itself, then it has not ended', () => {
+    const ended = batchStatus.options.filter((status) => hasEnded(aBatch({ status })));
+    expect(ended).toEqual(['completed', 'completed_with_failures', 'cancelled', 'failed']);
+  });
+
+  it.each([
+    [{ status: 'completed', succeeded: 100_000, failed: 0 }, 'completed: 100,000 of 100,000 succeeded, 0 failed'],
+    [
+      { status: 'completed_with_failures', succeeded: 99_997 },
+      'completed with failures: 99,997 of 100,000 succeeded, 3 failed',
+    ],
+    [{ status: 'cancelled' }, 'was cancelled: 39,997 of 100,000 succeeded, 3 failed, 60,000 not done'],
+  ] as const)('when it has ended as %j, then one line says so', (changes, text) => {
+    expect(outcome(aBatch(changes))).toBe(`my-batch ${text}`);
+  });
+
+  it('when more items failed than are shown, then it says where the others are', () => {
+    const reason = { type: 'UnknownSku', message: 'not in the catalogue: X' };
+    expect(failureLines([{ line: 5, item: { sku: 'X' }, reason }], aBatch({ failed: 1_235 }))).toEqual([
+      '  line 5: UnknownSku, not in the catalogue: X',
+      '  … 1,234 more: GET /v1/batches/my-batch/failures',
+    ]);
+  });
+
+  it.each([
+    [12, '  … 2 more'],
+    [100, '  … at least 90 more'],
+  ])('when an upload is refused for %i lines, then the first ten are told', (count, more) => {
+    const errors = Array.from({ length: count }, (_, index) => ({
+      line: index + 7,
+      pointer: '/quantity',
+      detail: 'is wrong',
+    }));
+    const refused = { title: 'Some items are not valid', detail: 'many lines are wrong', status: 422, errors };
+    expect(refusalOf(422, JSON.stringify(refused)).split('\n')).toEqual([
+      'The API answered 422, Some items are not valid: many lines are wrong',
+      ...Array.from({ length: 10 }, (_, index) => `  line ${index + 7} /quantity: is wrong`),
+      more,
+    ]);
+  });
+
+  it('when an upload is refused for its query, then each field is told once', () => {
+    const errors = [{ pointer: '/batchId', detail: 'is wrong' }];
+    const refused = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
+    expect(refusalOf(400, JSON.stringify(refused)).split('\n')).toEqual([
+      'The API answered 400, The request is not valid',
+      '  /batchId: is wrong',
+    ]);
+  });
+
+  it('when a refusal is no problem document, then it is told as it is', () => {
+    expect(refusalOf(502, '<h1>Bad Gateway</h1>')).toBe('The API answered 502: <h1>Bad Gateway</h1>');
+  });
+});
+
+describe('following a batch', () => {
+  const patience = { everyMs: 10, deadlineMs: 10_000 };
+
+  it('when the API restarts meanwhile, then it is waited for, with a note', async () => {
+    const port = await freePort();
+    const { stream, text } = anOutput();
+    const first = await startApi((_, response) => answerJson(response, 200, aBatch()), port);
+    const following = followBatch(`${first.url}/v1/batches/my-batch`, linesOn(stream), patience);
+    await waitUntil(() => first.requests[1], { what: 'a second look', deadlineMs: 10_000, everyMs: 5 });
+    await first.close();
+    let said = '';
+    const noted = () => (said += text()).includes('The API is away') || undefined;
+    await waitUntil(noted, { what: 'the note', deadlineMs: 10_000, everyMs: 5 });
+    let answers = 0;
+    await startApi(
+      (_, response) =>
+        ++answers < 3
+          ? answerJson(response, 503, { title: 'A part of the service is away' })
+          : answerJson(response, 200, aBatch({ status: 'completed' })),
+      port,
+    );
+
+    expect((await following).status).toBe('completed');
+    expect((said + text()).match(/^The API is .*$/gm)).toEqual([
+      expect.stringMatching(/^The API is away \(.+\), waiting for it up to 10 s$/),
+      'The API is back',
+    ]);
+  });
+
+  it('when the API stays away, then it gives up and says why', async () => {
+    const api = await startApi((_, response) => answerJson(response, 503, {}));
+    const following = followBatch(`${api.url}/x`, linesOn(anOutput().stream), { everyMs: 10, deadlineMs: 100 });
+    await expect(following).rejects.toThrow(/within 0\.1 s: it answers 503$/);
+  });
+
+  it('when the API answers otherwise, then there is nothing to wait for', async () => {
+    const api = await startApi((_, response) => answerJson(response, 404, { title: 'There is no such resource' }));
+    const following = followBatch(`${api.url}/x`, linesOn(anOutput().stream), patience);
+    await expect(following).rejects.toThrow(/answered 404: .*no such resource/);
+    expect(api.requests).toHaveLength(1);
+  });
+});
+
+describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'batch-'));
+    cleanups.push(() => rm(folder, { recursive: true }));
+  });
+
+  async function start(...args: string[]) {
+    const lines = { stdout: [] as string[], stderr: [] as string[] };
+    const command = await startProcess({
+      name: 'batch',
+      command: process.execPath,
+      args: ['dev/run.mjs', 'dev/batch.ts', ...args],
+      // A folder and a port at which nothing runs, so that it cannot find anybody's stack.
+      env: { DATA_DIR: folder, PORT: String(await freePort()) },
+      cwd: checkout,
+      onLine: (line, stream) => lines[stream].push(line),
+    });
+    cleanups.push(() => command.stop());
+    return { command, lines };
+  }
+
+  async function run(...args: string[]) {
+    const { command, lines } = await start(...args);
+    const { code } = await command.exited;
+    return { code, stdout: lines.stdout.join('\n'), stderr: lines.stderr.join('\n') };
+  }
+
+  const uploadedAs = (request: IncomingMessage) => new URL(request.url!, 'http://api.test').searchParams;
+
+  it('when every item succeeds, then it sent the file and ends with 0', async () => {
+    const file = join(folder, 'restock.ndjson');
+    const line = '{"sku":"MUG-ENAMEL","quantity":1}\n';
+    await writeFile(file, line.repeat(100_000));
+    let sent: string | undefined;
+    const api = await startApi((request, response, body) => {
+      if (request.method === 'GET') return answerJson(response, 200, aBatch({ status: 'completed', failed: 0 }));
+      sent = body;
+      expect(request.headers['content-type']).toBe('application/x-ndjson');
+      return answerJson(response, 202, { batchId: 'mine', status: 'running', total: 100_000 });
+    });
+
+    const { code, stdout, stderr } = await run(file, '--id', 'mine', '--items-per-task', '100', '--api', api.url);
+
+    expect(stderr).toBe('');
+    expect(stdout).toContain(`mine: 100,000 items, ${api.url}/v1/batches/mine`);
+    expect(code).toBe(0);
+    expect(api.requests).toEqual([
+      'POST /v1/batches?operation=restock&batchId=mine&itemsPerTask=100',
+      'GET /v1/batches/mine',
+    ]);
+    expect(sent === line.repeat(100_000)).toBe(true);
+  });
+
+  it.each(['cancelled', 'failed'] as const)('when the batch ends as %s, then it ends with 1', async (status) => {
+    const api = await startApi((request, response) =>
+      request.method === 'POST'
+        ? answerJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
+        : answerJson(response, 200, aBatch({ status, failed: 0 })),
+    );
+    const { code, stdout } = await run('examples/restock.ndjson', '--api', api.url);
+    expect(stdout).toContain(status);
+    expect(code).toBe(1);
+  });
+
+  it('when Ctrl-C comes, then it says how the batch goes on and ends with 130', async () => {
+    const api = await startApi((request, response) =>
+      request.method === 'POST'
+        ? answerJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
+        : answerJson(response, 200, aBatch()),
+    );
+    const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
+    const shown = () => lines.stdout.some((line) => line.startsWith('restock: 40,000 of 100,000')) || undefined;
+    await waitUntil(shown, { what: 'its progress', deadlineMs: 30_000 });
+    command.kill('SIGINT');
+
+    expect(await command.exited).toEqual({ code: 130, signal: null });
+    expect(lines.stdout.slice(-3)).toEqual([
+      'The batch mine goes on without this command.',
+      `  Follow it: curl -sN ${api.url}/v1/batches/mine/events`,
+      `  Cancel it: curl -s -X POST ${api.url}/v1/batches/mine/cancel`,
+    ]);
+  });
+
+  it('when Ctrl-C comes during the upload, then it does not say that there is a batch', async () => {
+    let arrived = false;
+    const api = await startApi(() => (arrived = true));
+    const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
+    await waitUntil(() => arrived || undefined, { what: 'the upload', deadlineMs: 30_000 });
+    command.kill('SIGINT');
+
+    expect(await command.exited).toEqual({ code: 130, signal: null });
+    expect(lines.stdout.at(-1)).toMatch(/^The upload was not finished\. .*\/v1\/batches\/mine$/);
+  });
+
+  it('when the id belongs to another content, then it says so and ends with 1', async () => {
+    const api = await startApi((request, response) => {
+      expect(uploadedAs(request).get('operation')).toBe('price-update');
+      return answerJson(response, 409, { title: 'The request conflicts', detail: 'the id belongs to another batch' });
+    });
+    const { code, stderr } = await run('examples/price-update.csv', '--api', api.url);
+    expect(stderr).toBe('The API answered 409, The request conflicts: the id belongs to another batch');
+    expect(code).toBe(1);
+  });
+
+  it('when nobody answers at --api, then it says so and that it is safe to repeat', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const { code, stderr } = await run('examples/restock.ndjson', '--id', 'mine', '--api', url);
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(/^The upload to http:\/\/127\.0\.0\.1:\d+ did not work: connect ECONNREFUSED /),
+      'The same command with --id mine is safe: it begins nothing twice.',
+    ]);
+    expect(code).toBe(1);
+  });
+
+  it('when no stack runs, then it says how to start one and ends with 1', async () => {
+    const { code, stderr } = await run('examples/restock.ndjson');
+    expect(stderr).toMatch(/^No stack is running\. Start one with "npm start"/);
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    ['missing/restock.csv', 'There is no file missing/restock.csv.'],
+    ['restock.csv', 'restock.csv is a folder, not a file.'],
+  ])('when the file is %s, then the error is one line', async (name, message) => {
+    await mkdir(join(folder, 'restock.csv'));
+    const { code, stderr } = await run(join(folder, name));
+    expect(stderr.replaceAll(`${folder}/`, '')).toBe(message);
+    expect(code).toBe(1);
+  });
+
+  it('when it is asked for help, then it tells its exit codes; with an unknown flag it tells both', async () => {
+    const help = await run('--help');
+    expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/Exit code: 0 completed, 2 completed with/) });
+    const wrong = await run('examples/restock.ndjson', '--speed');
+    expect(wrong.stderr).toMatch(/Unknown option '--speed'/);
+    expect(wrong.stderr).toContain(help.stdout);
+    expect(wrong.code).toBe(1);
+  });
+});

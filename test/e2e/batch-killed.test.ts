@@ -1,0 +1,96 @@
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ManagedProcess } from '../../dev/processes.js';
+import { run, stage, tallyOnce } from '../support/batches.js';
+import { lockProduct } from '../support/database-lock.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorkerProcess } from '../support/workers.js';
+
+const ITEMS = 100_000;
+const KILLS = 4;
+const TIMEOUT_MS = 180_000;
+
+// Dead and stalled workers are noticed after seconds, so both stories are told at once, each in a world of its own.
+describeOnDevServer.concurrent('when a worker of a batch', () => {
+  let server: DevServer;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+  });
+  afterAll(() => server?.close());
+
+  async function openWorld(namespace: string): Promise<{ shop: Shop; start: () => Promise<ManagedProcess> }> {
+    const world = await server.inNamespace(namespace);
+    const shop = await openShop(world, { withWorker: false });
+    return { shop, start: () => startWorkerProcess({ ...server, namespace }, shop) };
+  }
+
+  test(
+    'is killed (SIGKILL) at random moments of a restock of 100,000 items, then each item is added once',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const { shop, start } = await openWorld('killed');
+      const products = await Promise.all(Array.from({ length: 20 }, () => aProduct(shop.store, { available: 7 })));
+      const added = new Map(products.map(({ sku }) => [sku, 0]));
+      let bad = 0;
+      const items = Array.from({ length: ITEMS }, (_, index) => {
+        const quantity = 1 + (index % 9);
+        if (index % 997 === 5) {
+          bad += 1;
+          return { sku: 'NOT-THERE', quantity };
+        }
+        const { sku } = products[(index * 31) % products.length]!;
+        added.set(sku, added.get(sku)! + quantity);
+        return { sku, quantity };
+      });
+      const batchId = await stage(shop.store, { items, itemsPerTask: 100 });
+
+      let worker = await start();
+      const handle = await run(shop.client, batchId);
+      const deaths = Array.from({ length: KILLS }, () => randomInt(1, ITEMS * 0.9)).sort((a, b) => a - b);
+      for (const moment of deaths) {
+        await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded >= moment, `${moment} items done`);
+        worker.kill('SIGKILL');
+        await worker.exited;
+        worker = await start();
+      }
+      const view = await handle.result();
+      await worker.stop();
+
+      const moments = `killed at ${deaths.join(', ')}`;
+      expect(view, moments).toMatchObject({ total: ITEMS, succeeded: ITEMS - bad, failed: bad });
+      const stock = await shop.store.findProducts([...added.keys()]);
+      const more = new Map([...stock].map(([sku, { available }]) => [sku, available - 7]));
+      expect([...more].sort(), moments).toEqual([...added].sort());
+      await shop.close();
+    },
+  );
+
+  test(
+    'stands still (SIGSTOP) within a transaction, then another one takes over and each item is added once',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const { shop, start } = await openWorld('stalled');
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      const batchId = await stage(shop.store, {
+        items: Array.from({ length: 50 }, () => ({ sku, quantity: 2 })),
+        itemsPerTask: 50,
+      });
+      const lock = await lockProduct(shop.databaseUrl, sku);
+      const stalled = await start();
+      const handle = await run(shop.client, batchId);
+      await lock.waitedFor();
+
+      stalled.kill('SIGSTOP');
+      await lock.release();
+      const other = await start();
+
+      expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 50 });
+      stalled.kill('SIGCONT');
+      await Promise.all([stalled.stop(), other.stop()]);
+      expect((await shop.store.findProducts([sku])).get(sku)?.available).toBe(100);
+      await shop.close();
+    },
+  );
+});

@@ -1,0 +1,204 @@
+import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import { batchQuery, batchStatusAttribute, pauseSignal, resumeSignal } from '../../../src/workflows/batch/contract.js';
+import type { batchShard } from '../../../src/workflows/batch/workflow.js';
+import { keys, run, stage, tallyOnce, TestOperations, writtenBy, type BatchHandle } from '../../support/batches.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/dev-server.js';
+import { historyOf } from '../../support/history.js';
+import { openShop, type Shop } from '../../support/shop.js';
+import { startWorker } from '../../support/workers.js';
+
+/** Of Temporal, for one run. */
+const MAX_EVENTS = 51_200;
+const MAX_BYTES = 50 * 1024 * 1024;
+
+/** A timer, a marker and the workflow task between them. */
+const EVENTS_PER_LOOK = 6;
+
+describeOnDevServer('a batch of several workflows', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let worker: { stop: () => Promise<void> };
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    worker = await startWorker(server, shop, { operations: tests.operations, batchTasksAtOnce: 50 });
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    await shop?.close();
+  });
+
+  const childOf = ({ workflowId }: Pick<BatchHandle, 'workflowId'>, n: number | string) =>
+    shop.client.workflow.getHandle<typeof batchShard>(`${workflowId}/${n}`);
+
+  const stateOf = async (handle: Pick<WorkflowHandle, 'describe'>) => (await handle.describe()).status.name;
+
+  async function isOpen(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
+    const look = async () => ((await stateOf(handle).catch(() => undefined)) === 'RUNNING' ? true : undefined);
+    await waitUntil(look, { what: `${handle.workflowId} running`, deadlineMs: 20_000 });
+  }
+
+  /** A batch of 1,001 tasks that calls outside, whose calls wait: two children, both open. */
+  async function heldBatch(prefix: string) {
+    const items = keys(1_001, prefix);
+    const batchId = await stage(shop.store, { operation: 'call', items, itemsPerTask: 1 });
+    tests.close();
+    const handle = await run(shop.client, batchId);
+    await Promise.all([isOpen(childOf(handle, 0)), isOpen(childOf(handle, 1))]);
+    await waitUntil(() => tests.called.some((key) => key.startsWith(prefix)) || undefined, {
+      ...{ what: 'work', deadlineMs: 20_000 },
+    });
+    return { batchId, handle, items };
+  }
+
+  test('when a batch has 1,001 tasks, then two children do them, and a million would keep to the limits', async () => {
+    const items = keys(1_001, 'tree');
+    const batchId = await stage(shop.store, { operation: 'write', items, itemsPerTask: 1 });
+
+    const handle = await run(shop.client, batchId);
+
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, tasks: 1_001 });
+    expect(await writtenBy(shop.store, batchId)).toEqual(items.map(({ key }) => key));
+    const [parent, full, rest] = await Promise.all([handle, childOf(handle, 0), childOf(handle, 1)].map(weigh));
+    expect([parent!.activities, full!.activities, rest!.activities]).toEqual([1, 1_000, 1]);
+    expect(parent!.children).toBe(2);
+    for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
+
+    // A child of a batch of a million is this child; its parent has a thousand of them, and looks 2,600 times a day.
+    expect(full!.events).toBeLessThan(MAX_EVENTS / 5);
+    expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
+    const perChild = (parent!.events - parent!.timers * EVENTS_PER_LOOK) / parent!.children;
+    expect(perChild * 1_000 + 2_600 * EVENTS_PER_LOOK).toBeLessThan(MAX_EVENTS);
+    expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
+  });
+
+  /** What a run has written. */
+  async function weigh(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
+    const [{ historyLength, historySize }, events, history] = await Promise.all([
+      handle.describe(),
+      historyOf(handle),
+      handle.fetchHistory(),
+    ]);
+    const count = (type: string) => events.filter((event) => event.type === type).length;
+    return {
+      ...{ events: historyLength, bytes: historySize ?? NaN, text: JSON.stringify(history) },
+      ...{ activities: count('ActivityTaskScheduled'), children: count('ChildWorkflowExecutionStarted') },
+      timers: count('TimerStarted'),
+    };
+  }
+
+  test('when children are paused, one is terminated by hand and the others go on, then its items count as failed', async () => {
+    const { batchId, handle, items } = await heldBatch('paced');
+
+    await handle.signal(pauseSignal);
+    const idle = async () => {
+      const children = await Promise.all([0, 1].map((n) => childOf(handle, n).describe()));
+      return children.every(({ raw }) => (raw.pendingActivities ?? []).length === 0) || undefined;
+    };
+    await waitUntil(idle, { what: 'nothing under way', deadlineMs: 20_000 });
+    tests.letThrough();
+    const { status, typedSearchAttributes } = await handle.describe();
+    expect([status.name, typedSearchAttributes.get(batchStatusAttribute)]).toEqual(['RUNNING', 'paused']);
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused' });
+    await childOf(handle, 1).terminate('by hand');
+    expect(await shop.store.tallyBatch(batchId)).toMatchObject({ succeeded: 0 });
+    await handle.signal(resumeSignal);
+
+    expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 1_000, failed: 1 });
+    expect((await handle.describe()).typedSearchAttributes.get(batchStatusAttribute)).toBe('completed_with_failures');
+    expect(await shop.store.listFailures(batchId, { limit: 10 })).toMatchObject([
+      { line: 1_001, item: items[1_000], reason: { type: 'TerminatedFailure' } },
+    ]);
+    const retried = await run(shop.client, batchId);
+    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2, tasks: 1 });
+  });
+
+  test('when the batch is terminated and retried at once, then what still works comes to nothing and nothing is done twice', async () => {
+    const items = keys(40, 'fenced');
+    const batchId = await stage(shop.store, { operation: 'write', items });
+    tests.close();
+    const first = await run(shop.client, batchId);
+    const writing = async () => (await countWriting()) > 0 || undefined;
+    await waitUntil(writing, { what: 'a task within its transaction', deadlineMs: 20_000 });
+    await first.terminate();
+    const second = await run(shop.client, batchId);
+    tests.letThrough();
+
+    expect(await second.result()).toMatchObject({ status: 'completed', succeeded: 40, failed: 0 });
+    expect(await writtenBy(shop.store, batchId)).toEqual(items.map(({ key }) => key));
+  });
+
+  /** Transactions that wait for the test in the middle. */
+  async function countWriting(): Promise<number> {
+    const { rows } = await sql`
+      select from pg_stat_activity where datname = current_database() and state = 'idle in transaction'`.execute(
+      shop.store.db,
+    );
+    return rows.length;
+  }
+
+  test('when a child is cancelled by hand and then the batch is, then both are counted, and a retry does the rest', async () => {
+    const { batchId, handle } = await heldBatch('cancelled');
+
+    await childOf(handle, 1).cancel();
+    await tallyOnce(shop.store, batchId, ({ failed }) => failed === 1, 'the items of the child counted as failed');
+    expect(await stateOf(handle)).toBe('RUNNING');
+    await handle.cancel();
+
+    const error: unknown = await handle.result().catch((reason: unknown) => reason);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect([await stateOf(childOf(handle, 0)), await stateOf(childOf(handle, 1))]).toEqual(['CANCELLED', 'CANCELLED']);
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'cancelled', failed: 1 });
+    expect(await shop.store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 1 });
+    tests.letThrough();
+    const retried = await run(shop.client, batchId);
+    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2 });
+    expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
+  });
+
+  test('when it is paused, and resumed while no worker is there, then it goes on once there is one', async () => {
+    const items = keys(30, 'away');
+    const batchId = await stage(shop.store, { operation: 'call', items });
+    tests.close();
+    const handle = await run(shop.client, batchId);
+    await waitUntil(() => tests.called.includes('away-0000') || undefined, { what: 'work', deadlineMs: 20_000 });
+    await handle.signal(pauseSignal);
+    await waitUntil(async () => ((await handle.describe()).raw.pendingActivities ?? []).length === 0 || undefined, {
+      ...{ what: 'nothing under way', deadlineMs: 20_000 },
+    });
+    tests.letThrough();
+    await worker.stop();
+    await handle.signal(resumeSignal);
+    expect(await shop.store.tallyBatch(batchId)).toMatchObject({ succeeded: 0 });
+
+    worker = await startWorker(server, shop, { operations: tests.operations, batchTasksAtOnce: 50 });
+
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
+  });
+
+  test('when it works, then the query and the current details follow the store', async () => {
+    const batchId = await stage(shop.store, { operation: 'call', items: keys(60, 'shown'), itemsPerTask: 1 });
+    const handle = await run(shop.client, batchId);
+    await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded > 0, 'progress');
+    tests.close();
+    await handle.signal(pauseSignal);
+    const same = async () => {
+      const [seen, stored] = [await handle.query(batchQuery), await shop.store.tallyBatch(batchId)];
+      return seen.tasks > 0 && seen.succeeded === stored?.succeeded ? seen : undefined;
+    };
+    const seen = await waitUntil(same, { what: 'a look after the pause', deadlineMs: 20_000 });
+    tests.letThrough();
+
+    const metadata = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(metadata.currentDetails).toContain(`${seen.succeeded} of 60 items`);
+    expect(metadata.currentDetails).toContain('paused');
+    await handle.signal(resumeSignal);
+    await handle.result();
+  });
+});
