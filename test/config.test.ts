@@ -23,6 +23,7 @@ describe('loadConfig', () => {
       OUTGOING_ALLOWED_HOSTS: [],
       OUTGOING_ALLOW_PRIVATE: false,
       DATABASE_POOL_SIZE: 10,
+      BATCH_TASKS_AT_ONCE: 4,
     });
     expect(loadConfig('worker', env).ORDER_APPROVAL_THRESHOLD).toBeUndefined();
   });
@@ -45,6 +46,7 @@ describe('loadConfig', () => {
   test.each([
     ['DATABASE_URL', undefined, 'is not set'],
     ['DATABASE_POOL_SIZE', '0', 'must be a whole number from 1 to 1000'],
+    ['BATCH_TASKS_AT_ONCE', '0', 'must be a whole number from 1 to 1000'],
     ['PUBLIC_URL', 'shop', 'must be an http or https URL'],
     ['SMTP_URL', 'http://mail', 'must be an smtp or smtps URL'],
     ['MAIL_FROM', 'somebody', 'must be an e-mail address'],

@@ -1,5 +1,5 @@
 import cliProgress, { type GenericFormatter } from 'cli-progress';
-import type { BatchFailure, BatchResource } from '../../src/schemas/batch.js';
+import { isOpenBatch, type BatchFailure, type BatchResource } from '../../src/schemas/batch.js';
 
 const plainEveryMs = 2_000;
 const longestBar = 40;
@@ -79,7 +79,7 @@ export function figures(batch: BatchResource): string {
 
 /** Whether nothing more happens to a batch by itself. */
 export function hasEnded({ status }: BatchResource): boolean {
-  return !['staged', 'running', 'paused'].includes(status);
+  return !isOpenBatch(status);
 }
 
 /** How a batch ended, in one line. */

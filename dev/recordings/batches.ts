@@ -21,6 +21,12 @@ async function isOpen(handle: WorkflowHandle): Promise<void> {
   await waitUntil(look, { what: `${handle.workflowId} running`, deadlineMs: 60_000 });
 }
 
+/** It has tasks under way: more than the one activity with which it begins. */
+async function isAtWork(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
+  const look = async () => ((await handle.describe()).raw.pendingActivities ?? []).length > 1 || undefined;
+  await waitUntil(look, { what: `${handle.workflowId} at work`, deadlineMs: 60_000, everyMs: 10 });
+}
+
 /** How to bring about each outcome of a batch. */
 export const batchRecordings: Record<string, Recording> = {
   'batch-completed': async (recorder, batchId) => ended(await recorder.startBatch(batchId, [good, good, good])),
@@ -32,14 +38,14 @@ export const batchRecordings: Record<string, Recording> = {
   },
   'batch-paused-and-resumed': async (recorder, batchId) => {
     const handle = await recorder.startBatch(batchId, longItems);
-    await handle.signal(pauseSignal);
-    await handle.signal(resumeSignal);
+    await isAtWork(handle);
     await handle.signal(pauseSignal);
     await handle.signal(resumeSignal);
     return await ended(handle);
   },
   'batch-cancelled': async (recorder, batchId) => {
     const handle = await recorder.startBatch(batchId, longItems);
+    await isAtWork(handle);
     await handle.cancel();
     return await ended(handle);
   },

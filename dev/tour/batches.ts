@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { batchFailure, batchResource, type BatchResource } from '../../src/schemas/batch.js';
+import { batchFailure, batchResource, isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import { pageOf } from '../../src/schemas/page.js';
 import { available } from './order-steps.js';
 import type { Guide, Scene } from './guide.js';
@@ -24,7 +24,7 @@ async function steer(guide: Guide, path: string, what: 'pause' | 'resume' | 'ret
 }
 
 async function ended(guide: Guide, path: string): Promise<BatchResource> {
-  const over = ({ status }: BatchResource) => !['running', 'paused'].includes(status);
+  const over = ({ status }: BatchResource) => !isOpenBatch(status);
   const batch = await guide.watch(path, batchResource, over, `the end of ${path}`);
   guide.say(shown(batch));
   return batch;

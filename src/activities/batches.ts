@@ -3,7 +3,7 @@ import type { ItemFailure, Numbered, OutsideOperation } from '../operations/oper
 import type { Operations } from '../operations/index.js';
 import { batchInput, type BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
-import type { OpenRound, TaskKey } from '../store/batches.js';
+import { RunSuperseded, type OpenRound, type TaskKey } from '../store/batches.js';
 import type { Store } from '../store/index.js';
 import { invalidInput, parseInput, refused } from './failures.js';
 import { whileBeating } from './outside.js';
@@ -21,6 +21,13 @@ export interface BatchTask extends TaskKey {
   operation: string;
 }
 
+/** An execution of a batch. */
+export interface BatchRun {
+  workflowId: string;
+  runId: string;
+  startedAt: string;
+}
+
 export function createBatchActivities({ store, operations }: { store: Store; operations: Operations }) {
   function operationOf(name: string) {
     const operation = operations.get(name);
@@ -31,18 +38,29 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
 
   return {
     /**
-     * Parses what a batch was started with, and finds out what this run has to do. `batchId` is the one in the workflow
-     * id. @throws `InvalidInput`, `BatchNotFound` when nothing was uploaded under this id.
+     * Parses what a batch was started with, and finds out what this run has to do. Its workflow id must be the batch's,
+     * so that there is one run of it at a time.
+     *
+     * @throws `InvalidInput`, `BatchNotFound` when nothing was uploaded under this id, `Superseded` when a later run has
+     * begun.
      */
-    async openBatch(input: unknown, batchId: string, runId: string): Promise<OpenRound & { tally: BatchTally }> {
-      const given = parseInput(batchInput, input);
-      if (given.batchId !== batchId) {
-        const detail = `must be the workflow id without its prefix, "${batchId}" is not "${given.batchId}"`;
+    async openBatch(
+      input: unknown,
+      { workflowId, runId, startedAt }: BatchRun,
+    ): Promise<OpenRound & { tally: BatchTally }> {
+      const { batchId } = parseInput(batchInput, input);
+      if (workflowId !== `batch:${batchId}`) {
+        const detail = `belongs to the workflow id "batch:${batchId}", but this one is "${workflowId}"`;
         throw invalidInput([{ pointer: '/batchId', detail }]);
       }
-      const round = await whileBeating(() => store.openRound(batchId, runId));
-      if (!round) throw notUploaded(batchId);
-      return { ...round, tally: await tallyOf(batchId) };
+      return await whileBeating(async () => {
+        const round = await store.openRound(batchId, runId, new Date(startedAt)).catch((error: unknown) => {
+          if (error instanceof RunSuperseded) throw refused('Superseded', `a later run works on batch ${batchId}`);
+          throw error;
+        });
+        if (!round) throw notUploaded(batchId);
+        return { ...round, tally: await tallyOf(batchId) };
+      });
     },
 
     /** Does the items of a task, each once. A task that is done already, or given up, is left alone. */
@@ -60,7 +78,9 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
     },
 
     /** How far a batch has come. @throws `BatchNotFound`. */
-    tallyBatch: tallyOf,
+    async tallyBatch(batchId: string): Promise<BatchTally> {
+      return await whileBeating(() => tallyOf(batchId));
+    },
   };
 
   async function tallyOf(batchId: string): Promise<BatchTally> {

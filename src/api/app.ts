@@ -22,7 +22,7 @@ const BODY_LIMIT = 256 * 1024;
 
 /** A request that is not received whole by then is cut; an upload has longer. */
 const REQUEST_TIMEOUT_MS = 10_000;
-const UPLOAD_TIMEOUT_MS = 60 * 60_000;
+const UPLOAD_TIMEOUT_MS = 24 * 60 * 60_000;
 
 /** The token of a link has about 300 characters, at its limits about 450. */
 const MAX_PARAM_LENGTH = 1_000;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BatchResource } from '../schemas/batch.js';
+import { isOpenBatch, type BatchResource } from '../schemas/batch.js';
 
 /** How often it is looked whether there is news. */
 const LOOK_EVERY_MS = 1_000;
@@ -20,9 +20,8 @@ export async function* batchEvents(look: () => Promise<BatchResource>, closing: 
   while (!closing.aborted) {
     // What is away comes back; the stream outlives it.
     const batch = await look().catch(() => undefined);
-    const isOpen = batch === undefined || ['staged', 'running', 'paused'].includes(batch.status);
     const data = batch ? JSON.stringify(batch) : last;
-    if (!isOpen) {
+    if (batch && !isOpenBatch(batch.status)) {
       yield eventOf('end', data);
       return;
     }

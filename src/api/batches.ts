@@ -2,11 +2,11 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type Client,
   type WorkflowExecutionDescription,
-  type WorkflowStartOptions,
 } from '@temporalio/client';
 import { TypedSearchAttributes, type SignalDefinition } from '@temporalio/common';
 import {
   batchStatus,
+  isOpenBatch,
   type BatchResource,
   type BatchStatus,
   type BatchSummary,
@@ -22,16 +22,18 @@ import {
   BATCH_TASK_QUEUE,
   pauseSignal,
   resumeSignal,
+  secondsLeft,
 } from '../workflows/batch/contract.js';
 import { conflict, notFound } from './errors.js';
 import { describe, isNotFound, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
 import { retryingIn, workflowOf } from './resources.js';
-import { startOnce } from './starting.js';
 
 export interface BatchWorld {
   client: Client;
   store: Store;
+  /** Of batches that are running. */
+  recentTally: (batchId: string) => Promise<BatchTally | undefined>;
 }
 
 /**
@@ -41,35 +43,35 @@ export interface BatchWorld {
  * @throws 409 when the id belongs to another content; whatever `pages` throws, and then nothing is stored.
  */
 export async function createBatch(
-  { client, store }: BatchWorld,
+  world: BatchWorld,
   batch: NewBatch,
   pages: AsyncIterable<StagedItem[]>,
 ): Promise<{ total: number; status: BatchStatus }> {
+  const { client, store } = world;
   const { batchId } = batch;
   const staged = await store.stageBatch(batch, pages);
   if (staged.status === 'taken') {
     throw conflict('batch-id-taken', `batch ${batchId} exists with another content`, { batchId });
   }
-  const existing = await startOnce<typeof workflows.batch>(
-    client,
-    'batch' satisfies keyof typeof workflows,
-    { batchId },
-    startOptions(batchId, `${batch.operation}: ${staged.total} items`),
-  );
-  const status = existing && existing !== 'other' ? summaryOf(existing).status : 'running';
-  return { total: staged.total, status };
+  const { total } = staged;
+  const known = staged.status === 'existing' ? await getBatch(world, batchId) : undefined;
+  // Until a run has opened it, nothing has been done of it, whatever became of runs before the upload.
+  if (known && (known.round > 0 || known.status === 'running')) return { total, status: known.status };
+  await startRun(client, batchId, `${batch.operation}: ${total} items`);
+  return { total, status: 'running' };
 }
 
 /** A batch and how far it has come. No worker is needed. @throws 404. */
-export async function getBatch({ client, store }: BatchWorld, batchId: string): Promise<BatchResource> {
+export async function getBatch({ client, store, recentTally }: BatchWorld, batchId: string): Promise<BatchResource> {
   // In this order: the counts of a batch that has ended are its last ones.
   const description = await describe(client, batchWorkflowId(batchId));
-  const tally = await store.tallyBatch(batchId);
+  const isRunning = description?.status.name === 'RUNNING';
+  const tally = await (isRunning ? recentTally(batchId) : store.tallyBatch(batchId));
   if (!tally) throw unknown(batchId);
   return toResource(batchId, tally, description);
 }
 
-/** A page of batches, newest first, from visibility; a new one appears within about a second. */
+/** A page of the runs of batches, newest first, from visibility; a new one appears within about a second. */
 export async function listBatches(
   client: Client,
   { status }: { status?: BatchStatus | undefined },
@@ -97,7 +99,7 @@ export async function resumeBatch(world: BatchWorld, batchId: string): Promise<B
 export async function cancelBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
   const batch = await getBatch(world, batchId);
   if (batch.status === 'cancelled') return batch;
-  if (!isOpen(batch)) throw ended(batch);
+  if (!isAtWork(batch.status)) throw ended(batch);
   await ask(world, batchId, (client) => client.workflow.getHandle(batchWorkflowId(batchId)).cancel());
   return await getBatch(world, batchId);
 }
@@ -111,15 +113,23 @@ export async function cancelBatch(world: BatchWorld, batchId: string): Promise<B
 export async function retryBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
   const { client } = world;
   const { status, succeeded, total, operation } = await getBatch(world, batchId);
-  if (status === 'running' || status === 'paused') {
+  if (isAtWork(status)) {
     throw conflict('batch-running', `batch ${batchId} is ${status}`, { batchId });
   }
   if (succeeded === total) throw conflict('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
+  await startRun(client, batchId, `${operation}: ${total - succeeded} items once more`);
+  return await getBatch(world, batchId);
+}
+
+async function startRun(client: Client, batchId: string, staticSummary: string): Promise<void> {
   try {
     await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflow.start<typeof workflows.batch>('batch' satisfies keyof typeof workflows, {
-        ...startOptions(batchId, `${operation}: ${total - succeeded} items once more`),
         args: [{ batchId }],
+        workflowId: batchWorkflowId(batchId),
+        taskQueue: BATCH_TASK_QUEUE,
+        typedSearchAttributes: new TypedSearchAttributes([{ key: batchStatusAttribute, value: 'running' }]),
+        staticSummary,
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
       }),
@@ -128,16 +138,6 @@ export async function retryBatch(world: BatchWorld, batchId: string): Promise<Ba
     // Somebody else was faster with the same.
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
-  return await getBatch(world, batchId);
-}
-
-function startOptions(batchId: string, staticSummary: string) {
-  return {
-    workflowId: batchWorkflowId(batchId),
-    taskQueue: BATCH_TASK_QUEUE,
-    typedSearchAttributes: new TypedSearchAttributes([{ key: batchStatusAttribute, value: 'running' }]),
-    staticSummary,
-  } satisfies Omit<WorkflowStartOptions, 'args'>;
 }
 
 async function signal(world: BatchWorld, batchId: string, definition: SignalDefinition): Promise<BatchResource> {
@@ -156,7 +156,7 @@ async function ask(world: BatchWorld, batchId: string, send: (client: Client) =>
   }
 }
 
-const isOpen = ({ status }: Pick<BatchResource, 'status'>) => status === 'running' || status === 'paused';
+const isAtWork = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
 
 const ended = ({ batchId, status }: BatchResource) =>
   status === 'staged'
@@ -172,12 +172,12 @@ function toResource(
 ): BatchResource {
   if (!description) return { batchId, ...tally, status: statusByCounts(tally) };
   const status = statusOf(description);
-  const left = tally.total - tally.succeeded - tally.failed;
+  const left = secondsLeft({ ...tally, ...(itemsPerSecond !== undefined && { itemsPerSecond }) });
   return {
     batchId,
     ...tally,
     status,
-    ...(status === 'running' && itemsPerSecond && { itemsPerSecond, secondsLeft: Math.ceil(left / itemsPerSecond) }),
+    ...(status === 'running' && itemsPerSecond && { itemsPerSecond, ...(left && { secondsLeft: left }) }),
     startedAt: description.startTime.toISOString(),
     ...(description.closeTime && { closedAt: description.closeTime.toISOString() }),
     ...retryingIn(description),
@@ -193,17 +193,18 @@ function statusByCounts({ round, total, succeeded, failed }: BatchTally): BatchS
 }
 
 function summaryOf(execution: Execution): BatchSummary {
-  const { workflowId, startTime, closeTime } = execution;
+  const { workflowId, runId, startTime, closeTime } = execution;
   return {
     batchId: batchIdOf(workflowId),
     status: statusOf(execution),
     startedAt: startTime.toISOString(),
     ...(closeTime && { closedAt: closeTime.toISOString() }),
+    workflow: { workflowId, runId },
   };
 }
 
 function statusOf({ status, typedSearchAttributes }: Execution): BatchStatus {
   if (status.name === 'CANCELLED') return 'cancelled';
-  if (status.name !== 'RUNNING' && status.name !== 'COMPLETED') return 'failed';
+  if (['FAILED', 'TERMINATED', 'TIMED_OUT'].includes(status.name)) return 'failed';
   return batchStatus.catch('running').parse(typedSearchAttributes.get(batchStatusAttribute));
 }

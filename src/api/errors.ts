@@ -167,8 +167,7 @@ function storeProblem(error: unknown): HttpProblem | undefined {
   }
   const { code, message } = error as NodeJS.ErrnoException;
   const lost =
-    code === 'ECONNREFUSED' ||
-    code === 'ECONNRESET' ||
+    ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '') ||
     /connection (timeout|terminated)|timeout exceeded when trying to connect/i.test(message);
   return lost ? away() : undefined;
 }

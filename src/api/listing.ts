@@ -5,7 +5,7 @@ import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 /** What visibility tells of an execution. */
 export type Execution = Pick<
   WorkflowExecutionDescription,
-  'workflowId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
+  'workflowId' | 'runId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
 >;
 
 export interface PageRequest {

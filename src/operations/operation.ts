@@ -41,7 +41,8 @@ export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Des
 
 /**
  * An operation that calls somebody else, item by item. It may be asked for the same item again, always with the same
- * idempotency key. A non-retryable `ApplicationFailure` is the item's own failure, anything else is tried again.
+ * idempotency key. A non-retryable `ApplicationFailure` is the item's own failure, anything else is tried again. It must
+ * end soon once `cancellation` aborts, and has a time limit of its own.
  */
 export interface OutsideOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
   kind: 'outside';

@@ -31,6 +31,9 @@ export const batchStatus = z.enum([
   'failed',
 ]);
 
+/** Whether it may still change by itself. */
+export const isOpenBatch = (status: BatchStatus): boolean => ['staged', 'running', 'paused'].includes(status);
+
 /** How far a batch has come: exact to the task, and to some hundred items where an operation calls outside. */
 export const batchTally = z.object({
   operation: z.string(),
@@ -65,12 +68,13 @@ export const batchResource = batchTally.extend({
   workflow: z.object({ workflowId: z.string(), runId: z.string() }).optional(),
 });
 
-/** A batch in a list: what the server's visibility knows of it. */
+/** A run of a batch in a list: what the server's visibility knows of it. A retry is a run of its own. */
 export const batchSummary = z.object({
   batchId: z.string(),
   status: batchStatus,
   startedAt: z.iso.datetime(),
   closedAt: z.iso.datetime().optional(),
+  workflow: z.object({ workflowId: z.string(), runId: z.string() }),
 });
 
 /** An item that did not succeed: the line of the upload that it came from, counted from one. */

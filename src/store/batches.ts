@@ -9,7 +9,7 @@ import type { Reason } from '../schemas/reason.js';
 import type { Schema } from './schema.js';
 
 /** Statements on all the tasks of a batch take longer than others: a second for some hundred thousand items. */
-const LONG_STATEMENT_MS = 10 * 60_000;
+const LONG_STATEMENT_MS = String(10 * 60_000);
 
 /** The rate is that of the last seconds. */
 const RATE_SECONDS = 10;
@@ -108,10 +108,11 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
      * by the same run, it answers the same. Tasks of an earlier run that still work come to nothing from here on.
      *
      * @returns undefined when there is no such batch; no tasks when there is nothing left.
+     * @throws RunSuperseded when a run that was started later has been here already.
      */
-    async openRound(batchId: string, runId: string): Promise<OpenRound | undefined> {
+    async openRound(batchId: string, runId: string, startedAt = new Date()): Promise<OpenRound | undefined> {
       return await db.transaction().execute(async (tx) => {
-        await allowLongStatements(tx);
+        await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
         const batch = await tx
           .selectFrom('batches')
           .select(['operation', 'number', 'items_per_task'])
@@ -131,7 +132,8 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
           .where('opened_by', '=', runId)
           .executeTakeFirst();
         if (own) return answer(own);
-        const opened = { opened_by: runId, opened_at: new Date() };
+        if (last.opened_at && startedAt < last.opened_at) throw new RunSuperseded();
+        const opened = { opened_by: runId, opened_at: startedAt };
         if (last.opened_by === null) {
           await tx.updateTable('batch_rounds').set(opened).where('round_id', '=', last.round_id).execute();
           return answer(last);
@@ -165,9 +167,12 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       apply: (tx: Transaction<Schema>, items: StagedItem[]) => Promise<IndexedFailure[]>,
     ): Promise<void> {
       await db.transaction().execute(async (tx) => {
+        // A page of a large table: by its index, as on disks without heads. By default the planner reads all of it.
+        await set(tx, 'random_page_cost', '1.1');
         const row = await tasks(tx, key).select(['items', 'outcome', 'item_count']).forUpdate().executeTakeFirst();
         if (row?.outcome !== null) return;
         const failures = await apply(tx, row.items.map(toItem));
+        assertDistinct(failures, row.item_count);
         await mark(tx, key, {
           outcome: 'done',
           succeeded: row.item_count - failures.length,
@@ -203,7 +208,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     /** Counts what is not done of these tasks as failed. Those that work right now come to nothing, or are waited for. */
     async giveUpTasks(roundId: number, range: { first: number; count: number }, reason: Reason): Promise<void> {
       await db.transaction().execute(async (tx) => {
-        await allowLongStatements(tx);
+        await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
         await giveUp(tx, roundId, range, reason);
       });
     },
@@ -217,7 +222,10 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         .executeTakeFirst();
       if (!batch) return undefined;
       const round = await lastRound(db, batchId);
-      const { succeeded, failed, recent } = await countOf(db, round.round_id);
+      const { succeeded, failed, recent } = await db.transaction().execute(async (tx) => {
+        await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
+        return await countOf(tx, round.round_id);
+      });
       const seconds = Math.min(RATE_SECONDS, (Date.now() - (round.opened_at?.getTime() ?? 0)) / 1000);
       return {
         operation: batch.operation,
@@ -256,6 +264,9 @@ interface Content {
   tasks: number;
   hash: string;
 }
+
+/** A later run of the batch has taken over. */
+export class RunSuperseded extends Error {}
 
 /** Failed items of a row of batch_tasks: those that say so, and what was given up. `i` is their place in it. */
 const failedIn = sql`
@@ -389,8 +400,17 @@ async function giveUp(
   await open.execute();
 }
 
-async function allowLongStatements(tx: Transaction<Schema>): Promise<void> {
-  await sql`select set_config('statement_timeout', ${String(LONG_STATEMENT_MS)}, true)`.execute(tx);
+/** An operation that answers nonsense would make the counts wrong for good. */
+function assertDistinct(failures: IndexedFailure[], itemCount: number): void {
+  const indexes = new Set(failures.map(({ index }) => index));
+  const areItems = [...indexes].every((index) => Number.isInteger(index) && index >= 0 && index < itemCount);
+  if (indexes.size !== failures.length || !areItems)
+    throw new Error('the operation named items twice, or none of the task');
+}
+
+/** A setting until the end of the transaction. */
+async function set(tx: Transaction<Schema>, name: string, value: string): Promise<void> {
+  await sql`select set_config(${name}, ${value}, true)`.execute(tx);
 }
 
 const toItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ManagedProcess } from '../../dev/processes.js';
-import { run, stage, tallyOnce } from '../support/batches.js';
+import { pauseSignal, resumeSignal } from '../../src/workflows/batch/contract.js';
+import { pendingOnce, run, stage, tallyOnce } from '../support/batches.js';
 import { lockProduct } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
@@ -49,11 +50,16 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
       let worker = await start();
       const handle = await run(shop.client, batchId);
       const deaths = Array.from({ length: KILLS }, () => randomInt(1, ITEMS * 0.9)).sort((a, b) => a - b);
-      for (const moment of deaths) {
+      for (const [death, moment] of deaths.entries()) {
         await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded >= moment, `${moment} items done`);
         worker.kill('SIGKILL');
         await worker.exited;
+        // Paused, it puts back what the dead worker had: these tasks end by their heartbeat time-out, and have not failed.
+        if (death === 0) await handle.signal(pauseSignal);
         worker = await start();
+        if (death > 0) continue;
+        await pendingOnce(handle, (pending) => pending === 0);
+        await handle.signal(resumeSignal);
       }
       const view = await handle.result();
       await worker.stop();

@@ -78,7 +78,7 @@ export async function pendingOnce(
   wanted: (pending: number) => boolean,
 ): Promise<void> {
   const look = async () => wanted((await handle.describe()).raw.pendingActivities?.length ?? 0) || undefined;
-  await waitUntil(look, { what: `open activities of ${handle.workflowId}`, deadlineMs: 20_000, everyMs: 20 });
+  await waitUntil(look, { what: `open activities of ${handle.workflowId}`, deadlineMs: 40_000, everyMs: 20 });
 }
 
 /** Operations that do what a test tells them, beside those of the shop. Items are `{"key": …}`. */
@@ -87,7 +87,7 @@ export class TestOperations {
   readonly called: string[] = [];
   readonly idempotencyKeys: string[] = [];
   readonly operations: Operations;
-  readonly troubles = new Map<string, 'passing' | 'final'>();
+  private readonly troubles = new Map<string, { kind: 'passing' | 'final'; times: number }>();
   private gate: Promise<void> | undefined;
   private open: () => void = () => undefined;
 
@@ -129,9 +129,9 @@ export class TestOperations {
     ]);
   }
 
-  /** From now on this item fails; `final`: in a way that is its own fault. */
-  trouble(key: string, kind: 'passing' | 'final'): void {
-    this.troubles.set(key, kind);
+  /** From now on this item fails, so many times; `final`: in a way that is its own fault. */
+  trouble(key: string, kind: 'passing' | 'final', times = Infinity): void {
+    this.troubles.set(key, { kind, times });
   }
 
   mend(): void {
@@ -159,8 +159,9 @@ export class TestOperations {
 
   private fail(key: string): void {
     const trouble = this.troubles.get(key);
-    if (trouble === 'passing') throw new Error(`no luck with ${key}`);
-    if (trouble === 'final') throw ApplicationFailure.nonRetryable(`${key} is refused`, 'ToldToRefuse');
+    if (!trouble || trouble.times-- <= 0) return;
+    if (trouble.kind === 'passing') throw new Error(`no luck with ${key}`);
+    throw ApplicationFailure.nonRetryable(`${key} is refused`, 'ToldToRefuse');
   }
 }
 

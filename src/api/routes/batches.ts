@@ -1,17 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { batchFailure, batchResource, batchStatus, batchSummary, batchUpload } from '../../schemas/batch.js';
 import { pageOf, pageQuery } from '../../schemas/page.js';
 import { id } from '../../schemas/text.js';
 import type { AppDependencies } from '../app.js';
-import { cancelBatch, createBatch, getBatch, listBatches, pauseBatch, resumeBatch, retryBatch } from '../batches.js';
+import {
+  cancelBatch,
+  createBatch,
+  getBatch,
+  listBatches,
+  pauseBatch,
+  resumeBatch,
+  retryBatch,
+  type BatchWorld,
+} from '../batches.js';
 import { batchEvents } from '../batch-events.js';
 import { decodeCursor, encodeCursor } from '../cursor.js';
 import { HttpProblem, invalidRequest, notAcceptable, unavailable } from '../errors.js';
 import { itemsOf, type ItemFormat } from '../items.js';
+import { createRecentTallies } from '../recent-tallies.js';
 import type { FailurePlace } from '../../store/batches.js';
 
 const params = z.strictObject({ batchId: id });
@@ -28,8 +38,9 @@ const FORMATS: Record<string, ItemFormat> = {
 /** Each upload holds a connection to the database until its end. */
 const MAX_UPLOADS = 4;
 
-/** A client that sends nothing for so long has gone. */
-const IDLE_TIMEOUT_MS = 30_000;
+/** Slower than this, over half a minute, is no upload. */
+const MIN_BYTES_PER_SECOND = 16 * 1024;
+const WATCH_EVERY_MS = 30_000;
 
 /** How long the rest of a refused upload is taken from a client before its connection is cut. */
 const DISCARD_MS = 10_000;
@@ -41,8 +52,9 @@ export async function batchRoutes(
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { client, store } = deps;
+  const world = { client, store, recentTally: createRecentTallies(store) };
 
-  await app.register(uploadRoute, { ...deps, prefix: '' });
+  await app.register(uploadRoute, { ...deps, world, prefix: '' });
 
   app.get(
     '/',
@@ -63,7 +75,7 @@ export async function batchRoutes(
   );
 
   app.get('/:batchId', { schema: { params, response: { 200: batchResource } } }, async (request) =>
-    getBatch(deps, request.params.batchId),
+    getBatch(world, request.params.batchId),
   );
 
   app.get(
@@ -72,15 +84,15 @@ export async function batchRoutes(
     async (request) => {
       const { batchId } = request.params;
       const { limit, cursor } = request.query;
-      await getBatch(deps, batchId);
+      await getBatch(world, batchId);
       const found = await store.listFailures(batchId, {
         limit,
-        ...(cursor && { after: JSON.parse(decodeCursor('failures', cursor).toString()) as FailurePlace }),
+        ...(cursor && { after: placeIn(cursor) }),
       });
       const last = found.length === limit ? found.at(-1) : undefined;
       return {
         items: found.map(({ place: _place, ...failure }) => failure),
-        ...(last && { nextCursor: encodeCursor('failures', Buffer.from(JSON.stringify(last.place))) }),
+        ...(last && { nextCursor: cursorTo(last.place) }),
       };
     },
   );
@@ -88,29 +100,34 @@ export async function batchRoutes(
   app.get('/:batchId/events', { schema: { params } }, async (request, reply) => {
     const { batchId } = request.params;
     if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
-    await getBatch(deps, batchId);
+    await getBatch(world, batchId);
+    // Many streams end because we close: a connection that is kept after that would hold it up.
     return reply
       .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
-      .send(Readable.from(batchEvents(() => getBatch(deps, batchId), deps.closing)));
+      .header('connection', 'close')
+      .send(Readable.from(batchEvents(() => getBatch(world, batchId), untilClosed(reply, deps.closing))));
   });
 
   const steer = { schema: { params, body: noBody, response: { 202: batchResource } } };
   app.post('/:batchId/pause', steer, async (request, reply) =>
-    reply.code(202).send(await pauseBatch(deps, request.params.batchId)),
+    reply.code(202).send(await pauseBatch(world, request.params.batchId)),
   );
   app.post('/:batchId/resume', steer, async (request, reply) =>
-    reply.code(202).send(await resumeBatch(deps, request.params.batchId)),
+    reply.code(202).send(await resumeBatch(world, request.params.batchId)),
   );
   app.post('/:batchId/cancel', steer, async (request, reply) =>
-    reply.code(202).send(await cancelBatch(deps, request.params.batchId)),
+    reply.code(202).send(await cancelBatch(world, request.params.batchId)),
   );
   app.post('/:batchId/retry', steer, async (request, reply) =>
-    reply.code(202).send(await retryBatch(deps, request.params.batchId)),
+    reply.code(202).send(await retryBatch(world, request.params.batchId)),
   );
 }
 
 /** The one route whose body is a stream; what is not a list of items is refused by its content type. */
-async function uploadRoute(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
+async function uploadRoute(
+  instance: FastifyInstance,
+  { world, ...deps }: AppDependencies & { world: BatchWorld },
+): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(Object.keys(FORMATS), async (_request: FastifyRequest, payload: Readable) => payload);
@@ -128,23 +145,24 @@ async function uploadRoute(instance: FastifyInstance, deps: AppDependencies): Pr
       }
       const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
       const format = FORMATS[contentType];
-      if (!format) throw new HttpProblem(415, 'unsupported-media-type', 'The content type is not supported');
+      const encoding = request.headers['content-encoding'] ?? 'identity';
+      if (!format || encoding !== 'identity')
+        throw new HttpProblem(415, 'unsupported-media-type', 'The content type is not supported');
       if (uploads >= MAX_UPLOADS) throw unavailable('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
       const itemsPerTask = wanted ?? operation.itemsPerTask;
       uploads += 1;
-      const { socket } = request.raw;
-      socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+      const endWatch = cutWhenSlow(request);
       try {
         const items = itemsOf(request.body as Readable, {
           ...{ format, itemsPerTask, schema: operation.item },
           ...deps.uploadLimits,
         });
-        const { total, status } = await createBatch(deps, { batchId, operation: name, itemsPerTask }, items);
+        const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
         return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
       } catch (error) {
         throw brokeOff(request) ?? error;
       } finally {
-        socket.setTimeout(0);
+        endWatch();
         uploads -= 1;
         discardRest(request);
       }
@@ -163,6 +181,42 @@ function discardRest({ raw }: FastifyRequest): void {
   if (raw.readableEnded || raw.destroyed) return;
   const timer = setTimeout(() => raw.destroy(), DISCARD_MS);
   raw.once('close', () => clearTimeout(timer)).resume();
+}
+
+/** Aborts with `closing`, and when the client has gone, which a stream that has nothing to say would not notice. */
+function untilClosed({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
+  const closed = new AbortController();
+  const close = () => closed.abort();
+  closing.addEventListener('abort', close);
+  raw.once('close', () => {
+    closing.removeEventListener('abort', close);
+    close();
+  });
+  if (closing.aborted || raw.closed) close();
+  return closed.signal;
+}
+
+const cursorTo = ({ task, index }: FailurePlace) => encodeCursor('failures', Buffer.from(`${task}.${index}`));
+
+/** @throws 400 for a cursor that this list never gave. */
+function placeIn(cursor: string): FailurePlace {
+  const [, task, index] = /^(\d{1,9})\.(\d{1,9})$/.exec(decodeCursor('failures', cursor).toString()) ?? [];
+  if (task === undefined) throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor of this list' }]);
+  return { task: Number(task), index: Number(index) };
+}
+
+/**
+ * Cuts the connection of an upload that hardly moves: it holds one of few places, and a transaction.
+ *
+ * @returns ends the watch.
+ */
+function cutWhenSlow({ raw: { socket } }: FastifyRequest): () => void {
+  let read = socket.bytesRead;
+  const timer = setInterval(() => {
+    if (socket.bytesRead - read < (MIN_BYTES_PER_SECOND * WATCH_EVERY_MS) / 1000) socket.destroy();
+    read = socket.bytesRead;
+  }, WATCH_EVERY_MS);
+  return () => clearInterval(timer);
 }
 
 const acceptsEvents = ({ headers }: FastifyRequest) =>

@@ -1,6 +1,6 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { BatchView } from '../../schemas/batch.js';
+import type { BatchTally, BatchView } from '../../schemas/batch.js';
 
 export const BATCH_TASK_QUEUE = 'batches';
 
@@ -38,3 +38,14 @@ export interface Pace {
 export const paceSignal = defineSignal<[Pace]>('pace');
 
 export const batchStatusAttribute = defineSearchAttributeKey('BatchStatus', 'KEYWORD');
+
+/** How long it takes at the rate of the last seconds; undefined when nothing moves or nothing is left. */
+export function secondsLeft({
+  total,
+  succeeded,
+  failed,
+  itemsPerSecond,
+}: Pick<BatchTally, 'total' | 'succeeded' | 'failed' | 'itemsPerSecond'>): number | undefined {
+  const left = total - succeeded - failed;
+  return left > 0 && itemsPerSecond ? Math.ceil(left / itemsPerSecond) : undefined;
+}

@@ -1,16 +1,5 @@
 import type { BatchView } from '../../schemas/batch.js';
 
-/** How long it takes at the rate of the last seconds; undefined when nothing moves or nothing is left. */
-export function secondsLeft({
-  total,
-  succeeded,
-  failed,
-  itemsPerSecond,
-}: Pick<BatchView, 'total' | 'succeeded' | 'failed' | 'itemsPerSecond'>): number | undefined {
-  const left = total - succeeded - failed;
-  return left > 0 && itemsPerSecond ? Math.ceil(left / itemsPerSecond) : undefined;
-}
-
 /** Progress for the Web UI, as Markdown. */
 export function shownProgress(view: BatchView): string {
   const { status, operation, total, succeeded, failed, itemsPerSecond, secondsLeft, round } = view;

@@ -1,10 +1,11 @@
-import { TemporalFailure } from '@temporalio/common';
+import { TemporalFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   CancellationScope,
   ChildWorkflowCancellationType,
   condition,
   isCancellation,
   proxyActivities,
+  sleep,
   startChild,
   workflowInfo,
   type ChildWorkflowHandle,
@@ -17,7 +18,7 @@ import type { batchShard } from './workflow.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-/** A task is tried for about ten minutes; what then is not done of it counts as failed, and can be retried. */
+/** After 15 tries, ten minutes of waiting between them, what is not done of a task counts as failed, and can be retried. */
 const { runBatchTask } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
@@ -37,6 +38,7 @@ const { giveUpBatchTasks } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 });
 
 /**
@@ -44,6 +46,9 @@ const { giveUpBatchTasks } = proxyActivities<Activities>({
  * each task that is put back writes events.
  */
 const MAX_PUT_BACK = 100;
+
+/** Over twelve minutes. */
+const MAX_CHILD_STARTS = 17;
 
 /** What a workflow of a batch works on. */
 export interface ShardInput {
@@ -109,13 +114,14 @@ export class Shard {
     const { batchId, number, operation, roundId } = this.input;
     for (;;) {
       await this.mayWork();
+      const scope = (this.underWay ??= new CancellationScope());
       try {
-        this.underWay ??= new CancellationScope();
-        await this.underWay.run(() => runBatchTask({ batchId, number, operation, roundId, task }));
+        await scope.run(() => runBatchTask({ batchId, number, operation, roundId, task }));
         return;
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
-        if (isCancellation(error)) this.rethrowIfCancelled(error);
+        // Once it is cancelled an activity is not tried again, so any failure of it may be the last one.
+        if (isCancellation(error) || scope.consideredCancelled) this.rethrowIfCancelled(error);
         else return await this.giveUp({ first: task, count: 1 }, error);
       }
     }
@@ -123,20 +129,33 @@ export class Shard {
 
   private async runChild(n: number, range: Range): Promise<void> {
     await this.mayWork();
-    const { pace } = this;
     try {
-      const child = await startChild<typeof batchShard>('batchShard', {
-        workflowId: childId(workflowInfo().workflowId, n, this.input.round),
-        args: [{ ...this.input, range, pace }],
-        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      });
-      this.children.add(child);
-      if (this.pace.sequence > pace.sequence) tell(child, this.pace);
+      const child = await this.startChild(n, range);
       await child.result().finally(() => this.children.delete(child));
     } catch (error) {
       if (!(error instanceof TemporalFailure)) throw error;
       if (isCancellation(error)) this.rethrowIfCancelled(error);
       await this.giveUp(range, error);
+    }
+  }
+
+  /** When this workflow was reset, the children of the run before it have these ids until they are done or ended. */
+  private async startChild(n: number, range: Range): Promise<ChildWorkflowHandle<typeof batchShard>> {
+    for (let tries = 1; ; tries += 1) {
+      const { pace } = this;
+      try {
+        const child = await startChild<typeof batchShard>('batchShard', {
+          workflowId: childId(workflowInfo().workflowId, n, this.input.round),
+          args: [{ ...this.input, range, pace }],
+          cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+        });
+        this.children.add(child);
+        if (this.pace.sequence > pace.sequence) tell(child, this.pace);
+        return child;
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError) || tries === MAX_CHILD_STARTS) throw error;
+      }
+      await sleep(Math.min(2 ** tries, 60) * 1000);
     }
   }
 

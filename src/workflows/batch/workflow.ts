@@ -22,15 +22,16 @@ import {
   paceSignal,
   pauseSignal,
   resumeSignal,
+  secondsLeft,
   type Pace,
 } from './contract.js';
 import { isPace, isShardInput, Shard, type ShardInput } from './shard.js';
-import { secondsLeft, shownProgress } from './progress.js';
+import { shownProgress } from './progress.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-const { openBatch } = proxyActivities<Activities>({
-  summary: 'Find out what is to be done',
+/** What a batch of any size takes to be counted or cut up again. */
+const { openBatch, tallyBatch } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
@@ -40,11 +41,6 @@ const { openBatch } = proxyActivities<Activities>({
 const look = proxyLocalActivities<Activities>({
   startToCloseTimeout: '5 seconds',
   retry: { maximumAttempts: 1 },
-});
-
-const outcome = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '5 seconds',
-  retry: { initialInterval: '200 milliseconds', maximumInterval: '30 seconds', nonRetryableErrorTypes },
 });
 
 /**
@@ -62,7 +58,7 @@ const LOOK_SHARE = 1 / 50;
  * more; what was done stays done. Input that does not parse fails as `InvalidInput`, an unknown batch as `BatchNotFound`.
  */
 export async function batch(input: BatchInput): Promise<BatchView> {
-  const { workflowId, runId, typedSearchAttributes } = workflowInfo();
+  const { workflowId, runId, startTime, typedSearchAttributes } = workflowInfo();
   const batchId = batchIdOf(workflowId);
 
   let pace: Pace = { sequence: 0, paused: false };
@@ -78,7 +74,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   setHandler(pauseSignal, () => setPace(true));
   setHandler(resumeSignal, () => setPace(false));
 
-  const { tally, tasks, ...round } = await openBatch(input, batchId, runId);
+  const { tally, tasks, ...round } = await openBatch(input, { workflowId, runId, startedAt: startTime.toISOString() });
   update(tally);
   work.shard = new Shard({ batchId, ...round, range: { first: 0, count: tasks }, pace });
   publish();
@@ -97,11 +93,14 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   watching.cancel();
   await watched;
   await CancellationScope.nonCancellable(async () => {
-    update(await outcome.tallyBatch(batchId));
+    update(await tallyBatch(batchId));
     const ended = view.failed > 0 ? 'completed_with_failures' : 'completed';
     close(cancelled ? 'cancelled' : ended);
   });
   if (cancelled) throw cancelled;
+  if (view.round !== round.round || view.succeeded + view.failed < view.total) {
+    throw refused({ type: 'Superseded', message: 'another run works on this batch' });
+  }
   return view;
 
   function setPace(paused: boolean): void {
@@ -120,7 +119,8 @@ export async function batch(input: BatchInput): Promise<BatchView> {
       await sleep(Math.max(LOOK_EVERY_MS, (Date.now() - begun) * LOOK_SHARE));
       const isPaused = pace.paused;
       try {
-        update(await look.tallyBatch(batchId));
+        // Not cancelled: a local activity that is cancelled as it begins can hold its workflow task for ever.
+        update(await CancellationScope.nonCancellable(() => look.tallyBatch(batchId)));
       } catch (error) {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       }

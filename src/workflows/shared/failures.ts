@@ -26,6 +26,7 @@ export const NON_RETRYABLE = [
   'ReceiverGone',
   'MailRefused',
   'BatchNotFound',
+  'Superseded',
 ] as const;
 
 /**

@@ -71,7 +71,11 @@ describeWithTimeSkipping('a batch', () => {
     expect(await tasksOf(shop.store, batchId)).toEqual(Array(3).fill({ outcome: 'done' }));
     expect(JSON.stringify(await handle.fetchHistory())).not.toContain(sku);
     const scheduled = (await historyOf(handle)).filter(({ type }) => type === 'ActivityTaskScheduled');
-    expect(scheduled.map(({ name }) => name)).toEqual(['openBatch', ...Array<string>(3).fill('runBatchTask')]);
+    expect(scheduled.map(({ name }) => name)).toEqual([
+      'openBatch',
+      ...Array<string>(3).fill('runBatchTask'),
+      'tallyBatch',
+    ]);
   });
 
   test('when some items fail, then they are listed with their reasons and the others are done', async () => {
@@ -154,41 +158,6 @@ describeWithTimeSkipping('a batch', () => {
     );
   });
 
-  test('when it is paused before it has begun, then it begins with the resumption', async () => {
-    const batchId = await stage(shop.store, { operation: 'write', items: keys(3) });
-    const handle = await shop.client.workflow.signalWithStart('batch', {
-      ...{ workflowId: `batch:${batchId}`, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
-      ...{ signal: pauseSignal },
-    });
-    await waitUntil(async () => (await handle.query(batchQuery)).tasks > 0 || undefined, {
-      ...{ what: 'a look', deadlineMs: 20_000 },
-    });
-
-    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', succeeded: 0 });
-    await handle.signal(resumeSignal);
-    await handle.result();
-    expect(await writtenBy(shop.store, batchId)).toHaveLength(3);
-  });
-
-  test('when a call outside fails, then it is made again with the same key; a refusal is the item’s own failure', async () => {
-    const batchId = await stage(shop.store, { operation: 'call', items: keys(4, 'called'), itemsPerTask: 4 });
-    tests.trouble('called-0001', 'final');
-    tests.trouble('called-0003', 'passing');
-    const handle = await run(shop.client, batchId);
-    await waitUntil(() => tests.called.includes('called-0003') || undefined, { what: 'a try', deadlineMs: 20_000 });
-    await server.env.sleep('2 seconds');
-    tests.troubles.delete('called-0003');
-
-    expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 3, failed: 1 });
-    expect(await failuresOf(batchId)).toMatchObject([
-      { line: 2, item: { key: 'called-0001' }, reason: { type: 'ToldToRefuse', message: 'called-0001 is refused' } },
-    ]);
-    const used = tests.idempotencyKeys.filter((key) => key.includes(batchId));
-    expect(used.length).toBeGreaterThan(4);
-    expect([...new Set(used)].sort()).toEqual([1, 2, 3, 4].map((line) => `batch:${batchId}:${line}`));
-    tests.mend();
-  });
-
   test('when a worker does not know the operation, then the tasks wait for one that does, and count as failed at last', async () => {
     const batchId = await stage(shop.store, { operation: 'unheard-of', items: keys(2) });
 
@@ -213,6 +182,40 @@ describeWithTimeSkipping('a batch', () => {
 
     expect(failure?.cause).toMatchObject({ type: 'InvalidInput' });
     expect(await writtenBy(shop.store, batchId)).toEqual([]);
+  });
+
+  test('when it is started under another workflow id, then it fails as InvalidInput: it might run twice', async () => {
+    const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
+    const handle = await shop.client.workflow.start('batch', {
+      ...{ workflowId: batchId, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
+    });
+
+    const failure = await failureOf(handle);
+
+    expect(failure?.cause).toMatchObject({ type: 'InvalidInput' });
+    expect(await shop.store.tallyBatch(batchId)).toMatchObject({ round: 0 });
+  });
+
+  test('when a run that was started later is at work, then an earlier one that comes late fails as Superseded', async () => {
+    const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
+    const future = new Date('2900-01-01');
+    const { roundId } = (await shop.store.openRound(batchId, 'later', future))!;
+
+    const failure = await failureOf(await run(shop.client, batchId));
+
+    expect(failure?.cause).toMatchObject({ type: 'Superseded' });
+    expect((await shop.store.openRound(batchId, 'later', future))?.roundId).toBe(roundId);
+  });
+
+  test('when another run takes over meanwhile, then it does not say that all is done', async () => {
+    const batchId = await stage(shop.store, { operation: 'call', items: keys(3, 'taken') });
+    tests.close();
+    const handle = await run(shop.client, batchId);
+    await waitUntil(() => tests.called.includes('taken-0000') || undefined, { what: 'work', deadlineMs: 20_000 });
+    await shop.store.openRound(batchId, 'another', new Date('2900-01-01'));
+    tests.letThrough();
+
+    expect(await failureOf(handle)).toMatchObject({ type: 'Superseded' });
   });
 
   test('when nothing was uploaded under the id, then it fails as BatchNotFound', async () => {
@@ -271,7 +274,11 @@ describeWithTimeSkipping('a batch', () => {
       ],
     });
     await shard.signal(paceSignal, { sequence: 3, paused: false });
-    await server.env.sleep('1 minute');
+    const heard = async () => {
+      const types = (await historyOf(shard)).map(({ type }) => type);
+      return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
+    };
+    await waitUntil(heard, { what: 'the signal heard', deadlineMs: 20_000 });
     expect(await writtenBy(shop.store, batchId)).toEqual([]);
 
     await shard.signal(paceSignal, { sequence: 5, paused: false });
