@@ -206,14 +206,17 @@ function placeIn(cursor: string): FailurePlace {
 }
 
 /**
- * Cuts the connection of an upload that hardly moves: it holds one of few places, and a transaction.
+ * Cuts the connection of an upload that hardly moves while we wait for it: it holds one of few places, and a transaction.
  *
  * @returns ends the watch.
  */
-function cutWhenSlow({ raw: { socket } }: FastifyRequest): () => void {
+function cutWhenSlow({ raw }: FastifyRequest): () => void {
+  const { socket } = raw;
   let read = socket.bytesRead;
   const timer = setInterval(() => {
-    if (socket.bytesRead - read < (MIN_BYTES_PER_SECOND * WATCH_EVERY_MS) / 1000) socket.destroy();
+    const isOurTurn = raw.complete || raw.readableLength >= raw.readableHighWaterMark;
+    const isSlow = socket.bytesRead - read < (MIN_BYTES_PER_SECOND * WATCH_EVERY_MS) / 1000;
+    if (isSlow && !isOurTurn) socket.destroy();
     read = socket.bytesRead;
   }, WATCH_EVERY_MS);
   return () => clearInterval(timer);

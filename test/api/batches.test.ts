@@ -1,0 +1,1345 @@
+import { randomUUID } from 'node:crypto';
+import { Agent, request as httpRequest, type ClientRequest, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import Fastify from 'fastify';
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { waitUntil } from '../../dev/wait.js';
+import { cutWhenLate } from '../../src/api/errors.js';
+import { operations } from '../../src/operations/index.js';
+import type { BatchFailure, BatchResource, BatchSummary } from '../../src/schemas/batch.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { createClient } from '../../src/temporal.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { startApi, type Answer, type Api } from '../support/api.js';
+import { keys, pendingOnce, run, stage, tallyOnce, TestOperations } from '../support/batches.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+type Body = BatchResource & Omit<Problem, 'status'>;
+
+const NDJSON = 'application/x-ndjson';
+const ndjson = (items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
+const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+
+interface Upload {
+  text: string;
+  type?: string;
+  query?: Record<string, string>;
+}
+
+const uploadPath = (query: Record<string, string> = {}) =>
+  `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`;
+
+const upload = (api: Api, { text, type = NDJSON, query }: Upload): Promise<Answer<Body>> =>
+  api.request<Body>('POST', uploadPath(query), { text, headers: { 'content-type': type } });
+
+interface RawAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Body;
+}
+
+/** A request whose body the test sends piece by piece. */
+function openRequest(
+  api: Api,
+  path: string,
+  { headers = { 'content-type': NDJSON }, agent }: { headers?: Record<string, string>; agent?: Agent } = {},
+): { request: ClientRequest; answer: Promise<RawAnswer> } {
+  const request = httpRequest(api.url + path, { method: 'POST', headers, timeout: 20_000, agent: agent ?? false });
+  request.on('timeout', () => request.destroy(new Error('no answer')));
+  const answer = new Promise<RawAnswer>((resolve, reject) => {
+    request.on('error', reject);
+    request.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (text += chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, headers: response.headers, body: JSON.parse(text) as Body }),
+      );
+    });
+  });
+  answer.catch(() => undefined);
+  request.flushHeaders();
+  return { request, answer };
+}
+
+interface ServerEvent {
+  event: string;
+  data: BatchResource;
+}
+
+/** A stream of events as a browser reads it. */
+async function openEvents({ url }: Pick<Api, 'url'>, batchId: string) {
+  const response = await fetch(`${url}/v1/batches/${batchId}/events`, {
+    headers: { accept: 'text/event-stream' },
+    signal: AbortSignal.timeout(30_000),
+  });
+  const text = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let held = '';
+  return {
+    response,
+    /** The next event, or undefined at the end of the stream. */
+    async next(): Promise<ServerEvent | undefined> {
+      for (;;) {
+        const end = held.indexOf('\n\n');
+        if (end < 0) {
+          const { value, done } = await text.read();
+          if (done) return undefined;
+          held += value;
+          continue;
+        }
+        const fields = new Map(
+          held
+            .slice(0, end)
+            .split('\n')
+            .map((line) => line.split(/: (.*)/s) as [string, string]),
+        );
+        held = held.slice(end + 2);
+        const [event, data] = [fields.get('event'), fields.get('data')];
+        if (event && data) return { event, data: JSON.parse(data) as BatchResource };
+      }
+    },
+    /** All that is still to come. */
+    async rest(): Promise<ServerEvent[]> {
+      const events = [];
+      for (let event = await this.next(); event; event = await this.next()) events.push(event);
+      return events;
+    },
+  };
+}
+
+describeOnDevServer('/v1/batches', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { operations: tests.operations });
+    api = await startApi(shop);
+  });
+  afterEach(() => {
+    tests.letThrough();
+    tests.mend();
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const get = (batchId: string) => api.get<Body>(`/v1/batches/${batchId}`);
+  const steer = (batchId: string, what: string) => api.post<Body>(`/v1/batches/${batchId}/${what}`);
+  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
+
+  async function batchOnce(batchId: string, wanted: (batch: BatchResource) => boolean, what: string) {
+    let seen: unknown;
+    const ask = async () => {
+      const { status, body } = await get(batchId);
+      seen = body;
+      return status === 200 && wanted(body) ? body : undefined;
+    };
+    return await waitUntil(ask, { what: `batch ${batchId}: ${what}`, deadlineMs: 20_000 }).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+    });
+  }
+  const inStatus = (batchId: string, status: BatchResource['status']) =>
+    batchOnce(batchId, (batch) => batch.status === status, status);
+
+  /** Uploads that are under way, as the database sees them. */
+  const copiesOnce = (count: number) =>
+    waitUntil(
+      async () => {
+        const { rows } = await sql`
+          select from pg_stat_progress_copy where datname = current_database()`.execute(shop.store.db);
+        return rows.length === count || undefined;
+      },
+      { what: `${count} uploads being under way`, deadlineMs: 15_000, everyMs: 20 },
+    );
+
+  /** Neither the store nor Temporal knows of it, and no items of nobody lie around. */
+  async function expectNothingLeft(batchId: string): Promise<void> {
+    const { rows } = await sql<{ batches: number; orphans: number }>`
+      select (select count(*)::int from batches where batch_id = ${batchId}) as batches,
+        (select count(*)::int from batch_tasks where round_id not in (select round_id from batch_rounds)) as orphans`.execute(
+      shop.store.db,
+    );
+    expect(rows).toEqual([{ batches: 0, orphans: 0 }]);
+    const workflow = shop.client.workflow.getHandle(batchWorkflowId(batchId));
+    await expect(workflow.describe()).rejects.toBeInstanceOf(WorkflowNotFoundError);
+    expect((await get(batchId)).status).toBe(404);
+  }
+
+  /** A batch whose calls stand still until they are let through. */
+  async function aHeldBatch(count = 4): Promise<string> {
+    tests.close();
+    const batchId = await stage(shop.store, { operation: 'call', items: keys(count, randomUUID()), itemsPerTask: 2 });
+    expect((await steer(batchId, 'retry')).status).toBe(202);
+    await batchOnce(batchId, ({ status, round }) => status === 'running' && round === 1, 'running');
+    return batchId;
+  }
+
+  /** A batch some of whose items fail, which has ended. */
+  async function anEndedBatch(failing: number, count = failing + 1): Promise<string> {
+    const { sku } = await aProduct(shop.store);
+    const items = times(count, (n) => ({ sku: n < failing ? 'NOT-THERE' : sku, quantity: 1 }));
+    const { status, body } = await upload(api, { text: ndjson(items), query: { itemsPerTask: '3' } });
+    expect(status).toBe(202);
+    await inStatus(body.batchId, failing > 0 ? 'completed_with_failures' : 'completed');
+    return body.batchId;
+  }
+
+  describe('uploading', () => {
+    test('when NDJSON is uploaded, then 202 tells where the batch is, and it does each of its items', async () => {
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      const batchId = randomUUID();
+      const items = times(25, () => ({ sku, quantity: 2 }));
+      const { status, headers, body } = await upload(api, {
+        ...{ text: ndjson(items), query: { batchId, itemsPerTask: '10' } },
+      });
+
+      expect(status).toBe(202);
+      expect(headers.get('location')).toBe(`/v1/batches/${batchId}`);
+      expect(body).toEqual({ batchId, status: 'running', total: 25 });
+      const time = expect.stringMatching(/^\d{4}-.*Z$/);
+      expect(await inStatus(batchId, 'completed')).toEqual({
+        ...{ batchId, status: 'completed', operation: 'restock', itemsPerTask: 10 },
+        ...{ total: 25, succeeded: 25, failed: 0, round: 1, tasks: 3, startedAt: time, closedAt: time },
+        workflow: { workflowId: batchWorkflowId(batchId), runId: expect.any(String) },
+      });
+      expect(await stockOf(sku)).toBe(50);
+      const description = await shop.client.workflow.getHandle(batchWorkflowId(batchId)).describe();
+      expect(description).toMatchObject({ type: 'batch', taskQueue: 'batches' });
+      expect(await description.staticSummary()).toBe('restock: 25 items');
+    });
+
+    test('when CSV is uploaded, then its columns are the fields of the items', async () => {
+      const [mug, filter] = [await aProduct(shop.store), await aProduct(shop.store)];
+      const text = `sku,price.value,price.currency\r\n${mug.sku},77,EUR\r\n"${filter.sku}",88,EUR\r\nNOT-THERE,1,EUR\r\n`;
+      const { status, body } = await upload(api, {
+        ...{ text, type: 'text/csv; charset=utf-8', query: { operation: 'price-update' } },
+      });
+
+      expect([status, body.total]).toEqual([202, 3]);
+      expect(await inStatus(body.batchId, 'completed_with_failures')).toMatchObject({ succeeded: 2, failed: 1 });
+      const products = await shop.store.findProducts([mug.sku, filter.sku]);
+      expect([products.get(mug.sku)?.price.value, products.get(filter.sku)?.price.value]).toEqual([77, 88]);
+      const failures = await api.get<{ items: BatchFailure[] }>(`/v1/batches/${body.batchId}/failures`);
+      expect(failures.body).toEqual({
+        items: [
+          {
+            line: 4,
+            item: { sku: 'NOT-THERE', price: { value: 1, currency: 'EUR' } },
+            reason: { type: 'UnknownSku', message: 'not in the catalogue: NOT-THERE' },
+          },
+        ],
+      });
+    });
+
+    test('when no id is given, then each upload is a batch of its own', async () => {
+      const { sku } = await aProduct(shop.store);
+      const text = ndjson([{ sku, quantity: 1 }]);
+      const [first, second] = [await upload(api, { text }), await upload(api, { text })];
+
+      expect([first.status, second.status]).toEqual([202, 202]);
+      expect(first.headers.get('location')).toBe(`/v1/batches/${first.body.batchId}`);
+      expect(first.body.batchId).toMatch(/^[0-9a-f-]{36}$/);
+      expect(second.body.batchId).not.toBe(first.body.batchId);
+      await inStatus(first.body.batchId, 'completed');
+      await inStatus(second.body.batchId, 'completed');
+      expect(await stockOf(sku)).toBe(12);
+    });
+
+    test.each([
+      [NDJSON, 2],
+      ['application/ndjson', 2],
+      ['application/jsonl; charset=utf-8', 2],
+      ['Application/JSONL', 2],
+      ['text/csv', 1],
+      ['TEXT/CSV; header=present', 1],
+    ])('when the content type is %s, then it is taken', async (type, total) => {
+      const { sku } = await aProduct(shop.store);
+      const items = [
+        { sku, quantity: 1 },
+        { sku, quantity: 1 },
+      ];
+      const text = total === 2 ? ndjson(items) : `sku,quantity\n${sku},1\n`;
+      const { status, body } = await upload(api, { text, type });
+
+      expect([status, body.total]).toEqual([202, total]);
+      await inStatus(body.batchId, 'completed');
+    });
+
+    test.each([
+      [undefined, operations.get('restock')!.itemsPerTask, 1],
+      ['1', 1, 7],
+      ['3', 3, 3],
+      ['5000', 5_000, 1],
+    ])('when itemsPerTask is %s, then tasks have up to %i items', async (given, itemsPerTask, tasks) => {
+      const { sku } = await aProduct(shop.store);
+      const text = ndjson(times(7, () => ({ sku, quantity: 1 })));
+      const { body } = await upload(api, { text, query: { ...(given && { itemsPerTask: given }) } });
+
+      expect(await inStatus(body.batchId, 'completed')).toMatchObject({ itemsPerTask, tasks, succeeded: 7 });
+    });
+
+    test.each<[string, Record<string, string>, string, string]>([
+      ['no tasks have items', { itemsPerTask: '0' }, '', '/itemsPerTask'],
+      ['tasks have less than nothing', { itemsPerTask: '-1' }, '', '/itemsPerTask'],
+      ['tasks have too many items', { itemsPerTask: '5001' }, '', '/itemsPerTask'],
+      ['tasks have half an item', { itemsPerTask: '1.5' }, '', '/itemsPerTask'],
+      ['the size of tasks is no number', { itemsPerTask: 'many' }, '', '/itemsPerTask'],
+      ['the size of tasks is empty', { itemsPerTask: '' }, '', '/itemsPerTask'],
+      ['the size of tasks is there twice', { itemsPerTask: '1' }, '&itemsPerTask=2', '/itemsPerTask'],
+      ['nobody knows the operation', { operation: 'delete-all' }, '', '/operation'],
+      ['the operation is a part of every object', { operation: 'constructor' }, '', '/operation'],
+      ['the operation is empty', { operation: '' }, '', '/operation'],
+      ['the operation is there twice', {}, '&operation=restock', '/operation'],
+      ['the id is none', { batchId: 'a b' }, '', '/batchId'],
+      ['the id is empty', { batchId: '' }, '', '/batchId'],
+      ['the id is too long', { batchId: 'x'.repeat(65) }, '', '/batchId'],
+      ['the id has a slash', { batchId: 'a/0' }, '', '/batchId'],
+      ['there is an unknown field', { limit: '1' }, '', '/limit'],
+    ])('when %s, then 400 says where', async (_what, query, more, pointer) => {
+      const { status, headers, body } = await api.request('POST', uploadPath(query) + more, {
+        ...{ text: ndjson([{ sku: 'MUG', quantity: 1 }]), headers: { 'content-type': NDJSON } },
+      });
+
+      expect(status).toBe(400);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer }] });
+      expect(body.errors).toHaveLength(1);
+    });
+
+    test('when the operation is unknown, then 400 names those that there are; without one it is 400 as well', async () => {
+      const unknown = await upload(api, { text: '', query: { operation: 'delete-all' } });
+      expect(unknown.body.errors).toEqual([{ pointer: '/operation', detail: 'must be one of price-update, restock' }]);
+      const { status, body } = await api.request('POST', '/v1/batches', {
+        text: '',
+        headers: { 'content-type': NDJSON },
+      });
+      expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/operation']]);
+    });
+
+    test.each([
+      'application/json',
+      'text/plain',
+      'text/csvx',
+      'application/octet-stream',
+      'multipart/form-data; boundary=x',
+      'application/x-www-form-urlencoded',
+      'nonsense',
+    ])('when the content type is %s, then 415', async (type) => {
+      const batchId = randomUUID();
+      const { status, headers, body } = await upload(api, { text: '{"sku":"MUG"}', type, query: { batchId } });
+
+      expect(status).toBe(415);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({ type: '/problems/unsupported-media-type', status: 415 });
+      await expectNothingLeft(batchId);
+    });
+
+    test('when the body is compressed, then 415 and nothing is left', async () => {
+      const batchId = randomUUID();
+      const { request, answer } = openRequest(api, uploadPath({ batchId }), {
+        headers: { 'content-type': NDJSON, 'content-encoding': 'gzip' },
+      });
+      request.end(gzipSync(ndjson([{ sku: 'MUG', quantity: 1 }])));
+      const { status, body } = await answer;
+      expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
+      await expectNothingLeft(batchId);
+    });
+
+    test.each(['a body', 'no body'])('when there is %s without a content type, then 415', async (what) => {
+      const { request, answer } = openRequest(api, uploadPath(), {
+        headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
+      });
+      request.end(what === 'a body' ? '{"sku":"MUG"}' : undefined);
+      const { status, body } = await answer;
+
+      expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
+    });
+
+    test.each(['PUT', 'DELETE', 'PATCH'])('when the method is %s, then 405', async (method) => {
+      expect((await api.request(method, '/v1/batches')).status).toBe(405);
+    });
+  });
+
+  describe('items that are not valid', () => {
+    test('when lines are wrong, then 422 names each of them with its place, and nothing is left', async () => {
+      const batchId = randomUUID();
+      const good = JSON.stringify({ sku: 'MUG', quantity: 1 });
+      const lines = [
+        good,
+        good,
+        '{"sku":"mug","quantity":0}',
+        '',
+        good,
+        '{"sku":"MUG","quantity":1',
+        '{"sku":"MUG","quantity":1,"price":{"value":1}}',
+        '[]',
+        good,
+      ];
+      const { status, headers, body } = await upload(api, {
+        ...{ text: lines.join('\n'), query: { batchId, itemsPerTask: '1' } },
+      });
+
+      expect(status).toBe(422);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({
+        ...{ type: '/problems/invalid-items', detail: '4 lines are wrong, nothing was stored' },
+        errors: [
+          { line: 3, pointer: '/sku' },
+          { line: 3, pointer: '/quantity' },
+          { line: 6, pointer: '', detail: expect.stringMatching(/^is not JSON: /) },
+          { line: 7, pointer: '/price', detail: 'is not a known field' },
+          { line: 8, pointer: '' },
+        ],
+      });
+      expect(body.errors).toHaveLength(5);
+      await expectNothingLeft(batchId);
+    });
+
+    test('when many lines are wrong, then the first 100 are named', async () => {
+      const batchId = randomUUID();
+      const items = times(250, (n) => ({ sku: 'MUG', quantity: n % 2 }));
+      const { status, body } = await upload(api, { text: ndjson(items), query: { batchId, itemsPerTask: '1' } });
+
+      expect([status, body.type]).toEqual([422, '/problems/invalid-items']);
+      expect(body.detail).toMatch(/lines are wrong, nothing was stored$/);
+      expect(body.errors).toMatchObject(times(100, (n) => ({ line: n * 2 + 1, pointer: '/quantity' })));
+      expect(body.errors).toHaveLength(100);
+      await expectNothingLeft(batchId);
+    });
+
+    test.each([
+      ['nothing', NDJSON, ''],
+      ['blank lines', NDJSON, '\n \n\r\n'],
+      ['nothing', 'text/csv', ''],
+      ['a wrong column', 'text/csv', 'sku,amount\nMUG,1\n'],
+      ['a wrong value', 'text/csv', 'sku,quantity\nMUG,none\n'],
+    ])('when there is %s in %s, then 422 and nothing is left', async (_what, type, text) => {
+      const batchId = randomUUID();
+      const { status, body } = await upload(api, { text, type, query: { batchId } });
+      expect([status, body.type]).toEqual([422, '/problems/invalid-items']);
+      await expectNothingLeft(batchId);
+    });
+
+    test('when an upload was refused, then its id is free for a better one', async () => {
+      const batchId = randomUUID();
+      const { sku } = await aProduct(shop.store);
+      expect((await upload(api, { text: '{}', query: { batchId } })).status).toBe(422);
+      expect((await upload(api, { text: ndjson([{ sku, quantity: 1 }]), query: { batchId } })).status).toBe(202);
+      await inStatus(batchId, 'completed');
+    });
+
+    test('when the body is not UTF-8, then 400 and nothing is left', async () => {
+      const batchId = randomUUID();
+      const { request, answer } = openRequest(api, uploadPath({ batchId }));
+      request.end(Buffer.concat([Buffer.from(ndjson([{ sku: 'MUG', quantity: 1 }])), Buffer.from([0xff, 0xfe])]));
+      const { status, body } = await answer;
+      expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
+      await expectNothingLeft(batchId);
+    });
+  });
+
+  describe('uploads that are too large', () => {
+    const LIMITS = { maxBytes: 2_000, maxLineLength: 100 };
+    let small: Api;
+    beforeAll(async () => {
+      small = await startApi({ ...shop, uploadLimits: LIMITS });
+    });
+    afterAll(() => small?.close());
+
+    const line = ndjson([{ sku: 'MUG', quantity: 1 }]);
+
+    test.each([
+      ['the body has more bytes than allowed', NDJSON, line.repeat(100), /^the body has more than 2000 bytes$/],
+      ['a line is too long', NDJSON, `${line.repeat(3)}{"sku":"${'M'.repeat(100)}"}\n`, /^line 4 has more than 100/],
+      ['a line never ends', NDJSON, 'x'.repeat(200), /^line 1 has more than 100/],
+      ['a quote is never closed', 'text/csv', `sku,quantity\n"MUG,1\n${'MUG,1\n'.repeat(30)}`, /^the record at line 2/],
+    ])('when %s, then 413 and nothing is left', async (_what, type, text, detail) => {
+      const batchId = randomUUID();
+      const { status, body } = await upload(small, { text, type, query: { batchId, itemsPerTask: '1' } });
+
+      expect([status, body.type]).toEqual([413, '/problems/too-large']);
+      expect(body.detail).toMatch(detail);
+      await expectNothingLeft(batchId);
+    });
+
+    test('when the body has just as many bytes as allowed, then it is taken', async () => {
+      const text = line.repeat(50).padEnd(LIMITS.maxBytes, '\n');
+      const { status, body } = await upload(small, { text });
+      expect([status, body.total]).toEqual([202, 50]);
+      await inStatus(body.batchId, 'completed_with_failures');
+    });
+
+    test('when the body is much larger, then whoever sends all of it before reading the answer gets it too', async () => {
+      const { request, answer } = openRequest(small, uploadPath());
+      request.end(line.repeat(500_000));
+      expect((await answer).status).toBe(413);
+    });
+
+    test('when an upload was refused in the middle, then the connection is good for the next request, or closed', async () => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      try {
+        for (const text of [line.repeat(50_000), line]) {
+          const { request, answer } = openRequest(small, uploadPath(), { headers: { 'content-type': NDJSON }, agent });
+          request.end(text);
+          expect((await answer).status).toBe(text === line ? 202 : 413);
+        }
+      } finally {
+        agent.destroy();
+      }
+    });
+  });
+
+  describe('uploads that break off', () => {
+    test.each([
+      ['is sent in chunks', {}],
+      ['has a length', { 'content-length': '100000' }],
+    ])('when the client hangs up in the middle of a body that %s, then nothing is left', async (_what, more) => {
+      const batchId = randomUUID();
+      const { sku } = await aProduct(shop.store);
+      const query = { batchId, itemsPerTask: '1' };
+      const text = ndjson(times(20, () => ({ sku, quantity: 1 })));
+      const { request } = openRequest(api, uploadPath(query), { headers: { 'content-type': NDJSON, ...more } });
+      request.write(text);
+      await copiesOnce(1);
+      request.destroy();
+      await copiesOnce(0);
+
+      await expectNothingLeft(batchId);
+      expect((await upload(api, { text, query })).status).toBe(202);
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ total: 20, succeeded: 20 });
+      expect(await stockOf(sku)).toBe(30);
+    });
+
+    test('when the database cuts the connection in the middle, then 503 and the next upload works', async () => {
+      const batchId = randomUUID();
+      const { sku } = await aProduct(shop.store);
+      const item = ndjson([{ sku, quantity: 1 }]);
+      const query = { batchId, itemsPerTask: '1' };
+      const { request, answer } = openRequest(api, uploadPath(query));
+      request.write(item);
+      await copiesOnce(1);
+      await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
+        shop.store.db,
+      );
+      await copiesOnce(0);
+      request.end(item);
+
+      const { status, headers, body } = await answer;
+      expect([status, body.type, headers['retry-after']]).toEqual([503, '/problems/store-unavailable', '5']);
+      await expectNothingLeft(batchId);
+      expect((await upload(api, { text: item, query })).status).toBe(202);
+      await inStatus(batchId, 'completed');
+    });
+
+    test('when the connection to the database is found to be lost only by writing to it, then 503 as well', async () => {
+      const stageBatch = () => Promise.reject(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+      const cut = await startApi({ ...shop, store: { ...shop.store, stageBatch } });
+      try {
+        const { status, body } = await upload(cut, { text: ndjson([{ sku: 'MUG', quantity: 1 }]) });
+        expect([status, body.type]).toEqual([503, '/problems/store-unavailable']);
+      } finally {
+        await cut.close();
+      }
+    });
+
+    test('when one client sends many uploads over one connection, then nothing piles up on it', async () => {
+      const warnings: string[] = [];
+      const note = ({ name }: Error) => void warnings.push(name);
+      process.on('warning', note);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const { sku } = await aProduct(shop.store);
+      const text = ndjson([{ sku, quantity: 1 }]);
+      const ports = new Set<number | undefined>();
+      const batchIds: string[] = [];
+      try {
+        for (let count = 0; count < 12; count += 1) {
+          const { request, answer } = openRequest(api, uploadPath(), { agent });
+          request.end(text);
+          const { status, body } = await answer;
+          expect(status).toBe(202);
+          ports.add(request.socket?.localPort);
+          batchIds.push(body.batchId);
+        }
+      } finally {
+        agent.destroy();
+        process.off('warning', note);
+      }
+      for (const batchId of batchIds) await inStatus(batchId, 'completed');
+      expect(ports.size).toBe(1);
+      expect(warnings).toEqual([]);
+    });
+  });
+
+  describe('the id as the key of an upload', () => {
+    test('when the same is uploaded again, then it is the same batch, and nothing is done twice', async () => {
+      const { sku } = await aProduct(shop.store);
+      const given = { text: ndjson(times(5, () => ({ sku, quantity: 1 }))), query: { batchId: randomUUID() } };
+      const { batchId } = given.query;
+      const first = await upload(api, given);
+      const again = await upload(api, given);
+
+      expect([again.status, again.headers.get('location')]).toEqual([202, first.headers.get('location')]);
+      expect(again.body).toMatchObject({ batchId, total: 5 });
+      const { workflow } = await inStatus(batchId, 'completed');
+      const late = await upload(api, given);
+      expect([late.status, late.body]).toEqual([202, { batchId, total: 5, status: 'completed' }]);
+      expect((await get(batchId)).body).toMatchObject({ workflow, round: 1 });
+      expect(await stockOf(sku)).toBe(15);
+    });
+
+    test.each<[string, Partial<Upload>]>([
+      ['other items', { text: ndjson([{ sku: 'MUG', quantity: 2 }]) }],
+      [
+        'another operation',
+        { text: ndjson([{ sku: 'MUG', price: { value: 1, currency: 'EUR' } }]), query: { operation: 'price-update' } },
+      ],
+      ['another size of its tasks', { query: { itemsPerTask: '7' } }],
+    ])('when the id comes again with %s, then 409 and the first batch stays', async (_what, { text, query }) => {
+      const batchId = randomUUID();
+      const given = { text: ndjson([{ sku: 'MUG', quantity: 1 }]), query: { batchId } };
+      await upload(api, given);
+      const { status, body } = await upload(api, { text: text ?? given.text, query: { ...given.query, ...query } });
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/batch-id-taken', batchId });
+      expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ operation: 'restock', total: 1 });
+    });
+
+    test('when a batch was started before its upload, and failed, then the upload still runs', async () => {
+      const batchId = randomUUID();
+      const early = await run(shop.client, batchId);
+      await expect(early.result()).rejects.toThrow();
+      const { sku } = await aProduct(shop.store);
+
+      const text = ndjson([{ sku, quantity: 1 }]);
+      const { status, body } = await upload(api, { text, query: { batchId } });
+
+      expect([status, body.status]).toEqual([202, 'running']);
+      await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded === 1, 'its item');
+    });
+
+    test('when it is uploaded several times at once, then there is one batch and everybody is told of it', async () => {
+      const { sku } = await aProduct(shop.store);
+      const batchId = randomUUID();
+      const text = ndjson(times(10, () => ({ sku, quantity: 1 })));
+      const answers = await Promise.all(times(4, () => upload(api, { text, query: { batchId, itemsPerTask: '2' } })));
+
+      expect(answers.map(({ status, body }) => [status, body.batchId, body.total])).toEqual(
+        times(4, () => [202, batchId, 10]),
+      );
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 10, round: 1, tasks: 5 });
+      expect(await stockOf(sku)).toBe(20);
+    });
+
+    test('when two different ones are uploaded at once, then one of them has the id and the other one 409', async () => {
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      const batchId = randomUUID();
+      const uploads = [1, 1_000].map((quantity) => {
+        const opened = openRequest(api, uploadPath({ batchId, itemsPerTask: '1' }));
+        const text = ndjson([{ sku, quantity }]);
+        opened.request.write(text);
+        return { ...opened, quantity, text };
+      });
+      await copiesOnce(2);
+      for (const { request, text } of uploads) request.end(text);
+      const answers = await Promise.all(uploads.map(({ answer }) => answer));
+
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([202, 409]);
+      expect(answers.find(({ status }) => status === 409)!.body.type).toBe('/problems/batch-id-taken');
+      await inStatus(batchId, 'completed');
+      const stored = uploads[answers.findIndex(({ status }) => status === 202)]!;
+      expect(await stockOf(sku)).toBe(stored.quantity * 2);
+    });
+  });
+
+  describe('uploads at once', () => {
+    test('when four are under way, then another one is 503 until one of them has ended', async () => {
+      const item = ndjson([{ sku: 'MUG', quantity: 1 }]);
+      const open = times(4, () => openRequest(api, uploadPath({ itemsPerTask: '1' })));
+      for (const { request } of open) request.write(item);
+      await copiesOnce(4);
+
+      const batchId = randomUUID();
+      const given = { text: item, query: { batchId } };
+      const { status, headers, body } = await upload(api, given);
+      expect([status, body.type, headers.get('retry-after')]).toEqual([503, '/problems/too-many-uploads', '5']);
+      await expectNothingLeft(batchId);
+
+      const [gone, ...others] = open;
+      gone!.request.destroy();
+      await copiesOnce(3);
+      expect((await upload(api, given)).status).toBe(202);
+      for (const { request } of others) request.end(item);
+      const answers = await Promise.all(others.map(({ answer }) => answer));
+      expect(answers.map(({ status, body }) => [status, body.total])).toEqual(times(3, () => [202, 2]));
+      for (const answer of answers) await inStatus(answer.body.batchId, 'completed_with_failures');
+    });
+
+    test('when more than four were refused, then these are not counted as being under way', async () => {
+      for (let count = 0; count < 6; count += 1) expect((await upload(api, { text: '{}' })).status).toBe(422);
+      expect((await upload(api, { text: ndjson([{ sku: 'MUG', quantity: 1 }]) })).status).toBe(202);
+    });
+  });
+
+  describe('what is not there', () => {
+    test.each([
+      ['GET', ''],
+      ['GET', '/failures'],
+      ['GET', '/events'],
+      ['POST', '/pause'],
+      ['POST', '/resume'],
+      ['POST', '/cancel'],
+      ['POST', '/retry'],
+    ])('when nobody knows the batch, then %s %s is 404', async (method, path) => {
+      const { status, body } = await api.request(method, `/v1/batches/${randomUUID()}${path}`);
+      expect([status, body.type]).toEqual([404, '/problems/not-found']);
+    });
+
+    test('when a workflow has the id and nothing was uploaded, then 404 as well', async () => {
+      const batchId = randomUUID();
+      const handle = await shop.client.workflow.start('batch', {
+        ...{ workflowId: batchWorkflowId(batchId), taskQueue: 'batches', args: [{ batchId }] },
+      });
+      await handle.result().catch(() => undefined);
+      for (const path of ['', '/failures', '/events']) {
+        expect((await api.get(`/v1/batches/${batchId}${path}`)).status).toBe(404);
+      }
+      for (const what of ['pause', 'resume', 'cancel', 'retry']) expect((await steer(batchId, what)).status).toBe(404);
+    });
+
+    test.each(['/v1/batches/a%20b', '/v1/batches/a%20b/failures', '/v1/batches/-/events'])(
+      'when %s has no id of a batch, then 400',
+      async (path) => {
+        expect((await api.get(path)).body).toMatchObject({ status: 400, errors: [{ pointer: '/batchId' }] });
+      },
+    );
+  });
+
+  describe('GET /v1/batches/{id}/failures', () => {
+    interface Page {
+      items: BatchFailure[];
+      nextCursor?: string;
+    }
+
+    test('when items failed, then they are listed page by page in the order of their lines', async () => {
+      const { sku } = await aProduct(shop.store);
+      const items = times(9, (n) => ({ sku: n % 2 ? sku : `NONE-${n}`, quantity: 1 }));
+      const { body } = await upload(api, { text: ndjson(items), query: { itemsPerTask: '4' } });
+      const { batchId } = body;
+      await inStatus(batchId, 'completed_with_failures');
+
+      for (const limit of [1, 2, 4, 5, 200]) {
+        const found: BatchFailure[] = [];
+        for (let cursor: string | undefined = ''; cursor !== undefined;) {
+          const query = `limit=${limit}${cursor && `&cursor=${cursor}`}`;
+          const page: Answer<Page> = await api.get<Page>(`/v1/batches/${batchId}/failures?${query}`);
+          expect(page.status).toBe(200);
+          expect(page.body.items.length).toBeLessThanOrEqual(limit);
+          found.push(...page.body.items);
+          cursor = page.body.nextCursor;
+        }
+        expect(found).toEqual(
+          [0, 2, 4, 6, 8].map((n) => ({
+            ...{ line: n + 1, item: { sku: `NONE-${n}`, quantity: 1 } },
+            reason: { type: 'UnknownSku', message: `not in the catalogue: NONE-${n}` },
+          })),
+        );
+      }
+    });
+
+    test('when nothing failed, then the list is empty', async () => {
+      const batchId = await anEndedBatch(0);
+      expect((await api.get(`/v1/batches/${batchId}/failures`)).body).toEqual({ items: [] });
+    });
+
+    test('when the cursor is none that this list gave, then 400', async () => {
+      const batchId = await anEndedBatch(3);
+      await aProduct(shop.store);
+      const { body: products } = await api.get<Page>('/v1/products?limit=1');
+      const { body: failures } = await api.get<Page>(`/v1/batches/${batchId}/failures?limit=1`);
+      expect(failures.nextCursor).toEqual(expect.any(String));
+
+      for (const path of [
+        `/v1/batches/${batchId}/failures?cursor=AAAA`,
+        `/v1/batches/${batchId}/failures?cursor=not+a+cursor`,
+        `/v1/batches/${batchId}/failures?cursor=${products.nextCursor}`,
+        `/v1/batches?cursor=${failures.nextCursor}`,
+        `/v1/products?cursor=${failures.nextCursor}`,
+      ]) {
+        const { status, body } = await api.get(path);
+        expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/cursor']]);
+      }
+    });
+
+    test.each(['limit=0', 'limit=201', 'limit=x', 'page=2'])('when it is asked with %s, then 400', async (query) => {
+      const batchId = await stage(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
+      expect((await api.get(`/v1/batches/${batchId}/failures?${query}`)).status).toBe(400);
+    });
+  });
+
+  describe('steering', () => {
+    const refusal = async (batchId: string, what: string) => {
+      const { status, body } = await steer(batchId, what);
+      expect(body.batchId).toBe(batchId);
+      return `${status} ${String(body.type)}`;
+    };
+
+    test('when it is paused and resumed, each also twice, then it does all of its items in the end', async () => {
+      const batchId = await aHeldBatch();
+      const pauses = [await steer(batchId, 'pause'), await steer(batchId, 'pause')];
+      expect(pauses.map(({ status, body }) => [status, body.batchId])).toEqual(times(2, () => [202, batchId]));
+      await inStatus(batchId, 'paused');
+      expect(await steer(batchId, 'pause')).toMatchObject({ status: 202, body: { status: 'paused' } });
+      await pendingOnce(shop.client.workflow.getHandle(batchWorkflowId(batchId)), (pending) => pending === 0);
+      tests.letThrough();
+      expect((await get(batchId)).body).toMatchObject({ status: 'paused', succeeded: 0, failed: 0 });
+
+      expect((await steer(batchId, 'resume')).status).toBe(202);
+      expect((await steer(batchId, 'resume').catch(() => undefined))?.status).toSatisfy((status) =>
+        [202, 409].includes(status as number),
+      );
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, round: 1 });
+    });
+
+    test('when it runs, then resuming changes nothing', async () => {
+      const batchId = await aHeldBatch();
+      expect(await steer(batchId, 'resume')).toMatchObject({ status: 202, body: { status: 'running' } });
+      tests.letThrough();
+      await inStatus(batchId, 'completed');
+    });
+
+    test('when it is cancelled, also again, then it is cancelled, and a retry does what was not done', async () => {
+      const batchId = await aHeldBatch();
+      for (let count = 0; count < 2; count += 1) expect((await steer(batchId, 'cancel')).status).toBe(202);
+      expect(await inStatus(batchId, 'cancelled')).toMatchObject({ succeeded: 0, closedAt: expect.any(String) });
+      expect(await steer(batchId, 'cancel')).toMatchObject({ status: 202, body: { status: 'cancelled' } });
+      for (const what of ['pause', 'resume']) {
+        expect(await refusal(batchId, what)).toBe('409 /problems/batch-ended');
+      }
+      tests.letThrough();
+      expect(await steer(batchId, 'retry')).toMatchObject({ status: 202, body: { status: 'running' } });
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, failed: 0, round: 2 });
+    });
+
+    test('when it is paused, then it can be cancelled', async () => {
+      const batchId = await aHeldBatch();
+      await steer(batchId, 'pause');
+      await inStatus(batchId, 'paused');
+      expect((await steer(batchId, 'cancel')).status).toBe(202);
+      await inStatus(batchId, 'cancelled');
+    });
+
+    test('when it has ended by itself, then it can neither be paused nor resumed nor cancelled', async () => {
+      for (const batchId of [await anEndedBatch(0), await anEndedBatch(1)]) {
+        for (const what of ['pause', 'resume', 'cancel']) {
+          expect(await refusal(batchId, what)).toBe('409 /problems/batch-ended');
+        }
+      }
+    });
+
+    test('when it runs or is paused, then a retry is 409', async () => {
+      const batchId = await aHeldBatch();
+      expect(await refusal(batchId, 'retry')).toBe('409 /problems/batch-running');
+      await steer(batchId, 'pause');
+      await inStatus(batchId, 'paused');
+      expect(await refusal(batchId, 'retry')).toBe('409 /problems/batch-running');
+      await steer(batchId, 'cancel');
+      await inStatus(batchId, 'cancelled');
+    });
+
+    test('when every item succeeded, then there is nothing to retry', async () => {
+      expect(await refusal(await anEndedBatch(0), 'retry')).toBe('409 /problems/nothing-to-retry');
+    });
+
+    test('when items failed, then a retry does these alone', async () => {
+      const { sku } = await aProduct(shop.store);
+      const late = `LATE-${randomUUID().slice(0, 8).toUpperCase()}`;
+      const items = times(7, (n) => ({ sku: n % 2 ? late : sku, quantity: 1 }));
+      const { body } = await upload(api, { text: ndjson(items), query: { itemsPerTask: '2' } });
+      const { batchId } = body;
+      expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ succeeded: 4, failed: 3 });
+      await aProduct(shop.store, { sku: late, available: 0 });
+
+      expect(await steer(batchId, 'retry')).toMatchObject({ status: 202, body: { status: 'running' } });
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 7, failed: 0, round: 2, tasks: 2 });
+      expect([await stockOf(sku), await stockOf(late)]).toEqual([14, 3]);
+      const description = await shop.client.workflow.getHandle(batchWorkflowId(batchId)).describe();
+      expect(await description.staticSummary()).toBe('restock: 3 items once more');
+    });
+
+    test('when many ask for a retry at once, then there is one', async () => {
+      const batchId = await anEndedBatch(2);
+      const answers = await Promise.all(times(5, () => steer(batchId, 'retry')));
+
+      for (const { status, body } of answers) {
+        expect(status === 202 || body.type === '/problems/batch-running').toBe(true);
+      }
+      expect(answers.some(({ status }) => status === 202)).toBe(true);
+      expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ round: 2 });
+    });
+
+    test('when its workflow was terminated, then it has failed, and a retry does what was not done', async () => {
+      // More than are done by tasks that are under way, and come to their end.
+      const count = 20;
+      const batchId = await aHeldBatch(count);
+      await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
+      expect((await get(batchId)).body).toMatchObject({ status: 'failed', closedAt: expect.any(String) });
+      for (const what of ['pause', 'resume', 'cancel']) {
+        expect(await refusal(batchId, what)).toBe('409 /problems/batch-ended');
+      }
+      tests.letThrough();
+      expect((await steer(batchId, 'retry')).status).toBe(202);
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: count, round: 2 });
+    });
+
+    test('when it is stored and was not started, then it can only be retried, which starts it', async () => {
+      const { sku } = await aProduct(shop.store);
+      const batchId = await stage(shop.store, { items: [{ sku, quantity: 1 }] });
+      const { body } = await get(batchId);
+      expect(body).toEqual({
+        ...{ batchId, status: 'staged', operation: 'restock', itemsPerTask: 10 },
+        ...{ total: 1, succeeded: 0, failed: 0, round: 0, tasks: 1 },
+      });
+      for (const what of ['pause', 'resume', 'cancel']) {
+        expect(await refusal(batchId, what)).toBe('409 /problems/batch-not-started');
+      }
+      expect((await steer(batchId, 'retry')).status).toBe(202);
+      expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 1, round: 1 });
+      expect(await stockOf(sku)).toBe(11);
+    });
+
+    test('when there is something in the body, then 400', async () => {
+      const batchId = await stage(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
+      const { status, body } = await api.post(`/v1/batches/${batchId}/retry`, { force: true });
+      expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/force']]);
+      expect((await get(batchId)).body.status).toBe('staged');
+    });
+  });
+
+  describe('GET /v1/batches/{id}/events', () => {
+    test('when a batch runs, then its progress comes as it goes on, and its end at last', async () => {
+      const batchId = await aHeldBatch();
+      const events = await openEvents(api, batchId);
+
+      expect(events.response.status).toBe(200);
+      expect(events.response.headers.get('content-type')).toBe('text/event-stream');
+      expect(events.response.headers.get('cache-control')).toBe('no-store');
+      expect(await events.next()).toMatchObject({
+        event: 'progress',
+        data: { batchId, status: 'running', succeeded: 0 },
+      });
+      await steer(batchId, 'pause');
+      expect(await events.next()).toMatchObject({ event: 'progress', data: { status: 'paused' } });
+      tests.letThrough();
+      await steer(batchId, 'resume');
+      const rest = await events.rest();
+
+      expect(rest.slice(0, -1).every(({ event }) => event === 'progress')).toBe(true);
+      expect(rest.at(-1)).toEqual({ event: 'end', data: (await get(batchId)).body });
+      expect(rest.at(-1)!.data).toMatchObject({ status: 'completed', succeeded: 4 });
+    });
+
+    test('when it has ended, then there is just its end', async () => {
+      const batchId = await anEndedBatch(1);
+      const events = await openEvents(api, batchId);
+      expect(await events.rest()).toEqual([{ event: 'end', data: (await get(batchId)).body }]);
+    });
+
+    test('when it is stored and was not started, then the stream waits for its start', async () => {
+      const { sku } = await aProduct(shop.store);
+      const batchId = await stage(shop.store, { items: [{ sku, quantity: 1 }] });
+      const events = await openEvents(api, batchId);
+      expect(await events.next()).toMatchObject({ event: 'progress', data: { status: 'staged' } });
+      await steer(batchId, 'retry');
+      expect((await events.rest()).at(-1)).toMatchObject({ event: 'end', data: { status: 'completed' } });
+    });
+
+    test.each([
+      ['application/json', 406],
+      ['text/html', 406],
+      ['*/*', 200],
+      ['text/*', 200],
+      ['text/html, text/event-stream;q=0.9', 200],
+    ])('when the client accepts %s, then %i', async (accept, expected) => {
+      const batchId = await anEndedBatch(0);
+      const response = await fetch(`${api.url}/v1/batches/${batchId}/events`, { headers: { accept } });
+      const text = await response.text();
+
+      expect(response.status).toBe(expected);
+      if (expected === 406) expect(JSON.parse(text)).toMatchObject({ type: '/problems/not-acceptable', status: 406 });
+      else expect(text).toMatch(/^retry: \d+\n\nevent: end\ndata: \{.*\}\n\n$/);
+    });
+
+    test('when the API is closed, then the stream ends at once, without an end of the batch', async () => {
+      const batchId = await aHeldBatch();
+      const closing = await startApi(shop);
+      const events = await openEvents(closing, batchId);
+      expect((await events.next())?.event).toBe('progress');
+      const began = performance.now();
+      const rest = events.rest();
+      await closing.close();
+
+      expect(performance.now() - began).toBeLessThan(3_000);
+      expect((await rest).map(({ event }) => event)).not.toContain('end');
+      expect((await get(batchId)).body.status).toBe('running');
+    });
+
+    /** An API that tells when it looks at counts, and looks as slowly as it is told to. */
+    async function aWatchedApi() {
+      const watched = { looks: 0, lookedAt: 0, until: Promise.resolve() };
+      const tallyBatch: Shop['store']['tallyBatch'] = async (id) => {
+        watched.looks += 1;
+        watched.lookedAt = performance.now();
+        await watched.until;
+        return await shop.store.tallyBatch(id);
+      };
+      const { url, close } = await startApi({ ...shop, store: { ...shop.store, tallyBatch } });
+      return { watched, url, close };
+    }
+
+    test('when the API is closed while it looks, then it ends with that look', async () => {
+      const batchId = await aHeldBatch();
+      const { watched, url, close } = await aWatchedApi();
+      const events = await openEvents({ url }, batchId);
+      await events.next();
+      const rest = events.rest();
+      let lookOn = (): void => undefined;
+      watched.until = new Promise((resolve) => (lookOn = resolve));
+      const { looks } = watched;
+      await waitUntil(() => watched.looks > looks || undefined, { what: 'a look', deadlineMs: 10_000, everyMs: 10 });
+      const closed = close();
+      const isDeaf = () =>
+        fetch(`${url}/livez`).then(
+          () => undefined,
+          () => true,
+        );
+      await waitUntil(isDeaf, { what: 'no request being taken', deadlineMs: 5_000, everyMs: 20 });
+      const began = performance.now();
+      lookOn();
+      await closed;
+
+      expect(performance.now() - began).toBeLessThan(3_000);
+      expect((await rest).map(({ event }) => event)).not.toContain('end');
+    });
+
+    test('when the client hangs up, then nobody looks any more', async () => {
+      const batchId = await aHeldBatch();
+      const { watched, url, close } = await aWatchedApi();
+      try {
+        const request = httpRequest(`${url}/v1/batches/${batchId}/events`, { agent: false }).end();
+        request.on('error', () => undefined);
+        await waitUntil(() => watched.looks >= 3 || undefined, { what: 'looks', deadlineMs: 10_000 });
+        request.destroy();
+        // It looked each second before.
+        const isQuiet = () => performance.now() - watched.lookedAt > 2_500 || undefined;
+        await waitUntil(isQuiet, { what: 'the end of the looks', deadlineMs: 8_000 });
+      } finally {
+        await close();
+      }
+    });
+
+    test('when only the head is asked for, then nobody looks any more', async () => {
+      const batchId = await aHeldBatch();
+      const { watched, url, close } = await aWatchedApi();
+      try {
+        const { status } = await fetch(`${url}/v1/batches/${batchId}/events`, { method: 'HEAD' });
+        expect(status).toBe(200);
+        const isQuiet = () => performance.now() - watched.lookedAt > 2_500 || undefined;
+        await waitUntil(isQuiet, { what: 'the end of the looks', deadlineMs: 8_000 });
+      } finally {
+        await close();
+      }
+    });
+
+    test('when the store is away for a while, then the stream outlives it', async () => {
+      const batchId = await aHeldBatch();
+      let away = false;
+      let refused = 0;
+      const tallyBatch: Shop['store']['tallyBatch'] = async (id) => {
+        if (!away) return await shop.store.tallyBatch(id);
+        refused += 1;
+        throw new Error('connection terminated');
+      };
+      const shaky = await startApi({ ...shop, store: { ...shop.store, tallyBatch } });
+      try {
+        const events = await openEvents(shaky, batchId);
+        expect((await events.next())?.event).toBe('progress');
+        away = true;
+        await waitUntil(() => refused >= 2 || undefined, { what: 'looks in vain', deadlineMs: 10_000 });
+        tests.letThrough();
+        await inStatus(batchId, 'completed');
+        away = false;
+        expect((await events.rest()).at(-1)).toMatchObject({ event: 'end', data: { status: 'completed' } });
+      } finally {
+        await shaky.close();
+      }
+    });
+  });
+
+  describe('GET /v1/batches', () => {
+    interface Page {
+      items: BatchSummary[];
+      nextCursor?: string;
+    }
+    /** All pages of a list, one after another. */
+    async function listed(query: Record<string, string>): Promise<BatchSummary[]> {
+      const found: BatchSummary[] = [];
+      for (let cursor: string | undefined = ''; cursor !== undefined;) {
+        const search = new URLSearchParams({ ...query, ...(cursor && { cursor }) });
+        const page: Answer<Page> = await api.get<Page>(`/v1/batches?${search.toString()}`);
+        expect(page.status).toBe(200);
+        found.push(...page.body.items);
+        cursor = page.body.nextCursor;
+      }
+      expect(new Set(found.map(({ workflow }) => workflow.runId)).size).toBe(found.length);
+      return found;
+    }
+    /** Visibility lags behind by up to a second or so. */
+    const inList = (query: Record<string, string>, batchIds: string[]) =>
+      waitUntil(
+        async () => {
+          const mine = (await listed(query)).filter(({ batchId }) => batchIds.includes(batchId));
+          return mine.length === batchIds.length ? mine : undefined;
+        },
+        { what: `${batchIds.length} batches in the list by ${JSON.stringify(query)}`, deadlineMs: 15_000 },
+      );
+    const notInList = (query: Record<string, string>, batchId: string) =>
+      waitUntil(async () => !(await listed(query)).some((item) => item.batchId === batchId) || undefined, {
+        ...{ what: `no such batch in the list by ${JSON.stringify(query)}`, deadlineMs: 15_000 },
+      });
+
+    test('when there are more than a page holds, then cursors lead through all of them, newest first', async () => {
+      const batchIds: string[] = [];
+      for (let count = 0; count < 3; count += 1) batchIds.push(await anEndedBatch(1));
+      const mine = await inList({ limit: '2', status: 'completed_with_failures' }, batchIds);
+
+      expect(mine.map(({ batchId }) => batchId)).toEqual(batchIds.toReversed());
+      const time = expect.stringMatching(/^\d{4}-.*Z$/);
+      expect(mine[0]).toEqual({
+        ...{ batchId: batchIds[2], status: 'completed_with_failures', startedAt: time, closedAt: time },
+        workflow: { workflowId: batchWorkflowId(batchIds[2]!), runId: expect.any(String) },
+      });
+      const all = await inList({ limit: '200' }, batchIds);
+      expect(all).toEqual(mine);
+    });
+
+    test('when a batch goes on, then it moves through the lists by status', async () => {
+      const batchId = await aHeldBatch();
+      expect(await inList({ status: 'running' }, [batchId])).toMatchObject([{ batchId, status: 'running' }]);
+      await steer(batchId, 'pause');
+      await inList({ status: 'paused' }, [batchId]);
+      await notInList({ status: 'running' }, batchId);
+      await steer(batchId, 'cancel');
+      expect(await inList({ status: 'cancelled' }, [batchId])).toMatchObject([{ batchId, status: 'cancelled' }]);
+      await notInList({ status: 'paused' }, batchId);
+      tests.letThrough();
+      await steer(batchId, 'retry');
+      expect(await inList({ status: 'completed' }, [batchId])).toMatchObject([{ batchId, status: 'completed' }]);
+    });
+
+    test('when a batch was retried, then each of its runs is listed, the newest first', async () => {
+      const { sku } = await aProduct(shop.store);
+      const late = `LATE-${randomUUID().slice(0, 8).toUpperCase()}`;
+      const text = ndjson([sku, late].map((each) => ({ sku: each, quantity: 1 })));
+      const { batchId } = (await upload(api, { text })).body;
+      const first = await inStatus(batchId, 'completed_with_failures');
+      await aProduct(shop.store, { sku: late });
+      await steer(batchId, 'retry');
+      const second = await inStatus(batchId, 'completed');
+      expect(second.workflow!.runId).not.toBe(first.workflow!.runId);
+      await inList({ status: 'completed' }, [batchId]);
+
+      const runs = (await listed({})).filter((item) => item.batchId === batchId);
+      expect(runs.map(({ status, workflow }) => [status, workflow])).toEqual([
+        ['completed', second.workflow],
+        ['completed_with_failures', first.workflow],
+      ]);
+    });
+
+    test('when its workflow was terminated, then it is listed as failed and no longer as running', async () => {
+      const batchId = await aHeldBatch();
+      await inList({ status: 'running' }, [batchId]);
+      await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
+      expect(await inList({ status: 'failed' }, [batchId])).toMatchObject([{ batchId, status: 'failed' }]);
+      await notInList({ status: 'running' }, batchId);
+    });
+
+    test.each([
+      ['status=staged', '/status'],
+      ['status=lost', '/status'],
+      ["status=running' or 'a'='a", '/status'],
+      ['status=running&status=paused', '/status'],
+      ['limit=0', '/limit'],
+      ['limit=201', '/limit'],
+      ['cursor=AAAA', '/cursor'],
+      ['operation=restock', '/operation'],
+    ])('when the list is asked with %s, then 400 names %s', async (query, pointer) => {
+      const { status, body } = await api.get(`/v1/batches?${query}`);
+      expect([status, body.errors?.map((error) => error.pointer)]).toEqual([400, [pointer]]);
+    });
+  });
+
+  describe('when something is away', () => {
+    test('when no worker is there, then batches are taken, read and steered all the same', async () => {
+      const elsewhere = await server.inNamespace(`no-worker-${randomUUID()}`);
+      const idle = await openShop(elsewhere, { withWorker: false });
+      const idleApi = await startApi(idle);
+      try {
+        const batchId = randomUUID();
+        const { status, body } = await upload(idleApi, {
+          ...{ text: ndjson(times(3, () => ({ sku: 'MUG', quantity: 1 }))), query: { batchId, itemsPerTask: '2' } },
+        });
+        expect([status, body]).toEqual([202, { batchId, status: 'running', total: 3 }]);
+        const seen = await idleApi.get<Body>(`/v1/batches/${batchId}`);
+        expect([seen.status, seen.body]).toMatchObject([
+          200,
+          { batchId, status: 'running', total: 3, succeeded: 0, failed: 0, round: 0, tasks: 2 },
+        ]);
+        for (const what of ['pause', 'resume', 'cancel']) {
+          const answer = await idleApi.post<Body>(`/v1/batches/${batchId}/${what}`);
+          expect([answer.status, answer.body.batchId]).toEqual([202, batchId]);
+        }
+        const retried = await idleApi.post<Body>(`/v1/batches/${batchId}/retry`);
+        expect([retried.status, retried.body.type]).toEqual([409, '/problems/batch-running']);
+      } finally {
+        await idleApi.close();
+        await idle.close();
+      }
+    });
+
+    test('when Temporal is away, then 503 and the items are stored; the same upload starts them once it is there', async () => {
+      const client = createClient({
+        ...{ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: server.namespace },
+      });
+      const alone = await startApi({ client, store: shop.store });
+      try {
+        const { sku } = await aProduct(shop.store);
+        const batchId = randomUUID();
+        const given = { text: ndjson(times(3, () => ({ sku, quantity: 1 }))), query: { batchId } };
+        const { status, headers, body } = await upload(alone, given);
+        expect([status, body.type, headers.get('retry-after')]).toEqual([503, '/problems/temporal-unavailable', '5']);
+        expect(await shop.store.tallyBatch(batchId)).toMatchObject({ total: 3, round: 0 });
+        expect((await get(batchId)).body.status).toBe('staged');
+
+        const started = await upload(api, given);
+        expect([started.status, started.body]).toEqual([202, { batchId, status: 'running', total: 3 }]);
+        await inStatus(batchId, 'completed');
+        expect(await stockOf(sku)).toBe(13);
+      } finally {
+        await alone.close();
+        await client.connection.close();
+      }
+    });
+
+    test('when a batch ran and Temporal no longer keeps it, then its counts tell what became of it', async () => {
+      const items = times(4, () => ({ sku: 'MUG', quantity: 1 }));
+      const batchId = await stage(shop.store, { items, itemsPerTask: 2 });
+      const { roundId } = (await shop.store.openRound(batchId, 'a run of long ago'))!;
+      expect((await get(batchId)).body.status).toBe('cancelled');
+      await shop.store.applyTask({ roundId, task: 0 }, async () => []);
+      await shop.store.giveUpTasks(roundId, { first: 1, count: 1 }, { type: 'Refused', message: 'no' });
+      expect((await get(batchId)).body.status).toBe('completed_with_failures');
+      for (const what of ['pause', 'cancel']) {
+        expect(await steer(batchId, what)).toMatchObject({ status: 409, body: { type: '/problems/batch-ended' } });
+      }
+      expect((await steer(batchId, 'retry')).status).toBe(202);
+      await tallyOnce(shop.store, batchId, ({ round, failed }) => round === 2 && failed === 2, 'the retry');
+    });
+  });
+});
+
+describe('requests that are not received whole in time', () => {
+  const LIMIT_MS = 200;
+
+  /** An application whose one route waits until it is told to answer. */
+  async function anApp() {
+    const app = Fastify();
+    const handled: unknown[] = [];
+    let answer = (): void => undefined;
+    const told = new Promise<void>((resolve) => (answer = resolve));
+    app.addHook('onRequest', async (request, reply) => cutWhenLate(request, reply, LIMIT_MS));
+    app.post('/', async (request) => {
+      handled.push(request.body);
+      await told;
+      return { status: 'ok' };
+    });
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as { port: number };
+    return { app, port, handled, answer };
+  }
+
+  /** Sends text as it is, and reads until the connection is closed. */
+  function openSocket(port: number) {
+    const socket = connect(port, '127.0.0.1').setEncoding('utf8');
+    let received = '';
+    socket.on('data', (chunk: string) => (received += chunk));
+    socket.on('error', () => undefined);
+    const closed = new Promise<string>((resolve) => socket.on('close', () => resolve(received)));
+    return { socket, closed, received: () => received };
+  }
+
+  const head = (length: number) =>
+    `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+
+  test('when a body does not come to its end, then 408 and the connection is closed', async () => {
+    const { app, port, handled } = await anApp();
+    const { socket, closed } = openSocket(port);
+    socket.write(`${head(100)}{"a":`);
+    const received = await closed;
+    await app.close();
+
+    expect(received).toMatch(/^HTTP\/1\.1 408 /);
+    expect(received).toMatch(/\r\nconnection: close\r\n/i);
+    expect(received).toMatch(/\r\ncontent-type: application\/problem\+json/);
+    const problem = JSON.parse(received.slice(received.indexOf('\r\n\r\n') + 4)) as Problem;
+    expect(problem).toMatchObject({
+      ...{ type: '/problems/request-timeout', status: 408, requestId: expect.any(String) },
+      detail: 'it was not received whole within 0.2 seconds',
+    });
+    expect(handled).toEqual([]);
+  });
+
+  test('when a body trickles in, then 408 as well: what counts is its end', async () => {
+    const { app, port, handled } = await anApp();
+    const { socket, closed } = openSocket(port);
+    socket.write(head(10_000));
+    const trickle = setInterval(() => socket.write(' '), LIMIT_MS / 10);
+    const received = await closed;
+    clearInterval(trickle);
+    await app.close();
+
+    expect(received).toMatch(/^HTTP\/1\.1 408 /);
+    expect(handled).toEqual([]);
+  });
+
+  test.each([
+    ['is received in one piece', [`${head(7)}{"a":1}`]],
+    ['is received in several pieces', [head(7), '{"a"', ':1}']],
+  ])('when a body %s and answering takes longer than that, then it is answered', async (_what, pieces) => {
+    const { app, port, handled, answer } = await anApp();
+    const { socket, closed, received } = openSocket(port);
+    for (const piece of pieces) socket.write(piece);
+    await waitUntil(() => handled.length || undefined, { what: 'the request', deadlineMs: 5_000, everyMs: 5 });
+    const since = performance.now();
+    const isLate = () => performance.now() - since > LIMIT_MS * 2 || undefined;
+    await waitUntil(isLate, { what: 'the limit', deadlineMs: 5_000, everyMs: 20 });
+    expect(received()).toBe('');
+    answer();
+    await waitUntil(() => received() || undefined, { what: 'the answer', deadlineMs: 5_000, everyMs: 5 });
+    socket.end();
+
+    expect(await closed).toMatch(/^HTTP\/1\.1 200 /);
+    expect(handled).toEqual([{ a: 1 }]);
+    await app.close();
+  });
+});

@@ -1,0 +1,1044 @@
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import {
+  RunSuperseded,
+  type FailurePlace,
+  type IndexedFailure,
+  type StagedItem,
+  type TaskKey,
+} from '../../src/store/batches.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { pagesOf, stage, tasksOf } from '../support/batches.js';
+import { createDatabase } from '../support/database.js';
+
+const MAX_CONNECTIONS = 10;
+
+let database: Awaited<ReturnType<typeof createDatabase>>;
+let store: Store;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  store = openStore({ databaseUrl: database.url, maxConnections: MAX_CONNECTIONS, onIdleError: () => undefined });
+});
+
+afterAll(async () => {
+  await store.close();
+  await database.drop();
+});
+
+/** A promise, and what resolves it. */
+function aGate(): { passed: Promise<void>; open: () => void } {
+  let open = (): void => undefined;
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open };
+}
+
+const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+
+const REFUSED = { type: 'Refused', message: 'no' };
+const refusedAt = (...places: number[]): IndexedFailure[] => places.map((index) => ({ index, reason: REFUSED }));
+const linesOf = (items: { line: number }[]) => items.map(({ line }) => line);
+
+/** Resolves when so many connections are in the middle of a COPY. */
+const copiesOnce = (count: number) =>
+  waitUntil(
+    async () => {
+      const { rows } = await sql`
+        select from pg_stat_progress_copy where datname = current_database()`.execute(store.db);
+      return rows.length === count || undefined;
+    },
+    { what: `${count} uploads being under way`, deadlineMs: 10_000, everyMs: 10 },
+  );
+
+/** Resolves when so many transactions wait for others. */
+const waitingOnce = (count: number) =>
+  waitUntil(
+    async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(store.db);
+      return rows.length >= count || undefined;
+    },
+    { what: `${count} transactions waiting`, deadlineMs: 10_000, everyMs: 10 },
+  );
+
+/** What there is of a batch, and rows of tasks that belong to none. */
+async function tracesOf(batchId: string): Promise<{ batches: number; rounds: number; orphans: number }> {
+  const { rows } = await sql<{ batches: number; rounds: number; orphans: number }>`
+    select
+      (select count(*)::int from batches where batch_id = ${batchId}) as batches,
+      (select count(*)::int from batch_rounds where batch_id = ${batchId}) as rounds,
+      (select count(*)::int from batch_tasks where round_id not in (select round_id from batch_rounds)) as orphans`.execute(
+    store.db,
+  );
+  return rows[0]!;
+}
+const NO_TRACE = { batches: 0, rounds: 0, orphans: 0 };
+const ONE_BATCH = { batches: 1, rounds: 1, orphans: 0 };
+
+/** Opens a round that is known to have tasks. */
+async function opened(batchId: string, runId: string): Promise<{ roundId: number; round: number; tasks: number }> {
+  const round = await store.openRound(batchId, runId);
+  expect(round?.tasks).toBeGreaterThan(0);
+  return round!;
+}
+
+/** The items of the tasks of a round as they are stored. */
+async function itemsOf(roundId: number): Promise<StagedItem[][]> {
+  const rows = await store.db
+    .selectFrom('batch_tasks')
+    .select(['task', 'items', 'item_count'])
+    .where('round_id', '=', roundId)
+    .orderBy('task')
+    .execute();
+  expect(rows.map(({ task }) => task)).toEqual(times(rows.length, (index) => index));
+  expect(rows.map(({ items }) => items.length)).toEqual(rows.map(({ item_count }) => item_count));
+  return rows.map(({ items }) => items.map(([line, item]) => ({ line, item })));
+}
+
+type Apply = Parameters<Store['applyTask']>[1];
+
+/** Applies a task, and stands still within it. `goOn` ends it. */
+async function beingApplied(key: TaskKey, apply: Apply = async () => []): Promise<{ goOn: () => Promise<void> }> {
+  const [begun, gate] = [aGate(), aGate()];
+  const applied = store.applyTask(key, async (tx, items) => {
+    begun.open();
+    await gate.passed;
+    return await apply(tx, items);
+  });
+  await Promise.race([begun.passed, applied]);
+  return {
+    async goOn() {
+      gate.open();
+      await applied;
+    },
+  };
+}
+
+const numbers = (count: number) => times(count, (index) => ({ n: index + 1 }));
+
+describe('stageBatch', () => {
+  const aBatch = (overrides: { operation?: string; itemsPerTask?: number } = {}) => ({
+    ...{ batchId: randomUUID(), operation: 'restock', itemsPerTask: 2 },
+    ...overrides,
+  });
+
+  test('when a batch is staged, then its pages are the tasks of its first round, which nobody has opened', async () => {
+    const batch = aBatch({ itemsPerTask: 3 });
+
+    expect(await store.stageBatch(batch, pagesOf(numbers(7), 3))).toEqual({ status: 'staged', total: 7 });
+
+    expect(await store.tallyBatch(batch.batchId)).toEqual({
+      ...{ operation: 'restock', itemsPerTask: 3, total: 7, succeeded: 0, failed: 0, round: 0, tasks: 3 },
+    });
+    const { roundId } = await opened(batch.batchId, 'run');
+    expect((await itemsOf(roundId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+  });
+
+  test('when batches are staged one after another, then later ones have higher numbers', async () => {
+    const batchIds = [];
+    for (let count = 0; count < 3; count += 1) batchIds.push(await stage(store, { items: numbers(1) }));
+    const found = await Promise.all(batchIds.map((batchId) => store.openRound(batchId, 'run')));
+
+    expect(found.map((round) => round!.number)).toEqual(found.map((round) => round!.number).toSorted((a, b) => a - b));
+    expect(new Set(found.map((round) => round!.number)).size).toBe(3);
+  });
+
+  test.each([0, 1, 2, 500])(
+    'when it breaks off after %i pages, then that is thrown and nothing is left',
+    async (count) => {
+      const batch = aBatch();
+      const trouble = new Error('the body broke off');
+      async function* pages() {
+        for await (const page of pagesOf(numbers(count * 2), 2)) yield page;
+        throw trouble;
+      }
+
+      await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
+
+      expect(await tracesOf(batch.batchId)).toEqual(NO_TRACE);
+      expect(await store.stageBatch(batch, pagesOf(numbers(3), 2))).toEqual({ status: 'staged', total: 3 });
+    },
+  );
+
+  test('when more uploads break off than there are connections, then none of these is lost', async () => {
+    const trouble = new Error('the body broke off');
+    async function* pages() {
+      yield* pagesOf(numbers(2), 2);
+      throw trouble;
+    }
+    for (let count = 0; count < MAX_CONNECTIONS + 1; count += 1) {
+      await expect(store.stageBatch(aBatch(), pages())).rejects.toBe(trouble);
+    }
+    const sharing = times(MAX_CONNECTIONS, () => store.stageBatch(aBatch(), pagesOf(numbers(4), 2)));
+    expect(await Promise.all(sharing)).toEqual(times(MAX_CONNECTIONS, () => ({ status: 'staged', total: 4 })));
+  });
+
+  test('when the database cuts the connection in the middle, then it throws, nothing is left and the next one works', async () => {
+    const batch = aBatch();
+    const gate = aGate();
+    async function* pages() {
+      yield* pagesOf(numbers(2), 2);
+      await gate.passed;
+      yield* pagesOf(numbers(2), 2);
+    }
+    const staged = store.stageBatch(batch, pages()).catch((error: unknown) => String(error));
+    await copiesOnce(1);
+    await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
+      store.db,
+    );
+    gate.open();
+
+    expect(await staged).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);
+    expect(await tracesOf(batch.batchId)).toEqual(NO_TRACE);
+    expect(await store.stageBatch(batch, pagesOf(numbers(2), 2))).toMatchObject({ status: 'staged' });
+  });
+
+  test('when the same content comes again under its id, then it is the existing batch', async () => {
+    const batch = aBatch();
+    await store.stageBatch(batch, pagesOf(numbers(5), 2));
+
+    expect(await store.stageBatch(batch, pagesOf(numbers(5), 2))).toEqual({ status: 'existing', total: 5 });
+    expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+  });
+
+  test.each<[string, { operation?: string; itemsPerTask?: number }, unknown[]]>([
+    ['another operation', { operation: 'price-update' }, numbers(5)],
+    ['another size of its tasks', { itemsPerTask: 6 }, numbers(5)],
+    ['an item less', {}, numbers(4)],
+    ['an item more', {}, numbers(6)],
+    ['another item', {}, [{ n: 9 }, ...numbers(5).slice(1)]],
+    ['another order', {}, numbers(5).reverse()],
+  ])('when the id comes again with %s, then it is taken and the first one stays', async (_what, change, items) => {
+    const batch = aBatch({ itemsPerTask: 5 });
+    await store.stageBatch(batch, pagesOf(numbers(5), 5));
+    const other = { ...batch, ...change };
+
+    expect(await store.stageBatch(other, pagesOf(items, other.itemsPerTask))).toEqual({ status: 'taken' });
+    expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+    expect(await store.tallyBatch(batch.batchId)).toMatchObject({ operation: 'restock', itemsPerTask: 5, total: 5 });
+  });
+
+  test('when the same items come on other lines, then the id is taken: failures would name wrong lines', async () => {
+    const batch = aBatch();
+    await store.stageBatch(batch, pagesOf(numbers(2), 2));
+    async function* later(): AsyncGenerator<StagedItem[]> {
+      for await (const page of pagesOf(numbers(2), 2)) yield page.map(({ line, item }) => ({ line: line + 1, item }));
+    }
+    expect(await store.stageBatch(batch, later())).toEqual({ status: 'taken' });
+  });
+
+  test('when a repetition breaks off, then that is thrown and the batch stays as it was', async () => {
+    const batch = aBatch();
+    await store.stageBatch(batch, pagesOf(numbers(5), 2));
+    const trouble = new Error('the body broke off');
+    async function* pages() {
+      yield* pagesOf(numbers(4), 2);
+      throw trouble;
+    }
+    await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
+    expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+    expect(await store.tallyBatch(batch.batchId)).toMatchObject({ total: 5, round: 0 });
+  });
+
+  describe('two uploads of one id at the same time', () => {
+    /** Two uploads of which neither is stored while the other one begins. */
+    async function together(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
+      const gate = aGate();
+      async function* pages(items: unknown[]) {
+        for await (const page of pagesOf(items, 2)) {
+          yield page;
+          await gate.passed;
+        }
+      }
+      const batch = { ...aBatch(), batchId };
+      const both = [first, second].map((items) => store.stageBatch(batch, pages(items)));
+      await copiesOnce(2);
+      gate.open();
+      return { batchId, outcomes: (await Promise.all(both)).map(({ status }) => status) };
+    }
+
+    test('when they have the same content, then one is stored and the other one is told that it exists', async () => {
+      for (let count = 0; count < 10; count += 1) {
+        const { batchId, outcomes } = await together(numbers(5), numbers(5));
+
+        expect(outcomes.toSorted()).toEqual(['existing', 'staged']);
+        expect(await tracesOf(batchId)).toEqual(ONE_BATCH);
+        const { roundId } = await opened(batchId, 'run');
+        expect((await itemsOf(roundId)).flat()).toHaveLength(5);
+      }
+    });
+
+    test('when they have different content, then one is stored and the other one is told that the id is taken', async () => {
+      for (let count = 0; count < 10; count += 1) {
+        const contents = [numbers(3), numbers(5)];
+        const { batchId, outcomes } = await together(contents[0]!, contents[1]!);
+
+        expect(outcomes.toSorted()).toEqual(['staged', 'taken']);
+        expect(await tracesOf(batchId)).toEqual(ONE_BATCH);
+        const { roundId } = await opened(batchId, 'run');
+        expect((await itemsOf(roundId)).flat().map(({ item }) => item)).toEqual(contents[outcomes.indexOf('staged')]);
+      }
+    });
+
+    /** Keeps whoever has taken the id from its commit, until it is released. */
+    async function beforeTheCommit() {
+      const [held, gate] = [aGate(), aGate()];
+      const lock = store.db.transaction().execute(async (tx) => {
+        await sql`lock table batch_rounds in share mode`.execute(tx);
+        held.open();
+        await gate.passed;
+      });
+      await held.passed;
+      return async () => {
+        gate.open();
+        await lock;
+      };
+    }
+
+    test('when the first one is about to be stored, then the second one waits for its end', async () => {
+      const batch = aBatch();
+      const release = await beforeTheCommit();
+      const first = store.stageBatch(batch, pagesOf(numbers(5), 2));
+      await waitingOnce(1);
+      const [same, other] = [numbers(5), numbers(4)].map((items) => store.stageBatch(batch, pagesOf(items, 2)));
+      await waitingOnce(3);
+      await release();
+
+      expect(await first).toEqual({ status: 'staged', total: 5 });
+      expect(await same).toEqual({ status: 'existing', total: 5 });
+      expect(await other).toEqual({ status: 'taken' });
+      expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+    });
+
+    test('when the first one comes to nothing after all, then the second one is stored', async () => {
+      const batch = aBatch();
+      const release = await beforeTheCommit();
+      const first = store.stageBatch(batch, pagesOf(numbers(5), 2)).catch((error: unknown) => String(error));
+      await waitingOnce(1);
+      const second = store.stageBatch(batch, pagesOf(numbers(4), 2));
+      await waitingOnce(2);
+      await sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into batch_rounds%'`.execute(
+        store.db,
+      );
+      expect(await first).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);
+      await release();
+
+      expect(await second).toEqual({ status: 'staged', total: 4 });
+      expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+    });
+  });
+
+  describe('what items may hold', () => {
+    /** Stages items, and reads them as an operation gets them. */
+    async function throughTheStore(items: unknown[], itemsPerTask: number): Promise<StagedItem[]> {
+      const batchId = await stage(store, { items, itemsPerTask });
+      const { roundId, tasks } = await opened(batchId, 'run');
+      const seen: StagedItem[] = [];
+      for (let task = 0; task < tasks; task += 1) {
+        await store.applyTask({ roundId, task }, async (_tx, given) => {
+          seen.push(...given);
+          return [];
+        });
+      }
+      return seen;
+    }
+    const asStaged = (items: unknown[]) => items.map((item, index) => ({ line: index + 1, item }));
+
+    const awkward = [
+      ...['\\', '\\\\', '\\.', '\\N', '\\n', '\\t', '\\x41', '\\u0041', 'a\\', '\\\n', '"', '\\"', `'`, `''`, '$$'],
+      ...['\t', '\n', '\r', '\r\n', '\n\\.\n', '\b\f\v', '\u2028', '\u2029', '\u0000', '\u0001', '\u007f', '\ufeff'],
+      ...['ä', 'ß', '漢字', '\u0301', '😀', '👩‍👩‍👧', '\ud800', '\udc00x', '', ' ', '{}', 'null', '__proto__'],
+    ];
+
+    test('when they have characters that COPY or JSON could trip over, then they come back unchanged', async () => {
+      const items = [...awkward.map((text) => ({ text })), ...awkward.map((text) => ({ [text]: [text] }))];
+
+      expect(await throughTheStore(items, 7)).toEqual(asStaged(items));
+    });
+
+    test('when they are any JSON, then they come back unchanged, each on its line', async () => {
+      const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom(...awkward));
+      const value = fc.letrec((tie) => ({
+        value: fc.oneof(
+          { maxDepth: 3 },
+          text,
+          fc.jsonValue(),
+          fc.array(tie('value')),
+          fc.dictionary(text, tie('value'), { noNullPrototype: true }),
+        ),
+      })).value;
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(value, { minLength: 1, maxLength: 20 }),
+          fc.integer({ min: 1, max: 8 }),
+          async (items, itemsPerTask) => {
+            const sent = JSON.parse(JSON.stringify(items)) as unknown[];
+            expect(await throughTheStore(items, itemsPerTask)).toEqual(asStaged(sent));
+          },
+        ),
+        { numRuns: 60 },
+      );
+    });
+  });
+});
+
+describe('applyTask', () => {
+  /** A task, and an effect that can be counted. */
+  async function aTask(count = 3): Promise<{ batchId: string; key: TaskKey }> {
+    const batchId = await stage(store, { items: numbers(count) });
+    const { roundId } = await opened(batchId, 'run');
+    return { batchId, key: { roundId, task: 0 } };
+  }
+  const leaveTrace = async (tx: Parameters<Apply>[0], batchId: string) => {
+    await tx.insertInto('notifications').values({ key: randomUUID(), cart_id: batchId, kind: 'applied' }).execute();
+  };
+  const tracesLeft = async (batchId: string) => (await store.notificationsOf(batchId)).length;
+
+  test('when it is applied, then its effect and its mark are there; once more does nothing', async () => {
+    const { batchId, key } = await aTask();
+    let calls = 0;
+    const apply: Apply = async (tx) => {
+      calls += 1;
+      await leaveTrace(tx, batchId);
+      return refusedAt(1);
+    };
+    await store.applyTask(key, apply);
+    await store.applyTask(key, apply);
+
+    expect([calls, await tracesLeft(batchId)]).toEqual([1, 1]);
+    expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'done' }]);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
+  });
+
+  test('when it is applied at once by many, then it is applied by one', async () => {
+    const { batchId, key } = await aTask();
+    let calls = 0;
+    const gate = aGate();
+    const all = times(5, () =>
+      store.applyTask(key, async (tx) => {
+        calls += 1;
+        await leaveTrace(tx, batchId);
+        await gate.passed;
+        return [];
+      }),
+    );
+    await waitingOnce(4);
+    gate.open();
+    await Promise.all(all);
+
+    expect([calls, await tracesLeft(batchId)]).toEqual([1, 1]);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
+  });
+
+  test('when applying throws, then nothing of it is left, and whoever waited applies it', async () => {
+    const { batchId, key } = await aTask();
+    const first = await beingApplied(key, async (tx) => {
+      await leaveTrace(tx, batchId);
+      throw new Error('no luck');
+    });
+    const second = store.applyTask(key, async (tx) => {
+      expect(await tracesLeft(batchId)).toBe(0);
+      await leaveTrace(tx, batchId);
+      return [];
+    });
+    await waitingOnce(1);
+    await expect(first.goOn()).rejects.toThrow('no luck');
+    await second;
+
+    expect(await tracesLeft(batchId)).toBe(1);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
+  });
+
+  test('when applying throws, then the task is open again', async () => {
+    const { batchId, key } = await aTask();
+    await expect(store.applyTask(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
+
+    expect(await tasksOf(store, batchId)).toEqual([{ outcome: null }]);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 0 });
+  });
+
+  test.each([[[0, 0]], [[3]], [[-1]], [[0.5]], [[0, 1, 2, 0]]])(
+    'when the items %j are said to have failed, which cannot be, then it throws and nothing is left',
+    async (places) => {
+      const { batchId, key } = await aTask(3);
+      const applied = store.applyTask(key, async (tx) => {
+        await leaveTrace(tx, batchId);
+        return refusedAt(...places);
+      });
+      await expect(applied).rejects.toThrow(/items/);
+      expect(await tracesLeft(batchId)).toBe(0);
+      expect(await tasksOf(store, batchId)).toEqual([{ outcome: null }]);
+    },
+  );
+
+  test('when there is no such task, then nothing is applied', async () => {
+    const { key } = await aTask();
+    const never = () => Promise.reject(new Error('applied'));
+
+    await store.applyTask({ ...key, task: 1 }, never);
+    await store.applyTask({ roundId: 2 ** 31 - 1, task: 0 }, never);
+  });
+});
+
+describe('giveUpTasks', () => {
+  async function anOpenRound(tasks: number): Promise<{ batchId: string; roundId: number }> {
+    const batchId = await stage(store, { items: numbers(tasks * 2), itemsPerTask: 2 });
+    return { batchId, roundId: (await opened(batchId, 'run')).roundId };
+  }
+  const outcomesOf = async (batchId: string) => (await tasksOf(store, batchId)).map(({ outcome }) => outcome);
+  const REASON = { type: 'Stopped', message: 'it took too long' };
+
+  test('when tasks are given up, then those of the range count as failed and the others stay', async () => {
+    const { batchId, roundId } = await anOpenRound(5);
+    await store.applyTask({ roundId, task: 2 }, async () => refusedAt(0));
+    await store.giveUpTasks(roundId, { first: 1, count: 3 }, REASON);
+
+    expect(await outcomesOf(batchId)).toEqual([null, 'given_up', 'done', 'given_up', null]);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 1, failed: 5 });
+    expect(await store.listFailures(batchId, { limit: 200 })).toMatchObject([
+      ...[3, 4].map((line) => ({ line, reason: REASON })),
+      { line: 5, reason: REFUSED },
+      ...[7, 8].map((line) => ({ line, reason: REASON })),
+    ]);
+  });
+
+  test('when it is done again with another reason, then the first one stays', async () => {
+    const { batchId, roundId } = await anOpenRound(1);
+    await store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
+    await store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Later', message: 'late' });
+
+    expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'given_up', reason: 'Stopped' }]);
+  });
+
+  test('when a task is just being applied, then it is waited for, and is done', async () => {
+    const { batchId, roundId } = await anOpenRound(2);
+    const applied = await beingApplied({ roundId, task: 0 }, async () => refusedAt(1));
+    const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
+    await waitingOnce(1);
+    await Promise.all([applied.goOn(), givenUp]);
+
+    expect(await outcomesOf(batchId)).toEqual(['done', 'given_up']);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 1, failed: 3 });
+    expect(linesOf(await store.listFailures(batchId, { limit: 200 }))).toEqual([2, 3, 4]);
+  });
+
+  test('when a task is being applied that throws, then it is given up', async () => {
+    const { batchId, roundId } = await anOpenRound(1);
+    const applied = await beingApplied({ roundId, task: 0 }, () => Promise.reject(new Error('no luck')));
+    const givenUp = store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
+    await waitingOnce(1);
+    await expect(applied.goOn()).rejects.toThrow('no luck');
+    await givenUp;
+
+    expect(await outcomesOf(batchId)).toEqual(['given_up']);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 2 });
+  });
+
+  test('when a task is just being given up, then applying it waits, and does nothing', async () => {
+    const { batchId, roundId } = await anOpenRound(2);
+    // The last of its tasks holds up the one that gives up, in the middle of it.
+    const last = await beingApplied({ roundId, task: 1 });
+    const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
+    await waitingOnce(1);
+    let calls = 0;
+    const first = store.applyTask({ roundId, task: 0 }, async () => {
+      calls += 1;
+      return [];
+    });
+    await waitingOnce(2);
+    await Promise.all([last.goOn(), givenUp, first]);
+
+    expect(calls).toBe(0);
+    expect(await outcomesOf(batchId)).toEqual(['given_up', 'done']);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
+  });
+
+  test('when applying and giving up race, then each item is counted once, and applied if it is done', async () => {
+    const { batchId, roundId } = await anOpenRound(12);
+    const applied = new Set<number>();
+    const apply = (task: number) =>
+      store.applyTask({ roundId, task }, async (tx) => {
+        await tx
+          .insertInto('notifications')
+          .values({ key: randomUUID(), cart_id: batchId, kind: `${task}` })
+          .execute();
+        applied.add(task);
+        return [];
+      });
+    await Promise.all(
+      times(12, (task) => {
+        const both = [() => apply(task), () => store.giveUpTasks(roundId, { first: task, count: 1 }, REASON)];
+        return Promise.all((task % 2 ? both : both.toReversed()).map((run) => run()));
+      }),
+    );
+
+    expect(await outcomesOf(batchId)).toEqual(times(12, (task) => (applied.has(task) ? 'done' : 'given_up')));
+    expect((await store.notificationsOf(batchId)).map(Number).toSorted()).toEqual([...applied].toSorted());
+    const succeeded = applied.size * 2;
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded, failed: 24 - succeeded });
+  });
+});
+
+describe('noteProgress', () => {
+  async function aTask(count: number): Promise<{ batchId: string; key: TaskKey }> {
+    const batchId = await stage(store, { operation: 'call', items: numbers(count), itemsPerTask: count });
+    return { batchId, key: { roundId: (await opened(batchId, 'run')).roundId, task: 0 } };
+  }
+
+  test('when progress is noted, then the next one goes on from there with the failures so far', async () => {
+    const { batchId, key } = await aTask(6);
+    expect(await store.readTask(key)).toMatchObject({ position: 0, failures: [] });
+    expect(await store.noteProgress(key, { position: 4, failures: refusedAt(1), isDone: false })).toBe(true);
+
+    expect(await store.readTask(key)).toEqual({
+      ...{ position: 4, failures: refusedAt(1) },
+      items: numbers(6).map((item, index) => ({ line: index + 1, item })),
+    });
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
+    expect(linesOf(await store.listFailures(batchId, { limit: 10 }))).toEqual([2]);
+  });
+
+  test('when the task is done or given up, then no progress is noted and there is nothing to read', async () => {
+    const { batchId, key } = await aTask(4);
+    await store.noteProgress(key, { position: 4, failures: refusedAt(3), isDone: true });
+
+    expect(await store.noteProgress(key, { position: 2, failures: [], isDone: false })).toBe(false);
+    expect(await store.readTask(key)).toBeUndefined();
+    await store.giveUpTasks(key.roundId, { first: 0, count: 1 }, REFUSED);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
+
+    const other = await aTask(4);
+    await store.noteProgress(other.key, { position: 2, failures: [], isDone: false });
+    await store.giveUpTasks(other.key.roundId, { first: 0, count: 1 }, REFUSED);
+    expect(await store.noteProgress(other.key, { position: 4, failures: [], isDone: true })).toBe(false);
+    expect(await store.tallyBatch(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
+  });
+
+  test('when there is no such task, then there is nothing to read', async () => {
+    const { key } = await aTask(1);
+    expect(await store.readTask({ ...key, task: 7 })).toBeUndefined();
+    expect(await store.noteProgress({ ...key, task: 7 }, { position: 1, failures: [], isDone: true })).toBe(false);
+  });
+
+  test('when an attempt that lags behind had failures and the next one has none, then those of the next one count', async () => {
+    const { batchId, key } = await aTask(4);
+    await store.noteProgress(key, { position: 2, failures: refusedAt(0, 1), isDone: false });
+    await store.noteProgress(key, { position: 2, failures: [], isDone: false });
+    await store.giveUpTasks(key.roundId, { first: 0, count: 1 }, REFUSED);
+
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
+    expect(linesOf(await store.listFailures(batchId, { limit: 10 }))).toEqual([3, 4]);
+    const { roundId } = await opened(batchId, 'another run');
+    expect((await itemsOf(roundId)).map(linesOf)).toEqual([[3, 4]]);
+  });
+});
+
+describe('openRound', () => {
+  test('when nothing was staged, then there is nothing to open', async () => {
+    expect(await store.openRound(randomUUID(), 'run')).toBeUndefined();
+  });
+
+  test('when a run asks, then it gets all items, and again the same answer', async () => {
+    const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
+    const first = await store.openRound(batchId, 'run');
+
+    expect(first).toEqual({
+      ...{ operation: 'restock', round: 1, tasks: 3 },
+      ...{ number: expect.any(Number), roundId: expect.any(Number) },
+    });
+    await store.applyTask({ roundId: first!.roundId, task: 0 }, async () => refusedAt(0));
+    expect(await store.openRound(batchId, 'run')).toEqual(first);
+    expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'done' }, { outcome: null }, { outcome: null }]);
+  });
+
+  test('when another run asks, then it gets what failed and what was never run, cut into full tasks, lines kept', async () => {
+    const batchId = await stage(store, { operation: 'call', items: numbers(14), itemsPerTask: 4 });
+    const { roundId } = await opened(batchId, 'run');
+    await store.noteProgress({ roundId, task: 0 }, { position: 4, failures: refusedAt(2), isDone: true });
+    await store.noteProgress({ roundId, task: 1 }, { position: 2, failures: refusedAt(1), isDone: false });
+    await store.giveUpTasks(roundId, { first: 2, count: 1 }, REFUSED);
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 6, round: 1, tasks: 4 });
+
+    const next = await opened(batchId, 'another run');
+
+    expect(next).toMatchObject({ operation: 'call', round: 2, tasks: 3 });
+    const left = [3, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+    expect(await itemsOf(next.roundId)).toEqual(
+      [left.slice(0, 4), left.slice(4, 8), left.slice(8)].map((lines) =>
+        lines.map((line) => ({ line, item: { n: line } })),
+      ),
+    );
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0, total: 14, round: 2, tasks: 3 });
+    expect(await store.readTask({ roundId: next.roundId, task: 0 })).toMatchObject({ position: 0, failures: [] });
+  });
+
+  test('when everything has succeeded, then there is nothing left, also for the next run', async () => {
+    const batchId = await stage(store, { items: numbers(3) });
+    const { roundId } = await opened(batchId, 'run');
+    await store.applyTask({ roundId, task: 0 }, async () => []);
+
+    for (const runId of ['another run', 'yet another run']) {
+      expect(await store.openRound(batchId, runId)).toMatchObject({ round: 1, tasks: 0 });
+    }
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0, round: 1 });
+  });
+
+  test('when many runs ask at once for a staged batch, then each gets a round and only the last one has open tasks', async () => {
+    const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
+    const startedAt = new Date();
+    const rounds = await Promise.all(times(6, (index) => store.openRound(batchId, `run ${index}`, startedAt)));
+
+    expect(rounds.map((round) => round!.round).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const round of rounds) {
+      const read = await Promise.all(times(round!.tasks, (task) => store.readTask({ roundId: round!.roundId, task })));
+      const open = read.flatMap((task) => (task ? linesOf(task.items) : []));
+      expect(open).toEqual(round!.round === 6 ? [1, 2, 3, 4, 5] : []);
+    }
+    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 0, round: 6 });
+  });
+
+  test('when two runs ask at once for what is left, then no item is open twice', async () => {
+    const batchId = await stage(store, { items: numbers(6), itemsPerTask: 2 });
+    const { roundId } = await opened(batchId, 'run');
+    await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0));
+    const startedAt = new Date();
+    const both = await Promise.all(['b', 'c'].map((runId) => store.openRound(batchId, runId, startedAt)));
+    const [second, third] = both.toSorted((a, b) => a!.round - b!.round);
+
+    expect([second, third]).toMatchObject([
+      { round: 2, tasks: 3 },
+      { round: 3, tasks: 3 },
+    ]);
+    expect(await tasksOf(store, batchId)).toEqual(times(3, () => ({ outcome: null })));
+    expect(await store.readTask({ roundId: second!.roundId, task: 0 })).toBeUndefined();
+    expect((await itemsOf(third!.roundId)).flat().map(({ line }) => line)).toEqual([1, 3, 4, 5, 6]);
+  });
+
+  test('when the same run asks twice at once, then it gets one round', async () => {
+    const batchId = await stage(store, { items: numbers(3) });
+    await opened(batchId, 'run');
+    const startedAt = new Date();
+    const both = await Promise.all(times(4, () => store.openRound(batchId, 'another run', startedAt)));
+
+    expect(both).toEqual(times(4, () => both[0]));
+    expect(both[0]).toMatchObject({ round: 2, tasks: 1 });
+  });
+
+  test('when a run asks again that another one has followed, then it disturbs nothing', async () => {
+    const batchId = await stage(store, { items: numbers(3) });
+    const first = await store.openRound(batchId, 'run');
+    const { roundId } = await opened(batchId, 'another run');
+
+    expect(await store.openRound(batchId, 'run')).toEqual(first);
+    expect(await store.readTask({ roundId, task: 0 })).toMatchObject({ position: 0 });
+    expect(await store.tallyBatch(batchId)).toMatchObject({ round: 2, failed: 0 });
+  });
+
+  test('when a run comes late that was started before the one that works, then it is turned away and disturbs nothing', async () => {
+    const batchId = await stage(store, { items: numbers(3) });
+    const at = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1_000);
+    const { roundId } = (await store.openRound(batchId, 'second', at(2)))!;
+    for (const startedAt of [at(0), at(1)]) {
+      await expect(store.openRound(batchId, 'first', startedAt)).rejects.toBeInstanceOf(RunSuperseded);
+    }
+    expect(await store.readTask({ roundId, task: 0 })).toMatchObject({ position: 0 });
+    expect(await store.openRound(batchId, 'second', at(2))).toMatchObject({ roundId, round: 1 });
+    expect(await store.openRound(batchId, 'third', at(3))).toMatchObject({ round: 2, tasks: 1 });
+    await expect(store.openRound(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSuperseded);
+  });
+
+  describe('tasks of an earlier run that still work', () => {
+    async function twoTasks() {
+      const batchId = await stage(store, { items: numbers(4), itemsPerTask: 2 });
+      const { roundId } = await opened(batchId, 'run');
+      const applied: number[] = [];
+      const note: Apply = async (_tx, items) => {
+        applied.push(...linesOf(items));
+        return [];
+      };
+      const applyAll = async (round: { roundId: number; tasks: number }) => {
+        for (let task = 0; task < round.tasks; task += 1) await store.applyTask({ roundId: round.roundId, task }, note);
+      };
+      return { batchId, roundId, applied, note, applyAll };
+    }
+
+    test('when one is in the middle of it, then the new round waits for it and does not have its items', async () => {
+      const { batchId, roundId, applied, note, applyAll } = await twoTasks();
+      const late = await beingApplied({ roundId, task: 1 }, note);
+      const opening = opened(batchId, 'another run');
+      await waitingOnce(1);
+      await late.goOn();
+      const next = await opening;
+      expect((await itemsOf(next.roundId)).map(linesOf)).toEqual([[1, 2]]);
+      await applyAll(next);
+
+      expect(applied).toEqual([3, 4, 1, 2]);
+      expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+    });
+
+    test('when one begins while the new round is being opened, then it comes to nothing', async () => {
+      const { batchId, roundId, applied, note, applyAll } = await twoTasks();
+      const holdsUp = await beingApplied({ roundId, task: 1 }, note);
+      const opening = opened(batchId, 'another run');
+      await waitingOnce(1);
+      const late = store.applyTask({ roundId, task: 0 }, note);
+      await waitingOnce(2);
+      await Promise.all([holdsUp.goOn(), late]);
+      await applyAll(await opening);
+
+      expect(applied).toEqual([3, 4, 1, 2]);
+      expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+    });
+
+    test('when one begins after the new round was opened, then it comes to nothing', async () => {
+      const { batchId, roundId, applied, applyAll } = await twoTasks();
+      const next = await opened(batchId, 'another run');
+      await applyAll({ roundId, tasks: 2 });
+      expect(applied).toEqual([]);
+      expect(await store.noteProgress({ roundId, task: 0 }, { position: 2, failures: [], isDone: true })).toBe(false);
+      await applyAll(next);
+
+      expect(applied).toEqual([1, 2, 3, 4]);
+      expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+    });
+
+    test('when they race with the opening and with those of the new round, then no item is done twice', async () => {
+      for (let count = 0; count < 10; count += 1) {
+        const { batchId, applied, note, applyAll, roundId } = await twoTasks();
+        const old = times(2, (task) => store.applyTask({ roundId, task }, note));
+        const fresh = store.openRound(batchId, 'another run').then((round) => applyAll(round!));
+        await Promise.all([...old, fresh]);
+
+        expect(applied.toSorted()).toEqual([1, 2, 3, 4]);
+        expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+      }
+    });
+  });
+});
+
+describe('tallyBatch', () => {
+  test('when there is no such batch, then there is nothing to tell', async () => {
+    expect(await store.tallyBatch(randomUUID())).toBeUndefined();
+  });
+
+  test('when there are rounds, then what succeeded adds up and what failed is that of the last one', async () => {
+    const batchId = await stage(store, { items: numbers(6), itemsPerTask: 3 });
+    const seen: number[][] = [];
+    const look = async () => {
+      const { round, tasks, succeeded, failed } = (await store.tallyBatch(batchId))!;
+      seen.push([round, tasks, succeeded, failed]);
+    };
+    await look();
+    const first = await opened(batchId, 'run 1');
+    await store.applyTask({ roundId: first.roundId, task: 0 }, async () => refusedAt(0, 2));
+    await look();
+    const second = await opened(batchId, 'run 2');
+    await look();
+    await store.applyTask({ roundId: second.roundId, task: 0 }, async () => []);
+    await store.applyTask({ roundId: second.roundId, task: 1 }, async () => refusedAt(0, 1));
+    await look();
+    const third = await opened(batchId, 'run 3');
+    await store.applyTask({ roundId: third.roundId, task: 0 }, async () => []);
+    await look();
+
+    expect(seen).toEqual([
+      [0, 2, 0, 0],
+      [1, 2, 1, 2],
+      [2, 2, 1, 0],
+      [2, 2, 4, 2],
+      [3, 1, 6, 0],
+    ]);
+  });
+
+  test('when items were done in the last seconds, then there is a rate; later there is none', async () => {
+    const batchId = await stage(store, { items: numbers(20), itemsPerTask: 20 });
+    expect(await store.tallyBatch(batchId)).not.toHaveProperty('itemsPerSecond');
+    const { roundId } = await opened(batchId, 'run');
+    await store.applyTask({ roundId, task: 0 }, async () => []);
+    expect((await store.tallyBatch(batchId))!.itemsPerSecond).toBeGreaterThan(0);
+
+    const backdate = (seconds: number) => sql`
+      update batch_tasks set changed_at = now() - make_interval(secs => ${seconds}) where round_id = ${roundId}`;
+    await sql`update batch_rounds set opened_at = now() - interval '1 minute' where round_id = ${roundId}`.execute(
+      store.db,
+    );
+    await backdate(5).execute(store.db);
+    expect((await store.tallyBatch(batchId))!.itemsPerSecond).toBe(2);
+    await backdate(30).execute(store.db);
+    expect(await store.tallyBatch(batchId)).not.toHaveProperty('itemsPerSecond');
+  });
+});
+
+describe('listFailures', () => {
+  /** All pages of the list, one after another. */
+  async function pagesOfFailures(batchId: string, limit: number) {
+    const pages = [];
+    let after: FailurePlace | undefined;
+    for (;;) {
+      const page = await store.listFailures(batchId, { limit, ...(after && { after }) });
+      if (page.length === 0) return pages;
+      pages.push(page);
+      after = page.at(-1)!.place;
+    }
+  }
+
+  test('when nothing has failed, then the list is empty', async () => {
+    const batchId = await stage(store, { items: numbers(3) });
+    expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
+    const { roundId } = await opened(batchId, 'run');
+    await store.applyTask({ roundId, task: 0 }, async () => []);
+    expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
+  });
+
+  test('when tasks failed in all ways, then items are listed in the order of their lines, whatever the size of a page', async () => {
+    const batchId = await stage(store, { operation: 'call', items: numbers(18), itemsPerTask: 3 });
+    const { roundId } = await opened(batchId, 'run');
+    const key = (task: number) => ({ roundId, task });
+    const [other, stopped] = [
+      { type: 'Other', message: 'by the way' },
+      { type: 'Stopped', message: 'it took too long' },
+    ];
+    await store.noteProgress(key(1), { position: 2, failures: refusedAt(1), isDone: false });
+    await store.giveUpTasks(roundId, { first: 0, count: 2 }, stopped);
+    await store.applyTask(key(2), async () => [{ index: 2, reason: other }, ...refusedAt(0)]);
+    await store.applyTask(key(3), async () => []);
+    await store.noteProgress(key(4), { position: 3, failures: refusedAt(0, 1, 2), isDone: true });
+    await store.noteProgress(key(5), { position: 1, failures: refusedAt(0), isDone: false });
+
+    const expected = [
+      ...[1, 2, 3].map((line) => [line, stopped]),
+      ...[[5, REFUSED]],
+      ...[[6, stopped]],
+      ...[
+        [7, REFUSED],
+        [9, other],
+      ],
+      ...[13, 14, 15].map((line) => [line, REFUSED]),
+      ...[[16, REFUSED]],
+    ];
+    for (let limit = 1; limit <= expected.length + 1; limit += 1) {
+      const pages = await pagesOfFailures(batchId, limit);
+      const found = pages.flat();
+      expect(found.map(({ line, reason }) => [line, reason])).toEqual(expected);
+      expect(found.map(({ item }) => item)).toEqual(found.map(({ line }) => ({ n: line })));
+      expect(pages.slice(0, -1).every((page) => page.length === limit)).toBe(true);
+    }
+    expect((await store.tallyBatch(batchId))!.failed).toBe(expected.length);
+  });
+
+  test('when a retry has begun, then what failed before is no longer listed', async () => {
+    const batchId = await stage(store, { items: numbers(3) });
+    const { roundId } = await opened(batchId, 'run');
+    await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0, 1, 2));
+    expect(await store.listFailures(batchId, { limit: 10 })).toHaveLength(3);
+    await opened(batchId, 'another run');
+    expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
+  });
+
+  test.each([
+    ['a\0b', 'a\ufffdb'],
+    ['lone \ud800', 'lone \ufffd'],
+    ['\\u0000', '\\u0000'],
+    ['"quoted"\n\\', '"quoted"\n\\'],
+    ['😀', '😀'],
+  ])('when a failure says %j, then it is listed as %j, and its items can be retried', async (message, shown) => {
+    const item = { text: message };
+    const batchId = await stage(store, { operation: 'call', items: [item, item, item], itemsPerTask: 2 });
+    const { roundId } = await opened(batchId, 'run');
+    const failures = [{ index: 0, reason: { type: message, message } }];
+    await store.noteProgress({ roundId, task: 0 }, { position: 1, failures, isDone: false });
+    await store.applyTask({ roundId, task: 1 }, async () => failures);
+    await store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Stopped', message });
+
+    const reason = { type: shown, message: shown };
+    expect(await store.listFailures(batchId, { limit: 10 })).toMatchObject([
+      { line: 1, item, reason },
+      { line: 2, item, reason: { type: 'Stopped', message } },
+      { line: 3, item, reason },
+    ]);
+    const next = await opened(batchId, 'another run');
+    expect((await itemsOf(next.roundId)).flat()).toEqual([1, 2, 3].map((line) => ({ line, item })));
+  });
+});
+
+describe('rounds of any kind', () => {
+  /** What becomes of one task of a round, with places that are cut to its size. */
+  type Fate =
+    | { kind: 'applied'; failing: number[] }
+    | { kind: 'noted'; position: number; failing: number[]; givenUp: boolean }
+    | { kind: 'given up' | 'never run' };
+
+  const failing = fc.uniqueArray(fc.nat({ max: 6 }), { maxLength: 4 });
+  const fate: fc.Arbitrary<Fate> = fc.oneof(
+    fc.record({ kind: fc.constant('applied' as const), failing }),
+    fc.record({ kind: fc.constant('noted' as const), position: fc.nat({ max: 7 }), failing, givenUp: fc.boolean() }),
+    fc.record({ kind: fc.constantFrom('given up' as const, 'never run' as const) }),
+  );
+  const scenario = fc.record({
+    count: fc.integer({ min: 1, max: 25 }),
+    itemsPerTask: fc.integer({ min: 1, max: 7 }),
+    rounds: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
+  });
+
+  test('when tasks fare in any way over several runs, then each item succeeds once at most and all counts and lists agree', async () => {
+    await fc.assert(
+      fc.asyncProperty(scenario, async ({ count, itemsPerTask, rounds }) => {
+        const batchId = await stage(store, { operation: 'call', items: numbers(count), itemsPerTask });
+        let left = times(count, (index) => index + 1);
+        for (const [nth, fates] of rounds.entries()) {
+          const round = (await store.openRound(batchId, `run ${nth}`))!;
+          if (left.length === 0) {
+            expect(round.tasks).toBe(0);
+            continue;
+          }
+          const cut = times(Math.ceil(left.length / itemsPerTask), (n) =>
+            left.slice(n * itemsPerTask, (n + 1) * itemsPerTask),
+          );
+          expect(round).toMatchObject({ round: nth + 1, tasks: cut.length });
+          expect((await itemsOf(round.roundId)).map(linesOf)).toEqual(cut);
+
+          const failed: [number, string][] = [];
+          const open: number[] = [];
+          for (const [task, lines] of cut.entries()) {
+            const key = { roundId: round.roundId, task };
+            const fate = fates[task % fates.length]!;
+            const wrong = 'failing' in fate ? fate.failing.filter((place) => place < lines.length).toSorted() : [];
+            const giveUp = () =>
+              store.giveUpTasks(round.roundId, { first: task, count: 1 }, { type: 'Stopped', message: '' });
+            if (fate.kind === 'applied') {
+              await store.applyTask(key, async () => refusedAt(...wrong));
+              failed.push(...wrong.map((place): [number, string] => [lines[place]!, 'Refused']));
+            } else if (fate.kind === 'noted') {
+              const position = Math.min(fate.position, lines.length);
+              const isDone = position === lines.length;
+              const before = wrong.filter((place) => place < position);
+              await store.noteProgress(key, { position, failures: refusedAt(...before), isDone });
+              failed.push(...before.map((place): [number, string] => [lines[place]!, 'Refused']));
+              if (fate.givenUp) {
+                await giveUp();
+                failed.push(...lines.slice(position).map((line): [number, string] => [line, 'Stopped']));
+              } else open.push(...lines.slice(position));
+            } else if (fate.kind === 'given up') {
+              await giveUp();
+              failed.push(...lines.map((line): [number, string] => [line, 'Stopped']));
+            } else open.push(...lines);
+          }
+
+          const listed = await store.listFailures(batchId, { limit: 200 });
+          expect(listed.map(({ line, reason }) => [line, reason.type])).toEqual(failed);
+          const unfinished = failed.length + open.length;
+          expect(await store.tallyBatch(batchId)).toMatchObject({
+            ...{ total: count, succeeded: count - unfinished, failed: failed.length, round: nth + 1 },
+          });
+          left = [...failed.map(([line]) => line), ...open].toSorted((a, b) => a - b);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
