@@ -146,8 +146,15 @@ async function uploadRoute(
       const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
       const format = FORMATS[contentType];
       const encoding = request.headers['content-encoding'] ?? 'identity';
-      if (!format || encoding !== 'identity')
-        throw new HttpProblem(415, 'unsupported-media-type', 'The content type is not supported');
+      if (!format || encoding !== 'identity') {
+        const detail = `must be one of ${Object.keys(FORMATS).join(', ')}, and not compressed`;
+        throw new HttpProblem(415, 'unsupported-media-type', 'The content type is not supported', { detail });
+      }
+      const { maxBytes } = deps.uploadLimits;
+      if (Number(request.headers['content-length']) > maxBytes) {
+        const detail = `the body has more than ${maxBytes} bytes`;
+        throw new HttpProblem(413, 'too-large', 'The request is too large', { detail });
+      }
       if (uploads >= MAX_UPLOADS) throw unavailable('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
       const itemsPerTask = wanted ?? operation.itemsPerTask;
       uploads += 1;
