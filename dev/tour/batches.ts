@@ -39,7 +39,8 @@ export const batchScenes: Scene[] = [
       const batchId = `tour-${randomUUID()}`;
       const path = `/v1/batches/${batchId}`;
       const query = `operation=restock&batchId=${batchId}&itemsPerTask=5`;
-      const { total } = accepted.parse(await guide.upload(202, `/v1/batches?${query}`, upload));
+      const headers = { 'content-type': 'application/x-ndjson' };
+      const { total } = accepted.parse(await guide.expect(202, 'POST', `/v1/batches?${query}`, upload, headers));
       guide.check(total === ITEMS, `${ITEMS} items are stored`);
       await guide.watch(path, batchResource, ({ succeeded }) => succeeded > 0, 'the first items');
 

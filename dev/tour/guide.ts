@@ -35,11 +35,12 @@ export class Guide {
     this.say = places.say;
   }
 
+  /** A body that is text is sent as it is, others as JSON. */
   async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     const response = await fetch(`${this.places.apiUrl}${path}`, {
       method,
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     return { status: response.status, body: text ? (JSON.parse(text) as unknown) : undefined };
@@ -110,16 +111,6 @@ export class Guide {
       },
       { what: `${path} coming to rest`, deadlineMs: 60_000, everyMs: 1_000 },
     );
-  }
-
-  /** Sends lines of JSON. @throws Surprise when the status is another. */
-  async upload(status: number, path: string, lines: string): Promise<unknown> {
-    const headers = { 'content-type': 'application/x-ndjson' };
-    const response = await fetch(`${this.places.apiUrl}${path}`, { method: 'POST', headers, body: lines });
-    const text = await response.text();
-    this.say(`  POST ${path} -> ${response.status}`);
-    if (response.status !== status) throw new Surprise(`expected ${status}, and got ${response.status}: ${text}`);
-    return JSON.parse(text) as unknown;
   }
 
   /** Reads a path until it answers with this status. */

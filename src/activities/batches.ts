@@ -1,11 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { ItemFailure, Numbered, OutsideOperation } from '../operations/operation.js';
+import type { OutsideOperation } from '../operations/operation.js';
 import type { Operations } from '../operations/index.js';
 import { batchInput, type BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
-import { RunSuperseded, type OpenRound, type TaskKey } from '../store/batches.js';
+import { RunSuperseded, type ItemFailure, type OpenRound, type StagedItem, type TaskKey } from '../store/batches.js';
 import type { Store } from '../store/index.js';
-import { invalidInput, parseInput, refused } from './failures.js';
+import { assertWorkflowId, parseInput, refused } from './failures.js';
 import { whileBeating } from './outside.js';
 
 /** Items of an operation that calls outside are noted as done in groups of this many. */
@@ -49,10 +49,7 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       { workflowId, runId, startedAt }: BatchRun,
     ): Promise<OpenRound & { tally: BatchTally }> {
       const { batchId } = parseInput(batchInput, input);
-      if (workflowId !== `batch:${batchId}`) {
-        const detail = `belongs to the workflow id "batch:${batchId}", but this one is "${workflowId}"`;
-        throw invalidInput([{ pointer: '/batchId', detail }]);
-      }
+      assertWorkflowId('/batchId', `batch:${batchId}`, workflowId);
       return await whileBeating(async () => {
         const round = await store.openRound(batchId, runId, new Date(startedAt)).catch((error: unknown) => {
           if (error instanceof RunSuperseded) throw refused('Superseded', `a later run works on batch ${batchId}`);
@@ -124,13 +121,13 @@ interface GiveUp {
 }
 
 /** The store holds items as their schema has made them. */
-const typed = (items: Numbered<unknown>[]) => items as Numbered<Record<string, unknown>>[];
+const typed = (items: StagedItem[]) => items as StagedItem<Record<string, unknown>>[];
 
 /** Calls for each item, some at once. @throws when a call fails in a way that may pass, once no call is open any more. */
 async function callForEach(
   operation: OutsideOperation,
   batchId: string,
-  items: Numbered<unknown>[],
+  items: StagedItem[],
   cancellation: AbortSignal,
 ): Promise<ItemFailure[]> {
   const failures: ItemFailure[] = [];

@@ -2,7 +2,7 @@ import type { Money } from '../schemas/money.js';
 import { approvalIdOfOrder, MAX_DESCRIPTION, type ApprovalInput, type Stage } from '../schemas/approval.js';
 import { orderInput, type OrderInput, type OrderLine, type PricedLine } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
-import { invalidInput, parseInput, refused } from './failures.js';
+import { assertWorkflowId, parseInput, refused } from './failures.js';
 
 /** An order as the shop sells it: prices from the catalogue, one line for each SKU. */
 export interface Quote {
@@ -31,10 +31,7 @@ export function createCatalogueActivities({ store, orderApproval }: { store: Sto
      */
     async quoteOrder(input: unknown, workflowId: string): Promise<Quote> {
       const order = parseInput(orderInput, input);
-      if (workflowId !== `order:${order.orderId}`) {
-        const detail = `belongs to the workflow id "order:${order.orderId}", but this one is "${workflowId}"`;
-        throw invalidInput([{ pointer: '/orderId', detail }]);
-      }
+      assertWorkflowId('/orderId', `order:${order.orderId}`, workflowId);
       const wanted = mergeLines(order.lines);
       const products = await store.findProducts(wanted.map(({ sku }) => sku));
       const unknown = wanted.filter(({ sku }) => !products.has(sku)).map(({ sku }) => sku);

@@ -25,6 +25,13 @@ export function invalidInput(problems: InputProblem[]): ApplicationFailure {
   });
 }
 
+/** Only under this workflow id is it found by whoever comes later. @throws `InvalidInput` naming the field with the id. */
+export function assertWorkflowId(pointer: string, wanted: string, workflowId: string): void {
+  if (workflowId === wanted) return;
+  const detail = `belongs to the workflow id "${wanted}", but this one is "${workflowId}"`;
+  throw invalidInput([{ pointer, detail }]);
+}
+
 /** A business rule said no: an expected answer, kept out of error logs and metrics. */
 export function refused(type: string, message: string, ...details: unknown[]): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true, details, category: 'BENIGN' });

@@ -71,6 +71,11 @@ export async function getBatch({ client, store, recentTally }: BatchWorld, batch
   return toResource(batchId, tally, description);
 }
 
+/** Asks only the store. @throws 404. */
+export async function expectBatch({ store }: Pick<BatchWorld, 'store'>, batchId: string): Promise<void> {
+  if (!(await store.hasBatch(batchId))) throw unknown(batchId);
+}
+
 /** A page of the runs of batches, newest first, from visibility; a new one appears within about a second. */
 export async function listBatches(
   client: Client,
@@ -167,15 +172,16 @@ const unknown = (batchId: string) => notFound(`there is no batch ${batchId}`);
 
 function toResource(
   batchId: string,
-  { itemsPerSecond, ...tally }: BatchTally,
+  tally: BatchTally,
   description: WorkflowExecutionDescription | undefined,
 ): BatchResource {
-  if (!description) return { batchId, ...tally, status: statusByCounts(tally) };
+  const { itemsPerSecond, ...counts } = tally;
+  if (!description) return { batchId, ...counts, status: statusByCounts(tally) };
   const status = statusOf(description);
-  const left = secondsLeft({ ...tally, ...(itemsPerSecond !== undefined && { itemsPerSecond }) });
+  const left = secondsLeft(tally);
   return {
     batchId,
-    ...tally,
+    ...counts,
     status,
     ...(status === 'running' && itemsPerSecond && { itemsPerSecond, ...(left && { secondsLeft: left }) }),
     startedAt: description.startTime.toISOString(),
@@ -193,13 +199,13 @@ function statusByCounts({ round, total, succeeded, failed }: BatchTally): BatchS
 }
 
 function summaryOf(execution: Execution): BatchSummary {
-  const { workflowId, runId, startTime, closeTime } = execution;
+  const { workflowId, startTime, closeTime } = execution;
   return {
     batchId: batchIdOf(workflowId),
     status: statusOf(execution),
     startedAt: startTime.toISOString(),
     ...(closeTime && { closedAt: closeTime.toISOString() }),
-    workflow: { workflowId, runId },
+    ...workflowOf(execution),
   };
 }
 

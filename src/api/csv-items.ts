@@ -1,11 +1,11 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { z } from 'zod';
-import type { Numbered } from '../operations/operation.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
+import type { StagedItem } from '../store/batches.js';
 import type { Line } from './item-lines.js';
 
 /** One item as it was uploaded, or why it could not be read. */
-export type Entry = Numbered<unknown> | { line: number; problems: InputProblem[] };
+export type Entry = StagedItem | { line: number; problems: InputProblem[] };
 
 /** A field: its name, the names of the objects around it, and whether it is a number. */
 interface Column {

@@ -53,6 +53,22 @@ export const forbidden = (type: string, detail: string) =>
 
 export const notFound = (detail: string) => new HttpProblem(404, 'not-found', 'There is no such resource', { detail });
 
+/** Kind and title of what is wrong with a request before anybody has looked at what it asks. */
+const REFUSALS = {
+  400: ['malformed-request', 'The request could not be read'],
+  413: ['too-large', 'The request is too large'],
+  414: ['path-too-long', 'A part of the path is too long'],
+  415: ['unsupported-media-type', 'The content type is not supported'],
+  429: ['too-many-requests', 'There were too many requests'],
+} as const;
+
+function refusedRequest(status: keyof typeof REFUSALS, detail: string): HttpProblem {
+  const [kind, title] = REFUSALS[status];
+  return new HttpProblem(status, kind, title, { detail });
+}
+
+export const malformedRequest = (detail: string) => refusedRequest(400, detail);
+
 export const notAcceptable = (detail: string) =>
   new HttpProblem(406, 'not-acceptable', 'The resource has no such representation', { detail });
 
@@ -64,6 +80,10 @@ export const conflict = (kind: string, detail: string, extensions: Record<string
 
 export const gone = (detail: string, extensions: Record<string, unknown>) =>
   new HttpProblem(410, 'gone', 'The resource is no longer there', { detail, extensions });
+
+export const tooLarge = (detail: string) => refusedRequest(413, detail);
+
+export const unsupportedMediaType = (detail: string) => refusedRequest(415, detail);
 
 /** A business rule said no. `type` is its name: `OutOfStock` becomes the kind `out-of-stock`. */
 export const refusedByRule = (type: string, detail: string) =>
@@ -176,14 +196,10 @@ function storeProblem(error: unknown): HttpProblem | undefined {
 function httpProblem(error: unknown): HttpProblem | undefined {
   const { statusCode, code, message } = error as FastifyError;
   if (!statusCode || statusCode < 400 || statusCode >= 500) return undefined;
-  const known: Record<number, [string, string]> = {
-    400: ['malformed-request', 'The request could not be read'],
-    413: ['too-large', 'The request is too large'],
-    414: ['path-too-long', 'A part of the path is too long'],
-    415: ['unsupported-media-type', 'The content type is not supported'],
-    429: ['too-many-requests', 'There were too many requests'],
-  };
-  const [kind, title] = known[statusCode] ?? ['request-refused', 'The request was refused'];
+  const [kind, title] = (REFUSALS as Record<number, readonly [string, string]>)[statusCode] ?? [
+    'request-refused',
+    'The request was refused',
+  ];
   return new HttpProblem(statusCode, kind, title, { detail: code?.startsWith('FST_') ? message : title });
 }
 

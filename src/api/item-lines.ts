@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { HttpProblem } from './errors.js';
+import { malformedRequest, tooLarge } from './errors.js';
 
 export type ItemFormat = 'ndjson' | 'csv';
 
@@ -76,19 +76,20 @@ async function* textOf(body: Readable, maxBytes: number): AsyncGenerator<string>
     try {
       return decoder.decode(bytes, { stream: bytes !== undefined });
     } catch {
-      const detail = 'the body is not UTF-8';
-      throw new HttpProblem(400, 'malformed-request', 'The request could not be read', { detail });
+      throw malformedRequest('the body is not UTF-8');
     }
   };
   let bytes = 0;
   // Destroying a request closes its socket, and then a refusal could not be answered any more.
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw tooLarge(`the body has more than ${maxBytes} bytes`);
+    if (bytes > maxBytes) throw bodyTooLarge(maxBytes);
     yield decode(chunk);
   }
   decode();
 }
+
+export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
 
 const isBlank = ({ text }: Line): boolean => text.trim() === '';
 
@@ -98,5 +99,3 @@ const tooLong = (line: number, { format, maxLineLength }: LinesOptions) =>
       ? `the record at line ${line} has more than ${maxLineLength} characters; is a quote not closed?`
       : `line ${line} has more than ${maxLineLength} characters`,
   );
-
-const tooLarge = (detail: string) => new HttpProblem(413, 'too-large', 'The request is too large', { detail });

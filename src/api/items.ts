@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
-import type { Numbered } from '../operations/operation.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
+import type { StagedItem } from '../store/batches.js';
 import { csvReader, type Entry } from './csv-items.js';
 import { HttpProblem } from './errors.js';
 import { linesOf, type Line, type LinesOptions } from './item-lines.js';
@@ -34,12 +34,12 @@ const MAX_PROBLEMS = 100;
  * @throws 400 `malformed-request` at once for what is not UTF-8.
  * @throws the body's own error when it breaks off.
  */
-export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGenerator<Numbered<unknown>[]> {
+export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGenerator<StagedItem[]> {
   const { format, schema, itemsPerTask } = options;
   const entriesOf = format === 'csv' ? csvReader(schema) : ndjsonEntries;
   const problems: LineProblem[] = [];
   let wrongLines = 0;
-  let list: Numbered<unknown>[] = [];
+  let list: StagedItem[] = [];
   let isEmpty = true;
 
   for await (const lines of linesOf(body, options)) {

@@ -1,19 +1,7 @@
 import type { Transaction } from 'kysely';
 import type { z } from 'zod';
-import type { Reason } from '../schemas/reason.js';
+import type { ItemFailure, StagedItem } from '../store/batches.js';
 import type { Schema } from '../store/schema.js';
-
-/** One item of an upload, and the line that it came from, counted from one. */
-export interface Numbered<Item> {
-  line: number;
-  item: Item;
-}
-
-/** Why an item of a task was not done. `index` is its place in the list of items that was given. */
-export interface ItemFailure {
-  index: number;
-  reason: Reason;
-}
 
 interface Described<S extends z.ZodObject> {
   /** As clients write it: a-z, 0-9 and -. It is stored with every batch, so it never changes. */
@@ -36,7 +24,7 @@ export interface BatchOfTask {
  */
 export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
   kind: 'store';
-  apply: (tx: Transaction<Schema>, items: Numbered<z.infer<S>>[], batch: BatchOfTask) => Promise<ItemFailure[]>;
+  apply: (tx: Transaction<Schema>, items: StagedItem<z.infer<S>>[], batch: BatchOfTask) => Promise<ItemFailure[]>;
 }
 
 /**

@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import { money } from '../schemas/money.js';
 import { sku } from '../schemas/text.js';
+import type { ItemFailure } from '../store/batches.js';
 import { lockProducts } from '../store/catalogue.js';
-import { defineOperation, type ItemFailure } from './operation.js';
+import { defineOperation } from './operation.js';
 
 /** Prices fit into PostgreSQL's integer with room to spare. */
 const MAX_PRICE = 1_000_000_000;

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
 import { sku } from '../schemas/text.js';
+import type { ItemFailure } from '../store/batches.js';
 import { lockProducts } from '../store/catalogue.js';
-import { defineOperation, type ItemFailure } from './operation.js';
+import { defineOperation } from './operation.js';
 
 /** The stock of a product fits into PostgreSQL's integer with room to spare. */
 const MAX_STOCK = 1_000_000_000;

@@ -16,8 +16,11 @@ const RATE_SECONDS = 10;
 
 const UNIQUE_VIOLATION = '23505';
 
-/** An item with its line in the upload. */
-export type StagedItem = { line: number; item: unknown };
+/** One item of an upload, and the line that it came from, counted from one. */
+export interface StagedItem<Item = unknown> {
+  line: number;
+  item: Item;
+}
 
 export interface NewBatch {
   batchId: string;
@@ -45,7 +48,8 @@ export interface TaskKey {
   task: number;
 }
 
-export interface IndexedFailure {
+/** Why an item of a task was not done. `index` is its place in the list of items that was given. */
+export interface ItemFailure {
   index: number;
   reason: Reason;
 }
@@ -54,7 +58,7 @@ export interface IndexedFailure {
 export interface TaskState {
   items: StagedItem[];
   position: number;
-  failures: IndexedFailure[];
+  failures: ItemFailure[];
 }
 
 /** Where a list of failures ended: a task, and an item within it. */
@@ -111,8 +115,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
      * @throws RunSuperseded when a run that was started later has been here already.
      */
     async openRound(batchId: string, runId: string, startedAt = new Date()): Promise<OpenRound | undefined> {
-      return await db.transaction().execute(async (tx) => {
-        await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
+      return await longTransaction(db, async (tx) => {
         const batch = await tx
           .selectFrom('batches')
           .select(['operation', 'number', 'items_per_task'])
@@ -164,7 +167,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
      */
     async applyTask(
       key: TaskKey,
-      apply: (tx: Transaction<Schema>, items: StagedItem[]) => Promise<IndexedFailure[]>,
+      apply: (tx: Transaction<Schema>, items: StagedItem[]) => Promise<ItemFailure[]>,
     ): Promise<void> {
       await db.transaction().execute(async (tx) => {
         // A page of a large table: by its index, as on disks without heads. By default the planner reads all of it.
@@ -173,12 +176,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         if (row?.outcome !== null) return;
         const failures = await apply(tx, row.items.map(toItem));
         assertDistinct(failures, row.item_count);
-        await mark(tx, key, {
-          outcome: 'done',
-          succeeded: row.item_count - failures.length,
-          failed: failures.length,
-          failures: failures.length ? JSON.stringify(failures.map(toStored)) : null,
-        });
+        await mark(tx, key, { outcome: 'done' }, row.item_count, failures);
       });
     },
 
@@ -194,23 +192,18 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     /** Notes that the items before `position` are done. @returns false when the task has its mark already. */
     async noteProgress(
       key: TaskKey,
-      { position, failures, isDone }: { position: number; failures: IndexedFailure[]; isDone: boolean },
+      { position, failures, isDone }: { position: number; failures: ItemFailure[]; isDone: boolean },
     ): Promise<boolean> {
-      return await mark(db, key, {
-        outcome: isDone ? 'done' : null,
-        position,
-        succeeded: position - failures.length,
-        failed: failures.length,
-        failures: failures.length ? JSON.stringify(failures.map(toStored)) : null,
-      });
+      return await mark(db, key, { outcome: isDone ? 'done' : null, position }, position, failures);
     },
 
     /** Counts what is not done of these tasks as failed. Those that work right now come to nothing, or are waited for. */
     async giveUpTasks(roundId: number, range: { first: number; count: number }, reason: Reason): Promise<void> {
-      await db.transaction().execute(async (tx) => {
-        await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
-        await giveUp(tx, roundId, range, reason);
-      });
+      await longTransaction(db, (tx) => giveUp(tx, roundId, range, reason));
+    },
+
+    async hasBatch(batchId: string): Promise<boolean> {
+      return (await findContent(db, batchId)) !== undefined;
     },
 
     /** How far a batch has come, or undefined when there is none. */
@@ -222,10 +215,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         .executeTakeFirst();
       if (!batch) return undefined;
       const round = await lastRound(db, batchId);
-      const { succeeded, failed, recent } = await db.transaction().execute(async (tx) => {
-        await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
-        return await countOf(tx, round.round_id);
-      });
+      const { succeeded, failed, recent } = await longTransaction(db, (tx) => countOf(tx, round.round_id));
       const seconds = Math.min(RATE_SECONDS, (Date.now() - (round.opened_at?.getTime() ?? 0)) / 1000);
       return {
         operation: batch.operation,
@@ -359,20 +349,23 @@ async function countOf(db: Kysely<Schema>, roundId: number) {
 const tasks = (db: Kysely<Schema>, { roundId, task }: TaskKey) =>
   db.selectFrom('batch_tasks').where('round_id', '=', roundId).where('task', '=', task);
 
+/** Notes what became of the first `count` items of a task. @returns false when it has its mark already. */
 async function mark(
   db: Kysely<Schema>,
   { roundId, task }: TaskKey,
-  values: {
-    outcome: 'done' | null;
-    position?: number;
-    succeeded: number;
-    failed: number;
-    failures: string | null;
-  },
+  state: { outcome: 'done' | null; position?: number },
+  count: number,
+  failures: ItemFailure[],
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('batch_tasks')
-    .set({ ...values, changed_at: sql<Date>`clock_timestamp()` })
+    .set({
+      ...state,
+      succeeded: count - failures.length,
+      failed: failures.length,
+      failures: failures.length ? JSON.stringify(failures.map(toStored)) : null,
+      changed_at: sql<Date>`clock_timestamp()`,
+    })
     .where('round_id', '=', roundId)
     .where('task', '=', task)
     .where('outcome', 'is', null)
@@ -401,11 +394,18 @@ async function giveUp(
 }
 
 /** An operation that answers nonsense would make the counts wrong for good. */
-function assertDistinct(failures: IndexedFailure[], itemCount: number): void {
+function assertDistinct(failures: ItemFailure[], itemCount: number): void {
   const indexes = new Set(failures.map(({ index }) => index));
   const areItems = [...indexes].every((index) => Number.isInteger(index) && index >= 0 && index < itemCount);
   if (indexes.size !== failures.length || !areItems)
     throw new Error('the operation named items twice, or none of the task');
+}
+
+async function longTransaction<T>(db: Kysely<Schema>, run: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
+  return await db.transaction().execute(async (tx) => {
+    await set(tx, 'statement_timeout', LONG_STATEMENT_MS);
+    return await run(tx);
+  });
 }
 
 /** A setting until the end of the transaction. */
@@ -415,7 +415,7 @@ async function set(tx: Transaction<Schema>, name: string, value: string): Promis
 
 const toItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
 
-const toStored = ({ index, reason }: IndexedFailure): [number, string, string] => [
+const toStored = ({ index, reason }: ItemFailure): [number, string, string] => [
   index,
   storable(reason.type),
   storable(reason.message),

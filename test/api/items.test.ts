@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { HttpProblem } from '../../src/api/errors.js';
 import { itemsOf, type ItemFormat, type ItemsOptions } from '../../src/api/items.js';
-import type { Numbered } from '../../src/operations/operation.js';
+import type { StagedItem } from '../../src/store/batches.js';
 
 const CHUNK = 16_384;
 const MB = 2 ** 20;
@@ -41,8 +41,8 @@ function repeated(chunk: string, { first = '', bytes = Infinity } = {}) {
   return asked;
 }
 
-async function listsOf(body: Readable, options: ItemsOptions): Promise<Numbered<unknown>[][]> {
-  const lists: Numbered<unknown>[][] = [];
+async function listsOf(body: Readable, options: ItemsOptions): Promise<StagedItem[][]> {
+  const lists: StagedItem[][] = [];
   for await (const list of itemsOf(body, options)) lists.push(list);
   return lists;
 }

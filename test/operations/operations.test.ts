@@ -5,7 +5,8 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInventoryActivities } from '../../src/activities/inventory.js';
 import { operations } from '../../src/operations/index.js';
-import type { Numbered, Operation, StoreOperation } from '../../src/operations/operation.js';
+import type { Operation, StoreOperation } from '../../src/operations/operation.js';
+import type { StagedItem } from '../../src/store/batches.js';
 import { MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
 import type { Product } from '../../src/schemas/product.js';
 import type { OpenRound } from '../../src/store/batches.js';
@@ -51,7 +52,7 @@ async function aBatch(
 async function applied({ batchId, operation, number, roundId }: OpenRound & { batchId: string }, task: number) {
   const { apply } = operations.get(operation) as StoreOperation;
   await store.applyTask({ roundId, task }, (tx, items) =>
-    apply(tx, items as Numbered<Record<string, unknown>>[], { batchId, number }),
+    apply(tx, items as StagedItem<Record<string, unknown>>[], { batchId, number }),
   );
 }
 

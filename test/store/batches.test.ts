@@ -6,7 +6,7 @@ import { waitUntil } from '../../dev/wait.js';
 import {
   RunSuperseded,
   type FailurePlace,
-  type IndexedFailure,
+  type ItemFailure,
   type StagedItem,
   type TaskKey,
 } from '../../src/store/batches.js';
@@ -39,7 +39,7 @@ function aGate(): { passed: Promise<void>; open: () => void } {
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 
 const REFUSED = { type: 'Refused', message: 'no' };
-const refusedAt = (...places: number[]): IndexedFailure[] => places.map((index) => ({ index, reason: REFUSED }));
+const refusedAt = (...places: number[]): ItemFailure[] => places.map((index) => ({ index, reason: REFUSED }));
 const linesOf = (items: { line: number }[]) => items.map(({ line }) => line);
 
 /** Resolves when so many connections are in the middle of a COPY. */

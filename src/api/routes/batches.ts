@@ -10,6 +10,7 @@ import type { AppDependencies } from '../app.js';
 import {
   cancelBatch,
   createBatch,
+  expectBatch,
   getBatch,
   listBatches,
   pauseBatch,
@@ -19,7 +20,15 @@ import {
 } from '../batches.js';
 import { batchEvents } from '../batch-events.js';
 import { decodeCursor, encodeCursor } from '../cursor.js';
-import { HttpProblem, invalidRequest, notAcceptable, unavailable } from '../errors.js';
+import {
+  invalidRequest,
+  malformedRequest,
+  notAcceptable,
+  unavailable,
+  unsupportedMediaType,
+  type HttpProblem,
+} from '../errors.js';
+import { bodyTooLarge } from '../item-lines.js';
 import { itemsOf, type ItemFormat } from '../items.js';
 import { createRecentTallies } from '../recent-tallies.js';
 import type { FailurePlace } from '../../store/batches.js';
@@ -84,7 +93,7 @@ export async function batchRoutes(
     async (request) => {
       const { batchId } = request.params;
       const { limit, cursor } = request.query;
-      await getBatch(world, batchId);
+      await expectBatch(world, batchId);
       const found = await store.listFailures(batchId, {
         limit,
         ...(cursor && { after: placeIn(cursor) }),
@@ -147,14 +156,10 @@ async function uploadRoute(
       const format = FORMATS[contentType];
       const encoding = request.headers['content-encoding'] ?? 'identity';
       if (!format || encoding !== 'identity') {
-        const detail = `must be one of ${Object.keys(FORMATS).join(', ')}, and not compressed`;
-        throw new HttpProblem(415, 'unsupported-media-type', 'The content type is not supported', { detail });
+        throw unsupportedMediaType(`must be one of ${Object.keys(FORMATS).join(', ')}, and not compressed`);
       }
       const { maxBytes } = deps.uploadLimits;
-      if (Number(request.headers['content-length']) > maxBytes) {
-        const detail = `the body has more than ${maxBytes} bytes`;
-        throw new HttpProblem(413, 'too-large', 'The request is too large', { detail });
-      }
+      if (Number(request.headers['content-length']) > maxBytes) throw bodyTooLarge(maxBytes);
       if (uploads >= MAX_UPLOADS) throw unavailable('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
       const itemsPerTask = wanted ?? operation.itemsPerTask;
       uploads += 1;
@@ -180,7 +185,7 @@ async function uploadRoute(
 /** The connection is lost: nobody reads the answer, and nothing of ours is away. */
 function brokeOff({ raw }: FastifyRequest): HttpProblem | undefined {
   if (!raw.readableAborted) return undefined;
-  return new HttpProblem(400, 'malformed-request', 'The request could not be read', { detail: 'the upload broke off' });
+  return malformedRequest('the upload broke off');
 }
 
 /** A client that is still sending reads the answer only if the rest is taken from it, for a while. */

@@ -119,7 +119,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
       await sleep(Math.max(LOOK_EVERY_MS, (Date.now() - begun) * LOOK_SHARE));
       const isPaused = pace.paused;
       try {
-        // Not cancelled: a local activity that is cancelled as it begins can hold its workflow task for ever.
+        // It is short: at the end it is waited for, not cut.
         update(await CancellationScope.nonCancellable(() => look.tallyBatch(batchId)));
       } catch (error) {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
@@ -135,7 +135,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     const { itemsPerSecond, ...counts } = tally;
     Object.assign(view, counts, { asOf: new Date().toISOString() });
     if (view.status !== 'running' || itemsPerSecond === undefined) return;
-    const left = secondsLeft({ ...view, itemsPerSecond });
+    const left = secondsLeft(tally);
     Object.assign(view, { itemsPerSecond, ...(left !== undefined && { secondsLeft: left }) });
   }
 
