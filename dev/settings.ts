@@ -19,6 +19,17 @@ const applicationVariables = [
   'APPROVAL_LINK_SECRET',
   'APPROVAL_WEBHOOK_SECRET',
   'OUTGOING_WEBHOOK_SECRET',
+  'CURSOR_SECRET',
+  'API_KEYS',
+  'JWT_ISSUER',
+  'JWT_AUDIENCE',
+  'JWT_JWKS_URL',
+  'JWT_ID_CLAIM',
+  'JWT_ROLES_CLAIM',
+  'CORS_ORIGINS',
+  'HSTS_MAX_AGE',
+  'RATE_LIMIT_PER_MINUTE',
+  'MAX_EVENT_LOOP_DELAY_MS',
   'OUTGOING_ALLOWED_HOSTS',
   'OUTGOING_ALLOW_PRIVATE',
   'ORDER_APPROVAL_THRESHOLD',
@@ -197,6 +208,7 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
     APPROVAL_LINK_SECRET: 'development-only-link-secret-0000',
     APPROVAL_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1hcHByb3ZhbC13ZWJob29rcw==',
     OUTGOING_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1vdXRnb2luZy13ZWJob29rcw==',
+    CURSOR_SECRET: 'development-only-cursor-secret-0',
     OUTGOING_ALLOWED_HOSTS: undefined,
     OUTGOING_ALLOW_PRIVATE: 'true',
     ORDER_APPROVAL_THRESHOLD: '100000',
@@ -205,13 +217,13 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
       aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
     ...application,
-  } satisfies Record<ApplicationVariable | 'SMTP_URL', string | undefined>;
+  } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
 }
 
 /** The secrets that have the values of this file, which everybody knows. */
 export function publishedSecrets(settings: Settings): string[] {
   const { application, carrierWebhookSecret } = settings;
-  const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET'] as const;
+  const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET', 'CURSOR_SECRET'] as const;
   return [
     ...(carrierWebhookSecret === developmentWebhookSecret ? ['CARRIER_WEBHOOK_SECRET'] : []),
     ...ours.filter((name) => application[name] === undefined),

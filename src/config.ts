@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { apiKeys } from './schemas/api-key.js';
 import { approvalStages } from './schemas/approval.js';
 
 /**
@@ -32,6 +33,7 @@ const secrets = (pattern: RegExp, problem: string) =>
       .max(2, 'must be one secret, or two with a comma between them'),
   );
 const webhookSecrets = secrets(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whsec_ and at least 24 bytes in base64');
+const longSecrets = secrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without blanks');
 const webhookSecretExample = 'whsec_$(openssl rand -base64 32)';
 
 /** JSON in a variable, parsed with a schema; the problem names the place. */
@@ -70,6 +72,36 @@ const variables = {
   },
   HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
   PORT: { schema: port.default(3000), example: '3000' },
+  API_KEYS: {
+    secret: true,
+    schema: json(apiKeys).optional(),
+    example: `'[{"id":"ada","roles":["shopper"],"hashes":["…"]}]', as npm run api-key prints it`,
+  },
+  JWT_ISSUER: { schema: z.string().min(1).optional(), example: 'https://login.example.com/' },
+  JWT_AUDIENCE: { schema: z.string().min(1).optional(), example: 'https://shop.example.com' },
+  JWT_JWKS_URL: {
+    schema: z
+      .url({ protocol: /^https?$/, error: 'must be an https URL' })
+      .refine((value) => value.startsWith('https:') || isLoopback(new URL(value).hostname), 'must be an https URL')
+      .optional(),
+    example: 'https://login.example.com/.well-known/jwks.json',
+  },
+  JWT_ID_CLAIM: { schema: z.string().min(1).default('sub'), example: 'sub' },
+  JWT_ROLES_CLAIM: { schema: z.string().min(1).default('roles'), example: 'realm_access.roles' },
+  CURSOR_SECRET: { schema: longSecrets, example: '$(openssl rand -hex 32)', secret: true },
+  CORS_ORIGINS: {
+    schema: list
+      .pipe(
+        z.array(z.string().refine(isOrigin, 'must be origins like https://shop.example.com with commas between them')),
+      )
+      .default([]),
+    example: 'https://shop.example.com',
+  },
+  HSTS_MAX_AGE: { schema: z.coerce.number('must be a number of seconds').int().min(0).default(0), example: '31536000' },
+  RATE_LIMIT_PER_MINUTE: { schema: count(10_000_000).default(6_000), example: '6000' },
+  MAX_EVENT_LOOP_DELAY_MS: { schema: count(60_000).default(1_000), example: '1000' },
+  HEALTH_HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
+  HEALTH_PORT: { schema: port.optional(), example: '3002' },
   CARRIER_WEBHOOK_SECRET: {
     schema: webhookSecrets,
     example: webhookSecretExample,
@@ -78,7 +110,7 @@ const variables = {
   APPROVAL_WEBHOOK_SECRET: { schema: webhookSecrets, example: webhookSecretExample, secret: true },
   OUTGOING_WEBHOOK_SECRET: { schema: webhookSecrets, example: webhookSecretExample, secret: true },
   APPROVAL_LINK_SECRET: {
-    schema: secrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without blanks'),
+    schema: longSecrets,
     example: '$(openssl rand -hex 32)',
     secret: true,
   },
@@ -132,12 +164,14 @@ const roles = {
   worker: [
     ...[...temporal, ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
-    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE'],
+    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'HEALTH_HOST', 'HEALTH_PORT'],
   ],
   api: [
     ...[...temporal, ...store, ...outgoing, 'HOST', 'PORT'],
     ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
-    ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH'],
+    ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH', 'CURSOR_SECRET', 'API_KEYS'],
+    ...['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL', 'JWT_ID_CLAIM', 'JWT_ROLES_CLAIM'],
+    ...['CORS_ORIGINS', 'HSTS_MAX_AGE', 'RATE_LIMIT_PER_MINUTE', 'MAX_EVENT_LOOP_DELAY_MS'],
   ],
   setup: [...temporal, ...store],
 } as const satisfies Record<string, readonly Variable[]>;
@@ -168,16 +202,42 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
   }
-  if ((values.ORDER_APPROVAL_THRESHOLD === undefined) !== (values.ORDER_APPROVAL_STAGES === undefined)) {
-    const [given, missing] =
-      values.ORDER_APPROVAL_STAGES === undefined
-        ? (['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'] as const)
-        : (['ORDER_APPROVAL_STAGES', 'ORDER_APPROVAL_THRESHOLD'] as const);
-    problems.push(`  ${missing}: is needed with ${given} (for example ${missing}=${variables[missing].example})`);
-  }
+  problems.push(...incompleteGroups(values), ...(role === 'api' ? openToOthers(values) : []));
   if (problems.length)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
   return Object.freeze(values) as Config<R>;
+}
+
+/** Variables that only make sense together. */
+const GROUPS = [
+  ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
+  ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
+] as const;
+
+function incompleteGroups(values: Record<string, unknown>): string[] {
+  return GROUPS.flatMap((group) => {
+    const given = group.filter((name) => values[name] !== undefined);
+    if (given.length === 0) return [];
+    const missing = group.filter((name) => values[name] === undefined);
+    return missing.map(
+      (name) => `  ${name}: is needed with ${given.join(', ')} (for example ${name}=${variables[name].example})`,
+    );
+  });
+}
+
+/** Without keys and tokens everybody may do everything, so nobody but this machine may get in. */
+function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Record<string, unknown>): string[] {
+  if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(String(HOST))) return [];
+  const { example } = variables.API_KEYS;
+  return [`  API_KEYS: is needed, or JWT_ISSUER, when HOST is not on loopback (for example API_KEYS=${example})`];
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+}
+
+function isOrigin(value: string): boolean {
+  return URL.canParse(value) && new URL(value).origin === value;
 }
 
 /** The configuration as it may be printed: secrets are replaced. */

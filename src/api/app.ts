@@ -7,7 +7,15 @@ import type { Logger } from '../logger.js';
 import type { Operations } from '../operations/index.js';
 import type { Outgoing } from '../outgoing.js';
 import type { Store } from '../store/index.js';
+import { installAuth, type AuthSettings } from './auth/index.js';
+import { answerClientError } from './client-errors.js';
+import { requireContracts } from './contract.js';
+import type { Cursors } from './cursor.js';
 import { answerError, cutWhenLate, installErrorHandling, validatorCompiler } from './errors.js';
+import { installIdempotency } from './idempotency.js';
+import { BODY_LIMIT, MAX_HEADER_BYTES, MAX_PARAM_LENGTH, REQUEST_TIMEOUT_MS, UPLOAD_TIMEOUT_MS } from './limits.js';
+import { installOpenApi } from './openapi.js';
+import { installJsonParser, installProtection, type ProtectionSettings } from './protection.js';
 import { answerWithPage, approvalPageRoutes } from './routes/approval-pages.js';
 import { approvalRoutes } from './routes/approvals.js';
 import { batchRoutes } from './routes/batches.js';
@@ -15,17 +23,8 @@ import { callbackRoutes } from './routes/callbacks.js';
 import { cartRoutes } from './routes/carts.js';
 import { healthRoutes } from './routes/health.js';
 import { orderRoutes } from './routes/orders.js';
+import { problemRoutes } from './routes/problems.js';
 import { productRoutes } from './routes/products.js';
-
-/** Largest body in bytes: an order at its limits is a tenth of it, and a Temporal payload may be eight times as large. */
-const BODY_LIMIT = 256 * 1024;
-
-/** A request that is not received whole by then is cut; an upload has longer. */
-const REQUEST_TIMEOUT_MS = 10_000;
-const UPLOAD_TIMEOUT_MS = 24 * 60 * 60_000;
-
-/** The token of a link has about 300 characters, at its limits about 450. */
-const MAX_PARAM_LENGTH = 1_000;
 
 /** Pages for people. What follows it in a path is a token, with which its bearer may decide. */
 const PAGES = '/approvals/';
@@ -43,6 +42,10 @@ export interface AppDependencies {
   operations: Operations;
   /** Of the body of an upload in bytes, and of one of its lines in characters. */
   uploadLimits: { maxBytes: number; maxLineLength: number };
+  /** Who may call. Open, whoever reaches the API may do everything. */
+  auth: AuthSettings | 'open';
+  protection: ProtectionSettings;
+  cursors: Cursors;
 }
 
 declare module 'fastify' {
@@ -52,17 +55,18 @@ declare module 'fastify' {
   }
 }
 
-/** The HTTP application, without a listener: the routes by name, one error handler. */
-export function buildApp(deps: AppDependencies): FastifyInstance {
+/** The HTTP application, without a listener: what every request passes, then the routes by name. */
+export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.logger.child({}, { serializers: { req: loggedRequest } }),
     bodyLimit: BODY_LIMIT,
     requestTimeout: UPLOAD_TIMEOUT_MS,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+    http: { headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    clientErrorHandler: answerClientError,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
     // What the router itself refuses (a path that cannot be decoded) does not come to the error handlers.
     frameworkErrors: (error, request, reply) =>
       void (request.url.startsWith(PAGES) ? answerWithPage : answerError)(error, request, reply),
@@ -73,6 +77,11 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
     reply.header('x-request-id', request.id);
     if (!request.routeOptions.config.isUpload) cutWhenLate(request, reply, REQUEST_TIMEOUT_MS);
   });
+  requireContracts(app);
+  await installProtection(app, deps.protection);
+  installAuth(app, deps.auth);
+  installJsonParser(app);
+  installIdempotency(app, deps.store);
   // Streams of events would hold up the end for ever.
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
@@ -80,7 +89,9 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
   // Fastify's own parser of plain text: JSON under that name is 415, not a string that is no object.
   app.removeContentTypeParser('text/plain');
 
+  await installOpenApi(app);
   app.register(healthRoutes, deps);
+  app.register(problemRoutes, { prefix: '/problems' });
   app.register(productRoutes, { prefix: '/v1/products', ...deps });
   app.register(orderRoutes, { prefix: '/v1/orders', ...deps });
   app.register(cartRoutes, { prefix: '/v1/carts', ...deps });

@@ -29,9 +29,10 @@ import {
   isSameDecision,
   withdrawUpdate,
 } from '../workflows/approval/contract.js';
-import { conflict, forbidden, invalidRequest, kindOf, notFound, type HttpProblem } from './errors.js';
+import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from './errors.js';
 import { askWorker, describeOr404, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import { kindOf } from './problems.js';
 import { retryingIn, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
 
@@ -58,15 +59,19 @@ export async function requestApproval(client: Client, input: ApprovalInput): Pro
   );
   if (existing === undefined) return 'pending';
   if (existing === 'other') {
-    throw conflict('approval-id-taken', `approval ${approvalId} exists with another content`, { approvalId });
+    throw httpProblem('approval-id-taken', `approval ${approvalId} exists with another content`, { approvalId });
   }
   return summaryOf(existing).status;
 }
 
 /** An approval with its trail; of the run that is named, or of the newest one. @throws 404, 503 `no-worker`. */
-export async function getApproval(client: Client, approvalId: string, runId?: string): Promise<ApprovalResource> {
+export async function getApproval(
+  client: Client,
+  approvalId: string,
+  { runId, only }: { runId?: string; only?: string | undefined } = {},
+): Promise<ApprovalResource> {
   const description = await describeApproval(client, approvalId, runId);
-  const known = { approval: summaryOf(description) };
+  const known = only === undefined ? { approval: summaryOf(description) } : {};
   const view = await readView<typeof workflows.approval>(
     client,
     APPROVAL_TASK_QUEUE,
@@ -74,8 +79,16 @@ export async function getApproval(client: Client, approvalId: string, runId?: st
     approvalQuery,
     known,
   );
+  if (only !== undefined && !isParty(view, only)) throw notFound(`there is no approval ${approvalId}`);
   return toResource(view, description);
 }
+
+/** Whether somebody asks, or was asked, or has decided. */
+const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView, id: string): boolean =>
+  requestedBy === id ||
+  approvers.includes(id) ||
+  notifications.some(({ approver }) => approver === id) ||
+  trail.some(({ approver, event }) => approver === id && event !== 'ignored');
 
 /**
  * Takes somebody's decision. The first one wins; the same one again gets the same answer.
@@ -87,14 +100,22 @@ export async function decideApproval(
   client: Client,
   approvalId: string,
   decision: Decision,
-  runId?: string,
+  { runId, only, requestId }: { runId?: string; only?: string | undefined; requestId?: string | undefined } = {},
 ): Promise<ApprovalResource> {
-  return await updateApproval(
-    client,
-    await describeApproval(client, approvalId, runId),
-    (handle) => handle.executeUpdate(decideUpdate, { args: [decision] }),
-    (view) => isSameDecision(view.decision, decision),
-  );
+  try {
+    return await updateApproval(
+      client,
+      await describeApproval(client, approvalId, runId),
+      (handle) => handle.executeUpdate(decideUpdate, { args: [decision], ...(requestId && { updateId: requestId }) }),
+      (view) => isSameDecision(view.decision, decision),
+    );
+  } catch (error) {
+    // Whoever has nothing to do with it is not told that it is there.
+    if (only !== undefined && error instanceof HttpProblem && error.kind === 'not-an-approver') {
+      await getApproval(client, approvalId, { only });
+    }
+    throw error;
+  }
 }
 
 /** Takes the question back. @throws 409 when it was decided before. */
@@ -102,11 +123,16 @@ export async function withdrawApproval(
   client: Client,
   approvalId: string,
   request: WithdrawRequest,
+  { only, requestId }: { only?: string | undefined; requestId?: string | undefined } = {},
 ): Promise<ApprovalResource> {
+  if (only !== undefined) {
+    const { requestedBy } = await getApproval(client, approvalId, { only });
+    if (requestedBy !== only) throw forbidden(`${requestedBy} asked, so ${only} cannot take the question back`);
+  }
   return await updateApproval(
     client,
     await describeApproval(client, approvalId),
-    (handle) => handle.executeUpdate(withdrawUpdate, { args: [request] }),
+    (handle) => handle.executeUpdate(withdrawUpdate, { args: [request], ...(requestId && { updateId: requestId }) }),
     ({ status }) => status === 'withdrawn',
   );
 }
@@ -144,16 +170,15 @@ async function updateApproval(
     const refusal = refusalOf(error);
     if (refusal) throw problemOf(refusal, approvalId);
     if (!(error instanceof WorkflowNotFoundError)) throw error;
-    const approval = await getApproval(client, approvalId, runId);
+    const approval = await getApproval(client, approvalId, { runId });
     if (isAlreadySo(approval)) return approval;
     throw problemOf(closedWith(approval), approvalId);
   }
 }
 
 function problemOf({ type, message }: Reason, approvalId: string): HttpProblem {
-  if (type === 'NotAnApprover' || type === 'OwnRequest') return forbidden(type, message);
   if (type === 'InvalidInput') return invalidRequest([{ pointer: '', detail: message }]);
-  return conflict(kindOf(type), message, { approvalId });
+  return httpProblem(kindOf(type, 'conflict'), message, { approvalId });
 }
 
 async function describeApproval(client: Client, approvalId: string, runId?: string) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   WorkflowExecutionAlreadyStartedError,
   type Client,
@@ -24,8 +25,8 @@ import {
   resumeSignal,
   secondsLeft,
 } from '../workflows/batch/contract.js';
-import { conflict, notFound } from './errors.js';
-import { describe, isNotFound, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { httpProblem, notFound } from './errors.js';
+import { describe, isNotFound, SERVER_DEADLINE_MS, signalOnce, withDeadline } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
 import { retryingIn, workflowOf } from './resources.js';
 
@@ -51,7 +52,7 @@ export async function createBatch(
   const { batchId } = batch;
   const staged = await store.stageBatch(batch, pages);
   if (staged.status === 'taken') {
-    throw conflict('batch-id-taken', `batch ${batchId} exists with another content`, { batchId });
+    throw httpProblem('batch-id-taken', `batch ${batchId} exists with another content`, { batchId });
   }
   const { total } = staged;
   const known = staged.status === 'existing' ? await getBatch(world, batchId) : undefined;
@@ -91,13 +92,13 @@ export async function listBatches(
 }
 
 /** Nothing more is begun until it is resumed. @throws 404, 409 when it has ended. */
-export async function pauseBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
-  return await signal(world, batchId, pauseSignal);
+export async function pauseBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
+  return await signal(world, batchId, pauseSignal, requestId);
 }
 
 /** Goes on. Also while no worker is there: it is done once one is. @throws 404, 409 when it has ended. */
-export async function resumeBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
-  return await signal(world, batchId, resumeSignal);
+export async function resumeBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
+  return await signal(world, batchId, resumeSignal, requestId);
 }
 
 /** Ends a batch for good; what was done stays done. @throws 404, 409 when it has ended otherwise. */
@@ -105,7 +106,13 @@ export async function cancelBatch(world: BatchWorld, batchId: string): Promise<B
   const batch = await getBatch(world, batchId);
   if (batch.status === 'cancelled') return batch;
   if (!isAtWork(batch.status)) throw ended(batch);
-  await ask(world, batchId, (client) => client.workflow.getHandle(batchWorkflowId(batchId)).cancel());
+  const { client } = world;
+  try {
+    await withDeadline(client, SERVER_DEADLINE_MS, () => client.workflow.getHandle(batchWorkflowId(batchId)).cancel());
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    throw ended(await getBatch(world, batchId));
+  }
   return await getBatch(world, batchId);
 }
 
@@ -119,9 +126,10 @@ export async function retryBatch(world: BatchWorld, batchId: string): Promise<Ba
   const { client } = world;
   const { status, succeeded, total, operation } = await getBatch(world, batchId);
   if (isAtWork(status)) {
-    throw conflict('batch-running', `batch ${batchId} is ${status}`, { batchId });
+    throw httpProblem('batch-running', `batch ${batchId} is ${status}`, { batchId });
   }
-  if (succeeded === total) throw conflict('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
+  if (succeeded === total)
+    throw httpProblem('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
   await startRun(client, batchId, `${operation}: ${total - succeeded} items once more`);
   return await getBatch(world, batchId);
 }
@@ -145,28 +153,25 @@ async function startRun(client: Client, batchId: string, staticSummary: string):
   }
 }
 
-async function signal(world: BatchWorld, batchId: string, definition: SignalDefinition): Promise<BatchResource> {
-  await ask(world, batchId, (client) => client.workflow.getHandle(batchWorkflowId(batchId)).signal(definition));
-  return await getBatch(world, batchId);
-}
-
-/** Asks something of a batch that is open. @throws 404, 409. */
-async function ask(world: BatchWorld, batchId: string, send: (client: Client) => Promise<unknown>): Promise<void> {
-  const { client } = world;
-  try {
-    await withDeadline(client, SERVER_DEADLINE_MS, () => send(client));
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-    throw ended(await getBatch(world, batchId));
-  }
+/** Signals a batch that is open, once. @throws 404, 409. */
+async function signal(
+  world: BatchWorld,
+  batchId: string,
+  definition: SignalDefinition,
+  requestId: string = randomUUID(),
+): Promise<BatchResource> {
+  const isOpen = await signalOnce(world.client, batchWorkflowId(batchId), definition, [], requestId);
+  const batch = await getBatch(world, batchId);
+  if (!isOpen) throw ended(batch);
+  return batch;
 }
 
 const isAtWork = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
 
 const ended = ({ batchId, status }: BatchResource) =>
   status === 'staged'
-    ? conflict('batch-not-started', `batch ${batchId} is stored and was not started; retry starts it`, { batchId })
-    : conflict('batch-ended', `batch ${batchId} is ${status}`, { batchId });
+    ? httpProblem('batch-not-started', `batch ${batchId} is stored and was not started; retry starts it`, { batchId })
+    : httpProblem('batch-ended', `batch ${batchId} is ${status}`, { batchId });
 
 const unknown = (batchId: string) => notFound(`there is no batch ${batchId}`);
 

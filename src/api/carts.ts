@@ -5,15 +5,17 @@ import {
   type WorkflowExecutionDescription,
   type WorkflowHandle,
 } from '@temporalio/client';
-import type { UpdateDefinition } from '@temporalio/common';
+import { TypedSearchAttributes, type UpdateDefinition } from '@temporalio/common';
 import type { AddItem, CartResource, CartView } from '../schemas/cart.js';
 import type { Store } from '../store/index.js';
 import type * as workflows from '../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../workflows/cart/contract.js';
-import type { HttpProblem } from './errors.js';
-import { gone, invalidRequest, notFound, refusedByRule, unavailable } from './errors.js';
-import { askWorker, describeOr404, isNotFound, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { customerIdAttribute } from '../workflows/order/contract.js';
+import { httpProblem, invalidRequest, notFound, type HttpProblem } from './errors.js';
+import { askWorker, isNotFound, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { Lanes } from './lanes.js';
+import { describeOwn } from './ownership.js';
+import { kindOf } from './problems.js';
 
 /**
  * Updates of one cart in flight from this process. Temporal takes ten of one workflow and refuses more with
@@ -24,6 +26,12 @@ const lanes = new Lanes(4);
 /** Tries to find a cart open that is being closed again and again. */
 const MAX_OPENINGS = 10;
 
+/** What every change says of itself: its name, and the customer who asks, if it is one who may only see his own. */
+interface CartRequest {
+  requestId?: string | undefined;
+  caller?: string | undefined;
+}
+
 /** What a change needs of the world. */
 interface Shop {
   client: Client;
@@ -31,8 +39,8 @@ interface Shop {
 }
 
 /** A cart with names and prices of the catalogue. @throws 404, or 410 with what became of it. */
-export async function getCart({ client, store }: Shop, cartId: string): Promise<CartResource> {
-  const description = await describeOr404(client, cartWorkflowId(cartId), `cart ${cartId}`);
+export async function getCart({ client, store }: Shop, cartId: string, only?: string): Promise<CartResource> {
+  const description = await describeOwn(client, cartWorkflowId(cartId), `cart ${cartId}`, only);
   if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
   const handle = client.workflow.getHandle(description.workflowId);
   const view = await askWorker(client, CART_TASK_QUEUE, () => handle.query(cartQuery));
@@ -40,16 +48,24 @@ export async function getCart({ client, store }: Shop, cartId: string): Promise<
   return await priced(store, view);
 }
 
-/** Puts something into a cart, and opens the cart if there is none. @throws 422 when a rule refuses it. */
+/**
+ * Puts something into a cart, and opens the cart if there is none: it belongs to the caller then, if he is a customer.
+ *
+ * @throws 422 when a rule refuses it.
+ */
 export async function addToCart(shop: Shop, cartId: string, item: AddItem): Promise<CartResource> {
   const { client } = shop;
+  const owner = item.caller;
   const open = (): WithStartWorkflowOperation<typeof workflows.cart> =>
     new WithStartWorkflowOperation('cart' satisfies keyof typeof workflows, {
       workflowId: cartWorkflowId(cartId),
       taskQueue: CART_TASK_QUEUE,
-      args: [{ cartId, openedByChange: true }],
+      args: [{ cartId, openedByChange: true, ...(owner !== undefined && { customerId: owner }) }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      ...(owner !== undefined && {
+        typedSearchAttributes: new TypedSearchAttributes([{ key: customerIdAttribute, value: owner }]),
+      }),
       staticSummary: `Cart ${cartId}`,
     });
   return await answer(shop, cartId, addItemUpdate, item, async (argument, updateId) => {
@@ -72,7 +88,7 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
 }
 
 /** Changes a cart that is there. @throws 404, 410 when it is closed, 422 when a rule refuses the change. */
-export async function changeCart<Argument extends { requestId?: string | undefined }>(
+export async function changeCart<Argument extends CartRequest>(
   shop: Shop,
   cartId: string,
   update: UpdateDefinition<CartView, [Argument]>,
@@ -88,7 +104,7 @@ export async function changeCart<Argument extends { requestId?: string | undefin
  * Sends a request under a name, its own or a new one: the cart applies it once, however often it is sent. The update's
  * id covers kind and content too, because Temporal answers another request under the same id with the first one's result.
  */
-async function answer<Argument extends { requestId?: string | undefined }>(
+async function answer<Argument extends CartRequest>(
   { client, store }: Shop,
   cartId: string,
   { name }: UpdateDefinition<CartView, [Argument]>,
@@ -112,14 +128,14 @@ async function answer<Argument extends { requestId?: string | undefined }>(
     });
   try {
     const view = await askWorker(client, CART_TASK_QUEUE, inTurn);
-    // A repeated request gets its first answer from Temporal, also from a cart that has been closed since.
-    if (request.requestId !== undefined && view.status === 'open') await assertOpen(client, cartId);
     return await priced(store, view);
   } catch (error) {
     const refusal = refusalOf(error);
+    if (refusal?.type === 'NotTheOwner') throw notFound(`there is no cart ${cartId}`);
     if (refusal && refusal.type !== 'CartClosed' && refusal.type !== 'Cancelled') throw problemOf(refusal) ?? error;
     if (!refusal && !isNotFound(error)) throw error;
-    throw await goneCart(client, cartId, await describeOr404(client, cartWorkflowId(cartId), `cart ${cartId}`));
+    const what = `cart ${cartId}`;
+    throw await goneCart(client, cartId, await describeOwn(client, cartWorkflowId(cartId), what, request.caller));
   }
 }
 
@@ -141,24 +157,19 @@ function problemOf({ type, message }: { type: string; message: string }): HttpPr
     case 'TooManyLines':
     case 'QuantityTooLarge':
     case 'EmptyCart':
+      return httpProblem(kindOf(type, 'conflict'), message);
     case 'RequestIdReused':
-      return refusedByRule(type, message);
+      return httpProblem('idempotency-key-reused', message);
     case 'InvalidInput':
       return invalidRequest([{ pointer: '', detail: message }]);
     case 'StoreUnavailable':
-      return unavailable('store-unavailable', 'the database does not answer');
+      return httpProblem('store-unavailable', 'the database does not answer');
     case 'AcceptedUpdateCompletedWorkflow':
     case 'UnprocessedUpdate':
-      return unavailable('cart-busy', 'the cart could not answer just now');
+      return httpProblem('cart-busy', 'the cart could not answer just now');
     default:
       return undefined;
   }
-}
-
-/** @throws 410 with what became of the cart. */
-async function assertOpen(client: Client, cartId: string): Promise<void> {
-  const description = await describeOr404(client, cartWorkflowId(cartId), `cart ${cartId}`);
-  if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
 }
 
 /** The 410 of a cart that is closed: its result is in the history, so no worker is needed. */
@@ -167,15 +178,16 @@ async function goneCart(
   cartId: string,
   { workflowId, runId, status }: WorkflowExecutionDescription,
 ): Promise<HttpProblem> {
-  if (status.name === 'RUNNING') return unavailable('cart-busy', 'the cart could not answer just now');
-  if (status.name !== 'COMPLETED') return gone(`cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
+  if (status.name === 'RUNNING') return httpProblem('cart-busy', 'the cart could not answer just now');
+  if (status.name !== 'COMPLETED')
+    return httpProblem('gone', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
   const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
   return goneWith(await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result()));
 }
 
 function goneWith({ cartId, status, orderId }: CartView): HttpProblem {
   const what = orderId ? `it became order ${orderId}` : `it was ${status}`;
-  return gone(`cart ${cartId} is no longer there: ${what}`, {
+  return httpProblem('gone', `cart ${cartId} is no longer there: ${what}`, {
     cartId,
     cartStatus: status,
     ...(orderId && { orderId }),

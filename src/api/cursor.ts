@@ -1,24 +1,43 @@
-import { createHash } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { invalidRequest } from './errors.js';
 
 type List = 'approvals' | 'batches' | 'failures' | 'orders' | 'products';
 
-const CHECK_BYTES = 6;
+const CHECK_BYTES = 16;
 
-/**
- * A place in a list as clients carry it: opaque, safe in a URL, and with a checksum in front. Temporal answers a place
- * that it never gave as if it were away itself, so a made-up cursor has to be noticed here.
- */
-export const encodeCursor = (list: List, place: Uint8Array): string =>
-  Buffer.concat([checkOf(list, place), place]).toString('base64url');
-
-/** @throws 400 for a cursor that this list never gave. */
-export function decodeCursor(list: List, cursor: string): Buffer {
-  const bytes = Buffer.from(cursor, 'base64url');
-  const place = bytes.subarray(CHECK_BYTES);
-  if (checkOf(list, place).equals(bytes.subarray(0, CHECK_BYTES))) return place;
-  throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor that this list gave before' }]);
+export interface Cursors {
+  /** A place in a list, as the client of it gets it. */
+  encode: (list: List, filter: object, place: Uint8Array) => string;
+  /** @throws 400 for a cursor that this list, filtered like this, never gave. */
+  decode: (list: List, filter: object, cursor: string) => Buffer;
 }
 
-const checkOf = (list: List, place: Uint8Array): Buffer =>
-  createHash('sha256').update(list).update(place).digest().subarray(0, CHECK_BYTES);
+/**
+ * Places in lists as clients carry them: opaque, safe in a URL, and sealed. Nobody can make one up, nor carry one over to
+ * another list or to what somebody else may see; Temporal would take a made-up place for a fault of its own.
+ *
+ * @param secrets the first one seals; those that it replaces are still accepted.
+ */
+export function createCursors(secrets: readonly string[]): Cursors {
+  const sealOf = (secret: string, list: List, filter: object, place: Uint8Array): Buffer =>
+    createHmac('sha256', secret)
+      .update(JSON.stringify([list, Object.entries(filter).sort()]))
+      .update(place)
+      .digest()
+      .subarray(0, CHECK_BYTES);
+
+  return {
+    encode: (list, filter, place) =>
+      Buffer.concat([sealOf(secrets[0]!, list, filter, place), place]).toString('base64url'),
+    decode(list, filter, cursor) {
+      const bytes = Buffer.from(cursor, 'base64url');
+      const seal = bytes.subarray(0, CHECK_BYTES);
+      const place = bytes.subarray(CHECK_BYTES);
+      const isOurs = secrets.some(
+        (secret) => seal.length === CHECK_BYTES && timingSafeEqual(sealOf(secret, list, filter, place), seal),
+      );
+      if (isOurs) return place;
+      throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor that this list gave before' }]);
+    },
+  };
+}

@@ -4,9 +4,8 @@ import pg from 'pg';
 import type { z } from 'zod';
 import type { Problem } from '../schemas/problem.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
-
-/** How long a client is asked to wait before it tries again. */
-const RETRY_AFTER_SECONDS = 5;
+import { BODY_LIMIT } from './limits.js';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from './problems.js';
 
 interface ProblemOptions {
   detail?: string;
@@ -17,22 +16,29 @@ interface ProblemOptions {
 
 /** An error that a client may see. Whatever else is thrown becomes a 500 that tells nothing. */
 export class HttpProblem extends Error {
-  readonly status: number;
-  readonly kind: string;
-  readonly title: string;
+  readonly kind: ProblemKind;
   readonly options: ProblemOptions;
 
-  constructor(status: number, kind: string, title: string, options: ProblemOptions = {}) {
-    super(options.detail ?? title);
-    this.status = status;
+  constructor(kind: ProblemKind, options: ProblemOptions = {}) {
+    super(options.detail ?? factsOf(kind).title);
     this.kind = kind;
-    this.title = title;
     this.options = options;
+  }
+
+  get status(): number {
+    return factsOf(this.kind).status;
+  }
+
+  get headers(): Record<string, string> {
+    const { retryAfter } = factsOf(this.kind);
+    return { ...(retryAfter && { 'retry-after': String(retryAfter) }), ...this.options.headers };
   }
 }
 
+const detailed = (kind: ProblemKind) => (detail: string) => new HttpProblem(kind, { detail });
+
 export const invalidRequest = (errors: InputProblem[]) =>
-  new HttpProblem(400, 'invalid-request', 'The request is not valid', {
+  new HttpProblem('invalid-request', {
     detail: errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; '),
     extensions: { errors },
   });
@@ -45,59 +51,20 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
     return parsed.success ? { value: parsed.data } : { error: invalidRequest(problemsOf(parsed.error.issues)) };
   };
 
+export const malformedRequest = detailed('malformed-request');
+export const forbidden = detailed('forbidden');
+export const notFound = detailed('not-found');
+export const notAcceptable = detailed('not-acceptable');
+export const tooLarge = detailed('too-large');
+export const unsupportedMediaType = detailed('unsupported-media-type');
 export const unauthorized = (detail: string) =>
-  new HttpProblem(401, 'unauthorized', 'The caller could not be verified', { detail });
+  new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
 
-export const forbidden = (type: string, detail: string) =>
-  new HttpProblem(403, kindOf(type), 'The caller may not do this', { detail });
+/** Any other kind; `extensions` tell of the resource. */
+export const httpProblem = (kind: ProblemKind, detail: string, extensions: Record<string, unknown> = {}) =>
+  new HttpProblem(kind, { detail, extensions });
 
-export const notFound = (detail: string) => new HttpProblem(404, 'not-found', 'There is no such resource', { detail });
-
-/** Kind and title of what is wrong with a request before anybody has looked at what it asks. */
-const REFUSALS = {
-  400: ['malformed-request', 'The request could not be read'],
-  413: ['too-large', 'The request is too large'],
-  414: ['path-too-long', 'A part of the path is too long'],
-  415: ['unsupported-media-type', 'The content type is not supported'],
-  429: ['too-many-requests', 'There were too many requests'],
-} as const;
-
-function refusedRequest(status: keyof typeof REFUSALS, detail: string): HttpProblem {
-  const [kind, title] = REFUSALS[status];
-  return new HttpProblem(status, kind, title, { detail });
-}
-
-export const malformedRequest = (detail: string) => refusedRequest(400, detail);
-
-export const notAcceptable = (detail: string) =>
-  new HttpProblem(406, 'not-acceptable', 'The resource has no such representation', { detail });
-
-const timedOut = (detail: string) =>
-  new HttpProblem(408, 'request-timeout', 'The request took too long', { detail, headers: { connection: 'close' } });
-
-export const conflict = (kind: string, detail: string, extensions: Record<string, unknown> = {}) =>
-  new HttpProblem(409, kind, 'The request conflicts with the state of the resource', { detail, extensions });
-
-export const gone = (detail: string, extensions: Record<string, unknown>) =>
-  new HttpProblem(410, 'gone', 'The resource is no longer there', { detail, extensions });
-
-export const tooLarge = (detail: string) => refusedRequest(413, detail);
-
-export const unsupportedMediaType = (detail: string) => refusedRequest(415, detail);
-
-/** A business rule said no. `type` is its name: `OutOfStock` becomes the kind `out-of-stock`. */
-export const refusedByRule = (type: string, detail: string) =>
-  new HttpProblem(422, kindOf(type), 'A business rule refuses the request', { detail });
-
-/** The name of a failure as a problem's kind. */
-export const kindOf = (type: string): string => type.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
-
-export const unavailable = (kind: string, detail: string, extensions: Record<string, unknown> = {}) =>
-  new HttpProblem(503, kind, 'A part of the service is away', {
-    detail,
-    extensions,
-    headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
-  });
+export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
 
 /** gRPC status codes that say that the server is away or overloaded, not that the request was wrong. */
 const AWAY = new Set([1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */]);
@@ -115,9 +82,7 @@ export function installErrorHandling(app: FastifyInstance): void {
     );
     return send(
       allowed.length
-        ? new HttpProblem(405, 'method-not-allowed', 'The resource does not have this method', {
-            headers: { allow: allowed.join(', ') },
-          })
+        ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
         : notFound('no route has this path'),
       request,
       reply,
@@ -139,33 +104,38 @@ export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitM
   const timer = setTimeout(() => {
     if (raw.complete || reply.sent) return;
     reply.raw.once('finish', () => raw.socket.destroySoon());
-    void send(timedOut(`it was not received whole within ${limitMs / 1000} seconds`), request, reply);
+    const detail = `it was not received whole within ${limitMs / 1000} seconds`;
+    void send(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }), request, reply);
   }, limitMs);
   for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
 }
 
-function send({ status, kind, title, options }: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
-  const body: Problem = {
-    type: `/problems/${kind}`,
-    title,
-    status,
-    ...(options.detail && { detail: options.detail }),
-    requestId: request.id,
-    ...options.extensions,
-  };
+function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
   return reply
-    .code(status)
-    .headers({ 'x-request-id': request.id, ...options.headers })
+    .code(problem.status)
+    .headers({ 'x-request-id': request.id, ...problem.headers })
     .type('application/problem+json')
     .serializer(JSON.stringify)
-    .send(body);
+    .send(bodyOf(problem, request.id));
+}
+
+/** A problem as RFC 9457 writes it. */
+export function bodyOf({ kind, status, options }: HttpProblem, requestId: string): Problem {
+  return {
+    type: `/problems/${kind}`,
+    title: factsOf(kind).title,
+    status,
+    ...(options.detail && { detail: options.detail }),
+    requestId,
+    ...options.extensions,
+  };
 }
 
 /** What an error means for a client. */
 export function toProblem(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof WorkflowNotFoundError) return notFound('it does not exist, or its history is no longer kept');
-  return temporalProblem(error) ?? storeProblem(error) ?? httpProblem(error) ?? internalError();
+  return temporalProblem(error) ?? storeProblem(error) ?? fastifyProblem(error) ?? internalError();
 }
 
 /** What a failed call to Temporal means for an HTTP client. */
@@ -173,13 +143,13 @@ function temporalProblem(error: unknown): HttpProblem | undefined {
   const grpc = error instanceof ServiceError ? error.cause : error;
   if (!isGrpcServiceError(grpc)) return undefined;
   const code = grpc.code as number;
-  if (AWAY.has(code)) return unavailable('temporal-unavailable', 'Temporal does not answer');
+  if (AWAY.has(code)) return httpProblem('temporal-unavailable', 'Temporal does not answer');
   if (code === INVALID_ARGUMENT) return invalidRequest([{ pointer: '', detail: 'Temporal refused an argument' }]);
   return undefined;
 }
 
 function storeProblem(error: unknown): HttpProblem | undefined {
-  const away = () => unavailable('store-unavailable', 'the database does not answer');
+  const away = () => httpProblem('store-unavailable', 'the database does not answer');
   if (error instanceof pg.DatabaseError) {
     if (STORE_AWAY.test(error.code ?? '')) return away();
     if (error.code?.startsWith('22')) return invalidRequest([{ pointer: '', detail: 'a value cannot be stored' }]);
@@ -193,14 +163,12 @@ function storeProblem(error: unknown): HttpProblem | undefined {
 }
 
 /** Fastify's own refusals: malformed JSON, wrong content type, body too large, and so on. */
-function httpProblem(error: unknown): HttpProblem | undefined {
+function fastifyProblem(error: unknown): HttpProblem | undefined {
   const { statusCode, code, message } = error as FastifyError;
   if (!statusCode || statusCode < 400 || statusCode >= 500) return undefined;
-  const [kind, title] = (REFUSALS as Record<number, readonly [string, string]>)[statusCode] ?? [
-    'request-refused',
-    'The request was refused',
-  ];
-  return new HttpProblem(statusCode, kind, title, { detail: code?.startsWith('FST_') ? message : title });
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(BODY_LIMIT);
+  const kind = PROBLEM_KINDS.find((kind) => factsOf(kind).status === statusCode) ?? 'malformed-request';
+  return new HttpProblem(kind, code?.startsWith('FST_') ? { detail: message } : {});
 }
 
-const internalError = () => new HttpProblem(500, 'internal-error', 'Something went wrong on our side');
+const internalError = () => new HttpProblem('internal-error');

@@ -17,7 +17,7 @@ import {
 } from '@temporalio/common';
 import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
-import { notFound, unavailable } from './errors.js';
+import { httpProblem, notFound } from './errors.js';
 
 /** Time limit of a call that needs no worker. */
 export const SERVER_DEADLINE_MS = 5_000;
@@ -65,15 +65,15 @@ export async function describeOr404(client: Client, workflowId: string, what: st
  *
  * @returns false when the workflow is closed or was never there.
  */
-export async function signalOnce<Argument>(
+export async function signalOnce<Arguments extends unknown[]>(
   client: Client,
   workflowId: string,
-  signal: SignalDefinition<[Argument]>,
-  argument: Argument,
+  signal: SignalDefinition<Arguments>,
+  args: Arguments,
   requestId: string,
 ): Promise<boolean> {
   const { namespace, identity, loadedDataConverter } = client.options;
-  const payloads = await encodeToPayloads(loadedDataConverter, argument);
+  const payloads = await encodeToPayloads(loadedDataConverter, ...args);
   try {
     await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflowService.signalWorkflowExecution({
@@ -138,9 +138,9 @@ export async function askWorker<T>(
   } catch (error) {
     if (!noAnswer(error)) throw error;
     if (await hasPoller(client, taskQueue)) {
-      throw unavailable('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, extensions);
+      throw httpProblem('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, extensions);
     }
-    throw unavailable('no-worker', `no worker polls task queue ${taskQueue}`, { taskQueue, ...extensions });
+    throw httpProblem('no-worker', `no worker polls task queue ${taskQueue}`, { taskQueue, ...extensions });
   }
 }
 

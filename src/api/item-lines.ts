@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { malformedRequest, tooLarge } from './errors.js';
+import { bodyTooLarge, malformedRequest, tooLarge } from './errors.js';
 
 export type ItemFormat = 'ndjson' | 'csv';
 
@@ -88,8 +88,6 @@ async function* textOf(body: Readable, maxBytes: number): AsyncGenerator<string>
   }
   decode();
 }
-
-export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
 
 const isBlank = ({ text }: Line): boolean => text.trim() === '';
 

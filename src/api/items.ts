@@ -85,7 +85,7 @@ function ndjsonEntry(line: number, text: string): Entry {
 }
 
 const invalidItems = (what: string, errors: LineProblem[]) =>
-  new HttpProblem(422, 'invalid-items', 'Some items are not valid', {
+  new HttpProblem('invalid-items', {
     detail: `${what}, nothing was stored`,
     extensions: { errors },
   });

@@ -28,9 +28,11 @@ import {
   ORDER_TASK_QUEUE,
   resolveCompensationUpdate,
 } from '../workflows/order/contract.js';
-import { conflict, kindOf } from './errors.js';
-import { askWorker, describeOr404, readView, refusalOf } from './executions.js';
+import { httpProblem } from './errors.js';
+import { askWorker, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import { describeOwn, ownerOf } from './ownership.js';
+import { kindOf } from './problems.js';
 import { retryingIn, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
 
@@ -52,15 +54,20 @@ export async function startOrder(client: Client, input: OrderInput): Promise<Ord
   });
   if (existing === undefined) return 'processing';
   if (existing === 'other') {
-    throw conflict('order-id-taken', `order ${orderId} exists with another content`, { orderId });
+    throw httpProblem('order-id-taken', `order ${orderId} exists with another content`, { orderId });
   }
   return summaryOf(existing).status;
 }
 
+/** Who asks: the customer that he is restricted to, and the name of his request. */
+export interface Asking {
+  only?: string | undefined;
+  requestId?: string | undefined;
+}
+
 /** An order with its timeline. @throws 404, or 503 with the status that Temporal itself knows when no worker answers. */
-export async function getOrder(client: Client, orderId: string): Promise<OrderResource> {
-  const workflowId = orderWorkflowId(orderId);
-  const description = await describeOr404(client, workflowId, `order ${orderId}`);
+export async function getOrder(client: Client, orderId: string, { only }: Asking = {}): Promise<OrderResource> {
+  const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, only);
   const known = { order: summaryOf(description) };
   const view = await readView<typeof workflows.order>(client, ORDER_TASK_QUEUE, description, orderStatusQuery, known);
   return toResource(view, description);
@@ -72,11 +79,17 @@ export async function getOrder(client: Client, orderId: string): Promise<OrderRe
  *
  * @throws 409 once the carrier has the parcel, or when the order has ended otherwise.
  */
-export async function cancelOrder(client: Client, orderId: string, request: CancelRequest): Promise<OrderResource> {
+export async function cancelOrder(
+  client: Client,
+  orderId: string,
+  request: CancelRequest,
+  asking: Asking,
+): Promise<OrderResource> {
   return await updateOrder(
     client,
     orderId,
-    (handle) => handle.executeUpdate(cancelOrderUpdate, { args: [request] }),
+    asking,
+    (handle, updateId) => handle.executeUpdate(cancelOrderUpdate, { args: [request], ...updateId }),
     (order) => order.status === 'cancelled',
   );
 }
@@ -86,11 +99,13 @@ export async function resolveCompensation(
   client: Client,
   orderId: string,
   decision: CompensationDecision,
+  asking: Asking,
 ): Promise<OrderResource> {
   return await updateOrder(
     client,
     orderId,
-    (handle) => handle.executeUpdate(resolveCompensationUpdate, { args: [decision] }),
+    asking,
+    (handle, updateId) => handle.executeUpdate(resolveCompensationUpdate, { args: [decision], ...updateId }),
     () => false,
   );
 }
@@ -98,20 +113,22 @@ export async function resolveCompensation(
 async function updateOrder(
   client: Client,
   orderId: string,
-  update: (handle: WorkflowHandle) => Promise<OrderView>,
+  { only, requestId }: Asking,
+  update: (handle: WorkflowHandle, updateId: { updateId?: string }) => Promise<OrderView>,
   isAlreadySo: (order: OrderResource) => boolean,
 ): Promise<OrderResource> {
-  const description = await describeOr404(client, orderWorkflowId(orderId), `order ${orderId}`);
-  const run = () => update(client.workflow.getHandle(description.workflowId, description.runId));
+  const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, only);
+  const handle = client.workflow.getHandle(description.workflowId, description.runId);
+  const run = () => update(handle, requestId === undefined ? {} : { updateId: requestId });
   try {
     return toResource(await askWorker(client, ORDER_TASK_QUEUE, run), description);
   } catch (error) {
     const refusal = refusalOf(error);
-    if (refusal) throw conflict(kindOf(refusal.type), refusal.message, { orderId });
+    if (refusal) throw httpProblem(kindOf(refusal.type, 'conflict'), refusal.message, { orderId });
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     const order = await getOrder(client, orderId);
     if (isAlreadySo(order)) return order;
-    throw conflict('order-closed', `order ${orderId} is ${order.status}`, { orderId });
+    throw httpProblem('order-closed', `order ${orderId} is ${order.status}`, { orderId });
   }
 }
 
@@ -129,8 +146,9 @@ export async function listOrders(
   return await listExecutions(client, visibilityQuery(filter), page, summaryOf);
 }
 
-function summaryOf({ workflowId, status, startTime, closeTime, typedSearchAttributes }: Execution): OrderSummary {
-  const customerId = typedSearchAttributes.get(customerIdAttribute);
+function summaryOf(execution: Execution): OrderSummary {
+  const { workflowId, status, startTime, closeTime, typedSearchAttributes } = execution;
+  const customerId = ownerOf(execution);
   const ended = endedFromOutside({ status });
   return {
     orderId: orderIdOf(workflowId),

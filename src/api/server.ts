@@ -7,6 +7,7 @@ import { createClient } from '../temporal.js';
 import { createApprovalLinks } from '../approval-links.js';
 import { createOutgoing } from '../outgoing.js';
 import { buildApp } from './app.js';
+import { createCursors } from './cursor.js';
 
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
 async function main(): Promise<void> {
@@ -24,13 +25,28 @@ async function main(): Promise<void> {
     allowedHosts: config.OUTGOING_ALLOWED_HOSTS,
     allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
   });
-  const app = buildApp({
+  const { API_KEYS: apiKeys = [], JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl } = config;
+  const tokens =
+    issuer && audience && jwksUrl
+      ? { issuer, audience, jwksUrl, idClaim: config.JWT_ID_CLAIM, rolesClaim: config.JWT_ROLES_CLAIM }
+      : undefined;
+  const isOpen = apiKeys.length === 0 && !tokens;
+  if (isOpen) logger.warn('OPEN: no API_KEYS and no JWT_ISSUER, so everybody on this machine may do everything');
+  const app = await buildApp({
     ...{ client, store, logger, outgoing },
     carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
     links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
     operations,
     uploadLimits: { maxBytes: config.BATCH_MAX_BYTES, maxLineLength: config.BATCH_MAX_LINE_LENGTH },
+    auth: isOpen ? 'open' : { apiKeys, tokens },
+    protection: {
+      requestsPerMinute: isOpen ? undefined : config.RATE_LIMIT_PER_MINUTE,
+      corsOrigins: config.CORS_ORIGINS,
+      hstsMaxAgeSeconds: config.HSTS_MAX_AGE,
+      maxEventLoopDelayMs: config.MAX_EVENT_LOOP_DELAY_MS,
+    },
+    cursors: createCursors(config.CURSOR_SECRET),
   });
   await app.listen({ host: config.HOST, port: config.PORT });
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { execution } from './execution.js';
 import { money } from './money.js';
+import { pageOf } from './page.js';
 import { reason, retrying } from './reason.js';
-import { id, text } from './text.js';
+import { id, text, time } from './text.js';
 
 /**
  * Limits of one approval. At all of them it sends 5 x 10 x 32 messages on two channels, of six events at most: 19,200
@@ -16,7 +18,10 @@ export const MAX_COMMENT = 1_000;
 
 const YEAR_SECONDS = 366 * 24 * 60 * 60;
 const seconds = z.int().min(1).max(YEAR_SECONDS);
-const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(1_000);
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .max(1_000)
+  .meta({ examples: ['https://hooks.example.com/approvals'] });
 
 /** An approval of an order is started by the order alone. */
 const ORDER_PREFIX = 'order.';
@@ -24,17 +29,27 @@ const ORDER_PREFIX = 'order.';
 /** Long enough for an order's id with its prefix. */
 export const approvalId = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 of A-Z a-z 0-9 . _ - and start with a letter or digit');
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 of A-Z a-z 0-9 . _ - and start with a letter or digit')
+  .meta({ description: 'The id of an approval.', examples: ['new-roaster'] });
 
-/**
- * Who may decide. People are told by e-mail and get a link; a system is told by a signed webhook, and only who has a
- * `webhookUrl` may answer by one. Somebody with neither learns of it elsewhere.
- */
-export const approver = z.strictObject({
-  id,
-  email: z.email().max(254).optional(),
-  webhookUrl: httpUrl.optional(),
-});
+const approverId = id.meta({ description: 'The id of an approver.', examples: ['grace'] });
+const askedStage = z.int().min(1).max(MAX_STAGES).optional();
+
+export const approver = z
+  .strictObject({
+    id: approverId,
+    email: z
+      .email()
+      .max(254)
+      .meta({ examples: ['grace@example.com'] })
+      .optional(),
+    webhookUrl: httpUrl.optional(),
+  })
+  .meta({
+    id: 'Approver',
+    description:
+      'Who may decide. People are told by e-mail and get a link; a system is told by a signed webhook, and only who has a `webhookUrl` may answer by one. Somebody with neither learns of it elsewhere.',
+  });
 
 export const stage = z
   .strictObject({
@@ -42,101 +57,123 @@ export const stage = z
       .array(approver)
       .min(1)
       .max(MAX_APPROVERS)
-      .refine((approvers) => new Set(approvers.map(({ id }) => id)).size === approvers.length, 'names somebody twice'),
-    /** When nobody has decided by then, the next stage is asked. */
-    timeoutSeconds: seconds,
-    /** Who has not decided is told again this often. Without it, nobody is reminded. */
-    remindEverySeconds: seconds.optional(),
+      .refine((approvers) => new Set(approvers.map(({ id }) => id)).size === approvers.length, 'names somebody twice')
+      .describe('Each with an id of its own.'),
+    timeoutSeconds: seconds.meta({
+      description: 'When nobody has decided by then, the next stage is asked.',
+      examples: [86_400],
+    }),
+    remindEverySeconds: seconds
+      .optional()
+      .describe(
+        `Who has not decided is told again this often, at most ${MAX_REMINDERS} times. Without it, nobody is reminded.`,
+      ),
   })
   .refine(
     ({ timeoutSeconds, remindEverySeconds }) =>
       remindEverySeconds === undefined || timeoutSeconds / remindEverySeconds <= MAX_REMINDERS,
     { path: ['remindEverySeconds'], error: `makes more than ${MAX_REMINDERS} reminders` },
-  );
+  )
+  .meta({ id: 'Stage', description: 'Who is asked at the same time, and for how long; the first decision counts.' });
 
-export const approvalStages = z.array(stage).min(1).max(MAX_STAGES);
+export const approvalStages = z
+  .array(stage)
+  .min(1)
+  .max(MAX_STAGES)
+  .describe('Asked one after the other, each when the time of the one before is over.');
 
 /** The input of the `approval` workflow. */
 export const approvalInput = z.strictObject({
   approvalId,
-  /** What is asked, in one line. */
-  title: text(200),
+  title: text(200).meta({ description: 'What is asked, in one line.', examples: ['Buy a new roaster?'] }),
   description: text(MAX_DESCRIPTION).optional(),
-  /** Who asks; may not decide. */
-  requestedBy: id,
+  requestedBy: id.meta({ description: 'Who asks; may not decide.', examples: ['ada'] }),
   amount: money.optional(),
   stages: approvalStages,
-  /** The outcome when the last stage's time is over. */
-  onTimeout: z.enum(['timed_out', 'approved', 'rejected']).optional(),
-  /** Where the outcome is reported to, as a signed webhook. */
-  callbackUrl: httpUrl.optional(),
+  onTimeout: z
+    .enum(['timed_out', 'approved', 'rejected'])
+    .optional()
+    .describe("The outcome when the last stage's time is over; `timed_out` unless told."),
+  callbackUrl: httpUrl.optional().describe('Where the outcome is reported to, as a signed webhook.'),
 });
 
-/** What a client may ask for. */
-export const approvalRequest = approvalInput.extend({
-  approvalId: approvalId
-    .refine((value) => !value.startsWith(ORDER_PREFIX), `must not start with "${ORDER_PREFIX}"`)
-    .optional(),
-});
+export const approvalRequest = approvalInput
+  .extend({
+    approvalId: approvalId
+      .refine((value) => !value.startsWith(ORDER_PREFIX), `must not start with "${ORDER_PREFIX}"`)
+      .optional()
+      .describe(
+        `Asked again with the same id, it is the same approval; a new id unless told. Does not start with "${ORDER_PREFIX}".`,
+      ),
+  })
+  .meta({ id: 'ApprovalRequest', description: 'What is asked, and who decides.' });
 
 /** The id of the approval that an order waits for. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
 
-export const verdict = z.enum(['approve', 'reject']);
+export const verdict = z.enum(['approve', 'reject']).meta({ id: 'Verdict', description: 'How somebody decides.' });
 
-/** By which way a decision came: `cli` is whatever came to Temporal past the API. */
-export const via = z.enum(['api', 'link', 'webhook', 'cli']);
-
-/** A decision as an approver makes it. */
-export const decisionRequest = z.strictObject({
-  approver: id,
-  decision: verdict,
-  comment: text(MAX_COMMENT).optional(),
+export const via = z.enum(['api', 'link', 'webhook', 'cli']).meta({
+  id: 'Via',
+  description: 'By which way a decision came: `cli` is whatever came to Temporal past the API.',
 });
+
+export const decisionRequest = z
+  .strictObject({ approver: approverId, decision: verdict, comment: text(MAX_COMMENT).optional() })
+  .meta({ id: 'DecisionRequest', description: 'A decision as an approver makes it.' });
 
 /** The argument of the update and signal `decide`. */
 export const decision = decisionRequest.extend({
   via: via.optional(),
   /** The stage that was asked, counted from one; without it, the current one. */
-  stage: z.int().min(1).max(MAX_STAGES).optional(),
+  stage: askedStage,
 });
 
-/** What an external system sends to the callback for approvals. */
-export const decisionCallback = decisionRequest.extend({
-  approvalId,
-  /** The stage of the question that is answered; without it, the current one. */
-  stage: z.int().min(1).max(MAX_STAGES).optional(),
-});
+export const decisionCallback = decisionRequest
+  .extend({
+    approvalId,
+    stage: askedStage.describe(
+      'The stage of the question that is answered, counted from one; the current one unless told.',
+    ),
+  })
+  .meta({ id: 'DecisionCallback', description: 'What an external system decides.' });
 
-export const withdrawRequest = z.strictObject({ reason: text(500).optional() });
+export const withdrawRequest = z
+  .strictObject({ reason: text(500).optional() })
+  .meta({ id: 'WithdrawRequest', description: 'Why an approval is withdrawn.' });
 
-/** `pending` is open, the others are final. Also the Search Attribute `ApprovalStatus`. */
-export const approvalStatus = z.enum(['pending', 'approved', 'rejected', 'timed_out', 'withdrawn']);
+/** Also the Search Attribute `ApprovalStatus`. */
+export const approvalStatus = z
+  .enum(['pending', 'approved', 'rejected', 'timed_out', 'withdrawn'])
+  .meta({ id: 'ApprovalStatus', description: '`pending` is open, the others are final.' });
 
-/** Something that happened, in order: who, when, how. */
-const trailEntry = z.object({
-  at: z.iso.datetime(),
-  event: z.enum(['requested', 'escalated', 'decided', 'ignored', 'timed_out', 'withdrawn']),
-  stage: z.int(),
-  approver: z.string().optional(),
-  decision: verdict.optional(),
-  via: via.optional(),
-  comment: z.string().optional(),
-  reason: reason.optional(),
-});
+const trailEntry = z
+  .object({
+    at: time,
+    event: z.enum(['requested', 'escalated', 'decided', 'ignored', 'timed_out', 'withdrawn']),
+    stage: z.int(),
+    approver: z.string().optional(),
+    decision: verdict.optional(),
+    via: via.optional(),
+    comment: z.string().optional(),
+    reason: reason.optional(),
+  })
+  .meta({ id: 'TrailEntry', description: 'Something that happened to an approval: who, when, how.' });
 
-/** How far the messages to one approver of one stage have come, on one channel. */
-const notification = z.object({
-  stage: z.int(),
-  approver: z.string(),
-  channel: z.enum(['email', 'webhook']),
-  /** `sending` includes being retried. */
-  status: z.enum(['sending', 'sent', 'failed']),
-  /** How many arrived: the question and its reminders. */
-  sent: z.int(),
-  lastSentAt: z.iso.datetime().optional(),
-  reason: reason.optional(),
-});
+const notification = z
+  .object({
+    stage: z.int(),
+    approver: z.string(),
+    channel: z.enum(['email', 'webhook']),
+    status: z.enum(['sending', 'sent', 'failed']).describe('`sending` includes being retried.'),
+    sent: z.int().describe('How many arrived: the question and its reminders.'),
+    lastSentAt: time.optional(),
+    reason: reason.optional(),
+  })
+  .meta({
+    id: 'Notification',
+    description: 'How far the messages to one approver of one stage have come, on one channel.',
+  });
 
 /** What is told of an approval: by the `approval` query, by every update, and as the workflow's result. */
 export const approvalView = z.object({
@@ -146,13 +183,10 @@ export const approvalView = z.object({
   description: z.string().optional(),
   requestedBy: z.string(),
   amount: money.optional(),
-  /** The stage that is asked, or was asked last, counted from one. */
-  stage: z.int(),
-  stages: z.int(),
-  /** Who may decide now, or could at last. */
-  approvers: z.array(z.string()),
-  /** When the stage's time is over. */
-  deadline: z.iso.datetime().optional(),
+  stage: z.int().describe('The stage that is asked, or was asked last, counted from one.'),
+  stages: z.int().describe('How many there are.'),
+  approvers: z.array(z.string()).describe('Who may decide now, or could at last.'),
+  deadline: time.optional().describe("When the stage's time is over."),
   decision: z
     .object({
       approver: z.string(),
@@ -160,28 +194,34 @@ export const approvalView = z.object({
       comment: z.string().optional(),
       via,
       stage: z.int(),
-      at: z.iso.datetime(),
+      at: time,
     })
     .optional(),
-  withdrawal: z.object({ at: z.iso.datetime(), reason: z.string().optional() }).optional(),
-  trail: z.array(trailEntry),
+  withdrawal: z.object({ at: time, reason: z.string().optional() }).optional(),
+  trail: z.array(trailEntry).describe('What happened, in order.'),
   notifications: z.array(notification),
-  /** The report to the callback URL. */
-  delivery: z.object({ status: z.enum(['pending', 'delivered', 'failed']), reason: reason.optional() }).optional(),
+  delivery: z
+    .object({ status: z.enum(['pending', 'delivered', 'failed']), reason: reason.optional() })
+    .optional()
+    .describe('The report to the callback URL.'),
 });
 
-/** An approval over HTTP: its view, what is being retried just now, and the execution behind it. */
-export const approvalResource = approvalView.extend({
-  retrying: retrying.optional(),
-  workflow: z.object({ workflowId: z.string(), runId: z.string() }),
+export const approvalResource = approvalView.extend({ retrying: retrying.optional(), workflow: execution }).meta({
+  id: 'Approval',
+  description: 'An approval: how far it has come, what is being retried just now, and the execution behind it.',
 });
 
-/** An approval in a list: what the server's visibility knows of it. */
-export const approvalSummary = z.object({
-  approvalId: z.string(),
-  status: approvalStatus,
-  startedAt: z.iso.datetime(),
-  closedAt: z.iso.datetime().optional(),
+export const approvalAccepted = z
+  .object({ approvalId: z.string(), status: approvalStatus })
+  .meta({ id: 'ApprovalAccepted', description: 'The request was taken; its `location` tells what becomes of it.' });
+
+export const approvalSummary = z
+  .object({ approvalId: z.string(), status: approvalStatus, startedAt: time, closedAt: time.optional() })
+  .meta({ id: 'ApprovalSummary', description: 'An approval in a list.' });
+
+export const approvalList = pageOf(approvalSummary).meta({
+  id: 'ApprovalList',
+  description: 'A page of approvals, newest first; a new one appears within about a second.',
 });
 
 export type Approver = z.infer<typeof approver>;

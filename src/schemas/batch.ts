@@ -1,35 +1,36 @@
 import { z } from 'zod';
+import { execution } from './execution.js';
+import { pageOf } from './page.js';
 import { reason, retrying } from './reason.js';
-import { id, text } from './text.js';
+import { id, queryInteger, text, time } from './text.js';
 
 /** Most items of one task. They are one row of the store and one transaction. */
 export const MAX_ITEMS_PER_TASK = 5_000;
 
-export const itemsPerTask = z.coerce.number().int().min(1).max(MAX_ITEMS_PER_TASK);
+export const batchId = id.meta({ description: 'The id of a batch.', examples: ['restock-1001'] });
+
+export const itemsPerTask = queryInteger(1, MAX_ITEMS_PER_TASK);
 
 /** The input of the `batch` workflow. Its items are in the store already; no history ever holds them. */
-export const batchInput = z.strictObject({ batchId: id });
+export const batchInput = z.strictObject({ batchId });
 
-/** Query string of an upload. Without `itemsPerTask`, the operation's own default. */
+/** Query string of an upload. */
 export const batchUpload = z.strictObject({
-  operation: text(32),
-  batchId: id.optional(),
-  itemsPerTask: itemsPerTask.optional(),
+  operation: text(32).meta({ description: 'What is done with each item.', examples: ['restock'] }),
+  batchId: batchId.optional().describe('The same content under the same id is the same batch; a new id unless told.'),
+  itemsPerTask: itemsPerTask
+    .optional()
+    .describe("How many items one task has at most; the operation's own default unless told."),
 });
 
-/**
- * `staged` has its items in the store and no execution yet. `failed` is an execution that came to no end of its own:
- * terminated by hand, or never opened. Also the Search Attribute `BatchStatus`, which is never `staged` or `failed`.
- */
-export const batchStatus = z.enum([
-  'staged',
-  'running',
-  'paused',
-  'completed',
-  'completed_with_failures',
-  'cancelled',
-  'failed',
-]);
+/** Also the Search Attribute `BatchStatus`, which is never `staged` or `failed`. */
+export const batchStatus = z
+  .enum(['staged', 'running', 'paused', 'completed', 'completed_with_failures', 'cancelled', 'failed'])
+  .meta({
+    id: 'BatchStatus',
+    description:
+      '`staged` has its items stored and no execution yet. `failed` is an execution that came to no end of its own: terminated by hand, or never opened.',
+  });
 
 /** Whether it may still change by itself. */
 export const isOpenBatch = (status: BatchStatus): boolean => ['staged', 'running', 'paused'].includes(status);
@@ -41,44 +42,66 @@ export const batchTally = z.object({
   total: z.int(),
   succeeded: z.int(),
   failed: z.int(),
-  /** 0 before it ran, 1 for the first run, one more for each retry. */
-  round: z.int(),
-  /** Tasks of this round. */
-  tasks: z.int(),
-  /** Items that were finished in each of the last seconds. */
-  itemsPerSecond: z.number().optional(),
+  round: z.int().describe('0 before it ran, 1 for the first run, one more for each retry.'),
+  tasks: z.int().describe('Tasks of this round.'),
+  itemsPerSecond: z.number().optional().describe('Items that were finished in each of the last seconds.'),
 });
 
 /** What the workflow tells of a batch: by the `batch` query and as its result. The numbers are as of `asOf`. */
 export const batchView = batchTally.extend({
   batchId: z.string(),
   status: batchStatus,
-  asOf: z.iso.datetime(),
+  asOf: time,
   secondsLeft: z.int().optional(),
 });
 
-/** A batch over HTTP. The numbers are read from the store just now; no worker is asked. */
-export const batchResource = batchTally.extend({
-  batchId: z.string(),
-  status: batchStatus,
-  secondsLeft: z.int().optional(),
-  startedAt: z.iso.datetime().optional(),
-  closedAt: z.iso.datetime().optional(),
-  retrying: retrying.optional(),
-  workflow: z.object({ workflowId: z.string(), runId: z.string() }).optional(),
+export const batchResource = batchTally
+  .extend({
+    batchId: z.string(),
+    status: batchStatus,
+    secondsLeft: z.int().optional(),
+    startedAt: time.optional(),
+    closedAt: time.optional(),
+    retrying: retrying.optional(),
+    workflow: execution.optional(),
+  })
+  .meta({
+    id: 'Batch',
+    description:
+      'A batch and how far it has come: exact to the task, and to some hundred items where an operation calls outside.',
+  });
+
+export const batchAccepted = z
+  .object({ batchId: z.string(), status: batchStatus, total: z.int() })
+  .meta({ id: 'BatchAccepted', description: 'The items were stored; the `location` tells what becomes of them.' });
+
+export const batchSummary = z
+  .object({
+    batchId: z.string(),
+    status: batchStatus,
+    startedAt: time,
+    closedAt: time.optional(),
+    workflow: execution,
+  })
+  .meta({ id: 'BatchSummary', description: 'A run of a batch in a list. A retry is a run of its own.' });
+
+export const batchList = pageOf(batchSummary).meta({
+  id: 'BatchList',
+  description: 'A page of the runs of batches, newest first; a new one appears within about a second.',
 });
 
-/** A run of a batch in a list: what the server's visibility knows of it. A retry is a run of its own. */
-export const batchSummary = z.object({
-  batchId: z.string(),
-  status: batchStatus,
-  startedAt: z.iso.datetime(),
-  closedAt: z.iso.datetime().optional(),
-  workflow: z.object({ workflowId: z.string(), runId: z.string() }),
-});
+export const batchFailure = z
+  .object({
+    line: z.int().describe('The line of the upload that it came from, counted from one.'),
+    item: z.unknown().describe('As it was uploaded.'),
+    reason,
+  })
+  .meta({ id: 'BatchFailure', description: 'An item that did not succeed.' });
 
-/** An item that did not succeed: the line of the upload that it came from, counted from one. */
-export const batchFailure = z.object({ line: z.int(), item: z.unknown(), reason });
+export const batchFailureList = pageOf(batchFailure).meta({
+  id: 'BatchFailureList',
+  description: 'A page of what did not succeed, in the order of the upload.',
+});
 
 export type BatchInput = z.infer<typeof batchInput>;
 export type BatchStatus = z.infer<typeof batchStatus>;

@@ -1,15 +1,23 @@
 import { z } from 'zod';
 import { money } from './money.js';
-import { MAX_LINE_QUANTITY, MAX_ORDER_LINES } from './order.js';
-import { id, sku, text } from './text.js';
+import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
+import { id, idempotencyKey, sku, time } from './text.js';
 
 /** A cart holds what one order may hold. */
 export const MAX_CART_LINES = MAX_ORDER_LINES;
 
-const quantity = z.int().min(1).max(MAX_LINE_QUANTITY);
+export const cartId = id.meta({ description: 'The id of a cart.', examples: ['cart-1001'] });
 
-/** Names a request, so that it is applied once however often it arrives. */
-const requestId = text(255).optional();
+const quantity = z
+  .int()
+  .min(1)
+  .max(MAX_LINE_QUANTITY)
+  .meta({ examples: [2] });
+
+const requestId = idempotencyKey.optional();
+
+/** The customer who asks; a cart that belongs to another one refuses. Without it, whoever asks may. */
+const caller = id.optional();
 
 const line = z.strictObject({ sku, quantity });
 
@@ -18,32 +26,46 @@ export const MAX_LIFETIME_SECONDS = 315_360_000;
 const seconds = z.int().min(1).max(MAX_LIFETIME_SECONDS);
 
 const lifetime = {
-  /** Idle for this long, the customer is reminded once; a change resets it. */
-  remindAfterSeconds: seconds.optional(),
-  /** Idle for this long, the cart expires; a change resets it. */
-  expireAfterSeconds: seconds.optional(),
+  remindAfterSeconds: seconds
+    .optional()
+    .describe('Idle for this long, the customer is reminded once; a change resets it.'),
+  expireAfterSeconds: seconds.optional().describe('Idle for this long, the cart expires; a change resets it.'),
 };
 
-export const addItem = line.extend({ ...lifetime, requestId });
-export const setQuantity = line.extend({ requestId });
-export const removeItem = z.strictObject({ sku, requestId });
+/** The arguments of the cart's updates. Over HTTP, the request's id comes in a header and the SKU in the path. */
+export const addItem = line.extend({ ...lifetime, requestId, caller });
+export const setQuantity = line.extend({ requestId, caller });
+export const removeItem = z.strictObject({ sku, requestId, caller });
 export const checkoutCart = z.strictObject({
-  payment: z.strictObject({ token: text(200) }),
-  /** Whose order it becomes; the cart's id unless told. */
-  customerId: id.optional(),
+  payment,
+  customerId: customerId
+    .optional()
+    .describe("Whose order it becomes; the cart's owner unless told, or the cart's id if it has none."),
   requestId,
+  caller,
 });
-export const abandonCart = z.strictObject({ requestId });
+export const abandonCart = z.strictObject({ requestId, caller });
+
+export const addItemRequest = addItem.omit({ requestId: true, caller: true }).meta({
+  id: 'AddItemRequest',
+  description: 'What is put into a cart, and how long the cart may be idle; its times stay unless told.',
+});
+export const setQuantityRequest = setQuantity
+  .pick({ quantity: true })
+  .meta({ id: 'SetQuantityRequest', description: 'How many pieces a line has from now on.' });
+export const checkoutRequest = checkoutCart
+  .omit({ requestId: true, caller: true })
+  .meta({ id: 'CheckoutRequest', description: 'How the order is paid that a cart becomes.' });
 
 /** The memory of a cart, as plain JSON: it is handed from run to run. */
 export const cartState = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
   /** The requests that were applied lately, oldest first. */
   ledger: z.array(z.strictObject({ id: z.string(), request: z.string() })),
-  lastChangeAt: z.iso.datetime(),
+  lastChangeAt: time,
   /** Whether the time of the reminder is over, also when there was nothing to remind of. */
   reminderPassed: z.boolean(),
-  remindedAt: z.iso.datetime().optional(),
+  remindedAt: time.optional(),
   /** Whether it ever took a change. */
   changed: z.boolean().optional(),
   ...lifetime,
@@ -52,6 +74,8 @@ export const cartState = z.strictObject({
 /** The input of the `cart` workflow. */
 export const cartInput = z.strictObject({
   cartId: id,
+  /** The customer whose cart it is. */
+  customerId: id.optional(),
   ...lifetime,
   /** The cart is opened by a change that comes along: if that is refused, there is no cart. */
   openedByChange: z.boolean().optional(),
@@ -61,26 +85,30 @@ export const cartInput = z.strictObject({
   state: cartState.optional(),
 });
 
-/** `open` takes changes; the others say what became of it. */
-export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']);
+export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']).meta({
+  id: 'CartStatus',
+  description: '`open` takes changes; the others say what became of it.',
+});
 
 /** What is told of a cart: by the `cart` query, by every update, and as the workflow's result. */
 export const cartView = z.object({
   cartId: z.string(),
+  customerId: z.string().optional().describe('Whose cart it is, if it is somebody’s.'),
   status: cartStatus,
   lines: z.array(line),
-  /** The order that it became. */
-  orderId: z.string().optional(),
-  lastChangeAt: z.iso.datetime(),
-  remindedAt: z.iso.datetime().optional(),
-  /** When it expires if nothing changes. */
-  expiresAt: z.iso.datetime().optional(),
+  orderId: z.string().optional().describe('The order that it became.'),
+  lastChangeAt: time,
+  remindedAt: time.optional(),
+  expiresAt: time.optional().describe('When it expires if nothing changes.'),
 });
 
-/** A cart over HTTP: with the names and prices of the catalogue as they are now. The order's quote fixes them. */
-export const cartResource = cartView.extend({
-  lines: z.array(line.extend({ name: z.string().optional(), unitPrice: money.optional() })),
-  total: money.optional(),
+const pricedCartLine = line
+  .extend({ name: z.string().optional(), unitPrice: money.optional() })
+  .meta({ id: 'CartLine', description: 'A line of a cart; without name and price, the product is no longer sold.' });
+
+export const cartResource = cartView.extend({ lines: z.array(pricedCartLine), total: money.optional() }).meta({
+  id: 'Cart',
+  description: "A cart with the names and prices of the catalogue as they are now; the order's quote fixes them.",
 });
 
 export type CartLine = z.infer<typeof line>;

@@ -1,80 +1,114 @@
 import { z } from 'zod';
 import { approvalStatus } from './approval.js';
+import { execution } from './execution.js';
 import { money } from './money.js';
+import { pageOf } from './page.js';
 import { reason, retrying } from './reason.js';
-import { id, sku, text } from './text.js';
+import { id, sku, text, time } from './text.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below a payload limit, and a total that stays an exact integer. */
 export const MAX_ORDER_LINES = 100;
 export const MAX_LINE_QUANTITY = 1_000;
 
-export const orderLine = z.strictObject({
-  sku,
-  quantity: z.int().min(1).max(MAX_LINE_QUANTITY),
-});
+const YEAR_SECONDS = 31_536_000;
+const seconds = z.int().min(1).max(YEAR_SECONDS);
 
-/** What a client may say of an order. Prices are not in it: the catalogue sets them. */
-export const orderRequest = z.strictObject({
-  orderId: id.optional(),
-  customerId: id,
-  lines: z.array(orderLine).min(1).max(MAX_ORDER_LINES),
-  payment: z.strictObject({ token: text(200) }),
-  /** How long each stage of approvers may take, if the order needs an approval; at most what the shop configured. */
-  approvalTimeoutSeconds: z.int().min(1).max(31_536_000).optional(),
-});
+export const orderId = id.meta({ description: 'The id of an order.', examples: ['order-1001'] });
+export const customerId = id.meta({ description: 'Whose order it is.', examples: ['ada'] });
+
+export const orderLine = z
+  .strictObject({ sku, quantity: z.int().min(1).max(MAX_LINE_QUANTITY) })
+  .meta({ id: 'OrderLine', description: 'So many pieces of a product.' });
+
+export const payment = z
+  .strictObject({
+    token: text(200).meta({ description: 'What the payment provider gave for the card.', examples: ['tok_ok'] }),
+  })
+  .meta({ id: 'Payment', description: 'How it is paid.' });
+
+export const orderRequest = z
+  .strictObject({
+    orderId: orderId.optional().describe('Asked again with the same id, it is the same order; a new id unless told.'),
+    customerId,
+    lines: z.array(orderLine).min(1).max(MAX_ORDER_LINES),
+    payment,
+    approvalTimeoutSeconds: seconds
+      .optional()
+      .describe(
+        'How long each stage of approvers may take, if the order needs an approval; at most what the shop configured.',
+      ),
+  })
+  .meta({
+    id: 'OrderRequest',
+    description: 'What a client may say of an order. Prices are not in it: the catalogue sets them.',
+  });
 
 /** The input of the `order` workflow: the request with its id, and how long the carrier may take. */
-export const orderInput = orderRequest.extend({
-  orderId: id,
-  deliveryTimeoutSeconds: z.int().min(1).max(31_536_000).optional(),
-});
+export const orderInput = orderRequest.extend({ orderId: id, deliveryTimeoutSeconds: seconds.optional() });
 
-/** What the carrier reports of a parcel. */
-export const shipmentReport = z.strictObject({
-  orderId: id,
-  shipmentId: text(100),
-  status: z.enum(['accepted', 'in_transit', 'delivered', 'lost']),
-});
+export const shipmentReport = z
+  .strictObject({
+    orderId,
+    shipmentId: text(100).meta({ examples: ['ship-1001'] }),
+    status: z.enum(['accepted', 'in_transit', 'delivered', 'lost']),
+  })
+  .meta({ id: 'ShipmentReport', description: 'What the carrier reports of a parcel.' });
 
-/** What an operator decides about a compensation that is stuck. */
-export const compensationDecision = z.strictObject({
-  action: z.enum(['retry', 'skip']),
-});
+export const compensationDecision = z
+  .strictObject({ action: z.enum(['retry', 'skip']) })
+  .meta({ id: 'CompensationDecision', description: 'What an operator decides about a compensation that is stuck.' });
 
-export const cancelRequest = z.strictObject({ reason: text(500).optional() });
+export const cancelRequest = z
+  .strictObject({ reason: text(500).optional() })
+  .meta({ id: 'CancelRequest', description: 'Why an order is cancelled.' });
 
-/**
- * Where an order stands, also as the Search Attribute `OrderStatus`. The first two are open (`compensation_stuck` waits
- * for an operator), the others are final.
- */
-export const orderStatus = z.enum(['processing', 'compensation_stuck', 'completed', 'rejected', 'cancelled', 'failed']);
+/** Also the Search Attribute `OrderStatus`. */
+export const orderStatus = z
+  .enum(['processing', 'compensation_stuck', 'completed', 'rejected', 'cancelled', 'failed'])
+  .meta({
+    id: 'OrderStatus',
+    description:
+      'Where an order stands. The first two are open (`compensation_stuck` waits for an operator), the others are final.',
+  });
 
-/** What an open order is busy with; `done` when it is closed. */
-export const orderStage = z.enum([
-  'quoting',
-  'reserving_stock',
-  'awaiting_approval',
-  'charging_payment',
-  'requesting_shipment',
-  'awaiting_pickup',
-  'in_transit',
-  'compensating',
-  'done',
-]);
+export const orderStage = z
+  .enum([
+    'quoting',
+    'reserving_stock',
+    'awaiting_approval',
+    'charging_payment',
+    'requesting_shipment',
+    'awaiting_pickup',
+    'in_transit',
+    'compensating',
+    'done',
+  ])
+  .meta({ id: 'OrderStage', description: 'What an open order is busy with; `done` when it is closed.' });
 
 export const stepStatus = z.enum(['started', 'completed', 'failed', 'cancelled']);
 
-/** `stuck` waits for an operator; `refused` means that the step can no longer be undone. */
-export const compensationStatus = z.enum(['started', 'completed', 'stuck', 'skipped', 'refused']);
+export const compensationStatus = z
+  .enum(['started', 'completed', 'stuck', 'skipped', 'refused'])
+  .describe('`stuck` waits for an operator; `refused` means that the step can no longer be undone.');
 
 const timelineEntry = <T extends z.ZodType>(status: T) =>
   z.object({
     name: z.string(),
     status,
-    startedAt: z.iso.datetime(),
-    endedAt: z.iso.datetime().optional(),
+    startedAt: time,
+    endedAt: time.optional(),
     reason: reason.optional(),
   });
+
+const step = timelineEntry(stepStatus).meta({ id: 'OrderStep', description: 'A step of an order.' });
+const compensation = timelineEntry(compensationStatus).meta({
+  id: 'OrderCompensation',
+  description: 'The undoing of a step that was done.',
+});
+
+const pricedLine = z
+  .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
+  .meta({ id: 'PricedLine', description: 'A line of an order with the price that was quoted.' });
 
 /** What is told of an order: by the `orderStatus` query, as the workflow's result, and over HTTP. */
 export const orderView = z.object({
@@ -82,33 +116,49 @@ export const orderView = z.object({
   customerId: z.string().optional(),
   status: orderStatus,
   stage: orderStage,
-  lines: z.array(z.object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })).optional(),
+  lines: z.array(pricedLine).optional(),
   total: money.optional(),
-  approval: z.object({ approvalId: z.string(), status: approvalStatus }).optional(),
+  approval: z
+    .object({ approvalId: z.string(), status: approvalStatus })
+    .optional()
+    .describe('The approval that it needs.'),
   shipment: z
     .object({ shipmentId: z.string(), status: z.enum(['requested', 'accepted', 'in_transit', 'delivered', 'lost']) })
     .optional(),
   cancellation: z
-    .object({ requestedAt: z.iso.datetime(), reason: z.string().optional(), refused: z.boolean().optional() })
+    .object({
+      requestedAt: time,
+      reason: z.string().optional(),
+      refused: z.boolean().optional().describe('Whether it came too late.'),
+    })
     .optional(),
-  reason: reason.optional(),
-  steps: z.array(timelineEntry(stepStatus)),
-  compensations: z.array(timelineEntry(compensationStatus)),
+  reason: reason.optional().describe('Why it was not completed.'),
+  steps: z.array(step),
+  compensations: z.array(compensation),
 });
 
-/** An order over HTTP: its view, what is being retried just now, and the execution behind it. */
-export const orderResource = orderView.extend({
-  retrying: retrying.optional(),
-  workflow: z.object({ workflowId: z.string(), runId: z.string() }),
+export const orderResource = orderView.extend({ retrying: retrying.optional(), workflow: execution }).meta({
+  id: 'Order',
+  description: 'An order: how far it has come, what is being retried just now, and the execution behind it.',
 });
 
-/** An order in a list: what the server's visibility knows of it. */
-export const orderSummary = z.object({
-  orderId: z.string(),
-  customerId: z.string().optional(),
-  status: orderStatus,
-  startedAt: z.iso.datetime(),
-  closedAt: z.iso.datetime().optional(),
+export const orderAccepted = z
+  .object({ orderId: z.string(), status: orderStatus })
+  .meta({ id: 'OrderAccepted', description: 'The order was taken; its `location` tells what becomes of it.' });
+
+export const orderSummary = z
+  .object({
+    orderId: z.string(),
+    customerId: z.string().optional(),
+    status: orderStatus,
+    startedAt: time,
+    closedAt: time.optional(),
+  })
+  .meta({ id: 'OrderSummary', description: 'An order in a list.' });
+
+export const orderList = pageOf(orderSummary).meta({
+  id: 'OrderList',
+  description: 'A page of orders, newest first; a new one appears within about a second.',
 });
 
 export type OrderLine = z.infer<typeof orderLine>;

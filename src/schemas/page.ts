@@ -1,14 +1,23 @@
 import { z } from 'zod';
+import { queryInteger } from './text.js';
 
-/** Query string of every list. `cursor` is what the page before gave as `nextCursor`. */
+/** Query string of every list. */
 export const pageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  // A `default` would not be in the JSON Schema of what comes in.
+  limit: queryInteger(1, 200).prefault(50).describe('How many items the page has at most.'),
   cursor: z
     .string()
     .max(2_000)
     .regex(/^[A-Za-z0-9_-]+$/, 'must be a nextCursor that was given before')
-    .optional(),
+    .optional()
+    .describe('What the page before gave as `nextCursor`; without it, the first page.'),
 });
 
 export const pageOf = <T extends z.ZodType>(item: T) =>
-  z.object({ items: z.array(item), nextCursor: z.string().optional() });
+  z.object({
+    items: z.array(item),
+    nextCursor: z.string().optional().describe('The `cursor` of the next page; without it, this is the last one.'),
+  });
+
+/** Of routes that have no query string: what is in one was meant for something else. */
+export const noQuery = z.strictObject({});

@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { money } from './money.js';
+import { pageOf } from './page.js';
 import { sku } from './text.js';
 
-/** A product as the shop shows it. `available` counts the pieces that can still be sold. */
-export const product = z.object({
-  sku,
-  name: z.string(),
-  price: money,
-  available: z.int().min(0),
-});
+export const product = z
+  .object({
+    sku,
+    name: z.string().meta({ examples: ['Enamel mug'] }),
+    price: money,
+    available: z.int().min(0).describe('The pieces that can still be sold.'),
+  })
+  .meta({ id: 'Product', description: 'A product as the shop shows it.' });
+
+export const productList = pageOf(product).meta({ id: 'ProductList', description: 'A page of the catalogue, by SKU.' });
 
 export type Product = z.infer<typeof product>;

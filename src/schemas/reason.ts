@@ -1,17 +1,23 @@
 import { z } from 'zod';
+import { time } from './text.js';
 
-/** A failure or refusal as it is shown to people: a type name that callers can rely on, and a sentence. */
-export const reason = z.object({ type: z.string(), message: z.string() });
+export const reason = z
+  .object({
+    type: z.string().meta({ description: 'A name that callers can rely on.', examples: ['OutOfStock'] }),
+    message: z.string().describe('A sentence for people.'),
+  })
+  .meta({ id: 'Reason', description: 'A failure or refusal.' });
 
-/** What is being retried just now, as the server sees it. */
-export const retrying = z.array(
-  z.object({
-    step: z.string(),
-    attempt: z.int(),
-    nextAttemptAt: z.iso.datetime().optional(),
-    lastFailure: z.string().optional(),
-  }),
-);
+export const retrying = z
+  .array(
+    z.object({
+      step: z.string().meta({ examples: ['chargePayment'] }),
+      attempt: z.int().describe('The attempt that is under way or comes next, counted from one.'),
+      nextAttemptAt: time.optional(),
+      lastFailure: z.string().optional(),
+    }),
+  )
+  .meta({ id: 'Retrying', description: 'What is being retried just now, as the server sees it.' });
 
 export type Reason = z.infer<typeof reason>;
 export type Retrying = z.infer<typeof retrying>;

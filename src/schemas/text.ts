@@ -5,6 +5,7 @@ import { z } from 'zod';
  * lone surrogates (they do not survive UTF-8).
  */
 export function text(max: number) {
+  const unfit = 'must not contain NUL or lone surrogates';
   return (
     z
       .string()
@@ -12,7 +13,9 @@ export function text(max: number) {
       .max(max, { abort: true })
       // zod counts code points; workflows, which have no zod, count what `length` says.
       .refine((value) => value.length <= max, `must have at most ${max} UTF-16 code units`)
-      .refine((value) => !value.includes('\0') && value.isWellFormed(), 'must not contain NUL or lone surrogates')
+      // eslint-disable-next-line no-control-regex -- as a pattern it is in the JSON Schema
+      .regex(/^[^\u0000]*$/, { error: unfit, abort: true })
+      .refine((value) => value.isWellFormed(), unfit)
   );
 }
 
@@ -24,7 +27,24 @@ export const id = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ - and start with a letter or digit');
 
-/** The key of a product in the catalogue. */
 export const sku = z
   .string()
-  .regex(/^[A-Z0-9][A-Z0-9-]{0,31}$/, 'must be 1 to 32 of A-Z 0-9 - and start with a letter or digit');
+  .regex(/^[A-Z0-9][A-Z0-9-]{0,31}$/, 'must be 1 to 32 of A-Z 0-9 - and start with a letter or digit')
+  .meta({ description: 'The key of a product in the catalogue.', examples: ['MUG-ENAMEL'] });
+
+/** A component, because its pattern has 300 characters. */
+export const time = z.iso
+  .datetime()
+  .meta({ id: 'Time', description: 'A time in UTC, as ISO 8601.', examples: ['2026-03-01T09:30:00.000Z'] });
+
+/** A whole number in a query string, which has only text; other than `Number`, it takes neither '' nor '1e3'. */
+export function queryInteger(min: number, max: number) {
+  const problem = `must be a whole number from ${min} to ${max}`;
+  const read = (value: unknown) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value);
+  return z.preprocess(read, z.int(problem).min(min, problem).max(max, problem));
+}
+
+export const idempotencyKey = text(255).meta({
+  description: 'Names a request: repeated under the same name, it is done once and answered as the first time.',
+  examples: ['0b1f7a52-add-mug'],
+});

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { createBatches } from './batches.js';
 import { createCatalogue } from './catalogue.js';
+import { createIdempotencyKeys } from './idempotency-keys.js';
 import { createNotifications } from './notifications.js';
 import { createReservations } from './reservations.js';
 import type { Schema } from './schema.js';
@@ -43,6 +44,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createReservations(db),
     ...createNotifications(db),
     ...createBatches(db, pool),
+    ...createIdempotencyKeys(db),
     /** @throws when the database does not answer. */
     async ping(): Promise<void> {
       await pool.query('select 1');

@@ -10,6 +10,7 @@ export interface Schema {
   batches: BatchesTable;
   batch_rounds: BatchRoundsTable;
   batch_tasks: BatchTasksTable;
+  idempotency_keys: IdempotencyKeysTable;
 }
 
 interface ProductsTable {
@@ -88,6 +89,21 @@ interface BatchTasksTable {
   /** Why it was given up. */
   reason: JSONColumnType<Reason, string | undefined, string> | null;
   changed_at: Date | null;
+}
+
+/** A request that its caller gave a name. */
+interface IdempotencyKeysTable {
+  /** Caller, method, path and key, hashed. */
+  scope: Buffer;
+  /** What was asked, hashed. */
+  fingerprint: Buffer;
+  /** Who is at it. */
+  claim: string;
+  claimed_at: Generated<Date>;
+  /** The answer; null until there is one. */
+  status: number | null;
+  headers: JSONColumnType<Record<string, string>, string | undefined, string> | null;
+  body: string | null;
 }
 
 export type StoredFailure = [index: number, type: string, message: string];

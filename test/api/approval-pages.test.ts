@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { buildApp } from '../../src/api/app.js';
+import { createCursors } from '../../src/api/cursor.js';
 import { timeLeft } from '../../src/api/pages/approval.js';
 import type { ApprovalLink } from '../../src/approval-links.js';
 import type { ApprovalInput, ApprovalResource, ApprovalView, Decision } from '../../src/schemas/approval.js';
@@ -607,9 +608,10 @@ describeOnDevServer('the page of an approval', () => {
   describe('what is logged', () => {
     async function logged(path: string, form?: string[][], client = shop.client): Promise<{ page: Page; log: string }> {
       let log = '';
-      const app = buildApp({
+      const app = await buildApp({
         ...{ client, store: shop.store, links, outgoing, carrierWebhookSecrets: [], approvalWebhookSecrets: [] },
-        ...{ operations, uploadLimits: { maxBytes: 1, maxLineLength: 1 } },
+        ...{ operations, uploadLimits: { maxBytes: 1, maxLineLength: 1 }, auth: 'open', cursors: createCursors(['x']) },
+        protection: { corsOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000 },
         logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
       });
       const base = await app.listen({ host: '127.0.0.1', port: 0 });

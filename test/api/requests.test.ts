@@ -78,12 +78,14 @@ describe('POST /v1/orders', () => {
 
   test('when there is no body, then 400', async () => {
     expectProblem(await api.request('POST', '/v1/orders'), 400, 'invalid-request');
+    const empty = { text: '', headers: { 'content-type': 'application/json' } };
+    expectProblem(await api.request('POST', '/v1/orders', empty), 400, 'invalid-request');
   });
 
   test.each([
     ['is cut off', '{"customerId":'],
-    ['is empty', ''],
     ['sets a prototype', '{"__proto__":{"admin":true}}'],
+    ['is nested deeper than 32 levels', '['.repeat(33) + ']'.repeat(33)],
   ])('when the JSON %s, then 400 says that it cannot be read', async (_what, text) => {
     const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 

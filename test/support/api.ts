@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { Webhook } from 'standardwebhooks';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp, type AppDependencies } from '../../src/api/app.js';
+import { createCursors } from '../../src/api/cursor.js';
 import { createLogger } from '../../src/logger.js';
 import { operations } from '../../src/operations/index.js';
 import type { Outgoing } from '../../src/outgoing.js';
@@ -12,6 +13,9 @@ import type { Problem } from '../../src/schemas/problem.js';
 import type { Store } from '../../src/store/index.js';
 import { APPROVAL_WEBHOOK_SECRET, links, outgoing as toThisMachine, REPLACED_WEBHOOK_SECRET } from './activities.js';
 import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
+
+/** What seals the cursors of all APIs in tests. */
+export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
 
 export interface Answer<Body> {
   status: number;
@@ -46,15 +50,21 @@ export async function startApi(deps: {
   outside?: OutsideWorld;
   outgoing?: Outgoing;
   uploadLimits?: Partial<AppDependencies['uploadLimits']>;
+  auth?: AppDependencies['auth'];
+  protection?: Partial<AppDependencies['protection']>;
 }): Promise<Api> {
-  const { client, store, outside, outgoing = toThisMachine, uploadLimits } = deps;
+  const { client, store, outside, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
   const logger = createLogger('api', 'silent');
-  const app = buildApp({
+  const app = await buildApp({
     ...{ client, store, logger, links, outgoing },
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
     approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
     operations,
     uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
+    auth,
+    // Machines that run tests are slow at times.
+    protection: { corsOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000, ...protection },
+    cursors: createCursors([CURSOR_SECRET]),
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   outside?.setCallbackUrl(`${url}/v1/callbacks/shipments`);

@@ -6,6 +6,7 @@ import { decisionRequest, MAX_COMMENT, verdict, type ApprovalView } from '../../
 import { isSameDecision } from '../../workflows/approval/contract.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval } from '../approvals.js';
+import { contract } from '../contract.js';
 import { HttpProblem, toProblem } from '../errors.js';
 import {
   awayPage,
@@ -27,6 +28,39 @@ const decisionForm = z.object({
   comment: z.preprocess((value) => (typeof value === 'string' ? asTyped(value) : value), decisionRequest.shape.comment),
 });
 
+const answers = (...statuses: number[]) => ({
+  params: z.object({ token: z.string().describe('What the mail’s link ends with.') }),
+  response: Object.fromEntries(
+    statuses.map((status) => [status, { content: { 'text/html': { schema: z.string().describe('A page') } } }]),
+  ),
+});
+
+const openPage = {
+  ...contract({
+    operationId: 'openApprovalPage',
+    summary: 'The page that a mail’s link opens',
+    description: 'Opening it decides nothing. Every answer is a page, errors too.',
+    tag: 'Approvals',
+    access: 'link',
+  }),
+  schema: answers(200, 400, 404, 408, 410, 414, 431, 500, 503),
+};
+
+const sendForm = {
+  ...contract({
+    operationId: 'sendApprovalForm',
+    summary: 'The form of that page',
+    tag: 'Approvals',
+    access: 'link',
+    bodies: { 'application/x-www-form-urlencoded': decisionForm },
+  }),
+  schema: answers(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 431, 500, 503),
+};
+
+const otherMethods = contract({
+  ...{ operationId: 'otherMethods', summary: '405', tag: 'Approvals', access: 'link', hidden: true },
+});
+
 /**
  * The page that a mail's link opens: what is asked, and a form to answer it. Only sending the form decides; whatever
  * looks at the link (a mail scanner, a preview) changes nothing. Every answer in here is a page, errors too.
@@ -38,9 +72,9 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
   app.setErrorHandler(answerWithPage);
   app.setNotFoundHandler((request, reply) => answerWithPage(unknownLink(), request, reply));
 
-  app.get<TokenRoute>('/:token', async ({ params }, reply) => {
+  app.get<TokenRoute>('/:token', openPage, async ({ params }, reply) => {
     const { link, expired } = await visit(params.token);
-    const approval = await getApproval(client, link.approvalId, link.runId);
+    const approval = await getApproval(client, link.approvalId, link);
     const seen = { approval, approver: link.approver, now: new Date() };
     const standing = standingOf(approval, link, expired);
     if (standing === 'open') return page(reply, 200, questionPage(seen));
@@ -49,7 +83,7 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
     return over(reply, standing, approval);
   });
 
-  app.post<TokenRoute>('/:token', async ({ params, body }, reply) => {
+  app.post<TokenRoute>('/:token', sendForm, async ({ params, body }, reply) => {
     const { link, expired } = await visit(params.token);
     const { approvalId, runId, approver, stage } = link;
     const form = decisionForm.safeParse(body ?? {});
@@ -57,14 +91,14 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
       const { decision, comment } = form.data;
       const made = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
       try {
-        await decideApproval(client, approvalId, made, runId);
+        await decideApproval(client, approvalId, made, { runId });
         return seeOther(reply, params.token);
       } catch (error) {
         // Why it does not count shows in the approval.
         if (!(error instanceof HttpProblem && (error.status === 403 || error.status === 409))) throw error;
       }
     }
-    const approval = await getApproval(client, approvalId, runId);
+    const approval = await getApproval(client, approvalId, { runId });
     const seen = { approval, approver, now: new Date() };
     const standing = standingOf(approval, link, expired);
     if (standing === 'closed') {
@@ -80,10 +114,9 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
   app.route({
     method: ['PUT', 'PATCH', 'DELETE'],
     url: '/:token',
+    ...otherMethods,
     handler: async () => {
-      throw new HttpProblem(405, 'method-not-allowed', 'The page does not have this method', {
-        headers: { allow: 'GET, POST' },
-      });
+      throw new HttpProblem('method-not-allowed', { headers: { allow: 'GET, POST' } });
     },
   });
 
@@ -98,13 +131,13 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
 /** Answers an error as a page. What is our own fault is logged, and tells nothing. */
 export function answerWithPage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error);
-  const { status, options } = problem;
+  const { status, headers } = problem;
   if (status >= 500) request.log.error({ err: error }, 'request failed');
-  reply.headers({ 'x-request-id': request.id, ...options.headers });
+  reply.headers({ 'x-request-id': request.id, ...headers });
   return page(reply, status, errorPage(problem, request));
 }
 
-const unknownLink = () => new HttpProblem(404, 'unknown-link', 'The link is none of ours');
+const unknownLink = () => new HttpProblem('unknown-link');
 
 type Standing = 'open' | 'own' | 'closed' | 'passed' | 'expired';
 

@@ -1,70 +1,149 @@
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { forbiddenUrls } from '../../approval-urls.js';
 import {
+  approvalAccepted,
   approvalId,
+  approvalList,
   approvalRequest,
   approvalResource,
   approvalStatus,
-  approvalSummary,
   decisionRequest,
   withdrawRequest,
 } from '../../schemas/approval.js';
-import { pageOf, pageQuery } from '../../schemas/page.js';
+import { noQuery, pageQuery } from '../../schemas/page.js';
 import { id } from '../../schemas/text.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from '../approvals.js';
-import { decodeCursor, encodeCursor } from '../cursor.js';
+import { assertActsAs, assertIs, restrictedTo } from '../auth/caller.js';
+import { contract } from '../contract.js';
 import { invalidRequest } from '../errors.js';
 
 const params = z.strictObject({ approvalId });
-const accepted = z.object({ approvalId: z.string(), status: approvalStatus });
 const response = { 200: approvalResource };
 
 /** Approvals: ask, read, list, decide, withdraw. */
 export async function approvalRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { client, outgoing } = deps;
+  const { client, outgoing, cursors } = deps;
 
-  app.post('/', { schema: { body: approvalRequest, response: { 202: accepted } } }, async (request, reply) => {
-    const problems = forbiddenUrls(request.body, outgoing);
-    if (problems.length) throw invalidRequest(problems);
-    const approvalId = request.body.approvalId ?? randomUUID();
-    const status = await requestApproval(client, { ...request.body, approvalId });
-    return reply.code(202).header('location', `/v1/approvals/${approvalId}`).send({ approvalId, status });
-  });
+  app.post(
+    '',
+    {
+      ...contract({
+        operationId: 'requestApproval',
+        summary: 'Ask for an approval',
+        description:
+          'Asks the first stage, and the next ones when its time is over. An approver asks in his own name, an operator in anybody’s.',
+        tag: 'Approvals',
+        access: ['operator', 'approver'],
+        needs: ['temporal'],
+        problems: ['approval-id-taken'],
+        idempotent: true,
+        headers: { location: 'Where the approval is.' },
+      }),
+      schema: { querystring: noQuery, body: approvalRequest, response: { 202: approvalAccepted } },
+    },
+    async (request, reply) => {
+      const { body, caller, named } = request;
+      assertActsAs(caller, body.requestedBy, 'requester');
+      const problems = forbiddenUrls(body, outgoing);
+      if (problems.length) throw invalidRequest(problems);
+      const approvalId = body.approvalId ?? named?.resourceId ?? randomUUID();
+      const status = await requestApproval(client, { ...body, approvalId });
+      return reply.code(202).header('location', `/v1/approvals/${approvalId}`).send({ approvalId, status });
+    },
+  );
 
   app.get(
-    '/',
+    '',
     {
+      ...contract({
+        operationId: 'listApprovals',
+        summary: 'List approvals, newest first',
+        description: 'With `approver`, what waits for him. An approver gets what waits for himself.',
+        tag: 'Approvals',
+        access: ['operator', 'approver'],
+        needs: ['temporal'],
+      }),
       schema: {
         querystring: pageQuery.extend({ status: approvalStatus.optional(), approver: id.optional() }),
-        response: { 200: pageOf(approvalSummary) },
+        response: { 200: approvalList },
       },
     },
     async (request) => {
-      const { limit, cursor, ...filter } = request.query;
+      const { limit, cursor, status, approver = restrictedTo(request.caller) } = request.query;
+      assertActsAs(request.caller, approver, 'approver');
+      const filter = { status, approver };
       const { items, nextPlace } = await listApprovals(client, filter, {
         limit,
-        ...(cursor && { place: decodeCursor('approvals', cursor) }),
+        ...(cursor && { place: cursors.decode('approvals', filter, cursor) }),
       });
-      return { items, ...(nextPlace && { nextCursor: encodeCursor('approvals', nextPlace) }) };
+      return { items, ...(nextPlace && { nextCursor: cursors.encode('approvals', filter, nextPlace) }) };
     },
   );
 
-  app.get('/:approvalId', { schema: { params, response } }, async (request) =>
-    getApproval(client, request.params.approvalId),
+  app.get(
+    '/:approvalId',
+    {
+      ...contract({
+        operationId: 'getApproval',
+        summary: 'An approval with its trail',
+        description: 'An approver sees those that he is asked in, was asked in, or asks for.',
+        tag: 'Approvals',
+        access: ['operator', 'approver'],
+        needs: ['worker'],
+      }),
+      schema: { params, querystring: noQuery, response },
+    },
+    async (request) => getApproval(client, request.params.approvalId, askingOf(request)),
   );
 
-  app.post('/:approvalId/decision', { schema: { params, body: decisionRequest, response } }, async (request) =>
-    decideApproval(client, request.params.approvalId, { ...request.body, via: 'api' }),
+  app.post(
+    '/:approvalId/decision',
+    {
+      ...contract({
+        operationId: 'decideApproval',
+        summary: 'Decide',
+        description:
+          'The first decision wins, and the same one again gets the same answer. Everybody decides for himself.',
+        tag: 'Approvals',
+        access: ['approver'],
+        needs: ['worker'],
+        problems: ['not-an-approver', 'own-request', 'already-decided', 'approval-closed', 'stage-passed', 'conflict'],
+        idempotent: true,
+      }),
+      schema: { params, querystring: noQuery, body: decisionRequest, response },
+    },
+    async (request) => {
+      assertIs(request.caller, request.body.approver);
+      const decision = { ...request.body, via: 'api' as const };
+      return await decideApproval(client, request.params.approvalId, decision, askingOf(request));
+    },
   );
 
   app.post(
     '/:approvalId/withdraw',
-    { schema: { params, body: withdrawRequest.nullish(), response } },
-    async (request) => withdrawApproval(client, request.params.approvalId, request.body ?? {}),
+    {
+      ...contract({
+        operationId: 'withdrawApproval',
+        summary: 'Take the question back',
+        description: 'An approver takes back what he asked himself.',
+        tag: 'Approvals',
+        access: ['operator', 'approver'],
+        needs: ['worker'],
+        problems: ['already-decided', 'approval-closed', 'conflict'],
+        idempotent: true,
+      }),
+      schema: { params, querystring: noQuery, body: withdrawRequest.nullish(), response },
+    },
+    async (request) => withdrawApproval(client, request.params.approvalId, request.body ?? {}, askingOf(request)),
   );
 }
+
+const askingOf = ({ caller, named }: FastifyRequest) => ({
+  only: restrictedTo(caller),
+  requestId: named?.requestId,
+});

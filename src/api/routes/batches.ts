@@ -3,9 +3,16 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { batchFailure, batchResource, batchStatus, batchSummary, batchUpload } from '../../schemas/batch.js';
-import { pageOf, pageQuery } from '../../schemas/page.js';
-import { id } from '../../schemas/text.js';
+import {
+  batchAccepted,
+  batchFailureList,
+  batchId,
+  batchList,
+  batchResource,
+  batchStatus,
+  batchUpload,
+} from '../../schemas/batch.js';
+import { noQuery, pageQuery } from '../../schemas/page.js';
 import type { AppDependencies } from '../app.js';
 import {
   cancelBatch,
@@ -19,22 +26,23 @@ import {
   type BatchWorld,
 } from '../batches.js';
 import { batchEvents } from '../batch-events.js';
-import { decodeCursor, encodeCursor } from '../cursor.js';
+import { contract, type Contract } from '../contract.js';
+import type { Cursors } from '../cursor.js';
 import {
+  bodyTooLarge,
+  httpProblem,
   invalidRequest,
   malformedRequest,
   notAcceptable,
-  unavailable,
   unsupportedMediaType,
-  type HttpProblem,
+  HttpProblem,
 } from '../errors.js';
-import { bodyTooLarge } from '../item-lines.js';
+import { keyReused } from '../idempotency.js';
 import { itemsOf, type ItemFormat } from '../items.js';
 import { createRecentTallies } from '../recent-tallies.js';
 import type { FailurePlace } from '../../store/batches.js';
 
-const params = z.strictObject({ batchId: id });
-const accepted = z.object({ batchId: z.string(), status: batchStatus, total: z.int() });
+const params = z.strictObject({ batchId });
 const noBody = z.strictObject({}).nullish();
 
 const FORMATS: Record<string, ItemFormat> = {
@@ -60,77 +68,149 @@ export async function batchRoutes(
   deps: AppDependencies & { closing: AbortSignal },
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { client, store } = deps;
+  const { client, store, cursors } = deps;
   const world = { client, store, recentTally: createRecentTallies(store) };
 
   await app.register(uploadRoute, { ...deps, world, prefix: '' });
 
   app.get(
-    '/',
+    '',
     {
+      ...contract({
+        operationId: 'listBatches',
+        summary: 'List runs of batches, newest first',
+        description:
+          'From Temporal’s visibility: a new one appears within about a second. Each retry is a run of its own.',
+        tag: 'Batches',
+        access: ['operator'],
+        needs: ['temporal'],
+      }),
       schema: {
         querystring: pageQuery.extend({ status: batchStatus.exclude(['staged']).optional() }),
-        response: { 200: pageOf(batchSummary) },
+        response: { 200: batchList },
       },
     },
     async (request) => {
       const { limit, cursor, ...filter } = request.query;
       const { items, nextPlace } = await listBatches(client, filter, {
         limit,
-        ...(cursor && { place: decodeCursor('batches', cursor) }),
+        ...(cursor && { place: cursors.decode('batches', filter, cursor) }),
       });
-      return { items, ...(nextPlace && { nextCursor: encodeCursor('batches', nextPlace) }) };
+      return { items, ...(nextPlace && { nextCursor: cursors.encode('batches', filter, nextPlace) }) };
     },
   );
 
-  app.get('/:batchId', { schema: { params, response: { 200: batchResource } } }, async (request) =>
-    getBatch(world, request.params.batchId),
+  app.get(
+    '/:batchId',
+    {
+      ...contract({
+        operationId: 'getBatch',
+        summary: 'A batch and how far it has come',
+        description: 'Counted in the store just now; no worker is needed.',
+        tag: 'Batches',
+        access: ['operator'],
+        needs: ['temporal', 'store'],
+      }),
+      schema: { params, querystring: noQuery, response: { 200: batchResource } },
+    },
+    async (request) => getBatch(world, request.params.batchId),
   );
 
   app.get(
     '/:batchId/failures',
-    { schema: { params, querystring: pageQuery, response: { 200: pageOf(batchFailure) } } },
+    {
+      ...contract({
+        operationId: 'listBatchFailures',
+        summary: 'The items that failed, with line and reason',
+        tag: 'Batches',
+        access: ['operator'],
+        needs: ['store'],
+      }),
+      schema: { params, querystring: pageQuery, response: { 200: batchFailureList } },
+    },
     async (request) => {
       const { batchId } = request.params;
       const { limit, cursor } = request.query;
       await expectBatch(world, batchId);
       const found = await store.listFailures(batchId, {
         limit,
-        ...(cursor && { after: placeIn(cursor) }),
+        ...(cursor && { after: placeIn(cursors, batchId, cursor) }),
       });
       const last = found.length === limit ? found.at(-1) : undefined;
       return {
         items: found.map(({ place: _place, ...failure }) => failure),
-        ...(last && { nextCursor: cursorTo(last.place) }),
+        ...(last && { nextCursor: cursorTo(cursors, batchId, last.place) }),
       };
     },
   );
 
-  app.get('/:batchId/events', { schema: { params } }, async (request, reply) => {
-    const { batchId } = request.params;
-    if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
-    await getBatch(world, batchId);
-    // Many streams end because we close: a connection that is kept after that would hold it up.
-    return reply
-      .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
-      .header('connection', 'close')
-      .send(Readable.from(batchEvents(() => getBatch(world, batchId), untilClosed(reply, deps.closing))));
-  });
+  app.get(
+    '/:batchId/events',
+    {
+      ...contract({
+        operationId: 'followBatch',
+        summary: 'The batch as server-sent events',
+        description: '`progress` with the batch as data whenever it has changed, at last `end`.',
+        tag: 'Batches',
+        access: ['operator'],
+        needs: ['temporal', 'store'],
+        problems: ['not-acceptable'],
+      }),
+      schema: {
+        params,
+        querystring: noQuery,
+        response: { 200: { content: { 'text/event-stream': { schema: events } } } },
+      },
+    },
+    async (request, reply) => {
+      const { batchId } = request.params;
+      if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
+      await getBatch(world, batchId);
+      // Many streams end because we close: a connection that is kept after that would hold it up.
+      return reply
+        .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+        .header('connection', 'close')
+        .send(Readable.from(batchEvents(() => getBatch(world, batchId), untilClosed(reply, deps.closing))) as never);
+    },
+  );
 
-  const steer = { schema: { params, body: noBody, response: { 202: batchResource } } };
-  app.post('/:batchId/pause', steer, async (request, reply) =>
-    reply.code(202).send(await pauseBatch(world, request.params.batchId)),
+  const steer = { schema: { params, querystring: noQuery, body: noBody, response: { 202: batchResource } } };
+  app.post(
+    '/:batchId/pause',
+    { ...steering('pauseBatch', 'Begin nothing more until it is resumed', ENDED), ...steer },
+    async ({ params, named }, reply) => reply.code(202).send(await pauseBatch(world, params.batchId, named?.requestId)),
   );
-  app.post('/:batchId/resume', steer, async (request, reply) =>
-    reply.code(202).send(await resumeBatch(world, request.params.batchId)),
+  app.post(
+    '/:batchId/resume',
+    { ...steering('resumeBatch', 'Go on; also while no worker is there', ENDED), ...steer },
+    async ({ params, named }, reply) =>
+      reply.code(202).send(await resumeBatch(world, params.batchId, named?.requestId)),
   );
-  app.post('/:batchId/cancel', steer, async (request, reply) =>
-    reply.code(202).send(await cancelBatch(world, request.params.batchId)),
+  app.post(
+    '/:batchId/cancel',
+    { ...steering('cancelBatch', 'End it for good; what was done stays done', ENDED), ...steer },
+    async ({ params }, reply) => reply.code(202).send(await cancelBatch(world, params.batchId)),
   );
-  app.post('/:batchId/retry', steer, async (request, reply) =>
-    reply.code(202).send(await retryBatch(world, request.params.batchId)),
+  app.post(
+    '/:batchId/retry',
+    {
+      ...steering('retryBatch', 'Do what has not succeeded once more', ['batch-running', 'nothing-to-retry']),
+      ...steer,
+    },
+    async ({ params }, reply) => reply.code(202).send(await retryBatch(world, params.batchId)),
   );
 }
+
+const events = z.string().describe('Server-sent events');
+
+const ENDED = ['batch-ended', 'batch-not-started'] as const;
+
+const steering = (operationId: string, summary: string, problems: Contract['problems']) =>
+  contract({
+    ...{ operationId, summary, tag: 'Batches', access: ['operator'], needs: ['temporal', 'store'] },
+    ...(problems && { problems }),
+    idempotent: true,
+  });
 
 /** The one route whose body is a stream; what is not a list of items is refused by its content type. */
 async function uploadRoute(
@@ -143,10 +223,33 @@ async function uploadRoute(
   let uploads = 0;
 
   app.post(
-    '/',
-    { config: { isUpload: true }, schema: { querystring: batchUpload, response: { 202: accepted } } },
+    '',
+    {
+      config: {
+        isUpload: true,
+        contract: {
+          operationId: 'uploadBatch',
+          summary: 'Upload items and run an operation on each',
+          description:
+            'All or nothing: one line that is wrong, and nothing is stored. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.',
+          tag: 'Batches',
+          access: ['operator'],
+          needs: ['temporal', 'store'],
+          problems: ['batch-id-taken', 'invalid-items', 'too-many-uploads'],
+          idempotent: 'upload',
+          headers: { location: 'Where the batch is.' },
+          bodies: {
+            'application/x-ndjson': 'An item a line, as JSON; what an item is depends on the operation.',
+            'text/csv': 'An item a row, under a row of names; `price.value` is a field within another.',
+          },
+        },
+      },
+      schema: { querystring: batchUpload, response: { 202: batchAccepted } },
+    },
     async (request, reply) => {
-      const { operation: name, batchId = randomUUID(), itemsPerTask: wanted } = request.query;
+      const { named } = request;
+      const { operation: name, itemsPerTask: wanted } = request.query;
+      const batchId = request.query.batchId ?? named?.resourceId ?? randomUUID();
       const operation = deps.operations.get(name);
       if (!operation) {
         const known = [...deps.operations.keys()].join(', ');
@@ -160,7 +263,7 @@ async function uploadRoute(
       }
       const { maxBytes } = deps.uploadLimits;
       if (Number(request.headers['content-length']) > maxBytes) throw bodyTooLarge(maxBytes);
-      if (uploads >= MAX_UPLOADS) throw unavailable('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
+      if (uploads >= MAX_UPLOADS) throw httpProblem('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
       const itemsPerTask = wanted ?? operation.itemsPerTask;
       uploads += 1;
       const endWatch = cutWhenSlow(request);
@@ -172,6 +275,9 @@ async function uploadRoute(
         const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
         return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
       } catch (error) {
+        const isTaken = error instanceof HttpProblem && error.kind === 'batch-id-taken';
+        // Repeated under its name, or under an id that was made of its name: it is the content that is another one.
+        if (isTaken && named && (request.query.batchId === undefined || request.claimed?.first)) throw keyReused();
         throw brokeOff(request) ?? error;
       } finally {
         endWatch();
@@ -208,12 +314,12 @@ function untilClosed({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
   return closed.signal;
 }
 
-const cursorTo = ({ task, index }: FailurePlace) => encodeCursor('failures', Buffer.from(`${task}.${index}`));
+const cursorTo = (cursors: Cursors, batchId: string, { task, index }: FailurePlace) =>
+  cursors.encode('failures', { batchId }, Buffer.from(`${task}.${index}`));
 
 /** @throws 400 for a cursor that this list never gave. */
-function placeIn(cursor: string): FailurePlace {
-  const [, task, index] = /^(\d{1,9})\.(\d{1,9})$/.exec(decodeCursor('failures', cursor).toString()) ?? [];
-  if (task === undefined) throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor of this list' }]);
+function placeIn(cursors: Cursors, batchId: string, cursor: string): FailurePlace {
+  const [task, index] = cursors.decode('failures', { batchId }, cursor).toString().split('.');
   return { task: Number(task), index: Number(index) };
 }
 

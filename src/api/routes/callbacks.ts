@@ -4,11 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
 import { decisionCallback } from '../../schemas/approval.js';
+import { callbackAnswer } from '../../schemas/callback.js';
 import { shipmentReport } from '../../schemas/order.js';
 import { problemsOf } from '../../schemas/problems-of.js';
 import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
 import { orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
+import { contract } from '../contract.js';
 import { invalidRequest, unauthorized } from '../errors.js';
 import { describeOr404, signalOnce } from '../executions.js';
 
@@ -22,21 +24,32 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
   const carrier = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
   const approvers = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
   // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
+  app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
-  app.post('/shipments', async (request, reply) => {
-    const report = parsed(shipmentReport, verified(carrier, request));
-    const { orderId } = report;
-    const target = { workflowId: orderWorkflowId(orderId), what: `order ${orderId}` };
-    return await pass(request, reply, target, shipmentReportedSignal, report);
-  });
+  const response = { 200: callbackAnswer, 202: callbackAnswer };
 
-  app.post('/approvals', async (request, reply) => {
-    const callback = parsed(decisionCallback, verified(approvers, request));
-    const { approvalId, ...decision } = callback;
-    const target = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
-    return await pass(request, reply, target, decideSignal, { ...decision, via: 'webhook' });
-  });
+  app.post(
+    '/shipments',
+    { ...callback('reportShipment', 'The carrier reports', shipmentReport), schema: { response } },
+    async (request, reply) => {
+      const report = parsed(shipmentReport, verified(carrier, request));
+      const { orderId } = report;
+      const target = { workflowId: orderWorkflowId(orderId), what: `order ${orderId}` };
+      return await pass(request, reply, target, shipmentReportedSignal, report);
+    },
+  );
+
+  app.post(
+    '/approvals',
+    { ...callback('reportDecision', 'A system decides', decisionCallback), schema: { response } },
+    async (request, reply) => {
+      const callback = parsed(decisionCallback, verified(approvers, request));
+      const { approvalId, ...decision } = callback;
+      const target = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
+      return await pass(request, reply, target, decideSignal, { ...decision, via: 'webhook' });
+    },
+  );
 
   async function pass<Argument>(
     { headers }: FastifyRequest,
@@ -49,11 +62,19 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     const requestId = createHash('sha256')
       .update(`webhook:${String(headers['webhook-id'])}`)
       .digest('base64url');
-    const stored = status.name === 'RUNNING' && (await signalOnce(client, workflowId, signal, argument, requestId));
+    const stored = status.name === 'RUNNING' && (await signalOnce(client, workflowId, signal, [argument], requestId));
     if (stored) return reply.code(202).send({ status: 'accepted' });
     return reply.code(200).send({ status: 'ignored', detail: `${what} is already closed` });
   }
 }
+
+const callback = (operationId: string, summary: string, body: z.ZodType) =>
+  contract({
+    ...{ operationId, summary, tag: 'Callbacks', access: 'signed', needs: ['temporal'], problems: ['not-found'] },
+    description:
+      '202 once Temporal has stored it; no worker is needed, and the same `webhook-id` again changes nothing. 200 when what it is about is closed already.',
+    bodies: { 'application/json': body },
+  });
 
 /** The body of a webhook that one of the secrets signed. @throws 401. */
 function verified(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): unknown {

@@ -24,7 +24,14 @@ export type ChangeKind = Change['kind'];
 /** Why a change is not applied: a type name that callers can rely on, and a sentence. */
 export interface Refusal {
   type:
-    'InvalidInput' | 'TooManyLines' | 'QuantityTooLarge' | 'NotInCart' | 'EmptyCart' | 'RequestIdReused' | 'CartClosed';
+    | 'InvalidInput'
+    | 'NotTheOwner'
+    | 'TooManyLines'
+    | 'QuantityTooLarge'
+    | 'NotInCart'
+    | 'EmptyCart'
+    | 'RequestIdReused'
+    | 'CartClosed';
   message: string;
 }
 
@@ -138,11 +145,11 @@ export function fingerprint(change: Change): string {
 export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefined {
   const expected = {
     addItem:
-      '{"sku": string, "quantity": 1 to 1000, "remindAfterSeconds"?: number, "expireAfterSeconds"?: number, "requestId"?: string}',
-    setQuantity: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string}',
-    removeItem: '{"sku": string, "requestId"?: string}',
-    checkout: '{"payment": {"token": string}, "customerId"?: string, "requestId"?: string}',
-    abandon: '{"requestId"?: string}, or nothing',
+      '{"sku": string, "quantity": 1 to 1000, "remindAfterSeconds"?: number, "expireAfterSeconds"?: number, "requestId"?: string, "caller"?: string}',
+    setQuantity: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string, "caller"?: string}',
+    removeItem: '{"sku": string, "requestId"?: string, "caller"?: string}',
+    checkout: '{"payment": {"token": string}, "customerId"?: string, "requestId"?: string, "caller"?: string}',
+    abandon: '{"requestId"?: string, "caller"?: string}, or nothing',
   }[kind];
   return isWellFormed(kind, argument)
     ? undefined
@@ -150,11 +157,11 @@ export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefi
 }
 
 const FIELDS: Record<ChangeKind, string[]> = {
-  addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'requestId'],
-  setQuantity: ['sku', 'quantity', 'requestId'],
-  removeItem: ['sku', 'requestId'],
-  checkout: ['payment', 'customerId', 'requestId'],
-  abandon: ['requestId'],
+  addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'requestId', 'caller'],
+  setQuantity: ['sku', 'quantity', 'requestId', 'caller'],
+  removeItem: ['sku', 'requestId', 'caller'],
+  checkout: ['payment', 'customerId', 'requestId', 'caller'],
+  abandon: ['requestId', 'caller'],
 };
 
 const SKU = /^[A-Z0-9][A-Z0-9-]{0,31}$/;
@@ -163,8 +170,9 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
   if (argument === undefined || argument === null) return kind === 'abandon';
   if (!isObjectWith(argument, FIELDS[kind])) return false;
-  const { sku, quantity, requestId, customerId, payment, remindAfterSeconds, expireAfterSeconds } = argument;
+  const { sku, quantity, requestId, caller, customerId, payment, remindAfterSeconds, expireAfterSeconds } = argument;
   if (requestId !== undefined && !isText(requestId, LIMITS.requestId)) return false;
+  if (caller !== undefined && !matches(caller, ID)) return false;
   switch (kind) {
     case 'addItem':
       return (

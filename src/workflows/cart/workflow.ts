@@ -18,6 +18,7 @@ import {
   setDefaultUpdateHandler,
   setHandler,
   startChild,
+  upsertSearchAttributes,
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -75,7 +76,7 @@ const NOTIFY_AGAIN_MS = 60_000;
  * Completes with the cart's last view. Input that does not parse fails as `InvalidInput` with the list of problems.
  */
 export async function cart(input: CartInput): Promise<CartView> {
-  const { workflowId, firstExecutionRunId } = workflowInfo();
+  const { workflowId, firstExecutionRunId, typedSearchAttributes } = workflowInfo();
   const cartId = cartIdOf(workflowId);
   const now = () => new Date().toISOString();
 
@@ -99,6 +100,10 @@ export async function cart(input: CartInput): Promise<CartView> {
       throw error;
     }
     settings = input;
+    const { customerId } = input;
+    if (customerId !== undefined && typedSearchAttributes.get(customerIdAttribute) !== customerId) {
+      upsertSearchAttributes([{ key: customerIdAttribute, value: customerId }]);
+    }
     state = input.state ?? state;
     setCurrentDetails(describe());
   });
@@ -178,6 +183,9 @@ export async function cart(input: CartInput): Promise<CartView> {
     const refusal = malformed(name, argument);
     if (refusal) return refusal;
     const request = toChange(name, argument);
+    if (request.caller !== undefined && request.caller !== ownerIn(input)) {
+      return { type: 'NotTheOwner', message: 'the cart belongs to somebody else' };
+    }
     if (recall(state, request) === 'repeated') return undefined;
     return closedTo(request) ?? (turns.idle ? refusalOf(state, request) : undefined);
   }
@@ -217,7 +225,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   }
 
   /** The order lives on when the cart is gone. One life of a cart has one order, so a repeated start finds it there. */
-  async function startOrder({ payment, customerId = cartId }: CheckoutCart): Promise<string> {
+  async function startOrder({ payment, customerId = settings.customerId ?? cartId }: CheckoutCart): Promise<string> {
     const order: OrderInput = { orderId: firstExecutionRunId, customerId, lines: state.lines, payment };
     await startChild<(input: OrderInput) => Promise<OrderView>>('order', {
       workflowId: orderWorkflowId(order.orderId),
@@ -285,6 +293,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   function view(): CartView {
     return {
       cartId,
+      ...(settings.customerId !== undefined && { customerId: settings.customerId }),
       status,
       lines: state.lines,
       ...(orderId !== undefined && { orderId }),
@@ -305,6 +314,9 @@ function ignoreRefusal(error: unknown): void {
   if (!(error instanceof TemporalFailure)) throw error;
   log.warn('refused a signal', { ...reasonOf(error) });
 }
+
+/** Whose cart it is, by input that nobody may have parsed yet. */
+const ownerIn = (input: unknown): unknown => (input as { customerId?: unknown } | null | undefined)?.customerId;
 
 /** All updates of a cart have this shape; each handler knows its own argument. */
 type ChangeUpdate = UpdateDefinition<CartView, [unknown]>;

@@ -1,0 +1,89 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ApiKey } from '../../schemas/api-key.js';
+import { forbidden, unauthorized } from '../errors.js';
+import { createKeyring } from './api-keys.js';
+import { ANYBODY, type Caller } from './caller.js';
+import { createTokenVerifier, type TokenSettings } from './tokens.js';
+
+export interface AuthSettings {
+  apiKeys: readonly ApiKey[];
+  tokens?: TokenSettings | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who sends it. On routes that are for everybody, or for whoever signs, nobody in particular. */
+    caller: Caller;
+    /** Why the caller could not be verified. */
+    callerProblem: unknown;
+  }
+}
+
+/**
+ * Finds out who calls, and refuses who may not. In between, other hooks may act on the caller: `callerProblem` is only
+ * thrown once all of them have seen the request.
+ *
+ * @param settings without any, the API runs open: whoever reaches it may do everything.
+ */
+export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open'): void {
+  app.decorateRequest('caller');
+  app.decorateRequest('callerProblem');
+  app.addHook('onRequest', async (request) => {
+    request.caller = ANYBODY;
+    if (settings === 'open') assertLocal(request.headers.host);
+  });
+  if (settings === 'open') return;
+
+  const identify = createIdentify(settings);
+  app.addHook('onRequest', async (request) => {
+    if (!Array.isArray(request.routeOptions.config.contract?.access)) return;
+    try {
+      request.caller = await identify(request);
+    } catch (error) {
+      request.callerProblem = error;
+    }
+  });
+  app.addHook('preParsing', async ({ caller, callerProblem, routeOptions }) => {
+    const access = routeOptions.config.contract?.access;
+    if (!Array.isArray(access)) return;
+    if (callerProblem) throw callerProblem as Error;
+    if (!caller.roles.some((role) => access.includes(role))) {
+      const has = caller.roles.length ? `${caller.id} is ${caller.roles.join(', ')}` : `${caller.id} has no role here`;
+      throw forbidden(`this is for ${access.join(', ')}; ${has}`);
+    }
+  });
+}
+
+/** Who sends a request: by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
+function createIdentify({ apiKeys, tokens }: AuthSettings): (request: FastifyRequest) => Promise<Caller> {
+  const findKey = createKeyring(apiKeys);
+  const verifyToken = tokens && createTokenVerifier(tokens);
+  return async ({ headers }) => {
+    const [, token] = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '') ?? [];
+    const key = headers['x-api-key'];
+    if (key !== undefined && headers.authorization !== undefined) {
+      throw unauthorized('there is an X-API-Key and an Authorization: send one of them');
+    }
+    if (token !== undefined && verifyToken && token.split('.').length === 3) return await verifyToken(token);
+    const presented = typeof key === 'string' ? key : token;
+    if (presented === undefined)
+      throw unauthorized('send an API key as X-API-Key, or a token as Authorization: Bearer');
+    const caller = findKey(presented);
+    if (!caller) throw unauthorized('the key is none that is accepted here');
+    return caller;
+  };
+}
+
+const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
+/**
+ * An API that runs open listens on loopback, and still a page in somebody's browser could reach it under a name of its
+ * own that leads there, or a proxy could pass strangers on to it.
+ *
+ * @throws 403.
+ */
+function assertLocal(host: string | undefined): void {
+  if (host !== undefined && !LOCAL_HOST.test(host)) {
+    throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');
+  }
+}

@@ -1,0 +1,84 @@
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { id } from '../../schemas/text.js';
+import { httpProblem, unauthorized } from '../errors.js';
+import { ROLES, type Caller, type Role } from './caller.js';
+
+export interface TokenSettings {
+  issuer: string;
+  audience: string;
+  jwksUrl: string;
+  /** The claim that names the caller. */
+  idClaim: string;
+  /** The claim with his roles: a list, or words with blanks between them. `a.b` is `b` within `a`. */
+  rolesClaim: string;
+}
+
+/** Asymmetric ones alone: whoever can verify must not be able to sign. */
+const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
+
+/** Clocks of two machines differ. */
+const CLOCK_TOLERANCE_SECONDS = 5;
+
+const JWKS_TIMEOUT_MS = 5_000;
+
+/**
+ * Verifies JWTs of one issuer. Its keys are fetched with the first token and again when one names a key that is unknown.
+ *
+ * @returns a function that throws 401 for a token that is not accepted, 503 when the keys cannot be fetched.
+ */
+export function createTokenVerifier(settings: TokenSettings): (token: string) => Promise<Caller> {
+  const keys = keysOf(settings.jwksUrl);
+  return async (token) => {
+    const payload = await verify(token, keys, settings);
+    const caller = id.safeParse(claimOf(payload, settings.idClaim));
+    if (!caller.success)
+      throw unauthorized(`the claim ${settings.idClaim} is no id: it ${caller.error.issues[0]!.message}`);
+    return { id: caller.data, roles: rolesIn(claimOf(payload, settings.rolesClaim)) };
+  };
+}
+
+async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }: TokenSettings): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      ...{ issuer, audience, algorithms: ALGORITHMS, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+      requiredClaims: ['exp'],
+    });
+    return payload;
+  } catch (error) {
+    if (error instanceof KeysAway) {
+      throw httpProblem('identity-provider-unavailable', 'the keys that tokens are verified with cannot be fetched');
+    }
+    if (error instanceof errors.JOSEError) throw unauthorized(`the token is not accepted: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The keys are not there, which is not the caller's fault. */
+class KeysAway extends Error {
+  override readonly name = 'KeysAway';
+}
+
+function keysOf(jwksUrl: string): JWTVerifyGetKey {
+  const remote = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
+  return async (header, token) => {
+    try {
+      return await remote(header, token);
+    } catch (error) {
+      const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
+      if (isToken || error instanceof errors.JOSENotSupported) throw error;
+      throw new KeysAway('no keys', { cause: error });
+    }
+  };
+}
+
+function claimOf(payload: JWTPayload, name: string): unknown {
+  if (name in payload) return payload[name];
+  return name
+    .split('.')
+    .reduce<unknown>((value, part) => (value as Record<string, unknown> | null | undefined)?.[part], payload);
+}
+
+function rolesIn(claim: unknown): Role[] {
+  const given = typeof claim === 'string' ? claim.split(/\s+/) : Array.isArray(claim) ? (claim as unknown[]) : [];
+  return ROLES.filter((role) => given.includes(role));
+}

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { idempotencyKey } from '../schemas/text.js';
+import type { KeptAnswer } from '../store/idempotency-keys.js';
+import type { Store } from '../store/index.js';
+import { httpProblem, invalidRequest } from './errors.js';
+
+/** A request that its caller gave a name, and what the name stands for on its way through Temporal. */
+export interface NamedRequest {
+  /** As the caller wrote it. */
+  key: string;
+  /** The id of what the request creates, if the caller gives none: whoever repeats the request names the same thing. */
+  resourceId: string;
+  /** The id of the request itself: Temporal does once what has the same. */
+  requestId: string;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    named: NamedRequest | undefined;
+    /** What becomes of the answer. */
+    claimed: Claimed | undefined;
+  }
+}
+
+interface Claimed {
+  scope: Buffer;
+  /** None when the request was answered before, and is only run to see whether its content is the same. */
+  claim?: string;
+  first?: KeptAnswer;
+}
+
+/** Answers of requests that were begun. Whatever else is answered changed nothing: the next try deserves another one. */
+const isKept = (status: number) => (status >= 200 && status < 300) || [409, 410, 422].includes(status);
+
+const KEPT_HEADERS = ['content-type', 'location'];
+
+const PURGE_EVERY_MS = 10 * 60_000;
+
+/**
+ * `Idempotency-Key`: a request that is repeated under its name is answered as it was the first time, by any process.
+ * What it does is done once anyway, because the name becomes the id of the workflow, update or signal; only the answer,
+ * and what was asked, are kept in the store, because Temporal keeps neither beyond a run.
+ */
+export function installIdempotency(app: FastifyInstance, store: Store): void {
+  app.decorateRequest('named');
+  app.decorateRequest('claimed');
+
+  app.addHook('preHandler', async (request, reply) => {
+    const { contract } = request.routeOptions.config;
+    const key = contract?.idempotent && keyOf(request);
+    if (!key) return;
+    const scope = hash([request.caller.id, request.method, pathOf(request), key]);
+    const fingerprint = hash([request.query, bodyOf(request)]);
+    request.named = {
+      key,
+      resourceId: toUuid(scope),
+      requestId: toUuid(hash([scope.toString('hex'), fingerprint.toString('hex')])),
+    };
+    const claim = await store.claimKey(scope, fingerprint);
+    if (claim.outcome === 'running') throw httpProblem('request-in-progress', 'the first one is not answered yet');
+    if (claim.outcome === 'other') throw keyReused();
+    if (claim.outcome === 'claimed') request.claimed = { scope, claim: claim.claim };
+    else if (contract.idempotent === 'upload') request.claimed = { scope, first: claim.answer };
+    else await replay(reply, claim.answer).serializer(String).send(claim.answer.body);
+  });
+
+  app.addHook('onSend', async (request, reply, payload) => {
+    const { claimed } = request;
+    if (!claimed) return payload;
+    const { scope, claim, first } = claimed;
+    if (first) {
+      if (reply.statusCode >= 300) return payload;
+      replay(reply, first);
+      return first.body;
+    }
+    try {
+      if (!isKept(reply.statusCode) || typeof payload !== 'string') await store.releaseKey(scope, claim!);
+      else
+        await store.keepAnswer(scope, claim!, { status: reply.statusCode, headers: keptHeaders(reply), body: payload });
+    } catch (err) {
+      // It was done, and says so; repeated, it is done again under the same ids.
+      request.log.warn({ err }, 'could not keep the answer to a named request');
+    }
+    return payload;
+  });
+
+  const purge = setInterval(() => {
+    store.purgeKeys().catch((err: unknown) => app.log.warn({ err }, 'could not forget old idempotency keys'));
+  }, PURGE_EVERY_MS).unref();
+  app.addHook('onClose', async () => clearInterval(purge));
+}
+
+export const keyReused = () =>
+  httpProblem('idempotency-key-reused', 'this Idempotency-Key named a request with another content before');
+
+/** The name that the caller gave the request. @throws 400 when the header is there and no name. */
+function keyOf({ headers }: FastifyRequest): string | undefined {
+  const header = headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  const parsed = idempotencyKey.safeParse(header);
+  if (parsed.success) return parsed.data;
+  throw invalidRequest([{ pointer: '', detail: 'the header Idempotency-Key must have 1 to 255 characters' }]);
+}
+
+const replay = (reply: FastifyReply, { status, headers }: KeptAnswer) =>
+  reply.code(status).headers({ ...headers, 'idempotent-replayed': 'true' });
+
+const keptHeaders = (reply: FastifyReply): Record<string, string> =>
+  Object.fromEntries(
+    KEPT_HEADERS.flatMap((name) => (reply.hasHeader(name) ? [[name, String(reply.getHeader(name))]] : [])),
+  );
+
+const pathOf = ({ url }: FastifyRequest) => url.split('?')[0]!;
+
+/** What was parsed; of an upload, which is a stream, nothing yet. */
+const bodyOf = ({ body, routeOptions }: FastifyRequest) =>
+  routeOptions.config.contract?.idempotent === 'upload' ? null : (body ?? null);
+
+const hash = (parts: unknown[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest();
+
+/** As a UUID of version 8, whose bits are the maker's own (RFC 9562). */
+function toUuid(digest: Buffer): string {
+  const bytes = Buffer.from(digest.subarray(0, 16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

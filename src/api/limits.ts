@@ -1,0 +1,14 @@
+/** Largest body in bytes: an order at its limits is a tenth of it, and a Temporal payload may be eight times as large. */
+export const BODY_LIMIT = 256 * 1024;
+
+/** Levels of objects and lists in a body; none that is valid has more than five. */
+export const MAX_JSON_DEPTH = 32;
+
+export const MAX_HEADER_BYTES = 16 * 1024;
+
+/** The token of a link has about 300 characters, at its limits about 450. */
+export const MAX_PARAM_LENGTH = 1_000;
+
+/** A request that is not received whole by then is cut; an upload has longer. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+export const UPLOAD_TIMEOUT_MS = 24 * 60 * 60_000;

@@ -1,0 +1,77 @@
+import type { OpenAPIV3_1 } from 'openapi-types';
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+/**
+ * zod writes each component twice: as it comes in (`OrderInput`) and as it goes out (`Order`). Here, each is there once if
+ * it can be, under the plain name, and what nobody refers to is not there. What only goes out may get more fields one day.
+ */
+export function withoutTwins(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
+  const { schemas = {}, ...components } = document.components ?? {};
+  const all = new Map(Object.entries(schemas as Record<string, Json>));
+  const isTwin = (name: string) => same(all.get(`${name}Input`), all.get(name));
+  const twins = new Set([...all.keys()].filter(isTwin));
+  for (const [name, schema] of all) if (!isInput(name) && !twins.has(name)) all.set(name, openEnded(schema));
+  const used = reachable(document.paths as unknown as Json, all);
+  const renamed = new Map(
+    [...used]
+      .filter(isInput)
+      .filter((name) => !used.has(plain(name)) || twins.has(plain(name)))
+      .map((name) => [name, plain(name)]),
+  );
+  const kept = [...used]
+    .map((name) => [renamed.get(name) ?? name, rename(all.get(name)!, renamed)] as const)
+    .sort(([a], [b]) => a.localeCompare(b));
+  return {
+    ...(rename(document as unknown as Json, renamed) as unknown as OpenAPIV3_1.Document),
+    components: {
+      ...components,
+      schemas: Object.fromEntries(kept) as OpenAPIV3_1.ComponentsObject['schemas'] & object,
+    },
+  };
+}
+
+const REF = '#/components/schemas/';
+const isInput = (name: string) => name.endsWith('Input');
+const plain = (name: string) => name.replace(/Input$/, '');
+
+/** Equal but for which twins they refer to. */
+const same = (input: Json | undefined, output: Json | undefined): boolean =>
+  input !== undefined &&
+  output !== undefined &&
+  JSON.stringify(input).replaceAll('Input"', '"') === JSON.stringify(output);
+
+function reachable(from: Json, all: ReadonlyMap<string, Json>): Set<string> {
+  const found = new Set<string>();
+  const visit = (json: Json): void => {
+    if (typeof json !== 'object' || json === null) return;
+    if (!Array.isArray(json) && typeof json.$ref === 'string' && json.$ref.startsWith(REF)) {
+      const name = json.$ref.slice(REF.length);
+      if (!found.has(name) && all.has(name)) {
+        found.add(name);
+        visit(all.get(name)!);
+      }
+    }
+    Object.values(json).forEach(visit);
+  };
+  visit(from);
+  return found;
+}
+
+function rename(json: Json, names: ReadonlyMap<string, string>): Json {
+  return mapObjects(json, (object) => {
+    const name = typeof object.$ref === 'string' ? names.get(object.$ref.slice(REF.length)) : undefined;
+    return name === undefined ? object : { ...object, $ref: REF + name };
+  });
+}
+
+const openEnded = (json: Json): Json =>
+  mapObjects(json, ({ additionalProperties, ...object }) =>
+    additionalProperties === undefined || additionalProperties === false ? object : { ...object, additionalProperties },
+  );
+
+function mapObjects(json: Json, change: (object: { [name: string]: Json }) => Json): Json {
+  if (Array.isArray(json)) return json.map((entry) => mapObjects(entry, change));
+  if (typeof json !== 'object' || json === null) return json;
+  return change(Object.fromEntries(Object.entries(json).map(([name, value]) => [name, mapObjects(value, change)])));
+}

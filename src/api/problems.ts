@@ -1,0 +1,213 @@
+interface ProblemKindFacts {
+  status: number;
+  title: string;
+  /** When it is answered, for the page and the table that document it. */
+  when: string;
+  /** Seconds after which the same request may succeed. */
+  retryAfter?: number;
+}
+
+const RETRY_AFTER_SECONDS = 5;
+
+const CALLER = 'The caller could not be verified';
+const FORBIDDEN = 'The caller may not do this';
+const CONFLICT = 'The request conflicts with the state of the resource';
+const REFUSED = 'A business rule refuses the request';
+const AWAY = 'A part of the service is away';
+
+/**
+ * Every kind of problem that the API answers with; its `type` is `/problems/<kind>`. A kind that was published keeps its
+ * status and its meaning.
+ */
+export const PROBLEMS = {
+  'malformed-request': {
+    status: 400,
+    title: 'The request could not be read',
+    when: 'The body is no JSON, no UTF-8 or nested too deeply, the path is not URL-encoded, or the request is no HTTP.',
+  },
+  'invalid-request': {
+    status: 400,
+    title: 'The request is not valid',
+    when: 'A parameter, header or field of the body is wrong. `errors` names each by its JSON pointer.',
+  },
+  unauthorized: {
+    status: 401,
+    title: CALLER,
+    when: 'There is no API key and no token, or none that is accepted; or the signature of a webhook does not hold.',
+  },
+  forbidden: {
+    status: 403,
+    title: FORBIDDEN,
+    when: 'The role of the caller does not include this, or he acts for somebody else.',
+  },
+  'not-an-approver': { status: 403, title: FORBIDDEN, when: 'Who decides is not asked in this stage.' },
+  'own-request': { status: 403, title: FORBIDDEN, when: 'Who decides is who asked.' },
+  'not-found': {
+    status: 404,
+    title: 'There is no such resource',
+    when: 'Nothing has this path or id, Temporal no longer keeps it, or it belongs to somebody else.',
+  },
+  'unknown-link': {
+    status: 404,
+    title: 'The link is none of ours',
+    when: 'The link of a mail was cut off or made up. Answered as a page.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'The resource does not have this method',
+    when: 'The path is there, the method is not; `Allow` lists those that are.',
+  },
+  'not-acceptable': {
+    status: 406,
+    title: 'The resource has no such representation',
+    when: 'A stream of events was asked for with an `Accept` that has no room for `text/event-stream`.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'The request took too long',
+    when: 'The request was not received whole within ten seconds.',
+  },
+  conflict: {
+    status: 409,
+    title: CONFLICT,
+    when: 'The state of the resource does not allow it, for a reason without a kind of its own.',
+  },
+  'order-id-taken': { status: 409, title: CONFLICT, when: 'An order with this id has another content.' },
+  'approval-id-taken': { status: 409, title: CONFLICT, when: 'An approval with this id has another content.' },
+  'batch-id-taken': { status: 409, title: CONFLICT, when: 'A batch with this id has another content.' },
+  'parcel-left': {
+    status: 409,
+    title: CONFLICT,
+    when: 'The carrier has the parcel: the order can no longer be cancelled.',
+  },
+  'order-closed': { status: 409, title: CONFLICT, when: 'The order has ended, or is being undone.' },
+  'not-stuck': { status: 409, title: CONFLICT, when: 'No compensation of the order waits for an operator.' },
+  'already-decided': { status: 409, title: CONFLICT, when: 'Somebody was first with another decision.' },
+  'approval-closed': { status: 409, title: CONFLICT, when: 'The time of the approval is over, or it was withdrawn.' },
+  'stage-passed': { status: 409, title: CONFLICT, when: 'The stage that the decision is for is over.' },
+  'batch-running': { status: 409, title: CONFLICT, when: 'A batch that is at work cannot be retried.' },
+  'batch-not-started': {
+    status: 409,
+    title: CONFLICT,
+    when: 'The batch is stored and was not started; `retry` starts it.',
+  },
+  'batch-ended': { status: 409, title: CONFLICT, when: 'The batch has ended.' },
+  'nothing-to-retry': { status: 409, title: CONFLICT, when: 'Every item of the batch succeeded.' },
+  'request-in-progress': {
+    status: 409,
+    title: CONFLICT,
+    when: 'The first request with this `Idempotency-Key` is not answered yet.',
+    retryAfter: 1,
+  },
+  gone: {
+    status: 410,
+    title: 'The resource is no longer there',
+    when: 'The cart is closed; `cartStatus` and `orderId` say what became of it.',
+  },
+  'too-large': {
+    status: 413,
+    title: 'The request is too large',
+    when: 'The body, or a line of an upload, is longer than allowed; the detail says how long it may be.',
+  },
+  'path-too-long': {
+    status: 414,
+    title: 'A part of the path is too long',
+    when: 'A part of the path has more than 1,000 characters.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'The content type is not supported',
+    when: 'The content type is none that the resource takes.',
+  },
+  'invalid-items': {
+    status: 422,
+    title: 'Some items are not valid',
+    when: 'Lines of an upload are wrong. `errors` names the first 100 by `line` and JSON pointer; nothing is stored.',
+  },
+  'idempotency-key-reused': {
+    status: 422,
+    title: REFUSED,
+    when: 'The `Idempotency-Key` named a request with another content before.',
+  },
+  'unknown-sku': { status: 422, title: REFUSED, when: 'The catalogue does not have the product.' },
+  'out-of-stock': { status: 422, title: REFUSED, when: 'There is not enough of the product just now.' },
+  'too-many-lines': { status: 422, title: REFUSED, when: 'The cart holds as many different products as it can.' },
+  'quantity-too-large': { status: 422, title: REFUSED, when: 'A line of the cart would hold too many pieces.' },
+  'empty-cart': { status: 422, title: REFUSED, when: 'There is nothing in the cart.' },
+  'too-many-requests': {
+    status: 429,
+    title: 'There were too many requests',
+    when: 'The caller has used up his requests of this minute.',
+    retryAfter: 60,
+  },
+  'headers-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    when: 'The headers of the request have more than 16 KiB.',
+  },
+  'internal-error': {
+    status: 500,
+    title: 'Something went wrong on our side',
+    when: 'A fault of ours. The log has it under the `requestId`.',
+  },
+  'temporal-unavailable': {
+    status: 503,
+    title: AWAY,
+    when: 'Temporal does not answer.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'store-unavailable': {
+    status: 503,
+    title: AWAY,
+    when: 'The database does not answer.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'no-worker': {
+    status: 503,
+    title: AWAY,
+    when: 'No worker polls the task queue; `taskQueue` names it, and what Temporal itself knows is in the problem.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'worker-busy': {
+    status: 503,
+    title: AWAY,
+    when: 'The workers did not answer in time.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'cart-busy': {
+    status: 503,
+    title: AWAY,
+    when: 'The cart could not answer just now.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'too-many-uploads': {
+    status: 503,
+    title: AWAY,
+    when: 'As many uploads are under way as may be.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  'identity-provider-unavailable': {
+    status: 503,
+    title: AWAY,
+    when: 'The keys that tokens are verified with could not be fetched.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+  overloaded: {
+    status: 503,
+    title: AWAY,
+    when: 'The process has more to do than it can; another one, or a later moment, is better.',
+    retryAfter: RETRY_AFTER_SECONDS,
+  },
+} as const satisfies Record<string, ProblemKindFacts>;
+
+export type ProblemKind = keyof typeof PROBLEMS;
+
+export const PROBLEM_KINDS = Object.keys(PROBLEMS) as ProblemKind[];
+
+export const factsOf = (kind: ProblemKind): ProblemKindFacts => PROBLEMS[kind];
+
+/** The kind that a failure's name stands for: `OutOfStock` is `out-of-stock`. */
+export function kindOf(type: string, otherwise: ProblemKind): ProblemKind {
+  const kind = type.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
+  return kind in PROBLEMS ? (kind as ProblemKind) : otherwise;
+}

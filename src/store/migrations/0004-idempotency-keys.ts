@@ -1,0 +1,16 @@
+import { sql, type Kysely } from 'kysely';
+
+/** The names that callers gave their requests, and the first answer to each. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    create table idempotency_keys (
+      scope bytea primary key,
+      fingerprint bytea not null,
+      claim uuid not null,
+      claimed_at timestamptz not null default now(),
+      status smallint,
+      headers jsonb,
+      body text
+    )`.execute(db);
+  await sql`create index idempotency_keys_by_age on idempotency_keys (claimed_at)`.execute(db);
+}
