@@ -63,6 +63,8 @@ export interface Settings {
   readonly smtpUrl: string | undefined;
   /** Where the played mail server listens. */
   readonly smtpPort: number;
+  /** Where the worker tells how it is. */
+  readonly workerHealthPort: number;
   readonly carrierWebhookSecret: string;
   readonly carrierPickupSeconds: number;
   readonly carrierDeliverySeconds: number;
@@ -125,6 +127,7 @@ const variables = {
     'TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server',
   ),
   PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
+  WORKER_HEALTH_PORT: rule(port(3002), 'a port from 1 to 65535', 'WORKER_HEALTH_PORT=3102'),
   SMTP_PORT: rule(port(3025), 'a port from 1 to 65535', 'SMTP_PORT=3125'),
   SMTP_URL: rule(text.optional(), 'an SMTP URL', 'SMTP_URL=smtp://mail.example.com:587', { secret: true }),
   PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'PAYMENTS_URL=https://payments.example.com'),
@@ -186,6 +189,7 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     carrierUrl: value.CARRIER_URL,
     smtpUrl: value.SMTP_URL,
     smtpPort: value.SMTP_PORT,
+    workerHealthPort: value.WORKER_HEALTH_PORT,
     carrierWebhookSecret: value.CARRIER_WEBHOOK_SECRET,
     carrierPickupSeconds: value.CARRIER_PICKUP_SECONDS,
     carrierDeliverySeconds: value.CARRIER_DELIVERY_SECONDS,

@@ -43,6 +43,7 @@ export interface Addresses {
   readonly approvalWebhookSecret: string;
   /** The page on which the mails can be read, when the stack plays the mail server. */
   readonly mailsUrl: string | undefined;
+  readonly workerHealthUrl: string;
   /** The `temporal` program, when the stack found one. */
   readonly temporalCli: string | undefined;
 }
@@ -208,6 +209,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       carrierWebhookSecret: settings.carrierWebhookSecret.split(',')[0]!.trim(),
       approvalWebhookSecret: application.APPROVAL_WEBHOOK_SECRET.split(',')[0]!.trim(),
       mailsUrl: settings.smtpUrl === undefined ? `${playedUrl}/mails` : undefined,
+      workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
       temporalCli,
     };
     const env = {
@@ -245,7 +247,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
         CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
       });
     } else report.say('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
-    await service('worker', 'src/worker.ts');
+    await service('worker', 'src/worker.ts', { HEALTH_PORT: String(settings.workerHealthPort) });
     await service('api', 'src/api/server.ts');
 
     step('[6/6] Waiting until orders can be taken');
@@ -271,7 +273,8 @@ export async function startTemporaryStack(
   const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
   // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
   await chmod(dataDir, 0o711);
-  const [port, temporalPort, temporalUiPort, providersPort, smtpPort] = await Promise.all([
+  const [port, temporalPort, temporalUiPort, providersPort, smtpPort, workerHealthPort] = await Promise.all([
+    freePort(),
     freePort(),
     freePort(),
     freePort(),
@@ -280,7 +283,7 @@ export async function startTemporaryStack(
   ]);
   const settings: Settings = {
     ...loadSettings(),
-    ...{ host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, smtpPort, dataDir },
+    ...{ host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, smtpPort, workerHealthPort, dataDir },
     ...{ temporalAddress: undefined, temporalNamespace: 'default', databaseUrl: undefined },
     ...{ paymentsUrl: undefined, carrierUrl: undefined, smtpUrl: undefined, application: {} },
     ...changes,
@@ -309,7 +312,7 @@ async function lockDataDir(dataDir: string): Promise<() => void> {
     if (error instanceof LockHeld)
       throw new Error(
         `A stack is already running on ${dataDir} (process ${error.pid}). ` +
-          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT, SMTP_PORT`,
+          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT, SMTP_PORT, WORKER_HEALTH_PORT`,
         { cause: error },
       );
     throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`, { cause: error });
@@ -322,6 +325,7 @@ async function checkPorts(settings: Settings, webUi: boolean): Promise<void> {
     await assertPortFree('Temporal', '127.0.0.1', settings.temporalPort, 'TEMPORAL_PORT');
     if (webUi) await assertPortFree("Temporal's Web UI", '127.0.0.1', settings.temporalUiPort, 'TEMPORAL_UI_PORT');
   }
+  await assertPortFree("the worker's health", '127.0.0.1', settings.workerHealthPort, 'WORKER_HEALTH_PORT');
   if (isPlayed(settings))
     await assertPortFree('the played outside world', '127.0.0.1', settings.providersPort, 'PROVIDERS_PORT');
   if (settings.smtpUrl === undefined)

@@ -76,7 +76,8 @@ function onStopRequest(): Promise<'stop'> {
 function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings: Settings): string {
   const { temporalAddress, host } = settings;
   const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : publishedSecrets(settings);
-  const { apiUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl } = addresses;
+  const isOpen = !settings.application.API_KEYS && !settings.application.JWT_ISSUER;
+  const { apiUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl, workerHealthUrl } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
@@ -85,6 +86,8 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     ['Payment gateway', paymentsUrl],
     ['Carrier', carrierUrl],
     ['Mail', mailsUrl],
+    ['API reference', `${apiUrl}/docs`],
+    ['Worker health', `${workerHealthUrl}/readyz`],
     ['Data', shortPath(dataDir)],
     ['PostgreSQL data', databasePlace?.startsWith(dataDir) ? undefined : databasePlace],
     ['Logs', shortPath(logsDir)],
@@ -107,6 +110,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
           '',
         ]
       : []),
+    ...(isOpen ? ['  OPEN: without API_KEYS or JWT_ISSUER, everybody on this machine may do everything.', ''] : []),
     '  Ctrl-C stops everything; the state is kept.',
     '',
   ].join('\n');

@@ -202,7 +202,7 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
   }
-  problems.push(...incompleteGroups(values), ...(role === 'api' ? openToOthers(values) : []));
+  problems.push(...incompleteGroups(values), ...(role === 'api' ? openToOthers(values as Partial<Values<Variable>>) : []));
   if (problems.length)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
   return Object.freeze(values) as Config<R>;
@@ -226,8 +226,8 @@ function incompleteGroups(values: Record<string, unknown>): string[] {
 }
 
 /** Without keys and tokens everybody may do everything, so nobody but this machine may get in. */
-function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Record<string, unknown>): string[] {
-  if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(String(HOST))) return [];
+function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Partial<Values<Variable>>): string[] {
+  if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
   const { example } = variables.API_KEYS;
   return [`  API_KEYS: is needed, or JWT_ISSUER, when HOST is not on loopback (for example API_KEYS=${example})`];
 }

@@ -7,6 +7,7 @@ import { createActivities } from './activities/index.js';
 import { ConfigError, loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
+import { serveHealth } from './health.js';
 import { operations } from './operations/index.js';
 import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
@@ -62,9 +63,25 @@ async function main(): Promise<void> {
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
     shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
   });
+  const { HEALTH_HOST: host, HEALTH_PORT: port } = config;
+  const health =
+    port === undefined
+      ? undefined
+      : await serveHealth(
+          {
+            temporal: () => connection.workflowService.getSystemInfo({}).then(() => 'ok'),
+            worker: () => {
+              const silent = workers.silent();
+              return silent.length ? `does not poll ${silent.join(', ')}` : 'ok';
+            },
+            store: () => store.ping().then(() => 'ok'),
+          },
+          { host, port, logger },
+        );
   try {
     await workers.run();
   } finally {
+    await health?.close();
     await connection.close();
     await outgoing.close();
     await store.close();

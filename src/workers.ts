@@ -15,6 +15,8 @@ export interface Workers {
   /** Polls until told to stop or until one of the workers fails; then all are drained. @throws that failure. */
   run: () => Promise<void>;
   shutdown: () => void;
+  /** The task queues that are not polled, be it not yet or no more. */
+  silent: () => string[];
 }
 
 /** Creates the workers; nothing is polled before `run`. */
@@ -35,6 +37,7 @@ export async function createWorkers({ batchTasksAtOnce, ...options }: WorkersOpt
   };
   return {
     shutdown,
+    silent: () => workers.filter((worker) => worker.getState() !== 'RUNNING').map(({ options }) => options.taskQueue),
     async run() {
       const runs = workers.map((worker) => worker.run());
       for (const run of runs) run.catch(shutdown);

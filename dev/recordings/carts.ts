@@ -115,6 +115,14 @@ export const cartRecordings: Record<string, Recording> = {
   },
   'cart-invalid-input': async (recorder, cartId) =>
     ended(await recorder.startCart(cartId, { remindAfterSeconds: 'soon' })),
+  'cart-owned': async (recorder, cartId) => {
+    const handle = await filledCart(recorder, cartId, { customerId: 'ada' });
+    await handle.executeUpdate(setQuantityUpdate, { args: [{ ...mugs, quantity: 3, caller: 'ada' }] });
+    await refused(handle.executeUpdate(removeItemUpdate, { args: [{ sku: mugs.sku, caller: 'bob' }] }));
+    await handle.signal(removeItemSignal, { sku: mugs.sku, caller: 'bob' });
+    await handle.executeUpdate(checkoutUpdate, { args: [{ payment, caller: 'ada' }] });
+    return await ended(handle);
+  },
   'cart-cancelled': async (recorder, cartId) => {
     const handle = await filledCart(recorder, cartId);
     await handle.cancel();

@@ -21,14 +21,16 @@ describe('the stack', { timeout: 180_000 }, () => {
   it('when it is started and stopped, then it was ready, survived the death of its worker, and nothing is left', async (context) => {
     await needsTemporal(context);
     const stack = await startTemporaryStack();
-    const { apiUrl, mailsUrl } = stack.addresses;
+    const { apiUrl, mailsUrl, workerHealthUrl } = stack.addresses;
     expect(await isReady(apiUrl)).toBe(true);
+    expect(await isReady(workerHealthUrl)).toBe(true);
     expect((await fetch(mailsUrl!)).status).toBe(200);
 
     const worker = stack.parts.get('worker')!;
     const first = worker.process.pid;
     worker.process.kill('SIGKILL');
     await waitUntil(() => worker.process.pid !== first || undefined, { what: 'another worker', deadlineMs: 30_000 });
+    await waitUntil(() => isReady(workerHealthUrl), { what: 'its readiness', deadlineMs: 30_000 });
 
     const pids = [...stack.parts.values()].map((part) => part.process.pid);
     expect([...stack.parts.keys()].sort()).toEqual(['api', 'postgres', 'providers', 'temporal', 'worker']);

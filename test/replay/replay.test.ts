@@ -96,6 +96,7 @@ describe('replay of committed histories', () => {
         'cart-signals.json',
         'cart-invalid-input.json',
         'cart-cancelled.json',
+        'cart-owned.json',
         'approval-approved.json',
         'approval-rejected-by-signal.json',
         'approval-approved-by-webhook-and-reported.json',

@@ -1,0 +1,44 @@
+import Fastify from 'fastify';
+import type { Logger } from './logger.js';
+
+/** What a part says of itself: `ok`, or what is wrong. */
+export type Checks = Record<string, () => Promise<string> | string>;
+
+/** A check must not hang with what it checks. */
+const CHECK_TIMEOUT_MS = 5_000;
+
+/**
+ * `/livez` and `/readyz` for a process that has no other HTTP: the first answers as long as the process does, the second
+ * is 503, with the reason, unless every check says `ok`.
+ *
+ * @returns the URL it listens on, and its end.
+ */
+export async function serveHealth(
+  checks: Checks,
+  { host, port, logger }: { host: string; port: number; logger: Logger },
+): Promise<{ url: string; close: () => Promise<void> }> {
+  const app = Fastify({ loggerInstance: logger.child({}, { level: 'warn' }), forceCloseConnections: true });
+  app.get('/livez', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    const results = Object.fromEntries(
+      await Promise.all(Object.entries(checks).map(async ([name, check]) => [name, await outcomeOf(check)] as const)),
+    );
+    const ready = Object.values(results).every((result) => result === 'ok');
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks: results });
+  });
+  return { url: await app.listen({ host, port }), close: () => app.close() };
+}
+
+async function outcomeOf(check: Checks[string]): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve('does not answer'), CHECK_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([Promise.resolve(check()), late]);
+  } catch {
+    return 'does not answer';
+  } finally {
+    clearTimeout(timer);
+  }
+}

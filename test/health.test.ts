@@ -1,0 +1,69 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../dev/ports.js';
+import { serveHealth, type Checks } from '../src/health.js';
+import { createLogger } from '../src/logger.js';
+import { openStore } from '../src/store/index.js';
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+async function serve(checks: Checks): Promise<string> {
+  const { url, close } = await serveHealth(checks, {
+    ...{ host: '127.0.0.1', port: 0 },
+    logger: createLogger('worker', 'silent'),
+  });
+  ends.push(close);
+  return url;
+}
+
+/** A store whose server is at this port. */
+function aStore(port: number) {
+  const store = openStore({
+    ...{ databaseUrl: `postgres://u:p@127.0.0.1:${port}/shop`, maxConnections: 1 },
+    onIdleError: () => undefined,
+  });
+  ends.push(() => store.close());
+  return store;
+}
+
+const read = async (url: string) => {
+  const answer = await fetch(url);
+  return { status: answer.status, body: await answer.json() };
+};
+
+test('when every check is well, then it is ready', async () => {
+  const url = await serve({ temporal: () => 'ok', worker: async () => 'ok' });
+
+  expect(await read(`${url}/readyz`)).toEqual({
+    status: 200,
+    body: { status: 'ready', checks: { temporal: 'ok', worker: 'ok' } },
+  });
+});
+
+test('when a worker does not poll, then it lives, is not ready, and says which queue', async () => {
+  const url = await serve({ temporal: () => 'ok', worker: () => 'does not poll orders' });
+
+  expect(await read(`${url}/readyz`)).toEqual({
+    status: 503,
+    body: { status: 'not ready', checks: { temporal: 'ok', worker: 'does not poll orders' } },
+  });
+  expect(await read(`${url}/livez`)).toEqual({ status: 200, body: { status: 'ok' } });
+});
+
+test('when the database refuses or hangs, then the answer comes in bounded time and tells nothing of the inside', async () => {
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+  ends.push(() => silent.close());
+  const stores = [aStore(await freePort()), aStore((silent.address() as AddressInfo).port)] as const;
+  const url = await serve({
+    refusing: () => stores[0].ping().then(() => 'ok'),
+    hanging: () => stores[1].ping().then(() => 'ok'),
+  });
+
+  expect(await read(`${url}/readyz`)).toEqual({
+    status: 503,
+    body: { status: 'not ready', checks: { refusing: 'does not answer', hanging: 'does not answer' } },
+  });
+});
