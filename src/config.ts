@@ -202,7 +202,7 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
   }
-  problems.push(...incompleteGroups(values), ...(role === 'api' ? openToOthers(values as Partial<Values<Variable>>) : []));
+  problems.push(...incompleteGroups(values), ...(role === 'api' ? openToOthers(values) : []));
   if (problems.length)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
   return Object.freeze(values) as Config<R>;

@@ -37,7 +37,7 @@ Uploads a file of items to the running stack and shows progress until the batch 
   --operation <name>    ${names.join(', ')}; unless told, the one that the file's name starts with
   --id <batchId>        the same file under the same id is the same batch; unless told, a new one
   --items-per-task <n>  how many items one task has, 1 to ${MAX_ITEMS_PER_TASK}; unless told, as the operation has it
-  --api <url>           an API other than that of "npm start"
+  --api <url>           an API other than that of "npm start"; the key for it comes from API_KEY
   --help
 
 Exit code: 0 completed, 2 completed with failures, 130 ended by Ctrl-C, 1 anything else.`;

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { batchFailure, batchResource, type BatchFailure, type BatchResource } from '../../src/schemas/batch.js';
 import { pageOf } from '../../src/schemas/page.js';
+import { credentials } from '../credentials.js';
 import { waitUntil } from '../wait.js';
 import { hasEnded, type Display } from './progress.js';
 import { whyNot } from './upload.js';
@@ -43,7 +44,7 @@ async function readPatiently<T extends z.ZodType>(url: string, schema: T, displa
   let noted = false;
   const ask = async (): Promise<{ status: number; body: string }> => {
     try {
-      const answer = await fetch(url, { signal: AbortSignal.timeout(answerMs) });
+      const answer = await fetch(url, { headers: credentials(), signal: AbortSignal.timeout(answerMs) });
       const body = await answer.text();
       if (away.includes(answer.status)) throw new Error(`it answers ${answer.status}`);
       return { status: answer.status, body };

@@ -2,6 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { ReadableStream } from 'node:stream/web';
 import { z } from 'zod';
 import { batchResource } from '../../src/schemas/batch.js';
+import { credentials } from '../credentials.js';
 import type { BatchCommand } from './command-line.js';
 
 const shownErrors = 10;
@@ -39,7 +40,7 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
   if (itemsPerTask !== undefined) query.set('itemsPerTask', String(itemsPerTask));
   const answer = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
     method: 'POST',
-    headers: { 'content-type': contentType },
+    headers: { 'content-type': contentType, ...credentials() },
     body: ReadableStream.from(file.createReadStream()),
     duplex: 'half',
     // Without these two, fetch keeps all of the body, for the case that it has to send it again.
