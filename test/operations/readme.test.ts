@@ -28,7 +28,7 @@ test('when the operation of the README is added, then it has the right types and
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, checkout);
   const program = ts.createProgram([file], { ...options, noEmit: true });
   const problems = ts
-    .getPreEmitDiagnostics(program)
+    .getPreEmitDiagnostics(program, program.getSourceFile(file))
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
   expect(problems).toEqual([]);
 
