@@ -148,6 +148,6 @@ function firstMessage(guard: ChildProcess): Promise<number> {
 export function typescript(file: string, ...args: string[]): { command: string; args: string[] } {
   return {
     command: process.execPath,
-    args: ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`../${file}`, import.meta.url)), ...args],
+    args: ['--import', import.meta.resolve('tsx/esm'), fileURLToPath(new URL(`../${file}`, import.meta.url)), ...args],
   };
 }
