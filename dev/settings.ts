@@ -34,6 +34,7 @@ const applicationVariables = [
   'OUTGOING_ALLOW_PRIVATE',
   'ORDER_APPROVAL_THRESHOLD',
   'ORDER_APPROVAL_STAGES',
+  'WORKFLOW_BUNDLE',
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];
@@ -220,6 +221,7 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
       aStage('shift-lead', { timeoutSeconds: 86_400, remindEverySeconds: 14_400 }),
       aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
+    WORKFLOW_BUNDLE: undefined,
     ...application,
   } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
 }

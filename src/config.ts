@@ -149,6 +149,7 @@ const variables = {
   BATCH_TASKS_AT_ONCE: { schema: count(1_000).default(4), example: '4' },
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
+  WORKFLOW_BUNDLE: { schema: z.string().min(1).optional(), example: 'dist/workflow-bundle.js' },
   SHUTDOWN_GRACE_SECONDS: { schema: seconds.default(20), example: '20' },
 } as const satisfies Record<string, { schema: z.ZodType; example: string; secret?: boolean }>;
 
@@ -164,7 +165,8 @@ const roles = {
   worker: [
     ...[...temporal, ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
-    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'HEALTH_HOST', 'HEALTH_PORT'],
+    ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
+    ...['HEALTH_HOST', 'HEALTH_PORT'],
   ],
   api: [
     ...[...temporal, ...store, ...outgoing, 'HOST', 'PORT'],

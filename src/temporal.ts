@@ -1,13 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  type Logger,
-  type WorkflowBundleOption,
-} from '@temporalio/worker';
+import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
 import type { SearchAttribute } from './namespace.js';
 import { APPROVAL_TASK_QUEUE, approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
@@ -40,10 +34,11 @@ export async function connectWorker({ TEMPORAL_ADDRESS: address }: TemporalConfi
 }
 
 /**
- * The workflow code as a bundle: the one that the build made, or the sources, bundled now. Only in a bundle the payload
- * converter gets into the workflow sandbox without being loaded by the worker as well.
+ * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Only in a
+ * bundle the payload converter gets into the workflow sandbox without being loaded by the worker as well.
  */
-export async function workflowBundle(logger = new DefaultLogger('WARN')): Promise<WorkflowBundleOption> {
+export async function workflowBundle(given: string | undefined, logger: Logger): Promise<WorkflowBundleOption> {
+  if (given !== undefined) return { codePath: given };
   const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
   return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger);
 }

@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
-    workflowBundle: await workflowBundle(temporalLogger(logger)),
+    workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
     activities,
     batchTasksAtOnce: config.BATCH_TASKS_AT_ONCE,
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,

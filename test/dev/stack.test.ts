@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { describe, expect, it, type TestContext } from 'vitest';
+import { describe, expect, inject, it, type TestContext } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
 import { silentReport as report } from '../../dev/report.js';
@@ -20,7 +20,7 @@ const isReady = async (apiUrl: string): Promise<true | undefined> =>
 describe('the stack', { timeout: 180_000 }, () => {
   it('when it is started and stopped, then it was ready, survived the death of its worker, and nothing is left', async (context) => {
     await needsTemporal(context);
-    const stack = await startTemporaryStack();
+    const stack = await startTemporaryStack({ application: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
     const { apiUrl, mailsUrl, workerHealthUrl } = stack.addresses;
     expect(await isReady(apiUrl)).toBe(true);
     expect(await isReady(workerHealthUrl)).toBe(true);
@@ -44,7 +44,7 @@ describe('the stack', { timeout: 180_000 }, () => {
     const lines: string[] = [];
     const parent = await startProcess({
       name: 'parent',
-      ...typescript('test/dev/fixtures/stack-parent.ts'),
+      ...typescript('test/dev/fixtures/stack-parent.ts', inject('workflowBundle')),
       onLine: (line) => lines.push(line),
     });
     const started = await waitUntil(() => lines.find((line) => line.startsWith('{')), {

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { startProcess } from '../../dev/processes.js';
 import { checkout } from '../../dev/settings.js';
@@ -18,7 +18,7 @@ describeOnDevServer('npm run batch, on a stack', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'batch-command-'));
-    stack = await startTemporaryStack();
+    stack = await startTemporaryStack({ application: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
   }, 180_000);
   afterAll(async () => {
     await stack?.stop();

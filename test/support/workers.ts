@@ -46,6 +46,7 @@ export async function startWorkerProcess(
       PAYMENTS_URL: outside.paymentsUrl,
       CARRIER_URL: outside.carrierUrl,
       ...approvalEnvironment(outside),
+      WORKFLOW_BUNDLE: inject('workflowBundle'),
       SHUTDOWN_GRACE_SECONDS: '5',
       LOG_LEVEL: 'info',
     },
