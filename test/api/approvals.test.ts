@@ -171,7 +171,8 @@ describeOnDevServer('/v1/approvals', () => {
     });
 
     test('when decisions and the time-out meet, then there is one outcome and every answer agrees with it', async () => {
-      const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 1 }];
+      // Long enough that also on a busy machine the first decisions are made before it is over.
+      const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 3 }];
       const inputs = await Promise.all(Array.from({ length: 24 }, () => asked({ stages })));
       const answers = await Promise.all(
         inputs.map(async ({ approvalId }, index) => {
@@ -181,7 +182,7 @@ describeOnDevServer('/v1/approvals', () => {
             deadlineMs: 10_000,
             everyMs: 20,
           });
-          const spread = (index - 6) * 100;
+          const spread = (index - 12) * 100;
           const due = Date.parse(deadline) + spread;
           await waitUntil(() => Date.now() >= due || undefined, {
             what: 'the deadline',
