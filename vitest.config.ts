@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
-    // Two cores are what the suite is kept fast on; each file has a server and a worker of its own.
-    maxWorkers: 2,
+    // Two cores are what the suite is kept fast on; each file has a server and a worker of its own, and waits for them often.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },
