@@ -82,7 +82,11 @@ const variables = {
   JWT_JWKS_URL: {
     schema: z
       .url({ protocol: /^https?$/, error: 'must be an https URL' })
-      .refine((value) => value.startsWith('https:') || isLoopback(new URL(value).hostname), 'must be an https URL')
+      .refine(
+        // zod goes on to it when it is no URL, too.
+        (value) => value.startsWith('https:') || (URL.canParse(value) && isLoopback(new URL(value).hostname)),
+        'must be an https URL',
+      )
       .optional(),
     example: 'https://login.example.com/.well-known/jwks.json',
   },
@@ -239,7 +243,7 @@ function isLoopback(host: string): boolean {
 }
 
 function isOrigin(value: string): boolean {
-  return URL.canParse(value) && new URL(value).origin === value;
+  return /^https?:\/\/[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value;
 }
 
 /** The configuration as it may be printed: secrets are replaced. */

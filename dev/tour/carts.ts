@@ -1,18 +1,43 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
-import { cartResource } from '../../src/schemas/cart.js';
-import { orderResource } from '../../src/schemas/order.js';
+import type { Schemas } from '../api/client.js';
 import { example, type Guide, type Scene } from './guide.js';
+import { reading } from './order-steps.js';
 
-const gone = z.object({ cartStatus: z.string(), orderId: z.string().optional() });
+/** A cart of its own. Each change is named, so that it may be repeated, and tells what is in the cart then. */
+function aCart(guide: Guide) {
+  const cartId = `tour-${randomUUID()}`;
+  const path = { cartId };
+  const named = (key: string = randomUUID()) => ({ 'Idempotency-Key': key });
 
-async function change(guide: Guide, method: string, path: string, body?: unknown, key: string = randomUUID()) {
-  const cart = cartResource.parse(await guide.expect(200, method, path, body, { 'idempotency-key': key }));
-  const lines = cart.lines.map(({ sku, quantity }) => `${quantity} x ${sku}`).join(', ');
-  guide.say(
-    `    ${lines || 'empty'}${cart.total ? `, ${(cart.total.value / 100).toFixed(2)} ${cart.total.currency}` : ''}`,
-  );
-  return cart;
+  function tell(cart: Schemas['Cart']): Schemas['Cart'] {
+    const lines = cart.lines.map(({ sku, quantity }) => `${quantity} x ${sku}`).join(', ');
+    const { total } = cart;
+    guide.say(`    ${lines || 'empty'}${total ? `, ${(total.value / 100).toFixed(2)} ${total.currency}` : ''}`);
+    return cart;
+  }
+  const adding = (body: Schemas['AddItemRequest'], key?: string) =>
+    guide.api.POST('/v1/carts/{cartId}/items', { params: { path, header: named(key) }, body });
+
+  return {
+    cartId,
+    adding,
+    add: async (body: Schemas['AddItemRequest'], key?: string) => tell(await guide.expect(200, adding(body, key))),
+    async set(sku: string, quantity: number) {
+      const params = { path: { cartId, sku }, header: named() };
+      const call = guide.api.PATCH('/v1/carts/{cartId}/items/{sku}', { params, body: { quantity } });
+      return tell(await guide.expect(200, call));
+    },
+    async checkOut(body: Schemas['CheckoutRequest']) {
+      const { orderId } = await guide.expect(
+        202,
+        guide.api.POST('/v1/carts/{cartId}/checkout', { params: { path }, body }),
+      );
+      return orderId!;
+    },
+    /** What became of it. */
+    end: () => guide.expectRefusal(410, guide.api.GET('/v1/carts/{cartId}', { params: { path } })),
+    gone: () => guide.until(410, () => guide.quiet.GET('/v1/carts/{cartId}', { params: { path } }), 'the cart is gone'),
+  };
 }
 
 /** The cart entity: one execution for its whole life. */
@@ -20,40 +45,36 @@ export const cartScenes: Scene[] = [
   {
     title: 'A cart that is filled, changed and checked out into an order',
     async play(guide) {
-      const cartId = `tour-${randomUUID()}`;
-      const path = `/v1/carts/${cartId}`;
-      const item = await example('cart-item.json');
-      await change(guide, 'POST', `${path}/items`, item, 'first');
-      const repeated = await change(guide, 'POST', `${path}/items`, item, 'first');
+      const cart = aCart(guide);
+      const item = await example('AddItemRequest', 'cart-item.json');
+      await cart.add(item, 'first');
+      const repeated = await cart.add(item, 'first');
       guide.check(repeated.lines[0]?.quantity === item.quantity, 'the repeated request was applied once');
-      await change(guide, 'POST', `${path}/items`, { sku: 'MUG-ENAMEL', quantity: 5 });
-      await change(guide, 'PATCH', `${path}/items/MUG-ENAMEL`, { quantity: 1 });
-      await guide.expect(422, 'POST', `${path}/items`, { sku: 'SCALE-POCKET', quantity: 1 });
+      await cart.add({ sku: 'MUG-ENAMEL', quantity: 5 });
+      await cart.set('MUG-ENAMEL', 1);
+      await guide.expectRefusal(422, cart.adding({ sku: 'SCALE-POCKET', quantity: 1 }));
 
-      const checkout = await guide.expect(202, 'POST', `${path}/checkout`, await example('cart-checkout.json'));
-      const { orderId } = cartResource.parse(checkout);
+      const orderId = await cart.checkOut(await example('CheckoutRequest', 'cart-checkout.json'));
       const order = await guide.watch(
-        `/v1/orders/${orderId}`,
-        orderResource,
+        reading(guide, orderId),
         ({ status }) => status === 'completed',
         `the completion of order ${orderId}`,
       );
-      guide.show({ workflowId: `cart:${cartId}` });
+      guide.show({ workflowId: `cart:${cart.cartId}` });
       guide.show(order.workflow);
       guide.check(order.lines?.length === 2, 'the order has the two lines of the cart');
-      const closed = gone.parse(await guide.expect(410, 'GET', path));
+      const closed = await cart.end();
       guide.check(closed.orderId === orderId, 'the closed cart names its order');
     },
   },
   {
     title: 'A cart that nobody comes back to',
     async play(guide) {
-      const cartId = `tour-${randomUUID()}`;
-      const path = `/v1/carts/${cartId}`;
-      await change(guide, 'POST', `${path}/items`, await example('cart-item-short-lived.json'));
-      await guide.until(410, path, 'the cart is gone');
-      const { cartStatus } = gone.parse(await guide.expect(410, 'GET', path));
-      guide.show({ workflowId: `cart:${cartId}` });
+      const cart = aCart(guide);
+      await cart.add(await example('AddItemRequest', 'cart-item-short-lived.json'));
+      await cart.gone();
+      const { cartStatus } = await cart.end();
+      guide.show({ workflowId: `cart:${cart.cartId}` });
       guide.check(cartStatus === 'expired', 'the cart expired');
     },
   },

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { connectApi, type ApiClient, type Schemas } from '../api/client.js';
 import { waitUntil } from '../wait.js';
 
 /** Where the tour finds what it visits. */
@@ -15,9 +16,11 @@ export interface Places {
 
 const mailsSchema = z.object({ mails: z.array(z.object({ text: z.string() })) });
 
-export interface Answer {
-  status: number;
-  body: unknown;
+/** An answer of the typed client. */
+interface Answer {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
 }
 
 /** An outcome was not the expected one. */
@@ -25,41 +28,37 @@ export class Surprise extends Error {
   override readonly name = 'Surprise';
 }
 
-/** A client of the HTTP API that tells what it does, and notices when something is not as it should be. */
+/** Calls the HTTP API, tells what it does, and notices when something is not as it should be. */
 export class Guide {
   readonly say: (text: string) => void;
+  /** Its answers are told. */
+  readonly api: ApiClient;
+  /** Its answers are not: for what is asked again and again. */
+  readonly quiet: ApiClient;
   private readonly places: Places;
 
   constructor(places: Places) {
     this.places = places;
     this.say = places.say;
-  }
-
-  /** A body that is text is sent as it is, others as JSON. */
-  async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    const response = await fetch(`${this.places.apiUrl}${path}`, {
-      method,
-      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    this.quiet = connectApi(places.apiUrl);
+    this.api = connectApi(places.apiUrl, ({ method, url }, { status }) => {
+      const { pathname, search } = new URL(url);
+      this.say(`  ${method} ${pathname}${search} -> ${status}`);
     });
-    const text = await response.text();
-    return { status: response.status, body: text ? (JSON.parse(text) as unknown) : undefined };
   }
 
-  /** Like `request`, and says it. @throws Surprise when the status is another. */
-  async expect(
-    status: number,
-    method: string,
-    path: string,
-    body?: unknown,
-    headers: Record<string, string> = {},
-  ): Promise<unknown> {
-    const answer = await this.request(method, path, body, headers);
-    this.say(`  ${method} ${path} -> ${answer.status}`);
-    if (answer.status !== status) {
-      throw new Surprise(`${method} ${path} answered ${answer.status}, not ${status}: ${JSON.stringify(answer.body)}`);
-    }
-    return answer.body;
+  /** What a call answers. @throws Surprise when it has another status. */
+  async expect<T extends Answer>(status: number, call: Promise<T>): Promise<NonNullable<T['data']>> {
+    const { data, error, response } = await call;
+    if (response.status !== status || data === undefined || data === null) throw surpriseAt(status, response, error);
+    return data;
+  }
+
+  /** Why a call is refused. @throws Surprise when it has another status. */
+  async expectRefusal<T extends Answer>(status: number, call: Promise<T>): Promise<NonNullable<T['error']>> {
+    const { data, error, response } = await call;
+    if (response.status !== status || error === undefined || error === null) throw surpriseAt(status, response, data);
+    return error;
   }
 
   /** Opens a page as a browser without JavaScript would, or sends its form. @returns its HTML. */
@@ -86,12 +85,14 @@ export class Guide {
   }
 
   /** Reads a resource until it is as wanted. */
-  async watch<T extends z.ZodType>(path: string, schema: T, wanted: (resource: z.infer<T>) => boolean, what: string) {
+  async watch<T extends Answer>(
+    read: () => Promise<T>,
+    wanted: (resource: NonNullable<T['data']>) => boolean,
+    what: string,
+  ): Promise<NonNullable<T['data']>> {
     return await waitUntil(
       async () => {
-        const { status, body } = await this.request('GET', path);
-        if (status !== 200) throw new Error(`GET ${path} answered ${status}`);
-        const resource = schema.parse(body);
+        const resource = await this.expect(200, read());
         return wanted(resource) ? resource : undefined;
       },
       { what, deadlineMs: 60_000, everyMs: 100 },
@@ -99,23 +100,27 @@ export class Guide {
   }
 
   /** Reads a resource until it is as wanted and, a second later, still the same. */
-  async settled<T extends z.ZodType>(path: string, schema: T, wanted: (resource: z.infer<T>) => boolean) {
+  async settled<T extends Answer>(
+    read: () => Promise<T>,
+    wanted: (resource: NonNullable<T['data']>) => boolean,
+    what: string,
+  ): Promise<NonNullable<T['data']>> {
     let before: string | undefined;
     return await waitUntil(
       async () => {
-        const resource = schema.parse((await this.request('GET', path)).body);
+        const resource = await this.expect(200, read());
         const now = JSON.stringify(resource);
         const isSame = now === before;
         before = now;
         return isSame && wanted(resource) ? resource : undefined;
       },
-      { what: `${path} coming to rest`, deadlineMs: 60_000, everyMs: 1_000 },
+      { what, deadlineMs: 60_000, everyMs: 1_000 },
     );
   }
 
-  /** Reads a path until it answers with this status. */
-  async until(status: number, path: string, what: string): Promise<void> {
-    await waitUntil(async () => ((await this.request('GET', path)).status === status ? true : undefined), {
+  /** Reads until the answer has this status. */
+  async until(status: number, read: () => Promise<Answer>, what: string): Promise<void> {
+    await waitUntil(async () => ((await read()).response.status === status ? true : undefined), {
       what,
       deadlineMs: 60_000,
       everyMs: 200,
@@ -138,10 +143,13 @@ export class Guide {
   }
 }
 
-/** An input file of `examples/`. */
-export async function example(name: string): Promise<Record<string, unknown>> {
-  const text = await readFile(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
-  return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+const surpriseAt = (status: number, { url, status: actual }: Response, said: unknown) =>
+  new Surprise(`${new URL(url).pathname} answered ${actual}, not ${status}: ${JSON.stringify(said)}`);
+
+/** An input file of `examples/`, taken for what the API calls by this name; the API checks it. */
+export async function example<Name extends keyof Schemas>(_name: Name, file: string): Promise<Schemas[Name]> {
+  const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
+  return JSON.parse(text) as Schemas[Name];
 }
 
 /** One stop of the tour. */

@@ -1,21 +1,25 @@
-import { z } from 'zod';
-import { orderResource, type OrderResource } from '../../src/schemas/order.js';
-import { product } from '../../src/schemas/product.js';
+import type { Schemas } from '../api/client.js';
 import { example, type Guide } from './guide.js';
 
 const FINAL = ['completed', 'rejected', 'cancelled', 'failed'];
 
+/** Reads an order, without a word. */
+export const reading = (guide: Guide, orderId: string) => () =>
+  guide.quiet.GET('/v1/orders/{orderId}', { params: { path: { orderId } } });
+
 /** Places an order of `examples/`. @returns its id. */
 export async function place(guide: Guide, file: string): Promise<string> {
-  const body = await guide.expect(202, 'POST', '/v1/orders', await example(file));
-  return z.object({ orderId: z.string() }).parse(body).orderId;
+  const { orderId } = await guide.expect(
+    202,
+    guide.api.POST('/v1/orders', { body: await example('OrderRequest', file) }),
+  );
+  return orderId;
 }
 
 /** Waits for the end of an order, and tells its story. */
-export async function end(guide: Guide, orderId: string): Promise<OrderResource> {
+export async function end(guide: Guide, orderId: string): Promise<Schemas['Order']> {
   const order = await guide.watch(
-    `/v1/orders/${orderId}`,
-    orderResource,
+    reading(guide, orderId),
     ({ status }) => FINAL.includes(status),
     `the end of order ${orderId}`,
   );
@@ -29,7 +33,6 @@ export async function end(guide: Guide, orderId: string): Promise<OrderResource>
 
 /** Pieces of a product that can still be sold. */
 export async function available(guide: Guide, sku: string): Promise<number> {
-  const { body } = await guide.request('GET', '/v1/products?limit=200');
-  const { items } = z.object({ items: z.array(product) }).parse(body);
+  const { items } = await guide.expect(200, guide.quiet.GET('/v1/products', { params: { query: { limit: 200 } } }));
   return items.find((item) => item.sku === sku)?.available ?? 0;
 }

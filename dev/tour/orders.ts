@@ -1,8 +1,8 @@
-import type { OrderResource } from '../../src/schemas/order.js';
+import type { Schemas } from '../api/client.js';
 import type { Scene } from './guide.js';
 import { available, end, place } from './order-steps.js';
 
-const undone = (order: OrderResource) => order.compensations.map(({ name }) => name).join(', ');
+const undone = (order: Schemas['Order']) => order.compensations.map(({ name }) => name).join(', ');
 
 /** The order saga: what completes, what is refused, and what is undone. */
 export const orderScenes: Scene[] = [
@@ -47,7 +47,8 @@ export const orderScenes: Scene[] = [
     async play(guide) {
       const before = await available(guide, 'KETTLE-GOOSENECK');
       const orderId = await place(guide, 'order-to-cancel.json');
-      await guide.expect(202, 'POST', `/v1/orders/${orderId}/cancel`, { reason: 'changed my mind' });
+      const body = { reason: 'changed my mind' };
+      await guide.expect(202, guide.api.POST('/v1/orders/{orderId}/cancel', { params: { path: { orderId } }, body }));
       const order = await end(guide, orderId);
       guide.check(order.status === 'cancelled', 'the order is cancelled');
       guide.check((await available(guide, 'KETTLE-GOOSENECK')) === before, 'the stock is back');

@@ -14,7 +14,7 @@ import type { Cursors } from './cursor.js';
 import { answerError, cutWhenLate, installErrorHandling, validatorCompiler } from './errors.js';
 import { installIdempotency } from './idempotency.js';
 import { BODY_LIMIT, MAX_HEADER_BYTES, MAX_PARAM_LENGTH, REQUEST_TIMEOUT_MS, UPLOAD_TIMEOUT_MS } from './limits.js';
-import { installOpenApi } from './openapi.js';
+import { installOpenApi } from './openapi/index.js';
 import { installJsonParser, installProtection, type ProtectionSettings } from './protection.js';
 import { answerWithPage, approvalPageRoutes } from './routes/approval-pages.js';
 import { approvalRoutes } from './routes/approvals.js';

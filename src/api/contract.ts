@@ -23,8 +23,6 @@ export interface Contract {
   description?: string;
   tag: keyof typeof TAGS;
   access: Access;
-  /** Not in the document. */
-  hidden?: true;
   /** What it asks, and so what can be away. A worker is reached through Temporal. */
   needs?: readonly ('temporal' | 'worker' | 'store')[];
   /** What can go wrong beside what its needs, its access and its schemas make possible. */

@@ -76,17 +76,19 @@ const STORE_AWAY = /^(08|53|57)/;
 /** Installs the one place where errors become answers: always `application/problem+json`. */
 export function installErrorHandling(app: FastifyInstance): void {
   app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) => {
+  const nothingThere = ({ url }: FastifyRequest) => {
     const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
-      app.findRoute({ method, url: request.url.split('?')[0]! }),
+      app.findRoute({ method, url: url.split('?')[0]! }),
     );
-    return send(
-      allowed.length
-        ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
-        : notFound('no route has this path'),
-      request,
-      reply,
-    );
+    return allowed.length
+      ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
+      : notFound('no route has this path');
+  };
+  app.setNotFoundHandler((request, reply) => send(nothingThere(request), request, reply));
+  // A method that is not there is no reason to read a body, nor to tell that it cannot be read.
+  app.addHook('preParsing', async (request) => {
+    const problem = request.is404 ? nothingThere(request) : undefined;
+    if (problem?.kind === 'method-not-allowed') throw problem;
   });
 }
 

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { idempotencyKey } from '../schemas/text.js';
 import type { KeptAnswer } from '../store/idempotency-keys.js';
 import type { Store } from '../store/index.js';
+import type { Contract } from './contract.js';
 import { httpProblem, invalidRequest } from './errors.js';
 
 /** A request that its caller gave a name, and what the name stands for on its way through Temporal. */
@@ -30,8 +31,12 @@ interface Claimed {
   first?: KeptAnswer;
 }
 
-/** Answers of requests that were begun. Whatever else is answered changed nothing: the next try deserves another one. */
-const isKept = (status: number) => (status >= 200 && status < 300) || [409, 410, 422].includes(status);
+/**
+ * Answers of requests that were begun. Whatever else is answered changed nothing: the next try deserves another one. An
+ * upload that is refused is not begun, and its content, which may be mended by then, is not known before it is read.
+ */
+const isKept = (status: number, { idempotent }: Pick<Contract, 'idempotent'> = {}) =>
+  (status >= 200 && status < 300) || (idempotent !== 'upload' && [409, 410, 422].includes(status));
 
 const KEPT_HEADERS = ['content-type', 'location'];
 
@@ -67,6 +72,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
 
   app.addHook('onSend', async (request, reply, payload) => {
     const { claimed } = request;
+    const { contract } = request.routeOptions.config;
     if (!claimed) return payload;
     const { scope, claim, first } = claimed;
     if (first) {
@@ -75,7 +81,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
       return first.body;
     }
     try {
-      if (!isKept(reply.statusCode) || typeof payload !== 'string') await store.releaseKey(scope, claim!);
+      if (!isKept(reply.statusCode, contract) || typeof payload !== 'string') await store.releaseKey(scope, claim!);
       else
         await store.keepAnswer(scope, claim!, { status: reply.statusCode, headers: keptHeaders(reply), body: payload });
     } catch (err) {

@@ -57,10 +57,6 @@ const sendForm = {
   schema: answers(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 431, 500, 503),
 };
 
-const otherMethods = contract({
-  ...{ operationId: 'otherMethods', summary: '405', tag: 'Approvals', access: 'link', hidden: true },
-});
-
 /**
  * The page that a mail's link opens: what is asked, and a form to answer it. Only sending the form decides; whatever
  * looks at the link (a mail scanner, a preview) changes nothing. Every answer in here is a page, errors too.
@@ -109,15 +105,6 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
     if (standing !== 'open') return over(reply, standing, approval);
     const problems = form.success ? [TRY_AGAIN] : form.error.issues.map((issue) => problemOf(issue, body));
     return page(reply, form.success ? 409 : 400, questionPage(seen, { comment: commentIn(body), problems }));
-  });
-
-  app.route({
-    method: ['PUT', 'PATCH', 'DELETE'],
-    url: '/:token',
-    ...otherMethods,
-    handler: async () => {
-      throw new HttpProblem('method-not-allowed', { headers: { allow: 'GET, POST' } });
-    },
   });
 
   /** @throws 404. */

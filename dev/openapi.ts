@@ -1,0 +1,13 @@
+import { writeFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { generatedFiles } from './api/document.js';
+import { streamReport } from './report.js';
+import { checkout } from './settings.js';
+
+/** `npm run openapi`: writes the OpenAPI document, the types of its client and the page of problems as the code has them now. */
+const report = streamReport();
+for (const [path, text] of Object.entries(await generatedFiles())) {
+  await writeFile(path, text);
+  report.say(`wrote ${relative(checkout, path)}`);
+}
+process.exit(0);

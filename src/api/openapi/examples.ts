@@ -1,0 +1,229 @@
+/** One call of an operation, as readers see it; a test makes each of them. */
+export interface Example {
+  /** By name, where the example of the parameter's own schema is not the one. */
+  parameters?: Record<string, string | number>;
+  body?: unknown;
+  /** By content type, where there are several. */
+  bodies?: Record<string, unknown>;
+  /** How it is answered, where there are several good ways. */
+  status?: number;
+  answer?: unknown;
+}
+
+const AT_FIRST = '2026-03-01T09:30:00.000Z';
+const LATER = '2026-03-01T09:30:04.000Z';
+const A_DAY_LATER = '2026-03-02T09:30:00.000Z';
+const RUN_ID = '01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f';
+
+const euros = (value: number) => ({ value, currency: 'EUR' });
+const workflow = (workflowId: string) => ({ workflow: { workflowId, runId: RUN_ID } });
+const done = (...names: string[]) =>
+  names.map((name) => ({ name, status: 'completed', startedAt: AT_FIRST, endedAt: LATER }));
+
+const mugs = { sku: 'MUG-ENAMEL', quantity: 2 };
+const card = { token: 'tok_ok' };
+const steps = done('quoteOrder', 'reserveStock', 'chargePayment', 'requestShipment');
+
+const order = (orderId: string) => ({
+  ...{ orderId, customerId: 'ada', status: 'completed', stage: 'done' },
+  lines: [{ ...mugs, name: 'Enamel mug', unitPrice: euros(1250) }],
+  total: euros(2500),
+  shipment: { shipmentId: 'ship-1001', status: 'delivered' },
+  ...{ steps, compensations: [] as unknown[] },
+  ...workflow(`order:${orderId}`),
+});
+
+const cart = (cartId: string) => ({
+  ...{ cartId, status: 'open' },
+  lines: [{ ...mugs, name: 'Enamel mug', unitPrice: euros(1250) }],
+  ...{ lastChangeAt: AT_FIRST, expiresAt: A_DAY_LATER, total: euros(2500) },
+});
+
+const question = (approvalId: string, title: string) => ({
+  ...{ approvalId, title, description: 'Two offers are on the shared drive.', requestedBy: 'ada' },
+  amount: euros(1_250_000),
+  stages: [
+    { approvers: [{ id: 'grace', email: 'grace@example.com' }], timeoutSeconds: 86_400, remindEverySeconds: 14_400 },
+    { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 172_800 },
+  ],
+});
+
+const requested = { at: AT_FIRST, event: 'requested', stage: 1 };
+
+const approval = (approvalId: string, title: string) => ({
+  ...question(approvalId, title),
+  ...{ status: 'pending', stage: 1, stages: 2, approvers: ['grace'], deadline: A_DAY_LATER, trail: [requested] },
+  notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sent: 1, lastSentAt: AT_FIRST }],
+  ...workflow(`approval:${approvalId}`),
+});
+
+const decision = { approver: 'grace', decision: 'approve', comment: 'Take the second one.' };
+
+const batch = (batchId: string, status = 'running') => ({
+  ...{ batchId, operation: 'restock', status, itemsPerTask: 1_000, total: 3, succeeded: 2, failed: 1 },
+  ...{ round: 1, tasks: 1, startedAt: AT_FIRST },
+  ...workflow(`batch:${batchId}`),
+});
+
+/** An upload of three items, the last of which is about nothing in the catalogue. */
+const restock = [
+  { sku: 'MUG-ENAMEL', quantity: 120 },
+  { sku: 'GRINDER-HAND', quantity: 25 },
+  { sku: 'KETTLE-ELECTRIC', quantity: 30 },
+];
+
+/** By `operationId`. The examples of one resource fit together; what needs another state of it has one of its own. */
+export const examples: Record<string, Example> = {
+  getOpenApi: {},
+  getLiveness: { answer: { status: 'ok' } },
+  getReadiness: { answer: { status: 'ready', checks: { temporal: 'ok', worker: 'ok', store: 'ok' } } },
+  listProblems: {},
+  getProblem: { parameters: { kind: 'out-of-stock' } },
+
+  listProducts: {
+    parameters: { limit: 20 },
+    answer: { items: [{ sku: 'MUG-ENAMEL', name: 'Enamel mug', price: euros(1250), available: 5000 }] },
+  },
+
+  placeOrder: {
+    body: { orderId: 'order-1001', customerId: 'ada', lines: [mugs], payment: card },
+    answer: { orderId: 'order-1001', status: 'processing' },
+  },
+  listOrders: {
+    parameters: { limit: 20, status: 'completed', customerId: 'ada' },
+    answer: {
+      items: [{ orderId: 'order-1001', customerId: 'ada', status: 'completed', startedAt: AT_FIRST, closedAt: LATER }],
+    },
+  },
+  getOrder: { parameters: { orderId: 'order-1001' }, answer: order('order-1001') },
+  cancelOrder: {
+    parameters: { orderId: 'order-1002' },
+    body: { reason: 'changed my mind' },
+    answer: {
+      ...order('order-1002'),
+      ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1002', status: 'requested' } },
+      cancellation: { requestedAt: LATER, reason: 'changed my mind' },
+      compensations: [{ name: 'cancelShipment', status: 'started', startedAt: LATER }],
+    },
+  },
+  resolveCompensation: {
+    parameters: { orderId: 'order-1003' },
+    body: { action: 'retry' },
+    answer: {
+      ...order('order-1003'),
+      ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1003', status: 'requested' } },
+      cancellation: { requestedAt: LATER },
+      compensations: [...done('cancelShipment'), { name: 'refundPayment', status: 'started', startedAt: LATER }],
+    },
+  },
+
+  getCart: { parameters: { cartId: 'cart-1001' }, answer: cart('cart-1001') },
+  addItem: { parameters: { cartId: 'cart-1001' }, body: mugs, answer: cart('cart-1001') },
+  setQuantity: {
+    parameters: { cartId: 'cart-1001', sku: 'MUG-ENAMEL' },
+    body: { quantity: 2 },
+    answer: cart('cart-1001'),
+  },
+  removeItem: {
+    parameters: { cartId: 'cart-1001', sku: 'MUG-ENAMEL' },
+    answer: { ...cart('cart-1001'), lines: [], total: undefined },
+  },
+  checkOut: {
+    parameters: { cartId: 'cart-1002' },
+    body: { payment: card, customerId: 'ada' },
+    answer: { ...cart('cart-1002'), status: 'checked_out', orderId: RUN_ID, expiresAt: undefined },
+  },
+  abandonCart: {
+    parameters: { cartId: 'cart-1003' },
+    answer: { ...cart('cart-1003'), status: 'abandoned', expiresAt: undefined },
+  },
+
+  requestApproval: {
+    body: question('new-roaster', 'Buy a new roaster?'),
+    answer: { approvalId: 'new-roaster', status: 'pending' },
+  },
+  listApprovals: {
+    parameters: { limit: 20, status: 'pending', approver: 'grace' },
+    answer: { items: [{ approvalId: 'new-roaster', status: 'pending', startedAt: AT_FIRST }] },
+  },
+  getApproval: {
+    parameters: { approvalId: 'new-roaster' },
+    answer: approval('new-roaster', 'Buy a new roaster?'),
+  },
+  decideApproval: {
+    parameters: { approvalId: 'new-grinder' },
+    body: decision,
+    answer: {
+      ...approval('new-grinder', 'Buy a new grinder?'),
+      status: 'approved',
+      decision: { ...decision, via: 'api', stage: 1, at: LATER },
+      trail: [requested, { ...decision, at: LATER, event: 'decided', stage: 1, via: 'api' }],
+    },
+  },
+  withdrawApproval: {
+    parameters: { approvalId: 'new-sign' },
+    body: { reason: 'we keep the old one' },
+    answer: {
+      ...approval('new-sign', 'Buy a new sign?'),
+      status: 'withdrawn',
+      withdrawal: { at: LATER, reason: 'we keep the old one' },
+      trail: [requested, { at: LATER, event: 'withdrawn', stage: 1 }],
+    },
+  },
+  openApprovalPage: { parameters: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJhcHByb3ZhbCI6Im5ldy1yb2FzdGVyIn0.c2lnbmF0dXJl' } },
+  sendApprovalForm: {
+    parameters: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJhcHByb3ZhbCI6Im5ldy1zaWduIn0.c2lnbmF0dXJl' },
+    body: { decision: 'approve', comment: 'Take the second one.' },
+  },
+
+  uploadBatch: {
+    parameters: { operation: 'restock', batchId: 'restock-1001', itemsPerTask: 1_000 },
+    bodies: {
+      'application/x-ndjson': restock.map((item) => `${JSON.stringify(item)}\n`).join(''),
+      'text/csv': ['sku,quantity', ...restock.map(({ sku, quantity }) => `${sku},${quantity}`), ''].join('\n'),
+    },
+    answer: { batchId: 'restock-1001', status: 'running', total: 3 },
+  },
+  listBatches: {
+    parameters: { limit: 20, status: 'completed_with_failures' },
+    answer: {
+      items: [
+        {
+          ...{ batchId: 'restock-1001', status: 'completed_with_failures', startedAt: AT_FIRST, closedAt: LATER },
+          ...workflow('batch:restock-1001'),
+        },
+      ],
+    },
+  },
+  getBatch: {
+    parameters: { batchId: 'restock-1001' },
+    answer: { ...batch('restock-1001', 'completed_with_failures'), closedAt: LATER },
+  },
+  listBatchFailures: {
+    parameters: { batchId: 'restock-1001', limit: 20 },
+    answer: {
+      items: [
+        { line: 3, item: restock[2], reason: { type: 'UnknownSku', message: 'not in the catalogue: KETTLE-ELECTRIC' } },
+      ],
+    },
+  },
+  followBatch: {
+    parameters: { batchId: 'restock-1001' },
+    answer: `retry: 2000\n\nevent: progress\ndata: ${JSON.stringify(batch('restock-1001'))}\n\n`,
+  },
+  pauseBatch: { parameters: { batchId: 'restock-1002' }, answer: batch('restock-1002', 'paused') },
+  resumeBatch: { parameters: { batchId: 'restock-1003' }, answer: batch('restock-1003') },
+  cancelBatch: { parameters: { batchId: 'restock-1004' }, answer: batch('restock-1004') },
+  retryBatch: { parameters: { batchId: 'restock-1001' }, answer: { ...batch('restock-1001'), round: 2 } },
+
+  reportShipment: {
+    body: { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'in_transit' },
+    status: 202,
+    answer: { status: 'accepted' },
+  },
+  reportDecision: {
+    body: { approvalId: 'new-oven', approver: 'erp', decision: 'approve' },
+    status: 202,
+    answer: { status: 'accepted' },
+  },
+};

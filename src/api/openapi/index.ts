@@ -1,0 +1,91 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
+import { z } from 'zod';
+import { contract, TAGS, type Contract } from '../contract.js';
+import { withoutTwins } from './components.js';
+import { describeAnswers, describeOperation } from './operations.js';
+
+const TITLE = 'Workflow orchestration patterns';
+
+/** Its own scripts, styles and requests. The library's own policy would upgrade them to https, also where there is none. */
+const DOCS_CSP = [
+  ...["default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"],
+  ...["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"],
+].join('; ');
+
+/** Of the contract, not of the code: the first number changes with what breaks a client. */
+const VERSION = '1.0.0';
+
+const DESCRIPTION = `Starts the workflows of the shop, sends them updates and signals, and reads what they tell.
+
+- Errors are problem details (RFC 9457); each \`type\` is a page under [/problems](/problems).
+- Whoever repeats a request under the same \`Idempotency-Key\` gets the first answer again.
+- Callers are API keys or JWTs; their roles are named with each operation as \`x-roles\`.`;
+
+const SECURITY_SCHEMES = {
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key whose hash is in `API_KEYS`.' },
+  bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A JWT of `JWT_ISSUER`, or an API key.' },
+  webhookSignature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'webhook-signature',
+    description: 'Standard Webhooks: HMAC-SHA256 over `webhook-id`, `webhook-timestamp` and the raw body.',
+  },
+} as const;
+
+const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {
+  RequestId: { description: 'Names the request in our logs.', schema: { type: 'string', format: 'uuid' } },
+  RetryAfter: { description: 'Seconds until the same request may succeed.', schema: { type: 'integer', minimum: 0 } },
+  IdempotentReplayed: {
+    description: 'This is the first answer to a request of this name, once more.',
+    schema: { type: 'string', enum: ['true'] },
+  },
+};
+
+/** Makes the OpenAPI document of all routes that are registered after it: `/openapi.json`, and a page at `/docs`. */
+export async function installOpenApi(app: FastifyInstance): Promise<void> {
+  const contracts = new Map<string, Contract>();
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: TITLE,
+        version: VERSION,
+        description: DESCRIPTION,
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: '/', description: 'Where this document comes from' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      components: { securitySchemes: SECURITY_SCHEMES, headers: HEADERS },
+    },
+    transform: (input) => describeOperation(input, contracts),
+    transformObject: (input) =>
+      withoutTwins(describeAnswers(jsonSchemaTransformObject(input) as OpenAPIV3_1.Document, contracts)),
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: DOCS_CSP,
+    theme: { title: `${TITLE}: the API` },
+    uiConfig: {
+      ...{ docExpansion: 'list', showExtensions: true, persistAuthorization: true, displayRequestDuration: true },
+      // Without the bar that loads documents of others, and without the badge of somebody else's validator.
+      ...{ layout: 'BaseLayout', validatorUrl: null },
+    },
+  });
+  app.get(
+    '/openapi.json',
+    {
+      ...contract({
+        operationId: 'getOpenApi',
+        summary: 'This document',
+        tag: 'Operations',
+        access: 'public',
+      }),
+      schema: { response: { 200: z.looseObject({ openapi: z.string() }).describe('OpenAPI 3.1') } },
+    },
+    async () => app.swagger() as OpenAPIV3_1.Document,
+  );
+}

@@ -1,0 +1,238 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { waitUntil } from '../../dev/wait.js';
+import { examples } from '../../src/api/openapi/examples.js';
+import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
+import type { OrderResource } from '../../src/schemas/order.js';
+import { product } from '../../src/schemas/product.js';
+import { signedDecision, signedReport, startApi, type Api } from '../support/api.js';
+import { links } from '../support/activities.js';
+import { pagesOf, TestOperations } from '../support/batches.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { openApiFile, operationsOf, validatorOf, type Operation } from '../support/openapi.js';
+import { openReceiver, type Receiver } from '../support/receiver.js';
+import { openShop, type Shop } from '../support/shop.js';
+
+/** What no document can know of a request, because it is made of the world that it is for: a token, a signature. */
+interface Given {
+  parameters?: Record<string, string>;
+  headers?: Record<string, string>;
+}
+
+type Preparation = (contentType: string | undefined) => Promise<Given | void>;
+
+const document = await openApiFile();
+const problemsOf = validatorOf(document);
+const calls = operationsOf(document).flatMap((operation) =>
+  (operation.body ? Object.keys(operation.body.content) : [undefined]).map(
+    (type) => [[operation.operationId, type].filter(Boolean).join(' as '), operation, type] as const,
+  ),
+);
+
+describeOnDevServer('the examples of the API', () => {
+  const held = new TestOperations();
+  let shop: Shop;
+  let api: Api;
+  let system: Receiver;
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer(), { operations: held.operations });
+    api = await startApi(shop);
+    system = await openReceiver();
+    const catalogue: unknown = JSON.parse(await readFile('examples/catalogue.json', 'utf8'));
+    await shop.store.addProducts(z.array(product).parse(catalogue));
+    held.close();
+  });
+  afterAll(async () => {
+    held.letThrough();
+    await system?.close();
+    await api?.close();
+    await shop?.close();
+  });
+
+  async function sent(path: string, json?: unknown): Promise<void> {
+    const { status, body } = await api.post(path, json);
+    expect([200, 202], `${path}: ${JSON.stringify(body)}`).toContain(status);
+  }
+
+  async function listed(path: string): Promise<void> {
+    const look = async () => ((await api.get<{ items: unknown[] }>(path)).body.items.length > 0 ? true : undefined);
+    await waitUntil(look, { what: `something in ${path}`, deadlineMs: 20_000 });
+  }
+
+  const orderOf = (orderId: string) => ({ ...(examples.placeOrder!.body as object), orderId });
+
+  async function shipped(orderId: string): Promise<OrderResource> {
+    await sent('/v1/orders', orderOf(orderId));
+    const isAtCarrier = ({ stage, status }: OrderResource) => stage === 'awaiting_pickup' || status === 'completed';
+    return await api.orderOnce(orderId, isAtCarrier, 'at the carrier');
+  }
+
+  async function delivered(orderId: string): Promise<void> {
+    if ((await shipped(orderId)).status === 'completed') return;
+    for (const status of ['in_transit', 'delivered'] as const) await shop.outside.carrier.reportNow(orderId, status);
+    await api.orderOnce(orderId, ({ status }) => status === 'completed', 'completed');
+  }
+
+  async function stuck(orderId: string): Promise<void> {
+    await shipped(orderId);
+    shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
+    await sent(`/v1/orders/${orderId}/cancel`);
+    await api.orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+  }
+
+  const filled = (cartId: string) => sent(`/v1/carts/${cartId}/items`, examples.addItem!.body);
+
+  async function asked(approvalId: string, changes: object = {}): Promise<void> {
+    await sent('/v1/approvals', { ...(examples.requestApproval!.body as object), approvalId, ...changes });
+  }
+
+  async function linked(approvalId: string): Promise<Given> {
+    await asked(approvalId);
+    const { runId } = await shop.client.workflow.getHandle(`approval:${approvalId}`).describe();
+    const tomorrow = new Date(Date.now() + 86_400_000);
+    return { parameters: { token: await links.sign({ approvalId, runId, stage: 1, approver: 'grace' }, tomorrow) } };
+  }
+
+  const runOf = async (batchId: string) => (await api.get<BatchResource>(`/v1/batches/${batchId}`)).body;
+
+  /** The batch of the upload, which has ended. */
+  async function restocked(): Promise<void> {
+    const { bodies, parameters } = examples.uploadBatch!;
+    const query = new URLSearchParams(parameters as Record<string, string>);
+    const type = 'application/x-ndjson';
+    const text = bodies![type] as string;
+    await api.request('POST', `/v1/batches?${query.toString()}`, { text, headers: { 'content-type': type } });
+    const look = async () => (isOpenBatch((await runOf('restock-1001')).status) ? undefined : true);
+    await waitUntil(look, { what: 'the end of restock-1001', deadlineMs: 20_000 });
+  }
+
+  /** A batch that comes to no end while this test runs. */
+  async function running(batchId: string): Promise<void> {
+    const items = [{ key: `${batchId}-1` }, { key: `${batchId}-2` }];
+    await shop.store.stageBatch({ batchId, operation: 'call', itemsPerTask: 2 }, pagesOf(items, 2));
+    await sent(`/v1/batches/${batchId}/retry`);
+  }
+
+  const nothing = async () => undefined;
+
+  /** By `operationId`: makes a world in which the example is good. */
+  const preparations: Record<string, Preparation> = {
+    getOpenApi: nothing,
+    getLiveness: nothing,
+    getReadiness: nothing,
+    listProblems: nothing,
+    getProblem: nothing,
+    listProducts: nothing,
+
+    placeOrder: nothing,
+    listOrders: () => delivered('order-1001').then(() => listed('/v1/orders?status=completed')),
+    getOrder: () => delivered('order-1001'),
+    cancelOrder: async () => void (await shipped('order-1002')),
+    resolveCompensation: () => stuck('order-1003'),
+    reportShipment: async () => {
+      await shipped('order-1004');
+      return { headers: signedReport(examples.reportShipment!.body as never).headers! };
+    },
+
+    getCart: () => filled('cart-1001'),
+    addItem: nothing,
+    setQuantity: () => filled('cart-1001'),
+    removeItem: () => filled('cart-1001'),
+    checkOut: () => filled('cart-1002'),
+    abandonCart: () => filled('cart-1003'),
+
+    requestApproval: nothing,
+    listApprovals: () => asked('new-roaster').then(() => listed('/v1/approvals?approver=grace')),
+    getApproval: () => asked('new-roaster'),
+    decideApproval: () => asked('new-grinder'),
+    withdrawApproval: () => asked('new-sign'),
+    openApprovalPage: () => linked('new-roaster'),
+    sendApprovalForm: () => linked('new-counter'),
+    reportDecision: async () => {
+      const stages = [{ approvers: [{ id: 'erp', webhookUrl: system.url }], timeoutSeconds: 86_400 }];
+      await asked('new-oven', { stages });
+      return { headers: signedDecision(examples.reportDecision!.body as never).headers! };
+    },
+
+    // As CSV, the same items come from other lines, and so are another batch.
+    uploadBatch: async (contentType) =>
+      contentType === 'text/csv'
+        ? { parameters: { batchId: 'restock-as-csv' }, headers: { 'Idempotency-Key': 'restock-as-csv' } }
+        : {},
+    listBatches: () => restocked().then(() => listed('/v1/batches?status=completed_with_failures')),
+    getBatch: restocked,
+    listBatchFailures: restocked,
+    followBatch: restocked,
+    pauseBatch: () => running('restock-1002'),
+    resumeBatch: () => running('restock-1003').then(() => sent('/v1/batches/restock-1003/pause')),
+    cancelBatch: () => running('restock-1004'),
+    retryBatch: restocked,
+  };
+
+  test('when an operation is in the document, then here is its example, and what has to be there before', () => {
+    const ids = operationsOf(document).map(({ operationId }) => operationId);
+    expect(Object.keys(preparations).sort()).toEqual(ids.sort());
+  });
+
+  test('when the document is asked for, then it is the one that is checked in', async () => {
+    expect((await api.get<unknown>('/openapi.json')).body).toEqual(document);
+  });
+
+  /** The request as the document shows it. */
+  function requestOf({ path, method, parameters, body }: Operation, type: string | undefined, given: Given) {
+    const url = new URL(api.url);
+    const headers = new Headers();
+    let filledPath = path;
+    for (const { in: place, name, example } of parameters) {
+      const value = given.parameters?.[name] ?? (example as string | number | undefined);
+      if (value === undefined) continue;
+      if (place === 'path') filledPath = filledPath.replace(`{${name}}`, encodeURIComponent(value));
+      if (place === 'query') url.searchParams.set(name, String(value));
+      if (place === 'header') headers.set(name, String(value));
+    }
+    for (const [name, value] of Object.entries(given.headers ?? {})) headers.set(name, value);
+    url.pathname = filledPath;
+    if (type === undefined) return new Request(url, { method, headers });
+    headers.set('content-type', type);
+    return new Request(url, { method, headers, body: encoded(body!.content[type]!.example, type), redirect: 'manual' });
+  }
+
+  function encoded(value: unknown, type: string): string | null {
+    if (value === undefined || typeof value === 'string') return value ?? null;
+    if (type === 'application/x-www-form-urlencoded') {
+      return new URLSearchParams(value as Record<string, string>).toString();
+    }
+    return JSON.stringify(value);
+  }
+
+  test.each(calls)(
+    'when the example of %s is sent, then it is answered as declared',
+    async (_what, operation, type) => {
+      const { operationId, at, responses } = operation;
+      const given = (await preparations[operationId]!(type)) ?? {};
+
+      const response = await fetch(requestOf(operation, type, given));
+      const text = await response.text();
+
+      const { status, headers } = response;
+      const [firstGood] = Object.keys(responses).filter((declared) => Number(declared) < 400);
+      expect(status, text).toBe(examples[operationId]!.status ?? Number(firstGood));
+
+      const declared = responses[status]!;
+      const missing = Object.keys(declared.headers ?? {}).filter((name) => !headers.has(name));
+      // Only of a request that was sent before.
+      expect(missing.filter((name) => name !== 'idempotent-replayed')).toEqual([]);
+
+      const contentType = headers.get('content-type')?.split(';')[0];
+      expect(contentType).toBe(Object.keys(declared.content ?? {})[0]);
+      if (contentType === undefined) return;
+      const answer: unknown = contentType === 'application/json' ? JSON.parse(text) : text;
+      expect(problemsOf(answer, [...at, 'responses', String(status), 'content', contentType, 'schema'])).toEqual([]);
+      const shown: unknown = declared.content![contentType]!.example;
+      if (typeof shown === 'object')
+        expect(Object.keys(answer as object)).toEqual(expect.arrayContaining(Object.keys(shown!)));
+    },
+  );
+});

@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { generatedFiles } from '../../dev/api/document.js';
+import { checkout } from '../../dev/settings.js';
+import { TAGS } from '../../src/api/contract.js';
+import { examples } from '../../src/api/openapi/examples.js';
+import { factsOf, PROBLEM_KINDS } from '../../src/api/problems.js';
+import { openApiFile, operationsOf, validatorOf, type Operation } from '../support/openapi.js';
+
+const document = await openApiFile();
+const operations = operationsOf(document);
+const problemsOf = validatorOf(document);
+const named = operations.map((operation) => [operation.operationId, operation] as const);
+
+test('when the files of the API are generated again, then they are those that are checked in', async () => {
+  for (const [path, text] of Object.entries(await generatedFiles())) {
+    const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
+    expect(isSame, `${relative(checkout, path)} is not what the code says: run "npm run openapi"`).toBe(true);
+  }
+});
+
+test('when operations are looked up, then each has a name of its own, a summary and a tag that is explained', () => {
+  const ids = operations.map(({ operationId }) => operationId);
+  expect(ids.length).toBeGreaterThan(30);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const { operationId, spec } of operations) {
+    expect(operationId).toMatch(/^[a-z][A-Za-z]+$/);
+    expect(spec.summary, operationId).toBeTruthy();
+    expect(Object.keys(TAGS), operationId).toEqual(expect.arrayContaining(spec.tags ?? ['none']));
+  }
+});
+
+test('when operations are looked up, then each has an example, and there are no others', () => {
+  expect(Object.keys(examples).sort()).toEqual(operations.map(({ operationId }) => operationId).sort());
+});
+
+/** What follows from how an operation is called. Pages are answered to people, who have no keys. */
+function impliedStatuses({ spec, parameters, body }: Operation): number[] {
+  const has = (place: string, name?: string) =>
+    parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
+  return [
+    ...[400, 408, 431, 500, 503],
+    ...(spec['x-roles'] ? [401, 403, 429] : []),
+    ...(has('header', 'webhook-id') ? [401] : []),
+    ...(has('path') ? [404, 414] : []),
+    ...(body ? [413, 415] : []),
+    ...(has('header', 'Idempotency-Key') ? [409, 422] : []),
+  ];
+}
+
+test.each(named)('when %s goes wrong, then how is declared, each as a problem', (_id, operation) => {
+  const { operationId, path, responses, spec } = operation;
+  const missing = impliedStatuses(operation).filter((status) => !(status in responses));
+  expect(missing).toEqual([]);
+  if (spec.security?.some((scheme) => 'bearer' in scheme)) expect(spec['x-roles']).not.toEqual([]);
+
+  const isPage = path.startsWith('/approvals/');
+  for (const [status, { content, headers, description }] of Object.entries(responses)) {
+    expect(description, status).not.toBe('Default Response');
+    expect(Object.keys(headers ?? {}), status).toContain('x-request-id');
+    if (Number(status) < 400 || (operationId === 'getReadiness' && status === '503')) continue;
+    expect(Object.keys(content ?? {}), status).toEqual([isPage ? 'text/html' : 'application/problem+json']);
+    if (isPage) continue;
+    const kinds = Object.keys(content!['application/problem+json']!.examples ?? {});
+    expect(kinds.length, status).toBeGreaterThan(0);
+    for (const kind of kinds) expect(factsOf(PROBLEM_KINDS.find((known) => known === kind)!).status).toBe(+status);
+  }
+});
+
+test.each(named)('when the example of %s is read, then it is whole, and the schemas take it', (_id, operation) => {
+  const { at, parameters, body, responses } = operation;
+  const wrong: string[] = [];
+  for (const [index, { name, required, example }] of parameters.entries()) {
+    if (example !== undefined) wrong.push(...problemsOf(example, [...at, 'parameters', String(index), 'schema']));
+    else if (required) wrong.push(`${name} has no example`);
+  }
+  for (const [type, { example }] of Object.entries(body?.content ?? {})) {
+    if (example !== undefined) wrong.push(...problemsOf(example, [...at, 'requestBody', 'content', type, 'schema']));
+    else if (body?.required) wrong.push(`the body as ${type} has no example`);
+  }
+  const answers = Object.entries(responses)
+    .filter(([status]) => Number(status) < 400)
+    .flatMap(([status, { content }]) =>
+      Object.entries(content ?? {}).map(([type, { example }]) => ({ status, type, example })),
+    );
+  for (const { status, type, example } of answers) {
+    if (example !== undefined) {
+      wrong.push(...problemsOf(example, [...at, 'responses', status, 'content', type, 'schema']));
+    }
+  }
+  expect(wrong).toEqual([]);
+  const isJson = answers.some(({ type }) => type === 'application/json');
+  if (isJson && operation.operationId !== 'getOpenApi') {
+    expect(answers.some(({ example }) => example !== undefined)).toBe(true);
+  }
+});
+
+test('when a kind of problem is shown, then the schema of problems takes it', () => {
+  const shown = Object.entries(document.components?.examples ?? {}) as [string, { value: unknown }][];
+  expect(shown.length).toBeGreaterThan(20);
+  for (const [kind, { value }] of shown) {
+    expect(problemsOf(value, ['components', 'schemas', 'Problem']), kind).toEqual([]);
+  }
+});

@@ -1,0 +1,42 @@
+import { freePort } from '../../dev/ports.js';
+import { openStore } from '../../src/store/index.js';
+import { createClient } from '../../src/temporal.js';
+import { startApi, type Api } from './api.js';
+
+const GIVE_UP_MS = 50;
+
+/** Neither Temporal nor a database. */
+export async function nowhere() {
+  const address = `127.0.0.1:${await freePort()}`;
+  const client = createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' });
+  // How long it is waited for is not what these tests are about.
+  client.withDeadline = (_deadline, run) => client.connection.withDeadline(Date.now() + GIVE_UP_MS, run);
+  const store = openStore({
+    databaseUrl: `postgres://${address}/shop`,
+    maxConnections: 1,
+    onIdleError: () => undefined,
+  });
+  return {
+    client,
+    store,
+    async close() {
+      await client.connection.close();
+      await store.close();
+    },
+  };
+}
+
+/** An API without its servers: whatever it answers is said at the door. */
+export async function startApiNowhere(
+  options: Omit<Parameters<typeof startApi>[0], 'client' | 'store'> = {},
+): Promise<Api> {
+  const { client, store, close } = await nowhere();
+  const api = await startApi({ client, store, ...options });
+  return {
+    ...api,
+    async close() {
+      await api.close();
+      await close();
+    },
+  };
+}

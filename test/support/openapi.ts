@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import type { OpenAPIV3_1 } from 'openapi-types';
+
+export type Parameter = OpenAPIV3_1.ParameterObject;
+export type Response = OpenAPIV3_1.ResponseObject;
+
+/** An operation of the document, and where it is. */
+export interface Operation {
+  operationId: string;
+  method: string;
+  path: string;
+  at: readonly string[];
+  spec: OpenAPIV3_1.OperationObject & { 'x-roles'?: string[] };
+  parameters: Parameter[];
+  body: OpenAPIV3_1.RequestBodyObject | undefined;
+  responses: Record<string, Response>;
+}
+
+/** The document as it is checked in. */
+export async function openApiFile(): Promise<OpenAPIV3_1.Document> {
+  return JSON.parse(await readFile('openapi.json', 'utf8')) as OpenAPIV3_1.Document;
+}
+
+export function operationsOf(document: OpenAPIV3_1.Document): Operation[] {
+  return Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    Object.entries(item as Record<string, Operation['spec']>).map(([method, spec]) => ({
+      operationId: spec.operationId ?? '',
+      ...{ method: method.toUpperCase(), path, spec },
+      at: ['paths', path, method],
+      parameters: (spec.parameters ?? []) as Parameter[],
+      body: spec.requestBody as Operation['body'],
+      responses: (spec.responses ?? {}) as Record<string, Response>,
+    })),
+  );
+}
+
+/** Holds values against the schemas of a document, each named by the keys that lead to it; answers what is wrong. */
+export function validatorOf(document: OpenAPIV3_1.Document): (value: unknown, at: readonly string[]) => string[] {
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  addFormats.default(ajv);
+  ajv.addSchema(document, 'openapi.json');
+  return (value, at) => {
+    const pointer = at.map((key) => `/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
+    const validate = ajv.compile({ $ref: `openapi.json#${pointer}` });
+    if (validate(value)) return [];
+    return (validate.errors ?? []).map(({ instancePath, message }) => `${at.join(' ')}: ${instancePath} ${message}`);
+  };
+}
