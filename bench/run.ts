@@ -1,12 +1,13 @@
 import { cpus, totalmem } from 'node:os';
 import { benchBatch, benchBatchTree } from './batch.js';
 import { benchCart } from './cart.js';
+import { benchHttp } from './http.js';
 
 /**
  * `npm run bench [-- <name>]`: the measured claims of the documentation. Every figure is a ratio of two things that were
  * measured side by side in one run, because machines differ and drift.
  */
-const benches: Record<string, () => Promise<void>> = { cart: benchCart, batch: benchBatch };
+const benches: Record<string, () => Promise<void>> = { cart: benchCart, batch: benchBatch, http: benchHttp };
 
 /** Only by name: they take minutes. */
 const longBenches: typeof benches = { 'batch-tree': benchBatchTree };

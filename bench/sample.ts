@@ -22,9 +22,9 @@ export async function sideBySide<Name extends string>(
   return samples;
 }
 
-/** A line of a report: median and spread, and the median as a ratio to the base's. */
+/** A line of a report: median and spread, and the median and the slowest as ratios to the base's. */
 export function line(name: string, samples: number[], base: number[]): string {
   const [p10, p50, p90, p99] = [0.1, 0.5, 0.9, 0.99].map((share) => percentile(samples, share).toFixed(1));
-  const ratio = (percentile(samples, 0.5) / percentile(base, 0.5)).toFixed(2);
-  return `  ${name.padEnd(44)} p50 ${p50} ms (p10 ${p10}, p90 ${p90}, p99 ${p99})   ratio ${ratio}`;
+  const ratioAt = (share: number) => (percentile(samples, share) / percentile(base, share)).toFixed(2);
+  return `  ${name.padEnd(44)} p50 ${p50} ms (p10 ${p10}, p90 ${p90}, p99 ${p99})   ratio ${ratioAt(0.5)}, of p99 ${ratioAt(0.99)}`;
 }

@@ -13,6 +13,7 @@ import { openStore } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal.js';
 import { migrate } from '../../src/store/migrate.js';
 import { findChromium } from './browser.js';
+import { findSchemathesis } from './schemathesis.js';
 
 /** A program that tests need, or why it is not there. */
 type Found = { path: string } | { missing: string };
@@ -24,6 +25,7 @@ declare module 'vitest' {
     temporalCli: Found;
     timeSkippingServer: Found;
     chromium: Found;
+    schemathesis: Found;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
   }
@@ -35,13 +37,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReport };
 
-  const [temporalCli, timeSkippingServer, chromium] = await Promise.all([
+  const [temporalCli, timeSkippingServer, chromium, schemathesis] = await Promise.all([
     found(findTemporalCli(search)),
     found(findTimeSkippingServer(search)),
     found(findChromium()),
+    found(findSchemathesis(settings)),
   ]);
   if (process.env.REQUIRE_ALL_SERVERS) {
-    for (const program of [temporalCli, timeSkippingServer, chromium]) {
+    for (const program of [temporalCli, timeSkippingServer, chromium, schemathesis]) {
       if ('missing' in program) throw new Error(program.missing);
     }
   }
@@ -60,6 +63,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('temporalCli', temporalCli);
   project.provide('timeSkippingServer', timeSkippingServer);
   project.provide('chromium', chromium);
+  project.provide('schemathesis', schemathesis);
   project.provide('workflowBundle', workflowBundle);
 
   return async () => {

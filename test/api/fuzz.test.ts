@@ -1,0 +1,153 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { examples } from '../../src/api/openapi/examples.js';
+import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { signedDecision, signedReport, startApi, type Api } from '../support/api.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { aString, bodyLike, oddId, oddHeader, oddQuery } from '../support/odd-requests.js';
+import { openApiFile, operationsOf, type Operation } from '../support/openapi.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+const RUNS = 50;
+
+/** The id of everything that is there to be found. */
+const THERE = 'fuzz';
+const SKU = 'FUZZ';
+
+const NAME = '(?:WorkflowType|ExecutionStatus|OrderStatus|CustomerId|ApprovalStatus|Approvers|BatchStatus)';
+const VALUE = `'[A-Za-z0-9][A-Za-z0-9._-]{0,79}'`;
+const TERM = `(?:${NAME} !?= ${VALUE}|${NAME} in \\(${VALUE}(?:, ${VALUE})*\\))`;
+const PAIR = `\\(${TERM} (?:and|or) ${TERM}\\)`;
+const CLAUSE = `(?:${TERM}|${PAIR}|\\(${TERM} (?:and|or) ${PAIR}\\))`;
+const VISIBILITY_QUERY = new RegExp(`^${CLAUSE}(?: and ${CLAUSE})*$`);
+
+const operations = operationsOf(await openApiFile());
+
+describeOnDevServer('an API that is asked nonsense', () => {
+  let shop: Shop;
+  let api: Api;
+  const queries: string[] = [];
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    const { workflowService } = shop.client;
+    const list = workflowService.listWorkflowExecutions.bind(workflowService);
+    workflowService.listWorkflowExecutions = ((request: { query: string }) => {
+      queries.push(request.query);
+      return list(request);
+    }) as typeof workflowService.listWorkflowExecutions;
+    api = await startApi(shop);
+    await aProduct(shop.store, { sku: SKU, available: 1_000_000 });
+    await fill();
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  async function fill(): Promise<void> {
+    const lines = [{ sku: SKU, quantity: 1 }];
+    const payment = { token: 'tok_ok' };
+    const asked = examples.requestApproval!.body as object;
+    const made = [
+      await api.post('/v1/orders', { orderId: THERE, customerId: THERE, lines, payment }),
+      await api.post(`/v1/carts/${THERE}/items`, lines[0]),
+      await api.post('/v1/approvals', { ...asked, approvalId: THERE }),
+      await api.request('POST', `/v1/batches?operation=restock&batchId=${THERE}`, {
+        text: JSON.stringify(lines[0]),
+        headers: { 'content-type': 'application/x-ndjson' },
+      }),
+    ];
+    expect(made.map(({ status }) => status)).toEqual([202, 200, 202, 202]);
+    const look = async () => {
+      const { body } = await api.get<BatchResource>(`/v1/batches/${THERE}`);
+      return isOpenBatch(body.status) ? undefined : true;
+    };
+    await waitUntil(look, { what: 'the end of the batch', deadlineMs: 20_000 });
+  }
+
+  test.each(operations.map((operation) => [operation.operationId, operation] as const))(
+    'when %s is, then it answers as the document says, never with 500',
+    async (_name, operation) => {
+      await fc.assert(
+        fc.asyncProperty(nonsenseFor(operation), async ({ path, ...sent }) => {
+          const answer = await fetch(api.url + path, {
+            ...{ method: operation.method, redirect: 'manual', signal: AbortSignal.timeout(20_000), ...sent },
+          });
+          await expectAsDeclared(operation, answer);
+        }),
+        { numRuns: RUNS },
+      );
+    },
+  );
+
+  test('when lists are asked for, then only names and ids reach a visibility query', async () => {
+    await api.get(`/v1/orders?customerId=${THERE}&status=completed`);
+    await api.get(`/v1/approvals?approver=${THERE}&status=withdrawn`);
+    await api.get('/v1/batches?status=failed');
+
+    expect(queries.filter((query) => !VISIBILITY_QUERY.test(query))).toEqual([]);
+    expect(queries.filter((query) => query.includes(`= '${THERE}'`)).length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+async function expectAsDeclared({ responses }: Operation, answer: Response): Promise<void> {
+  const text = await answer.text();
+  const { status, headers } = answer;
+  expect(Object.keys(responses), text).toContain(String(status));
+  expect(status, text).not.toBe(500);
+  expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  if (status < 400 || 'text/html' in (responses[status]!.content ?? {})) return;
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json\b/);
+  expect(JSON.parse(text) as Problem).toMatchObject({
+    ...{ type: expect.stringMatching(/^\/problems\/[a-z-]+$/) as string, title: expect.any(String) as string },
+    ...{ status, requestId: headers.get('x-request-id') },
+  });
+}
+
+interface Nonsense {
+  path: string;
+  headers: Record<string, string>;
+  body?: string;
+}
+
+/** Requests of an operation that are wrong in some places, and right enough in the others to get there. */
+function nonsenseFor({ operationId, path, parameters, body }: Operation): fc.Arbitrary<Nonsense> {
+  const named = (place: string) => parameters.filter(({ in: where }) => where === place).map(({ name }) => name);
+  const ids = fc.record(
+    Object.fromEntries(named('path').map((name) => [name, oddId(name === 'sku' ? SKU : THERE)])),
+  ) as fc.Arbitrary<Record<string, string>>;
+  const keyed = named('header').includes('Idempotency-Key');
+  const types = Object.entries(body?.content ?? {});
+  const { body: example, bodies = {} } = examples[operationId] ?? {};
+  const content = types.length
+    ? fc.oneof(
+        ...types.map(([type]) => bodyLike(type, bodies[type] ?? example).map((text) => ({ type, text: text }))),
+        { arbitrary: fc.record({ type: oddHeader, text: aString }), weight: 1 },
+      )
+    : fc.constant(undefined);
+  return fc
+    .record({ ids, query: oddQuery(named('query'), THERE), key: fc.option(oddHeader, { nil: undefined }), content })
+    .map(({ ids, query, key, content }) => {
+      const text = content?.text;
+      return {
+        path: path.replace(/\{(\w+)\}/g, (_match, name: string) => ids[name]!) + query,
+        headers: {
+          ...(content && { 'content-type': content.type }),
+          ...(keyed && key !== undefined && { 'idempotency-key': key }),
+          ...signatureFor(operationId, text),
+        },
+        ...(text !== undefined && { body: text }),
+      };
+    });
+}
+
+/** So that what is signed gets looked at. */
+function signatureFor(operationId: string, text = ''): Record<string, string> {
+  const sign = { reportShipment: signedReport, reportDecision: signedDecision }[operationId];
+  if (!sign) return {};
+  const { 'content-type': _type, ...headers } = sign(text).headers!;
+  return headers;
+}

@@ -1,0 +1,127 @@
+import fc from 'fast-check';
+
+/** Text that has broken somebody before, as it is written in a path or query. */
+const ODD_PARTS = ['%', '%zz', '%00', '%ff', '%c0%af', '%2e%2e%2f', '%27', `'`, '"', '%22', '*', ';', '$', '%0d%0a'];
+
+const ODD_TEXTS = [
+  ...[`' or 1=1 --`, `' or ExecutionStatus = 'Running`, `x' and WorkflowType = 'order`, '"', '`', '\\', '%', '../..'],
+  ...[
+    '\u0000',
+    '\ud800',
+    '\u202e',
+    'é',
+    '🛒'.repeat(40),
+    'x'.repeat(80),
+    'x'.repeat(2_000),
+    '__proto__',
+    'constructor',
+  ],
+];
+
+const ODD_JSON = [
+  ...['', ' ', '{', '[]', 'null', '"\\ud800"', '1e999', '{"a":1,"a":2}', '\ufeff{}', '{"__proto__":{"a":1}}'],
+  ...['{"constructor":{"prototype":{"a":1}}}', '['.repeat(10_000), '[' + '9'.repeat(400) + ']', '{"a":-0.0}'],
+  '{"a":'.repeat(40) + '1' + '}'.repeat(40),
+];
+
+export const aString: fc.Arbitrary<string> = fc.oneof(
+  fc.constantFrom(...ODD_TEXTS),
+  fc.string({ unit: 'binary', maxLength: 100 }),
+  fc.string({ maxLength: 100 }),
+);
+
+/** A part of a path; sometimes the id of what is there. */
+export const oddId = (there: string): fc.Arbitrary<string> =>
+  fc.oneof(
+    fc.constant(there),
+    // A client resolves dots before it sends them.
+    aString.map((text) => encodeURIComponent(text.toWellFormed())).filter((text) => !/^(\.|%2e)*$/i.test(text)),
+    fc.constantFrom(...ODD_PARTS).map((part) => there + part),
+  );
+
+/** A query string: of the names that the operation knows, and of others. */
+export function oddQuery(names: readonly string[], there: string): fc.Arbitrary<string> {
+  const value = fc.oneof(
+    fc.constantFrom(there, '1', '50', 'completed', 'pending', 'restock'),
+    aString.map((text) => encodeURIComponent(text.toWellFormed())),
+    fc.constantFrom(...ODD_PARTS),
+  );
+  const known = names.length ? fc.constantFrom(...names) : fc.constantFrom('limit', '__proto__');
+  const name = fc.oneof(
+    { arbitrary: known, weight: 9 },
+    { arbitrary: fc.constantFrom('x', '__proto__', ''), weight: 1 },
+  );
+  return fc
+    .array(fc.tuple(name, value), { maxLength: 3 })
+    .map((pairs) => (pairs.length ? `?${pairs.map((pair) => pair.join('=')).join('&')}` : ''));
+}
+
+/** What fits into a header. */
+export const oddHeader: fc.Arbitrary<string> = fc.oneof(
+  fc.constantFrom('', 'again', 'application/json', 'text/plain', 'application/json; charset=utf-16', 'x'.repeat(300)),
+  fc
+    .array(fc.integer({ min: 0x20, max: 0xff }), { maxLength: 40 })
+    .map((codes) => String.fromCharCode(...codes.filter((code) => code !== 0x7f))),
+);
+
+/** Bodies of a type: any at all, and the example with something wrong in it. */
+export function bodyLike(type: string, example: unknown): fc.Arbitrary<string> {
+  if (type.endsWith('urlencoded')) return fc.oneof(aString, formLike(example));
+  if (typeof example === 'string') return fc.oneof(aString, textLike(example));
+  return fc.oneof(fc.constantFrom(...ODD_JSON), fc.json({ maxDepth: 5 }), {
+    arbitrary: mutated(example).map((body) => JSON.stringify(body) ?? ''),
+    weight: 4,
+  });
+}
+
+const formLike = (example: unknown): fc.Arbitrary<string> =>
+  mutated(example).map((body) => {
+    const fields = Object.entries(Object(body) as Record<string, unknown>);
+    return fields
+      .map((field) => field.map((part) => encodeURIComponent(String(part).toWellFormed())).join('='))
+      .join('&');
+  });
+
+/** With something else in place of a stretch of it. */
+const textLike = (example: string): fc.Arbitrary<string> =>
+  fc
+    .tuple(fc.nat(example.length), fc.nat(8), fc.oneof(aString, fc.constantFrom(...ODD_JSON)))
+    .map(([at, length, text]) => example.slice(0, at) + text + example.slice(at + length));
+
+const oddValue = fc.oneof(
+  aString,
+  fc.jsonValue({ maxDepth: 2 }),
+  fc.constantFrom(0, -1, 1.5, 1e21, 2 ** 53, Number.MAX_VALUE, '', [], {}, null, true),
+);
+
+/** The example with one value changed, taken away, or given a neighbour that nobody knows. */
+function mutated(example: unknown): fc.Arbitrary<unknown> {
+  const places = placesIn(example);
+  const change = fc.oneof(
+    oddValue.map((value) => () => value),
+    fc.constant(() => undefined),
+    fc.tuple(fc.constantFrom('x', '__proto__', 'constructor', ''), oddValue).map(
+      ([name, value]) =>
+        (old: unknown) =>
+          // A computed name is a property, also when it is `__proto__`.
+          ({ ...Object(old), [name]: value }) as unknown,
+    ),
+  );
+  return fc.tuple(fc.constantFrom(...places), change).map(([place, change]) => changedAt(example, place, change));
+}
+
+type Place = readonly string[];
+
+function placesIn(value: unknown, at: Place = []): Place[] {
+  if (typeof value !== 'object' || value === null) return [at];
+  return [at, ...Object.entries(value).flatMap(([name, inner]) => placesIn(inner, [...at, name]))];
+}
+
+function changedAt(value: unknown, [name, ...rest]: Place, change: (old: unknown) => unknown): unknown {
+  if (name === undefined) return change(value);
+  if (Array.isArray(value)) {
+    return value.map((inner: unknown, index) => (String(index) === name ? changedAt(inner, rest, change) : inner));
+  }
+  const object = value as Record<string, unknown>;
+  return { ...object, [name]: changedAt(object[name], rest, change) };
+}

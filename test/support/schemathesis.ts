@@ -1,0 +1,37 @@
+import { access, constants, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, inject } from 'vitest';
+import { onPath } from '../../dev/commands.js';
+import { checkout, type Settings } from '../../dev/settings.js';
+
+/** What schemathesis is told, and the one version that it is told to. */
+export const SCHEMATHESIS_FOLDER = join(checkout, 'test', 'schemathesis');
+
+/**
+ * The path of `st`: SCHEMATHESIS_PATH, the one that `.ci/run` put into the cache folder, or one on PATH.
+ *
+ * @throws with the cure when there is none.
+ */
+export async function findSchemathesis({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
+  const requirements = await readFile(join(SCHEMATHESIS_FOLDER, 'requirements.txt'), 'utf8');
+  const folder = join(cacheDir, requirements.trim().replace('==', '-'));
+  const cure = `python3 -m venv ${folder} && ${folder}/bin/pip install -r test/schemathesis/requirements.txt, or set SCHEMATHESIS_PATH`;
+  const told = process.env.SCHEMATHESIS_PATH;
+  const path = told || (await programAt(join(folder, 'bin', 'st'))) || onPath('st');
+  if (!path) throw new Error(`there is no schemathesis: ${cure}`);
+  if (!(await programAt(path))) throw new Error(`SCHEMATHESIS_PATH=${told} is no program: ${cure}`);
+  return { path };
+}
+
+const programAt = (path: string): Promise<string | undefined> =>
+  access(path, constants.X_OK).then(
+    () => path,
+    () => undefined,
+  );
+
+/** Like `describe`, for tests by schemathesis; without it they are skipped and the title says why. */
+export function describeBySchemathesis(title: string, define: () => void): void {
+  const found = inject('schemathesis');
+  if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);
+  else describe(title, define);
+}
