@@ -75,3 +75,129 @@ describe('loadConfig', () => {
     expect(printed).toContain('shop.example.com');
   });
 });
+
+describe('the configuration of the API', () => {
+  const hash = 'a'.repeat(64);
+  const key = { id: 'ada', roles: ['shopper'], hashes: [hash] };
+  const api = {
+    DATABASE_URL: env.DATABASE_URL,
+    CARRIER_WEBHOOK_SECRET: secret,
+    APPROVAL_WEBHOOK_SECRET: secret,
+    APPROVAL_LINK_SECRET: env.APPROVAL_LINK_SECRET,
+    CURSOR_SECRET: 'c'.repeat(32),
+  };
+  const jwt = {
+    JWT_ISSUER: 'https://login.example.com/',
+    JWT_AUDIENCE: 'https://shop.example.com',
+    JWT_JWKS_URL: 'https://login.example.com/jwks.json',
+  };
+  const API_KEYS = JSON.stringify([key]);
+  const load = (more: NodeJS.ProcessEnv = {}) => loadConfig('api', { ...api, ...more });
+
+  test('when nothing is said of callers, then it listens on loopback, for nobody else', () => {
+    expect(load()).toMatchObject({
+      ...{ HOST: '127.0.0.1', CORS_ORIGINS: [], HSTS_MAX_AGE: 0, RATE_LIMIT_PER_MINUTE: 6_000 },
+      ...{ MAX_EVENT_LOOP_DELAY_MS: 1_000, JWT_ID_CLAIM: 'sub', JWT_ROLES_CLAIM: 'roles' },
+    });
+    expect(load().API_KEYS).toBeUndefined();
+  });
+
+  test.each(['0.0.0.0', '::', '10.0.0.7', 'shop.example.com', '127.0.0.1.example.com', 'localhost.example.com'])(
+    'when it listens on %s and nobody has a key, then it refuses to start and shows one',
+    (HOST) => {
+      for (const nothing of [{}, { API_KEYS: '', JWT_ISSUER: '' }]) {
+        expect(() => load({ HOST, ...nothing })).toThrow(ConfigError);
+        expect(() => load({ HOST, ...nothing })).toThrow(
+          /API_KEYS: is needed, or JWT_ISSUER.*\(for example API_KEYS='\[\{"id"/,
+        );
+      }
+    },
+  );
+
+  test.each(['localhost', '127.0.0.1', '127.0.0.2', '::1', 'LOCALHOST'])(
+    'when it listens on %s, then it may be open',
+    (HOST) => {
+      expect(load({ HOST }).HOST).toBe(HOST);
+    },
+  );
+
+  test.each<[string, NodeJS.ProcessEnv]>([
+    ['keys', { API_KEYS }],
+    ['tokens', jwt],
+    ['both', { API_KEYS, ...jwt }],
+  ])('when there are %s, then it may listen anywhere', (_what, more) => {
+    expect(load({ HOST: '0.0.0.0', ...more })).toMatchObject({ HOST: '0.0.0.0' });
+  });
+
+  test('when callers have keys, then who they are is read from JSON, with two hashes while one replaces the other', () => {
+    const rotating = { ...key, hashes: [hash, 'b'.repeat(64)] };
+    expect(load({ API_KEYS: JSON.stringify([rotating]) }).API_KEYS).toEqual([rotating]);
+  });
+
+  test.each(Object.keys(jwt))(
+    'when only %s is missing of the tokens, then its name and an example are told',
+    (name) => {
+      for (const HOST of ['127.0.0.1', '0.0.0.0']) {
+        const incomplete = { ...jwt, [name]: undefined, HOST };
+        expect(() => load(incomplete)).toThrow(new RegExp(`${name}: is needed with JWT_.*for example ${name}=https:`));
+      }
+    },
+  );
+
+  test.each<[string, string, string | RegExp]>([
+    ['API_KEYS', '{', 'must be JSON'],
+    ['API_KEYS', '[]', 'API_KEYS: /:'],
+    ['API_KEYS', JSON.stringify(key), 'API_KEYS: /:'],
+    ['API_KEYS', JSON.stringify([{ ...key, hashes: ['wop_a-key-and-no-hash'] }]), '/0/hashes/0: must be a SHA-256'],
+    ['API_KEYS', JSON.stringify([{ ...key, hashes: ['A'.repeat(64)] }]), '/0/hashes/0: must be a SHA-256'],
+    ['API_KEYS', JSON.stringify([{ ...key, hashes: [] }]), '/0/hashes'],
+    ['API_KEYS', JSON.stringify([{ ...key, hashes: ['a', 'b', 'c'].map((c) => c.repeat(64)) }]), '/0/hashes'],
+    ['API_KEYS', JSON.stringify([{ ...key, roles: ['admin'] }]), '/0/roles/0'],
+    ['API_KEYS', JSON.stringify([{ ...key, roles: [] }]), '/0/roles'],
+    ['API_KEYS', JSON.stringify([{ ...key, id: "ada' or '1" }]), '/0/id'],
+    ['API_KEYS', JSON.stringify([{ ...key, key: 'wop_secret' }]), 'key'],
+    ['API_KEYS', JSON.stringify([key, { ...key, hashes: ['b'.repeat(64)] }]), 'names somebody twice'],
+    ['API_KEYS', JSON.stringify([key, { ...key, id: 'bob' }]), 'has the same hash twice'],
+    ['JWT_JWKS_URL', 'http://login.example.com/jwks.json', 'must be an https URL'],
+    ['JWT_JWKS_URL', 'login.example.com', 'must be an https URL'],
+    ['CURSOR_SECRET', 'short', 'must be at least 32 characters'],
+    ['CURSOR_SECRET', [...'abc'].map((c) => c.repeat(32)).join(','), 'must be one secret, or two'],
+    ['CURSOR_SECRET', '', 'is not set'],
+    ['CORS_ORIGINS', 'shop.example.com', 'must be origins like'],
+    ['CORS_ORIGINS', 'https://shop.example.com/', 'must be origins like'],
+    ['CORS_ORIGINS', 'https://shop.example.com,https://other.example.com/path', 'must be origins like'],
+    ['CORS_ORIGINS', '*', 'must be origins like'],
+    ['CORS_ORIGINS', 'null', 'must be origins like'],
+    ['CORS_ORIGINS', 'https://*.example.com', 'must be origins like'],
+    ['CORS_ORIGINS', 'ftp://shop.example.com', 'must be origins like'],
+    ['HSTS_MAX_AGE', '-1', 'HSTS_MAX_AGE'],
+    ['RATE_LIMIT_PER_MINUTE', '0', 'must be a whole number from 1'],
+    ['MAX_EVENT_LOOP_DELAY_MS', '0', 'must be a whole number from 1'],
+  ])('when %s is %j, then the start stops with its name, the problem and an example', (name, value, problem) => {
+    const start = () => load({ ...jwt, API_KEYS, [name]: value });
+    expect(start).toThrow(ConfigError);
+    expect(start).toThrow(problem);
+    expect(start).toThrow(new RegExp(`${name}.*for example ${name}=`));
+  });
+
+  test('when a key itself stands where its hash belongs, then it is not repeated', () => {
+    const wrong = JSON.stringify([{ ...key, hashes: ['wop_a-key-and-no-hash'] }]);
+    expect(() => load({ API_KEYS: wrong })).toThrow(expect.not.stringContaining('wop_a-key') as never);
+  });
+
+  test('when an identity provider runs on this machine, then it needs no https', () => {
+    const JWT_JWKS_URL = 'http://127.0.0.1:8080/jwks.json';
+    expect(load({ ...jwt, JWT_JWKS_URL }).JWT_JWKS_URL).toBe(JWT_JWKS_URL);
+  });
+
+  test('when pages may call, then their origins are read', () => {
+    const CORS_ORIGINS = 'https://shop.example.com, http://localhost:5173';
+    expect(load({ CORS_ORIGINS }).CORS_ORIGINS).toEqual(['https://shop.example.com', 'http://localhost:5173']);
+  });
+
+  test('when it is printed, then neither callers nor secrets are in it', () => {
+    const printed = JSON.stringify(printable(load({ API_KEYS, ...jwt })));
+    for (const hidden of [hash, 'ada', 'c'.repeat(32), 'password', secret]) expect(printed).not.toContain(hidden);
+    expect(printed).toContain('login.example.com');
+  });
+});

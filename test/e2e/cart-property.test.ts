@@ -298,7 +298,7 @@ describeOnDevServer('a cart that many change at once', () => {
 
       for (const { status, body } of answers) {
         expect(status).toBe(422);
-        expect(body).toMatchObject({ type: '/problems/request-id-reused', status: 422 });
+        expect(body).toMatchObject({ type: '/problems/idempotency-key-reused', status: 422 });
       }
       expect(quantitiesOf((await cart.get()).body)).toEqual(before);
       await expectOneLife(opened);

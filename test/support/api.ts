@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
+import type { FastifyInstance } from 'fastify';
 import { Webhook } from 'standardwebhooks';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp, type AppDependencies } from '../../src/api/app.js';
@@ -43,8 +44,7 @@ export interface Api {
   close: () => Promise<void>;
 }
 
-/** Starts the API on a free port; the played carrier then reports to it. */
-export async function startApi(deps: {
+interface ApiOptions {
   client: Client;
   store: Store;
   outside?: OutsideWorld;
@@ -52,10 +52,13 @@ export async function startApi(deps: {
   uploadLimits?: Partial<AppDependencies['uploadLimits']>;
   auth?: AppDependencies['auth'];
   protection?: Partial<AppDependencies['protection']>;
-}): Promise<Api> {
-  const { client, store, outside, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
+}
+
+/** The API as all tests have it, unless told otherwise; it does not listen yet. */
+export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
+  const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
   const logger = createLogger('api', 'silent');
-  const app = await buildApp({
+  return await buildApp({
     ...{ client, store, logger, links, outgoing },
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
     approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
@@ -66,6 +69,12 @@ export async function startApi(deps: {
     protection: { corsOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000, ...protection },
     cursors: createCursors([CURSOR_SECRET]),
   });
+}
+
+/** Starts the API on a free port; the played carrier then reports to it. */
+export async function startApi(deps: ApiOptions): Promise<Api> {
+  const { outside } = deps;
+  const app = await anApp(deps);
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   outside?.setCallbackUrl(`${url}/v1/callbacks/shipments`);
 

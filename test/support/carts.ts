@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
+import { waitUntil } from '../../dev/wait.js';
 import type { CartInput, CartResource } from '../../src/schemas/cart.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
@@ -25,7 +26,10 @@ export async function startCart(client: Client, input: CartInput, cartId: string
   });
 }
 
-/** One cart over HTTP. `key` becomes the header `Idempotency-Key`. */
+/**
+ * One cart over HTTP. `key` becomes the header `Idempotency-Key`; whoever hears that the first request under it is not
+ * answered yet asks again, as the problem tells him to.
+ */
 export class CartCaller {
   private readonly api: Api;
   readonly cartId: string;
@@ -59,10 +63,19 @@ export class CartCaller {
     return this.send('DELETE', '', key);
   }
 
-  send(method: string, path: string, key?: string, json?: unknown): Promise<Answer<CartBody>> {
-    return this.api.request<CartBody>(method, `/v1/carts/${this.cartId}${path}`, {
+  async send(method: string, path: string, key?: string, json?: unknown): Promise<Answer<CartBody>> {
+    const options = {
       ...(key !== undefined && { headers: { 'idempotency-key': key } }),
       ...(json !== undefined && { json }),
+    };
+    const answered = async () => {
+      const answer = await this.api.request<CartBody>(method, `/v1/carts/${this.cartId}${path}`, options);
+      return answer.body.type === '/problems/request-in-progress' ? undefined : answer;
+    };
+    return await waitUntil(answered, {
+      what: `an answer to ${method} ${path} ${key}`,
+      deadlineMs: 60_000,
+      everyMs: 50,
     });
   }
 }

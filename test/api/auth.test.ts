@@ -1,0 +1,349 @@
+import { request as httpRequest } from 'node:http';
+import { SignJWT, UnsecuredJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createApiKey } from '../../src/api/auth/api-keys.js';
+import type { TokenSettings } from '../../src/api/auth/tokens.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import type { Answer, Api } from '../support/api.js';
+import { aCaller } from '../support/callers.js';
+import {
+  aSigningKey,
+  openIssuer,
+  secondsFromNow,
+  type Claims,
+  type Issuer,
+  type SigningKey,
+} from '../support/issuer.js';
+import { startApiNowhere } from '../support/nowhere.js';
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** A request that needs the role of a shopper or an operator, and is refused after that: 400 says that he got in. */
+const probe = (api: Api, headers: Record<string, string>) =>
+  api.request<Problem>('POST', '/v1/orders', { json: {}, headers });
+
+const cameIn = ({ status, body }: Answer<Problem>) =>
+  expect([status, body.type]).toEqual([400, '/problems/invalid-request']);
+
+function refused({ status, headers, body }: Answer<Problem>, detail: RegExp): void {
+  expect([status, body.type]).toEqual([401, '/problems/unauthorized']);
+  expect(headers.get('www-authenticate')).toBe('Bearer realm="api"');
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(body.detail).toMatch(detail);
+}
+
+describe('API keys', () => {
+  const ada = aCaller(['shopper']);
+  const clerk = aCaller(['approver']);
+  const replaced = createApiKey();
+  let api: Api;
+
+  beforeAll(async () => {
+    const rotating = { ...ada.entry, hashes: [...ada.entry.hashes, replaced.hash] };
+    api = await startApiNowhere({ auth: { apiKeys: [rotating, clerk.entry] } });
+  });
+  afterAll(() => api?.close());
+
+  test.each<[string, (key: string) => Record<string, string>]>([
+    ['X-API-Key', (key) => ({ 'x-api-key': key })],
+    ['Authorization: Bearer', bearer],
+    ['authorization in any case', (key) => ({ authorization: `bEARER  ${key}` })],
+  ])(
+    'when a key comes as %s, then its caller comes in, with the key that replaces it as well',
+    async (_how, headers) => {
+      cameIn(await probe(api, headers(ada.key)));
+      cameIn(await probe(api, headers(replaced.key)));
+    },
+  );
+
+  test.each<[string, Record<string, string>, RegExp]>([
+    ['no key', {}, /send an API key/],
+    ['a key that is none', { 'x-api-key': 'wop_nobody' }, /none that is accepted/],
+    ['an empty key', { 'x-api-key': '' }, /none that is accepted|send an API key/],
+    ['the hash of a key', { 'x-api-key': ada.entry.hashes[0]! }, /none that is accepted/],
+    ['a key and one character more', { 'x-api-key': `${ada.key}A` }, /none that is accepted/],
+    ['two keys in one header', { 'x-api-key': `${ada.key}, ${ada.key}` }, /none that is accepted/],
+    ['a key as another scheme', { authorization: `Basic ${ada.key}` }, /send an API key/],
+    ['a bearer without a token', { authorization: 'Bearer' }, /send an API key/],
+    ['a token where there are only keys', bearer('a.b.c'), /none that is accepted/],
+    ['a key in both headers', { 'x-api-key': ada.key, ...bearer(ada.key) }, /send one of them/],
+    ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
+  ])('when there is %s, then 401 says what to do and the key is not repeated', async (_what, headers, detail) => {
+    const answer = await probe(api, headers);
+
+    refused(answer, detail);
+    expect(JSON.stringify(answer.body)).not.toContain(ada.key);
+  });
+
+  test('when a caller has another role, then 403 names his and those that are needed', async () => {
+    const { status, body } = await probe(api, { 'x-api-key': clerk.key });
+
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    expect(body.detail).toBe(`this is for shopper, operator; ${clerk.id} is approver`);
+  });
+
+  test('when somebody unknown sends a body that is no JSON, then it is not read: 401', async () => {
+    for (const text of ['{', 'x'.repeat(10_000)]) {
+      const headers = { 'content-type': 'application/json' };
+      refused(await api.request('POST', '/v1/orders', { text, headers }), /send an API key/);
+    }
+  });
+
+  test('when a key is made, then it has 256 random bits and only its hash is for the configuration', () => {
+    const [one, other] = [createApiKey(), createApiKey()];
+
+    expect(one.key).toMatch(/^wop_[A-Za-z0-9_-]{43}$/);
+    expect(one.hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(one.key).not.toBe(other.key);
+  });
+});
+
+describe('tokens', () => {
+  let issuer: Issuer;
+  let signer: SigningKey;
+  let api: Api;
+  const clerk = aCaller(['shopper']);
+
+  beforeAll(async () => {
+    issuer = await openIssuer();
+    signer = await aSigningKey('one');
+    issuer.publish(signer);
+    api = await startApiNowhere({ auth: { apiKeys: [clerk.entry], tokens: issuer.settings } });
+  });
+  afterAll(async () => {
+    await api?.close();
+    await issuer?.close();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** An issuer, a key and an API of the test's own. */
+  async function elsewhere(
+    run: (world: { issuer: Issuer; key: SigningKey; api: Api }) => Promise<void>,
+    { alg, ...settings }: Partial<TokenSettings> & { alg?: string } = {},
+  ): Promise<void> {
+    const issuer = await openIssuer(settings);
+    const key = await aSigningKey('own', alg);
+    issuer.publish(key);
+    const api = await startApiNowhere({ auth: { apiKeys: [], tokens: issuer.settings } });
+    try {
+      await run({ issuer, key, api });
+    } finally {
+      await api.close();
+      await issuer.close();
+    }
+  }
+
+  /** As if so many seconds had passed. */
+  function later(seconds: number): void {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+  }
+
+  const send = async (claims?: Claims) => probe(api, bearer(await issuer.token(signer, claims)));
+
+  test('when a token is good, then its caller comes in; its keys are fetched once', async () => {
+    for (let number = 0; number < 3; number += 1) cameIn(await send());
+    expect(issuer.fetches()).toBe(1);
+  });
+
+  test('when keys and tokens are configured, then both are accepted', async () => {
+    cameIn(await probe(api, bearer(clerk.key)));
+    cameIn(await probe(api, { 'x-api-key': clerk.key }));
+    refused(await probe(api, { 'x-api-key': await issuer.token(signer) }), /none that is accepted/);
+  });
+
+  test.each<[string, Claims, RegExp]>([
+    ['is of another issuer', { iss: 'https://evil.example.com/' }, /"iss"/],
+    ['is for somebody else', { aud: 'https://other.example.com' }, /"aud"/],
+    ['has no audience', { aud: undefined }, /"aud"/],
+    ['has expired', { exp: secondsFromNow(-60) }, /"exp"/],
+    ['never expires', { exp: undefined }, /"exp"/],
+    ['is not valid yet', { nbf: secondsFromNow(120) }, /"nbf"/],
+    ['names nobody', { sub: undefined }, /claim sub is no id/],
+    ['names somebody outside the alphabet', { sub: "ada' or '1'='1" }, /claim sub is no id/],
+    ['names somebody by a number', { sub: 7 }, /claim sub is no id/],
+    ['names somebody at length', { sub: 'a'.repeat(65) }, /claim sub is no id/],
+  ])('when a token %s, then 401 says so', async (_what, claims, detail) => {
+    refused(await send(claims), detail);
+  });
+
+  test('when clocks differ by some seconds, then the token is accepted', async () => {
+    cameIn(await send({ exp: secondsFromNow(-2), nbf: secondsFromNow(3) }));
+  });
+
+  test.each<[string, Claims]>([
+    ['a list', { roles: ['cook', 'shopper'] }],
+    ['words', { roles: 'cook shopper' }],
+  ])('when the roles are %s, then those that are known count', async (_what, claims) => {
+    cameIn(await send(claims));
+  });
+
+  test.each<[string, Claims]>([
+    ['no roles', { roles: undefined }],
+    ['none that is known', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
+    ['roles of another shape', { roles: { shopper: true } }],
+    ['null', { roles: null }],
+  ])('when a token has %s, then its caller has no role here: 403', async (_what, claims) => {
+    const { status, body } = await send(claims);
+
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    expect(body.detail).toBe('this is for shopper, operator; ada has no role here');
+  });
+
+  test.each<[string, string, Claims]>([
+    ['within another claim', 'realm_access.roles', { realm_access: { roles: ['shopper'] } }],
+    ['under a name with dots', 'https://shop.example.com/roles', { 'https://shop.example.com/roles': ['shopper'] }],
+  ])('when the roles are %s, then they are found there and nowhere else', async (_what, rolesClaim, claims) => {
+    await elsewhere(
+      async ({ issuer, key, api }) => {
+        cameIn(await probe(api, bearer(await issuer.token(key, { roles: [], ...claims }))));
+        expect((await probe(api, bearer(await issuer.token(key)))).status).toBe(403);
+      },
+      { rolesClaim },
+    );
+  });
+
+  test.each(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'])(
+    'when tokens are signed with %s, then they are accepted',
+    async (alg) => {
+      await elsewhere(async ({ issuer, key, api }) => cameIn(await probe(api, bearer(await issuer.token(key)))), {
+        alg,
+      });
+    },
+  );
+
+  const claims = () => ({ sub: 'ada', roles: ['operator'], exp: secondsFromNow(300) });
+  const ofIssuer = <T extends UnsecuredJWT | SignJWT>(jwt: T) =>
+    jwt.setIssuer(issuer.settings.issuer).setAudience(issuer.settings.audience) as T;
+
+  test.each<[string, () => Promise<string> | string]>([
+    ['is not signed (alg none)', () => ofIssuer(new UnsecuredJWT(claims())).encode()],
+    [
+      'is signed with the public key as a shared secret (HS256)',
+      () => {
+        const secret = new TextEncoder().encode(JSON.stringify(signer.jwk));
+        return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(secret);
+      },
+    ],
+    ['is signed with a key of somebody else under a known name', async () => issuer.token(await aSigningKey('one'))],
+    ['is signed with a key that the issuer does not publish', async () => issuer.token(await aSigningKey('stranger'))],
+    [
+      'brings its own key',
+      async () => {
+        const own = await aSigningKey('own');
+        return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'ES256', jwk: own.jwk }).sign(own.privateKey);
+      },
+    ],
+    [
+      'was changed',
+      async () => {
+        const [header, , signature] = (await issuer.token(signer)).split('.');
+        const payload = Buffer.from(JSON.stringify({ ...claims(), iss: issuer.settings.issuer })).toString('base64url');
+        return [header, payload, signature].join('.');
+      },
+    ],
+    ['is cut off', async () => (await issuer.token(signer)).slice(0, -10)],
+    ['is rubbish', () => 'a.b.c'],
+    ['is three times nothing', () => '..'],
+    ['has a header that is no JSON', () => `${Buffer.from('{').toString('base64url')}.e30.AA`],
+    ['has a header that is a list', () => `${Buffer.from('[]').toString('base64url')}.e30.AA`],
+    ['has four parts', async () => `${await issuer.token(signer)}.x`],
+  ])('when a token %s, then 401', async (_what, make) => {
+    refused(await probe(api, bearer(await make())), /./);
+  });
+
+  test('when the issuer has a new key, then its tokens are accepted, and those of the withdrawn one no longer', async () => {
+    await elsewhere(async ({ issuer, key, api }) => {
+      cameIn(await probe(api, bearer(await issuer.token(key))));
+      const next = await aSigningKey('next');
+      issuer.publish(next);
+
+      later(31);
+      cameIn(await probe(api, bearer(await issuer.token(next))));
+      expect(issuer.fetches()).toBe(2);
+      refused(await probe(api, bearer(await issuer.token(key))), /no applicable key/);
+    });
+  });
+
+  test('when tokens name keys that nobody knows, then the issuer is not asked for each', async () => {
+    await elsewhere(async ({ issuer, key, api }) => {
+      cameIn(await probe(api, bearer(await issuer.token(key))));
+      const stranger = await aSigningKey('stranger');
+      for (let number = 0; number < 5; number += 1)
+        refused(await probe(api, bearer(await issuer.token(stranger))), /key/);
+      expect(issuer.fetches()).toBe(1);
+    });
+  });
+
+  test.each<[string, (issuer: Issuer) => unknown]>([
+    ['answers 500', (issuer) => issuer.fail(500)],
+    ['answers no JSON', (issuer) => issuer.fail(200, '<html>')],
+    ['answers no keys', (issuer) => issuer.fail(200, '{"error":"x"}')],
+    ['is gone', (issuer) => issuer.close()],
+  ])(
+    'when the issuer %s, then 503 tells nothing of it and when to come again; keys that are known last',
+    async (_what, breakIt) => {
+      await elsewhere(async ({ issuer, key, api }) => {
+        const token = await issuer.token(key);
+        const fresh = await startApiNowhere({ auth: { apiKeys: [clerk.entry], tokens: issuer.settings } });
+        try {
+          cameIn(await probe(api, bearer(token)));
+          await breakIt(issuer);
+
+          const { status, headers, body } = await probe(fresh, bearer(token));
+          expect([status, body.type]).toEqual([503, '/problems/identity-provider-unavailable']);
+          expect(headers.get('retry-after')).toBe('5');
+          expect(JSON.stringify(body)).not.toMatch(/127\.0\.0\.1|jwks|json|econn|fetch failed|500/i);
+          cameIn(await probe(api, bearer(token)));
+          cameIn(await probe(fresh, { 'x-api-key': clerk.key }));
+          expect((await fresh.get('/livez')).status).toBe(200);
+        } finally {
+          await fresh.close();
+        }
+      });
+    },
+  );
+});
+
+describe('an API that runs open', () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApiNowhere();
+  });
+  afterAll(() => api?.close());
+
+  /** fetch() does not let anybody choose the host. */
+  const asked = (host: string) =>
+    new Promise<{ status: number; body: Problem }>((resolve, reject) => {
+      const headers = { host, 'content-type': 'application/json' };
+      const request = httpRequest(`${api.url}/v1/orders`, { method: 'POST', headers }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve({ status: response.statusCode!, body: JSON.parse(text) as Problem }));
+      });
+      request.on('error', reject).end('{}');
+    });
+
+  test.each(['localhost', 'LOCALHOST:3000', '127.0.0.1', '127.0.0.1:3000', '127.8.8.8:1', '[::1]', '[::1]:3000'])(
+    'when it is called %s, then everybody may do everything',
+    async (host) => {
+      expect(await asked(host)).toMatchObject({ status: 400, body: { type: '/problems/invalid-request' } });
+    },
+  );
+
+  test.each([
+    'shop.example.com',
+    'localhost.example.com',
+    '127.0.0.1.example.com',
+    'evil.example.com:3000',
+    '10.0.0.1',
+    '127.0.0.1@evil.example.com',
+    '0.0.0.0:3000',
+  ])('when it is called "%s", then 403 says what is missing', async (host) => {
+    const { status, body } = await asked(host);
+
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    expect(body.detail).toContain('API_KEYS');
+  });
+});

@@ -1,0 +1,714 @@
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { ApprovalResource } from '../../src/schemas/approval.js';
+import type { BatchResource } from '../../src/schemas/batch.js';
+import type { OrderResource } from '../../src/schemas/order.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { openStore } from '../../src/store/index.js';
+import { createClient } from '../../src/temporal.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
+import { anApproval, aStage } from '../support/approvals.js';
+import { keys, stage, TestOperations } from '../support/batches.js';
+import { aCaller, operationsOf, type TestCaller } from '../support/callers.js';
+import { quantitiesOf, type CartBody } from '../support/carts.js';
+import { lockCatalogue } from '../support/database-lock.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+/** A request that is sent again and again, and what it must do once. */
+interface Case extends RequestOptions {
+  method: string;
+  path: string;
+  /** The same request with another content. */
+  other: RequestOptions & { path?: string };
+  /** What it has done, asked of Temporal or the store. */
+  effect: (first: Answer<Body>) => Promise<unknown>;
+  once: unknown;
+}
+
+type Body = Problem & { orderId?: string; approvalId?: string; batchId?: string };
+
+const NDJSON = 'application/x-ndjson';
+const ndjson = (...items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
+const KEPT_HOURS = 24;
+const CLAIM_SECONDS = 30;
+
+describeOnDevServer('Idempotency-Key', () => {
+  let shop: Shop;
+  /** Two processes as a load balancer would see them. */
+  let api: Api;
+  let second: Api;
+  const root = aCaller(['operator', 'approver', 'shopper']);
+  const [ada, bob] = [aCaller(['shopper']), aCaller(['shopper'])] as const;
+  const auth = { apiKeys: [root, ada, bob].map(({ entry }) => entry) };
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer(), { operations: tests.operations });
+    [api, second] = await Promise.all([startApi({ ...shop, auth }), startApi({ ...shop, auth })]);
+  });
+  afterEach(() => {
+    tests.letThrough();
+    tests.mend();
+  });
+  afterAll(async () => {
+    await Promise.all([api?.close(), second?.close()]);
+    await shop?.close();
+  });
+
+  const aKey = () => `key-${randomUUID()}`;
+
+  const named = (key: string, { headers, json, text }: RequestOptions = {}): RequestOptions => ({
+    headers: { ...headers, 'idempotency-key': key },
+    ...(json !== undefined && { json }),
+    ...(text !== undefined && { text }),
+  });
+
+  /** Sends it under a name. */
+  const send = (to: Api, key: string, request: Pick<Case, 'method' | 'path'> & RequestOptions, by: TestCaller = root) =>
+    by.send<Body>(to, request.method, request.path, named(key, request));
+
+  const post = (path: string, json?: unknown) => root.send<Body>(api, 'POST', path, { json });
+
+  const placing = (json: unknown) => ({ method: 'POST', path: '/v1/orders', json });
+
+  async function aBody(customerId = `customer-${randomUUID().slice(0, 8)}`) {
+    const { sku } = await aProduct(shop.store);
+    return { customerId, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
+  }
+
+  const handle = (workflowId: string) => shop.client.workflow.getHandle(workflowId);
+
+  async function updatesIn(workflow: WorkflowHandle, name: string): Promise<number> {
+    const { events } = await workflow.fetchHistory();
+    return (events ?? []).filter(
+      ({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.input?.name === name,
+    ).length;
+  }
+
+  const eventsIn = async (workflow: WorkflowHandle, type: string, name?: string) =>
+    (await historyOf(workflow)).filter((event) => event.type === type && event.name === name).length;
+
+  const isThere = async (workflowId: string) =>
+    handle(workflowId)
+      .describe()
+      .then(
+        () => true,
+        () => false,
+      );
+
+  /** The executions that visibility finds, once it finds any. */
+  const found = (query: string) =>
+    waitUntil(async () => (await shop.client.workflow.count(query)).count || undefined, {
+      what: query,
+      deadlineMs: 10_000,
+      everyMs: 50,
+    });
+
+  const seenBy =
+    <T>(path: string) =>
+    (wanted: (body: T) => boolean, what: string) =>
+      waitUntil(
+        async () => {
+          const { status, body } = await root.send<T>(api, 'GET', path);
+          return status === 200 && wanted(body) ? body : undefined;
+        },
+        { what: `${path}: ${what}`, deadlineMs: 20_000, everyMs: 50 },
+      );
+  const orderOnce = (orderId: string, ...wanted: Parameters<ReturnType<typeof seenBy<OrderResource>>>) =>
+    seenBy<OrderResource>(`/v1/orders/${orderId}`)(...wanted);
+  const batchOnce = (batchId: string, ...wanted: Parameters<ReturnType<typeof seenBy<BatchResource>>>) =>
+    seenBy<BatchResource>(`/v1/batches/${batchId}`)(...wanted);
+
+  /** An order that waits for the carrier. */
+  async function aShippedOrder(): Promise<string> {
+    const orderId = randomUUID();
+    await post('/v1/orders', { ...(await aBody()), orderId });
+    await orderOnce(orderId, (order) => order.stage === 'awaiting_pickup', 'awaits pickup');
+    return orderId;
+  }
+
+  async function aFilledCart(quantity = 2) {
+    const cartId = randomUUID();
+    const { sku } = await aProduct(shop.store);
+    expect((await post(`/v1/carts/${cartId}/items`, { sku, quantity })).status).toBe(200);
+    return { path: `/v1/carts/${cartId}`, sku, cart: handle(cartWorkflowId(cartId)) };
+  }
+
+  async function anAskedApproval() {
+    const input = anApproval({ stages: [aStage({ id: root.id }, { id: 'boss' })] });
+    expect((await post('/v1/approvals', input)).status).toBe(202);
+    const path = `/v1/approvals/${input.approvalId}`;
+    const events = async (event: string) => {
+      const { body } = await root.send<ApprovalResource>(api, 'GET', path);
+      return body.trail.filter((entry) => entry.event === event).length;
+    };
+    return { path, events };
+  }
+
+  /** A batch whose calls stand still. */
+  async function aHeldBatch() {
+    tests.close();
+    const batchId = await stage(shop.store, { operation: 'call', items: keys(2, randomUUID()), itemsPerTask: 1 });
+    await post(`/v1/batches/${batchId}/retry`);
+    await batchOnce(batchId, ({ status, round }) => status === 'running' && round === 1, 'running');
+    return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId };
+  }
+
+  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
+
+  const uploading = (text: string, query: Record<string, string> = {}) => ({
+    method: 'POST',
+    path: `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`,
+    text,
+    headers: { 'content-type': NDJSON },
+  });
+
+  const cases: Record<string, () => Promise<Case>> = {
+    async placeOrder() {
+      const json = await aBody();
+      return {
+        ...placing(json),
+        other: { json: { ...json, payment: { token: 'tok_declined' } } },
+        effect: () => found(`WorkflowType = 'order' and CustomerId = '${json.customerId}'`),
+        once: 1,
+      };
+    },
+    async cancelOrder() {
+      const orderId = await aShippedOrder();
+      return {
+        ...{ method: 'POST', path: `/v1/orders/${orderId}/cancel`, json: { reason: 'too late' } },
+        other: { json: { reason: 'too early' } },
+        effect: () => updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder'),
+        once: 1,
+      };
+    },
+    async resolveCompensation() {
+      const orderId = await aShippedOrder();
+      shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
+      await post(`/v1/orders/${orderId}/cancel`);
+      await orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+      return {
+        ...{ method: 'POST', path: `/v1/orders/${orderId}/compensation`, json: { action: 'retry' } },
+        other: { json: { action: 'skip' } },
+        async effect() {
+          const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
+          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveCompensation')];
+        },
+        once: ['cancelled', 1],
+      };
+    },
+    async addItem() {
+      const { path, sku, cart } = await aFilledCart();
+      return {
+        ...{ method: 'POST', path: `${path}/items`, json: { sku, quantity: 3 } },
+        other: { json: { sku, quantity: 4 } },
+        effect: async () => [
+          quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)[sku],
+          await updatesIn(cart, 'addItem'),
+        ],
+        once: [5, 2],
+      };
+    },
+    async setQuantity() {
+      const { path, sku, cart } = await aFilledCart();
+      return {
+        ...{ method: 'PATCH', path: `${path}/items/${sku}`, json: { quantity: 3 } },
+        other: { json: { quantity: 4 } },
+        effect: () => updatesIn(cart, 'setQuantity'),
+        once: 1,
+      };
+    },
+    async removeItem() {
+      const { path, sku, cart } = await aFilledCart();
+      return {
+        ...{ method: 'DELETE', path: `${path}/items/${sku}` },
+        other: { json: { sku } },
+        effect: () => updatesIn(cart, 'removeItem'),
+        once: 1,
+      };
+    },
+    async checkOut() {
+      const { path, cart } = await aFilledCart();
+      return {
+        ...{ method: 'POST', path: `${path}/checkout`, json: { payment: { token: 'tok_ok' } } },
+        other: { json: { payment: { token: 'tok_declined' } } },
+        effect: async () => [
+          await updatesIn(cart, 'checkout'),
+          (await historyOf(cart)).filter(({ type }) => type === 'StartChildWorkflowExecutionInitiated').length,
+        ],
+        once: [1, 1],
+      };
+    },
+    async abandonCart() {
+      const { path, cart } = await aFilledCart();
+      return {
+        ...{ method: 'DELETE', path },
+        other: { json: { why: 'not' } },
+        effect: () => updatesIn(cart, 'abandon'),
+        once: 1,
+      };
+    },
+    async requestApproval() {
+      const { approvalId: _none, ...json } = anApproval({ stages: [aStage({ id: `approver-${randomUUID()}` })] });
+      const [approver] = json.stages[0]!.approvers;
+      return {
+        ...{ method: 'POST', path: '/v1/approvals', json },
+        other: { json: { ...json, title: 'Or may we not?' } },
+        effect: () => found(`WorkflowType = 'approval' and Approvers = '${approver!.id}'`),
+        once: 1,
+      };
+    },
+    async decideApproval() {
+      const { path, events } = await anAskedApproval();
+      const json = { approver: root.id, decision: 'approve', comment: 'fine' };
+      return {
+        ...{ method: 'POST', path: `${path}/decision`, json },
+        other: { json: { ...json, comment: 'really' } },
+        effect: () => events('decided'),
+        once: 1,
+      };
+    },
+    async withdrawApproval() {
+      const { path, events } = await anAskedApproval();
+      return {
+        ...{ method: 'POST', path: `${path}/withdraw`, json: { reason: 'no need' } },
+        other: { json: { reason: 'no time' } },
+        effect: () => events('withdrawn'),
+        once: 1,
+      };
+    },
+    async uploadBatch() {
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      return {
+        ...uploading(ndjson({ sku, quantity: 5 })),
+        other: { text: ndjson({ sku, quantity: 6 }) },
+        async effect({ body }) {
+          await batchOnce(body.batchId!, ({ status }) => status === 'completed', 'completed');
+          return await stockOf(sku);
+        },
+        once: 5,
+      };
+    },
+    async pauseBatch() {
+      const { path, batch } = await aHeldBatch();
+      return {
+        ...{ method: 'POST', path: `${path}/pause` },
+        other: { json: {} },
+        effect: () => eventsIn(batch, 'WorkflowExecutionSignaled', 'pause'),
+        once: 1,
+      };
+    },
+    async resumeBatch() {
+      const { path, batch, batchId } = await aHeldBatch();
+      await post(`${path}/pause`);
+      await batchOnce(batchId, ({ status }) => status === 'paused', 'paused');
+      return {
+        ...{ method: 'POST', path: `${path}/resume` },
+        other: { json: {} },
+        effect: () => eventsIn(batch, 'WorkflowExecutionSignaled', 'resume'),
+        once: 1,
+      };
+    },
+    async cancelBatch() {
+      const { path, batch } = await aHeldBatch();
+      return {
+        ...{ method: 'POST', path: `${path}/cancel` },
+        other: { json: {} },
+        effect: () => eventsIn(batch, 'WorkflowExecutionCancelRequested'),
+        once: 1,
+      };
+    },
+    async retryBatch() {
+      const { batchId, path } = await aHeldBatch();
+      tests.trouble(tests.called.at(-1)!, 'final');
+      tests.letThrough();
+      await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
+      return {
+        ...{ method: 'POST', path: `${path}/retry` },
+        other: { json: {} },
+        async effect() {
+          const { round } = await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
+          return round;
+        },
+        once: 2,
+      };
+    },
+  };
+
+  /** As if the process had died before it could answer, so long ago. */
+  async function forgetAnswer(secondsAgo: number): Promise<void> {
+    const { rows } = await sql`
+      update idempotency_keys
+      set status = null, headers = null, body = null, claimed_at = now() - make_interval(secs => ${secondsAgo})
+      where claimed_at = (select max(claimed_at) from idempotency_keys) returning 1`.execute(shop.store.db);
+    expect(rows).toHaveLength(1);
+  }
+
+  test('when an operation takes an Idempotency-Key, then there is a case of it here', async () => {
+    const taking = (await operationsOf(api)).filter(({ parameters = [] }) =>
+      parameters.some(({ name }) => name.toLowerCase() === 'idempotency-key'),
+    );
+    expect(taking.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
+  });
+
+  test('when an operation changes something for a caller with a role, then it takes an Idempotency-Key', async () => {
+    const changing = (await operationsOf(api)).filter(
+      (operation) => operation.method !== 'GET' && operation['x-roles'],
+    );
+    expect(changing.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
+  });
+
+  describe.each(Object.keys(cases))('%s', (operationId) => {
+    test('when it is repeated, then any process answers as the first one did, and it is done once', async () => {
+      const { effect, once, other, ...request } = await cases[operationId]!();
+      const key = aKey();
+
+      const first = await send(api, key, request);
+      expect(first.status, JSON.stringify(first.body)).toBeLessThan(300);
+      expect(first.headers.get('idempotent-replayed')).toBeNull();
+      expect(await effect(first)).toEqual(once);
+
+      for (const to of [second, api]) expectReplayed(await send(to, key, request), first);
+      expectProblem(await send(second, key, { ...request, ...other }), 422, 'idempotency-key-reused');
+      expect(await effect(first)).toEqual(once);
+
+      await forgetAnswer(0);
+      const running = await send(second, key, request);
+      expectProblem(running, 409, 'request-in-progress');
+      expect(running.headers.get('retry-after')).toBe('1');
+    });
+
+    // TODO retryBatch gives Temporal no request id (src/api/batches.ts), so here it is done twice.
+    const check = operationId === 'retryBatch' ? test.fails : test;
+    check('when the process dies before it answers, then another one answers, and it is done once', async () => {
+      const { effect, once, other, ...request } = await cases[operationId]!();
+      const key = aKey();
+      const first = await send(api, key, request);
+      expect(await effect(first)).toEqual(once);
+
+      await forgetAnswer(CLAIM_SECONDS + 1);
+      const reused = await send(second, key, { ...request, ...other });
+      const taken = await send(second, key, request);
+
+      expectProblem(reused, 422, 'idempotency-key-reused');
+      expect([taken.status, taken.headers.get('location')]).toEqual([first.status, first.headers.get('location')]);
+      expect(taken.headers.get('idempotent-replayed')).toBeNull();
+      expect(await effect(first)).toEqual(once);
+      expectReplayed(await send(api, key, request), taken);
+    });
+  });
+
+  describe('while the first one is running', () => {
+    test('when it is repeated, then 409 until it is answered, then the first answer', async () => {
+      const { path, sku } = await aFilledCart();
+      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const lock = await lockCatalogue(shop.databaseUrl);
+      const pending = send(api, key, request);
+      await lock.waitedFor();
+
+      const early = await Promise.all([send(second, key, request), send(api, key, request)]);
+      await lock.release();
+      const first = await pending;
+
+      for (const answer of early) expectProblem(answer, 409, 'request-in-progress');
+      expect(first.status, JSON.stringify(first.body)).toBe(200);
+      expectReplayed(await send(second, key, request), first);
+      expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
+    });
+
+    test('when many come at the same moment to two processes, then one is done and nobody hears of another', async () => {
+      const json = await aBody();
+      const key = aKey();
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => send(n % 2 ? api : second, key, placing(json))),
+      );
+
+      const done = answers.filter(({ status }) => status === 202);
+      for (const answer of answers) if (!done.includes(answer)) expectProblem(answer, 409, 'request-in-progress');
+      expect(new Set(done.map(({ body }) => body.orderId)).size).toBe(1);
+      expect(done.filter(({ headers }) => !headers.has('idempotent-replayed'))).toHaveLength(1);
+      expect(await found(`WorkflowType = 'order' and CustomerId = '${json.customerId}'`)).toBe(1);
+    });
+  });
+
+  describe('what the name belongs to', () => {
+    test('when another caller uses it, then it is a request of his own', async () => {
+      const key = aKey();
+      const [hers, his] = [placing(await aBody(ada.id)), placing(await aBody(bob.id))];
+
+      const first = await send(api, key, hers, ada);
+      const other = await send(api, key, his, bob);
+
+      expect([first.status, other.status]).toEqual([202, 202]);
+      expect(other.body.orderId).not.toBe(first.body.orderId);
+      expect(other.headers.get('idempotent-replayed')).toBeNull();
+      expectReplayed(await send(second, key, hers, ada), first);
+      expectReplayed(await send(second, key, his, bob), other);
+    });
+
+    test('when it is used on another path, then it is another request', async () => {
+      const key = aKey();
+      const [one, other] = [await aShippedOrder(), await aShippedOrder()];
+      for (const orderId of [one, other]) {
+        const answer = await send(api, key, { method: 'POST', path: `/v1/orders/${orderId}/cancel` });
+        expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([202, null]);
+        expect(answer.body.orderId).toBe(orderId);
+      }
+    });
+
+    test('when the fields come in another order, then it is the same request', async () => {
+      const json = await aBody();
+      const key = aKey();
+      const first = await send(api, key, placing(json));
+      expectReplayed(await send(api, key, placing(Object.fromEntries(Object.entries(json).reverse()))), first);
+    });
+
+    test.each([
+      ['is empty', ''],
+      ['has 256 characters', 'k'.repeat(256)],
+    ])('when it %s, then 400 and nothing is started', async (_what, key) => {
+      const json = { ...(await aBody()), orderId: randomUUID() };
+      expectProblem(await send(api, key, placing(json)), 400, 'invalid-request');
+      expect(await isThere(orderWorkflowId(json.orderId))).toBe(false);
+    });
+
+    test('when somebody has no role for it, then he does not hear the answer that another one got', async () => {
+      const key = aKey();
+      const { path } = await aHeldBatch();
+      expect((await send(api, key, { method: 'POST', path: `${path}/pause` })).status).toBe(202);
+      expectProblem(await send(api, key, { method: 'POST', path: `${path}/pause` }, ada), 403, 'forbidden');
+    });
+  });
+
+  describe('what is kept', () => {
+    test('when the API was restarted, then a new one answers as the old one did', async () => {
+      const before = await startApi({ ...shop, auth });
+      const [key, request] = [aKey(), placing(await aBody())];
+      const first = await send(before, key, request);
+      await before.close();
+
+      const after = await startApi({ ...shop, auth });
+      try {
+        expectReplayed(await send(after, key, request), first);
+      } finally {
+        await after.close();
+      }
+    });
+
+    test('when a cart was closed since, then a repeated change is still answered as the first time', async () => {
+      const { path, sku } = await aFilledCart();
+      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const first = await send(api, key, request);
+      expect((await root.send(api, 'DELETE', path)).status).toBe(200);
+
+      expectReplayed(await send(second, key, request), first);
+      expectProblem(await root.send<Body>(api, 'GET', path), 410, 'gone');
+    });
+
+    test.each<[string, () => Promise<{ wrong: RequestOptions; status: number }>]>([
+      ['400', async () => ({ wrong: { json: {} }, status: 400 })],
+      ['413', async () => ({ wrong: { json: { text: 'x'.repeat(300_000) } }, status: 413 })],
+      ['415', async () => ({ wrong: { text: 'order', headers: { 'content-type': 'text/plain' } }, status: 415 })],
+    ])('when the first try was %s, then the mended one is done', async (_what, make) => {
+      const { wrong, status } = await make();
+      const [key, good] = [aKey(), placing(await aBody())];
+
+      expect((await send(api, key, { ...good, json: undefined, ...wrong })).status).toBe(status);
+      const mended = await send(second, key, good);
+
+      expect([mended.status, mended.headers.get('idempotent-replayed')]).toEqual([202, null]);
+    });
+
+    test('when the first try was 403, then the mended one is done', async () => {
+      const key = aKey();
+      expectProblem(await send(api, key, placing(await aBody('somebody-else')), ada), 403, 'forbidden');
+      expect((await send(second, key, placing(await aBody(ada.id)), ada)).status).toBe(202);
+    });
+
+    test('when there was no such thing, then the next try is done once there is', async () => {
+      const orderId = randomUUID();
+      const [key, cancel] = [aKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
+      expectProblem(await send(api, key, cancel), 404, 'not-found');
+      await post('/v1/orders', { ...(await aBody()), orderId });
+
+      const { status, headers } = await send(second, key, cancel);
+
+      expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
+    });
+
+    test('when a rule refuses it, then its refusal is kept: the same name is not another try', async () => {
+      const { path } = await aFilledCart();
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const first = await send(api, key, request);
+      expectProblem(first, 422, 'out-of-stock');
+      await shop.store.db.updateTable('products').set({ stock: 5 }).where('sku', '=', sku).execute();
+
+      expectReplayed(await send(second, key, request), first);
+      expect((await send(second, aKey(), request)).status).toBe(200);
+    });
+
+    test('when Temporal was away, then the next try is done', async () => {
+      const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
+      const away = await startApi({ ...shop, client, auth });
+      try {
+        const [key, request] = [aKey(), placing(await aBody())];
+        expectProblem(await send(away, key, request), 503, 'temporal-unavailable');
+        const { status, headers } = await send(api, key, request);
+        expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
+      } finally {
+        await away.close();
+        await client.connection.close();
+      }
+    });
+
+    test('when the database is away, then 503 and nothing is started; without a name it is', async () => {
+      const databaseUrl = `postgres://u:p@127.0.0.1:${await freePort()}/shop`;
+      const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
+      const away = await startApi({ ...shop, store, auth });
+      try {
+        const json = { ...(await aBody()), orderId: randomUUID() };
+        expectProblem(await send(away, aKey(), placing(json)), 503, 'store-unavailable');
+        expect(await isThere(orderWorkflowId(json.orderId))).toBe(false);
+        expect((await root.send(away, 'POST', '/v1/orders', { json })).status).toBe(202);
+        expect(await isThere(orderWorkflowId(json.orderId))).toBe(true);
+      } finally {
+        await away.close();
+        await store.close();
+      }
+    });
+
+    test('when the answer cannot be kept, then it is given all the same, and the next one names the same order', async () => {
+      const store = { ...shop.store, keepAnswer: () => Promise.reject(new Error('no room')) };
+      const forgetful = await startApi({ ...shop, store, auth });
+      try {
+        const [key, request] = [aKey(), placing(await aBody())];
+        const first = await send(forgetful, key, request);
+        expect(first.status).toBe(202);
+
+        await forgetAnswer(CLAIM_SECONDS + 1);
+        const next = await send(api, key, request);
+
+        expect([next.status, next.body.orderId]).toEqual([202, first.body.orderId]);
+      } finally {
+        await forgetful.close();
+      }
+    });
+
+    test('when a day has passed, then the name is free again, and what it named is forgotten', async () => {
+      const key = aKey();
+      const [one, other] = [await aBody(), await aBody()].map((body) => placing({ ...body, orderId: randomUUID() }));
+      const first = await send(api, key, one!);
+      await age(KEPT_HOURS * 3600 - 60);
+      expectReplayed(await send(api, key, one!), first);
+      expectProblem(await send(api, key, other!), 422, 'idempotency-key-reused');
+
+      await age(120);
+      const later = await send(api, key, other!);
+
+      expect([later.status, later.body.orderId]).toEqual([202, (other!.json as Body).orderId]);
+      expectReplayed(await send(second, key, other!), later);
+    });
+
+    test('when names are older than a day, then they are purged and no others', async () => {
+      const [old, young] = [aKey(), aKey()];
+      const request = placing({ ...(await aBody()), orderId: randomUUID() });
+      await send(api, old, request);
+      await age(KEPT_HOURS * 3600 + 60);
+      const kept = await send(api, young, request);
+
+      await shop.store.purgeKeys();
+
+      expectReplayed(await send(api, young, request), kept);
+      const again = await send(api, old, request);
+      expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([202, null]);
+    });
+  });
+
+  describe('uploads', () => {
+    const anItem = async () => ({ sku: (await aProduct(shop.store, { available: 0 })).sku, quantity: 5 });
+
+    test.each([
+      ['without a batch id', () => ({})],
+      ['with a batch id', () => ({ batchId: randomUUID() })],
+    ])('when %s the content is another one, then 422 and the first batch stays as it is', async (_what, query) => {
+      const [key, item, given] = [aKey(), await anItem(), query()];
+      const first = await send(api, key, uploading(ndjson(item), given));
+      expect(first.status).toBe(202);
+
+      const other = await send(second, key, uploading(ndjson({ ...item, quantity: 7 }), given));
+      const again = await send(second, key, uploading(ndjson(item), given));
+
+      expectProblem(other, 422, 'idempotency-key-reused');
+      expectReplayed(again, first);
+      await batchOnce(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      expect(await stockOf(item.sku)).toBe(5);
+    });
+
+    test('when the query is another one, then 422', async () => {
+      const [key, item] = [aKey(), await anItem()];
+      await send(api, key, uploading(ndjson(item)));
+      expectProblem(
+        await send(api, key, uploading(ndjson(item), { itemsPerTask: '7' })),
+        422,
+        'idempotency-key-reused',
+      );
+    });
+
+    test('when a batch id is taken by a request of another name, then 409', async () => {
+      const [item, batchId] = [await anItem(), randomUUID()];
+      expect((await send(api, aKey(), uploading(ndjson(item), { batchId }))).status).toBe(202);
+      const other = ndjson({ ...item, quantity: 7 });
+      expectProblem(await send(api, aKey(), uploading(other, { batchId })), 409, 'batch-id-taken');
+    });
+
+    test('when items were wrong, then the mended upload under the same name is done and says so', async () => {
+      const [key, item] = [aKey(), await anItem()];
+      expectProblem(await send(api, key, uploading(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
+
+      const mended = await send(second, key, uploading(ndjson(item)));
+
+      expect([mended.status, mended.body.batchId]).toEqual([202, expect.any(String)]);
+      await batchOnce(mended.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      expect(await stockOf(item.sku)).toBe(5);
+      expectReplayed(await send(api, key, uploading(ndjson(item))), mended);
+    });
+
+    test('when a replayed upload has wrong items, then they are what is answered', async () => {
+      const [key, item] = [aKey(), await anItem()];
+      expect((await send(api, key, uploading(ndjson(item)))).status).toBe(202);
+      const wrong = await send(api, key, uploading(ndjson({ ...item, quantity: -1 })));
+      expectProblem(wrong, 422, 'invalid-items');
+      expect((await send(api, key, uploading(ndjson(item)))).headers.get('idempotent-replayed')).toBe('true');
+    });
+  });
+
+  /** Lets time pass for all names. */
+  async function age(seconds: number): Promise<void> {
+    await sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds})`.execute(
+      shop.store.db,
+    );
+  }
+});
+
+function expectReplayed(again: Answer<Body>, first: Answer<Body>): void {
+  expect([again.status, again.body]).toEqual([first.status, first.body]);
+  expect(again.headers.get('idempotent-replayed')).toBe('true');
+  for (const name of ['location', 'content-type']) expect(again.headers.get(name)).toBe(first.headers.get(name));
+  expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
+}
+
+function expectProblem({ status, headers, body }: Answer<Body>, expected: number, kind: string): void {
+  expect([status, body.type]).toEqual([expected, `/problems/${kind}`]);
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(headers.get('idempotent-replayed')).toBeNull();
+}

@@ -1,0 +1,392 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
+import type { OrderResource, OrderSummary } from '../../src/schemas/order.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
+import { customerIdAttribute, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
+import { anApproval, aStage } from '../support/approvals.js';
+import { aCaller, operationsOf, type TestCaller } from '../support/callers.js';
+import { lifeOf, startCart, type CartBody } from '../support/carts.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+type Body = Problem & { orderId?: string };
+
+describeOnDevServer('whose it is', () => {
+  let shop: Shop;
+  let api: Api;
+  let sku: string;
+  const [ada, bob] = [aCaller(['shopper']), aCaller(['shopper'])] as const;
+  const [lead, boss, stranger] = [aCaller(['approver']), aCaller(['approver']), aCaller(['approver'])] as const;
+  const operator = aCaller(['operator']);
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    const callers = [ada, bob, lead, boss, stranger, operator];
+    api = await startApi({ ...shop, auth: { apiKeys: callers.map(({ entry }) => entry) } });
+    sku = (await aProduct(shop.store, { available: 100_000 })).sku;
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const get = <T = Body>(by: TestCaller, path: string) => by.send<T>(api, 'GET', path);
+  const post = <T = Body>(by: TestCaller, path: string, json?: unknown) => by.send<T>(api, 'POST', path, { json });
+  const payment = { token: 'tok_ok' };
+
+  async function anOrderOf(customer: TestCaller, by = customer): Promise<string> {
+    const lines = [{ sku, quantity: 1 }];
+    const { status, body } = await post(by, '/v1/orders', { customerId: customer.id, lines, payment });
+    expect(status, JSON.stringify(body)).toBe(202);
+    return body.orderId!;
+  }
+
+  async function aCartOf(by: TestCaller): Promise<string> {
+    const cartId = randomUUID();
+    expect((await post(by, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(200);
+    return cartId;
+  }
+
+  const cartOf = (cartId: string) => shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
+
+  async function ownerIn(workflowId: string): Promise<string | undefined> {
+    const { typedSearchAttributes } = await shop.client.workflow.getHandle(workflowId).describe();
+    return typedSearchAttributes.get(customerIdAttribute);
+  }
+
+  /** The answer about somebody else's thing is, but for its id, the one about a thing that is not there. */
+  function expectNotThere(theirs: Answer<Body>, id: string, missing: Answer<Body>, missingId: string): void {
+    expect([theirs.status, theirs.body.type]).toEqual([404, '/problems/not-found']);
+    const bare = ({ headers, body }: Answer<Body>, id: string) => {
+      const { requestId: _its, ...rest } = body;
+      const named = [...headers].filter(([name]) => !['x-request-id', 'date', 'ratelimit-remaining'].includes(name));
+      return { body: JSON.stringify(rest).replaceAll(id, '…'), headers: named };
+    };
+    expect(bare(theirs, id)).toEqual(bare(missing, missingId));
+  }
+
+  type Ask = [method: string, path: (id: string) => string, options?: RequestOptions];
+  const orderAsks: Record<string, () => Ask> = {
+    getOrder: () => ['GET', (id) => `/v1/orders/${id}`],
+    cancelOrder: () => ['POST', (id) => `/v1/orders/${id}/cancel`, { json: { reason: 'mine' } }],
+  };
+  const cartAsks: Record<string, () => Ask> = {
+    getCart: () => ['GET', (id) => `/v1/carts/${id}`],
+    setQuantity: () => ['PATCH', (id) => `/v1/carts/${id}/items/${sku}`, { json: { quantity: 9 } }],
+    removeItem: () => ['DELETE', (id) => `/v1/carts/${id}/items/${sku}`],
+    checkOut: () => ['POST', (id) => `/v1/carts/${id}/checkout`, { json: { payment } }],
+    abandonCart: () => ['DELETE', (id) => `/v1/carts/${id}`],
+  };
+  const send = (by: TestCaller, [method, path, options]: Ask, id: string) =>
+    by.send<Body>(api, method, path(id), options);
+
+  test('when a shopper may ask for a single order or cart, then it is asked for here', async () => {
+    const asked = (await operationsOf(api)).filter(
+      ({ path, ...operation }) => operation['x-roles']?.includes('shopper') && /\/\{(orderId|cartId)\}/.test(path),
+    );
+    const known = [...Object.keys(orderAsks), ...Object.keys(cartAsks), 'addItem'];
+    expect(asked.map(({ operationId }) => operationId).sort()).toEqual(known.sort());
+  });
+
+  describe('orders', () => {
+    test.each(Object.entries(orderAsks))(
+      'when bob asks for one of ada by %s, then it is as if it were not there, also once it is over',
+      async (_operation, ask) => {
+        const [orderId, missingId] = [await anOrderOf(ada), randomUUID()];
+        const missing = await send(bob, ask(), missingId);
+
+        expectNotThere(await send(bob, ask(), orderId), orderId, missing, missingId);
+        await shop.client.workflow.getHandle(orderWorkflowId(orderId)).terminate();
+        expectNotThere(await send(bob, ask(), orderId), orderId, missing, missingId);
+
+        const updates = (await historyOf(shop.client.workflow.getHandle(orderWorkflowId(orderId)))).filter(({ type }) =>
+          type.startsWith('WorkflowExecutionUpdate'),
+        );
+        expect(updates).toEqual([]);
+      },
+    );
+
+    test('when ada or an operator asks for it, then it is there', async () => {
+      const orderId = await anOrderOf(ada);
+      for (const by of [ada, operator]) {
+        const { status, body } = await get<OrderResource>(by, `/v1/orders/${orderId}`);
+        expect([status, body.customerId]).toEqual([200, ada.id]);
+      }
+      expect((await post(ada, `/v1/orders/${orderId}/cancel`)).status).toBe(202);
+    });
+
+    test('when somebody orders for another one, then 403 and nothing is started; an operator may', async () => {
+      const order = { orderId: randomUUID(), customerId: ada.id, lines: [{ sku, quantity: 1 }], payment };
+
+      const { status, body } = await post(bob, '/v1/orders', order);
+
+      expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+      expect((await get(operator, `/v1/orders/${order.orderId}`)).status).toBe(404);
+      expect((await post(operator, '/v1/orders', order)).status).toBe(202);
+      expect(await ownerIn(orderWorkflowId(order.orderId))).toBe(ada.id);
+    });
+
+    test('when they are listed, then each gets his own and an operator all', async () => {
+      const [hers, his] = [await anOrderOf(ada), await anOrderOf(bob)];
+      const list = async (by: TestCaller, query = '') => {
+        const { body } = await get<{ items: OrderSummary[] }>(by, `/v1/orders?limit=200${query}`);
+        return body.items;
+      };
+      const seen = async () => {
+        const ids = (await list(operator)).map(({ orderId }) => orderId);
+        return (ids.includes(hers) && ids.includes(his)) || undefined;
+      };
+      await waitUntil(seen, { what: 'both being listed', deadlineMs: 10_000, everyMs: 50 });
+
+      for (const [by, own, other] of [
+        [ada, hers, his],
+        [bob, his, hers],
+      ] as const) {
+        for (const items of [await list(by), await list(by, `&customerId=${by.id}`)]) {
+          expect(items.map(({ orderId }) => orderId)).toContain(own);
+          expect(items.map(({ orderId }) => orderId)).not.toContain(other);
+          expect(new Set(items.map(({ customerId }) => customerId))).toEqual(new Set([by.id]));
+        }
+      }
+      expect((await get(bob, `/v1/orders?customerId=${ada.id}`)).status).toBe(403);
+      expect((await list(operator, `&customerId=${ada.id}`)).map(({ orderId }) => orderId)).toContain(hers);
+    });
+
+    test('when bob takes the cursor of a list of ada, then 400', async () => {
+      await Promise.all([anOrderOf(ada), anOrderOf(ada), anOrderOf(bob), anOrderOf(bob)]);
+      const cursor = await waitUntil(
+        async () => (await get<{ nextCursor?: string }>(ada, '/v1/orders?limit=1')).body.nextCursor,
+        { what: 'a second page', deadlineMs: 10_000, everyMs: 50 },
+      );
+      expect((await get(ada, `/v1/orders?limit=1&cursor=${cursor}`)).status).toBe(200);
+      for (const by of [bob, operator]) {
+        const { status, body } = await get(by, `/v1/orders?limit=1&cursor=${cursor}`);
+        expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/cursor']]);
+      }
+    });
+  });
+
+  describe('carts', () => {
+    test.each(Object.entries(cartAsks))(
+      'when bob asks for one of ada by %s, then it is as if it were not there, also once it is closed',
+      async (operation, ask) => {
+        const [cartId, missingId] = [await aCartOf(ada), randomUUID()];
+        const missing = await send(bob, ask(), missingId);
+        const before = await historyOf(cartOf(cartId));
+
+        expectNotThere(await send(bob, ask(), cartId), cartId, missing, missingId);
+        expect((await cartOf(cartId).describe()).status.name).toBe('RUNNING');
+        expect((await historyOf(cartOf(cartId))).filter(isUpdate)).toEqual(before.filter(isUpdate));
+
+        expect((await ada.send(api, 'DELETE', `/v1/carts/${cartId}`)).status).toBe(200);
+        expectNotThere(await send(bob, ask(), cartId), cartId, missing, missingId);
+        for (const by of [ada, operator]) {
+          const { status, body } = await send(by, ask(), cartId);
+          expect([operation, status, body.cartStatus]).toEqual([operation, 410, 'abandoned']);
+        }
+      },
+    );
+
+    test('when bob adds to a cart of ada, then 404 and no trace of it in her cart', async () => {
+      const [cartId, missingId] = [await aCartOf(ada), randomUUID()];
+      const missing = await get(bob, `/v1/carts/${missingId}`);
+      const before = await historyOf(cartOf(cartId));
+
+      const added = await post(bob, `/v1/carts/${cartId}/items`, { sku, quantity: 7 });
+
+      expectNotThere(added, cartId, missing, missingId);
+      expect((await historyOf(cartOf(cartId))).filter(isUpdate)).toEqual(before.filter(isUpdate));
+      const { body } = await get<CartBody>(ada, `/v1/carts/${cartId}`);
+      expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
+    });
+
+    test('when ada opens one, then it says that it is hers, also after its history was handed over', async () => {
+      const cartId = randomUUID();
+      const { firstExecutionRunId } = await startCart(shop.client, {
+        ...{ cartId, customerId: ada.id, continueAsNewAfterEvents: 1 },
+      });
+      for (let number = 0; number < 2; number += 1) {
+        const { status, body } = await post<CartBody>(ada, `/v1/carts/${cartId}/items`, { sku, quantity: 1 });
+        expect([status, body.customerId]).toEqual([200, ada.id]);
+      }
+      const life = async () => {
+        const { runIds } = await lifeOf(shop.client, cartWorkflowId(cartId), firstExecutionRunId);
+        return runIds.length > 2 || undefined;
+      };
+      await waitUntil(life, { what: 'the third run', deadlineMs: 10_000, everyMs: 50 });
+
+      expect(await ownerIn(cartWorkflowId(cartId))).toBe(ada.id);
+      expect((await get(bob, `/v1/carts/${cartId}`)).status).toBe(404);
+      expect((await post(bob, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(404);
+      expect((await get<CartBody>(ada, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
+    });
+
+    test('when a shopper opens one over HTTP, then its owner is a Search Attribute and in what is told of it', async () => {
+      const cartId = await aCartOf(ada);
+
+      expect(await ownerIn(cartWorkflowId(cartId))).toBe(ada.id);
+      expect((await get<CartBody>(operator, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
+    });
+
+    test('when two open the same one at once, then it belongs to one and the other gets 404', async () => {
+      const cartId = randomUUID();
+      const both = [ada, bob];
+      const answers = await Promise.all(both.map((by) => post(by, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })));
+
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 404]);
+      const owner = both[answers.findIndex(({ status }) => status === 200)]!;
+      expect(await ownerIn(cartWorkflowId(cartId))).toBe(owner.id);
+      const { body } = await get<CartBody>(owner, `/v1/carts/${cartId}`);
+      expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
+    });
+
+    test('when ada or an operator checks her cart out, then the order is hers', async () => {
+      for (const by of [ada, operator]) {
+        const cartId = await aCartOf(ada);
+        const { status, body } = await post(by, `/v1/carts/${cartId}/checkout`, { payment });
+        expect(status, JSON.stringify(body)).toBe(202);
+        expect(await ownerIn(orderWorkflowId(body.orderId!))).toBe(ada.id);
+        expect((await get(ada, `/v1/orders/${body.orderId}`)).status).toBe(200);
+        expect((await get(bob, `/v1/orders/${body.orderId}`)).status).toBe(404);
+      }
+    });
+
+    test('when she checks it out for somebody else, then 403 and it stays open', async () => {
+      const cartId = await aCartOf(ada);
+
+      const { status, body } = await post(ada, `/v1/carts/${cartId}/checkout`, { payment, customerId: bob.id });
+
+      expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+      expect((await get(ada, `/v1/carts/${cartId}`)).status).toBe(200);
+    });
+
+    test('when an operator opens one, then it is nobody’s and no shopper has it', async () => {
+      const cartId = await aCartOf(operator);
+
+      expect(await ownerIn(cartWorkflowId(cartId))).toBeUndefined();
+      expect((await get(ada, `/v1/carts/${cartId}`)).status).toBe(404);
+      expect((await post(ada, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(404);
+    });
+  });
+
+  describe('approvals', () => {
+    async function asked(overrides: Partial<ApprovalInput> = {}) {
+      const stages = [aStage({ id: lead.id }, { id: boss.id })];
+      const input = anApproval({ stages, requestedBy: boss.id, ...overrides });
+      expect((await post(operator, '/v1/approvals', input)).status).toBe(202);
+      return { path: `/v1/approvals/${input.approvalId}`, approvalId: input.approvalId };
+    }
+    const deciding = (by: TestCaller, decision = 'approve') => ({ approver: by.id, decision });
+    const closed = (approvalId: string) =>
+      shop.client.workflow
+        .getHandle(approvalWorkflowId(approvalId))
+        .result()
+        .catch(() => undefined);
+
+    test('when somebody is party to one, then he and an operator see it, and nobody else', async () => {
+      const { path, approvalId } = await asked({ requestedBy: 'nobody' });
+      const missingId = randomUUID();
+      const missing = await get(stranger, `/v1/approvals/${missingId}`);
+
+      for (const by of [lead, boss, operator]) expect((await get(by, path)).status).toBe(200);
+      expectNotThere(await get(stranger, path), approvalId, missing, missingId);
+      expect((await get(ada, path)).status).toBe(403);
+    });
+
+    test('when somebody asks, then he sees what he asked, and asks in his own name alone', async () => {
+      const stages = [aStage({ id: lead.id })];
+      const own = anApproval({ stages, requestedBy: stranger.id });
+      expect((await post(stranger, '/v1/approvals', own)).status).toBe(202);
+      expect((await get(stranger, `/v1/approvals/${own.approvalId}`)).status).toBe(200);
+
+      const others = anApproval({ stages, requestedBy: boss.id });
+      expect((await post(stranger, '/v1/approvals', others)).status).toBe(403);
+      expect((await get(operator, `/v1/approvals/${others.approvalId}`)).status).toBe(404);
+    });
+
+    test('when somebody decides, then as himself alone', async () => {
+      const { path } = await asked();
+      for (const by of [boss, stranger]) {
+        const { status, body } = await post(by, `${path}/decision`, deciding(lead));
+        expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+      }
+      expect((await post(operator, `${path}/decision`, deciding(operator))).status).toBe(403);
+      const own = await post(boss, `${path}/decision`, deciding(boss));
+      expect([own.status, own.body.type]).toEqual([403, '/problems/own-request']);
+
+      const { status, body } = await post<ApprovalResource>(lead, `${path}/decision`, deciding(lead));
+      expect([status, body.decision?.approver]).toEqual([200, lead.id]);
+    });
+
+    test('when a stranger decides or withdraws, then it is as if it were not there', async () => {
+      const { path, approvalId } = await asked();
+      const missingId = randomUUID();
+      for (const [what, json] of [
+        ['decision', deciding(stranger)],
+        ['withdraw', {}],
+      ] as const) {
+        const missing = await post(stranger, `/v1/approvals/${missingId}/${what}`, json);
+        expectNotThere(await post(stranger, `${path}/${what}`, json), approvalId, missing, missingId);
+      }
+      expect((await get<ApprovalResource>(operator, path)).body).toMatchObject({ status: 'pending', trail: [{}] });
+    });
+
+    // TODO src/api/approvals.ts tells him of the decision: 409 already-decided.
+    test.fails('when a stranger decides one that was decided, then it is as if it were not there', async () => {
+      const { path, approvalId } = await asked();
+      expect((await post(lead, `${path}/decision`, deciding(lead))).status).toBe(200);
+      await closed(approvalId);
+      const missingId = randomUUID();
+      const missing = await post(stranger, `/v1/approvals/${missingId}/decision`, deciding(stranger));
+
+      for (const decision of ['approve', 'reject']) {
+        const answer = await post(stranger, `${path}/decision`, deciding(stranger, decision));
+        expectNotThere(answer, approvalId, missing, missingId);
+      }
+    });
+
+    test('when the requester withdraws, then it is withdrawn; an approver who did not ask gets 403', async () => {
+      const { path } = await asked();
+      const refused = await post(lead, `${path}/withdraw`, {});
+      expect([refused.status, refused.body.type]).toEqual([403, '/problems/forbidden']);
+
+      const { status, body } = await post<ApprovalResource>(boss, `${path}/withdraw`, { reason: 'no need' });
+
+      expect([status, body.status]).toEqual([200, 'withdrawn']);
+      const others = await asked();
+      expect((await post(operator, `${others.path}/withdraw`)).status).toBe(200);
+    });
+
+    test('when they are listed, then an approver gets what waits for him, and an operator all', async () => {
+      const [hers, other] = [
+        await asked({ stages: [aStage({ id: lead.id })] }),
+        await asked({ stages: [aStage({ id: boss.id })] }),
+      ];
+      const ids = async (by: TestCaller, query = '') => {
+        const { body } = await get<{ items: ApprovalSummary[] }>(by, `/v1/approvals?limit=200${query}`);
+        return body.items.map(({ approvalId }) => approvalId);
+      };
+      const both = async () => {
+        const all = await ids(operator);
+        return (all.includes(hers.approvalId) && all.includes(other.approvalId)) || undefined;
+      };
+      await waitUntil(both, { what: 'both being listed', deadlineMs: 10_000, everyMs: 50 });
+
+      for (const query of ['', `&approver=${lead.id}`]) {
+        expect(await ids(lead, query)).toContain(hers.approvalId);
+        expect(await ids(lead, query)).not.toContain(other.approvalId);
+      }
+      expect((await get(lead, `/v1/approvals?approver=${boss.id}`)).status).toBe(403);
+      expect(await ids(operator, `&approver=${boss.id}`)).toContain(other.approvalId);
+    });
+  });
+});
+
+const isUpdate = ({ type }: { type: string }) => type.startsWith('WorkflowExecutionUpdate');

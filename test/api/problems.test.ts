@@ -1,0 +1,452 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Agent, request as httpRequest } from 'node:http';
+import { Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { problemTable, PROBLEM_TABLE_PATH } from '../../dev/problem-table.js';
+import { waitUntil } from '../../dev/wait.js';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/problems.js';
+import type { OrderResource } from '../../src/schemas/order.js';
+import type { Problem } from '../../src/schemas/problem.js';
+import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
+import { anApproval, aStage } from '../support/approvals.js';
+import { keys, stage, TestOperations } from '../support/batches.js';
+import { aCaller } from '../support/callers.js';
+import { startCart } from '../support/carts.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { openIssuer, aSigningKey } from '../support/issuer.js';
+import { startApiNowhere } from '../support/nowhere.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+
+/** What a problem looks like from outside; the body of a page is its text. */
+interface Seen {
+  status: number;
+  headers: Headers;
+  text: string;
+}
+
+/** Makes the API answer with a kind of problem. */
+type Maker = () => Promise<Seen | Answer<unknown>>;
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const NDJSON = { 'content-type': 'application/x-ndjson' };
+
+/** Kinds that people see, as a page. */
+const PAGES: readonly ProblemKind[] = ['unknown-link'];
+
+async function fetched(url: string, init: RequestInit = {}): Promise<Seen> {
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(20_000) });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/** A request that is begun and not ended; it resolves with the answer. */
+function unended(url: string, headers: Record<string, string>, begin: string) {
+  const agent = new Agent();
+  const request = httpRequest(url, { method: 'POST', headers, agent });
+  const answer = new Promise<Seen>((resolve, reject) => {
+    request.on('error', reject);
+    request.on('response', (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, headers: new Headers(response.headers as never), text }),
+      );
+    });
+  });
+  answer.catch(() => undefined);
+  request.write(begin);
+  return { answer, end: () => agent.destroy() };
+}
+
+describe('docs/problems.md', () => {
+  test('when a kind of problem is changed, then the table has it', async () => {
+    expect(await readFile(PROBLEM_TABLE_PATH, 'utf8')).toBe(await problemTable());
+  });
+
+  test('when there is a kind, then it has a row, its status and whether to try again', async () => {
+    const table = await problemTable();
+    for (const kind of PROBLEM_KINDS) {
+      const { status, retryAfter } = factsOf(kind);
+      const again = retryAfter ? `after ${retryAfter} s` : '(no|perhaps)';
+      expect(table).toMatch(new RegExp(`^\\| \`${kind}\` +\\| ${status} +\\| .* \\| ${again} +\\|$`, 'm'));
+    }
+  });
+});
+
+async function expectKind(kind: ProblemKind, answer: Seen | Answer<unknown>): Promise<void> {
+  const { status, title, retryAfter } = factsOf(kind);
+  const { headers } = answer;
+  expect([answer.status, 'text' in answer ? answer.text : answer.body]).toEqual([status, expect.anything()]);
+  if (retryAfter === undefined) expect(headers.get('retry-after')).toBeNull();
+  else {
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(retryAfter);
+  }
+  if (PAGES.includes(kind)) {
+    expect(headers.get('content-type')).toMatch(/^text\/html/);
+    expect(headers.get('x-request-id')).toBeTruthy();
+    return;
+  }
+  const body = ('text' in answer ? JSON.parse(answer.text) : answer.body) as Problem;
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(body).toMatchObject({ type: `/problems/${kind}`, title, status });
+  expect(body.requestId).toMatch(/^[0-9a-f-]{36}$/);
+  expect(headers.get('x-request-id')).toBe(body.requestId);
+  expect(JSON.stringify(body)).not.toMatch(/node_modules|\.[jt]s:|at Object|secret inner text/);
+}
+
+const operator = aCaller(['operator', 'approver', 'shopper']);
+const shopper = aCaller(['shopper']);
+const auth = { apiKeys: [operator.entry, shopper.entry] };
+const asOperator = { 'x-api-key': operator.key };
+
+let doorKinds: string[] = [];
+
+/** At the door: neither Temporal nor a database is there. */
+describe.concurrent('refused at the door', () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApiNowhere({ auth });
+  });
+  afterAll(() => api?.close());
+
+  const post = (text: string, headers: Record<string, string> = JSON_TYPE) =>
+    operator.send(api, 'POST', '/v1/orders', { text, headers });
+
+  async function elsewhere(
+    options: Parameters<typeof startApiNowhere>[0],
+    run: (api: Api) => Promise<Seen | Answer<unknown>>,
+  ) {
+    const other = await startApiNowhere(options);
+    try {
+      return await run(other);
+    } finally {
+      await other.close();
+    }
+  }
+
+  const makers = {
+    'malformed-request': () => post('{'),
+    'invalid-request': () => post('{}'),
+    unauthorized: () => api.get('/v1/orders'),
+    forbidden: () => shopper.send(api, 'GET', '/v1/batches'),
+    'not-found': () => api.get('/nowhere'),
+    'unknown-link': () => fetched(`${api.url}/approvals/made-up`),
+    'method-not-allowed': () => operator.send(api, 'PUT', '/v1/orders'),
+    'not-acceptable': () =>
+      operator.send(api, 'GET', '/v1/batches/any/events', { headers: { accept: 'application/json' } }),
+    async 'request-timeout'() {
+      const headers = { ...asOperator, ...JSON_TYPE, 'content-length': '100' };
+      return await unended(`${api.url}/v1/orders`, headers, '{').answer;
+    },
+    'too-large': () => post(`"${'x'.repeat(256 * 1024)}"`),
+    'path-too-long': () => operator.send(api, 'GET', `/v1/orders/${'x'.repeat(1_001)}`),
+    'unsupported-media-type': () => post('order', { 'content-type': 'text/plain' }),
+    'too-many-requests': () =>
+      elsewhere({ auth, protection: { requestsPerMinute: 1 } }, async (limited) => {
+        await operator.send(limited, 'GET', '/v1/products');
+        return await operator.send(limited, 'GET', '/v1/products');
+      }),
+    'headers-too-large': () => fetched(`${api.url}/livez`, { headers: { 'x-large': 'x'.repeat(17 * 1024) } }),
+    'temporal-unavailable': () => operator.send(api, 'GET', '/v1/orders'),
+    'store-unavailable': () => operator.send(api, 'GET', '/v1/products'),
+    'identity-provider-unavailable': async () => {
+      const issuer = await openIssuer();
+      issuer.fail(500);
+      const headers = { authorization: `Bearer ${await issuer.token(await aSigningKey('any'))}` };
+      try {
+        return await elsewhere({ auth: { apiKeys: [], tokens: issuer.settings } }, (other) =>
+          other.request('GET', '/v1/orders', { headers }),
+        );
+      } finally {
+        await issuer.close();
+      }
+    },
+  } satisfies Partial<Record<ProblemKind, Maker>>;
+  doorKinds = Object.keys(makers);
+
+  test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));
+
+  test.each(PROBLEM_KINDS)('when somebody follows the type %s, then there is a page', async (kind) => {
+    const { status, headers, text } = await fetched(`${api.url}/problems/${kind}`);
+
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toMatch(/^text\/html/);
+    expect(text).toContain(factsOf(kind).title);
+  });
+
+  test('when somebody asks for all of them, then there is a page with a link to each; none for another', async () => {
+    const { status, text } = await fetched(`${api.url}/problems`);
+
+    expect(status).toBe(200);
+    for (const kind of PROBLEM_KINDS) expect(text).toContain(`href="/problems/${kind}"`);
+    expect((await fetched(`${api.url}/problems/another`)).status).toBe(404);
+  });
+});
+
+/** It must be alone: the event loop of this process is blocked. */
+describe('overloaded', () => {
+  test('overloaded', async () => {
+    const api = await startApiNowhere({ auth, protection: { maxEventLoopDelayMs: 20 } });
+    try {
+      const pressed = async () => {
+        const until = performance.now() + 400;
+        while (performance.now() < until);
+        const answer = await operator.send(api, 'GET', '/v1/products');
+        return answer.body.type === '/problems/overloaded' ? answer : undefined;
+      };
+      const answer = await waitUntil(pressed, { what: 'the pressure being noticed', deadlineMs: 20_000, everyMs: 0 });
+      await expectKind('overloaded', answer);
+    } finally {
+      await api.close();
+    }
+  });
+});
+
+describeOnDevServer('refused by what is there', () => {
+  let shop: Shop;
+  let api: Api;
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer(), { operations: tests.operations });
+    api = await startApi({ ...shop, auth });
+  });
+  afterAll(async () => {
+    tests.letThrough();
+    await api?.close();
+    await shop?.close();
+  });
+
+  const get = <T = Problem>(path: string) => operator.send<T>(api, 'GET', path);
+  const post = (path: string, json?: unknown, headers: Record<string, string> = {}) =>
+    operator.send<Problem>(api, 'POST', path, { headers, ...(json !== undefined && { json }) });
+  const upload = (text: string, query = '') =>
+    operator.send<Problem>(api, 'POST', `/v1/batches?operation=restock${query}`, { text, headers: NDJSON });
+
+  async function placed(until: (order: OrderResource) => boolean, token = 'tok_ok') {
+    const { sku } = await aProduct(shop.store);
+    const order = anOrder({ lines: [{ sku, quantity: 1 }], payment: { token } });
+    expect((await post('/v1/orders', order)).status).toBe(202);
+    const seen = async () => {
+      const { status, body } = await get<OrderResource>(`/v1/orders/${order.orderId}`);
+      return (status === 200 && until(body)) || undefined;
+    };
+    await waitUntil(seen, { what: `order ${order.orderId}`, deadlineMs: 20_000, everyMs: 50 });
+    return { order, path: `/v1/orders/${order.orderId}` };
+  }
+  const isShipped = ({ stage }: OrderResource) => stage === 'awaiting_pickup';
+
+  async function asked(requestedBy = 'somebody', approver = operator.id) {
+    const input = anApproval({ stages: [aStage({ id: approver })], requestedBy });
+    expect((await post('/v1/approvals', input)).status).toBe(202);
+    return { input, path: `/v1/approvals/${input.approvalId}` };
+  }
+  const decide = (path: string, decision = 'approve') => post(`${path}/decision`, { approver: operator.id, decision });
+
+  async function aBatch({ held }: { held: boolean }) {
+    const name = held ? 'call' : 'write';
+    if (held) tests.close();
+    else tests.letThrough();
+    const batchId = await stage(shop.store, { operation: name, items: keys(1, randomUUID()) });
+    expect((await post(`/v1/batches/${batchId}/retry`)).status).toBe(202);
+    const wanted = held ? 'running' : 'completed';
+    const seen = async () =>
+      (await get<{ status: string }>(`/v1/batches/${batchId}`)).body.status === wanted || undefined;
+    await waitUntil(seen, { what: `batch ${batchId} ${wanted}`, deadlineMs: 20_000, everyMs: 50 });
+    return `/v1/batches/${batchId}`;
+  }
+
+  async function aCart(quantity = 1) {
+    const { sku } = await aProduct(shop.store, { available: 5_000 });
+    const path = `/v1/carts/${randomUUID()}`;
+    expect((await post(`${path}/items`, { sku, quantity })).status).toBe(200);
+    return { path, sku };
+  }
+
+  /** The shop, with a client that hears this of every update. */
+  async function whenUpdatesFail(failure: (workflowId: string) => Error, run: (api: Api) => Promise<Answer<unknown>>) {
+    const { connection, options } = shop.client;
+    const startUpdate = ({ workflowExecution }: { workflowExecution: { workflowId?: string | null } }) =>
+      Promise.reject(failure(workflowExecution.workflowId ?? ''));
+    const client = new Client({
+      ...{ connection, namespace: options.namespace },
+      interceptors: { workflow: [{ startUpdate }] },
+    });
+    const other = await startApi({ client, store: shop.store, auth });
+    try {
+      return await run(other);
+    } finally {
+      await other.close();
+    }
+  }
+  const refusing = (type: string) => () =>
+    new WorkflowUpdateFailedError('refused', ApplicationFailure.nonRetryable('refused', type));
+
+  /** Asks for an order that no worker takes, and does not wait long; `queue` is where it is looked for workers. */
+  async function askInVain(queue: string): Promise<Answer<unknown>> {
+    const orderId = randomUUID();
+    const workflowId = orderWorkflowId(orderId);
+    await shop.client.workflow.start('order', { workflowId, taskQueue: `nobody-${orderId}`, args: [{}] });
+    const { connection, options } = shop.client;
+    const client = new Client({ connection, namespace: options.namespace });
+    client.withDeadline = (deadline, call) => {
+      const isForServer = Number(deadline) - Date.now() < 6_000;
+      return connection.withDeadline(isForServer ? deadline : Date.now() + 300, call);
+    };
+    const { workflowService } = client;
+    const describeTaskQueue = (request: object) =>
+      workflowService.describeTaskQueue({ ...request, taskQueue: { name: queue } });
+    const service = Object.assign(Object.create(workflowService) as typeof workflowService, { describeTaskQueue });
+    Object.defineProperty(client, 'workflowService', { value: service });
+    const other = await startApi({ client, store: shop.store, auth });
+    try {
+      return await operator.send(other, 'GET', `/v1/orders/${orderId}`);
+    } finally {
+      await other.close();
+    }
+  }
+
+  const makers = {
+    'not-an-approver': async () => decide((await asked('somebody', 'boss')).path),
+    'own-request': async () => decide((await asked(operator.id)).path),
+    conflict: async () => {
+      const { path } = await placed(isShipped);
+      return await whenUpdatesFail(refusing('AcceptedUpdateCompletedWorkflow'), (other) =>
+        operator.send(other, 'POST', `${path}/cancel`),
+      );
+    },
+    'order-id-taken': async () => {
+      const { order } = await placed(() => true);
+      return await post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
+    },
+    'approval-id-taken': async () => post('/v1/approvals', { ...(await asked()).input, title: 'Or what?' }),
+    'batch-id-taken': async () => {
+      const { sku } = await aProduct(shop.store);
+      const batchId = randomUUID();
+      await upload(JSON.stringify({ sku, quantity: 1 }), `&batchId=${batchId}`);
+      return await upload(JSON.stringify({ sku, quantity: 2 }), `&batchId=${batchId}`);
+    },
+    'parcel-left': async () => {
+      const { order, path } = await placed(isShipped);
+      await shop.outside.carrier.reportNow(order.orderId, 'in_transit');
+      return await post(`${path}/cancel`);
+    },
+    'order-closed': async () => {
+      const { path } = await placed(({ status }) => status === 'rejected', 'tok_declined');
+      return await post(`${path}/cancel`);
+    },
+    'not-stuck': async () => post(`${(await placed(isShipped)).path}/compensation`, { action: 'skip' }),
+    'already-decided': async () => {
+      const { path } = await asked();
+      await decide(path);
+      return await decide(path, 'reject');
+    },
+    'approval-closed': async () => {
+      const { path } = await asked();
+      await post(`${path}/withdraw`);
+      return await decide(path);
+    },
+    // Only a link names a stage, and its page says it in its own words.
+    'stage-passed': async () => {
+      const { path } = await asked();
+      return await whenUpdatesFail(refusing('StagePassed'), (other) =>
+        operator.send(other, 'POST', `${path}/decision`, { json: { approver: operator.id, decision: 'approve' } }),
+      );
+    },
+    'batch-running': async () => post(`${await aBatch({ held: true })}/retry`),
+    'batch-not-started': async () => {
+      const batchId = await stage(shop.store, { items: [{ sku: 'ANY', quantity: 1 }] });
+      return await post(`/v1/batches/${batchId}/pause`);
+    },
+    'batch-ended': async () => post(`${await aBatch({ held: false })}/cancel`),
+    'nothing-to-retry': async () => post(`${await aBatch({ held: false })}/retry`),
+    'request-in-progress': async () => {
+      const [{ path, sku }, key] = [await aCart(), randomUUID()];
+      const add = () => post(`${path}/items`, { sku, quantity: 1 }, { 'idempotency-key': key });
+      await add();
+      await sql`update idempotency_keys set status = null where claimed_at = (select max(claimed_at) from idempotency_keys)`.execute(
+        shop.store.db,
+      );
+      return await add();
+    },
+    gone: async () => {
+      const { path } = await aCart();
+      await operator.send(api, 'DELETE', path);
+      return await get(path);
+    },
+    'invalid-items': () => upload('{"sku":"ANY","quantity":-1}'),
+    'idempotency-key-reused': async () => {
+      const { path, sku } = await aCart();
+      const named = { 'idempotency-key': randomUUID() };
+      await post(`${path}/items`, { sku, quantity: 1 }, named);
+      return await post(`${path}/items`, { sku, quantity: 2 }, named);
+    },
+    'unknown-sku': () => post(`/v1/carts/${randomUUID()}/items`, { sku: 'NOT-THERE', quantity: 1 }),
+    'out-of-stock': async () => {
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      return await post(`/v1/carts/${randomUUID()}/items`, { sku, quantity: 1 });
+    },
+    'too-many-lines': async () => {
+      const { sku } = await aProduct(shop.store);
+      const cartId = randomUUID();
+      const lines = Array.from({ length: 100 }, (_, n) => ({ sku: `LINE-${n}`, quantity: 1 }));
+      const state = { lines, ledger: [], lastChangeAt: new Date().toISOString(), reminderPassed: false };
+      await startCart(shop.client, { cartId, state });
+      return await post(`/v1/carts/${cartId}/items`, { sku, quantity: 1 });
+    },
+    'quantity-too-large': async () => {
+      const { path, sku } = await aCart(1_000);
+      return await post(`${path}/items`, { sku, quantity: 1 });
+    },
+    'empty-cart': async () => {
+      const { path, sku } = await aCart();
+      await operator.send(api, 'DELETE', `${path}/items/${sku}`);
+      return await post(`${path}/checkout`, { payment: { token: 'tok_ok' } });
+    },
+    'internal-error': async () => {
+      const listProducts = () => Promise.reject(new Error('secret inner text'));
+      const other = await startApi({ client: shop.client, store: { ...shop.store, listProducts }, auth });
+      try {
+        return await operator.send(other, 'GET', '/v1/products');
+      } finally {
+        await other.close();
+      }
+    },
+    'no-worker': () => askInVain(`nobody-${randomUUID()}`),
+    'worker-busy': () => askInVain(ORDER_TASK_QUEUE),
+    'cart-busy': async () => {
+      const { path, sku } = await aCart();
+      const lost = (workflowId: string) => new WorkflowNotFoundError('lost', workflowId, undefined);
+      return await whenUpdatesFail(lost, (other) =>
+        operator.send(other, 'PATCH', `${path}/items/${sku}`, { json: { quantity: 2 } }),
+      );
+    },
+    'too-many-uploads': async () => {
+      const other = await startApi({ client: shop.client, store: shop.store, auth });
+      const headers = { ...asOperator, ...NDJSON };
+      const item = '{"sku":"ANY","quantity":1}\n';
+      const open = Array.from({ length: 4 }, () => unended(`${other.url}/v1/batches?operation=restock`, headers, item));
+      try {
+        const refused = async () => {
+          const options: RequestOptions = { text: '{', headers: NDJSON };
+          const answer = await operator.send(other, 'POST', '/v1/batches?operation=restock', options);
+          return answer.status === 503 ? answer : undefined;
+        };
+        return await waitUntil(refused, { what: 'four uploads being under way', deadlineMs: 10_000, everyMs: 20 });
+      } finally {
+        for (const { end } of open) end();
+        await other.close();
+      }
+    },
+  } satisfies Partial<Record<ProblemKind, Maker>>;
+
+  test('when there is a kind of problem, then it has a test here', () => {
+    expect([...doorKinds, 'overloaded', ...Object.keys(makers)].sort()).toEqual([...PROBLEM_KINDS].sort());
+  });
+
+  test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));
+});

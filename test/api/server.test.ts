@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { startProcess, typescript } from '../../dev/processes.js';
+import { waitUntil } from '../../dev/wait.js';
+import { createApiKey } from '../../src/api/auth/api-keys.js';
+
+const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
+
+/** The API as it runs in production, in a process of its own; nothing that it needs is there. */
+async function start(env: Record<string, string>) {
+  const port = await freePort();
+  const lines: string[] = [];
+  const api = await startProcess({
+    name: 'api',
+    ...typescript('src/api/server.ts'),
+    env: {
+      ...{ DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none', TEMPORAL_ADDRESS: '127.0.0.1:1', PORT: String(port) },
+      ...{ CARRIER_WEBHOOK_SECRET: secret, APPROVAL_WEBHOOK_SECRET: secret, LOG_LEVEL: 'info' },
+      ...{ APPROVAL_LINK_SECRET: 'l'.repeat(32), CURSOR_SECRET: 'c'.repeat(32), HOST: '127.0.0.1' },
+      ...env,
+    },
+    onLine: (line) => lines.push(line),
+  });
+  return { api, lines, url: `http://127.0.0.1:${port}` };
+}
+
+const alive = (url: string) =>
+  waitUntil(() => fetch(`${url}/livez`).then(({ ok }) => ok || undefined), { what: 'the API', deadlineMs: 60_000 });
+
+describe.concurrent('the API process', () => {
+  test('when it would listen on all addresses and nobody has a key, then it ends and says what is missing', async () => {
+    const { api, lines } = await start({ HOST: '0.0.0.0' });
+    try {
+      expect((await api.exited).code).toBe(1);
+      expect(lines.join('\n')).toMatch(/API_KEYS: is needed, or JWT_ISSUER.*for example API_KEYS=/);
+    } finally {
+      await api.stop();
+    }
+  });
+
+  test('when nobody has a key, then it says loudly that it is open, and asks nobody who he is', async () => {
+    const { api, lines, url } = await start({});
+    try {
+      await alive(url);
+      expect(lines.filter((line) => line.includes('OPEN: no API_KEYS'))).toHaveLength(1);
+      expect((await fetch(`${url}/v1/orders?limit=0`)).status).toBe(400);
+    } finally {
+      await api.stop();
+    }
+  });
+
+  test('when somebody has a key, then it listens on all addresses, asks for it, and says nothing of it', async () => {
+    const { key, hash } = createApiKey();
+    const API_KEYS = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: [hash] }]);
+    const { api, lines, url } = await start({ HOST: '0.0.0.0', API_KEYS });
+    try {
+      await alive(url);
+      expect((await fetch(`${url}/v1/orders?limit=0`)).status).toBe(401);
+      expect((await fetch(`${url}/v1/orders?limit=0`, { headers: { 'x-api-key': key } })).status).toBe(400);
+      expect((await fetch(`${url}/v1/orders?limit=0`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(
+        400,
+      );
+      expect(lines.join('\n')).not.toMatch(/OPEN:/);
+      for (const hidden of [key, hash]) expect(lines.join('\n')).not.toContain(hidden);
+    } finally {
+      await api.stop();
+    }
+  });
+});

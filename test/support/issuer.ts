@@ -1,0 +1,69 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import type { TokenSettings } from '../../src/api/auth/tokens.js';
+
+export interface SigningKey {
+  kid: string;
+  alg: string;
+  privateKey: CryptoKey;
+  jwk: JWK;
+}
+
+export async function aSigningKey(kid: string, alg = 'ES256'): Promise<SigningKey> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
+
+/** What a token says; undefined takes a claim away. */
+export type Claims = Record<string, unknown>;
+
+/** An identity provider: signs tokens, and publishes its keys at a URL. */
+export interface Issuer {
+  settings: TokenSettings;
+  /** How often its keys were fetched. */
+  fetches: () => number;
+  /** What it publishes from now on. */
+  publish: (...keys: SigningKey[]) => void;
+  /** Answers with this instead of its keys. */
+  fail: (status: number, body?: string) => void;
+  /** A token that is good for five minutes, unless told. */
+  token: (key: SigningKey, claims?: Claims) => Promise<string>;
+  close: () => Promise<void>;
+}
+
+const ISSUER = 'https://login.example.com/';
+const AUDIENCE = 'https://shop.example.com';
+
+export const secondsFromNow = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
+
+export async function openIssuer(overrides: Partial<TokenSettings> = {}): Promise<Issuer> {
+  let answer = { status: 200, body: '{"keys":[]}' };
+  let fetches = 0;
+  const server = createServer((_request, response) => {
+    fetches += 1;
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    settings: {
+      ...{ issuer: ISSUER, audience: AUDIENCE, idClaim: 'sub', rolesClaim: 'roles' },
+      jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`,
+      ...overrides,
+    },
+    fetches: () => fetches,
+    publish: (...keys) => (answer = { status: 200, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) }),
+    fail: (status, body = '') => (answer = { status, body }),
+    token: ({ kid, alg, privateKey }, claims = {}) =>
+      new SignJWT({
+        ...{ iss: ISSUER, aud: AUDIENCE, sub: 'ada', roles: ['shopper'], exp: secondsFromNow(300) },
+        ...claims,
+      })
+        .setProtectedHeader({ alg, kid })
+        .sign(privateKey),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
