@@ -11,7 +11,14 @@ import { installAuth, type AuthSettings } from './auth/index.js';
 import { answerClientError } from './client-errors.js';
 import { requireContracts } from './contract.js';
 import type { Cursors } from './cursor.js';
-import { answerError, cutWhenLate, installErrorHandling, validatorCompiler } from './errors.js';
+import {
+  answerError,
+  cutWhenLate,
+  discardRest,
+  installErrorHandling,
+  malformedRequest,
+  validatorCompiler,
+} from './errors.js';
 import { installIdempotency } from './idempotency.js';
 import { BODY_LIMIT, MAX_HEADER_BYTES, MAX_PARAM_LENGTH, REQUEST_TIMEOUT_MS, UPLOAD_TIMEOUT_MS } from './limits.js';
 import { installOpenApi } from './openapi/index.js';
@@ -61,7 +68,11 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     loggerInstance: deps.logger.child({}, { serializers: { req: loggedRequest } }),
     bodyLimit: BODY_LIMIT,
     requestTimeout: UPLOAD_TIMEOUT_MS,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    http: {
+      ...{ headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+      // How often it is looked for headers that are late; and a missing Host is refused below, as a problem.
+      ...{ connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    },
     clientErrorHandler: answerClientError,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
@@ -75,8 +86,10 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.setSerializerCompiler(serializerCompiler);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') throw malformedRequest('there is no Host');
     if (!request.routeOptions.config.isUpload) cutWhenLate(request, reply, REQUEST_TIMEOUT_MS);
   });
+  app.addHook('onResponse', async (request) => discardRest(request));
   requireContracts(app);
   await installProtection(app, deps.protection);
   installAuth(app, deps.auth);

@@ -111,7 +111,7 @@ export async function decideApproval(
     );
   } catch (error) {
     // Whoever has nothing to do with it is not told that it is there.
-    if (only !== undefined && error instanceof HttpProblem && error.kind === 'not-an-approver') {
+    if (only !== undefined && error instanceof HttpProblem && (error.status === 403 || error.status === 409)) {
       await getApproval(client, approvalId, { only });
     }
     throw error;

@@ -122,19 +122,22 @@ export async function cancelBatch(world: BatchWorld, batchId: string): Promise<B
  *
  * @throws 404, 409 while it is running or when nothing is left.
  */
-export async function retryBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
+export async function retryBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
   const { client } = world;
+  // Whoever died between the start and his answer has started it.
+  const latest = requestId && (await describe(client, batchWorkflowId(batchId)));
+  if (latest && latest.memo?.requestId === requestId) return await getBatch(world, batchId);
   const { status, succeeded, total, operation } = await getBatch(world, batchId);
   if (isAtWork(status)) {
     throw httpProblem('batch-running', `batch ${batchId} is ${status}`, { batchId });
   }
   if (succeeded === total)
     throw httpProblem('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
-  await startRun(client, batchId, `${operation}: ${total - succeeded} items once more`);
+  await startRun(client, batchId, `${operation}: ${total - succeeded} items once more`, requestId);
   return await getBatch(world, batchId);
 }
 
-async function startRun(client: Client, batchId: string, staticSummary: string): Promise<void> {
+async function startRun(client: Client, batchId: string, staticSummary: string, requestId?: string): Promise<void> {
   try {
     await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflow.start<typeof workflows.batch>('batch' satisfies keyof typeof workflows, {
@@ -143,6 +146,7 @@ async function startRun(client: Client, batchId: string, staticSummary: string):
         taskQueue: BATCH_TASK_QUEUE,
         typedSearchAttributes: new TypedSearchAttributes([{ key: batchStatusAttribute, value: 'running' }]),
         staticSummary,
+        ...(requestId !== undefined && { memo: { requestId } }),
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
       }),

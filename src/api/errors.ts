@@ -4,7 +4,7 @@ import pg from 'pg';
 import type { z } from 'zod';
 import type { Problem } from '../schemas/problem.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
-import { BODY_LIMIT } from './limits.js';
+import { BODY_LIMIT, DISCARD_MS } from './limits.js';
 import { factsOf, PROBLEM_KINDS, type ProblemKind } from './problems.js';
 
 interface ProblemOptions {
@@ -110,6 +110,14 @@ export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitM
     void send(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }), request, reply);
   }, limitMs);
   for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
+}
+
+/** A client that is still sending reads the answer only if the rest is taken from it: for a while, then it is cut. */
+export function discardRest({ raw }: FastifyRequest): void {
+  if (raw.complete || raw.destroyed) return;
+  const timer = setTimeout(() => raw.socket.destroySoon(), DISCARD_MS);
+  for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
+  raw.resume();
 }
 
 function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {

@@ -8,8 +8,6 @@ import { httpProblem, invalidRequest } from './errors.js';
 
 /** A request that its caller gave a name, and what the name stands for on its way through Temporal. */
 export interface NamedRequest {
-  /** As the caller wrote it. */
-  key: string;
   /** The id of what the request creates, if the caller gives none: whoever repeats the request names the same thing. */
   resourceId: string;
   /** The id of the request itself: Temporal does once what has the same. */
@@ -58,7 +56,6 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     const scope = hash([request.caller.id, request.method, pathOf(request), key]);
     const fingerprint = hash([request.query, bodyOf(request)]);
     request.named = {
-      key,
       resourceId: toUuid(scope),
       requestId: toUuid(hash([scope.toString('hex'), fingerprint.toString('hex')])),
     };
@@ -117,7 +114,7 @@ const keptHeaders = (reply: FastifyReply): Record<string, string> =>
     KEPT_HEADERS.flatMap((name) => (reply.hasHeader(name) ? [[name, String(reply.getHeader(name))]] : [])),
   );
 
-const pathOf = ({ url }: FastifyRequest) => url.split('?')[0]!;
+const pathOf = ({ url }: FastifyRequest) => url.split('?')[0]!.replace(/\/+$/, '');
 
 /** What was parsed; of an upload, which is a stream, nothing yet. */
 const bodyOf = ({ body, routeOptions }: FastifyRequest) =>

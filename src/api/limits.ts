@@ -11,4 +11,7 @@ export const MAX_PARAM_LENGTH = 1_000;
 
 /** A request that is not received whole by then is cut; an upload has longer. */
 export const REQUEST_TIMEOUT_MS = 10_000;
+/** How long the rest of a request that is answered already is taken from a client. */
+export const DISCARD_MS = 10_000;
+
 export const UPLOAD_TIMEOUT_MS = 24 * 60 * 60_000;

@@ -338,8 +338,7 @@ describeOnDevServer('whose it is', () => {
       expect((await get<ApprovalResource>(operator, path)).body).toMatchObject({ status: 'pending', trail: [{}] });
     });
 
-    // TODO src/api/approvals.ts tells him of the decision: 409 already-decided.
-    test.fails('when a stranger decides one that was decided, then it is as if it were not there', async () => {
+    test('when a stranger decides one that was decided, then it is as if it were not there', async () => {
       const { path, approvalId } = await asked();
       expect((await post(lead, `${path}/decision`, deciding(lead))).status).toBe(200);
       await closed(approvalId);

@@ -59,9 +59,6 @@ const MAX_UPLOADS = 4;
 const MIN_BYTES_PER_SECOND = 16 * 1024;
 const WATCH_EVERY_MS = 30_000;
 
-/** How long the rest of a refused upload is taken from a client before its connection is cut. */
-const DISCARD_MS = 10_000;
-
 /** Batches: upload, read, list, follow, steer. */
 export async function batchRoutes(
   instance: FastifyInstance,
@@ -197,7 +194,7 @@ export async function batchRoutes(
       ...steering('retryBatch', 'Do what has not succeeded once more', ['batch-running', 'nothing-to-retry']),
       ...steer,
     },
-    async ({ params }, reply) => reply.code(202).send(await retryBatch(world, params.batchId)),
+    async ({ params, named }, reply) => reply.code(202).send(await retryBatch(world, params.batchId, named?.requestId)),
   );
 }
 
@@ -282,7 +279,6 @@ async function uploadRoute(
       } finally {
         endWatch();
         uploads -= 1;
-        discardRest(request);
       }
     },
   );
@@ -292,13 +288,6 @@ async function uploadRoute(
 function brokeOff({ raw }: FastifyRequest): HttpProblem | undefined {
   if (!raw.readableAborted) return undefined;
   return malformedRequest('the upload broke off');
-}
-
-/** A client that is still sending reads the answer only if the rest is taken from it, for a while. */
-function discardRest({ raw }: FastifyRequest): void {
-  if (raw.readableEnded || raw.destroyed) return;
-  const timer = setTimeout(() => raw.destroy(), DISCARD_MS);
-  raw.once('close', () => clearTimeout(timer)).resume();
 }
 
 /** Aborts with `closing`, and when the client has gone, which a stream that has nothing to say would not notice. */
