@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util';
 import { createApiKey } from '../src/api/auth/api-keys.js';
-import { ROLES } from '../src/api/auth/caller.js';
-import { apiKey } from '../src/schemas/api-key.js';
+import { apiKey, ROLES } from '../src/schemas/api-key.js';
 import { problemsOf } from '../src/schemas/problems-of.js';
 
 /**

@@ -23,9 +23,11 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
   batchStatusAttribute,
 ];
 
+const CONNECT_TIMEOUT_MS = 5_000;
+
 /** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
 export function createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }: TemporalConfig): Client {
-  return new Client({ connection: Connection.lazy({ address }), namespace });
+  return new Client({ connection: Connection.lazy({ address, connectTimeout: CONNECT_TIMEOUT_MS }), namespace });
 }
 
 /** The connection of a worker. @throws when the server does not answer. */

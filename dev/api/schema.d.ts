@@ -1191,6 +1191,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `headers-too-large` */
             431: {
                 headers: {
@@ -1262,6 +1273,17 @@ export interface operations {
             408: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1350,6 +1372,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `headers-too-large` */
             431: {
                 headers: {
@@ -1415,6 +1448,17 @@ export interface operations {
             408: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1510,6 +1554,17 @@ export interface operations {
             414: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1971,7 +2026,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2412,7 +2467,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2671,7 +2726,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2971,8 +3026,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too-large` */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `path-too-long` */
             414: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3372,8 +3447,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too-large` */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `path-too-long` */
             414: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4193,7 +4288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4607,7 +4702,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4842,7 +4937,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6793,6 +6888,16 @@ export interface operations {
                 };
             };
             /** @description A page */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description A page */
             431: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6944,6 +7049,16 @@ export interface operations {
             };
             /** @description A page */
             415: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description A page */
+            429: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;

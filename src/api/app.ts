@@ -86,7 +86,8 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.setSerializerCompiler(serializerCompiler);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') throw malformedRequest('there is no Host');
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      throw malformedRequest('there is no Host');
     if (!request.routeOptions.config.isUpload) cutWhenLate(request, reply, REQUEST_TIMEOUT_MS);
   });
   app.addHook('onResponse', async (request) => discardRest(request));

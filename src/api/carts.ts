@@ -43,7 +43,10 @@ export async function getCart({ client, store }: Shop, cartId: string, only?: st
   const description = await describeOwn(client, cartWorkflowId(cartId), `cart ${cartId}`, only);
   if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
   const handle = client.workflow.getHandle(description.workflowId);
-  const view = await askWorker(client, CART_TASK_QUEUE, () => handle.query(cartQuery));
+  const known = { cart: { cartId, status: 'open' } };
+  const view = await askWorker(client, CART_TASK_QUEUE, () => handle.query(cartQuery), known);
+  // It may have been closed, and opened by somebody else, since it was described.
+  if (only !== undefined && view.customerId !== only) throw notFound(`there is no cart ${cartId}`);
   if (view.status !== 'open') throw goneWith(view);
   return await priced(store, view);
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { z } from 'zod';
-import { ROLES, type Role } from './auth/caller.js';
+import { ROLES, type Role } from '../schemas/api-key.js';
 import type { ProblemKind } from './problems.js';
 
 /** Who may call a route: callers with one of the roles, whoever signed the body, whoever holds the link, or everybody. */

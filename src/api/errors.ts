@@ -115,7 +115,7 @@ export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitM
 /** A client that is still sending reads the answer only if the rest is taken from it: for a while, then it is cut. */
 export function discardRest({ raw }: FastifyRequest): void {
   if (raw.complete || raw.destroyed) return;
-  const timer = setTimeout(() => raw.socket.destroySoon(), DISCARD_MS);
+  const timer = setTimeout(() => raw.destroy(), DISCARD_MS).unref();
   for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
   raw.resume();
 }
@@ -165,7 +165,7 @@ function storeProblem(error: unknown): HttpProblem | undefined {
     if (error.code?.startsWith('22')) return invalidRequest([{ pointer: '', detail: 'a value cannot be stored' }]);
     return undefined;
   }
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
   const lost =
     ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '') ||
     /connection (timeout|terminated)|timeout exceeded when trying to connect/i.test(message);
@@ -174,7 +174,7 @@ function storeProblem(error: unknown): HttpProblem | undefined {
 
 /** Fastify's own refusals: malformed JSON, wrong content type, body too large, and so on. */
 function fastifyProblem(error: unknown): HttpProblem | undefined {
-  const { statusCode, code, message } = error as FastifyError;
+  const { statusCode, code, message } = (error ?? {}) as FastifyError;
   if (!statusCode || statusCode < 400 || statusCode >= 500) return undefined;
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(BODY_LIMIT);
   const kind = PROBLEM_KINDS.find((kind) => factsOf(kind).status === statusCode) ?? 'malformed-request';

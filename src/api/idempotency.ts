@@ -3,8 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { idempotencyKey } from '../schemas/text.js';
 import type { KeptAnswer } from '../store/idempotency-keys.js';
 import type { Store } from '../store/index.js';
+import { restrictedTo } from './auth/caller.js';
 import type { Contract } from './contract.js';
-import { httpProblem, invalidRequest } from './errors.js';
+import { httpProblem, HttpProblem, invalidRequest, toProblem } from './errors.js';
+import type { ProblemKind } from './problems.js';
 
 /** A request that its caller gave a name, and what the name stands for on its way through Temporal. */
 export interface NamedRequest {
@@ -27,6 +29,8 @@ interface Claimed {
   /** None when the request was answered before, and is only run to see whether its content is the same. */
   claim?: string;
   first?: KeptAnswer;
+  /** Ends saying that somebody is at it. */
+  letGo?: () => void;
 }
 
 /**
@@ -39,6 +43,9 @@ const isKept = (status: number, { idempotent }: Pick<Contract, 'idempotent'> = {
 const KEPT_HEADERS = ['content-type', 'location'];
 
 const PURGE_EVERY_MS = 10 * 60_000;
+
+/** A third of what a claim is worth. */
+const RENEW_EVERY_MS = 10_000;
 
 /**
  * `Idempotency-Key`: a request that is repeated under its name is answered as it was the first time, by any process.
@@ -53,16 +60,23 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     const { contract } = request.routeOptions.config;
     const key = contract?.idempotent && keyOf(request);
     if (!key) return;
-    const scope = hash([request.caller.id, request.method, pathOf(request), key]);
+    const { caller, method, params, routeOptions } = request;
+    const scope = hash([caller.id, restrictedTo(caller) ?? null, method, routeOptions.url, params, key]);
     const fingerprint = hash([request.query, bodyOf(request)]);
     request.named = {
       resourceId: toUuid(scope),
       requestId: toUuid(hash([scope.toString('hex'), fingerprint.toString('hex')])),
     };
-    const claim = await store.claimKey(scope, fingerprint);
+    const claim = await store.claimKey(scope, fingerprint).catch((error: unknown) => {
+      // Where Temporal needs no store, its ids alone see to it that it is done once.
+      if (contract.needs?.includes('store') || toProblem(error).kind !== 'store-unavailable') throw error;
+      request.log.warn({ err: error }, 'could not look whether a named request was answered');
+      return undefined;
+    });
+    if (!claim) return;
     if (claim.outcome === 'running') throw httpProblem('request-in-progress', 'the first one is not answered yet');
     if (claim.outcome === 'other') throw keyReused();
-    if (claim.outcome === 'claimed') request.claimed = { scope, claim: claim.claim };
+    if (claim.outcome === 'claimed') request.claimed = { scope, ...hold(reply, scope, claim.claim) };
     else if (contract.idempotent === 'upload') request.claimed = { scope, first: claim.answer };
     else await replay(reply, claim.answer).serializer(String).send(claim.answer.body);
   });
@@ -71,14 +85,18 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     const { claimed } = request;
     const { contract } = request.routeOptions.config;
     if (!claimed) return payload;
-    const { scope, claim, first } = claimed;
+    const { scope, claim, first, letGo } = claimed;
+    letGo?.();
     if (first) {
       if (reply.statusCode >= 300) return payload;
       replay(reply, first);
       return first.body;
     }
     try {
-      if (!isKept(reply.statusCode, contract) || typeof payload !== 'string') await store.releaseKey(scope, claim!);
+      // A 5xx leaves open whether it was done, so the key goes on standing for this request.
+      if (reply.statusCode >= 500) await store.suspendKey(scope, claim!);
+      else if (!isKept(reply.statusCode, contract) || typeof payload !== 'string')
+        await store.releaseKey(scope, claim!);
       else
         await store.keepAnswer(scope, claim!, { status: reply.statusCode, headers: keptHeaders(reply), body: payload });
     } catch (err) {
@@ -88,13 +106,28 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     return payload;
   });
 
+  /** Goes on saying that somebody is at it: an upload takes as long as it takes. */
+  function hold(reply: FastifyReply, scope: Buffer, claim: string) {
+    const timer = setInterval(() => void store.renewKey(scope, claim).catch(() => undefined), RENEW_EVERY_MS).unref();
+    const letGo = () => clearInterval(timer);
+    reply.raw.once('close', letGo);
+    return { claim, letGo };
+  }
+
   const purge = setInterval(() => {
     store.purgeKeys().catch((err: unknown) => app.log.warn({ err }, 'could not forget old idempotency keys'));
   }, PURGE_EVERY_MS).unref();
   app.addHook('onClose', async () => clearInterval(purge));
 }
 
-export const keyReused = () =>
+const TAKEN: readonly ProblemKind[] = ['order-id-taken', 'approval-id-taken', 'batch-id-taken'];
+
+/** What it means that an id is taken that was made of the name of the request: its content is another one. */
+export function takenByName(error: unknown, isOfName: boolean | undefined): HttpProblem | undefined {
+  return isOfName && error instanceof HttpProblem && TAKEN.includes(error.kind) ? keyReused() : undefined;
+}
+
+const keyReused = () =>
   httpProblem('idempotency-key-reused', 'this Idempotency-Key named a request with another content before');
 
 /** The name that the caller gave the request. @throws 400 when the header is there and no name. */
@@ -113,8 +146,6 @@ const keptHeaders = (reply: FastifyReply): Record<string, string> =>
   Object.fromEntries(
     KEPT_HEADERS.flatMap((name) => (reply.hasHeader(name) ? [[name, String(reply.getHeader(name))]] : [])),
   );
-
-const pathOf = ({ url }: FastifyRequest) => url.split('?')[0]!.replace(/\/+$/, '');
 
 /** What was parsed; of an upload, which is a stream, nothing yet. */
 const bodyOf = ({ body, routeOptions }: FastifyRequest) =>

@@ -70,7 +70,7 @@ export async function getOrder(client: Client, orderId: string, { only }: Asking
   const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, only);
   const known = { order: summaryOf(description) };
   const view = await readView<typeof workflows.order>(client, ORDER_TASK_QUEUE, description, orderStatusQuery, known);
-  return toResource(view, description);
+  return toResource(view, description, only);
 }
 
 /**
@@ -121,20 +121,21 @@ async function updateOrder(
   const handle = client.workflow.getHandle(description.workflowId, description.runId);
   const run = () => update(handle, requestId === undefined ? {} : { updateId: requestId });
   try {
-    return toResource(await askWorker(client, ORDER_TASK_QUEUE, run), description);
+    return toResource(await askWorker(client, ORDER_TASK_QUEUE, run), description, only);
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal) throw httpProblem(kindOf(refusal.type, 'conflict'), refusal.message, { orderId });
     if (!(error instanceof WorkflowNotFoundError)) throw error;
-    const order = await getOrder(client, orderId);
+    const order = await getOrder(client, orderId, { only });
     if (isAlreadySo(order)) return order;
     throw httpProblem('order-closed', `order ${orderId} is ${order.status}`, { orderId });
   }
 }
 
 /** The order as a view plus what the server knows: retries that are going on, and an end that the workflow did not see. */
-export function toResource(view: OrderView, description: WorkflowExecutionDescription): OrderResource {
-  return { ...view, ...endedFromOutside(description), ...retryingIn(description), ...workflowOf(description) };
+export function toResource(view: OrderView, description: WorkflowExecutionDescription, only?: string): OrderResource {
+  const retrying = retryingIn(description, { withReasons: only === undefined });
+  return { ...view, ...endedFromOutside(description), ...retrying, ...workflowOf(description) };
 }
 
 /** A page of orders, newest first, from visibility; a new order appears within about a second. */

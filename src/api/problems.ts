@@ -14,6 +14,7 @@ const FORBIDDEN = 'The caller may not do this';
 const CONFLICT = 'The request conflicts with the state of the resource';
 const REFUSED = 'A business rule refuses the request';
 const AWAY = 'A part of the service is away';
+const BUSY = 'A part of the service has too much to do';
 
 /**
  * Every kind of problem that the API answers with; its `type` is `/problems/<kind>`. A kind that was published keeps its
@@ -170,19 +171,19 @@ export const PROBLEMS = {
   },
   'worker-busy': {
     status: 503,
-    title: AWAY,
+    title: BUSY,
     when: 'The workers did not answer in time.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'cart-busy': {
     status: 503,
-    title: AWAY,
+    title: BUSY,
     when: 'The cart could not answer just now.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
   'too-many-uploads': {
     status: 503,
-    title: AWAY,
+    title: BUSY,
     when: 'As many uploads are under way as may be.',
     retryAfter: RETRY_AFTER_SECONDS,
   },
@@ -194,7 +195,7 @@ export const PROBLEMS = {
   },
   overloaded: {
     status: 503,
-    title: AWAY,
+    title: BUSY,
     when: 'The process has more to do than it can; another one, or a later moment, is better.',
     retryAfter: RETRY_AFTER_SECONDS,
   },

@@ -4,6 +4,7 @@ import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'secure-json-parse';
+import type { Contract } from './contract.js';
 import { httpProblem, HttpProblem, malformedRequest } from './errors.js';
 import { MAX_JSON_DEPTH } from './limits.js';
 
@@ -26,17 +27,13 @@ const MAX_COUNTED_CALLERS = 10_000;
 /** Answers while the process is under pressure, so that nobody takes it for dead. */
 const ALWAYS_ANSWERED = new Set(['/livez', '/readyz']);
 
-const READABLE_HEADERS = ['location', 'retry-after', 'x-request-id', 'idempotent-replayed', 'ratelimit-limit'];
+const READABLE_HEADERS = [
+  ...['location', 'retry-after', 'x-request-id', 'idempotent-replayed', 'www-authenticate'],
+  ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
+];
 
 /** Turns requests away before they do any work: too many of them, from pages that may not, while there is no room. */
 export async function installProtection(app: FastifyInstance, settings: ProtectionSettings): Promise<void> {
-  await app.register(underPressure, {
-    maxEventLoopDelay: settings.maxEventLoopDelayMs,
-    pressureHandler: (request) => {
-      if (ALWAYS_ANSWERED.has(request.routeOptions.url ?? '')) return;
-      throw httpProblem('overloaded', 'the process has more to do than it can');
-    },
-  });
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -50,17 +47,28 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
       exposedHeaders: READABLE_HEADERS,
       maxAge: 600,
+      // Whatever else asks for OPTIONS gets the problem that any method gets that is not there.
+      strictPreflight: false,
     });
   }
+  await app.register(underPressure, {
+    maxEventLoopDelay: settings.maxEventLoopDelayMs,
+    pressureHandler: (request) => {
+      if (ALWAYS_ANSWERED.has(request.routeOptions.url ?? '')) return;
+      throw httpProblem('overloaded', 'the process has more to do than it can');
+    },
+  });
   if (settings.requestsPerMinute !== undefined) {
     await app.register(rateLimit, {
       max: settings.requestsPerMinute,
       timeWindow: MINUTE_MS,
       cache: MAX_COUNTED_CALLERS,
       enableDraftSpec: true,
-      // Whoever cannot say who he is counts by his address, also his wrong keys.
-      keyGenerator: ({ caller, callerProblem, ip }) => (callerProblem ? `ip ${ip}` : `caller ${caller.id}`),
-      allowList: ({ routeOptions }) => !Array.isArray(routeOptions.config.contract?.access),
+      // Whoever does not say who he is counts by his address, also his wrong keys.
+      keyGenerator: ({ caller, callerProblem, routeOptions, ip }) =>
+        callerProblem || !isForRoles(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
+      allowList: ({ routeOptions: { url = '', config } }) =>
+        ALWAYS_ANSWERED.has(url) || config.contract?.access === 'signed',
       errorResponseBuilder: (_request, { ttl, max }) =>
         new HttpProblem('too-many-requests', {
           detail: `${max} requests a minute are possible`,
@@ -70,16 +78,27 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
   }
 }
 
+const isForRoles = (contract: Contract | undefined) => Array.isArray(contract?.access);
+
 /** JSON, parsed with limits. An empty body is none, whatever its content type says. */
 export function installJsonParser(app: FastifyInstance): void {
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     try {
-      done(null, parseJson(text as string));
+      done(null, parseJson(decodeUtf8(bytes as Buffer)));
     } catch (error) {
       done(error as Error);
     }
   });
+}
+
+/** @throws 400 for what is no UTF-8. */
+function decodeUtf8(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw malformedRequest('the body is not UTF-8');
+  }
 }
 
 /** @throws 400 for what is no JSON, is nested too deeply or sets a prototype. */

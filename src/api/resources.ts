@@ -2,15 +2,18 @@ import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Retrying } from '../schemas/reason.js';
 
-/** The activities that are being retried just now, if there are any. */
-export function retryingIn({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { retrying?: Retrying } {
+/** The activities that are being retried just now, if there are any. Why they failed tells of the inside. */
+export function retryingIn(
+  { raw }: Pick<WorkflowExecutionDescription, 'raw'>,
+  { withReasons = true } = {},
+): { retrying?: Retrying } {
   const retrying = (raw.pendingActivities ?? [])
     .filter(({ attempt }) => (attempt ?? 1) > 1)
     .map(({ activityType, attempt, scheduledTime, lastFailure }) => ({
       step: activityType?.name ?? '',
       attempt: attempt ?? 1,
       ...(scheduledTime && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
-      ...(lastFailure?.message && { lastFailure: lastFailure.message }),
+      ...(withReasons && lastFailure?.message && { lastFailure: lastFailure.message }),
     }));
   return retrying.length ? { retrying } : {};
 }

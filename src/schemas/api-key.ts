@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { id } from './text.js';
 
+/** What a caller may be. The carrier and systems that approve are none of these: they sign what they send. */
+export const ROLES = ['shopper', 'operator', 'approver'] as const;
+
 /** Whose key it is, what he may do, and the SHA-256 of one key or of two, while one replaces the other. */
 export const apiKey = z.strictObject({
   id,
-  roles: z.array(z.enum(['shopper', 'operator', 'approver'])).min(1),
+  roles: z.array(z.enum(ROLES)).min(1),
   hashes: z
     .array(z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 hexadecimal digits'))
     .min(1)
@@ -20,4 +23,5 @@ export const apiKeys = z
     return new Set(hashes).size === hashes.length;
   }, 'has the same hash twice');
 
+export type Role = (typeof ROLES)[number];
 export type ApiKey = z.infer<typeof apiKey>;

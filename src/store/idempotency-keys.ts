@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Schema } from './schema.js';
 
 /** The answer to a request is kept for so long. After that, the same key names a new request. */
 const KEPT_HOURS = 24;
 
-/** Whoever has not answered by then has died: no request takes that long. */
+/** Whoever is at it says so more often than that; else he has died. */
 const CLAIM_SECONDS = 30;
+
+const PURGED_AT_ONCE = 5_000;
 
 /** A row can vanish between the two statements of a claim, when its owner gives it back. */
 const MAX_TRIES = 5;
@@ -26,6 +28,16 @@ export type Claim =
   | { outcome: 'other' };
 
 export function createIdempotencyKeys(db: Kysely<Schema>) {
+  async function setClaimedAt(scope: Buffer, claim: string, at: RawBuilder<Date>): Promise<void> {
+    await db
+      .updateTable('idempotency_keys')
+      .set({ claimed_at: at })
+      .where('scope', '=', scope)
+      .where('claim', '=', claim)
+      .where('status', 'is', null)
+      .execute();
+  }
+
   return {
     /** Claims a key for a request, or tells what became of it. Of many at once, one gets it. */
     async claimKey(scope: Buffer, fingerprint: Buffer): Promise<Claim> {
@@ -76,12 +88,31 @@ export function createIdempotencyKeys(db: Kysely<Schema>) {
         .execute();
     },
 
-    /** Forgets what is older than it has to be kept. */
+    /** Says that somebody is still at it. */
+    async renewKey(scope: Buffer, claim: string): Promise<void> {
+      await setClaimedAt(scope, claim, sql<Date>`now()`);
+    },
+
+    /** Lets the next try have a key whose request may have been done, and nobody knows: with the same content alone. */
+    async suspendKey(scope: Buffer, claim: string): Promise<void> {
+      await setClaimedAt(scope, claim, sql<Date>`now() - make_interval(secs => ${CLAIM_SECONDS + 1})`);
+    },
+
+    /** Forgets what is older than it has to be kept, piece by piece: one statement for all might never come to its end. */
     async purgeKeys(): Promise<void> {
-      await db
-        .deleteFrom('idempotency_keys')
-        .where('claimed_at', '<', sql<Date>`now() - make_interval(hours => ${KEPT_HOURS})`)
-        .execute();
+      for (let purged = PURGED_AT_ONCE; purged === PURGED_AT_ONCE;) {
+        const { numDeletedRows } = await db
+          .deleteFrom('idempotency_keys')
+          .where('scope', 'in', (old) =>
+            old
+              .selectFrom('idempotency_keys')
+              .select('scope')
+              .where('claimed_at', '<', sql<Date>`now() - make_interval(hours => ${KEPT_HOURS})`)
+              .limit(PURGED_AT_ONCE),
+          )
+          .executeTakeFirst();
+        purged = Number(numDeletedRows);
+      }
     },
   };
 }

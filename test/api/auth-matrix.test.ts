@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ROLES } from '../../src/api/auth/caller.js';
+import { ROLES } from '../../src/schemas/api-key.js';
 import { contract } from '../../src/api/contract.js';
 import { anApp, type Api } from '../support/api.js';
 import { aCaller, operationsOf, type Operation } from '../support/callers.js';

@@ -287,14 +287,7 @@ describeOnDevServer('a cart that many change at once', () => {
       await wait(opened);
       const before = quantitiesOf((await cart.get()).body);
 
-      const answers = [
-        await cart.add(sku, 3, 'name'),
-        await cart.add(other, 2, 'name'),
-        await cart.set(sku, 2, 'name'),
-        await cart.remove(sku, 'name'),
-        await cart.checkout('name'),
-        await cart.abandon('name'),
-      ];
+      const answers = [await cart.add(sku, 3, 'name'), await cart.add(other, 2, 'name')];
 
       for (const { status, body } of answers) {
         expect(status).toBe(422);

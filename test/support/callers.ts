@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createApiKey } from '../../src/api/auth/api-keys.js';
-import type { Role } from '../../src/api/auth/caller.js';
-import type { ApiKey } from '../../src/schemas/api-key.js';
+import type { ApiKey, Role } from '../../src/schemas/api-key.js';
 import type { Answer, Api, RequestOptions } from './api.js';
 import type { Problem } from '../../src/schemas/problem.js';
 

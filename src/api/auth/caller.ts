@@ -1,8 +1,5 @@
+import { ROLES, type Role } from '../../schemas/api-key.js';
 import { forbidden } from '../errors.js';
-
-/** What a caller may be. The carrier and systems that approve are none of these: they sign what they send. */
-export const ROLES = ['shopper', 'operator', 'approver'] as const;
-export type Role = (typeof ROLES)[number];
 
 /** Who sends a request. */
 export interface Caller {

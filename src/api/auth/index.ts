@@ -30,7 +30,7 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
   app.decorateRequest('callerProblem');
   app.addHook('onRequest', async (request) => {
     request.caller = ANYBODY;
-    if (settings === 'open') assertLocal(request.headers.host);
+    if (settings === 'open') assertLocal(request);
   });
   if (settings === 'open') return;
 
@@ -76,14 +76,18 @@ function createIdentify({ apiKeys, tokens }: AuthSettings): (request: FastifyReq
 
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
+const isLocalOrigin = (origin: string) => URL.canParse(origin) && LOCAL_HOST.test(new URL(origin).host);
+
 /**
- * An API that runs open listens on loopback, and still a page in somebody's browser could reach it under a name of its
- * own that leads there, or a proxy could pass strangers on to it.
+ * An API that runs open listens on loopback, and still any page in somebody's browser could reach it there, under its
+ * address or a name of the page's own.
  *
  * @throws 403.
  */
-function assertLocal(host: string | undefined): void {
-  if (host !== undefined && !LOCAL_HOST.test(host)) {
+function assertLocal({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
+  // Who holds a link may come from anywhere, and browsers do not say from where.
+  const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
+  if (isForeign || (host !== undefined && !LOCAL_HOST.test(host))) {
     throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');
   }
 }

@@ -1,7 +1,8 @@
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { id } from '../../schemas/text.js';
 import { httpProblem, unauthorized } from '../errors.js';
-import { ROLES, type Caller, type Role } from './caller.js';
+import { ROLES, type Role } from '../../schemas/api-key.js';
+import type { Caller } from './caller.js';
 
 export interface TokenSettings {
   issuer: string;
@@ -20,6 +21,9 @@ const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
 const CLOCK_TOLERANCE_SECONDS = 5;
 
 const JWKS_TIMEOUT_MS = 5_000;
+
+/** How long the keys that are known serve before their issuer, who did not answer, is asked again. */
+const JWKS_RETRY_MS = 30_000;
 
 /**
  * Verifies JWTs of one issuer. Its keys are fetched with the first token and again when one names a key that is unknown.
@@ -60,12 +64,18 @@ class KeysAway extends Error {
 
 function keysOf(jwksUrl: string): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
+  let askAgainAt = 0;
   return async (header, token) => {
+    const known = remote.jwks();
+    if (known && Date.now() < askAgainAt) return await createLocalJWKSet(known)(header, token);
     try {
       return await remote(header, token);
     } catch (error) {
       const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
       if (isToken || error instanceof errors.JOSENotSupported) throw error;
+      // Those that were there before go on counting: an issuer that is away must not lock everybody out.
+      askAgainAt = Date.now() + JWKS_RETRY_MS;
+      if (known) return await createLocalJWKSet(known)(header, token);
       throw new KeysAway('no keys', { cause: error });
     }
   };

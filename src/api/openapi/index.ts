@@ -70,11 +70,12 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     staticCSP: DOCS_CSP,
     theme: { title: `${TITLE}: the API` },
     uiConfig: {
-      ...{ docExpansion: 'list', showExtensions: true, persistAuthorization: true, displayRequestDuration: true },
+      ...{ docExpansion: 'list', showExtensions: true, displayRequestDuration: true },
       // Without the bar that loads documents of others, and without the badge of somebody else's validator.
       ...{ layout: 'BaseLayout', validatorUrl: null },
     },
   });
+  let text: string | undefined;
   app.get(
     '/openapi.json',
     {
@@ -86,6 +87,11 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       }),
       schema: { response: { 200: z.looseObject({ openapi: z.string() }).describe('OpenAPI 3.1') } },
     },
-    async () => app.swagger() as OpenAPIV3_1.Document,
+    // It does not change while the process runs.
+    async (_request, reply) =>
+      reply
+        .type('application/json; charset=utf-8')
+        .serializer(String)
+        .send((text ??= JSON.stringify(app.swagger())) as never),
   );
 }

@@ -46,10 +46,11 @@ export function kindsOf(
   if (parameters.length) add('invalid-request');
   if (parameters.some(({ in: place }) => place === 'path')) add('path-too-long', 'not-found');
   if (access === 'signed') add('unauthorized');
+  else add('too-many-requests');
   if (Array.isArray(access)) {
-    add('unauthorized', 'forbidden', 'too-many-requests', 'identity-provider-unavailable');
+    add('unauthorized', 'forbidden', 'identity-provider-unavailable');
   }
-  if (idempotent) add('request-in-progress', 'idempotency-key-reused', 'store-unavailable');
+  if (idempotent) add('request-in-progress', 'idempotency-key-reused', 'too-large', 'unsupported-media-type');
   return PROBLEM_KINDS.filter((kind) => kinds.has(kind));
 }
 

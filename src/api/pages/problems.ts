@@ -23,7 +23,7 @@ export function problemPage(kind: ProblemKind): string {
   const { status, title, when, retryAfter } = factsOf(kind);
   const again = retryAfter
     ? `The same request may succeed later: wait as long as Retry-After says.`
-    : 'The same request will be answered the same.';
+    : 'The same request again will not do better while nothing else changes.';
   return layOut(
     title,
     html`<p class="kind">${kind}, ${String(status)}</p>

@@ -43,7 +43,7 @@ const openPage = {
     tag: 'Approvals',
     access: 'link',
   }),
-  schema: answers(200, 400, 404, 408, 410, 414, 431, 500, 503),
+  schema: answers(200, 400, 404, 408, 410, 414, 429, 431, 500, 503),
 };
 
 const sendForm = {
@@ -54,7 +54,7 @@ const sendForm = {
     access: 'link',
     bodies: { 'application/x-www-form-urlencoded': decisionForm },
   }),
-  schema: answers(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 431, 500, 503),
+  schema: answers(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503),
 };
 
 /**

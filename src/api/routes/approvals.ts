@@ -20,6 +20,7 @@ import { decideApproval, getApproval, listApprovals, requestApproval, withdrawAp
 import { assertActsAs, assertIs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
 import { invalidRequest } from '../errors.js';
+import { takenByName } from '../idempotency.js';
 
 const params = z.strictObject({ approvalId });
 const response = { 200: approvalResource };
@@ -52,7 +53,9 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       const problems = forbiddenUrls(body, outgoing);
       if (problems.length) throw invalidRequest(problems);
       const approvalId = body.approvalId ?? named?.resourceId ?? randomUUID();
-      const status = await requestApproval(client, { ...body, approvalId });
+      const status = await requestApproval(client, { ...body, approvalId }).catch((error: unknown) => {
+        throw takenByName(error, named && !body.approvalId) ?? error;
+      });
       return reply.code(202).header('location', `/v1/approvals/${approvalId}`).send({ approvalId, status });
     },
   );

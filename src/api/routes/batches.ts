@@ -35,9 +35,9 @@ import {
   malformedRequest,
   notAcceptable,
   unsupportedMediaType,
-  HttpProblem,
+  type HttpProblem,
 } from '../errors.js';
-import { keyReused } from '../idempotency.js';
+import { takenByName } from '../idempotency.js';
 import { itemsOf, type ItemFormat } from '../items.js';
 import { createRecentTallies } from '../recent-tallies.js';
 import type { FailurePlace } from '../../store/batches.js';
@@ -272,10 +272,9 @@ async function uploadRoute(
         const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
         return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
       } catch (error) {
-        const isTaken = error instanceof HttpProblem && error.kind === 'batch-id-taken';
-        // Repeated under its name, or under an id that was made of its name: it is the content that is another one.
-        if (isTaken && named && (request.query.batchId === undefined || request.claimed?.first)) throw keyReused();
-        throw brokeOff(request) ?? error;
+        // Repeated under its name, it is the content that is another one, whatever id it has.
+        const isOfName = named && (request.query.batchId === undefined || request.claimed?.first !== undefined);
+        throw takenByName(error, isOfName) ?? brokeOff(request) ?? error;
       } finally {
         endWatch();
         uploads -= 1;

@@ -110,5 +110,5 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
 /** What a change says of itself: its name, and who asks, if it is somebody who may only see his own. */
 function saidOf({ named, caller }: FastifyRequest): { requestId?: string; caller?: string } {
   const only = restrictedTo(caller);
-  return { ...(named && { requestId: named.requestId }), ...(only !== undefined && { caller: only }) };
+  return { ...(named && { requestId: named.resourceId }), ...(only !== undefined && { caller: only }) };
 }

@@ -17,6 +17,7 @@ import { noQuery, pageQuery } from '../../schemas/page.js';
 import type { AppDependencies } from '../app.js';
 import { assertActsAs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
+import { takenByName } from '../idempotency.js';
 import { cancelOrder, getOrder, listOrders, resolveCompensation, startOrder } from '../orders.js';
 
 const params = z.strictObject({ orderId });
@@ -46,7 +47,9 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       const { body, caller, named } = request;
       assertActsAs(caller, body.customerId, 'customer');
       const orderId = body.orderId ?? named?.resourceId ?? randomUUID();
-      const status = await startOrder(client, { ...body, orderId });
+      const status = await startOrder(client, { ...body, orderId }).catch((error: unknown) => {
+        throw takenByName(error, named && !body.orderId) ?? error;
+      });
       return reply.code(202).header('location', `/v1/orders/${orderId}`).send({ orderId, status });
     },
   );

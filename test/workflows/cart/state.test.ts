@@ -389,7 +389,7 @@ describe('what nobody has parsed', () => {
       { numRuns: 2_000 },
     );
     // Both answers have to be frequent, or the agreement would say little.
-    expect(taken).toBeGreaterThan(100);
+    expect(taken).toBeGreaterThan(50);
     expect(taken).toBeLessThan(1_900);
   });
 
