@@ -93,7 +93,8 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     ['Logs', shortPath(logsDir)],
   ];
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
-  const order = `curl -s -X POST ${apiUrl}/v1/orders -H 'content-type: application/json' -d @examples/order.json`;
+  const key = isOpen ? '' : ' -H "X-API-Key: $API_KEY"';
+  const order = `curl -s -X POST ${apiUrl}/v1/orders${key} -H 'content-type: application/json' -d @examples/order.json`;
   return [
     '',
     'Ready: orders can be taken.',

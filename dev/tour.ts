@@ -3,7 +3,7 @@ import { findRunningStack } from './running-stack.js';
 import { startTemporaryStack, stopLeftovers, type Stack } from './stack.js';
 import { approvalScenes } from './tour/approvals.js';
 import { batchScenes } from './tour/batches.js';
-import { Guide, type Places } from './tour/guide.js';
+import { Guide, Surprise, type Places } from './tour/guide.js';
 import { cartScenes } from './tour/carts.js';
 import { orderScenes } from './tour/orders.js';
 
@@ -22,6 +22,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const surprises: string[] = [];
 try {
   const guide = new Guide((await runningStack()) ?? (await ownStack()));
+  await guide.arrive();
   for (const [index, { title, play }] of scenes.entries()) {
     guide.say(`\n${index + 1}. ${title}`);
     try {
@@ -36,6 +37,10 @@ try {
       ? `\n${surprises.length} of ${scenes.length} scenes did not go as expected: ${surprises.join('; ')}`
       : `\nAll ${scenes.length} scenes went as expected.`,
   );
+} catch (error) {
+  if (!(error instanceof Surprise)) throw error;
+  surprises.push(error.message);
+  report.say(`Not welcome: ${error.message}`);
 } finally {
   await stack?.stop();
 }

@@ -47,6 +47,16 @@ export class Guide {
     });
   }
 
+  /** @throws when the API does not let us in: it needs a key then that may do all that the tour does. */
+  async arrive(): Promise<void> {
+    const { response } = await this.quiet.GET('/v1/batches', { params: { query: { limit: 1 } } });
+    if (response.status !== 401 && response.status !== 403) return;
+    throw new Surprise(
+      'the API does not run open, so the tour needs a key in API_KEY. It decides as shift-lead: ' +
+        'npm run api-key -- shift-lead --role shopper --role operator --role approver',
+    );
+  }
+
   /** What a call answers. @throws Surprise when it has another status. */
   async expect<T extends Answer>(status: number, call: Promise<T>): Promise<NonNullable<T['data']>> {
     const { data, error, response } = await call;

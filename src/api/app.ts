@@ -20,7 +20,14 @@ import {
   validatorCompiler,
 } from './errors.js';
 import { installIdempotency } from './idempotency.js';
-import { BODY_LIMIT, MAX_HEADER_BYTES, MAX_PARAM_LENGTH, REQUEST_TIMEOUT_MS, UPLOAD_TIMEOUT_MS } from './limits.js';
+import {
+  BODY_LIMIT,
+  HANDLER_TIMEOUT_MS,
+  MAX_HEADER_BYTES,
+  MAX_PARAM_LENGTH,
+  REQUEST_TIMEOUT_MS,
+  UPLOAD_TIMEOUT_MS,
+} from './limits.js';
 import { installOpenApi } from './openapi/index.js';
 import { installJsonParser, installProtection, type ProtectionSettings } from './protection.js';
 import { answerWithPage, approvalPageRoutes } from './routes/approval-pages.js';
@@ -68,6 +75,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     loggerInstance: deps.logger.child({}, { serializers: { req: loggedRequest } }),
     bodyLimit: BODY_LIMIT,
     requestTimeout: UPLOAD_TIMEOUT_MS,
+    handlerTimeout: HANDLER_TIMEOUT_MS,
     http: {
       ...{ headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
       // How often it is looked for headers that are late; and a missing Host is refused below, as a problem.
@@ -96,6 +104,8 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   installAuth(app, deps.auth);
   installJsonParser(app);
   installIdempotency(app, deps.store);
+  // What a client expects beyond that is not refused with 417 and no body, it is ignored.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   // Streams of events would hold up the end for ever.
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());

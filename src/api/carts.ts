@@ -12,9 +12,9 @@ import type * as workflows from '../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../workflows/cart/contract.js';
 import { customerIdAttribute } from '../workflows/order/contract.js';
 import { httpProblem, invalidRequest, notFound, type HttpProblem } from './errors.js';
-import { askWorker, isNotFound, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { askWorker, describe, isNotFound, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { Lanes } from './lanes.js';
-import { describeOwn } from './ownership.js';
+import { describeOwn, ownerOf } from './ownership.js';
 import { kindOf } from './problems.js';
 
 /**
@@ -54,11 +54,12 @@ export async function getCart({ client, store }: Shop, cartId: string, only?: st
 /**
  * Puts something into a cart, and opens the cart if there is none: it belongs to the caller then, if he is a customer.
  *
- * @throws 422 when a rule refuses it.
+ * @throws 404 for the cart of another customer, open or closed, 422 when a rule refuses it.
  */
 export async function addToCart(shop: Shop, cartId: string, item: AddItem): Promise<CartResource> {
   const { client } = shop;
   const owner = item.caller;
+  if (owner !== undefined) await assertNobodyElses(client, cartId, owner);
   const open = (): WithStartWorkflowOperation<typeof workflows.cart> =>
     new WithStartWorkflowOperation('cart' satisfies keyof typeof workflows, {
       workflowId: cartWorkflowId(cartId),
@@ -88,6 +89,14 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
       }
     }
   });
+}
+
+/** A closed cart's id stays its owner's: somebody else who opened it again would hide what became of it. @throws 404. */
+async function assertNobodyElses(client: Client, cartId: string, owner: string): Promise<void> {
+  const latest = await describe(client, cartWorkflowId(cartId));
+  // One that is not told yet is checked by the cart itself.
+  const known = latest && ownerOf(latest);
+  if (known !== undefined && known !== owner) throw notFound(`there is no cart ${cartId}`);
 }
 
 /** Changes a cart that is there. @throws 404, 410 when it is closed, 422 when a rule refuses the change. */

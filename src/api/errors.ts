@@ -175,6 +175,7 @@ function storeProblem(error: unknown): HttpProblem | undefined {
 /** Fastify's own refusals: malformed JSON, wrong content type, body too large, and so on. */
 function fastifyProblem(error: unknown): HttpProblem | undefined {
   const { statusCode, code, message } = (error ?? {}) as FastifyError;
+  if (code === 'FST_ERR_HANDLER_TIMEOUT') return httpProblem('overloaded', 'no answer was found in time');
   if (!statusCode || statusCode < 400 || statusCode >= 500) return undefined;
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(BODY_LIMIT);
   const kind = PROBLEM_KINDS.find((kind) => factsOf(kind).status === statusCode) ?? 'malformed-request';

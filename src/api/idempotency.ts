@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Problem } from '../schemas/problem.js';
 import { idempotencyKey } from '../schemas/text.js';
 import type { KeptAnswer } from '../store/idempotency-keys.js';
 import type { Store } from '../store/index.js';
@@ -42,6 +44,9 @@ const isKept = (status: number, { idempotent }: Pick<Contract, 'idempotent'> = {
 
 const KEPT_HEADERS = ['content-type', 'location'];
 
+/** A database that stands still must not hold up an answer. */
+const KEEP_TIMEOUT_MS = 5_000;
+
 const PURGE_EVERY_MS = 10 * 60_000;
 
 /** A third of what a claim is worth. */
@@ -78,7 +83,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     if (claim.outcome === 'other') throw keyReused();
     if (claim.outcome === 'claimed') request.claimed = { scope, ...hold(reply, scope, claim.claim) };
     else if (contract.idempotent === 'upload') request.claimed = { scope, first: claim.answer };
-    else await replay(reply, claim.answer).serializer(String).send(claim.answer.body);
+    else await replay(reply, claim.answer).serializer(String).send(bodyFor(request, claim.answer));
   });
 
   app.addHook('onSend', async (request, reply, payload) => {
@@ -92,17 +97,19 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
       replay(reply, first);
       return first.body;
     }
-    try {
+    const keep = async () => {
       // A 5xx leaves open whether it was done, so the key goes on standing for this request.
       if (reply.statusCode >= 500) await store.suspendKey(scope, claim!);
       else if (!isKept(reply.statusCode, contract) || typeof payload !== 'string')
         await store.releaseKey(scope, claim!);
       else
         await store.keepAnswer(scope, claim!, { status: reply.statusCode, headers: keptHeaders(reply), body: payload });
-    } catch (err) {
-      // It was done, and says so; repeated, it is done again under the same ids.
+    };
+    // If it cannot be kept it was done all the same, and says so; repeated, it is done again under the same ids.
+    const kept = keep().catch((err: unknown) => {
       request.log.warn({ err }, 'could not keep the answer to a named request');
-    }
+    });
+    await Promise.race([kept, delay(KEEP_TIMEOUT_MS, undefined, { ref: false })]);
     return payload;
   });
 
@@ -137,6 +144,11 @@ function keyOf({ headers }: FastifyRequest): string | undefined {
   const parsed = idempotencyKey.safeParse(header);
   if (parsed.success) return parsed.data;
   throw invalidRequest([{ pointer: '', detail: 'the header Idempotency-Key must have 1 to 255 characters' }]);
+}
+
+/** A problem names the request that it answers, which is this one. */
+function bodyFor({ id: requestId }: FastifyRequest, { status, body }: KeptAnswer): string {
+  return status < 400 ? body : JSON.stringify({ ...(JSON.parse(body) as Problem), requestId });
 }
 
 const replay = (reply: FastifyReply, { status, headers }: KeptAnswer) =>

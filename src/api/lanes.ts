@@ -1,16 +1,28 @@
-/** Lets so much work of the same key run at once and no more; what comes later waits, in the order in which it came. */
+/** There is no room to wait in a lane any more. */
+export class LaneFull extends Error {
+  override readonly name = 'LaneFull';
+}
+
+/**
+ * Lets so much work of the same key run at once and no more; what comes later waits, in the order in which it came, if
+ * there is room to wait.
+ */
 export class Lanes {
   readonly #width: number;
+  readonly #room: number;
   readonly #lanes = new Map<string, { busy: number; waiting: (() => void)[] }>();
 
-  constructor(width: number) {
+  constructor(width: number, room = Infinity) {
     this.#width = width;
+    this.#room = room;
   }
 
+  /** @throws LaneFull */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const lane = this.#lanes.get(key) ?? { busy: 0, waiting: [] };
     this.#lanes.set(key, lane);
     if (lane.busy < this.#width) lane.busy += 1;
+    else if (lane.waiting.length >= this.#room) throw new LaneFull('too many wait');
     else await new Promise<void>((goOn) => lane.waiting.push(goOn));
     try {
       return await work();

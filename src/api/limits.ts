@@ -11,6 +11,9 @@ export const MAX_PARAM_LENGTH = 1_000;
 
 /** A request that is not received whole by then is cut; an upload has longer. */
 export const REQUEST_TIMEOUT_MS = 10_000;
+/** A request that is not answered by then gets a 503: something that it waits for stands still. An upload has longer. */
+export const HANDLER_TIMEOUT_MS = 30_000;
+
 /** How long the rest of a request that is answered already is taken from a client. */
 export const DISCARD_MS = 10_000;
 

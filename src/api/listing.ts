@@ -1,6 +1,11 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
+import { httpProblem } from './errors.js';
 import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { LaneFull, Lanes } from './lanes.js';
+
+/** Lists are dear: so many of this process are made at once, and a few more wait; all at once, none would come in time. */
+const lists = new Lanes(8, 32);
 
 /** What visibility tells of an execution. */
 export type Execution = Pick<
@@ -28,14 +33,18 @@ export async function listExecutions<T>(
   toItem: (execution: Execution) => T,
 ): Promise<Page<T>> {
   const { namespace, loadedDataConverter } = client.options;
-  const response = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-    client.workflowService.listWorkflowExecutions({
-      namespace,
-      query,
-      pageSize: limit,
-      ...(place && { nextPageToken: place }),
-    }),
-  );
+  const list = () =>
+    withDeadline(client, SERVER_DEADLINE_MS, () =>
+      client.workflowService.listWorkflowExecutions({
+        namespace,
+        query,
+        pageSize: limit,
+        ...(place && { nextPageToken: place }),
+      }),
+    );
+  const response = await lists.run(namespace, list).catch((error: unknown) => {
+    throw error instanceof LaneFull ? httpProblem('overloaded', 'there are too many lists to be made') : error;
+  });
   const items = await Promise.all(
     (response.executions ?? []).map(async (raw) =>
       toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace)),

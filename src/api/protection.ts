@@ -108,7 +108,7 @@ function parseJson(text: string): unknown {
   try {
     return parse(text, { protoAction: 'error', constructorAction: 'error' }) as unknown;
   } catch {
-    throw malformedRequest('the body is not valid JSON');
+    throw malformedRequest('the body is not valid JSON, or sets a prototype');
   }
 }
 

@@ -97,6 +97,10 @@ describeOnDevServer('Idempotency-Key', () => {
   const eventsIn = async (workflow: WorkflowHandle, type: string, name?: string) =>
     (await historyOf(workflow)).filter((event) => event.type === type && event.name === name).length;
 
+  /** The same, once there is one: what comes during a workflow task is written after it. */
+  const arrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
+    waitUntil(async () => (await eventsIn(workflow, type, name)) || undefined, { what: type, deadlineMs: 10_000 });
+
   const isThere = async (workflowId: string) =>
     handle(workflowId)
       .describe()
@@ -157,10 +161,11 @@ describeOnDevServer('Idempotency-Key', () => {
   /** A batch whose calls stand still. */
   async function aHeldBatch() {
     tests.close();
-    const batchId = await stage(shop.store, { operation: 'call', items: keys(2, randomUUID()), itemsPerTask: 1 });
+    const items = keys(2, randomUUID());
+    const batchId = await stage(shop.store, { operation: 'call', items, itemsPerTask: 1 });
     await post(`/v1/batches/${batchId}/retry`);
     await batchOnce(batchId, ({ status, round }) => status === 'running' && round === 1, 'running');
-    return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId };
+    return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId, items };
   }
 
   const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
@@ -303,7 +308,7 @@ describeOnDevServer('Idempotency-Key', () => {
       return {
         ...{ method: 'POST', path: `${path}/pause` },
         other: { json: {} },
-        effect: () => eventsIn(batch, 'WorkflowExecutionSignaled', 'pause'),
+        effect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'pause'),
         once: 1,
       };
     },
@@ -314,7 +319,7 @@ describeOnDevServer('Idempotency-Key', () => {
       return {
         ...{ method: 'POST', path: `${path}/resume` },
         other: { json: {} },
-        effect: () => eventsIn(batch, 'WorkflowExecutionSignaled', 'resume'),
+        effect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'resume'),
         once: 1,
       };
     },
@@ -323,13 +328,13 @@ describeOnDevServer('Idempotency-Key', () => {
       return {
         ...{ method: 'POST', path: `${path}/cancel` },
         other: { json: {} },
-        effect: () => eventsIn(batch, 'WorkflowExecutionCancelRequested'),
+        effect: () => arrivals(batch, 'WorkflowExecutionCancelRequested'),
         once: 1,
       };
     },
     async retryBatch() {
-      const { batchId, path } = await aHeldBatch();
-      tests.trouble(tests.called.at(-1)!, 'final');
+      const { batchId, path, items } = await aHeldBatch();
+      tests.trouble(items[0]!.key, 'final');
       tests.letThrough();
       await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
       return {
@@ -569,16 +574,19 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('when the database is away, then 503 and nothing is started; without a name it is', async () => {
+    test('when the database is away, then the ids of Temporal alone see to it that an order is one', async () => {
       const databaseUrl = `postgres://u:p@127.0.0.1:${await freePort()}/shop`;
       const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
       const away = await startApi({ ...shop, store, auth });
       try {
-        const json = { ...(await aBody()), orderId: randomUUID() };
-        expectProblem(await send(away, aKey(), placing(json)), 503, 'store-unavailable');
-        expect(await isThere(orderWorkflowId(json.orderId))).toBe(false);
-        expect((await root.send(away, 'POST', '/v1/orders', { json })).status).toBe(202);
-        expect(await isThere(orderWorkflowId(json.orderId))).toBe(true);
+        const [key, json] = [aKey(), await aBody()];
+        const first = await send(away, key, placing(json));
+        expect(first.status).toBe(202);
+        expect((await send(away, key, placing(json))).body.orderId).toBe(first.body.orderId);
+        const other = placing({ ...json, payment: { token: 'tok_other' } });
+        expectProblem(await send(away, key, other), 422, 'idempotency-key-reused');
+        const items = { method: 'POST', path: `/v1/carts/${randomUUID()}/items`, json: json.lines[0] };
+        expectProblem(await send(away, aKey(), items), 503, 'store-unavailable');
       } finally {
         await away.close();
         await store.close();
@@ -699,7 +707,9 @@ describeOnDevServer('Idempotency-Key', () => {
 });
 
 function expectReplayed(again: Answer<Body>, first: Answer<Body>): void {
-  expect([again.status, again.body]).toEqual([first.status, first.body]);
+  // A problem names the request that it answers.
+  const named = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
+  expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...named }]);
   expect(again.headers.get('idempotent-replayed')).toBe('true');
   for (const name of ['location', 'content-type']) expect(again.headers.get(name)).toBe(first.headers.get(name));
   expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));

@@ -50,7 +50,11 @@ async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }
     return payload;
   } catch (error) {
     if (error instanceof KeysAway) {
-      throw httpProblem('identity-provider-unavailable', 'the keys that tokens are verified with cannot be fetched');
+      const problem = httpProblem(
+        'identity-provider-unavailable',
+        'the keys that tokens are verified with cannot be fetched',
+      );
+      throw Object.assign(problem, { cause: error.cause });
     }
     if (error instanceof errors.JOSEError) throw unauthorized(`the token is not accepted: ${error.message}`);
     throw error;

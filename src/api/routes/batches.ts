@@ -39,6 +39,7 @@ import {
 } from '../errors.js';
 import { takenByName } from '../idempotency.js';
 import { itemsOf, type ItemFormat } from '../items.js';
+import { UPLOAD_TIMEOUT_MS } from '../limits.js';
 import { createRecentTallies } from '../recent-tallies.js';
 import type { FailurePlace } from '../../store/batches.js';
 
@@ -144,6 +145,7 @@ export async function batchRoutes(
   app.get(
     '/:batchId/events',
     {
+      handlerTimeout: UPLOAD_TIMEOUT_MS,
       ...contract({
         operationId: 'followBatch',
         summary: 'The batch as server-sent events',
@@ -222,6 +224,7 @@ async function uploadRoute(
   app.post(
     '',
     {
+      handlerTimeout: UPLOAD_TIMEOUT_MS,
       config: {
         isUpload: true,
         contract: {
