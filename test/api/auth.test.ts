@@ -276,6 +276,18 @@ describe('tokens', () => {
     });
   });
 
+  test('when the issuer is away for longer than its keys are fresh, then tokens of keys that are known are accepted', async () => {
+    await elsewhere(async ({ issuer, key, api }) => {
+      const token = await issuer.token(key, { exp: secondsFromNow(3_600) });
+      cameIn(await probe(api, bearer(token)));
+      issuer.fail(500);
+      later(11 * 60);
+
+      for (let number = 0; number < 3; number += 1) cameIn(await probe(api, bearer(token)));
+      expect(issuer.fetches(), 'one more try to fetch them').toBe(2);
+    });
+  });
+
   test.each<[string, (issuer: Issuer) => unknown]>([
     ['answers 500', (issuer) => issuer.fail(500)],
     ['answers no JSON', (issuer) => issuer.fail(200, '<html>')],
@@ -345,5 +357,15 @@ describe('an API that runs open', () => {
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
     expect(body.detail).toContain('API_KEYS');
+  });
+
+  test.each([
+    ['https://evil.example.com', 403],
+    ['http://127.0.0.1.evil.example.com', 403],
+    ['null', 403],
+    ['http://localhost:5173', 400],
+    ['http://127.0.0.1:3000', 400],
+  ])('when a page of %s asks for a change, then %i', async (origin, status) => {
+    expect((await api.request('POST', '/v1/orders', { headers: { origin } })).status).toBe(status);
   });
 });

@@ -235,6 +235,16 @@ describeOnDevServer('whose it is', () => {
       expect((await get<CartBody>(operator, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
+    test('when bob puts something into one that ada has checked out, then it is not opened again, and she sees what became of it', async () => {
+      const cartId = await aCartOf(ada);
+      const { body } = await post<CartBody>(ada, `/v1/carts/${cartId}/checkout`, { payment });
+
+      expect((await post(bob, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })).status).toBe(404);
+
+      const gone = await get<CartBody>(ada, `/v1/carts/${cartId}`);
+      expect([gone.status, gone.body.orderId]).toEqual([410, body.orderId]);
+    });
+
     test('when two open the same one at once, then it belongs to one and the other gets 404', async () => {
       const cartId = randomUUID();
       const both = [ada, bob];

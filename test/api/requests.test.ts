@@ -92,6 +92,17 @@ describe('POST /v1/orders', () => {
     expectProblem(answer, 400, 'malformed-request');
   });
 
+  test('when the body is not UTF-8, then 400 says so', async () => {
+    const body = Buffer.from([...Buffer.from('{"customerId":"a'), 0xff, ...Buffer.from('"}')]);
+    const response = await fetch(`${api.url}/v1/orders`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+
+    expect(await response.json()).toMatchObject({ type: '/problems/malformed-request', status: 400 });
+  });
+
   test.each(['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
     'when the content type is %s, then 415',
     async (contentType) => {

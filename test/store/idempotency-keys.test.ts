@@ -1,0 +1,94 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openStore, type Store } from '../../src/store/index.js';
+import { createDatabase } from '../support/database.js';
+
+let database: Awaited<ReturnType<typeof createDatabase>>;
+let store: Store;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
+});
+afterAll(async () => {
+  await store?.close();
+  await database?.drop();
+});
+
+const ANSWER = { status: 202, headers: { location: '/v1/orders/x' }, body: '{}' };
+const [CONTENT, OTHER] = [Buffer.from('content'), Buffer.from('other')];
+const aScope = () => randomBytes(32);
+
+/** Claims a key that nobody has. */
+async function claimed(scope: Buffer): Promise<string> {
+  const claim = await store.claimKey(scope, CONTENT);
+  if (claim.outcome !== 'claimed') throw new Error(`it is ${claim.outcome}`);
+  return claim.claim;
+}
+
+const age = (scope: Buffer, seconds: number) =>
+  sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds}) where scope = ${scope}`.execute(
+    store.db,
+  );
+
+const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimKey(scope, content)).outcome;
+
+test('when many claim a key at once, then one gets it and the others are told that somebody is at it', async () => {
+  const scope = aScope();
+  const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(scope)));
+
+  expect(outcomes.filter((outcome) => outcome === 'claimed')).toHaveLength(1);
+  expect(outcomes.filter((outcome) => outcome === 'running')).toHaveLength(19);
+});
+
+test('when whoever is at it says so, then nobody takes it over, however long it takes; when he does not, the next one does', async () => {
+  const scope = aScope();
+  const claim = await claimed(scope);
+  await age(scope, 29);
+  await store.renewKey(scope, claim);
+  await age(scope, 29);
+  expect(await outcomeOf(scope)).toBe('running');
+
+  await age(scope, 2);
+  expect(await outcomeOf(scope, OTHER)).toBe('other');
+  expect(await outcomeOf(scope)).toBe('claimed');
+  await store.keepAnswer(scope, claim, ANSWER);
+  expect(await outcomeOf(scope), 'the answer of who lost his claim').toBe('running');
+});
+
+test('when nobody knows whether it was done, then the next try gets the key at once, for the same content alone', async () => {
+  const scope = aScope();
+  await store.suspendKey(scope, await claimed(scope));
+
+  expect(await outcomeOf(scope, OTHER)).toBe('other');
+  expect(await outcomeOf(scope)).toBe('claimed');
+});
+
+test('when there is an answer, then neither renewing, suspending nor releasing takes it away', async () => {
+  const scope = aScope();
+  const claim = await claimed(scope);
+  await store.keepAnswer(scope, claim, ANSWER);
+
+  await store.renewKey(scope, claim);
+  await store.suspendKey(scope, claim);
+  await store.releaseKey(scope, claim);
+
+  expect(await store.claimKey(scope, CONTENT)).toEqual({ outcome: 'answered', answer: ANSWER });
+});
+
+test('when more old keys are purged than one statement takes, then all of them go and the young ones stay', async () => {
+  const young = aScope();
+  await store.keepAnswer(young, await claimed(young), ANSWER);
+  await sql`
+    insert into idempotency_keys (scope, fingerprint, claim, claimed_at)
+    select decode(md5(n::text), 'hex'), 'old', ${randomUUID()}, now() - interval '25 hours'
+    from generate_series(1, 12000) as n`.execute(store.db);
+
+  await store.purgeKeys();
+
+  const { rows } = await sql<{ old: number }>`
+    select count(*)::int as old from idempotency_keys where fingerprint = 'old'`.execute(store.db);
+  expect(rows).toEqual([{ old: 0 }]);
+  expect(await outcomeOf(young)).toBe('answered');
+});
