@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { startTemporaryStack, type Stack } from '../../dev/stack.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderView } from '../../src/schemas/order.js';
@@ -14,11 +14,11 @@ import { aProduct } from '../support/shop.js';
 
 /** Each two of them place the same orders, so every order is placed twice, at about the same time. */
 const CONNECTIONS = 8;
-const REQUESTS = 720;
+const REQUESTS = 480;
 const REQUESTS_PER_SECOND = 60;
 
 /** The worker dies when so many orders were taken. */
-const DEATHS = [30, 70];
+const DEATHS = [20, 50];
 
 type Statement = ReturnType<OutsideWorld['statement']>;
 
@@ -29,7 +29,10 @@ describeOnDevServer('the API under load', () => {
   let client: Client;
 
   beforeAll(async () => {
-    stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 });
+    stack = await startTemporaryStack({
+      ...{ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 },
+      application: { WORKFLOW_BUNDLE: inject('workflowBundle') },
+    });
     store = openStore({
       ...{ databaseUrl: stack.addresses.databaseUrl, maxConnections: 2, onIdleError: () => undefined },
     });
