@@ -29,6 +29,7 @@ import {
   isSameDecision,
   withdrawUpdate,
 } from '../workflows/approval/contract.js';
+import { updateIdOf, type Asking } from './asking.js';
 import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from './errors.js';
 import { askWorker, describeOr404, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
@@ -68,7 +69,7 @@ export async function requestApproval(client: Client, input: ApprovalInput): Pro
 export async function getApproval(
   client: Client,
   approvalId: string,
-  { runId, only }: { runId?: string; only?: string | undefined } = {},
+  { runId, only }: Asking & { runId?: string } = {},
 ): Promise<ApprovalResource> {
   const description = await describeApproval(client, approvalId, runId);
   const known = only === undefined ? { approval: summaryOf(description) } : {};
@@ -100,19 +101,19 @@ export async function decideApproval(
   client: Client,
   approvalId: string,
   decision: Decision,
-  { runId, only, requestId }: { runId?: string; only?: string | undefined; requestId?: string | undefined } = {},
+  { runId, ...asking }: Asking & { runId?: string } = {},
 ): Promise<ApprovalResource> {
   try {
     return await updateApproval(
       client,
       await describeApproval(client, approvalId, runId),
-      (handle) => handle.executeUpdate(decideUpdate, { args: [decision], ...(requestId && { updateId: requestId }) }),
+      (handle) => handle.executeUpdate(decideUpdate, { args: [decision], ...updateIdOf(asking) }),
       (view) => isSameDecision(view.decision, decision),
     );
   } catch (error) {
     // Whoever has nothing to do with it is not told that it is there.
-    if (only !== undefined && error instanceof HttpProblem && (error.status === 403 || error.status === 409)) {
-      await getApproval(client, approvalId, { only });
+    if (asking.only !== undefined && error instanceof HttpProblem && (error.status === 403 || error.status === 409)) {
+      await getApproval(client, approvalId, asking);
     }
     throw error;
   }
@@ -123,16 +124,17 @@ export async function withdrawApproval(
   client: Client,
   approvalId: string,
   request: WithdrawRequest,
-  { only, requestId }: { only?: string | undefined; requestId?: string | undefined } = {},
+  asking: Asking = {},
 ): Promise<ApprovalResource> {
+  const { only } = asking;
   if (only !== undefined) {
-    const { requestedBy } = await getApproval(client, approvalId, { only });
+    const { requestedBy } = await getApproval(client, approvalId, asking);
     if (requestedBy !== only) throw forbidden(`${requestedBy} asked, so ${only} cannot take the question back`);
   }
   return await updateApproval(
     client,
     await describeApproval(client, approvalId),
-    (handle) => handle.executeUpdate(withdrawUpdate, { args: [request], ...(requestId && { updateId: requestId }) }),
+    (handle) => handle.executeUpdate(withdrawUpdate, { args: [request], ...updateIdOf(asking) }),
     ({ status }) => status === 'withdrawn',
   );
 }

@@ -44,6 +44,10 @@ declare module 'fastify' {
 /** Whoever has a role. */
 export const ANY_ROLE = ROLES;
 
+/** The roles of which a caller needs one; undefined where it is not roles that let him in. */
+export const rolesOf = (contract: Contract | undefined): readonly Role[] | undefined =>
+  typeof contract?.access === 'object' ? contract.access : undefined;
+
 /** To be spread into the options of a route. */
 export const contract = (contract: Contract) => ({ config: { contract } });
 

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { invalidRequest } from './errors.js';
+import type { Page, PageRequest } from './listing.js';
 
 type List = 'approvals' | 'batches' | 'failures' | 'orders' | 'products';
 
@@ -40,4 +41,16 @@ export function createCursors(secrets: readonly string[]): Cursors {
       throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor that this list gave before' }]);
     },
   };
+}
+
+/** A page of a list as its client gets it, with a sealed place where the next one starts. @throws 400 for a foreign cursor. */
+export async function sealedPage<T>(
+  { encode, decode }: Cursors,
+  list: List,
+  filter: object,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+  read: (page: PageRequest) => Promise<Page<T>>,
+): Promise<{ items: T[]; nextCursor?: string }> {
+  const { items, nextPlace } = await read({ limit, ...(cursor && { place: decode(list, filter, cursor) }) });
+  return { items, ...(nextPlace && { nextCursor: encode(list, filter, nextPlace) }) };
 }

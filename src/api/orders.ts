@@ -28,6 +28,7 @@ import {
   ORDER_TASK_QUEUE,
   resolveCompensationUpdate,
 } from '../workflows/order/contract.js';
+import { updateIdOf, type Asking } from './asking.js';
 import { httpProblem } from './errors.js';
 import { askWorker, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
@@ -57,12 +58,6 @@ export async function startOrder(client: Client, input: OrderInput): Promise<Ord
     throw httpProblem('order-id-taken', `order ${orderId} exists with another content`, { orderId });
   }
   return summaryOf(existing).status;
-}
-
-/** Who asks: the customer that he is restricted to, and the name of his request. */
-export interface Asking {
-  only?: string | undefined;
-  requestId?: string | undefined;
 }
 
 /** An order with its timeline. @throws 404, or 503 with the status that Temporal itself knows when no worker answers. */
@@ -113,20 +108,20 @@ export async function resolveCompensation(
 async function updateOrder(
   client: Client,
   orderId: string,
-  { only, requestId }: Asking,
+  asking: Asking,
   update: (handle: WorkflowHandle, updateId: { updateId?: string }) => Promise<OrderView>,
   isAlreadySo: (order: OrderResource) => boolean,
 ): Promise<OrderResource> {
-  const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, only);
+  const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, asking.only);
   const handle = client.workflow.getHandle(description.workflowId, description.runId);
-  const run = () => update(handle, requestId === undefined ? {} : { updateId: requestId });
+  const run = () => update(handle, updateIdOf(asking));
   try {
-    return toResource(await askWorker(client, ORDER_TASK_QUEUE, run), description, only);
+    return toResource(await askWorker(client, ORDER_TASK_QUEUE, run), description, asking.only);
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal) throw httpProblem(kindOf(refusal.type, 'conflict'), refusal.message, { orderId });
     if (!(error instanceof WorkflowNotFoundError)) throw error;
-    const order = await getOrder(client, orderId, { only });
+    const order = await getOrder(client, orderId, asking);
     if (isAlreadySo(order)) return order;
     throw httpProblem('order-closed', `order ${orderId} is ${order.status}`, { orderId });
   }

@@ -4,7 +4,7 @@ import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'secure-json-parse';
-import type { Contract } from './contract.js';
+import { rolesOf } from './contract.js';
 import { httpProblem, HttpProblem, malformedRequest } from './errors.js';
 import { MAX_JSON_DEPTH } from './limits.js';
 
@@ -66,7 +66,7 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
       enableDraftSpec: true,
       // Whoever does not say who he is counts by his address, also his wrong keys.
       keyGenerator: ({ caller, callerProblem, routeOptions, ip }) =>
-        callerProblem || !isForRoles(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
+        callerProblem || !rolesOf(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
       allowList: ({ routeOptions: { url = '', config } }) =>
         ALWAYS_ANSWERED.has(url) || config.contract?.access === 'signed',
       errorResponseBuilder: (_request, { ttl, max }) =>
@@ -77,8 +77,6 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     });
   }
 }
-
-const isForRoles = (contract: Contract | undefined) => Array.isArray(contract?.access);
 
 /** JSON, parsed with limits. An empty body is none, whatever its content type says. */
 export function installJsonParser(app: FastifyInstance): void {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ApiKey } from '../../schemas/api-key.js';
+import { rolesOf } from '../contract.js';
 import { forbidden, unauthorized } from '../errors.js';
 import { createKeyring } from './api-keys.js';
 import { ANYBODY, type Caller } from './caller.js';
@@ -36,7 +37,7 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
 
   const identify = createIdentify(settings);
   app.addHook('onRequest', async (request) => {
-    if (!Array.isArray(request.routeOptions.config.contract?.access)) return;
+    if (!rolesOf(request.routeOptions.config.contract)) return;
     try {
       request.caller = await identify(request);
     } catch (error) {
@@ -44,12 +45,12 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
     }
   });
   app.addHook('preParsing', async ({ caller, callerProblem, routeOptions }) => {
-    const access = routeOptions.config.contract?.access;
-    if (!Array.isArray(access)) return;
+    const roles = rolesOf(routeOptions.config.contract);
+    if (!roles) return;
     if (callerProblem) throw callerProblem as Error;
-    if (!caller.roles.some((role) => access.includes(role))) {
+    if (!caller.roles.some((role) => roles.includes(role))) {
       const has = caller.roles.length ? `${caller.id} is ${caller.roles.join(', ')}` : `${caller.id} has no role here`;
-      throw forbidden(`this is for ${access.join(', ')}; ${has}`);
+      throw forbidden(`this is for ${roles.join(', ')}; ${has}`);
     }
   });
 }

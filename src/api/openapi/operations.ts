@@ -3,7 +3,7 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
 import { idempotencyKey } from '../../schemas/text.js';
-import type { Contract } from '../contract.js';
+import { rolesOf, type Contract } from '../contract.js';
 import { PROBLEM_KINDS } from '../problems.js';
 import { examples, type Example } from './examples.js';
 import {
@@ -48,7 +48,7 @@ export function describeOperation(
   const parsed = Object.values(bodies ?? {}).find((body) => typeof body !== 'string');
   const schema = {
     ...input.schema,
-    ...{ operationId, summary, ...(description && { description }), tags: [tag], security: securityOf(access) },
+    ...{ operationId, summary, ...(description && { description }), tags: [tag], security: securityOf(known) },
     ...(idempotent && { headers: NAMED }),
     ...(access === 'signed' && { headers: SIGNED }),
     ...(parsed && { body: parsed, consumes: Object.keys(bodies!) }),
@@ -56,9 +56,9 @@ export function describeOperation(
   return jsonSchemaTransform({ ...input, schema });
 }
 
-function securityOf(access: Contract['access']): OpenAPIV3_1.SecurityRequirementObject[] {
-  if (Array.isArray(access)) return [{ apiKey: [] }, { bearer: [] }];
-  return access === 'signed' ? [{ webhookSignature: [] }] : [];
+function securityOf(contract: Contract): OpenAPIV3_1.SecurityRequirementObject[] {
+  if (rolesOf(contract)) return [{ apiKey: [] }, { bearer: [] }];
+  return contract.access === 'signed' ? [{ webhookSignature: [] }] : [];
 }
 
 /** Adds to each operation what its contract makes possible: answers with their headers, problems, and an example. */
@@ -108,7 +108,8 @@ function describeOutcomes(operation: Operation, known: Contract, schemas: Schema
   }
   const shown = examples[operation.operationId];
   if (shown) show(operation, shown);
-  if (typeof access !== 'string') Object.assign(operation, { 'x-roles': [...access] });
+  const roles = rolesOf(known);
+  if (roles) Object.assign(operation, { 'x-roles': [...roles] });
   if (pages) return;
   operation.responses = { ...problemResponses(kindsOf(operation, known)), ...operation.responses };
 }

@@ -1,6 +1,6 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { problem, type Problem } from '../../schemas/problem.js';
-import type { Contract } from '../contract.js';
+import { rolesOf, type Contract } from '../contract.js';
 import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../problems.js';
 
 export type Operation = OpenAPIV3_1.OperationObject & { operationId: string };
@@ -35,10 +35,8 @@ const NEEDS = {
 } as const;
 
 /** The kinds of problems that an operation can answer with, in the order of their table. */
-export function kindsOf(
-  operation: Operation,
-  { access, needs = [], problems = [], idempotent }: Contract,
-): ProblemKind[] {
+export function kindsOf(operation: Operation, contract: Contract): ProblemKind[] {
+  const { access, needs = [], problems = [], idempotent } = contract;
   const parameters = (operation.parameters ?? []) as OpenAPIV3_1.ParameterObject[];
   const kinds = new Set<ProblemKind>([...ALWAYS, ...problems, ...needs.flatMap((need) => NEEDS[need])]);
   const add = (...more: ProblemKind[]) => more.forEach((kind) => kinds.add(kind));
@@ -47,9 +45,7 @@ export function kindsOf(
   if (parameters.some(({ in: place }) => place === 'path')) add('path-too-long', 'not-found');
   if (access === 'signed') add('unauthorized');
   else add('too-many-requests');
-  if (Array.isArray(access)) {
-    add('unauthorized', 'forbidden', 'identity-provider-unavailable');
-  }
+  if (rolesOf(contract)) add('unauthorized', 'forbidden', 'identity-provider-unavailable');
   if (idempotent) add('request-in-progress', 'idempotency-key-reused', 'too-large', 'unsupported-media-type');
   return PROBLEM_KINDS.filter((kind) => kinds.has(kind));
 }

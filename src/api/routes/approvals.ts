@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { forbiddenUrls } from '../../approval-urls.js';
@@ -17,8 +17,10 @@ import { noQuery, pageQuery } from '../../schemas/page.js';
 import { id } from '../../schemas/text.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from '../approvals.js';
+import { askingOf } from '../asking.js';
 import { assertActsAs, assertIs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
+import { sealedPage } from '../cursor.js';
 import { invalidRequest } from '../errors.js';
 import { takenByName } from '../idempotency.js';
 
@@ -77,14 +79,12 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       },
     },
     async (request) => {
-      const { limit, cursor, status, approver = restrictedTo(request.caller) } = request.query;
+      const { status, approver = restrictedTo(request.caller) } = request.query;
       assertActsAs(request.caller, approver, 'approver');
       const filter = { status, approver };
-      const { items, nextPlace } = await listApprovals(client, filter, {
-        limit,
-        ...(cursor && { place: cursors.decode('approvals', filter, cursor) }),
-      });
-      return { items, ...(nextPlace && { nextCursor: cursors.encode('approvals', filter, nextPlace) }) };
+      return await sealedPage(cursors, 'approvals', filter, request.query, (page) =>
+        listApprovals(client, filter, page),
+      );
     },
   );
 
@@ -145,8 +145,3 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     async (request) => withdrawApproval(client, request.params.approvalId, request.body ?? {}, askingOf(request)),
   );
 }
-
-const askingOf = ({ caller, named }: FastifyRequest) => ({
-  only: restrictedTo(caller),
-  requestId: named?.requestId,
-});

@@ -8,7 +8,7 @@ import type { AppDependencies } from '../app.js';
 import { cancelBatch, expectBatch, getBatch, listBatches, pauseBatch, resumeBatch, retryBatch } from '../batches.js';
 import { batchEvents } from '../batch-events.js';
 import { contract, type Contract } from '../contract.js';
-import type { Cursors } from '../cursor.js';
+import { sealedPage, type Cursors } from '../cursor.js';
 import { notAcceptable } from '../errors.js';
 import { UPLOAD_TIMEOUT_MS } from '../limits.js';
 import { createRecentTallies } from '../recent-tallies.js';
@@ -47,12 +47,8 @@ export async function batchRoutes(
       },
     },
     async (request) => {
-      const { limit, cursor, ...filter } = request.query;
-      const { items, nextPlace } = await listBatches(client, filter, {
-        limit,
-        ...(cursor && { place: cursors.decode('batches', filter, cursor) }),
-      });
-      return { items, ...(nextPlace && { nextCursor: cursors.encode('batches', filter, nextPlace) }) };
+      const { limit: _limit, cursor: _cursor, ...filter } = request.query;
+      return await sealedPage(cursors, 'batches', filter, request.query, (page) => listBatches(client, filter, page));
     },
   );
 

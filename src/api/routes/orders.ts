@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import {
@@ -15,8 +15,10 @@ import {
 } from '../../schemas/order.js';
 import { noQuery, pageQuery } from '../../schemas/page.js';
 import type { AppDependencies } from '../app.js';
+import { askingOf } from '../asking.js';
 import { assertActsAs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
+import { sealedPage } from '../cursor.js';
 import { takenByName } from '../idempotency.js';
 import { cancelOrder, getOrder, listOrders, resolveCompensation, startOrder } from '../orders.js';
 
@@ -71,14 +73,10 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       },
     },
     async (request) => {
-      const { limit, cursor, status, customerId = restrictedTo(request.caller) } = request.query;
+      const { status, customerId = restrictedTo(request.caller) } = request.query;
       assertActsAs(request.caller, customerId, 'customer');
       const filter = { status, customerId };
-      const { items, nextPlace } = await listOrders(client, filter, {
-        limit,
-        ...(cursor && { place: cursors.decode('orders', filter, cursor) }),
-      });
-      return { items, ...(nextPlace && { nextCursor: cursors.encode('orders', filter, nextPlace) }) };
+      return await sealedPage(cursors, 'orders', filter, request.query, (page) => listOrders(client, filter, page));
     },
   );
 
@@ -137,8 +135,3 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       reply.code(202).send(await resolveCompensation(client, request.params.orderId, request.body, askingOf(request))),
   );
 }
-
-const askingOf = ({ caller, named }: FastifyRequest) => ({
-  only: restrictedTo(caller),
-  requestId: named?.requestId,
-});
