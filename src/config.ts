@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { apiKeys } from './schemas/api-key.js';
 import { approvalStages } from './schemas/approval.js';
+import { TASK_QUEUES } from './task-queues.js';
 
 /**
  * Every environment variable the application reads, with its default. This module is the only reader of `process.env`
@@ -16,6 +17,11 @@ const count = (max: number) => {
   return z.coerce.number(problem).int(problem).min(1, problem).max(max, problem);
 };
 
+const fraction = z.coerce
+  .number('must be a fraction from 0.1 to 1')
+  .min(0.1, 'must be a fraction from 0.1 to 1')
+  .max(1, 'must be a fraction from 0.1 to 1');
+
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
 const list = z.string().transform((value) =>
   value
@@ -23,6 +29,12 @@ const list = z.string().transform((value) =>
     .map((entry) => entry.trim())
     .filter(Boolean),
 );
+
+const queuesProblem = `must be some of ${TASK_QUEUES.join(', ')} with commas between them`;
+/** A dot separates the two parts of a version's name. */
+const deploymentPart = z
+  .string()
+  .regex(/^[^\s.:]{1,100}$/, 'must be at most 100 characters without blanks, dots and colons');
 
 /** One secret, or two with a comma between them while one replaces the other: the first signs, both are accepted. */
 const secrets = (pattern: RegExp, problem: string) =>
@@ -151,6 +163,28 @@ const variables = {
   BATCH_MAX_BYTES: { schema: count(2 ** 40).default(2 ** 30), example: '1073741824' },
   BATCH_MAX_LINE_LENGTH: { schema: count(2 ** 20).default(16_384), example: '16384' },
   BATCH_TASKS_AT_ONCE: { schema: count(1_000).default(4), example: '4' },
+  WORKER_QUEUES: {
+    schema: list
+      .pipe(z.array(z.enum(TASK_QUEUES, queuesProblem)).min(1, queuesProblem))
+      .transform((queues) => TASK_QUEUES.filter((queue) => queues.includes(queue)))
+      .default([...TASK_QUEUES]),
+    example: 'orders,payments',
+  },
+  WORKER_TUNER: {
+    schema: z.enum(['fixed', 'resource-based'], 'must be fixed or resource-based').default('fixed'),
+    example: 'resource-based',
+  },
+  WORKER_TARGET_MEMORY: { schema: fraction.default(0.8), example: '0.8' },
+  WORKER_TARGET_CPU: { schema: fraction.default(0.9), example: '0.9' },
+  WORKER_ACTIVITIES_AT_ONCE: { schema: count(10_000).optional(), example: '100' },
+  WORKER_WORKFLOW_TASKS_AT_ONCE: { schema: count(10_000).optional(), example: '40' },
+  WORKER_CACHED_WORKFLOWS: { schema: count(1_000_000).optional(), example: '2000' },
+  PAYMENTS_PER_SECOND: {
+    schema: z.coerce.number('must be a number above 0').positive('must be a number above 0').max(100_000).optional(),
+    example: '50',
+  },
+  TEMPORAL_DEPLOYMENT_NAME: { schema: deploymentPart.optional(), example: 'shop' },
+  TEMPORAL_WORKER_BUILD_ID: { schema: deploymentPart.optional(), example: '$(git rev-parse --short HEAD)' },
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
   WORKFLOW_BUNDLE: { schema: z.string().min(1).optional(), example: 'dist/workflow-bundle.js' },
@@ -170,7 +204,9 @@ const roles = {
     ...[...temporal, ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
     ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
-    ...['HEALTH_HOST', 'HEALTH_PORT'],
+    ...['HEALTH_HOST', 'HEALTH_PORT', 'TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
+    ...['WORKER_QUEUES', 'WORKER_TUNER', 'WORKER_TARGET_MEMORY', 'WORKER_TARGET_CPU', 'PAYMENTS_PER_SECOND'],
+    ...['WORKER_ACTIVITIES_AT_ONCE', 'WORKER_WORKFLOW_TASKS_AT_ONCE', 'WORKER_CACHED_WORKFLOWS'],
   ],
   api: [
     ...[...temporal, ...store, ...outgoing, 'HOST', 'PORT'],
@@ -204,7 +240,8 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
     else {
-      const problem = raw === undefined ? 'is not set' : parsed.error.issues.map(({ message }) => message).join(', ');
+      const problem =
+        raw === undefined ? 'is not set' : [...new Set(parsed.error.issues.map(({ message }) => message))].join(', ');
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
   }
@@ -218,6 +255,7 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
 const GROUPS = [
   ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
   ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
+  ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
 ] as const;
 
 function incompleteGroups(values: Record<string, unknown>): string[] {

@@ -4,15 +4,11 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
 import type { SearchAttribute } from './namespace.js';
-import { APPROVAL_TASK_QUEUE, approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
-import { BATCH_TASK_QUEUE, batchStatusAttribute } from './workflows/batch/contract.js';
-import { CART_TASK_QUEUE } from './workflows/cart/contract.js';
-import { customerIdAttribute, ORDER_TASK_QUEUE, orderStatusAttribute } from './workflows/order/contract.js';
+import { approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
+import { batchStatusAttribute } from './workflows/batch/contract.js';
+import { customerIdAttribute, orderStatusAttribute } from './workflows/order/contract.js';
 
 type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'>;
-
-/** Every task queue that a worker polls: one for each domain, so that they can be scaled apart. */
-export const TASK_QUEUES = [ORDER_TASK_QUEUE, CART_TASK_QUEUE, APPROVAL_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
 
 /** Everything that the workflows are found by. Registered in the namespace by `setup`, before the first start. */
 export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [

@@ -53,13 +53,25 @@ async function main(): Promise<void> {
     operations,
     ...(threshold !== undefined && stages && { orderApproval: { threshold, stages } }),
   });
+  const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = config;
   const connection = await connectWorker(config);
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
     workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
     activities,
+    queues: config.WORKER_QUEUES,
+    concurrency: {
+      activities: config.WORKER_ACTIVITIES_AT_ONCE,
+      workflowTasks: config.WORKER_WORKFLOW_TASKS_AT_ONCE,
+      ...(config.WORKER_TUNER === 'resource-based' && {
+        targets: { targetMemoryUsage: config.WORKER_TARGET_MEMORY, targetCpuUsage: config.WORKER_TARGET_CPU },
+      }),
+    },
+    ...(config.WORKER_CACHED_WORKFLOWS !== undefined && { maxCachedWorkflows: config.WORKER_CACHED_WORKFLOWS }),
     batchTasksAtOnce: config.BATCH_TASKS_AT_ONCE,
+    paymentsPerSecond: config.PAYMENTS_PER_SECOND,
+    ...(deploymentName !== undefined && buildId !== undefined && { deployment: { name: deploymentName, buildId } }),
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
     shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
   });

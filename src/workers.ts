@@ -1,14 +1,43 @@
-import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import {
+  ResourceBasedController,
+  Worker,
+  type NativeConnection,
+  type ResourceBasedTunerOptions,
+  type TunerHolder,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
-import { TASK_QUEUES } from './temporal.js';
+import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
+import { PAYMENT_TASK_QUEUE } from './workflows/order/contract.js';
 
-export interface WorkersOptions extends Omit<WorkerOptions, 'taskQueue' | 'activities'> {
-  /** A task of a batch holds a connection to the database, and the processor of the database, for as long as it runs. */
-  batchTasksAtOnce: number;
+export interface WorkersOptions extends Pick<
+  WorkerOptions,
+  'namespace' | 'workflowBundle' | 'maxCachedWorkflows' | 'shutdownGraceTime' | 'shutdownForceTime'
+> {
   connection: NativeConnection;
   activities: Activities;
+  /** What this process polls; without it, everything. */
+  queues?: readonly TaskQueue[];
+  concurrency?: Concurrency;
+  /** A task of a batch holds a connection to the database, and the processor of the database, for as long as it runs. */
+  batchTasksAtOnce: number;
+  /** The most that the payment gateway is called in a second by all workers together. All must say the same. */
+  paymentsPerSecond?: number | undefined;
+  /** What this process runs, for Worker Deployment Versioning; without it, its workers take whatever comes. */
+  deployment?: { name: string; buildId: string };
 }
+
+/** How much each worker takes on at a time: the SDK's numbers unless others are given, and less when `targets` say so. */
+export interface Concurrency {
+  activities?: number | undefined;
+  workflowTasks?: number | undefined;
+  /** Shares of the machine's (or container's) memory and processor above which no worker of this process takes more. */
+  targets?: ResourceBasedTunerOptions | undefined;
+}
+
+/** What the SDK takes without a tuner. */
+const FIXED = { activities: 100, workflowTasks: 40 };
 
 /** The workers of this process, one for each task queue, on one connection. */
 export interface Workers {
@@ -20,15 +49,35 @@ export interface Workers {
 }
 
 /** Creates the workers; nothing is polled before `run`. */
-export async function createWorkers({ batchTasksAtOnce, ...options }: WorkersOptions): Promise<Workers> {
+export async function createWorkers({
+  queues = TASK_QUEUES,
+  concurrency = {},
+  batchTasksAtOnce,
+  paymentsPerSecond,
+  deployment,
+  workflowBundle,
+  ...options
+}: WorkersOptions): Promise<Workers> {
+  const tunerFor = createTuners(concurrency);
   const workers = await Promise.all(
-    TASK_QUEUES.map((taskQueue) =>
+    queues.map((taskQueue) =>
       Worker.create({
         // How late an activity learns of its cancellation, at most: it comes with the answer to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
-        ...(taskQueue === BATCH_TASK_QUEUE && { maxConcurrentActivityTaskExecutions: batchTasksAtOnce }),
         taskQueue,
+        tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchTasksAtOnce : undefined),
+        ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),
+        ...(taskQueue === PAYMENT_TASK_QUEUE &&
+          paymentsPerSecond !== undefined && { maxTaskQueueActivitiesPerSecond: paymentsPerSecond }),
+        ...(deployment && {
+          workerDeploymentOptions: {
+            useWorkerVersioning: true,
+            version: { deploymentName: deployment.name, buildId: deployment.buildId },
+            // Of a workflow that does not declare its own.
+            defaultVersioningBehavior: 'PINNED',
+          },
+        }),
       }),
     ),
   );
@@ -45,4 +94,20 @@ export async function createWorkers({ batchTasksAtOnce, ...options }: WorkersOpt
       await Promise.all(runs);
     },
   };
+}
+
+/** A tuner for each worker. Those that heed the machine share what they know of it. */
+function createTuners({ activities, workflowTasks, targets }: Concurrency): (fixed?: number) => TunerHolder {
+  const controller = targets && ResourceBasedController.create(targets);
+  const slots = (most: number | undefined, otherwise: number) =>
+    controller
+      ? ({ type: 'resource-based', controller, ...(most !== undefined && { maximumSlots: most }) } as const)
+      : ({ type: 'fixed-size', numSlots: most ?? otherwise } as const);
+  return (fixed) => ({
+    workflowTaskSlotSupplier: slots(workflowTasks, FIXED.workflowTasks),
+    activityTaskSlotSupplier:
+      fixed === undefined ? slots(activities, FIXED.activities) : { type: 'fixed-size', numSlots: fixed },
+    localActivityTaskSlotSupplier: slots(activities, FIXED.activities),
+    nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+  });
 }

@@ -24,7 +24,10 @@ describe('loadConfig', () => {
       OUTGOING_ALLOW_PRIVATE: false,
       DATABASE_POOL_SIZE: 10,
       BATCH_TASKS_AT_ONCE: 4,
+      WORKER_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches'],
+      WORKER_TUNER: 'fixed',
     });
+    expect(loadConfig('worker', env).PAYMENTS_PER_SECOND).toBeUndefined();
     expect(loadConfig('worker', env).ORDER_APPROVAL_THRESHOLD).toBeUndefined();
   });
 
@@ -33,6 +36,13 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', { ...env, OUTGOING_WEBHOOK_SECRET: `${other}, ${secret}` })).toMatchObject({
       OUTGOING_WEBHOOK_SECRET: [other, secret],
     });
+  });
+
+  test('when a worker is for some task queues, then they are read, each once', () => {
+    expect(loadConfig('worker', { ...env, WORKER_QUEUES: 'payments, orders,payments' }).WORKER_QUEUES).toEqual([
+      'orders',
+      'payments',
+    ]);
   });
 
   test('when orders need approvals, then whose is read from JSON', () => {
@@ -47,6 +57,17 @@ describe('loadConfig', () => {
     ['DATABASE_URL', undefined, 'is not set'],
     ['DATABASE_POOL_SIZE', '0', 'must be a whole number from 1 to 1000'],
     ['BATCH_TASKS_AT_ONCE', '0', 'must be a whole number from 1 to 1000'],
+    ['WORKER_QUEUES', 'orders,order', 'must be some of orders, payments, carts, approvals, batches with commas'],
+    ['WORKER_QUEUES', ',', 'must be some of orders, payments'],
+    ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
+    ['WORKER_TARGET_MEMORY', '80', 'must be a fraction from 0.1 to 1'],
+    ['WORKER_TARGET_CPU', '0', 'must be a fraction from 0.1 to 1'],
+    ['WORKER_ACTIVITIES_AT_ONCE', '0', 'must be a whole number from 1 to 10000'],
+    ['WORKER_WORKFLOW_TASKS_AT_ONCE', 'many', 'must be a whole number from 1 to 10000'],
+    ['WORKER_CACHED_WORKFLOWS', '-1', 'must be a whole number from 1 to 1000000'],
+    ['PAYMENTS_PER_SECOND', '0', 'must be a number above 0'],
+    ['TEMPORAL_DEPLOYMENT_NAME', 'shop', 'TEMPORAL_WORKER_BUILD_ID: is needed with TEMPORAL_DEPLOYMENT_NAME'],
+    ['TEMPORAL_WORKER_BUILD_ID', '1.2', 'must be at most 100 characters without blanks, dots and colons'],
     ['PUBLIC_URL', 'shop', 'must be an http or https URL'],
     ['SMTP_URL', 'http://mail', 'must be an smtp or smtps URL'],
     ['MAIL_FROM', 'somebody', 'must be an e-mail address'],

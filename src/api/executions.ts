@@ -31,6 +31,9 @@ const MAX_TRIES = 5;
 /** A worker polls without pause, each poll up to about a minute; one that was not seen for longer is gone. */
 const POLLER_SEEN_WITHIN_MS = 70_000;
 
+const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
+const TASK_QUEUE_TYPES = { workflow: TASK_QUEUE_TYPE_WORKFLOW, activity: TASK_QUEUE_TYPE_ACTIVITY };
+
 /** Runs calls to Temporal with a time limit. */
 export async function withDeadline<T>(client: Client, ms: number, run: () => Promise<T>): Promise<T> {
   return await client.withDeadline(Date.now() + ms, run);
@@ -106,13 +109,17 @@ export async function readView<T extends Workflow>(
   return await askWorker(client, taskQueue, () => handle.query(query), extensions);
 }
 
-/** Whether a worker took tasks from the queue lately. */
-export async function hasPoller(client: Client, taskQueue: string): Promise<boolean> {
+/** Whether a worker took tasks of this kind from the queue lately. */
+export async function hasPoller(
+  client: Client,
+  taskQueue: string,
+  kind: keyof typeof TASK_QUEUE_TYPES = 'workflow',
+): Promise<boolean> {
   const { pollers } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
     client.workflowService.describeTaskQueue({
       namespace: client.options.namespace,
       taskQueue: { name: taskQueue },
-      taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+      taskQueueType: TASK_QUEUE_TYPES[kind],
     }),
   );
   return (pollers ?? []).some(({ lastAccessTime }) => {

@@ -2,22 +2,27 @@ import { inject } from 'vitest';
 import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Operations } from '../../src/operations/index.js';
-import { createWorkers } from '../../src/workers.js';
+import { createWorkers, type WorkersOptions } from '../../src/workers.js';
 import { activitiesOf, approvalEnvironment } from './activities.js';
 import type { DevServer } from './dev-server.js';
 import type { Shop, TemporalServer } from './shop.js';
+
+interface WorkerChoices extends Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> {
+  operations?: Operations;
+}
 
 /** A worker in this process, for a shop that was opened without one. */
 export async function startWorker(
   server: TemporalServer,
   { store, outside }: Shop,
-  { operations, batchTasksAtOnce = 4 }: { operations?: Operations; batchTasksAtOnce?: number } = {},
+  { operations, ...choices }: WorkerChoices = {},
 ): Promise<{ stop: () => Promise<void> }> {
   const workers = await createWorkers({
     connection: server.nativeConnection,
     namespace: server.namespace,
     workflowBundle: { codePath: inject('workflowBundle') },
-    batchTasksAtOnce,
+    batchTasksAtOnce: 4,
+    ...choices,
     activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
   });
   const running = workers.run();
@@ -33,6 +38,7 @@ export async function startWorker(
 export async function startWorkerProcess(
   { address, namespace }: DevServer,
   { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
+  env: Record<string, string> = {},
 ): Promise<ManagedProcess> {
   let polls = false;
   let ended = false;
@@ -49,6 +55,7 @@ export async function startWorkerProcess(
       WORKFLOW_BUNDLE: inject('workflowBundle'),
       SHUTDOWN_GRACE_SECONDS: '5',
       LOG_LEVEL: 'info',
+      ...env,
     },
     onLine: (line) => (polls ||= line.includes('"state":"RUNNING"')),
   });

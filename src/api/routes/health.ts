@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { liveness, readiness } from '../../schemas/health.js';
-import { TASK_QUEUES } from '../../temporal.js';
+import { hasWorkflows, TASK_QUEUES } from '../../task-queues.js';
 import type { AppDependencies } from '../app.js';
 import { contract } from '../contract.js';
 import { hasPoller } from '../executions.js';
@@ -57,7 +57,9 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
 
 /** The task queues without a worker. No call is under way any more when this throws: the connection may be closed then. */
 async function silentQueues(client: Client): Promise<string[]> {
-  const looks = TASK_QUEUES.map(async (queue) => ((await hasPoller(client, queue)) ? [] : [queue]));
+  const looks = TASK_QUEUES.map(async (queue) =>
+    (await hasPoller(client, queue, hasWorkflows(queue) ? 'workflow' : 'activity')) ? [] : [queue],
+  );
   await Promise.allSettled(looks);
   return (await Promise.all(looks)).flat();
 }

@@ -4,6 +4,9 @@ import type { CancelRequest, CompensationDecision, OrderView, ShipmentReport } f
 
 export const ORDER_TASK_QUEUE = 'orders';
 
+/** The calls to the payment gateway: no workflows, so that its rate limit and its workers are its own. */
+export const PAYMENT_TASK_QUEUE = 'payments';
+
 /** How long the carrier may take when the input does not say: 14 days. */
 export const DEFAULT_DELIVERY_TIMEOUT_SECONDS = 14 * 24 * 60 * 60;
 

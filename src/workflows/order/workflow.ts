@@ -37,6 +37,7 @@ import {
   orderStatusAttribute,
   orderStatusQuery,
   orderIdOf,
+  PAYMENT_TASK_QUEUE,
   resolveCompensationUpdate,
   shipmentReportedSignal,
 } from './contract.js';
@@ -74,8 +75,9 @@ const outside = {
     nonRetryableErrorTypes,
   },
 } as const;
-const { chargePayment } = proxyActivities<Activities>({ ...outside, summary: 'Charge the customer' });
-const { refundPayment } = proxyActivities<Activities>({ ...outside, summary: 'Give the money back' });
+const gateway = { ...outside, taskQueue: PAYMENT_TASK_QUEUE };
+const { chargePayment } = proxyActivities<Activities>({ ...gateway, summary: 'Charge the customer' });
+const { refundPayment } = proxyActivities<Activities>({ ...gateway, summary: 'Give the money back' });
 const { requestShipment } = proxyActivities<Activities>({ ...outside, summary: 'Hand the order to the carrier' });
 const { cancelShipment } = proxyActivities<Activities>({ ...outside, summary: 'Call the parcel back' });
 
