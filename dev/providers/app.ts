@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { z } from 'zod';
@@ -76,6 +77,8 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   const holds = new Holds();
   const requests = new ReceivedRequests();
   const closing = new AbortController();
+  // As many calls wait for it as are slow at a time.
+  setMaxListeners(0, closing.signal);
 
   const operation = <Body extends { orderId: string }>(path: string, operation: Operation<Body>) =>
     app.post(path, serve(operation, { ledger, faults, holds, requests, closing: closing.signal }));

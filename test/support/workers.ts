@@ -36,7 +36,7 @@ export async function startWorker(
 
 /** The worker as it runs in production, src/worker.ts in a process of its own; it polls when this returns. */
 export async function startWorkerProcess(
-  { address, namespace }: DevServer,
+  { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
   env: Record<string, string> = {},
 ): Promise<ManagedProcess> {

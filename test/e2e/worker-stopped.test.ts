@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import type { ManagedProcess } from '../../dev/processes.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderInput } from '../../src/schemas/order.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../support/api.js';
+import { balanceOf } from '../support/balance.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorkerProcess } from '../support/workers.js';
+
+/** Longer than any call that the gateway is told to take here; the time limit of a charge is 15 s. */
+const GRACE_SECONDS = 12;
+const SLOW_CALL_MS = 3_000;
+const ORDERS = 40;
+
+describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api.close();
+    await shop.close();
+  });
+
+  async function startWithHealth(): Promise<{ worker: ManagedProcess; ready: () => Promise<unknown> }> {
+    const port = await freePort();
+    const worker = await startWorkerProcess(server, shop, {
+      HEALTH_PORT: String(port),
+      SHUTDOWN_GRACE_SECONDS: String(GRACE_SECONDS),
+    });
+    const ready = async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+      return { status: answer.status, ...((await answer.json()) as object) };
+    };
+    return { worker, ready };
+  }
+
+  test('then it takes no more, ends what it has, and nothing is tried twice', async () => {
+    const product = await aProduct(shop.store, { available: 10 * ORDERS });
+    const orders = Array.from({ length: ORDERS }, () => anOrder({ lines: [{ sku: product.sku, quantity: 1 }] }));
+    shop.outside.faults.add({ on: 'charge', fault: 'slow', delayMs: SLOW_CALL_MS, times: -1 });
+    const held = shop.outside.hold('charge', orders[0]!.orderId);
+    const place = async (some: OrderInput[]) => {
+      const placed = await Promise.all(some.map((order) => api.post('/v1/orders', order)));
+      expect(placed.map(({ status }) => status)).toEqual(some.map(() => 202));
+    };
+
+    const { worker: old, ready } = await startWithHealth();
+    expect(await ready()).toMatchObject({ status: 'ready' });
+    await place(orders.slice(0, ORDERS / 2));
+    await held.arrived;
+
+    let orderly: unknown;
+    const ending = old.stop(30_000).then((exit) => (orderly = exit));
+    const draining = await waitUntil(
+      async () => {
+        const answer = (await ready()) as { checks: { worker: string } };
+        return answer.checks.worker === 'ok' ? undefined : answer;
+      },
+      { what: 'the worker saying that it takes no more', deadlineMs: 10_000, everyMs: 20 },
+    );
+    expect(draining).toMatchObject({
+      status: 'not ready',
+      checks: { temporal: 'ok', worker: 'does not poll orders, payments, carts, approvals, batches', store: 'ok' },
+    });
+    expect(orderly).toBeUndefined();
+    await place(orders.slice(ORDERS / 2));
+
+    await held.release();
+    const { worker: next } = await startWithHealth();
+    expect(await ending).toEqual({ code: 0, signal: null });
+    try {
+      for (const { orderId } of orders) {
+        await api.orderOnce(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      }
+    } finally {
+      await next.stop(30_000);
+    }
+
+    for (const order of orders) {
+      const requests = shop.outside.statement(order.orderId).requests.map(({ path }) => path);
+      expect(requests, order.orderId).toEqual(['/payments/charges', '/carrier/shipments']);
+      expect(await attemptsOf(order.orderId)).toEqual([1, 1]);
+      const sale = { orderId: order.orderId, products: [product], lines: order.lines, token: order.payment.token };
+      expect(await balanceOf(shop, sale, { others: ORDERS - 1 })).toMatchObject({ verdict: 'sold' });
+    }
+  });
+
+  async function attemptsOf(orderId: string): Promise<(number | null | undefined)[]> {
+    const { events } = await shop.client.workflow.getHandle(orderWorkflowId(orderId)).fetchHistory();
+    return (events ?? []).flatMap(({ activityTaskStartedEventAttributes: started }) =>
+      started ? [started.attempt] : [],
+    );
+  }
+});

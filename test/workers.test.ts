@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../dev/wait.js';
+import { hasPoller } from '../src/api/executions.js';
+import type { OrderInput } from '../src/schemas/order.js';
+import { TASK_QUEUES, type TaskQueue } from '../src/task-queues.js';
+import type { Concurrency } from '../src/workers.js';
+import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../src/workflows/order/contract.js';
+import type { order } from '../src/workflows/order/workflow.js';
+import { describeOnDevServer, startDevServer, type DevServer } from './support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from './support/shop.js';
+import { startWorker, startWorkerProcess } from './support/workers.js';
+
+const DEADLINE_MS = 30_000;
+
+describeOnDevServer('what a worker process takes on', () => {
+  let server: DevServer;
+  let shop: Shop;
+  const ends: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+  });
+  afterAll(async () => {
+    await shop.close();
+  });
+
+  /** A namespace of the test's own, so that no other test's worker takes its tasks; its workers end with the test. */
+  async function aNamespace() {
+    const elsewhere = await server.inNamespace(`ns-${randomUUID()}`);
+    return {
+      client: elsewhere.client,
+      work: async (options: Parameters<typeof startWorker>[2]) => {
+        const worker = await startWorker(elsewhere, shop, options);
+        ends.push(() => worker.stop());
+        return worker;
+      },
+      async workInAProcess(env: Record<string, string>) {
+        const worker = await startWorkerProcess({ address: server.address, namespace: elsewhere.namespace }, shop, env);
+        ends.push(() => worker.stop());
+      },
+      async place(overrides: Partial<OrderInput> = {}) {
+        const input = anOrder({ lines: [{ sku: (await aProduct(shop.store)).sku, quantity: 1 }], ...overrides });
+        const handle = await elsewhere.client.workflow.start<typeof order>('order', {
+          workflowId: orderWorkflowId(input.orderId),
+          taskQueue: ORDER_TASK_QUEUE,
+          args: [input],
+        });
+        const stage = (wanted: string) =>
+          waitUntil(async () => (await handle.query(orderStatusQuery)).stage === wanted || undefined, {
+            what: `order ${input.orderId} reaching ${wanted}`,
+            deadlineMs: DEADLINE_MS,
+            everyMs: 100,
+          });
+        return { orderId: input.orderId, stage };
+      },
+    };
+  }
+
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end();
+  });
+
+  test('when workers are for some task queues, then they poll those alone, and together they complete an order', async () => {
+    const { client, work, place } = await aNamespace();
+    const polled = async () => {
+      const looks = TASK_QUEUES.map(async (queue): Promise<TaskQueue[]> => {
+        const kinds = await Promise.all([hasPoller(client, queue), hasPoller(client, queue, 'activity')]);
+        return kinds.includes(true) ? [queue] : [];
+      });
+      return (await Promise.all(looks)).flat();
+    };
+
+    await work({ queues: ['orders'] });
+    const { orderId, stage } = await place();
+    await stage('charging_payment');
+    expect(await polled()).toEqual(['orders']);
+    expect(shop.outside.statement(orderId).requests).toEqual([]);
+
+    await work({ queues: ['payments'] });
+    await stage('awaiting_pickup');
+    expect(await polled()).toEqual(['orders', 'payments']);
+    expect(await hasPoller(client, 'payments')).toBe(false);
+    expect(shop.outside.statement(orderId).charges).toHaveLength(1);
+  });
+
+  test.each<[string, Concurrency]>([
+    ['numbers', { activities: 1 }],
+    ['the machine, and a number', { activities: 1, targets: { targetMemoryUsage: 1, targetCpuUsage: 1 } }],
+  ])('when %s bound the activities, then the gateway is called by one at a time', async (_by, concurrency) => {
+    const { work, place } = await aNamespace();
+    await work({ queues: ['orders', 'payments'], concurrency });
+    const [one, other] = [anOrder({ lines: [] }).orderId, anOrder({ lines: [] }).orderId];
+    const holds = { [one]: shop.outside.hold('charge', one), [other]: shop.outside.hold('charge', other) };
+
+    const orders = [await place({ orderId: one }), await place({ orderId: other })];
+    await Promise.all(orders.map(({ stage }) => stage('charging_payment')));
+    const first = await Promise.race(Object.entries(holds).map(([id, hold]) => hold.arrived.then(() => id)));
+    const last = first === one ? other : one;
+
+    // Another step of the same worker in the meantime: the second charge had its chance.
+    const third = await place();
+    await third.stage('charging_payment');
+    expect(holds[last]!.counts.arrived).toBe(0);
+
+    await holds[first]!.release();
+    await holds[last]!.arrived;
+    await holds[last]!.release();
+    await Promise.all([...orders, third].map(({ stage }) => stage('awaiting_pickup')));
+  });
+
+  test('when nothing bounds the activities, then the gateway is called by many at a time', async () => {
+    const { work, place } = await aNamespace();
+    await work({ queues: ['orders', 'payments'] });
+    const ids = Array.from({ length: 5 }, () => randomUUID());
+    const holds = ids.map((orderId) => shop.outside.hold('charge', orderId));
+
+    const orders = await Promise.all(ids.map((orderId) => place({ orderId })));
+    await Promise.all(holds.map((hold) => hold.arrived));
+
+    await Promise.all(holds.map((hold) => hold.release()));
+    await Promise.all(orders.map(({ stage }) => stage('awaiting_pickup')));
+  });
+
+  test('when payments have a rate limit, then all workers together keep it', async () => {
+    const { work, workInAProcess, place } = await aNamespace();
+    const perSecond = 8;
+    const queues: TaskQueue[] = ['orders', 'payments'];
+    await work({ queues, paymentsPerSecond: perSecond });
+    await workInAProcess({ WORKER_QUEUES: 'payments', PAYMENTS_PER_SECOND: String(perSecond) });
+
+    const orders = await Promise.all(Array.from({ length: 32 }, () => place()));
+    await Promise.all(orders.map(({ stage }) => stage('awaiting_pickup')));
+
+    const times = orders
+      .flatMap(({ orderId }) =>
+        shop.outside
+          .statement(orderId)
+          .requests.filter(({ path }) => path === '/payments/charges')
+          .map(({ at }) => Date.parse(at)),
+      )
+      .sort((a, b) => a - b);
+    expect(times).toHaveLength(orders.length);
+    // The server lets a first burst through, of a second's worth, and another for what it rounds up.
+    const atLeastMs = ((orders.length - 2 * perSecond) / perSecond) * 1000;
+    expect(times.at(-1)! - times[0]!).toBeGreaterThan(atLeastMs);
+  });
+});
