@@ -21,7 +21,8 @@ import { kindOf } from './problems.js';
  * Updates of one cart in flight from this process. Temporal takes ten of one workflow and refuses more with
  * RESOURCE_EXHAUSTED, in a way that can cost the worker the task that it has: seconds for everybody. So they wait here.
  */
-const lanes = new Lanes(4);
+export const UPDATES_IN_FLIGHT = 4;
+const lanes = new Lanes(UPDATES_IN_FLIGHT);
 
 /** Tries to find a cart open that is being closed again and again. */
 const MAX_OPENINGS = 10;

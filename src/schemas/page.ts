@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { queryInteger } from './text.js';
 
+export const MAX_PAGE = 200;
+
 /** Query string of every list. */
 export const pageQuery = z.strictObject({
   // A `default` would not be in the JSON Schema of what comes in.
-  limit: queryInteger(1, 200).prefault(50).describe('How many items the page has at most.'),
+  limit: queryInteger(1, MAX_PAGE).prefault(50).describe('How many items the page has at most.'),
   cursor: z
     .string()
     .max(2_000)

@@ -19,3 +19,14 @@ export function childrenOf({ first, count }: Range): Range[] {
     count: Math.min(size, count - n * size),
   }));
 }
+
+const LOOK_EVERY_MS = 1_000;
+const LOOK_SHARE = 1 / 50;
+
+/**
+ * How long a batch waits, in ms, before it looks again at how far it has come: each second, then whenever 2 % more time
+ * has passed. A look writes six events, so a batch of one day writes about 2,600 for them.
+ */
+export function untilNextLook(elapsedMs: number): number {
+  return Math.max(LOOK_EVERY_MS, elapsedMs * LOOK_SHARE);
+}

@@ -25,6 +25,7 @@ import {
   secondsLeft,
   type Pace,
 } from './contract.js';
+import { untilNextLook } from './plan.js';
 import { isPace, isShardInput, Shard, type ShardInput } from './shard.js';
 import { shownProgress } from './progress.js';
 
@@ -42,13 +43,6 @@ const look = proxyLocalActivities<Activities>({
   startToCloseTimeout: '5 seconds',
   retry: { maximumAttempts: 1 },
 });
-
-/**
- * How often it looks at how far it has come: each second, then whenever 2 % more time has passed. A look writes six
- * events, so a batch of one day writes about 2,600 for them.
- */
-const LOOK_EVERY_MS = 1_000;
-const LOOK_SHARE = 1 / 50;
 
 /**
  * Does everything of a batch that has not succeeded yet, task by task, on as many levels of children as it takes. The
@@ -116,7 +110,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   async function watch(): Promise<void> {
     const begun = Date.now();
     for (;;) {
-      await sleep(Math.max(LOOK_EVERY_MS, (Date.now() - begun) * LOOK_SHARE));
+      await sleep(untilNextLook(Date.now() - begun));
       const isPaused = pace.paused;
       try {
         // It is short: at the end it is waited for, not cut.

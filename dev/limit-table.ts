@@ -1,0 +1,190 @@
+import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { UPDATES_IN_FLIGHT } from '../src/api/carts.js';
+import { BODY_LIMIT } from '../src/api/limits.js';
+import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../src/schemas/approval.js';
+import type { CartState } from '../src/schemas/cart.js';
+import { MAX_PAGE } from '../src/schemas/page.js';
+import { TASK_QUEUES } from '../src/task-queues.js';
+import { SEARCH_ATTRIBUTES } from '../src/temporal.js';
+import { approvalWorkflowId } from '../src/workflows/approval/contract.js';
+import {
+  batchWorkflowId,
+  MAX_CHILDREN,
+  MAX_TASKS,
+  OPEN_CHILDREN,
+  OPEN_TASKS,
+} from '../src/workflows/batch/contract.js';
+import { untilNextLook } from '../src/workflows/batch/plan.js';
+import { cartWorkflowId } from '../src/workflows/cart/contract.js';
+import { LIMITS as CART } from '../src/workflows/cart/state.js';
+import { orderWorkflowId } from '../src/workflows/order/contract.js';
+import { checkout } from './settings.js';
+
+export const LIMIT_TABLE_PATH = join(checkout, 'docs/limits.md');
+
+/** A limit of Temporal, and the most that something of ours can come to. */
+export interface Limit {
+  /** What Temporal limits. */
+  what: string;
+  /** Where an operator finds or changes it: a key of the server's dynamic configuration, or its schema. */
+  setting: string;
+  /** Its default in server 1.32, and in Temporal Cloud where that has the same one. */
+  temporal: number;
+  /** What of ours comes nearest. */
+  whose: string;
+  ours: number;
+}
+
+const EVENTS = { what: 'events of a run', setting: 'limit.historyCount.error', temporal: 51_200 };
+const PAYLOAD = { what: 'bytes of a payload', setting: 'limit.blobSize.error', temporal: 2 * 1024 * 1024 };
+const ACTIVITIES = { what: 'activities open in a run', setting: 'limit.numPendingActivities.error', temporal: 2_000 };
+const ID = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal: 1_000 };
+
+/** Scheduled, started, completed, and the workflow task that takes note: of an activity, at most. */
+const EVENTS_PER_ACTIVITY = 6;
+/** Of a child, with the signals that pause and resume it; measured on the real server, where a test holds it. */
+const EVENTS_PER_CHILD = 12;
+/** A timer, a marker, and the workflow tasks around them. */
+const EVENTS_PER_LOOK = 6;
+/** A batch that takes longer is none. */
+const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;
+
+/** As the schemas have them; the test asks those. */
+export const [MAX_ID, MAX_APPROVAL_ID, MAX_KEY] = [64, 80, 255];
+/** By e-mail and by webhook. */
+const MAX_MESSAGES_OF_A_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
+
+/** Every limit of Temporal that something here could reach. */
+export const LIMIT_ROWS: readonly Limit[] = [
+  {
+    ...EVENTS,
+    whose: 'an approval with all stages, approvers and reminders, on two channels',
+    ours: MAX_STAGES * MAX_MESSAGES_OF_A_STAGE * EVENTS_PER_ACTIVITY,
+  },
+  { ...EVENTS, whose: 'a batch, or a part of one, with all its tasks', ours: MAX_TASKS * EVENTS_PER_ACTIVITY },
+  {
+    ...EVENTS,
+    whose: 'a batch with all its children, over a year',
+    ours: MAX_CHILDREN * EVENTS_PER_CHILD + looksIn(LONGEST_BATCH_MS) * EVENTS_PER_LOOK,
+  },
+  { ...PAYLOAD, whose: 'the body of a request, which becomes the input of a workflow', ours: BODY_LIMIT },
+  { ...PAYLOAD, whose: 'what a full cart hands to its next run', ours: bytesOf(fullestCart()) },
+  { ...ACTIVITIES, whose: 'tasks of a batch', ours: OPEN_TASKS },
+  { ...ACTIVITIES, whose: 'messages of a stage, none of which gets through', ours: MAX_MESSAGES_OF_A_STAGE },
+  {
+    ...{ what: 'children open in a run', setting: 'limit.numPendingChildExecutions.error', temporal: 2_000 },
+    ...{ whose: 'children of a batch', ours: OPEN_CHILDREN },
+  },
+  {
+    ...{ what: 'signals of a run to others under way', setting: 'limit.numPendingSignals.error', temporal: 2_000 },
+    ...{ whose: 'a batch that tells its children to pause', ours: OPEN_CHILDREN },
+  },
+  {
+    ...{ what: 'cancellations of others under way', setting: 'limit.numPendingCancelRequests.error', temporal: 2_000 },
+    ...{ whose: 'a batch that is cancelled', ours: OPEN_CHILDREN },
+  },
+  {
+    ...{ what: 'updates of a run in flight', setting: 'history.maxInFlightUpdates', temporal: 10 },
+    ...{ whose: 'changes of one cart, from one API process; others wait', ours: UPDATES_IN_FLIGHT },
+  },
+  { ...ID, whose: 'the id of an order', ours: orderWorkflowId('x'.repeat(MAX_ID)).length },
+  { ...ID, whose: 'the id of a cart', ours: cartWorkflowId('x'.repeat(MAX_ID)).length },
+  { ...ID, whose: 'the id of an approval', ours: approvalWorkflowId('x'.repeat(MAX_APPROVAL_ID)).length },
+  {
+    ...ID,
+    whose: 'the id of a child of a child of a batch',
+    ours: `${batchWorkflowId('x'.repeat(MAX_ID))}/${MAX_CHILDREN}/${MAX_CHILDREN}`.length,
+  },
+  { ...ID, whose: 'an update, by its `Idempotency-Key`', ours: MAX_KEY },
+  {
+    ...{ what: 'Search Attributes of type Keyword', setting: 'columns of the SQL visibility schema', temporal: 10 },
+    ...{ whose: 'all workflows', ours: attributesOf('KEYWORD') },
+  },
+  {
+    ...{ what: 'Search Attributes of type KeywordList', setting: 'columns of the SQL visibility schema', temporal: 3 },
+    ...{ whose: 'all workflows', ours: attributesOf('KEYWORD_LIST') },
+  },
+  {
+    ...{ what: 'characters of a Keyword', setting: 'columns of the SQL visibility schema', temporal: 255 },
+    ...{ whose: 'the id of a customer', ours: MAX_ID },
+  },
+  {
+    ...{ what: 'bytes of a Search Attribute', setting: 'frontend.searchAttributesSizeOfValueLimit', temporal: 2_048 },
+    whose: 'the approvers of a stage',
+    ours: bytesOf(Array.from({ length: MAX_APPROVERS }, () => 'x'.repeat(MAX_ID))),
+  },
+  {
+    ...{ what: 'executions in a page of a list', setting: 'frontend.visibilityMaxPageSize', temporal: 1_000 },
+    ...{ whose: '`limit` of a list', ours: MAX_PAGE },
+  },
+  {
+    ...{ what: 'task queues of a deployment version', setting: 'matching.maxTaskQueuesInDeploymentVersion' },
+    ...{ temporal: 100, whose: '`WORKER_QUEUES`', ours: TASK_QUEUES.length },
+  },
+];
+
+const INTRODUCTION = `# Limits
+
+<!-- Generated from dev/limit-table.ts by "npm run openapi"; test/house/limits.test.ts fails when ours exceeds Temporal's. -->
+
+What Temporal limits, and the most that anything here can come to. The numbers of Temporal are the defaults of server 1.32;
+the setting says where a server of one's own has them. Ours are computed from the constants in the code.
+`;
+
+const REST = `
+Bounded in other ways:
+
+- **A cart** lives for years. It hands over to a next run when the server suggests it: at 4,096 events, 4 MB or 1,800
+  updates, long before 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
+- **An order** writes about 30 events; the same report of the carrier again, by its \`webhook-id\`, none.
+- **Bytes of a history** (50 MB): the largest approval and the largest batch are held against it by tests in
+  \`test/workflows\`.
+- **A workflow task** has ten seconds. A try of a local activity has five; while it waits for the next, the SDK asks for more
+  time.
+- **What is larger than a payload** is not sent: items of batches stay in PostgreSQL, and workflows pass their place.
+`;
+
+/** The limits as a page of the documentation. */
+export async function limitTable(): Promise<string> {
+  const rows = LIMIT_ROWS.map(
+    ({ what, temporal, whose, ours, setting }) =>
+      `| ${what} | ${count(temporal)} | ${count(ours)} | ${whose} | ${setting.includes(' ') ? setting : `\`${setting}\``} |`,
+  );
+  const table = ['| Temporal limits | to | ours, at most | what | setting |', '|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+  const config = await resolveConfig(LIMIT_TABLE_PATH);
+  return await format(`${INTRODUCTION}\n${table}\n${REST}`, { ...config, parser: 'markdown' });
+}
+
+const count = (value: number): string => value.toLocaleString('en');
+
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+function attributesOf(type: (typeof SEARCH_ATTRIBUTES)[number]['type']): number {
+  return SEARCH_ATTRIBUTES.filter((attribute) => attribute.type === type).length;
+}
+
+function looksIn(durationMs: number): number {
+  let looks = 0;
+  for (let elapsed = 0; elapsed < durationMs; elapsed += untilNextLook(elapsed)) looks += 1;
+  return looks;
+}
+
+/** Full of lines, and of requests whose names are as long as they may be: a control character takes six bytes in JSON. */
+function fullestCart(): CartState {
+  const sku = 'X'.repeat(32);
+  const at = new Date(0).toISOString();
+  return {
+    lines: Array.from({ length: CART.lines }, () => ({ sku, quantity: CART.quantity })),
+    ledger: Array.from({ length: CART.ledger }, () => ({
+      id: '\u0001'.repeat(CART.requestId),
+      request: `addItem ${sku} ${CART.quantity} ${CART.seconds} ${CART.seconds}`,
+    })),
+    ...{ lastChangeAt: at, remindedAt: at, reminderPassed: true, changed: true },
+    ...{ remindAfterSeconds: CART.seconds, expireAfterSeconds: CART.seconds },
+  };
+}

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { LIMIT_ROWS, MAX_APPROVAL_ID, MAX_ID, MAX_KEY } from '../../dev/limit-table.js';
+import { approvalId } from '../../src/schemas/approval.js';
+import { id, idempotencyKey } from '../../src/schemas/text.js';
+
+test.each(LIMIT_ROWS)('when Temporal limits $what to $temporal, then $whose has no more', ({ temporal, ours }) => {
+  expect(ours).toBeGreaterThan(0);
+  expect(ours).toBeLessThanOrEqual(temporal);
+});
+
+test.each([
+  ['an id', id, MAX_ID],
+  ['the id of an approval', approvalId, MAX_APPROVAL_ID],
+  ['an Idempotency-Key', idempotencyKey, MAX_KEY],
+])('when %s is longer than the table says, then it is refused', (_what, schema, length) => {
+  expect(schema.safeParse('x'.repeat(length)).success).toBe(true);
+  expect(schema.safeParse('x'.repeat(length + 1)).success).toBe(false);
+});
