@@ -1,3 +1,4 @@
+import proto from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import type { ManagedProcess } from '../../dev/processes.js';
@@ -14,6 +15,7 @@ import { startWorkerProcess } from '../support/workers.js';
 const GRACE_SECONDS = 12;
 const SLOW_CALL_MS = 3_000;
 const ORDERS = 40;
+const { TIMEOUT_TYPE_START_TO_CLOSE } = proto.temporal.api.enums.v1.TimeoutType;
 
 describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
   let server: DevServer;
@@ -88,16 +90,22 @@ describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
     for (const order of orders) {
       const requests = shop.outside.statement(order.orderId).requests.map(({ path }) => path);
       expect(requests, order.orderId).toEqual(['/payments/charges', '/carrier/shipments']);
-      expect(await attemptsOf(order.orderId)).toEqual([1, 1]);
+      expect(await startsOf(order.orderId)).toEqual({ attempts: [1, 1], lostTasks: 0 });
       const sale = { orderId: order.orderId, products: [product], lines: order.lines, token: order.payment.token };
       expect(await balanceOf(shop, sale, { others: ORDERS - 1 })).toMatchObject({ verdict: 'sold' });
     }
   });
 
-  async function attemptsOf(orderId: string): Promise<(number | null | undefined)[]> {
+  /** How often each activity was begun, and how many workflow tasks were begun and never ended. */
+  async function startsOf(orderId: string) {
     const { events } = await shop.client.workflow.getHandle(orderWorkflowId(orderId)).fetchHistory();
-    return (events ?? []).flatMap(({ activityTaskStartedEventAttributes: started }) =>
+    const lost = (events ?? []).filter(
+      ({ workflowTaskTimedOutEventAttributes: timedOut, workflowTaskFailedEventAttributes: failed }) =>
+        failed ?? timedOut?.timeoutType === TIMEOUT_TYPE_START_TO_CLOSE,
+    );
+    const attempts = (events ?? []).flatMap(({ activityTaskStartedEventAttributes: started }) =>
       started ? [started.attempt] : [],
     );
+    return { attempts, lostTasks: lost.length };
   }
 });
