@@ -91,7 +91,7 @@ describeOnDevServer('the page of an approval', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['approvals'] });
     api = await startApi(shop);
   });
   afterAll(async () => {

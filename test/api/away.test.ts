@@ -211,7 +211,9 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(503);
-    expect(body).toEqual(readiness('ok', 'no worker polls task queue orders, payments, carts, approvals, batches', 'ok'));
+    expect(body).toEqual(
+      readiness('ok', 'no worker polls task queue orders, payments, carts, approvals, batches', 'ok'),
+    );
   });
 
   test('when a worker appears, then the orders that were accepted before it complete', async () => {

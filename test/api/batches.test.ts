@@ -121,7 +121,7 @@ describeOnDevServer('/v1/batches', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    shop = await openShop(server, { operations: tests.operations });
+    shop = await openShop(server, { queues: ['batches'], operations: tests.operations });
     api = await startApi(shop);
   });
   afterEach(() => {

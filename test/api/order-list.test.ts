@@ -17,7 +17,7 @@ describeOnDevServer('GET /v1/orders', () => {
   let api: Api;
 
   beforeAll(async () => {
-    shop = await openShop(await startDevServer());
+    shop = await openShop(await startDevServer(), { queues: ['orders', 'payments'] });
     api = await startApi(shop);
   });
   afterAll(async () => {

@@ -36,7 +36,7 @@ describeOnDevServer('an approval from a mail', () => {
     let browser: Browser;
 
     beforeAll(async () => {
-      shop = await openShop(await startDevServer());
+      shop = await openShop(await startDevServer(), { queues: ['approvals'] });
       api = await startApi(shop);
       browser = await launchBrowser();
     });

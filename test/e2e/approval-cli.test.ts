@@ -13,7 +13,7 @@ describeOnDevServer('an approval from the command line', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['approvals', 'orders', 'payments'] });
   });
   afterAll(async () => {
     await shop?.close();

@@ -24,7 +24,7 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
   async function openWorld(namespace: string): Promise<{ shop: Shop; start: () => Promise<ManagedProcess> }> {
     const world = await server.inNamespace(namespace);
     const shop = await openShop(world, { withWorker: false });
-    return { shop, start: () => startWorkerProcess({ ...server, namespace }, shop) };
+    return { shop, start: () => startWorkerProcess({ ...server, namespace }, shop, { WORKER_QUEUES: 'batches' }) };
   }
 
   test(

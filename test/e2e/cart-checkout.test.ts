@@ -26,7 +26,7 @@ describeOnDevServer('a cart at its end', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['carts', 'orders', 'payments'] });
     api = await startApi(shop);
   });
   afterAll(async () => {
@@ -482,7 +482,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
     const shop = await openShop(elsewhere, { withWorker: false });
     const api = await startApi(shop);
     const place = { ...server, namespace: elsewhere.namespace };
-    let worker = await startWorkerProcess(place, shop);
+    let worker = await startWorkerProcess(place, shop, { WORKER_QUEUES: 'carts,orders,payments' });
     try {
       const product = await aProduct(shop.store, { available: 1_000 });
       const { sku } = product;
@@ -509,7 +509,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
       worker.kill('SIGKILL');
       expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
       await lock.release();
-      worker = await startWorkerProcess(place, shop);
+      worker = await startWorkerProcess(place, shop, { WORKER_QUEUES: 'carts,orders,payments' });
 
       for (const [index, answers] of (await Promise.all(left)).entries()) {
         const orderId = runIds[index + 1];

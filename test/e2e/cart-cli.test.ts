@@ -21,7 +21,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['carts', 'orders', 'payments'] });
     api = await startApi(shop);
     sku = (await aProduct(shop.store, { available: 2_000 })).sku;
     other = (await aProduct(shop.store)).sku;

@@ -74,7 +74,7 @@ describeOnDevServer('a cart that many change at once', () => {
   let api: Api;
 
   beforeAll(async () => {
-    shop = await openShop(await startDevServer());
+    shop = await openShop(await startDevServer(), { queues: ['carts', 'orders', 'payments'] });
     api = await startApi(shop);
   });
   afterAll(async () => {

@@ -20,7 +20,7 @@ describeOnDevServer('a cart in trouble', () => {
     shop = await openShop(server, { withWorker: false });
     api = await startApi(shop);
     sku = (await aProduct(shop.store, { available: 100 })).sku;
-    worker = await startWorker(server, shop);
+    worker = await startWorker(server, shop, { queues: ['carts'] });
   });
   afterAll(async () => {
     await worker?.stop();
@@ -34,7 +34,7 @@ describeOnDevServer('a cart in trouble', () => {
     await handle.signal('addItem', { sku, quantity: 2 });
     await handle.signal('removeItem', { sku });
     await handle.signal('addItem', { sku, quantity: 1 });
-    worker = await startWorker(server, shop);
+    worker = await startWorker(server, shop, { queues: ['carts'] });
 
     const lines = await waitUntil(
       async () => {
@@ -54,7 +54,7 @@ describeOnDevServer('a cart in trouble', () => {
       () => 'abandoned',
       () => 'refused',
     );
-    worker = await startWorker(server, shop);
+    worker = await startWorker(server, shop, { queues: ['carts'] });
 
     expect(await abandoned).toBe('refused');
     await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
@@ -113,7 +113,7 @@ describeOnDevServer('a cart in trouble', () => {
     await worker.stop();
     await handle.cancel();
     const added = handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 2 }] });
-    worker = await startWorker(server, shop);
+    worker = await startWorker(server, shop, { queues: ['carts'] });
 
     expect((await added).lines).toEqual([{ sku, quantity: 3 }]);
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });

@@ -21,7 +21,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['orders', 'payments'] });
     api = await startApi(shop);
   });
   afterAll(async () => {

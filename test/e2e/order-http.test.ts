@@ -22,7 +22,7 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
     api = await startApi(shop);
-    worker = await startWorkerProcess(server, shop);
+    worker = await startWorkerProcess(server, shop, { WORKER_QUEUES: 'orders,payments' });
   });
   afterAll(async () => {
     await worker?.stop();
@@ -77,7 +77,7 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
     await charge.release();
     expect(await stopped).toEqual({ code: 0, signal: null });
 
-    worker = await startWorkerProcess(server, shop);
+    worker = await startWorkerProcess(server, shop, { WORKER_QUEUES: 'orders,payments' });
     await handleOf(order.orderId).result();
     const { requests } = shop.outside.statement(order.orderId);
     expect(requests.filter(({ path }) => path === '/payments/charges')).toHaveLength(1);

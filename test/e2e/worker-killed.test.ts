@@ -169,7 +169,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
     api = await startApi(shop);
     shop.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
     const throughGate = { databaseUrl: gate.url, outside: shop.outside };
-    worker = await startWorkerProcess(server, throughGate);
+    worker = await startWorkerProcess(server, throughGate, { WORKER_QUEUES: 'orders,payments' });
 
     const goOn = await Promise.all(
       Object.entries(cases).map(async ([where, { place }]) => {
@@ -182,7 +182,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
     worker.kill('SIGKILL');
     expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
     for (const go of goOn) await go();
-    worker = await startWorkerProcess(server, throughGate);
+    worker = await startWorkerProcess(server, throughGate, { WORKER_QUEUES: 'orders,payments' });
   });
   afterAll(async () => {
     await worker?.stop();

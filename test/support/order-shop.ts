@@ -157,6 +157,7 @@ async function openOrderShop(): Promise<OrderShop> {
     connection: server.nativeConnection,
     namespace: server.namespace,
     workflowBundle: { codePath: inject('workflowBundle') },
+    queues: ['orders', 'payments', 'approvals'],
     batchTasksAtOnce: 4,
     activities: activities.wrap(activitiesOf({ store, outside })),
   });

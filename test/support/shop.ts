@@ -6,6 +6,7 @@ import type { Operations } from '../../src/operations/index.js';
 import type { OrderInput } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
+import { TASK_QUEUES, type TaskQueue } from '../../src/task-queues.js';
 import { createWorkers } from '../../src/workers.js';
 import { activitiesOf } from './activities.js';
 import { createDatabase } from './database.js';
@@ -32,6 +33,8 @@ export interface Shop {
 interface ShopOptions {
   /** False leaves the worker to the test. */
   withWorker?: boolean;
+  /** What the worker is for; a worker for everything takes four times as long to start. */
+  queues?: readonly TaskQueue[];
   /** What batches can do here, if not what the shop can. */
   operations?: Operations;
 }
@@ -39,7 +42,7 @@ interface ShopOptions {
 /** Opens a shop on a server. */
 export async function openShop(
   server: TemporalServer,
-  { withWorker = true, operations }: ShopOptions = {},
+  { withWorker = true, queues = TASK_QUEUES, operations }: ShopOptions = {},
 ): Promise<Shop> {
   const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
   const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
@@ -48,6 +51,7 @@ export async function openShop(
         connection: server.nativeConnection,
         namespace: server.namespace,
         workflowBundle: { codePath: inject('workflowBundle') },
+        queues,
         batchTasksAtOnce: 4,
         activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
       })

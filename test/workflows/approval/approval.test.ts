@@ -39,7 +39,7 @@ describeWithTimeSkipping('an approval', () => {
   beforeAll(async () => {
     const server = await startTimeSkipping();
     env = server.env;
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['approvals'] });
   });
   afterAll(async () => {
     await shop?.close();

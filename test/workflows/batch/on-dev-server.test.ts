@@ -33,7 +33,11 @@ describeOnDevServer('a batch on the real server', () => {
   beforeAll(async () => {
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
-    worker = await startWorker(server, shop, { operations: tests.operations, batchTasksAtOnce: 50 });
+    worker = await startWorker(server, shop, {
+      queues: ['batches'],
+      operations: tests.operations,
+      batchTasksAtOnce: 50,
+    });
   });
   afterAll(async () => {
     await worker?.stop();
@@ -234,7 +238,11 @@ describeOnDevServer('a batch on the real server', () => {
     await handle.signal(resumeSignal);
     expect(await shop.store.tallyBatch(batchId)).toMatchObject({ succeeded: 0 });
 
-    worker = await startWorker(server, shop, { operations: tests.operations, batchTasksAtOnce: 50 });
+    worker = await startWorker(server, shop, {
+      queues: ['batches'],
+      operations: tests.operations,
+      batchTasksAtOnce: 50,
+    });
 
     expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
   });

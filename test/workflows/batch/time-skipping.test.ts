@@ -41,7 +41,7 @@ describeWithTimeSkipping('a batch', () => {
 
   beforeAll(async () => {
     server = await startTimeSkipping();
-    shop = await openShop(server, { operations: tests.operations });
+    shop = await openShop(server, { queues: ['batches'], operations: tests.operations });
   });
   afterAll(() => shop?.close());
 

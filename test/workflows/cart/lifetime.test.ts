@@ -32,7 +32,7 @@ describeWithTimeSkipping('the life of a cart', () => {
   beforeAll(async () => {
     const server = await startTimeSkipping();
     env = server.env;
-    shop = await openShop(server);
+    shop = await openShop(server, { queues: ['carts', 'orders', 'payments'] });
     sku = (await aProduct(shop.store)).sku;
   });
   afterAll(async () => {
