@@ -9,7 +9,12 @@ import { waitUntil } from '../dev/wait.js';
 import { createApiKey } from '../src/api/auth/api-keys.js';
 import type { OrderInput } from '../src/schemas/order.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE, setQuantityUpdate } from '../src/workflows/cart/contract.js';
-import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
+import {
+  NEWEST_ORDER_WORKFLOW_TYPE,
+  orderStatusQuery,
+  orderWorkflowId,
+  ORDER_TASK_QUEUE,
+} from '../src/workflows/order/contract.js';
 import type * as workflows from '../src/workflows/index.js';
 import { line, percentile, sideBySide } from './sample.js';
 
@@ -82,7 +87,7 @@ async function latencies(client: Client, { open, guarded, key }: Apis): Promise<
     'placing an order',
     async () => {
       const order = anOrder();
-      await client.workflow.start('order', {
+      await client.workflow.start(NEWEST_ORDER_WORKFLOW_TYPE, {
         ...{ workflowId: orderWorkflowId(order.orderId), taskQueue: ORDER_TASK_QUEUE, args: [order] },
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
       });

@@ -909,13 +909,15 @@ export interface components {
         OrderCompensation: {
             name: string;
             /**
-             * @description `stuck` waits for an operator; `refused` means that the step can no longer be undone.
+             * @description `stuck` waits for an operator, or for its next try; `refused` means that the step can no longer be undone.
              * @enum {string}
              */
             status: "started" | "completed" | "stuck" | "skipped" | "refused";
             startedAt: components["schemas"]["Time"];
             endedAt?: components["schemas"]["Time"];
             reason?: components["schemas"]["Reason"];
+            /** @description When a stuck one is tried again, should nobody decide earlier. */
+            nextTryAt?: components["schemas"]["Time"];
         };
         /** @description So many pieces of a product. */
         OrderLine: {
@@ -955,7 +957,7 @@ export interface components {
          */
         OrderStage: "quoting" | "reserving_stock" | "awaiting_approval" | "charging_payment" | "requesting_shipment" | "awaiting_pickup" | "in_transit" | "compensating" | "done";
         /**
-         * @description Where an order stands. The first two are open (`compensation_stuck` waits for an operator), the others are final.
+         * @description Where an order stands. The first two are open (`compensation_stuck` waits for an operator, or for its next try), the others are final.
          * @enum {string}
          */
         OrderStatus: "processing" | "compensation_stuck" | "completed" | "rejected" | "cancelled" | "failed";

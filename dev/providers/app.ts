@@ -86,6 +86,10 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   operation('/payments/refunds', { name: 'refund', body: refundSchema, effect: payments.refund });
   operation('/carrier/shipments', { name: 'shipment', body: shipmentSchema, effect: carrier.accept });
   operation('/carrier/cancellations', { name: 'cancellation', body: cancellationSchema, effect: carrier.cancel });
+  app.get<{ Params: { key: string } }>('/carrier/shipments/:key', (request, reply) => {
+    const { status, body } = carrier.track(request.params.key);
+    return reply.code(status).send(body);
+  });
   app.get('/healthz', () => ({ status: 'ok' }));
 
   const inside: Omit<Providers, 'app' | 'close'> = {

@@ -86,6 +86,14 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Sche
     return cancellationAnswer(cancellation);
   }
 
+  /** Tells where a parcel is, as it stands in the ledger. */
+  function track(key: string): Answer {
+    const shipment = ledger.shipments.get(key);
+    if (!shipment) return refused(404, 'unknown_shipment', `There is no shipment "${key}".`);
+    const { shipmentId, status } = shipment;
+    return { status: 200, body: { shipmentId, status } };
+  }
+
   /**
    * Reports a status of the order's parcel at once, true or not, and tells how the first attempt went; when it failed
    * the report is retried like any other. `undefined`: the order has no parcel.
@@ -150,7 +158,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Sche
     timers.clear();
   }
 
-  return { accept, cancel, reportNow, configure, resume, stop };
+  return { accept, cancel, track, reportNow, configure, resume, stop };
 }
 
 // The answer to a repeated request is the first one's, whatever has become of the parcel.

@@ -11,6 +11,9 @@ const stuckOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
+/** Where the carrier reports to when nobody is to hear him. */
+const nowhere = 'http://127.0.0.1:9/';
+
 /** How to bring about each outcome of an order. */
 export const orderRecordings: Record<string, Recording> = {
   'order-completed': async (recorder, orderId) => {
@@ -49,7 +52,7 @@ export const orderRecordings: Record<string, Recording> = {
     const handle = await recorder.startOrder(orderId);
     await recorder.until(handle, 'awaiting_pickup');
     // The carrier has the parcel, and nobody has told the order yet.
-    await recorder.outsideWorld('PUT', '/carrier', { callbackUrl: 'http://127.0.0.1:9/' });
+    await recorder.outsideWorld('PUT', '/carrier', { callbackUrl: nowhere });
     await recorder.carrierReports(orderId, 'in_transit');
     await handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await recorder.until(handle, 'in_transit');
@@ -68,6 +71,15 @@ export const orderRecordings: Record<string, Recording> = {
   },
   'order-failed-delivery-timeout': async (recorder, orderId) =>
     ended(await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 1 })),
+  'order-carrier-asked': async (recorder, orderId) => {
+    const handle = await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 5 });
+    await recorder.until(handle, 'awaiting_pickup');
+    await recorder.outsideWorld('PUT', '/carrier', { callbackUrl: nowhere });
+    await recorder.carrierReports(orderId, 'in_transit');
+    await recorder.carrierReports(orderId, 'delivered');
+    return await ended(handle);
+  },
+  'order-stuck-and-healed': async (recorder, orderId) => ended(await stuckOrder(recorder, orderId)),
   'order-stuck-and-retried': async (recorder, orderId) => {
     const handle = await stuckOrder(recorder, orderId);
     await handle.executeUpdate(resolveCompensationUpdate, { args: [{ action: 'retry' }] });

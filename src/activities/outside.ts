@@ -12,15 +12,18 @@ const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Another system's word on why it refuses. */
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string().optional() }) });
 
-export interface OutsideCall<T extends z.ZodType> {
+export interface OutsideQuestion<T extends z.ZodType> {
   /** Name of the system, for failures and people. */
   system: string;
   url: string;
-  idempotencyKey: string;
-  body: unknown;
   answer: T;
   /** What a refusal (4xx) means, by its code. One that is not named here is `RefusedByOutside`: a bug on our side. */
   refusals?: Record<string, (message: string) => z.infer<T> | ApplicationFailure>;
+}
+
+export interface OutsideCall<T extends z.ZodType> extends OutsideQuestion<T> {
+  idempotencyKey: string;
+  body: unknown;
 }
 
 /**
@@ -31,7 +34,15 @@ export interface OutsideCall<T extends z.ZodType> {
  * `<System>Unavailable`; any other 4xx is final.
  */
 export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Promise<z.infer<T>> {
-  return await whileBeating((cancellation) => exchange(call, cancellation));
+  const { idempotencyKey, body } = call;
+  const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
+  const request = { method: 'POST', headers, body: JSON.stringify(body) };
+  return await whileBeating((cancellation) => exchange(call, request, cancellation));
+}
+
+/** Asks another system for something that it only has to look up; else like `callOutside`. */
+export async function askOutside<T extends z.ZodType>(question: OutsideQuestion<T>): Promise<z.infer<T>> {
+  return await whileBeating((cancellation) => exchange(question, { method: 'GET' }, cancellation));
 }
 
 /**
@@ -55,8 +66,11 @@ export async function whileBeating<T>(
   }
 }
 
-async function exchange<T extends z.ZodType>(call: OutsideCall<T>, cancellation: AbortSignal): Promise<z.infer<T>> {
-  const { system, url, idempotencyKey, body, answer, refusals = {} } = call;
+async function exchange<T extends z.ZodType>(
+  { system, url, answer, refusals = {} }: OutsideQuestion<T>,
+  request: RequestInit,
+  cancellation: AbortSignal,
+): Promise<z.infer<T>> {
   const unavailable = (message: string) =>
     ApplicationFailure.create({ type: `${system}Unavailable`, message: `${system}: ${message}` });
 
@@ -64,9 +78,7 @@ async function exchange<T extends z.ZodType>(call: OutsideCall<T>, cancellation:
   let received: unknown;
   try {
     const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
-      body: JSON.stringify(body),
+      ...request,
       redirect: 'error',
       signal: timeLimit(CALL_TIMEOUT_MS, cancellation),
     });

@@ -1,9 +1,14 @@
 import { z } from 'zod';
-import type { OrderLine } from '../schemas/order.js';
+import type { OrderLine, ShipmentReport } from '../schemas/order.js';
 import { refused } from './failures.js';
-import { callOutside } from './outside.js';
+import { askOutside, callOutside } from './outside.js';
 
 const shipment = z.object({ shipmentId: z.string() });
+
+const whereabouts = z.object({
+  shipmentId: z.string(),
+  status: z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']),
+});
 
 const cancellation = z.object({ status: z.enum(['cancelled', 'voided', 'already_picked_up']) });
 
@@ -49,6 +54,20 @@ export function createShippingActivities({ carrierUrl }: { carrierUrl: string })
         answer: cancellation,
         refusals: { already_picked_up: () => ({ status: 'already_picked_up' as const }) },
       });
+    },
+
+    /**
+     * Asks the carrier where a parcel is, and tells it as his report would. `undefined`: he has never had one of this
+     * order, or it was called back.
+     */
+    async trackShipment({ orderId }: { orderId: string }): Promise<ShipmentReport | undefined> {
+      const { shipmentId, status } = await askOutside({
+        system,
+        url: `${carrierUrl}/shipments/${encodeURIComponent(shipmentKey(orderId))}`,
+        answer: whereabouts,
+        refusals: { unknown_shipment: () => ({ shipmentId: '', status: 'cancelled' as const }) },
+      });
+      return status === 'cancelled' ? undefined : { orderId, shipmentId, status };
     },
   };
 }

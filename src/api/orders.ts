@@ -21,11 +21,13 @@ import type * as workflows from '../workflows/index.js';
 import {
   cancelOrderUpdate,
   customerIdAttribute,
+  NEWEST_ORDER_WORKFLOW_TYPE,
   orderIdOf,
   orderStatusAttribute,
   orderStatusQuery,
   orderWorkflowId,
   ORDER_TASK_QUEUE,
+  ORDERS_QUERY,
   resolveCompensationUpdate,
 } from '../workflows/order/contract.js';
 import { updateIdOf, type Asking } from './asking.js';
@@ -44,7 +46,8 @@ import { startOnce } from './starting.js';
  */
 export async function startOrder(client: Client, input: OrderInput): Promise<OrderStatus> {
   const { orderId, customerId } = input;
-  const existing = await startOnce<typeof workflows.order>(client, 'order' satisfies keyof typeof workflows, input, {
+  const type = NEWEST_ORDER_WORKFLOW_TYPE satisfies keyof typeof workflows;
+  const existing = await startOnce<(typeof workflows)[typeof type]>(client, type, input, {
     workflowId: orderWorkflowId(orderId),
     taskQueue: ORDER_TASK_QUEUE,
     typedSearchAttributes: new TypedSearchAttributes([
@@ -174,7 +177,7 @@ function visibilityQuery({
   status?: OrderStatus | undefined;
   customerId?: string | undefined;
 }) {
-  const clauses = [`WorkflowType = 'order'`];
+  const clauses = [ORDERS_QUERY];
   if (customerId) clauses.push(`CustomerId = '${customerId}'`);
   if (status === 'failed') clauses.push(`(OrderStatus = 'failed' or ExecutionStatus in ('Terminated', 'TimedOut'))`);
   else if (status) clauses.push(`OrderStatus = '${status}'`);

@@ -43,7 +43,7 @@ export const orderRequest = z
     description: 'What a client may say of an order. Prices are not in it: the catalogue sets them.',
   });
 
-/** The input of the `order` workflow: the request with its id, and how long the carrier may take. */
+/** The input of an order's workflow: the request with its id, and how long the carrier may take. */
 export const orderInput = orderRequest.extend({ orderId: id, deliveryTimeoutSeconds: seconds.optional() });
 
 export const shipmentReport = z
@@ -68,7 +68,7 @@ export const orderStatus = z
   .meta({
     id: 'OrderStatus',
     description:
-      'Where an order stands. The first two are open (`compensation_stuck` waits for an operator), the others are final.',
+      'Where an order stands. The first two are open (`compensation_stuck` waits for an operator, or for its next try), the others are final.',
   });
 
 export const orderStage = z
@@ -89,7 +89,9 @@ export const stepStatus = z.enum(['started', 'completed', 'failed', 'cancelled']
 
 export const compensationStatus = z
   .enum(['started', 'completed', 'stuck', 'skipped', 'refused'])
-  .describe('`stuck` waits for an operator; `refused` means that the step can no longer be undone.');
+  .describe(
+    '`stuck` waits for an operator, or for its next try; `refused` means that the step can no longer be undone.',
+  );
 
 const timelineEntry = <T extends z.ZodType>(status: T) =>
   z.object({
@@ -101,10 +103,9 @@ const timelineEntry = <T extends z.ZodType>(status: T) =>
   });
 
 const step = timelineEntry(stepStatus).meta({ id: 'OrderStep', description: 'A step of an order.' });
-const compensation = timelineEntry(compensationStatus).meta({
-  id: 'OrderCompensation',
-  description: 'The undoing of a step that was done.',
-});
+const compensation = timelineEntry(compensationStatus)
+  .extend({ nextTryAt: time.optional().describe('When a stuck one is tried again, should nobody decide earlier.') })
+  .meta({ id: 'OrderCompensation', description: 'The undoing of a step that was done.' });
 
 const pricedLine = z
   .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
@@ -169,7 +170,9 @@ export type CancelRequest = z.infer<typeof cancelRequest>;
 export type OrderStatus = z.infer<typeof orderStatus>;
 export type OrderStage = z.infer<typeof orderStage>;
 export type StepStatus = z.infer<typeof stepStatus>;
-export type TimelineEntry<Status extends string> = Omit<OrderView['steps'][number], 'status'> & { status: Status };
+export type TimelineEntry<Status extends string> = Omit<OrderView['compensations'][number], 'status'> & {
+  status: Status;
+};
 export type OrderView = z.infer<typeof orderView>;
 export type PricedLine = NonNullable<OrderView['lines']>[number];
 export type OrderResource = z.infer<typeof orderResource>;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { runActivity } from '../support/activity-environment.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
@@ -59,4 +60,38 @@ describe('cancelShipment', () => {
       expect(outside.statement(orderId).shipments).toMatchObject([{ status }]);
     },
   );
+});
+
+describe('trackShipment', () => {
+  function track(orderId: string, carrierUrl = outside.carrierUrl) {
+    return runActivity(createShippingActivities({ carrierUrl }).trackShipment, { orderId });
+  }
+
+  test.each(['accepted', 'in_transit', 'delivered', 'lost'] as const)(
+    'when the parcel is %s, then it is told as the carrier would report it',
+    async (status) => {
+      const orderId = randomUUID();
+      const { shipmentId } = await request(orderId);
+      await outside.carrier.reportNow(orderId, status);
+
+      expect(await track(orderId)).toEqual({ orderId, shipmentId, status });
+    },
+  );
+
+  test('when there is no parcel, or it was called back, then there is nothing to tell', async () => {
+    const [unknown, cancelled] = [randomUUID(), randomUUID()];
+    await request(cancelled);
+    await cancel(cancelled);
+
+    expect([await track(unknown), await track(cancelled)]).toEqual([undefined, undefined]);
+  });
+
+  test('when the carrier is away, then it can be retried', async () => {
+    const nowhere = `http://127.0.0.1:${await freePort()}`;
+
+    await expect(track(randomUUID(), nowhere)).rejects.toMatchObject({
+      type: 'CarrierUnavailable',
+      nonRetryable: false,
+    });
+  });
 });

@@ -12,7 +12,7 @@ import { openStore } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { ORDERS_QUERY, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
 import { anApproval, aStage } from '../support/approvals.js';
 import { keys, stage, TestOperations } from '../support/batches.js';
@@ -183,7 +183,7 @@ describeOnDevServer('Idempotency-Key', () => {
       return {
         ...placing(json),
         other: { json: { ...json, payment: { token: 'tok_declined' } } },
-        effect: () => found(`WorkflowType = 'order' and CustomerId = '${json.customerId}'`),
+        effect: () => found(`${ORDERS_QUERY} and CustomerId = '${json.customerId}'`),
         once: 1,
       };
     },
@@ -439,7 +439,7 @@ describeOnDevServer('Idempotency-Key', () => {
       for (const answer of answers) if (!done.includes(answer)) expectProblem(answer, 409, 'request-in-progress');
       expect(new Set(done.map(({ body }) => body.orderId)).size).toBe(1);
       expect(done.filter(({ headers }) => !headers.has('idempotent-replayed'))).toHaveLength(1);
-      expect(await found(`WorkflowType = 'order' and CustomerId = '${json.customerId}'`)).toBe(1);
+      expect(await found(`${ORDERS_QUERY} and CustomerId = '${json.customerId}'`)).toBe(1);
     });
   });
 

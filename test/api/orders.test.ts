@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderInput, OrderResource, OrderSummary } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
-import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
 import { balanceOf } from '../support/balance.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
@@ -40,6 +41,33 @@ describeOnDevServer('orders over HTTP', () => {
   const verdictOn = async (order: OrderInput, product: Product) =>
     (await balanceOf(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
+  describe('an open order of the type before the newest', () => {
+    test('when it is asked for, listed and cancelled, then that works as with any other', async () => {
+      const { order, product } = await anOrderForOne();
+      await shop.client.workflow.start('order', {
+        workflowId: orderWorkflowId(order.orderId),
+        taskQueue: ORDER_TASK_QUEUE,
+        args: [order],
+      });
+      await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      const isListed = async () => {
+        const { body } = await api.get<{ items: OrderSummary[] }>(`/v1/orders?customerId=${order.customerId}`);
+        return body.items.length > 0 ? body.items : undefined;
+      };
+      const items = await waitUntil(isListed, { what: 'the order in the list', deadlineMs: 10_000 });
+      const repeated = await api.post('/v1/orders', order);
+      const { status } = await api.post(`/v1/orders/${order.orderId}/cancel`, {});
+      await once(order, 'cancelled');
+
+      expect(items).toMatchObject([{ orderId: order.orderId, status: 'processing' }]);
+      expect(repeated).toMatchObject({ status: 202, body: { orderId: order.orderId } });
+      expect(status).toBe(202);
+      expect(await verdictOn(order, product)).toBe('undone');
+      const { type } = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      expect(type).toBe('order');
+    });
+  });
+
   describe('POST /v1/orders', () => {
     test('when an order is placed, then 202 tells where it is and its workflow runs', async () => {
       const { order } = await anOrderForOne();
@@ -50,7 +78,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
       expect(body).toEqual({ orderId: order.orderId, status: 'processing' });
       const description = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
-      expect(description).toMatchObject({ type: 'order', taskQueue: 'orders' });
+      expect(description).toMatchObject({ type: 'orderV2', taskQueue: 'orders' });
       expect(await description.staticSummary()).toBe(`1 line(s) for ${order.customerId}`);
     });
 

@@ -70,6 +70,7 @@ function clientOf(base: string) {
       post('/carrier/shipments', key, { orderId, lines: [{ sku, quantity: 2 }] }),
     cancel: (orderId: string, { key = `${orderId}/cancellation`, shipmentKey = `${orderId}/shipment` } = {}) =>
       post('/carrier/cancellations', key, { orderId, shipmentKey }),
+    track: (orderId: string) => call(`${base}/carrier/shipments/${encodeURIComponent(`${orderId}/shipment`)}`, 'GET'),
     test: (method: string, path: string, body?: unknown) => call(`${base}/test/${path}`, method, body),
   };
 }
@@ -253,6 +254,21 @@ describe('carrier', () => {
     expect(providers.statement(orderId).shipments).toEqual([
       { orderId, key: `${orderId}/shipment`, shipmentId: first.body['shipmentId'], lines, status: 'in_transit' },
     ]);
+  });
+
+  it('when a parcel is tracked, then its place in the ledger is told; one that nobody sent is unknown', async () => {
+    const providers = await startProviders();
+    const orderId = anOrderId();
+
+    const before = await providers.track(orderId);
+    const { body } = await providers.ship(orderId);
+    await providers.carrier.reportNow(orderId, 'in_transit');
+
+    expect(before).toMatchObject({ status: 404, body: { error: { code: 'unknown_shipment' } } });
+    expect(await providers.track(orderId)).toEqual({
+      status: 200,
+      body: { shipmentId: body['shipmentId'], status: 'in_transit' },
+    });
   });
 
   it('when a parcel is cancelled before the pick-up, then it never moves', async () => {

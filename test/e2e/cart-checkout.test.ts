@@ -8,7 +8,12 @@ import { MAX_LINE_QUANTITY } from '../../src/schemas/order.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
-import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import {
+  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_TASK_QUEUE,
+  ORDERS_QUERY,
+  orderWorkflowId,
+} from '../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
 import { startApi, type Answer, type Api } from '../support/api.js';
 import { balanceOf } from '../support/balance.js';
@@ -221,7 +226,7 @@ describeOnDevServer('a cart at its end', () => {
       const { runId } = await handleOf(cart).describe();
       // As after a reset of the cart to a point before its checkout.
       const order = anOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
-      await shop.client.workflow.start<typeof orderWorkflow>('order', {
+      await shop.client.workflow.start<typeof orderWorkflow>(NEWEST_ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(runId),
         taskQueue: ORDER_TASK_QUEUE,
         args: [order],
@@ -538,7 +543,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
 
 /** The ids of the orders of a customer, or of all, once visibility knows so many. */
 async function ordersOf(client: Client, customerId: string | undefined, atLeast = 1): Promise<string[]> {
-  const query = `WorkflowType = 'order'${customerId ? ` AND CustomerId = '${customerId}'` : ''}`;
+  const query = `${ORDERS_QUERY}${customerId ? ` AND CustomerId = '${customerId}'` : ''}`;
   const ask = async () => {
     const found: string[] = [];
     for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId.replace('order:', ''));

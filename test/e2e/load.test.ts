@@ -6,7 +6,7 @@ import { startTemporaryStack, type Stack } from '../../dev/stack.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderView } from '../../src/schemas/order.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { ORDERS_QUERY, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { balanceOf } from '../support/balance.js';
 import { describeOnDevServer } from '../support/dev-server.js';
 import type { OutsideWorld } from '../support/outside-world.js';
@@ -59,7 +59,7 @@ describeOnDevServer('the API under load', () => {
     return (await (await fetch(`${origin}/test/ledger?orderId=${orderId}`)).json()) as Statement;
   }
 
-  const ordersThere = async () => (await client.workflow.count(`WorkflowType = 'order'`)).count;
+  const ordersThere = async () => (await client.workflow.count(ORDERS_QUERY)).count;
 
   test('when the worker is killed (SIGKILL) twice, then nothing fails but with 503, and each order is there once', async () => {
     const product = await aProduct(store, { available: 100_000 });

@@ -83,6 +83,8 @@ describe('replay of committed histories', () => {
         'order-failed-shipment-lost.json',
         'order-failed-delivery-timeout.json',
         'order-stuck-and-retried.json',
+        'order-stuck-and-healed.json',
+        'order-carrier-asked.json',
         'order-stuck-and-skipped.json',
         'cart-checked-out.json',
         'cart-order-there-already.json',

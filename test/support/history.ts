@@ -28,3 +28,11 @@ const pascalCase = (name: string) =>
     .replace('EVENT_TYPE_', '')
     .toLowerCase()
     .replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+
+/** The patches that a history has taken, in the order in which they were asked for. */
+export function patchesIn({ events }: Awaited<ReturnType<WorkflowHandle['fetchHistory']>>): string[] {
+  return (events ?? []).flatMap(({ markerRecordedEventAttributes: marker }) => {
+    const [payload] = marker?.markerName === 'core_patch' ? (marker.details?.['patch-data']?.payloads ?? []) : [];
+    return payload ? [(JSON.parse(Buffer.from(payload.data!).toString()) as { id: string }).id] : [];
+  });
+}

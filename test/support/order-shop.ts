@@ -10,7 +10,13 @@ import { waitUntil } from '../../dev/wait.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { rootFailure } from '../../src/workflows/shared/failures.js';
-import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import {
+  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_TASK_QUEUE,
+  orderStatusQuery,
+  orderWorkflowId,
+  type OrderWorkflowType,
+} from '../../src/workflows/order/contract.js';
 import { createWorkers } from '../../src/workers.js';
 import type { order } from '../../src/workflows/order/workflow.js';
 import { activitiesOf } from './activities.js';
@@ -36,6 +42,8 @@ export interface OrderShop extends Shop {
 export interface PlaceOptions extends Partial<OrderInput> {
   products?: Product[];
   token?: string;
+  /** The newest unless told. */
+  type?: OrderWorkflowType;
   start?: Partial<WorkflowStartOptions<typeof order>>;
 }
 
@@ -169,14 +177,14 @@ async function openOrderShop(): Promise<OrderShop> {
     ...bare,
     activities,
     letterbox,
-    async place({ products, token = 'tok_ok', start, ...overrides } = {}) {
+    async place({ products, token = 'tok_ok', type = NEWEST_ORDER_WORKFLOW_TYPE, start, ...overrides } = {}) {
       const sold = products ?? [await aProduct(store)];
       const input = anOrder({
         lines: sold.map(({ sku }) => ({ sku, quantity: 2 })),
         payment: { token },
         ...overrides,
       });
-      const handle = await bare.client.workflow.start<typeof order>('order', {
+      const handle = await bare.client.workflow.start<typeof order>(type, {
         workflowId: orderWorkflowId(input.orderId),
         taskQueue: ORDER_TASK_QUEUE,
         args: [input],

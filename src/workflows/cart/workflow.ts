@@ -12,6 +12,7 @@ import {
   isCancellation,
   log,
   ParentClosePolicy,
+  patched,
   proxyLocalActivities,
   setCurrentDetails,
   setDefaultSignalHandler,
@@ -25,7 +26,13 @@ import {
 import type { Activities } from '../../activities/index.js';
 import type { CartInput, CartState, CartStatus, CartView, CheckoutCart } from '../../schemas/cart.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
-import { customerIdAttribute, orderStatusAttribute, orderWorkflowId, ORDER_TASK_QUEUE } from '../order/contract.js';
+import {
+  customerIdAttribute,
+  orderStatusAttribute,
+  orderWorkflowId,
+  ORDER_TASK_QUEUE,
+  type OrderWorkflowType,
+} from '../order/contract.js';
 import { isRejection, NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
 import { Mutex } from '../shared/mutex.js';
 import {
@@ -227,7 +234,9 @@ export async function cart(input: CartInput): Promise<CartView> {
   /** The order lives on when the cart is gone. One life of a cart has one order, so a repeated start finds it there. */
   async function startOrder({ payment, customerId = settings.customerId ?? cartId }: CheckoutCart): Promise<string> {
     const order: OrderInput = { orderId: firstExecutionRunId, customerId, lines: state.lines, payment };
-    await startChild<(input: OrderInput) => Promise<OrderView>>('order', {
+    // Not the newest type, whichever that is: what a patch leads to is in histories.
+    const type: OrderWorkflowType = patched('checkout-as-order-v2') ? 'orderV2' : 'order';
+    await startChild<(input: OrderInput) => Promise<OrderView>>(type, {
       workflowId: orderWorkflowId(order.orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [order],

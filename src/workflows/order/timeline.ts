@@ -17,15 +17,18 @@ export class Timeline<Status extends string> {
       entry.status = 'started';
       delete entry.reason;
       delete entry.endedAt;
+      delete entry.nextTryAt;
     } else this.entries.push({ name, status: 'started', startedAt: this.now() });
   }
 
-  /** Changes the status without ending the entry. */
-  mark(name: string, status: Status, reason?: Reason): void {
+  /** Changes the status without ending the entry; `nextTryAt` is when it starts again by itself, if it does. */
+  mark(name: string, status: Status, reason?: Reason, nextTryAt?: string): void {
     const entry = this.entries.find((candidate) => candidate.name === name);
     if (!entry) return;
     entry.status = status;
     if (reason) entry.reason = reason;
+    if (nextTryAt) entry.nextTryAt = nextTryAt;
+    else delete entry.nextTryAt;
   }
 
   end(name: string, status: Status, reason?: Reason): void {
@@ -40,8 +43,10 @@ export function describeOrder(view: OrderView): string {
   const reason = view.reason ? `: ${view.reason.type}, ${view.reason.message}` : '';
   const head = view.stage === 'done' ? `**${view.status}**${reason}` : `**${view.status}**, ${view.stage}`;
   const steps = view.steps.map(({ name, status }) => `- ${name}: ${status}`);
-  const undone = view.compensations.map(({ name, status, reason: why }) =>
-    status === 'stuck' ? `- ${name}: **stuck**, ${why?.message ?? ''}; retry or skip it` : `- ${name}: ${status}`,
-  );
+  const undone = view.compensations.map(({ name, status, reason: why, nextTryAt }) => {
+    if (status !== 'stuck') return `- ${name}: ${status}`;
+    const next = nextTryAt ? `, or it is tried again at ${nextTryAt}` : '';
+    return `- ${name}: **stuck**, ${why?.message ?? ''}; retry or skip it${next}`;
+  });
   return [head, '', ...steps, ...(undone.length ? ['', 'Compensations:', ...undone] : [])].join('\n');
 }

@@ -13,18 +13,25 @@ import {
   isCancellation,
   log,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
-  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Quote } from '../../activities/catalogue.js';
 import type { Activities } from '../../activities/index.js';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
-import type { CancelRequest, OrderInput, OrderStage, OrderStatus, OrderView } from '../../schemas/order.js';
+import type {
+  CancelRequest,
+  OrderInput,
+  OrderStage,
+  OrderStatus,
+  OrderView,
+  ShipmentReport,
+} from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
 import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
 import { isRejection, NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
@@ -41,7 +48,9 @@ import {
   resolveCompensationUpdate,
   shipmentReportedSignal,
 } from './contract.js';
+import { askWhenSilent, waitForReports, type DeliveryClock } from './delivery.js';
 import { isShipmentReport, Parcel } from './parcel.js';
+import { secondsToNextTry } from './patience.js';
 import { describeOrder, Timeline } from './timeline.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
@@ -80,6 +89,7 @@ const { chargePayment } = proxyActivities<Activities>({ ...gateway, summary: 'Ch
 const { refundPayment } = proxyActivities<Activities>({ ...gateway, summary: 'Give the money back' });
 const { requestShipment } = proxyActivities<Activities>({ ...outside, summary: 'Hand the order to the carrier' });
 const { cancelShipment } = proxyActivities<Activities>({ ...outside, summary: 'Call the parcel back' });
+const { trackShipment } = proxyActivities<Activities>({ ...outside, summary: 'Ask where the parcel is' });
 
 /**
  * Sells an order: quote, reserve stock, have it approved if it is large, charge, ship, and wait until the carrier has delivered. Whatever ends it early
@@ -89,10 +99,23 @@ const { cancelShipment } = proxyActivities<Activities>({ ...outside, summary: 'C
  * ends the run as Cancelled, anything else as Failed. Input that does not parse fails as `InvalidInput` with the list
  * of problems as details.
  */
+export async function orderV2(input: OrderInput): Promise<OrderView> {
+  return await sell(input, askWhenSilent);
+}
+
+/**
+ * The order before `orderV2`: it believes that a carrier who does not report has not delivered. It starts no more, and
+ * is here for the orders that were open when the new one came.
+ */
 export async function order(input: OrderInput): Promise<OrderView> {
+  return await sell(input, waitForReports);
+}
+
+async function sell(input: OrderInput, deliveryClock: DeliveryClock): Promise<OrderView> {
   const { workflowId, firstExecutionRunId: owner, typedSearchAttributes } = workflowInfo();
   const orderId = orderIdOf(workflowId);
-  const now = () => new Date().toISOString();
+  const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString();
+  const now = () => inSeconds(0);
 
   const view: OrderView = {
     orderId,
@@ -106,7 +129,9 @@ export async function order(input: OrderInput): Promise<OrderView> {
   const parcel = new Parcel();
   const cancellable = new CancellationScope();
   let overdue: boolean | undefined;
+  let heardAt = 0;
   let decision: 'retry' | 'skip' | undefined;
+  const timesStuck: Record<string, number> = {};
 
   const saga = new Saga({
     onCompensation: (name, status) => {
@@ -115,10 +140,19 @@ export async function order(input: OrderInput): Promise<OrderView> {
       enter('compensating');
     },
     onStuck: async (name, failure) => {
-      compensations.mark(name, 'stuck', reasonOf(failure));
-      become('compensation_stuck');
-      await condition(() => decision !== undefined);
-      const taken = decision!;
+      const decided = () => decision !== undefined;
+      if (patched('retry-stuck-compensations')) {
+        const seconds = secondsToNextTry(timesStuck[name] ?? 0);
+        timesStuck[name] = (timesStuck[name] ?? 0) + 1;
+        compensations.mark(name, 'stuck', reasonOf(failure), inSeconds(seconds));
+        become('compensation_stuck');
+        await condition(decided, seconds * 1000, { summary: `Next try of ${name}` });
+      } else {
+        compensations.mark(name, 'stuck', reasonOf(failure));
+        become('compensation_stuck');
+        await condition(decided);
+      }
+      const taken = decision ?? 'retry';
       decision = undefined;
       become('processing');
       return taken;
@@ -132,9 +166,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
       log.warn('ignored a malformed shipment report');
       return;
     }
-    if (!parcel.apply(report)) return;
-    view.shipment = { shipmentId: report.shipmentId, status: report.status };
-    if (view.stage === 'awaiting_pickup' && parcel.left) enter('in_transit');
+    hear(report);
   });
 
   setHandler(
@@ -299,9 +331,28 @@ export async function order(input: OrderInput): Promise<OrderView> {
   function startDeliveryClock(seconds: number): void {
     overdue = false;
     void CancellationScope.nonCancellable(async () => {
-      await sleep(seconds * 1000, { summary: 'Latest delivery' });
+      await deliveryClock(seconds, { arrived: () => parcel.arrived, heardAt: () => heardAt, ask: askCarrier });
       overdue = true;
     });
+  }
+
+  /** His answer counts like a report; without one the order is where it was. */
+  async function askCarrier(): Promise<void> {
+    if (view.stage === 'compensating') return;
+    try {
+      const report = await trackShipment({ orderId });
+      if (report) hear(report);
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      log.warn('could not ask the carrier', { ...reasonOf(error) });
+    }
+  }
+
+  function hear(report: ShipmentReport): void {
+    if (!parcel.apply(report)) return;
+    heardAt = Date.now();
+    view.shipment = { shipmentId: report.shipmentId, status: report.status };
+    if (view.stage === 'awaiting_pickup' && parcel.left) enter('in_transit');
   }
 
   async function step<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {

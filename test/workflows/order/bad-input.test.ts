@@ -1,13 +1,21 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import {
+  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_TASK_QUEUE,
+  orderWorkflowId,
+} from '../../../src/workflows/order/contract.js';
 import { anOrderId, describeOrders, PlacedOrder, type OrderShop } from '../../support/order-shop.js';
 import { anOrder } from '../../support/shop.js';
 
 /** Starts an order as somebody might who never read the schema. */
 async function startRaw(shop: OrderShop, args: unknown[], { workflowId = orderWorkflowId(anOrderId()) } = {}) {
-  const handle = await shop.client.workflow.start('order', { workflowId, taskQueue: ORDER_TASK_QUEUE, args });
+  const handle = await shop.client.workflow.start(NEWEST_ORDER_WORKFLOW_TYPE, {
+    workflowId,
+    taskQueue: ORDER_TASK_QUEUE,
+    args,
+  });
   const input = anOrder({ orderId: workflowId.replace('order:', ''), lines: [] });
   return new PlacedOrder(shop, { input, products: [], handle });
 }

@@ -1,7 +1,12 @@
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import { waitUntil } from '../../../dev/wait.js';
-import { cancelOrderUpdate, ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import {
+  cancelOrderUpdate,
+  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_TASK_QUEUE,
+  orderWorkflowId,
+} from '../../../src/workflows/order/contract.js';
 import type { order } from '../../../src/workflows/order/workflow.js';
 import type { Balance } from '../../support/balance.js';
 import { lockCatalogue, lockProduct } from '../../support/database-lock.js';
@@ -137,7 +142,7 @@ describeOrders('cancelling an order', (shop) => {
   test('when the cancellation comes with the start, then nothing is done', async () => {
     const products = [await aProduct(shop().store)];
     const input = anOrder({ lines: [{ sku: products[0]!.sku, quantity: 1 }] });
-    const startWorkflowOperation = new WithStartWorkflowOperation<typeof order>('order', {
+    const startWorkflowOperation = new WithStartWorkflowOperation<typeof order>(NEWEST_ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(input.orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [input],

@@ -53,6 +53,22 @@ describe('Timeline', () => {
     expect(entries).toEqual([{ name: 'refundPayment', status: 'started', startedAt: '10:00' }]);
   });
 
+  test('when an entry is to start again by itself, then it says when, until it does or is decided', () => {
+    const { entries, timeline } = aTimeline();
+    const isTold = () => 'nextTryAt' in entries[0]!;
+    const park = () => timeline.mark('refundPayment', 'failed', undefined, '11:00');
+
+    timeline.start('refundPayment');
+    park();
+    const parked = isTold();
+    timeline.start('refundPayment');
+    const again = isTold();
+    park();
+    timeline.end('refundPayment', 'completed');
+
+    expect([parked, again, isTold()]).toEqual([true, false, false]);
+  });
+
   test('when a name never started, then nothing is added', () => {
     const { entries, timeline } = aTimeline();
 
@@ -89,5 +105,14 @@ describe('describeOrder', () => {
     expect(describeOrder(view)).toContain(
       'Compensations:\n- cancelShipment: completed\n- refundPayment: **stuck**, no route; retry or skip it',
     );
+  });
+
+  test('when a stuck compensation is tried again by itself, then it says when', () => {
+    const reason = { type: 'X', message: 'no route' };
+    const view = aView({
+      compensations: [{ name: 'refundPayment', status: 'stuck', startedAt, reason, nextTryAt: '11:00' }],
+    });
+
+    expect(describeOrder(view)).toContain('**stuck**, no route; retry or skip it, or it is tried again at 11:00');
   });
 });

@@ -1,0 +1,96 @@
+import { Worker } from '@temporalio/worker';
+import { expect, inject, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import type { OrderView } from '../../../src/schemas/order.js';
+import { ORDER_WORKFLOW_TYPES, resolveCompensationUpdate } from '../../../src/workflows/order/contract.js';
+import { secondsToNextTry } from '../../../src/workflows/order/patience.js';
+import { patchesIn } from '../../support/history.js';
+import {
+  anOrderId,
+  describeOrders,
+  type OrderShop,
+  type PlacedOrder,
+  type PlaceOptions,
+} from '../../support/order-shop.js';
+
+const HOUR_MS = 3_600_000;
+
+/** An order whose card is declined and whose stock cannot be released, as often as told. */
+async function stuckInRelease(shop: OrderShop, { times = 1, ...options }: PlaceOptions & { times?: number } = {}) {
+  const orderId = anOrderId();
+  shop.activities.fail('releaseStock', orderId, { times });
+  const order = await shop.place({ orderId, token: 'tok_declined', ...options });
+  await order.seen(({ status }) => status === 'compensation_stuck', 'stuck');
+  return order;
+}
+
+const releaseIn = ({ compensations }: OrderView) => compensations.find(({ name }) => name === 'releaseStock');
+
+/** When it is tried again, once it has failed so many times, in milliseconds since the epoch. */
+async function nextTry(order: PlacedOrder, failures: number): Promise<number> {
+  const failed = () => order.attempts('releaseStock').filter((end) => end === 'failed').length >= failures || undefined;
+  await waitUntil(failed, { what: `${failures} failures`, deadlineMs: 20_000 });
+  const view = await order.seen(({ status }) => status === 'compensation_stuck', 'stuck again');
+  return Date.parse(releaseIn(view)!.nextTryAt!);
+}
+
+test('when a compensation is stuck time and again, then the waits double from an hour to a day', () => {
+  const hours = [0, 1, 2, 3, 4, 5, 6, 1_000].map((timesBefore) => secondsToNextTry(timesBefore) / 3600);
+
+  expect(hours).toEqual([1, 2, 4, 8, 16, 24, 24, 24]);
+});
+
+describeOrders('a compensation that is stuck', (shop) => {
+  test.each(ORDER_WORKFLOW_TYPES)(
+    'when nobody decides, then it is tried again after an hour and the order heals by itself (%s)',
+    async (type) => {
+      const order = await stuckInRelease(shop(), { type });
+      const stuck = releaseIn(await order.view())!;
+      const view = await order.result();
+      const healed = releaseIn(view)!;
+
+      expect(stuck).toMatchObject({ status: 'stuck', reason: { type: 'ToldToFail' } });
+      const hours = (Date.parse(stuck.nextTryAt!) - Date.parse(stuck.startedAt)) / HOUR_MS;
+      expect(hours).toBeCloseTo(1, 1);
+      expect(view).toMatchObject({ status: 'rejected', reason: { type: 'CardDeclined' } });
+      expect(healed).toMatchObject({ status: 'completed' });
+      expect(healed).not.toHaveProperty('nextTryAt');
+      expect(Date.parse(healed.endedAt!)).toBeGreaterThanOrEqual(Date.parse(stuck.nextTryAt!));
+      expect(order.attempts('releaseStock')).toEqual(['failed', 'done']);
+      expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    },
+  );
+
+  test('when it fails again, then it is stuck again and waits for twice as long', async () => {
+    const order = await stuckInRelease(shop(), { times: 2 });
+    const first = await nextTry(order, 1);
+    await shop().skip('61 minutes');
+    const second = await nextTry(order, 2);
+    const view = await order.view();
+    await order.result();
+
+    expect(view).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
+    expect((second - first) / HOUR_MS).toBeCloseTo(2, 1);
+    expect(order.attempts('releaseStock')).toEqual(['failed', 'failed', 'done']);
+    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+  });
+
+  test('when an operator decides, then that counts at once and there is no further try', async () => {
+    const order = await stuckInRelease(shop());
+    await order.handle.executeUpdate(resolveCompensationUpdate, { args: [{ action: 'skip' }] });
+    const view = await order.result();
+
+    expect(releaseIn(view)).toMatchObject({ status: 'skipped' });
+    expect(releaseIn(view)).not.toHaveProperty('nextTryAt');
+    expect(order.attempts('releaseStock')).toEqual(['failed']);
+  });
+
+  test('when it has healed, then its history names the patch and replays', async () => {
+    const order = await stuckInRelease(shop(), { times: 2 });
+    await order.result();
+    const history = await order.handle.fetchHistory();
+
+    expect(patchesIn(history)).toEqual(['retry-stuck-compensations']);
+    await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, history);
+  });
+});
