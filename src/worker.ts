@@ -12,10 +12,7 @@ import { operations } from './operations/index.js';
 import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
 import { connectWorker, workflowBundle } from './temporal.js';
-import { createWorkers } from './workers.js';
-
-/** Longest wait for activities on shutdown after their grace period; then they are abandoned and retried elsewhere. */
-const FORCE_AFTER_GRACE_SECONDS = 5;
+import { createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
 
 /** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
 async function main(): Promise<void> {

@@ -11,6 +11,9 @@ import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from './workflows/order/contract.js';
 
+/** Longest wait for activities on shutdown after their grace period; then they are abandoned and retried elsewhere. */
+export const FORCE_AFTER_GRACE_SECONDS = 5;
+
 export interface WorkersOptions extends Pick<
   WorkerOptions,
   'namespace' | 'workflowBundle' | 'maxCachedWorkflows' | 'shutdownGraceTime' | 'shutdownForceTime'

@@ -1,0 +1,70 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { checkout } from '../../dev/settings.js';
+import { roleOf } from '../support/deployment.js';
+import { readDockerfile, stageOf } from '../support/dockerfile.js';
+
+const dockerfile = readDockerfile();
+const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
+
+test('when files are copied from the checkout, then they are there, and .dockerignore lets them through and no others', () => {
+  const sources = dockerfile.stages.flatMap(({ copies }) =>
+    copies.filter(({ from }) => !from).flatMap(({ sources }) => sources),
+  );
+  for (const source of sources) expect(existsSync(join(checkout, source)), source).toBe(true);
+
+  const [all, ...excepted] = text('.dockerignore')
+    .split('\n')
+    .filter((line) => line && !line.startsWith('#'));
+  expect(all).toBe('*');
+  expect(excepted.map((line) => line.replace(/^!/, '')).sort()).toEqual([...new Set(sources)].sort());
+});
+
+test('when files are copied from a stage, then that stage is there', () => {
+  for (const { from } of dockerfile.stages.flatMap(({ copies }) => copies)) if (from) stageOf(dockerfile, from);
+});
+
+test('when no target is named, then the application is built', () => {
+  expect(dockerfile.stages.at(-1)?.name).toBe('application');
+});
+
+test.each(['application', 'outside-world'])(
+  'when %s runs, then a file of ours, without a shell, and not as root',
+  (name) => {
+    const { user, command } = stageOf(dockerfile, name);
+    // A number, because Kubernetes cannot tell of a name whether it is root's.
+    expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
+    expect(roleOf(command ?? [])).toBe(name === 'application' ? 'worker' : name);
+  },
+);
+
+test('when an image is built, then on Debian, for the native core of the SDK', () => {
+  for (const { from } of dockerfile.stages)
+    if (from.startsWith('node:')) expect(from).toBe('node:${NODE_VERSION}-bookworm-slim');
+    else stageOf(dockerfile, from);
+});
+
+test('when the native core of other platforms is removed, then that of Linux on either processor can stay', () => {
+  const { runs } = stageOf(dockerfile, 'production-dependencies');
+  const [, kept = ''] = /! -name "([^"]+)"/.exec(runs.join('\n')) ?? [];
+  const releases = readdirSync(join(checkout, 'node_modules/@temporalio/core-bridge/releases'));
+  for (const processor of ['x86_64', 'aarch64']) expect(releases).toContain(kept.replace('$(uname -m)', processor));
+  expect(existsSync(join(checkout, 'node_modules/@temporalio/core-bridge/sdk-core'))).toBe(true);
+});
+
+test('when the image is made, then without install scripts, and with production dependencies alone', () => {
+  const installs = dockerfile.stages.flatMap(({ name, runs }) =>
+    runs.filter((run) => run.includes('npm ci')).map((run) => [name, run]),
+  );
+  expect(installs).toEqual([
+    ['all-dependencies', expect.stringContaining('--ignore-scripts')],
+    ['production-dependencies', expect.stringMatching(/--ignore-scripts.*--omit=dev/)],
+  ]);
+  expect(stageOf(dockerfile, 'application').copies).toContainEqual({
+    from: 'production-dependencies',
+    sources: ['/app/node_modules'],
+  });
+  expect(stageOf(dockerfile, 'build').runs).toEqual(['npm run build']);
+  expect(JSON.parse(text('package.json'))).toMatchObject({ scripts: { build: expect.any(String) } });
+});

@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { environmentSchema } from '../../dev/providers/environment.js';
+import { checkout } from '../../dev/settings.js';
+import { loadConfig, type Role } from '../../src/config.js';
+
+/** The files that a deployment starts, and as what they read their environment. */
+const ROLES: Record<string, Role | 'outside-world'> = {
+  'dist/worker.js': 'worker',
+  'dist/api/server.js': 'api',
+  'dist/setup.js': 'setup',
+  'dev/seed.ts': 'setup',
+  'dev/providers/main.ts': 'outside-world',
+};
+
+/** What a command like `node dist/worker.js` starts. @throws when the checkout has no such file. */
+export function roleOf(command: readonly string[]): Role | 'outside-world' {
+  const [program, ...args] = command;
+  const file = args.at(-1) ?? '';
+  const source = file.replace(/^dist\/(.*)\.js$/, 'src/$1.ts');
+  if (program !== 'node' || !existsSync(join(checkout, source)))
+    throw new Error(`${command.join(' ')}: there is no such file`);
+  const role = ROLES[file];
+  if (!role) throw new Error(`${file} is not meant to be started in a deployment`);
+  return role;
+}
+
+/** Of an environment the names that the role would not read. @throws what is missing or wrong, as its start would. */
+export function unknownVariables(role: Role | 'outside-world', env: Record<string, string>): string[] {
+  const known =
+    role === 'outside-world'
+      ? Object.keys(environmentSchema.parse(env) && environmentSchema.shape)
+      : Object.keys(loadConfig(role, env));
+  return Object.keys(env).filter((name) => !known.includes(name));
+}
