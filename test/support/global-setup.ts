@@ -13,6 +13,7 @@ import { openStore } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal.js';
 import { migrate } from '../../src/store/migrate.js';
 import { findChromium } from './browser.js';
+import { findKustomize } from './kustomize.js';
 import { findSchemathesis } from './schemathesis.js';
 
 /** A program that tests need, or why it is not there. */
@@ -26,6 +27,7 @@ declare module 'vitest' {
     timeSkippingServer: Found;
     chromium: Found;
     schemathesis: Found;
+    kustomize: Found;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
   }
@@ -37,14 +39,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReport };
 
-  const [temporalCli, timeSkippingServer, chromium, schemathesis] = await Promise.all([
+  const [temporalCli, timeSkippingServer, chromium, schemathesis, kustomize] = await Promise.all([
     found(findTemporalCli(search)),
     found(findTimeSkippingServer(search)),
     found(findChromium()),
     found(findSchemathesis(settings)),
+    found(findKustomize(settings)),
   ]);
   if (process.env.REQUIRE_ALL_SERVERS) {
-    for (const program of [temporalCli, timeSkippingServer, chromium, schemathesis]) {
+    for (const program of [temporalCli, timeSkippingServer, chromium, schemathesis, kustomize]) {
       if ('missing' in program) throw new Error(program.missing);
     }
   }
@@ -64,6 +67,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('timeSkippingServer', timeSkippingServer);
   project.provide('chromium', chromium);
   project.provide('schemathesis', schemathesis);
+  project.provide('kustomize', kustomize);
   project.provide('workflowBundle', workflowBundle);
 
   return async () => {

@@ -1,0 +1,65 @@
+import { access, constants } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { describe, inject } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { onPath, runCommand } from '../../dev/commands.js';
+import { checkout, type Settings } from '../../dev/settings.js';
+
+const VERSION = '5.8.1';
+const LIMIT_MS = 60_000;
+
+/**
+ * A program that renders kustomizations: KUSTOMIZE_PATH, `kustomize` on PATH, the one that `.ci/run` put into the cache
+ * folder, or a `kubectl` that brings version 5 along.
+ *
+ * @throws with the cure when there is none.
+ */
+export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
+  const folder = join(cacheDir, `kustomize-${VERSION}`);
+  const cure = `GOBIN=${folder} go install sigs.k8s.io/kustomize/kustomize/v5@v${VERSION}, or set KUSTOMIZE_PATH`;
+  const told = process.env.KUSTOMIZE_PATH;
+  const found = told || onPath('kustomize') || (await programAt(join(folder, 'kustomize')));
+  if (found) return { path: found };
+  const kubectl = onPath('kubectl');
+  if (kubectl && (await rendersVersion5(kubectl))) return { path: kubectl };
+  throw new Error(`there is no kustomize, and no kubectl with its version 5: ${cure}`);
+}
+
+/** Like `describe`, for tests of what kustomize renders; without it they are skipped and the title says why. */
+export function describeRendered(title: string, define: () => void): void {
+  const found = inject('kustomize');
+  if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);
+  else describe(title, define);
+}
+
+/** The objects of a kustomization below `deploy/kubernetes`. */
+export async function render<Manifest>(kustomization: string): Promise<Manifest[]> {
+  const found = inject('kustomize');
+  if ('missing' in found) throw new Error(found.missing);
+  const output = await runCommand({
+    name: 'kustomize',
+    command: found.path,
+    args: [
+      basename(found.path).startsWith('kubectl') ? 'kustomize' : 'build',
+      join(checkout, 'deploy/kubernetes', kustomization),
+    ],
+    limitMs: LIMIT_MS,
+  });
+  return parseAllDocuments(output).map((document) => document.toJS() as Manifest);
+}
+
+async function rendersVersion5(kubectl: string): Promise<boolean> {
+  const output = await runCommand({
+    name: 'kubectl',
+    command: kubectl,
+    args: ['version', '--client', '--output=json'],
+    limitMs: LIMIT_MS,
+  }).catch(() => '');
+  return /"kustomizeVersion": "v5\./.test(output);
+}
+
+const programAt = (path: string): Promise<string | undefined> =>
+  access(path, constants.X_OK).then(
+    () => path,
+    () => undefined,
+  );

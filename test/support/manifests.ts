@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import ts from 'typescript';
+import { checkout } from '../../dev/settings.js';
+
+/** Names of a label's values, or of a ConfigMap's. */
+type Strings = Record<string, string>;
+
+export interface Probe {
+  httpGet: { path: string; port: string };
+  timeoutSeconds?: number;
+}
+
+export interface Container {
+  name: string;
+  image: string;
+  command: string[];
+  env: { name: string; value?: string; valueFrom?: { secretKeyRef: { name: string; key: string } } }[];
+  envFrom: { configMapRef: { name: string } }[];
+  ports?: { name: string; containerPort: number }[];
+  startupProbe?: Probe;
+  livenessProbe?: Probe;
+  readinessProbe?: Probe;
+  lifecycle?: { preStop: { exec: { command: string[] } } };
+  resources: { requests: Strings; limits: Strings };
+  securityContext: unknown;
+}
+
+export interface PodSpec {
+  serviceAccountName: string;
+  automountServiceAccountToken: boolean;
+  terminationGracePeriodSeconds?: number;
+  securityContext: unknown;
+  topologySpreadConstraints?: { labelSelector: { matchLabels: Strings } }[];
+  containers: Container[];
+}
+
+/** A Kubernetes object, as far as tests ask for it. */
+export interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Strings };
+  data?: Strings;
+  spec?: {
+    replicas?: number;
+    selector?: unknown;
+    podSelector?: { matchLabels?: Strings; matchExpressions?: { key: string; operator: string; values: string[] }[] };
+    template?: { metadata: { labels: Strings }; spec: PodSpec };
+    scaleTargetRef?: { name: string };
+    ports?: { name: string; targetPort: string }[];
+    minReplicas?: number;
+    minReplicaCount?: number;
+    maxReplicaCount?: number;
+    triggers?: { type: string; metadata: Strings }[];
+    ingress?: { ports: { port: string }[] }[];
+  };
+}
+
+/** The package that knows an object's kind: Kubernetes' own, or that of an extension. */
+const modelsOf = ({ apiVersion }: Manifest): string =>
+  apiVersion.startsWith('keda.sh/') ? `@kubernetes-models/keda/${apiVersion}` : `kubernetes-models/${apiVersion}`;
+
+/** Checks an object with the schema of its kind. @throws what is missing or of a wrong type. */
+export async function validate(manifest: Manifest): Promise<void> {
+  const models = (await import(modelsOf(manifest))) as Record<string, new (data: Manifest) => { validate: () => void }>;
+  const Model = models[manifest.kind];
+  if (!Model) throw new Error(`${modelsOf(manifest)} does not know the kind ${manifest.kind}`);
+  new Model(manifest).validate();
+}
+
+/**
+ * What the type checker says of the objects as literals of their types. The schemas of Kubernetes let fields through that
+ * they do not know, so a misspelt one would only be missing.
+ */
+export function typeErrors(manifests: readonly Manifest[]): string[] {
+  const file = join(checkout, 'manifests.ts');
+  const source = manifests
+    .map((manifest, index) => {
+      const literal = JSON.stringify(manifest, undefined, 1);
+      return `export const _${index}: import('${modelsOf(manifest)}').I${manifest.kind} = ${literal};`;
+    })
+    .join('\n');
+  const options: ts.CompilerOptions = {
+    ...{ module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022 },
+    ...{ lib: ['lib.es2022.d.ts'], types: [], strict: true, noEmit: true, skipLibCheck: true },
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (name) => name === file || fileExists(name);
+  host.getSourceFile = (name, ...rest) =>
+    name === file ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2022) : getSourceFile(name, ...rest);
+  return ts
+    .getPreEmitDiagnostics(ts.createProgram([file], options, host))
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+/** Whether a selector that lists labels selects something with these. */
+export function selects(matchLabels: Strings, labels: Strings): boolean {
+  return Object.entries(matchLabels).every(([name, value]) => labels[name] === value);
+}
