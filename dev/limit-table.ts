@@ -18,7 +18,7 @@ import {
 import { untilNextLook } from '../src/workflows/batch/plan.js';
 import { cartWorkflowId } from '../src/workflows/cart/contract.js';
 import { LIMITS as CART } from '../src/workflows/cart/state.js';
-import { orderWorkflowId } from '../src/workflows/order/contract.js';
+import { ASK_CARRIER_AFTER_SECONDS, MAX_RETRIES_OF_STUCK, orderWorkflowId } from '../src/workflows/order/contract.js';
 import { checkout } from './settings.js';
 
 export const LIMIT_TABLE_PATH = join(checkout, 'docs/limits.md');
@@ -42,20 +42,32 @@ const ACTIVITIES = { what: 'activities open in a run', setting: 'limit.numPendin
 const ID = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal: 1_000 };
 
 /** Scheduled, started, completed, and the workflow task that takes note: of an activity, at most. */
-const EVENTS_PER_ACTIVITY = 6;
-/** Of a child, with the signals that pause and resume it; measured on the real server, where a test holds it. */
-const EVENTS_PER_CHILD = 12;
+export const EVENTS_PER_ACTIVITY = 6;
+/** Of a child, from its start to what its parent makes of its end; a test on the real server holds it. */
+export const EVENTS_PER_CHILD = 12;
 /** A timer, a marker, and the workflow tasks around them. */
-const EVENTS_PER_LOOK = 6;
+export const EVENTS_PER_LOOK = 6;
+/** A try with its retries, two changes of Search Attributes, a timer. */
+const EVENTS_PER_STUCK_TRY = 15;
+/** An activity and a timer. */
+const EVENTS_PER_QUESTION = 11;
+/** The longest that an order may wait for its parcel. */
+const YEAR_SECONDS = 365 * 24 * 60 * 60;
 /** A batch that takes longer is none. */
 const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;
 
 /** As the schemas have them; the test asks those. */
 export const [MAX_ID, MAX_APPROVAL_ID, MAX_KEY] = [64, 80, 255];
+/** What the manifests for Kubernetes start at most; their test asks. */
+export const MAX_APIS = 5;
+
+/** Ids, times and a status beside the list of approvers and, of a batch, the memo. */
+const EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_ID + 3) + 6 * MAX_KEY;
+
 /** By e-mail and by webhook. */
 const MAX_MESSAGES_OF_A_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
 
-/** Every limit of Temporal that something here could reach. */
+/** What of ours comes nearest to the limits of Temporal. */
 export const LIMIT_ROWS: readonly Limit[] = [
   {
     ...EVENTS,
@@ -68,8 +80,23 @@ export const LIMIT_ROWS: readonly Limit[] = [
     whose: 'a batch with all its children, over a year',
     ours: MAX_CHILDREN * EVENTS_PER_CHILD + looksIn(LONGEST_BATCH_MS) * EVENTS_PER_LOOK,
   },
+  {
+    ...EVENTS,
+    whose: 'an order that is stuck for a year, of a carrier who was silent for one',
+    ours:
+      30 +
+      MAX_RETRIES_OF_STUCK * EVENTS_PER_STUCK_TRY +
+      Math.ceil(YEAR_SECONDS / ASK_CARRIER_AFTER_SECONDS) * EVENTS_PER_QUESTION,
+  },
   { ...PAYLOAD, whose: 'the body of a request, which becomes the input of a workflow', ours: BODY_LIMIT },
   { ...PAYLOAD, whose: 'what a full cart hands to its next run', ours: bytesOf(fullestCart()) },
+  {
+    ...{ what: 'bytes of a call', setting: 'fixed: 4 MB of a gRPC message', temporal: 4 * 1024 * 1024 },
+    ...{
+      whose: 'a page of a list, each execution with its Search Attributes and memo',
+      ours: MAX_PAGE * EXECUTION_BYTES,
+    },
+  },
   { ...ACTIVITIES, whose: 'tasks of a batch', ours: OPEN_TASKS },
   { ...ACTIVITIES, whose: 'messages of a stage, none of which gets through', ours: MAX_MESSAGES_OF_A_STAGE },
   {
@@ -86,7 +113,7 @@ export const LIMIT_ROWS: readonly Limit[] = [
   },
   {
     ...{ what: 'updates of a run in flight', setting: 'history.maxInFlightUpdates', temporal: 10 },
-    ...{ whose: 'changes of one cart, from one API process; others wait', ours: UPDATES_IN_FLIGHT },
+    ...{ whose: 'changes of one cart, from five API processes; others wait', ours: MAX_APIS * UPDATES_IN_FLIGHT },
   },
   { ...ID, whose: 'the id of an order', ours: orderWorkflowId('x'.repeat(MAX_ID)).length },
   { ...ID, whose: 'the id of a cart', ours: cartWorkflowId('x'.repeat(MAX_ID)).length },
@@ -137,7 +164,9 @@ Bounded in other ways:
 
 - **A cart** lives for years. It hands over to a next run when the server suggests it: at 4,096 events, 4 MB or 1,800
   updates, long before 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
-- **An order** writes about 30 events; the same report of the carrier again, by its \`webhook-id\`, none.
+- **An order** writes about 30 events when all goes well; the same report of the carrier again, by its \`webhook-id\`, none.
+- **Signals** (10,000 to a run): a cart has handed over before. Who pauses and resumes one batch 5,000 times cannot do it again,
+  and it runs on; so does an approval that got 10,000 decisions by signal.
 - **Bytes of a history** (50 MB): the largest approval and the largest batch are held against it by tests in
   \`test/workflows\`.
 - **A workflow task** has ten seconds. A try of a local activity has five; while it waits for the next, the SDK asks for more

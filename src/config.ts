@@ -12,9 +12,9 @@ const url = z
   .transform((value) => value.replace(/\/+$/, ''));
 const port = z.coerce.number('must be a port number').int().min(0).max(65_535);
 const seconds = z.coerce.number('must be a number of seconds').min(0).max(3_600);
-const count = (max: number) => {
-  const problem = `must be a whole number from 1 to ${max}`;
-  return z.coerce.number(problem).int(problem).min(1, problem).max(max, problem);
+const count = (max: number, min = 1) => {
+  const problem = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number(problem).int(problem).min(min, problem).max(max, problem);
 };
 
 const fraction = z.coerce
@@ -31,10 +31,11 @@ const list = z.string().transform((value) =>
 );
 
 const queuesProblem = `must be some of ${TASK_QUEUES.join(', ')} with commas between them`;
-/** A dot separates the two parts of a version's name. */
-const deploymentPart = z
+/** As the server takes them: a version is written as name, dot or colon, build id. */
+const deploymentName = z
   .string()
-  .regex(/^[^\s.:]{1,100}$/, 'must be at most 100 characters without blanks, dots and colons');
+  .regex(/^(?!__)[^\s.:]{1,200}$/, 'must be at most 200 characters without blanks, dots and colons');
+const buildId = z.string().regex(/^(?!__)\S{1,200}$/, 'must be at most 200 characters without blanks');
 
 /** One secret, or two with a comma between them while one replaces the other: the first signs, both are accepted. */
 const secrets = (pattern: RegExp, problem: string) =>
@@ -174,17 +175,18 @@ const variables = {
     schema: z.enum(['fixed', 'resource-based'], 'must be fixed or resource-based').default('fixed'),
     example: 'resource-based',
   },
-  WORKER_TARGET_MEMORY: { schema: fraction.default(0.8), example: '0.8' },
-  WORKER_TARGET_CPU: { schema: fraction.default(0.9), example: '0.9' },
+  WORKER_TARGET_MEMORY: { schema: fraction.optional(), example: '0.8' },
+  WORKER_TARGET_CPU: { schema: fraction.optional(), example: '0.9' },
   WORKER_ACTIVITIES_AT_ONCE: { schema: count(10_000).optional(), example: '100' },
-  WORKER_WORKFLOW_TASKS_AT_ONCE: { schema: count(10_000).optional(), example: '40' },
-  WORKER_CACHED_WORKFLOWS: { schema: count(1_000_000).optional(), example: '2000' },
+  // One for the queue, one for the workflows that a worker has in its cache: with a single one, they get in each other's way.
+  WORKER_WORKFLOW_TASKS_AT_ONCE: { schema: count(10_000, 2).optional(), example: '40' },
+  WORKER_CACHED_WORKFLOWS: { schema: count(1_000_000, 2).optional(), example: '2000' },
   PAYMENTS_PER_SECOND: {
     schema: z.coerce.number('must be a number above 0').positive('must be a number above 0').max(100_000).optional(),
     example: '50',
   },
-  TEMPORAL_DEPLOYMENT_NAME: { schema: deploymentPart.optional(), example: 'shop' },
-  TEMPORAL_WORKER_BUILD_ID: { schema: deploymentPart.optional(), example: '$(git rev-parse --short HEAD)' },
+  TEMPORAL_DEPLOYMENT_NAME: { schema: deploymentName.optional(), example: 'shop' },
+  TEMPORAL_WORKER_BUILD_ID: { schema: buildId.optional(), example: '$(git rev-parse --short HEAD)' },
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
   WORKFLOW_BUNDLE: { schema: z.string().min(1).optional(), example: 'dist/workflow-bundle.js' },
@@ -245,7 +247,8 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
   }
-  problems.push(...incompleteGroups(values), ...(role === 'api' ? openToOthers(values) : []));
+  problems.push(...incompleteGroups(values), ...targetsOfNobody(values));
+  if (role === 'api') problems.push(...openToOthers(values));
   if (problems.length)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
   return Object.freeze(values) as Config<R>;
@@ -267,6 +270,14 @@ function incompleteGroups(values: Record<string, unknown>): string[] {
       (name) => `  ${name}: is needed with ${given.join(', ')} (for example ${name}=${variables[name].example})`,
     );
   });
+}
+
+/** A worker with numbers does not look at the machine. */
+function targetsOfNobody(values: Partial<Values<Variable>>): string[] {
+  if (values.WORKER_TUNER !== 'fixed') return [];
+  return (['WORKER_TARGET_MEMORY', 'WORKER_TARGET_CPU'] as const)
+    .filter((name) => values[name] !== undefined)
+    .map((name) => `  ${name}: is for WORKER_TUNER=resource-based (for example WORKER_TUNER=resource-based)`);
 }
 
 /** Without keys and tokens everybody may do everything, so nobody but this machine may get in. */

@@ -11,8 +11,9 @@ import { serveHealth } from './health.js';
 import { operations } from './operations/index.js';
 import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
+import { hasWorkflows } from './task-queues.js';
 import { connectWorker, workflowBundle } from './temporal.js';
-import { createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
+import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
 
 /** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
 async function main(): Promise<void> {
@@ -55,16 +56,12 @@ async function main(): Promise<void> {
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
-    workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
+    ...(config.WORKER_QUEUES.some(hasWorkflows) && {
+      workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
+    }),
     activities,
     queues: config.WORKER_QUEUES,
-    concurrency: {
-      activities: config.WORKER_ACTIVITIES_AT_ONCE,
-      workflowTasks: config.WORKER_WORKFLOW_TASKS_AT_ONCE,
-      ...(config.WORKER_TUNER === 'resource-based' && {
-        targets: { targetMemoryUsage: config.WORKER_TARGET_MEMORY, targetCpuUsage: config.WORKER_TARGET_CPU },
-      }),
-    },
+    concurrency: concurrencyOf(config),
     ...(config.WORKER_CACHED_WORKFLOWS !== undefined && { maxCachedWorkflows: config.WORKER_CACHED_WORKFLOWS }),
     batchTasksAtOnce: config.BATCH_TASKS_AT_ONCE,
     paymentsPerSecond: config.PAYMENTS_PER_SECOND,

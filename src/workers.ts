@@ -7,6 +7,7 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
+import type { Config } from './config.js';
 import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from './workflows/order/contract.js';
@@ -42,6 +43,25 @@ export interface Concurrency {
 /** What the SDK takes without a tuner. */
 const FIXED = { activities: 100, workflowTasks: 40 };
 
+type ConcurrencyConfig = Pick<
+  Config<'worker'>,
+  | 'WORKER_TUNER'
+  | 'WORKER_TARGET_MEMORY'
+  | 'WORKER_TARGET_CPU'
+  | 'WORKER_ACTIVITIES_AT_ONCE'
+  | 'WORKER_WORKFLOW_TASKS_AT_ONCE'
+>;
+
+/** As it is configured. Targets leave room for what the process does besides, and for the machine's other processes. */
+export function concurrencyOf(config: ConcurrencyConfig): Concurrency {
+  const { WORKER_TARGET_MEMORY: targetMemoryUsage = 0.8, WORKER_TARGET_CPU: targetCpuUsage = 0.9 } = config;
+  return {
+    activities: config.WORKER_ACTIVITIES_AT_ONCE,
+    workflowTasks: config.WORKER_WORKFLOW_TASKS_AT_ONCE,
+    targets: config.WORKER_TUNER === 'resource-based' ? { targetMemoryUsage, targetCpuUsage } : undefined,
+  };
+}
+
 /** The workers of this process, one for each task queue, on one connection. */
 export interface Workers {
   /** Polls until told to stop or until one of the workers fails; then all are drained. @throws that failure. */
@@ -61,7 +81,7 @@ export async function createWorkers({
   workflowBundle,
   ...options
 }: WorkersOptions): Promise<Workers> {
-  const tunerFor = createTuners(concurrency);
+  const tunerFor = createTuners(concurrency, options.maxCachedWorkflows);
   const workers = await Promise.all(
     queues.map((taskQueue) =>
       Worker.create({
@@ -99,18 +119,28 @@ export async function createWorkers({
   };
 }
 
-/** A tuner for each worker. Those that heed the machine share what they know of it. */
-function createTuners({ activities, workflowTasks, targets }: Concurrency): (fixed?: number) => TunerHolder {
+/**
+ * A tuner for each worker. Those that heed the machine share what they know of it. More workflow tasks than workflows in
+ * the cache would push each other out of it.
+ */
+function createTuners(
+  { activities, workflowTasks, targets }: Concurrency,
+  cached = Infinity,
+): (fixed?: number) => TunerHolder {
   const controller = targets && ResourceBasedController.create(targets);
   const slots = (most: number | undefined, otherwise: number) =>
     controller
       ? ({ type: 'resource-based', controller, ...(most !== undefined && { maximumSlots: most }) } as const)
       : ({ type: 'fixed-size', numSlots: most ?? otherwise } as const);
   return (fixed) => ({
-    workflowTaskSlotSupplier: slots(workflowTasks, FIXED.workflowTasks),
+    workflowTaskSlotSupplier: slots(atMost(workflowTasks, cached), Math.min(FIXED.workflowTasks, cached)),
     activityTaskSlotSupplier:
       fixed === undefined ? slots(activities, FIXED.activities) : { type: 'fixed-size', numSlots: fixed },
     localActivityTaskSlotSupplier: slots(activities, FIXED.activities),
     nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
   });
+}
+
+function atMost(number: number | undefined, bound: number): number | undefined {
+  return number === undefined ? undefined : Math.min(number, bound);
 }

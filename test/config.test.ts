@@ -45,6 +45,11 @@ describe('loadConfig', () => {
     ]);
   });
 
+  test('when a worker has a version, then its build id may be one with dots', () => {
+    const version = { TEMPORAL_DEPLOYMENT_NAME: 'shop', TEMPORAL_WORKER_BUILD_ID: '1.2.0+a1b2c3' };
+    expect(loadConfig('worker', { ...env, ...version })).toMatchObject(version);
+  });
+
   test('when orders need approvals, then whose is read from JSON', () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     expect(loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '100000', ORDER_APPROVAL_STAGES })).toMatchObject({
@@ -63,11 +68,13 @@ describe('loadConfig', () => {
     ['WORKER_TARGET_MEMORY', '80', 'must be a fraction from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a fraction from 0.1 to 1'],
     ['WORKER_ACTIVITIES_AT_ONCE', '0', 'must be a whole number from 1 to 10000'],
-    ['WORKER_WORKFLOW_TASKS_AT_ONCE', 'many', 'must be a whole number from 1 to 10000'],
-    ['WORKER_CACHED_WORKFLOWS', '-1', 'must be a whole number from 1 to 1000000'],
+    ['WORKER_WORKFLOW_TASKS_AT_ONCE', '1', 'must be a whole number from 2 to 10000'],
+    ['WORKER_CACHED_WORKFLOWS', '1', 'must be a whole number from 2 to 1000000'],
+    ['WORKER_TARGET_CPU', '0.5', 'is for WORKER_TUNER=resource-based'],
     ['PAYMENTS_PER_SECOND', '0', 'must be a number above 0'],
     ['TEMPORAL_DEPLOYMENT_NAME', 'shop', 'TEMPORAL_WORKER_BUILD_ID: is needed with TEMPORAL_DEPLOYMENT_NAME'],
-    ['TEMPORAL_WORKER_BUILD_ID', '1.2', 'must be at most 100 characters without blanks, dots and colons'],
+    ['TEMPORAL_DEPLOYMENT_NAME', 'shop.eu', 'must be at most 200 characters without blanks, dots and colons'],
+    ['TEMPORAL_WORKER_BUILD_ID', '__1', 'must be at most 200 characters without blanks'],
     ['PUBLIC_URL', 'shop', 'must be an http or https URL'],
     ['SMTP_URL', 'http://mail', 'must be an smtp or smtps URL'],
     ['MAIL_FROM', 'somebody', 'must be an e-mail address'],

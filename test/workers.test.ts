@@ -2,16 +2,40 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../dev/wait.js';
 import { hasPoller } from '../src/api/executions.js';
-import type { OrderInput } from '../src/schemas/order.js';
+import type { OrderInput, OrderResource } from '../src/schemas/order.js';
 import { TASK_QUEUES, type TaskQueue } from '../src/task-queues.js';
-import type { Concurrency } from '../src/workers.js';
+import { concurrencyOf, type Concurrency } from '../src/workers.js';
 import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../src/workflows/order/contract.js';
 import type { order } from '../src/workflows/order/workflow.js';
+import { startApi } from './support/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from './support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from './support/shop.js';
 import { startWorker, startWorkerProcess } from './support/workers.js';
 
 const DEADLINE_MS = 30_000;
+
+const NOTHING = {
+  WORKER_TUNER: 'fixed',
+  WORKER_TARGET_MEMORY: undefined,
+  WORKER_TARGET_CPU: undefined,
+  WORKER_ACTIVITIES_AT_ONCE: undefined,
+  WORKER_WORKFLOW_TASKS_AT_ONCE: undefined,
+} as const;
+
+test('when a worker heeds the machine, then by the targets that it was given, or by ours', () => {
+  const asked = { WORKER_TUNER: 'resource-based', WORKER_TARGET_MEMORY: 0.5, WORKER_TARGET_CPU: 0.7 } as const;
+  expect(concurrencyOf({ ...NOTHING, ...asked }).targets).toEqual({ targetMemoryUsage: 0.5, targetCpuUsage: 0.7 });
+  expect(concurrencyOf({ ...NOTHING, WORKER_TUNER: 'resource-based' }).targets).toEqual({
+    targetMemoryUsage: 0.8,
+    targetCpuUsage: 0.9,
+  });
+  expect(concurrencyOf(NOTHING).targets).toBeUndefined();
+});
+
+test('when a worker has numbers, then they bound what is theirs', () => {
+  const asked = { WORKER_ACTIVITIES_AT_ONCE: 7, WORKER_WORKFLOW_TASKS_AT_ONCE: 5 };
+  expect(concurrencyOf({ ...NOTHING, ...asked })).toMatchObject({ activities: 7, workflowTasks: 5 });
+});
 
 describeOnDevServer('what a worker process takes on', () => {
   let server: DevServer;
@@ -77,9 +101,14 @@ describeOnDevServer('what a worker process takes on', () => {
     await stage('charging_payment');
     expect(await polled()).toEqual(['orders']);
     expect(shop.outside.statement(orderId).requests).toEqual([]);
+    const api = await startApi({ client, store: shop.store });
+    ends.push(() => api.close());
+    const held = await api.orderOnce(orderId, ({ waiting }) => waiting !== undefined, 'waits');
+    expect(held.waiting).toEqual([{ step: 'chargePayment', taskQueue: 'payments', since: expect.any(String) }]);
 
     await work({ queues: ['payments'] });
     await stage('awaiting_pickup');
+    expect((await api.get<OrderResource>(`/v1/orders/${orderId}`)).body).not.toHaveProperty('waiting');
     expect(await polled()).toEqual(['orders', 'payments']);
     expect(await hasPoller(client, 'payments')).toBe(false);
     expect(shop.outside.statement(orderId).charges).toHaveLength(1);

@@ -613,6 +613,7 @@ export interface components {
                 reason?: components["schemas"]["Reason"];
             };
             retrying?: components["schemas"]["Retrying"];
+            waiting?: components["schemas"]["Waiting"];
             workflow: components["schemas"]["Execution"];
         };
         /** @description The request was taken; its `location` tells what becomes of it. */
@@ -708,6 +709,7 @@ export interface components {
             startedAt?: components["schemas"]["Time"];
             closedAt?: components["schemas"]["Time"];
             retrying?: components["schemas"]["Retrying"];
+            waiting?: components["schemas"]["Waiting"];
             workflow?: components["schemas"]["Execution"];
         };
         /** @description The items were stored; the `location` tells what becomes of them. */
@@ -898,6 +900,7 @@ export interface components {
             steps: components["schemas"]["OrderStep"][];
             compensations: components["schemas"]["OrderCompensation"][];
             retrying?: components["schemas"]["Retrying"];
+            waiting?: components["schemas"]["Waiting"];
             workflow: components["schemas"]["Execution"];
         };
         /** @description The order was taken; its `location` tells what becomes of it. */
@@ -1130,6 +1133,14 @@ export interface components {
          * @enum {string}
          */
         Via: "api" | "link" | "webhook" | "cli";
+        /** @description What no worker has taken for some seconds: none polls the task queue, or they are busy, or its rate is limited. */
+        Waiting: {
+            /** @example chargePayment */
+            step: string;
+            /** @example payments */
+            taskQueue?: string;
+            since: components["schemas"]["Time"];
+        }[];
         /** @description Why an approval is withdrawn. */
         WithdrawRequest: {
             reason?: string;

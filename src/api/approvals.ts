@@ -34,7 +34,7 @@ import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from '.
 import { askWorker, describeOr404, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
 import { kindOf } from './problems.js';
-import { retryingIn, workflowOf } from './resources.js';
+import { heldUpBy, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
 
 /**
@@ -192,7 +192,7 @@ async function describeApproval(client: Client, approvalId: string, runId?: stri
 
 function toResource(view: ApprovalView, description: WorkflowExecutionDescription): ApprovalResource {
   const ended = view.status === 'pending' ? endedFromOutside(description) : undefined;
-  return { ...view, ...ended, ...retryingIn(description), ...workflowOf(description) };
+  return { ...view, ...ended, ...heldUpBy(description), ...workflowOf(description) };
 }
 
 function summaryOf({ workflowId, status, startTime, closeTime, typedSearchAttributes }: Execution): ApprovalSummary {

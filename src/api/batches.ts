@@ -28,7 +28,7 @@ import {
 import { httpProblem, notFound } from './errors.js';
 import { describe, isNotFound, SERVER_DEADLINE_MS, signalOnce, withDeadline } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
-import { retryingIn, workflowOf } from './resources.js';
+import { heldUpBy, workflowOf } from './resources.js';
 
 export interface BatchWorld {
   client: Client;
@@ -195,7 +195,7 @@ function toResource(
     ...(status === 'running' && itemsPerSecond && { itemsPerSecond, ...(left && { secondsLeft: left }) }),
     startedAt: description.startTime.toISOString(),
     ...(description.closeTime && { closedAt: description.closeTime.toISOString() }),
-    ...retryingIn(description),
+    ...heldUpBy(description),
     ...workflowOf(description),
   };
 }

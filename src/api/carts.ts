@@ -20,8 +20,9 @@ import { kindOf } from './problems.js';
 /**
  * Updates of one cart in flight from this process. Temporal takes ten of one workflow and refuses more with
  * RESOURCE_EXHAUSTED, in a way that can cost the worker the task that it has: seconds for everybody. So they wait here.
+ * Two, because a cart takes them one after the other anyway, and so that five processes may do the same.
  */
-export const UPDATES_IN_FLIGHT = 4;
+export const UPDATES_IN_FLIGHT = 2;
 const lanes = new Lanes(UPDATES_IN_FLIGHT);
 
 /** Tries to find a cart open that is being closed again and again. */

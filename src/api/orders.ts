@@ -36,7 +36,7 @@ import { askWorker, readView, refusalOf } from './executions.js';
 import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
 import { describeOwn, ownerOf } from './ownership.js';
 import { kindOf } from './problems.js';
-import { retryingIn, workflowOf } from './resources.js';
+import { heldUpBy, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
 
 /**
@@ -132,8 +132,8 @@ async function updateOrder(
 
 /** The order as a view plus what the server knows: retries that are going on, and an end that the workflow did not see. */
 export function toResource(view: OrderView, description: WorkflowExecutionDescription, only?: string): OrderResource {
-  const retrying = retryingIn(description, { withReasons: only === undefined });
-  return { ...view, ...endedFromOutside(description), ...retrying, ...workflowOf(description) };
+  const heldUp = heldUpBy(description, { withReasons: only === undefined });
+  return { ...view, ...endedFromOutside(description), ...heldUp, ...workflowOf(description) };
 }
 
 /** A page of orders, newest first, from visibility; a new order appears within about a second. */

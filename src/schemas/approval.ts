@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
-import { reason, retrying } from './reason.js';
+import { reason, retrying, waiting } from './reason.js';
 import { id, text, time } from './text.js';
 
 /**
@@ -206,10 +206,12 @@ export const approvalView = z.object({
     .describe('The report to the callback URL.'),
 });
 
-export const approvalResource = approvalView.extend({ retrying: retrying.optional(), workflow: execution }).meta({
-  id: 'Approval',
-  description: 'An approval: how far it has come, what is being retried just now, and the execution behind it.',
-});
+export const approvalResource = approvalView
+  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
+  .meta({
+    id: 'Approval',
+    description: 'An approval: how far it has come, what is being retried just now, and the execution behind it.',
+  });
 
 export const approvalAccepted = z
   .object({ approvalId: z.string(), status: approvalStatus })

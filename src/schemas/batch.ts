@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { execution } from './execution.js';
 import { pageOf } from './page.js';
-import { reason, retrying } from './reason.js';
+import { reason, retrying, waiting } from './reason.js';
 import { id, queryInteger, text, time } from './text.js';
 
 /** Most items of one task. They are one row of the store and one transaction. */
@@ -63,6 +63,7 @@ export const batchResource = batchTally
     startedAt: time.optional(),
     closedAt: time.optional(),
     retrying: retrying.optional(),
+    waiting: waiting.optional(),
     workflow: execution.optional(),
   })
   .meta({

@@ -3,7 +3,7 @@ import { approvalStatus } from './approval.js';
 import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
-import { reason, retrying } from './reason.js';
+import { reason, retrying, waiting } from './reason.js';
 import { id, sku, text, time } from './text.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below a payload limit, and a total that stays an exact integer. */
@@ -138,10 +138,12 @@ export const orderView = z.object({
   compensations: z.array(compensation),
 });
 
-export const orderResource = orderView.extend({ retrying: retrying.optional(), workflow: execution }).meta({
-  id: 'Order',
-  description: 'An order: how far it has come, what is being retried just now, and the execution behind it.',
-});
+export const orderResource = orderView
+  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
+  .meta({
+    id: 'Order',
+    description: 'An order: how far it has come, what is being retried just now, and the execution behind it.',
+  });
 
 export const orderAccepted = z
   .object({ orderId: z.string(), status: orderStatus })

@@ -19,5 +19,23 @@ export const retrying = z
   )
   .meta({ id: 'Retrying', description: 'What is being retried just now, as the server sees it.' });
 
+export const waiting = z
+  .array(
+    z.object({
+      step: z.string().meta({ examples: ['chargePayment'] }),
+      taskQueue: z
+        .string()
+        .optional()
+        .meta({ examples: ['payments'] }),
+      since: time,
+    }),
+  )
+  .meta({
+    id: 'Waiting',
+    description:
+      'What no worker has taken for some seconds: none polls the task queue, or they are busy, or its rate is limited.',
+  });
+
 export type Reason = z.infer<typeof reason>;
 export type Retrying = z.infer<typeof retrying>;
+export type Waiting = z.infer<typeof waiting>;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { composeSecrets } from '../../dev/compose-secrets.js';
+import { MAX_APIS } from '../../dev/limit-table.js';
 import { checkout } from '../../dev/settings.js';
 import { loadConfig, type Role } from '../../src/config.js';
 import { serveHealth } from '../../src/health.js';
@@ -283,6 +284,7 @@ describeRendered('the manifests for Kubernetes', () => {
     test('when the API is busy, then there are more of it', () => {
       const [scaler] = scalersOf(named('Deployment', 'api'), 'HorizontalPodAutoscaler');
       expect(scaler?.spec?.minReplicas).toBe(2);
+      expect(scaler?.spec?.maxReplicas).toBe(MAX_APIS);
     });
 
     test('when something scales a Deployment, then applying the manifests again does not', () => {

@@ -27,11 +27,12 @@ export const ASK_CARRIER_AFTER_SECONDS = 24 * 60 * 60;
 
 /**
  * When a stuck compensation is tried again by itself: after an hour, then after twice as long each time, at last once a
- * day. An outage over a weekend heals within a day of its end. Every try costs some 15 events: once an hour would fill
- * a history (51,200) within five months, once a day takes nine years.
+ * day, for about a year; then only an operator can help. An outage over a weekend heals within a day of its end. Every try
+ * costs some 15 events of a history's 51,200 (docs/limits.md).
  */
 export const FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60;
 export const LONGEST_RETRY_OF_STUCK_SECONDS = 24 * 60 * 60;
+export const MAX_RETRIES_OF_STUCK = 365;
 
 /** The workflow id of an order. One order, one execution: the id is the idempotency key of the start. */
 export const orderWorkflowId = (orderId: string): string => `order:${orderId}`;

@@ -144,9 +144,10 @@ async function sell(input: OrderInput, deliveryClock: DeliveryClock): Promise<Or
       if (patched('retry-stuck-compensations')) {
         const seconds = secondsToNextTry(timesStuck[name] ?? 0);
         timesStuck[name] = (timesStuck[name] ?? 0) + 1;
-        compensations.mark(name, 'stuck', reasonOf(failure), inSeconds(seconds));
+        compensations.mark(name, 'stuck', reasonOf(failure), seconds === undefined ? undefined : inSeconds(seconds));
         become('compensation_stuck');
-        await condition(decided, seconds * 1000, { summary: `Next try of ${name}` });
+        if (seconds !== undefined) await condition(decided, seconds * 1000, { summary: `Next try of ${name}` });
+        else await condition(decided);
       } else {
         compensations.mark(name, 'stuck', reasonOf(failure));
         become('compensation_stuck');

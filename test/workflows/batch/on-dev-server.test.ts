@@ -12,17 +12,14 @@ import {
 } from '../../../src/workflows/batch/contract.js';
 import type { batch as batchWorkflow, batchShard } from '../../../src/workflows/batch/workflow.js';
 import { keys, run, stage, tallyOnce, TestOperations, writtenBy, type BatchHandle } from '../../support/batches.js';
+import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_LOOK } from '../../../dev/limit-table.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/dev-server.js';
 import { historyOf } from '../../support/history.js';
 import { openShop, type Shop } from '../../support/shop.js';
 import { startWorker } from '../../support/workers.js';
 
 /** Of Temporal, for one run. */
-const MAX_EVENTS = 51_200;
 const MAX_BYTES = 50 * 1024 * 1024;
-
-/** A timer, a marker and the workflow task between them. */
-const EVENTS_PER_LOOK = 6;
 
 describeOnDevServer('a batch on the real server', () => {
   let server: DevServer;
@@ -80,11 +77,11 @@ describeOnDevServer('a batch on the real server', () => {
     expect(parent!.children).toBe(2);
     for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
 
-    // A child of a batch of a million is this child; its parent has a thousand of them, and writes 2,600 events a day for its looks.
-    expect(full!.events).toBeLessThan(MAX_EVENTS / 5);
+    // A child of a batch of a million is this child; its parent has a thousand of them. docs/limits.md is made of these numbers.
+    expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
     expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
     const perChild = (parent!.events - parent!.timers * EVENTS_PER_LOOK) / parent!.children;
-    expect(perChild * 1_000 + 2_600).toBeLessThan(MAX_EVENTS);
+    expect(perChild).toBeLessThanOrEqual(EVENTS_PER_CHILD);
     expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
   });
 

@@ -34,10 +34,11 @@ async function nextTry(order: PlacedOrder, failures: number): Promise<number> {
   return Date.parse(releaseIn(view)!.nextTryAt!);
 }
 
-test('when a compensation is stuck time and again, then the waits double from an hour to a day', () => {
-  const hours = [0, 1, 2, 3, 4, 5, 6, 1_000].map((timesBefore) => secondsToNextTry(timesBefore) / 3600);
+test('when a compensation is stuck time and again, then the waits double from an hour to a day, for a year', () => {
+  const hours = [0, 1, 2, 3, 4, 5, 6, 364].map((timesBefore) => secondsToNextTry(timesBefore)! / 3600);
 
   expect(hours).toEqual([1, 2, 4, 8, 16, 24, 24, 24]);
+  expect(secondsToNextTry(365)).toBeUndefined();
 });
 
 describeOrders('a compensation that is stuck', (shop) => {
