@@ -47,10 +47,11 @@ test('when an image is built, then on Debian, for the native core of the SDK', (
 
 test('when the native core of other platforms is removed, then that of Linux on either processor can stay', () => {
   const { runs } = stageOf(dockerfile, 'production-dependencies');
-  const [, kept = ''] = /! -name "([^"]+)"/.exec(runs.join('\n')) ?? [];
-  const releases = readdirSync(join(checkout, 'node_modules/@temporalio/core-bridge/releases'));
+  const [, sources = '', kept = ''] = /rm -r (\S+) .*! -name "([^"]+)"/s.exec(runs.join('\n')) ?? [];
+  const core = join(checkout, 'node_modules/@temporalio/core-bridge');
+  const releases = readdirSync(join(core, 'releases'));
   for (const processor of ['x86_64', 'aarch64']) expect(releases).toContain(kept.replace('$(uname -m)', processor));
-  expect(existsSync(join(checkout, 'node_modules/@temporalio/core-bridge/sdk-core'))).toBe(true);
+  expect(existsSync(join(core, sources, 'Cargo.toml')), sources).toBe(true);
 });
 
 test('when the image is made, then without install scripts, and with production dependencies alone', () => {
