@@ -48,6 +48,7 @@ export interface Manifest {
     scaleTargetRef?: { name: string };
     ports?: { name: string; targetPort: string }[];
     minReplicas?: number;
+    maxReplicas?: number;
     minReplicaCount?: number;
     maxReplicaCount?: number;
     triggers?: { type: string; metadata: Strings }[];
