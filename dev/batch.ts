@@ -1,11 +1,10 @@
-import { resolve } from 'node:path';
-import { readCommandLine, usage, UsageError, type BatchCommand } from './batch/command-line.js';
+import { readCommandLine, usage, type BatchCommand } from './batch/command-line.js';
 import { firstFailures, followBatch } from './batch/follow.js';
 import { displayOn, failureLines, outcome, shownCount } from './batch/progress.js';
 import { openFile, uploadBatch } from './batch/upload.js';
+import { asTyped, UsageError } from './command-line.js';
 import { streamReport } from './report.js';
 import { findRunningStack } from './running-stack.js';
-import { inheritedEnvironment } from './settings.js';
 
 /** `npm run batch`: uploads a file of items to the HTTP API and shows progress until the batch has ended. */
 const exitCodes = new Map([
@@ -34,7 +33,7 @@ async function main(): Promise<number> {
     report.say(usage);
     return 0;
   }
-  const file = await openFile(asTyped(command.file));
+  const file = await openFile(asTyped(command.file, 'batch'));
   const apiUrl = command.apiUrl ?? (await runningApi());
   const url = `${apiUrl}/v1/batches/${command.batchId}`;
 
@@ -62,12 +61,6 @@ async function runningApi(): Promise<string> {
   const stack = await findRunningStack('/livez');
   if (stack) return stack.apiUrl;
   throw new Error('No stack is running. Start one with "npm start" in another terminal, or name an API with --api.');
-}
-
-/** npm runs scripts in the folder of package.json, wherever it was called. */
-function asTyped(file: string): string {
-  const { npm_lifecycle_event: script, INIT_CWD: folder } = inheritedEnvironment();
-  return script === 'batch' && folder ? resolve(folder, file) : file;
 }
 
 function goesOn({ batchId }: BatchCommand, url: string): string {

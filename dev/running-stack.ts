@@ -7,6 +7,7 @@ const answerMs = 5_000;
 const stackFile = z.object({
   apiUrl: z.string(),
   webUiUrl: z.string().optional(),
+  temporalAddress: z.string().optional(),
   temporalNamespace: z.string(),
   mailsUrl: z.string().optional(),
 });

@@ -15,6 +15,8 @@ export interface TemporalServerOptions {
   dbFile?: string;
   namespace: string;
   logFile?: string;
+  /** Beside those that every dev server has: `key=value`. */
+  dynamicConfig?: readonly string[];
 }
 
 export interface TemporalServer {
@@ -30,7 +32,7 @@ export interface TemporalServer {
  * activity cost 100 ms; eager activities save a round trip more (three activities in a row: 350 ms to 44 ms). The last
  * one is a floor of one second between a start and its continue-as-new.
  */
-const dynamicConfig = [
+const fasterByConfig = [
   'history.transferProcessorMaxPollRPS=1000',
   'history.timerProcessorMaxPollRPS=1000',
   'history.visibilityProcessorMaxPollRPS=1000',
@@ -50,7 +52,7 @@ const stopGraceMs = 10_000;
  * @throws with the server's last lines when it ends while starting, or does not serve within 60 s.
  */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
-  const { cli, port, uiPort, dbFile, namespace, logFile } = options;
+  const { cli, port, uiPort, dbFile, namespace, logFile, dynamicConfig = [] } = options;
   if (dbFile) await mkdir(dirname(dbFile), { recursive: true });
   const each = (flag: string, values: readonly string[]): string[] => values.flatMap((value) => [flag, value]);
   const server = await startProcess({
@@ -60,7 +62,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--namespace', namespace],
       ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
       ...(dbFile === undefined ? [] : ['--db-filename', dbFile, ...each('--sqlite-pragma', pragmas)]),
-      ...each('--dynamic-config-value', dynamicConfig),
+      ...each('--dynamic-config-value', [...fasterByConfig, ...dynamicConfig]),
     ],
     // A profile or address of the person's own must not reach the server.
     env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined, TEMPORAL_PROFILE: undefined },

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { operations } from '../../src/operations/index.js';
 import { itemsPerTask, MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
 import { id } from '../../src/schemas/text.js';
+import { UsageError } from '../command-line.js';
 
 /** What `npm run batch` was asked to do. */
 export interface BatchCommand {
@@ -15,11 +16,6 @@ export interface BatchCommand {
   itemsPerTask: number | undefined;
   /** Without it, that of the running stack. */
   apiUrl: string | undefined;
-}
-
-/** The command line cannot be understood: the usage helps. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 const contentTypes = new Map([

@@ -1,75 +1,65 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger, Worker, type ReplayHistoriesIterable } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { describe, expect, inject, test } from 'vitest';
+import { committedHistories } from '../../dev/replay/histories.js';
+import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
+import type { Difference } from '../../dev/replay/difference.js';
 import '../support/quiet-runtime.js';
+import { releaseBeforePatches } from '../support/releases.js';
 
-const folder = fileURLToPath(new URL('histories', import.meta.url));
-
-interface Recorded {
-  name: string;
-  workflowId: string;
-  history: unknown;
+/** Where the replay of each history leaves it, by file name; undefined where it does not. */
+async function differences(
+  histories: (Recorded & { file: string })[],
+  bundle: Bundle,
+): Promise<Record<string, Difference | undefined>> {
+  const found: Record<string, Difference | undefined> = {};
+  for await (const { file, difference } of replay(histories, bundle)) found[file!] = difference;
+  return found;
 }
 
-async function recordedHistories(): Promise<Recorded[]> {
-  const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.json')).sort();
-  return await Promise.all(
-    files.map(async (name) => {
-      const history = JSON.parse(await readFile(join(folder, name), 'utf8')) as {
-        events: { workflowExecutionStartedEventAttributes?: { workflowId: string } }[];
-      };
-      return { name, workflowId: history.events[0]!.workflowExecutionStartedEventAttributes!.workflowId, history };
-    }),
-  );
-}
-
-/** What went wrong in the replay of each history, by file name; undefined when nothing did. */
-async function replay(
-  histories: Recorded[],
-  workflowBundle: { codePath: string } | { code: string },
-): Promise<Record<string, string | undefined>> {
-  const results = Worker.runReplayHistories(
-    { workflowBundle },
-    histories.map(({ workflowId, history }) => ({ workflowId, history })) as ReplayHistoriesIterable,
-  );
-  const problems: Record<string, string | undefined> = {};
-  for await (const { workflowId, error } of results) {
-    const replayed = histories.find(
-      (candidate) => candidate.workflowId === workflowId && !(candidate.name in problems),
-    );
-    problems[replayed!.name] = error?.message;
-  }
-  return problems;
-}
-
-const histories = await recordedHistories();
+const histories = await committedHistories();
 
 describe('replay of committed histories', () => {
   test('when the workflows of today replay every recorded history, then none diverges', async () => {
-    const problems = await replay(histories, { codePath: inject('workflowBundle') });
+    const found = await differences(histories, { codePath: inject('workflowBundle') });
 
-    expect(Object.keys(problems).sort()).toEqual(histories.map(({ name }) => name));
-    expect(Object.entries(problems).filter(([, problem]) => problem)).toEqual([]);
+    expect(Object.keys(found)).toEqual(histories.map(({ file }) => file));
+    expect(Object.entries(found).filter(([, difference]) => difference)).toEqual([]);
   });
 
-  test('when an order would charge before it reserves, then the replay of a completed order says so', async () => {
+  test('when an order would charge before it reserves, then the replay of a completed order says where', async () => {
     const { code } = await bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
       logger: new DefaultLogger('ERROR'),
     });
-    const completed = histories.filter(({ name }) => name.endsWith('order-completed.json'));
+    const completed = histories.filter(({ file }) => file.endsWith('order-completed.json'));
 
-    const problems = await replay(completed, { code });
+    const found = await differences(completed, { code });
 
-    expect(completed).not.toEqual([]);
-    expect(Object.values(problems)).toHaveLength(completed.length);
-    for (const problem of Object.values(problems)) expect(problem).toMatch(/nondeterminis/i);
+    expect(completed.map(({ type }) => type)).toEqual(['order', 'orderV2']);
+    for (const { file } of completed) {
+      expect(found[file]).toEqual({
+        event: { id: expect.any(Number) as number, type: 'MarkerRecorded', subject: 'reserveStock' },
+        what: 'the history has MarkerRecorded reserveStock, the code does not do that',
+      });
+    }
+  });
+
+  test.each([
+    ['cart-checked-out.json', 'checkout-as-order-v2'],
+    ['order-stuck-and-healed.json', 'retry-stuck-compensations'],
+  ])('when a release before the patches would go on with 0004/%s, then it is told which patch', async (name, patch) => {
+    const patched = histories.filter(({ file }) => file === `0004/${name}`);
+    const [difference] = Object.values(await differences(patched, await releaseBeforePatches()));
+
+    expect(difference).toMatchObject({
+      event: { type: 'MarkerRecorded', subject: patch },
+      what: `the history has the patch ${patch}, the code does not ask for it`,
+    });
   });
 
   test('when the recordings are listed, then every outcome of each workflow is among them', async () => {
-    const names = histories.map(({ name }) => name.split('/').at(-1));
+    const names = histories.map(({ file }) => file.split('/').at(-1));
     expect(names).toEqual(
       expect.arrayContaining([
         'order-completed.json',

@@ -10,6 +10,7 @@ import {
   orderStatusQuery,
   orderWorkflowId,
   ORDER_TASK_QUEUE,
+  PAYMENT_TASK_QUEUE,
   resolveCompensationUpdate,
 } from '../../src/workflows/order/contract.js';
 import type { order } from '../../src/workflows/order/workflow.js';
@@ -20,6 +21,7 @@ import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorker } from '../support/workers.js';
 
 describeOnDevServer('workflows that were begun by the release before the patches', () => {
+  const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, CART_TASK_QUEUE] as const;
   let server: DevServer;
   let shop: Shop;
   let worker: { stop: () => Promise<void> };
@@ -29,12 +31,12 @@ describeOnDevServer('workflows that were begun by the release before the patches
   beforeAll(async () => {
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
-    worker = await startWorker(server, shop, { workflowBundle: await releaseBeforePatches() });
+    worker = await startWorker(server, shop, { queues, workflowBundle: await releaseBeforePatches() });
     const { sku } = await aProduct(shop.store);
     parked = [await anOrderStuckInRefund(sku, 1), await anOrderStuckInRefund(sku, 2)];
     filled = await aCartWith(sku);
     await worker.stop();
-    worker = await startWorker(server, shop);
+    worker = await startWorker(server, shop, { queues });
   });
   afterAll(async () => {
     await worker?.stop();

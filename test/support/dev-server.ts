@@ -36,11 +36,15 @@ export function temporalCli(): string {
 }
 
 /** A real Temporal server of the caller's own, in memory: it has visibility, and time passes at its own pace. */
-export async function startDevServer({ port }: { port?: number } = {}): Promise<DevServer> {
+export async function startDevServer({
+  port,
+  dynamicConfig = [],
+}: { port?: number; dynamicConfig?: readonly string[] } = {}): Promise<DevServer> {
   const server = await startTemporalServer({
     cli: temporalCli(),
     port: port ?? (await freePort()),
     namespace: NAMESPACE,
+    dynamicConfig,
   });
   const { address } = server;
   const connection = await Connection.connect({ address });

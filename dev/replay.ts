@@ -1,0 +1,100 @@
+import { access } from 'node:fs/promises';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
+import { bundleWorkflows } from '../src/temporal.js';
+import { asTyped, UsageError } from './command-line.js';
+import { readCommandLine, usage, type ServerSample } from './replay/command-line.js';
+import { committedHistories, fetched, sampleOf } from './replay/histories.js';
+import { replay, type Bundle, type Recorded, type Replayed } from './replay/replay.js';
+import { streamReport } from './report.js';
+import { findRunningStack } from './running-stack.js';
+import { inheritedEnvironment, loadSettings } from './settings.js';
+
+/** `npm run replay`: whether the workflows of this checkout would go on with what is recorded, and with what runs. */
+const connectMs = 5_000;
+const codes = { replays: 0, differs: 1, unknown: 2 };
+
+const report = streamReport();
+// What is found is told here; the SDK would tell it once more, at length.
+const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
+Runtime.install({
+  logger: new DefaultLogger('ERROR', () => undefined),
+  telemetryOptions: { logging: { filter, forward: {} } },
+});
+
+async function main(): Promise<number> {
+  const command = readCommandLine(process.argv.slice(2));
+  if (command === 'help') {
+    report.say(usage);
+    return codes.replays;
+  }
+  const client = command.server && (await connect(command.server));
+  try {
+    const runs = client && command.server && (await sampleOf(client, command.server.query, command.server.limit));
+    const bundle = await bundleOf(command.bundle);
+    let differing = await replayed('committed', await committedHistories(), bundle);
+    if (runs) differing += await replayed(`on the server (${command.server!.query})`, fetched(client, runs), bundle);
+    return differing > 0 ? codes.differs : codes.replays;
+  } finally {
+    await client?.connection.close();
+  }
+}
+
+/** How many of the histories the code would not go on with; each is told. */
+async function replayed(
+  where: string,
+  histories: Iterable<Recorded> | AsyncIterable<Recorded>,
+  bundle: Bundle,
+): Promise<number> {
+  const counts = new Map<string, number>();
+  let differing = 0;
+  for await (const run of replay(histories, bundle)) {
+    counts.set(run.type, (counts.get(run.type) ?? 0) + 1);
+    if (!run.difference) continue;
+    differing += 1;
+    report.say(`DIFFERS: ${inOneLine(run)}`);
+  }
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const types = [...counts].map(([type, count]) => `${count} ${type}`).join(', ');
+  report.say(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} not as the code would do it`);
+  return differing;
+}
+
+function inOneLine({ file, workflowId, runId, type, difference }: Replayed): string {
+  const { event, what } = difference!;
+  const at = event ? `at event ${event.id} ${event.type}: ` : '';
+  return `${type} ${workflowId}, run ${runId}${file ? ` (${file})` : ''}, ${at}${what}`;
+}
+
+/** @throws when the server does not answer, or the namespace is not there. */
+async function connect({ address, namespace }: ServerSample): Promise<Client> {
+  const settings = loadSettings();
+  const stack =
+    address === undefined && settings.temporalAddress === undefined ? await findRunningStack('/livez') : undefined;
+  const server = address ?? settings.temporalAddress ?? stack?.temporalAddress;
+  if (server === undefined) {
+    throw new Error('Which server? Name one with --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
+  }
+  const { TEMPORAL_NAMESPACE: named } = inheritedEnvironment();
+  const connection = await Connection.connect({ address: server, connectTimeout: connectMs }).catch((error: Error) => {
+    throw new Error(`Temporal does not answer at ${server}: ${error.message}`);
+  });
+  const inNamespace = namespace ?? (named || (stack?.temporalNamespace ?? settings.temporalNamespace));
+  report.say(`Temporal at ${server}, namespace ${inNamespace}`);
+  return new Client({ connection, namespace: inNamespace });
+}
+
+async function bundleOf(file: string | undefined): Promise<Bundle> {
+  if (file === undefined) return await bundleWorkflows(new DefaultLogger('WARN'));
+  const codePath = asTyped(file, 'replay');
+  await access(codePath);
+  return { codePath };
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  for (let reason: unknown = error; reason instanceof Error; reason = reason.cause) console.error(reason.message);
+  if (error instanceof UsageError) console.error(`\n${usage}`);
+  process.exit(codes.unknown);
+}

@@ -1,0 +1,72 @@
+import { localActivityIn, subjectOf, typeOf, type HistoryEvent } from './events.js';
+
+/** Where the code leaves the history, and how. */
+export interface Difference {
+  /** Missing when the replay did not say, and nothing tells. */
+  event?: { id: number; type: string; subject?: string };
+  /** What the history has and what the code does instead, in words. */
+  what: string;
+}
+
+/** The words of the SDK for what it found, without the many in which it wraps them. */
+export function complaintOf(error: Error): string {
+  const [, quoted] = /message: ("(?:[^"\\]|\\.)*")/.exec(error.message) ?? [];
+  const complaint = quoted === undefined ? error.message : (JSON.parse(quoted) as string);
+  return complaint.replace('[TMPRL1100] Nondeterminism error: ', '');
+}
+
+/** Whether a complaint names the event: by its id, by the number of a local activity, or because it is the first one. */
+export const saysWhere = (complaint: string): boolean =>
+  /HistoryEvent\(id: |LocalActivity\(|^Failed to initialize/.test(complaint);
+
+/**
+ * Reads a complaint. `candidates` are the events of the workflow task that failed: complaints about a name do not say at
+ * which event they found it.
+ */
+export function differenceIn(complaint: string, candidates: readonly HistoryEvent[]): Difference {
+  const event = candidates.find(isMeantBy(complaint)) ?? candidates[0];
+  const where = event && { id: Number(event.eventId), type: typeOf(event), ...subjectIn(event) };
+  return { ...(where && { event: where }), what: inWords(complaint, where) };
+}
+
+function isMeantBy(complaint: string): (candidate: HistoryEvent) => boolean {
+  const id = /HistoryEvent\(id: (\d+), /.exec(complaint)?.[1];
+  if (id) return ({ eventId }) => String(eventId) === id;
+  const local = /LocalActivity\((\d+)\)/.exec(complaint)?.[1];
+  if (local) return (candidate) => localActivityIn(candidate) === Number(local);
+  const names = [...complaint.matchAll(/'([^']+)'|for change (\S+),/g)].map(([, quoted, patch]) => quoted ?? patch);
+  return (candidate) => names.includes(subjectOf(candidate));
+}
+
+const subjectIn = (event: HistoryEvent) => {
+  const subject = subjectOf(event);
+  return subject === undefined ? {} : { subject };
+};
+
+/** What the SDK says, by the shape of its sentence. */
+const SENTENCES: [RegExp, (found: string[], event: string) => string][] = [
+  [/^No command scheduled for event/, (_found, event) => `the history has ${event}, the code does nothing`],
+  [/^Missing associated machine for/, (_found, event) => `the history has ${event}, the code does not do that`],
+  [
+    /^([\w ]+) machine does not handle this event/,
+    ([machine], event) => `the history has ${event}, the code ${machine}`,
+  ],
+  [
+    /^(.+?) of (?:scheduled event|recorded marker|.*?) '(.*)' does not match .* '(.*)'/,
+    ([what, inHistory, inCode]) => `${what!.toLowerCase()} in the history is ${inHistory}, in the code ${inCode}`,
+  ],
+  [
+    /^Non-deprecated patch marker encountered for change (\S+),/,
+    ([patch]) => `the history has the patch ${patch}, the code does not ask for it`,
+  ],
+  [/^Failed to initialize workflow of type '(.*)'/, ([type]) => `the code has no workflow type ${type}`],
+];
+
+function inWords(complaint: string, event: Difference['event']): string {
+  const named = event ? [event.type, event.subject].filter(Boolean).join(' ') : 'an event';
+  for (const [shape, words] of SENTENCES) {
+    const found = shape.exec(complaint);
+    if (found) return words(found.slice(1), named);
+  }
+  return complaint;
+}

@@ -1,0 +1,64 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
+import { checkout } from '../settings.js';
+import type { History } from './events.js';
+import type { Recorded } from './replay.js';
+
+const folder = join(checkout, 'test', 'replay', 'histories');
+
+/** The histories that are kept with the sources, by generation and name. */
+export async function committedHistories(): Promise<(Recorded & { file: string })[]> {
+  const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.json')).sort();
+  return await Promise.all(
+    files.map(async (file) => ({
+      file,
+      ...identified(historyFromJSON(JSON.parse(await readFile(join(folder, file), 'utf8')))),
+    })),
+  );
+}
+
+function identified(history: History): Omit<Recorded, 'file'> {
+  const { workflowId, originalExecutionRunId, workflowType } =
+    history.events![0]!.workflowExecutionStartedEventAttributes!;
+  return { workflowId: workflowId!, runId: originalExecutionRunId!, type: workflowType!.name!, history };
+}
+
+/**
+ * A sample of the runs that a visibility query finds, at most `limit`: some of each workflow type, so that the few of a
+ * rare one are not lost among the many of another.
+ */
+export async function sampleOf(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
+  const byType = new Map<string, WorkflowExecutionInfo[]>();
+  for (;;) {
+    const others = [...byType.keys()].map((type) => `WorkflowType != '${type}'`);
+    const [found] = await listed(client, [`(${query})`, ...others].join(' and '), 1);
+    if (!found || byType.has(found.type)) break;
+    byType.set(found.type, await listed(client, `(${query}) and WorkflowType = '${found.type}'`, limit));
+  }
+  const sample: WorkflowExecutionInfo[] = [];
+  for (let turn = 0; sample.length < limit; turn++) {
+    const inTurn = [...byType.values()].flatMap((runs) => runs.slice(turn, turn + 1));
+    if (inTurn.length === 0) break;
+    sample.push(...inTurn);
+  }
+  return sample.slice(0, limit);
+}
+
+async function listed(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
+  const found: WorkflowExecutionInfo[] = [];
+  for await (const run of client.workflow.list({ query, pageSize: Math.min(limit, 1_000) })) {
+    found.push(run);
+    if (found.length === limit) break;
+  }
+  return found;
+}
+
+/** The histories of runs, fetched one after the other. */
+export async function* fetched(client: Client, runs: WorkflowExecutionInfo[]): AsyncGenerator<Recorded> {
+  for (const { workflowId, runId, type } of runs) {
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    yield { workflowId, runId, type, history };
+  }
+}

@@ -1,0 +1,57 @@
+import { Worker } from '@temporalio/worker';
+import { complaintOf, differenceIn, saysWhere, type Difference } from './difference.js';
+import { typeOf, type History, type HistoryEvent } from './events.js';
+
+/** The history of a run, and where it was found. */
+export interface Recorded {
+  /** The file, or nothing for a run on a server. */
+  file?: string;
+  workflowId: string;
+  runId: string;
+  type: string;
+  history: History;
+}
+
+export interface Replayed extends Recorded {
+  /** Missing when the code does what the history says. */
+  difference?: Difference;
+}
+
+export type Bundle = { code: string } | { codePath: string };
+
+type Histories = AsyncIterable<Recorded> | Iterable<Recorded>;
+
+/** Replays histories with the workflows of a bundle, in order, one at a time. */
+export async function* replay(histories: Histories, workflowBundle: Bundle): AsyncGenerator<Replayed> {
+  let current: Recorded | undefined;
+  async function* handedOver() {
+    for await (current of histories) yield { workflowId: current.workflowId, history: current.history };
+  }
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle }, handedOver())) {
+    const recorded = current!;
+    yield { ...recorded, ...(error && { difference: await explain(recorded, error, workflowBundle) }) };
+  }
+}
+
+async function explain({ workflowId, history }: Recorded, error: Error, bundle: Bundle): Promise<Difference> {
+  const complaint = complaintOf(error);
+  const events = history.events ?? [];
+  return differenceIn(complaint, saysWhere(complaint) ? events : await failingTask(workflowId, events, bundle));
+}
+
+/** The events that the first workflow task wrote which does not replay. Histories can be replayed up to any task. */
+async function failingTask(workflowId: string, events: HistoryEvent[], bundle: Bundle): Promise<HistoryEvent[]> {
+  const starts = events.flatMap((event, index) => (typeOf(event) === 'WorkflowTaskStarted' ? [index] : []));
+  let [low, high] = [0, starts.length];
+  const middle = () => Math.floor((low + high) / 2);
+  function* halves() {
+    while (low < high) yield { workflowId, history: { events: events.slice(0, starts[middle()]! + 1) } };
+  }
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle: bundle }, halves())) {
+    if (error) high = middle();
+    else low = middle() + 1;
+  }
+  const from = low === 0 ? 0 : starts[low - 1]! + 1;
+  const written = events.slice(from, starts[low] ?? events.length);
+  return written.filter((event) => !typeOf(event).startsWith('WorkflowTask'));
+}

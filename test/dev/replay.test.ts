@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto';
+import { writeFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { startProcess, typescript } from '../../dev/processes.js';
+import { waitUntil } from '../../dev/wait.js';
+import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+
+interface Outcome {
+  code: number | null;
+  /** What it printed, errors among it. */
+  said: string;
+}
+
+/** `npm run replay`, as somebody would run it whose environment says nothing of a server. */
+async function replay(...args: string[]): Promise<Outcome> {
+  const lines: string[] = [];
+  const command = await startProcess({
+    name: 'replay',
+    ...typescript('dev/replay.ts', ...args),
+    env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined },
+    onLine: (line) => lines.push(line),
+  });
+  const { code } = await command.exited;
+  return { code, said: lines.join('\n') };
+}
+
+/** Those of today, so that no run of the command has to bundle them again. */
+const today = ['--bundle', inject('workflowBundle')];
+
+describe('the command line of npm run replay', () => {
+  test.each([
+    [['--from-sever'], "Unknown option '--from-sever'"],
+    [['--limit', '5'], '--limit says something only with --from-server'],
+    [['--from-server', '--limit', '0'], '--limit 0: must be a whole number from 1 to 10000'],
+    [['--from-server', '--limit', 'many'], '--limit many: must be a whole number'],
+    [['today'], 'Unexpected argument'],
+  ])('when it is %j, then it ends with 2 and tells what is wrong and how it is used', async (args, told) => {
+    const { code, said } = await replay(...args);
+
+    expect(said).toContain(told);
+    expect(said).toContain('Usage: npm run replay');
+    expect(code).toBe(2);
+  });
+
+  test('when the bundle is not there, then it ends with 2', async () => {
+    const { code, said } = await replay('--bundle', '/nowhere/bundle.js');
+
+    expect(said).toContain('/nowhere/bundle.js');
+    expect(code).toBe(2);
+  });
+
+  test('when the server does not answer, then it ends with 2 and says where it looked', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const { code, said } = await replay(...today, '--from-server', '--address', address);
+
+    expect(said).toContain(address);
+    expect(code).toBe(2);
+  });
+
+  test('when nothing is said of a server, then the committed histories are replayed', async () => {
+    const { code, said } = await replay(...today);
+
+    expect(said).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none not as the code would do it$/);
+    expect(code).toBe(0);
+  });
+});
+
+describeOnDevServer('npm run replay -- --from-server', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let folder: string;
+  let incompatible: string[];
+  const orderIds = [randomUUID(), randomUUID(), randomUUID()];
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server);
+    const { sku } = await aProduct(shop.store);
+    for (const orderId of orderIds) await anOrderUnderWay(orderId, sku);
+    await shop.client.workflow.start('cart', {
+      workflowId: cartWorkflowId('an-open-one'),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId: 'an-open-one' }],
+    });
+    const isFound = async () =>
+      (await shop.client.workflow.count(`ExecutionStatus = 'Running'`)).count >= 4 || undefined;
+    await waitUntil(isFound, { what: 'all runs in visibility', deadlineMs: 20_000 });
+
+    folder = await mkdtemp(join(tmpdir(), 'replay-'));
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('../replay/fixtures/incompatible.workflows.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
+    incompatible = ['--bundle', join(folder, 'incompatible.js')];
+    await writeFile(incompatible[1]!, code);
+  });
+  afterAll(async () => {
+    await shop?.close();
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  async function anOrderUnderWay(orderId: string, sku: string): Promise<void> {
+    const handle = await shop.client.workflow.start('orderV2', {
+      workflowId: orderWorkflowId(orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [anOrder({ orderId, lines: [{ sku, quantity: 1 }] })],
+    });
+    const isUnderWay = async () => (await handle.query(orderStatusQuery)).stage === 'awaiting_pickup' || undefined;
+    await waitUntil(isUnderWay, { what: 'an order under way', deadlineMs: 20_000 });
+  }
+
+  const fromServer = (bundle: string[], ...options: string[]) =>
+    replay(...bundle, '--from-server', '--address', server.address, '--namespace', server.namespace, ...options);
+
+  const lastLine = ({ said }: Outcome) => said.split('\n').at(-1);
+
+  test('when the code goes on with all that runs, then it ends with 0 and tells what it has seen', async () => {
+    const outcome = await fromServer(today);
+
+    expect(lastLine(outcome)).toBe(
+      "4 histories on the server (ExecutionStatus = 'Running'): 1 cart, 3 orderV2; none not as the code would do it",
+    );
+    expect(outcome.said).not.toContain('DIFFERS');
+    expect(outcome.code).toBe(0);
+  });
+
+  test('when a limit is set, then some of each type are among the sample', async () => {
+    const outcome = await fromServer(today, '--limit', '2');
+
+    expect(lastLine(outcome)).toContain(': 1 cart, 1 orderV2;');
+    expect(outcome.code).toBe(0);
+  });
+
+  test('when a query is given, then only what it finds is replayed', async () => {
+    const outcome = await fromServer(today, '--query', `WorkflowId = '${orderWorkflowId(orderIds[0]!)}'`);
+
+    expect(lastLine(outcome)).toContain(': 1 orderV2;');
+    expect(outcome.code).toBe(0);
+  });
+
+  test('when the code does something else, then it ends with 1 and names workflow, event and difference', async () => {
+    const workflowId = orderWorkflowId(orderIds[1]!);
+    const { runId } = await shop.client.workflow.getHandle(workflowId).describe();
+    const { code, said } = await fromServer(incompatible, '--query', `WorkflowId = '${workflowId}'`);
+
+    expect(said).toContain(`DIFFERS: orderV2 ${workflowId}, run ${runId}, at event `);
+    expect(said).toMatch(
+      new RegExp(
+        `${runId}, at event \\d+ MarkerRecorded: the history has MarkerRecorded reserveStock, the code does not`,
+      ),
+    );
+    expect(said.split('\n').at(-1)).toContain(': 1 orderV2; 1 not as the code would do it');
+    expect(code).toBe(1);
+  });
+
+  test('when the code lacks a workflow type that runs, then it ends with 1 and names it', async () => {
+    const { code, said } = await fromServer(incompatible, '--query', `WorkflowType = 'cart'`);
+
+    expect(said).toContain('cart cart:an-open-one');
+    expect(said).toContain('the code has no workflow type cart');
+    expect(code).toBe(1);
+  });
+
+  test('when the query cannot be understood, then it ends with 2 and says so', async () => {
+    const { code, said } = await fromServer(today, '--query', 'Colour = blue');
+
+    expect(said).toContain('Colour');
+    expect(code).toBe(2);
+  });
+
+  test('when the namespace is not there, then it ends with 2', async () => {
+    const { code, said } = await replay(...today, '--from-server', '--address', server.address, '--namespace', 'none');
+
+    expect(said).toContain('none');
+    expect(code).toBe(2);
+  });
+});

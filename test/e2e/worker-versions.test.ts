@@ -1,0 +1,198 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import {
+  BATCH_TASK_QUEUE,
+  batchQuery,
+  batchWorkflowId,
+  pauseSignal,
+  resumeSignal,
+} from '../../src/workflows/batch/contract.js';
+import type { batch } from '../../src/workflows/batch/workflow.js';
+import {
+  orderStatusQuery,
+  orderWorkflowId,
+  ORDER_TASK_QUEUE,
+  PAYMENT_TASK_QUEUE,
+  shipmentReportedSignal,
+} from '../../src/workflows/order/contract.js';
+import type { orderV2 } from '../../src/workflows/order/workflow.js';
+import { stage } from '../support/batches.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { temporal } from '../support/temporal-command.js';
+import { startWorker } from '../support/workers.js';
+
+const NAME = 'shop';
+const DEADLINE_MS = 40_000;
+
+/** How long the server waits before it looks whether a version is drained, and how often: minutes, unless told. */
+const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDrainageStatusRefreshInterval'].map(
+  (key) => `matching.wv.${key}="1s"`,
+);
+
+type OrderHandle = WorkflowHandle<typeof orderV2>;
+
+// One story, told by the commands of docs/versioning.md: each test begins where the one before ended.
+describeOnDevServer('two versions of the workers at once', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let sku: string;
+  const workers: { stop: () => Promise<void> }[] = [];
+
+  beforeAll(async () => {
+    server = await startDevServer({ dynamicConfig });
+    shop = await openShop(server, { withWorker: false });
+    ({ sku } = await aProduct(shop.store, { available: 1_000 }));
+    await deploy('1');
+    await succeeds('set-current-version', '--build-id', '1');
+  });
+  afterAll(async () => {
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await shop?.close();
+  });
+
+  /** Starts the workers of a version, and waits until the server knows of it. */
+  async function deploy(buildId: string): Promise<void> {
+    const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
+    workers.push(await startWorker(server, shop, { queues, deployment: { name: NAME, buildId } }));
+    const isKnown = async () => {
+      const { code, stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
+      return (code === 0 && queues.every((queue) => stdout.includes(`"${queue}"`))) || undefined;
+    };
+    await waitUntil(isKnown, { what: `version ${buildId} with all its task queues`, deadlineMs: DEADLINE_MS });
+  }
+
+  async function command(name: string, ...args: string[]) {
+    return await temporal(server, 'worker', 'deployment', name, '--deployment-name', NAME, ...args);
+  }
+
+  async function succeeds(name: string, ...args: string[]): Promise<void> {
+    expect(await command(name, ...args, '--yes')).toMatchObject({ code: 0 });
+  }
+
+  async function routing(): Promise<{ current?: string; ramping?: string; percentage?: number }> {
+    const { stdout } = await temporal(server, 'worker', 'deployment', 'describe', '--name', NAME, '--output', 'json');
+    const { routingConfig: config } = JSON.parse(stdout) as { routingConfig: Record<string, unknown> };
+    return {
+      current: config['currentVersionBuildID'] as string,
+      ramping: config['rampingVersionBuildID'] as string,
+      percentage: config['rampingVersionPercentage'] as number,
+    };
+  }
+
+  /** An order that waits for the carrier. */
+  async function anOrderUnderWay(): Promise<OrderHandle> {
+    const input = anOrder({ lines: [{ sku, quantity: 1 }] });
+    const handle = await shop.client.workflow.start<typeof orderV2>('orderV2', {
+      workflowId: orderWorkflowId(input.orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input],
+    });
+    const isUnderWay = async () => (await handle.query(orderStatusQuery)).stage === 'awaiting_pickup' || undefined;
+    await waitUntil(isUnderWay, { what: 'an order under way', deadlineMs: DEADLINE_MS });
+    return handle;
+  }
+
+  async function delivered(handle: OrderHandle): Promise<void> {
+    const { orderId, shipment } = await handle.query(orderStatusQuery);
+    await handle.signal(shipmentReportedSignal, { orderId, shipmentId: shipment!.shipmentId, status: 'delivered' });
+    await handle.result();
+  }
+
+  async function aPausedBatch(): Promise<WorkflowHandle<typeof batch>> {
+    const items = [{ sku, quantity: 1 }];
+    const batchId = await stage(shop.store, { items });
+    const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
+      ...{ workflowId: batchWorkflowId(batchId), taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
+      ...{ signal: pauseSignal },
+    });
+    const isPaused = async () => (await handle.query(batchQuery)).status === 'paused' || undefined;
+    await waitUntil(isPaused, { what: 'a paused batch', deadlineMs: DEADLINE_MS });
+    return handle;
+  }
+
+  /** The versions that did the workflow tasks of a run, in turn. */
+  async function versionsOf(handle: WorkflowHandle): Promise<string[]> {
+    const { events } = await handle.fetchHistory();
+    const all = (events ?? []).flatMap(
+      ({ workflowTaskCompletedEventAttributes: done }) => done?.deploymentVersion?.buildId ?? [],
+    );
+    return all.filter((buildId, index) => buildId !== all[index - 1]);
+  }
+
+  /** Which version takes new orders: told by ten of them. */
+  async function takers(): Promise<Set<string>> {
+    const handles = await Promise.all(Array.from({ length: 10 }, anOrderUnderWay));
+    const taken = await Promise.all(handles.map(async (handle) => (await versionsOf(handle))[0]!));
+    await Promise.all(handles.map(delivered));
+    return new Set(taken);
+  }
+
+  let order: OrderHandle;
+  let pinned: WorkflowHandle<typeof batch>;
+
+  test('when version 1 is current, then it does what starts, and the server knows how each type is versioned', async () => {
+    order = await anOrderUnderWay();
+    pinned = await aPausedBatch();
+    const behaviour = async (handle: WorkflowHandle) =>
+      (await handle.describe()).raw.workflowExecutionInfo?.versioningInfo?.behavior;
+
+    expect(await routing()).toMatchObject({ current: '1' });
+    expect([await versionsOf(order), await versionsOf(pinned)]).toEqual([['1'], ['1']]);
+    expect([await behaviour(order), await behaviour(pinned)]).toEqual([AUTO_UPGRADE, PINNED]);
+  });
+
+  test('when version 2 is there and gets none of it, then all goes to 1; with all of the ramp, all goes to 2', async () => {
+    await deploy('2');
+    const before = await takers();
+    await succeeds('set-ramping-version', '--build-id', '2', '--percentage', '0');
+    const atNone = [await routing(), await takers()];
+    await succeeds('set-ramping-version', '--build-id', '2', '--percentage', '100');
+    const atAll = [await routing(), await takers()];
+
+    expect(before).toEqual(new Set(['1']));
+    expect(atNone).toEqual([{ current: '1', ramping: '2', percentage: 0 }, new Set(['1'])]);
+    expect(atAll).toEqual([{ current: '1', ramping: '2', percentage: 100 }, new Set(['2'])]);
+  });
+
+  test('when it is rolled back, from a ramp or as the current one, then new orders go to 1 again', async () => {
+    await succeeds('set-ramping-version', '--build-id', '2', '--percentage', '0');
+    const fromRamp = await takers();
+    await succeeds('set-current-version', '--build-id', '2');
+    const asCurrent = await takers();
+    await succeeds('set-current-version', '--build-id', '1');
+
+    expect(await routing()).toMatchObject({ current: '1' });
+    expect([fromRamp, asCurrent, await takers()]).toEqual([new Set(['1']), new Set(['2']), new Set(['1'])]);
+  });
+
+  test('when version 2 becomes current, then an open order moves to it and a batch ends where it began', async () => {
+    await succeeds('set-current-version', '--build-id', '2');
+    const moving = await anOrderUnderWay();
+    await delivered(order);
+
+    expect(await routing()).toMatchObject({ current: '2' });
+    expect(await versionsOf(moving)).toEqual(['2']);
+    expect(await versionsOf(order)).toEqual(['1', '2']);
+    expect(await drainage('1'), 'the batch is pinned to it').toBe('draining');
+    await pinned.signal(resumeSignal);
+    await pinned.result();
+    expect(await versionsOf(pinned)).toEqual(['1']);
+    await delivered(moving);
+  });
+
+  test('when nothing runs on version 1 any more, then it is told as drained', async () => {
+    const isDrained = async () => (await drainage('1')) === 'drained' || undefined;
+    await waitUntil(isDrained, { what: 'version 1 drained', deadlineMs: DEADLINE_MS });
+
+    expect(await drainage('1')).toBe('drained');
+  });
+
+  async function drainage(buildId: string): Promise<string | undefined> {
+    const { stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
+    return (JSON.parse(stdout) as { drainageInfo?: { drainageStatus?: string } }).drainageInfo?.drainageStatus;
+  }
+});
+
+const [PINNED, AUTO_UPGRADE] = [1, 2];
