@@ -57,6 +57,12 @@ export interface Settings {
   readonly cacheDir: string;
   readonly temporalCliPath: string | undefined;
   readonly temporalTestServerPath: string | undefined;
+  readonly temporalServerPath: string | undefined;
+  /**
+   * A Temporal server and a PostgreSQL (as a user who may make databases) that temporary stacks and tests share, each
+   * with a namespace and a database of its own, instead of starting their own; `npm run e2e:cluster` sets both.
+   */
+  readonly cluster: { readonly address: string; readonly databaseUrl: string } | undefined;
   readonly providersPort: number;
   /** A payment gateway, carrier or mail server that is already there. With all, the outside world is not played. */
   readonly paymentsUrl: string | undefined;
@@ -95,6 +101,7 @@ const seconds = (byDefault: number) =>
     .transform(Number)
     .default(byDefault);
 const text = z.string();
+const address = text.regex(/^[\w.-]+:\d{1,5}$|^\[[\da-fA-F:]+\]:\d{1,5}$/);
 const url = (...protocols: string[]) =>
   text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
 
@@ -104,7 +111,7 @@ const variables = {
   TEMPORAL_PORT: rule(port(7233), 'a port from 1 to 65535', 'TEMPORAL_PORT=7243'),
   TEMPORAL_UI_PORT: rule(port(8233), 'a port from 1 to 65535', 'TEMPORAL_UI_PORT=8243'),
   TEMPORAL_ADDRESS: rule(
-    text.regex(/^[\w.-]+:\d{1,5}$|^\[[\da-fA-F:]+\]:\d{1,5}$/).optional(),
+    address.optional(),
     'a host and a port',
     'TEMPORAL_ADDRESS=temporal.example.com:7233',
   ),
@@ -126,6 +133,18 @@ const variables = {
     text.optional(),
     'the path of a time-skipping test server',
     'TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server',
+  ),
+  TEMPORAL_SERVER_PATH: rule(
+    text.optional(),
+    'the folder of temporal-server and temporal-sql-tool',
+    'TEMPORAL_SERVER_PATH=/usr/local/bin',
+  ),
+  CLUSTER_ADDRESS: rule(address.optional(), 'a host and a port', 'CLUSTER_ADDRESS=127.0.0.1:7233'),
+  CLUSTER_DATABASE_URL: rule(
+    url('postgres:', 'postgresql:').optional(),
+    'a PostgreSQL URL',
+    'CLUSTER_DATABASE_URL=postgres://postgres:password@127.0.0.1:5432/shop',
+    { secret: true },
   ),
   PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
   WORKER_HEALTH_PORT: rule(port(3002), 'a port from 1 to 65535', 'WORKER_HEALTH_PORT=3102'),
@@ -185,6 +204,11 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     cacheDir: resolve(fromHome(value.CACHE_DIR ?? join(cacheHome, 'workflow-orchestration-patterns'))),
     temporalCliPath: value.TEMPORAL_CLI_PATH,
     temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
+    temporalServerPath: value.TEMPORAL_SERVER_PATH,
+    cluster:
+      value.CLUSTER_ADDRESS !== undefined && value.CLUSTER_DATABASE_URL !== undefined
+        ? Object.freeze({ address: value.CLUSTER_ADDRESS, databaseUrl: value.CLUSTER_DATABASE_URL })
+        : undefined,
     providersPort: value.PROVIDERS_PORT,
     paymentsUrl: value.PAYMENTS_URL,
     carrierUrl: value.CARRIER_URL,
