@@ -1,14 +1,11 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './ports.js';
-import { startPostgres } from './postgres.js';
 import { startProcess, typescript } from './processes.js';
 import { streamReport } from './report.js';
-import { loadSettings } from './settings.js';
 import { CLUSTER_REPLICAS, stopLeftovers } from './stack.js';
-import { CLUSTER_CONNECTIONS, startTemporalCluster } from './temporal-cluster.js';
-import { findTemporalPrograms } from './temporal-programs.js';
+import { startTemporaryCluster } from './temporary-cluster.js';
 
 /**
  * `npm run e2e:cluster [-- <vitest arguments>]`: the end-to-end tests and the tour, not on dev servers but on the full
@@ -16,56 +13,51 @@ import { findTemporalPrograms } from './temporal-programs.js';
  * With vitest arguments only those tests, without the tour. Nothing is left of it but the programs in the cache.
  */
 const report = streamReport();
-const [...chosen] = process.argv.slice(2);
-/** Test files with pools of their own run side by side, with a stack or two. */
-const CONNECTIONS_OF_TESTS = 300;
+const chosen = process.argv.slice(2);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => void stopLeftovers().finally(() => process.exit(1)));
 
-const settings = loadSettings();
-const programs = await findTemporalPrograms({ settings, report });
-const folder = await mkdtemp(join(tmpdir(), 'e2e-cluster-'));
-// As root PostgreSQL runs as somebody else, who has to get through to its own folder.
-await chmod(folder, 0o711);
-const postgres = await startPostgres({
-  ...{ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report },
-  maxConnections: CLUSTER_CONNECTIONS + CONNECTIONS_OF_TESTS,
-});
-const results: { what: string; passed: boolean; seconds: number }[] = [];
+const { programs, cluster, stop } = await startTemporaryCluster(report);
+const env = { CLUSTER_ADDRESS: cluster.address, CLUSTER_DATABASE_URL: cluster.databaseUrl };
+const results: string[] = [];
+let failed = false;
 try {
-  const cluster = await startTemporalCluster({ programs, databaseUrl: postgres.url, folder });
-  report.say(
-    `Temporal server ${programs.version} (${programs.way}) serves on ${cluster.address}, its state is in PostgreSQL`,
-  );
-  const env = { CLUSTER_ADDRESS: cluster.address, CLUSTER_DATABASE_URL: postgres.url };
-  if (chosen.length === 0) {
-    // The tour comes by itself below.
-    await run('the end-to-end tests', 'dev/test.ts', ['test/e2e', '--exclude', '**/tour.test.ts'], env);
-    // A folder and a port at which nothing runs, so that it cannot visit anybody's stack.
-    const nobody = { DATA_DIR: join(folder, 'tour'), PORT: String(await freePort()) };
-    await run('the tour', 'dev/tour.ts', [], { ...env, ...nobody });
-  } else await run('the chosen tests', 'dev/test.ts', chosen, env);
-  await cluster.stop();
+  if (chosen.length > 0) await run('the chosen tests', 'dev/test.ts', chosen);
+  else {
+    await run('the end-to-end tests', 'dev/test.ts', ['test/e2e', '--exclude', '**/tour.test.ts']);
+    await takeTour();
+  }
 } finally {
-  await postgres.destroy();
-  await rm(folder, { recursive: true, force: true });
+  await stop();
+}
+report.say(
+  [
+    `\nOn Temporal server ${programs.version} with PostgreSQL, ${CLUSTER_REPLICAS} workers and ${CLUSTER_REPLICAS} APIs:`,
+    ...results,
+  ].join('\n'),
+);
+process.exit(failed ? 1 : 0);
+
+/** From a folder and a port at which nothing runs, so that it cannot visit anybody's stack. */
+async function takeTour(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'tour-'));
+  try {
+    await run('the tour', 'dev/tour.ts', [], { DATA_DIR: folder, PORT: String(await freePort()) });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-report.say(
-  `\nOn Temporal server ${programs.version} with PostgreSQL, ${CLUSTER_REPLICAS} workers and ${CLUSTER_REPLICAS} APIs:`,
-);
-for (const { what, passed, seconds } of results)
-  report.say(`  ${passed ? 'passed' : 'FAILED'}  ${what} (${seconds} s)`);
-process.exit(results.every(({ passed }) => passed) ? 0 : 1);
-
-async function run(what: string, file: string, args: readonly string[], env: Record<string, string>): Promise<void> {
+async function run(what: string, file: string, args: readonly string[], more: Record<string, string> = {}) {
   report.say(`\nNow ${what}`);
   const started = Date.now();
   const child = await startProcess({
-    ...{ name: what, ...typescript(file, ...args), env },
+    ...{ name: what, ...typescript(file, ...args), env: { ...env, ...more } },
     onLine: (line) => report.say(line),
   });
   const { code } = await child.exited;
-  results.push({ what, passed: code === 0, seconds: Math.round((Date.now() - started) / 1000) });
+  failed ||= code !== 0;
+  const seconds = Math.round((Date.now() - started) / 1000);
+  results.push(`  ${code === 0 ? 'passed' : 'FAILED'}  ${what} (${seconds} s)`);
 }

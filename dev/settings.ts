@@ -35,6 +35,7 @@ const applicationVariables = [
   'ORDER_APPROVAL_THRESHOLD',
   'ORDER_APPROVAL_STAGES',
   'WORKFLOW_BUNDLE',
+  'WORKER_ACTIVITIES_AT_ONCE',
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];
@@ -246,6 +247,7 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
       aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
     WORKFLOW_BUNDLE: undefined,
+    WORKER_ACTIVITIES_AT_ONCE: undefined,
     ...application,
   } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
 }

@@ -30,8 +30,9 @@ export interface StackOptions {
   durable?: boolean;
   /** False for tests that nobody watches. */
   webUi?: boolean;
-  /** How many processes there are of the worker and of the API; one of each unless told. */
-  replicas?: number;
+  /** How many processes there are of each; one unless told. */
+  workers?: number;
+  apis?: number;
   /** Gives up while starting. */
   signal?: AbortSignal;
 }
@@ -84,7 +85,7 @@ const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal'
  * @throws with what is wrong and what can be done, after having stopped whatever was started.
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
-  const { report, durable = true, webUi = true, replicas = 1, signal } = options;
+  const { report, durable = true, webUi = true, workers = 1, apis = 1, signal } = options;
   const parts = new Map<PartName, SupervisedPart>();
   const logsDir = join(settings.dataDir, 'logs');
   const release = await lockDataDir(settings.dataDir);
@@ -206,8 +207,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     const [temporal, databaseUrl] = await both(startTemporal(), startDatabase());
 
     const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
-    const api = [settings.port, ...(await freePorts(replicas - 1))];
-    const health = [settings.workerHealthPort, ...(await freePorts(replicas - 1))];
+    const api = [settings.port, ...(await freePorts(apis - 1))];
+    const health = [settings.workerHealthPort, ...(await freePorts(workers - 1))];
     const apiUrls = api.map((port) => `http://${reachable(settings.host)}:${port}`) as [string, ...string[]];
     const [apiUrl] = apiUrls;
     const application = developmentEnvironment(settings, apiUrl);
@@ -293,7 +294,7 @@ export async function startTemporaryStack(
   await chmod(dataDir, 0o711);
   const names = ['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort', 'workerHealthPort'] as const;
   const ports = await freePorts(names.length);
-  const { cluster, ...settings } = loadSettings();
+  const { cluster, ...settings } = { ...loadSettings(), ...changes };
   const database = cluster && (await createDatabase(cluster.databaseUrl));
   const own: Settings = {
     ...{ ...settings, cluster },
@@ -307,9 +308,10 @@ export async function startTemporaryStack(
     await database?.drop();
     for (const path of [place, dataDir]) if (path) await rm(path, { recursive: true, force: true });
   };
+  const replicas = cluster ? CLUSTER_REPLICAS : 1;
   try {
     const stack = await startStack(own, {
-      ...{ durable: false, webUi: false, report, replicas: cluster ? CLUSTER_REPLICAS : 1 },
+      ...{ durable: false, webUi: false, report, workers: replicas, apis: replicas },
       ...options,
     });
     return { ...stack, stop: () => stack.stop().then(() => remove(stack.databasePlace)) };
