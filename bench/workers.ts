@@ -160,7 +160,9 @@ async function measure(cluster: TemporaryCluster, fleet: Fleet, orders: number):
   await sell(fleet, orders);
   const seconds = (performance.now() - before.at) / 1000;
   const machine = machineSeconds() - before.machine;
-  const used = Object.entries(await usedBy(cluster, fleet)).map(([who, now]) => [who, now - before.used[who]!] as const);
+  const used = Object.entries(await usedBy(cluster, fleet)).map(
+    ([who, now]) => [who, now - before.used[who]!] as const,
+  );
   const ours = used.reduce((sum, [, each]) => sum + each, 0);
   return {
     perSecond: orders / seconds,

@@ -8,7 +8,10 @@ export interface Database {
 }
 
 /** Makes a database beside the one of the URL; with `template` that one is copied, which nobody may use meanwhile. */
-export async function createDatabase(neighbourUrl: string, { template }: { template?: string } = {}): Promise<Database> {
+export async function createDatabase(
+  neighbourUrl: string,
+  { template }: { template?: string } = {},
+): Promise<Database> {
   const name = `temporary_${randomUUID().replaceAll('-', '')}`;
   await asAdmin(neighbourUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`);
   const url = new URL(neighbourUrl);

@@ -111,11 +111,7 @@ const variables = {
   PORT: rule(port(3000), 'a port from 1 to 65535', 'PORT=3100'),
   TEMPORAL_PORT: rule(port(7233), 'a port from 1 to 65535', 'TEMPORAL_PORT=7243'),
   TEMPORAL_UI_PORT: rule(port(8233), 'a port from 1 to 65535', 'TEMPORAL_UI_PORT=8243'),
-  TEMPORAL_ADDRESS: rule(
-    address.optional(),
-    'a host and a port',
-    'TEMPORAL_ADDRESS=temporal.example.com:7233',
-  ),
+  TEMPORAL_ADDRESS: rule(address.optional(), 'a host and a port', 'TEMPORAL_ADDRESS=temporal.example.com:7233'),
   TEMPORAL_NAMESPACE: rule(
     text.regex(/^[\w.-]{1,255}$/).default('default'),
     'a namespace',
@@ -189,6 +185,9 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
         `${name}: ${secret ? 'the value given' : JSON.stringify(given)} is not ${wanted}. Example: ${example}`,
       );
   }
+  const { CLUSTER_ADDRESS: clusterAddress, CLUSTER_DATABASE_URL: clusterDatabaseUrl } = values as Partial<Values>;
+  if ((clusterAddress === undefined) !== (clusterDatabaseUrl === undefined))
+    problems.push('CLUSTER_ADDRESS, CLUSTER_DATABASE_URL: one needs the other');
   if (problems.length > 0) throw new SettingsError(problems.join('\n'));
 
   const value = values as Values;
@@ -207,8 +206,8 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
     temporalServerPath: value.TEMPORAL_SERVER_PATH,
     cluster:
-      value.CLUSTER_ADDRESS !== undefined && value.CLUSTER_DATABASE_URL !== undefined
-        ? Object.freeze({ address: value.CLUSTER_ADDRESS, databaseUrl: value.CLUSTER_DATABASE_URL })
+      clusterAddress !== undefined && clusterDatabaseUrl !== undefined
+        ? Object.freeze({ address: clusterAddress, databaseUrl: clusterDatabaseUrl })
         : undefined,
     providersPort: value.PROVIDERS_PORT,
     paymentsUrl: value.PAYMENTS_URL,

@@ -72,8 +72,7 @@ function waysToCli(cacheDir: string, report: Report): Way[] {
       find: () =>
         once({
           ...{ target: downloaded, report, check: () => check(downloaded) },
-          make: () =>
-            report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
+          make: () => report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
         }),
     },
     {

@@ -31,7 +31,12 @@ const schemaLimitMs = 2 * 60_000;
 const stopGraceMs = 30_000;
 
 /** For each of the four services, of which one process has all. */
-const connections = { SQL_MAX_CONNS: '20', SQL_MAX_IDLE_CONNS: '20', SQL_VIS_MAX_CONNS: '5', SQL_VIS_MAX_IDLE_CONNS: '5' };
+const connections = {
+  SQL_MAX_CONNS: '20',
+  SQL_MAX_IDLE_CONNS: '20',
+  SQL_VIS_MAX_CONNS: '5',
+  SQL_VIS_MAX_IDLE_CONNS: '5',
+};
 
 /** What a PostgreSQL has to allow for the cluster alone. */
 export const CLUSTER_CONNECTIONS = 4 * (20 + 5);

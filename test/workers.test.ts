@@ -61,7 +61,11 @@ describeOnDevServer('what a worker process takes on', () => {
         return worker;
       },
       async workInAProcess(env: Record<string, string>) {
-        const worker = await startOneWorkerProcess({ address: server.address, namespace: elsewhere.namespace }, shop, env);
+        const worker = await startOneWorkerProcess(
+          { address: server.address, namespace: elsewhere.namespace },
+          shop,
+          env,
+        );
         ends.push(() => worker.stop());
       },
       async place(overrides: Partial<OrderInput> = {}) {
