@@ -9,7 +9,7 @@ import { startTemporaryStack, type Stack } from '../dev/stack.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../dev/temporary-cluster.js';
 import { bundleWorkflows } from '../src/temporal.js';
 import { openStore } from '../src/store/index.js';
-import { orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
+import { NEWEST_ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
 import { machineSeconds, processorSeconds } from './processor-time.js';
 import { percentile } from './sample.js';
 
@@ -145,7 +145,7 @@ async function sell({ client, sku }: Fleet, orders: number): Promise<void> {
       while (left-- > 0) {
         const orderId = randomUUID();
         const lines = [{ sku, quantity: 1 }];
-        const view = (await client.workflow.execute('order', {
+        const view = (await client.workflow.execute(NEWEST_ORDER_WORKFLOW_TYPE, {
           ...{ workflowId: orderWorkflowId(orderId), taskQueue: ORDER_TASK_QUEUE },
           args: [{ orderId, customerId: 'bench', lines, payment: { token: 'tok_ok' } }],
         })) as { status: string };

@@ -42,9 +42,10 @@ export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 't
 export async function startWorkerProcess(
   server: Pick<DevServer, 'address' | 'namespace'>,
   shop: Pick<Shop, 'databaseUrl' | 'outside'>,
+  env: Record<string, string> = {},
 ): Promise<WorkerProcess> {
   const processes = await Promise.all(
-    Array.from({ length: inject('replicas') }, () => startOneWorkerProcess(server, shop)),
+    Array.from({ length: inject('replicas') }, () => startOneWorkerProcess(server, shop, env)),
   );
   return {
     kill: (signal) => processes.map((process) => process.kill(signal)).every(Boolean),
