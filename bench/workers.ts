@@ -27,7 +27,7 @@ interface Kind {
 }
 
 const KINDS: Kind[] = [
-  { title: 'for the machine: the payment gateway answers at once', orders: 200, gatewayMs: 0 },
+  { title: 'for the machine: the payment gateway answers at once', orders: 120, gatewayMs: 0 },
   {
     title: 'for the payment gateway: it takes 500 ms, and a worker calls it twice at a time',
     ...{ orders: 48, gatewayMs: 500, activitiesAtOnce: '2' },

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { runCommand } from './commands.js';
@@ -41,8 +41,11 @@ const connections = {
 /** What a PostgreSQL has to allow for the cluster alone. */
 export const CLUSTER_CONNECTIONS = 4 * (20 + 5);
 
-/** Everything else is as the server has it by default: what runs here is what would run elsewhere. */
-const dynamicConfig = `
+/** What the server of docker-compose is told; what is tried here is what runs there. */
+const deployedConfig = new URL('../deploy/compose/temporal.yaml', import.meta.url);
+
+/** Beside that, what tests need. */
+const testConfig = `
 # A new namespace is known to all services after this time, by default two seconds: each test file makes one.
 system.namespaceCacheRefreshInterval:
   - value: 200ms
@@ -65,7 +68,7 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
   await setUpSchema(programs.sqlTool, databaseUrl);
 
   const dynamicConfigFile = join(folder, 'temporal-dynamic-config.yaml');
-  await writeFile(dynamicConfigFile, dynamicConfig);
+  await writeFile(dynamicConfigFile, (await readFile(deployedConfig, 'utf8')) + testConfig);
   const port = options.port ?? (await freePort());
   const database = new URL(databaseUrl);
   const server = await startProcess({
