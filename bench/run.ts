@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { benchBatch, benchBatchTree } from './batch.js';
 import { benchCart } from './cart.js';
 import { benchHttp } from './http.js';
+import { benchWorkers } from './workers.js';
 
 /**
  * `npm run bench [-- <name>]`: the measured claims of the documentation. Every figure is a ratio of two things that were
@@ -10,7 +11,7 @@ import { benchHttp } from './http.js';
 const benches: Record<string, () => Promise<void>> = { cart: benchCart, batch: benchBatch, http: benchHttp };
 
 /** Only by name: they take minutes. */
-const longBenches: typeof benches = { 'batch-tree': benchBatchTree };
+const longBenches: typeof benches = { 'batch-tree': benchBatchTree, workers: benchWorkers };
 
 const names = process.argv.slice(2);
 const all = { ...benches, ...longBenches };

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
@@ -20,6 +21,25 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** Where the ports that the system hands out begin, so nothing else comes to one of these by itself. */
+const handedOutFrom = 32_768;
+
+/** A free port on loopback that fits into 15 bits, for a server that keeps its port in such a place. */
+export async function freeLowPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, handedOutFrom);
+    const server = createServer().listen({ host: '127.0.0.1', port, exclusive: true });
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /**

@@ -16,6 +16,8 @@ export interface PostgresOptions {
   report: Report;
   /** False for tests: nothing waits for the disk. A killed machine may lose the data, a killed process does not. */
   durable?: boolean;
+  /** 100 unless told. */
+  maxConnections?: number;
   logFile?: string;
 }
 
@@ -49,7 +51,7 @@ const notDurable = { fsync: 'off', full_page_writes: 'off' };
  * it does not come up.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const { port, report, durable = true } = options;
+  const { port, report, durable = true, maxConnections = 100 } = options;
   const binaries = await postgresBinaries();
   const place = await postgresPlace(options.dataDir, { disposable: !durable });
   if (place.path !== options.dataDir)
@@ -63,6 +65,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const settings = {
     listen_addresses: '127.0.0.1',
     port: String(port),
+    max_connections: String(maxConnections),
     // Sockets would need a short path that this user may write to; nobody needs them.
     unix_socket_directories: '',
     timezone: 'UTC',

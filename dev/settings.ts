@@ -35,6 +35,7 @@ const applicationVariables = [
   'ORDER_APPROVAL_THRESHOLD',
   'ORDER_APPROVAL_STAGES',
   'WORKFLOW_BUNDLE',
+  'WORKER_ACTIVITIES_AT_ONCE',
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];
@@ -57,6 +58,12 @@ export interface Settings {
   readonly cacheDir: string;
   readonly temporalCliPath: string | undefined;
   readonly temporalTestServerPath: string | undefined;
+  readonly temporalServerPath: string | undefined;
+  /**
+   * A Temporal server and a PostgreSQL (as a user who may make databases) that temporary stacks and tests share, each
+   * with a namespace and a database of its own, instead of starting their own; `npm run e2e:cluster` sets both.
+   */
+  readonly cluster: { readonly address: string; readonly databaseUrl: string } | undefined;
   readonly providersPort: number;
   /** A payment gateway, carrier or mail server that is already there. With all, the outside world is not played. */
   readonly paymentsUrl: string | undefined;
@@ -95,6 +102,7 @@ const seconds = (byDefault: number) =>
     .transform(Number)
     .default(byDefault);
 const text = z.string();
+const address = text.regex(/^[\w.-]+:\d{1,5}$|^\[[\da-fA-F:]+\]:\d{1,5}$/);
 const url = (...protocols: string[]) =>
   text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
 
@@ -103,11 +111,7 @@ const variables = {
   PORT: rule(port(3000), 'a port from 1 to 65535', 'PORT=3100'),
   TEMPORAL_PORT: rule(port(7233), 'a port from 1 to 65535', 'TEMPORAL_PORT=7243'),
   TEMPORAL_UI_PORT: rule(port(8233), 'a port from 1 to 65535', 'TEMPORAL_UI_PORT=8243'),
-  TEMPORAL_ADDRESS: rule(
-    text.regex(/^[\w.-]+:\d{1,5}$|^\[[\da-fA-F:]+\]:\d{1,5}$/).optional(),
-    'a host and a port',
-    'TEMPORAL_ADDRESS=temporal.example.com:7233',
-  ),
+  TEMPORAL_ADDRESS: rule(address.optional(), 'a host and a port', 'TEMPORAL_ADDRESS=temporal.example.com:7233'),
   TEMPORAL_NAMESPACE: rule(
     text.regex(/^[\w.-]{1,255}$/).default('default'),
     'a namespace',
@@ -126,6 +130,18 @@ const variables = {
     text.optional(),
     'the path of a time-skipping test server',
     'TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server',
+  ),
+  TEMPORAL_SERVER_PATH: rule(
+    text.optional(),
+    'the folder of temporal-server and temporal-sql-tool',
+    'TEMPORAL_SERVER_PATH=/usr/local/bin',
+  ),
+  CLUSTER_ADDRESS: rule(address.optional(), 'a host and a port', 'CLUSTER_ADDRESS=127.0.0.1:7233'),
+  CLUSTER_DATABASE_URL: rule(
+    url('postgres:', 'postgresql:').optional(),
+    'a PostgreSQL URL',
+    'CLUSTER_DATABASE_URL=postgres://postgres:password@127.0.0.1:5432/shop',
+    { secret: true },
   ),
   PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
   WORKER_HEALTH_PORT: rule(port(3002), 'a port from 1 to 65535', 'WORKER_HEALTH_PORT=3102'),
@@ -169,6 +185,9 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
         `${name}: ${secret ? 'the value given' : JSON.stringify(given)} is not ${wanted}. Example: ${example}`,
       );
   }
+  const { CLUSTER_ADDRESS: clusterAddress, CLUSTER_DATABASE_URL: clusterDatabaseUrl } = values as Partial<Values>;
+  if ((clusterAddress === undefined) !== (clusterDatabaseUrl === undefined))
+    problems.push('CLUSTER_ADDRESS, CLUSTER_DATABASE_URL: one needs the other');
   if (problems.length > 0) throw new SettingsError(problems.join('\n'));
 
   const value = values as Values;
@@ -185,6 +204,11 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     cacheDir: resolve(fromHome(value.CACHE_DIR ?? join(cacheHome, 'workflow-orchestration-patterns'))),
     temporalCliPath: value.TEMPORAL_CLI_PATH,
     temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
+    temporalServerPath: value.TEMPORAL_SERVER_PATH,
+    cluster:
+      clusterAddress !== undefined && clusterDatabaseUrl !== undefined
+        ? Object.freeze({ address: clusterAddress, databaseUrl: clusterDatabaseUrl })
+        : undefined,
     providersPort: value.PROVIDERS_PORT,
     paymentsUrl: value.PAYMENTS_URL,
     carrierUrl: value.CARRIER_URL,
@@ -222,6 +246,7 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
       aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
     WORKFLOW_BUNDLE: undefined,
+    WORKER_ACTIVITIES_AT_ONCE: undefined,
     ...application,
   } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
 }

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createDatabase } from './databases.js';
 import { LockHeld, takeLock } from './lock.mjs';
 import { assertPortFree, freePort } from './ports.js';
 import { startPostgres } from './postgres.js';
@@ -19,12 +21,18 @@ const readyDeadlineMs = 2 * 60_000;
 /** The worker lets running activities finish for 20 s by default and gives up 5 s later. */
 const stopGraceMs = 30_000;
 
+/** What has to work with several processes is tried with so many. */
+export const CLUSTER_REPLICAS = 2;
+
 export interface StackOptions {
   report: Report;
   /** False for tests: Temporal keeps nothing on disk, PostgreSQL does not wait for it. */
   durable?: boolean;
   /** False for tests that nobody watches. */
   webUi?: boolean;
+  /** How many processes there are of each; one unless told. */
+  workers?: number;
+  apis?: number;
   /** Gives up while starting. */
   signal?: AbortSignal;
 }
@@ -32,6 +40,8 @@ export interface StackOptions {
 /** Where the parts of a running stack are. `DATA_DIR/stack.json` holds the same while it runs. */
 export interface Addresses {
   readonly apiUrl: string;
+  /** Of all API processes, that one first. */
+  readonly apiUrls: readonly [string, ...string[]];
   readonly temporalAddress: string;
   readonly temporalNamespace: string;
   readonly databaseUrl: string;
@@ -54,7 +64,7 @@ export interface Stack {
   readonly logsDir: string;
   /** Where PostgreSQL's data is, when the stack started it. */
   readonly databasePlace: string | undefined;
-  /** By name: api, worker, providers, temporal, postgres; those that the stack started. */
+  /** By name: api, worker, providers, temporal, postgres, with replicas api-2, worker-2, …; those that the stack started. */
   readonly parts: ReadonlyMap<PartName, SupervisedPart>;
   /** Settles with the reason when a part has failed for good. */
   readonly failed: Promise<Error>;
@@ -62,10 +72,11 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-export type PartName = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
+type PartKind = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
+export type PartName = PartKind | `${'api' | 'worker'}-${number}`;
 
 /** Whoever takes work goes first, whoever keeps state goes last. */
-const stopOrder: readonly PartName[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
+const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
 
 /**
  * Starts everything that the application needs, and the application: Temporal, PostgreSQL, the played outside world,
@@ -74,7 +85,7 @@ const stopOrder: readonly PartName[] = ['api', 'worker', 'providers', 'temporal'
  * @throws with what is wrong and what can be done, after having stopped whatever was started.
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
-  const { report, durable = true, webUi = true, signal } = options;
+  const { report, durable = true, webUi = true, workers = 1, apis = 1, signal } = options;
   const parts = new Map<PartName, SupervisedPart>();
   const logsDir = join(settings.dataDir, 'logs');
   const release = await lockDataDir(settings.dataDir);
@@ -92,11 +103,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
 
   const stop = (): Promise<void> =>
     (stopping ??= (async () => {
-      for (const name of stopOrder) {
-        const part = parts.get(name);
-        if (!part) continue;
-        report.say(`stopping ${name}`);
-        await part.stop(stopGraceMs);
+      for (const kind of stopOrder) {
+        const ofKind = [...parts].filter(([name]) => name === kind || name.startsWith(`${kind}-`));
+        for (const [name] of ofKind) report.say(`stopping ${name}`);
+        await Promise.all(ofKind.map(([, part]) => part.stop(stopGraceMs)));
       }
       await rm(join(settings.dataDir, 'stack.json'), { force: true });
       release();
@@ -197,10 +207,14 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     const [temporal, databaseUrl] = await both(startTemporal(), startDatabase());
 
     const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
-    const apiUrl = `http://${reachable(settings.host)}:${settings.port}`;
+    const api = [settings.port, ...(await freePorts(apis - 1))];
+    const health = [settings.workerHealthPort, ...(await freePorts(workers - 1))];
+    const apiUrls = api.map((port) => `http://${reachable(settings.host)}:${port}`) as [string, ...string[]];
+    const [apiUrl] = apiUrls;
     const application = developmentEnvironment(settings, apiUrl);
     const addresses: Addresses = {
       apiUrl,
+      apiUrls,
       ...temporal,
       temporalNamespace: settings.temporalNamespace,
       databaseUrl,
@@ -214,7 +228,6 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     };
     const env = {
       HOST: settings.host,
-      PORT: String(settings.port),
       DATABASE_URL: databaseUrl,
       TEMPORAL_ADDRESS: addresses.temporalAddress,
       TEMPORAL_NAMESPACE: addresses.temporalNamespace,
@@ -247,11 +260,16 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
         CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
       });
     } else report.say('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
-    await service('worker', 'src/worker.ts', { HEALTH_PORT: String(settings.workerHealthPort) });
-    await service('api', 'src/api/server.ts');
+    const numbered = (name: 'worker' | 'api', index: number): PartName => (index === 0 ? name : `${name}-${index + 1}`);
+    for (const [index, port] of health.entries())
+      await service(numbered('worker', index), 'src/worker.ts', { HEALTH_PORT: String(port) });
+    for (const [index, port] of api.entries())
+      await service(numbered('api', index), 'src/api/server.ts', { PORT: String(port) });
 
     step('[6/6] Waiting until orders can be taken');
-    await becomeReady(apiUrl, () => failure ?? (signal?.reason as Error | undefined));
+    const others = health.slice(1).map((port) => `http://127.0.0.1:${port}`);
+    for (const url of [...apiUrls, ...others])
+      await becomeReady(url, () => failure ?? (signal?.reason as Error | undefined));
     ready = true;
 
     await writeFile(join(settings.dataDir, 'stack.json'), JSON.stringify(addresses, null, 2), { mode: 0o600 });
@@ -264,7 +282,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
 
 /**
  * A stack of its own for a test or a demonstration: free ports, and data that is gone when it stops. It starts all its
- * servers itself, also when the environment names others: those hold somebody's data.
+ * servers itself, also when the environment names others: those hold somebody's data. Only on a cluster that is there to
+ * be shared it has a namespace and a database of its own instead, and two processes of the worker and of the API.
  */
 export async function startTemporaryStack(
   changes: Partial<Settings> = {},
@@ -273,26 +292,28 @@ export async function startTemporaryStack(
   const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
   // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
   await chmod(dataDir, 0o711);
-  const [port, temporalPort, temporalUiPort, providersPort, smtpPort, workerHealthPort] = await Promise.all([
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-  ]);
-  const settings: Settings = {
-    ...loadSettings(),
-    ...{ host: '127.0.0.1', port, temporalPort, temporalUiPort, providersPort, smtpPort, workerHealthPort, dataDir },
-    ...{ temporalAddress: undefined, temporalNamespace: 'default', databaseUrl: undefined },
+  const names = ['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort', 'workerHealthPort'] as const;
+  const ports = await freePorts(names.length);
+  const { cluster, ...settings } = { ...loadSettings(), ...changes };
+  const database = cluster && (await createDatabase(cluster.databaseUrl));
+  const own: Settings = {
+    ...{ ...settings, cluster },
+    ...Object.fromEntries(names.map((name, index) => [name, ports[index]])),
+    ...{ host: '127.0.0.1', dataDir, databaseUrl: database?.url, temporalAddress: cluster?.address },
+    temporalNamespace: cluster ? `stack-${randomUUID()}` : 'default',
     ...{ paymentsUrl: undefined, carrierUrl: undefined, smtpUrl: undefined, application: {} },
     ...changes,
   };
   const remove = async (place?: string): Promise<void> => {
+    await database?.drop();
     for (const path of [place, dataDir]) if (path) await rm(path, { recursive: true, force: true });
   };
+  const replicas = cluster ? CLUSTER_REPLICAS : 1;
   try {
-    const stack = await startStack(settings, { durable: false, webUi: false, report, ...options });
+    const stack = await startStack(own, {
+      ...{ durable: false, webUi: false, report, workers: replicas, apis: replicas },
+      ...options,
+    });
     return { ...stack, stop: () => stack.stop().then(() => remove(stack.databasePlace)) };
   } catch (error) {
     await remove();
@@ -336,22 +357,26 @@ function isPlayed({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
   return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
 }
 
+async function freePorts(count: number): Promise<number[]> {
+  return await Promise.all(Array.from({ length: count }, () => freePort()));
+}
+
 /** Waits for both, also when one fails: what was started has to be known before anything is stopped. */
 async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
 }
 
-async function becomeReady(apiUrl: string, failure: () => Error | undefined): Promise<void> {
+async function becomeReady(url: string, failure: () => Error | undefined): Promise<void> {
   await waitUntil(
     async () => {
-      const answer = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(5_000) });
+      const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
       const body = await answer.text();
       if (answer.status !== 200) throw new Error(`it says ${answer.status} ${body.slice(0, 500)}`);
       return true;
     },
     {
-      what: `${apiUrl}/readyz saying that orders can be taken`,
+      what: `${url}/readyz saying that it is ready`,
       deadlineMs: readyDeadlineMs,
       everyMs: 200,
       giveUp: () => {

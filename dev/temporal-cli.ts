@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { onPath, runCommand } from './commands.js';
-import { withLock } from './lock.mjs';
+import { goInstall, once } from './fetched.js';
 import type { Report } from './report.js';
 import { SettingsError, type Settings } from './settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
@@ -13,7 +12,6 @@ import { firstWay, type Found, type Way } from './ways.js';
 const builtVersion = '1.5.1';
 /** The first server with everything that the workflows use; update-with-start became stable in it. */
 const oldestServer = [1, 28] as const;
-const buildLimitMs = 45 * 60_000;
 
 export interface TemporalCli extends Found {
   /** Which way led to it. */
@@ -72,55 +70,26 @@ function waysToCli(cacheDir: string, report: Report): Way[] {
       name: "the vendor's download, through the SDK (temporal.download, about 50 MB)",
       cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
       find: () =>
-        once(downloaded, report, () =>
-          report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
-        ),
+        once({
+          ...{ target: downloaded, report, check: () => check(downloaded) },
+          make: () => report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
+        }),
     },
     {
       name: `a build with Go: go install github.com/temporalio/cli/cmd/temporal@v${builtVersion}`,
       cure: 'install Go 1.24 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
       find: () =>
-        once(built, report, async () => {
-          const go = onPath('go') ?? missing('there is no "go" on PATH');
-          await report.during(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
-            build(go, built),
-          );
+        once({
+          ...{ target: built, report, check: () => check(built) },
+          make: () =>
+            report.during(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
+              goInstall([`github.com/temporalio/cli/cmd/temporal@v${builtVersion}`], built, (folder) =>
+                rename(join(folder, executable('temporal')), built),
+              ),
+            ),
         }),
     },
   ];
-}
-
-/** Two that miss the same program at once get it once. */
-async function once(target: string, report: Report, make: () => Promise<void>): Promise<Found> {
-  await mkdir(dirname(target), { recursive: true });
-  return withLock(
-    `${target}.lock`,
-    async () => {
-      const usable = await check(target).catch(() => undefined);
-      if (usable) return usable;
-      await make();
-      return check(target);
-    },
-    (pid) => report.say(`      waiting for process ${pid}, which is getting the same program`),
-  );
-}
-
-async function build(go: string, target: string): Promise<void> {
-  const folder = `${target}.${randomUUID()}`;
-  try {
-    await runCommand({
-      name: 'go install',
-      command: go,
-      args: ['install', '-ldflags', '-s -w', `github.com/temporalio/cli/cmd/temporal@v${builtVersion}`],
-      env: { GOBIN: folder, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined },
-      // Outside of any Go module or workspace.
-      cwd: dirname(target),
-      limitMs: buildLimitMs,
-    });
-    await rename(join(folder, executable('temporal')), target);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 async function check(path: string): Promise<Found> {

@@ -87,11 +87,16 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   };
 }
 
-async function becomeServing(server: ManagedProcess, address: string, namespace: string): Promise<void> {
+/**
+ * Waits until a Temporal server serves; with a namespace, until it serves that.
+ *
+ * @throws with the server's last lines when it ends before, or when it does not serve within 60 s.
+ */
+export async function becomeServing(server: ManagedProcess, address: string, namespace?: string): Promise<void> {
   let gone = false;
   void server.exited.then(() => (gone = true));
   const giveUp = (): void => {
-    if (gone) throw new Error(`The Temporal dev server ended while starting:\n${server.tail()}`);
+    if (gone) throw new Error(`The Temporal server ended while starting:\n${server.tail()}`);
   };
   await waitUntil(
     async () => {
@@ -102,13 +107,13 @@ async function becomeServing(server: ManagedProcess, address: string, namespace:
             service: 'temporal.api.workflowservice.v1.WorkflowService',
           });
           if (status !== proto.grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING) return undefined;
-          await connection.workflowService.describeNamespace({ namespace });
+          if (namespace !== undefined) await connection.workflowService.describeNamespace({ namespace });
           return true;
         });
       } finally {
         await connection.close();
       }
     },
-    { what: `The Temporal dev server serving ${address}`, deadlineMs: servingDeadlineMs, everyMs: 100, giveUp },
+    { what: `The Temporal server serving ${address}`, deadlineMs: servingDeadlineMs, everyMs: 100, giveUp },
   );
 }

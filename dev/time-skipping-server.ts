@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onPath, runCommand } from './commands.js';
-import { withLock } from './lock.mjs';
+import { once } from './fetched.js';
 import type { Report } from './report.js';
 import { inheritedEnvironment, SettingsError, type Settings } from './settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
@@ -82,9 +82,13 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
       name: "the vendor's download, through the SDK (temporal.download)",
       cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
       find: async () => {
-        await once(binary, report, () =>
-          report.during('downloading the time-skipping test server', () => downloadFromVendor('time-skipping', binary)),
-        );
+        await once({
+          ...{ target: binary, report, check: () => present(binary) },
+          make: () =>
+            report.during('downloading the time-skipping test server', () =>
+              downloadFromVendor('time-skipping', binary),
+            ),
+        });
         return fromBinary();
       },
     },
@@ -93,25 +97,20 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
       cure: `install java ${oldestJava} or newer and Maven (Debian: apt-get install default-jre-headless maven) and let it reach its repository`,
       find: async () => {
         await java();
-        await once(jars, report, () =>
-          report.during('getting the time-skipping test server with Maven (38 MB)', () => resolveWithMaven(jars)),
-        );
+        await once({
+          ...{ target: jars, report, check: () => present(jars) },
+          make: () =>
+            report.during('getting the time-skipping test server with Maven (38 MB)', () => resolveWithMaven(jars)),
+        });
         return fromJars();
       },
     },
   ];
 }
 
-/** Two that miss the same server at once get it once. */
-async function once(target: string, report: Report, make: () => Promise<void>): Promise<void> {
-  await mkdir(dirname(target), { recursive: true });
-  await withLock(
-    `${target}.lock`,
-    async () => {
-      if (!existsSync(target)) await make();
-    },
-    (pid) => report.say(`      waiting for process ${pid}, which is getting the same server`),
-  );
+async function present(path: string): Promise<string> {
+  if (!existsSync(path)) throw new Error(`there is no ${path}`);
+  return path;
 }
 
 async function java(): Promise<string> {

@@ -51,12 +51,12 @@ async function runningStack(): Promise<Places | undefined> {
   const known = await findRunningStack();
   if (!known) return undefined;
   report.say(`Visiting the stack at ${known.apiUrl}.`);
-  return { ...known, namespace: known.temporalNamespace, say: report.say };
+  return { ...known, apiUrls: [known.apiUrl], namespace: known.temporalNamespace, say: report.say };
 }
 
 async function ownStack(): Promise<Places> {
   report.say('No stack is running ("npm start"), so the tour starts one of its own; it is gone when the tour ends.');
   stack = await startTemporaryStack({}, { report, webUi: true });
-  const { apiUrl, webUiUrl, mailsUrl, temporalNamespace } = stack.addresses;
-  return { apiUrl, webUiUrl, mailsUrl, namespace: temporalNamespace, say: report.say };
+  const { apiUrls, webUiUrl, mailsUrl, temporalNamespace } = stack.addresses;
+  return { apiUrls, webUiUrl, mailsUrl, namespace: temporalNamespace, say: report.say };
 }

@@ -10,7 +10,7 @@ import type { order } from '../src/workflows/order/workflow.js';
 import { startApi } from './support/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from './support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from './support/shop.js';
-import { startWorker, startWorkerProcess } from './support/workers.js';
+import { startWorker, startOneWorkerProcess } from './support/workers.js';
 
 const DEADLINE_MS = 30_000;
 
@@ -61,7 +61,11 @@ describeOnDevServer('what a worker process takes on', () => {
         return worker;
       },
       async workInAProcess(env: Record<string, string>) {
-        const worker = await startWorkerProcess({ address: server.address, namespace: elsewhere.namespace }, shop, env);
+        const worker = await startOneWorkerProcess(
+          { address: server.address, namespace: elsewhere.namespace },
+          shop,
+          env,
+        );
         ends.push(() => worker.stop());
       },
       async place(overrides: Partial<OrderInput> = {}) {

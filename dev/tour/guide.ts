@@ -5,7 +5,8 @@ import { waitUntil } from '../wait.js';
 
 /** Where the tour finds what it visits. */
 export interface Places {
-  apiUrl: string;
+  /** Of the API's processes. */
+  apiUrls: readonly [string, ...string[]];
   /** Without one, the tour gives workflow ids instead of links. */
   webUiUrl?: string | undefined;
   namespace: string;
@@ -40,8 +41,8 @@ export class Guide {
   constructor(places: Places) {
     this.places = places;
     this.say = places.say;
-    this.quiet = connectApi(places.apiUrl);
-    this.api = connectApi(places.apiUrl, ({ method, url }, { status }) => {
+    this.quiet = connectApi(places.apiUrls);
+    this.api = connectApi(places.apiUrls, ({ method, url }, { status }) => {
       const { pathname, search } = new URL(url);
       this.say(`  ${method} ${pathname}${search} -> ${status}`);
     });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { assertPortFree, freePort } from '../../dev/ports.js';
+import { assertPortFree, freeLowPort, freePort } from '../../dev/ports.js';
 
 describe('ports', () => {
   it('when a port is taken, then the error names it, its holder and the variable that changes it', async () => {
@@ -21,6 +21,12 @@ describe('ports', () => {
   it('when a port is free, then the check passes and leaves it free', async () => {
     const port = await freePort();
     await assertPortFree('the API', '127.0.0.1', port, 'PORT');
+    await assertPortFree('the API', '127.0.0.1', port, 'PORT');
+  });
+
+  it('when a port has to be low, then it fits into 15 bits and is free', async () => {
+    const port = await freeLowPort();
+    expect(port).toBeLessThan(2 ** 15);
     await assertPortFree('the API', '127.0.0.1', port, 'PORT');
   });
 

@@ -56,6 +56,15 @@ describe('the settings of the development stack', () => {
     );
   });
 
+  it('when a cluster is given, then its address and its database belong together', () => {
+    const databaseUrl = 'postgres://postgres:secret@127.0.0.1:5432/shop';
+    const both = { CLUSTER_ADDRESS: '127.0.0.1:7233', CLUSTER_DATABASE_URL: databaseUrl };
+    expect(loadSettings(both).cluster).toEqual({ address: '127.0.0.1:7233', databaseUrl });
+    expect(loadSettings({}).cluster).toBeUndefined();
+    for (const [name, value] of Object.entries(both))
+      expect(() => loadSettings({ [name]: value })).toThrow(/^CLUSTER_ADDRESS, CLUSTER_DATABASE_URL: /);
+  });
+
   it('when folders are given, then they become absolute, from the checkout and from the home folder', () => {
     const { dataDir, cacheDir } = loadSettings({ DATA_DIR: 'elsewhere', CACHE_DIR: '~/cache' });
     expect(dataDir).toBe(join(checkout, 'elsewhere'));

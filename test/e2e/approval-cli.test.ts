@@ -32,7 +32,7 @@ describeOnDevServer('an approval from the command line', () => {
     const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)]
       .map(([, code]) => code!)
       .find((code) => code.includes('--type approval'));
-    const script = `temporal() { "$CLI" "$@" --address ${server.address}; }\n${lines}`;
+    const script = `temporal() { "$CLI" "$@" --address ${server.address} --namespace ${server.namespace}; }\n${lines}`;
     const env = { ...process.env, CLI: temporalCli() };
     await promisify(execFile)('bash', ['-euc', script], { env, timeout: 60_000 });
 

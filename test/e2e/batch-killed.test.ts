@@ -1,12 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ManagedProcess } from '../../dev/processes.js';
 import { pauseSignal, resumeSignal } from '../../src/workflows/batch/contract.js';
 import { pendingOnce, run, stage, tallyOnce } from '../support/batches.js';
 import { lockProduct } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
-import { startWorkerProcess } from '../support/workers.js';
+import { startWorkerProcess, type WorkerProcess } from '../support/workers.js';
 
 const ITEMS = 100_000;
 const KILLS = 4;
@@ -21,7 +20,7 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
   });
   afterAll(() => server?.close());
 
-  async function openWorld(namespace: string): Promise<{ shop: Shop; start: () => Promise<ManagedProcess> }> {
+  async function openWorld(namespace: string): Promise<{ shop: Shop; start: () => Promise<WorkerProcess> }> {
     const world = await server.inNamespace(namespace);
     const shop = await openShop(world, { withWorker: false });
     return { shop, start: () => startWorkerProcess({ ...server, namespace }, shop, { WORKER_QUEUES: 'batches' }) };

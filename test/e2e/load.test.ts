@@ -37,7 +37,7 @@ describeOnDevServer('the API under load', () => {
       ...{ databaseUrl: stack.addresses.databaseUrl, maxConnections: 2, onIdleError: () => undefined },
     });
     connection = await Connection.connect({ address: stack.addresses.temporalAddress });
-    client = new Client({ connection });
+    client = new Client({ connection, namespace: stack.addresses.temporalNamespace });
   }, 180_000);
   afterAll(async () => {
     await connection?.close();
@@ -110,7 +110,8 @@ describeOnDevServer('the API under load', () => {
       ]);
     };
     const load = autocannon({
-      ...{ url: stack.addresses.apiUrl, connections: CONNECTIONS, timeout: 30, setupClient },
+      // Connections go to one API after another.
+      ...{ url: stack.addresses.apiUrls as unknown as string, connections: CONNECTIONS, timeout: 30, setupClient },
       ...{ amount: REQUESTS, overallRate: REQUESTS_PER_SECOND },
     });
     for (const orders of DEATHS) {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderResource, OrderView } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
@@ -8,7 +7,7 @@ import { balanceOf } from '../support/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { historyOf } from '../support/history.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
-import { startWorkerProcess } from '../support/workers.js';
+import { startWorkerProcess, type WorkerProcess } from '../support/workers.js';
 
 const MOST_EVENTS = 30;
 
@@ -16,7 +15,7 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
   let server: DevServer;
   let shop: Shop;
   let api: Api;
-  let worker: ManagedProcess;
+  let worker: WorkerProcess;
 
   beforeAll(async () => {
     server = await startDevServer();

@@ -1,7 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ManagedProcess } from '../../dev/processes.js';
 import type { OrderInput, OrderView } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { cancelOrderUpdate, orderStatusQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
@@ -12,7 +11,7 @@ import { openCommitGate, type CommitGate } from '../support/commit-gate.js';
 import { lockProduct } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
-import { startWorkerProcess } from '../support/workers.js';
+import { startWorkerProcess, type WorkerProcess } from '../support/workers.js';
 
 interface Sale {
   order: OrderInput;
@@ -38,7 +37,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
   let shop: Shop;
   let api: Api;
   let gate: CommitGate;
-  let worker: ManagedProcess;
+  let worker: WorkerProcess;
   const sales = new Map<string, Sale>();
 
   const handleOf = ({ orderId }: OrderInput) =>

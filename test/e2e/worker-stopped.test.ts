@@ -9,7 +9,7 @@ import { startApi, type Api } from '../support/api.js';
 import { balanceOf } from '../support/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
-import { startWorkerProcess } from '../support/workers.js';
+import { startOneWorkerProcess } from '../support/workers.js';
 
 /** Longer than any call that the gateway is told to take here; the time limit of a charge is 15 s. */
 const GRACE_SECONDS = 12;
@@ -34,7 +34,7 @@ describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
 
   async function startWithHealth(): Promise<{ worker: ManagedProcess; ready: () => Promise<unknown> }> {
     const port = await freePort();
-    const worker = await startWorkerProcess(server, shop, {
+    const worker = await startOneWorkerProcess(server, shop, {
       HEALTH_PORT: String(port),
       SHUTDOWN_GRACE_SECONDS: String(GRACE_SECONDS),
     });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import { Webhook } from 'standardwebhooks';
+import { inject } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp, type AppDependencies } from '../../src/api/app.js';
 import { createCursors } from '../../src/api/cursor.js';
@@ -32,7 +33,7 @@ export interface RequestOptions {
   json?: unknown;
 }
 
-/** The HTTP API of one test file, on a port of its own. */
+/** The HTTP API of one test file, on a port of its own; with replicas, `request` goes to one after another. */
 export interface Api {
   url: string;
   /** The body is what the test expects there; nothing checks it but the test's own assertions. */
@@ -74,12 +75,14 @@ export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
 /** Starts the API on a free port; the played carrier then reports to it. */
 export async function startApi(deps: ApiOptions): Promise<Api> {
   const { outside } = deps;
-  const app = await anApp(deps);
-  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const apps = await Promise.all(Array.from({ length: inject('replicas') }, () => anApp(deps)));
+  const urls = await Promise.all(apps.map((app) => app.listen({ host: '127.0.0.1', port: 0 })));
+  const [url] = urls as [string];
+  let requests = 0;
   outside?.setCallbackUrl(`${url}/v1/callbacks/shipments`);
 
   async function request<Body>(method: string, path: string, { headers, text, json }: RequestOptions = {}) {
-    const response = await fetch(url + path, {
+    const response = await fetch(urls[requests++ % urls.length]! + path, {
       method,
       headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...(text !== undefined && { body: text }),
@@ -110,7 +113,9 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
         throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
       });
     },
-    close: () => app.close(),
+    async close() {
+      await Promise.all(apps.map((app) => app.close()));
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { describe, inject } from 'vitest';
@@ -35,35 +36,46 @@ export function temporalCli(): string {
   return found.path;
 }
 
-/** A real Temporal server of the caller's own, in memory: it has visibility, and time passes at its own pace. */
-export async function startDevServer({
-  port,
-  dynamicConfig = [],
-}: { port?: number; dynamicConfig?: readonly string[] } = {}): Promise<DevServer> {
-  const server = await startTemporalServer({
-    cli: temporalCli(),
-    port: port ?? (await freePort()),
-    namespace: NAMESPACE,
-    dynamicConfig,
-  });
-  const { address } = server;
+interface DevServerOptions {
+  port?: number;
+  /** `key=value`, as the server's flag takes them. */
+  dynamicConfig?: readonly string[];
+}
+
+/**
+ * A real Temporal server of the caller's own, in memory: it has visibility, and time passes at its own pace. In a run on
+ * a cluster, a namespace of the caller's own there. One whose port or configuration is given is always the caller's own.
+ */
+export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
+  const shared = Object.keys(options).length === 0 ? inject('clusterAddress') : undefined;
+  const own = shared === undefined ? await startOwn(options) : undefined;
+  const address = shared ?? own!.address;
   const connection = await Connection.connect({ address });
-  const nativeConnection = await NativeConnection.connect({ address });
+  const replicas = own ? 1 : inject('replicas');
+  const [nativeConnection, ...moreConnections] = (await Promise.all(
+    Array.from({ length: replicas }, () => NativeConnection.connect({ address })),
+  )) as [NativeConnection, ...NativeConnection[]];
 
   async function inNamespace(namespace: string): Promise<TemporalServer> {
     await ensureNamespace(connection, namespace);
     await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
-    return { client: new Client({ connection, namespace }), nativeConnection, namespace, close: async () => undefined };
+    const client = new Client({ connection, namespace });
+    return { client, nativeConnection, moreConnections, namespace, close: async () => undefined };
   }
 
   return {
-    ...(await inNamespace(NAMESPACE)),
+    ...(await inNamespace(own ? NAMESPACE : `test-${randomUUID()}`)),
     address,
     inNamespace,
     async close() {
-      await nativeConnection.close();
+      for (const each of [nativeConnection, ...moreConnections]) await each.close();
       await connection.close();
-      await server.stop();
+      await own?.stop();
     },
   };
+}
+
+async function startOwn({ port, dynamicConfig = [] }: DevServerOptions) {
+  const where = { cli: temporalCli(), port: port ?? (await freePort()) };
+  return await startTemporalServer({ ...where, namespace: NAMESPACE, dynamicConfig });
 }

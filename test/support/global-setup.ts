@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
+import { createDatabase, type Database } from '../../dev/databases.js';
 import { freePort } from '../../dev/ports.js';
 import { startPostgres } from '../../dev/postgres.js';
 import { silentReport } from '../../dev/report.js';
 import { loadSettings } from '../../dev/settings.js';
+import { CLUSTER_REPLICAS } from '../../dev/stack.js';
 import { findTemporalCli } from '../../dev/temporal-cli.js';
 import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
 import { openStore } from '../../src/store/index.js';
@@ -23,6 +25,10 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** A migrated, empty database; each test file copies it. */
     databaseUrl: string;
+    /** The address of a Temporal server that the run shares, if it does; else each file that needs one starts a dev server. */
+    clusterAddress: string | undefined;
+    /** How many workers and APIs a test file has at once, where it does not count them itself. */
+    replicas: number;
     temporalCli: Found;
     timeSkippingServer: Found;
     chromium: Found;
@@ -51,18 +57,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
       if ('missing' in program) throw new Error(program.missing);
     }
   }
-  const [postgres, { code }] = await Promise.all([
-    startPostgres({ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report: silentReport }),
+  const { cluster } = settings;
+  const [database, { code }] = await Promise.all([
+    cluster ? createDatabase(cluster.databaseUrl) : ownDatabase(join(folder, 'postgres')),
     bundleWorkflows(new DefaultLogger('WARN')),
   ]);
   const workflowBundle = join(folder, 'workflow-bundle.js');
   await writeFile(workflowBundle, code);
 
-  const store = openStore({ databaseUrl: postgres.url, maxConnections: 1, onIdleError: () => undefined });
+  const store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
   await migrate(store.db);
   await store.close();
 
-  project.provide('databaseUrl', postgres.url);
+  project.provide('databaseUrl', database.url);
+  project.provide('clusterAddress', cluster?.address);
+  project.provide('replicas', cluster ? CLUSTER_REPLICAS : 1);
   project.provide('temporalCli', temporalCli);
   project.provide('timeSkippingServer', timeSkippingServer);
   project.provide('chromium', chromium);
@@ -71,9 +80,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('workflowBundle', workflowBundle);
 
   return async () => {
-    await postgres.destroy();
+    await database.drop();
     await rm(folder, { recursive: true, force: true });
   };
+}
+
+/** In a PostgreSQL that is there for this run alone. */
+async function ownDatabase(dataDir: string): Promise<Database> {
+  const postgres = await startPostgres({ dataDir, port: await freePort(), durable: false, report: silentReport });
+  return { url: postgres.url, drop: () => postgres.destroy() };
 }
 
 async function found(search: Promise<{ path: string }>): Promise<Found> {

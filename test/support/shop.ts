@@ -17,6 +17,8 @@ import './quiet-runtime.js';
 export interface TemporalServer {
   client: Client;
   nativeConnection: NativeConnection;
+  /** On these there is another worker each; one connection can have only one on a task queue. */
+  moreConnections?: readonly NativeConnection[];
   namespace: string;
   close: () => Promise<void>;
 }
@@ -46,25 +48,28 @@ export async function openShop(
 ): Promise<Shop> {
   const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
   const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
-  const workers = withWorker
-    ? await createWorkers({
-        connection: server.nativeConnection,
+  const connections = [server.nativeConnection, ...(server.moreConnections ?? [])];
+  const workers = await Promise.all(
+    (withWorker ? connections : []).map((connection) =>
+      createWorkers({
+        connection,
         namespace: server.namespace,
         workflowBundle: { codePath: inject('workflowBundle') },
         queues,
         batchTasksAtOnce: 4,
         activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
-      })
-    : undefined;
-  const running = workers?.run();
+      }),
+    ),
+  );
+  const running = workers.map((worker) => worker.run());
   return {
     client: server.client,
     store,
     databaseUrl: database.url,
     outside,
     async close() {
-      workers?.shutdown();
-      await running;
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(running);
       await outside.close();
       await store.close();
       await database.drop();

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { inject } from 'vitest';
-import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
+import { startProcess, typescript, type Exit, type ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Operations } from '../../src/operations/index.js';
 import { createWorkers, type WorkersOptions } from '../../src/workers.js';
@@ -34,8 +35,37 @@ export async function startWorker(
   };
 }
 
-/** The worker as it runs in production, src/worker.ts in a process of its own; it polls when this returns. */
+/** The processes of the worker, as one: what is done to it is done to each. */
+export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 'tail'>;
+
+/** The worker as it runs in production, src/worker.ts in processes of its own; it polls when this returns. */
 export async function startWorkerProcess(
+  server: Pick<DevServer, 'address' | 'namespace'>,
+  shop: Pick<Shop, 'databaseUrl' | 'outside'>,
+  env: Record<string, string> = {},
+): Promise<WorkerProcess> {
+  const processes = await Promise.all(
+    Array.from({ length: inject('replicas') }, () => startOneWorkerProcess(server, shop, env)),
+  );
+  return {
+    kill: (signal) => processes.map((process) => process.kill(signal)).every(Boolean),
+    stop: (graceMs) => sameEnd(processes.map((process) => process.stop(graceMs))),
+    get exited() {
+      return sameEnd(processes.map(({ exited }) => exited));
+    },
+    tail: () => processes.map((process) => process.tail()).join('\n'),
+  };
+}
+
+/** @throws when they did not all end in the same way. */
+async function sameEnd(exits: Promise<Exit>[]): Promise<Exit> {
+  const [first, ...others] = (await Promise.all(exits)) as [Exit, ...Exit[]];
+  if (others.every((exit) => isDeepStrictEqual(exit, first))) return first;
+  throw new Error(`the workers ended differently: ${JSON.stringify([first, ...others])}`);
+}
+
+/** The same in one process, also where the run has replicas. */
+export async function startOneWorkerProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
   env: Record<string, string> = {},

@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { onPath, runCommand } from './commands.js';
+import { withLock } from './lock.mjs';
+import type { Report } from './report.js';
+
+const buildLimitMs = 45 * 60_000;
+
+interface Once<T> {
+  /** Where it will be. */
+  target: string;
+  report: Report;
+  /** Answers what is at the target, or throws when that is not usable. */
+  check: () => Promise<T>;
+  make: () => Promise<void>;
+}
+
+/** Two that miss the same program at once get it once. */
+export async function once<T>({ target, report, check, make }: Once<T>): Promise<T> {
+  await mkdir(dirname(target), { recursive: true });
+  return withLock(
+    `${target}.lock`,
+    async () => {
+      const usable = await check().catch(() => undefined);
+      if (usable) return usable;
+      await make();
+      return check();
+    },
+    (pid) => report.say(`      waiting for process ${pid}, which is getting the same program`),
+  );
+}
+
+/**
+ * Builds Go packages, named with their versions. `place` gets the folder that their programs are in and moves them to
+ * where they belong: what is there is complete.
+ *
+ * @throws when there is no Go, or with its last lines when the build does not work.
+ */
+export async function goInstall(
+  packages: readonly string[],
+  target: string,
+  place: (folder: string) => Promise<void>,
+): Promise<void> {
+  const go = onPath('go');
+  if (go === undefined) throw new Error('there is no "go" on PATH');
+  const folder = `${target}.${randomUUID()}`;
+  try {
+    await runCommand({
+      name: 'go install',
+      command: go,
+      args: ['install', '-ldflags', '-s -w', ...packages],
+      env: { GOBIN: folder, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined },
+      // Outside of any Go module or workspace.
+      cwd: dirname(target),
+      limitMs: buildLimitMs,
+    });
+    await place(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,125 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { onPath, runCommand } from './commands.js';
+import { goInstall, once } from './fetched.js';
+import type { Report } from './report.js';
+import { SettingsError, type Settings } from './settings.js';
+import { firstWay, type Found, type Way } from './ways.js';
+
+/** The newest one that Go 1.26.0 builds: 1.32.1 and later want a newer one. */
+const builtVersion = '1.32.0';
+/** The first one with everything that the workflows use, and with its configuration built in. */
+const oldest = [1, 30] as const;
+
+const modules = 'go.temporal.io/server/cmd';
+const names = { server: 'temporal-server', sqlTool: 'temporal-sql-tool' } as const;
+
+/** The programs of the full Temporal server, which keeps its state in a database of its own. */
+export interface TemporalPrograms {
+  readonly server: string;
+  /** Sets up and updates the schema. */
+  readonly sqlTool: string;
+  readonly version: string;
+  /** Which way led to them. */
+  readonly way: string;
+}
+
+interface Search {
+  settings: Pick<Settings, 'cacheDir' | 'temporalServerPath'>;
+  report: Report;
+  /** For tests. */
+  ways?: readonly Way[];
+}
+
+/**
+ * Finds `temporal-server` and `temporal-sql-tool`, side by side in a folder: that of TEMPORAL_SERVER_PATH, PATH, the
+ * cache, or a build of the Go module, which is in the cache the next time.
+ *
+ * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; NoWay when no way works.
+ */
+export async function findTemporalPrograms({ settings, report, ways }: Search): Promise<TemporalPrograms> {
+  const given = settings.temporalServerPath;
+  if (given !== undefined) {
+    try {
+      return { ...programsIn(await check(given)), way: 'TEMPORAL_SERVER_PATH' };
+    } catch (error) {
+      throw new SettingsError(
+        `TEMPORAL_SERVER_PATH: ${(error as Error).message}. It names the folder of ${names.server} and ${names.sqlTool}. ` +
+          `Example: TEMPORAL_SERVER_PATH=/usr/local/bin`,
+      );
+    }
+  }
+  const found = await firstWay('Temporal server', ways ?? waysToPrograms(settings.cacheDir, report));
+  return { ...programsIn(found), way: found.way };
+}
+
+function waysToPrograms(cacheDir: string, report: Report): Way[] {
+  const built = join(cacheDir, `temporal-server-${builtVersion}`, 'bin');
+  const packages = [`${modules}/server@v${builtVersion}`, `${modules}/tools/sql@v${builtVersion}`];
+  return [
+    {
+      name: 'the environment variable TEMPORAL_SERVER_PATH',
+      cure: `TEMPORAL_SERVER_PATH=<the folder of ${names.server} and ${names.sqlTool}>`,
+      find: async () => {
+        throw new Error('it is not set');
+      },
+    },
+    {
+      name: `a "${names.server}" on PATH, with ${names.sqlTool} beside it`,
+      cure: 'install the programs of a release: https://github.com/temporalio/temporal/releases',
+      find: async () => {
+        const server = onPath(names.server);
+        if (server === undefined) throw new Error('there is none');
+        return check(dirname(server));
+      },
+    },
+    {
+      name: `the cache ${cacheDir}`,
+      cure: `put both programs into ${built}`,
+      find: async () => {
+        if (!existsSync(built)) throw new Error('it holds none yet');
+        return check(built);
+      },
+    },
+    {
+      name: `a build with Go: go install ${packages.join(' ')}`,
+      cure: 'install Go 1.26 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
+      find: () =>
+        once({
+          ...{ target: built, report, check: () => check(built) },
+          make: () =>
+            report.during(`building the Temporal server ${builtVersion} with Go, once, takes minutes`, () =>
+              goInstall(packages, built, async (folder) => {
+                const draft = join(folder, 'bin');
+                await mkdir(draft);
+                await rename(join(folder, 'server'), join(draft, names.server));
+                await rename(join(folder, 'sql'), join(draft, names.sqlTool));
+                await rename(draft, built);
+              }),
+            ),
+        }),
+    },
+  ];
+}
+
+function programsIn({ path, version }: Found): Omit<TemporalPrograms, 'way'> {
+  return { server: join(path, names.server), sqlTool: join(path, names.sqlTool), version };
+}
+
+async function check(folder: string): Promise<Found> {
+  const versions: string[] = [];
+  for (const name of [names.server, names.sqlTool]) {
+    const command = join(folder, name);
+    const output = await runCommand({ name: `"${command} --version"`, command, args: ['--version'], limitMs: 20_000 });
+    const version = /^temporal(?:-sql-tool)? version (\d+\.\d+\.\d+)/m.exec(output)?.[1];
+    if (version === undefined) throw new Error(`${command} does not say its version: ${output.slice(0, 200)}`);
+    versions.push(version);
+  }
+  const [server = '', sqlTool = ''] = versions;
+  if (server !== sqlTool) throw new Error(`${folder} has a server ${server} and a schema tool ${sqlTool}`);
+  const [major = 0, minor = 0] = server.split('.').map(Number);
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]))
+    throw new Error(`${folder} has server ${server}; ${oldest.join('.')} or newer is needed`);
+  return { path: folder, version: server };
+}
