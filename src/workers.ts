@@ -8,7 +8,7 @@ import {
 } from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
 import type { Config } from './config.js';
-import { hasWorkflows, TASK_QUEUES, type TaskQueue } from './task-queues.js';
+import { hasWorkflows, TASK_QUEUES, versioningOf, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from './workflows/order/contract.js';
 
@@ -97,8 +97,7 @@ export async function createWorkers({
           workerDeploymentOptions: {
             useWorkerVersioning: true,
             version: { deploymentName: deployment.name, buildId: deployment.buildId },
-            // Of a workflow that does not declare its own.
-            defaultVersioningBehavior: 'PINNED',
+            defaultVersioningBehavior: versioningOf(taskQueue),
           },
         }),
       }),

@@ -9,7 +9,6 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
-  setWorkflowOptions,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -62,9 +61,6 @@ const { reportOutcome } = proxyActivities<Activities>({
 
 /** Signals that do not count are kept in the trail up to this many; each is in the history anyway. */
 const MAX_IGNORED = 20;
-
-/** With versions of workers: a question may be open for months, no version of a worker is kept for so long. */
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, approval);
 
 /**
  * Asks people or systems for a decision: stage after stage, each with its time, until somebody decides. The first

@@ -8,7 +8,6 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
-  setWorkflowOptions,
   sleep,
   upsertSearchAttributes,
   workflowInfo,
@@ -44,13 +43,6 @@ const look = proxyLocalActivities<Activities>({
   startToCloseTimeout: '5 seconds',
   retry: { maximumAttempts: 1 },
 });
-
-/**
- * With versions of workers: a batch ends with the code that it was begun with, and so do its children. It takes hours at
- * most, unless somebody pauses it; in return a change to it needs no patch.
- */
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, batch);
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, batchShard);
 
 /**
  * Does everything of a batch that has not succeeded yet, task by task, on as many levels of children as it takes. The

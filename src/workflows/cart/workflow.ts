@@ -18,7 +18,6 @@ import {
   setDefaultSignalHandler,
   setDefaultUpdateHandler,
   setHandler,
-  setWorkflowOptions,
   startChild,
   upsertSearchAttributes,
   WorkflowIdReusePolicy,
@@ -76,9 +75,6 @@ const LAST_INSTANT_MS = Date.UTC(10_000, 0) - 1;
 
 /** How long a message that could not be left waits for its next try. */
 const NOTIFY_AGAIN_MS = 60_000;
-
-/** With versions of workers: a cart may be open for years, no version of a worker is kept for so long. */
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, cart);
 
 /**
  * One shopping cart, for its whole life: takes changes one after the other, reminds of itself when it is idle, expires,

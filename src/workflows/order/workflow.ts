@@ -18,7 +18,6 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
-  setWorkflowOptions,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -91,12 +90,6 @@ const { refundPayment } = proxyActivities<Activities>({ ...gateway, summary: 'Gi
 const { requestShipment } = proxyActivities<Activities>({ ...outside, summary: 'Hand the order to the carrier' });
 const { cancelShipment } = proxyActivities<Activities>({ ...outside, summary: 'Call the parcel back' });
 const { trackShipment } = proxyActivities<Activities>({ ...outside, summary: 'Ask where the parcel is' });
-
-/**
- * With versions of workers: an order goes on with the newest code, also when it was begun by older code, because it may be
- * open for weeks, and a fix must reach the one that is stuck. Changes to it are patches, or a new type.
- */
-for (const type of [order, orderV2]) setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, type);
 
 /**
  * Sells an order: quote, reserve stock, have it approved if it is large, charge, ship, and wait until the carrier has delivered. Whatever ends it early
