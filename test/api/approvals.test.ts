@@ -24,7 +24,7 @@ describeOnDevServer('/v1/approvals', () => {
   beforeAll(async () => {
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
-    worker = await startWorker(server, shop, { queues: ['approvals'] });
+    worker = await startWorker(server, shop, { queues: ['approvals', 'orders', 'payments'] });
     api = await startApi(shop);
   });
   afterAll(async () => {
@@ -397,7 +397,7 @@ describeOnDevServer('/v1/approvals', () => {
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
 
-    worker = await startWorker(server, shop, { queues: ['approvals'] });
+    worker = await startWorker(server, shop, { queues: ['approvals', 'orders', 'payments'] });
     await closed(robot.approvalId);
     expect((await get(robot.approvalId)).body).toMatchObject({ status: 'approved', decision: { via: 'webhook' } });
     expect((await decide(person.approvalId, { approver: 'lead', decision: 'approve' })).status).toBe(200);
