@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
+    // Files share modules, not state: each has a server, a database and ids of its own. It saves two seconds of each.
+    isolate: false,
     // Two cores are what the suite is kept fast on; each file has a server and a worker of its own, and waits for them often.
     maxWorkers: 3,
     testTimeout: 60_000,

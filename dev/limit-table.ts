@@ -44,7 +44,7 @@ const ID = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal
 /** Scheduled, started, completed, and the workflow task that takes note: of an activity, at most. */
 export const EVENTS_PER_ACTIVITY = 6;
 /** Of a child, from its start to what its parent makes of its end; a test on the real server holds it. */
-export const EVENTS_PER_CHILD = 12;
+export const EVENTS_PER_CHILD = 16;
 /** A timer, a marker, and the workflow tasks around them. */
 export const EVENTS_PER_LOOK = 6;
 /** A try with its retries, two changes of Search Attributes, a timer. */
