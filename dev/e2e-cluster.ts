@@ -1,65 +1,119 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './ports.js';
-import { startProcess, typescript } from './processes.js';
+import { startProcess, typescript, type ManagedProcess } from './processes.js';
 import { streamReport } from './report.js';
+import { loadSettings } from './settings.js';
 import { CLUSTER_REPLICAS, stopLeftovers } from './stack.js';
+import { findTemporalCli } from './temporal-cli.js';
 import { startTemporaryCluster } from './temporary-cluster.js';
 
 /**
  * `npm run e2e:cluster [-- <vitest arguments>]`: the end-to-end tests and the tour, not on dev servers but on the full
- * Temporal server on PostgreSQL, where the shop's database is as well, with two processes of the worker and of the API.
- * With vitest arguments only those tests, without the tour. Nothing is left of it but the programs in the cache.
+ * Temporal server on PostgreSQL, where the shop's database is as well, with two workers and two APIs: processes where a
+ * test starts processes, else two in its own. With vitest arguments only those tests, without the tour. It fails when a
+ * test does, and also when none ran. Nothing is left of it but the programs in the cache.
  */
 const report = streamReport();
 const chosen = process.argv.slice(2);
 /** A file has twice the workers and APIs here, and the server has more to do than a dev server: fewer at a time. */
 const sideBySide = ['--maxWorkers', '2'];
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => void stopLeftovers().finally(() => process.exit(1)));
+/** Longer than the tour takes to stop its stack. */
+const stopGraceMs = 60_000;
 
-const { programs, cluster, stop } = await startTemporaryCluster(report);
-const env = { CLUSTER_ADDRESS: cluster.address, CLUSTER_DATABASE_URL: cluster.databaseUrl };
+let current: ManagedProcess | undefined;
+let interrupted = false;
+// The cluster is stopped after what uses it. Before there is one, whatever is being started or fetched ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    interrupted = true;
+    void (current ? current.stop(stopGraceMs) : stopLeftovers());
+  });
+
 const results: string[] = [];
 let failed = false;
 try {
-  if (chosen.length > 0) await run('the chosen tests', 'dev/test.ts', [...sideBySide, ...chosen]);
-  else {
-    await run('the end-to-end tests', 'dev/test.ts', ['test/e2e', ...sideBySide, '--exclude', '**/tour.test.ts']);
-    await takeTour();
-  }
-} finally {
-  await stop();
+  // Nearly every test needs it, and would be skipped without.
+  const cli = await findTemporalCli({ settings: loadSettings(), report });
+  if (!interrupted) await onACluster(cli.path);
+} catch (error) {
+  failed = true;
+  if (!interrupted) report.say(`\n${(error as Error).message}`);
 }
-report.say(
-  [
-    `\nOn Temporal server ${programs.version} with PostgreSQL, ${CLUSTER_REPLICAS} workers and ${CLUSTER_REPLICAS} APIs:`,
-    ...results,
-  ].join('\n'),
-);
-process.exit(failed ? 1 : 0);
+process.exit(failed || interrupted ? 1 : 0);
+
+async function onACluster(cliPath: string): Promise<void> {
+  const { programs, cluster, stop } = await startTemporaryCluster(report);
+  const env = {
+    ...{ CLUSTER_ADDRESS: cluster.address, CLUSTER_DATABASE_URL: cluster.databaseUrl },
+    TEMPORAL_CLI_PATH: cliPath,
+  };
+  try {
+    if (chosen.length > 0) await runTests('the chosen tests', chosen, env);
+    else {
+      await runTests('the end-to-end tests', ['test/e2e', '--exclude', '**/tour.test.ts'], env);
+      await takeTour(env);
+    }
+  } finally {
+    await stop();
+  }
+  report.say(
+    [
+      `\nOn Temporal server ${programs.version} with PostgreSQL, ${CLUSTER_REPLICAS} workers and ${CLUSTER_REPLICAS} APIs:`,
+      ...results,
+    ].join('\n'),
+  );
+}
 
 /** From a folder and a port at which nothing runs, so that it cannot visit anybody's stack. */
-async function takeTour(): Promise<void> {
+async function takeTour(env: Record<string, string>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tour-'));
   try {
-    await run('the tour', 'dev/tour.ts', [], { DATA_DIR: folder, PORT: String(await freePort()) });
+    const more = { DATA_DIR: folder, PORT: String(await freePort()) };
+    await run('the tour', 'dev/tour.ts', [], { ...env, ...more });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function run(what: string, file: string, args: readonly string[], more: Record<string, string> = {}) {
+async function runTests(what: string, args: readonly string[], env: Record<string, string>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'e2e-'));
+  const file = join(folder, 'results.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    await run(what, 'dev/test.ts', [...sideBySide, ...reporters, ...args], env, async () => {
+      const { numPassedTests, numPendingTests } = JSON.parse(await readFile(file, 'utf8')) as Record<string, number>;
+      // vitest is content when all are skipped.
+      return { passed: numPassedTests! > 0, said: `${numPassedTests} passed, ${numPendingTests} skipped` };
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function run(
+  what: string,
+  file: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  look?: () => Promise<{ passed: boolean; said: string }>,
+): Promise<void> {
+  if (interrupted) return;
   report.say(`\nNow ${what}`);
   const started = Date.now();
   const child = await startProcess({
-    ...{ name: what, ...typescript(file, ...args), env: { ...env, ...more } },
+    ...{ name: what, ...typescript(file, ...args), env },
     onLine: (line) => report.say(line),
   });
+  current = child;
+  if (interrupted) void child.stop(stopGraceMs);
   const { code } = await child.exited;
-  failed ||= code !== 0;
+  current = undefined;
+  const seen = code === 0 ? await look?.() : undefined;
+  const passed = code === 0 && seen?.passed !== false;
+  failed ||= !passed;
   const seconds = Math.round((Date.now() - started) / 1000);
-  results.push(`  ${code === 0 ? 'passed' : 'FAILED'}  ${what} (${seconds} s)`);
+  results.push(`  ${passed ? 'passed' : 'FAILED'}  ${what} (${seen ? `${seen.said}, ` : ''}${seconds} s)`);
 }

@@ -12,6 +12,28 @@ export const checkout = fileURLToPath(new URL('..', import.meta.url));
  */
 export const developmentWebhookSecret = 'whsec_ZGV2ZWxvcG1lbnQtb25seS1jYXJyaWVyLXNlY3JldA==';
 
+/** What a worker takes on. */
+const workerVariables = [
+  'WORKER_QUEUES',
+  'WORKER_TUNER',
+  'WORKER_TARGET_MEMORY',
+  'WORKER_TARGET_CPU',
+  'WORKER_ACTIVITIES_AT_ONCE',
+  'WORKER_WORKFLOW_TASKS_AT_ONCE',
+  'WORKER_CACHED_WORKFLOWS',
+  'PAYMENTS_PER_SECOND',
+  'TEMPORAL_DEPLOYMENT_NAME',
+  'TEMPORAL_WORKER_BUILD_ID',
+] as const;
+
+/** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
+export const nothingOfTheShell = Object.freeze(
+  Object.fromEntries(workerVariables.map((name) => [name, undefined])) as Record<
+    (typeof workerVariables)[number],
+    undefined
+  >,
+);
+
 /** Variables that the application itself checks (src/config.ts); the stack only knows a default for each. */
 const applicationVariables = [
   'MAIL_FROM',
@@ -35,7 +57,7 @@ const applicationVariables = [
   'ORDER_APPROVAL_THRESHOLD',
   'ORDER_APPROVAL_STAGES',
   'WORKFLOW_BUNDLE',
-  'WORKER_ACTIVITIES_AT_ONCE',
+  ...workerVariables,
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];
@@ -246,7 +268,7 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
       aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
     WORKFLOW_BUNDLE: undefined,
-    WORKER_ACTIVITIES_AT_ONCE: undefined,
+    ...nothingOfTheShell,
     ...application,
   } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
 }

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase } from './databases.js';
+import { createDatabase, type Database } from './databases.js';
 import { LockHeld, takeLock } from './lock.mjs';
 import { assertPortFree, freePort } from './ports.js';
 import { startPostgres } from './postgres.js';
@@ -290,26 +290,27 @@ export async function startTemporaryStack(
   { report = silentReport, ...options }: Partial<StackOptions> = {},
 ): Promise<Stack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
-  // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
-  await chmod(dataDir, 0o711);
-  const names = ['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort', 'workerHealthPort'] as const;
-  const ports = await freePorts(names.length);
-  const { cluster, ...settings } = { ...loadSettings(), ...changes };
-  const database = cluster && (await createDatabase(cluster.databaseUrl));
-  const own: Settings = {
-    ...{ ...settings, cluster },
-    ...Object.fromEntries(names.map((name, index) => [name, ports[index]])),
-    ...{ host: '127.0.0.1', dataDir, databaseUrl: database?.url, temporalAddress: cluster?.address },
-    temporalNamespace: cluster ? `stack-${randomUUID()}` : 'default',
-    ...{ paymentsUrl: undefined, carrierUrl: undefined, smtpUrl: undefined, application: {} },
-    ...changes,
-  };
+  let database: Database | undefined;
   const remove = async (place?: string): Promise<void> => {
     await database?.drop();
     for (const path of [place, dataDir]) if (path) await rm(path, { recursive: true, force: true });
   };
-  const replicas = cluster ? CLUSTER_REPLICAS : 1;
   try {
+    // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
+    await chmod(dataDir, 0o711);
+    const names = ['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort', 'workerHealthPort'] as const;
+    const ports = await freePorts(names.length);
+    const { cluster, ...settings } = { ...loadSettings(), ...changes };
+    database = cluster && (await createDatabase(cluster.databaseUrl));
+    const own: Settings = {
+      ...{ ...settings, cluster },
+      ...Object.fromEntries(names.map((name, index) => [name, ports[index]])),
+      ...{ host: '127.0.0.1', dataDir, databaseUrl: database?.url, temporalAddress: cluster?.address },
+      temporalNamespace: cluster ? `stack-${randomUUID()}` : 'default',
+      ...{ paymentsUrl: undefined, carrierUrl: undefined, smtpUrl: undefined, application: {} },
+      ...changes,
+    };
+    const replicas = cluster ? CLUSTER_REPLICAS : 1;
     const stack = await startStack(own, {
       ...{ durable: false, webUi: false, report, workers: replicas, apis: replicas },
       ...options,

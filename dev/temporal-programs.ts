@@ -7,7 +7,7 @@ import type { Report } from './report.js';
 import { SettingsError, type Settings } from './settings.js';
 import { firstWay, type Found, type Way } from './ways.js';
 
-/** The newest one that Go 1.26.0 builds: 1.32.1 and later want a newer one. */
+/** Needs Go 1.26.8; 1.32.2 needs a newer one. */
 const builtVersion = '1.32.0';
 /** The first one with everything that the workflows use, and with its configuration built in. */
 const oldest = [1, 30] as const;
@@ -84,7 +84,7 @@ function waysToPrograms(cacheDir: string, report: Report): Way[] {
     },
     {
       name: `a build with Go: go install ${packages.join(' ')}`,
-      cure: 'install Go 1.26 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
+      cure: 'install Go 1.26.8 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
       find: () =>
         once({
           ...{ target: built, report, check: () => check(built) },

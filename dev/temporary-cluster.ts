@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './ports.js';
-import { startPostgres } from './postgres.js';
+import { startPostgres, type PostgresServer } from './postgres.js';
 import type { Report } from './report.js';
 import { loadSettings, type Settings } from './settings.js';
 import { CLUSTER_CONNECTIONS, startTemporalCluster } from './temporal-cluster.js';
@@ -32,17 +32,18 @@ export async function startTemporaryCluster(
 ): Promise<TemporaryCluster> {
   const programs = await findTemporalPrograms({ settings: loadSettings(), report });
   const folder = await mkdtemp(join(tmpdir(), 'temporal-cluster-'));
-  // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
-  await chmod(folder, 0o711);
-  const postgres = await startPostgres({
-    ...{ dataDir: join(folder, 'postgres'), port: await freePort(), durable, report },
-    maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
-  });
+  let postgres: PostgresServer | undefined;
   const remove = async () => {
-    await postgres.destroy();
+    await postgres?.destroy();
     await rm(folder, { recursive: true, force: true });
   };
   try {
+    // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
+    await chmod(folder, 0o711);
+    postgres = await startPostgres({
+      ...{ dataDir: join(folder, 'postgres'), port: await freePort(), durable, report },
+      maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
+    });
     const server = await startTemporalCluster({
       ...{ programs, databaseUrl: postgres.url, folder },
       ...(historyShards !== undefined && { historyShards }),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { waitUntil } from '../dev/wait.js';
 import { hasPoller } from '../src/api/executions.js';
 import type { OrderInput, OrderResource } from '../src/schemas/order.js';
@@ -87,6 +87,7 @@ describeOnDevServer('what a worker process takes on', () => {
   }
 
   afterEach(async () => {
+    vi.unstubAllEnvs();
     for (const end of ends.splice(0)) await end();
   });
 
@@ -156,14 +157,18 @@ describeOnDevServer('what a worker process takes on', () => {
     await Promise.all(orders.map(({ stage }) => stage('awaiting_pickup')));
   });
 
-  test('when payments have a rate limit, then all workers together keep it', async () => {
+  test('when payments have a rate limit, then all workers together keep it', { timeout: 120_000 }, async () => {
     const { work, workInAProcess, place } = await aNamespace();
     const perSecond = 8;
-    const queues: TaskQueue[] = ['orders', 'payments'];
-    await work({ queues, paymentsPerSecond: perSecond });
-    await workInAProcess({ WORKER_QUEUES: 'payments', PAYMENTS_PER_SECOND: String(perSecond) });
-
+    // All charges wait before anybody makes one: it is the limit that spreads them, not the orders' coming in.
+    await work({ queues: ['orders'] });
     const orders = await Promise.all(Array.from({ length: 32 }, () => place()));
+    await Promise.all(orders.map(({ stage }) => stage('charging_payment')));
+
+    // A worker that got it from the shell would not start.
+    vi.stubEnv('WORKER_TUNER', 'of-the-shell');
+    const payments = { WORKER_QUEUES: 'payments', PAYMENTS_PER_SECOND: String(perSecond) };
+    await Promise.all([workInAProcess(payments), workInAProcess(payments)]);
     await Promise.all(orders.map(({ stage }) => stage('awaiting_pickup')));
 
     const times = orders

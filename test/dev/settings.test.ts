@@ -109,4 +109,22 @@ describe("the application's own variables", () => {
 
     expect(env).toEqual({ ...developmentEnvironment(loadSettings({}), apiUrl), ...given });
   });
+
+  it.each([
+    'WORKER_QUEUES',
+    'WORKER_TUNER',
+    'WORKER_TARGET_MEMORY',
+    'WORKER_TARGET_CPU',
+    'WORKER_ACTIVITIES_AT_ONCE',
+    'WORKER_WORKFLOW_TASKS_AT_ONCE',
+    'WORKER_CACHED_WORKFLOWS',
+    'PAYMENTS_PER_SECOND',
+    'TEMPORAL_DEPLOYMENT_NAME',
+    'TEMPORAL_WORKER_BUILD_ID',
+  ])('when %s is set, then it is passed on, and taken from whoever has an application of its own', (name) => {
+    const settings = loadSettings({ [name]: 'given' });
+    expect(developmentEnvironment(settings, apiUrl)).toMatchObject({ [name]: 'given' });
+    const own = Object.entries(developmentEnvironment({ ...settings, application: {} }, apiUrl));
+    expect(own).toContainEqual([name, undefined]);
+  });
 });

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { describe, expect, inject, it, type TestContext } from 'vitest';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, inject, it, vi, type TestContext } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
 import { silentReport as report } from '../../dev/report.js';
@@ -18,8 +20,14 @@ const isReady = async (apiUrl: string): Promise<true | undefined> =>
   (await fetch(`${apiUrl}/readyz`)).status === 200 || undefined;
 
 describe('the stack', { timeout: 180_000 }, () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
   it('when it is started and stopped, then it was ready, survived the death of its worker, and nothing is left', async (context) => {
     await needsTemporal(context);
+    // A worker that got it from the shell would not start.
+    vi.stubEnv('WORKER_QUEUES', 'of-the-shell');
     const stack = await startTemporaryStack({ application: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
     const { apiUrl, mailsUrl, workerHealthUrl } = stack.addresses;
     expect(await isReady(apiUrl)).toBe(true);
@@ -60,6 +68,19 @@ describe('the stack', { timeout: 180_000 }, () => {
     parent.kill('SIGKILL');
     await untilGone(...pids);
     await rm(dataDir, { recursive: true });
+  });
+
+  it('when it cannot have a database of its own, then its folder does not stay', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'stack-test-'));
+    vi.stubEnv('TMPDIR', folder);
+    const nowhere = `127.0.0.1:${await freePort()}`;
+    const cluster = { address: nowhere, databaseUrl: `postgres://postgres@${nowhere}/shop` };
+    try {
+      await expect(startTemporaryStack({ cluster })).rejects.toThrow('ECONNREFUSED');
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { inject } from 'vitest';
 import { startProcess, typescript, type Exit, type ManagedProcess } from '../../dev/processes.js';
+import { nothingOfTheShell } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Operations } from '../../src/operations/index.js';
 import { createWorkers, type WorkersOptions } from '../../src/workers.js';
@@ -76,6 +77,7 @@ export async function startOneWorkerProcess(
     name: 'worker',
     ...typescript('src/worker.ts'),
     env: {
+      ...nothingOfTheShell,
       TEMPORAL_ADDRESS: address,
       TEMPORAL_NAMESPACE: namespace,
       DATABASE_URL: databaseUrl,
