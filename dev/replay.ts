@@ -34,7 +34,7 @@ async function main(): Promise<number> {
     const bundle = await bundleOf(command.bundle);
     let differing = command.committed ? await replayed('committed', await committedHistories(), bundle) : 0;
     const { query, chosen } = command.server ?? {};
-    if (runs?.length) differing += await replayed(`on the server (${query})`, fetched(client, runs), bundle);
+    if (client && runs?.length) differing += await replayed(`on the server (${query})`, fetched(client, runs), bundle);
     else if (runs)
       report.say(chosen ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
     if (differing > 0) return codes.differs;
