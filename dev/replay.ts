@@ -32,9 +32,13 @@ async function main(): Promise<number> {
   try {
     const runs = client && command.server && (await sampleOf(client, command.server.query, command.server.limit));
     const bundle = await bundleOf(command.bundle);
-    let differing = await replayed('committed', await committedHistories(), bundle);
-    if (runs) differing += await replayed(`on the server (${command.server!.query})`, fetched(client, runs), bundle);
-    return differing > 0 ? codes.differs : codes.replays;
+    let differing = command.committed ? await replayed('committed', await committedHistories(), bundle) : 0;
+    const { query, chosen } = command.server ?? {};
+    if (client && runs?.length) differing += await replayed(`on the server (${query})`, fetched(client, runs), bundle);
+    else if (runs)
+      report.say(chosen ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
+    if (differing > 0) return codes.differs;
+    return runs?.length === 0 && chosen ? codes.unknown : codes.replays;
   } finally {
     await client?.connection.close();
   }

@@ -22,7 +22,7 @@ export function hasWorkflows(taskQueue: TaskQueue): boolean {
 /**
  * With versions of workers, the version that an open workflow of a queue goes on with. An order, a cart and an approval may
  * be open for weeks, months or years: the current one, so that a fix reaches those that are stuck; changes to them are
- * patches. A batch takes hours at most: the one that it was begun with, so that a change to it needs no patch.
+ * patches. A batch takes hours as a rule: the one that it was begun with, so that a change to it needs no patch.
  *
  * Not said by the workflows themselves: the server refuses that word from a worker without a version.
  */

@@ -5,19 +5,25 @@ import { UsageError } from '../command-line.js';
 export interface ReplayCommand {
   /** Without it, only the committed histories are replayed. */
   server: ServerSample | undefined;
+  /** Whether the committed histories are replayed. */
+  committed: boolean;
   /** The file of bundled workflows; without it, those of this checkout. */
   bundle: string | undefined;
 }
 
 export interface ServerSample {
   query: string;
+  /** Whether somebody chose the query: then it has to find something. */
+  chosen: boolean;
   limit: number;
   /** Without them, what the environment says, else the running stack. */
   address: string | undefined;
   namespace: string | undefined;
 }
 
-const DEFAULT_QUERY = `ExecutionStatus = 'Running'`;
+// What is pinned to a version of its workers ends with that code; it never gets the new one.
+const behaviour = 'TemporalWorkflowVersioningBehavior';
+const DEFAULT_QUERY = `ExecutionStatus = 'Running' and (${behaviour} is null or ${behaviour} != 'Pinned')`;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 
@@ -27,6 +33,7 @@ Replays histories with the workflows of this checkout, and tells which of them i
 
   (no options)          the histories under test/replay/histories
   --from-server         those, and a sample of what a Temporal server has
+  --only-server         not those, for a release that is older than they are: a rollback
   --query <query>       which of its runs, as a visibility query; unless told: ${DEFAULT_QUERY}
   --limit <n>           how many at most, some of each workflow type; unless told: ${DEFAULT_LIMIT}
   --address <host:port> unless told: TEMPORAL_ADDRESS, else the server of "npm start"
@@ -34,19 +41,28 @@ Replays histories with the workflows of this checkout, and tells which of them i
   --bundle <file>       other workflows: a bundle, as "npm run build" makes it
   --help
 
-Exit code: 0 all replay, 1 some do not, 2 nothing could be said: wrong options, no server, no such bundle.`;
+Exit code: 0 all replay, 1 some do not, 2 nothing could be said: wrong options, no server, no such bundle,
+a --query that finds no run.`;
 
 /** Reads the arguments of `npm run replay`. @throws UsageError */
 export function readCommandLine(args: string[]): ReplayCommand | 'help' {
   const values = parsed(args);
   if (values.help) return 'help';
   const { query, limit, address, namespace } = values;
-  const given = Object.entries({ query, limit, address, namespace }).find(([, value]) => value !== undefined);
+  const ofServer = { 'only-server': values['only-server'], query, limit, address, namespace };
+  const given = Object.entries(ofServer).find(([, value]) => value !== undefined);
   if (given && !values['from-server']) throw new UsageError(`--${given[0]} says something only with --from-server`);
   return {
     bundle: values.bundle,
+    committed: !values['only-server'],
     server: values['from-server']
-      ? { query: query ?? DEFAULT_QUERY, limit: limitOf(limit ?? String(DEFAULT_LIMIT)), address, namespace }
+      ? {
+          query: query ?? DEFAULT_QUERY,
+          chosen: query !== undefined,
+          limit: limitOf(limit ?? String(DEFAULT_LIMIT)),
+          address,
+          namespace,
+        }
       : undefined,
   };
 }
@@ -57,6 +73,7 @@ function parsed(args: string[]) {
       args,
       options: {
         'from-server': { type: 'boolean' },
+        'only-server': { type: 'boolean' },
         query: { type: 'string' },
         limit: { type: 'string' },
         address: { type: 'string' },

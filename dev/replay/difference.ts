@@ -11,8 +11,17 @@ export interface Difference {
 /** The words of the SDK for what it found, without the many in which it wraps them. */
 export function complaintOf(error: Error): string {
   const [, quoted] = /message: ("(?:[^"\\]|\\.)*")/.exec(error.message) ?? [];
-  const complaint = quoted === undefined ? error.message : (JSON.parse(quoted) as string);
+  const complaint = quoted === undefined ? error.message : unquoted(quoted);
   return complaint.replace('[TMPRL1100] Nondeterminism error: ', '');
+}
+
+/** A string as Rust prints it for debugging. Some of its escapes are not those of JSON: then as it stands. */
+function unquoted(quoted: string): string {
+  try {
+    return JSON.parse(quoted) as string;
+  } catch {
+    return quoted.slice(1, -1);
+  }
 }
 
 /** Whether a complaint names the event: by its id, by the number of a local activity, or because it is the first one. */

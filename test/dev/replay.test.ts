@@ -39,6 +39,7 @@ describe('the command line of npm run replay', () => {
   test.each([
     [['--from-sever'], "Unknown option '--from-sever'"],
     [['--limit', '5'], '--limit says something only with --from-server'],
+    [['--only-server'], '--only-server says something only with --from-server'],
     [['--from-server', '--limit', '0'], '--limit 0: must be a whole number from 1 to 10000'],
     [['--from-server', '--limit', 'many'], '--limit many: must be a whole number'],
     [['today'], 'Unexpected argument'],
@@ -125,8 +126,8 @@ describeOnDevServer('npm run replay -- --from-server', () => {
   test('when the code goes on with all that runs, then it ends with 0 and tells what it has seen', async () => {
     const outcome = await fromServer(today);
 
-    expect(lastLine(outcome)).toBe(
-      "4 histories on the server (ExecutionStatus = 'Running'): 1 cart, 3 orderV2; none not as the code would do it",
+    expect(lastLine(outcome)).toMatch(
+      /^4 histories on the server \(ExecutionStatus = 'Running' .*\): 1 cart, 3 orderV2; none not as the code would do it$/,
     );
     expect(outcome.said).not.toContain('DIFFERS');
     expect(outcome.code).toBe(0);
@@ -167,6 +168,32 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(said).toContain('cart cart:an-open-one');
     expect(said).toContain('the code has no workflow type cart');
     expect(code).toBe(1);
+  });
+
+  test('when the query that was given finds nothing, then it ends with 2 and says so', async () => {
+    const outcome = await fromServer(today, '--query', `WorkflowId = 'nobody'`);
+
+    expect(lastLine(outcome)).toBe('The query finds no run: nothing could be said');
+    expect(outcome.said).toContain('histories committed: ');
+    expect(outcome.code).toBe(2);
+  });
+
+  test('when nothing runs there and no query was given, then it says so and the committed histories decide', async () => {
+    const { namespace } = await server.inNamespace(`empty-${randomUUID()}`);
+    const outcomes = [];
+    for (const bundle of [today, incompatible]) outcomes.push(await fromServer(bundle, '--namespace', namespace));
+
+    for (const outcome of outcomes) expect(lastLine(outcome)).toMatch(/^nothing runs there \(ExecutionStatus = /);
+    expect(outcomes.map(({ code }) => code)).toEqual([0, 1]);
+  });
+
+  test('when only the server is asked for, then the committed histories are left out', async () => {
+    const outcome = await fromServer(incompatible, '--only-server', '--query', `WorkflowType = 'cart'`);
+
+    expect(outcome.said).not.toContain('committed');
+    expect(outcome.said).not.toContain('.json');
+    expect(lastLine(outcome)).toContain(`(WorkflowType = 'cart'): 1 cart; 1 not as the code would do it`);
+    expect(outcome.code).toBe(1);
   });
 
   test('when the query cannot be understood, then it ends with 2 and says so', async () => {

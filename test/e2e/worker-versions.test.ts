@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readCommandLine, type ReplayCommand } from '../../dev/replay/command-line.js';
 import { waitUntil } from '../../dev/wait.js';
 import {
   BATCH_TASK_QUEUE,
@@ -21,10 +23,11 @@ import { stage } from '../support/batches.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { temporal } from '../support/temporal-command.js';
-import { startWorker } from '../support/workers.js';
+import { startOneWorkerProcess, startWorker } from '../support/workers.js';
 
 const NAME = 'shop';
 const DEADLINE_MS = 40_000;
+const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
 
 /** How long the server waits before it looks whether a version is drained, and how often: minutes, unless told. */
 const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDrainageStatusRefreshInterval'].map(
@@ -38,13 +41,14 @@ describeOnDevServer('two versions of the workers at once', () => {
   let server: DevServer;
   let shop: Shop;
   let sku: string;
-  const workers: { stop: () => Promise<void> }[] = [];
+  const workers: { stop: () => Promise<unknown> }[] = [];
 
   beforeAll(async () => {
     server = await startDevServer({ dynamicConfig });
     shop = await openShop(server, { withWorker: false });
     ({ sku } = await aProduct(shop.store, { available: 1_000 }));
-    await deploy('1');
+    workers.push(await startWorker(server, shop, { queues, deployment: { name: NAME, buildId: '1' } }));
+    await untilKnown('1');
     await succeeds('set-current-version', '--build-id', '1');
   });
   afterAll(async () => {
@@ -52,15 +56,13 @@ describeOnDevServer('two versions of the workers at once', () => {
     await shop?.close();
   });
 
-  /** Starts the workers of a version, and waits until the server knows of it. */
-  async function deploy(buildId: string): Promise<void> {
-    const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
-    workers.push(await startWorker(server, shop, { queues, deployment: { name: NAME, buildId } }));
-    const isKnown = async () => {
+  /** Waits until the server knows of a version. */
+  async function untilKnown(buildId: string): Promise<void> {
+    const hasQueues = async () => {
       const { code, stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
       return (code === 0 && queues.every((queue) => stdout.includes(`"${queue}"`))) || undefined;
     };
-    await waitUntil(isKnown, { what: `version ${buildId} with all its task queues`, deadlineMs: DEADLINE_MS });
+    await waitUntil(hasQueues, { what: `version ${buildId} with all its task queues`, deadlineMs: DEADLINE_MS });
   }
 
   async function command(name: string, ...args: string[]) {
@@ -143,8 +145,25 @@ describeOnDevServer('two versions of the workers at once', () => {
     expect([await behaviour(order), await behaviour(pinned)]).toEqual([AUTO_UPGRADE, PINNED]);
   });
 
+  test('when npm run replay takes its sample, then it leaves out what is pinned', async () => {
+    const { server: sample } = readCommandLine(['--from-server']) as ReplayCommand;
+    const foundBy = async (query: string) => {
+      const found = [];
+      for await (const { workflowId } of shop.client.workflow.list({ query })) found.push(workflowId);
+      return found.sort();
+    };
+    const both = [pinned.workflowId, order.workflowId].sort();
+    const areFound = async () =>
+      isDeepStrictEqual(await foundBy('TemporalWorkflowVersioningBehavior is not null'), both) || undefined;
+    await waitUntil(areFound, { what: 'both in visibility, with how they are versioned', deadlineMs: DEADLINE_MS });
+
+    expect(await foundBy(sample!.query)).toEqual([order.workflowId]);
+  });
+
   test('when version 2 is there and gets none of it, then all goes to 1; with all of the ramp, all goes to 2', async () => {
-    await deploy('2');
+    const named = { TEMPORAL_DEPLOYMENT_NAME: NAME, TEMPORAL_WORKER_BUILD_ID: '2', WORKER_QUEUES: queues.join() };
+    workers.push(await startOneWorkerProcess(server, shop, named));
+    await untilKnown('2');
     const before = await takers();
     await succeeds('set-ramping-version', '--build-id', '2', '--percentage', '0');
     const atNone = [await routing(), await takers()];

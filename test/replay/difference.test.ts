@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { complaintOf, differenceIn } from '../../dev/replay/difference.js';
+
+test('when the SDK quotes what JSON cannot read, then its words are taken as they stand', () => {
+  const words = String.raw`Activity type of scheduled event 'e\u{301}' does not match activity type of activity command 'pack'`;
+  const error = new Error(
+    `Failure { failure: Some(Failure { message: "[TMPRL1100] Nondeterminism error: ${words}" }) }`,
+  );
+
+  expect(complaintOf(error)).toBe(words);
+  expect(differenceIn(complaintOf(error), []).what).toBe(
+    String.raw`activity type in the history is e\u{301}, in the code pack`,
+  );
+});
