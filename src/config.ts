@@ -236,9 +236,11 @@ export class ConfigError extends Error {
 export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): Config<R> {
   const values: Record<string, unknown> = {};
   const problems: string[] = [];
+  const given = new Set<string>();
   for (const name of roles[role]) {
     const { schema, example } = variables[name];
     const raw = env[name] === '' ? undefined : env[name];
+    if (raw !== undefined) given.add(name);
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
     else {
@@ -247,7 +249,7 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
       problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
     }
   }
-  problems.push(...incompleteGroups(values), ...targetsOfNobody(values));
+  problems.push(...incompleteGroups(values, given), ...targetsOfNobody(values));
   if (role === 'api') problems.push(...openToOthers(values));
   if (problems.length)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
@@ -261,13 +263,14 @@ const GROUPS = [
   ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
 ] as const;
 
-function incompleteGroups(values: Record<string, unknown>): string[] {
+function incompleteGroups(values: Record<string, unknown>, given: ReadonlySet<string>): string[] {
   return GROUPS.flatMap((group) => {
-    const given = group.filter((name) => values[name] !== undefined);
-    if (given.length === 0) return [];
-    const missing = group.filter((name) => values[name] === undefined);
+    const there = group.filter((name) => values[name] !== undefined);
+    if (there.length === 0) return [];
+    // One that is given and wrong has its line already.
+    const missing = group.filter((name) => !given.has(name));
     return missing.map(
-      (name) => `  ${name}: is needed with ${given.join(', ')} (for example ${name}=${variables[name].example})`,
+      (name) => `  ${name}: is needed with ${there.join(', ')} (for example ${name}=${variables[name].example})`,
     );
   });
 }

@@ -50,6 +50,13 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', { ...env, ...version })).toMatchObject(version);
   });
 
+  test('when one of two that belong together is wrong, then that is said, and not that it is missing', () => {
+    const load = () =>
+      loadConfig('worker', { ...env, TEMPORAL_DEPLOYMENT_NAME: 'sh.op', TEMPORAL_WORKER_BUILD_ID: '2' });
+    expect(load).toThrow('TEMPORAL_DEPLOYMENT_NAME: must be');
+    expect(load).not.toThrow('is needed with');
+  });
+
   test('when orders need approvals, then whose is read from JSON', () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     expect(loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '100000', ORDER_APPROVAL_STAGES })).toMatchObject({

@@ -109,22 +109,29 @@ export async function readView<T extends Workflow>(
   return await askWorker(client, taskQueue, () => handle.query(query), extensions);
 }
 
-/** Whether a worker took tasks of this kind from the queue lately. */
+/**
+ * Whether a worker took tasks of this kind from the queue lately. Where a version of the workers is current, one of that
+ * version: what others there do is not what starts now.
+ */
 export async function hasPoller(
   client: Client,
   taskQueue: string,
   kind: keyof typeof TASK_QUEUE_TYPES = 'workflow',
 ): Promise<boolean> {
-  const { pollers } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
+  const { pollers, versioningInfo } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
     client.workflowService.describeTaskQueue({
       namespace: client.options.namespace,
       taskQueue: { name: taskQueue },
       taskQueueType: TASK_QUEUE_TYPES[kind],
     }),
   );
-  return (pollers ?? []).some(({ lastAccessTime }) => {
+  const current = versioningInfo?.currentDeploymentVersion;
+  return (pollers ?? []).some(({ lastAccessTime, deploymentOptions }) => {
     const seen = Number(lastAccessTime?.seconds ?? 0) * 1000;
-    return Date.now() - seen < POLLER_SEEN_WITHIN_MS;
+    if (Date.now() - seen >= POLLER_SEEN_WITHIN_MS) return false;
+    const isOfCurrent =
+      deploymentOptions?.deploymentName === current?.deploymentName && deploymentOptions?.buildId === current?.buildId;
+    return !current || isOfCurrent;
   });
 }
 

@@ -1,6 +1,6 @@
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { askWorker } from '../../src/api/executions.js';
+import { askWorker, hasPoller } from '../../src/api/executions.js';
 import { createClient } from '../../src/temporal.js';
 
 /** What the server says when something else arrived while the update was about to close the workflow. */
@@ -12,6 +12,34 @@ const lostTask = () =>
       metadata: {},
     }),
   });
+
+describe('hasPoller', () => {
+  const version = (buildId: string) => ({ deploymentName: 'shop', buildId });
+  const polledBy = (current: object | undefined, ...pollers: (object | undefined)[]) => {
+    const lastAccessTime = { seconds: Date.now() / 1000 };
+    const answer = {
+      pollers: pollers.map((deploymentOptions) => ({ lastAccessTime, deploymentOptions })),
+      ...(current && { versioningInfo: { currentDeploymentVersion: current } }),
+    };
+    const client = {
+      options: { namespace: 'default' },
+      connection: { withDeadline: (_deadline: unknown, ask: () => unknown) => ask() },
+      withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
+      workflowService: { describeTaskQueue: async () => answer },
+    };
+    return hasPoller(client as never, 'orders');
+  };
+
+  test.each([
+    ['no version is current, and workers without one poll', polledBy(undefined, undefined), true],
+    ['the current version polls', polledBy(version('2'), version('1'), version('2')), true],
+    ['only another version polls than the current one', polledBy(version('2'), version('1')), false],
+    ['only workers without a version poll', polledBy(version('2'), undefined), false],
+    ['nobody polls', polledBy(undefined), false],
+  ])('when %s, then it says so', async (_what, asked, answer) => {
+    expect(await asked).toBe(answer);
+  });
+});
 
 describe('askWorker', () => {
   let client: ReturnType<typeof createClient>;
