@@ -16,16 +16,24 @@ export async function createDatabase(
   await asAdmin(neighbourUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`);
   const url = new URL(neighbourUrl);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => asAdmin(neighbourUrl, `drop database if exists ${name} with (force)`) };
+  const drop = async (): Promise<void> => {
+    await asAdmin(neighbourUrl, `drop database if exists ${name} with (force)`);
+  };
+  return { url: url.href, drop };
 }
 
-async function asAdmin(neighbourUrl: string, statement: string): Promise<void> {
+/** Whether there is a database of that name on the same server. */
+export async function databaseExists(neighbourUrl: string, name: string): Promise<boolean> {
+  return (await asAdmin(neighbourUrl, 'select from pg_database where datname = $1', [name])).rowCount === 1;
+}
+
+async function asAdmin(neighbourUrl: string, statement: string, values: string[] = []): Promise<pg.QueryResult> {
   const url = new URL(neighbourUrl);
   url.pathname = '/postgres';
   const client = new pg.Client({ connectionString: url.href });
   await client.connect();
   try {
-    await client.query(statement);
+    return await client.query(statement, values);
   } finally {
     await client.end();
   }

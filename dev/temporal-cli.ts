@@ -6,7 +6,7 @@ import { goInstall, once } from './fetched.js';
 import type { Report } from './report.js';
 import { SettingsError, type Settings } from './settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
-import { firstWay, type Found, type Way } from './ways.js';
+import { firstWay, isOlder, unsetVariable, type Found, type Way } from './ways.js';
 
 /** The newest one that `go install` can build: 1.9 carries a replace directive, which go install refuses. */
 const builtVersion = '1.5.1';
@@ -49,13 +49,7 @@ function waysToCli(cacheDir: string, report: Report): Way[] {
   const built = join(cacheDir, `temporal-cli-${builtVersion}`, executable('temporal'));
   const downloaded = join(cacheDir, `temporal-cli-for-sdk-${sdkVersion}`, executable('temporal'));
   return [
-    {
-      name: 'the environment variable TEMPORAL_CLI_PATH',
-      cure: 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start',
-      find: async () => {
-        throw new Error('it is not set');
-      },
-    },
+    unsetVariable('TEMPORAL_CLI_PATH', 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start'),
     {
       name: 'a "temporal" on PATH',
       cure: 'install the Temporal CLI: https://docs.temporal.io/cli',
@@ -102,8 +96,7 @@ async function check(path: string): Promise<Found> {
   // A CLI built by `go install` calls itself 0.0.0-DEV; the version of the server in it is always told.
   const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
   if (!version) throw new Error(`${path} does not say that it is a Temporal CLI: ${output.slice(0, 200)}`);
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < oldestServer[0] || (major === oldestServer[0] && minor < oldestServer[1]))
+  if (isOlder(version, oldestServer))
     throw new Error(`${path} brings server ${version}; ${oldestServer.join('.')} or newer is needed`);
   return { path, version: `server ${version}` };
 }

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
 import { runCommand } from './commands.js';
+import { databaseExists } from './databases.js';
 import { freeLowPort, freePort } from './ports.js';
 import { startProcess, type ManagedProcess } from './processes.js';
 import { becomeServing } from './temporal-server.js';
@@ -145,20 +145,10 @@ async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> 
       ...{ env, limitMs: schemaLimitMs },
     });
   for (const [schema, database] of Object.entries(databases)) {
-    if (!(await exists(databaseUrl, database))) {
+    if (!(await databaseExists(databaseUrl, database))) {
       await run(database, 'create');
       await run(database, 'setup-schema', '-v', '0.0');
     }
     await run(database, 'update-schema', '--schema-name', `postgresql/v12/${schema}`);
-  }
-}
-
-async function exists(databaseUrl: string, database: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    return (await client.query('select from pg_database where datname = $1', [database])).rowCount === 1;
-  } finally {
-    await client.end();
   }
 }

@@ -5,7 +5,7 @@ import { onPath, runCommand } from './commands.js';
 import { goInstall, once } from './fetched.js';
 import type { Report } from './report.js';
 import { SettingsError, type Settings } from './settings.js';
-import { firstWay, type Found, type Way } from './ways.js';
+import { firstWay, isOlder, unsetVariable, type Found, type Way } from './ways.js';
 
 /** Needs Go 1.26.8; 1.32.2 needs a newer one. */
 const builtVersion = '1.32.0';
@@ -58,13 +58,7 @@ function waysToPrograms(cacheDir: string, report: Report): Way[] {
   const built = join(cacheDir, `temporal-server-${builtVersion}`, 'bin');
   const packages = [`${modules}/server@v${builtVersion}`, `${modules}/tools/sql@v${builtVersion}`];
   return [
-    {
-      name: 'the environment variable TEMPORAL_SERVER_PATH',
-      cure: `TEMPORAL_SERVER_PATH=<the folder of ${names.server} and ${names.sqlTool}>`,
-      find: async () => {
-        throw new Error('it is not set');
-      },
-    },
+    unsetVariable('TEMPORAL_SERVER_PATH', `TEMPORAL_SERVER_PATH=<the folder of ${names.server} and ${names.sqlTool}>`),
     {
       name: `a "${names.server}" on PATH, with ${names.sqlTool} beside it`,
       cure: 'install the programs of a release: https://github.com/temporalio/temporal/releases',
@@ -118,8 +112,7 @@ async function check(folder: string): Promise<Found> {
   }
   const [server = '', sqlTool = ''] = versions;
   if (server !== sqlTool) throw new Error(`${folder} has a server ${server} and a schema tool ${sqlTool}`);
-  const [major = 0, minor = 0] = server.split('.').map(Number);
-  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]))
+  if (isOlder(server, oldest))
     throw new Error(`${folder} has server ${server}; ${oldest.join('.')} or newer is needed`);
   return { path: folder, version: server };
 }

@@ -8,7 +8,7 @@ import { once } from './fetched.js';
 import type { Report } from './report.js';
 import { inheritedEnvironment, SettingsError, type Settings } from './settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
-import { firstWay, type Found, type Way } from './ways.js';
+import { firstWay, unsetVariable, type Found, type Way } from './ways.js';
 
 const artifactVersion = '1.38.0';
 const oldestJava = 17;
@@ -62,13 +62,10 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
     version: artifactVersion,
   });
   return [
-    {
-      name: 'the environment variable TEMPORAL_TEST_SERVER_PATH',
-      cure: 'TEMPORAL_TEST_SERVER_PATH=<path of a temporal-test-server program> npm test',
-      find: async () => {
-        throw new Error('it is not set');
-      },
-    },
+    unsetVariable(
+      'TEMPORAL_TEST_SERVER_PATH',
+      'TEMPORAL_TEST_SERVER_PATH=<path of a temporal-test-server program> npm test',
+    ),
     {
       name: `the cache ${cacheDir}`,
       cure: `put a temporal-test-server program at ${binary}`,

@@ -13,6 +13,21 @@ export interface Found {
   readonly version: string;
 }
 
+/** The first way of all, for the list: whoever sets the variable is not led along the others. */
+export const unsetVariable = (name: string, cure: string): Way => ({
+  name: `the environment variable ${name}`,
+  cure,
+  find: async () => {
+    throw new Error('it is not set');
+  },
+});
+
+/** Compares by major and minor. */
+export function isOlder(version: string, [oldestMajor, oldestMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
+}
+
 /** No way worked. The message lists every way, why it failed and what can be done. */
 export class NoWay extends Error {
   override readonly name = 'NoWay';

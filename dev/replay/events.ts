@@ -18,10 +18,13 @@ export function subjectOf(event: HistoryEvent): string | undefined {
     event.activityTaskScheduledEventAttributes?.activityType?.name ??
     event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name ??
     event.workflowExecutionSignaledEventAttributes?.signalName ??
-    mark(event).id ??
+    patchIn(event) ??
     mark(event).activity_type
   );
 }
+
+/** The patch that a marker is of. */
+export const patchIn = (event: HistoryEvent): string | undefined => mark(event).id;
 
 /** Which local activity of its run a marker is the result of, counted from 1. */
 export const localActivityIn = (event: HistoryEvent): number | undefined => mark(event).seq;

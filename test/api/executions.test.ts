@@ -23,7 +23,6 @@ describe('hasPoller', () => {
     };
     const client = {
       options: { namespace: 'default' },
-      connection: { withDeadline: (_deadline: unknown, ask: () => unknown) => ask() },
       withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
       workflowService: { describeTaskQueue: async () => answer },
     };

@@ -5,7 +5,8 @@ const pathOf = (file: string) => fileURLToPath(new URL(`../../${file}`, import.m
 
 /**
  * The workflows of a release before all patches: the code of today, told that none of them is there. That this is what
- * the code did then, the replay of the histories that were recorded then proves.
+ * the code did then, the replay of the histories that were recorded then proves, but for what a replay does not compare,
+ * like the task queue of an activity.
  */
 export async function releaseBeforePatches(): Promise<{ code: string }> {
   return await bundleWorkflowCode({

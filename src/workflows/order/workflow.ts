@@ -141,18 +141,11 @@ async function sell(input: OrderInput, deliveryClock: DeliveryClock): Promise<Or
     },
     onStuck: async (name, failure) => {
       const decided = () => decision !== undefined;
-      if (patched('retry-stuck-compensations')) {
-        const seconds = secondsToNextTry(timesStuck[name] ?? 0);
-        timesStuck[name] = (timesStuck[name] ?? 0) + 1;
-        compensations.mark(name, 'stuck', reasonOf(failure), seconds === undefined ? undefined : inSeconds(seconds));
-        become('compensation_stuck');
-        if (seconds !== undefined) await condition(decided, seconds * 1000, { summary: `Next try of ${name}` });
-        else await condition(decided);
-      } else {
-        compensations.mark(name, 'stuck', reasonOf(failure));
-        become('compensation_stuck');
-        await condition(decided);
-      }
+      const seconds = patched('retry-stuck-compensations') ? waitOfStuck(name) : undefined;
+      compensations.mark(name, 'stuck', reasonOf(failure), seconds === undefined ? undefined : inSeconds(seconds));
+      become('compensation_stuck');
+      if (seconds === undefined) await condition(decided);
+      else await condition(decided, seconds * 1000, { summary: `Next try of ${name}` });
       const taken = decision ?? 'retry';
       decision = undefined;
       become('processing');
@@ -347,6 +340,13 @@ async function sell(input: OrderInput, deliveryClock: DeliveryClock): Promise<Or
       if (!(error instanceof TemporalFailure)) throw error;
       log.warn('could not ask the carrier', { ...reasonOf(error) });
     }
+  }
+
+  /** Counts how often it was stuck. Seconds until it is tried again by itself, if it is. */
+  function waitOfStuck(name: string): number | undefined {
+    const timesBefore = timesStuck[name] ?? 0;
+    timesStuck[name] = timesBefore + 1;
+    return secondsToNextTry(timesBefore);
   }
 
   function hear(report: ShipmentReport): void {
