@@ -91,22 +91,33 @@ describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
     for (const order of orders) {
       const requests = shop.outside.statement(order.orderId).requests.map(({ path }) => path);
       expect(requests, order.orderId).toEqual(['/payments/charges', '/carrier/shipments']);
-      expect(await startsOf(order.orderId)).toEqual({ attempts: [1, 1], lostTasks: 0 });
+      expect(await retriesOf(order.orderId), order.orderId).toEqual([]);
       const sale = { orderId: order.orderId, products: [product], lines: order.lines, token: order.payment.token };
       expect(await balanceOf(shop, sale, { others: ORDERS - 1 })).toMatchObject({ verdict: 'sold' });
     }
   });
 
-  /** How often each activity was begun, and how many workflow tasks were begun and never ended. */
-  async function startsOf(orderId: string) {
+  /**
+   * Why activities and workflow tasks were begun again. Unless the server takes back the polls of a worker that ends, it
+   * may give a task to one that is gone already, and misses it until it times out. That is no retry of what a worker
+   * had begun: the gateway would have heard of it twice.
+   */
+  async function retriesOf(orderId: string) {
+    const { namespaceInfo } = await shop.client.workflowService.describeNamespace({
+      namespace: shop.client.options.namespace,
+    });
+    const takesPollsBack = namespaceInfo?.capabilities?.workerPollCompleteOnShutdown === true;
     const { events } = await shop.client.workflow.getHandle(orderWorkflowId(orderId)).fetchHistory();
-    const lost = (events ?? []).filter(
-      ({ workflowTaskTimedOutEventAttributes: timedOut, workflowTaskFailedEventAttributes: failed }) =>
-        failed ?? timedOut?.timeoutType === TIMEOUT_TYPE_START_TO_CLOSE,
+    return (events ?? []).flatMap(
+      ({
+        activityTaskStartedEventAttributes: started,
+        workflowTaskFailedEventAttributes: failed,
+        workflowTaskTimedOutEventAttributes: timedOut,
+      }) => {
+        if (started?.lastFailure && (takesPollsBack || !started.lastFailure.timeoutFailureInfo)) return [started];
+        if (failed) return [failed];
+        return takesPollsBack && timedOut?.timeoutType === TIMEOUT_TYPE_START_TO_CLOSE ? [timedOut] : [];
+      },
     );
-    const attempts = (events ?? []).flatMap(({ activityTaskStartedEventAttributes: started }) =>
-      started ? [started.attempt] : [],
-    );
-    return { attempts, lostTasks: lost.length };
   }
 });
