@@ -15,6 +15,7 @@ export function composeSecrets(): Record<string, string> {
   return {
     POSTGRES_PASSWORD: hexadecimal(),
     SHOP_DATABASE_PASSWORD: hexadecimal(),
+    SHOP_OWNER_DATABASE_PASSWORD: hexadecimal(),
     TEMPORAL_DATABASE_PASSWORD: hexadecimal(),
     CARRIER_WEBHOOK_SECRET: webhookSecret(),
     APPROVAL_WEBHOOK_SECRET: webhookSecret(),

@@ -1,17 +1,17 @@
 import { access } from 'node:fs/promises';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-import { bundleWorkflows } from '../src/temporal.js';
+import { loadConfig } from '../src/config.js';
+import { bundleWorkflows, createClient } from '../src/temporal.js';
 import { asTyped, UsageError } from './command-line.js';
 import { readCommandLine, usage, type ServerSample } from './replay/command-line.js';
 import { committedHistories, fetched, sampleOf } from './replay/histories.js';
 import { replay, type Bundle, type Recorded, type Replayed } from './replay/replay.js';
 import { streamReport } from './report.js';
 import { findRunningStack } from './running-stack.js';
-import { inheritedEnvironment, loadSettings } from './settings.js';
+import { inheritedEnvironment } from './settings.js';
 
 /** `npm run replay`: whether the workflows of this checkout would go on with what is recorded, and with what runs. */
-const connectMs = 5_000;
 const codes = { replays: 0, differs: 1, unknown: 2 };
 
 const report = streamReport();
@@ -72,20 +72,25 @@ function inOneLine({ file, workflowId, runId, type, difference }: Replayed): str
 
 /** @throws when the server does not answer, or the namespace is not there. */
 async function connect({ address, namespace }: ServerSample): Promise<Client> {
-  const settings = loadSettings();
-  const stack =
-    address === undefined && settings.temporalAddress === undefined ? await findRunningStack('/livez') : undefined;
-  const server = address ?? settings.temporalAddress ?? stack?.temporalAddress;
-  if (server === undefined) {
+  const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } =
+    inheritedEnvironment();
+  const named = address ?? (TEMPORAL_ADDRESS || undefined);
+  const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
+  const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
+  if (named === undefined && !inProfile && !stack)
     throw new Error('Which server? Name one with --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
-  }
-  const { TEMPORAL_NAMESPACE: named } = inheritedEnvironment();
-  const connection = await Connection.connect({ address: server, connectTimeout: connectMs }).catch((error: Error) => {
-    throw new Error(`Temporal does not answer at ${server}: ${error.message}`);
+  // What else the environment has (TLS, an API key) is for the server that it names.
+  const config = loadConfig('replay', {
+    ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
+    TEMPORAL_ADDRESS: named ?? stack?.temporalAddress,
+    TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
   });
-  const inNamespace = namespace ?? (named || (stack?.temporalNamespace ?? settings.temporalNamespace));
-  report.say(`Temporal at ${server}, namespace ${inNamespace}`);
-  return new Client({ connection, namespace: inNamespace });
+  const client = createClient(config);
+  await client.connection.ensureConnected().catch((error: Error) => {
+    throw new Error(`Temporal does not answer at ${config.TEMPORAL_ADDRESS}: ${error.message}`);
+  });
+  report.say(`Temporal at ${config.TEMPORAL_ADDRESS}, namespace ${config.TEMPORAL_NAMESPACE}`);
+  return client;
 }
 
 async function bundleOf(file: string | undefined): Promise<Bundle> {

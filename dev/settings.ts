@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { PROFILE_VARIABLES } from '../src/temporal-profile.js';
 
 /** The folder of package.json. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -26,13 +27,13 @@ const workerVariables = [
   'TEMPORAL_WORKER_BUILD_ID',
 ] as const;
 
-/** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
-export const nothingOfTheShell = Object.freeze(
-  Object.fromEntries(workerVariables.map((name) => [name, undefined])) as Record<
-    (typeof workerVariables)[number],
-    undefined
-  >,
+/** How Temporal is reached, beside address and namespace. */
+const connectionVariables = PROFILE_VARIABLES.filter(
+  (name) => name !== 'TEMPORAL_ADDRESS' && name !== 'TEMPORAL_NAMESPACE',
 );
+
+/** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
+export const nothingOfTheShell = Object.freeze({ ...unset(workerVariables), ...unset(connectionVariables) });
 
 /** Variables that the application itself checks (src/config.ts); the stack only knows a default for each. */
 const applicationVariables = [
@@ -58,6 +59,7 @@ const applicationVariables = [
   'ORDER_APPROVAL_STAGES',
   'WORKFLOW_BUNDLE',
   ...workerVariables,
+  ...connectionVariables,
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];
@@ -251,7 +253,7 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
  * What the application is told of mails, approvals and webhooks: what is set, over defaults for a developer's machine.
  * The secrets among them are public; whoever opens the API to others (HOST) sets secrets of their own.
  */
-export function developmentEnvironment({ smtpUrl, smtpPort, application }: Settings, apiUrl: string) {
+export function developmentEnvironment({ smtpUrl, smtpPort, temporalAddress, application }: Settings, apiUrl: string) {
   return {
     SMTP_URL: smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`,
     MAIL_FROM: 'Workflow patterns <no-reply@example.com>',
@@ -270,6 +272,8 @@ export function developmentEnvironment({ smtpUrl, smtpPort, application }: Setti
     WORKFLOW_BUNDLE: undefined,
     ...nothingOfTheShell,
     ...application,
+    // Those of somebody's own server are not for the one that is started here.
+    ...(temporalAddress === undefined && unset(connectionVariables)),
   } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
 }
 
@@ -286,6 +290,10 @@ export function publishedSecrets(settings: Settings): string[] {
 /** The environment that child processes start from: PATH, HOME, proxies and whatever else this machine needs. */
 export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env };
+}
+
+function unset<Name extends string>(names: readonly Name[]): Record<Name, undefined> {
+  return Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>;
 }
 
 function aStage(approver: string, times: { timeoutSeconds: number; remindEverySeconds: number }) {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase, type Database } from './databases.js';
+import { APP_ROLE, createDatabase, withAppRole, type Database } from './databases.js';
 import { LockHeld, takeLock } from './lock.mjs';
 import { assertPortFree, freePort } from './ports.js';
 import { startPostgres } from './postgres.js';
@@ -45,6 +45,8 @@ export interface Addresses {
   readonly temporalAddress: string;
   readonly temporalNamespace: string;
   readonly databaseUrl: string;
+  /** The same as the one who may do everything with it. */
+  readonly ownerDatabaseUrl: string;
   readonly webUiUrl: string | undefined;
   readonly paymentsUrl: string;
   readonly carrierUrl: string;
@@ -174,10 +176,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     return { temporalAddress: `127.0.0.1:${settings.temporalPort}`, webUiUrl: first?.uiUrl };
   };
 
-  const startDatabase = async (): Promise<string> => {
+  const startDatabase = async (): Promise<{ ownerUrl: string; databaseUrl: string; role?: string }> => {
     if (settings.databaseUrl !== undefined) {
       report.say('      PostgreSQL is the one of DATABASE_URL, none is started');
-      return settings.databaseUrl;
+      return { ownerUrl: settings.databaseUrl, databaseUrl: settings.databaseUrl };
     }
     const port = await freePort();
     let url = '';
@@ -194,7 +196,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       return server.process;
     });
     report.say(`      PostgreSQL answers on 127.0.0.1:${port}`);
-    return url;
+    return { ownerUrl: url, databaseUrl: await withAppRole(url), role: APP_ROLE };
   };
 
   try {
@@ -204,7 +206,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     mkdirSync(logsDir, { recursive: true });
 
     step('[2/6] Starting Temporal and PostgreSQL');
-    const [temporal, databaseUrl] = await both(startTemporal(), startDatabase());
+    const [temporal, { ownerUrl, databaseUrl, role }] = await both(startTemporal(), startDatabase());
 
     const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
     const api = [settings.port, ...(await freePorts(apis - 1))];
@@ -218,6 +220,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       ...temporal,
       temporalNamespace: settings.temporalNamespace,
       databaseUrl,
+      ownerDatabaseUrl: ownerUrl,
       paymentsUrl: settings.paymentsUrl ?? `${playedUrl}/payments`,
       carrierUrl: settings.carrierUrl ?? `${playedUrl}/carrier`,
       carrierWebhookSecret: settings.carrierWebhookSecret.split(',')[0]!.trim(),
@@ -239,10 +242,11 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     };
 
     step('[3/6] Bringing the database schema, the namespace and the Search Attributes up to date');
-    await runOnce('setup', 'src/setup.ts', env);
+    const asOwner = { ...env, DATABASE_URL: ownerUrl };
+    await runOnce('setup', 'src/setup.ts', { ...asOwner, DATABASE_APP_ROLE: role });
 
     step('[4/6] Filling the catalogue');
-    await runOnce('seed', 'dev/seed.ts', env);
+    await runOnce('seed', 'dev/seed.ts', asOwner);
 
     step('[5/6] Starting the outside world, the worker and the API');
     const service = (name: PartName, file: string, more: ProcessSpec['env'] = {}) =>

@@ -1,7 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { apiKeys } from './schemas/api-key.js';
 import { approvalStages } from './schemas/approval.js';
 import { TASK_QUEUES } from './task-queues.js';
+import {
+  describeCredentials,
+  isLoopback,
+  PROFILE_SECRETS,
+  PROFILE_VARIABLES,
+  readTemporalProfile,
+  type Environment,
+  type TemporalCredentials,
+} from './temporal-profile.js';
 
 /**
  * Every environment variable the application reads, with its default. This module is the only reader of `process.env`
@@ -65,19 +75,12 @@ const json = <T extends z.ZodType>(schema: T) =>
   });
 
 const variables = {
-  TEMPORAL_ADDRESS: {
-    schema: z
-      .string()
-      .regex(/^[^\s/:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, 'must be host:port')
-      .default('127.0.0.1:7233'),
-    example: '127.0.0.1:7233',
-  },
-  TEMPORAL_NAMESPACE: { schema: z.string().min(1).default('default'), example: 'default' },
   DATABASE_URL: {
     schema: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a PostgreSQL connection URL' }),
     example: 'postgres://user:password@127.0.0.1:5432/shop',
     secret: true,
   },
+  DATABASE_APP_ROLE: { schema: z.string().min(1).max(63).optional(), example: 'shop' },
   DATABASE_POOL_SIZE: { schema: count(1_000).default(10), example: '10' },
   LOG_LEVEL: {
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -196,14 +199,13 @@ const variables = {
 type Variable = keyof typeof variables;
 type Values<Name extends Variable> = { readonly [N in Name]: z.output<(typeof variables)[N]['schema']> };
 
-const temporal = ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'LOG_LEVEL'] as const;
 const store = ['DATABASE_URL', 'DATABASE_POOL_SIZE'] as const;
 
 const outgoing = ['OUTGOING_ALLOWED_HOSTS', 'OUTGOING_ALLOW_PRIVATE'] as const;
 
 const roles = {
   worker: [
-    ...[...temporal, ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
+    ...['LOG_LEVEL', ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
     ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
     ...['HEALTH_HOST', 'HEALTH_PORT', 'TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
@@ -211,17 +213,27 @@ const roles = {
     ...['WORKER_ACTIVITIES_AT_ONCE', 'WORKER_WORKFLOW_TASKS_AT_ONCE', 'WORKER_CACHED_WORKFLOWS'],
   ],
   api: [
-    ...[...temporal, ...store, ...outgoing, 'HOST', 'PORT'],
+    ...['LOG_LEVEL', ...store, ...outgoing, 'HOST', 'PORT'],
     ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
     ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH', 'CURSOR_SECRET', 'API_KEYS'],
     ...['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL', 'JWT_ID_CLAIM', 'JWT_ROLES_CLAIM'],
     ...['CORS_ORIGINS', 'HSTS_MAX_AGE', 'RATE_LIMIT_PER_MINUTE', 'MAX_EVENT_LOOP_DELAY_MS'],
   ],
-  setup: [...temporal, ...store],
+  setup: ['LOG_LEVEL', ...store, 'DATABASE_APP_ROLE'],
+  /** `npm run replay`. */
+  replay: [],
 } as const satisfies Record<string, readonly Variable[]>;
 
 export type Role = keyof typeof roles;
-export type Config<R extends Role> = Values<(typeof roles)[R][number]>;
+
+/** How Temporal is reached, whatever said so: temporal-profile.ts. */
+interface TemporalConfig {
+  readonly TEMPORAL_ADDRESS: string;
+  readonly TEMPORAL_NAMESPACE: string;
+  readonly TEMPORAL_CREDENTIALS: TemporalCredentials;
+}
+
+export type Config<R extends Role> = Values<(typeof roles)[R][number]> & TemporalConfig;
 
 /** A wrong configuration. The message has a line for each variable: its name, what is wrong with it, an example. */
 export class ConfigError extends Error {
@@ -229,32 +241,77 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the variables of a role, and only those. An empty variable counts as unset.
+ * Reads the variables of a role, and only those. An empty variable counts as unset. A secret can be in a file: what
+ * `API_KEYS_FILE` names is read for `API_KEYS`, without the end of its last line.
  *
  * @throws ConfigError naming every variable that is missing or wrong; the value itself is not repeated.
  */
 export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): Config<R> {
   const values: Record<string, unknown> = {};
-  const problems: string[] = [];
-  const given = new Set<string>();
+  const { given, problems } = readSecretFiles(env, [...roles[role], ...PROFILE_SECRETS]);
   for (const name of roles[role]) {
     const { schema, example } = variables[name];
-    const raw = env[name] === '' ? undefined : env[name];
-    if (raw !== undefined) given.add(name);
+    const raw = given[name];
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    else {
-      const problem =
-        raw === undefined ? 'is not set' : [...new Set(parsed.error.issues.map(({ message }) => message))].join(', ');
-      problems.push(`  ${name}: ${problem} (for example ${name}=${example})`);
+    // With a file that cannot be read it has its line already.
+    else if (raw !== undefined || given[`${name}_FILE`] === undefined) {
+      const messages = parsed.error.issues.map(({ message }) => message);
+      problems.push(line(name, raw === undefined ? 'is not set' : [...new Set(messages)].join(', '), example));
     }
   }
+  const profile = readTemporalProfile(given);
+  if ('problems' in profile)
+    for (const { name, problem, example } of profile.problems) problems.push(line(name, problem, example));
   problems.push(...incompleteGroups(values, given), ...targetsOfNobody(values));
   if (role === 'api') problems.push(...openToOthers(values));
-  if (problems.length)
+  if (problems.length || 'problems' in profile)
     throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
-  return Object.freeze(values) as Config<R>;
+  const connection: TemporalConfig = {
+    TEMPORAL_ADDRESS: profile.address,
+    TEMPORAL_NAMESPACE: profile.namespace,
+    TEMPORAL_CREDENTIALS: profile.credentials,
+  };
+  return Object.freeze({ ...connection, ...values }) as Config<R>;
 }
+
+/** The names of all variables that the role reads. */
+export function variablesOf(role: Role): string[] {
+  const names = [...roles[role], ...PROFILE_VARIABLES];
+  return [...names, ...names.filter(isSecret).map((name) => `${name}_FILE`)];
+}
+
+function isSecret(name: string): boolean {
+  return (
+    PROFILE_SECRETS.some((secret) => secret === name) || (name in variables && 'secret' in variables[name as Variable])
+  );
+}
+
+/** What is set, with the contents of the files of secrets. */
+function readSecretFiles(env: NodeJS.ProcessEnv, names: readonly string[]) {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value)) as Environment;
+  const problems: string[] = [];
+  for (const name of names.filter(isSecret)) {
+    const file = given[`${name}_FILE`];
+    if (file === undefined) continue;
+    const problem = (text: string) => problems.push(line(`${name}_FILE`, text, `/run/secrets/${name.toLowerCase()}`));
+    if (given[name] !== undefined) {
+      problem(`is one way, ${name} the other`);
+      continue;
+    }
+    try {
+      const content = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+      if (content) given[name] = content;
+      else problem('is an empty file');
+    } catch (error) {
+      problem(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  return { given, problems };
+}
+
+const line = (name: string, problem: string, example: string) =>
+  `  ${name}: ${problem} (for example ${name}=${example})`;
 
 /** Variables that only make sense together. */
 const GROUPS = [
@@ -263,15 +320,13 @@ const GROUPS = [
   ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
 ] as const;
 
-function incompleteGroups(values: Record<string, unknown>, given: ReadonlySet<string>): string[] {
+function incompleteGroups(values: Record<string, unknown>, given: Environment): string[] {
   return GROUPS.flatMap((group) => {
     const there = group.filter((name) => values[name] !== undefined);
     if (there.length === 0) return [];
     // One that is given and wrong has its line already.
-    const missing = group.filter((name) => !given.has(name));
-    return missing.map(
-      (name) => `  ${name}: is needed with ${there.join(', ')} (for example ${name}=${variables[name].example})`,
-    );
+    const missing = group.filter((name) => given[name] === undefined);
+    return missing.map((name) => line(name, `is needed with ${there.join(', ')}`, variables[name].example));
   });
 }
 
@@ -286,12 +341,7 @@ function targetsOfNobody(values: Partial<Values<Variable>>): string[] {
 /** Without keys and tokens everybody may do everything, so nobody but this machine may get in. */
 function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Partial<Values<Variable>>): string[] {
   if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
-  const { example } = variables.API_KEYS;
-  return [`  API_KEYS: is needed, or JWT_ISSUER, when HOST is not on loopback (for example API_KEYS=${example})`];
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+  return [line('API_KEYS', 'is needed, or JWT_ISSUER, when HOST is not on loopback', variables.API_KEYS.example)];
 }
 
 function isOrigin(value: string): boolean {
@@ -299,8 +349,11 @@ function isOrigin(value: string): boolean {
 }
 
 /** The configuration as it may be printed: secrets are replaced. */
-export function printable(config: Partial<Values<Variable>>): Record<string, unknown> {
+export function printable(config: Partial<Values<Variable> & TemporalConfig>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(config).map(([name, value]) => [name, 'secret' in variables[name as Variable] ? '(set)' : value]),
+    Object.entries(config).map(([name, value]) => {
+      if (name === 'TEMPORAL_CREDENTIALS') return [name, describeCredentials(value as TemporalCredentials)];
+      return [name, isSecret(name) && value !== undefined ? '(set)' : value];
+    }),
   );
 }

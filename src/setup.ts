@@ -1,13 +1,16 @@
-import { Connection } from '@temporalio/client';
-import { loadConfig } from './config.js';
+import { ConfigError, loadConfig } from './config.js';
 import { createLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
 import { ensureNamespace, ensureSearchAttributes } from './namespace.js';
 import { openStore } from './store/index.js';
 import { migrate } from './store/migrate.js';
-import { SEARCH_ATTRIBUTES } from './temporal.js';
+import { grantRights } from './store/rights.js';
+import { connect, SEARCH_ATTRIBUTES } from './temporal.js';
 
-/** Run once before workers and API: database schema, namespace, Search Attributes. Repeating it changes nothing. */
+/** SQLSTATE `undefined_object`. */
+const NO_SUCH_ROLE = '42704';
+
+/** Run once before workers and API: database schema and rights, namespace, Search Attributes. Repeating it changes nothing. */
 async function main(): Promise<void> {
   const config = loadConfig('setup');
   const logger = createLogger('setup', config.LOG_LEVEL);
@@ -19,11 +22,22 @@ async function main(): Promise<void> {
   });
   try {
     logger.info({ applied: await migrate(store.db) }, 'database schema is up to date');
+    const role = config.DATABASE_APP_ROLE;
+    if (role !== undefined) {
+      await grantRights(store.db, role).catch((error: Error & { code?: string }) => {
+        throw error.code === NO_SUCH_ROLE
+          ? new ConfigError(
+              `DATABASE_APP_ROLE: there is no role ${role} (for example: create role shop login password '…')`,
+            )
+          : error;
+      });
+      logger.info({ role }, 'the role has its rights');
+    }
   } finally {
     await store.close();
   }
 
-  const connection = await Connection.connect({ address: config.TEMPORAL_ADDRESS });
+  const connection = await connect(config);
   try {
     await ensureNamespace(connection, config.TEMPORAL_NAMESPACE);
     const added = await ensureSearchAttributes(connection, config.TEMPORAL_NAMESPACE, SEARCH_ATTRIBUTES);

@@ -8,7 +8,8 @@ import { approversAttribute, approvalStatusAttribute } from './workflows/approva
 import { batchStatusAttribute } from './workflows/batch/contract.js';
 import { customerIdAttribute, orderStatusAttribute } from './workflows/order/contract.js';
 
-type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'>;
+type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'> &
+  Partial<Pick<Config<'setup'>, 'TEMPORAL_CREDENTIALS'>>;
 
 /** Everything that the workflows are found by. Registered in the namespace by `setup`, before the first start. */
 export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
@@ -22,13 +23,23 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
-export function createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }: TemporalConfig): Client {
-  return new Client({ connection: Connection.lazy({ address, connectTimeout: CONNECT_TIMEOUT_MS }), namespace });
+export function createClient(config: TemporalConfig): Client {
+  const connection = Connection.lazy({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS });
+  return new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+}
+
+/** A connection without a client. @throws when the server does not answer. */
+export async function connect(config: TemporalConfig): Promise<Connection> {
+  return await Connection.connect(connectionOf(config));
 }
 
 /** The connection of a worker. @throws when the server does not answer. */
-export async function connectWorker({ TEMPORAL_ADDRESS: address }: TemporalConfig): Promise<NativeConnection> {
-  return await NativeConnection.connect({ address });
+export async function connectWorker(config: TemporalConfig): Promise<NativeConnection> {
+  return await NativeConnection.connect(connectionOf(config));
+}
+
+function connectionOf({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credentials = {} }: TemporalConfig) {
+  return { address, ...credentials };
 }
 
 /**

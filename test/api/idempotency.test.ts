@@ -414,7 +414,7 @@ describeOnDevServer('Idempotency-Key', () => {
     test('when it is repeated, then 409 until it is answered, then the first answer', async () => {
       const { path, sku } = await aFilledCart();
       const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
-      const lock = await lockCatalogue(shop.databaseUrl);
+      const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const pending = send(api, key, request);
       await lock.waitedFor();
 

@@ -237,7 +237,14 @@ describe('addresses', () => {
     const { environment } = services.postgres!;
     for (const [, name = ''] of sql.matchAll(/\\getenv \w+ (\w+)/g)) expect(environment).toHaveProperty(name);
     const shop = new URL(services.worker!.environment!.DATABASE_URL!);
-    expect(sql).toContain(`create database ${shop.pathname.slice(1)} owner ${shop.username};`);
+    const { DATABASE_URL, DATABASE_APP_ROLE } = services.setup!.environment!;
+    const owner = new URL(DATABASE_URL!);
+    expect(sql).toContain(`create database ${shop.pathname.slice(1)} owner ${owner.username};`);
+    expect(owner.pathname).toBe(shop.pathname);
+    expect(owner.password).toBe(environment!.SHOP_OWNER_DATABASE_PASSWORD);
+    expect(sql).toContain(`grant connect on database ${shop.pathname.slice(1)} to ${shop.username};`);
+    expect(shop.username).toBe(DATABASE_APP_ROLE);
+    expect(services.api!.environment!.DATABASE_URL).toBe(shop.href);
     expect(shop.password).toBe(environment!.SHOP_DATABASE_PASSWORD);
     const { POSTGRES_USER, POSTGRES_PWD } = services.temporal!.environment!;
     for (const database of ['temporal', 'temporal_visibility'])

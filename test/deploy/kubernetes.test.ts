@@ -19,6 +19,7 @@ import openapi from '../../openapi.json' with { type: 'json' };
 const SECRET: Record<string, string> = {
   ...composeSecrets(),
   DATABASE_URL: 'postgres://shop:password@postgres.example.com/shop',
+  DATABASE_OWNER_URL: 'postgres://shop_owner:password@postgres.example.com/shop',
   SMTP_URL: 'smtps://shop:password@mail.example.com',
 };
 

@@ -408,7 +408,7 @@ describeOnDevServer('a cart at its end', () => {
 
     test('when a product is no longer sold, then its line has no price, and the order is rejected', async () => {
       const { cart, sku } = await filled();
-      await shop.store.db.deleteFrom('products').where('sku', '=', sku).execute();
+      await shop.owner.db.deleteFrom('products').where('sku', '=', sku).execute();
 
       expect((await cart.get()).body.lines).toEqual([{ sku, quantity: 2 }]);
       const { orderId } = (await cart.checkout()).body;
@@ -501,7 +501,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
       );
 
       // One cart is in the middle of a change, with others behind it. The others become orders just now.
-      const lock = await lockCatalogue(shop.databaseUrl);
+      const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const names = Array.from({ length: 4 }, (_, number) => `add ${number}`);
       const changes = names.map((name) => insisted(() => busy.add(sku, 2, name)));
       await lock.waitedFor();

@@ -34,7 +34,7 @@ describeOnDevServer('the API under load', () => {
       application: { WORKFLOW_BUNDLE: inject('workflowBundle') },
     });
     store = openStore({
-      ...{ databaseUrl: stack.addresses.databaseUrl, maxConnections: 2, onIdleError: () => undefined },
+      ...{ databaseUrl: stack.addresses.ownerDatabaseUrl, maxConnections: 2, onIdleError: () => undefined },
     });
     connection = await Connection.connect({ address: stack.addresses.temporalAddress });
     client = new Client({ connection, namespace: stack.addresses.temporalNamespace });

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { environmentSchema } from '../../dev/providers/environment.js';
 import { checkout } from '../../dev/settings.js';
-import { loadConfig, type Role } from '../../src/config.js';
+import { loadConfig, variablesOf, type Role } from '../../src/config.js';
 
 /** The files that a deployment starts, and as what they read their environment. */
 const ROLES: Record<string, Role | 'outside-world'> = {
@@ -30,6 +30,6 @@ export function unknownVariables(role: Role | 'outside-world', env: Record<strin
   const known =
     role === 'outside-world'
       ? Object.keys(environmentSchema.parse(env) && environmentSchema.shape)
-      : Object.keys(loadConfig(role, env));
+      : loadConfig(role, env) && variablesOf(role);
   return Object.keys(env).filter((name) => !known.includes(name));
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
-import { createDatabase, type Database } from '../../dev/databases.js';
+import { APP_ROLE, createDatabase, withAppRole, type Database } from '../../dev/databases.js';
 import { freePort } from '../../dev/ports.js';
 import { startPostgres } from '../../dev/postgres.js';
 import { silentReport } from '../../dev/report.js';
@@ -14,6 +14,7 @@ import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
 import { openStore } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal.js';
 import { migrate } from '../../src/store/migrate.js';
+import { grantRights } from '../../src/store/rights.js';
 import { findChromium } from './browser.js';
 import { findKustomize } from './kustomize.js';
 import { findSchemathesis } from './schemathesis.js';
@@ -66,6 +67,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
   const store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
   await migrate(store.db);
+  await withAppRole(database.url);
+  await grantRights(store.db, APP_ROLE);
   await store.close();
 
   project.provide('databaseUrl', database.url);

@@ -27,7 +27,11 @@ export interface TemporalServer {
 export interface Shop {
   client: Client;
   store: Store;
+  /** The store of those who may do everything with it. */
+  owner: Store;
+  /** As worker and API have it. */
   databaseUrl: string;
+  ownerDatabaseUrl: string;
   outside: OutsideWorld;
   close: () => Promise<void>;
 }
@@ -47,7 +51,8 @@ export async function openShop(
   { withWorker = true, queues = TASK_QUEUES, operations }: ShopOptions = {},
 ): Promise<Shop> {
   const [database, outside] = await Promise.all([createDatabase(), startOutsideWorld()]);
-  const store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
+  const store = openStore({ databaseUrl: database.appUrl, maxConnections: 10, onIdleError: () => undefined });
+  const owner = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
   const connections = [server.nativeConnection, ...(server.moreConnections ?? [])];
   const workers = await Promise.all(
     (withWorker ? connections : []).map((connection) =>
@@ -64,14 +69,17 @@ export async function openShop(
   const running = workers.map((worker) => worker.run());
   return {
     client: server.client,
-    store,
-    databaseUrl: database.url,
+    // The application never adds products.
+    store: { ...store, addProducts: owner.addProducts },
+    owner,
+    databaseUrl: database.appUrl,
+    ownerDatabaseUrl: database.url,
     outside,
     async close() {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
       await outside.close();
-      await store.close();
+      await Promise.all([store.close(), owner.close()]);
       await database.drop();
       await server.close();
     },

@@ -50,7 +50,7 @@ const moments: Moment[] = [
     during: 'the quote',
     async stop(shop) {
       const products = [await aProduct(shop.store)];
-      const lock = await lockCatalogue(shop.databaseUrl);
+      const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const order = await shop.place({ products, start });
       await lock.waitedFor();
       return { order, goOn: lock.release };

@@ -1,0 +1,71 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { APP_ROLE } from '../../dev/databases.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { grantRights } from '../../src/store/rights.js';
+import { createDatabase } from '../support/database.js';
+
+const DENIED = '42501';
+
+describe('the role of worker and API', () => {
+  let database: Awaited<ReturnType<typeof createDatabase>>;
+  let owner: Store;
+  let app: Store;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    const open = (databaseUrl: string) => openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
+    owner = open(database.url);
+    app = open(database.appUrl);
+  });
+  afterAll(async () => {
+    await Promise.all([owner.close(), app.close()]);
+    await database.drop();
+  });
+
+  const query = (text: string) => sql.raw(text).execute(app.db);
+
+  test.each([
+    ['make a table', 'create table more ()'],
+    ['change a table', 'alter table products add column more text'],
+    ['empty a table', 'truncate products cascade'],
+    ['add a product', `insert into products values ('A', 'A', 1, 'EUR', 1)`],
+    ['name a product differently', `update products set name = 'B'`],
+    ['forget an order', 'delete from reservations'],
+    ['put an order in the name of another', `update reservations set owner = 'B'`],
+    ['forget what a batch was', 'delete from batch_tasks'],
+    ['read the migrations', 'select * from kysely_migration'],
+    ['take a batch number', `select setval('batches_number_seq', 1)`],
+  ])('when it would %s, then it may not', async (_, text) => {
+    await expect(query(text)).rejects.toMatchObject({ code: DENIED });
+  });
+
+  test('when it had more than it needs, then it has what it needs afterwards', async () => {
+    const grants = async () => {
+      const { rows } = await sql<{ grant: string }>`
+        select format('%s %s %s', table_name, column_name, privilege_type) as grant
+        from information_schema.column_privileges where grantee = ${APP_ROLE} order by 1`.execute(owner.db);
+      return rows.map((row) => row.grant);
+    };
+    const before = await grants();
+    await sql.raw(`grant all on all tables in schema public to ${APP_ROLE}`).execute(owner.db);
+    expect((await grants()).length).toBeGreaterThan(before.length);
+
+    await grantRights(owner.db, APP_ROLE);
+
+    expect(await grants()).toEqual(before);
+    await expect(query('delete from reservations')).rejects.toMatchObject({ code: DENIED });
+  });
+
+  test('when the role is not there, then that is the error', async () => {
+    await expect(grantRights(owner.db, 'nobody else')).rejects.toMatchObject({ code: '42704' });
+  });
+
+  test('when there are tables, then every one of them is in the list of rights', async () => {
+    const { rows } = await sql`
+      select tablename from pg_tables
+      where schemaname = 'public' and tablename not like 'kysely%'
+        and not has_table_privilege(${APP_ROLE}, format('%I.%I', schemaname, tablename), 'select')`.execute(owner.db);
+    expect(rows).toEqual([]);
+  });
+});
