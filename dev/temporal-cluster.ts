@@ -6,6 +6,7 @@ import { freeLowPort, freePort } from './ports.js';
 import { startProcess, type ManagedProcess } from './processes.js';
 import { becomeServing } from './temporal-server.js';
 import type { TemporalPrograms } from './temporal-programs.js';
+import type { TemporalCredentials } from '../src/temporal-profile.js';
 
 export interface TemporalClusterOptions {
   programs: TemporalPrograms;
@@ -17,6 +18,15 @@ export interface TemporalClusterOptions {
   historyShards?: number;
   /** Of the frontend; a free one unless told. */
   port?: number;
+  security?: ClusterSecurity;
+}
+
+/** Who may connect, and how. Without it, everybody, in plain text. */
+export interface ClusterSecurity {
+  /** What the server is told of it. */
+  env: Record<string, string>;
+  /** One who may. */
+  credentials: TemporalCredentials;
 }
 
 export interface TemporalCluster {
@@ -64,7 +74,7 @@ history.workflowIdReuseMinimalInterval:
  * @throws with the last lines of what went wrong, when the schema cannot be set up or the server does not come up.
  */
 export async function startTemporalCluster(options: TemporalClusterOptions): Promise<TemporalCluster> {
-  const { programs, databaseUrl, folder, historyShards = 4 } = options;
+  const { programs, databaseUrl, folder, historyShards = 4, security } = options;
   await setUpSchema(programs.sqlTool, databaseUrl);
 
   const dynamicConfigFile = join(folder, 'temporal-dynamic-config.yaml');
@@ -92,13 +102,14 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
       ...(await otherPorts()),
       DYNAMIC_CONFIG_FILE_PATH: dynamicConfigFile,
       LOG_LEVEL: 'warn',
+      ...security?.env,
     },
     graceMs: stopGraceMs,
     logFile: join(folder, 'temporal-server.log'),
   });
   const address = `127.0.0.1:${port}`;
   try {
-    await becomeServing(server, address);
+    await becomeServing(server, address, { credentials: security?.credentials });
   } catch (error) {
     await server.stop(stopGraceMs);
     throw error;
@@ -124,9 +135,12 @@ const withoutOthers = {
 
 /** The services talk to each other by gRPC, and find each other by ports that PostgreSQL keeps as `smallint`. */
 async function otherPorts(): Promise<Record<string, string>> {
-  const services = ['FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'];
+  const services = ['FRONTEND', 'INTERNAL_FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'];
   const ports = await Promise.all([
-    ...['FRONTEND_HTTP', 'HISTORY_GRPC', 'MATCHING_GRPC', 'WORKER_GRPC'].map(async (name) => [name, await freePort()]),
+    ...['FRONTEND_HTTP', 'INTERNAL_FRONTEND_GRPC', 'HISTORY_GRPC', 'MATCHING_GRPC', 'WORKER_GRPC'].map(async (name) => [
+      name,
+      await freePort(),
+    ]),
     ...services.map(async (service) => [`${service}_MEMBERSHIP`, await freeLowPort()]),
   ]);
   return Object.fromEntries(ports.map(([name, port]) => [`${name}_PORT`, String(port)]));

@@ -28,6 +28,8 @@ export interface TemporalPrograms {
 interface Search {
   settings: Pick<Settings, 'cacheDir' | 'temporalServerPath'>;
   report: Report;
+  /** False leaves out the build, which takes minutes. */
+  build?: boolean;
   /** For tests. */
   ways?: readonly Way[];
 }
@@ -38,7 +40,12 @@ interface Search {
  *
  * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; NoWay when no way works.
  */
-export async function findTemporalPrograms({ settings, report, ways }: Search): Promise<TemporalPrograms> {
+export async function findTemporalPrograms({
+  settings,
+  report,
+  build = true,
+  ways,
+}: Search): Promise<TemporalPrograms> {
   const given = settings.temporalServerPath;
   if (given !== undefined) {
     try {
@@ -50,11 +57,11 @@ export async function findTemporalPrograms({ settings, report, ways }: Search): 
       );
     }
   }
-  const found = await firstWay('Temporal server', ways ?? waysToPrograms(settings.cacheDir, report));
+  const found = await firstWay('Temporal server', ways ?? waysToPrograms(settings.cacheDir, report, build));
   return { ...programsIn(found), way: found.way };
 }
 
-function waysToPrograms(cacheDir: string, report: Report): Way[] {
+function waysToPrograms(cacheDir: string, report: Report, build: boolean): Way[] {
   const built = join(cacheDir, `temporal-server-${builtVersion}`, 'bin');
   const packages = [`${modules}/server@v${builtVersion}`, `${modules}/tools/sql@v${builtVersion}`];
   return [
@@ -79,8 +86,9 @@ function waysToPrograms(cacheDir: string, report: Report): Way[] {
     {
       name: `a build with Go: go install ${packages.join(' ')}`,
       cure: 'install Go 1.26.8 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
-      find: () =>
-        once({
+      find: () => {
+        if (!build) throw new Error('not done here; "npm run e2e:cluster" does it, once');
+        return once({
           ...{ target: built, report, check: () => check(built) },
           make: () =>
             report.during(`building the Temporal server ${builtVersion} with Go, once, takes minutes`, () =>
@@ -92,7 +100,8 @@ function waysToPrograms(cacheDir: string, report: Report): Way[] {
                 await rename(draft, built);
               }),
             ),
-        }),
+        });
+      },
     },
   ];
 }

@@ -3,6 +3,7 @@ import proto from '@temporalio/proto';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { startProcess, type ManagedProcess } from './processes.js';
+import type { TemporalCredentials } from '../src/temporal-profile.js';
 import { waitUntil } from './wait.js';
 
 export interface TemporalServerOptions {
@@ -71,7 +72,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   });
   const address = `127.0.0.1:${port}`;
   try {
-    await becomeServing(server, address, namespace);
+    await becomeServing(server, address, { namespace });
   } catch (error) {
     await server.stop(stopGraceMs);
     throw error;
@@ -92,7 +93,11 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
  *
  * @throws with the server's last lines when it ends before, or when it does not serve within 60 s.
  */
-export async function becomeServing(server: ManagedProcess, address: string, namespace?: string): Promise<void> {
+export async function becomeServing(
+  server: ManagedProcess,
+  address: string,
+  { namespace, credentials }: { namespace?: string; credentials?: TemporalCredentials | undefined } = {},
+): Promise<void> {
   let gone = false;
   void server.exited.then(() => (gone = true));
   const giveUp = (): void => {
@@ -100,7 +105,7 @@ export async function becomeServing(server: ManagedProcess, address: string, nam
   };
   await waitUntil(
     async () => {
-      const connection = await Connection.connect({ address, connectTimeout: 2_000 });
+      const connection = await Connection.connect({ address, ...credentials, connectTimeout: 2_000 });
       try {
         return await connection.withDeadline(Date.now() + 2_000, async () => {
           const { status } = await connection.healthService.check({

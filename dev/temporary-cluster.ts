@@ -5,7 +5,7 @@ import { freePort } from './ports.js';
 import { startPostgres, type PostgresServer } from './postgres.js';
 import type { Report } from './report.js';
 import { loadSettings, type Settings } from './settings.js';
-import { CLUSTER_CONNECTIONS, startTemporalCluster } from './temporal-cluster.js';
+import { CLUSTER_CONNECTIONS, startTemporalCluster, type TemporalClusterOptions } from './temporal-cluster.js';
 import { findTemporalPrograms, type TemporalPrograms } from './temporal-programs.js';
 
 /** For the stacks and tests that share it, with their pools. */
@@ -20,6 +20,10 @@ export interface TemporaryCluster {
   stop(): Promise<void>;
 }
 
+interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
+  durable?: boolean;
+}
+
 /**
  * The full Temporal server on PostgreSQL, for stacks and tests that share it: data that is gone when it stops, and that
  * nothing waits for the disk with, unless `durable`.
@@ -28,7 +32,7 @@ export interface TemporaryCluster {
  */
 export async function startTemporaryCluster(
   report: Report,
-  { durable = false, historyShards }: { durable?: boolean; historyShards?: number } = {},
+  { durable = false, historyShards, security }: TemporaryClusterOptions = {},
 ): Promise<TemporaryCluster> {
   const programs = await findTemporalPrograms({ settings: loadSettings(), report });
   const folder = await mkdtemp(join(tmpdir(), 'temporal-cluster-'));
@@ -47,6 +51,7 @@ export async function startTemporaryCluster(
     const server = await startTemporalCluster({
       ...{ programs, databaseUrl: postgres.url, folder },
       ...(historyShards !== undefined && { historyShards }),
+      ...(security && { security }),
     });
     report.say(
       `Temporal server ${programs.version} (${programs.way}) serves on ${server.address}, its state is in PostgreSQL`,

@@ -1,7 +1,9 @@
+import { dirname } from 'node:path';
 import { startProcess } from './processes.js';
 import { streamReport } from './report.js';
-import { loadSettings } from './settings.js';
+import { inheritedEnvironment, loadSettings } from './settings.js';
 import { findTemporalCli } from './temporal-cli.js';
+import { findTemporalPrograms } from './temporal-programs.js';
 import { findTimeSkippingServer } from './time-skipping-server.js';
 
 /**
@@ -11,11 +13,13 @@ import { findTimeSkippingServer } from './time-skipping-server.js';
 const report = streamReport();
 const settings = loadSettings();
 
-const [cli, testServer] = await Promise.allSettled([
+const [cli, testServer, programs] = await Promise.allSettled([
   findTemporalCli({ settings, report }),
   findTimeSkippingServer({ settings, report }),
+  // Its build takes minutes, and few tests are for it: only who wants all of them waits.
+  findTemporalPrograms({ settings, report, build: Boolean(inheritedEnvironment().REQUIRE_ALL_SERVERS) }),
 ]);
-for (const found of [cli, testServer]) {
+for (const found of [cli, testServer, programs]) {
   if (found.status === 'rejected')
     report.say(`${(found.reason as Error).message}\n\nThe tests that need it are skipped.`);
 }
@@ -27,6 +31,7 @@ const vitest = await startProcess({
   env: {
     ...(cli.status === 'fulfilled' && { TEMPORAL_CLI_PATH: cli.value.path }),
     ...(testServer.status === 'fulfilled' && { TEMPORAL_TEST_SERVER_PATH: testServer.value.path }),
+    ...(programs.status === 'fulfilled' && { TEMPORAL_SERVER_PATH: dirname(programs.value.server) }),
   },
   onLine: (line) => report.say(line),
 });

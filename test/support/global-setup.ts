@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 import { APP_ROLE, createDatabase, withAppRole, type Database } from '../../dev/databases.js';
@@ -10,6 +10,7 @@ import { silentReport } from '../../dev/report.js';
 import { loadSettings } from '../../dev/settings.js';
 import { CLUSTER_REPLICAS } from '../../dev/stack.js';
 import { findTemporalCli } from '../../dev/temporal-cli.js';
+import { findTemporalPrograms } from '../../dev/temporal-programs.js';
 import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
 import { openStore } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal.js';
@@ -32,6 +33,8 @@ declare module 'vitest' {
     replicas: number;
     temporalCli: Found;
     timeSkippingServer: Found;
+    /** The folder of the full server's programs. */
+    temporalPrograms: Found;
     chromium: Found;
     schemathesis: Found;
     kustomize: Found;
@@ -46,15 +49,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReport };
 
-  const [temporalCli, timeSkippingServer, chromium, schemathesis, kustomize] = await Promise.all([
+  const [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize] = await Promise.all([
     found(findTemporalCli(search)),
     found(findTimeSkippingServer(search)),
+    found(findTemporalPrograms({ ...search, build: false }).then(({ server }) => ({ path: dirname(server) }))),
     found(findChromium()),
     found(findSchemathesis(settings)),
     found(findKustomize(settings)),
   ]);
   const { cluster } = settings;
-  const all = [temporalCli, timeSkippingServer, chromium, schemathesis, kustomize];
+  const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize];
   // On a cluster nearly every test is for the real server; without the program they would be skipped there as well.
   const required = process.env.REQUIRE_ALL_SERVERS ? all : cluster ? [temporalCli] : [];
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
@@ -76,6 +80,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('replicas', cluster ? CLUSTER_REPLICAS : 1);
   project.provide('temporalCli', temporalCli);
   project.provide('timeSkippingServer', timeSkippingServer);
+  project.provide('temporalPrograms', temporalPrograms);
   project.provide('chromium', chromium);
   project.provide('schemathesis', schemathesis);
   project.provide('kustomize', kustomize);

@@ -1,0 +1,199 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { APP_ROLE } from '../../dev/databases.js';
+import { startProcess, typescript } from '../../dev/processes.js';
+import { silentReport } from '../../dev/report.js';
+import { nothingOfTheShell } from '../../dev/settings.js';
+import { startTemporaryCluster, type TemporaryCluster } from '../../dev/temporary-cluster.js';
+import { loadConfig } from '../../src/config.js';
+import { connectWorker, createClient } from '../../src/temporal.js';
+import { startApi } from '../support/api.js';
+import { balanceOf } from '../support/balance.js';
+import { anAuthority, type Authority, type Certificate } from '../support/certificates.js';
+import { aSigningKey, openIssuer, type Issuer, type SigningKey } from '../support/issuer.js';
+import { createDatabase } from '../support/database.js';
+import { anOrder, aProduct, openShop } from '../support/shop.js';
+
+const NAMESPACE = 'shop';
+/** A connection on loopback takes a hundredth of it. */
+const DEADLINE_MS = 4_000;
+const BOTH = { client: 'connected', worker: 'connected' };
+
+const found = inject('temporalPrograms');
+const title = 'a Temporal server that asks for a certificate and an API key';
+const define = 'missing' in found ? describe.skip : describe;
+
+define('missing' in found ? `${title} (skipped, there is no such server: ${found.missing})` : title, () => {
+  let folder: string;
+  let authority: Authority;
+  let client: Certificate;
+  let issuer: Issuer;
+  let signingKey: SigningKey;
+  let cluster: TemporaryCluster;
+  let apiKey: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'temporal-tls-'));
+    authority = await anAuthority(folder, 'authority');
+    client = await authority.sign('client');
+    const server = await authority.sign('server');
+    issuer = await openIssuer();
+    signingKey = await aSigningKey('temporal');
+    issuer.publish(signingKey);
+    apiKey = await issuer.token(signingKey, { permissions: ['temporal-system:admin'] });
+    await writeFile(join(folder, 'api-key'), `${apiKey}\n`);
+    cluster = await startTemporaryCluster(silentReport, {
+      security: {
+        env: {
+          TEMPORAL_TLS_REQUIRE_CLIENT_AUTH: 'true',
+          TEMPORAL_TLS_SERVER_CA_CERT: authority.certFile,
+          TEMPORAL_TLS_CLIENT1_CA_CERT: authority.certFile,
+          TEMPORAL_TLS_CLIENT2_CA_CERT: authority.certFile,
+          TEMPORAL_TLS_FRONTEND_CERT: server.certFile,
+          TEMPORAL_TLS_FRONTEND_KEY: server.keyFile,
+          TEMPORAL_TLS_FRONTEND_SERVER_NAME: 'localhost',
+          TEMPORAL_TLS_SERVER_CERT: server.certFile,
+          TEMPORAL_TLS_SERVER_KEY: server.keyFile,
+          TEMPORAL_TLS_INTERNODE_SERVER_NAME: 'localhost',
+          // The server's own worker goes by a door of its own, since it has no key.
+          USE_INTERNAL_FRONTEND: 'true',
+          TEMPORAL_SERVICES: 'frontend,internal-frontend,history,matching,worker',
+          TEMPORAL_AUTH_AUTHORIZER: 'default',
+          TEMPORAL_AUTH_CLAIM_MAPPER: 'default',
+          TEMPORAL_JWT_KEY_SOURCE1: issuer.settings.jwksUrl,
+        },
+        credentials: {
+          tls: {
+            serverRootCACertificate: Buffer.from(authority.cert),
+            clientCertPair: { crt: Buffer.from(client.cert), key: Buffer.from(client.key) },
+          },
+          apiKey,
+        },
+      },
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await cluster?.stop();
+    await issuer?.close();
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  type Environment = Partial<Record<string, string>>;
+  const environment = (changes: Environment = {}): Environment => ({
+    TEMPORAL_ADDRESS: cluster.cluster.address,
+    TEMPORAL_NAMESPACE: NAMESPACE,
+    TEMPORAL_API_KEY_FILE: join(folder, 'api-key'),
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: authority.certFile,
+    TEMPORAL_TLS_CLIENT_CERT_PATH: client.certFile,
+    TEMPORAL_TLS_CLIENT_KEY_PATH: client.keyFile,
+    ...changes,
+  });
+
+  /** What the connections of API and worker come to with this environment. */
+  async function connected(env: Environment) {
+    const config = loadConfig('replay', env);
+    const request = { namespace: NAMESPACE };
+    const { connection } = createClient(config);
+    const [client, worker] = await Promise.all([
+      connection
+        .withDeadline(Date.now() + DEADLINE_MS, () => connection.workflowService.describeNamespace(request))
+        .then(() => 'connected', reasonOf)
+        .finally(() => connection.close()),
+      connectWorker(config)
+        .then((native) => native.workflowService.describeNamespace(request).finally(() => native.close()))
+        .then(
+          () => 'connected',
+          () => 'refused',
+        ),
+    ]);
+    return { client, worker };
+  }
+
+  test('when all is there, then setup, worker and API work as on any other', { timeout: 60_000 }, async () => {
+    const database = await createDatabase();
+    const setup = await startProcess({
+      ...{ name: 'setup', ...typescript('src/setup.ts') },
+      env: { ...nothingOfTheShell, ...environment(), DATABASE_URL: database.url, DATABASE_APP_ROLE: APP_ROLE },
+    });
+    expect(await setup.exited, setup.tail()).toEqual({ code: 0, signal: null });
+    expect(setup.tail()).not.toContain(apiKey);
+    await database.drop();
+
+    const config = loadConfig('replay', environment());
+    const temporal = createClient(config);
+    const nativeConnection = await connectWorker(config);
+    const shop = await openShop(
+      {
+        ...{ client: temporal, nativeConnection, namespace: NAMESPACE },
+        close: () => Promise.all([nativeConnection.close(), temporal.connection.close()]).then(() => undefined),
+      },
+      { queues: ['orders', 'payments'] },
+    );
+    const api = await startApi(shop);
+    try {
+      const product = await aProduct(shop.store);
+      const order = anOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
+      expect((await api.post('/v1/orders', order)).status).toBe(202);
+      await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      const sale = { orderId: order.orderId, products: [product], lines: order.lines, token: order.payment.token };
+      expect(await balanceOf(shop, sale)).toMatchObject({ verdict: 'sold' });
+    } finally {
+      await api.close();
+      await shop.close();
+    }
+  });
+
+  test('when a profile in a file says the same, then that does as well', async () => {
+    const file = join(folder, 'temporal.toml');
+    await writeFile(
+      file,
+      `[profile.shop]
+      address = "${cluster.cluster.address}"
+      namespace = "${NAMESPACE}"
+      api_key = "${apiKey}"
+      [profile.shop.tls]
+      server_ca_cert_path = "${authority.certFile}"
+      client_cert_path = "${client.certFile}"
+      client_key_path = "${client.keyFile}"`,
+    );
+    const env = { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'shop' };
+    expect(await connected(env)).toEqual(BOTH);
+    expect(loadConfig('replay', env).TEMPORAL_NAMESPACE).toBe(NAMESPACE);
+  });
+
+  test('when there is no good API key, then neither gets in', async () => {
+    const ofAnother = await issuer.token(await aSigningKey('temporal'), { permissions: ['temporal-system:admin'] });
+    const denied = { client: 'PERMISSION_DENIED', worker: 'refused' };
+    expect(await connected(environment())).toEqual(BOTH);
+    expect(await connected(environment({ TEMPORAL_API_KEY_FILE: undefined }))).toEqual(denied);
+    expect(await connected(environment({ TEMPORAL_API_KEY_FILE: undefined, TEMPORAL_API_KEY: ofAnother }))).toEqual(
+      denied,
+    );
+  });
+
+  test('when a certificate is missing or of somebody else, or there is no TLS, then neither gets in', async () => {
+    const stranger = await anAuthority(folder, 'stranger');
+    const { certFile, keyFile } = await stranger.sign('strange-client');
+    const changes: Environment[] = [
+      { TEMPORAL_TLS_CLIENT_CERT_PATH: undefined, TEMPORAL_TLS_CLIENT_KEY_PATH: undefined },
+      { TEMPORAL_TLS_CLIENT_CERT_PATH: certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile },
+      { TEMPORAL_TLS_SERVER_CA_CERT_PATH: stranger.certFile },
+      { TEMPORAL_TLS: 'false' },
+    ];
+    expect(await connected(environment())).toEqual(BOTH);
+    const outcomes = await Promise.all(changes.map((change) => connected(environment(change))));
+    expect(outcomes).toEqual(changes.map(() => ({ client: 'DEADLINE_EXCEEDED', worker: 'refused' })));
+  });
+});
+
+/** The gRPC status. Without a connection, a call waits for one. */
+function reasonOf(error: unknown): string {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as Error & { code?: unknown };
+    if (typeof code === 'number') return status[code]!;
+  }
+  return String(error);
+}

@@ -1,0 +1,56 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { generate } from 'selfsigned';
+
+/** A certificate and its key, as PEM and as files. */
+export interface Certificate {
+  cert: string;
+  key: string;
+  certFile: string;
+  keyFile: string;
+}
+
+/** Who signs certificates; what it signed is known by its own. */
+export interface Authority extends Certificate {
+  /** For a server on loopback, and for a client. */
+  sign: (name: string) => Promise<Certificate>;
+}
+
+/** An authority that nobody knows yet. Its files and those of what it signs are in the folder. */
+export async function anAuthority(folder: string, name: string): Promise<Authority> {
+  const own = await make(folder, name, {
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  const sign = (signed: string) =>
+    make(folder, signed, {
+      ca: own,
+      extensions: [
+        { name: 'basicConstraints', cA: false },
+        { name: 'keyUsage', digitalSignature: true },
+        { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+        {
+          name: 'subjectAltName',
+          altNames: [
+            { type: 2, value: 'localhost' },
+            { type: 7, ip: '127.0.0.1' },
+          ],
+        },
+      ],
+    });
+  return { ...own, sign };
+}
+
+async function make(folder: string, name: string, options: Parameters<typeof generate>[1]): Promise<Certificate> {
+  const made = await generate([{ name: 'commonName', value: name }], {
+    ...{ keyType: 'ec', curve: 'P-256', algorithm: 'sha256' },
+    ...options,
+  });
+  const certFile = join(folder, `${name}.pem`);
+  const keyFile = join(folder, `${name}.key`);
+  await writeFile(certFile, made.cert);
+  await writeFile(keyFile, made.private, { mode: 0o600 });
+  return { cert: made.cert, key: made.private, certFile, keyFile };
+}
