@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../dev/commands.js';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
+import { checkout } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
@@ -77,17 +80,25 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     sku = (await aProduct(shop.store, { available: 10_000 })).sku;
     shop.outside.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
     // A page that cannot be told takes five seconds to say so.
-    const slowly = { __scrape_interval__: '7s', __scrape_timeout__: '7s' };
+    const slowly = {
+      ...{
+        job_name: 'business-by-line',
+        metrics_path: '/metrics/business',
+        scrape_interval: '7s',
+        scrape_timeout: '7s',
+      },
+      static_configs: [{ targets: [at('metricsByLine')] }],
+      metric_relabel_configs: [{ source_labels: ['__name__'], regex: 'shop_business_scrape_errors', action: 'keep' }],
+    };
     [worker, api, apiByLine, prometheus] = await Promise.all([
       startWorker(),
       startApi(server.address, ports.api, ports.metrics),
       startApi(line.address, ports.apiByLine, ports.metricsByLine),
       startPrometheus({
-        config: scraping({
-          worker: [{ targets: [at('worker')] }],
-          api: [{ targets: [at('metrics'), at('metricsByLine')] }],
-          business: [{ targets: [at('metrics')] }, { targets: [at('metricsByLine')], labels: slowly }],
-        }),
+        config: scraping(
+          { worker: [at('worker')], api: [at('metrics'), at('metricsByLine')], business: [at('metrics')] },
+          [slowly],
+        ),
         rules: hurried(),
       }),
     ]);
@@ -159,6 +170,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       isDecided(),
       place({ payment: { token: 'tok_declined' } }),
       call('GET', '/v1/nothing/of/this/name'),
+      call('GET', `/v1/orders/${randomUUID()}`),
     ]);
   }
 
@@ -248,6 +260,21 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     });
   });
 
+  test('when metrics are served, then those of the table, with their types and labels', async () => {
+    const pages = await Promise.all(
+      Object.entries({
+        worker: [`${urls.worker}/metrics`],
+        API: [`${urls.metrics}/metrics`],
+        'business page': [`${urls.metrics}/metrics/business`],
+      }).map(async ([by, [url]]) => servedOn(await text(url!)).map((served) => ({ ...served, by }))),
+    );
+    const ours = pages
+      .flat()
+      .filter(({ name, by }) => /^(shop|http)_/.test(name) || (by === 'API' && /^temporal_/.test(name)));
+    const byName = (one: { name: string }, two: { name: string }) => one.name.localeCompare(two.name);
+    expect(ours.sort(byName)).toEqual(documented().sort(byName));
+  });
+
   test('when metrics are read, then no label names anybody or anything', async () => {
     const pages = await Promise.all(
       [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(text),
@@ -307,18 +334,17 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       await call('POST', `/v1/orders/${stuck}/cancel`, {});
       shop.outside.faults.add({ on: 'charge', fault: 'error', times: -1 });
       line.cut();
-      const busy = repeat(300, async () => {
+      const busy = repeat(400, async () => {
         await Promise.all([place(), call('GET', `/v1/orders/${stuck}`, undefined, urls.apiByLine)]);
       });
       await expectToFire('ActivityFails', 'CompensationParked', 'ApprovalsOverdue', 'WorkflowTasksFail', 'BatchStuck');
       await expectToFire('ApiFails', 'ApiCannotReachTemporal', 'BusinessPageIncomplete');
 
-      await busy.stop();
       line.mend();
       shop.outside.faults.clear();
       await lock.release();
       lock = undefined;
-      await unknown.terminate();
+      await Promise.all([busy.stop(), unknown.terminate()]);
       await call('POST', `/v1/orders/${stuck}/compensation`, { action: 'retry' });
       await call('POST', `/v1/approvals/${overdue}/decision`, { approver: 'alan', decision: 'reject' });
       await seen(`/v1/approvals/${overdue}`, ({ status }: { status: string }) => status === 'rejected');
@@ -328,10 +354,10 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
 
       // And what fails without a worker.
       worker.kill('SIGKILL');
-      const waiting = repeat(200, () => place());
-      await expectToFire('TargetDown', 'NoWorker', 'BacklogOld', 'BacklogGrows');
-      await waiting.stop();
-      worker = await startWorker();
+      const waiting = repeat(500, () => place());
+      await expectToFire('TargetDown', 'NoWorker', 'BacklogOld');
+      // It is up when the backlog has grown for long enough.
+      [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrows').finally(() => waiting.stop())]);
 
       let firing: string[] = [];
       await waitUntil(
@@ -363,4 +389,33 @@ function repeat(everyMs: number, run: () => Promise<unknown>): { stop: () => Pro
       await Promise.all(running);
     },
   };
+}
+
+interface Documented {
+  name: string;
+  type: string;
+  labels: string[];
+  by: string;
+}
+
+/** What the table in docs/observability.md says. */
+function documented(): Documented[] {
+  const page = readFileSync(join(checkout, 'docs/observability.md'), 'utf8');
+  return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
+    ([, name = '', type = '', labels = '', by = '']) => ({
+      ...{ name, type, by },
+      labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label!).sort(),
+    }),
+  );
+}
+
+/** The metrics of a page: their labels but those that a histogram or the SDK adds. */
+function servedOn(page: string): Omit<Documented, 'by'>[] {
+  return [...page.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type = '']) => {
+    const labels = [...page.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].flatMap(
+      ([, inner = '']) => [...inner.matchAll(/(\w+)="/g)].map(([, label]) => label!),
+    );
+    const added = ['le', 'namespace', 'taskQueue'];
+    return { name, type, labels: [...new Set(labels)].filter((label) => !added.includes(label)).sort() };
+  });
 }

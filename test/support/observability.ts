@@ -41,16 +41,14 @@ const read = (file: string) => parse(readFileSync(file, 'utf8')) as unknown;
 export const rules = read(ALERTS_FILE) as Rules;
 export const alerts = rules.groups.flatMap((group) => group.rules).filter((rule) => 'alert' in rule);
 
-/** How Prometheus is told to scrape, with where the targets of this machine are. */
-export function scraping(targets: Record<string, object[]>): object {
+/** How Prometheus is told to scrape, with where the targets of this machine are, and others beside them. */
+export function scraping(targets: Record<string, string[]>, others: object[] = []): object {
   const config = read(PROMETHEUS_FILE) as { scrape_configs: { job_name: string; metrics_path?: string }[] };
-  return {
-    global: { scrape_interval: '1s', evaluation_interval: '1s' },
-    scrape_configs: config.scrape_configs.map(({ job_name, metrics_path }) => ({
-      ...{ job_name, ...(metrics_path && { metrics_path }) },
-      static_configs: targets[job_name],
-    })),
-  };
+  const ours = config.scrape_configs.map(({ job_name, metrics_path }) => ({
+    ...{ job_name, ...(metrics_path && { metrics_path }) },
+    static_configs: [{ targets: targets[job_name] }],
+  }));
+  return { global: { scrape_interval: '1s', evaluation_interval: '1s' }, scrape_configs: [...ours, ...others] };
 }
 
 export const dashboards: Dashboard[] = readdirSync(DASHBOARDS).map(
