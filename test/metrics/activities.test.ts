@@ -28,7 +28,7 @@ async function measured(
   );
   if (cancelled) env.cancel();
   await env.run(attempt).catch(() => undefined);
-  return recorded.map(([name, value, { activity_type: _, namespace, taskQueue, ...tags }]) => [name, value, tags]);
+  return recorded.map(([name, value, { activity_type: _type, namespace: _namespace, taskQueue: _queue, ...tags }]) => [name, value, tags]);
 }
 
 const fails = (failure: Error) => async () => {
