@@ -28,7 +28,11 @@ async function measured(
   );
   if (cancelled) env.cancel();
   await env.run(attempt).catch(() => undefined);
-  return recorded.map(([name, value, { activity_type: _type, namespace: _namespace, taskQueue: _queue, ...tags }]) => [name, value, tags]);
+  return recorded.map(([name, value, { activity_type: _type, namespace: _namespace, taskQueue: _queue, ...tags }]) => [
+    name,
+    value,
+    tags,
+  ]);
 }
 
 const fails = (failure: Error) => async () => {
