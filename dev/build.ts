@@ -22,6 +22,7 @@ await report.during('bundling the workflows', async () => {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(dist, 'workflows', 'index.js'),
     payloadConverterPath: join(dist, 'payload-converter.js'),
+    workflowInterceptorModules: [join(dist, 'workflows', 'shared', 'life.js')],
     logger: new DefaultLogger('WARN'),
   });
   await writeFile(join(dist, 'workflow-bundle.js'), code);

@@ -122,6 +122,8 @@ const variables = {
   MAX_EVENT_LOOP_DELAY_MS: { schema: count(60_000).default(1_000), example: '1000' },
   HEALTH_HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
   HEALTH_PORT: { schema: port.optional(), example: '3002' },
+  METRICS_HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
+  METRICS_PORT: { schema: port.min(1, 'must be a port number').optional(), example: '9464' },
   CARRIER_WEBHOOK_SECRET: {
     schema: webhookSecrets,
     example: webhookSecretExample,
@@ -202,10 +204,11 @@ type Values<Name extends Variable> = { readonly [N in Name]: z.output<(typeof va
 const store = ['DATABASE_URL', 'DATABASE_POOL_SIZE'] as const;
 
 const outgoing = ['OUTGOING_ALLOWED_HOSTS', 'OUTGOING_ALLOW_PRIVATE'] as const;
+const metrics = ['METRICS_HOST', 'METRICS_PORT'] as const;
 
 const roles = {
   worker: [
-    ...['LOG_LEVEL', ...store, ...outgoing, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
+    ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
     ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
     ...['HEALTH_HOST', 'HEALTH_PORT', 'TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
@@ -213,7 +216,7 @@ const roles = {
     ...['WORKER_ACTIVITIES_AT_ONCE', 'WORKER_WORKFLOW_TASKS_AT_ONCE', 'WORKER_CACHED_WORKFLOWS'],
   ],
   api: [
-    ...['LOG_LEVEL', ...store, ...outgoing, 'HOST', 'PORT'],
+    ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, 'HOST', 'PORT'],
     ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
     ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH', 'CURSOR_SECRET', 'API_KEYS'],
     ...['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL', 'JWT_ID_CLAIM', 'JWT_ROLES_CLAIM'],

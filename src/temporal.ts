@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import type { Interceptor } from '@grpc/grpc-js';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
 import type { SearchAttribute } from './namespace.js';
-import { approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
+import { approvalDueAtAttribute, approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
 import { batchStatusAttribute } from './workflows/batch/contract.js';
 import { customerIdAttribute, orderStatusAttribute } from './workflows/order/contract.js';
 
@@ -17,14 +18,19 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
   customerIdAttribute,
   approvalStatusAttribute,
   approversAttribute,
+  approvalDueAtAttribute,
   batchStatusAttribute,
 ];
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
-export function createClient(config: TemporalConfig): Client {
-  const connection = Connection.lazy({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS });
+/**
+ * A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away.
+ * `eachTry` sees every request as it goes out, also those that are sent again.
+ */
+export function createClient(config: TemporalConfig, { eachTry = [] }: { eachTry?: Interceptor[] } = {}): Client {
+  const interceptors = [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry];
+  const connection = Connection.lazy({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS, interceptors });
   return new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
 }
 
@@ -58,6 +64,7 @@ export async function bundleWorkflows(logger: Logger): Promise<{ code: string }>
   return await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)),
     payloadConverterPath: fileURLToPath(new URL(`./payload-converter.${extension}`, import.meta.url)),
+    workflowInterceptorModules: [fileURLToPath(new URL(`./workflows/shared/life.${extension}`, import.meta.url))],
     logger,
   });
 }

@@ -8,6 +8,9 @@ import { ConfigError, loadConfig, printable } from './config.js';
 import { createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
 import { serveHealth } from './health.js';
+import { activityMetrics } from './metrics/activities.js';
+import { assertPortFree } from './metrics/listener.js';
+import { prometheusEndpoint } from './metrics/worker.js';
 import { operations } from './operations/index.js';
 import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
@@ -19,7 +22,14 @@ import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './worke
 async function main(): Promise<void> {
   const config = loadConfig('worker');
   const logger = createLogger('worker', config.LOG_LEVEL);
-  Runtime.install({ logger: temporalLogger(logger), shutdownSignals: ['SIGINT', 'SIGTERM'] });
+  const { METRICS_HOST: metricsHost, METRICS_PORT: metricsPort } = config;
+  const metrics = metricsPort === undefined ? undefined : { host: metricsHost, port: metricsPort };
+  if (metrics) await assertPortFree(metrics);
+  Runtime.install({
+    logger: temporalLogger(logger),
+    shutdownSignals: ['SIGINT', 'SIGTERM'],
+    telemetryOptions: metrics ? prometheusEndpoint(metrics) : {},
+  });
   logger.info({ config: printable(config) }, 'starting');
 
   const store = openStore({
@@ -60,6 +70,7 @@ async function main(): Promise<void> {
       workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
     }),
     activities,
+    activityInterceptors: metrics ? [activityMetrics] : [],
     queues: config.WORKER_QUEUES,
     concurrency: concurrencyOf(config),
     ...(config.WORKER_CACHED_WORKFLOWS !== undefined && { maxCachedWorkflows: config.WORKER_CACHED_WORKFLOWS }),

@@ -1,6 +1,7 @@
 import {
   ResourceBasedController,
   Worker,
+  type ActivityInterceptorsFactory,
   type NativeConnection,
   type ResourceBasedTunerOptions,
   type TunerHolder,
@@ -21,6 +22,8 @@ export interface WorkersOptions extends Pick<
 > {
   connection: NativeConnection;
   activities: Activities;
+  /** What sees every attempt of an activity, the first one outermost. */
+  activityInterceptors?: readonly ActivityInterceptorsFactory[];
   /** What this process polls; without it, everything. */
   queues?: readonly TaskQueue[];
   concurrency?: Concurrency;
@@ -79,6 +82,7 @@ export async function createWorkers({
   paymentsPerSecond,
   deployment,
   workflowBundle,
+  activityInterceptors = [],
   ...options
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrency, options.maxCachedWorkflows);
@@ -89,6 +93,7 @@ export async function createWorkers({
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
         taskQueue,
+        interceptors: { activity: [...activityInterceptors] },
         tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchTasksAtOnce : undefined),
         ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),
         ...(taskQueue === PAYMENT_TASK_QUEUE &&

@@ -26,7 +26,9 @@ describe('loadConfig', () => {
       BATCH_TASKS_AT_ONCE: 4,
       WORKER_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches'],
       WORKER_TUNER: 'fixed',
+      METRICS_HOST: '127.0.0.1',
     });
+    expect(loadConfig('worker', env).METRICS_PORT).toBeUndefined();
     expect(loadConfig('worker', env).PAYMENTS_PER_SECOND).toBeUndefined();
     expect(loadConfig('worker', env).ORDER_APPROVAL_THRESHOLD).toBeUndefined();
   });
@@ -79,6 +81,8 @@ describe('loadConfig', () => {
     ['WORKER_CACHED_WORKFLOWS', '1', 'must be a whole number from 2 to 1000000'],
     ['WORKER_TARGET_CPU', '0.5', 'is for WORKER_TUNER=resource-based'],
     ['PAYMENTS_PER_SECOND', '0', 'must be a number above 0'],
+    ['METRICS_PORT', '0', 'must be a port number'],
+    ['METRICS_PORT', 'metrics', 'must be a port number'],
     ['TEMPORAL_DEPLOYMENT_NAME', 'shop', 'TEMPORAL_WORKER_BUILD_ID: is needed with TEMPORAL_DEPLOYMENT_NAME'],
     ['TEMPORAL_DEPLOYMENT_NAME', 'shop.eu', 'must be at most 200 characters without blanks, dots and colons'],
     ['TEMPORAL_WORKER_BUILD_ID', '__1', 'must be at most 200 characters without blanks'],

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { ApprovalLinks } from '../approval-links.js';
 import type { Logger } from '../logger.js';
+import type { HttpMetrics } from '../metrics/http.js';
 import type { Operations } from '../operations/index.js';
 import type { Outgoing } from '../outgoing.js';
 import type { Store } from '../store/index.js';
@@ -60,6 +61,8 @@ export interface AppDependencies {
   auth: AuthSettings | 'open';
   protection: ProtectionSettings;
   cursors: Cursors;
+  /** What measures the requests, if anything does. */
+  metrics?: HttpMetrics | undefined;
 }
 
 declare module 'fastify' {
@@ -92,6 +95,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   }) as unknown as FastifyInstance;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  deps.metrics?.install(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')

@@ -18,6 +18,7 @@ import {
 import type { Reason } from '../schemas/reason.js';
 import type * as workflows from '../workflows/index.js';
 import {
+  approvalDueAtAttribute,
   approvalIdOf,
   approvalQuery,
   approvalStatusAttribute,
@@ -54,6 +55,7 @@ export async function requestApproval(client: Client, input: ApprovalInput): Pro
       typedSearchAttributes: new TypedSearchAttributes([
         { key: approvalStatusAttribute, value: 'pending' },
         { key: approversAttribute, value: stages[0]!.approvers.map(({ id }) => id) },
+        { key: approvalDueAtAttribute, value: new Date(Date.now() + stages[0]!.timeoutSeconds * 1000) },
       ]),
       staticSummary: input.title,
     },

@@ -1,5 +1,10 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { loadConfig, printable } from '../config.js';
 import { createLogger } from '../logger.js';
+import { businessMetrics } from '../metrics/business.js';
+import { httpMetrics } from '../metrics/http.js';
+import { serveMetrics } from '../metrics/listener.js';
+import { temporalRequestMetrics } from '../metrics/temporal-requests.js';
 import { exitOnStartFailure } from '../start-failure.js';
 import { operations } from '../operations/index.js';
 import { openStore } from '../store/index.js';
@@ -15,7 +20,8 @@ async function main(): Promise<void> {
   const logger = createLogger('api', config.LOG_LEVEL);
   logger.info({ config: printable(config) }, 'starting');
 
-  const client = createClient(config);
+  const registry = config.METRICS_PORT === undefined ? undefined : new Registry();
+  const client = createClient(config, { eachTry: registry ? [temporalRequestMetrics(registry)] : [] });
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
     maxConnections: config.DATABASE_POOL_SIZE,
@@ -47,7 +53,15 @@ async function main(): Promise<void> {
       maxEventLoopDelayMs: config.MAX_EVENT_LOOP_DELAY_MS,
     },
     cursors: createCursors(config.CURSOR_SECRET),
+    metrics: registry && httpMetrics(registry),
   });
+  if (registry) collectDefaultMetrics({ register: registry });
+  const closeMetrics =
+    registry &&
+    (await serveMetrics(
+      { '/metrics': registry, '/metrics/business': businessMetrics({ client, store, operations }) },
+      { host: config.METRICS_HOST, port: config.METRICS_PORT!, logger },
+    ));
   await app.listen({ host: config.HOST, port: config.PORT });
 
   let closing = false;
@@ -56,6 +70,7 @@ async function main(): Promise<void> {
     closing = true;
     logger.info({ signal }, 'closing');
     await app.close();
+    await closeMetrics?.();
     await client.connection.close();
     await outgoing.close();
     await store.close();

@@ -229,6 +229,29 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       };
     },
 
+    /**
+     * How far these batches have come in their last round. `idleSeconds` is how long ago anything was done of it, or since
+     * it was opened.
+     */
+    async progressOf(batchIds: readonly string[]): Promise<BatchProgress[]> {
+      const { rows } = await sql<BatchProgress>`
+        select operation, total, succeeded_before + counted.succeeded as succeeded, counted.failed as failed, last.tasks,
+          counted.done as "tasksDone", counted.given_up as "tasksGivenUp",
+          extract(epoch from now() - greatest(coalesce(opened_at, created_at), counted.changed_at))::float8 as "idleSeconds"
+        from batches
+        cross join lateral (
+          select * from batch_rounds where batch_rounds.batch_id = batches.batch_id order by round desc limit 1
+        ) last
+        cross join lateral (
+          select coalesce(sum(succeeded), 0)::int as succeeded, coalesce(sum(failed), 0)::int as failed,
+            (count(*) filter (where outcome = 'done'))::int as done,
+            (count(*) filter (where outcome = 'given_up'))::int as given_up, max(changed_at) as changed_at
+          from batch_tasks where batch_tasks.round_id = last.round_id
+        ) counted
+        where batches.batch_id = any(${batchIds})`.execute(db);
+      return rows;
+    },
+
     /** Items that failed in the last round, in the order of their lines, beginning after `after`. */
     async listFailures(
       batchId: string,
@@ -247,6 +270,19 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       }));
     },
   };
+}
+
+export interface BatchProgress {
+  operation: string;
+  /** Items, of all rounds. */
+  total: number;
+  succeeded: number;
+  failed: number;
+  /** Of the last round. */
+  tasks: number;
+  tasksDone: number;
+  tasksGivenUp: number;
+  idleSeconds: number;
 }
 
 interface Content {

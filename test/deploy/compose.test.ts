@@ -47,6 +47,8 @@ const LISTENS: Record<string, string[]> = {
   mail: ['1025', '8025'],
   api: [services.api!.environment!.PORT!],
   'outside-world': [services['outside-world']!.environment!.PROVIDERS_PORT!],
+  prometheus: ['9090'],
+  grafana: ['3000'],
 };
 
 const closes: (() => unknown)[] = [];
@@ -229,7 +231,9 @@ describe('addresses', () => {
   );
 
   test('when somebody looks for what is published, then it is the API and the pages, nothing else', () => {
-    expect(named.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual(['temporal-ui', 'mail', 'api']);
+    expect(named.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
+      ...['temporal-ui', 'mail', 'api', 'prometheus', 'grafana'],
+    ]);
   });
 
   test('when databases are made, then with the roles and names that the others use', () => {
@@ -310,6 +314,62 @@ describe('health', () => {
   );
 });
 
+describe('metrics', () => {
+  const prometheus = parse(text('deploy/observability/prometheus.yml')) as {
+    rule_files: string[];
+    scrape_configs: {
+      job_name: string;
+      metrics_path?: string;
+      dns_sd_configs?: { names: string[]; type: string; port: number }[];
+      static_configs?: { targets: string[] }[];
+    }[];
+  };
+  const job = (name: string) => prometheus.scrape_configs.find(({ job_name }) => job_name === name);
+  const pathsOf = (name: string) => (services[name]?.volumes ?? []).map((volume) => volume.split(':')[1]);
+
+  test('when workers and API are scraped, then each process of theirs, where it listens for that', () => {
+    for (const role of ['worker', 'api'] as const) {
+      const { METRICS_HOST, METRICS_PORT } = loadConfig(role, services[role]!.environment);
+      expect(METRICS_HOST).toBe('0.0.0.0');
+      expect(job(role)?.dns_sd_configs).toMatchObject([{ names: [role], type: 'A', port: METRICS_PORT }]);
+      expect(job(role)?.metrics_path ?? '/metrics').toBe('/metrics');
+    }
+  });
+
+  test('when the shop is asked how it stands, then once, however many processes of the API there are', () => {
+    const { METRICS_PORT } = loadConfig('api', services.api!.environment);
+    expect(job('business')).toMatchObject({
+      metrics_path: '/metrics/business',
+      static_configs: [{ targets: [`api:${METRICS_PORT}`] }],
+    });
+    expect(prometheus.scrape_configs).toHaveLength(3);
+  });
+
+  test('when Prometheus starts, then its configuration and its rules are where it looks for them', () => {
+    const [, config = ''] = /--config\.file=(\S+)/.exec(services.prometheus!.command!.join(' ')) ?? [];
+    expect(pathsOf('prometheus')).toContain(config);
+    for (const file of prometheus.rule_files) expect(pathsOf('prometheus')).toContain(join(config, '..', file));
+    expect(services.prometheus!.command).toContain('--storage.tsdb.path=/prometheus');
+    expect(services.prometheus!.volumes).toContain('prometheus:/prometheus');
+  });
+
+  test('when Grafana starts, then it finds the dashboard and Prometheus, and nobody comes in without a password', () => {
+    const folder = 'deploy/observability/grafana/provisioning';
+    const { datasources } = parse(text(`${folder}/datasources/prometheus.yml`)) as { datasources: { url: string }[] };
+    const { providers } = parse(text(`${folder}/dashboards/shop.yml`)) as {
+      providers: { options: { path: string } }[];
+    };
+    const { environment, volumes } = services.grafana!;
+    expect(datasources.map(({ url }) => url)).toEqual([`http://prometheus:${LISTENS.prometheus![0]}`]);
+    expect(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH).toBe(`${providers[0]!.options.path}/shop.json`);
+    expect(pathsOf('grafana')).toContain(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH);
+    for (const kind of ['datasources/prometheus.yml', 'dashboards/shop.yml'])
+      expect(volumes).toContain(`./${folder}/${kind}:/etc/grafana/provisioning/${kind}:ro`);
+    expect(environment).toMatchObject({ GF_AUTH_ANONYMOUS_ENABLED: 'false', GF_USERS_ALLOW_SIGN_UP: 'false' });
+    expect(volumes).toContain('grafana:/var/lib/grafana');
+  });
+});
+
 describe('the order of the start', () => {
   test('when a service waits for another, then for its health or its end, and the other can give it', () => {
     for (const [name, { depends_on = {} }] of named) {
@@ -371,7 +431,7 @@ describe('containment', () => {
   });
 
   test('when data must survive, then it is in a named volume', () => {
-    expect(Object.keys(volumes)).toEqual(['postgres', 'outside-world']);
+    expect(Object.keys(volumes)).toEqual(['postgres', 'outside-world', 'prometheus', 'grafana']);
     expect(services.postgres?.volumes).toContain('postgres:/var/lib/postgresql');
     const folder = services['outside-world']!.environment!.PROVIDERS_LEDGER!.replace(/\/[^/]+$/, '');
     expect(services['outside-world']?.volumes).toEqual([`outside-world:${folder}`]);

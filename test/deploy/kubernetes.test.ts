@@ -193,6 +193,34 @@ describeRendered('the manifests for Kubernetes', () => {
     });
   });
 
+  describe('metrics', () => {
+    const scraped = () => [...workers(), named('Deployment', 'api')];
+
+    test('when workers and API are scraped, then each pod, where it listens for that', () => {
+      for (const workload of scraped()) {
+        const { METRICS_HOST, METRICS_PORT } = loadConfig(
+          roleIn(workload) as 'api' | 'worker',
+          environmentOf(workload),
+        );
+        expect(METRICS_HOST).toBe('0.0.0.0');
+        expect(containerOf(workload).ports).toContainEqual({ name: 'metrics', containerPort: METRICS_PORT });
+        expect(workload.spec!.template!.metadata.annotations).toEqual({
+          ...{ 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(METRICS_PORT) },
+        });
+      }
+    });
+
+    test('when the shop is asked how it stands, then by a name for all APIs, as the guide has it', () => {
+      const { selector, ports } = named('Service', 'api-metrics').spec!;
+      const api = named('Deployment', 'api');
+      const { METRICS_PORT } = loadConfig('api', environmentOf(api));
+      expect(selects(selector as Record<string, string>, labelsOf(api))).toBe(true);
+      expect(ports).toEqual([{ name: 'metrics', port: METRICS_PORT, targetPort: 'metrics' }]);
+      const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
+      expect(guide).toContain(`api-metrics.shop.svc:${METRICS_PORT}`);
+    });
+  });
+
   describe('the end of a pod', () => {
     test('when a worker is stopped, then the cluster waits longer than it takes to let activities finish', () => {
       for (const workload of workers()) {
@@ -239,10 +267,11 @@ describeRendered('the manifests for Kubernetes', () => {
       const found = workloads().filter((other) => selects(selector as Record<string, string>, labelsOf(other)));
       expect(found.map(({ metadata }) => metadata.name)).toEqual(['api']);
       const open = containerOf(found[0]!).ports!.map(({ name }) => name);
-      expect(open).toEqual(ports!.map(({ targetPort }) => targetPort));
+      expect(ports!.map(({ targetPort }) => targetPort)).toEqual(['http']);
+      expect(open).toContain('http');
     });
 
-    test('when somebody calls a pod, then a policy lets him in at the API alone', () => {
+    test('when somebody calls a pod, then a policy lets him in at the API alone, and Prometheus at its metrics', () => {
       for (const workload of workloads()) {
         const policies = ofKind('NetworkPolicy').filter(({ spec }) => {
           const { matchLabels = {}, matchExpressions = [] } = spec!.podSelector!;
@@ -251,9 +280,17 @@ describeRendered('the manifests for Kubernetes', () => {
             selects(matchLabels, labels) && matchExpressions.every(({ key, values }) => values.includes(labels[key]!))
           );
         });
-        const open = policies.flatMap(({ spec }) => spec!.ingress ?? []).flatMap(({ ports }) => ports);
-        expect(policies, workload.metadata.name).toHaveLength(1);
-        expect(open).toEqual(roleIn(workload) === 'api' ? [{ port: 'http' }] : []);
+        const open = policies.flatMap(({ spec }) => spec!.ingress ?? []);
+        const metrics = {
+          from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+          ports: [{ port: 'metrics' }],
+        };
+        expect(policies.length, workload.metadata.name).toBeGreaterThan(0);
+        const role = roleIn(workload);
+        expect(open).toEqual([
+          ...(role === 'api' ? [{ ports: [{ port: 'http' }] }] : []),
+          ...(role === 'setup' ? [] : [metrics]),
+        ]);
       }
     });
   });

@@ -18,6 +18,7 @@ import { migrate } from '../../src/store/migrate.js';
 import { grantRights } from '../../src/store/rights.js';
 import { findChromium } from './browser.js';
 import { findKustomize } from './kustomize.js';
+import { findPrometheus } from './prometheus.js';
 import { findSchemathesis } from './schemathesis.js';
 
 /** A program that tests need, or why it is not there. */
@@ -38,6 +39,7 @@ declare module 'vitest' {
     chromium: Found;
     schemathesis: Found;
     kustomize: Found;
+    prometheus: Found;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
   }
@@ -49,16 +51,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const settings = loadSettings();
   const search = { settings, report: silentReport };
 
-  const [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize] = await Promise.all([
-    found(findTemporalCli(search)),
-    found(findTimeSkippingServer(search)),
-    found(findTemporalPrograms({ ...search, build: false }).then(({ server }) => ({ path: dirname(server) }))),
-    found(findChromium()),
-    found(findSchemathesis(settings)),
-    found(findKustomize(settings)),
-  ]);
+  const [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus] =
+    await Promise.all([
+      found(findTemporalCli(search)),
+      found(findTimeSkippingServer(search)),
+      found(findTemporalPrograms({ ...search, build: false }).then(({ server }) => ({ path: dirname(server) }))),
+      found(findChromium()),
+      found(findSchemathesis(settings)),
+      found(findKustomize(settings)),
+      found(findPrometheus(settings)),
+    ]);
   const { cluster } = settings;
-  const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize];
+  const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus];
   // On a cluster nearly every test is for the real server; without the program they would be skipped there as well.
   const required = process.env.REQUIRE_ALL_SERVERS ? all : cluster ? [temporalCli] : [];
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
@@ -84,6 +88,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('chromium', chromium);
   project.provide('schemathesis', schemathesis);
   project.provide('kustomize', kustomize);
+  project.provide('prometheus', prometheus);
   project.provide('workflowBundle', workflowBundle);
 
   return async () => {

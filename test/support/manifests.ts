@@ -44,15 +44,15 @@ export interface Manifest {
     replicas?: number;
     selector?: unknown;
     podSelector?: { matchLabels?: Strings; matchExpressions?: { key: string; operator: string; values: string[] }[] };
-    template?: { metadata: { labels: Strings }; spec: PodSpec };
+    template?: { metadata: { labels: Strings; annotations?: Strings }; spec: PodSpec };
     scaleTargetRef?: { name: string };
-    ports?: { name: string; targetPort: string }[];
+    ports?: { name: string; port: number; targetPort: string }[];
     minReplicas?: number;
     maxReplicas?: number;
     minReplicaCount?: number;
     maxReplicaCount?: number;
     triggers?: { type: string; metadata: Strings }[];
-    ingress?: { ports: { port: string }[] }[];
+    ingress?: { from?: unknown[]; ports: { port: string }[] }[];
   };
 }
 

@@ -28,6 +28,9 @@ export const approvalStatusAttribute = defineSearchAttributeKey('ApprovalStatus'
 /** Who may decide now. */
 export const approversAttribute = defineSearchAttributeKey('Approvers', 'KEYWORD_LIST');
 
+/** When those who are asked first should have decided: who is asked later is asked because they did not. */
+export const approvalDueAtAttribute = defineSearchAttributeKey('ApprovalDueAt', 'DATETIME');
+
 /** Whether a decision says what was decided already: it is answered like the first time. */
 export const isSameDecision = (made: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
   made?.approver === approver && made.decision === decision;

@@ -26,6 +26,7 @@ import type {
 import type { Reason } from '../../schemas/reason.js';
 import { NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
 import {
+  approvalDueAtAttribute,
   approvalIdOf,
   approvalQuery,
   approvalStatusAttribute,
@@ -87,6 +88,7 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
     notifications: [],
   };
   let approvers: readonly Approver[] = [];
+  let dueAt: Date | undefined;
   let opened = false;
   let notOpened: TemporalFailure | undefined;
   const isClosed = () => view.status !== 'pending';
@@ -192,7 +194,9 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   function enter(stage: Stage): void {
     approvers = stage.approvers;
     view.approvers = approvers.map(({ id }) => id);
-    view.deadline = new Date(Date.now() + stage.timeoutSeconds * 1000).toISOString();
+    const deadline = new Date(Date.now() + stage.timeoutSeconds * 1000);
+    view.deadline = deadline.toISOString();
+    dueAt ??= deadline;
   }
 
   /** Tells the approvers of a stage and reminds them, until the approval is closed or the stage's time is over. */
@@ -287,6 +291,7 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
     upsertSearchAttributes([
       { key: approvalStatusAttribute, value: view.status },
       { key: approversAttribute, value: isClosed() ? null : view.approvers },
+      ...(dueAt ? [{ key: approvalDueAtAttribute, value: dueAt }] : []),
     ]);
   }
 

@@ -1,0 +1,46 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Gauge, Histogram, type Registry } from 'prom-client';
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** What the HTTP API measures of itself. */
+export type HttpMetrics = ReturnType<typeof httpMetrics>;
+
+/** Requests by the template of their route: what was really asked for may be anything, and names people. */
+export function httpMetrics(registry: Registry) {
+  const registers = [registry];
+  const durations = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time until the answer was sent, by method, route and status',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const inFlight = new Gauge({ name: 'http_requests_in_flight', help: 'Requests without an answer yet', registers });
+  return {
+    /** From here on every request of the application is measured. */
+    install(app: FastifyInstance): void {
+      const open = new WeakSet<FastifyRequest>();
+      const close = (request: FastifyRequest) => {
+        if (open.delete(request)) inFlight.dec();
+      };
+      app.addHook('onRequest', async (request) => {
+        open.add(request);
+        inFlight.inc();
+      });
+      app.addHook('onResponse', async (request, reply) => {
+        close(request);
+        const { method, routeOptions } = request;
+        durations.observe(
+          {
+            method: METHODS.has(method) ? method : 'other',
+            route: routeOptions.url ?? 'unknown',
+            status: reply.statusCode,
+          },
+          reply.elapsedTime / 1000,
+        );
+      });
+      app.addHook('onRequestAbort', async (request) => close(request));
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { TelemetryOptions } from '@temporalio/worker';
+import type { MetricsAddress } from './listener.js';
+
+/** Seconds. What is over at once, what takes a moment, what waits for people and carriers for weeks. */
+const LIVES = [
+  0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 1_209_600, 2_592_000,
+];
+/** Of an activity and of a wait in a queue: from a statement in our database to a batch's task of ten minutes. */
+const STEPS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+/** Of what holds up a worker: workflow tasks, requests to the server. */
+const MOMENTS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const ATTEMPTS = [1, 2, 3, 5, 7, 10, 15, 30];
+/** From the first pause of a local activity to the longest of a report. */
+const BACKOFFS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3_600];
+
+/** By the name without prefix and unit. */
+const BUCKETS: Record<string, number[]> = {
+  shop_workflow_duration: LIVES,
+  shop_activity_attempts: ATTEMPTS,
+  shop_activity_backoff: BACKOFFS,
+  workflow_endtoend_latency: LIVES,
+  activity_succeed_endtoend_latency: LIVES,
+  local_activity_succeed_endtoend_latency: STEPS,
+  activity_execution_latency: STEPS,
+  local_activity_execution_latency: STEPS,
+  activity_schedule_to_start_latency: STEPS,
+  workflow_task_schedule_to_start_latency: STEPS,
+  workflow_task_execution_latency: MOMENTS,
+  workflow_task_replay_latency: MOMENTS,
+  request_latency: MOMENTS,
+  long_request_latency: STEPS,
+};
+
+/** The SDK's metrics, and those of our workflows and activities, on `GET /metrics` of this address. */
+export function prometheusEndpoint({ host, port }: MetricsAddress): Pick<TelemetryOptions, 'metrics'> {
+  return {
+    metrics: {
+      // Every metric would have it, always with the same value.
+      attachServiceName: false,
+      prometheus: {
+        bindAddress: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+        countersTotalSuffix: true,
+        unitSuffix: true,
+        useSecondsForDurations: true,
+        histogramBucketOverrides: BUCKETS,
+      },
+    },
+  };
+}

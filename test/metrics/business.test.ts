@@ -1,0 +1,66 @@
+import type { Client } from '@temporalio/client';
+import { afterAll, expect, test } from 'vitest';
+import { businessMetrics } from '../../src/metrics/business.js';
+import { operations } from '../../src/operations/index.js';
+import { nowhere } from '../support/nowhere.js';
+
+const away = await nowhere();
+afterAll(() => away.close());
+
+const lines = (text: string) => text.split('\n').filter((line) => line && !line.startsWith('#'));
+
+/** A Temporal that counts how often it is asked, and answers when it is told to. */
+function aTemporal() {
+  let asked = 0;
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const client = {
+    options: { namespace: 'default' },
+    withDeadline: (_deadline: number, run: () => unknown) => run(),
+    workflow: {
+      async count() {
+        asked += 1;
+        await answered;
+        return { count: 7 };
+      },
+    },
+    workflowService: {
+      listWorkflowExecutions: async () => ({}),
+      describeTaskQueue: async () => ({}),
+    },
+  } as unknown as Client;
+  return { client, answer, asked: () => asked };
+}
+
+test('when neither Temporal nor the database answers, then every part is missing, and counted', async () => {
+  const page = businessMetrics({ ...away, operations });
+  const told = lines(await page.metrics());
+  expect(told.sort()).toEqual(
+    ['approvals', 'batches', 'compensations', 'task_queues', 'workflows'].map(
+      (part) => `shop_business_scrape_errors{part="${part}"} 1`,
+    ),
+  );
+});
+
+test('when only the database is away, then only what it knows is missing', async () => {
+  const { client, answer } = aTemporal();
+  answer();
+  const told = lines(await businessMetrics({ client, store: away.store, operations }).metrics());
+  expect(told).toContain('shop_compensations_parked 7');
+  expect(told).toContain('shop_business_scrape_errors{part="batches"} 1');
+  expect(told).toContain('shop_business_scrape_errors{part="task_queues"} 0');
+  expect(told.join('\n')).not.toContain('shop_batch');
+});
+
+test('when many ask at once, and again soon after, then Temporal is asked once', async () => {
+  const { client, answer, asked } = aTemporal();
+  const page = businessMetrics({ client, store: { progressOf: async () => [] }, operations });
+  const looks = [page.metrics(), page.metrics()];
+  answer();
+  const [first, second] = await Promise.all(looks);
+  const askedAtFirst = asked();
+  expect(await page.metrics()).toBe(first);
+  expect(second).toBe(first);
+  expect(askedAtFirst).toBeGreaterThan(0);
+  expect(asked()).toBe(askedAtFirst);
+});

@@ -1,0 +1,421 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../../dev/commands.js';
+import { freePort } from '../../dev/ports.js';
+import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
+import { checkout } from '../../dev/settings.js';
+import { waitUntil } from '../../dev/wait.js';
+import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../support/activities.js';
+import { CURSOR_SECRET } from '../support/api.js';
+import { startCart } from '../support/carts.js';
+import { lockProduct, type DatabaseLock } from '../support/database-lock.js';
+import { startDevServer, type DevServer } from '../support/dev-server.js';
+import { openLine, type Line } from '../support/line.js';
+import {
+  alerts,
+  ALERTS_FILE,
+  dashboards,
+  hurried,
+  PROMETHEUS_FILE,
+  scraping,
+  withoutComparison,
+} from '../support/observability.js';
+import { CARRIER_WEBHOOK_SECRET } from '../support/outside-world.js';
+import {
+  describeOnPrometheus,
+  prometheusProgram,
+  startPrometheus,
+  type Prometheus,
+  type Sample,
+} from '../support/prometheus.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startOneWorkerProcess } from '../support/workers.js';
+
+/** A machine that runs other tests as well may take several times as long as it should. */
+const PATIENCE_MS = 60_000;
+
+/** Traffic of a few seconds, seen by scrapes of each second. */
+const WINDOW = '30s';
+
+describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let line: Line;
+  let prometheus: Prometheus;
+  let worker: ManagedProcess;
+  let api: ManagedProcess;
+  let apiByLine: ManagedProcess;
+  let lock: DatabaseLock | undefined;
+  let urls: Record<'worker' | 'api' | 'metrics' | 'apiByLine' | 'metricsByLine', string>;
+  let ports: Record<keyof typeof urls, number>;
+  let sku: string;
+
+  const startWorker = () => startOneWorkerProcess(server, shop, { METRICS_PORT: String(ports.worker) });
+  const startApi = (address: string, port: number, metricsPort: number) =>
+    startProcess({
+      name: 'api',
+      ...typescript('src/api/server.ts'),
+      env: {
+        ...{ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: server.namespace, DATABASE_URL: shop.databaseUrl },
+        ...{ PORT: String(port), METRICS_PORT: String(metricsPort), LOG_LEVEL: 'warn' },
+        ...{ CARRIER_WEBHOOK_SECRET, APPROVAL_WEBHOOK_SECRET, CURSOR_SECRET, APPROVAL_LINK_SECRET: LINK_SECRETS[0] },
+      },
+    });
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    const names = ['worker', 'api', 'metrics', 'apiByLine', 'metricsByLine'] as const;
+    const free = await Promise.all(names.map(() => freePort()));
+    const each = <T>(of: (port: number) => T) =>
+      Object.fromEntries(names.map((name, index) => [name, of(free[index]!)])) as Record<(typeof names)[number], T>;
+    ports = each((port) => port);
+    urls = each((port) => `http://127.0.0.1:${port}`);
+    const at = (name: keyof typeof urls) => `127.0.0.1:${ports[name]}`;
+    [shop, line] = await Promise.all([openShop(server, { withWorker: false }), openLine(server.address)]);
+    sku = (await aProduct(shop.store, { available: 10_000 })).sku;
+    shop.outside.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
+    // A page that cannot be told takes five seconds to say so.
+    const slowly = {
+      ...{
+        job_name: 'business-by-line',
+        metrics_path: '/metrics/business',
+        scrape_interval: '7s',
+        scrape_timeout: '7s',
+      },
+      static_configs: [{ targets: [at('metricsByLine')] }],
+      metric_relabel_configs: [{ source_labels: ['__name__'], regex: 'shop_business_scrape_errors', action: 'keep' }],
+    };
+    [worker, api, apiByLine, prometheus] = await Promise.all([
+      startWorker(),
+      startApi(server.address, ports.api, ports.metrics),
+      startApi(line.address, ports.apiByLine, ports.metricsByLine),
+      startPrometheus({
+        config: scraping(
+          { worker: [at('worker')], api: [at('metrics'), at('metricsByLine')], business: [at('metrics')] },
+          [slowly],
+        ),
+        rules: hurried(),
+      }),
+    ]);
+    for (const [name, url] of [['api', urls.api] as const, ['apiByLine', urls.apiByLine] as const])
+      await waitUntil(async () => (await fetch(`${url}/readyz`)).ok || undefined, {
+        what: `${name} being ready`,
+        deadlineMs: PATIENCE_MS,
+      });
+  });
+
+  afterAll(async () => {
+    await prometheus?.stop();
+    await Promise.all([api?.stop(), apiByLine?.stop(), worker?.stop()]);
+    await lock?.release();
+    await line?.close();
+    await shop?.close();
+  });
+
+  async function call<Body>(method: string, path: string, json?: unknown, at = urls.api): Promise<Body> {
+    const response = await fetch(at + path, {
+      method,
+      headers: json === undefined ? {} : { 'content-type': 'application/json' },
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    return (await response.json()) as Body;
+  }
+
+  const place = async (overrides: Partial<ReturnType<typeof anOrder>> = {}): Promise<string> => {
+    const order = anOrder({ lines: [{ sku, quantity: 1 }], ...overrides });
+    await call('POST', '/v1/orders', order);
+    return order.orderId;
+  };
+  const placeAndCharge = async (): Promise<string> => {
+    const orderId = await place();
+    await seen(`/v1/orders/${orderId}`, ({ stage }: { stage: string }) => stage === 'awaiting_pickup');
+    return orderId;
+  };
+  const seen = async <Body>(path: string, isIt: (body: Body) => boolean) =>
+    await waitUntil(async () => isIt(await call<Body>('GET', path)) || undefined, {
+      what: `${path} as expected`,
+      deadlineMs: PATIENCE_MS,
+    });
+
+  const text = async (url: string) => (await fetch(url)).text();
+
+  /** Something of everything. */
+  async function traffic(): Promise<void> {
+    const completes = async () => {
+      const orderId = await placeAndCharge();
+      for (const status of ['in_transit', 'delivered'] as const) await shop.outside.carrier.reportNow(orderId, status);
+    };
+    const uploads = async () => {
+      const other = await aProduct(shop.store);
+      await fetch(`${urls.api}/v1/batches?operation=restock&itemsPerTask=1`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: [other.sku, 'NO-SUCH-SKU'].map((sku) => JSON.stringify({ sku, quantity: 1 })).join('\n'),
+      });
+    };
+    const isDecided = async () => {
+      const approvalId = await ask([{ approvers: [{ id: 'grace' }], timeoutSeconds: 3_600 }]);
+      await call('POST', `/v1/approvals/${approvalId}/decision`, { approver: 'grace', decision: 'approve' });
+    };
+    shop.outside.faults.add({ on: 'charge', fault: 'error' });
+    await Promise.all([
+      completes(),
+      uploads(),
+      isDecided(),
+      place({ payment: { token: 'tok_declined' } }),
+      call('GET', '/v1/nothing/of/this/name'),
+      call('GET', `/v1/orders/${randomUUID()}`),
+    ]);
+  }
+
+  async function ask(stages: object[]): Promise<string> {
+    const approvalId = randomUUID();
+    await call('POST', '/v1/approvals', { approvalId, title: 'May I?', requestedBy: 'ada', stages });
+    return approvalId;
+  }
+
+  test('when promtool reads the configuration and the rules, then it finds nothing wrong', async () => {
+    const check = (...args: string[]) =>
+      runCommand({
+        name: 'promtool',
+        command: prometheusProgram('promtool'),
+        args: ['check', ...args],
+        limitMs: 30_000,
+      });
+    expect(await check('config', PROMETHEUS_FILE)).toContain('SUCCESS');
+    expect(await check('rules', ALERTS_FILE)).toContain(`SUCCESS: ${alerts.length + 1} rules`);
+  });
+
+  test('when a cart goes on from run to run, then its whole life is counted, once', async () => {
+    const cartId = randomUUID();
+    const began = performance.now();
+    const cart = await startCart(server.client, { cartId, continueAsNewAfterEvents: 4 });
+    const ofChain = server.client.workflow.getHandle(cartWorkflowId(cartId));
+    const runOf = async () => (await ofChain.describe()).runId;
+    await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
+    await waitUntil(async () => (await runOf()) !== cart.firstExecutionRunId || undefined, {
+      ...{ what: 'the next run', deadlineMs: PATIENCE_MS },
+    });
+    // Long enough to be told from the life of the last run.
+    await waitUntil(() => performance.now() - began > 2_000 || undefined, { what: '2 s', deadlineMs: 5_000 });
+    const lastBegan = performance.now();
+    await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
+    await ofChain.executeUpdate('abandon', { args: [{}] });
+    await ofChain.result();
+    const lived = (performance.now() - began) / 1000;
+
+    const told = await waitUntil(
+      async () => {
+        const lines = (await text(`${urls.worker}/metrics`)).split('\n');
+        const valueOf = (what: string) =>
+          Number(
+            lines
+              .find((line) => line.startsWith(`shop_workflow_duration_seconds_${what}{`) && line.includes('"cart"'))
+              ?.split(' ')
+              .at(-1),
+          );
+        return valueOf('count') >= 1 ? { count: valueOf('count'), sum: valueOf('sum') } : undefined;
+      },
+      { what: 'its life being counted', deadlineMs: PATIENCE_MS },
+    );
+    expect(told.count).toBe(1);
+    expect(told.sum).toBeGreaterThan(lived - (performance.now() - lastBegan) / 1000);
+    expect(told.sum).toBeLessThan(lived + 0.5);
+  });
+
+  test('when everything has happened in the shop, then no expression of dashboard and alerts is empty', async () => {
+    const shown = dashboards.flatMap(({ panels }) =>
+      panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const)),
+    );
+    const asked = alerts.map(({ alert, expr }) => [alert, withoutComparison(expr)] as const);
+    const expressions = [...shown, ...asked].map(
+      ([where, expr]) => [where, expr.replaceAll('$__rate_interval', WINDOW)] as const,
+    );
+    const isNumber = ({ value }: Sample) => !Number.isNaN(value);
+    const empty = async () => {
+      const answers = await Promise.all(
+        expressions.map(async ([where, expr]) => ({ where, expr, samples: await prometheus.query(expr) })),
+      );
+      return answers.filter(({ samples }) => !samples.some(isNumber)).map(({ where, expr }) => `${where}: ${expr}`);
+    };
+    expect(shown.length).toBeGreaterThan(30);
+
+    let left: string[] = [];
+    await waitUntil(
+      async () => {
+        // A counter that is new rises from nothing: only what happens again is seen to.
+        await traffic();
+        left = await empty();
+        return left.length === 0 || undefined;
+      },
+      { what: 'every expression having a value', deadlineMs: PATIENCE_MS },
+    ).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; empty:\n${left.join('\n')}`);
+    });
+  });
+
+  test('when metrics are served, then those of the table, with their types and labels', async () => {
+    const pages = await Promise.all(
+      Object.entries({
+        worker: [`${urls.worker}/metrics`],
+        API: [`${urls.metrics}/metrics`],
+        'business page': [`${urls.metrics}/metrics/business`],
+      }).map(async ([by, [url]]) => servedOn(await text(url!)).map((served) => ({ ...served, by }))),
+    );
+    const ours = pages
+      .flat()
+      .filter(({ name, by }) => /^(shop|http)_/.test(name) || (by === 'API' && /^temporal_/.test(name)));
+    const byName = (one: { name: string }, two: { name: string }) => one.name.localeCompare(two.name);
+    expect(ours.sort(byName)).toEqual(documented().sort(byName));
+  });
+
+  test('when metrics are read, then no label names anybody or anything', async () => {
+    const pages = await Promise.all(
+      [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(text),
+    );
+    for (const page of pages) {
+      expect(page).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-/);
+      expect(page).not.toMatch(/customer-|SKU-|NO-SUCH|nothing\/of|grace|ada\b|tok_/);
+    }
+  });
+
+  describe('alerts', () => {
+    const fired = new Set<string>();
+    const expectToFire = async (...names: string[]) => {
+      let firing: string[] = [];
+      await waitUntil(
+        async () => {
+          firing = (await prometheus.firing()).map(({ name }) => name);
+          for (const name of firing) fired.add(name);
+          return names.every((name) => fired.has(name)) || undefined;
+        },
+        {
+          what: `${names.filter((name) => !fired.has(name)).join(', ')} firing`,
+          deadlineMs: PATIENCE_MS,
+          everyMs: 200,
+        },
+      ).catch((error: unknown) => {
+        const missing = names.filter((name) => !fired.has(name));
+        throw new Error(`${(error as Error).message}; missing: ${missing.join()}; firing: ${firing.join()}`);
+      });
+    };
+
+    test('when nothing is wrong, then none fires', async () => {
+      await waitUntil(async () => (await prometheus.firing()).length === 0 || undefined, {
+        ...{ what: 'no alert firing', deadlineMs: PATIENCE_MS },
+      });
+    });
+
+    test('when its cause is made, then each of them fires, and resolves when it is gone', async () => {
+      // What fails while workers are there. The causes overlap, because each alert has a time of its own.
+      const stuck = await placeAndCharge();
+      const standing = await aProduct(shop.store);
+      lock = await lockProduct(shop.databaseUrl, standing.sku);
+      const upload = await fetch(`${urls.api}/v1/batches?operation=restock`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: JSON.stringify({ sku: standing.sku, quantity: 1 }),
+      });
+      expect(upload.status).toBe(202);
+      const overdue = await ask([
+        { approvers: [{ id: 'grace' }], timeoutSeconds: 1 },
+        { approvers: [{ id: 'alan' }], timeoutSeconds: 3_600 },
+      ]);
+      const unknown = await server.client.workflow.start('nobodyKnows', {
+        ...{ workflowId: randomUUID(), taskQueue: ORDER_TASK_QUEUE, workflowTaskTimeout: '1 second' },
+      });
+      shop.outside.faults.add({ on: 'cancellation', orderId: stuck, fault: 'error', status: 400, times: -1 });
+      await call('POST', `/v1/orders/${stuck}/cancel`, {});
+      shop.outside.faults.add({ on: 'charge', fault: 'error', times: -1 });
+      line.cut();
+      const busy = repeat(400, async () => {
+        await Promise.all([place(), call('GET', `/v1/orders/${stuck}`, undefined, urls.apiByLine)]);
+      });
+      await expectToFire('ActivityFails', 'CompensationParked', 'ApprovalsOverdue', 'WorkflowTasksFail', 'BatchStuck');
+      await expectToFire('ApiFails', 'ApiCannotReachTemporal', 'BusinessPageIncomplete');
+
+      line.mend();
+      shop.outside.faults.clear();
+      await lock.release();
+      lock = undefined;
+      await Promise.all([busy.stop(), unknown.terminate()]);
+      await call('POST', `/v1/orders/${stuck}/compensation`, { action: 'retry' });
+      await call('POST', `/v1/approvals/${overdue}/decision`, { approver: 'alan', decision: 'reject' });
+      await seen(`/v1/approvals/${overdue}`, ({ status }: { status: string }) => status === 'rejected');
+      expect(await server.client.workflow.getHandle(approvalWorkflowId(overdue)).describe()).toMatchObject({
+        status: { name: 'COMPLETED' },
+      });
+
+      // And what fails without a worker.
+      worker.kill('SIGKILL');
+      const waiting = repeat(500, () => place());
+      await expectToFire('TargetDown', 'NoWorker', 'BacklogOld');
+      // It is up when the backlog has grown for long enough.
+      [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrows').finally(() => waiting.stop())]);
+
+      let firing: string[] = [];
+      await waitUntil(
+        async () => {
+          firing = (await prometheus.firing()).map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`);
+          return firing.length === 0 || undefined;
+        },
+        { what: 'every alert resolving', deadlineMs: PATIENCE_MS, everyMs: 200 },
+      ).catch((error: unknown) => {
+        throw new Error(`${(error as Error).message}; firing: ${firing.join()}`);
+      });
+      expect([...fired].sort()).toEqual(alerts.map(({ alert }) => alert).sort());
+    }, 240_000);
+  });
+});
+
+/** Does it again and again, also while it is not done yet, until it is stopped; what fails is none of its business. */
+function repeat(everyMs: number, run: () => Promise<unknown>): { stop: () => Promise<void> } {
+  const running = new Set<Promise<unknown>>();
+  const timer = setInterval(() => {
+    const done = run()
+      .catch(() => undefined)
+      .finally(() => running.delete(done));
+    running.add(done);
+  }, everyMs);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(running);
+    },
+  };
+}
+
+interface Documented {
+  name: string;
+  type: string;
+  labels: string[];
+  by: string;
+}
+
+/** What the table in docs/observability.md says. */
+function documented(): Documented[] {
+  const page = readFileSync(join(checkout, 'docs/observability.md'), 'utf8');
+  return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
+    ([, name = '', type = '', labels = '', by = '']) => ({
+      ...{ name, type, by },
+      labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label!).sort(),
+    }),
+  );
+}
+
+/** The metrics of a page: their labels but those that a histogram or the SDK adds. */
+function servedOn(page: string): Omit<Documented, 'by'>[] {
+  return [...page.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type = '']) => {
+    const labels = [...page.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].flatMap(
+      ([, inner = '']) => [...inner.matchAll(/(\w+)="/g)].map(([, label]) => label!),
+    );
+    const added = ['le', 'namespace', 'taskQueue'];
+    return { name, type, labels: [...new Set(labels)].filter((label) => !added.includes(label)).sort() };
+  });
+}

@@ -1,0 +1,47 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A line to a server that can be cut without anybody being told: what is sent is not lost, it arrives when it is mended. */
+export interface Line {
+  /** `host:port`. */
+  address: string;
+  cut: () => void;
+  mend: () => void;
+  close: () => Promise<void>;
+}
+
+export async function openLine(to: string): Promise<Line> {
+  const [host, port] = to.split(':');
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const join = (from: Socket, into: Socket) => {
+    sockets.add(from);
+    from.on('data', (data) => into.write(data));
+    from.on('error', () => into.destroy());
+    from.on('close', () => {
+      sockets.delete(from);
+      into.destroy();
+    });
+    if (isCut) from.pause();
+  };
+  const server = createServer((caller) => {
+    const callee = connect(Number(port), host);
+    join(caller, callee);
+    join(callee, caller);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut() {
+      isCut = true;
+      for (const socket of sockets) socket.pause();
+    },
+    mend() {
+      isCut = false;
+      for (const socket of sockets) socket.resume();
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
