@@ -24,12 +24,29 @@ const workerVariables = [
   'PAYMENTS_PER_SECOND',
   'TEMPORAL_DEPLOYMENT_NAME',
   'TEMPORAL_WORKER_BUILD_ID',
+  'TEMPORAL_CORE_LOG_LEVEL',
+] as const;
+
+/** Whether and where traces go. */
+const traceVariables = [
+  'OTEL_SDK_DISABLED',
+  'OTEL_TRACES_EXPORTER',
+  'OTEL_TRACES_SAMPLER',
+  'OTEL_TRACES_SAMPLER_ARG',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+  'OTEL_SERVICE_NAME',
+  'OTEL_RESOURCE_ATTRIBUTES',
 ] as const;
 
 /** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
 export const nothingOfTheShell = Object.freeze(
-  Object.fromEntries(workerVariables.map((name) => [name, undefined])) as Record<
-    (typeof workerVariables)[number],
+  Object.fromEntries([...workerVariables, ...traceVariables].map((name) => [name, undefined])) as Record<
+    (typeof workerVariables)[number] | (typeof traceVariables)[number],
     undefined
   >,
 );
@@ -58,6 +75,7 @@ const applicationVariables = [
   'ORDER_APPROVAL_STAGES',
   'WORKFLOW_BUNDLE',
   ...workerVariables,
+  ...traceVariables,
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];

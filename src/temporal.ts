@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowClientInterceptor } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
 import type { SearchAttribute } from './namespace.js';
@@ -22,8 +22,12 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
-export function createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }: TemporalConfig): Client {
-  return new Client({ connection: Connection.lazy({ address, connectTimeout: CONNECT_TIMEOUT_MS }), namespace });
+export function createClient(
+  { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }: TemporalConfig,
+  { interceptors = [] }: { interceptors?: WorkflowClientInterceptor[] | undefined } = {},
+): Client {
+  const connection = Connection.lazy({ address, connectTimeout: CONNECT_TIMEOUT_MS });
+  return new Client({ connection, namespace, interceptors: { workflow: interceptors } });
 }
 
 /** The connection of a worker. @throws when the server does not answer. */
@@ -31,22 +35,40 @@ export async function connectWorker({ TEMPORAL_ADDRESS: address }: TemporalConfi
   return await NativeConnection.connect({ address });
 }
 
+/** What a bundle holds besides the workflows. Each cached workflow has a copy of it, so nothing is in there for later. */
+export interface BundleFlavour {
+  /** Spans of workflows. */
+  traced?: boolean;
+}
+
+/** The bundle's file, as the build names it. */
+export function bundleFile(flavour: BundleFlavour): string {
+  const kind = flavour.traced ? '.traced' : '';
+  return `workflow-bundle${kind}.js`;
+}
+
 /**
  * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Only in a
  * bundle the payload converter gets into the workflow sandbox without being loaded by the worker as well.
  */
-export async function workflowBundle(given: string | undefined, logger: Logger): Promise<WorkflowBundleOption> {
+export async function workflowBundle(
+  given: string | undefined,
+  logger: Logger,
+  flavour: BundleFlavour = {},
+): Promise<WorkflowBundleOption> {
   if (given !== undefined) return { codePath: given };
-  const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
-  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger);
+  const codePath = fileURLToPath(new URL(`./${bundleFile(flavour)}`, import.meta.url));
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
 }
 
 /** Bundles the workflows that lie beside this module. */
-export async function bundleWorkflows(logger: Logger): Promise<{ code: string }> {
+export async function bundleWorkflows(logger: Logger, flavour: BundleFlavour = {}): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const beside = (module: string) => fileURLToPath(new URL(`./${module}.${extension}`, import.meta.url));
   return await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)),
-    payloadConverterPath: fileURLToPath(new URL(`./payload-converter.${extension}`, import.meta.url)),
+    workflowsPath: beside('workflows/index'),
+    payloadConverterPath: beside('payload-converter'),
+    ...(flavour.traced && { workflowInterceptorModules: [beside('tracing/workflow-interceptors')] }),
     logger,
   });
 }

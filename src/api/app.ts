@@ -60,6 +60,8 @@ export interface AppDependencies {
   auth: AuthSettings | 'open';
   protection: ProtectionSettings;
   cursors: Cursors;
+  /** Told the route of each request that has one, while the request is under way. */
+  noteRoute?: ((template: string | undefined) => void) | undefined;
 }
 
 declare module 'fastify' {
@@ -94,6 +96,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.setSerializerCompiler(serializerCompiler);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    deps.noteRoute?.(request.routeOptions.url);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
       throw malformedRequest('there is no Host');
     if (!request.routeOptions.config.isUpload) cutWhenLate(request, reply, REQUEST_TIMEOUT_MS);

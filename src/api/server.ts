@@ -4,6 +4,7 @@ import { exitOnStartFailure } from '../start-failure.js';
 import { operations } from '../operations/index.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
+import { startTracing } from '../tracing/index.js';
 import { createApprovalLinks } from '../approval-links.js';
 import { createOutgoing } from '../outgoing.js';
 import { buildApp } from './app.js';
@@ -12,10 +13,14 @@ import { createCursors } from './cursor.js';
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
 async function main(): Promise<void> {
   const config = loadConfig('api');
-  const logger = createLogger('api', config.LOG_LEVEL);
+  const tracing = await startTracing(config, {
+    service: 'api',
+    onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
+  });
+  const logger = createLogger('api', config.LOG_LEVEL, tracing?.logFields);
   logger.info({ config: printable(config) }, 'starting');
 
-  const client = createClient(config);
+  const client = createClient(config, { interceptors: tracing?.clientInterceptors });
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
     maxConnections: config.DATABASE_POOL_SIZE,
@@ -47,6 +52,7 @@ async function main(): Promise<void> {
       maxEventLoopDelayMs: config.MAX_EVENT_LOOP_DELAY_MS,
     },
     cursors: createCursors(config.CURSOR_SECRET),
+    noteRoute: tracing?.noteRoute,
   });
   await app.listen({ host: config.HOST, port: config.PORT });
 
@@ -59,6 +65,7 @@ async function main(): Promise<void> {
     await client.connection.close();
     await outgoing.close();
     await store.close();
+    await tracing?.shutdown();
     logger.info('stopped');
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void close(signal));
