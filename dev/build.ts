@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { DefaultLogger } from '@temporalio/worker';
 import { runCommand } from './commands.js';
+import type * as Temporal from '../src/temporal.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
@@ -21,7 +22,7 @@ await report.during('compiling to dist/', () =>
 );
 const { bundleFile, bundleWorkflows } = (await import(
   pathToFileURL(join(dist, 'temporal.js')).href
-)) as typeof import('../src/temporal.js');
+)) as typeof Temporal;
 for (const flavour of [{}, { traced: true }]) {
   const file = bundleFile(flavour);
   await report.during(`bundling the workflows: ${file}`, async () => {

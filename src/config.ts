@@ -357,6 +357,9 @@ function isOrigin(value: string): boolean {
 /** The configuration as it may be printed: secrets are replaced. */
 export function printable(config: Partial<Values<Variable>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(config).map(([name, value]) => [name, 'secret' in variables[name as Variable] ? '(set)' : value]),
+    Object.entries(config).map(([name, value]) => [
+      name,
+      value !== undefined && 'secret' in variables[name as Variable] ? '(set)' : value,
+    ]),
   );
 }

@@ -30,9 +30,9 @@ export const interceptors = (): WorkflowInterceptors => ({
         return during(spot, () => next(input));
       },
       handleSignal: (input, next) =>
-        during(enter(`HandleSignal:${input.signalName}`, parentIn(input.headers)), () => next(input)),
+        during(enter(`HandleSignal:${input.signalName}`, parentIn(input.headers) ?? run), () => next(input)),
       handleUpdate: (input, next) =>
-        during(enter(`HandleUpdate:${input.name}`, parentIn(input.headers)), () => next(input)),
+        during(enter(`HandleUpdate:${input.name}`, parentIn(input.headers) ?? run), () => next(input)),
     },
   ],
   outbound: [
@@ -83,7 +83,7 @@ interface Carrier {
 
 const ids = new DeterministicIdGenerator();
 const here = new AsyncLocalStorage<Spot>();
-/** The span of the whole run, for what happens outside of all spans. */
+/** The span of the whole run, for what nobody's trace brought about. */
 let run: Spot | undefined;
 
 function enter(name: string, parent: Parent | undefined): Spot {
