@@ -110,6 +110,10 @@ describeOnDevServer('traces and logs', () => {
     await startWorker();
 
     shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
+    // What was given to the dead one is given to the other when its time is over.
+    const answers = (path: string) =>
+      waitUntil(() => send('GET', path), { what: `an answer to ${path}`, deadlineMs: DEADLINE_MS });
+    await Promise.all([answers(`/v1/approvals/${approval!.approvalId}`), answers(`/v1/carts/${cartId}`)]);
     const decision = { approver: 'shift-lead', decision: 'approve', comment: PERSONAL.comment };
     await send('POST', `/v1/approvals/${approval!.approvalId}/decision`, decision);
     const checkout = await send('POST', `/v1/carts/${cartId}/checkout`, { customerId, payment: { token } });
