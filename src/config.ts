@@ -102,7 +102,7 @@ const variables = {
     example: 'info',
   },
   TEMPORAL_CORE_LOG_LEVEL: {
-    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('warn'),
+    schema: z.enum(['info', 'warn', 'error'], 'must be info, warn or error').default('warn'),
     example: 'info',
   },
   OTEL_SDK_DISABLED: { schema: flag.default(false), example: 'true' },

@@ -24,8 +24,9 @@ export function temporalLogger(logger: Logger): DefaultLogger {
   });
 }
 
-/** What the SDK's own core logs: from this level on, and of its libraries only errors. */
-export const coreLogFilter = (level: string) => ({ core: level.toUpperCase() as 'WARN', other: 'ERROR' as const });
+/** What the SDK's core logs: its own lines from this level on, and of its libraries only errors. */
+export const coreLogFilter = (level: 'info' | 'warn' | 'error') =>
+  ({ core: level.toUpperCase() as Uppercase<typeof level>, other: 'ERROR' }) as const;
 
 /** Names as workflows have them too, and nothing that only Temporal can read. */
 function fieldsOf({ workflowRunId, taskToken: _, error, ...rest }: Record<string, unknown> = {}) {

@@ -92,7 +92,7 @@ describe('loadConfig', () => {
     ['OUTGOING_ALLOWED_HOSTS', 'https://example.com', 'must be hosts with commas'],
     ['OUTGOING_ALLOW_PRIVATE', 'yes', 'must be true or false'],
     ['ORDER_APPROVAL_THRESHOLD', '100000', 'ORDER_APPROVAL_STAGES: is needed with ORDER_APPROVAL_THRESHOLD'],
-    ['TEMPORAL_CORE_LOG_LEVEL', 'silent', 'Invalid option'],
+    ['TEMPORAL_CORE_LOG_LEVEL', 'debug', 'must be info, warn or error'],
     ['OTEL_SDK_DISABLED', '1', 'must be true or false'],
     ['OTEL_TRACES_EXPORTER', 'jaeger', 'must be otlp, console or none'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', '127.0.0.1:4318', 'must be an http or https URL'],
