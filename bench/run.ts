@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { benchBatch, benchBatchTree } from './batch.js';
 import { benchCart } from './cart.js';
 import { benchHttp } from './http.js';
+import { benchObservability } from './observability.js';
 import { benchWorkers } from './workers.js';
 
 /**
@@ -11,7 +12,11 @@ import { benchWorkers } from './workers.js';
 const benches: Record<string, () => Promise<void>> = { cart: benchCart, batch: benchBatch, http: benchHttp };
 
 /** Only by name: they take minutes. */
-const longBenches: typeof benches = { 'batch-tree': benchBatchTree, workers: benchWorkers };
+const longBenches: typeof benches = {
+  'batch-tree': benchBatchTree,
+  workers: benchWorkers,
+  observability: benchObservability,
+};
 
 const names = process.argv.slice(2);
 const all = { ...benches, ...longBenches };

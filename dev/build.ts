@@ -1,7 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { pathToFileURL } from 'node:url';
+import { DefaultLogger } from '@temporalio/worker';
 import { runCommand } from './commands.js';
+import type * as Temporal from '../src/temporal.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
@@ -18,14 +20,15 @@ await report.during('compiling to dist/', () =>
     limitMs: 10 * 60_000,
   }),
 );
-await report.during('bundling the workflows', async () => {
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: join(dist, 'workflows', 'index.js'),
-    payloadConverterPath: join(dist, 'payload-converter.js'),
-    workflowInterceptorModules: [join(dist, 'workflows', 'shared', 'life.js')],
-    logger: new DefaultLogger('WARN'),
+const { bundleFile, bundleWorkflows } = (await import(
+  pathToFileURL(join(dist, 'temporal.js')).href
+)) as typeof Temporal;
+for (const flavour of [{}, { traced: true }]) {
+  const file = bundleFile(flavour);
+  await report.during(`bundling the workflows: ${file}`, async () => {
+    const { code } = await bundleWorkflows(new DefaultLogger('WARN'), flavour);
+    await writeFile(join(dist, file), code);
   });
-  await writeFile(join(dist, 'workflow-bundle.js'), code);
-});
+}
 report.say('Start with: node dist/setup.js (once), node dist/worker.js, node dist/api/server.js');
 process.exit(0);

@@ -25,6 +25,23 @@ const workerVariables = [
   'PAYMENTS_PER_SECOND',
   'TEMPORAL_DEPLOYMENT_NAME',
   'TEMPORAL_WORKER_BUILD_ID',
+  'TEMPORAL_CORE_LOG_LEVEL',
+] as const;
+
+/** Whether and where traces go. */
+const traceVariables = [
+  'OTEL_SDK_DISABLED',
+  'OTEL_TRACES_EXPORTER',
+  'OTEL_TRACES_SAMPLER',
+  'OTEL_TRACES_SAMPLER_ARG',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+  'OTEL_SERVICE_NAME',
+  'OTEL_RESOURCE_ATTRIBUTES',
 ] as const;
 
 /** How Temporal is reached, beside address and namespace. */
@@ -33,7 +50,11 @@ const connectionVariables = PROFILE_VARIABLES.filter(
 );
 
 /** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
-export const nothingOfTheShell = Object.freeze({ ...unset(workerVariables), ...unset(connectionVariables) });
+export const nothingOfTheShell = Object.freeze({
+  ...unset(workerVariables),
+  ...unset(connectionVariables),
+  ...unset(traceVariables),
+});
 
 /** Variables that the application itself checks (src/config.ts); the stack only knows a default for each. */
 const applicationVariables = [
@@ -60,6 +81,7 @@ const applicationVariables = [
   'WORKFLOW_BUNDLE',
   ...workerVariables,
   ...connectionVariables,
+  ...traceVariables,
 ] as const;
 
 type ApplicationVariable = (typeof applicationVariables)[number];

@@ -40,6 +40,24 @@ const list = z.string().transform((value) =>
     .filter(Boolean),
 );
 
+/** Pairs as OpenTelemetry writes them, values percent-encoded. */
+const pairs = z
+  .string()
+  .regex(/^\s*[^\s,=]+=[^\s,]*(\s*,\s*[^\s,=]+=[^\s,]*)*\s*$/, 'must be name=value pairs with commas');
+const collector = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .refine(
+    (value) => !URL.canParse(value) || (!new URL(value).username && !new URL(value).password),
+    'must not carry a user name or a password; OTEL_EXPORTER_OTLP_HEADERS may',
+  )
+  .optional();
+const otlpProtocol = z.literal('http/json', 'must be http/json').optional();
+
+const SAMPLERS = [
+  ...['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'],
+  ...['always_on', 'always_off', 'traceidratio'],
+] as const;
+
 const queuesProblem = `must be some of ${TASK_QUEUES.join(', ')} with commas between them`;
 /** As the server takes them: a version is written as name, dot or colon, build id. */
 const deploymentName = z
@@ -85,6 +103,35 @@ const variables = {
   LOG_LEVEL: {
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
     example: 'info',
+  },
+  TEMPORAL_CORE_LOG_LEVEL: {
+    schema: z.enum(['info', 'warn', 'error'], 'must be info, warn or error').default('warn'),
+    example: 'info',
+  },
+  OTEL_SDK_DISABLED: { schema: flag.default(false), example: 'true' },
+  OTEL_TRACES_EXPORTER: {
+    schema: z.enum(['otlp', 'console', 'none'], 'must be otlp, console or none').optional(),
+    example: 'otlp',
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: { schema: collector, example: 'http://127.0.0.1:4318' },
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: { schema: collector, example: 'http://127.0.0.1:4318/v1/traces' },
+  OTEL_EXPORTER_OTLP_PROTOCOL: { schema: otlpProtocol, example: 'http/json' },
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: { schema: otlpProtocol, example: 'http/json' },
+  OTEL_EXPORTER_OTLP_HEADERS: { schema: pairs.optional(), example: 'api-key=…', secret: true },
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: { schema: pairs.optional(), example: 'api-key=…', secret: true },
+  OTEL_RESOURCE_ATTRIBUTES: { schema: pairs.optional(), example: 'deployment.environment.name=production' },
+  OTEL_SERVICE_NAME: { schema: z.string().min(1).optional(), example: 'shop-worker' },
+  OTEL_TRACES_SAMPLER: {
+    schema: z.enum(SAMPLERS, `must be one of ${SAMPLERS.join(', ')}`).default('parentbased_always_on'),
+    example: 'parentbased_traceidratio',
+  },
+  OTEL_TRACES_SAMPLER_ARG: {
+    schema: z.coerce
+      .number('must be a number from 0 to 1')
+      .min(0, 'must be a number from 0 to 1')
+      .max(1, 'must be a number from 0 to 1')
+      .optional(),
+    example: '0.1',
   },
   HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
   PORT: { schema: port.default(3000), example: '3000' },
@@ -203,12 +250,21 @@ type Values<Name extends Variable> = { readonly [N in Name]: z.output<(typeof va
 
 const store = ['DATABASE_URL', 'DATABASE_POOL_SIZE'] as const;
 
+/** What is not used by name is checked here, and read by the SDK of OpenTelemetry itself. */
+const traces = [
+  ...['OTEL_SDK_DISABLED', 'OTEL_TRACES_EXPORTER', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG'],
+  ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_HEADERS'],
+  ...['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'],
+  ...['OTEL_SERVICE_NAME', 'OTEL_RESOURCE_ATTRIBUTES'],
+] as const;
+
 const outgoing = ['OUTGOING_ALLOWED_HOSTS', 'OUTGOING_ALLOW_PRIVATE'] as const;
 const metrics = ['METRICS_HOST', 'METRICS_PORT'] as const;
 
 const roles = {
   worker: [
-    ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, 'PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
+    ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, ...traces, 'TEMPORAL_CORE_LOG_LEVEL'],
+    ...['PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
     ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
     ...['HEALTH_HOST', 'HEALTH_PORT', 'TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
@@ -216,7 +272,7 @@ const roles = {
     ...['WORKER_ACTIVITIES_AT_ONCE', 'WORKER_WORKFLOW_TASKS_AT_ONCE', 'WORKER_CACHED_WORKFLOWS'],
   ],
   api: [
-    ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, 'HOST', 'PORT'],
+    ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, ...traces, 'HOST', 'PORT'],
     ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
     ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH', 'CURSOR_SECRET', 'API_KEYS'],
     ...['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL', 'JWT_ID_CLAIM', 'JWT_ROLES_CLAIM'],

@@ -5,14 +5,48 @@ export type { Logger } from 'pino';
 
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
-/** The process's logger: one JSON object a line on stdout. `service` is in every line. */
-export function createLogger(service: string, level: string): Logger {
-  return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime });
+/**
+ * The process's logger: one JSON object a line on stdout. `service` is in every line, and whatever `fields` says at that
+ * moment.
+ */
+export function createLogger(service: string, level: string, fields?: () => object): Logger {
+  return pino({
+    ...{ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime },
+    ...(fields && { mixin: fields }),
+    serializers: { err: loggedError },
+  });
 }
 
 /** The same logger in the shape of the Temporal SDK, for its own messages and for those of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
   return new DefaultLogger('TRACE', ({ level, message, meta }: LogEntry) => {
-    logger[LEVELS[level]](meta ?? {}, message);
+    logger[LEVELS[level]](fieldsOf(meta), message);
   });
+}
+
+/** What the SDK's core logs: its own lines from this level on, and of its libraries only errors. */
+export const coreLogFilter = (level: 'info' | 'warn' | 'error') =>
+  ({ core: level.toUpperCase() as Uppercase<typeof level>, other: 'ERROR' }) as const;
+
+/** Names as workflows have them too, and nothing that only Temporal can read. */
+function fieldsOf({ workflowRunId, taskToken: _, error, ...rest }: Record<string, unknown> = {}) {
+  return {
+    ...(workflowRunId !== undefined && { runId: workflowRunId }),
+    ...(error !== undefined && { err: error }),
+    ...rest,
+  };
+}
+
+/** An error as it is logged: without what it carries along, the details of a failure or the values of a query. */
+function loggedError(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name, message, stack, cause } = error;
+  const { type, code } = error as { type?: unknown; code?: unknown };
+  return {
+    type: typeof type === 'string' ? type : name,
+    message,
+    stack,
+    ...(['string', 'number'].includes(typeof code) && { code }),
+    ...(cause !== undefined && { cause: loggedError(cause) }),
+  };
 }

@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import type { Interceptor } from '@grpc/grpc-js';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+  type WorkflowClientInterceptor,
+} from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
 import type { SearchAttribute } from './namespace.js';
@@ -24,14 +30,20 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/**
- * A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away.
- * `eachTry` sees every request as it goes out, also those that are sent again.
- */
-export function createClient(config: TemporalConfig, { eachTry = [] }: { eachTry?: Interceptor[] } = {}): Client {
-  const interceptors = [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry];
-  const connection = Connection.lazy({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS, interceptors });
-  return new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+interface ClientOptions {
+  /** Sees every request as it goes out, also those that are sent again. */
+  eachTry?: Interceptor[] | undefined;
+  interceptors?: WorkflowClientInterceptor[] | undefined;
+}
+
+/** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
+export function createClient(config: TemporalConfig, { eachTry = [], interceptors = [] }: ClientOptions = {}): Client {
+  const connection = Connection.lazy({
+    ...connectionOf(config),
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry],
+  });
+  return new Client({ connection, namespace: config.TEMPORAL_NAMESPACE, interceptors: { workflow: interceptors } });
 }
 
 /** A connection without a client. @throws when the server does not answer. */
@@ -48,23 +60,43 @@ function connectionOf({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credent
   return { address, ...credentials };
 }
 
+/** What a bundle holds besides the workflows. Each cached workflow has a copy of it, so nothing is in there for later. */
+export interface BundleFlavour {
+  /** Spans of workflows. */
+  traced?: boolean;
+}
+
+/** The bundle's file, as the build names it. */
+export function bundleFile(flavour: BundleFlavour): string {
+  const kind = flavour.traced ? '.traced' : '';
+  return `workflow-bundle${kind}.js`;
+}
+
 /**
  * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Only in a
  * bundle the payload converter gets into the workflow sandbox without being loaded by the worker as well.
  */
-export async function workflowBundle(given: string | undefined, logger: Logger): Promise<WorkflowBundleOption> {
+export async function workflowBundle(
+  given: string | undefined,
+  logger: Logger,
+  flavour: BundleFlavour = {},
+): Promise<WorkflowBundleOption> {
   if (given !== undefined) return { codePath: given };
-  const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
-  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger);
+  const codePath = fileURLToPath(new URL(`./${bundleFile(flavour)}`, import.meta.url));
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
 }
 
 /** Bundles the workflows that lie beside this module. */
-export async function bundleWorkflows(logger: Logger): Promise<{ code: string }> {
+export async function bundleWorkflows(logger: Logger, flavour: BundleFlavour = {}): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const beside = (module: string) => fileURLToPath(new URL(`./${module}.${extension}`, import.meta.url));
   return await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)),
-    payloadConverterPath: fileURLToPath(new URL(`./payload-converter.${extension}`, import.meta.url)),
-    workflowInterceptorModules: [fileURLToPath(new URL(`./workflows/shared/life.${extension}`, import.meta.url))],
+    workflowsPath: beside('workflows/index'),
+    payloadConverterPath: beside('payload-converter'),
+    workflowInterceptorModules: [
+      beside('workflows/shared/life'),
+      ...(flavour.traced ? [beside('tracing/workflow-interceptors')] : []),
+    ],
     logger,
   });
 }

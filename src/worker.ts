@@ -5,7 +5,7 @@ import { createApprovalLinks } from './approval-links.js';
 import { forbiddenUrls } from './approval-urls.js';
 import { createActivities } from './activities/index.js';
 import { ConfigError, loadConfig, printable } from './config.js';
-import { createLogger, temporalLogger } from './logger.js';
+import { coreLogFilter, createLogger, temporalLogger } from './logger.js';
 import { exitOnStartFailure } from './start-failure.js';
 import { serveHealth } from './health.js';
 import { activityMetrics } from './metrics/activities.js';
@@ -16,19 +16,28 @@ import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
 import { hasWorkflows } from './task-queues.js';
 import { connectWorker, workflowBundle } from './temporal.js';
+import { startTracing } from './tracing/index.js';
 import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
 
 /** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
 async function main(): Promise<void> {
   const config = loadConfig('worker');
-  const logger = createLogger('worker', config.LOG_LEVEL);
   const { METRICS_HOST: metricsHost, METRICS_PORT: metricsPort } = config;
   const metrics = metricsPort === undefined ? undefined : { host: metricsHost, port: metricsPort };
   if (metrics) await assertPortFree(metrics);
+  const tracing = await startTracing(config, {
+    service: 'worker',
+    partners: [config.PAYMENTS_URL, config.CARRIER_URL],
+    onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
+  });
+  const logger = createLogger('worker', config.LOG_LEVEL, tracing?.logFields);
   Runtime.install({
     logger: temporalLogger(logger),
     shutdownSignals: ['SIGINT', 'SIGTERM'],
-    telemetryOptions: metrics ? prometheusEndpoint(metrics) : {},
+    telemetryOptions: {
+      logging: { filter: coreLogFilter(config.TEMPORAL_CORE_LOG_LEVEL), forward: {} },
+      ...(metrics && prometheusEndpoint(metrics)),
+    },
   });
   logger.info({ config: printable(config) }, 'starting');
 
@@ -67,10 +76,15 @@ async function main(): Promise<void> {
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
     ...(config.WORKER_QUEUES.some(hasWorkflows) && {
-      workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
+      workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger), {
+        traced: tracing !== undefined,
+      }),
     }),
     activities,
-    activityInterceptors: metrics ? [activityMetrics] : [],
+    interceptors: {
+      activity: [...(metrics ? [activityMetrics] : []), ...(tracing ? [tracing.activityInterceptors] : [])],
+    },
+    ...(tracing && { sinks: tracing.sinks }),
     queues: config.WORKER_QUEUES,
     concurrency: concurrencyOf(config),
     ...(config.WORKER_CACHED_WORKFLOWS !== undefined && { maxCachedWorkflows: config.WORKER_CACHED_WORKFLOWS }),
@@ -102,6 +116,7 @@ async function main(): Promise<void> {
     await connection.close();
     await outgoing.close();
     await store.close();
+    await tracing?.shutdown();
   }
   logger.info('stopped');
 }

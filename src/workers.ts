@@ -1,7 +1,6 @@
 import {
   ResourceBasedController,
   Worker,
-  type ActivityInterceptorsFactory,
   type NativeConnection,
   type ResourceBasedTunerOptions,
   type TunerHolder,
@@ -18,12 +17,16 @@ export const FORCE_AFTER_GRACE_SECONDS = 5;
 
 export interface WorkersOptions extends Pick<
   WorkerOptions,
-  'namespace' | 'workflowBundle' | 'maxCachedWorkflows' | 'shutdownGraceTime' | 'shutdownForceTime'
+  | 'namespace'
+  | 'workflowBundle'
+  | 'maxCachedWorkflows'
+  | 'shutdownGraceTime'
+  | 'shutdownForceTime'
+  | 'interceptors'
+  | 'sinks'
 > {
   connection: NativeConnection;
   activities: Activities;
-  /** What sees every attempt of an activity, the first one outermost. */
-  activityInterceptors?: readonly ActivityInterceptorsFactory[];
   /** What this process polls; without it, everything. */
   queues?: readonly TaskQueue[];
   concurrency?: Concurrency;
@@ -82,7 +85,6 @@ export async function createWorkers({
   paymentsPerSecond,
   deployment,
   workflowBundle,
-  activityInterceptors = [],
   ...options
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrency, options.maxCachedWorkflows);
@@ -93,7 +95,6 @@ export async function createWorkers({
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
         taskQueue,
-        interceptors: { activity: [...activityInterceptors] },
         tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchTasksAtOnce : undefined),
         ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),
         ...(taskQueue === PAYMENT_TASK_QUEUE &&

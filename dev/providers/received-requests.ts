@@ -11,6 +11,8 @@ export interface ReceivedRequest {
   idempotencyKey: string | null;
   body: unknown;
   status: number | null;
+  /** The trace that it was a part of, if the caller said so. */
+  traceparent?: string;
   fault?: string;
 }
 
@@ -30,6 +32,7 @@ export class ReceivedRequests {
       idempotencyKey: typeof key === 'string' ? key : null,
       body,
       status: null,
+      ...(typeof headers['traceparent'] === 'string' && { traceparent: headers['traceparent'] }),
     };
     this.#requests.push(received);
     if (this.#requests.length > REMEMBERED) this.#requests.shift();

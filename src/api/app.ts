@@ -63,6 +63,8 @@ export interface AppDependencies {
   cursors: Cursors;
   /** What measures the requests, if anything does. */
   metrics?: HttpMetrics | undefined;
+  /** Told the route of each request that has one, while the request is under way. */
+  noteRoute?: ((template: string | undefined) => void) | undefined;
 }
 
 declare module 'fastify' {
@@ -98,6 +100,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   deps.metrics?.install(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    deps.noteRoute?.(request.routeOptions.url);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
       throw malformedRequest('there is no Host');
     if (!request.routeOptions.config.isUpload) cutWhenLate(request, reply, REQUEST_TIMEOUT_MS);
@@ -130,8 +133,9 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   return app;
 }
 
-/** A request as it is logged: no log holds a token. */
-function loggedRequest({ method, url, host, ip, socket }: FastifyRequest) {
-  const shown = url.startsWith('/v1/') ? url : url.replace(/(\/approvals\/+).+/is, '$1[token]');
-  return { method, url: shown, host, remoteAddress: ip, remotePort: socket.remotePort };
+/** A request as it is logged: no log holds a token, a query or who asks. */
+function loggedRequest({ method, url, host }: FastifyRequest) {
+  const [path = ''] = url.split('?');
+  const shown = path.startsWith('/v1/') ? path : path.replace(/(\/approvals\/+).+/is, '$1[token]');
+  return { method, url: shown, host };
 }

@@ -15,6 +15,7 @@ import {
   type Workflow,
   type WorkflowResultType,
 } from '@temporalio/common';
+import { composeInterceptors } from '@temporalio/common/lib/interceptors.js';
 import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
 import { httpProblem, notFound } from './errors.js';
@@ -77,14 +78,20 @@ export async function signalOnce<Arguments extends unknown[]>(
 ): Promise<boolean> {
   const { namespace, identity, loadedDataConverter } = client.options;
   const payloads = await encodeToPayloads(loadedDataConverter, ...args);
-  try {
+  const { interceptors } = client.workflow.options;
+  const chain = Array.isArray(interceptors) ? interceptors : [];
+  const signalled = composeInterceptors(chain, 'signal', async ({ headers }) => {
     await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflowService.signalWorkflowExecution({
         ...{ namespace, identity, requestId, signalName: signal.name },
         workflowExecution: { workflowId },
         input: { payloads: payloads ?? [] },
+        header: { fields: headers },
       }),
     );
+  });
+  try {
+    await signalled({ workflowExecution: { workflowId }, signalName: signal.name, args, headers: {} });
     return true;
   } catch (error) {
     if (isNotFound(error)) return false;

@@ -9,6 +9,7 @@ import { exitOnStartFailure } from '../start-failure.js';
 import { operations } from '../operations/index.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
+import { startTracing } from '../tracing/index.js';
 import { createApprovalLinks } from '../approval-links.js';
 import { createOutgoing } from '../outgoing.js';
 import { buildApp } from './app.js';
@@ -17,11 +18,18 @@ import { createCursors } from './cursor.js';
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
 async function main(): Promise<void> {
   const config = loadConfig('api');
-  const logger = createLogger('api', config.LOG_LEVEL);
+  const tracing = await startTracing(config, {
+    service: 'api',
+    onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
+  });
+  const logger = createLogger('api', config.LOG_LEVEL, tracing?.logFields);
   logger.info({ config: printable(config) }, 'starting');
 
   const registry = config.METRICS_PORT === undefined ? undefined : new Registry();
-  const client = createClient(config, { eachTry: registry ? [temporalRequestMetrics(registry)] : [] });
+  const client = createClient(config, {
+    eachTry: registry && [temporalRequestMetrics(registry)],
+    interceptors: tracing?.clientInterceptors,
+  });
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
     maxConnections: config.DATABASE_POOL_SIZE,
@@ -54,6 +62,7 @@ async function main(): Promise<void> {
     },
     cursors: createCursors(config.CURSOR_SECRET),
     metrics: registry && httpMetrics(registry),
+    noteRoute: tracing?.noteRoute,
   });
   if (registry) collectDefaultMetrics({ register: registry });
   const closeMetrics =
@@ -74,6 +83,7 @@ async function main(): Promise<void> {
     await client.connection.close();
     await outgoing.close();
     await store.close();
+    await tracing?.shutdown();
     logger.info('stopped');
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void close(signal));

@@ -3,6 +3,9 @@ import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import { Webhook } from 'standardwebhooks';
 import { inject } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
+import { nothingOfTheShell } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp, type AppDependencies } from '../../src/api/app.js';
 import { createCursors } from '../../src/api/cursor.js';
@@ -13,7 +16,15 @@ import type { DecisionCallback } from '../../src/schemas/approval.js';
 import type { OrderResource, ShipmentReport } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import type { Store } from '../../src/store/index.js';
-import { APPROVAL_WEBHOOK_SECRET, links, outgoing as toThisMachine, REPLACED_WEBHOOK_SECRET } from './activities.js';
+import {
+  approvalEnvironment,
+  APPROVAL_WEBHOOK_SECRET,
+  links,
+  outgoing as toThisMachine,
+  REPLACED_WEBHOOK_SECRET,
+} from './activities.js';
+import type { DevServer } from './dev-server.js';
+import type { Shop } from './shop.js';
 import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
 
 /** What seals the cursors of all APIs in tests. */
@@ -117,6 +128,34 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
       await Promise.all(apps.map((app) => app.close()));
     },
   };
+}
+
+/** The API as it runs in production, src/api/server.ts in a process of its own; it answers when this returns. */
+export async function startApiProcess(
+  { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
+  { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
+  env: Record<string, string> = {},
+): Promise<{ url: string; lines: string[]; process: ManagedProcess }> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const lines: string[] = [];
+  const process = await startProcess({
+    name: 'api',
+    ...typescript('src/api/server.ts'),
+    env: {
+      ...nothingOfTheShell,
+      ...{ HOST: '127.0.0.1', PORT: String(port), API_KEYS: undefined, JWT_ISSUER: undefined },
+      ...{ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, DATABASE_URL: databaseUrl },
+      ...{ CARRIER_WEBHOOK_SECRET, APPROVAL_WEBHOOK_SECRET, CURSOR_SECRET, LOG_LEVEL: 'info' },
+      ...approvalEnvironment(outside),
+      ...env,
+    },
+    onLine: (line) => lines.push(line),
+  });
+  const answers = () => fetch(`${url}/livez`).then(({ ok }) => ok || undefined);
+  await waitUntil(answers, { what: `the API process\n${process.tail()}`, deadlineMs: 60_000 });
+  outside.setCallbackUrl(`${url}/v1/callbacks/shipments`);
+  return { url, lines, process };
 }
 
 /** A report of the carrier as a signed webhook. */

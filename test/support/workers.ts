@@ -65,11 +65,12 @@ async function sameEnd(exits: Promise<Exit>[]): Promise<Exit> {
   throw new Error(`the workers ended differently: ${JSON.stringify([first, ...others])}`);
 }
 
-/** The same in one process, also where the run has replicas. */
+/** The same in one process, also where the run has replicas. `lines` gets what it prints. */
 export async function startOneWorkerProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
   env: Record<string, string> = {},
+  { lines = [] }: { lines?: string[] } = {},
 ): Promise<ManagedProcess> {
   let polls = false;
   let ended = false;
@@ -89,7 +90,10 @@ export async function startOneWorkerProcess(
       LOG_LEVEL: 'info',
       ...env,
     },
-    onLine: (line) => (polls ||= line.includes('"state":"RUNNING"')),
+    onLine: (line) => {
+      lines.push(line);
+      polls ||= line.includes('"state":"RUNNING"');
+    },
   });
   void worker.exited.then(() => (ended = true));
   await waitUntil(() => polls || undefined, {

@@ -1,0 +1,60 @@
+import { trace, TraceFlags, type SpanContext } from '@opentelemetry/api';
+import { ApplicationFailure, defaultPayloadConverter, type Headers } from '@temporalio/common';
+import { TRACE_HEADER } from '@temporalio/interceptors-opentelemetry-v2/lib/instrumentation.js';
+import { OpenTelemetryActivityInboundInterceptor } from '@temporalio/interceptors-opentelemetry-v2/lib/worker/index.js';
+import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+
+interface Carrier {
+  traceparent?: string;
+  tracestate?: string;
+}
+
+/**
+ * A span for each attempt of an activity, and its trace in each of its lines in the log.
+ *
+ * @param isWanted asked of traces that began in a workflow.
+ */
+export function activityInterceptors(
+  isWanted: (traceId: string, traceState: string | undefined) => boolean,
+): ActivityInterceptorsFactory {
+  return (activity) => {
+    const { activityType, attempt, workflowType, taskQueue } = activity.info;
+    const spans = new OpenTelemetryActivityInboundInterceptor(activity);
+    let own: SpanContext | undefined;
+    return {
+      inbound: {
+        execute: (input, next) =>
+          spans.execute({ ...input, headers: sampledAs(isWanted, input.headers) }, async (inner) => {
+            const span = trace.getActiveSpan();
+            own = span?.spanContext();
+            span?.setAttributes({ attempt, taskQueue, ...(workflowType && { workflowType }) });
+            try {
+              return await next({ ...inner, headers: input.headers });
+            } catch (error) {
+              span?.setAttribute('error.type', typeOf(error) ?? activityType);
+              throw error;
+            }
+          }),
+      },
+      outbound: {
+        // Also the SDK's lines, which it writes when the span is over.
+        getLogAttributes: (input, next) => next({ ...input, ...(own && { traceId: own.traceId, spanId: own.spanId }) }),
+      },
+    };
+  };
+}
+
+function sampledAs(isWanted: Parameters<typeof activityInterceptors>[0], headers: Headers): Headers {
+  const header = headers[TRACE_HEADER];
+  if (!header) return headers;
+  const { traceparent = '', ...carrier } = defaultPayloadConverter.fromPayload<Carrier>(header);
+  const [version, traceId = '', spanId] = traceparent.split('-');
+  if (isWanted(traceId, carrier.tracestate)) return headers;
+  const unsampled = [version, traceId, spanId, `0${TraceFlags.NONE}`].join('-');
+  return { ...headers, [TRACE_HEADER]: defaultPayloadConverter.toPayload({ ...carrier, traceparent: unsampled }) };
+}
+
+function typeOf(error: unknown): string | undefined {
+  if (error instanceof ApplicationFailure) return error.type ?? undefined;
+  return error instanceof Error ? error.name : undefined;
+}

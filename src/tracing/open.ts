@@ -1,0 +1,136 @@
+import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
+import { context, diag, DiagLogLevel, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { getRPCMetadata, setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
+import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
+import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
+import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  ConsoleSpanExporter,
+  ParentBasedSampler,
+  SamplingDecision,
+  TraceIdRatioBasedSampler,
+  type Sampler,
+} from '@opentelemetry/sdk-trace-base';
+import { makeWorkflowExporter } from '@temporalio/interceptors-opentelemetry-v2/lib/worker/index.js';
+import { OpenTelemetryWorkflowClientInterceptor } from '@temporalio/interceptors-opentelemetry-v2/lib/client/index.js';
+import { activityInterceptors } from './activities.js';
+import { withoutWhatIsPrivate } from './private.js';
+import type { Tracing, TracingConfig, TracingOptions } from './index.js';
+import { BEGUN_BY_WORKFLOW } from './trace-state.js';
+
+/** How long the end of a process waits for a collector. */
+const SHUTDOWN_TIMEOUT_MS = 5_000;
+
+const PROBLEM_INTERVAL_MS = 60_000;
+
+/** Requests that nobody wants a trace of: they come every few seconds, or last for hours. */
+const UNTRACED_PATHS = /^\/(livez|readyz|metrics)(\/|\?|$)|\/events(\?|$)/;
+
+/** Takes hold of what is under way in this process: HTTP, SQL, calls to partners, and what Temporal's interceptors see. */
+export function openTracing(config: TracingConfig, { service, partners = [], onProblem }: TracingOptions): Tracing {
+  const report = atMostEvery(PROBLEM_INTERVAL_MS, onProblem);
+  diag.setLogger(
+    { error: report, warn: report, info: () => {}, debug: () => {}, verbose: () => {} },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  );
+  setGlobalErrorHandler((error) => report(typeof error === 'string' ? error : String(error.message)));
+
+  const resource = defaultResource()
+    .merge(resourceFromAttributes({ 'service.name': `shop-${service}` }))
+    .merge(resourceFromAttributes({ 'service.instance.id': `${hostname()}:${process.pid}` }))
+    .merge(detectResources({ detectors: [envDetector] }));
+  const sampler = samplerOf(config);
+  const exporter = config.OTEL_TRACES_EXPORTER === 'console' ? new ConsoleSpanExporter() : new OTLPTraceExporter();
+  const processor = new BatchSpanProcessor(withoutWhatIsPrivate(exporter));
+  const provider = new BasicTracerProvider({ resource, sampler, spanProcessors: [processor] });
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  trace.setGlobalTracerProvider(provider);
+  instrument(service, partners);
+
+  /** The sandbox of a workflow knows no configuration: of traces that began there, it is asked here. */
+  const isWanted = (traceId: string, traceState?: string) =>
+    traceState !== BEGUN_BY_WORKFLOW ||
+    sampler.shouldSample(ROOT_CONTEXT, traceId, '', SpanKind.INTERNAL, {}, []).decision ===
+      SamplingDecision.RECORD_AND_SAMPLED;
+  const toProcessor = makeWorkflowExporter(processor, resource).export.fn;
+  return {
+    clientInterceptors: [new OpenTelemetryWorkflowClientInterceptor()],
+    activityInterceptors: activityInterceptors(isWanted),
+    sinks: {
+      exporter: {
+        export: {
+          fn: (info, spans) => {
+            const { workflowId, runId, workflowType, taskQueue } = info;
+            const wanted = spans.filter(({ spanContext: { traceId, traceState } }) => isWanted(traceId, traceState));
+            const told = { temporalWorkflowId: workflowId, run_id: runId, workflowType, taskQueue };
+            // All that it does with what is known of the workflow is to add it to the attributes.
+            void toProcessor(told as unknown as typeof info, wanted);
+          },
+        },
+      },
+    },
+    logFields,
+    noteRoute(template) {
+      const metadata = getRPCMetadata(context.active());
+      if (metadata && template !== undefined) metadata.route = template;
+    },
+    async shutdown() {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise((resolve) => (timer = setTimeout(resolve, SHUTDOWN_TIMEOUT_MS)));
+      const done = provider.shutdown().catch((error: Error) => report(error.message));
+      await Promise.race([done, late]).finally(() => clearTimeout(timer));
+    },
+  };
+}
+
+function logFields() {
+  const active = trace.getSpanContext(context.active());
+  return active ? { traceId: active.traceId, spanId: active.spanId } : {};
+}
+
+function instrument(service: TracingOptions['service'], partners: readonly string[]): void {
+  const origins = new Set(partners.map((url) => new URL(url).origin));
+  new UndiciInstrumentation({
+    requireParentforSpans: true,
+    ignoreRequestHook: ({ origin }) => !origins.has(origin),
+  });
+  new PgInstrumentation({ requireParentSpan: true, ignoreConnectSpans: true });
+  const modules = ['pg'];
+  if (service === 'api') {
+    new HttpInstrumentation({
+      disableOutgoingRequestInstrumentation: true,
+      ignoreIncomingRequestHook: ({ url = '' }) => UNTRACED_PATHS.test(url),
+    });
+    modules.push('http');
+  }
+  // They change what `require` gives out, also when it was loaded before; ES modules share it.
+  const require = createRequire(import.meta.url);
+  for (const name of modules) require(name);
+}
+
+function samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio = 1 }: TracingConfig): Sampler {
+  const root = name.endsWith('traceidratio')
+    ? new TraceIdRatioBasedSampler(ratio)
+    : name.endsWith('always_off')
+      ? new AlwaysOffSampler()
+      : new AlwaysOnSampler();
+  return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root;
+}
+
+function atMostEvery(intervalMs: number, tell: (problem: string) => void): (problem: string) => void {
+  let told = -Infinity;
+  return (problem) => {
+    if (performance.now() - told < intervalMs) return;
+    told = performance.now();
+    tell(problem);
+  };
+}

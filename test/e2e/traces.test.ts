@@ -1,0 +1,350 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import type { ManagedProcess } from '../../dev/processes.js';
+import { committedHistories } from '../../dev/replay/histories.js';
+import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderResource } from '../../src/schemas/order.js';
+import { bundleWorkflows } from '../../src/temporal.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { orderWorkflowId, shipmentReportedSignal } from '../../src/workflows/order/contract.js';
+import { ORDER_APPROVAL_STAGES } from '../support/activities.js';
+import { startApiProcess } from '../support/api.js';
+import { stage } from '../support/batches.js';
+import { openCollector, type Collector, type Span } from '../support/collector.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { startOneWorkerProcess } from '../support/workers.js';
+
+const DEADLINE_MS = 30_000;
+
+/** One more than a workflow has: the batch has two shards, of which the second has a single task. */
+const TASKS = 1_001;
+
+/** Told to the shop in every way there is, and to no span and no log. */
+const PERSONAL = {
+  comment: `comment-${randomUUID()}`,
+  link: `link-${randomUUID()}`,
+  agent: `agent-${randomUUID()}`,
+  customer: `customer-${randomUUID()}`,
+  address: ORDER_APPROVAL_STAGES[0]!.approvers[0]!.email!,
+  token: 'tok_ok',
+};
+
+// One story of an order, a cart and a batch; the worker is killed in the middle. The tests look at what arrived.
+describeOnDevServer('traces and logs', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let collector: Collector;
+  let folder: string;
+  let tracedBundle: string;
+  let api: Awaited<ReturnType<typeof startApiProcess>>;
+  const workers: ManagedProcess[] = [];
+  const workerLines: string[] = [];
+  const caller = { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
+  const orderId = randomUUID();
+  const cartId = randomUUID();
+  let batchId: string;
+  let requestId: string;
+  const told: Record<string, string | undefined> = {};
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'traces-'));
+    tracedBundle = join(folder, 'workflow-bundle.traced.js');
+    const suggest = 'limit.historyCount.suggestContinueAsNew=15';
+    const bundled = bundleWorkflows(new DefaultLogger('WARN'), { traced: true });
+    [server, collector] = await Promise.all([startDevServer({ dynamicConfig: [suggest] }), openCollector()]);
+    [shop] = await Promise.all([
+      openShop(server, { withWorker: false }),
+      bundled.then(({ code }) => writeFile(tracedBundle, code)),
+    ]);
+    [api] = await Promise.all([startApiProcess(server, shop, tracing()), startWorker()]);
+    await tellTheStory();
+    await Promise.all([api.process.stop(), ...workers.map((worker) => worker.stop())]);
+  });
+  afterAll(async () => {
+    await Promise.all([api?.process.stop(), ...workers.map((worker) => worker.stop())]);
+    await shop?.close();
+    await collector?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** What is there when a process ends is delivered then; only of the first worker, which is killed, it comes at once. */
+  const tracing = (delayMs = 60_000) => ({
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_BSP_SCHEDULE_DELAY: String(delayMs),
+  });
+
+  async function startWorker(): Promise<void> {
+    const env = { ...tracing(200), WORKFLOW_BUNDLE: tracedBundle };
+    workers.push(await startOneWorkerProcess(server, shop, env, { lines: workerLines }));
+  }
+
+  const handleOf = (workflowId: string) => shop.client.workflow.getHandle(workflowId);
+
+  async function tellTheStory(): Promise<void> {
+    const EUR = (value: number) => ({ price: { value, currency: 'EUR' }, available: 10_000 });
+    const [dear, cheap] = await Promise.all([aProduct(shop.store, EUR(100_000)), aProduct(shop.store, EUR(10))]);
+    const { customer: customerId, token } = PERSONAL;
+    const order = anOrder({ orderId, customerId, payment: { token }, lines: [{ sku: dear.sku, quantity: 1 }] });
+    const traceparent = `00-${caller.traceId}-${caller.spanId}-01`;
+    requestId = (await send('POST', '/v1/orders', order, { traceparent })).requestId;
+    const item = { sku: cheap.sku, quantity: 1 };
+    for (let change = 0; change < 4; change += 1) await send('POST', `/v1/carts/${cartId}/items`, item);
+    await send('GET', `/v1/orders?customerId=${customerId}`);
+    await send('GET', `/approvals/${PERSONAL.link}`, undefined, {}, 404);
+    const { approval } = await orderIs(orderId, 'awaiting_approval');
+    await handleOf(orderWorkflowId(orderId)).signal(shipmentReportedSignal.name, { orderId: 'another' });
+    await collector.once('of the mail to the approver', ({ name }) => name === 'RunActivity:mailApprover');
+    await collector.once('of the cart that went on', ({ name }) => name === 'ContinueAsNew:cart');
+    const isIgnored = () => workerLines.some((line) => line.includes('malformed shipment report')) || undefined;
+    await waitUntil(isIgnored, { what: 'the ignored report', deadlineMs: DEADLINE_MS });
+
+    workers[0]!.kill('SIGKILL');
+    await workers[0]!.exited;
+    await startWorker();
+
+    shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
+    // What was given to the dead one is given to the other when its time is over.
+    const answers = (path: string) =>
+      waitUntil(() => send('GET', path), { what: `an answer to ${path}`, deadlineMs: DEADLINE_MS });
+    await Promise.all([answers(`/v1/approvals/${approval!.approvalId}`), answers(`/v1/carts/${cartId}`)]);
+    const decision = { approver: 'shift-lead', decision: 'approve', comment: PERSONAL.comment };
+    await send('POST', `/v1/approvals/${approval!.approvalId}/decision`, decision);
+    const checkout = await send('POST', `/v1/carts/${cartId}/checkout`, { customerId, payment: { token } });
+    const orders = [orderId, (checkout.body as { orderId: string }).orderId];
+    for (const each of orders) {
+      await orderIs(each, 'awaiting_pickup');
+      await shop.outside.carrier.reportNow(each, 'delivered');
+      await handleOf(orderWorkflowId(each)).result();
+    }
+    for (const { path, traceparent } of shop.outside.statement(orderId).requests) told[path] = traceparent;
+
+    batchId = await stage(shop.store, { items: Array.from({ length: TASKS }, () => item), itemsPerTask: 1 });
+    await send('POST', `/v1/batches/${batchId}/retry`);
+    const lastShard = `${batchWorkflowId(batchId)}/1`;
+    await collector.once('of the last shard', ({ name, attributes }) => {
+      return name === 'RunWorkflow:batchShard' && attributes['temporalWorkflowId'] === lastShard;
+    });
+    const isUnderWay = async () => ((await shop.store.tallyBatch(batchId))?.succeeded ?? 0) > 50 || undefined;
+    await waitUntil(isUnderWay, { what: 'a batch under way', deadlineMs: DEADLINE_MS });
+    await send('POST', `/v1/batches/${batchId}/cancel`);
+    await handleOf(batchWorkflowId(batchId))
+      .result()
+      .catch(() => undefined);
+  }
+
+  async function send(method: string, path: string, json?: unknown, headers = {}, expected?: number) {
+    const response = await fetch(api.url + path, {
+      method,
+      headers: {
+        ...(json !== undefined && { 'content-type': 'application/json' }),
+        'user-agent': PERSONAL.agent,
+        ...headers,
+      },
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+    });
+    const text = await response.text();
+    const { status } = response;
+    if (expected === undefined ? !response.ok : status !== expected) throw new Error(`${path}: ${status} ${text}`);
+    const isJson = response.headers.get('content-type')?.includes('json');
+    return { requestId: response.headers.get('x-request-id')!, body: (isJson ? JSON.parse(text) : text) as unknown };
+  }
+
+  async function orderIs(id: string, wanted: string): Promise<OrderResource> {
+    const look = async () => {
+      const { body } = await send('GET', `/v1/orders/${id}`);
+      return (body as OrderResource).stage === wanted ? (body as OrderResource) : undefined;
+    };
+    return await waitUntil(look, { what: `the order ${wanted}`, deadlineMs: DEADLINE_MS, everyMs: 100 });
+  }
+
+  const childrenOf = ({ spanId, traceId }: Pick<Span, 'spanId' | 'traceId'>) =>
+    collector.spans.filter((span) => span.parentSpanId === spanId && span.traceId === traceId);
+
+  /** The only way down by these names. */
+  function down(from: Pick<Span, 'spanId' | 'traceId'>, ...names: string[]): Span {
+    let at = from as Span;
+    for (const name of names) {
+      const found = childrenOf(at).filter((span) => span.name === name);
+      expect(
+        found,
+        `${name} in ${childrenOf(at)
+          .map((span) => span.name)
+          .join(', ')}`,
+      ).toHaveLength(1);
+      at = found[0]!;
+    }
+    return at;
+  }
+
+  const namesBelow = (span: Span) => childrenOf(span).map(({ name }) => name);
+
+  /** Of a request, the newest one. */
+  const request = (name: string) => collector.spans.findLast((span) => span.name === name)!;
+
+  test('when a caller has a trace, then the request is a part of it, and so are workflow, activity, SQL and the call outside', () => {
+    const http = down(caller, 'POST /v1/orders');
+    expect(http).toMatchObject({ service: 'shop-api', attributes: { 'http.route': '/v1/orders' } });
+    const workflow = down(http, 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    expect(workflow).toMatchObject({ service: 'shop-worker', status: 1 });
+    const reserve = down(workflow, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
+    const statements = childrenOf(reserve).map(({ attributes }) => attributes['db.query.text']);
+    expect(statements).toContainEqual(expect.stringMatching(/^insert into "reservations" .* values \(\$1, \$2, \$3\)/));
+    const shipment = down(workflow, 'StartActivity:requestShipment', 'RunActivity:requestShipment', 'POST');
+    expect(shipment.attributes).toMatchObject({ 'http.response.status_code': 201 });
+    expect(told['/carrier/shipments']).toBe(`00-${caller.traceId}-${shipment.spanId}-01`);
+  });
+
+  test('when a call fails and is tried again, then each attempt is a span with its failure', () => {
+    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const attempts = childrenOf(down(workflow, 'StartActivity:chargePayment'));
+    expect(attempts).toMatchObject([
+      { status: 2, attributes: { attempt: 1, 'error.type': 'PaymentGatewayUnavailable' } },
+      { status: 1, attributes: { attempt: 2 } },
+    ]);
+  });
+
+  test('when an order waits for an approval, then the approval is in its trace, and the decision in that of the decider', () => {
+    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const approval = down(workflow, 'StartChildWorkflow:approval', 'RunWorkflow:approval');
+    expect(namesBelow(approval)).toContain('StartActivity:mailApprover');
+    const decision = request('POST /v1/approvals/:approvalId/decision');
+    expect(decision.traceId).not.toBe(caller.traceId);
+    expect(down(decision, 'StartWorkflowUpdate:decide', 'HandleUpdate:decide').attributes).toMatchObject({
+      temporalWorkflowId: approval.attributes['temporalWorkflowId'],
+    });
+  });
+
+  test('when the worker is killed, then the other one goes on with the same spans, and nothing arrives twice', () => {
+    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const before = down(workflow, 'StartActivity:reserveStock');
+    const after = down(workflow, 'StartActivity:requestShipment');
+    expect(after.instance).toBe(workflow.instance);
+    expect(before.instance).not.toBe(workflow.instance);
+    const spanIds = collector.spans.map(({ spanId }) => spanId);
+    expect(spanIds.length - new Set(spanIds).size).toBe(0);
+  });
+
+  test('when all is over, then each span has its parent', () => {
+    const known = new Set([caller.spanId, ...collector.spans.map(({ spanId }) => spanId)]);
+    const orphans = collector.spans.filter(({ parentSpanId }) => parentSpanId && !known.has(parentSpanId));
+    expect(orphans.map(({ name }) => name)).toEqual([]);
+  });
+
+  test('when a cart goes on as a new run, then the run is below the one before it, and the order below the checkout', () => {
+    const first = collector.spans.find(({ name }) => name === 'UpdateWithStartWorkflow:addItem')!;
+    const run = childrenOf(first).find(({ name }) => name === 'RunWorkflow:cart')!;
+    const next = down(run, 'ContinueAsNew:cart', 'RunWorkflow:cart');
+    expect(next.attributes['run_id']).not.toBe(run.attributes['run_id']);
+    expect(next.attributes['temporalWorkflowId']).toBe(cartWorkflowId(cartId));
+    const checkout = down(
+      request('POST /v1/carts/:cartId/checkout'),
+      'StartWorkflowUpdate:checkout',
+      'HandleUpdate:checkout',
+    );
+    const order = down(checkout, 'StartChildWorkflow:orderV2', 'RunWorkflow:orderV2');
+    expect(namesBelow(order)).toContain('StartActivity:chargePayment');
+  });
+
+  test('when the carrier reports, then his webhook goes down to the workflow', () => {
+    const handled = down(
+      request('POST /v1/callbacks/shipments'),
+      'SignalWorkflow:shipmentReported',
+      'HandleSignal:shipmentReported',
+    );
+    expect(handled.service).toBe('shop-worker');
+  });
+
+  test('when a batch has many tasks, then its trace has all shards and twenty tasks of each', () => {
+    const batch = down(request('POST /v1/batches/:batchId/retry'), 'StartWorkflow:batch', 'RunWorkflow:batch');
+    const shards = childrenOf(batch)
+      .filter(({ name }) => name === 'StartChildWorkflow:batchShard')
+      .map((start) => down(start, 'RunWorkflow:batchShard'));
+    const tasks = (shard: Span) => childrenOf(shard).filter(({ name }) => name === 'StartActivity:runBatchTask');
+    expect(shards.map((shard) => tasks(shard).length).sort()).toEqual([1, 20]);
+    const [task] = tasks(shards.find((shard) => tasks(shard).length === 1)!);
+    expect(namesBelow(down(task!, 'RunActivity:runBatchTask')).join()).toContain('pg.query:UPDATE');
+    const all = collector.spans.filter(
+      ({ traceId, name }) => traceId === batch.traceId && name === 'RunActivity:runBatchTask',
+    );
+    expect(all).toHaveLength(21);
+  });
+
+  test('when people tell the shop of themselves, then no span and no log knows of it', async () => {
+    const mail = JSON.stringify(await shop.outside.mailbox.mails());
+    const [order] = (await handleOf(orderWorkflowId(orderId)).fetchHistory()).events ?? [];
+    const input = order?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
+    expect(Buffer.from(input!).toString()).toContain(PERSONAL.customer);
+    expect(mail).toContain(PERSONAL.address);
+    const everything = [...collector.bodies, ...api.lines, ...workerLines].join('\n');
+    expect(everything).toContain(orderId);
+    for (const [what, value] of Object.entries(PERSONAL)) expect(everything.includes(value), what).toBe(false);
+    expect(collector.bodies.join('\n')).not.toMatch(/remoteAddress|client\.address|url\.|user_agent|exception/);
+  });
+
+  const parsed = (lines: string[]) =>
+    lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  test('when a request is logged, then its lines have its id and its trace', () => {
+    const lines = parsed(api.lines).filter(({ reqId }) => reqId === requestId);
+    expect(lines.map(({ msg }) => msg)).toEqual(['incoming request', 'request completed']);
+    const { spanId, traceId } = down(caller, 'POST /v1/orders');
+    for (const line of lines) expect(line).toMatchObject({ traceId, spanId });
+  });
+
+  test('when a workflow and an activity log, then their lines say which, in the trace of the request', () => {
+    const { traceId } = caller;
+    const lines = parsed(workerLines);
+    const workflow = {
+      workflowId: orderWorkflowId(orderId),
+      workflowType: 'orderV2',
+      runId: expect.any(String) as string,
+    };
+    expect(lines.find(({ msg }) => msg === 'Activity failed')).toMatchObject({
+      ...{ ...workflow, activityType: 'chargePayment', attempt: 1, level: 40, traceId },
+      spanId: collector.spans.find(({ attributes }) => attributes['error.type'] === 'PaymentGatewayUnavailable')!
+        .spanId,
+      err: { type: 'PaymentGatewayUnavailable' },
+    });
+    const ignored = lines.filter(({ msg }) => msg === 'ignored a malformed shipment report');
+    expect(ignored, 'logged once, though another worker replayed it').toHaveLength(1);
+    expect(ignored[0]).toMatchObject({ ...workflow, traceId });
+  });
+
+  const replayed = async (histories: Recorded[], bundle: Bundle) => {
+    const found = [];
+    for await (const { workflowId, difference } of replay(histories, bundle)) found.push({ workflowId, difference });
+    return found;
+  };
+
+  test('when traces are switched on, then what was recorded without them goes on, and the other way round', async () => {
+    const committed = await committedHistories();
+    const onto = await replayed(committed, { codePath: tracedBundle });
+    expect(onto).toHaveLength(committed.length);
+    expect(onto.filter(({ difference }) => difference)).toEqual([]);
+
+    const traced: Recorded[] = [];
+    for await (const { workflowId, runId, type } of shop.client.workflow.list())
+      traced.push({
+        workflowId,
+        runId,
+        type,
+        history: await shop.client.workflow.getHandle(workflowId, runId).fetchHistory(),
+      });
+    expect([...new Set(traced.map(({ type }) => type))].sort()).toEqual([
+      'approval',
+      'batch',
+      'batchShard',
+      'cart',
+      'orderV2',
+    ]);
+    const off = await replayed(traced, { codePath: inject('workflowBundle') });
+    expect(off.filter(({ difference }) => difference)).toEqual([]);
+  });
+});

@@ -1,0 +1,87 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { waitUntil } from '../../dev/wait.js';
+
+/** A span as it arrived. */
+export interface Span {
+  traceId: string;
+  spanId: string;
+  parentSpanId: string | undefined;
+  name: string;
+  /** Of the resource: which process made it. */
+  service: string;
+  instance: string;
+  attributes: Record<string, unknown>;
+  /** 2 is a failure. */
+  status: number;
+}
+
+/** Somebody who takes OTLP over HTTP, in JSON. */
+export interface Collector {
+  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  url: string;
+  spans: Span[];
+  /** What arrived, as it arrived. */
+  bodies: string[];
+  /** Waits for a span that is as wanted. */
+  once: (what: string, wanted: (span: Span) => boolean) => Promise<Span>;
+  close: () => Promise<void>;
+}
+
+interface Wire {
+  resourceSpans: {
+    resource: { attributes: Attribute[] };
+    scopeSpans: {
+      spans: (Pick<Span, 'traceId' | 'spanId' | 'parentSpanId' | 'name'> & {
+        attributes: Attribute[];
+        status: { code?: number };
+      })[];
+    }[];
+  }[];
+}
+
+interface Attribute {
+  key: string;
+  value: Record<string, unknown>;
+}
+
+export async function openCollector(): Promise<Collector> {
+  const spans: Span[] = [];
+  const bodies: string[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      bodies.push(body);
+      if (request.url === '/v1/traces') spans.push(...spansOf(JSON.parse(body) as Wire));
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ...{ spans, bodies },
+    once: (what, wanted) => waitUntil(() => spans.find(wanted), { what: `the span ${what}`, deadlineMs: 30_000 }),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function spansOf({ resourceSpans }: Wire): Span[] {
+  return resourceSpans.flatMap(({ resource, scopeSpans }) => {
+    const of = valuesOf(resource.attributes);
+    return scopeSpans.flatMap(({ spans }) =>
+      spans.map(({ traceId, spanId, parentSpanId, name, attributes, status }) => ({
+        ...{ traceId, spanId, parentSpanId, name },
+        ...{ service: String(of['service.name']), instance: String(of['service.instance.id']) },
+        attributes: valuesOf(attributes),
+        status: status.code ?? 0,
+      })),
+    );
+  });
+}
+
+function valuesOf(attributes: Attribute[]): Record<string, unknown> {
+  return Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
+}
