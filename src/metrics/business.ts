@@ -12,8 +12,11 @@ import type { MetricsPage } from './listener.js';
 /** How long an answer serves all who ask. */
 const MAX_AGE_MS = 2_000;
 
-/** Time limit of a look: below the ten seconds that Prometheus waits by default. */
+/** Time limit of what is asked of Temporal: below the ten seconds that Prometheus waits by default. */
 const DEADLINE_MS = 5_000;
+
+/** Of what is asked of anybody. Requests to Temporal have ended by then. */
+const LATE_MS = DEADLINE_MS + 1_000;
 
 /** Of so many running batches the tasks are counted. */
 const MAX_BATCHES = 100;
@@ -84,7 +87,7 @@ function expose(registry: Registry, { name, help, values }: Measured): void {
 async function within<T>(run: () => Promise<T>, client: Client): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('it took too long')), DEADLINE_MS);
+    timer = setTimeout(() => reject(new Error('it took too long')), LATE_MS);
   });
   try {
     return await Promise.race([client.withDeadline(Date.now() + DEADLINE_MS, run), late]);
@@ -98,7 +101,7 @@ async function workflows({ client }: World): Promise<Measured[]> {
     labels: { workflow_type: type },
     value: await running(client, `WorkflowType = '${type}'`),
   }));
-  return [{ name: 'shop_workflows_running', help: 'Open workflows', values: await Promise.all(values) }];
+  return [{ name: 'shop_workflows_running', help: 'Open workflows', values: await all(values) }];
 }
 
 async function compensations({ client }: World): Promise<Measured[]> {
@@ -108,7 +111,7 @@ async function compensations({ client }: World): Promise<Measured[]> {
 
 async function approvals({ client }: World): Promise<Measured[]> {
   const pending = `WorkflowType = 'approval' and ApprovalStatus = 'pending'`;
-  const [waiting, overdue] = await Promise.all([
+  const [waiting, overdue] = await all([
     running(client, pending),
     running(client, `${pending} and ApprovalDueAt < '${new Date().toISOString()}'`),
   ]);
@@ -120,7 +123,7 @@ async function approvals({ client }: World): Promise<Measured[]> {
 
 async function batches({ client, store, operations }: World): Promise<Measured[]> {
   const inStatus = (status: string) => `WorkflowType = 'batch' and BatchStatus = '${status}'`;
-  const [atWork, paused, { executions }] = await Promise.all([
+  const [atWork, paused, { executions }] = await all([
     running(client, inStatus('running')),
     running(client, inStatus('paused')),
     client.workflowService.listWorkflowExecutions({
@@ -190,7 +193,7 @@ async function taskQueues({ client }: World): Promise<Measured[]> {
         };
       }),
   );
-  const queues = await Promise.all(looks);
+  const queues = await all(looks);
   return [
     {
       name: 'shop_task_queue_approximate_backlog',
@@ -203,6 +206,14 @@ async function taskQueues({ client }: World): Promise<Measured[]> {
       values: queues.map(({ labels, age: value }) => ({ labels, value })),
     },
   ];
+}
+
+/** Like `Promise.all`, but nothing is under way any more when it throws: the connection may be closed then. */
+async function all<T extends readonly unknown[]>(
+  promises: [...T],
+): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
 }
 
 const single = (name: string, help: string, value: number): Measured => ({

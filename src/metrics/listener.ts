@@ -27,14 +27,23 @@ export async function serveMetrics(
 ): Promise<() => Promise<void>> {
   await assertPortFree({ host, port });
   const app = Fastify({ loggerInstance: logger.child({}, { level: 'warn' }), forceCloseConnections: true });
+  const underWay = new Set<Promise<string>>();
+  const told = (text: Promise<string>) => {
+    underWay.add(text);
+    return text.finally(() => underWay.delete(text));
+  };
   for (const [path, page] of Object.entries(pages)) {
     app.get(path, async (_request, reply) => {
-      const text = await page.metrics();
+      const text = await told(page.metrics());
       return reply.header('content-type', page.contentType).send(text);
     });
   }
   await app.listen({ host, port });
-  return () => app.close();
+  return async () => {
+    await app.close();
+    // What it is read from may be closed afterwards.
+    await Promise.allSettled(underWay);
+  };
 }
 
 /** The SDK, which listens by itself, would say neither which port nor what to change. @throws ConfigError. */
