@@ -1,11 +1,13 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { pathToFileURL } from 'node:url';
+import { DefaultLogger } from '@temporalio/worker';
+import type * as temporal from '../src/temporal.js';
 import { runCommand } from './commands.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
-/** `npm run build`: compiles `src/` to `dist/`, with the workflow bundle beside it, so that a worker starts at once. */
+/** `npm run build`: compiles `src/` to `dist/`, with a workflow bundle of each flavour beside it, so that a worker starts at once. */
 const report = streamReport();
 const dist = join(checkout, 'dist');
 
@@ -19,13 +21,14 @@ await report.during('compiling to dist/', () =>
   }),
 );
 await report.during('bundling the workflows', async () => {
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: join(dist, 'workflows', 'index.js'),
-    payloadConverterPath: join(dist, 'payload-converter.js'),
-    workflowInterceptorModules: [join(dist, 'workflows', 'shared', 'life.js')],
-    logger: new DefaultLogger('WARN'),
-  });
-  await writeFile(join(dist, 'workflow-bundle.js'), code);
+  // The compiled one bundles what lies beside it.
+  const { bundleOfFlavour, bundleWorkflows } = (await import(
+    pathToFileURL(join(dist, 'temporal.js')).href
+  )) as typeof temporal;
+  for (const flavour of [{}, { encrypted: true }]) {
+    const { code } = await bundleWorkflows(new DefaultLogger('WARN'), flavour);
+    await writeFile(bundleOfFlavour(join(dist, 'workflow-bundle.js'), flavour), code);
+  }
 });
 report.say('Start with: node dist/setup.js (once), node dist/worker.js, node dist/api/server.js');
 process.exit(0);

@@ -4,6 +4,8 @@ import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor }
 import type { Interceptor } from '@grpc/grpc-js';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
+import { clientDataConverter } from './encryption/data-converters.js';
+import type { EncryptionKey } from './encryption/keys.js';
 import type { SearchAttribute } from './namespace.js';
 import { approvalDueAtAttribute, approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
 import { batchStatusAttribute } from './workflows/batch/contract.js';
@@ -24,14 +26,19 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
+interface ClientConfig extends TemporalConfig {
+  PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
+}
+
 /**
  * A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away.
  * `eachTry` sees every request as it goes out, also those that are sent again.
  */
-export function createClient(config: TemporalConfig, { eachTry = [] }: { eachTry?: Interceptor[] } = {}): Client {
+export function createClient(config: ClientConfig, { eachTry = [] }: { eachTry?: Interceptor[] } = {}): Client {
+  const { TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
   const interceptors = [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry];
   const connection = Connection.lazy({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS, interceptors });
-  return new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  return new Client({ connection, namespace, dataConverter: clientDataConverter({ keys, namespace }) });
 }
 
 /** A connection without a client. @throws when the server does not answer. */
@@ -48,23 +55,42 @@ function connectionOf({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credent
   return { address, ...credentials };
 }
 
+/** What a bundle has beside the workflows. What is off costs no memory in each cached workflow. */
+export interface BundleFlavour {
+  /** Failures hide what they say in a payload, for the codec to encrypt. */
+  encrypted?: boolean;
+}
+
+/** The bundle of a flavour, by the name of the plain one: `workflow-bundle.encrypted.js` beside `workflow-bundle.js`. */
+export function bundleOfFlavour(plain: string, { encrypted = false }: BundleFlavour): string {
+  const flavour = [encrypted && 'encrypted'].filter(Boolean).join('-');
+  return flavour ? plain.replace(/(\.js)?$/, `.${flavour}$1`) : plain;
+}
+
 /**
- * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Only in a
- * bundle the payload converter gets into the workflow sandbox without being loaded by the worker as well.
+ * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Of the first two
+ * the file of the flavour is taken. Only in a bundle the payload converter gets into the workflow sandbox without being
+ * loaded by the worker as well.
  */
-export async function workflowBundle(given: string | undefined, logger: Logger): Promise<WorkflowBundleOption> {
-  if (given !== undefined) return { codePath: given };
-  const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
-  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger);
+export async function workflowBundle(
+  given: string | undefined,
+  logger: Logger,
+  flavour: BundleFlavour = {},
+): Promise<WorkflowBundleOption> {
+  if (given !== undefined) return { codePath: bundleOfFlavour(given, flavour) };
+  const codePath = bundleOfFlavour(fileURLToPath(new URL('./workflow-bundle.js', import.meta.url)), flavour);
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
 }
 
 /** Bundles the workflows that lie beside this module. */
-export async function bundleWorkflows(logger: Logger): Promise<{ code: string }> {
+export async function bundleWorkflows(logger: Logger, { encrypted }: BundleFlavour = {}): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const pathOf = (module: string) => fileURLToPath(new URL(`./${module}.${extension}`, import.meta.url));
   return await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)),
-    payloadConverterPath: fileURLToPath(new URL(`./payload-converter.${extension}`, import.meta.url)),
-    workflowInterceptorModules: [fileURLToPath(new URL(`./workflows/shared/life.${extension}`, import.meta.url))],
+    workflowsPath: pathOf('workflows/index'),
+    payloadConverterPath: pathOf('payload-converter'),
+    workflowInterceptorModules: [pathOf('workflows/shared/life')],
+    ...(encrypted && { failureConverterPath: pathOf('encryption/failure-converter') }),
     logger,
   });
 }

@@ -62,13 +62,17 @@ async function main(): Promise<void> {
     ...(threshold !== undefined && stages && { orderApproval: { threshold, stages } }),
   });
   const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = config;
+  const { PAYLOAD_ENCRYPTION_KEYS: encryptionKeys } = config;
   const connection = await connectWorker(config);
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
     ...(config.WORKER_QUEUES.some(hasWorkflows) && {
-      workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger)),
+      workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger), {
+        encrypted: encryptionKeys !== undefined,
+      }),
     }),
+    encryptionKeys,
     activities,
     activityInterceptors: metrics ? [activityMetrics] : [],
     queues: config.WORKER_QUEUES,

@@ -9,6 +9,8 @@ import {
 } from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
 import type { Config } from './config.js';
+import { workerDataConverter } from './encryption/data-converters.js';
+import type { EncryptionKey } from './encryption/keys.js';
 import { hasWorkflows, TASK_QUEUES, versioningOf, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from './workflows/order/contract.js';
@@ -24,6 +26,8 @@ export interface WorkersOptions extends Pick<
   activities: Activities;
   /** What sees every attempt of an activity, the first one outermost. */
   activityInterceptors?: readonly ActivityInterceptorsFactory[];
+  /** The first encrypts, all of them decrypt. The bundle then has the flavour `encrypted`. */
+  encryptionKeys?: readonly EncryptionKey[] | undefined;
   /** What this process polls; without it, everything. */
   queues?: readonly TaskQueue[];
   concurrency?: Concurrency;
@@ -83,15 +87,18 @@ export async function createWorkers({
   deployment,
   workflowBundle,
   activityInterceptors = [],
+  encryptionKeys = [],
   ...options
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrency, options.maxCachedWorkflows);
+  const dataConverter = workerDataConverter({ keys: encryptionKeys, namespace: options.namespace ?? 'default' });
   const workers = await Promise.all(
     queues.map((taskQueue) =>
       Worker.create({
         // How late an activity learns of its cancellation, at most: it comes with the answer to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
+        dataConverter,
         taskQueue,
         interceptors: { activity: [...activityInterceptors] },
         tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchTasksAtOnce : undefined),
