@@ -14,7 +14,7 @@ import { startTemporaryStack, type Stack } from '../dev/stack.js';
 import { findTemporalCli } from '../dev/temporal-cli.js';
 import { startTemporalServer } from '../dev/temporal-server.js';
 import { openStore } from '../src/store/index.js';
-import { bundleFile, bundleWorkflows, type BundleFlavour } from '../src/temporal.js';
+import { bundleOfFlavour, bundleWorkflows, type BundleFlavour } from '../src/temporal.js';
 import { orderWorkflowId } from '../src/workflows/order/contract.js';
 import { processorSeconds } from './processor-time.js';
 import { percentile } from './sample.js';
@@ -105,8 +105,8 @@ interface Place {
 }
 
 async function open({ name, flavour, application }: Variant, place: Place): Promise<Contender> {
-  const bundle = join(place.folder, bundleFile(flavour));
-  await writeFile(bundle, (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
+  const bundle = join(place.folder, 'workflow-bundle.js');
+  await writeFile(bundleOfFlavour(bundle, flavour), (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
   const stack = await startTemporaryStack(
     {
       ...{ cluster: place.cluster, carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' },

@@ -7,7 +7,7 @@ import type * as Temporal from '../src/temporal.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
-/** `npm run build`: compiles `src/` to `dist/`, with the workflow bundle beside it, so that a worker starts at once. */
+/** `npm run build`: compiles `src/` to `dist/`, with a workflow bundle of each flavour beside it, so that a worker starts at once. */
 const report = streamReport();
 const dist = join(checkout, 'dist');
 
@@ -20,15 +20,14 @@ await report.during('compiling to dist/', () =>
     limitMs: 10 * 60_000,
   }),
 );
-const { bundleFile, bundleWorkflows } = (await import(
+const { bundleOfFlavour, bundleWorkflows, FLAVOURS } = (await import(
   pathToFileURL(join(dist, 'temporal.js')).href
 )) as typeof Temporal;
-for (const flavour of [{}, { traced: true }]) {
-  const file = bundleFile(flavour);
-  await report.during(`bundling the workflows: ${file}`, async () => {
+await report.during('bundling the workflows', async () => {
+  for (const flavour of FLAVOURS) {
     const { code } = await bundleWorkflows(new DefaultLogger('WARN'), flavour);
-    await writeFile(join(dist, file), code);
-  });
-}
+    await writeFile(bundleOfFlavour(join(dist, 'workflow-bundle.js'), flavour), code);
+  }
+});
 report.say('Start with: node dist/setup.js (once), node dist/worker.js, node dist/api/server.js');
 process.exit(0);

@@ -22,6 +22,7 @@ export function composeSecrets(): Record<string, string> {
     OUTGOING_WEBHOOK_SECRET: webhookSecret(),
     APPROVAL_LINK_SECRET: hexadecimal(),
     CURSOR_SECRET: hexadecimal(),
+    PAYLOAD_ENCRYPTION_KEYS: `first:${randomBytes(32).toString('base64')}`,
     GRAFANA_PASSWORD: hexadecimal(),
     API_KEYS: JSON.stringify([{ id: FIRST_CALLER, roles: ROLES, hashes: [hash] }]),
     API_KEY: key,

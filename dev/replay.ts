@@ -6,7 +6,7 @@ import { bundleWorkflows, createClient } from '../src/temporal.js';
 import { asTyped, UsageError } from './command-line.js';
 import { readCommandLine, usage, type ServerSample } from './replay/command-line.js';
 import { committedHistories, fetched, sampleOf } from './replay/histories.js';
-import { replay, type Bundle, type Recorded, type Replayed } from './replay/replay.js';
+import { replay, type Bundle, type Code, type Recorded, type Replayed } from './replay/replay.js';
 import { streamReport } from './report.js';
 import { findRunningStack } from './running-stack.js';
 import { inheritedEnvironment } from './settings.js';
@@ -31,10 +31,13 @@ async function main(): Promise<number> {
   const client = command.server && (await connect(command.server));
   try {
     const runs = client && command.server && (await sampleOf(client, command.server.query, command.server.limit));
-    const bundle = await bundleOf(command.bundle);
-    let differing = command.committed ? await replayed('committed', await committedHistories(), bundle) : 0;
+    const code: Code = {
+      workflowBundle: await bundleOf(command.bundle),
+      dataConverter: { payloadCodecs: client?.options.loadedDataConverter.payloadCodecs ?? [] },
+    };
+    let differing = command.committed ? await replayed('committed', await committedHistories(), code) : 0;
     const { query, chosen } = command.server ?? {};
-    if (client && runs?.length) differing += await replayed(`on the server (${query})`, fetched(client, runs), bundle);
+    if (client && runs?.length) differing += await replayed(`on the server (${query})`, fetched(client, runs), code);
     else if (runs)
       report.say(chosen ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
     if (differing > 0) return codes.differs;
@@ -48,11 +51,11 @@ async function main(): Promise<number> {
 async function replayed(
   where: string,
   histories: Iterable<Recorded> | AsyncIterable<Recorded>,
-  bundle: Bundle,
+  code: Code,
 ): Promise<number> {
   const counts = new Map<string, number>();
   let differing = 0;
-  for await (const run of replay(histories, bundle)) {
+  for await (const run of replay(histories, code)) {
     counts.set(run.type, (counts.get(run.type) ?? 0) + 1);
     if (!run.difference) continue;
     differing += 1;
@@ -74,6 +77,7 @@ function inOneLine({ file, workflowId, runId, type, difference }: Replayed): str
 async function connect({ address, namespace }: ServerSample): Promise<Client> {
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } =
     inheritedEnvironment();
+  const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
   const named = address ?? (TEMPORAL_ADDRESS || undefined);
   const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
   const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
@@ -82,6 +86,7 @@ async function connect({ address, namespace }: ServerSample): Promise<Client> {
   // What else the environment has (TLS, an API key) is for the server that it names.
   const config = loadConfig('replay', {
     ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
+    ...{ PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE },
     TEMPORAL_ADDRESS: named ?? stack?.temporalAddress,
     TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
   });

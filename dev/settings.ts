@@ -71,6 +71,8 @@ const applicationVariables = [
   'JWT_ID_CLAIM',
   'JWT_ROLES_CLAIM',
   'CORS_ORIGINS',
+  'PAYLOAD_ENCRYPTION_KEYS',
+  'CODEC_ORIGINS',
   'HSTS_MAX_AGE',
   'RATE_LIMIT_PER_MINUTE',
   'MAX_EVENT_LOOP_DELAY_MS',
@@ -275,7 +277,9 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
  * What the application is told of mails, approvals and webhooks: what is set, over defaults for a developer's machine.
  * The secrets among them are public; whoever opens the API to others (HOST) sets secrets of their own.
  */
-export function developmentEnvironment({ smtpUrl, smtpPort, temporalAddress, application }: Settings, apiUrl: string) {
+export function developmentEnvironment(settings: Settings, apiUrl: string) {
+  const { smtpUrl, smtpPort, temporalAddress, temporalUiPort, application } = settings;
+  const webUiOrigins = ['localhost', '127.0.0.1'].map((host) => `http://${host}:${temporalUiPort}`);
   return {
     SMTP_URL: smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`,
     MAIL_FROM: 'Workflow patterns <no-reply@example.com>',
@@ -292,6 +296,8 @@ export function developmentEnvironment({ smtpUrl, smtpPort, temporalAddress, app
       aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
     WORKFLOW_BUNDLE: undefined,
+    PAYLOAD_ENCRYPTION_KEYS: undefined,
+    CODEC_ORIGINS: webUiOrigins.join(','),
     ...nothingOfTheShell,
     ...application,
     // Those of somebody's own server are not for the one that is started here.

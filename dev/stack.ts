@@ -42,6 +42,8 @@ export interface Addresses {
   readonly apiUrl: string;
   /** Of all API processes, that one first. */
   readonly apiUrls: readonly [string, ...string[]];
+  /** Where payloads are decrypted for Web UI and CLI, when they are encrypted. */
+  readonly codecUrl: string | undefined;
   readonly temporalAddress: string;
   readonly temporalNamespace: string;
   readonly databaseUrl: string;
@@ -88,6 +90,7 @@ const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal'
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
   const { report, durable = true, webUi = true, workers = 1, apis = 1, signal } = options;
+  const codecUrl = settings.application.PAYLOAD_ENCRYPTION_KEYS && `${urlAt(settings.host, settings.port)}/codec`;
   const parts = new Map<PartName, SupervisedPart>();
   const logsDir = join(settings.dataDir, 'logs');
   const release = await lockDataDir(settings.dataDir);
@@ -168,6 +171,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
         namespace: settings.temporalNamespace,
         logFile: join(logsDir, 'temporal.log'),
         ...(webUi ? { uiPort: settings.temporalUiPort } : {}),
+        ...(webUi && codecUrl !== undefined ? { codecEndpoint: codecUrl } : {}),
         ...(durable ? { dbFile: join(settings.dataDir, 'temporal', 'temporal.db') } : {}),
       });
     let first: Awaited<ReturnType<typeof start>> | undefined;
@@ -211,12 +215,13 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
     const api = [settings.port, ...(await freePorts(apis - 1))];
     const health = [settings.workerHealthPort, ...(await freePorts(workers - 1))];
-    const apiUrls = api.map((port) => `http://${reachable(settings.host)}:${port}`) as [string, ...string[]];
+    const apiUrls = api.map((port) => urlAt(settings.host, port)) as [string, ...string[]];
     const [apiUrl] = apiUrls;
     const application = developmentEnvironment(settings, apiUrl);
     const addresses: Addresses = {
       apiUrl,
       apiUrls,
+      codecUrl,
       ...temporal,
       temporalNamespace: settings.temporalNamespace,
       databaseUrl,
@@ -393,7 +398,7 @@ async function becomeReady(url: string, failure: () => Error | undefined): Promi
 }
 
 /** An address to listen on is not always one to connect to. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
-  return host.includes(':') ? `[${host}]` : host;
+function urlAt(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }

@@ -77,7 +77,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
   const { temporalAddress, host } = settings;
   const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : publishedSecrets(settings);
   const isOpen = !settings.application.API_KEYS && !settings.application.JWT_ISSUER;
-  const { apiUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl, workerHealthUrl } = addresses;
+  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl, workerHealthUrl } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
@@ -87,6 +87,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     ['Carrier', carrierUrl],
     ['Mail', mailsUrl],
     ['API reference', `${apiUrl}/docs`],
+    ['Codec endpoint', codecUrl],
     ['Worker health', `${workerHealthUrl}/readyz`],
     ['Data', shortPath(dataDir)],
     ['PostgreSQL data', databasePlace?.startsWith(dataDir) ? undefined : databasePlace],
@@ -104,6 +105,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     '  Place an order:',
     `  ${order}`,
     '',
+    ...(codecUrl === undefined ? [] : encryptedNote({ codecUrl, webUiUrl, isOpen })),
     ...(published.length
       ? [
           `  CAREFUL: HOST=${host} opens the API to the network, and everybody knows the development values of`,
@@ -115,6 +117,18 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     '  Ctrl-C stops everything; the state is kept.',
     '',
   ].join('\n');
+}
+
+function encryptedNote(where: { codecUrl: string; webUiUrl: string | undefined; isOpen: boolean }): string[] {
+  const { codecUrl, webUiUrl, isOpen } = where;
+  const plain = webUiUrl ? 'The Web UI asks the codec endpoint for plain text' : 'Web UIs need the codec endpoint';
+  const signIn = `sign in at ${codecUrl}/session and choose "include cross-origin credentials" in the Web UI`;
+  return [
+    '  ENCRYPTED: payloads are encrypted in Temporal (PAYLOAD_ENCRYPTION_KEYS).',
+    `  ${plain}${isOpen ? '' : `: ${signIn}`}.`,
+    `  The CLI needs --codec-endpoint ${codecUrl}${isOpen ? '' : ' --codec-auth "Bearer $API_KEY"'}.`,
+    '',
+  ];
 }
 
 function shortPath(path: string): string {

@@ -12,6 +12,8 @@ export interface TemporalServerOptions {
   port: number;
   /** Of the Web UI; without it there is none. */
   uiPort?: number;
+  /** Where the Web UI has payloads decrypted, unless somebody chooses another place there. */
+  codecEndpoint?: string;
   /** Keeps everything; without it, everything is gone with the process. */
   dbFile?: string;
   namespace: string;
@@ -53,7 +55,7 @@ const stopGraceMs = 10_000;
  * @throws with the server's last lines when it ends while starting, or does not serve within 60 s.
  */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
-  const { cli, port, uiPort, dbFile, namespace, logFile, dynamicConfig = [] } = options;
+  const { cli, port, uiPort, codecEndpoint, dbFile, namespace, logFile, dynamicConfig = [] } = options;
   if (dbFile) await mkdir(dirname(dbFile), { recursive: true });
   const each = (flag: string, values: readonly string[]): string[] => values.flatMap((value) => [flag, value]);
   const server = await startProcess({
@@ -62,6 +64,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     args: [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--namespace', namespace],
       ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
+      ...(codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', codecEndpoint]),
       ...(dbFile === undefined ? [] : ['--db-filename', dbFile, ...each('--sqlite-pragma', pragmas)]),
       ...each('--dynamic-config-value', [...fasterByConfig, ...dynamicConfig]),
     ],

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { encryptionKeys } from './encryption/keys.js';
 import { apiKeys } from './schemas/api-key.js';
 import { approvalStages } from './schemas/approval.js';
 import { TASK_QUEUES } from './task-queues.js';
@@ -57,6 +58,9 @@ const SAMPLERS = [
   ...['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'],
   ...['always_on', 'always_off', 'traceidratio'],
 ] as const;
+const origins = list
+  .pipe(z.array(z.string().refine(isOrigin, 'must be origins like https://shop.example.com with commas between them')))
+  .default([]);
 
 const queuesProblem = `must be some of ${TASK_QUEUES.join(', ')} with commas between them`;
 /** As the server takes them: a version is written as name, dot or colon, build id. */
@@ -93,6 +97,11 @@ const json = <T extends z.ZodType>(schema: T) =>
   });
 
 const variables = {
+  PAYLOAD_ENCRYPTION_KEYS: {
+    schema: encryptionKeys.optional(),
+    example: '2026-11:$(openssl rand -base64 32)',
+    secret: true,
+  },
   DATABASE_URL: {
     schema: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a PostgreSQL connection URL' }),
     example: 'postgres://user:password@127.0.0.1:5432/shop',
@@ -156,14 +165,8 @@ const variables = {
   JWT_ID_CLAIM: { schema: z.string().min(1).default('sub'), example: 'sub' },
   JWT_ROLES_CLAIM: { schema: z.string().min(1).default('roles'), example: 'realm_access.roles' },
   CURSOR_SECRET: { schema: longSecrets, example: '$(openssl rand -hex 32)', secret: true },
-  CORS_ORIGINS: {
-    schema: list
-      .pipe(
-        z.array(z.string().refine(isOrigin, 'must be origins like https://shop.example.com with commas between them')),
-      )
-      .default([]),
-    example: 'https://shop.example.com',
-  },
+  CORS_ORIGINS: { schema: origins, example: 'https://shop.example.com' },
+  CODEC_ORIGINS: { schema: origins, example: 'https://temporal.example.com' },
   HSTS_MAX_AGE: { schema: z.coerce.number('must be a number of seconds').int().min(0).default(0), example: '31536000' },
   RATE_LIMIT_PER_MINUTE: { schema: count(10_000_000).default(6_000), example: '6000' },
   MAX_EVENT_LOOP_DELAY_MS: { schema: count(60_000).default(1_000), example: '1000' },
@@ -264,7 +267,7 @@ const metrics = ['METRICS_HOST', 'METRICS_PORT'] as const;
 const roles = {
   worker: [
     ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, ...traces, 'TEMPORAL_CORE_LOG_LEVEL'],
-    ...['PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS'],
+    ...['PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS', 'PAYLOAD_ENCRYPTION_KEYS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
     ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
     ...['HEALTH_HOST', 'HEALTH_PORT', 'TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
@@ -273,6 +276,7 @@ const roles = {
   ],
   api: [
     ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, ...traces, 'HOST', 'PORT'],
+    ...['PAYLOAD_ENCRYPTION_KEYS', 'CODEC_ORIGINS'],
     ...['CARRIER_WEBHOOK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'APPROVAL_LINK_SECRET'],
     ...['BATCH_MAX_BYTES', 'BATCH_MAX_LINE_LENGTH', 'CURSOR_SECRET', 'API_KEYS'],
     ...['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL', 'JWT_ID_CLAIM', 'JWT_ROLES_CLAIM'],
@@ -280,7 +284,7 @@ const roles = {
   ],
   setup: ['LOG_LEVEL', ...store, 'DATABASE_APP_ROLE'],
   /** `npm run replay`. */
-  replay: [],
+  replay: ['PAYLOAD_ENCRYPTION_KEYS'],
 } as const satisfies Record<string, readonly Variable[]>;
 
 export type Role = keyof typeof roles;

@@ -10,6 +10,8 @@ import {
 } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Config } from './config.js';
+import { clientDataConverter } from './encryption/data-converters.js';
+import type { EncryptionKey } from './encryption/keys.js';
 import type { SearchAttribute } from './namespace.js';
 import { approvalDueAtAttribute, approversAttribute, approvalStatusAttribute } from './workflows/approval/contract.js';
 import { batchStatusAttribute } from './workflows/batch/contract.js';
@@ -30,6 +32,10 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
+interface ClientConfig extends TemporalConfig {
+  PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
+}
+
 interface ClientOptions {
   /** Sees every request as it goes out, also those that are sent again. */
   eachTry?: Interceptor[] | undefined;
@@ -37,13 +43,15 @@ interface ClientOptions {
 }
 
 /** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
-export function createClient(config: TemporalConfig, { eachTry = [], interceptors = [] }: ClientOptions = {}): Client {
+export function createClient(config: ClientConfig, { eachTry = [], interceptors = [] }: ClientOptions = {}): Client {
+  const { TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
   const connection = Connection.lazy({
     ...connectionOf(config),
     connectTimeout: CONNECT_TIMEOUT_MS,
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry],
   });
-  return new Client({ connection, namespace: config.TEMPORAL_NAMESPACE, interceptors: { workflow: interceptors } });
+  const dataConverter = clientDataConverter({ keys, namespace });
+  return new Client({ connection, namespace, dataConverter, interceptors: { workflow: interceptors } });
 }
 
 /** A connection without a client. @throws when the server does not answer. */
@@ -64,30 +72,44 @@ function connectionOf({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credent
 export interface BundleFlavour {
   /** Spans of workflows. */
   traced?: boolean;
+  /** Failures hide what they say in a payload, for the codec to encrypt. */
+  encrypted?: boolean;
 }
 
-/** The bundle's file, as the build names it. */
-export function bundleFile(flavour: BundleFlavour): string {
-  const kind = flavour.traced ? '.traced' : '';
-  return `workflow-bundle${kind}.js`;
+/** All of them. */
+export const FLAVOURS: readonly BundleFlavour[] = [
+  {},
+  { traced: true },
+  { encrypted: true },
+  { traced: true, encrypted: true },
+];
+
+/** The bundle of a flavour, by the name of the plain one: `workflow-bundle.encrypted.js` beside `workflow-bundle.js`. */
+export function bundleOfFlavour(plain: string, { traced = false, encrypted = false }: BundleFlavour): string {
+  const flavour = [traced && 'traced', encrypted && 'encrypted'].filter(Boolean).join('-');
+  return flavour ? plain.replace(/(\.js)?$/, `.${flavour}$1`) : plain;
 }
 
 /**
- * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Only in a
- * bundle the payload converter gets into the workflow sandbox without being loaded by the worker as well.
+ * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Of the first two
+ * the file of the flavour is taken. Only in a bundle the payload converter gets into the workflow sandbox without being
+ * loaded by the worker as well.
  */
 export async function workflowBundle(
   given: string | undefined,
   logger: Logger,
   flavour: BundleFlavour = {},
 ): Promise<WorkflowBundleOption> {
-  if (given !== undefined) return { codePath: given };
-  const codePath = fileURLToPath(new URL(`./${bundleFile(flavour)}`, import.meta.url));
+  if (given !== undefined) return { codePath: bundleOfFlavour(given, flavour) };
+  const codePath = bundleOfFlavour(fileURLToPath(new URL('./workflow-bundle.js', import.meta.url)), flavour);
   return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
 }
 
 /** Bundles the workflows that lie beside this module. */
-export async function bundleWorkflows(logger: Logger, flavour: BundleFlavour = {}): Promise<{ code: string }> {
+export async function bundleWorkflows(
+  logger: Logger,
+  { traced = false, encrypted = false }: BundleFlavour = {},
+): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const beside = (module: string) => fileURLToPath(new URL(`./${module}.${extension}`, import.meta.url));
   return await bundleWorkflowCode({
@@ -95,8 +117,9 @@ export async function bundleWorkflows(logger: Logger, flavour: BundleFlavour = {
     payloadConverterPath: beside('payload-converter'),
     workflowInterceptorModules: [
       beside('workflows/shared/life'),
-      ...(flavour.traced ? [beside('tracing/workflow-interceptors')] : []),
+      ...(traced ? [beside('tracing/workflow-interceptors')] : []),
     ],
+    ...(encrypted && { failureConverterPath: beside('encryption/failure-converter') }),
     logger,
   });
 }

@@ -71,6 +71,7 @@ async function main(): Promise<void> {
     ...(threshold !== undefined && stages && { orderApproval: { threshold, stages } }),
   });
   const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = config;
+  const { PAYLOAD_ENCRYPTION_KEYS: encryptionKeys } = config;
   const connection = await connectWorker(config);
   const workers = await createWorkers({
     connection,
@@ -78,8 +79,10 @@ async function main(): Promise<void> {
     ...(config.WORKER_QUEUES.some(hasWorkflows) && {
       workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger), {
         traced: tracing !== undefined,
+        encrypted: encryptionKeys !== undefined,
       }),
     }),
+    encryptionKeys,
     activities,
     interceptors: {
       activity: [...(metrics ? [activityMetrics] : []), ...(tracing ? [tracing.activityInterceptors] : [])],

@@ -8,6 +8,8 @@ import {
 } from '@temporalio/worker';
 import type { Activities } from './activities/index.js';
 import type { Config } from './config.js';
+import { workerDataConverter } from './encryption/data-converters.js';
+import type { EncryptionKey } from './encryption/keys.js';
 import { hasWorkflows, TASK_QUEUES, versioningOf, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from './workflows/order/contract.js';
@@ -17,16 +19,12 @@ export const FORCE_AFTER_GRACE_SECONDS = 5;
 
 export interface WorkersOptions extends Pick<
   WorkerOptions,
-  | 'namespace'
-  | 'workflowBundle'
-  | 'maxCachedWorkflows'
-  | 'shutdownGraceTime'
-  | 'shutdownForceTime'
-  | 'interceptors'
-  | 'sinks'
+  'namespace' | 'workflowBundle' | 'maxCachedWorkflows' | 'shutdownGraceTime' | 'shutdownForceTime' | 'sinks'
 > {
   connection: NativeConnection;
   activities: Activities;
+  /** The first encrypts, all of them decrypt. The bundle then has the flavour `encrypted`. */
+  encryptionKeys?: readonly EncryptionKey[] | undefined;
   /** What this process polls; without it, everything. */
   queues?: readonly TaskQueue[];
   concurrency?: Concurrency;
@@ -85,15 +83,18 @@ export async function createWorkers({
   paymentsPerSecond,
   deployment,
   workflowBundle,
+  encryptionKeys = [],
   ...options
 }: WorkersOptions): Promise<Workers> {
   const tunerFor = createTuners(concurrency, options.maxCachedWorkflows);
+  const dataConverter = workerDataConverter({ keys: encryptionKeys, namespace: options.namespace ?? 'default' });
   const workers = await Promise.all(
     queues.map((taskQueue) =>
       Worker.create({
         // How late an activity learns of its cancellation, at most: it comes with the answer to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
+        dataConverter,
         taskQueue,
         tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchTasksAtOnce : undefined),
         ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),

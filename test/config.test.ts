@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { aKey } from './support/encryption.js';
 import { ConfigError, loadConfig, printable } from '../src/config.js';
 
+const sameKey = Buffer.alloc(32).toString('base64');
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 const env = {
   DATABASE_URL: 'postgres://shop:password@127.0.0.1/shop',
@@ -69,6 +71,12 @@ describe('loadConfig', () => {
 
   test.each([
     ['DATABASE_URL', undefined, 'is not set'],
+    ['PAYLOAD_ENCRYPTION_KEYS', 'a', 'must be <id>:<key> with commas between them'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `a:${'A'.repeat(42)}==`, 'a key of 32 bytes in base64'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a b')}`, 'must be <id>:<key>'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a')},`, 'must be <id>:<key>'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a')},${aKey('a')}`, 'names a key twice'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `a:${sameKey},b:${sameKey}`, 'has the same key under two ids'],
     ['DATABASE_POOL_SIZE', '0', 'must be a whole number from 1 to 1000'],
     ['BATCH_TASKS_AT_ONCE', '0', 'must be a whole number from 1 to 1000'],
     ['WORKER_QUEUES', 'orders,order', 'must be some of orders, payments, carts, approvals, batches with commas'],
@@ -112,6 +120,20 @@ describe('loadConfig', () => {
     expect(load).toThrow(ConfigError);
     expect(load).toThrow(problem);
     expect(load).toThrow(new RegExp(`${name}.*for example|needed with ${name}`));
+  });
+
+  test('when payloads are encrypted, then the keys are read, the one that encrypts first', () => {
+    const keys = loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: `${aKey('b')}, ${aKey('a')}` });
+    expect(keys.PAYLOAD_ENCRYPTION_KEYS?.map(({ id }) => id)).toEqual(['b', 'a']);
+    expect(keys.PAYLOAD_ENCRYPTION_KEYS?.map(({ key }) => key.symmetricKeySize)).toEqual([32, 32]);
+    expect(JSON.stringify(printable(keys))).toContain('"PAYLOAD_ENCRYPTION_KEYS":"(set)"');
+    expect(loadConfig('worker', env).PAYLOAD_ENCRYPTION_KEYS).toBeUndefined();
+  });
+
+  test('when an encryption key is wrong, then it is not repeated', () => {
+    const wrong = aKey('a').slice(0, -4);
+    const load = () => loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: wrong });
+    expect(load).toThrow(expect.not.stringContaining(wrong.slice(2, 20)) as never);
   });
 
   test('when a configuration is printed, then no secret and nobody is in it', () => {

@@ -2,8 +2,10 @@ import { join } from 'node:path';
 import type { OpenAPIV3_1 } from 'openapi-types';
 import openapiTypescript, { astToString } from 'openapi-typescript';
 import { buildApp } from '../../src/api/app.js';
+import { createCodecSessions } from '../../src/api/auth/sessions.js';
 import { createCursors } from '../../src/api/cursor.js';
 import { createApprovalLinks } from '../../src/approval-links.js';
+import { createPayloadCodec } from '../../src/encryption/codec.js';
 import { createLogger } from '../../src/logger.js';
 import { operations } from '../../src/operations/index.js';
 import { createOutgoing } from '../../src/outgoing.js';
@@ -43,8 +45,12 @@ export async function openApiDocument(): Promise<OpenAPIV3_1.Document> {
     links: createApprovalLinks(['signs-nothing-as-nobody-is-asked']),
     uploadLimits: { maxBytes: 0, maxLineLength: 0 },
     auth: 'open',
-    protection: { corsOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0 },
+    protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0 },
     cursors: createCursors(['seals-nothing-as-nobody-is-asked']),
+    codec: {
+      payloads: createPayloadCodec({ keys: [], namespace: 'default' }),
+      sessions: createCodecSessions(['seals-nothing-as-nobody-is-asked'], [], []),
+    },
   });
   try {
     await app.ready();

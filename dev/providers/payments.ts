@@ -26,6 +26,9 @@ const declineReasons: Readonly<Record<string, { code: string; message: string }>
   tok_insufficient_funds: { code: 'insufficient_funds', message: 'The card has insufficient funds.' },
 };
 
+/** What kind of card it is. `tok_ok-0042` is one of the cards that are `tok_ok`. */
+const cardOf = ({ token }: Pick<ChargeRequest, 'token'>): string => token.replace(/-.*$/, '');
+
 /** The payment gateway: charges by token, refunds by the charge's idempotency key. */
 export function createPayments(ledger: Ledger) {
   /** Takes the money once a key. */
@@ -34,10 +37,10 @@ export function createPayments(ledger: Ledger) {
     if (earlier) return isDeepStrictEqual(earlier.request, request) ? chargeAnswer(earlier) : idempotencyMismatch(key);
     if (ledger.refundOf(key)) return refused(409, 'charge_voided', `The charge "${key}" was voided before it arrived.`);
 
-    const { token } = request;
+    const token = cardOf(request);
     if (token === 'tok_gateway_down') return refused(503, 'gateway_unavailable', 'The bank cannot be reached.');
     const decline = Object.hasOwn(declineReasons, token) ? declineReasons[token] : undefined;
-    if (token !== 'tok_ok' && !decline) return refused(400, 'unknown_token', `There is no token "${token}".`);
+    if (token !== 'tok_ok' && !decline) return refused(400, 'unknown_token', `There is no token "${request.token}".`);
 
     const made: Charge = {
       at: new Date().toISOString(),
@@ -79,7 +82,7 @@ export function createPayments(ledger: Ledger) {
 }
 
 function chargeAnswer({ chargeId, status, request }: Charge): Answer {
-  const decline = declineReasons[request.token];
+  const decline = declineReasons[cardOf(request)];
   if (decline) return refused(402, decline.code, decline.message);
   return { status: 201, body: { chargeId, status, amount: request.amount } };
 }

@@ -1,4 +1,4 @@
-import { Worker } from '@temporalio/worker';
+import { Worker, type DataConverter } from '@temporalio/worker';
 import { complaintOf, differenceIn, saysWhere, type Difference } from './difference.js';
 import { typeOf, type History, type HistoryEvent } from './events.js';
 
@@ -24,33 +24,40 @@ const sinks = { exporter: { export: { fn: () => undefined } } };
 
 type Histories = AsyncIterable<Recorded> | Iterable<Recorded>;
 
-/** Replays histories with the workflows of a bundle, in order, one at a time. */
-export async function* replay(histories: Histories, workflowBundle: Bundle): AsyncGenerator<Replayed> {
+/** What histories are replayed with. */
+export interface Code {
+  workflowBundle: Bundle;
+  /** How their payloads are read. */
+  dataConverter?: DataConverter;
+}
+
+/** Replays histories, in order, one at a time. */
+export async function* replay(histories: Histories, code: Code): AsyncGenerator<Replayed> {
   let current: Recorded | undefined;
   async function* handedOver() {
     for await (current of histories) yield { workflowId: current.workflowId, history: current.history };
   }
-  for await (const { error } of Worker.runReplayHistories({ workflowBundle, sinks }, handedOver())) {
+  for await (const { error } of Worker.runReplayHistories({ ...code, sinks }, handedOver())) {
     const recorded = current!;
-    yield { ...recorded, ...(error && { difference: await explain(recorded, error, workflowBundle) }) };
+    yield { ...recorded, ...(error && { difference: await explain(recorded, error, code) }) };
   }
 }
 
-async function explain({ workflowId, history }: Recorded, error: Error, bundle: Bundle): Promise<Difference> {
+async function explain({ workflowId, history }: Recorded, error: Error, code: Code): Promise<Difference> {
   const complaint = complaintOf(error);
   const events = history.events ?? [];
-  return differenceIn(complaint, saysWhere(complaint) ? events : await failingTask(workflowId, events, bundle));
+  return differenceIn(complaint, saysWhere(complaint) ? events : await failingTask(workflowId, events, code));
 }
 
 /** The events that the first workflow task wrote which does not replay. Histories can be replayed up to any task. */
-async function failingTask(workflowId: string, events: HistoryEvent[], bundle: Bundle): Promise<HistoryEvent[]> {
+async function failingTask(workflowId: string, events: HistoryEvent[], code: Code): Promise<HistoryEvent[]> {
   const starts = events.flatMap((event, index) => (typeOf(event) === 'WorkflowTaskStarted' ? [index] : []));
   let [low, high] = [0, starts.length];
   const middle = () => Math.floor((low + high) / 2);
   function* halves() {
     while (low < high) yield { workflowId, history: { events: events.slice(0, starts[middle()]! + 1) } };
   }
-  for await (const { error } of Worker.runReplayHistories({ workflowBundle: bundle, sinks }, halves())) {
+  for await (const { error } of Worker.runReplayHistories({ ...code, sinks }, halves())) {
     if (error) high = middle();
     else low = middle() + 1;
   }

@@ -91,9 +91,10 @@ async function exchange<T extends z.ZodType>(
   if (status >= 500 || [408, 425, 429].includes(status)) throw unavailable(`answered ${status}`);
   if (status >= 400) {
     const refusal = errorBody.safeParse(received).data?.error;
-    const message = refusal?.message ?? refusal?.code ?? `answered ${status}`;
-    const known = refusal && refusals[refusal.code]?.(message);
-    if (!known) throw ApplicationFailure.nonRetryable(`${system}: ${message} (${status})`, 'RefusedByOutside');
+    const known = refusal && refusals[refusal.code]?.(refusal.message ?? refusal.code);
+    // Its code and not its words, which may quote what was sent, and failures are logged.
+    if (!known)
+      throw ApplicationFailure.nonRetryable(`${system}: ${refused(refusal?.code)} (${status})`, 'RefusedByOutside');
     if (known instanceof ApplicationFailure) throw known;
     return known;
   }
@@ -101,6 +102,8 @@ async function exchange<T extends z.ZodType>(
   if (!parsed.success) throw unavailable(`answered ${status} with a body that is not the agreed one`);
   return parsed.data;
 }
+
+const refused = (code = 'refused it') => (/^[\w.-]{1,64}$/.test(code) ? code : 'refused it');
 
 function parseJson(text: string): unknown {
   try {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { ApprovalLinks } from '../approval-links.js';
@@ -9,6 +10,7 @@ import type { Operations } from '../operations/index.js';
 import type { Outgoing } from '../outgoing.js';
 import type { Store } from '../store/index.js';
 import { installAuth, type AuthSettings } from './auth/index.js';
+import type { CodecSessions } from './auth/sessions.js';
 import { answerClientError } from './client-errors.js';
 import { requireContracts } from './contract.js';
 import type { Cursors } from './cursor.js';
@@ -30,12 +32,14 @@ import {
   UPLOAD_TIMEOUT_MS,
 } from './limits.js';
 import { installOpenApi } from './openapi/index.js';
-import { installJsonParser, installProtection, type ProtectionSettings } from './protection.js';
+import { CODEC, installJsonParser, installProtection, type ProtectionSettings } from './protection.js';
 import { answerWithPage, approvalPageRoutes } from './routes/approval-pages.js';
 import { approvalRoutes } from './routes/approvals.js';
 import { batchRoutes } from './routes/batches.js';
 import { callbackRoutes } from './routes/callbacks.js';
 import { cartRoutes } from './routes/carts.js';
+import { codecSessionRoutes } from './routes/codec-session.js';
+import { codecRoutes } from './routes/codec.js';
 import { healthRoutes } from './routes/health.js';
 import { orderRoutes } from './routes/orders.js';
 import { problemRoutes } from './routes/problems.js';
@@ -65,6 +69,8 @@ export interface AppDependencies {
   metrics?: HttpMetrics | undefined;
   /** Told the route of each request that has one, while the request is under way. */
   noteRoute?: ((template: string | undefined) => void) | undefined;
+  /** Of encrypted payloads, for Web UI and CLI; without it there is none. */
+  codec?: { payloads: PayloadCodec; sessions: CodecSessions } | undefined;
 }
 
 declare module 'fastify' {
@@ -108,7 +114,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.addHook('onResponse', async (request) => discardRest(request));
   requireContracts(app);
   await installProtection(app, deps.protection);
-  installAuth(app, deps.auth);
+  installAuth(app, deps.auth, deps.codec?.sessions);
   installJsonParser(app);
   installIdempotency(app, deps.store);
   // What a client expects beyond that is not refused with 417 and no body, it is ignored.
@@ -130,6 +136,10 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.register(batchRoutes, { prefix: '/v1/batches', ...deps, closing: closing.signal });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
   app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
+  if (deps.codec) {
+    app.register(codecRoutes, { prefix: CODEC, client: deps.client, codec: deps.codec.payloads });
+    app.register(codecSessionRoutes, { prefix: CODEC, auth: deps.auth, sessions: deps.codec.sessions });
+  }
   return app;
 }
 

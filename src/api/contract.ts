@@ -3,8 +3,11 @@ import type { z } from 'zod';
 import { ROLES, type Role } from '../schemas/api-key.js';
 import type { ProblemKind } from './problems.js';
 
-/** Who may call a route: callers with one of the roles, whoever signed the body, whoever holds the link, or everybody. */
-export type Access = readonly Role[] | 'signed' | 'link' | 'public';
+/**
+ * Who may call a route: callers with one of the roles, whoever signed the body, whoever holds the link, or everybody; on a
+ * page that asks who he is, everybody as well. Links and pages answer with pages, errors too.
+ */
+export type Access = readonly Role[] | 'signed' | 'link' | 'page' | 'public';
 
 export const TAGS = {
   Orders: 'The saga: each step with its compensation.',
@@ -13,6 +16,7 @@ export const TAGS = {
   Batches: 'Fan-out and fan-in: a million items in one upload.',
   Callbacks: 'What outside systems report, signed as [Standard Webhooks](https://www.standardwebhooks.com).',
   Products: 'The catalogue.',
+  Payloads: 'The codec of the Temporal Web UI and CLI. It is there when payloads are encrypted.',
   Operations: 'Is it alive, is it ready, and what can it do.',
 } as const;
 
@@ -27,6 +31,8 @@ export interface Contract {
   needs?: readonly ('temporal' | 'worker' | 'store')[];
   /** What can go wrong beside what its needs, its access and its schemas make possible. */
   problems?: readonly ProblemKind[];
+  /** A session of the codec's page lets in as well. */
+  session?: true;
   /** It takes an `Idempotency-Key`. `upload`: its content is known only once all of it was read. */
   idempotent?: true | 'upload';
   /** Headers of a good answer, by what they tell. */

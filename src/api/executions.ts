@@ -16,7 +16,10 @@ import {
   type WorkflowResultType,
 } from '@temporalio/common';
 import { composeInterceptors } from '@temporalio/common/lib/interceptors.js';
-import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import {
+  decodeOptionalFailureToOptionalError,
+  encodeToPayloads,
+} from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
 import { httpProblem, notFound } from './errors.js';
 
@@ -40,16 +43,25 @@ export async function withDeadline<T>(client: Client, ms: number, run: () => Pro
   return await client.withDeadline(Date.now() + ms, run);
 }
 
-/** The description of a workflow's newest run, or of the one that is named, or undefined when there is none. */
+/**
+ * The description of a workflow's newest run, or of the one that is named, or undefined when there is none. Why a pending
+ * activity failed last is readable in it, also when it is encrypted.
+ */
 export async function describe(
   client: Client,
   workflowId: string,
   runId?: string,
 ): Promise<WorkflowExecutionDescription | undefined> {
   try {
-    return await withDeadline(client, SERVER_DEADLINE_MS, () =>
+    const description = await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflow.getHandle(workflowId, runId).describe(),
     );
+    for (const activity of description.raw.pendingActivities ?? []) {
+      const { lastFailure } = activity;
+      const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, lastFailure);
+      if (error) activity.lastFailure = { ...lastFailure, message: error.message };
+    }
+    return description;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

@@ -46,9 +46,11 @@ export async function listExecutions<T>(
     throw error instanceof LaneFull ? httpProblem('overloaded', 'there are too many lists to be made') : error;
   });
   const items = await Promise.all(
-    (response.executions ?? []).map(async (raw) =>
-      toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace)),
-    ),
+    (response.executions ?? []).map(async (raw) => {
+      // Nobody asks for it here, and one that cannot be decrypted would take the whole list along.
+      raw.memo = null;
+      return toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace));
+    }),
   );
   return { items, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
 }

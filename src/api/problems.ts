@@ -130,6 +130,11 @@ export const PROBLEMS = {
     title: REFUSED,
     when: 'The `Idempotency-Key` named a request with another content before.',
   },
+  'unreadable-payload': {
+    status: 422,
+    title: 'A payload cannot be decrypted',
+    when: 'The key that it names is not configured, or it was changed, or belongs to another namespace. The detail names the key.',
+  },
   'unknown-sku': { status: 422, title: REFUSED, when: 'The catalogue does not have the product.' },
   'out-of-stock': { status: 422, title: REFUSED, when: 'There is not enough of the product just now.' },
   'too-many-lines': { status: 422, title: REFUSED, when: 'The cart holds as many different products as it can.' },

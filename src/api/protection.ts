@@ -13,6 +13,8 @@ export interface ProtectionSettings {
   requestsPerMinute?: number | undefined;
   /** Web pages that may call the API from a browser, by their exact origin. */
   corsOrigins: readonly string[];
+  /** Web pages that may ask the codec, with cookies, and nothing else. */
+  codecOrigins: readonly string[];
   /** For how long browsers are told to come by https alone; 0 says nothing. */
   hstsMaxAgeSeconds: number;
   /** How long the event loop may be late before requests are turned away. */
@@ -26,6 +28,9 @@ const MAX_COUNTED_CALLERS = 10_000;
 
 /** Answers while the process is under pressure, so that nobody takes it for dead. */
 const ALWAYS_ANSWERED = new Set(['/livez', '/readyz']);
+
+/** Where the codec is. Its pages may do more there than any other, so no other list of pages counts. */
+export const CODEC = '/codec';
 
 const READABLE_HEADERS = [
   ...['location', 'retry-after', 'x-request-id', 'idempotent-replayed', 'www-authenticate'],
@@ -41,14 +46,16 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     },
     strictTransportSecurity: settings.hstsMaxAgeSeconds > 0 && { maxAge: settings.hstsMaxAgeSeconds },
   });
-  if (settings.corsOrigins.length) {
+  if (settings.corsOrigins.length || settings.codecOrigins.length) {
+    // Whatever else asks for OPTIONS gets the problem that any method gets that is not there.
+    const always = { exposedHeaders: READABLE_HEADERS, maxAge: 600, strictPreflight: false };
+    const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
+    const ofCodec = {
+      ...{ ...always, origin: [...settings.codecOrigins], methods: ['POST'], credentials: true },
+      allowedHeaders: ['authorization', 'authorization-extras', 'content-type', 'x-api-key', 'x-namespace'],
+    };
     await app.register(cors, {
-      origin: [...settings.corsOrigins],
-      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      exposedHeaders: READABLE_HEADERS,
-      maxAge: 600,
-      // Whatever else asks for OPTIONS gets the problem that any method gets that is not there.
-      strictPreflight: false,
+      delegator: (request, done) => done(null, request.url.startsWith(CODEC) ? ofCodec : ofApi),
     });
   }
   await app.register(underPressure, {

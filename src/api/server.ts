@@ -11,8 +11,10 @@ import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
 import { startTracing } from '../tracing/index.js';
 import { createApprovalLinks } from '../approval-links.js';
+import { createPayloadCodec } from '../encryption/codec.js';
 import { createOutgoing } from '../outgoing.js';
 import { buildApp } from './app.js';
+import { createCodecSessions } from './auth/sessions.js';
 import { createCursors } from './cursor.js';
 
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
@@ -46,6 +48,11 @@ async function main(): Promise<void> {
       : undefined;
   const isOpen = apiKeys.length === 0 && !tokens;
   if (isOpen) logger.warn('OPEN: no API_KEYS and no JWT_ISSUER, so everybody on this machine may do everything');
+  const { PAYLOAD_ENCRYPTION_KEYS: keys, CODEC_ORIGINS: codecOrigins } = config;
+  const codec = keys && {
+    payloads: createPayloadCodec({ keys, namespace: config.TEMPORAL_NAMESPACE }),
+    sessions: createCodecSessions(config.CURSOR_SECRET, apiKeys, codecOrigins),
+  };
   const app = await buildApp({
     ...{ client, store, logger, outgoing },
     carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
@@ -57,12 +64,14 @@ async function main(): Promise<void> {
     protection: {
       requestsPerMinute: isOpen ? undefined : config.RATE_LIMIT_PER_MINUTE,
       corsOrigins: config.CORS_ORIGINS,
+      codecOrigins,
       hstsMaxAgeSeconds: config.HSTS_MAX_AGE,
       maxEventLoopDelayMs: config.MAX_EVENT_LOOP_DELAY_MS,
     },
     cursors: createCursors(config.CURSOR_SECRET),
     metrics: registry && httpMetrics(registry),
     noteRoute: tracing?.noteRoute,
+    codec,
   });
   if (registry) collectDefaultMetrics({ register: registry });
   const closeMetrics =

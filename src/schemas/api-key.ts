@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { id } from './text.js';
 
-/** What a caller may be. The carrier and systems that approve are none of these: they sign what they send. */
-export const ROLES = ['shopper', 'operator', 'approver'] as const;
+/**
+ * What a caller may be. The carrier and systems that approve are none of these: they sign what they send. An inspector
+ * reads the payloads of all workflows in plain text, in the Web UI and with the CLI; who operates the shop need not.
+ */
+export const ROLES = ['shopper', 'operator', 'approver', 'inspector'] as const;
 
 /** Whose key it is, what he may do, and the SHA-256 of one key or of two, while one replaces the other. */
 export const apiKey = z.strictObject({

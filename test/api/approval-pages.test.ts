@@ -611,7 +611,7 @@ describeOnDevServer('the page of an approval', () => {
       const app = await buildApp({
         ...{ client, store: shop.store, links, outgoing, carrierWebhookSecrets: [], approvalWebhookSecrets: [] },
         ...{ operations, uploadLimits: { maxBytes: 1, maxLineLength: 1 }, auth: 'open', cursors: createCursors(['x']) },
-        protection: { corsOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000 },
+        protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000 },
         logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
       });
       const base = await app.listen({ host: '127.0.0.1', port: 0 });

@@ -49,17 +49,19 @@ describe('who may call what, by the OpenAPI document', () => {
 
   test('when it is read, then every operation is for roles, for who signs, or for everybody on purpose', () => {
     expect(open.map(({ operationId }) => operationId).sort()).toEqual([
+      'changeCodecSession',
       'getLiveness',
       'getOpenApi',
       'getProblem',
       'getReadiness',
       'listProblems',
       'openApprovalPage',
+      'openCodecSession',
       'sendApprovalForm',
     ]);
     expect(signed.map(({ operationId }) => operationId).sort()).toEqual(['reportDecision', 'reportShipment']);
     expect(forRoles.length + signed.length + open.length).toBe(operations.length);
-    for (const { path } of forRoles) expect(path).toMatch(/^\/v1\//);
+    for (const { path } of forRoles) expect(path).toMatch(/^\/(v1|codec)\//);
     for (const operation of forRoles) {
       expect(operation.security).toEqual([{ apiKey: [] }, { bearer: [] }]);
       expect(ROLES).toEqual(expect.arrayContaining(operation['x-roles']!));
@@ -108,7 +110,10 @@ describe('who may call what, by the OpenAPI document', () => {
     },
   );
 
-  test.each(open.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
+  // The form of the codec's page: that is what it is for, and test/api/codec.test.ts asks it.
+  const asksNobody = open.filter(({ operationId }) => operationId !== 'changeCodecSession');
+
+  test.each(asksNobody.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
     'when anybody calls %s, then nobody asks who he is',
     async (_name, operation) => {
       for (const headers of [{}, { 'x-api-key': 'wop_wrong' }]) {

@@ -136,6 +136,12 @@ describeOnDevServer('the examples of the API', () => {
       return { headers: signedReport(examples.reportShipment!.body as never).headers! };
     },
 
+    // The document's is the namespace of a shop that has none of its own.
+    encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
+    decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
+    openCodecSession: nothing,
+    changeCodecSession: nothing,
+
     getCart: () => filled('cart-1001'),
     addItem: nothing,
     setQuantity: () => filled('cart-1001'),

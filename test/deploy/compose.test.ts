@@ -198,6 +198,10 @@ describe('our processes', () => {
     const worker = loadConfig('worker', services.worker!.environment);
     const api = loadConfig('api', services.api!.environment);
     expect(worker.APPROVAL_LINK_SECRET).toEqual(api.APPROVAL_LINK_SECRET);
+    expect(worker.PAYLOAD_ENCRYPTION_KEYS).toHaveLength(1);
+    expect(services.worker!.environment!.PAYLOAD_ENCRYPTION_KEYS).toBe(
+      services.api!.environment!.PAYLOAD_ENCRYPTION_KEYS,
+    );
     expect(services['outside-world']!.environment!.CARRIER_WEBHOOK_SECRET).toBe(api.CARRIER_WEBHOOK_SECRET[0]);
     expect(worker.PUBLIC_URL).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}`);
   });
@@ -229,6 +233,13 @@ describe('addresses', () => {
       for (const port of ports) expect(LISTENS[name]).toContain(port.split(':')[2]);
     },
   );
+
+  test('when the Web UI shows what is encrypted, then by the API, which lets exactly that page in', () => {
+    const { TEMPORAL_CODEC_ENDPOINT, TEMPORAL_CORS_ORIGINS } = services['temporal-ui']!.environment!;
+    expect(TEMPORAL_CODEC_ENDPOINT).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}/codec`);
+    expect(openapi.paths).toHaveProperty(`${new URL(TEMPORAL_CODEC_ENDPOINT!).pathname}/decode`);
+    expect(services.api!.environment!.CODEC_ORIGINS).toBe(TEMPORAL_CORS_ORIGINS);
+  });
 
   test('when somebody looks for what is published, then it is the API and the pages, nothing else', () => {
     expect(named.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([

@@ -17,6 +17,7 @@ import openapi from '../../openapi.json' with { type: 'json' };
 
 /** The Secret `shop`, which is not committed. */
 const SECRET: Record<string, string> = {
+  PAYLOAD_ENCRYPTION_KEYS: `2026-11:${Buffer.alloc(32).toString('base64')}`,
   ...composeSecrets(),
   DATABASE_URL: 'postgres://shop:password@postgres.example.com/shop',
   DATABASE_OWNER_URL: 'postgres://shop_owner:password@postgres.example.com/shop',

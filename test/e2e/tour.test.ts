@@ -1,30 +1,361 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { Connection } from '@temporalio/client';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startProcess } from '../../dev/processes.js';
 import { checkout } from '../../dev/settings.js';
+import { startTemporaryStack, type Stack } from '../../dev/stack.js';
+import { waitUntil } from '../../dev/wait.js';
+import { createPayloadCodec } from '../../src/encryption/codec.js';
+import type { OrderResource } from '../../src/schemas/order.js';
+import { describeInBrowser, launchBrowser } from '../support/browser.js';
+import { aCaller } from '../support/callers.js';
 import { describeOnDevServer } from '../support/dev-server.js';
+import { aKey, readKeys } from '../support/encryption.js';
+import { failuresIn, payloadsIn, rawRuns, type RawRun } from '../support/raw.js';
+import { temporal } from '../support/temporal-command.js';
 
-describeOnDevServer('npm run tour', () => {
-  test('when no stack runs, then it starts one, every scene goes as expected, and it ends well', async () => {
-    // A folder and a port at which nothing runs, so that it cannot visit anybody's stack.
-    const dataDir = await mkdtemp(join(tmpdir(), 'tour-'));
+/**
+ * The tour is played with values that are nowhere else in the world, by a shop that encrypts, and then they are looked for
+ * in everything that somebody may read who has no key: histories, visibility, logs.
+ *
+ * Encryption is of no help to any of these but the histories. Ids, Search Attributes and logs are made by the same code
+ * whether there is a key or not, so what is not in them here is not in them without one either. The memo of a batch holds
+ * the name of a request, which is encrypted as well.
+ */
+const mark = randomUUID().slice(0, 8);
+const CANARIES = {
+  mail: `ada-${mark}@canary.example`,
+  address: `12 Canary Lane ${mark}`,
+  token: `tok_ok-canary-${mark}`,
+  declined: `tok_declined-canary-${mark}`,
+  unknown: `canary-${mark}-unknown-card`,
+  comment: `canary comment ${mark}`,
+  reason: `canary reason ${mark}`,
+  approvers: `@approvers-${mark}.example`,
+};
+/** What the dialog "Configure a codec server" keeps when "include cross-origin credentials" is chosen there. */
+const INCLUDE_COOKIES = `localStorage.setItem('includeCredentials', 'true')`;
+
+type Canary = keyof typeof CANARIES;
+
+/** What the tour says, in its files, and what it says here instead. */
+const REPLACED: [file: RegExp, said: string, canary: Canary][] = [
+  [/^examples\/.*\.json$/, '"tok_ok"', 'token'],
+  [/^examples\/.*\.json$/, '"tok_declined"', 'declined'],
+  [/^dev\/tour\/approvals\.ts$/, "'enjoy'", 'comment'],
+  [/^dev\/tour\/approvals\.ts$/, "'not this year'", 'comment'],
+  [/^dev\/tour\/orders\.ts$/, "'changed my mind'", 'reason'],
+  [/^dev\/tour\/approvals\.ts$/, '@example.com', 'approvers'],
+];
+
+const shiftLead = aCaller(['shopper', 'operator', 'approver'], 'shift-lead');
+const inspector = aCaller(['inspector'], 'ida');
+const key = aKey('today');
+const decidedBy = (id: string) => ({
+  approvers: [{ id, email: `${id}${CANARIES.approvers}` }],
+  timeoutSeconds: 86_400,
+});
+
+describeOnDevServer('a shop that encrypts', () => {
+  let stack: Stack;
+  let connection: Connection;
+  let copy: string;
+  let runs: RawRun[];
+
+  beforeAll(async () => {
+    copy = await copyWithCanaries();
+    stack = await startTemporaryStack(
+      {
+        application: {
+          PAYLOAD_ENCRYPTION_KEYS: key,
+          API_KEYS: JSON.stringify([shiftLead.entry, inspector.entry]),
+          ORDER_APPROVAL_STAGES: JSON.stringify([decidedBy('shift-lead'), decidedBy('manager')]),
+        },
+        logLevel: 'debug',
+      },
+      { webUi: true },
+    );
+    connection = await Connection.connect({ address: stack.addresses.temporalAddress });
+  });
+  afterAll(async () => {
+    await connection?.close();
+    await stack?.stop();
+    if (copy) await rm(copy, { recursive: true, force: true });
+  });
+
+  const ask = async <T>(method: string, path: string, body?: unknown) => {
+    const response = await fetch(stack.addresses.apiUrl + path, {
+      method,
+      headers: { 'x-api-key': shiftLead.key, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    expect(response.ok, `${method} ${path}: ${response.status}`).toBe(true);
+    return (await response.json()) as T;
+  };
+  const until = <T>(path: string, wanted: (answer: T) => boolean, what: string) =>
+    waitUntil(
+      async () => {
+        const answer = await ask<T>('GET', path);
+        return wanted(answer) ? answer : undefined;
+      },
+      { what, deadlineMs: 30_000 },
+    );
+  const order = (orderId: string, token: string) =>
+    ask('POST', '/v1/orders', {
+      ...{ orderId, customerId: 'ada', payment: { token } },
+      lines: [{ sku: 'MUG-ENAMEL', quantity: 1 }],
+    });
+
+  test('when the tour visits it, then every scene goes as expected', async () => {
     const output: string[] = [];
     const tour = await startProcess({
       name: 'tour',
       command: process.execPath,
-      args: ['dev/run.mjs', 'dev/tour.ts'],
-      cwd: checkout,
-      env: { DATA_DIR: dataDir, PORT: String(await freePort()) },
+      args: ['--import', import.meta.resolve('tsx/esm'), join(copy, 'dev/tour.ts')],
+      cwd: copy,
+      env: { DATA_DIR: stack.dataDir, API_KEY: shiftLead.key },
       onLine: (line) => output.push(line),
     });
     const { code } = await tour.exited;
-    await rm(dataDir, { recursive: true });
 
+    expect(output[0]).toContain(`Visiting the stack at ${stack.addresses.apiUrl}`);
     expect(output.filter((line) => line.includes('NOT AS EXPECTED'))).toEqual([]);
     expect(output.join('\n')).toMatch(/All 11 scenes went as expected\./);
     expect(code).toBe(0);
   }, 180_000);
+
+  test('when things go wrong, then the API still says why, though Temporal cannot', async () => {
+    const away = `away-${mark}`;
+    await order(away, `tok_gateway_down-${mark}`);
+    const { retrying } = await until<OrderResource>(
+      `/v1/orders/${away}`,
+      ({ retrying }) => retrying !== undefined,
+      'a charge that is retried',
+    );
+    expect(retrying).toMatchObject([{ step: 'chargePayment', lastFailure: 'PaymentGateway: answered 503' }]);
+    await ask('POST', `/v1/orders/${away}/cancel`);
+    await until<OrderResource>(`/v1/orders/${away}`, ({ status }) => status === 'cancelled', 'the order cancelled');
+
+    // The gateway quotes the card that it does not know.
+    await order(`unknown-${mark}`, CANARIES.unknown);
+    const { reason } = await until<OrderResource>(
+      `/v1/orders/unknown-${mark}`,
+      ({ status }) => status !== 'processing',
+      'the end of the order',
+    );
+    expect(reason?.message).toContain(CANARIES.unknown);
+  });
+
+  test('when somebody is asked by mail, then the mail server and the page have it', async () => {
+    const { providersUrl } = outside(stack);
+    const refusal = { to: CANARIES.mail, code: 451, times: 1 };
+    await fetch(`${providersUrl}/test/mails/refusals`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(refusal),
+    });
+    const approvalId = `canary-${mark}`;
+    await ask('POST', '/v1/approvals', {
+      ...{ approvalId, title: `Send it to ${CANARIES.address}?`, requestedBy: 'ada', description: CANARIES.address },
+      stages: [{ approvers: [{ id: 'shift-lead', email: CANARIES.mail }], timeoutSeconds: 86_400 }],
+    });
+    await until<{ notifications: { status: string }[] }>(
+      `/v1/approvals/${approvalId}`,
+      ({ notifications }) => notifications.some(({ status }) => status === 'sent'),
+      'the mail',
+    );
+    const decision = { approver: 'shift-lead', decision: 'approve', comment: CANARIES.comment };
+    await ask('POST', `/v1/approvals/${approvalId}/decision`, decision);
+  });
+
+  test('when all of it is over, then the canaries are where they have to be: outside, and in what only a key opens', async () => {
+    runs = await rawRuns(connection, stack.addresses.temporalNamespace);
+    const codec = createPayloadCodec({ keys: readKeys(key), namespace: stack.addresses.temporalNamespace });
+    const payloads = runs.flatMap(({ events }) => payloadsIn(events).map(({ value }) => value));
+    const decrypted = Buffer.concat((await codec.decode(payloads)).map(({ data }) => Buffer.from(data ?? [])));
+    const { ledger, mails } = await outside(stack).seen();
+
+    expect(runs.length).toBeGreaterThan(15);
+    expect(canariesIn(decrypted)).toEqual(Object.keys(CANARIES));
+    expect(canariesIn(ledger)).toEqual(['token', 'declined']);
+    expect(canariesIn(mails)).toEqual(['mail', 'address', 'approvers']);
+  });
+
+  test('when histories are read without the key, then nothing of them is there', () => {
+    for (const { workflowId, history } of runs) expect(canariesIn(history), workflowId).toEqual([]);
+  });
+
+  test('when histories are read, then every payload of ours is encrypted, and every failure hides what it says', () => {
+    const all = runs.flatMap(({ events }) => payloadsIn(events));
+    const payloads = all.filter(({ path, value }) => !isForTheServer(path) && text(value.data) !== SAID_BY_THE_SERVER);
+    const open = payloads.filter(({ value }) => text(value.metadata?.encoding) !== 'binary/encrypted');
+    expect(payloads.length).toBeGreaterThan(200);
+    expect(open.map(({ path, value }) => [path, text(value.data), JSON.stringify(value.metadata)])).toEqual([]);
+
+    const failures = runs
+      .flatMap(({ events }) => failuresIn(events))
+      .filter(({ value }) => value.source === 'TypeScriptSDK');
+    expect(failures.length).toBeGreaterThan(5);
+    for (const { value, path } of failures)
+      expect([path, value.message, value.stackTrace]).toEqual([path, 'Encoded failure', '']);
+  });
+
+  test('when executions are listed and described, then nothing is in ids, Search Attributes, memo and summaries', () => {
+    for (const { workflowId, visibility } of runs) expect(canariesIn(visibility), workflowId).toEqual([]);
+  });
+
+  describe('with the command line', () => {
+    const command = (...args: string[]) =>
+      temporal({ address: stack.addresses.temporalAddress, namespace: stack.addresses.temporalNamespace }, ...args);
+    const withCodec = (...args: string[]) =>
+      command(...args, '--codec-endpoint', stack.addresses.codecUrl!, '--codec-auth', `Bearer ${inspector.key}`);
+    const asked = `approval:canary-${mark}`;
+    const show = ['workflow', 'show', '--workflow-id', asked, '--output', 'json'];
+
+    test('when it shows a workflow, then in plain text by the codec alone', async () => {
+      const { addresses } = stack;
+      const [shown, hidden, byHeader] = await Promise.all([
+        withCodec(...show),
+        command(...show),
+        command(...show, '--codec-endpoint', addresses.codecUrl!, '--codec-header', `X-API-Key=${inspector.key}`),
+      ]);
+      for (const { stdout } of [shown, byHeader]) expect(canariesIn(stdout)).toEqual(['mail', 'address', 'comment']);
+      expect(canariesIn(hidden.stdout)).toEqual([]);
+      expect(hidden.stdout).toContain(Buffer.from('binary/encrypted').toString('base64'));
+    });
+
+    test('when it starts, signals and asks by the codec, then what it sends is stored encrypted', async () => {
+      const cart = `cart:cli-${mark}`;
+      const id = ['--workflow-id', cart];
+      const input = ['--input', JSON.stringify({ cartId: `cli-${mark}` })];
+      const item = ['--input', JSON.stringify({ sku: 'MUG-ENAMEL', quantity: 2 })];
+      const started = await withCodec('workflow', 'start', '--type', 'cart', '--task-queue', 'carts', ...id, ...input);
+      expect(started).toMatchObject({ code: 0 });
+      expect(await withCodec('workflow', 'signal', '--name', 'addItem', ...id, ...item)).toMatchObject({ code: 0 });
+      const view = await waitUntil(
+        async () => {
+          const { stdout } = await withCodec('workflow', 'query', '--type', 'cart', ...id);
+          return stdout.includes('MUG-ENAMEL') ? stdout : undefined;
+        },
+        { what: 'the cart with its line', deadlineMs: 20_000 },
+      );
+      expect(view).toContain('"quantity":2');
+      const run = (await rawRuns(connection, stack.addresses.temporalNamespace, `WorkflowId = '${cart}'`))[0];
+      expect(run?.events.length).toBeGreaterThan(3);
+      expect(run?.history.includes('MUG-ENAMEL')).toBe(false);
+      await command('workflow', 'terminate', ...id);
+    });
+  });
+
+  describeInBrowser('in the Web UI', () => {
+    let browser: Browser;
+    beforeAll(async () => {
+      browser = await launchBrowser();
+    });
+    afterAll(() => browser?.close());
+
+    test('when an inspector has signed in, then it shows what is encrypted, and else it does not', async () => {
+      const { webUiUrl, temporalNamespace, codecUrl } = stack.addresses;
+      const url = `${webUiUrl}/namespaces/${temporalNamespace}/workflows/approval:canary-${mark}`;
+      const page = await browser.newPage({ viewport: { width: 1_400, height: 1_100 } });
+
+      const hidden = await shownIn(page, url, 'encryption-key-id');
+      await page.goto(`${codecUrl}/session`);
+      await page.getByLabel('Your key').fill(inspector.key);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('Signed in as ida').waitFor();
+      const [cookie] = await page.context().cookies();
+      await page.addInitScript(INCLUDE_COOKIES);
+      const shown = await shownIn(page, url, CANARIES.address);
+
+      expect(canariesIn(hidden)).toEqual([]);
+      expect(hidden).toContain('Codec Server could not connect');
+      expect(shown).toContain(CANARIES.mail);
+      expect(cookie).toMatchObject({ path: '/codec', httpOnly: true, sameSite: 'Strict' });
+    });
+  });
+
+  test('when logs are read, then nothing is in them', async () => {
+    // What the played outside world logs is its own.
+    const files = (await readdir(stack.logsDir)).filter((file) => !file.startsWith('providers'));
+    const logs = await Promise.all(files.map((file) => readFile(join(stack.logsDir, file))));
+    expect(files).toEqual(expect.arrayContaining(['api.log', 'worker.log', 'setup.log']));
+    for (const [index, log] of logs.entries()) expect(linesWithCanaries(log), files[index]).toEqual([]);
+  });
 });
+
+/** A page of Temporal's Web UI, of which everything is shown that it can show. */
+async function shownIn(page: Page, url: string, wanted: string | RegExp): Promise<string> {
+  await page.goto(url);
+  await page.getByText(wanted).first().waitFor({ timeout: 30_000 });
+  return await page.locator('body').innerText();
+}
+
+const text = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
+
+/** What Temporal itself has to read: the fields of a search, and which local activity a marker is of. */
+const isForTheServer = (path: string) => /\/searchAttributes\/|\/details\/(data|patch-data)\/|\/header\//.test(path);
+
+/** Of an activity that was cancelled before it began. */
+const SAID_BY_THE_SERVER = '"ACTIVITY_ID_NOT_STARTED"';
+
+/** Which of them are in it, as they are or once more in base64, at any of the three places where that may begin. */
+function canariesIn(bytes: Buffer | string): string[] {
+  const where = Buffer.from(bytes);
+  return Object.entries(CANARIES).flatMap(([name, canary]) =>
+    spellings(canary).some((spelling) => where.includes(spelling)) ? [name] : [],
+  );
+}
+
+function spellings(canary: string): string[] {
+  const encoded = ['', ' ', '  '].map((before) =>
+    Buffer.from(before + canary)
+      .toString('base64')
+      .slice(4, -4),
+  );
+  return [canary, ...encoded, encodeURIComponent(canary)];
+}
+
+const linesWithCanaries = (log: Buffer) =>
+  log
+    .toString()
+    .split('\n')
+    .filter((line) => canariesIn(line).length > 0)
+    .map((line) => line.slice(0, 600));
+
+function outside({ addresses: { mailsUrl = '' }, dataDir }: Stack) {
+  const providersUrl = new URL(mailsUrl).origin;
+  return {
+    providersUrl,
+    seen: async () => ({
+      ledger: await readFile(join(dataDir, 'providers', 'ledger.jsonl'), 'utf8'),
+      mails: await (await fetch(`${providersUrl}/test/mails`)).text(),
+    }),
+  };
+}
+
+/** The tour as somebody else would have written it: the files of this checkout, with other words in them. */
+async function copyWithCanaries(): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'tour-'));
+  for (const part of ['dev', 'examples', 'src', 'package.json', 'tsconfig.json'])
+    await cp(join(checkout, part), join(copy, part), { recursive: true });
+  await symlink(join(checkout, 'node_modules'), join(copy, 'node_modules'));
+  const files = await readdir(copy, { recursive: true });
+  for (const [which, said, canary] of REPLACED) {
+    let times = 0;
+    for (const file of files.filter((file) => which.test(file))) {
+      const before = await readFile(join(copy, file), 'utf8');
+      const quote = /^["']/.exec(said)?.[0] ?? '';
+      const after = before.replaceAll(said, quote + CANARIES[canary] + quote);
+      if (after === before) continue;
+      times += 1;
+      await writeFile(join(copy, file), after);
+    }
+    if (times === 0) throw new Error(`the tour no longer says ${said}`);
+  }
+  return copy;
+}

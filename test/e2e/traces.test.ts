@@ -9,7 +9,7 @@ import { committedHistories } from '../../dev/replay/histories.js';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderResource } from '../../src/schemas/order.js';
-import { bundleWorkflows } from '../../src/temporal.js';
+import { bundleOfFlavour, bundleWorkflows } from '../../src/temporal.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { orderWorkflowId, shipmentReportedSignal } from '../../src/workflows/order/contract.js';
@@ -42,6 +42,7 @@ describeOnDevServer('traces and logs', () => {
   let shop: Shop;
   let collector: Collector;
   let folder: string;
+  let plainBundle: string;
   let tracedBundle: string;
   let api: Awaited<ReturnType<typeof startApiProcess>>;
   const workers: ManagedProcess[] = [];
@@ -55,7 +56,8 @@ describeOnDevServer('traces and logs', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'traces-'));
-    tracedBundle = join(folder, 'workflow-bundle.traced.js');
+    plainBundle = join(folder, 'workflow-bundle.js');
+    tracedBundle = bundleOfFlavour(plainBundle, { traced: true });
     const suggest = 'limit.historyCount.suggestContinueAsNew=15';
     const bundled = bundleWorkflows(new DefaultLogger('WARN'), { traced: true });
     [server, collector] = await Promise.all([startDevServer({ dynamicConfig: [suggest] }), openCollector()]);
@@ -81,7 +83,7 @@ describeOnDevServer('traces and logs', () => {
   });
 
   async function startWorker(): Promise<void> {
-    const env = { ...tracing(200), WORKFLOW_BUNDLE: tracedBundle };
+    const env = { ...tracing(200), WORKFLOW_BUNDLE: plainBundle };
     workers.push(await startOneWorkerProcess(server, shop, env, { lines: workerLines }));
   }
 
@@ -319,7 +321,8 @@ describeOnDevServer('traces and logs', () => {
 
   const replayed = async (histories: Recorded[], bundle: Bundle) => {
     const found = [];
-    for await (const { workflowId, difference } of replay(histories, bundle)) found.push({ workflowId, difference });
+    for await (const { workflowId, difference } of replay(histories, { workflowBundle: bundle }))
+      found.push({ workflowId, difference });
     return found;
   };
 

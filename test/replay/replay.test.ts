@@ -13,7 +13,7 @@ async function differences(
   bundle: Bundle,
 ): Promise<Record<string, Difference | undefined>> {
   const found: Record<string, Difference | undefined> = {};
-  for await (const { file, difference } of replay(histories, bundle)) found[file!] = difference;
+  for await (const { file, difference } of replay(histories, { workflowBundle: bundle })) found[file!] = difference;
   return found;
 }
 

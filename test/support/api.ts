@@ -8,8 +8,11 @@ import { startProcess, typescript, type ManagedProcess } from '../../dev/process
 import { nothingOfTheShell } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import { buildApp, type AppDependencies } from '../../src/api/app.js';
+import { createCodecSessions } from '../../src/api/auth/sessions.js';
 import { createCursors } from '../../src/api/cursor.js';
-import { createLogger } from '../../src/logger.js';
+import { createPayloadCodec } from '../../src/encryption/codec.js';
+import type { EncryptionKey } from '../../src/encryption/keys.js';
+import { createLogger, type Logger } from '../../src/logger.js';
 import { operations } from '../../src/operations/index.js';
 import type { Outgoing } from '../../src/outgoing.js';
 import type { DecisionCallback } from '../../src/schemas/approval.js';
@@ -64,12 +67,16 @@ interface ApiOptions {
   uploadLimits?: Partial<AppDependencies['uploadLimits']>;
   auth?: AppDependencies['auth'];
   protection?: Partial<AppDependencies['protection']>;
+  logger?: Logger;
+  /** Those of the codec; with `none`, there is no codec. */
+  encryptionKeys?: readonly EncryptionKey[] | 'none';
 }
 
 /** The API as all tests have it, unless told otherwise; it does not listen yet. */
 export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
   const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
-  const logger = createLogger('api', 'silent');
+  const { encryptionKeys: keys = [], logger = createLogger('api', 'silent') } = deps;
+  const { codecOrigins = [] } = protection ?? {};
   return await buildApp({
     ...{ client, store, logger, links, outgoing },
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
@@ -78,8 +85,15 @@ export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
     uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
     auth,
     // Machines that run tests stand still at times, so nothing is shed.
-    protection: { corsOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
+    protection: { corsOrigins: [], codecOrigins, hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
     cursors: createCursors([CURSOR_SECRET]),
+    codec:
+      keys === 'none'
+        ? undefined
+        : {
+            payloads: createPayloadCodec({ keys, namespace: client.options.namespace }),
+            sessions: createCodecSessions([CURSOR_SECRET], auth === 'open' ? [] : auth.apiKeys, codecOrigins),
+          },
   });
 }
 

@@ -8,7 +8,10 @@ export interface CommandResult {
 }
 
 /** Runs the `temporal` program against a server, as an operator would, whatever is set on this machine. */
-export async function temporal({ address, namespace }: DevServer, ...args: string[]): Promise<CommandResult> {
+export async function temporal(
+  { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
+  ...args: string[]
+): Promise<CommandResult> {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_')));
   const where = ['--address', address, '--namespace', namespace, '--disable-config-file', '--command-timeout', '20s'];
   return await new Promise((resolve) => {

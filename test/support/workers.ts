@@ -7,6 +7,7 @@ import type { Operations } from '../../src/operations/index.js';
 import { createWorkers, type WorkersOptions } from '../../src/workers.js';
 import { activitiesOf, approvalEnvironment } from './activities.js';
 import type { DevServer } from './dev-server.js';
+import { withRequiredTypeScript } from './encryption.js';
 import type { Shop, TemporalServer } from './shop.js';
 
 interface WorkerChoices extends Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> {
@@ -19,14 +20,16 @@ export async function startWorker(
   { store, outside }: Shop,
   { operations, ...choices }: WorkerChoices = {},
 ): Promise<{ stop: () => Promise<void> }> {
-  const workers = await createWorkers({
-    connection: server.nativeConnection,
-    namespace: server.namespace,
-    workflowBundle: { codePath: inject('workflowBundle') },
-    batchTasksAtOnce: 4,
-    ...choices,
-    activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
-  });
+  const workers = await withRequiredTypeScript(() =>
+    createWorkers({
+      connection: server.nativeConnection,
+      namespace: server.namespace,
+      workflowBundle: { codePath: inject('workflowBundle') },
+      batchTasksAtOnce: 4,
+      ...choices,
+      activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
+    }),
+  );
   const running = workers.run();
   return {
     async stop() {

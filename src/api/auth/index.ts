@@ -4,6 +4,7 @@ import { rolesOf } from '../contract.js';
 import { forbidden, unauthorized } from '../errors.js';
 import { createKeyring } from './api-keys.js';
 import { ANYBODY, type Caller } from './caller.js';
+import type { CodecSessions } from './sessions.js';
 import { createTokenVerifier, type TokenSettings } from './tokens.js';
 
 export interface AuthSettings {
@@ -11,8 +12,16 @@ export interface AuthSettings {
   tokens?: TokenSettings | undefined;
 }
 
+/** The headers in which they come. */
+interface Credentials {
+  authorization?: string | undefined;
+  'x-api-key'?: string | string[] | undefined;
+}
+
 declare module 'fastify' {
   interface FastifyRequest {
+    /** Whose credentials they are. @throws 401. */
+    identify: (credentials: Credentials) => Promise<Caller>;
     /** Who sends it. On routes that are for everybody, or for whoever signs, nobody in particular. */
     caller: Caller;
     /** Why the caller could not be verified. */
@@ -26,7 +35,7 @@ declare module 'fastify' {
  *
  * @param settings without any, the API runs open: whoever reaches it may do everything.
  */
-export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open'): void {
+export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open', sessions?: CodecSessions): void {
   app.decorateRequest('caller');
   app.decorateRequest('callerProblem');
   app.addHook('onRequest', async (request) => {
@@ -36,10 +45,14 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
   if (settings === 'open') return;
 
   const identify = createIdentify(settings);
+  app.decorateRequest('identify', identify);
   app.addHook('onRequest', async (request) => {
-    if (!rolesOf(request.routeOptions.config.contract)) return;
+    const { contract } = request.routeOptions.config;
+    if (!rolesOf(contract)) return;
     try {
-      request.caller = await identify(request);
+      const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
+      const signedIn = contract?.session && !hasKey ? await sessions?.use(request) : undefined;
+      request.caller = signedIn ?? (await identify(request.headers));
     } catch (error) {
       request.callerProblem = error;
     }
@@ -56,10 +69,10 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
 }
 
 /** Who sends a request: by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
-function createIdentify({ apiKeys, tokens }: AuthSettings): (request: FastifyRequest) => Promise<Caller> {
+function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['identify'] {
   const findKey = createKeyring(apiKeys);
   const verifyToken = tokens && createTokenVerifier(tokens);
-  return async ({ headers }) => {
+  return async (headers) => {
     const [, token] = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '') ?? [];
     const key = headers['x-api-key'];
     if (key !== undefined && headers.authorization !== undefined) {
@@ -76,6 +89,9 @@ function createIdentify({ apiKeys, tokens }: AuthSettings): (request: FastifyReq
 }
 
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
+/** Whether a `Host` is this machine. */
+export const isLocalHost = (host: string) => LOCAL_HOST.test(host);
 
 const isLocalOrigin = (origin: string) => URL.canParse(origin) && LOCAL_HOST.test(new URL(origin).host);
 

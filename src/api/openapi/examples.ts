@@ -10,6 +10,17 @@ export interface Example {
   answer?: unknown;
 }
 
+/** `"ada"` and its metadata, as Protobuf writes them in JSON, and the same encrypted. */
+const PAYLOADS = { payloads: [{ metadata: { encoding: 'anNvbi9wbGFpbg==' }, data: 'ImFkYSI=' }] };
+const ENCRYPTED_PAYLOADS = {
+  payloads: [
+    {
+      metadata: { encoding: 'YmluYXJ5L2VuY3J5cHRlZA==', 'encryption-key-id': 'MjAyNi0xMQ==' },
+      data: '0e7nV1QkTS0VDqFq6m0V8cFZ0yq1Jw4hC8m3k1b2Yx9nTz5uWf6PpA==',
+    },
+  ],
+};
+
 const AT_FIRST = '2026-03-01T09:30:00.000Z';
 const LATER = '2026-03-01T09:30:04.000Z';
 const A_DAY_LATER = '2026-03-02T09:30:00.000Z';
@@ -215,6 +226,11 @@ export const examples: Record<string, Example> = {
   resumeBatch: { parameters: { batchId: 'restock-1003' }, answer: batch('restock-1003') },
   cancelBatch: { parameters: { batchId: 'restock-1004' }, answer: batch('restock-1004') },
   retryBatch: { parameters: { batchId: 'restock-1001' }, answer: { ...batch('restock-1001'), round: 2 } },
+
+  encodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, answer: ENCRYPTED_PAYLOADS },
+  decodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, answer: PAYLOADS },
+  openCodecSession: {},
+  changeCodecSession: { body: { leave: 'yes' } },
 
   reportShipment: {
     body: { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'in_transit' },

@@ -80,7 +80,7 @@ export function describeAnswers(
 
 function describeOutcomes(operation: Operation, known: Contract, schemas: Schemas): void {
   const { access, bodies, headers, idempotent } = known;
-  const pages = access === 'link';
+  const pages = access === 'link' || access === 'page';
   const texts = Object.entries(bodies ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   if (texts.length) {
     operation.requestBody = {

@@ -69,6 +69,7 @@ label span { font-weight: 400; color: var(--quiet); }
 .hint { margin-bottom: .5rem; color: var(--quiet); font-size: .9375rem; }
 .wrong { margin-bottom: .5rem; color: var(--no); font-weight: 600; }
 textarea { display: block; width: 100%; min-height: 7rem; padding: .625rem .75rem; border: 1px solid var(--edge); border-radius: .5rem; background: var(--paper); color: inherit; font: inherit; resize: vertical; }
+input[type='password'] { display: block; width: 100%; min-height: 3rem; padding: .625rem .75rem; border: 1px solid var(--edge); border-radius: .5rem; background: var(--paper); color: inherit; font: inherit; }
 textarea[aria-invalid] { border: 2px solid var(--no); }
 .buttons { display: grid; gap: .75rem; margin: 1rem 0; }
 button { min-height: 3rem; padding: .625rem 1.5rem; border: 2px solid; border-radius: .5rem; font: inherit; font-weight: 600; cursor: pointer; }

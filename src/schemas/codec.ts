@@ -1,0 +1,20 @@
+import { z } from 'zod';
+
+/** At most so many in one request: the Web UI and the CLI send those of one event, or of one page of executions. */
+const MAX_PAYLOADS = 10_000;
+
+const base64 = z
+  .string()
+  .regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64')
+  .meta({ description: 'Bytes in base64.', examples: ['eyJza3UiOiJNVUcifQ=='] });
+
+const payload = z
+  .looseObject({ metadata: z.record(z.string(), base64).optional(), data: base64.optional() })
+  .meta({ id: 'Payload', description: 'A payload of Temporal, as Protobuf writes it in JSON.' });
+
+export const payloads = z
+  // Protobuf leaves out what is empty.
+  .object({ payloads: z.array(payload).max(MAX_PAYLOADS).default([]) })
+  .meta({ id: 'Payloads', description: 'Payloads, answered in the same order.' });
+
+export type JsonPayload = z.infer<typeof payload>;

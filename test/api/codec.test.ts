@@ -1,0 +1,290 @@
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createPayloadCodec } from '../../src/encryption/codec.js';
+import { CODEC_BODY_LIMIT } from '../../src/api/limits.js';
+import type { JsonPayload } from '../../src/schemas/codec.js';
+import type { Api } from '../support/api.js';
+import { aCaller, type TestCaller } from '../support/callers.js';
+import { aKey, readKeys } from '../support/encryption.js';
+import { startApiNowhere } from '../support/nowhere.js';
+
+interface Body {
+  payloads: JsonPayload[];
+}
+
+const ui = 'http://127.0.0.1:8233';
+const shopPage = 'https://shop.example.com';
+const keys = readKeys(aKey('today'), aKey('before'));
+const inspector = aCaller(['inspector']);
+const operator = aCaller(['operator', 'shopper', 'approver']);
+const asInspector = { 'x-api-key': inspector.key };
+const ours = { 'x-namespace': 'default' };
+const logged: string[] = [];
+
+const json = ({ metadata, data }: Payload): JsonPayload => ({
+  metadata: Object.fromEntries(
+    Object.entries(metadata ?? {}).map(([name, value]) => [name, Buffer.from(value).toString('base64')]),
+  ),
+  data: Buffer.from(data!).toString('base64'),
+});
+const plain = (value: unknown) => defaultPayloadConverter.toPayload(value);
+const encryptedWith = async (key: (typeof keys)[number], value: unknown, namespace = 'default') =>
+  json((await createPayloadCodec({ keys: [key], namespace }).encode([plain(value)]))[0]!);
+const textOf = ({ data = '' }: JsonPayload) => Buffer.from(data, 'base64').toString();
+
+describe('the codec endpoint', () => {
+  let api: Api;
+
+  beforeAll(async () => {
+    const stream = { write: (line: string) => void logged.push(line) };
+    api = await startApiNowhere({
+      auth: { apiKeys: [inspector.entry, operator.entry] },
+      encryptionKeys: keys,
+      protection: { codecOrigins: [ui, 'http://localhost:8233'], corsOrigins: [shopPage], requestsPerMinute: 1_000 },
+      logger: pino({ level: 'info' }, stream),
+    });
+  });
+  afterAll(() => api?.close());
+
+  const ask = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
+    api.request<T>('POST', `/codec/${action}`, { json: { payloads }, headers: { ...ours, ...headers } });
+
+  test('when payloads are decoded, then in their order, of each key, and what is not encrypted as it is', async () => {
+    const payloads = [await encryptedWith(keys[1]!, 'one'), json(plain('two')), await encryptedWith(keys[0]!, 'three')];
+    const { status, body } = await ask('decode', payloads);
+    expect(status).toBe(200);
+    expect(body.payloads.map(textOf)).toEqual(['"one"', '"two"', '"three"']);
+    expect(body.payloads[2]!.metadata).toEqual({ encoding: Buffer.from('json/plain').toString('base64') });
+    expect((await ask('decode', [])).body).toEqual({ payloads: [] });
+  });
+
+  test('when payloads are encoded, then with the first key, and decoding gives them back', async () => {
+    const { body } = await ask('encode', [json(plain({ sku: 'MUG' }))]);
+    expect(Buffer.from(body.payloads[0]!.metadata!['encryption-key-id']!, 'base64').toString()).toBe('today');
+    expect((await ask('decode', body.payloads)).body.payloads).toEqual([json(plain({ sku: 'MUG' }))]);
+  });
+
+  test.each([
+    ['of a key that is not here', async () => await encryptedWith(readKeys(aKey('lost'))[0]!, 'secret'), '"lost"'],
+    ['of another namespace', async () => await encryptedWith(keys[0]!, 'secret', 'other'), '"today"'],
+  ])('when a payload is %s, then 422 names the key', async (_what, make, named) => {
+    const { status, body } = await ask<{ type: string; detail: string }>('decode', [await make()]);
+    expect([status, body.type]).toEqual([422, '/problems/unreadable-payload']);
+    expect(body.detail).toContain(named);
+  });
+
+  test.each([
+    ['other', 400],
+    ['default2', 400],
+    // The CLI leaves it empty when nobody named one.
+    ['', 200],
+  ])('when the request is for the namespace %j, then %d', async (namespace, status) => {
+    expect((await ask('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
+  });
+
+  test('when there is nothing to decode, then Protobuf leaves out the list, and that is good', async () => {
+    const { status, body } = await api.request('POST', '/codec/decode', { json: {}, headers: asInspector });
+    expect([status, body]).toEqual([200, { payloads: [] }]);
+  });
+
+  test.each([
+    [[{ data: 'no base64!' }], '/payloads/0/data'],
+    [[{ metadata: { encoding: 1 } }], '/payloads/0/metadata/encoding'],
+    ['none', '/payloads'],
+  ])('when the payloads are %j, then 400 names the place', async (payloads, pointer) => {
+    const { status, body } = await ask<{ errors: { pointer: string }[] }>('decode', payloads);
+    expect([status, body.errors[0]?.pointer]).toEqual([400, pointer]);
+  });
+
+  test('when a payload is as large as a message to Temporal can be, then it passes, and more is 413', async () => {
+    const large = json(plain('x'.repeat(4 * 1024 * 1024 - 100)));
+    expect((await ask('decode', [large])).status).toBe(200);
+    const tooLarge = await ask<{ detail: string }>('decode', [{ data: 'A'.repeat(CODEC_BODY_LIMIT) }]);
+    expect([tooLarge.status, tooLarge.body.detail]).toEqual([413, `the body has more than ${CODEC_BODY_LIMIT} bytes`]);
+  });
+
+  test('when somebody decodes, then the log says who and how many, and nothing of what', async () => {
+    logged.length = 0;
+    await ask('decode', [await encryptedWith(keys[0]!, 'ada@example.com'), json(plain('ada@example.com'))]);
+    const line = logged
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .find(({ msg }) => msg === 'decoded payloads');
+    expect(line).toMatchObject({ caller: inspector.id, payloads: 2 });
+    for (const hidden of ['ada@example.com', json(plain('ada@example.com')).data!, inspector.key])
+      expect(logged.join()).not.toContain(hidden);
+  });
+
+  test('when an operator of the shop asks, who is no inspector, then 403', async () => {
+    expect((await ask('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
+  });
+
+  describe('for pages in a browser', () => {
+    const preflight = async (origin: string, path = '/codec/decode') =>
+      await fetch(api.url + path, {
+        method: 'OPTIONS',
+        headers: {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'authorization,content-type,x-namespace',
+        },
+      });
+
+    test.each([ui, 'http://localhost:8233'])('when it is %s, then it may ask, with cookies', async (origin) => {
+      const { status, headers } = await preflight(origin);
+      expect(status).toBe(204);
+      expect(headers.get('access-control-allow-origin')).toBe(origin);
+      expect(headers.get('access-control-allow-credentials')).toBe('true');
+      expect(headers.get('access-control-allow-methods')).toBe('POST');
+      expect(headers.get('vary')).toMatch(/origin/i);
+      for (const name of ['authorization', 'content-type', 'x-namespace'])
+        expect(headers.get('access-control-allow-headers')).toContain(name);
+      const answer = await ask('decode', [], { ...asInspector, origin });
+      expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
+    });
+
+    test.each([
+      shopPage,
+      'http://127.0.0.1:8234',
+      'https://127.0.0.1:8233',
+      'http://127.0.0.1:8233.example.com',
+      'null',
+    ])('when it is %s, then its browser does not let it', async (origin) => {
+      const answers = [await preflight(origin), await ask('decode', [], { ...asInspector, origin })];
+      for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBeNull();
+    });
+
+    test('when it may ask the codec, then still nothing else, and who may ask the rest has no cookies', async () => {
+      expect((await preflight(ui, '/v1/orders')).headers.get('access-control-allow-origin')).toBeNull();
+      const { headers } = await preflight(shopPage, '/v1/orders');
+      expect(headers.get('access-control-allow-origin')).toBe(shopPage);
+      expect(headers.get('access-control-allow-credentials')).toBeNull();
+    });
+  });
+
+  describe('its sessions', () => {
+    const sendForm = async (form: Record<string, string>, headers: Record<string, string> = {}) =>
+      await fetch(`${api.url}/codec/session`, {
+        method: 'POST',
+        body: new URLSearchParams(form),
+        headers,
+        redirect: 'manual',
+      });
+    const cookieOf = (response: Response) => response.headers.get('set-cookie') ?? '';
+    const signIn = async ({ key }: TestCaller) => cookieOf(await sendForm({ key })).split(';')[0]!;
+    const withCookie = (cookie: string, headers: Record<string, string> = { origin: ui }) =>
+      ask('decode', [], { cookie, ...headers });
+
+    test('when an inspector signs in, then with a cookie for scripts of nobody and for no other site', async () => {
+      const response = await sendForm({ key: ` ${inspector.key}\n` }, { 'sec-fetch-site': 'same-origin' });
+      expect([response.status, response.headers.get('location')]).toEqual([303, './session']);
+      const [value, ...attributes] = cookieOf(response).split('; ');
+      // Without a path, a browser takes that of the page: /codec.
+      expect(attributes).toEqual([`Max-Age=${8 * 60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
+      expect(value).not.toContain(inspector.key);
+      expect((await withCookie(value!)).status).toBe(200);
+      const page = await fetch(`${api.url}/codec/session`, { headers: { cookie: value! } });
+      expect(await page.text()).toContain(`Signed in as ${inspector.id}`);
+    });
+
+    test('when the API is not on this machine, then the cookie is for https alone', async () => {
+      const { request } = await import('node:http');
+      const setCookie = await new Promise<string>((resolve, reject) => {
+        const headers = { host: 'shop.example.com', 'content-type': 'application/x-www-form-urlencoded' };
+        request(`${api.url}/codec/session`, { method: 'POST', headers }, (response) => {
+          resolve(String(response.headers['set-cookie']));
+        })
+          .on('error', reject)
+          .end(new URLSearchParams({ key: inspector.key }).toString());
+      });
+      expect(setCookie).toMatch(/; Secure$/);
+    });
+
+    test.each([
+      ['a key of nobody', 'wop_nobody', 'none that is accepted'],
+      ['nothing', '', 'none that is accepted'],
+      ['the key of an operator', operator.key, 'does not have the role inspector'],
+    ])('when somebody signs in with %s, then the page says no, and there is no cookie', async (_what, key, said) => {
+      const response = await sendForm({ key });
+      expect([response.status, cookieOf(response)]).toEqual([403, '']);
+      expect(await response.text()).toContain(said);
+    });
+
+    test('when the form comes from another site, then nobody is signed in', async () => {
+      const response = await sendForm({ key: inspector.key }, { 'sec-fetch-site': 'cross-site' });
+      expect([response.status, cookieOf(response)]).toEqual([403, '']);
+    });
+
+    test.each<[string, Record<string, string>]>([
+      ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
+      ['no page', {}],
+    ])('when %s uses the cookie, then 403', async (_who, headers) => {
+      expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
+    });
+
+    test('when the cookie was changed, or is of other keys, then 401', async () => {
+      const cookie = await signIn(inspector);
+      expect((await withCookie(`${cookie.slice(0, -2)}xx`)).status).toBe(401);
+      const other = await startApiNowhere({ auth: { apiKeys: [inspector.entry] }, protection: { codecOrigins: [ui] } });
+      const { status } = await other.request('POST', '/codec/decode', {
+        json: { payloads: [] },
+        headers: { ...ours, cookie, origin: ui },
+      });
+      await other.close();
+      expect(status).toBe(401);
+    });
+
+    test('when it is good for the codec, then for nothing else', async () => {
+      const cookie = await signIn(inspector);
+      const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: ui } });
+      expect(status).toBe(401);
+    });
+
+    test('when somebody signs out, then the browser forgets the cookie', async () => {
+      const response = await sendForm({ leave: 'yes' }, { cookie: await signIn(inspector) });
+      expect([response.status, cookieOf(response)]).toEqual([
+        303,
+        expect.stringContaining('codec-session=; Max-Age=0'),
+      ]);
+    });
+
+    test('when the form is too large, or no form, then a page says so', async () => {
+      const answers = [
+        await sendForm({ key: 'x'.repeat(300_000) }),
+        await sendForm({ key: 'x'.repeat(9_000) }),
+        await fetch(`${api.url}/codec/session`, {
+          method: 'POST',
+          body: '{}',
+          headers: { 'content-type': 'text/json' },
+        }),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([413, 400, 415]);
+      for (const answer of answers) expect(answer.headers.get('content-type')).toContain('text/html');
+    });
+  });
+});
+
+describe('an API that runs open', () => {
+  test('when its codec is asked, then everybody on this machine may, and nobody has to sign in', async () => {
+    const api = await startApiNowhere({ encryptionKeys: keys });
+    const payloads = [await encryptedWith(keys[0]!, 'one')];
+    const { status, body } = await api.request<Body>('POST', '/codec/decode', { json: { payloads }, headers: ours });
+    const page = await (await fetch(`${api.url}/codec/session`)).text();
+    const foreign = await api.request('POST', '/codec/decode', {
+      json: { payloads },
+      headers: { ...ours, origin: 'https://elsewhere.example' },
+    });
+    await api.close();
+    expect([status, textOf(body.payloads[0]!)]).toEqual([200, '"one"']);
+    expect(page).toContain('this API runs open');
+    expect(foreign.status).toBe(403);
+  });
+
+  test('when nothing is encrypted, then there is no codec', async () => {
+    const api = await startApiNowhere({ encryptionKeys: 'none' });
+    const answers = [await api.post('/codec/decode', { payloads: [] }), await api.get('/codec/session')];
+    await api.close();
+    expect(answers.map(({ status }) => status)).toEqual([404, 404]);
+  });
+});

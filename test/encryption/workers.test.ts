@@ -1,0 +1,163 @@
+import type { Client } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import type proto from '@temporalio/proto';
+import { afterEach, beforeAll, afterAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { createPayloadCodec } from '../../src/encryption/codec.js';
+import type { EncryptionKey } from '../../src/encryption/keys.js';
+import { addItemSignal, CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import type { cart } from '../../src/workflows/cart/workflow.js';
+import { startApi } from '../support/api.js';
+import { aCartId, type CartHandle } from '../support/carts.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { aKey, encryptingClient, readKeys } from '../support/encryption.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+import { startWorker } from '../support/workers.js';
+
+const keyA = aKey('a');
+const keyB = aKey('b');
+
+describeOnDevServer('workflows when keys come and go', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let worker: { stop: () => Promise<void> } | undefined;
+  let sku: string;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    sku = (await aProduct(shop.store, { available: 100 })).sku;
+  });
+  afterEach(async () => {
+    await worker?.stop();
+    worker = undefined;
+  });
+  afterAll(() => shop?.close());
+
+  /** Nothing is in its cache: it reads each history from its beginning. */
+  async function workerWith(...keys: string[]) {
+    await worker?.stop();
+    worker = undefined;
+    worker = await startWorker(server, shop, {
+      queues: ['carts'],
+      encryptionKeys: keys.length ? readKeys(...keys) : [],
+    });
+  }
+  const clientWith = (...keys: string[]) => encryptingClient(server, readKeys(...keys));
+
+  async function openCart(client: Client): Promise<CartHandle> {
+    const cartId = aCartId();
+    return await client.workflow.start<typeof cart>('cart', {
+      workflowId: cartWorkflowId(cartId),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId }],
+      // Whose task fails is asked again when its time is over.
+      workflowTaskTimeout: '1 second',
+    });
+  }
+
+  /** The same cart, for another client. */
+  const seenBy = (client: Client, { workflowId }: CartHandle): CartHandle => client.workflow.getHandle(workflowId);
+
+  const add = (handle: CartHandle) => handle.signal(addItemSignal, { sku, quantity: 1 });
+  const quantityIn = async (handle: CartHandle) => (await handle.query(cartQuery)).lines[0]?.quantity ?? 0;
+  const holds = (handle: CartHandle, quantity: number) =>
+    waitUntil(async () => ((await quantityIn(handle)) === quantity ? true : undefined), {
+      what: `the cart holding ${quantity}`,
+      deadlineMs: 20_000,
+    });
+
+  /** What the last workflow task failed with, decrypted. */
+  const failureOfTask = (handle: CartHandle) =>
+    waitUntil(
+      async () => {
+        const { events } = await handle.fetchHistory();
+        const failed = events?.findLast(({ workflowTaskFailedEventAttributes: failed }) => failed);
+        return failed?.workflowTaskFailedEventAttributes?.failure ?? undefined;
+      },
+      { what: 'a failed workflow task', deadlineMs: 20_000 },
+    );
+
+  /** A signal with a payload of the caller's making. */
+  async function signalRaw({ workflowId }: CartHandle, payload: proto.temporal.api.common.v1.IPayload): Promise<void> {
+    await server.client.workflowService.signalWorkflowExecution({
+      ...{ namespace: server.namespace, signalName: 'addItem', workflowExecution: { workflowId } },
+      input: { payloads: [payload] },
+    });
+  }
+  async function encrypted(keys: EncryptionKey[], namespace = server.namespace) {
+    const payload = defaultPayloadConverter.toPayload({ sku, quantity: 1 });
+    return (await createPayloadCodec({ keys, namespace }).encode([payload]))[0]!;
+  }
+
+  test('when a key is configured for what runs in plain, and replaced twice, then it goes on each time', async () => {
+    await workerWith();
+    const handle = await openCart(shop.client);
+    await add(handle);
+    await holds(handle, 1);
+
+    await workerWith(keyA);
+    const withA = seenBy(clientWith(keyA), handle);
+    await add(withA);
+    // The CLI without a codec sends in plain.
+    await add(handle);
+    await holds(withA, 3);
+
+    await workerWith(keyB, keyA);
+    const withBoth = seenBy(clientWith(keyB, keyA), handle);
+    await add(withBoth);
+    await holds(withBoth, 4);
+  });
+
+  test('when a worker has none of the keys, then the workflow waits, by the name of the key, and loses nothing', async () => {
+    await workerWith(keyA);
+    const handle = await openCart(clientWith(keyA));
+    await add(handle);
+    await holds(handle, 1);
+
+    await workerWith();
+    await add(handle);
+    expect((await failureOfTask(handle)).message).toBe(
+      'a payload is encrypted with the key "a", which is not in PAYLOAD_ENCRYPTION_KEYS',
+    );
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+
+    await workerWith(keyA, keyB);
+    await holds(handle, 2);
+  });
+
+  test('when a signal needs a key that nobody has yet, then it waits for the key, and then counts', async () => {
+    await workerWith(keyA);
+    const handle = await openCart(clientWith(keyA, keyB));
+    await signalRaw(handle, await encrypted(readKeys(keyB)));
+    const failure = await failureOfTask(handle);
+    expect(failure).toMatchObject({ message: 'Encoded failure' });
+
+    await workerWith(keyA, keyB);
+    await holds(handle, 1);
+  });
+
+  test('when a signal is broken, or of another namespace, then it is ignored and the workflow goes on', async () => {
+    await workerWith(keyA);
+    const handle = await openCart(clientWith(keyA));
+    await signalRaw(handle, await encrypted(readKeys(keyA), 'another'));
+    await signalRaw(handle, { ...(await encrypted(readKeys(keyA))), data: Buffer.alloc(50) });
+    await add(handle);
+
+    await holds(handle, 1);
+  });
+
+  test('when the API lacks the key, then it says that it is its own fault, and nothing of the data', async () => {
+    await workerWith(keyA);
+    const handle = await openCart(clientWith(keyA));
+    await add(handle);
+    await holds(handle, 1);
+    const api = await startApi({ ...shop, client: clientWith(keyB) });
+
+    const { status, body } = await api.get(`/v1/carts/${handle.workflowId.replace('cart:', '')}`);
+    await api.close();
+
+    expect([status, body.type]).toEqual([500, '/problems/internal-error']);
+    expect(JSON.stringify(body)).not.toContain(sku);
+  });
+});

@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from '@temporalio/client';
+import { register } from 'tsx/cjs/api';
+import { clientDataConverter } from '../../src/encryption/data-converters.js';
+import { encryptionKeys, type EncryptionKey } from '../../src/encryption/keys.js';
+import type { TemporalServer } from './shop.js';
+
+/** A new key as PAYLOAD_ENCRYPTION_KEYS has it. */
+export const aKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
+
+/** Keys as the configuration gives them, the first one first. */
+export const readKeys = (...keys: string[]): EncryptionKey[] => encryptionKeys.parse(keys.join(','));
+
+/** A client that encrypts and decrypts. */
+export function encryptingClient(
+  { client, namespace }: Pick<TemporalServer, 'client' | 'namespace'>,
+  keys: readonly EncryptionKey[],
+): Client {
+  return new Client({
+    connection: client.connection,
+    namespace,
+    dataConverter: clientDataConverter({ keys, namespace }),
+  });
+}
+
+/** The SDK loads the failure converter of a worker with `require`, which knows no TypeScript in a process of tests. */
+export async function withRequiredTypeScript<T>(run: () => Promise<T>): Promise<T> {
+  const unregister = register();
+  try {
+    return await run();
+  } finally {
+    unregister();
+  }
+}

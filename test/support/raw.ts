@@ -1,0 +1,79 @@
+import type { Connection } from '@temporalio/client';
+import type { Payload } from '@temporalio/common';
+import proto from '@temporalio/proto';
+
+const { HistoryEvent } = proto.temporal.api.history.v1;
+const { WorkflowExecutionInfo } = proto.temporal.api.workflow.v1;
+const { DescribeWorkflowExecutionResponse } = proto.temporal.api.workflowservice.v1;
+
+/** All that Temporal tells of a run to somebody who has no codec. */
+export interface RawRun {
+  workflowId: string;
+  events: proto.temporal.api.history.v1.IHistoryEvent[];
+  /** To the byte, with the data of payloads as it is stored. */
+  history: Buffer;
+  visibility: Buffer;
+}
+
+/** Every run of a namespace, or those that a query finds, read from the server itself. */
+export async function rawRuns({ workflowService }: Connection, namespace: string, query = ''): Promise<RawRun[]> {
+  const runs: RawRun[] = [];
+  let nextPageToken: Uint8Array | undefined;
+  do {
+    const page = await workflowService.listWorkflowExecutions({
+      namespace,
+      query,
+      ...(nextPageToken && { nextPageToken }),
+    });
+    for (const info of page.executions) {
+      const execution = info.execution!;
+      const events = await eventsOf(workflowService, { namespace, execution });
+      const description = await workflowService.describeWorkflowExecution({ namespace, execution });
+      runs.push({
+        workflowId: execution.workflowId!,
+        events,
+        history: Buffer.concat(events.map((event) => HistoryEvent.encode(event).finish())),
+        visibility: Buffer.concat([
+          WorkflowExecutionInfo.encode(info).finish(),
+          DescribeWorkflowExecutionResponse.encode(description).finish(),
+        ]),
+      });
+    }
+    nextPageToken = page.nextPageToken.length ? page.nextPageToken : undefined;
+  } while (nextPageToken);
+  return runs;
+}
+
+async function eventsOf(
+  service: Connection['workflowService'],
+  run: { namespace: string; execution: proto.temporal.api.common.v1.IWorkflowExecution },
+) {
+  const events: proto.temporal.api.history.v1.IHistoryEvent[] = [];
+  let nextPageToken: Uint8Array | undefined;
+  do {
+    const page = await service.getWorkflowExecutionHistory({ ...run, ...(nextPageToken && { nextPageToken }) });
+    events.push(...(page.history?.events ?? []));
+    nextPageToken = page.nextPageToken.length ? page.nextPageToken : undefined;
+  } while (nextPageToken);
+  return events;
+}
+
+interface Found<T> {
+  /** The names of the fields that lead there. */
+  path: string;
+  value: T;
+}
+
+/** Every payload in a message, however deep. */
+export const payloadsIn = (message: unknown): Found<Payload>[] =>
+  walk(message, (value) => 'data' in value && value.data instanceof Uint8Array);
+
+/** Every failure in a message, causes among them. */
+export const failuresIn = (message: unknown): Found<proto.temporal.api.failure.v1.IFailure>[] =>
+  walk(message, (value) => 'source' in value && 'message' in value);
+
+function walk<T>(value: unknown, isWanted: (value: object) => boolean, path = ''): Found<T>[] {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return [];
+  const here = isWanted(value) ? [{ path, value: value as T }] : [];
+  return [...here, ...Object.entries(value).flatMap(([name, inner]) => walk<T>(inner, isWanted, `${path}/${name}`))];
+}
