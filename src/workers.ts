@@ -19,7 +19,13 @@ export const FORCE_AFTER_GRACE_SECONDS = 5;
 
 export interface WorkersOptions extends Pick<
   WorkerOptions,
-  'namespace' | 'workflowBundle' | 'maxCachedWorkflows' | 'shutdownGraceTime' | 'shutdownForceTime' | 'sinks'
+  | 'namespace'
+  | 'workflowBundle'
+  | 'maxCachedWorkflows'
+  | 'shutdownGraceTime'
+  | 'shutdownForceTime'
+  | 'interceptors'
+  | 'sinks'
 > {
   connection: NativeConnection;
   activities: Activities;
