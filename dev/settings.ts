@@ -49,11 +49,15 @@ const connectionVariables = PROFILE_VARIABLES.filter(
   (name) => name !== 'TEMPORAL_ADDRESS' && name !== 'TEMPORAL_NAMESPACE',
 );
 
+/** Where metrics are read: each process has a port of its own. */
+const metricsVariables = ['METRICS_HOST', 'METRICS_PORT'] as const;
+
 /** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
 export const nothingOfTheShell = Object.freeze({
   ...unset(workerVariables),
   ...unset(connectionVariables),
   ...unset(traceVariables),
+  ...unset(metricsVariables),
 });
 
 /** Variables that the application itself checks (src/config.ts); the stack only knows a default for each. */
@@ -86,6 +90,7 @@ const applicationVariables = [
   ...traceVariables,
 ] as const;
 
+type MetricsVariable = (typeof metricsVariables)[number];
 type ApplicationVariable = (typeof applicationVariables)[number];
 
 /** What a person can change about the development stack. Every value has a default that works on a fresh machine. */
@@ -121,6 +126,9 @@ export interface Settings {
   readonly smtpPort: number;
   /** Where the worker tells how it is. */
   readonly workerHealthPort: number;
+  /** Where API and worker serve their metrics. */
+  readonly metricsPort: number;
+  readonly workerMetricsPort: number;
   readonly carrierWebhookSecret: string;
   readonly carrierPickupSeconds: number;
   readonly carrierDeliverySeconds: number;
@@ -192,6 +200,8 @@ const variables = {
     { secret: true },
   ),
   PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
+  METRICS_PORT: rule(port(3003), 'a port from 1 to 65535', 'METRICS_PORT=3103'),
+  WORKER_METRICS_PORT: rule(port(3004), 'a port from 1 to 65535', 'WORKER_METRICS_PORT=3104'),
   WORKER_HEALTH_PORT: rule(port(3002), 'a port from 1 to 65535', 'WORKER_HEALTH_PORT=3102'),
   SMTP_PORT: rule(port(3025), 'a port from 1 to 65535', 'SMTP_PORT=3125'),
   SMTP_URL: rule(text.optional(), 'an SMTP URL', 'SMTP_URL=smtp://mail.example.com:587', { secret: true }),
@@ -263,6 +273,8 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     smtpUrl: value.SMTP_URL,
     smtpPort: value.SMTP_PORT,
     workerHealthPort: value.WORKER_HEALTH_PORT,
+    metricsPort: value.METRICS_PORT,
+    workerMetricsPort: value.WORKER_METRICS_PORT,
     carrierWebhookSecret: value.CARRIER_WEBHOOK_SECRET,
     carrierPickupSeconds: value.CARRIER_PICKUP_SECONDS,
     carrierDeliverySeconds: value.CARRIER_DELIVERY_SECONDS,
@@ -302,7 +314,7 @@ export function developmentEnvironment(settings: Settings, apiUrl: string) {
     ...application,
     // Those of somebody's own server are not for the one that is started here.
     ...(temporalAddress === undefined && unset(connectionVariables)),
-  } satisfies Partial<Record<ApplicationVariable | 'SMTP_URL', string | undefined>>;
+  } satisfies Partial<Record<ApplicationVariable | MetricsVariable | 'SMTP_URL', string | undefined>>;
 }
 
 /** The secrets that have the values of this file, which everybody knows. */

@@ -58,6 +58,8 @@ export interface Addresses {
   /** The page on which the mails can be read, when the stack plays the mail server. */
   readonly mailsUrl: string | undefined;
   readonly workerHealthUrl: string;
+  /** The pages of metrics: of each API process, of each worker, and how the shop stands. */
+  readonly metricsUrls: readonly string[];
   /** The `temporal` program, when the stack found one. */
   readonly temporalCli: string | undefined;
 }
@@ -215,6 +217,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
     const api = [settings.port, ...(await freePorts(apis - 1))];
     const health = [settings.workerHealthPort, ...(await freePorts(workers - 1))];
+    const apiMetrics = [settings.metricsPort, ...(await freePorts(apis - 1))];
+    const workerMetrics = [settings.workerMetricsPort, ...(await freePorts(workers - 1))];
     const apiUrls = api.map((port) => urlAt(settings.host, port)) as [string, ...string[]];
     const [apiUrl] = apiUrls;
     const application = developmentEnvironment(settings, apiUrl);
@@ -232,6 +236,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       approvalWebhookSecret: application.APPROVAL_WEBHOOK_SECRET.split(',')[0]!.trim(),
       mailsUrl: settings.smtpUrl === undefined ? `${playedUrl}/mails` : undefined,
       workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
+      metricsUrls: [
+        ...[...apiMetrics, ...workerMetrics].map((port) => `http://127.0.0.1:${port}/metrics`),
+        `http://127.0.0.1:${settings.metricsPort}/metrics/business`,
+      ],
       temporalCli,
     };
     const env = {
@@ -271,9 +279,15 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     } else report.say('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
     const numbered = (name: 'worker' | 'api', index: number): PartName => (index === 0 ? name : `${name}-${index + 1}`);
     for (const [index, port] of health.entries())
-      await service(numbered('worker', index), 'src/worker.ts', { HEALTH_PORT: String(port) });
+      await service(numbered('worker', index), 'src/worker.ts', {
+        HEALTH_PORT: String(port),
+        METRICS_PORT: String(workerMetrics[index]),
+      });
     for (const [index, port] of api.entries())
-      await service(numbered('api', index), 'src/api/server.ts', { PORT: String(port) });
+      await service(numbered('api', index), 'src/api/server.ts', {
+        PORT: String(port),
+        METRICS_PORT: String(apiMetrics[index]),
+      });
 
     step('[6/6] Waiting until orders can be taken');
     const others = health.slice(1).map((port) => `http://127.0.0.1:${port}`);
@@ -307,7 +321,10 @@ export async function startTemporaryStack(
   try {
     // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
     await chmod(dataDir, 0o711);
-    const names = ['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort', 'workerHealthPort'] as const;
+    const names = [
+      ...(['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort'] as const),
+      ...(['workerHealthPort', 'metricsPort', 'workerMetricsPort'] as const),
+    ];
     const ports = await freePorts(names.length);
     const { cluster, ...settings } = { ...loadSettings(), ...changes };
     database = cluster && (await createDatabase(cluster.databaseUrl));
@@ -343,7 +360,7 @@ async function lockDataDir(dataDir: string): Promise<() => void> {
     if (error instanceof LockHeld)
       throw new Error(
         `A stack is already running on ${dataDir} (process ${error.pid}). ` +
-          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT, SMTP_PORT, WORKER_HEALTH_PORT`,
+          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT, SMTP_PORT, WORKER_HEALTH_PORT, METRICS_PORT, WORKER_METRICS_PORT`,
         { cause: error },
       );
     throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`, { cause: error });
@@ -357,6 +374,8 @@ async function checkPorts(settings: Settings, webUi: boolean): Promise<void> {
     if (webUi) await assertPortFree("Temporal's Web UI", '127.0.0.1', settings.temporalUiPort, 'TEMPORAL_UI_PORT');
   }
   await assertPortFree("the worker's health", '127.0.0.1', settings.workerHealthPort, 'WORKER_HEALTH_PORT');
+  await assertPortFree("the API's metrics", '127.0.0.1', settings.metricsPort, 'METRICS_PORT');
+  await assertPortFree("the worker's metrics", '127.0.0.1', settings.workerMetricsPort, 'WORKER_METRICS_PORT');
   if (isPlayed(settings))
     await assertPortFree('the played outside world', '127.0.0.1', settings.providersPort, 'PROVIDERS_PORT');
   if (settings.smtpUrl === undefined)

@@ -77,7 +77,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
   const { temporalAddress, host } = settings;
   const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : publishedSecrets(settings);
   const isOpen = !settings.application.API_KEYS && !settings.application.JWT_ISSUER;
-  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl, workerHealthUrl } = addresses;
+  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl, workerHealthUrl, metricsUrls } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
@@ -89,6 +89,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     ['API reference', `${apiUrl}/docs`],
     ['Codec endpoint', codecUrl],
     ['Worker health', `${workerHealthUrl}/readyz`],
+    ['Metrics', metricsUrls.join(' ')],
     ['Data', shortPath(dataDir)],
     ['PostgreSQL data', databasePlace?.startsWith(dataDir) ? undefined : databasePlace],
     ['Logs', shortPath(logsDir)],

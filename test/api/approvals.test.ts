@@ -4,10 +4,10 @@ import { waitUntil } from '../../dev/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
 import { createOutgoing } from '../../src/outgoing.js';
 import type { Problem } from '../../src/schemas/problem.js';
-import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { approvalDueAtAttribute, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { APPROVAL_THRESHOLD } from '../support/activities.js';
 import { signedDecision, startApi, type Api } from '../support/api.js';
-import { anApproval, anApprover, ask, aStage } from '../support/approvals.js';
+import { anApproval, anApprover, ask, aStage, DAY } from '../support/approvals.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { openReceiver } from '../support/receiver.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
@@ -63,6 +63,11 @@ describeOnDevServer('/v1/approvals', () => {
         ...{ requestedBy: 'somebody', stage: 1, stages: 1, approvers: ['lead'] },
         workflow: { workflowId: `approval:${input.approvalId}` },
       });
+      const { startTime, typedSearchAttributes } = await shop.client.workflow
+        .getHandle(approvalWorkflowId(input.approvalId))
+        .describe();
+      const due = typedSearchAttributes.get(approvalDueAtAttribute)!.getTime() - startTime.getTime();
+      expect(Math.abs(due - 10 * DAY * 1000)).toBeLessThan(60_000);
     });
 
     test('when no id is given, then one is made', async () => {

@@ -16,6 +16,8 @@ describe('the settings of the development stack', () => {
       dataDir: join(checkout, '.data'),
       providersPort: 3001,
       smtpPort: 3025,
+      metricsPort: 3003,
+      workerMetricsPort: 3004,
       smtpUrl: undefined,
       application: {},
       carrierPickupSeconds: 1,

@@ -28,11 +28,17 @@ describe('the stack', { timeout: 180_000 }, () => {
     await needsTemporal(context);
     // A worker that got it from the shell would not start.
     vi.stubEnv('WORKER_QUEUES', 'of-the-shell');
+    vi.stubEnv('METRICS_HOST', 'of-the-shell');
     const stack = await startTemporaryStack({ application: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
-    const { apiUrl, mailsUrl, workerHealthUrl } = stack.addresses;
+    const { apiUrl, mailsUrl, workerHealthUrl, metricsUrls } = stack.addresses;
     expect(await isReady(apiUrl)).toBe(true);
     expect(await isReady(workerHealthUrl)).toBe(true);
     expect((await fetch(mailsUrl!)).status).toBe(200);
+    const pages = await Promise.all(metricsUrls.map(async (url) => (await fetch(url)).text()));
+    expect(pages).toEqual([
+      ...[expect.stringContaining('http_requests_in_flight'), expect.stringContaining('temporal_num_pollers')],
+      expect.stringContaining('shop_workflows_running'),
+    ]);
 
     const worker = stack.parts.get('worker')!;
     const first = worker.process.pid;

@@ -258,7 +258,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     ).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; empty:\n${left.join('\n')}`);
     });
-  });
+  }, 120_000);
 
   test('when metrics are served, then those of the table, with their types and labels', async () => {
     const pages = await Promise.all(

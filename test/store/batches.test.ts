@@ -1042,3 +1042,62 @@ describe('rounds of any kind', () => {
     );
   });
 });
+
+describe('progressOf', () => {
+  const REASON = { type: 'Stopped', message: 'it took too long' };
+
+  async function anOpenBatch(): Promise<{ batchId: string; roundId: number }> {
+    const batchId = await stage(store, { items: numbers(10), itemsPerTask: 2 });
+    const { roundId } = await opened(batchId, 'first');
+    await store.applyTask({ roundId, task: 0 }, async () => refusedAt(1));
+    await store.giveUpTasks(roundId, { first: 3, count: 2 }, REASON);
+    return { batchId, roundId };
+  }
+
+  test('when batches are at work, then each is counted, and what is no batch is not', async () => {
+    const { batchId } = await anOpenBatch();
+    const other = await stage(store, { operation: 'price-update', items: numbers(3), itemsPerTask: 3 });
+
+    const progress = await store.progressOf([batchId, randomUUID(), other]);
+
+    expect(progress.sort((one, two) => two.total - one.total)).toEqual([
+      {
+        ...{ operation: 'restock', total: 10, succeeded: 1, failed: 5, tasks: 5, tasksDone: 1, tasksGivenUp: 2 },
+        idleSeconds: expect.any(Number),
+      },
+      {
+        ...{ operation: 'price-update', total: 3, succeeded: 0, failed: 0, tasks: 1, tasksDone: 0, tasksGivenUp: 0 },
+        idleSeconds: expect.any(Number),
+      },
+    ]);
+    expect(await store.progressOf([])).toEqual([]);
+  });
+
+  test('when a batch is run again, then its items count from the first run on, its tasks anew', async () => {
+    const { batchId } = await anOpenBatch();
+    await opened(batchId, 'second');
+
+    expect(await store.progressOf([batchId])).toMatchObject([
+      { total: 10, succeeded: 1, failed: 0, tasksDone: 0, tasksGivenUp: 0 },
+    ]);
+  });
+
+  test('when nothing is done of a batch, then it is idle since the last that was, or since it was opened', async () => {
+    const { batchId, roundId } = await anOpenBatch();
+    const idle = async () => (await store.progressOf([batchId]))[0]!.idleSeconds;
+    const past = sql`now() - interval '1 hour'`;
+    await sql`update batch_rounds set opened_at = now() - interval '2 hours' where round_id = ${roundId}`.execute(
+      store.db,
+    );
+    await sql`update batch_tasks set changed_at = ${past} where round_id = ${roundId} and outcome is not null`.execute(
+      store.db,
+    );
+    expect(Math.round((await idle()) / 60)).toBe(60);
+
+    await store.applyTask({ roundId, task: 1 }, async () => []);
+    expect(await idle()).toBeLessThan(60);
+
+    await sql`update batch_tasks set changed_at = null where round_id = ${roundId}`.execute(store.db);
+    expect(Math.round((await idle()) / 60)).toBe(120);
+  });
+});

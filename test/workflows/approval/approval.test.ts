@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import { waitUntil } from '../../../dev/wait.js';
 import type { ApprovalView, Decision } from '../../../src/schemas/approval.js';
 import {
+  approvalDueAtAttribute,
   approvalQuery,
   APPROVAL_TASK_QUEUE,
   approvalWorkflowId,
@@ -303,6 +304,20 @@ describeWithTimeSkipping('an approval', () => {
       await decide(handle, { approver: manager.id, decision: 'approve', via: 'link', stage: 2 });
       expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2, approver: manager.id } });
     });
+  });
+
+  test('when stages pass, then it says to the end when the first one should have decided', async () => {
+    const handle = await ask(shop.client, anApproval({ stages: [aStage(anApprover()), aStage(anApprover())] }));
+    const { deadline } = await approvalOnce(handle, ({ stages }) => stages === 2, 'is opened');
+    const dueAt = async () =>
+      (await handle.describe()).typedSearchAttributes.get(approvalDueAtAttribute)?.toISOString();
+    expect(await dueAt()).toBe(deadline);
+
+    await env.sleep((10 * DAY + 60) * 1000);
+    await approvalOnce(handle, ({ stage }) => stage === 2, 'is escalated');
+    expect(await dueAt()).toBe(deadline);
+    await handle.result();
+    expect(await dueAt()).toBe(deadline);
   });
 
   describe('when it is taken back', () => {

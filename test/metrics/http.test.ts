@@ -1,0 +1,65 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { httpMetrics } from '../../src/metrics/http.js';
+
+let app: FastifyInstance;
+let registry: Registry;
+let release: () => void;
+beforeEach(async () => {
+  registry = new Registry();
+  app = Fastify({ forceCloseConnections: true });
+  httpMetrics(registry).install(app);
+  const released = new Promise<void>((resolve) => (release = resolve));
+  app.get('/v1/orders/:orderId', async () => ({}));
+  app.get('/slow', async () => {
+    await released;
+    return {};
+  });
+  app.get('/broken', async () => {
+    throw new Error('broken');
+  });
+});
+afterEach(() => app.close());
+
+const seen = async () =>
+  (await registry.metrics())
+    .split('\n')
+    .filter((line) => line.startsWith('http_request_duration_seconds_count'))
+    .map((line) => line.replace('http_request_duration_seconds_count', ''))
+    .sort();
+const inFlight = async () => Number(/^http_requests_in_flight (\d+)$/m.exec(await registry.metrics())?.[1]);
+
+test('when requests are answered, then they are counted by the template of their route and their status', async () => {
+  for (const url of ['/v1/orders/ada', '/v1/orders/grace', '/broken', '/nothing/of?this=name']) await app.inject(url);
+  expect(await seen()).toEqual([
+    '{method="GET",route="/broken",status="500"} 1',
+    '{method="GET",route="/v1/orders/:orderId",status="200"} 2',
+    '{method="GET",route="unknown",status="404"} 1',
+  ]);
+  expect(await inFlight()).toBe(0);
+});
+
+test('when a method is made up, then it has no name of its own', async () => {
+  await app.inject({ method: 'MKCOL' as 'GET', url: '/v1/orders/ada' });
+  expect(await seen()).toEqual(['{method="other",route="unknown",status="404"} 1']);
+});
+
+test('when a request waits for its answer, then it is in flight until then', async () => {
+  const answer = app.inject('/slow').then(({ statusCode }) => statusCode);
+  await waitUntil(async () => (await inFlight()) === 1 || undefined, { what: 'it being in flight', deadlineMs: 5_000 });
+  release();
+  expect(await answer).toBe(200);
+  expect(await inFlight()).toBe(0);
+});
+
+test('when whoever asked goes away, then it is in flight no more', async () => {
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const gone = new AbortController();
+  const asked = fetch(`${url}/slow`, { signal: gone.signal }).catch(() => undefined);
+  await waitUntil(async () => (await inFlight()) === 1 || undefined, { what: 'it being in flight', deadlineMs: 5_000 });
+  gone.abort();
+  await asked;
+  await waitUntil(async () => (await inFlight()) === 0 || undefined, { what: 'its end', deadlineMs: 5_000 });
+});
