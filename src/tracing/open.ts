@@ -2,7 +2,12 @@ import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import { context, diag, DiagLogLevel, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { getRPCMetadata, setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core';
+import {
+  getRPCMetadata,
+  parseKeyPairsIntoRecord,
+  setGlobalErrorHandler,
+  W3CTraceContextPropagator,
+} from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
@@ -48,7 +53,7 @@ export function openTracing(config: TracingConfig, { service, partners = [], onP
     .merge(resourceFromAttributes({ 'service.instance.id': `${hostname()}:${process.pid}` }))
     .merge(detectResources({ detectors: [envDetector] }));
   const sampler = samplerOf(config);
-  const exporter = config.OTEL_TRACES_EXPORTER === 'console' ? new ConsoleSpanExporter() : new OTLPTraceExporter();
+  const exporter = config.OTEL_TRACES_EXPORTER === 'console' ? new ConsoleSpanExporter() : otlpExporter(config);
   const processor = new BatchSpanProcessor(withoutWhatIsPrivate(exporter));
   const provider = new BasicTracerProvider({ resource, sampler, spanProcessors: [processor] });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -90,6 +95,12 @@ export function openTracing(config: TracingConfig, { service, partners = [], onP
       await Promise.race([done, late]).finally(() => clearTimeout(timer));
     },
   };
+}
+
+/** Its headers come from here, as they may have come from a file; all else it reads from the environment by itself. */
+function otlpExporter(config: TracingConfig): OTLPTraceExporter {
+  const { OTEL_EXPORTER_OTLP_HEADERS: all, OTEL_EXPORTER_OTLP_TRACES_HEADERS: own = all } = config;
+  return new OTLPTraceExporter({ headers: parseKeyPairsIntoRecord(own) });
 }
 
 function logFields() {

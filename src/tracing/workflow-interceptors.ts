@@ -14,12 +14,13 @@ import { BEGUN_BY_WORKFLOW } from './trace-state.js';
 
 /**
  * The spans of a workflow, made in its sandbox and handed out by a sink, which is silent during a replay. It writes the
- * headers of @temporalio/interceptors-opentelemetry-v2 and takes its ids, but not the OpenTelemetry SDK, of which each
- * cached workflow would hold a copy.
+ * headers of @temporalio/interceptors-opentelemetry-v2 and draws ids as it does, but takes neither its interceptors for
+ * workflows nor the OpenTelemetry SDK, of which each cached workflow would hold a copy.
  *
  * Switching traces on or off must not change what a workflow does. So nothing here is awaited: a span is ended beside the
- * call that it tells of, and what the workflow gets to see comes at the same turn as without it. And ids are drawn for
- * nothing that a replay does not repeat: queries and validators have no spans.
+ * call that it tells of, and what the workflow gets to see comes at the same turn as without it. (With that package's
+ * interceptors, which await, 8 of the 71 recorded histories do not replay.) And ids are drawn for nothing that a replay
+ * does not repeat: queries and validators have no spans.
  */
 export const interceptors = (): WorkflowInterceptors => ({
   inbound: [

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
@@ -12,7 +12,7 @@ import type { OrderResource } from '../../src/schemas/order.js';
 import { bundleOfFlavour, bundleWorkflows } from '../../src/temporal.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { orderWorkflowId, shipmentReportedSignal } from '../../src/workflows/order/contract.js';
+import { orderWorkflowId, ORDER_TASK_QUEUE, shipmentReportedSignal } from '../../src/workflows/order/contract.js';
 import { ORDER_APPROVAL_STAGES } from '../support/activities.js';
 import { startApiProcess } from '../support/api.js';
 import { stage } from '../support/batches.js';
@@ -25,6 +25,8 @@ const DEADLINE_MS = 30_000;
 
 /** One more than a workflow has: the batch has two shards, of which the second has a single task. */
 const TASKS = 1_001;
+
+const COLLECTOR_KEY = `key ${randomUUID()}`;
 
 /** Told to the shop in every way there is, and to no span and no log. */
 const PERSONAL = {
@@ -44,12 +46,15 @@ describeOnDevServer('traces and logs', () => {
   let folder: string;
   let plainBundle: string;
   let tracedBundle: string;
+  let keyFile: string;
   let api: Awaited<ReturnType<typeof startApiProcess>>;
   const workers: ManagedProcess[] = [];
   const workerLines: string[] = [];
   const caller = { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
   const orderId = randomUUID();
   const cartId = randomUUID();
+  /** Orders past the API: one while the worker takes all traces, one while it takes none that begin there. */
+  const byHand = { taken: randomUUID(), left: randomUUID() };
   let batchId: string;
   let requestId: string;
   const told: Record<string, string | undefined> = {};
@@ -58,6 +63,8 @@ describeOnDevServer('traces and logs', () => {
     folder = await mkdtemp(join(tmpdir(), 'traces-'));
     plainBundle = join(folder, 'workflow-bundle.js');
     tracedBundle = bundleOfFlavour(plainBundle, { traced: true });
+    keyFile = join(folder, 'otlp-headers');
+    await writeFile(keyFile, `api-key=${encodeURIComponent(COLLECTOR_KEY)}\n`);
     const suggest = 'limit.historyCount.suggestContinueAsNew=15';
     const bundled = bundleWorkflows(new DefaultLogger('WARN'), { traced: true });
     [server, collector] = await Promise.all([startDevServer({ dynamicConfig: [suggest] }), openCollector()]);
@@ -79,11 +86,12 @@ describeOnDevServer('traces and logs', () => {
   /** What is there when a process ends is delivered then; only of the first worker, which is killed, it comes at once. */
   const tracing = (delayMs = 60_000) => ({
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_HEADERS_FILE: keyFile,
     OTEL_BSP_SCHEDULE_DELAY: String(delayMs),
   });
 
-  async function startWorker(): Promise<void> {
-    const env = { ...tracing(200), WORKFLOW_BUNDLE: plainBundle };
+  async function startWorker(sampler = {}): Promise<void> {
+    const env = { ...tracing(200), WORKFLOW_BUNDLE: plainBundle, ...sampler };
     workers.push(await startOneWorkerProcess(server, shop, env, { lines: workerLines }));
   }
 
@@ -104,12 +112,17 @@ describeOnDevServer('traces and logs', () => {
     await handleOf(orderWorkflowId(orderId)).signal(shipmentReportedSignal.name, { orderId: 'another' });
     await collector.once('of the mail to the approver', ({ name }) => name === 'RunActivity:mailApprover');
     await collector.once('of the cart that went on', ({ name }) => name === 'ContinueAsNew:cart');
+    await pastTheApi(byHand.taken);
+    await collector.once('of the order by hand', ({ name, attributes }) => {
+      return name === 'RunWorkflow:orderV2' && attributes['temporalWorkflowId'] === orderWorkflowId(byHand.taken);
+    });
     const isIgnored = () => workerLines.some((line) => line.includes('malformed shipment report')) || undefined;
     await waitUntil(isIgnored, { what: 'the ignored report', deadlineMs: DEADLINE_MS });
 
     workers[0]!.kill('SIGKILL');
     await workers[0]!.exited;
-    await startWorker();
+    await startWorker({ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0' });
+    await pastTheApi(byHand.left);
 
     shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
     // What was given to the dead one is given to the other when its time is over.
@@ -139,6 +152,15 @@ describeOnDevServer('traces and logs', () => {
     await handleOf(batchWorkflowId(batchId))
       .result()
       .catch(() => undefined);
+  }
+
+  /** An order that is rejected at once, from somebody without a trace. */
+  async function pastTheApi(id: string): Promise<void> {
+    const order = anOrder({ orderId: id, lines: [{ sku: 'NOT-THERE', quantity: 1 }] });
+    await shop.client.workflow.execute('orderV2', {
+      ...{ workflowId: orderWorkflowId(id), taskQueue: ORDER_TASK_QUEUE },
+      args: [order],
+    });
   }
 
   async function send(method: string, path: string, json?: unknown, headers = {}, expected?: number) {
@@ -278,6 +300,20 @@ describeOnDevServer('traces and logs', () => {
     expect(all).toHaveLength(21);
   });
 
+  test('when a workflow is started without a trace, then it begins one, if the sampler of the worker takes it', () => {
+    const namesOf = (id: string) =>
+      collector.spans.filter(({ attributes }) => attributes['temporalWorkflowId'] === orderWorkflowId(id));
+    const [root, ...others] = namesOf(byHand.taken).filter(({ parentSpanId }) => !parentSpanId);
+    expect([root?.name, others]).toEqual(['RunWorkflow:orderV2', []]);
+    down(root!, 'StartActivity:quoteOrder', 'RunActivity:quoteOrder');
+    expect(namesOf(byHand.left)).toEqual([]);
+  });
+
+  test('when the collector wants a key, then it gets the one in the file, and the log does not', () => {
+    expect([...collector.keys]).toEqual([COLLECTOR_KEY]);
+    expect([...api.lines, ...workerLines].join()).not.toContain(COLLECTOR_KEY.slice(4));
+  });
+
   test('when people tell the shop of themselves, then no span and no log knows of it', async () => {
     const mail = JSON.stringify(await shop.outside.mailbox.mails());
     const [order] = (await handleOf(orderWorkflowId(orderId)).fetchHistory()).events ?? [];
@@ -325,6 +361,13 @@ describeOnDevServer('traces and logs', () => {
       found.push({ workflowId, difference });
     return found;
   };
+
+  test('when the workflows are bundled with traces, then the SDK of OpenTelemetry is not in it', async () => {
+    const modules = (await readFile(tracedBundle, 'utf8')).matchAll(/!\*\*\* (\S+) \*\*\*!/g);
+    const paths = [...modules].map(([, path]) => path!);
+    expect(paths).toContain('./src/tracing/workflow-interceptors.ts');
+    expect(paths.filter((path) => path.includes('@opentelemetry/'))).toEqual([]);
+  });
 
   test('when traces are switched on, then what was recorded without them goes on, and the other way round', async () => {
     const committed = await committedHistories();

@@ -22,8 +22,9 @@ export interface Collector {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   url: string;
   spans: Span[];
-  /** What arrived, as it arrived. */
+  /** What arrived, as it arrived, and with which `api-key`. */
   bodies: string[];
+  keys: Set<string | string[] | undefined>;
   /** Waits for a span that is as wanted. */
   once: (what: string, wanted: (span: Span) => boolean) => Promise<Span>;
   close: () => Promise<void>;
@@ -49,9 +50,11 @@ interface Attribute {
 export async function openCollector(): Promise<Collector> {
   const spans: Span[] = [];
   const bodies: string[] = [];
+  const keys = new Set<string | string[] | undefined>();
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       bodies.push(body);
+      keys.add(request.headers['api-key']);
       if (request.url === '/v1/traces') spans.push(...spansOf(JSON.parse(body) as Wire));
       response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
     });
@@ -59,7 +62,7 @@ export async function openCollector(): Promise<Collector> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ...{ spans, bodies },
+    ...{ spans, bodies, keys },
     once: (what, wanted) => waitUntil(() => spans.find(wanted), { what: `the span ${what}`, deadlineMs: 30_000 }),
     async close() {
       server.closeAllConnections();
