@@ -123,7 +123,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
 function encryptedNote(where: { codecUrl: string; webUiUrl: string | undefined; isOpen: boolean }): string[] {
   const { codecUrl, webUiUrl, isOpen } = where;
   const plain = webUiUrl ? 'The Web UI asks the codec endpoint for plain text' : 'Web UIs need the codec endpoint';
-  const signIn = `sign in at ${codecUrl}/session and choose "include cross-origin credentials" in the Web UI`;
+  const signIn = `sign in at ${codecUrl}/session and have the Web UI's glasses use your browser's settings, that endpoint and credentials`;
   return [
     '  ENCRYPTED: payloads are encrypted in Temporal (PAYLOAD_ENCRYPTION_KEYS).',
     `  ${plain}${isOpen ? '' : `: ${signIn}`}.`,

@@ -39,7 +39,8 @@ export function createPaymentActivities({ paymentsUrl }: { paymentsUrl: string }
         refusals: {
           card_declined: (message) => refused('CardDeclined', message),
           insufficient_funds: (message) => refused('InsufficientFunds', message),
-          unknown_token: (message) => refused('CardDeclined', message),
+          // Its words quote the card, and failures are logged.
+          unknown_token: () => refused('CardDeclined', 'the payment gateway does not know the card'),
           charge_voided: (message) => refused('ChargeVoided', message),
         },
       });

@@ -20,9 +20,9 @@ import { temporal } from '../support/temporal-command.js';
 
 /**
  * The tour is played with values that are nowhere else in the world, by a shop that encrypts, and then they are looked for
- * in everything that somebody may read who has no key: histories, visibility, logs.
+ * in everything that somebody may read who has no key: histories, visibility, metrics, logs.
  *
- * Encryption is of no help to any of these but the histories. Ids, Search Attributes and logs are made by the same code
+ * Encryption is of no help to any of these but the histories. Ids, Search Attributes, metrics and logs are made by the same code
  * whether there is a key or not, so what is not in them here is not in them without one either. The memo of a batch holds
  * the name of a request, which is encrypted as well.
  */
@@ -37,8 +37,11 @@ const CANARIES = {
   reason: `canary reason ${mark}`,
   approvers: `@approvers-${mark}.example`,
 };
-/** What the dialog "Configure a codec server" keeps when "include cross-origin credentials" is chosen there. */
-const INCLUDE_COOKIES = `localStorage.setItem('includeCredentials', 'true')`;
+/** What the dialog of the Web UI's glasses keeps when it is told to use the browser's settings, with credentials. */
+const withCookies = (endpoint: string) =>
+  Object.entries({ endpoint, includeCredentials: true, overrideRemoteCodecConfiguration: true })
+    .map(([name, value]) => `localStorage.setItem('${name}', ${JSON.stringify(JSON.stringify(value))});`)
+    .join('');
 
 type Canary = keyof typeof CANARIES;
 
@@ -147,7 +150,7 @@ describeOnDevServer('a shop that encrypts', () => {
       ({ status }) => status !== 'processing',
       'the end of the order',
     );
-    expect(reason?.message).toContain(CANARIES.unknown);
+    expect(reason).toEqual({ type: 'CardDeclined', message: 'the payment gateway does not know the card' });
   });
 
   test('when somebody is asked by mail, then the mail server and the page have it', async () => {
@@ -269,7 +272,7 @@ describeOnDevServer('a shop that encrypts', () => {
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText('Signed in as ida').waitFor();
       const [cookie] = await page.context().cookies();
-      await page.addInitScript(INCLUDE_COOKIES);
+      await page.addInitScript(withCookies(codecUrl!));
       const shown = await shownIn(page, url, CANARIES.address);
 
       expect(canariesIn(hidden)).toEqual([]);
@@ -277,6 +280,16 @@ describeOnDevServer('a shop that encrypts', () => {
       expect(shown).toContain(CANARIES.mail);
       expect(cookie).toMatchObject({ path: '/codec', httpOnly: true, sameSite: 'Strict' });
     });
+  });
+
+  test('when metrics are read, then nothing is in them', async () => {
+    const pages = await Promise.all(stack.addresses.metricsUrls.map(async (url) => await (await fetch(url)).text()));
+    expect(pages.length).toBeGreaterThanOrEqual(3);
+    for (const [index, page] of pages.entries()) {
+      expect(page, stack.addresses.metricsUrls[index]).toContain('# TYPE');
+      expect(canariesIn(page), stack.addresses.metricsUrls[index]).toEqual([]);
+    }
+    expect(pages.join()).toContain('orderV2');
   });
 
   test('when logs are read, then nothing is in them', async () => {
