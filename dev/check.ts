@@ -1,5 +1,7 @@
 import { runCommand } from './commands.js';
+import { checkDependencies } from './dependencies.js';
 import { streamReport } from './report.js';
+import { checkout } from './settings.js';
 
 const report = streamReport();
 const limitMs = 10 * 60_000;
@@ -17,15 +19,17 @@ const checks = [
 const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
 
 let failed = 0;
+const check = async (name: string, run: () => Promise<unknown>): Promise<void> => {
+  await report.during(name, run).catch((error: unknown) => {
+    failed += 1;
+    report.say((error as Error).message);
+  });
+};
 for (const [name, script, ...args] of checks) {
-  await report
-    .during(name, () =>
-      runCommand({ name, command: process.execPath, args: [`node_modules/${script}`, ...args], env, limitMs }),
-    )
-    .catch((error: unknown) => {
-      failed += 1;
-      report.say((error as Error).message);
-    });
+  const command = { command: process.execPath, args: [`node_modules/${script}`, ...args], env };
+  await check(name, () => runCommand({ name, ...command, limitMs }));
 }
-report.say(failed ? `${failed} of ${checks.length} checks failed.` : `All ${checks.length} checks passed.`);
+await check('dependencies', () => checkDependencies(checkout));
+const all = checks.length + 1;
+report.say(failed ? `${failed} of ${all} checks failed.` : `All ${all} checks passed.`);
 process.exit(failed ? 1 : 0);

@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What may be in the image: licences that ask for no more than their own text. */
+const LICENCES = new Set([
+  ...['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0', 'Unlicense', 'CC0-1.0'],
+  // Of data: its author is named in the package.
+  ...['MIT-0', 'CC-BY-4.0'],
+]);
+
+/** Those that do not say it where npm looks, after a look at their files. */
+const LOOKED_UP: Record<string, string> = { 'unionfs@4.6.0': 'Unlicense' };
+
+interface Manifest {
+  dependencies?: Record<string, string>;
+  devDependencies?: Record<string, string>;
+  overrides?: Record<string, string | Record<string, string>>;
+}
+
+interface Locked {
+  name?: string;
+  version?: string;
+  license?: string;
+  integrity?: string;
+  dev?: boolean;
+  link?: boolean;
+  optionalDependencies?: Record<string, string>;
+}
+
+/**
+ * What `npm ci` would install, by `package.json` and the lock: exact versions, one of all `@temporalio` packages, each with
+ * its hash and for every platform, and in what is deployed only licences that we know.
+ *
+ * @throws with a line for each that is otherwise.
+ */
+export async function checkDependencies(folder: string): Promise<void> {
+  const read = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(folder, file), 'utf8'));
+  const manifest = (await read('package.json')) as Manifest;
+  const { packages } = (await read('package-lock.json')) as { packages: Record<string, Locked> };
+  const problems = [...wrongPins(manifest), ...wrongLocks(packages), ...wrongLicences(packages)];
+  if (existsSync(join(folder, 'npm-shrinkwrap.json'))) problems.push('npm-shrinkwrap.json: there is one lock');
+  if (problems.length) throw new Error(problems.join('\n'));
+}
+
+/** An override may take the version that the project itself has. */
+const isExact = (version: string) => /^(\d+\.\d+\.\d+([-+][\w.-]+)?|\$.+)$/.test(version);
+
+function wrongPins({ dependencies = {}, devDependencies = {}, overrides = {} }: Manifest): string[] {
+  const pins = Object.entries({ ...dependencies, ...devDependencies });
+  const flat = Object.entries(overrides).flatMap(([name, version]) =>
+    typeof version === 'object' ? Object.entries(version) : [[name, version] as [string, string]],
+  );
+  const loose = [...pins, ...flat].filter(([, version]) => !isExact(version));
+  // The interceptors have versions of their own; their overrides make them use the others.
+  const temporal = pins.filter(([name]) => /^@temporalio\/(?!interceptors-)/.test(name)).map(([, version]) => version);
+  return [
+    ...loose.map(([name, version]) => `${name}: ${version} is not one exact version`),
+    ...(new Set(temporal).size > 1 ? [`@temporalio: ${[...new Set(temporal)].join(', ')} must be one version`] : []),
+  ];
+}
+
+function wrongLocks(packages: Record<string, Locked>): string[] {
+  return Object.entries(packages).flatMap(([path, { link, integrity, optionalDependencies = {} }]) => {
+    // Where Node looks for it from there.
+    const folders = path
+      .split('/node_modules/')
+      .map((_, index, all) => all.slice(0, all.length - index).join('/node_modules/'));
+    const has = (name: string) =>
+      [...folders, ''].some((from) => packages[from ? `${from}/node_modules/${name}` : `node_modules/${name}`]);
+    const missing = Object.keys(optionalDependencies).filter((name) => !has(name));
+    return [
+      ...(path && !link && !integrity ? [`${path}: has no integrity in the lock`] : []),
+      ...missing.map((name) => `${path}: ${name} is not in the lock, so another platform would go without`),
+    ];
+  });
+}
+
+function wrongLicences(packages: Record<string, Locked>): string[] {
+  return Object.entries(packages).flatMap(([path, { dev, name, version, license }]) => {
+    if (path === '' || dev) return [];
+    const id = `${name ?? path.split('node_modules/').at(-1)}@${version}`;
+    const said = license ?? LOOKED_UP[id] ?? 'none';
+    return isAllowed(said) ? [] : [`${id}: its licence is ${said}`];
+  });
+}
+
+/** SPDX: of `OR` one is enough, of `AND` all are needed. */
+function isAllowed(expression: string): boolean {
+  return expression
+    .replace(/[()]/g, '')
+    .split(' OR ')
+    .some((choice) => choice.split(' AND ').every((licence) => LICENCES.has(licence)));
+}

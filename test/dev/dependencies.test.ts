@@ -1,0 +1,68 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checkDependencies } from '../../dev/dependencies.js';
+import { checkout } from '../../dev/settings.js';
+
+describe('what is installed', () => {
+  let folder: string;
+  beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'dependencies-'))));
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  async function check(manifest: object, packages: Record<string, object>): Promise<void> {
+    await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
+    await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
+    await checkDependencies(folder);
+  }
+  const good = { version: '1.0.0', integrity: 'sha512-…', license: 'MIT' };
+
+  test('when it is this project, then nothing is wrong', async () => {
+    await expect(checkDependencies(checkout)).resolves.toBeUndefined();
+  });
+
+  test.each<[string, object, Record<string, object>, string]>([
+    ['a version is a range', { dependencies: { a: '^1.0.0' } }, {}, 'a: ^1.0.0 is not one exact version'],
+    ['a version is a tag', { devDependencies: { a: 'latest' } }, {}, 'a: latest is not'],
+    ['an override is a range', { overrides: { a: { b: '~1.0.0' } } }, {}, 'b: ~1.0.0 is not'],
+    [
+      'the SDK has two versions',
+      { dependencies: { '@temporalio/client': '1.24.0', '@temporalio/worker': '1.23.0' } },
+      {},
+      '@temporalio: 1.24.0, 1.23.0 must be one version',
+    ],
+    [
+      'there is no hash',
+      {},
+      { 'node_modules/a': { ...good, integrity: undefined } },
+      'node_modules/a: has no integrity',
+    ],
+    [
+      'a platform is missing',
+      {},
+      { 'node_modules/a': { ...good, optionalDependencies: { 'a-linux-x64': '1.0.0' } } },
+      'node_modules/a: a-linux-x64 is not in the lock',
+    ],
+    [
+      'a licence is unknown',
+      {},
+      { 'node_modules/a': { ...good, license: 'AGPL-3.0' } },
+      'a@1.0.0: its licence is AGPL-3.0',
+    ],
+    ['a licence is one of many', {}, { 'node_modules/a': { ...good, license: '(MIT AND GPL-2.0)' } }, 'its licence is'],
+    ['a licence is not said', {}, { 'node_modules/a': { ...good, license: undefined } }, 'its licence is none'],
+  ])('when %s, then that is said', async (_, manifest, packages, problem) => {
+    await expect(check(manifest, packages)).rejects.toThrow(problem);
+  });
+
+  test('when something is for development, or one licence of two will do, then it may be', async () => {
+    await check(
+      { overrides: { a: '$a' } },
+      {
+        'node_modules/@x/a': { ...good, optionalDependencies: { b: '1.0.0' }, license: '(GPL-2.0 OR MIT)' },
+        'node_modules/@x/a/node_modules/b': good,
+        'node_modules/c': { ...good, license: 'MPL-2.0', dev: true },
+      },
+    );
+  });
+});
