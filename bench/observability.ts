@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,6 +13,8 @@ import { loadSettings, type Settings } from '../dev/settings.js';
 import { startTemporaryStack, type Stack } from '../dev/stack.js';
 import { findTemporalCli } from '../dev/temporal-cli.js';
 import { startTemporalServer } from '../dev/temporal-server.js';
+import { clientDataConverter } from '../src/encryption/data-converters.js';
+import { encryptionKeys } from '../src/encryption/keys.js';
 import { openStore } from '../src/store/index.js';
 import { bundleOfFlavour, bundleWorkflows, type BundleFlavour } from '../src/temporal.js';
 import { orderWorkflowId } from '../src/workflows/order/contract.js';
@@ -22,6 +24,8 @@ import { percentile } from './sample.js';
 const ORDERS = 100;
 const AT_ONCE = 10;
 const ROUNDS = 7;
+/** Three times as often as deploy/observability/prometheus.yml. */
+const SCRAPED_EVERY_MS = 5_000;
 const SKU = 'BENCH';
 
 /** What is switched on, and by which variables of worker and API. */
@@ -29,12 +33,24 @@ interface Variant {
   name: string;
   flavour: BundleFlavour;
   application: (sinkUrl: string) => Settings['application'];
+  metrics?: boolean;
 }
+
+const KEY = { id: 'bench', base64: randomBytes(32).toString('base64') };
+const encryption = { PAYLOAD_ENCRYPTION_KEYS: `${KEY.id}:${KEY.base64}` };
 
 /** The first one is what the others are compared with. */
 const VARIANTS: readonly [Variant, ...Variant[]] = [
   { name: 'off', flavour: {}, application: () => ({}) },
+  { name: 'metrics', flavour: {}, application: () => ({}), metrics: true },
   { name: 'traces', flavour: { traced: true }, application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url }) },
+  { name: 'encryption', flavour: { encrypted: true }, application: () => encryption },
+  {
+    name: 'all three',
+    flavour: { traced: true, encrypted: true },
+    application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ...encryption }),
+    metrics: true,
+  },
 ];
 
 /** What an order costs in a round. */
@@ -51,6 +67,8 @@ interface Contender {
   name: string;
   stack: Stack;
   client: Client;
+  /** What Prometheus would read. */
+  scraped: readonly string[];
   rounds: Round[];
 }
 
@@ -63,7 +81,7 @@ const SHOWN = {
 } as const satisfies Record<keyof Round, string>;
 
 /**
- * What it costs to see what happens: orders from their POST to `completed`, with nothing on and with each variant, in
+ * What it costs to see what happens and to hide it: orders from their POST to `completed`, with nothing on and with each, in
  * turn on the same servers. Each figure is that of a round over that of the round with nothing on beside it. Linux only.
  */
 export async function benchObservability(): Promise<void> {
@@ -104,7 +122,7 @@ interface Place {
   sinkUrl: string;
 }
 
-async function open({ name, flavour, application }: Variant, place: Place): Promise<Contender> {
+async function open({ name, flavour, application, metrics = false }: Variant, place: Place): Promise<Contender> {
   const bundle = join(place.folder, 'workflow-bundle.js');
   await writeFile(bundleOfFlavour(bundle, flavour), (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
   const stack = await startTemporaryStack(
@@ -112,7 +130,7 @@ async function open({ name, flavour, application }: Variant, place: Place): Prom
       ...{ cluster: place.cluster, carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' },
       application: { WORKFLOW_BUNDLE: bundle, ...application(place.sinkUrl) },
     },
-    { workers: 1, apis: 1 },
+    { workers: 1, apis: 1, metrics },
   );
   const { databaseUrl, temporalNamespace: namespace } = stack.addresses;
   const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
@@ -120,13 +138,18 @@ async function open({ name, flavour, application }: Variant, place: Place): Prom
     { sku: SKU, name: 'A thing', price: { value: 100, currency: 'EUR' }, available: 1_000_000 },
   ]);
   await store.close();
-  return { name, stack, client: new Client({ connection: place.connection, namespace }), rounds: [] };
+  const keys = flavour.encrypted ? encryptionKeys.parse(encryption.PAYLOAD_ENCRYPTION_KEYS) : [];
+  const dataConverter = clientDataConverter({ keys, namespace });
+  const client = new Client({ connection: place.connection, namespace, dataConverter });
+  return { name, stack, client, scraped: metrics ? stack.addresses.metricsUrls : [], rounds: [] };
 }
 
-async function measure({ stack, client }: Contender, orders: number): Promise<Round> {
+async function measure({ stack, client, scraped }: Contender, orders: number): Promise<Round> {
   const used = (part: 'worker' | 'api') => processorSeconds(stack.parts.get(part)!.process.pid);
   const before = { worker: await used('worker'), api: await used('api'), at: performance.now() };
-  const ids = await sell(stack, client, orders);
+  const scrape = () => Promise.all(scraped.map(async (url) => (await fetch(url)).text()));
+  const scraping = setInterval(() => void scrape().catch(() => undefined), SCRAPED_EVERY_MS);
+  const ids = await sell(stack, client, orders).finally(() => clearInterval(scraping));
   const seconds = (performance.now() - before.at) / 1000;
   const [worker, api] = [(await used('worker')) - before.worker, (await used('api')) - before.api];
   const history = await client.workflow.getHandle(orderWorkflowId(ids[0]!)).describe();

@@ -33,6 +33,8 @@ export interface StackOptions {
   /** How many processes there are of each; one unless told. */
   workers?: number;
   apis?: number;
+  /** False serves no metrics, to measure what they cost. */
+  metrics?: boolean;
   /** Gives up while starting. */
   signal?: AbortSignal;
 }
@@ -91,7 +93,7 @@ const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal'
  * @throws with what is wrong and what can be done, after having stopped whatever was started.
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
-  const { report, durable = true, webUi = true, workers = 1, apis = 1, signal } = options;
+  const { report, durable = true, webUi = true, workers = 1, apis = 1, metrics = true, signal } = options;
   const codecUrl = settings.application.PAYLOAD_ENCRYPTION_KEYS && `${urlAt(settings.host, settings.port)}/codec`;
   const parts = new Map<PartName, SupervisedPart>();
   const logsDir = join(settings.dataDir, 'logs');
@@ -281,12 +283,12 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     for (const [index, port] of health.entries())
       await service(numbered('worker', index), 'src/worker.ts', {
         HEALTH_PORT: String(port),
-        METRICS_PORT: String(workerMetrics[index]),
+        ...(metrics && { METRICS_PORT: String(workerMetrics[index]) }),
       });
     for (const [index, port] of api.entries())
       await service(numbered('api', index), 'src/api/server.ts', {
         PORT: String(port),
-        METRICS_PORT: String(apiMetrics[index]),
+        ...(metrics && { METRICS_PORT: String(apiMetrics[index]) }),
       });
 
     step('[6/6] Waiting until orders can be taken');
