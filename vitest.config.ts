@@ -8,7 +8,7 @@ export default defineConfig({
     // Files share modules, not state: each has a server, a database and ids of its own. It saves two seconds of each.
     isolate: false,
     // Two cores are what the suite is kept fast on; each file has a server and a worker of its own, and waits for them often.
-    maxWorkers: 3,
+    maxWorkers: 4,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -23,7 +23,7 @@ import { percentile } from './sample.js';
 
 const ORDERS = 100;
 const AT_ONCE = 10;
-const ROUNDS = 7;
+const ROUNDS = 5;
 /** Three times as often as deploy/observability/prometheus.yml. */
 const SCRAPED_EVERY_MS = 5_000;
 const SKU = 'BENCH';

@@ -8,7 +8,7 @@ import { aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorkerProcess, type WorkerProcess } from '../support/workers.js';
 
 const ITEMS = 100_000;
-const KILLS = 4;
+const KILLS = 3;
 const TIMEOUT_MS = 180_000;
 
 // Dead and stalled workers are noticed after seconds, so both stories are told at once, each in a world of its own.
@@ -44,7 +44,7 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
         added.set(sku, added.get(sku)! + quantity);
         return { sku, quantity };
       });
-      const batchId = await stage(shop.store, { items, itemsPerTask: 100 });
+      const batchId = await stage(shop.store, { items, itemsPerTask: 250 });
 
       let worker = await start();
       const handle = await run(shop.client, batchId);
