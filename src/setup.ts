@@ -4,7 +4,7 @@ import { exitOnStartFailure } from './start-failure.js';
 import { ensureNamespace, ensureSearchAttributes } from './namespace.js';
 import { openStore } from './store/index.js';
 import { migrate } from './store/migrate.js';
-import { grantRights } from './store/rights.js';
+import { grantRights, OwnerNeedsAll } from './store/rights.js';
 import { connect, SEARCH_ATTRIBUTES } from './temporal.js';
 
 /** SQLSTATE `undefined_object`. */
@@ -24,12 +24,8 @@ async function main(): Promise<void> {
     logger.info({ applied: await migrate(store.db) }, 'database schema is up to date');
     const role = config.DATABASE_APP_ROLE;
     if (role !== undefined) {
-      await grantRights(store.db, role).catch((error: Error & { code?: string }) => {
-        throw error.code === NO_SUCH_ROLE
-          ? new ConfigError(
-              `DATABASE_APP_ROLE: there is no role ${role} (for example: create role shop login password '…')`,
-            )
-          : error;
+      await grantRights(store.db, role).catch((error: unknown) => {
+        throw roleProblem(role, error);
       });
       logger.info({ role }, 'the role has its rights');
     }
@@ -45,6 +41,16 @@ async function main(): Promise<void> {
   } finally {
     await connection.close();
   }
+}
+
+function roleProblem(role: string, error: unknown): unknown {
+  if (error instanceof OwnerNeedsAll)
+    return new ConfigError(
+      `DATABASE_APP_ROLE: ${role} owns the tables or is the role of this setup; name the role of worker and API, or none`,
+    );
+  return (error as { code?: string }).code === NO_SUCH_ROLE
+    ? new ConfigError(`DATABASE_APP_ROLE: there is no role ${role} (for example: create role shop login password '…')`)
+    : error;
 }
 
 await main().catch(exitOnStartFailure);

@@ -35,10 +35,15 @@ const SEQUENCES = ['batch_rounds_round_id_seq'] as const;
  * Gives a role what worker and API need of the tables, and takes away what else it had of them. Repeating it changes
  * nothing. Run by the owner of the tables.
  *
+ * @throws OwnerNeedsAll when the role owns the tables, or is the one that this runs as.
  * @throws when there is no such role (SQLSTATE 42704).
  */
 export async function grantRights(db: Kysely<Schema>, role: string): Promise<void> {
   await db.transaction().execute(async (tx) => {
+    const { rows } = await sql`
+      select 1 where ${role} = current_user
+      union all select 1 from pg_tables where schemaname = 'public' and tableowner = ${role}`.execute(tx);
+    if (rows.length > 0) throw new OwnerNeedsAll(role);
     const to = sql.id(role);
     await sql`revoke all on all tables in schema public from ${to}`.execute(tx);
     await sql`revoke all on all sequences in schema public from ${to}`.execute(tx);
@@ -48,6 +53,13 @@ export async function grantRights(db: Kysely<Schema>, role: string): Promise<voi
     }
     for (const sequence of SEQUENCES) await sql`grant usage on sequence ${sql.id(sequence)} to ${to}`.execute(tx);
   });
+}
+
+/** The role has to stay what it is: without its rights nobody could change the tables. */
+export class OwnerNeedsAll extends Error {
+  constructor(role: string) {
+    super(`role ${role} owns the tables`);
+  }
 }
 
 type AnyRights = Omit<Rights<never>, 'update'> & { update?: readonly string[] };

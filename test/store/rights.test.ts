@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { APP_ROLE } from '../../dev/databases.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { grantRights } from '../../src/store/rights.js';
+import { grantRights, OwnerNeedsAll } from '../../src/store/rights.js';
 import { createDatabase } from '../support/database.js';
 
 const DENIED = '42501';
@@ -59,6 +59,20 @@ describe('the role of worker and API', () => {
 
   test('when the role is not there, then that is the error', async () => {
     await expect(grantRights(owner.db, 'nobody else')).rejects.toMatchObject({ code: '42704' });
+  });
+
+  test('when the role owns the tables, then it is refused and keeps its rights', async () => {
+    const { rows } = await sql<{ name: string }>`select current_user as name`.execute(owner.db);
+    await expect(grantRights(owner.db, rows[0]!.name)).rejects.toThrow(OwnerNeedsAll);
+    await sql.raw('select 1 from kysely_migration').execute(owner.db);
+
+    await sql.raw(`alter table notifications owner to ${APP_ROLE}`).execute(owner.db);
+    try {
+      await expect(grantRights(owner.db, APP_ROLE)).rejects.toThrow(OwnerNeedsAll);
+    } finally {
+      await sql.raw(`alter table notifications owner to current_user`).execute(owner.db);
+      await grantRights(owner.db, APP_ROLE);
+    }
   });
 
   test('when there are tables, then every one of them is in the list of rights', async () => {
