@@ -63,9 +63,16 @@ function nameOf(error: unknown): string {
   return name && NAMED.has(name) ? name : 'other';
 }
 
-/** Seconds until the next attempt by the retry policy; undefined when there is none. */
+/** Seconds until the next attempt; undefined when there is none, also because it would begin after the activity's time. */
 function backoffAfter(error: unknown, { info }: Pick<Context, 'info'>): number | undefined {
-  const { attempt, retryPolicy = {} } = info;
+  const seconds = backoffByPolicy(error, info);
+  const { scheduledTimestampMs, scheduleToCloseTimeoutMs } = info;
+  // 0 is no limit.
+  const endsAt = scheduleToCloseTimeoutMs > 0 ? scheduledTimestampMs + scheduleToCloseTimeoutMs : Infinity;
+  return seconds === undefined || Date.now() + seconds * 1000 > endsAt ? undefined : seconds;
+}
+
+function backoffByPolicy(error: unknown, { attempt, retryPolicy = {} }: Context['info']): number | undefined {
   const { maximumAttempts = Infinity, nonRetryableErrorTypes = [], backoffCoefficient = 2 } = retryPolicy;
   const failure = error instanceof ApplicationFailure ? error : undefined;
   const type = failure ? failure.type : (error as Error | undefined)?.name;

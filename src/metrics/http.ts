@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Gauge, Histogram, type Registry } from 'prom-client';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -30,6 +30,7 @@ export function httpMetrics(registry: Registry) {
       });
       app.addHook('onResponse', async (request, reply) => {
         close(request);
+        if (isEventStream(reply)) return;
         const { method, routeOptions } = request;
         durations.observe(
           {
@@ -44,3 +45,7 @@ export function httpMetrics(registry: Registry) {
     },
   };
 }
+
+/** Lasts as long as somebody follows it, which says nothing about how fast we answer. */
+const isEventStream = (reply: FastifyReply): boolean =>
+  String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream');

@@ -23,7 +23,11 @@ async function measured(
     createHistogram: (name: string) => ({ record: metric(name) }),
   } as unknown as MetricMeter;
   const env = new MockActivityEnvironment(
-    { retryPolicy: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' }, ...info },
+    {
+      retryPolicy: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
+      scheduleToCloseTimeoutMs: 0,
+      ...info,
+    },
     { interceptors: [activityMetrics], metricMeter, logger: new DefaultLogger('ERROR') },
   );
   if (cancelled) env.cancel();
@@ -75,6 +79,14 @@ test.each([
     ['shop_activity_failures', 1, { error: failure.type, expected: false }],
     ['shop_activity_attempts', 2, { outcome: 'failed' }],
   ]);
+});
+
+test.each([
+  [10_500, 'ends', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
+  [60_000, 'goes on', ['shop_activity_backoff', 8, {}]],
+])('when 5 s of its %i ms have gone and it would wait 8 s, then it %s', async (limit, _, told) => {
+  const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
+  expect((await measured(fails(unavailable), info))[1]).toEqual(told);
 });
 
 test('when the answer is no, then it is expected', async () => {

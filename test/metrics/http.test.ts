@@ -17,6 +17,10 @@ beforeEach(async () => {
     await released;
     return {};
   });
+  app.get('/events', async (_, reply) => {
+    await released;
+    return reply.header('content-type', 'text/event-stream').send('event: end\n\n');
+  });
   app.get('/broken', async () => {
     throw new Error('broken');
   });
@@ -52,6 +56,15 @@ test('when a request waits for its answer, then it is in flight until then', asy
   release();
   expect(await answer).toBe(200);
   expect(await inFlight()).toBe(0);
+});
+
+test('when events are followed, then that is in flight, and no time that an answer took', async () => {
+  const followed = app.inject('/events').then(({ statusCode }) => statusCode);
+  await waitUntil(async () => (await inFlight()) === 1 || undefined, { what: 'it being in flight', deadlineMs: 5_000 });
+  release();
+  expect(await followed).toBe(200);
+  expect(await inFlight()).toBe(0);
+  expect(await seen()).toEqual([]);
 });
 
 test('when whoever asked goes away, then it is in flight no more', async () => {
