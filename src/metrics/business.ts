@@ -18,8 +18,14 @@ const DEADLINE_MS = 5_000;
 /** Of what is asked of anybody. Requests to Temporal have ended by then. */
 const LATE_MS = DEADLINE_MS + 1_000;
 
-/** Of so many running batches the tasks are counted. */
+/** Of so many running batches, the oldest, the tasks are counted. */
 const MAX_BATCHES = 100;
+
+/** As many as the server hands out at once. */
+const PAGE_SIZE = 1_000;
+
+/** What the store is asked serves for so many times as long as it took: it works for this a twentieth of the time at most. */
+const REST = 20;
 
 const WORKFLOW_TYPES = [...ORDER_WORKFLOW_TYPES, 'cart', 'approval', 'batch', 'batchShard'];
 
@@ -48,7 +54,12 @@ const PARTS: Record<string, Part> = { workflows, compensations, approvals, batch
  * How the shop stands, read from Temporal and the store when somebody asks: each API process says the same, so it is to be
  * scraped once and not from each. A part that cannot be told is left out, and counted.
  */
-export function businessMetrics(world: World): MetricsPage {
+export function businessMetrics({ client, store, operations }: World): MetricsPage {
+  const world = {
+    client,
+    operations,
+    store: { progressOf: withRest((ids: readonly string[]) => store.progressOf(ids)) },
+  };
   let current: Promise<string> | undefined;
   return {
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
@@ -123,16 +134,11 @@ async function approvals({ client }: World): Promise<Measured[]> {
 
 async function batches({ client, store, operations }: World): Promise<Measured[]> {
   const inStatus = (status: string) => `WorkflowType = 'batch' and BatchStatus = '${status}'`;
-  const [atWork, paused, { executions }] = await all([
+  const [atWork, paused, ids] = await all([
     running(client, inStatus('running')),
     running(client, inStatus('paused')),
-    client.workflowService.listWorkflowExecutions({
-      namespace: client.options.namespace,
-      query: `${inStatus('running')} and ExecutionStatus = 'Running'`,
-      pageSize: MAX_BATCHES,
-    }),
+    oldestBatches(client, `${inStatus('running')} and ExecutionStatus = 'Running'`),
   ]);
-  const ids = (executions ?? []).map(({ execution }) => batchIdOf(execution?.workflowId ?? ''));
   const progress = await store.progressOf(ids);
   const sum = (operation: string, count: (of: (typeof progress)[number]) => number) =>
     progress.filter((of) => of.operation === operation).reduce((total, of) => total + count(of), 0);
@@ -173,6 +179,34 @@ async function batches({ client, store, operations }: World): Promise<Measured[]
       Math.max(0, ...progress.map(({ idleSeconds }) => idleSeconds)),
     ),
   ];
+}
+
+/** Their ids. What stands still is old, and the server lists the newest first, whatever it is asked. */
+async function oldestBatches({ workflowService, options: { namespace } }: Client, query: string): Promise<string[]> {
+  let ids: string[] = [];
+  let nextPageToken: Uint8Array = new Uint8Array();
+  do {
+    const page = await workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE_SIZE, nextPageToken });
+    const more = (page.executions ?? []).map(({ execution }) => batchIdOf(execution?.workflowId ?? ''));
+    ids = [...ids, ...more].slice(-MAX_BATCHES);
+    nextPageToken = page.nextPageToken ?? new Uint8Array();
+  } while (nextPageToken.length > 0);
+  return ids;
+}
+
+/** The function, whose last answer, or failure, serves for as long as REST says. */
+function withRest<Argument, Result>(run: (argument: Argument) => Promise<Result>): typeof run {
+  let last: { answer: Promise<Result>; servesUntil: number } | undefined;
+  return async (argument) => {
+    if (last && performance.now() < last.servesUntil) return await last.answer;
+    const began = performance.now();
+    const asked = { answer: run(argument), servesUntil: Infinity };
+    last = asked;
+    return await asked.answer.finally(() => {
+      const ended = performance.now();
+      asked.servesUntil = ended + REST * (ended - began);
+    });
+  };
 }
 
 async function taskQueues({ client }: World): Promise<Measured[]> {

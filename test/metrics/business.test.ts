@@ -1,7 +1,8 @@
 import type { Client } from '@temporalio/client';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { businessMetrics } from '../../src/metrics/business.js';
 import { operations } from '../../src/operations/index.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { nowhere } from '../support/nowhere.js';
 
 const away = await nowhere();
@@ -50,6 +51,54 @@ test('when only the database is away, then only what it knows is missing', async
   expect(told).toContain('shop_business_scrape_errors{part="batches"} 1');
   expect(told).toContain('shop_business_scrape_errors{part="task_queues"} 0');
   expect(told.join('\n')).not.toContain('shop_batch');
+});
+
+test('when more batches run than are looked at, then those are that began first', async () => {
+  const { client, answer } = aTemporal();
+  answer();
+  const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
+    (ids, page) => ({
+      executions: ids.map((id) => ({ execution: { workflowId: batchWorkflowId(id) } })),
+      nextPageToken: page < 2 ? new Uint8Array([page + 1]) : new Uint8Array(),
+    }),
+  );
+  client.workflowService.listWorkflowExecutions = (async ({ nextPageToken }: { nextPageToken: Uint8Array }) =>
+    pages[nextPageToken[0] ?? 0]) as never;
+  let lookedAt: readonly string[] = [];
+  const progressOf = async (ids: readonly string[]) => {
+    lookedAt = ids;
+    return [];
+  };
+  await businessMetrics({ client, store: { progressOf }, operations }).metrics();
+  expect(lookedAt).toHaveLength(100);
+  expect(lookedAt.slice(0, 1)).toEqual(['b0']);
+  expect(lookedAt.at(-1)).toBe('a');
+});
+
+test('when the store takes long to count, then it rests for twenty times as long, also when it failed', async () => {
+  vi.useFakeTimers();
+  try {
+    const { client, answer } = aTemporal();
+    answer();
+    let asked = 0;
+    const progressOf = async () => {
+      asked += 1;
+      vi.advanceTimersByTime(3_000);
+      throw new Error('it took too long');
+    };
+    const page = businessMetrics({ client, store: { progressOf }, operations });
+    for (const [seconds, times] of [
+      [0, 1],
+      [50, 1],
+      [11, 2],
+    ] as const) {
+      vi.advanceTimersByTime(seconds * 1_000);
+      await page.metrics();
+      expect(asked).toBe(times);
+    }
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('when many ask at once, and again soon after, then Temporal is asked once', async () => {
