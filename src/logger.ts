@@ -28,12 +28,15 @@ export function temporalLogger(logger: Logger): DefaultLogger {
 export const coreLogFilter = (level: 'info' | 'warn' | 'error') =>
   ({ core: level.toUpperCase() as Uppercase<typeof level>, other: 'ERROR' }) as const;
 
-/** Names as workflows have them too, and nothing that only Temporal can read. */
-function fieldsOf({ workflowRunId, taskToken: _, error, ...rest }: Record<string, unknown> = {}) {
+/** What the SDK adds of the tasks that it gets: whole ones, with the payloads in them, and what only Temporal can read. */
+const OF_TASKS = new Set(['task', 'taskEncoded', 'taskToken', 'jobs', 'start']);
+
+/** Names as workflows have them too, and nothing of tasks. */
+function fieldsOf({ workflowRunId, error, ...rest }: Record<string, unknown> = {}) {
   return {
     ...(workflowRunId !== undefined && { runId: workflowRunId }),
     ...(error !== undefined && { err: error }),
-    ...rest,
+    ...Object.fromEntries(Object.entries(rest).filter(([name]) => !OF_TASKS.has(name))),
   };
 }
 

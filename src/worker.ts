@@ -16,7 +16,7 @@ import { createOutgoing } from './outgoing.js';
 import { openStore } from './store/index.js';
 import { hasWorkflows } from './task-queues.js';
 import { connectWorker, workflowBundle } from './temporal.js';
-import { startTracing } from './tracing/index.js';
+import { startTracing, type Tracing } from './tracing/index.js';
 import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
 
 /** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
@@ -25,12 +25,14 @@ async function main(): Promise<void> {
   const { METRICS_HOST: metricsHost, METRICS_PORT: metricsPort } = config;
   const metrics = metricsPort === undefined ? undefined : { host: metricsHost, port: metricsPort };
   if (metrics) await assertPortFree(metrics);
-  const tracing = await startTracing(config, {
+  // The logger first: traces tell their problems while they start.
+  let tracing: Tracing | undefined = undefined;
+  const logger = createLogger('worker', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
+  tracing = await startTracing(config, {
     service: 'worker',
     partners: [config.PAYMENTS_URL, config.CARRIER_URL],
     onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
-  const logger = createLogger('worker', config.LOG_LEVEL, tracing?.logFields);
   Runtime.install({
     logger: temporalLogger(logger),
     shutdownSignals: ['SIGINT', 'SIGTERM'],

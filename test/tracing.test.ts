@@ -84,6 +84,33 @@ test('when the collector is away, then requests are answered, the log says so on
   expect(complaints()).toHaveLength(1);
 });
 
+test.each([
+  ['api', 'src/api/server.ts'],
+  ['worker', 'src/worker.ts'],
+])(
+  'when the OpenTelemetry SDK dislikes a variable of its own, then the log of the %s says so and it starts',
+  async (name, file) => {
+    const lines: string[] = [];
+    const started = await startProcess({
+      ...{ name, ...typescript(file) },
+      env: {
+        ...{ ...env, PORT: String(await freePort()), SMTP_URL: 'smtp://127.0.0.1:1', PUBLIC_URL: 'http://127.0.0.1:1' },
+        ...{ PAYMENTS_URL: 'http://127.0.0.1:1', CARRIER_URL: 'http://127.0.0.1:1', MAIL_FROM: 'shop@example.com' },
+        OUTGOING_WEBHOOK_SECRET: secret,
+        ...{ OTEL_TRACES_EXPORTER: 'console', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
+      },
+      onLine: (line) => lines.push(line),
+    });
+    const has = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
+    try {
+      await waitUntil(has('"msg":"starting"'), { what: `the start:\n${lines.join('\n')}`, deadlineMs: 60_000 });
+      expect(has('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
+    } finally {
+      await started.stop();
+    }
+  },
+);
+
 test('when a span holds what is private, then it leaves without it', () => {
   const memory = new InMemorySpanExporter();
   const processor = new SimpleSpanProcessor(withoutWhatIsPrivate(memory));

@@ -9,7 +9,7 @@ import { exitOnStartFailure } from '../start-failure.js';
 import { operations } from '../operations/index.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
-import { startTracing } from '../tracing/index.js';
+import { startTracing, type Tracing } from '../tracing/index.js';
 import { createApprovalLinks } from '../approval-links.js';
 import { createPayloadCodec } from '../encryption/codec.js';
 import { createOutgoing } from '../outgoing.js';
@@ -20,11 +20,13 @@ import { createCursors } from './cursor.js';
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
 async function main(): Promise<void> {
   const config = loadConfig('api');
-  const tracing = await startTracing(config, {
+  // The logger first: traces tell their problems while they start.
+  let tracing: Tracing | undefined = undefined;
+  const logger = createLogger('api', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
+  tracing = await startTracing(config, {
     service: 'api',
     onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
-  const logger = createLogger('api', config.LOG_LEVEL, tracing?.logFields);
   logger.info({ config: printable(config) }, 'starting');
 
   const registry = config.METRICS_PORT === undefined ? undefined : new Registry();

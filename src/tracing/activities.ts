@@ -1,13 +1,8 @@
 import { trace, TraceFlags, type SpanContext } from '@opentelemetry/api';
 import { ApplicationFailure, defaultPayloadConverter, type Headers } from '@temporalio/common';
-import { TRACE_HEADER } from '@temporalio/interceptors-opentelemetry-v2/lib/instrumentation.js';
 import { OpenTelemetryActivityInboundInterceptor } from '@temporalio/interceptors-opentelemetry-v2/lib/worker/index.js';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
-
-interface Carrier {
-  traceparent?: string;
-  tracestate?: string;
-}
+import { carrierIn, TRACE_HEADER } from './carrier.js';
 
 /**
  * A span for each attempt of an activity, and its trace in each of its lines in the log.
@@ -45,10 +40,13 @@ export function activityInterceptors(
 }
 
 function sampledAs(isWanted: Parameters<typeof activityInterceptors>[0], headers: Headers): Headers {
-  const header = headers[TRACE_HEADER];
-  if (!header) return headers;
-  const { traceparent = '', ...carrier } = defaultPayloadConverter.fromPayload<Carrier>(header);
-  const [version, traceId = '', spanId] = traceparent.split('-');
+  const carrier = carrierIn(headers);
+  if (!carrier) {
+    // The span's own reader would throw over a header that cannot be read.
+    const { [TRACE_HEADER]: _, ...others } = headers;
+    return others;
+  }
+  const [version, traceId = '', spanId] = carrier.traceparent.split('-');
   if (isWanted(traceId, carrier.tracestate)) return headers;
   const unsampled = [version, traceId, spanId, `0${TraceFlags.NONE}`].join('-');
   return { ...headers, [TRACE_HEADER]: defaultPayloadConverter.toPayload({ ...carrier, traceparent: unsampled }) };

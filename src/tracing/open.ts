@@ -29,7 +29,7 @@ import { OpenTelemetryWorkflowClientInterceptor } from '@temporalio/interceptors
 import { activityInterceptors } from './activities.js';
 import { withoutWhatIsPrivate } from './private.js';
 import type { Tracing, TracingConfig, TracingOptions } from './index.js';
-import { BEGUN_BY_WORKFLOW } from './trace-state.js';
+import { BEGUN_BY_WORKFLOW } from './carrier.js';
 
 /** How long the end of a process waits for a collector. */
 const SHUTDOWN_TIMEOUT_MS = 5_000;

@@ -10,7 +10,7 @@ import {
   type WorkflowInterceptors,
 } from '@temporalio/workflow';
 import { reasonOf } from '../workflows/shared/failures.js';
-import { BEGUN_BY_WORKFLOW } from './trace-state.js';
+import { BEGUN_BY_WORKFLOW, carrierIn, TRACE_HEADER, type Carrier } from './carrier.js';
 
 /**
  * The spans of a workflow, made in its sandbox and handed out by a sink, which is silent during a replay. It writes the
@@ -57,7 +57,6 @@ export const interceptors = (): WorkflowInterceptors => ({
  */
 const SHOWN_OF_A_KIND = 20;
 
-const TRACE_HEADER = '_tracer-data';
 const SAMPLED = 1;
 const INTERNAL = 0;
 const STATUS = { unset: 0, ok: 1, error: 2 };
@@ -76,11 +75,6 @@ interface Spot {
 }
 
 type Parent = Pick<Spot, 'traceId' | 'spanId' | 'isSampled' | 'traceState'>;
-
-interface Carrier {
-  traceparent?: string;
-  tracestate?: string;
-}
 
 const ids = new DeterministicIdGenerator();
 const here = new AsyncLocalStorage<Spot>();
@@ -126,8 +120,7 @@ function call<Input extends { headers: Headers }, T>(
 }
 
 function parentIn(headers: Headers): Parent | undefined {
-  const header = headers[TRACE_HEADER];
-  const carrier = header && defaultPayloadConverter.fromPayload<Carrier>(header);
+  const carrier = carrierIn(headers);
   const [, traceId, spanId, flags] =
     /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(carrier?.traceparent ?? '') ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
