@@ -13,6 +13,7 @@ import { createPayloadCodec } from '../../src/encryption/codec.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import { describeInBrowser, launchBrowser } from '../support/browser.js';
 import { aCaller } from '../support/callers.js';
+import { openCollector, type Collector } from '../support/collector.js';
 import { describeOnDevServer } from '../support/dev-server.js';
 import { aKey, readKeys } from '../support/encryption.js';
 import { failuresIn, payloadsIn, rawRuns, type RawRun } from '../support/raw.js';
@@ -20,9 +21,9 @@ import { temporal } from '../support/temporal-command.js';
 
 /**
  * The tour is played with values that are nowhere else in the world, by a shop that encrypts, and then they are looked for
- * in everything that somebody may read who has no key: histories, visibility, metrics, logs.
+ * in everything that somebody may read who has no key: histories, visibility, metrics, logs, traces.
  *
- * Encryption is of no help to any of these but the histories. Ids, Search Attributes, metrics and logs are made by the same code
+ * Encryption is of no help to any of these but the histories. Ids, Search Attributes, metrics, logs and spans are made by the same code
  * whether there is a key or not, so what is not in them here is not in them without one either. The memo of a batch holds
  * the name of a request, which is encrypted as well.
  */
@@ -65,16 +66,18 @@ const decidedBy = (id: string) => ({
 
 describeOnDevServer('a shop that encrypts', () => {
   let stack: Stack;
+  let collector: Collector;
   let connection: Connection;
   let copy: string;
   let runs: RawRun[];
 
   beforeAll(async () => {
-    copy = await copyWithCanaries();
+    [copy, collector] = await Promise.all([copyWithCanaries(), openCollector()]);
     stack = await startTemporaryStack(
       {
         application: {
           PAYLOAD_ENCRYPTION_KEYS: key,
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
           API_KEYS: JSON.stringify([shiftLead.entry, inspector.entry]),
           ORDER_APPROVAL_STAGES: JSON.stringify([decidedBy('shift-lead'), decidedBy('manager')]),
         },
@@ -87,6 +90,7 @@ describeOnDevServer('a shop that encrypts', () => {
   afterAll(async () => {
     await connection?.close();
     await stack?.stop();
+    await collector?.close();
     if (copy) await rm(copy, { recursive: true, force: true });
   });
 
@@ -298,6 +302,15 @@ describeOnDevServer('a shop that encrypts', () => {
     const logs = await Promise.all(files.map((file) => readFile(join(stack.logsDir, file))));
     expect(files).toEqual(expect.arrayContaining(['api.log', 'worker.log', 'setup.log']));
     for (const [index, log] of logs.entries()) expect(linesWithCanaries(log), files[index]).toEqual([]);
+  });
+
+  test('when traces are read, once all of them have arrived, then nothing is in them', async () => {
+    for (const [name, part] of stack.parts) if (/^(api|worker)/.test(name)) await part.stop(30_000);
+    const names = new Set(collector.spans.map(({ name }) => name));
+    for (const type of ['orderV2', 'cart', 'approval', 'batch']) expect(names).toContain(`RunWorkflow:${type}`);
+    for (const name of ['POST /v1/orders', 'RunActivity:chargePayment', 'RunActivity:mailApprover'])
+      expect(names).toContain(name);
+    for (const body of collector.bodies) expect(canariesIn(body)).toEqual([]);
   });
 });
 
