@@ -588,7 +588,7 @@ export interface paths {
         put?: never;
         /**
          * Decrypt payloads
-         * @description How the Web UI and the CLI show what is stored encrypted. What is not encrypted comes back as it is.
+         * @description How the Web UI and the CLI show what is stored encrypted. What is not encrypted, or cannot be decrypted while others can, comes back as it is.
          */
         post: operations["decodePayloads"];
         delete?: never;

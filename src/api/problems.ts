@@ -133,7 +133,7 @@ export const PROBLEMS = {
   'unreadable-payload': {
     status: 422,
     title: 'A payload cannot be decrypted',
-    when: 'The key that it names is not configured, or it was changed, or belongs to another namespace. The detail names the key.',
+    when: 'None of the encrypted payloads opens: the key that one names is not configured, or it was changed, or belongs to another namespace. The detail names the key.',
   },
   'unknown-sku': { status: 422, title: REFUSED, when: 'The catalogue does not have the product.' },
   'out-of-stock': { status: 422, title: REFUSED, when: 'There is not enough of the product just now.' },

@@ -84,7 +84,9 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
   };
 }
 
-const isEncrypted = ({ metadata }: Payload): boolean => ENCODING.equals(metadata?.['encoding'] ?? Buffer.alloc(0));
+/** Whether it says so. */
+export const isEncrypted = ({ metadata }: Payload): boolean =>
+  ENCODING.equals(metadata?.['encoding'] ?? Buffer.alloc(0));
 
 /** As the payload says: anybody may have written it, so it is cut to what an id can be. */
 const keyIdOf = ({ metadata }: Payload): string =>

@@ -1,4 +1,5 @@
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import { decodeJwt } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPayloadCodec } from '../../src/encryption/codec.js';
@@ -7,6 +8,7 @@ import type { JsonPayload } from '../../src/schemas/codec.js';
 import type { Api } from '../support/api.js';
 import { aCaller, type TestCaller } from '../support/callers.js';
 import { aKey, readKeys } from '../support/encryption.js';
+import { aSigningKey, openIssuer, secondsFromNow, type Issuer, type SigningKey } from '../support/issuer.js';
 import { startApiNowhere } from '../support/nowhere.js';
 
 interface Body {
@@ -35,17 +37,24 @@ const textOf = ({ data = '' }: JsonPayload) => Buffer.from(data, 'base64').toStr
 
 describe('the codec endpoint', () => {
   let api: Api;
+  let issuer: Issuer;
+  let signingKey: SigningKey;
 
   beforeAll(async () => {
+    [issuer, signingKey] = await Promise.all([openIssuer(), aSigningKey('one')]);
+    issuer.publish(signingKey);
     const stream = { write: (line: string) => void logged.push(line) };
     api = await startApiNowhere({
-      auth: { apiKeys: [inspector.entry, operator.entry] },
+      auth: { apiKeys: [inspector.entry, operator.entry], tokens: issuer.settings },
       encryptionKeys: keys,
       protection: { codecOrigins: [ui, 'http://localhost:8233'], corsOrigins: [shopPage], requestsPerMinute: 1_000 },
       logger: pino({ level: 'info' }, stream),
     });
   });
-  afterAll(() => api?.close());
+  afterAll(async () => {
+    await api?.close();
+    await issuer?.close();
+  });
 
   const ask = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
     api.request<T>('POST', `/codec/${action}`, { json: { payloads }, headers: { ...ours, ...headers } });
@@ -72,6 +81,19 @@ describe('the codec endpoint', () => {
     const { status, body } = await ask<{ type: string; detail: string }>('decode', [await make()]);
     expect([status, body.type]).toEqual([422, '/problems/unreadable-payload']);
     expect(body.detail).toContain(named);
+  });
+
+  test('when some of a history cannot be read, then they come back as they are, and all others in plain', async () => {
+    const [lost, foreign, good] = [
+      await encryptedWith(readKeys(aKey('lost'))[0]!, 'one'),
+      await encryptedWith(keys[0]!, 'two', 'other'),
+      await encryptedWith(keys[0]!, 'three'),
+    ];
+    const { status, body } = await ask('decode', [lost, good, foreign]);
+    expect(status).toBe(200);
+    expect(body.payloads).toEqual([lost, json(plain('three')), foreign]);
+    // What is not encrypted says nothing about the keys.
+    expect((await ask('decode', [lost, json(plain('four'))])).status).toBe(422);
   });
 
   test.each([
@@ -164,7 +186,8 @@ describe('the codec endpoint', () => {
   });
 
   describe('its sessions', () => {
-    const sendForm = async (form: Record<string, string>, headers: Record<string, string> = {}) =>
+    const fromOwnPage = { 'sec-fetch-site': 'same-origin' };
+    const sendForm = async (form: Record<string, string>, headers: Record<string, string> = fromOwnPage) =>
       await fetch(`${api.url}/codec/session`, {
         method: 'POST',
         body: new URLSearchParams(form),
@@ -177,21 +200,37 @@ describe('the codec endpoint', () => {
       ask('decode', [], { cookie, ...headers });
 
     test('when an inspector signs in, then with a cookie for scripts of nobody and for no other site', async () => {
-      const response = await sendForm({ key: ` ${inspector.key}\n` }, { 'sec-fetch-site': 'same-origin' });
+      const response = await sendForm({ key: ` ${inspector.key}\n` }, fromOwnPage);
       expect([response.status, response.headers.get('location')]).toEqual([303, './session']);
       const [value, ...attributes] = cookieOf(response).split('; ');
       // Without a path, a browser takes that of the page: /codec.
-      expect(attributes).toEqual([`Max-Age=${8 * 60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
+      expect(attributes).toEqual([`Max-Age=${60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
       expect(value).not.toContain(inspector.key);
       expect((await withCookie(value!)).status).toBe(200);
       const page = await fetch(`${api.url}/codec/session`, { headers: { cookie: value! } });
       expect(await page.text()).toContain(`Signed in as ${inspector.id}`);
     });
 
+    test.each([
+      ['before the hour is over, then it ends with the token', 300, 300],
+      ['later, then it ends after an hour all the same', 36_000, 3_600],
+    ])('when the token that signs in ends %s', async (_when, tokenSeconds, sessionSeconds) => {
+      const claims = { roles: ['inspector'], exp: secondsFromNow(tokenSeconds) };
+      const set = cookieOf(await sendForm({ key: await issuer.token(signingKey, claims) }));
+      const maxAge = Number(/Max-Age=(\d+)/.exec(set)?.[1]);
+      const { exp } = decodeJwt(set.slice(set.indexOf('=') + 1, set.indexOf(';')));
+      expect((await withCookie(set.split(';')[0]!)).status).toBe(200);
+      expect(exp! - secondsFromNow(0)).toBeGreaterThan(sessionSeconds - 30);
+      for (const seconds of [maxAge, exp! - secondsFromNow(0)]) expect(seconds).toBeLessThanOrEqual(sessionSeconds);
+    });
+
     test('when the API is not on this machine, then the cookie is for https alone', async () => {
       const { request } = await import('node:http');
       const setCookie = await new Promise<string>((resolve, reject) => {
-        const headers = { host: 'shop.example.com', 'content-type': 'application/x-www-form-urlencoded' };
+        const headers = {
+          ...{ host: 'shop.example.com', origin: 'https://shop.example.com' },
+          'content-type': 'application/x-www-form-urlencoded',
+        };
         request(`${api.url}/codec/session`, { method: 'POST', headers }, (response) => {
           resolve(String(response.headers['set-cookie']));
         })
@@ -211,8 +250,14 @@ describe('the codec endpoint', () => {
       expect(await response.text()).toContain(said);
     });
 
-    test('when the form comes from another site, then nobody is signed in', async () => {
-      const response = await sendForm({ key: inspector.key }, { 'sec-fetch-site': 'cross-site' });
+    test.each<[string, Record<string, string>]>([
+      ['another site', { 'sec-fetch-site': 'cross-site' }],
+      ['another page of the same site', { 'sec-fetch-site': 'same-site' }],
+      ['another origin, over plain http', { origin: 'http://evil.example' }],
+      ['an origin that is hidden', { origin: 'null' }],
+      ['who does not say from where', { accept: '*/*' }],
+    ])('when the form comes from %s, then nobody is signed in', async (_where, headers) => {
+      const response = await sendForm({ key: inspector.key }, headers);
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
     });
 
@@ -242,7 +287,7 @@ describe('the codec endpoint', () => {
     });
 
     test('when somebody signs out, then the browser forgets the cookie', async () => {
-      const response = await sendForm({ leave: 'yes' }, { cookie: await signIn(inspector) });
+      const response = await sendForm({ leave: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
       expect([response.status, cookieOf(response)]).toEqual([
         303,
         expect.stringContaining('codec-session=; Max-Age=0'),

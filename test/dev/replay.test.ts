@@ -3,14 +3,17 @@ import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
-import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { workerDataConverter } from '../../src/encryption/data-converters.js';
+import { CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { activitiesOf } from '../support/activities.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { aKey, encryptingClient, readKeys, withRequiredTypeScript } from '../support/encryption.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 interface Outcome {
@@ -20,12 +23,14 @@ interface Outcome {
 }
 
 /** `npm run replay`, as somebody would run it whose environment says nothing of a server. */
-async function replay(...args: string[]): Promise<Outcome> {
+const replay = (...args: string[]) => replayWith({}, ...args);
+
+async function replayWith(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
   const lines: string[] = [];
   const command = await startProcess({
     name: 'replay',
     ...typescript('dev/replay.ts', ...args),
-    env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined },
+    env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined, PAYLOAD_ENCRYPTION_KEYS: undefined, ...env },
     onLine: (line) => lines.push(line),
   });
   const { code } = await command.exited;
@@ -209,4 +214,47 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(said).toContain('none');
     expect(code).toBe(2);
   });
+
+  test('when a history is encrypted, then it is replayed with the key, and without it the key is named', async () => {
+    const key = aKey('today');
+    const workflowId = cartWorkflowId('an-encrypted-one');
+    await openEncryptedCart(workflowId, key);
+    const place = [...today, '--from-server', '--address', server.address, '--namespace', server.namespace];
+    const one = ['--query', `WorkflowId = '${workflowId}'`];
+
+    const [withKey, without] = await Promise.all([
+      replayWith({ PAYLOAD_ENCRYPTION_KEYS: key }, ...place, ...one),
+      replay(...place, ...one),
+    ]);
+
+    expect(lastLine(withKey)).toContain(': 1 cart; none not as the code would do it');
+    expect(withKey.code).toBe(0);
+    expect(without.said).toContain('encrypted with the key "today", which is not in PAYLOAD_ENCRYPTION_KEYS');
+    expect(without.code).not.toBe(0);
+  });
+
+  /** On a queue of its own: the worker of the shop has no key. */
+  async function openEncryptedCart(workflowId: string, key: string): Promise<void> {
+    const { namespace, nativeConnection: connection } = server;
+    const keys = readKeys(key);
+    const taskQueue = 'encrypted-carts';
+    const worker = await withRequiredTypeScript(() =>
+      Worker.create({
+        ...{ connection, namespace, taskQueue },
+        workflowBundle: { codePath: inject('workflowBundle') },
+        dataConverter: workerDataConverter({ keys, namespace }),
+        activities: activitiesOf(shop),
+      }),
+    );
+    await worker.runUntil(async () => {
+      const handle = await encryptingClient(server, keys).workflow.start('cart', {
+        ...{ workflowId, taskQueue },
+        args: [{ cartId: 'an-encrypted-one' }],
+      });
+      await handle.query(cartQuery);
+      const isFound = async () =>
+        (await shop.client.workflow.count(`WorkflowId = '${workflowId}'`)).count === 1 || undefined;
+      await waitUntil(isFound, { what: 'the encrypted cart in visibility', deadlineMs: 20_000 });
+    });
+  }
 });

@@ -6,6 +6,8 @@ export interface Caller {
   /** The customer that a shopper is, the name that an approver is asked by; safe in a visibility query. */
   id: string;
   roles: readonly Role[];
+  /** When what says so ends, in seconds since 1970; keys have no end. */
+  expiresAt?: number;
 }
 
 /** Whoever reaches an API that runs open: nobody in particular, who may do everything. */

@@ -11,14 +11,14 @@ const COOKIE = 'codec-session';
 const AUDIENCE = 'codec-session';
 const ALGORITHM = 'HS256';
 
-/** A working day with the Web UI; a cookie that is stolen is not worth much longer. */
-export const SESSION_SECONDS = 8 * 60 * 60;
+/** At most: who may no longer be an inspector is one for no longer than that. */
+export const SESSION_SECONDS = 60 * 60;
 
 const claims = z.object({ sub: id, roles: z.array(z.enum(ROLES)) });
 
 /** Who is signed in to the codec with a browser: the Web UI can send cookies along, and no key of its own. */
 export interface CodecSessions {
-  /** The `Set-Cookie` of a session. */
+  /** The `Set-Cookie` of a session. It ends with the caller's token, if he has one that ends earlier. */
   begin: (caller: Caller, isSecure: boolean) => Promise<string>;
   /** The `Set-Cookie` that ends it. */
   end: () => string;
@@ -69,14 +69,16 @@ export function createCodecSessions(
         throw forbidden('a session is for the pages that CODEC_ORIGINS names');
       return caller;
     },
-    async begin({ id, roles }, isSecure) {
+    async begin({ id, roles, expiresAt = Infinity }, isSecure) {
+      const now = Math.floor(Date.now() / 1_000);
+      const end = Math.min(expiresAt, now + SESSION_SECONDS);
       const token = await new SignJWT({ roles })
         .setProtectedHeader({ alg: ALGORITHM })
         .setAudience(AUDIENCE)
         .setSubject(id)
-        .setExpirationTime(`${SESSION_SECONDS}s`)
+        .setExpirationTime(end)
         .sign(keys[0]!);
-      return cookie(token, SESSION_SECONDS, isSecure);
+      return cookie(token, end - now, isSecure);
     },
     end: () => cookie('', 0, false),
   };

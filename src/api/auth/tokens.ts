@@ -37,7 +37,11 @@ export function createTokenVerifier(settings: TokenSettings): (token: string) =>
     const caller = id.safeParse(claimOf(payload, settings.idClaim));
     if (!caller.success)
       throw unauthorized(`the claim ${settings.idClaim} is no id: it ${caller.error.issues[0]!.message}`);
-    return { id: caller.data, roles: rolesIn(claimOf(payload, settings.rolesClaim)) };
+    return {
+      id: caller.data,
+      roles: rolesIn(claimOf(payload, settings.rolesClaim)),
+      expiresAt: Math.floor(payload.exp!),
+    };
   };
 }
 

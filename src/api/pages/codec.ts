@@ -20,12 +20,12 @@ export function signInPage({ problem }: { problem?: string } = {}): string {
 }
 
 /** Says who is signed in, and lets him leave. */
-export function signedInPage({ caller, hours }: { caller: string; hours: number }): string {
+export function signedInPage({ caller, minutes }: { caller: string; minutes: number }): string {
   return layOut(
     TITLE,
     html`<h1>${TITLE}</h1>
       <div class="box approved"><h2>Signed in as ${caller}</h2></div>
-      <p>${WHAT} It ends after ${String(hours)} hours. Reload the Web UI now.</p>
+      <p>${WHAT} It ends after ${String(minutes)} minutes, or with your token. Reload the Web UI now.</p>
       <form method="post" action="session">
         <input type="hidden" name="leave" value="yes" />
         <div class="buttons"><button class="reject">Sign out</button></div>

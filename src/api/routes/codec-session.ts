@@ -12,6 +12,9 @@ import { PAGE_HEADERS } from '../pages/layout.js';
 import { failedPage, openPage, signedInPage, signInPage } from '../pages/codec.js';
 import { factsOf } from '../problems.js';
 
+/** There is no secret in its address, and without a referrer browsers do not say the origin of its form. */
+const HEADERS = { ...PAGE_HEADERS, 'referrer-policy': 'same-origin' };
+
 const form = z.object({
   key: z.string().max(8_192).optional().meta({ description: 'A key or token.' }),
   leave: z.string().max(10).optional().meta({ description: 'Signs out, whatever it says.' }),
@@ -73,8 +76,7 @@ export async function codecSessionRoutes(
       schema: answers(303, 400, 403, 408, 413, 415, 429, 431, 500, 503),
     },
     async (request, reply) => {
-      const { 'sec-fetch-site': site = 'same-origin', host = '' } = request.headers;
-      if (site !== 'same-origin') throw forbidden('the form is for our own page');
+      assertFromOwnPage(request);
       const sent = form.safeParse(request.body ?? {});
       if (!sent.success) throw invalidRequest(problemsOf(sent.error.issues));
       const { key, leave } = sent.data;
@@ -83,7 +85,7 @@ export async function codecSessionRoutes(
       if (!caller?.roles.includes('inspector'))
         return page(reply, 403, signInPage({ problem: problemWith(caller?.id) }));
       request.log.info({ caller: caller.id }, 'signed in to the codec');
-      return again(reply, await sessions.begin(caller, !isLocalHost(host)));
+      return again(reply, await sessions.begin(caller, !isLocalHost(request.headers.host ?? '')));
     },
   );
 
@@ -97,16 +99,26 @@ export async function codecSessionRoutes(
   }
 }
 
-const signedIn = (caller: string) => signedInPage({ caller, hours: SESSION_SECONDS / 3_600 });
+/**
+ * Browsers say whether it is our own page, but not over plain HTTP to another machine; there, the origin has to do.
+ *
+ * @throws 403
+ */
+function assertFromOwnPage({ headers: { 'sec-fetch-site': site, origin = '', host } }: FastifyRequest): void {
+  const isOurs = site !== undefined ? site === 'same-origin' : URL.canParse(origin) && new URL(origin).host === host;
+  if (!isOurs) throw forbidden('the form is for our own page');
+}
+
+const signedIn = (caller: string) => signedInPage({ caller, minutes: SESSION_SECONDS / 60 });
 
 const problemWith = (caller: string | undefined) =>
   caller === undefined ? 'This key is none that is accepted here.' : `${caller} does not have the role inspector.`;
 
 function page(reply: FastifyReply, status: number, html: string): FastifyReply {
-  return reply.code(status).headers(PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
+  return reply.code(status).headers(HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
 }
 
 /** Post/Redirect/Get, with a change of the cookie. */
 function again(reply: FastifyReply, cookie: string): FastifyReply {
-  return reply.headers({ ...PAGE_HEADERS, 'set-cookie': cookie }).redirect('./session', 303);
+  return reply.headers({ ...HEADERS, 'set-cookie': cookie }).redirect('./session', 303);
 }

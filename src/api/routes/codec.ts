@@ -2,7 +2,7 @@ import type { Payload, PayloadCodec } from '@temporalio/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { BrokenPayload, UnknownEncryptionKey } from '../../encryption/codec.js';
+import { BrokenPayload, isEncrypted, UnknownEncryptionKey } from '../../encryption/codec.js';
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
 import type { AppDependencies } from '../app.js';
 import { contract } from '../contract.js';
@@ -18,7 +18,8 @@ const ACTIONS = {
   decode: {
     operationId: 'decodePayloads',
     summary: 'Decrypt payloads',
-    description: 'How the Web UI and the CLI show what is stored encrypted. What is not encrypted comes back as it is.',
+    description:
+      'How the Web UI and the CLI show what is stored encrypted. What is not encrypted, or cannot be decrypted while others can, comes back as it is.',
   },
 } as const;
 
@@ -60,7 +61,9 @@ export async function codecRoutes(
       async (request) => {
         assertOurs(request, namespace);
         const given = request.body.payloads;
-        const answered = await codec[action](given.map(fromJson)).catch(refuse);
+        const answered = await (action === 'encode'
+          ? codec.encode(given.map(fromJson))
+          : decoded(given.map(fromJson), codec));
         request.log.info({ caller: request.caller.id, payloads: given.length }, `${action}d payloads`);
         return { payloads: answered.map(toJson) };
       },
@@ -74,9 +77,27 @@ function assertOurs({ headers }: FastifyRequest, namespace: string): void {
   throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}: no other is encrypted here` }]);
 }
 
-function refuse(error: unknown): never {
-  const isUnreadable = error instanceof BrokenPayload || error instanceof UnknownEncryptionKey;
-  throw isUnreadable ? httpProblem('unreadable-payload', error.message) : error;
+/**
+ * A history is asked for as a whole: what cannot be read in it must not hide what can.
+ *
+ * @throws 422 when none of those that are encrypted can be decrypted.
+ */
+async function decoded(payloads: Payload[], codec: PayloadCodec): Promise<Payload[]> {
+  const problems: string[] = [];
+  const answered = payloads.map(async (payload) => {
+    try {
+      return (await codec.decode([payload]))[0]!;
+    } catch (error) {
+      if (!(error instanceof BrokenPayload || error instanceof UnknownEncryptionKey)) throw error;
+      problems.push(error.message);
+      return payload;
+    }
+  });
+  const all = await Promise.all(answered);
+  const [problem] = problems;
+  if (problem !== undefined && problems.length === payloads.filter(isEncrypted).length)
+    throw httpProblem('unreadable-payload', problem);
+  return all;
 }
 
 const bytes = (base64: string) => Buffer.from(base64, 'base64');
