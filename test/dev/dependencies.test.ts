@@ -1,6 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkDependencies } from '../../dev/dependencies.js';
 import { checkout } from '../../dev/settings.js';
@@ -64,5 +66,25 @@ describe('what is installed', () => {
         'node_modules/c': { ...good, license: 'MPL-2.0', dev: true },
       },
     );
+  });
+
+  test('when the bill of materials is made, then all that is deployed is in it, and no tool', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', 'dev/sbom.ts'], {
+      ...{ cwd: checkout, maxBuffer: 2 ** 26 },
+    });
+    const { bomFormat, components } = JSON.parse(stdout) as {
+      bomFormat: string;
+      components: { name: string; version: string }[];
+    };
+    const listed = components.map(({ name, version }) => `${name}@${version}`);
+    const { packages } = JSON.parse(await readFile(join(checkout, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { name?: string; version: string; dev?: boolean }>;
+    };
+    const deployed = Object.entries(packages).flatMap(([path, { name, version, dev }]) =>
+      path && !dev ? [`${name ?? path.split('node_modules/').at(-1)}@${version}`] : [],
+    );
+    expect(bomFormat).toBe('CycloneDX');
+    expect(listed).toContain('@temporalio/worker@1.24.0');
+    expect([...new Set(listed)].sort()).toEqual([...new Set(deployed)].sort());
   });
 });
