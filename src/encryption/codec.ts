@@ -63,7 +63,8 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
   function decrypt(payload: Payload): Payload {
     const keyId = keyIdOf(payload);
     const key = byId.get(keyId);
-    if (!key) throw new UnknownEncryptionKey(keyId);
+    // One that names no key is broken: nobody can ever be given it.
+    if (!key) throw keyId === '' ? new BrokenPayload(keyId) : new UnknownEncryptionKey(keyId);
     try {
       return ProtoPayload.decode(opened(payload.data ?? Buffer.alloc(0), key));
     } catch {

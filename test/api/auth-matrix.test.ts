@@ -45,7 +45,7 @@ describe('who may call what, by the OpenAPI document', () => {
       redirect: 'manual',
     });
   }
-  const kindOf = async (response: Response) => ((await response.json()) as { type: string }).type;
+  const kindOf = async (response: Response) => ((await response.json()) as { type?: string }).type ?? 'an answer';
 
   test('when it is read, then every operation is for roles, for who signs, or for everybody on purpose', () => {
     expect(open.map(({ operationId }) => operationId).sort()).toEqual([
@@ -93,7 +93,8 @@ describe('who may call what, by the OpenAPI document', () => {
           else {
             expect(kind).not.toMatch(/unauthorized|forbidden/);
             // Nothing of the servers is there, and nothing sent makes sense: more than this cannot come of it.
-            expect([400, 503]).toContain(response.status);
+            // The codec needs no server, and nothing is easily decrypted.
+            expect(operation.path.startsWith('/codec/') ? [200] : [400, 503]).toContain(response.status);
           }
         },
       );

@@ -367,7 +367,8 @@ describeOnDevServer('Idempotency-Key', () => {
 
   test('when an operation changes something for a caller with a role, then it takes an Idempotency-Key', async () => {
     const changing = (await operationsOf(api)).filter(
-      (operation) => operation.method !== 'GET' && operation['x-roles'],
+      // The codec changes nothing: it answers with what it was given, in plain or encrypted.
+      ({ method, path, 'x-roles': roles }) => method !== 'GET' && roles && !path.startsWith('/codec/'),
     );
     expect(changing.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
   });

@@ -140,7 +140,8 @@ describeOnDevServer('the examples of the API', () => {
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     openCodecSession: nothing,
-    changeCodecSession: nothing,
+    // A browser says by itself that it is our own page.
+    changeCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
 
     getCart: () => filled('cart-1001'),
     addItem: nothing,

@@ -445,7 +445,9 @@ describeOnDevServer('refused by what is there', () => {
   } satisfies Partial<Record<ProblemKind, Maker>>;
 
   test('when there is a kind of problem, then it has a test here', () => {
-    expect([...doorKinds, 'overloaded', ...Object.keys(makers)].sort()).toEqual([...PROBLEM_KINDS].sort());
+    // The codec's own is in test/api/codec.test.ts.
+    const elsewhere = ['overloaded', 'unreadable-payload'];
+    expect([...doorKinds, ...elsewhere, ...Object.keys(makers)].sort()).toEqual([...PROBLEM_KINDS].sort());
   });
 
   test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));

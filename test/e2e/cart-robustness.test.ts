@@ -221,7 +221,7 @@ describeOnDevServer('a cart in trouble', () => {
 
   /** Makes a table disappear from the product's sight, and appear again. */
   async function rename(from: string, to: string): Promise<void> {
-    await shop.store.db.schema.alterTable(from).renameTo(to).execute();
+    await shop.owner.db.schema.alterTable(from).renameTo(to).execute();
   }
 });
 
