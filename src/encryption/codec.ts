@@ -86,8 +86,8 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
 }
 
 /** Whether it says so. */
-export const isEncrypted = ({ metadata }: Payload): boolean =>
-  ENCODING.equals(metadata?.['encoding'] ?? Buffer.alloc(0));
+export /** Empty bytes come from the SDK's core as an empty array. */
+const isEncrypted = ({ metadata }: Payload): boolean => ENCODING.equals(Buffer.from(metadata?.['encoding'] ?? []));
 
 /** As the payload says: anybody may have written it, so it is cut to what an id can be. */
 const keyIdOf = ({ metadata }: Payload): string =>
