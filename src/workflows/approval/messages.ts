@@ -3,6 +3,7 @@ import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/
 import type { Activities } from '../../activities/index.js';
 import type { ApprovalInput, ApprovalView, Approver, Notification } from '../../schemas/approval.js';
 import { NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import { addresseesOf, type Addressee } from './stage.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
@@ -16,8 +17,6 @@ const MESSAGE = {
     nonRetryableErrorTypes,
   },
 } as const;
-
-type Addressee = readonly [approver: Approver, channel: Notification['channel']];
 
 /** What a message says, and no more: it is in the history for each approver and each reminder. */
 export type Question = Pick<ApprovalInput, 'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'>;
@@ -33,12 +32,7 @@ export class StageMessages {
   constructor(view: ApprovalView, approvers: readonly Approver[], about: StageMessages['about']) {
     this.view = view;
     this.about = about;
-    // Who asks may not decide, also when the rules name him as an approver.
-    const asked = approvers.filter(({ id }) => id !== about.question.requestedBy);
-    this.addressees = asked.flatMap((approver): Addressee[] => [
-      ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
-      ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
-    ]);
+    this.addressees = addresseesOf(approvers, about.question.requestedBy);
   }
 
   /** Sends the question (number 0) or a reminder to everybody who can be told. */

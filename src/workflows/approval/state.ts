@@ -1,4 +1,4 @@
-import type { ApprovalView, Approver, Decision } from '../../schemas/approval.js';
+import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
 import { closedWith, isSameDecision } from './contract.js';
 
@@ -59,4 +59,33 @@ export function answerTo({ view, approvers }: Standing, decision: Decision): 'co
     return { type: 'NotAnApprover', message: `${decision.approver} may not decide by webhook` };
   }
   return 'counts';
+}
+
+/** What becomes of the question by a decision that counts. */
+export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
+  return decision === 'approve' ? 'approved' : 'rejected';
+}
+
+/** Why a question cannot be taken back. Withdrawing again is fine, anything that was decided stands. */
+export function withdrawalRefusal(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
+  return view.status === 'pending' || view.status === 'withdrawn' ? undefined : closedWith(view);
+}
+
+/** Who, what, how and why. */
+export function saidBy({ approver, decision, comment, via = 'cli' }: Decision) {
+  return { approver, decision, ...(comment && { comment }), via };
+}
+
+/** Signals that do not count are kept in the trail up to this many; each is in the history anyway. */
+const MAX_IGNORED = 20;
+
+/** Whether the trail has no room for another decision that does not count. */
+export function isTrailFull(trail: readonly Pick<TrailEntry, 'event'>[]): boolean {
+  return trail.filter(({ event }) => event === 'ignored').length >= MAX_IGNORED;
+}
+
+/** A text of input that nobody has parsed yet. */
+export function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
+  const value = (input as Record<string, unknown> | null | undefined)?.[field];
+  return typeof value === 'string' ? value.slice(0, 200) : '';
 }

@@ -31,14 +31,14 @@ import {
   approvalQuery,
   approvalStatusAttribute,
   approversAttribute,
-  closedWith,
   decideSignal,
   decideUpdate,
   withdrawUpdate,
 } from './contract.js';
 import { malformedReasonRequest } from '../shared/reason-request.js';
 import { StageMessages } from './messages.js';
-import { answerTo, malformedDecision } from './state.js';
+import { endOf, remindersOf } from './stage.js';
+import { answerTo, givenText, isTrailFull, malformedDecision, outcomeOf, saidBy, withdrawalRefusal } from './state.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
@@ -59,9 +59,6 @@ const { reportOutcome } = proxyActivities<Activities>({
     nonRetryableErrorTypes,
   },
 });
-
-/** Signals that do not count are kept in the trail up to this many; each is in the history anyway. */
-const MAX_IGNORED = 20;
 
 /**
  * Asks people or systems for a decision: stage after stage, each with its time, until somebody decides. The first
@@ -115,21 +112,21 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
     const refusal = malformed ?? (await decide(decision));
     if (!refusal) return;
     log.warn('ignored a decision', { ...refusal });
-    if (view.trail.filter(({ event }) => event === 'ignored').length >= MAX_IGNORED) return;
+    if (isTrailFull(view.trail)) return;
     note('ignored', { ...(malformed ? {} : saidBy(decision)), reason: refusal });
   });
 
   setHandler(
     withdrawUpdate,
     async (request: WithdrawRequest | undefined) => {
-      const refusal = (await isOpened()) ?? withdrawalRefusal();
+      const refusal = (await isOpened()) ?? withdrawalRefusal(view);
       if (refusal) throw refused(refusal);
       withdraw(request?.reason);
       return view;
     },
     {
       validator: (request: unknown) => {
-        const refusal = malformedReasonRequest(request) ?? withdrawalRefusal();
+        const refusal = malformedReasonRequest(request) ?? withdrawalRefusal(view);
         if (refusal) throw refused(refusal);
       },
     },
@@ -194,25 +191,24 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   function enter(stage: Stage): void {
     approvers = stage.approvers;
     view.approvers = approvers.map(({ id }) => id);
-    const deadline = new Date(Date.now() + stage.timeoutSeconds * 1000);
+    const deadline = new Date(endOf(stage, Date.now()));
     view.deadline = deadline.toISOString();
     dueAt ??= deadline;
   }
 
   /** Tells the approvers of a stage and reminds them, until the approval is closed or the stage's time is over. */
-  async function askStage({ timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage): Promise<void> {
+  async function askStage(stage: Stage): Promise<void> {
     const askedAt = Date.now();
-    const endsAt = askedAt + timeoutSeconds * 1000;
+    const endsAt = endOf(stage, askedAt);
     const { title, description, requestedBy, amount } = input;
     const question = { approvalId, title, requestedBy, ...(description && { description }), ...(amount && { amount }) };
     const messages = new StageMessages(view, approvers, { question, runId, endsAt, onChange: describe });
     try {
       messages.send(0);
-      for (let number = 1; ; number += 1) {
-        const wakeAt = Math.min(askedAt + number * remindEverySeconds * 1000, endsAt);
+      for (const [index, wakeAt] of [...remindersOf(stage, askedAt), endsAt].entries()) {
         await condition(isClosed, Math.max(wakeAt - Date.now(), 1));
         if (isClosed() || wakeAt === endsAt) break;
-        messages.send(number);
+        messages.send(index + 1);
       }
     } finally {
       await messages.stop();
@@ -234,18 +230,13 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
     if (answer !== 'counts') return answer;
     view.decision = { ...saidBy(decision), stage: view.stage, at: now() };
     note('decided', saidBy(decision));
-    close(decision.decision === 'approve' ? 'approved' : 'rejected');
+    close(outcomeOf(decision));
     return undefined;
   }
 
   function refusalOf(decision: Decision): Reason | undefined {
     const answer = answerTo({ view, approvers }, decision);
     return typeof answer === 'string' ? undefined : answer;
-  }
-
-  /** Withdrawing again is fine, anything that was decided stands. */
-  function withdrawalRefusal(): Reason | undefined {
-    return isClosed() && view.status !== 'withdrawn' ? closedWith(view) : undefined;
   }
 
   function withdraw(reason?: string): void {
@@ -311,15 +302,4 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
       ].join('\n'),
     );
   }
-}
-
-/** Who, what, how and why. */
-function saidBy({ approver, decision, comment, via = 'cli' }: Decision) {
-  return { approver, decision, ...(comment && { comment }), via };
-}
-
-/** A text of input that nobody has parsed yet. */
-function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
-  const value = (input as Record<string, unknown> | null | undefined)?.[field];
-  return typeof value === 'string' ? value.slice(0, 200) : '';
 }

@@ -20,6 +20,19 @@ export function childrenOf({ first, count }: Range): Range[] {
   }));
 }
 
+/** A retry gives its children ids of their own: those of a terminated run may still be about to end. */
+export function childId(parentId: string, n: number, round: number): string {
+  return round === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${round}`;
+}
+
+/** How often a child is started whose id is still taken: over twelve minutes. */
+export const MAX_CHILD_STARTS = 17;
+
+/** How long it is waited, in ms, after so many starts. */
+export function untilNextStart(tries: number): number {
+  return Math.min(2 ** tries, 60) * 1000;
+}
+
 const LOOK_EVERY_MS = 1_000;
 const LOOK_SHARE = 1 / 50;
 

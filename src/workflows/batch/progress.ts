@@ -14,3 +14,13 @@ export function shownProgress(view: BatchView): string {
     ...(round > 1 ? [`- retry ${round - 1}`] : []),
   ].join('\n');
 }
+
+/** How a batch ends that was not cancelled. */
+export function endOf({ failed }: Pick<BatchView, 'failed'>): 'completed' | 'completed_with_failures' {
+  return failed > 0 ? 'completed_with_failures' : 'completed';
+}
+
+/** Whether the counts, after all that a run had to do, are those of another run. */
+export function isOvertaken({ round, total, succeeded, failed }: BatchView, ownRound: number): boolean {
+  return round !== ownRound || succeeded + failed < total;
+}

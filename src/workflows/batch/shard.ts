@@ -13,7 +13,9 @@ import {
 import type { Activities } from '../../activities/index.js';
 import { NON_RETRYABLE, reasonOf } from '../shared/failures.js';
 import { OPEN_CHILDREN, OPEN_TASKS, paceSignal, type Pace } from './contract.js';
-import { childrenOf, type Range } from './plan.js';
+import { childId, childrenOf, MAX_CHILD_STARTS, untilNextStart, type Range } from './plan.js';
+import type { ShardInput } from './told.js';
+import { inWindow } from './window.js';
 import type { batchShard } from './workflow.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
@@ -46,33 +48,6 @@ const { giveUpBatchTasks } = proxyActivities<Activities>({
  * each task that is put back writes events.
  */
 const MAX_PUT_BACK = 100;
-
-/** Over twelve minutes. */
-const MAX_CHILD_STARTS = 17;
-
-/** What a workflow of a batch works on. */
-export interface ShardInput {
-  batchId: string;
-  number: number;
-  operation: string;
-  roundId: number;
-  round: number;
-  range: Range;
-  pace: Pace;
-}
-
-/** Whether an argument that may come from anywhere is what a parent tells. */
-export const isPace = (value: unknown): value is Pace => hasFields(value, { sequence: 'number', paused: 'boolean' });
-
-export const isShardInput = (value: unknown): value is ShardInput =>
-  hasFields(value, { batchId: 'string', number: 'number', operation: 'string', roundId: 'number', round: 'number' }) &&
-  hasFields(value['range'], { first: 'number', count: 'number' }) &&
-  isPace(value['pace']);
-
-function hasFields(value: unknown, types: Record<string, string>): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(types).every(([name, type]) => typeof (value as Record<string, unknown>)[name] === type);
-}
 
 /**
  * Works through a range of tasks: by itself, or, if there are too many for one workflow, by children of the same shape.
@@ -155,7 +130,7 @@ export class Shard {
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError) || tries === MAX_CHILD_STARTS) throw error;
       }
-      await sleep(Math.min(2 ** tries, 60) * 1000);
+      await sleep(untilNextStart(tries));
     }
   }
 
@@ -173,31 +148,9 @@ export class Shard {
   }
 }
 
-/** A retry gives its children ids of their own: those of a terminated run may still be about to end. */
-function childId(parentId: string, n: number, round: number): string {
-  return round === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${round}`;
-}
-
 /** A child that is closed meanwhile has no need of it. */
 function tell(child: ChildWorkflowHandle<typeof batchShard>, pace: Pace): void {
   child.signal(paceSignal, pace).catch((error: unknown) => {
     if (!(error instanceof TemporalFailure)) throw error;
   });
-}
-
-/** Runs `count` pieces of work, `width` at a time. @throws the first failure, once nothing is under way any more. */
-async function inWindow(count: number, width: number, run: (n: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  let failure: { error: unknown } | undefined;
-  async function lane(): Promise<void> {
-    while (next < count && !failure) {
-      try {
-        await run(next++);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
-  if (failure) throw failure.error;
 }

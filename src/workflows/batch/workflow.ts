@@ -26,8 +26,9 @@ import {
   type Pace,
 } from './contract.js';
 import { untilNextLook } from './plan.js';
-import { isPace, isShardInput, Shard, type ShardInput } from './shard.js';
-import { shownProgress } from './progress.js';
+import { endOf, isOvertaken, shownProgress } from './progress.js';
+import { Shard } from './shard.js';
+import { isPace, isShardInput, type ShardInput } from './told.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
@@ -88,11 +89,10 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   await watched;
   await CancellationScope.nonCancellable(async () => {
     update(await tallyBatch(batchId));
-    const ended = view.failed > 0 ? 'completed_with_failures' : 'completed';
-    close(cancelled ? 'cancelled' : ended);
+    close(cancelled ? 'cancelled' : endOf(view));
   });
   if (cancelled) throw cancelled;
-  if (view.round !== round.round || view.succeeded + view.failed < view.total) {
+  if (isOvertaken(view, round.round)) {
     throw refused({ type: 'Superseded', message: 'another run works on this batch' });
   }
   return view;

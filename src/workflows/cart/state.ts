@@ -57,14 +57,14 @@ export function refusalOf(state: CartState, change: Change): Refusal | undefined
     return state.lines.length ? undefined : { type: 'EmptyCart', message: 'there is nothing in the cart' };
   }
   const present = quantityOf(state, change.sku);
-  if (change.kind !== 'addItem' && present === 0) {
+  if (present === 0 && change.kind !== 'addItem') {
     return { type: 'NotInCart', message: `${change.sku} is not in the cart` };
   }
-  if (change.kind === 'addItem' && present === 0 && state.lines.length >= LIMITS.lines) {
+  if (present === 0 && state.lines.length >= LIMITS.lines) {
     return { type: 'TooManyLines', message: `a cart holds at most ${LIMITS.lines} different products` };
   }
-  const wanted = wantedQuantity(state, change);
-  if (wanted !== undefined && wanted > LIMITS.quantity) {
+  const wanted = wantedQuantity(state, change) ?? 0;
+  if (wanted > LIMITS.quantity) {
     return { type: 'QuantityTooLarge', message: `a line holds at most ${LIMITS.quantity} pieces, not ${wanted}` };
   }
   return undefined;

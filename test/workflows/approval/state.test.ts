@@ -8,7 +8,16 @@ import {
   type ApprovalView,
   type Decision,
 } from '../../../src/schemas/approval.js';
-import { answerTo, malformedDecision, type Standing } from '../../../src/workflows/approval/state.js';
+import {
+  answerTo,
+  givenText,
+  isTrailFull,
+  malformedDecision,
+  outcomeOf,
+  saidBy,
+  withdrawalRefusal,
+  type Standing,
+} from '../../../src/workflows/approval/state.js';
 
 const standing = (view: Partial<ApprovalView> = {}): Standing => ({
   view: { status: 'pending', stage: 2, requestedBy: 'asker', ...view },
@@ -18,6 +27,8 @@ const decided = standing({
   status: 'approved',
   decision: { approver: 'lead', decision: 'approve', via: 'api', stage: 2, at: '2026-01-01T00:00:00.000Z' },
 });
+const alreadyDecided = { type: 'AlreadyDecided', message: 'lead has already decided: approve' };
+const closedAs = (status: string) => ({ type: 'ApprovalClosed', message: `the approval is ${status}` });
 const by = (approver: string, more: Partial<Decision> = {}): Decision => ({ approver, decision: 'approve', ...more });
 
 describe('the limits of the schema', () => {
@@ -45,21 +56,45 @@ describe('answerTo', () => {
     ['an approver decides', standing(), by('lead'), 'counts'],
     ['an approver decides for the stage that is asked', standing(), by('lead', { stage: 2 }), 'counts'],
     ['a system decides by webhook', standing(), by('robot', { via: 'webhook' }), 'counts'],
-    ['a person decides by webhook', standing(), by('lead', { via: 'webhook' }), { type: 'NotAnApprover' }],
-    ['a stranger decides', standing(), by('stranger'), { type: 'NotAnApprover' }],
-    ['who asked decides, though an approver', standing(), by('asker'), { type: 'OwnRequest' }],
-    ['the link is of a stage before', standing(), by('lead', { stage: 1 }), { type: 'StagePassed' }],
-    ['the link is of a stage to come', standing(), by('lead', { stage: 3 }), { type: 'StagePassed' }],
+    [
+      'a person decides by webhook',
+      standing(),
+      by('lead', { via: 'webhook' }),
+      { type: 'NotAnApprover', message: 'lead may not decide by webhook' },
+    ],
+    [
+      'a stranger decides',
+      standing(),
+      by('stranger'),
+      { type: 'NotAnApprover', message: 'stranger is not an approver of stage 2' },
+    ],
+    [
+      'who asked decides, though an approver',
+      standing(),
+      by('asker'),
+      { type: 'OwnRequest', message: 'who asks may not decide' },
+    ],
+    [
+      'the link is of a stage before',
+      standing(),
+      by('lead', { stage: 1 }),
+      { type: 'StagePassed', message: 'stage 1 is not asked, stage 2 is' },
+    ],
+    [
+      'the link is of a stage to come',
+      standing(),
+      by('lead', { stage: 3 }),
+      { type: 'StagePassed', message: 'stage 3 is not asked, stage 2 is' },
+    ],
     ['the same is decided again', decided, by('lead', { comment: 'again' }), 'repeated'],
     ['the same is decided again by an old link', decided, by('lead', { stage: 1 }), 'repeated'],
-    ['the opposite is decided later', decided, by('lead', { decision: 'reject' }), { type: 'AlreadyDecided' }],
-    ['somebody else agrees later', decided, by('robot'), { type: 'AlreadyDecided' }],
-    ['time is over', standing({ status: 'timed_out' }), by('lead'), { type: 'ApprovalClosed' }],
-    ['a time-out approved it', standing({ status: 'approved' }), by('lead'), { type: 'ApprovalClosed' }],
-    ['it was withdrawn', standing({ status: 'withdrawn' }), by('lead'), { type: 'ApprovalClosed' }],
+    ['the opposite is decided later', decided, by('lead', { decision: 'reject' }), alreadyDecided],
+    ['somebody else agrees later', decided, by('robot'), alreadyDecided],
+    ['time is over', standing({ status: 'timed_out' }), by('lead'), closedAs('timed_out')],
+    ['a time-out approved it', standing({ status: 'approved' }), by('lead'), closedAs('approved')],
+    ['it was withdrawn', standing({ status: 'withdrawn' }), by('lead'), closedAs('withdrawn')],
   ])('when %s, then the answer is as defined', (_what, where, decision, answer) => {
-    if (typeof answer === 'string') expect(answerTo(where, decision)).toBe(answer);
-    else expect(answerTo(where, decision)).toMatchObject(answer as object);
+    expect(answerTo(where, decision)).toEqual(answer);
   });
 });
 
@@ -76,5 +111,83 @@ describe('malformedDecision', () => {
     by(''),
   ])('when the schema takes %j, then so does the workflow, and the other way round', (decision) => {
     expect(malformedDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
+  });
+
+  const notAnObject = 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
+  test.each<[unknown, message: string]>([
+    ...[undefined, null, 'approve', 1, [], [by('lead')]].map((value): [unknown, string] => [value, notAnObject]),
+    [{ ...by('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
+    [{ decision: 'approve' }, 'approver must be an id'],
+    [by(''), 'approver must be an id'],
+    [by('a'.repeat(65)), 'approver must be an id'],
+    [{ ...by('lead'), approver: ['lead'] }, 'approver must be an id'],
+    [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
+    [{ ...by('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
+    [{ ...by('lead'), comment: 1 }, 'comment must have at most 1000 UTF-16 code units'],
+    [{ ...by('lead'), comment: 'x'.repeat(1_001) }, 'comment must have at most 1000 UTF-16 code units'],
+    [{ ...by('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
+    [{ ...by('lead'), stage: '1' }, 'stage must be a whole number'],
+    [{ ...by('lead'), stage: 1.5 }, 'stage must be a whole number'],
+  ])('when it is %j, then it says what is wrong', (value, message) => {
+    expect(malformedDecision(value)).toEqual({ type: 'InvalidInput', message });
+  });
+
+  test.each<[string, unknown]>([
+    ['the least', by('lead')],
+    ['a rejection', by('lead', { decision: 'reject' })],
+    ['the longest names', by('a'.repeat(64), { comment: 'x'.repeat(1_000) })],
+    ['no comment', by('lead', { comment: '' })],
+    ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [`via ${via}`, { ...by('lead'), via }]),
+    ['a stage', by('lead', { stage: 1 })],
+    ['fields that are undefined', { ...by('lead'), comment: undefined, via: undefined, stage: undefined }],
+  ])('when it has %s, then nothing is wrong', (_what, value) => {
+    expect(malformedDecision(value)).toBeUndefined();
+  });
+});
+
+describe('a question', () => {
+  test('when somebody decides, then that becomes of it', () => {
+    expect(outcomeOf(by('lead'))).toBe('approved');
+    expect(outcomeOf(by('lead', { decision: 'reject' }))).toBe('rejected');
+  });
+
+  test.each([
+    ['is open', standing(), undefined],
+    ['was taken back before', standing({ status: 'withdrawn' }), undefined],
+    ['was decided', decided, alreadyDecided],
+    ['has run out of time', standing({ status: 'timed_out' }), closedAs('timed_out')],
+    ['was approved by a time-out', standing({ status: 'approved' }), closedAs('approved')],
+  ])('when it %s, then whether it can be taken back is as defined', (_what, { view }, refusal) => {
+    expect(withdrawalRefusal(view)).toEqual(refusal);
+  });
+});
+
+describe('what is kept', () => {
+  test('when somebody decides, then who, what, how and why is, and a way that is not told is the command line', () => {
+    expect(saidBy(by('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
+      ...{ approver: 'lead', decision: 'approve', comment: 'fine', via: 'link' },
+    });
+    expect(saidBy(by('lead', { comment: '' }))).toEqual({ approver: 'lead', decision: 'approve', via: 'cli' });
+  });
+
+  test('when twenty decisions did not count, then no more of them are', () => {
+    const ignored = (count: number) => Array<{ event: 'ignored' }>(count).fill({ event: 'ignored' });
+    const others = [{ event: 'requested' }, { event: 'escalated' }] as const;
+
+    expect(isTrailFull([])).toBe(false);
+    expect(isTrailFull([...others, ...ignored(19)])).toBe(false);
+    expect(isTrailFull([...others, ...ignored(20)])).toBe(true);
+  });
+
+  test.each<[unknown, string]>([
+    [{ title: 'May we?' }, 'May we?'],
+    [{ title: 'x'.repeat(201) }, 'x'.repeat(200)],
+    [{ title: ['May we?'] }, ''],
+    [{ requestedBy: 'ada' }, ''],
+    [null, ''],
+    [undefined, ''],
+    ['May we?', ''],
+  ])('when the input is %j that nobody has parsed, then its title is "%s"', (input, title) => {
+    expect(givenText(input, 'title')).toBe(title);
   });
 });

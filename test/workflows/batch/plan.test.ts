@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_CHILDREN, MAX_TASKS, OPEN_CHILDREN, OPEN_TASKS } from '../../../src/workflows/batch/contract.js';
-import { childrenOf, type Range } from '../../../src/workflows/batch/plan.js';
+import {
+  childId,
+  childrenOf,
+  MAX_CHILD_STARTS,
+  untilNextLook,
+  untilNextStart,
+  type Range,
+} from '../../../src/workflows/batch/plan.js';
 
 /** How many workflows have tasks of their own, how many have children, and on how many levels. */
 function shapeOf(range: Range): { leaves: number; parents: number; levels: number; mostChildren: number } {
@@ -46,10 +53,69 @@ describe('how a batch is cut up', () => {
     );
   });
 
+  test.each<[Range, Range[]]>([
+    [{ first: 5, count: 1_000 }, []],
+    [
+      { first: 5, count: 1_001 },
+      [
+        { first: 5, count: 1_000 },
+        { first: 1_005, count: 1 },
+      ],
+    ],
+    [
+      { first: 7, count: 1_000_001 },
+      [
+        { first: 7, count: 1_000_000 },
+        { first: 1_000_007, count: 1 },
+      ],
+    ],
+  ])('when the range is %o, then the children have %o', (range, children) => {
+    expect(childrenOf(range)).toEqual(children);
+  });
+
   test('when a tree is at its limits, then what is open at once is far below the 2,000 that the server takes', () => {
     expect(OPEN_TASKS).toBeLessThanOrEqual(200);
     expect(OPEN_CHILDREN).toBeLessThanOrEqual(200);
     // Two levels: the tasks that all open children of a batch of a million may have scheduled.
     expect(OPEN_TASKS * OPEN_CHILDREN).toBeLessThanOrEqual(200);
+  });
+});
+
+describe('the children of a batch', () => {
+  test.each([
+    ['batch:b', 3, 1, 'batch:b/3'],
+    ['batch:b', 3, 2, 'batch:b/3.2'],
+    // Its parent has an id of this round already.
+    ['batch:b/3.2', 0, 2, 'batch:b/3.2/0'],
+    ['batch:b/3', 0, 1, 'batch:b/3/0'],
+  ])('when the parent is %s, then child %i of round %i is %s', (parentId, n, round, id) => {
+    expect(childId(parentId, n, round)).toBe(id);
+  });
+
+  test('when the id of one is still taken, then it is waited for ever longer, up to a minute and for over twelve in all', () => {
+    const waits = Array.from({ length: MAX_CHILD_STARTS - 1 }, (_, n) => untilNextStart(n + 1));
+
+    expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    expect(waits.at(-1)).toBe(60_000);
+    expect(waits.reduce((sum, wait) => sum + wait)).toBe(722_000);
+  });
+});
+
+describe('the looks at how far a batch has come', () => {
+  test.each([
+    [0, 1_000],
+    [50_000, 1_000],
+    [51_000, 1_020],
+    [3_600_000, 72_000],
+  ])('when it has worked for %i ms, then the next one is after %i ms', (elapsedMs, waitMs) => {
+    expect(untilNextLook(elapsedMs)).toBe(waitMs);
+  });
+
+  test('when a batch works for a day, then there are about 430 of them', () => {
+    let looks = 0;
+    for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += untilNextLook(elapsedMs)) looks += 1;
+
+    expect(looks).toBeGreaterThan(400);
+    expect(looks).toBeLessThan(450);
   });
 });

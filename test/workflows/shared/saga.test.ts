@@ -1,18 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
-import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../../dev/wait.js';
+import '../../support/quiet-runtime.js';
 import type { TemporalServer } from '../../support/shop.js';
 import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
 import { continueSignal, logQuery, type play, type Script } from './saga-workflows.js';
-
-// One of the tests is about a bug in workflow code; what the SDK says of it is noise here.
-Runtime.install({
-  logger: new DefaultLogger('ERROR'),
-  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
-});
 
 const taskQueue = 'sagas';
 const deadline = { deadlineMs: 20_000, everyMs: 100 };
@@ -28,7 +23,10 @@ describeWithTimeSkipping('saga', () => {
       connection: server.nativeConnection,
       namespace: server.namespace,
       taskQueue,
-      workflowsPath: fileURLToPath(new URL('./saga-workflows.ts', import.meta.url)),
+      workflowBundle: await bundleWorkflowCode({
+        workflowsPath: fileURLToPath(new URL('./saga-workflows.ts', import.meta.url)),
+        logger: new DefaultLogger('ERROR'),
+      }),
     });
     running = worker.run();
   });

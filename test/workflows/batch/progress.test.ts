@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import type { BatchView } from '../../../src/schemas/batch.js';
+import { endOf, isOvertaken, shownProgress } from '../../../src/workflows/batch/progress.js';
+
+const aView = (overrides: Partial<BatchView> = {}): BatchView => ({
+  ...{ batchId: 'b', status: 'running', operation: 'restock', itemsPerTask: 10, tasks: 1, round: 1 },
+  ...{ total: 8, succeeded: 3, failed: 2, asOf: '2030-01-01T00:00:00.000Z', ...overrides },
+});
+
+describe('the progress that the Web UI shows', () => {
+  test.each<[what: string, Partial<BatchView>, lines: string[]]>([
+    ['works', {}, ['**running** restock', '- 5 of 8 items (62 %)', '- 3 succeeded, 2 failed']],
+    [
+      'has nothing to do',
+      { total: 0, succeeded: 0, failed: 0 },
+      ['**running** restock', '- 0 of 0 items (0 %)', '- 0 succeeded, 0 failed'],
+    ],
+    [
+      'knows its rate',
+      { itemsPerSecond: 2.5, secondsLeft: 2 },
+      ['**running** restock', '- 5 of 8 items (62 %), 2.5 a second, 2 s left', '- 3 succeeded, 2 failed'],
+    ],
+    [
+      'is tried again for the first time',
+      { status: 'paused', round: 2 },
+      ['**paused** restock', '- 5 of 8 items (62 %)', '- 3 succeeded, 2 failed', '- retry 1'],
+    ],
+  ])('when a batch %s, then that is what is shown', (_what, view, lines) => {
+    expect(shownProgress(aView(view)).split('\n')).toEqual(lines);
+  });
+});
+
+describe('the end of a batch', () => {
+  test('when an item failed, then its status says so', () => {
+    expect(endOf({ failed: 0 })).toBe('completed');
+    expect(endOf({ failed: 1 })).toBe('completed_with_failures');
+  });
+
+  test.each<[what: string, Partial<BatchView>, boolean]>([
+    ['all items are counted and the round is its own', { succeeded: 6 }, false],
+    ['the round is a later one', { succeeded: 6, round: 2 }, true],
+    ['an item is not counted', { succeeded: 5 }, true],
+  ])('when %s, then whether another run has overtaken it is %s', (_what, view, is) => {
+    expect(isOvertaken(aView(view), 1)).toBe(is);
+  });
+});

@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { inWindow } from '../../../src/workflows/batch/window.js';
+
+/** Work that ends when it is told to. */
+function byHand() {
+  const open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  const begun: number[] = [];
+  const run = (n: number) =>
+    new Promise<void>((resolve, reject) => {
+      begun.push(n);
+      open.set(n, { resolve, reject });
+    });
+  /** Ends one and lets what follows of that happen. */
+  async function end(n: number, error?: Error): Promise<void> {
+    const { resolve, reject } = open.get(n)!;
+    open.delete(n);
+    if (error) reject(error);
+    else resolve();
+    await new Promise(setImmediate);
+  }
+  return { open, begun, run, end };
+}
+
+test('when pieces of work end in any order, then each runs once, and as many as may be are open until none are left', async () => {
+  const property = fc.asyncProperty(
+    fc.nat(12),
+    fc.integer({ min: 1, max: 5 }),
+    fc.gen(),
+    async (count, width, pick) => {
+      const { open, begun, run, end } = byHand();
+      const done = inWindow(count, width, run);
+      for (let left = count; left > 0; left -= 1) {
+        expect(open.size).toBe(Math.min(width, left));
+        await end([...open.keys()][pick(fc.nat, { max: open.size - 1 })]!);
+      }
+      await done;
+
+      expect(begun).toEqual(Array.from({ length: count }, (_, n) => n));
+    },
+  );
+  await fc.assert(property);
+});
+
+test('when one fails, then no other is begun, those under way are waited for, and the first failure is thrown', async () => {
+  const { begun, run, end } = byHand();
+  let isOver = false;
+  const done = inWindow(9, 3, run).finally(() => (isOver = true));
+  const failure = done.catch((error: unknown) => error);
+
+  await end(1, new Error('first'));
+  expect(isOver).toBe(false);
+  await end(0);
+  await end(2, new Error('second'));
+
+  expect(await failure).toEqual(new Error('first'));
+  expect(begun).toEqual([0, 1, 2]);
+});

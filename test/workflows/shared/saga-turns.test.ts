@@ -1,0 +1,255 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  RetryState,
+  type TemporalFailure,
+} from '@temporalio/common';
+import { CancellationScope } from '@temporalio/workflow';
+import { RootCancellationScope } from '@temporalio/workflow/lib/cancellation-scope.js';
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { PointOfNoReturn, Saga, type Compensation, type SagaObserver } from '../../../src/workflows/shared/saga.js';
+
+// In plain Node, with the SDK's own scopes; saga.test.ts has the same promises in a workflow.
+
+const noRoute = ApplicationFailure.create({ message: 'no route' });
+
+/** An observer that notes what it is told and answers `answers`, one after the other. */
+function anObserver(answers: ('retry' | 'skip')[] = []) {
+  const told: unknown[][] = [];
+  const observer: SagaObserver = {
+    onCompensation: (name, status) => void told.push([name, status]),
+    onStuck: async (name, failure) => {
+      told.push([name, 'stuck', failure]);
+      return answers.shift()!;
+    },
+  };
+  return { told, observer };
+}
+
+const aCompensation = (name: string, run: Compensation['run'] = async () => undefined) => ({ name, run: vi.fn(run) });
+const failing = (error: Error) => () => Promise.reject(error);
+const nothing = async () => undefined;
+
+/** Runs it as a workflow's main function is run. */
+const inWorkflow = <T>(run: () => Promise<T>): Promise<T> => new RootCancellationScope().run(run);
+const compensate = (saga: Saga) => inWorkflow(() => saga.compensate());
+
+describe('a step', () => {
+  test('when it works, then its answer is given and nothing is undone', async () => {
+    const saga = new Saga(anObserver().observer);
+    const undo = aCompensation('undo');
+
+    expect(await saga.step(async () => 'answer', undo)).toBe('answer');
+
+    expect(undo.run).not.toHaveBeenCalled();
+  });
+
+  test('when it fails, then its failure is given, and it can be undone', async () => {
+    const saga = new Saga(anObserver().observer);
+    const undo = aCompensation('undo');
+
+    await expect(saga.step(failing(noRoute), undo)).rejects.toBe(noRoute);
+
+    expect(await compensate(saga)).toBe(true);
+    expect(undo.run).toHaveBeenCalledOnce();
+  });
+
+  test('when all is undone while it still runs, then so is it', async () => {
+    const saga = new Saga(anObserver().observer);
+    const undo = aCompensation('undo');
+
+    await saga.step(() => compensate(saga), undo);
+
+    expect(undo.run).toHaveBeenCalledOnce();
+  });
+});
+
+describe('undoing', () => {
+  /** How a compensation goes: it fails so often, is tried again each time, and at last this becomes of it. */
+  const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'refused') });
+
+  test('when compensations go in any way, then each is told in its turn, the last step first', async () => {
+    const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
+      const answers: ('retry' | 'skip')[] = [];
+      const expected: unknown[][] = [];
+      const returned: boolean[] = [];
+      for (const [index, { failures, end }] of [...histories.entries()].reverse()) {
+        const name = `undo ${index}`;
+        const stuck = Array.from({ length: failures + Number(end === 'skipped') }, () => [
+          [name, 'started'],
+          [name, 'stuck', noRoute],
+        ]);
+        expected.push(...stuck.flat(), ...(end === 'skipped' ? [] : [[name, 'started']]), [name, end]);
+        answers.push(...Array<'retry'>(failures).fill('retry'), ...(end === 'skipped' ? (['skip'] as const) : []));
+        if (end === 'refused') returned.push(false);
+      }
+      returned.push(true);
+
+      const { told, observer } = anObserver(answers);
+      const saga = new Saga(observer);
+      for (const [index, { failures, end }] of histories.entries()) {
+        let turns = 0;
+        await saga.step(
+          nothing,
+          aCompensation(`undo ${index}`, async () => {
+            if ((turns += 1) <= failures || end === 'skipped') throw noRoute;
+            if (end === 'refused') throw new PointOfNoReturn();
+          }),
+        );
+      }
+
+      for (const answer of returned) expect(await compensate(saga)).toBe(answer);
+      expect(told).toEqual(expected);
+    });
+    await fc.assert(property);
+  });
+
+  test('when there is nothing to undo, then all is undone', async () => {
+    const { told, observer } = anObserver();
+
+    expect(await compensate(new Saga(observer))).toBe(true);
+    expect(told).toEqual([]);
+  });
+
+  test('when it is asked for twice at the same time, then each compensation runs once', async () => {
+    const saga = new Saga(anObserver().observer);
+    const compensations = ['a', 'b', 'c'].map((name) => aCompensation(name));
+    for (const compensation of compensations) await saga.step(nothing, compensation);
+
+    expect(await Promise.all([compensate(saga), compensate(saga)])).toEqual([true, true]);
+
+    for (const { run } of compensations) expect(run).toHaveBeenCalledOnce();
+  });
+
+  test('when one still runs, then the older ones wait for it', async () => {
+    const saga = new Saga(anObserver().observer);
+    const older = aCompensation('older');
+    let end = () => {};
+    await saga.step(nothing, older);
+    await saga.step(
+      nothing,
+      aCompensation('newer', () => new Promise<void>((resolve) => (end = resolve))),
+    );
+
+    const undone = compensate(saga);
+    await new Promise(setImmediate);
+    expect(older.run).not.toHaveBeenCalled();
+    end();
+    await undone;
+
+    expect(older.run).toHaveBeenCalledOnce();
+  });
+
+  test('when compensations are forgotten, then all of these names are, and the others are undone', async () => {
+    const { told, observer } = anObserver();
+    const saga = new Saga(observer);
+    for (const name of ['a', 'b', 'a', 'c']) await saga.step(nothing, aCompensation(name));
+
+    saga.forget('a', 'c', 'unknown');
+    await compensate(saga);
+
+    expect(told).toEqual([
+      ['b', 'started'],
+      ['b', 'completed'],
+    ]);
+  });
+
+  test('when the workflow is cancelled, then neither a compensation nor the question about it is', async () => {
+    const scopes: CancellationScope[] = [];
+    const saga = new Saga({
+      onStuck: async () => {
+        scopes.push(CancellationScope.current());
+        return 'retry';
+      },
+    });
+    await saga.step(
+      nothing,
+      aCompensation('undo', async () => {
+        scopes.push(CancellationScope.current());
+        if (scopes.length === 1) throw noRoute;
+      }),
+    );
+    const workflow = new RootCancellationScope();
+
+    const undone = workflow.run(async () => {
+      workflow.cancel();
+      return await saga.compensate();
+    });
+
+    expect(await undone).toBe(true);
+    expect(workflow.consideredCancelled).toBe(true);
+    // The compensation, the question, and the compensation again.
+    expect(scopes).toHaveLength(3);
+    for (const scope of scopes) expect(scope).toMatchObject({ cancellable: false, consideredCancelled: false });
+  });
+});
+
+describe('a compensation that does not work', () => {
+  test.each<[string, TemporalFailure]>([
+    ['fails', noRoute],
+    ['is cancelled', new CancelledFailure('stop')],
+    ['has an activity that fails', new ActivityFailure('no', 'refund', '1', RetryState.TIMEOUT, 'worker', noRoute)],
+  ])('when it %s, then the observer learns which and why, and decides', async (_what, failure) => {
+    const { told, observer } = anObserver(['skip']);
+    const saga = new Saga(observer);
+    await saga.step(nothing, aCompensation('undo', failing(failure)));
+
+    expect(await compensate(saga)).toBe(true);
+
+    expect(told).toEqual([
+      ['undo', 'started'],
+      ['undo', 'stuck', failure],
+      ['undo', 'skipped'],
+    ]);
+    expect(told[1]![2]).toBe(failure);
+  });
+
+  test('when it has a bug, then that is thrown, nobody is asked, and nothing older is undone', async () => {
+    const { told, observer } = anObserver();
+    const saga = new Saga(observer);
+    const older = aCompensation('older');
+    const bug = new TypeError('undefined is not a function');
+    await saga.step(nothing, older);
+    await saga.step(nothing, aCompensation('undo', failing(bug)));
+
+    await expect(compensate(saga)).rejects.toBe(bug);
+
+    expect(told).toEqual([['undo', 'started']]);
+    expect(older.run).not.toHaveBeenCalled();
+  });
+
+  test('when it is past the point of no return, then it is dropped, and the older ones can be undone later', async () => {
+    const saga = new Saga(anObserver().observer);
+    const [older, refusing] = [aCompensation('older'), aCompensation('undo', failing(new PointOfNoReturn()))];
+    await saga.step(nothing, older);
+    await saga.step(nothing, refusing);
+
+    expect(await compensate(saga)).toBe(false);
+    expect(older.run).not.toHaveBeenCalled();
+
+    expect(await compensate(saga)).toBe(true);
+    expect(older.run).toHaveBeenCalledOnce();
+    expect(refusing.run).toHaveBeenCalledOnce();
+  });
+
+  test('when the point of no return is in a log, then it has its name', () => {
+    expect(String(new PointOfNoReturn('the parcel has left'))).toBe('PointOfNoReturn: the parcel has left');
+  });
+
+  test('when nobody wants to be told, then it goes on alike', async () => {
+    const saga = new Saga({ onStuck: async () => 'skip' });
+    const compensations = [
+      aCompensation('works'),
+      aCompensation('refuses', failing(new PointOfNoReturn())),
+      aCompensation('fails', failing(noRoute)),
+    ];
+    for (const compensation of compensations) await saga.step(nothing, compensation);
+
+    expect(await compensate(saga)).toBe(false);
+    expect(await compensate(saga)).toBe(true);
+
+    for (const { run } of compensations) expect(run).toHaveBeenCalledOnce();
+  });
+});
