@@ -1,20 +1,8 @@
-import { access } from 'node:fs/promises';
-import type { Client } from '@temporalio/client';
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-import { loadConfig } from '../src/config.js';
-import { bundleWorkflows, createClient } from '../src/temporal.js';
-import { asTyped, UsageError } from './command-line.js';
-import { readCommandLine, usage, type ServerSample } from './replay/command-line.js';
-import { committedHistories, fetched, sampleOf } from './replay/histories.js';
-import { replay, type Bundle, type Code, type Recorded, type Replayed } from './replay/replay.js';
+import { runReplay } from './replay/command.js';
 import { streamReport } from './report.js';
-import { findRunningStack } from './running-stack.js';
 import { inheritedEnvironment } from './settings.js';
 
-/** `npm run replay`: whether the workflows of this checkout would go on with what is recorded, and with what runs. */
-const codes = { replays: 0, differs: 1, unknown: 2 };
-
-const report = streamReport();
 // What is found is told here; the SDK would tell it once more, at length.
 const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
 Runtime.install({
@@ -22,93 +10,7 @@ Runtime.install({
   telemetryOptions: { logging: { filter, forward: {} } },
 });
 
-async function main(): Promise<number> {
-  const command = readCommandLine(process.argv.slice(2));
-  if (command === 'help') {
-    report.say(usage);
-    return codes.replays;
-  }
-  const client = command.server && (await connect(command.server));
-  try {
-    const runs = client && command.server && (await sampleOf(client, command.server.query, command.server.limit));
-    const code: Code = {
-      workflowBundle: await bundleOf(command.bundle),
-      dataConverter: { payloadCodecs: client?.options.loadedDataConverter.payloadCodecs ?? [] },
-    };
-    let differing = command.committed ? await replayed('committed', await committedHistories(), code) : 0;
-    const { query, chosen } = command.server ?? {};
-    if (client && runs?.length) differing += await replayed(`on the server (${query})`, fetched(client, runs), code);
-    else if (runs)
-      report.say(chosen ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
-    if (differing > 0) return codes.differs;
-    return runs?.length === 0 && chosen ? codes.unknown : codes.replays;
-  } finally {
-    await client?.connection.close();
-  }
-}
-
-/** How many of the histories the code would not go on with; each is told. */
-async function replayed(
-  where: string,
-  histories: Iterable<Recorded> | AsyncIterable<Recorded>,
-  code: Code,
-): Promise<number> {
-  const counts = new Map<string, number>();
-  let differing = 0;
-  for await (const run of replay(histories, code)) {
-    counts.set(run.type, (counts.get(run.type) ?? 0) + 1);
-    if (!run.difference) continue;
-    differing += 1;
-    report.say(`DIFFERS: ${inOneLine(run)}`);
-  }
-  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const types = [...counts].map(([type, count]) => `${count} ${type}`).join(', ');
-  report.say(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} not as the code would do it`);
-  return differing;
-}
-
-function inOneLine({ file, workflowId, runId, type, difference }: Replayed): string {
-  const { event, what } = difference!;
-  const at = event ? `at event ${event.id} ${event.type}: ` : '';
-  return `${type} ${workflowId}, run ${runId}${file ? ` (${file})` : ''}, ${at}${what}`;
-}
-
-/** @throws when the server does not answer, or the namespace is not there. */
-async function connect({ address, namespace }: ServerSample): Promise<Client> {
-  const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } =
-    inheritedEnvironment();
-  const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
-  const named = address ?? (TEMPORAL_ADDRESS || undefined);
-  const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
-  const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
-  if (named === undefined && !inProfile && !stack)
-    throw new Error('Which server? Name one with --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
-  // What else the environment has (TLS, an API key) is for the server that it names.
-  const config = loadConfig('replay', {
-    ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
-    ...{ PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE },
-    TEMPORAL_ADDRESS: named ?? stack?.temporalAddress,
-    TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
-  });
-  const client = createClient(config);
-  await client.connection.ensureConnected().catch((error: Error) => {
-    throw new Error(`Temporal does not answer at ${config.TEMPORAL_ADDRESS}: ${error.message}`);
-  });
-  report.say(`Temporal at ${config.TEMPORAL_ADDRESS}, namespace ${config.TEMPORAL_NAMESPACE}`);
-  return client;
-}
-
-async function bundleOf(file: string | undefined): Promise<Bundle> {
-  if (file === undefined) return await bundleWorkflows(new DefaultLogger('WARN'));
-  const codePath = asTyped(file, 'replay');
-  await access(codePath);
-  return { codePath };
-}
-
-try {
-  process.exit(await main());
-} catch (error) {
-  for (let reason: unknown = error; reason instanceof Error; reason = reason.cause) console.error(reason.message);
-  if (error instanceof UsageError) console.error(`\n${usage}`);
-  process.exit(codes.unknown);
-}
+/** `npm run replay [-- options]`: dev/replay/command.ts, as a process. */
+const { say } = streamReport();
+const complain = (text: string) => console.error(text);
+process.exit(await runReplay(process.argv.slice(2), { env: inheritedEnvironment(), say, complain }));

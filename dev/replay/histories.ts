@@ -56,7 +56,10 @@ async function listed(client: Client, query: string, limit: number): Promise<Wor
 }
 
 /** The histories of runs, fetched one after the other. */
-export async function* fetched(client: Client, runs: WorkflowExecutionInfo[]): AsyncGenerator<Recorded> {
+export async function* fetched(
+  client: Client,
+  runs: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'type'>[],
+): AsyncGenerator<Recorded> {
   for (const { workflowId, runId, type } of runs) {
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     yield { workflowId, runId, type, history };

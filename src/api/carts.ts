@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import {
   WithStartWorkflowOperation,
   type Client,
@@ -27,6 +28,9 @@ const lanes = new Lanes(UPDATES_IN_FLIGHT);
 
 /** Tries to find a cart open that is being closed again and again. */
 const MAX_OPENINGS = 10;
+
+/** Longer from try to try, so that the one that closes it has ended. */
+const BETWEEN_OPENINGS_MS = 20;
 
 /** What every change says of itself: its name, and the customer who asks, if it is one who may only see his own. */
 interface CartRequest {
@@ -88,6 +92,7 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
         // It closed between the two halves of the call: now it is gone, and the next try opens a new one.
         const isClosed = refusalOf(error)?.type === 'CartClosed' || isLost(error);
         if (!isClosed || tries === MAX_OPENINGS) throw error;
+        await setTimeout(tries * BETWEEN_OPENINGS_MS);
       }
     }
   });

@@ -7,6 +7,7 @@ import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
+import { runReplay } from '../../dev/replay/command.js';
 import { waitUntil } from '../../dev/wait.js';
 import { workerDataConverter } from '../../src/encryption/data-converters.js';
 import { CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
@@ -27,10 +28,18 @@ const replay = (...args: string[]) => replayWith({}, ...args);
 
 async function replayWith(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
   const lines: string[] = [];
+  const say = (line: string) => void lines.push(line);
+  const code = await runReplay(args, { env, say, complain: say });
+  return { code, said: lines.join('\n') };
+}
+
+/** The same as the command itself: each costs seconds of a processor. */
+async function replayAlone(...args: string[]): Promise<Outcome> {
+  const lines: string[] = [];
   const command = await startProcess({
     name: 'replay',
     ...typescript('dev/replay.ts', ...args),
-    env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined, PAYLOAD_ENCRYPTION_KEYS: undefined, ...env },
+    env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined, PAYLOAD_ENCRYPTION_KEYS: undefined },
     onLine: (line) => lines.push(line),
   });
   const { code } = await command.exited;
@@ -57,7 +66,7 @@ describe('the command line of npm run replay', () => {
   });
 
   test('when the bundle is not there, then it ends with 2', async () => {
-    const { code, said } = await replay('--bundle', '/nowhere/bundle.js');
+    const { code, said } = await replayAlone('--bundle', '/nowhere/bundle.js');
 
     expect(said).toContain('/nowhere/bundle.js');
     expect(code).toBe(2);
@@ -72,7 +81,7 @@ describe('the command line of npm run replay', () => {
   });
 
   test('when nothing is said of a server, then the committed histories are replayed', async () => {
-    const { code, said } = await replay(...today);
+    const { code, said } = await replayAlone(...today);
 
     expect(said).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none not as the code would do it$/);
     expect(code).toBe(0);
@@ -139,14 +148,19 @@ describeOnDevServer('npm run replay -- --from-server', () => {
   });
 
   test('when a limit is set, then some of each type are among the sample', async () => {
-    const outcome = await fromServer(today, '--limit', '2');
+    const outcome = await fromServer(today, '--only-server', '--limit', '2');
 
     expect(lastLine(outcome)).toContain(': 1 cart, 1 orderV2;');
     expect(outcome.code).toBe(0);
   });
 
   test('when a query is given, then only what it finds is replayed', async () => {
-    const outcome = await fromServer(today, '--query', `WorkflowId = '${orderWorkflowId(orderIds[0]!)}'`);
+    const outcome = await fromServer(
+      today,
+      '--only-server',
+      '--query',
+      `WorkflowId = '${orderWorkflowId(orderIds[0]!)}'`,
+    );
 
     expect(lastLine(outcome)).toContain(': 1 orderV2;');
     expect(outcome.code).toBe(0);
@@ -219,12 +233,20 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     const key = aKey('today');
     const workflowId = cartWorkflowId('an-encrypted-one');
     await openEncryptedCart(workflowId, key);
-    const place = [...today, '--from-server', '--address', server.address, '--namespace', server.namespace];
+    const place = [
+      ...today,
+      '--from-server',
+      '--only-server',
+      '--address',
+      server.address,
+      '--namespace',
+      server.namespace,
+    ];
     const one = ['--query', `WorkflowId = '${workflowId}'`];
 
     const [withKey, without] = await Promise.all([
       replayWith({ PAYLOAD_ENCRYPTION_KEYS: key }, ...place, ...one),
-      replay(...place, ...one),
+      replayAlone(...place, ...one),
     ]);
 
     expect(lastLine(withKey)).toContain(': 1 cart; none not as the code would do it');

@@ -7,7 +7,7 @@ import { waitUntil } from '../../dev/wait.js';
 import type { OrderView } from '../../src/schemas/order.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { ORDERS_QUERY, orderWorkflowId } from '../../src/workflows/order/contract.js';
-import { balanceOf } from '../support/balance.js';
+import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { describeOnDevServer } from '../support/dev-server.js';
 import type { OutsideWorld } from '../support/outside-world.js';
 import { aProduct } from '../support/shop.js';

@@ -8,7 +8,7 @@ import type { Product } from '../../src/schemas/product.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf } from '../support/balance.js';
+import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { historyOf } from '../support/history.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';

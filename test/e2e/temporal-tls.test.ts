@@ -11,7 +11,7 @@ import { startTemporaryCluster, type TemporaryCluster } from '../../dev/temporar
 import { loadConfig } from '../../src/config.js';
 import { connectWorker, createClient } from '../../src/temporal.js';
 import { startApi } from '../support/api.js';
-import { balanceOf } from '../support/balance.js';
+import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { anAuthority, type Authority, type Certificate } from '../support/certificates.js';
 import { aSigningKey, openIssuer, type Issuer, type SigningKey } from '../support/issuer.js';
 import { createDatabase } from '../support/database.js';

@@ -6,7 +6,7 @@ import { waitUntil } from '../../dev/wait.js';
 import type { OrderInput } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf } from '../support/balance.js';
+import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startOneWorkerProcess } from '../support/workers.js';

@@ -6,7 +6,9 @@ import { freePort } from '../../dev/ports.js';
 import { startTemporalServer } from '../../dev/temporal-server.js';
 import { ensureNamespace, ensureSearchAttributes } from '../../src/namespace.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import { replayOpen } from './replays.js';
 import type { TemporalServer } from './shop.js';
+import './watched-workers.js';
 
 const NAMESPACE = 'default';
 
@@ -68,6 +70,7 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
     address,
     inNamespace,
     async close() {
+      await replayOpen();
       for (const each of [nativeConnection, ...moreConnections]) await each.close();
       await connection.close();
       await own?.stop();

@@ -20,7 +20,7 @@ import {
 import { createWorkers } from '../../src/workers.js';
 import type { order } from '../../src/workflows/order/workflow.js';
 import { activitiesOf } from './activities.js';
-import { balanceOf, type Balance, type Order } from './balance.js';
+import { balanceOf, type Balance, type Order } from '../../dev/faults/audit/balance.js';
 import { historyOf } from './history.js';
 import { openLetterbox, type Letterbox } from './letterbox.js';
 import { anOrder, aProduct, openShop, type Shop } from './shop.js';

@@ -12,6 +12,8 @@ import { activitiesOf } from './activities.js';
 import { createDatabase } from './database.js';
 import { startOutsideWorld, type OutsideWorld } from './outside-world.js';
 import './quiet-runtime.js';
+import { replayOpen } from './replays.js';
+import './watched-workers.js';
 
 /** What every server for tests offers. */
 export interface TemporalServer {
@@ -78,6 +80,7 @@ export async function openShop(
     async close() {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
+      await replayOpen();
       await outside.close();
       await Promise.all([store.close(), owner.close()]);
       await database.drop();

@@ -2,7 +2,9 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { describe, inject } from 'vitest';
 import { indexedValueTypes } from '../../src/namespace.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import { replayOpen } from './replays.js';
 import type { TemporalServer } from './shop.js';
+import './watched-workers.js';
 
 /** Why tests on the time-skipping server cannot run on this machine, if they cannot. */
 export function timeSkippingMissing(): string | undefined {
@@ -33,7 +35,10 @@ export async function startTimeSkipping(): Promise<TemporalServer & { env: TestW
     client: env.client,
     nativeConnection: env.nativeConnection,
     namespace,
-    close: () => env.teardown(),
+    async close() {
+      await replayOpen();
+      await env.teardown();
+    },
   };
 }
 

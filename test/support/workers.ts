@@ -4,10 +4,12 @@ import { startProcess, typescript, type Exit, type ManagedProcess } from '../../
 import { nothingOfTheShell } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Operations } from '../../src/operations/index.js';
+import { createClient } from '../../src/temporal.js';
 import { createWorkers, type WorkersOptions } from '../../src/workers.js';
 import { activitiesOf, approvalEnvironment } from './activities.js';
 import type { DevServer } from './dev-server.js';
 import { withRequiredTypeScript } from './encryption.js';
+import { goesOnUnseen } from './replays.js';
 import type { Shop, TemporalServer } from './shop.js';
 
 interface WorkerChoices extends Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> {
@@ -75,6 +77,10 @@ export async function startOneWorkerProcess(
   env: Record<string, string> = {},
   { lines = [] }: { lines?: string[] } = {},
 ): Promise<ManagedProcess> {
+  goesOnUnseen(`${address} ${namespace}`, {
+    client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),
+    author: { workflowBundle: { codePath: inject('workflowBundle') }, payloadCodecs: [] },
+  });
   let polls = false;
   let ended = false;
   const worker = await startProcess({

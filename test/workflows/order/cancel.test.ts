@@ -8,7 +8,7 @@ import {
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
 import type { order } from '../../../src/workflows/order/workflow.js';
-import type { Balance } from '../../support/balance.js';
+import type { Balance } from '../../../dev/faults/audit/balance.js';
 import { lockCatalogue, lockProduct } from '../../support/database-lock.js';
 import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
 import { anOrder, aProduct } from '../../support/shop.js';

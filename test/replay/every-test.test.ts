@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { typeOf } from '../../dev/replay/events.js';
+import { committedHistories } from '../../dev/replay/histories.js';
+import { waitUntil } from '../../dev/wait.js';
+import { createClient } from '../../src/temporal.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { historyOf } from '../support/history.js';
+import '../support/quiet-runtime.js';
+import { goesOnUnseen, replayGrown, replayOpen, takeDifferences } from '../support/replays.js';
+import { Replayer } from '../support/replayer.js';
+import type * as workflows from './fixtures/not-deterministic.workflows.js';
+
+const taskQueue = 'not-deterministic';
+
+test('when a workflow task is still open, then it is left out', async () => {
+  const [recorded] = await committedHistories();
+  const events = recorded!.history.events!.slice(0, 3);
+  expect(events.map(typeOf).at(-1)).toBe('WorkflowTaskStarted');
+
+  const replayer = new Replayer({ workflowBundle: { codePath: inject('workflowBundle') } });
+  expect(await replayer.replay({ ...recorded!, history: { events } }, 0)).toEqual({ closed: false, replayed: 0 });
+});
+
+describeOnDevServer('what is done at the end of every test', () => {
+  let server: DevServer;
+  let workflowBundle: WorkflowBundle;
+  let worker: Worker | undefined;
+  let running: Promise<void> | undefined;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    workflowBundle = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('./fixtures/not-deterministic.workflows.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
+    const { nativeConnection: connection, namespace } = server;
+    worker = await Worker.create({ connection, namespace, taskQueue, workflowBundle });
+    running = worker.run();
+  });
+  afterAll(async () => {
+    worker?.shutdown();
+    await running;
+    await server?.close();
+  });
+
+  const start = (type: keyof typeof workflows) =>
+    server.client.workflow.start(type, { taskQueue, workflowId: randomUUID() });
+
+  /** What fails a test that leaves these workflows behind. */
+  async function differences(): Promise<string[]> {
+    await replayGrown();
+    return takeDifferences();
+  }
+
+  const differs = (id: string): unknown =>
+    expect.stringMatching(`^\\w+ ${id}, run .*, at event 5 TimerStarted: the history has TimerStarted, the code`);
+
+  test('when a workflow does something else each time, then it is named, and once', async () => {
+    const handle = await start('sleepsWhenNew');
+    await handle.result();
+
+    expect(await differences()).toEqual([differs(handle.workflowId)]);
+    expect(await differences()).toEqual([]);
+  });
+
+  test('when it is the child of another, then it is found as well', async () => {
+    const handle = await start('hasAChild');
+    await handle.result();
+
+    expect(await differences()).toEqual([differs(`${handle.workflowId}/1`)]);
+  });
+
+  test('when it is one run after another, then it is found as well', async () => {
+    const handle = await start('goesOnAsNew');
+    await handle.result();
+
+    expect(await differences()).toEqual([differs(handle.workflowId)]);
+  });
+
+  test('when a process went on with it, which told nobody, then it is found as well', async () => {
+    const handle = await start('sleepsWhenNew');
+    await handle.result();
+    await differences();
+    await replayOpen();
+    const { address, namespace, client } = server;
+    const isListed = async () =>
+      (await client.workflow.count(`WorkflowId = '${handle.workflowId}'`)).count === 1 || undefined;
+    await waitUntil(isListed, { what: 'it being listed', deadlineMs: 20_000 });
+
+    goesOnUnseen(`${address} ${namespace}`, {
+      client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),
+      author: { workflowBundle, payloadCodecs: [] },
+    });
+    expect(await differences()).toContainEqual(differs(handle.workflowId));
+  });
+
+  test('when it does the same each time, then nothing is said', async () => {
+    await (await start('sleepsAlways')).result();
+
+    expect(await differences()).toEqual([]);
+  });
+
+  test('when it cannot go on, and cannot when it is replayed, then that is no difference', async () => {
+    const handle = await start('hasABug');
+    await waitUntil(() => hasFailed(handle), { what: 'a failed workflow task', deadlineMs: 20_000 });
+    const found = await differences();
+    await handle.terminate();
+
+    expect(found).toEqual([]);
+  });
+});
+
+async function hasFailed(handle: WorkflowHandle): Promise<true | undefined> {
+  return (await historyOf(handle)).some(({ type }) => type === 'WorkflowTaskFailed') || undefined;
+}

@@ -1,0 +1,16 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Folders whose files start processes, and so take longest. */
+const LONG = ['test/e2e/', 'test/metrics/', 'test/faults/', 'test/dev/', 'test/workflows/batch/', 'test/replay/'];
+
+/**
+ * The longest files first, so that none of them is alone at the end. vitest itself goes by what it measured before, and
+ * on a fresh clone by size.
+ */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONG.some((folder) => moduleId.includes(`/${folder}`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
