@@ -1,0 +1,12 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
+
+/** Nobody waits for the validator: instead of refusing the update, it fails the workflow task, again and again. */
+export async function refusesLater(): Promise<void> {
+  setHandler(defineUpdate<void, [number]>('add'), () => undefined, {
+    validator: async (quantity) => {
+      if (quantity < 1) throw ApplicationFailure.nonRetryable('at least one', 'InvalidInput');
+    },
+  });
+  await condition(() => false);
+}

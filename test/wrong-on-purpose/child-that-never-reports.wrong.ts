@@ -1,0 +1,25 @@
+import {
+  condition,
+  defineSignal,
+  getExternalWorkflowHandle,
+  setHandler,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { failsWithoutStock } from './stock.js';
+
+const doneSignal = defineSignal('done');
+
+/** Waits to be told; a child that fails, times out or is terminated tells nothing. */
+export async function waitsToBeTold(stock: number): Promise<'done' | 'failed'> {
+  let done = false;
+  setHandler(doneSignal, () => void (done = true));
+  await startChild(tellsOfSuccess, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });
+  await condition(() => done);
+  return 'done';
+}
+
+export async function tellsOfSuccess(stock: number): Promise<void> {
+  failsWithoutStock(stock);
+  await getExternalWorkflowHandle(workflowInfo().parent!.workflowId).signal(doneSignal);
+}

@@ -1,0 +1,15 @@
+import { condition, proxyActivities } from '@temporalio/workflow';
+import type { Activities } from './world.js';
+
+const { charge, refund } = proxyActivities<Activities>({ startToCloseTimeout: '10 seconds' });
+
+/** Refunds where everything is cancelled already, also the refund. */
+export async function undoesInTheCancelledScope(orderId: string): Promise<void> {
+  await charge(orderId);
+  try {
+    await condition(() => false);
+  } catch (error) {
+    await refund(orderId);
+    throw error;
+  }
+}

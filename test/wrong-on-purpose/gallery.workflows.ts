@@ -1,0 +1,18 @@
+export { refusesAtOnce } from './async-validator.right.js';
+export { refusesLater } from './async-validator.wrong.js';
+export { takesStock, waitsForTheChild } from './child-that-never-reports.right.js';
+export { tellsOfSuccess, waitsToBeTold } from './child-that-never-reports.wrong.js';
+export { undoesWhatMayHaveHappened } from './compensation-after-the-step.right.js';
+export { undoesWhatSucceeded } from './compensation-after-the-step.wrong.js';
+export { undoesOutsideTheCancelledScope } from './compensation-in-the-cancelled-scope.right.js';
+export { undoesInTheCancelledScope } from './compensation-in-the-cancelled-scope.wrong.js';
+export { listensFirst } from './late-handler.right.js';
+export { listensLate } from './late-handler.wrong.js';
+export { countsByActivity } from './local-activity-beside-queries.right.js';
+export { countsLocally } from './local-activity-beside-queries.wrong.js';
+export { carriesPlainJson } from './map-across-continue-as-new.right.js';
+export { carriesAMap } from './map-across-continue-as-new.wrong.js';
+export { chargesUnderAKey } from './non-idempotent-activity.right.js';
+export { chargesWithEachTry } from './non-idempotent-activity.wrong.js';
+export { throwsAFailure } from './plain-error.right.js';
+export { throwsAnError } from './plain-error.wrong.js';

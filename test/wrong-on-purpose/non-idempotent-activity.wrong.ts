@@ -1,0 +1,12 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from './world.js';
+
+const { charge } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '10 milliseconds' },
+});
+
+/** Charges once more when the answer gets lost. */
+export async function chargesWithEachTry(orderId: string): Promise<void> {
+  await charge(orderId);
+}

@@ -1,0 +1,21 @@
+import { allHandlersFinished, condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
+
+/** Counts with each update, may be asked meanwhile, and is closed by an update. Its query takes a while to answer. */
+export async function shelf(count: () => Promise<void>): Promise<void> {
+  let counted = 0;
+  let isOpen = true;
+  setHandler(defineUpdate('count'), async () => {
+    await count();
+    counted += 1;
+  });
+  setHandler(defineUpdate('close'), () => {
+    isOpen = false;
+  });
+  setHandler(defineQuery('counted'), () => {
+    let spent = 0;
+    while (spent < 2e7) spent += 1;
+    return counted;
+  });
+  await condition(() => !isOpen);
+  await condition(allHandlersFinished);
+}
