@@ -1,0 +1,123 @@
+import type { Client } from '@temporalio/client';
+import { sql } from 'kysely';
+import type { Store } from '../../../src/store/index.js';
+import { approvalQuery } from '../../../src/workflows/approval/contract.js';
+import { cartQuery } from '../../../src/workflows/cart/contract.js';
+import { orderIdOf, orderStatusQuery } from '../../../src/workflows/order/contract.js';
+import type { Code } from '../../replay/replay.js';
+import type { Addresses } from '../../stack.js';
+import { waitUntil } from '../../wait.js';
+import type { Statement } from './balance.js';
+import { isOrder, type Run } from './executions.js';
+import type { Findings } from './findings.js';
+import { readHistories, type Facts } from './histories.js';
+
+/** Where the auditor looks. */
+export interface Books {
+  addresses: Pick<Addresses, 'paymentsUrl'>;
+  client: Client;
+  /** Of the one who may read everything. */
+  store: Store;
+  /** What histories are replayed with. */
+  code: Code;
+}
+
+/** Workers that have only just come back may be busy. */
+const VIEW_DEADLINE_MS = 20_000;
+
+/** All that is written down. */
+export interface Evidence {
+  /** Newest first, as visibility lists them. */
+  runs: Run[];
+  runsOf: (workflowId: string) => Run[];
+  /** The orders of a customer. */
+  ordersOf: (customerId: string) => string[];
+  /** What the newest run says of itself: its result, or else its query; undefined when it says nothing. */
+  viewOf: <View>(workflowId: string) => View | undefined;
+  facts: Facts;
+  /** What the outside world knows of an order. */
+  statementOf: (orderId: string) => Statement;
+  /** Pieces that an order holds, by SKU. */
+  piecesOf: (orderId: string) => ReadonlyMap<string, number>;
+  /** Orders that hold something. */
+  holders: string[];
+  /** Pieces that can still be sold, by SKU. */
+  stock: ReadonlyMap<string, number>;
+}
+
+/** Reads everything once; histories are replayed on the way. */
+export async function gather(runs: Run[], books: Books, findings: Findings): Promise<Evidence> {
+  const { client, code } = books;
+  const facts = await readHistories(client, runs, code, findings);
+  const byWorkflow = grouped(runs, ({ workflowId }) => workflowId);
+  const orders = grouped(runs.filter(isOrder), ({ customerId = '' }) => customerId);
+  const views = new Map<string, unknown>();
+  for (const [workflowId, [newest]] of byWorkflow) views.set(workflowId, await viewOf(client, newest!, facts));
+  const statement = await readStatement(books);
+  const pieces = await readPieces(books);
+  return {
+    runs,
+    runsOf: (workflowId) => byWorkflow.get(workflowId) ?? [],
+    ordersOf: (customerId) => [
+      ...new Set((orders.get(customerId) ?? []).map(({ workflowId }) => orderIdOf(workflowId))),
+    ],
+    viewOf: <View>(workflowId: string) => views.get(workflowId) as View | undefined,
+    facts,
+    statementOf: (orderId) => ofOrder(statement, orderId),
+    piecesOf: (orderId) => pieces.get(orderId) ?? new Map(),
+    holders: [...pieces.keys()],
+    stock: await readStock(books),
+  };
+}
+
+async function viewOf(client: Client, { workflowId, runId, type, status }: Run, facts: Facts): Promise<unknown> {
+  if (status === 'COMPLETED') return facts.results.get(runId);
+  const query = { order: orderStatusQuery, orderV2: orderStatusQuery, cart: cartQuery, approval: approvalQuery }[type];
+  if (!query || status === 'TERMINATED') return undefined;
+  const ask = () => client.workflow.getHandle(workflowId, runId).query<unknown>(query.name);
+  return await waitUntil(ask, { what: `${workflowId} saying how it stands`, deadlineMs: VIEW_DEADLINE_MS }).catch(
+    () => undefined,
+  );
+}
+
+async function readStatement({ addresses }: Books): Promise<Statement> {
+  const response = await fetch(new URL('/test/ledger', addresses.paymentsUrl));
+  if (!response.ok) throw new Error(`the outside world does not show its ledger: ${response.status}`);
+  return (await response.json()) as Statement;
+}
+
+const ofOrder = (statement: Statement, orderId: string): Statement =>
+  Object.fromEntries(
+    Object.entries(statement).map(([kind, rows]) => [
+      kind,
+      (rows as { orderId: string | null }[]).filter((row) => row.orderId === orderId),
+    ]),
+  ) as Statement;
+
+async function readPieces({ store }: Books): Promise<Map<string, Map<string, number>>> {
+  const { rows } = await sql<{ order_id: string; sku: string; quantity: number }>`
+    select order_id, sku, sum(quantity)::int as quantity
+    from reservation_lines join reservations using (order_id) where status = 'reserved'
+    group by order_id, sku`.execute(store.db);
+  return new Map(
+    [...grouped(rows, ({ order_id }) => order_id)].map(([orderId, lines]) => [
+      orderId,
+      new Map(lines.map(({ sku, quantity }) => [sku, quantity])),
+    ]),
+  );
+}
+
+async function readStock({ store }: Books): Promise<Map<string, number>> {
+  const rows = await store.db.selectFrom('products').select(['sku', 'stock']).execute();
+  return new Map(rows.map(({ sku, stock }) => [sku, stock]));
+}
+
+function grouped<Row>(rows: Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const group = groups.get(keyOf(row));
+    if (group) group.push(row);
+    else groups.set(keyOf(row), [row]);
+  }
+  return groups;
+}

@@ -1,0 +1,134 @@
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionStatusName } from '@temporalio/client';
+import { approvalIdOfOrder } from '../../../src/schemas/approval.js';
+import { approvalDueAtAttribute, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import {
+  customerIdAttribute,
+  orderIdOf,
+  orderStatusAttribute,
+  orderWorkflowId,
+  ORDER_WORKFLOW_TYPES,
+} from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../wait.js';
+import type { Ledger } from '../ledger.js';
+import { isPromised, promises } from './findings.js';
+
+/** What visibility tells of a run. */
+export interface Run {
+  workflowId: string;
+  runId: string;
+  type: string;
+  status: WorkflowExecutionStatusName;
+  customerId: string | undefined;
+  orderStatus: string | undefined;
+  approvalDueAt: Date | undefined;
+}
+
+/** A question whose time is over later than this does not end while somebody waits for it. */
+const SOON_MS = 60_000;
+
+/** Of any of the types that orders have. */
+export const isOrder = ({ type }: Run) => (ORDER_WORKFLOW_TYPES as readonly string[]).includes(type);
+
+/** The runs of a namespace, and the ids of those that are open and say themselves why. */
+interface Ended {
+  runs: Run[];
+  reported: Set<string>;
+}
+
+/**
+ * Every run of the namespace, once all that was promised is known to visibility and whatever is open has a reason to be;
+ * at the deadline as they are.
+ */
+export async function runsAtTheirEnd(client: Client, ledger: Ledger, deadlineMs: number): Promise<Ended> {
+  const promised = promisedWorkflows(ledger);
+  const allEnded = async () => {
+    const open = await listRuns(client, `ExecutionStatus = 'Running'`);
+    const reported = reportedOf(open, ledger);
+    if (!open.every((run) => reported.has(run.workflowId) || isOpenByDesign(run, ledger))) return undefined;
+    const runs = await listRuns(client, '');
+    const known = new Set(runs.map(({ workflowId }) => workflowId));
+    const missing = promised.filter((workflowId) => !known.has(workflowId));
+    // What Temporal itself does not know will not come.
+    const late = await Promise.all(missing.map((workflowId) => exists(client, workflowId)));
+    return late.includes(true) ? undefined : { runs, reported };
+  };
+  const wait = { what: 'the end of all that was accepted', deadlineMs, everyMs: 250 };
+  return await waitUntil(allEnded, wait).catch(async () => {
+    const runs = await listRuns(client, '');
+    const open = runs.filter(({ status }) => status === 'RUNNING');
+    return { runs, reported: reportedOf(open, ledger) };
+  });
+}
+
+/**
+ * What is open and says so itself: orders with a parked compensation, questions that nobody has decided and that have
+ * time for it, and the orders that wait for those.
+ */
+function reportedOf(open: Run[], ledger: Ledger): Set<string> {
+  const decided = new Set(
+    ledger.approvals
+      .filter(({ decisions }) => isPromised(decisions))
+      .map(({ approvalId }) => approvalWorkflowId(approvalId)),
+  );
+  const isWaiting = ({ workflowId, type, approvalDueAt }: Run) =>
+    type === 'approval' &&
+    !decided.has(workflowId) &&
+    approvalDueAt !== undefined &&
+    approvalDueAt.getTime() > Date.now() + SOON_MS;
+  const questions = new Set(open.filter(isWaiting).map(({ workflowId }) => workflowId));
+  const orders = open.filter(
+    (run) =>
+      isOrder(run) &&
+      (run.orderStatus === 'compensation_stuck' ||
+        questions.has(approvalWorkflowId(approvalIdOfOrder(orderIdOf(run.workflowId))))),
+  );
+  return new Set([...questions, ...orders.map(({ workflowId }) => workflowId)]);
+}
+
+/** A cart that nobody has ended. */
+export function isOpenByDesign({ workflowId }: Run, { carts }: Ledger): boolean {
+  const cart = carts.find(({ cartId }) => cartWorkflowId(cartId) === workflowId);
+  return cart !== undefined && !isPromised(cart.closing);
+}
+
+/** The workflows that must be there. */
+function promisedWorkflows({ orders, carts, approvals, batches }: Ledger): string[] {
+  return [
+    ...promises(orders).map(orderWorkflowId),
+    ...carts
+      .filter(({ changes, closing }) => isPromised([...changes, ...closing]))
+      .map(({ cartId }) => cartWorkflowId(cartId)),
+    ...approvals
+      .filter(({ of, decisions }) => isPromised('request' in of ? [of.request, ...decisions] : decisions))
+      .map(({ approvalId }) => approvalWorkflowId(approvalId)),
+    ...batches.filter((batch) => isPromised([batch])).map(({ batchId }) => batchWorkflowId(batchId)),
+  ];
+}
+
+async function listRuns(client: Client, query: string): Promise<Run[]> {
+  const runs: Run[] = [];
+  for await (const { workflowId, runId, type, status, typedSearchAttributes } of client.workflow.list({
+    query,
+    pageSize: 1_000,
+  })) {
+    runs.push({
+      ...{ workflowId, runId, type, status: status.name },
+      customerId: typedSearchAttributes.get(customerIdAttribute),
+      orderStatus: typedSearchAttributes.get(orderStatusAttribute),
+      approvalDueAt: typedSearchAttributes.get(approvalDueAtAttribute),
+    });
+  }
+  return runs;
+}
+
+async function exists(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(workflowId).describe();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}

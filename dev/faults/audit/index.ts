@@ -1,0 +1,30 @@
+import type { Ledger } from '../ledger.js';
+import { auditApprovals } from './approvals.js';
+import { auditBatches } from './batches.js';
+import { auditCarts } from './carts.js';
+import { gather, type Books } from './evidence.js';
+import { runsAtTheirEnd } from './executions.js';
+import { Findings, type Audit } from './findings.js';
+import { auditOrders } from './orders.js';
+import { auditStock } from './stock.js';
+
+export type { Books } from './evidence.js';
+export type { Audit, Violation } from './findings.js';
+
+/**
+ * Waits until all that was accepted is at its end, then compares what was promised with what is written down: in
+ * PostgreSQL, in the ledger of the outside world, and in every history of the namespace, which nobody but the crowd may
+ * have used. What is not at its end by the deadline is a violation, unless the product itself reports it.
+ */
+export async function audit(ledger: Ledger, books: Books, { deadlineMs }: { deadlineMs: number }): Promise<Audit> {
+  const findings = new Findings();
+  const { runs, reported } = await runsAtTheirEnd(books.client, ledger, deadlineMs);
+  findings.reported = [...reported];
+  const evidence = await gather(runs, books, findings);
+  auditOrders(ledger, evidence, findings);
+  auditCarts(ledger, evidence, findings);
+  auditApprovals(ledger, evidence, findings);
+  await auditBatches(ledger, evidence, books.store, findings);
+  auditStock(ledger, evidence, findings);
+  return findings;
+}

@@ -1,0 +1,154 @@
+import { setMaxListeners } from 'node:events';
+import type { Addresses } from '../../stack.js';
+import type { Ledger } from '../ledger.js';
+import type { Random } from '../random.js';
+import { approvalStory } from './approvals.js';
+import { restock } from './batches.js';
+import { Caller } from './caller.js';
+import { cartStory } from './carts.js';
+import { place, seen } from './order-steps.js';
+import { buyFromABadCarrier, orderStory } from './orders.js';
+import { PRODUCTS } from './products.js';
+import type { Visit } from './visit.js';
+
+export { stockTheShop } from './products.js';
+
+export interface CrowdOptions {
+  addresses: Pick<Addresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
+  /** Decides what everybody does; not when. */
+  random: Random;
+  pace?: Partial<Pace>;
+}
+
+/** How busy the crowd is. */
+export interface Pace {
+  /** So many customers do one thing after the other, each on his own. */
+  customers: number;
+  /** The longest that a customer rests between two of them. */
+  restMs: number;
+  /** Of an upload. */
+  batchLines: number;
+}
+
+const DEFAULT_PACE: Pace = { customers: 8, restMs: 1_000, batchLines: 3_000 };
+
+/** How often it is tried whether the shop works, and how many of these orders may be under way. */
+const TRY_EVERY_MS = 500;
+const MOST_TRIES = 5;
+
+/** Clients of the shop, who know it by its HTTP API and keep asking while it is away. */
+export interface Crowd {
+  /** What was promised so far. */
+  readonly ledger: Ledger;
+  /**
+   * Places small orders from now on, one every half second, until one of them is known to be completed: the shop works
+   * again. They are in the ledger like all others.
+   *
+   * @returns performance.now() of then. @throws when it takes longer.
+   */
+  completesAnOrder(deadlineMs: number): Promise<number>;
+  /**
+   * Nothing new is begun; whatever is under way comes to its end, or counts as unknown after the deadline.
+   *
+   * @throws when a customer was not up to what he met, which is a fault of the crowd.
+   */
+  stop(deadlineMs: number): Promise<Ledger>;
+}
+
+/** Opens the doors. The products are there already: see `stockTheShop`. */
+export function startCrowd({ addresses, random, pace }: CrowdOptions): Crowd {
+  const { customers, restMs, batchLines } = { ...DEFAULT_PACE, ...pace };
+  const ledger: Ledger = {
+    products: PRODUCTS,
+    ...{ orders: [], carts: [], approvals: [], batches: [] },
+    callbacks: { sent: 0, repeated: 0, outOfOrder: 0 },
+    ...{ attempts: 0, refused: {} },
+  };
+  const leaving = new AbortController();
+  // As many requests wait for it as are under way.
+  setMaxListeners(0, leaving.signal);
+  const caller = new Caller(addresses.apiUrls, { tally: ledger, left: leaving.signal });
+  const outside = {
+    apiUrl: addresses.apiUrls[0],
+    answersUrl: new URL('/test/answers/204', addresses.paymentsUrl).href,
+    carrierSecret: addresses.carrierWebhookSecret,
+    approvalSecret: addresses.approvalWebhookSecret,
+  };
+  // Ids of two crowds in one shop are different.
+  const name = `crowd-${random.branch('name').from(0, 0xff_ff_ff).toString(16)}`;
+  const aVisit = (id: string): Visit => ({
+    ...{ id: `${name}-${id}`, ledger, caller, outside },
+    random: random.branch(id),
+  });
+  let isOpen = true;
+  let tries = 0;
+
+  const stories = [...Array<typeof orderStory>(7).fill(orderStory), cartStory, cartStory, approvalStory];
+  async function keepBusy(customer: number): Promise<void> {
+    for (let number = 1; isOpen; number += 1) {
+      const visit = aVisit(`${customer}-${number}`);
+      await visit.random.of(stories)(visit);
+      if (isOpen) await caller.rest(visit.random.from(0, restMs));
+    }
+  }
+
+  /** One batch at the beginning, another one later. */
+  async function restockTwice(): Promise<void> {
+    await restock(aVisit('batch-1'), 0, batchLines);
+    const [visit, later] = [aVisit('batch-2'), random.branch('batches').from(10, 40)];
+    while (isOpen && ledger.orders.length < later) await caller.rest(restMs);
+    if (isOpen) await restock(visit, 1, batchLines);
+  }
+
+  const underWay = new Set<Promise<void>>();
+  let failure: Error | undefined;
+  const begin = (work: Promise<void>) => {
+    const settled = work.catch((error: unknown) => {
+      failure ??= error as Error;
+    });
+    underWay.add(settled);
+    void settled.then(() => underWay.delete(settled));
+  };
+  for (let customer = 1; customer <= customers; customer += 1) begin(keepBusy(customer));
+  begin(restockTwice());
+  // However short the run and whatever its seed, there are callbacks that come twice and out of order.
+  begin(buyFromABadCarrier(aVisit('bad-carrier')));
+
+  return {
+    ledger,
+    async completesAnOrder(deadlineMs) {
+      const over = new AbortController();
+      setMaxListeners(0, over.signal);
+      const late = setTimeout(() => over.abort(), deadlineMs);
+      let completedAt: number | undefined;
+      let open = 0;
+      const tryOne = async (): Promise<void> => {
+        open += 1;
+        const visit = aVisit(`try-${(tries += 1)}`);
+        const orderId = await place(visit);
+        const isCompleted = ({ status }: { status: string }) => status === 'completed';
+        if (orderId !== undefined && (await seen(visit, orderId, isCompleted, over.signal))) {
+          completedAt ??= performance.now();
+          over.abort();
+        }
+        open -= 1;
+      };
+      while (!over.signal.aborted && isOpen) {
+        if (open < MOST_TRIES) begin(tryOne());
+        await caller.rest(TRY_EVERY_MS, over.signal);
+      }
+      clearTimeout(late);
+      if (completedAt === undefined) throw new Error(`no order was completed within ${deadlineMs / 1000} s`);
+      return completedAt;
+    },
+    async stop(deadlineMs) {
+      isOpen = false;
+      const late = setTimeout(() => leaving.abort(), deadlineMs);
+      while (underWay.size > 0) await Promise.all(underWay);
+      clearTimeout(late);
+      leaving.abort();
+      if (failure) throw failure;
+      return ledger;
+    },
+  };
+}

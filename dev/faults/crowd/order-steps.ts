@@ -1,0 +1,42 @@
+import type { OrderLine } from '../../../src/schemas/order.js';
+import type { Schemas } from '../../api/client.js';
+import { SMALL } from './products.js';
+import { aRequest, ask, named, type Visit } from './visit.js';
+
+type Wishes = Partial<Pick<Schemas['OrderRequest'], 'lines' | 'approvalTimeoutSeconds'>> & { token?: string };
+
+/** Places an order, a small one unless told. @returns its id, once it is known. */
+export async function place(visit: Visit, wishes: Wishes = {}): Promise<string | undefined> {
+  const { lines = few(visit), token = 'tok_ok', ...more } = wishes;
+  const customerId = visit.id;
+  const order = { ...aRequest(visit, 'place'), customerId, lines, token };
+  visit.ledger.orders.push(order);
+  const body = { customerId, lines, payment: { token }, ...more };
+  const said = await ask(
+    visit,
+    order,
+    'place',
+    ({ signal }) => visit.caller.api.POST('/v1/orders', { params: { header: named(order) }, body, signal }),
+    ({ orderId }) => orderId,
+  );
+  return said?.orderId;
+}
+
+/** How the order stands, once it is as wanted. */
+export async function seen(
+  { caller }: Visit,
+  orderId: string,
+  wanted: (order: Schemas['Order']) => boolean,
+  until?: AbortSignal,
+): Promise<Schemas['Order'] | undefined> {
+  const params = { path: { orderId } };
+  return await caller.see(({ signal }) => caller.api.GET('/v1/orders/{orderId}', { params, signal }), wanted, until);
+}
+
+export const isClosed = ({ stage }: Schemas['Order']): boolean => stage === 'done';
+
+/** A product or two, some pieces of each. */
+export function few({ random }: Visit): OrderLine[] {
+  const first = random.from(0, SMALL.length - 1);
+  return SMALL.slice(first, first + random.from(1, 2)).map(({ sku }) => ({ sku, quantity: random.from(1, 3) }));
+}

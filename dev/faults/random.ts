@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Numbers that follow from a seed alone. A part of a run that happens beside others has a branch of its own, so that what
+ * it does depends on no timing.
+ */
+export class Random {
+  readonly #seed: string;
+  #state: number;
+
+  constructor(seed: string | number) {
+    this.#seed = String(seed);
+    this.#state = createHash('sha256').update(this.#seed).digest().readUInt32LE();
+  }
+
+  /** Other numbers, which follow from this one's seed and the name. However much was drawn here, they are the same. */
+  branch(name: string | number): Random {
+    return new Random(`${this.#seed}/${name}`);
+  }
+
+  /** From 0 up to 1, without it: mulberry32. */
+  number(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number, both ends included. */
+  from(min: number, max: number): number {
+    return min + Math.floor(this.number() * (max - min + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.number() < probability;
+  }
+
+  /** @throws when there is nothing to choose from. */
+  of<T>(choices: readonly T[]): T {
+    if (choices.length === 0) throw new Error('nothing to choose from');
+    return choices[this.from(0, choices.length - 1)]!;
+  }
+}

@@ -1,0 +1,313 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { Findings } from '../../dev/faults/audit/findings.js';
+import { readHistories } from '../../dev/faults/audit/histories.js';
+import { audit, type Audit, type Books } from '../../dev/faults/audit/index.js';
+import { startCrowd, stockTheShop } from '../../dev/faults/crowd/index.js';
+import type { AskedOrder, Ledger } from '../../dev/faults/ledger.js';
+import { Random } from '../../dev/faults/random.js';
+import { waitUntil } from '../../dev/wait.js';
+import type { OrderResource } from '../../src/schemas/order.js';
+import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { APPROVAL_WEBHOOK_SECRET } from '../support/activities.js';
+import { startApi, type Api } from '../support/api.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { CARRIER_WEBHOOK_SECRET } from '../support/outside-world.js';
+import { openShop, type Shop } from '../support/shop.js';
+
+/** With this one everything that the tests need happens soon. */
+const SEED = 472;
+
+/** What goes wrong, and what the auditor says of whom. */
+interface Damage {
+  /** @returns the workflow that it is done to. */
+  done: () => Promise<string> | string;
+  said: RegExp;
+}
+
+// A crowd takes seconds, so one is audited as it left the shop, and once more when everything has been done to it.
+describeOnDevServer('the audit of a crowd', () => {
+  let shop: Shop;
+  let api: Api;
+  let books: Books;
+  let ledger: Ledger;
+  let untouched: Audit;
+  let damaged: Audit;
+  const done = new Map<string, string>();
+  let parked: string;
+
+  /** Of the crowd's orders that were completed, each time another one. */
+  const completed = (() => {
+    const given = new Set<string>();
+    return async (): Promise<AskedOrder & { orderId: string }> => {
+      for (const order of ledger.orders) {
+        const [orderId = ''] = order.answers;
+        if (order.token !== 'tok_ok' || order.cancellation || given.has(orderId)) continue;
+        given.add(orderId);
+        const { body } = await api.get<OrderResource>(`/v1/orders/${orderId}`);
+        if (body.status === 'completed') return Object.assign(order, { orderId });
+      }
+      throw new Error('there is no completed order left');
+    };
+  })();
+
+  /** An order past the crowd, which the ledger knows nevertheless; its parcel stays where it is. */
+  async function anOrderInTheLedger(name: string): Promise<string> {
+    shop.outside.carrier.configure({ autoDeliver: false });
+    const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
+    const orderId = await placed(name, lines);
+    ledger.orders.push({ key: name, fate: 'accepted', answers: [orderId], customerId: name, lines, token: 'tok_ok' });
+    await api.orderOnce(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    return orderId;
+  }
+
+  async function placed(customerId: string, lines: AskedOrder['lines']): Promise<string> {
+    const order = { customerId, lines, payment: { token: 'tok_ok' } };
+    const { status, body } = await api.post<{ orderId: string }>('/v1/orders', order);
+    expect(status).toBe(202);
+    return body.orderId;
+  }
+
+  const aCart = (end: Ledger['carts'][number]['end']) =>
+    ledger.carts.find(
+      (cart) => cart.end === end && cart.changes.some(({ fate, kind }) => fate === 'accepted' && kind === 'add'),
+    )!;
+
+  const damages: Record<string, Damage> = {
+    'a reservation is deleted': {
+      async done() {
+        const { orderId } = await completed();
+        await shop.owner.db.deleteFrom('reservation_lines').where('order_id', '=', orderId).execute();
+        return orderWorkflowId(orderId);
+      },
+      said: /does not balance \(stock, money, parcel\): back, kept, delivered/,
+    },
+    'stock is added twice': {
+      async done() {
+        const [{ batchId, pieces }] = ledger.batches as [Ledger['batches'][number]];
+        const [sku, more] = Object.entries(pieces)[0]!;
+        await shop.owner.db
+          .updateTable('products')
+          .set(({ eb }) => ({ stock: eb('stock', '+', more) }))
+          .where('sku', '=', sku)
+          .execute();
+        return batchWorkflowId(batchId);
+      },
+      said: /added \d+ x CROWD-BATCH-1A to the stock, not \d+/,
+    },
+    'a customer is charged twice': {
+      async done() {
+        const { orderId } = await completed();
+        const response = await fetch(`${shop.outside.paymentsUrl}/charges`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'idempotency-key': 'another' },
+          body: JSON.stringify({ orderId, amount: { value: 1, currency: 'EUR' }, token: 'tok_ok' }),
+        });
+        expect(response.status).toBe(201);
+        return orderWorkflowId(orderId);
+      },
+      said: /2 charges for one order/,
+    },
+    'an order is terminated': {
+      async done() {
+        const workflowId = orderWorkflowId(await anOrderInTheLedger('terminated'));
+        await shop.client.workflow.getHandle(workflowId).terminate();
+        return workflowId;
+      },
+      said: /is terminated, and that is no end/,
+    },
+    'an order is not at its end': {
+      async done() {
+        return orderWorkflowId(await anOrderInTheLedger('waiting'));
+      },
+      said: /is running, and that is no end/,
+    },
+    'an order was promised that nobody placed': {
+      done() {
+        const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
+        const order = { customerId: 'nobody', lines, token: 'tok_ok', key: 'no key', fate: 'accepted' as const };
+        ledger.orders.push({ ...order, answers: ['no-order'] });
+        return orderWorkflowId('no-order');
+      },
+      said: /was accepted, and there is no such order/,
+    },
+    'an order is placed that nobody wanted': {
+      async done() {
+        return orderWorkflowId(await placed('somebody-else', [{ sku: ledger.products[0]!.sku, quantity: 1 }]));
+      },
+      said: /is there, and nobody asked for it/,
+    },
+    'a key gets another answer': {
+      async done() {
+        const order = await completed();
+        order.answers.push('refused');
+        return orderWorkflowId(order.orderId);
+      },
+      said: /was answered differently under the key/,
+    },
+    'an order is about something else': {
+      async done() {
+        const order = await completed();
+        order.lines = order.lines.map((line) => ({ ...line, quantity: line.quantity + 1 }));
+        return orderWorkflowId(order.orderId);
+      },
+      said: /is about .*, not /,
+    },
+    'a card was declined, and the order is completed': {
+      async done() {
+        const order = await completed();
+        order.token = 'tok_declined';
+        return orderWorkflowId(order.orderId);
+      },
+      said: /is completed, not rejected: CardDeclined/,
+    },
+    'a cancellation was accepted, and the order is completed': {
+      async done() {
+        const order = await completed();
+        order.cancellation = { key: 'cancel', fate: 'accepted', answers: [order.orderId] };
+        return orderWorkflowId(order.orderId);
+      },
+      said: /is completed, although its cancellation was accepted/,
+    },
+    'a change of a cart is lost': {
+      done() {
+        const cart = aCart('open');
+        cart.changes.push({ ...cart.changes[0]!, key: 'lost', kind: 'add', quantity: 500, answers: [] });
+        return cartWorkflowId(cart.cartId);
+      },
+      said: /holds \d+ x CROWD-CART-\w+, not \d+/,
+    },
+    'a cart is terminated': {
+      async done() {
+        const workflowId = cartWorkflowId(ledger.carts.findLast(({ end }) => end === 'open')!.cartId);
+        await shop.client.workflow.getHandle(workflowId).terminate();
+        return workflowId;
+      },
+      said: /took changes, and is not there or does not say how it stands/,
+    },
+    'a cart is abandoned that nobody ended': {
+      done() {
+        const cart = aCart('abandoned');
+        Object.assign(cart, { end: 'open', closing: [] });
+        return cartWorkflowId(cart.cartId);
+      },
+      said: /is abandoned, not open/,
+    },
+    'somebody was told of another decision': {
+      done() {
+        const isPlain = ({ decisions }: Ledger['approvals'][number]) =>
+          decisions.length > 0 && decisions.every(({ via, fate }) => via === 'api' && fate === 'accepted');
+        const { approvalId, decisions } = ledger.approvals.find(isPlain)!;
+        for (const asked of decisions) asked.decision = asked.decision === 'approve' ? 'reject' : 'approve';
+        return approvalWorkflowId(approvalId);
+      },
+      said: /and nobody who decided so was told that it counts/,
+    },
+    'a batch counts other items than were uploaded': {
+      done() {
+        const batch = ledger.batches[1]!;
+        batch.lines += 1;
+        return batchWorkflowId(batch.batchId);
+      },
+      said: /has \d+ items and counts \d+, but \d+ were uploaded/,
+    },
+  };
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    api = await startApi(shop);
+    await stockTheShop(shop.owner);
+    shop.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
+    books = {
+      ...{ addresses: shop.outside, client: shop.client, store: shop.owner },
+      code: { workflowBundle: { codePath: inject('workflowBundle') } },
+    };
+
+    const crowd = startCrowd({
+      addresses: {
+        ...{ apiUrls: [api.url], paymentsUrl: shop.outside.paymentsUrl },
+        ...{ carrierWebhookSecret: CARRIER_WEBHOOK_SECRET, approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET },
+      },
+      random: new Random(SEED),
+      pace: { customers: 6, restMs: 50, batchLines: 200 },
+    });
+    const isEnough = ({ orders, carts, batches, callbacks }: Ledger) =>
+      orders.length >= 20 &&
+      batches.length === 2 &&
+      callbacks.sent > 0 &&
+      carts.some(({ end }) => end === 'abandoned') &&
+      carts.some(({ end }) => end === 'checked out') &&
+      carts.filter(({ end }) => end === 'open').length >= 2;
+    await waitUntil(() => isEnough(crowd.ledger) || undefined, { what: 'a crowd', deadlineMs: 60_000 });
+    ledger = await crowd.stop(30_000);
+    untouched = await audit(structuredClone(ledger), books, { deadlineMs: 30_000 });
+
+    parked = orderWorkflowId(await parkedOrder());
+    for (const [what, { done: damage }] of Object.entries(damages)) done.set(what, await damage());
+    damaged = await audit(ledger, books, { deadlineMs: 2_000 });
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  /** Its refund fails for good, so an operator has to help. */
+  async function parkedOrder(): Promise<string> {
+    const orderId = await anOrderInTheLedger('parked');
+    shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: -1 });
+    expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
+    await api.orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'parked');
+    return orderId;
+  }
+
+  test('when nothing was done to the shop, then all that was accepted is there once, and every history replays', () => {
+    const { violations, lost, doubled, reported, accepted, effects, replayed, outcomes } = untouched;
+    expect(violations).toEqual([]);
+    expect({ lost, doubled, reported }).toEqual({ lost: 0, doubled: 0, reported: [] });
+    expect(accepted).toEqual(effects);
+    expect(Object.values(accepted).every((count) => count > 0)).toBe(true);
+    expect(accepted['batch items']).toBe(400);
+    expect(replayed.histories).toBeGreaterThan(accepted.orders);
+    expect(replayed.events).toBeGreaterThan(10 * replayed.histories);
+    expect(Object.keys(outcomes).map((outcome) => outcome.split(':')[0])).toEqual(
+      expect.arrayContaining(['completed', 'rejected', 'cancelled']),
+    );
+    const { callbacks } = ledger;
+    expect(callbacks.repeated + callbacks.outOfOrder).toBeGreaterThan(0);
+  });
+
+  test.each(Object.entries(damages))('when %s, then the audit names the workflow', (what, { said }) => {
+    const workflowId = done.get(what)!;
+    const told = damaged.violations.filter((violation) => violation.workflowId === workflowId);
+    expect(told.map((violation) => violation.what)).toEqual(expect.arrayContaining([expect.stringMatching(said)]));
+  });
+
+  test('when all of that was done, then nobody else is named but products whose stock does not add up', () => {
+    const named = damaged.violations.map(({ workflowId }) => workflowId);
+    const others = named.filter((name) => ![...done.values()].includes(name));
+    expect(others.filter((name) => !/^product CROWD-(BEANS|FILTERS|MUG)$/.test(name))).toEqual([]);
+    expect(others.length).toBeGreaterThan(0);
+    expect(damaged.lost).toBe(3);
+    expect(damaged.doubled).toBe(2);
+  });
+
+  test('when a compensation is parked, then it is reported, which is no violation', () => {
+    expect(damaged.reported).toEqual([parked]);
+  });
+
+  test('when the code does something else than a history says, then its workflow is named', async () => {
+    const bundle = await readFile(inject('workflowBundle'), 'utf8');
+    const otherCode = { workflowBundle: { code: bundle.replaceAll('quoteOrder', 'offerOrder') } };
+    const { workflowId, runId, type } = await shop.client.workflow.getHandle(parked).describe();
+    const findings = new Findings();
+
+    await readHistories(shop.client, [{ workflowId, runId, type }], otherCode, findings);
+
+    expect(findings.violations).toEqual([
+      { workflowId, what: expect.stringMatching(/^does not replay: .*quoteOrder.*offerOrder/) },
+    ]);
+  });
+});

@@ -1,0 +1,112 @@
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { afterEach, beforeEach, expect, inject, it } from 'vitest';
+import { runUnderFire } from '../../dev/faults/run.js';
+import { tablesOf } from '../../dev/faults/table.js';
+import { startProcess, typescript } from '../../dev/processes.js';
+import { silentReport, type Report } from '../../dev/report.js';
+import { waitUntil } from '../../dev/wait.js';
+import { describeOnDevServer } from '../support/dev-server.js';
+
+const DEADLINE_MS = 60_000;
+
+describeOnDevServer('a run under fire', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'faults-test-'));
+    // As root PostgreSQL runs as somebody else, who has to get through.
+    await chmod(folder, 0o711);
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** The command, with a folder of its own for whatever it makes. */
+  async function command(...args: string[]) {
+    const lines: string[] = [];
+    const running = await startProcess({
+      ...{ name: 'faults', ...typescript('dev/faults.ts', ...args) },
+      env: { TMPDIR: folder, DATA_DIR: join(folder, 'data'), WORKFLOW_BUNDLE: inject('workflowBundle') },
+      onLine: (line) => lines.push(line),
+    });
+    return { running, lines };
+  }
+
+  /** What the loader of TypeScript keeps for the next time is not ours. */
+  const leftIn = async (place: string): Promise<string[]> =>
+    (await readdir(place)).filter((name) => !/^(tsx-|node-compile-cache)/.test(name));
+
+  it('when somebody presses Ctrl-C in the middle of a fault, then all of it ends and nothing is left', async () => {
+    const { running, lines } = await command('--seed', '7', '--seconds', '10');
+    await waitUntil(() => lines.find((line) => /^ +[\d.]+ s {2}\S/.test(line)), {
+      ...{ what: 'the first fault', deadlineMs: 2 * DEADLINE_MS },
+      giveUp: () => {
+        if (lines.some((line) => line.startsWith('Error'))) throw new Error(running.tail());
+      },
+    });
+    running.kill('SIGINT');
+    expect((await running.exited).code, lines.join('\n')).toBe(130);
+    expect(await leftIn(folder)).toEqual([]);
+    const [, apiUrl, temporal] = /API (\S+), Temporal (\S+),/.exec(lines.join('\n'))!;
+    for (const url of [apiUrl!, `http://${temporal}`])
+      await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+  }, 300_000);
+
+  it('when somebody takes an order away, then the run fails, names its workflow, and keeps what tells why', async () => {
+    let taken: Promise<string> | undefined;
+    const report: Report = {
+      ...silentReport,
+      say(text) {
+        const [, address, namespace] = /Temporal (\S+), namespace (\S+)$/.exec(text) ?? [];
+        if (address && namespace) taken = takeAnOrder(address, namespace);
+      },
+    };
+    const outcome = await runUnderFire({
+      ...{ seed: 7, seconds: 10, server: 'dev', report, keepIn: join(folder, 'kept') },
+      // Whose order was taken away waits in vain.
+      answersDeadlineMs: 20_000,
+      plan: [{ afterMs: 2_000, fault: { kind: 'cut', link: 'clients to API' } }],
+      workflowBundle: inject('workflowBundle'),
+    });
+    const workflowId = await taken!;
+    expect(outcome.recoveries).toHaveLength(1);
+    expect(outcome.violations.map((violation) => violation.workflowId)).toEqual(expect.arrayContaining([workflowId]));
+    const tables = tablesOf(outcome, 'a machine');
+    expect(tables).toContain(`- ${workflowId}: `);
+    expect(tables).not.toContain('nothing lost');
+    const kept = join(folder, 'kept');
+    expect(outcome.keptIn).toBe(kept);
+    for (const file of [
+      'ledger.json',
+      'plan.json',
+      'logs/worker.log',
+      `histories/${workflowId.replace(':', '-')}.json`,
+    ])
+      expect([file, existsSync(join(kept, file))]).toEqual([file, true]);
+  }, 300_000);
+});
+
+/** Terminates the first order that it finds open. */
+async function takeAnOrder(address: string, namespace: string): Promise<string> {
+  const connection = await Connection.connect({ address });
+  const { workflow } = new Client({ connection, namespace });
+  try {
+    return await waitUntil(
+      async () => {
+        const query = 'WorkflowType = "orderV2" and ExecutionStatus = "Running"';
+        for await (const { workflowId } of workflow.list({ query })) {
+          await workflow.getHandle(workflowId).terminate('taken away');
+          return workflowId;
+        }
+        return undefined;
+      },
+      { what: 'an open order', deadlineMs: DEADLINE_MS },
+    );
+  } finally {
+    await connection.close();
+  }
+}
