@@ -7,17 +7,23 @@ import { restock } from '../src/operations/restock.js';
 import { batchResource, type BatchResource } from '../src/schemas/batch.js';
 import type { StagedItem } from '../src/store/batches.js';
 import { openStore, type Store } from '../src/store/index.js';
-import { percentile } from './sample.js';
+import type { Effort } from './bench.js';
+import { besideFirst, note, type Figure, type Measured } from './figure.js';
 
 const MILLION = 1_000_000;
+const FEW = 10_000;
 const ROUNDS = 3;
-const SIZES = [10_000, 100_000, MILLION];
 
 /** An activity for each item is slow; its time per item does not depend on how many there are. */
-const SINGLE_ITEMS = 2_000;
+const SINGLE_ITEMS = 1_000;
 
-/** The smallest tree that the pattern speaks of: 100 children with 1,000 tasks each. */
-const TREE_TASKS = 100_000;
+/** Children of one task too many for one workflow, and some more than are open at once. */
+const TREE_TASKS = 4 * 1_000;
+const FLAT_TASKS = 1_000;
+const TREE_ROUNDS = 3;
+
+const VIA_SQL = 'COPY, then the same SQL task after task';
+const VIA_WORKFLOW = 'upload over HTTP, then workflow';
 
 const PRODUCTS = 100_000;
 const SKUS = Array.from({ length: PRODUCTS }, (_, index) => `BENCH-${String(index).padStart(6, '0')}`);
@@ -28,59 +34,56 @@ interface Shop {
   store: Store;
 }
 
-/** What a million items cost over the bare SQL, over one activity an item, and in memory of the worker. */
-export async function benchBatch(): Promise<void> {
-  await withShop(async (shop) => {
-    console.log(`batch: ${MILLION} items against the same SQL without a workflow, ${ROUNDS} rounds in turn`);
-    await viaWorkflow(shop, SIZES[0]!);
-    const bare: Timing[] = [];
-    const batches: Timing[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      bare.push(await viaSql(shop, MILLION));
-      batches.push(await viaWorkflow(shop, MILLION));
-    }
-    const [base, ours] = [medians(bare), medians(batches)];
-    console.log(line('COPY, then task after task (base)', base, base, MILLION));
-    console.log(line('upload over HTTP, then workflow', ours, base, MILLION));
+/** What a million items cost over the bare SQL, over one activity an item, and in memory of the worker. Linux only. */
+export async function benchBatch({ take }: Effort): Promise<Figure[]> {
+  const [few, million, alone] = [take(FEW), take(MILLION), take(SINGLE_ITEMS)];
+  const perSecond: Record<'apply' | 'whole', Measured> = { apply: {}, whole: {} };
+  const perItem: Measured = {};
+  const bySize: Record<'time' | 'memory', Measured> = { time: {}, memory: {} };
+  // A worker of its own in each round: the memory of a process does not get less again.
+  for (let round = 0; round < take(ROUNDS); round += 1) {
+    await withShop(async (shop) => {
+      await viaWorkflow(shop, few);
+      const small = await withPeak(shop.stack, () => viaWorkflow(shop, few));
+      const base = await viaSql(shop, million);
+      const large = await withPeak(shop.stack, () => viaWorkflow(shop, million));
+      const single = await viaWorkflow(shop, alone, { itemsPerTask: 1 });
 
-    const single = await viaWorkflow(shop, SINGLE_ITEMS, { itemsPerTask: 1 });
-    const perItem = { one: single.apply / SINGLE_ITEMS, paged: ours.apply / MILLION };
-    console.log(
-      `  one activity an item: ${(perItem.one * 1000).toFixed(2)} ms an item, ratio ${(perItem.one / perItem.paged).toFixed(0)}\n`,
-    );
-
-    console.log('batch: time and memory of the worker by size');
-    let first: { seconds: number; bytes: number } | undefined;
-    for (const size of SIZES) {
-      const watched = await withPeak(shop.stack, () => viaWorkflow(shop, size));
-      const { result, bytes } = watched;
-      const seconds = result.stage + result.apply;
-      first ??= { seconds: seconds / size, bytes };
-      console.log(
-        `  ${String(size).padStart(9)} items   ${seconds.toFixed(1)} s, per item ratio ${(seconds / size / first.seconds).toFixed(2)}` +
-          `   peak ${(bytes / 2 ** 20).toFixed(0)} MiB, ratio ${(bytes / first.bytes).toFixed(2)}`,
-      );
-    }
-    console.log('');
-  });
+      for (const [name, { stage, apply }] of Object.entries({ [VIA_SQL]: base, [VIA_WORKFLOW]: large.result })) {
+        note(perSecond.apply, name, million / apply);
+        note(perSecond.whole, name, million / (stage + apply));
+      }
+      note(perItem, 'items in pages', (large.result.apply * 1000) / million);
+      note(perItem, 'one activity an item', (single.apply * 1000) / alone);
+      for (const [size, { result, bytes }] of [[few, small] as const, [million, large] as const]) {
+        note(bySize.time, `${size} items`, ((result.stage + result.apply) * 1000) / size);
+        note(bySize.memory, `${size} items`, bytes / 2 ** 20);
+      }
+    });
+  }
+  const items = { unit: 'items a second', better: 'more', of: million } as const;
+  return [
+    ...besideFirst(perSecond.apply, { what: 'applied', ...items }),
+    ...besideFirst(perSecond.whole, { what: 'from the first byte to the outcome', ...items }),
+    ...besideFirst(perItem, { what: 'time an item', unit: 'ms', better: 'less', of: alone }),
+    ...besideFirst(bySize.time, { what: 'time an item', unit: 'ms', better: 'less', of: million }),
+    ...besideFirst(bySize.memory, { what: "worker's peak memory", unit: 'MiB', better: 'less', of: million }),
+  ];
 }
 
-/** A real tree of 100 children with 1,000 tasks each, against one workflow with 1,000 tasks. Takes minutes. */
-export async function benchBatchTree(): Promise<void> {
+/** A real tree, whose children have 1,000 tasks each, against one workflow with 1,000 tasks. */
+export async function benchBatchTree({ take }: Effort): Promise<Figure[]> {
+  const perTask: Measured = {};
   await withShop(async (shop) => {
-    console.log(`batch: ${TREE_TASKS} tasks in ${TREE_TASKS / 1_000} children against 1,000 tasks in one workflow`);
-    await viaWorkflow(shop, 100, { itemsPerTask: 1 });
-    const flat = await viaWorkflow(shop, 1_000, { itemsPerTask: 1 });
-    const { result: tree, bytes } = await withPeak(shop.stack, () =>
-      viaWorkflow(shop, TREE_TASKS, { itemsPerTask: 1 }),
-    );
-    const perTask = { flat: flat.apply / 1_000, tree: tree.apply / TREE_TASKS };
-    console.log(`  one workflow (base)   ${(perTask.flat * 1000).toFixed(2)} ms a task`);
-    console.log(
-      `  tree                  ${(perTask.tree * 1000).toFixed(2)} ms a task, ratio ${(perTask.tree / perTask.flat).toFixed(2)}` +
-        `   ${tree.apply.toFixed(0)} s in all, peak of the worker ${(bytes / 2 ** 20).toFixed(0)} MiB\n`,
-    );
+    await viaWorkflow(shop, take(FLAT_TASKS), { itemsPerTask: 1 });
+    for (let round = 0; round < take(TREE_ROUNDS); round += 1) {
+      for (const [name, tasks] of [['one workflow', take(FLAT_TASKS)] as const, ['a tree', TREE_TASKS] as const]) {
+        const { apply } = await viaWorkflow(shop, tasks, { itemsPerTask: 1 });
+        note(perTask, name, (apply * 1000) / tasks);
+      }
+    }
   });
+  return besideFirst(perTask, { what: 'time a task', unit: 'ms', better: 'less', of: TREE_TASKS });
 }
 
 /** Seconds until the items are in the store, and from there to the outcome. */
@@ -106,16 +109,36 @@ async function viaSql({ store }: Shop, count: number): Promise<Timing> {
   return { stage: (staged - started) / 1000, apply: (ended - staged) / 1000 };
 }
 
-async function viaWorkflow({ stack, store }: Shop, count: number, { itemsPerTask }: { itemsPerTask?: number } = {}) {
-  const { apiUrl } = stack.addresses;
+async function viaWorkflow(
+  { stack, store }: Shop,
+  count: number,
+  { itemsPerTask }: { itemsPerTask?: number } = {},
+): Promise<Timing> {
+  const { batchId, ...timing } = await runBatch({
+    ...{ apiUrl: stack.addresses.apiUrl, operation: restock.name, lines: linesOf(count), itemsPerTask },
+  });
+  await expectAll(store, batchId, count);
+  return timing;
+}
+
+interface Upload {
+  apiUrl: string;
+  operation: string;
+  lines: Iterable<Buffer>;
+  itemsPerTask?: number | undefined;
+}
+
+/** Uploads a batch and waits for its outcome. */
+export async function runBatch(upload: Upload): Promise<Timing & { batchId: string }> {
+  const { apiUrl, operation, lines, itemsPerTask } = upload;
   const batchId = randomUUID();
-  const query = new URLSearchParams({ operation: restock.name, batchId });
+  const query = new URLSearchParams({ operation, batchId });
   if (itemsPerTask !== undefined) query.set('itemsPerTask', String(itemsPerTask));
   const started = performance.now();
   const response = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
     method: 'POST',
     headers: { 'content-type': 'application/x-ndjson' },
-    body: Readable.toWeb(Readable.from(linesOf(count))) as unknown as ReadableStream,
+    body: Readable.toWeb(Readable.from(lines)) as unknown as ReadableStream,
     duplex: 'half',
   });
   if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
@@ -125,9 +148,9 @@ async function viaWorkflow({ stack, store }: Shop, count: number, { itemsPerTask
     await sleep(50);
     batch = batchResource.parse(await (await fetch(`${apiUrl}/v1/batches/${batchId}`)).json());
   } while (batch.status === 'running');
+  if (batch.status !== 'completed') throw new Error(`batch ${batchId} is ${batch.status}`);
   const ended = performance.now();
-  await expectAll(store, batchId, count);
-  return { stage: (staged - started) / 1000, apply: (ended - staged) / 1000 };
+  return { batchId, stage: (staged - started) / 1000, apply: (ended - staged) / 1000 };
 }
 
 async function expectAll(store: Store, batchId: string, count: number): Promise<void> {
@@ -170,30 +193,10 @@ async function withPeak<T>(stack: Stack, run: () => Promise<T>): Promise<{ resul
   return { result, bytes };
 }
 
-const medians = (timings: Timing[]): Timing => ({
-  stage: percentile(
-    timings.map(({ stage }) => stage),
-    0.5,
-  ),
-  apply: percentile(
-    timings.map(({ apply }) => apply),
-    0.5,
-  ),
-});
-
-function line(name: string, { stage, apply }: Timing, base: Timing, count: number): string {
-  const rate = (seconds: number) => `${Math.round(count / seconds / 1000)}K items/s`;
-  const [whole, baseWhole] = [stage + apply, base.stage + base.apply];
-  return (
-    `  ${name.padEnd(36)} stored in ${stage.toFixed(1)} s, applied at ${rate(apply)} (rate ratio ${(base.apply / apply).toFixed(2)}), ` +
-    `in all ${rate(whole)} (rate ratio ${(baseWhole / whole).toFixed(2)})`
-  );
-}
-
 async function withShop(bench: (shop: Shop) => Promise<void>): Promise<void> {
-  const stack = await startTemporaryStack();
+  const stack = await startTemporaryStack({ logLevel: 'warn' });
   const store = openStore({
-    databaseUrl: stack.addresses.databaseUrl,
+    databaseUrl: stack.addresses.ownerDatabaseUrl,
     maxConnections: 4,
     onIdleError: () => undefined,
   });

@@ -1,5 +1,7 @@
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { z } from 'zod';
+import type { Quote } from '../src/activities/catalogue.js';
+import type { OrderInput } from '../src/schemas/order.js';
 
 const READ_EVERY_MS = 1_000;
 
@@ -11,6 +13,7 @@ const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH } = z
   .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string() })
   .parse(process.env);
 
+const price = { value: 100, currency: 'EUR' };
 const connection = await NativeConnection.connect({ address: ADDRESS });
 const worker = await Worker.create({
   connection,
@@ -19,7 +22,16 @@ const worker = await Worker.create({
   maxCachedWorkflows: 10_000,
   // In this thread, so that its heap holds the workflows and can be collected before it is read.
   debugMode: true,
-  activities: { openCart: async () => undefined, checkItem: async () => undefined },
+  activities: {
+    openCart: async () => undefined,
+    checkItem: async () => undefined,
+    quoteOrder: async ({ customerId, lines }: OrderInput): Promise<Quote> => {
+      const priced = lines.map((line) => ({ ...line, name: 'A thing', unitPrice: price }));
+      return { customerId, lines: priced, total: price };
+    },
+    reserveStock: async () => undefined,
+    requestShipment: async () => ({ shipmentId: 'shipment' }),
+  },
 });
 process.on('SIGTERM', () => worker.shutdown());
 setInterval(() => {

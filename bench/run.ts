@@ -1,37 +1,99 @@
-import { cpus, totalmem } from 'node:os';
-import { benchBatch, benchBatchTree } from './batch.js';
-import { benchCart } from './cart.js';
-import { benchHttp } from './http.js';
-import { benchObservability } from './observability.js';
-import { benchWorkers } from './workers.js';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { stopLeftovers } from '../dev/stack.js';
+import { full, quick, type Bench } from './bench.js';
+import { benches } from './benches.js';
+import { thisCommit, thisMachine } from './machine.js';
+import { filesOf } from './page.js';
+import { printed } from './print.js';
+import { merged, readResults, type Part } from './results.js';
+
+const usage = `Usage: npm run bench [-- options] [-- <name> …]
+
+  (no names)   all of them: ${benches.map(({ name }) => name).join(', ')}
+  --quick      few samples, to see that they run; writes nothing
+  --page       measures nothing, writes the page and the plots of what was found before
+  --help`;
 
 /**
- * `npm run bench [-- <name>]`: the measured claims of the documentation. Every figure is a ratio of two things that were
- * measured side by side in one run, because machines differ and drift.
+ * `npm run bench [-- <name> …]`: the measured claims of the documentation, all or those that are named. Every figure is a
+ * ratio of two things that were measured side by side in one run, because machines differ and drift.
+ *
+ * What a bench finds is printed and takes the place of what it found before, in docs/performance/results.json, on the page
+ * docs/performance.md and in its plot; the parts of the others stay. One that fails keeps what it found before.
+ *
+ * Exit code: 0, or 1 when a bench failed (which are named) or the command line cannot be understood.
  */
-const benches: Record<string, () => Promise<void>> = { cart: benchCart, batch: benchBatch, http: benchHttp };
-
-/** Only by name: they take minutes. */
-const longBenches: typeof benches = {
-  'batch-tree': benchBatchTree,
-  workers: benchWorkers,
-  observability: benchObservability,
-};
-
-const names = process.argv.slice(2);
-const all = { ...benches, ...longBenches };
-const unknown = names.filter((name) => !(name in all));
-if (unknown.length) {
-  console.error(`There is no bench ${unknown.join(', ')}. There are: ${Object.keys(all).join(', ')}`);
-  process.exit(1);
+async function main(): Promise<number> {
+  const command = parsed(process.argv.slice(2));
+  if (!command || command.help) {
+    (command ? console.log : console.error)(usage);
+    return command ? 0 : 1;
+  }
+  if (command.page) {
+    await write({});
+    return 0;
+  }
+  // What workers say of themselves is not a result.
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const failed: string[] = [];
+  for (const bench of command.chosen) {
+    try {
+      const part = await measured(bench, command.quick);
+      console.log(printed(bench.name, part));
+      if (!command.quick) await write({ [bench.name]: part });
+    } catch (error) {
+      failed.push(bench.name);
+      console.error(`${bench.name} failed:`, error);
+    } finally {
+      await stopLeftovers();
+    }
+  }
+  if (failed.length > 0) console.error(`Failed: ${failed.join(', ')}`);
+  return failed.length > 0 ? 1 : 0;
 }
 
-const [cpu] = cpus();
-console.log(
-  `${process.platform} ${process.arch}, ${cpus().length} x ${cpu?.model ?? 'unknown'}, ` +
-    `${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}\n`,
-);
-for (const [name, bench] of Object.entries(all)) {
-  if (names.length === 0 ? name in benches : names.includes(name)) await bench();
+function parsed(args: string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { quick: { type: 'boolean' }, page: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    });
+    const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));
+    if (unknown.length > 0) throw new Error(`There is no bench ${unknown.join(', ')}`);
+    const isChosen = ({ name }: Bench) => positionals.length === 0 || positionals.includes(name);
+    return { ...values, quick: values.quick ?? false, chosen: benches.filter(isChosen) };
+  } catch (error) {
+    console.error((error as Error).message);
+    return undefined;
+  }
 }
-process.exit(0);
+
+const load = () => Number(loadavg()[0]!.toFixed(2));
+
+async function measured(bench: Bench, isQuick: boolean): Promise<Part> {
+  const facts = {
+    date: new Date().toISOString().slice(0, 10),
+    commit: await thisCommit(),
+    machine: await thisMachine(),
+  };
+  const before = load();
+  const started = performance.now();
+  const figures = await bench.run(isQuick ? quick : full);
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return { ...facts, seconds, load: { before, after: load() }, figures };
+}
+
+/** After each bench, so that nothing is lost when a later one does not come back. */
+async function write(now: Record<string, Part>): Promise<void> {
+  for (const [path, text] of Object.entries(await filesOf(benches, merged(await readResults(), now)))) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
+}
+
+process.exit(await main());

@@ -1,13 +1,12 @@
-/** The value below which a share of the samples lies. */
-export function percentile(samples: number[], share: number): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
-}
+import { percentile } from '../dev/percentile.js';
+import { note, type Measured } from './figure.js';
+
+type Contenders<Name extends string> = Record<Name, (round: number) => Promise<unknown>>;
 
 /** Runs the contenders in turn, `rounds` times, so that all see the same drift; answers milliseconds by name. */
 export async function sideBySide<Name extends string>(
   rounds: number,
-  contenders: Record<Name, (round: number) => Promise<unknown>>,
+  contenders: Contenders<Name>,
 ): Promise<Record<Name, number[]>> {
   const samples = {} as Record<Name, number[]>;
   const entries = Object.entries(contenders) as [Name, (round: number) => Promise<unknown>][];
@@ -22,9 +21,35 @@ export async function sideBySide<Name extends string>(
   return samples;
 }
 
-/** A line of a report: median and spread, and the median and the slowest as ratios to the base's. */
-export function line(name: string, samples: number[], base: number[]): string {
-  const [p10, p50, p90, p99] = [0.1, 0.5, 0.9, 0.99].map((share) => percentile(samples, share).toFixed(1));
-  const ratioAt = (share: number) => (percentile(samples, share) / percentile(base, share)).toFixed(2);
-  return `  ${name.padEnd(44)} p50 ${p50} ms (p10 ${p10}, p90 ${p90}, p99 ${p99})   ratio ${ratioAt(0.5)}, of p99 ${ratioAt(0.99)}`;
+/** What callers feel of their calls, in milliseconds: a value of each round, by the contender's name. */
+export interface Latencies {
+  p50: Measured;
+  slowest: Measured;
+}
+
+/** One caller, `calls` of each contender in each of the rounds, in turn. */
+export async function latencies(
+  { rounds, calls }: { rounds: number; calls: number },
+  contenders: Contenders<string>,
+): Promise<Latencies> {
+  const felt: Latencies = { p50: {}, slowest: {} };
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [name, samples] of Object.entries(await sideBySide(calls, contenders))) {
+      note(felt.p50, name, percentile(samples, 0.5));
+      note(felt.slowest, name, Math.max(...samples));
+    }
+  }
+  return felt;
+}
+
+/** Does something `count` times, `atOnce` at a time; answers what came out, in the order of the ends. */
+export async function inParallel<T>(count: number, atOnce: number, run: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  let left = count;
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      while (left-- > 0) results.push(await run());
+    }),
+  );
+  return results;
 }

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
@@ -8,18 +7,20 @@ import { streamReport } from '../dev/report.js';
 import { startTemporaryStack, type Stack } from '../dev/stack.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../dev/temporary-cluster.js';
 import { bundleWorkflows } from '../src/temporal.js';
-import { openStore } from '../src/store/index.js';
-import { NEWEST_ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
+import type { Effort } from './bench.js';
+import { besideFirst, note, type Figure, type Measured } from './figure.js';
+import { sellByClient, stockUp } from './orders.js';
 import { machineSeconds, processorSeconds } from './processor-time.js';
-import { percentile } from './sample.js';
+import { inParallel } from './sample.js';
 
 const FLEETS = [1, 2, 4];
 const ROUNDS = 3;
+const WARM_UP = 30;
 const AT_ONCE = 40;
 
 /** What the orders of a run wait for. */
 interface Kind {
-  title: string;
+  what: string;
   orders: number;
   /** Of the payment gateway, before it answers a charge. */
   gatewayMs: number;
@@ -27,11 +28,8 @@ interface Kind {
 }
 
 const KINDS: Kind[] = [
-  { title: 'for the machine: the payment gateway answers at once', orders: 120, gatewayMs: 0 },
-  {
-    title: 'for the payment gateway: it takes 500 ms, and a worker calls it twice at a time',
-    ...{ orders: 48, gatewayMs: 500, activitiesAtOnce: '2' },
-  },
+  { what: 'gateway at once', orders: 80, gatewayMs: 0 },
+  { what: 'gateway slow', orders: 40, gatewayMs: 500, activitiesAtOnce: '2' },
 ];
 
 /** Everything of one run; each has as many worker processes as it says, and a namespace and a database of its own. */
@@ -39,64 +37,64 @@ interface Fleet {
   workers: number;
   stack: Stack;
   client: Client;
-  /** Which product is sold. */
-  sku: string;
-}
-
-interface Round {
-  perSecond: number;
-  /** Seconds of a processor for each order, by who used them. */
-  cost: Record<string, number>;
-  /** Of all processors, how much of them was in use, from 0 to 1. */
-  busy: number;
 }
 
 /**
  * Orders a second, from their start to `completed`, with 1, 2 and 4 worker processes on the full server with PostgreSQL,
  * and who used the processors meanwhile. Linux only.
  */
-export async function benchWorkers(): Promise<void> {
-  const report = streamReport();
+export async function benchWorkers({ take }: Effort): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-workers-'));
-  const bundle = join(folder, 'workflow-bundle.js');
-  await writeFile(bundle, (await bundleWorkflows(new DefaultLogger('WARN'))).code);
-  const cluster = await startTemporaryCluster(report, { durable: true });
+  const stops = [() => rm(folder, { recursive: true, force: true })];
   try {
-    for (const kind of KINDS) await compare(cluster, kind, bundle);
+    const bundle = join(folder, 'workflow-bundle.js');
+    await writeFile(bundle, (await bundleWorkflows(new DefaultLogger('WARN'))).code);
+    const cluster = await startTemporaryCluster(streamReport(), { durable: true });
+    stops.unshift(() => cluster.stop());
+    const figures: Figure[] = [];
+    for (const kind of KINDS) figures.push(...(await compare(cluster, kind, bundle, take)));
+    return figures;
   } finally {
-    await cluster.stop();
-    await rm(folder, { recursive: true, force: true });
+    for (const stop of stops) await stop();
   }
 }
 
-async function compare(cluster: TemporaryCluster, kind: Kind, bundle: string): Promise<void> {
+async function compare(
+  cluster: TemporaryCluster,
+  { what, ...kind }: Kind,
+  bundle: string,
+  take: Effort['take'],
+): Promise<Figure[]> {
   const connection = await Connection.connect({ address: cluster.cluster.address });
+  const orders = take(kind.orders);
   const fleets: Fleet[] = [];
   try {
     // All are there all the time, and idle but for one: what is compared in turn has the same drift, and no cold start.
     for (const workers of FLEETS) fleets.push(await openFleet(cluster, connection, kind, workers, bundle));
-    const rounds = new Map<Fleet, Round[]>(fleets.map((fleet) => [fleet, []]));
-    for (const fleet of fleets) await sell(fleet, kind.orders / 4);
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (const fleet of fleets) rounds.get(fleet)!.push(await measure(cluster, fleet, kind.orders));
+    const sell = ({ client }: Fleet, count: number) => inParallel(count, AT_ONCE, () => sellByClient(client));
+    for (const fleet of fleets) await sell(fleet, take(WARM_UP));
+    const perSecond: Measured = {};
+    const busy: Measured = {};
+    const costs: Record<string, Measured> = {};
+    for (let round = 0; round < take(ROUNDS); round += 1) {
+      for (const fleet of fleets) {
+        const name = `${fleet.workers} worker${fleet.workers > 1 ? 's' : ''}`;
+        const before = { used: await usedBy(cluster, fleet), machine: machineSeconds(), at: performance.now() };
+        await sell(fleet, orders);
+        const seconds = (performance.now() - before.at) / 1000;
+        note(perSecond, name, orders / seconds);
+        note(busy, name, (100 * (machineSeconds() - before.machine)) / seconds / cpus().length);
+        for (const [who, used] of Object.entries(await usedBy(cluster, fleet)))
+          note((costs[who] ??= {}), name, ((used - before.used[who]!) * 1000) / orders);
+      }
     }
-
-    console.log(
-      `workers: orders a second that wait ${kind.title}\n` +
-        `  ${kind.orders} orders, ${AT_ONCE} at a time, ${ROUNDS} rounds in turn, medians; ` +
-        `${cpus().length} processors for everything, load of the machine ${loadavg()[0]!.toFixed(1)}`,
-    );
-    const base = middle(rounds.get(fleets[0]!)!.map(({ perSecond }) => perSecond));
-    for (const [{ workers }, results] of rounds) {
-      const perSecond = middle(results.map((result) => result.perSecond));
-      const busy = middle(results.map((result) => result.busy));
-      const name = `${workers} worker${workers > 1 ? 's' : ''}`;
-      console.log(
-        `  ${name.padEnd(10)} ${perSecond.toFixed(1).padStart(5)} orders/s   ratio ${(perSecond / base).toFixed(2)}   ` +
-          `processors ${(busy * 100).toFixed(0)} % busy; an order costs ${costs(results)}`,
-      );
-    }
-    console.log('');
+    const figures = (measured: Measured, about: string, unit: string, better: Figure['better']) =>
+      besideFirst(measured, { what: `${what}, ${about}`, unit, better, of: orders });
+    return [
+      ...figures(perSecond, 'orders a second', 'a second', 'more'),
+      ...figures(busy, 'processors in use', '%', 'less'),
+      ...Object.entries(costs).flatMap(([who, cost]) => figures(cost, `an order's processor, ${who}`, 'ms', 'less')),
+    ];
   } finally {
     for (const { stack } of fleets) await stack.stop();
     await connection.close();
@@ -106,7 +104,7 @@ async function compare(cluster: TemporaryCluster, kind: Kind, bundle: string): P
 async function openFleet(
   { cluster }: TemporaryCluster,
   connection: Connection,
-  { gatewayMs, activitiesAtOnce }: Kind,
+  { gatewayMs, activitiesAtOnce }: Omit<Kind, 'what'>,
   workers: number,
   bundle: string,
 ): Promise<Fleet> {
@@ -121,11 +119,8 @@ async function openFleet(
     },
     { workers, apis: 1 },
   );
-  const { databaseUrl, paymentsUrl, temporalNamespace: namespace } = stack.addresses;
-  const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
-  const sku = 'BENCH';
-  await store.addProducts([{ sku, name: 'A thing', price: { value: 100, currency: 'EUR' }, available: 1_000_000 }]);
-  await store.close();
+  const { ownerDatabaseUrl, paymentsUrl, temporalNamespace: namespace } = stack.addresses;
+  await stockUp(ownerDatabaseUrl);
   if (gatewayMs > 0) {
     const answer = await fetch(new URL('/test/faults', paymentsUrl), {
       method: 'POST',
@@ -134,41 +129,7 @@ async function openFleet(
     });
     if (!answer.ok) throw new Error(`the payment gateway does not get slow: ${answer.status}`);
   }
-  return { workers, stack, client: new Client({ connection, namespace }), sku };
-}
-
-/** Starts orders and waits for their ends, some at a time. @throws when one does not complete. */
-async function sell({ client, sku }: Fleet, orders: number): Promise<void> {
-  let left = orders;
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      while (left-- > 0) {
-        const orderId = randomUUID();
-        const lines = [{ sku, quantity: 1 }];
-        const view = (await client.workflow.execute(NEWEST_ORDER_WORKFLOW_TYPE, {
-          ...{ workflowId: orderWorkflowId(orderId), taskQueue: ORDER_TASK_QUEUE },
-          args: [{ orderId, customerId: 'bench', lines, payment: { token: 'tok_ok' } }],
-        })) as { status: string };
-        if (view.status !== 'completed') throw new Error(`order ${orderId} is ${view.status}`);
-      }
-    }),
-  );
-}
-
-async function measure(cluster: TemporaryCluster, fleet: Fleet, orders: number): Promise<Round> {
-  const before = { used: await usedBy(cluster, fleet), machine: machineSeconds(), at: performance.now() };
-  await sell(fleet, orders);
-  const seconds = (performance.now() - before.at) / 1000;
-  const machine = machineSeconds() - before.machine;
-  const used = Object.entries(await usedBy(cluster, fleet)).map(
-    ([who, now]) => [who, now - before.used[who]!] as const,
-  );
-  const ours = used.reduce((sum, [, each]) => sum + each, 0);
-  return {
-    perSecond: orders / seconds,
-    cost: Object.fromEntries([...used, ['others', machine - ours] as const].map(([who, each]) => [who, each / orders])),
-    busy: machine / seconds / cpus().length,
-  };
+  return { workers, stack, client: new Client({ connection, namespace }) };
 }
 
 /** Processor seconds until now, by who used them. */
@@ -185,13 +146,5 @@ async function usedBy({ pids }: TemporaryCluster, { stack }: Fleet): Promise<Rec
     workers: await ofParts('worker'),
     API: await ofParts('api'),
     'outside world': await ofParts('providers'),
-    'this load': await processorSeconds(process.pid),
   };
-}
-
-const middle = (values: number[]) => percentile(values, 0.5);
-
-function costs(rounds: Round[]): string {
-  const names = Object.keys(rounds[0]!.cost);
-  return names.map((who) => `${who} ${(middle(rounds.map(({ cost }) => cost[who]!)) * 1000).toFixed(0)} ms`).join(', ');
 }

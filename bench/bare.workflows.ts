@@ -1,0 +1,19 @@
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { BareActivities } from './bare-worker.js';
+
+const options = { startToCloseTimeout: '15 seconds' } as const;
+const regular = proxyActivities<BareActivities>(options);
+const local = proxyLocalActivities<BareActivities>(options);
+
+/** The least that three steps can be. */
+export async function threeActivities(): Promise<void> {
+  await regular.doNothing();
+  await regular.doNothing();
+  await regular.doNothing();
+}
+
+export async function threeLocalActivities(): Promise<void> {
+  await local.doNothing();
+  await local.doNothing();
+  await local.doNothing();
+}

@@ -1,0 +1,106 @@
+import { init, type CustomSeriesOption } from 'echarts';
+import { shown, summaryOf, type Figure, type Summary } from './figure.js';
+
+const WIDTH = 960;
+const LABELS = 420;
+const NUMBERS = 230;
+const ROW = 26;
+const HEAD = 76;
+const FOOT = 34;
+
+/** A background of its own, so that it reads the same on a light and on a dark page. */
+const COLOURS = { background: '#ffffff', text: '#1f2328', faint: '#d1d9e0', muted: '#59636e' };
+const BY_VERDICT = { better: '#0969da', worse: '#bc4c00', neither: '#59636e' };
+
+/** At least from half to double; a wider range has fewer lines. */
+const MOST_LINES = 6;
+const FURTHEST = 16;
+
+/** The ratios of a bench as an SVG: a point for the median, a line from the lowest to the highest, each doubling as wide. */
+export function plotOf(title: string, figures: Figure[]): string {
+  const summaries = figures.map(summaryOf);
+  const height = HEAD + figures.length * ROW + FOOT;
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
+  chart.setOption({
+    animation: false,
+    backgroundColor: COLOURS.background,
+    textStyle: { fontFamily: 'sans-serif' },
+    title: {
+      ...{ text: title, subtext: 'ratio to the base, median and lowest to highest; blue is better, orange is worse' },
+      ...{ left: 12, top: 8, itemGap: 6 },
+      textStyle: { fontSize: 15, color: COLOURS.text },
+      subtextStyle: { fontSize: 12, color: COLOURS.muted },
+    },
+    grid: { left: LABELS, right: NUMBERS, top: HEAD, bottom: FOOT },
+    xAxis: {
+      ...{ type: 'value', ...rangeOf(summaries) },
+      axisLabel: { formatter: (doublings: number) => `× ${shownPower(doublings)}`, color: COLOURS.muted },
+      splitLine: { lineStyle: { color: COLOURS.faint } },
+    },
+    yAxis: {
+      ...{ type: 'category', inverse: true, data: figures.map(({ name }) => name) },
+      axisLabel: { fontSize: 12, color: COLOURS.text, width: LABELS - 24, overflow: 'truncate', interval: 0 },
+      ...{ axisTick: { show: false }, axisLine: { show: false } },
+    },
+    series: [
+      {
+        ...{ type: 'custom', silent: true, clip: false },
+        data: summaries.map(({ lowest, ratio, highest }, row) => [row, ...[lowest, ratio, highest].map(doublingsOf)]),
+        renderItem: (_params, api) => {
+          const row = api.value(0) as number;
+          const summary = summaries[row]!;
+          const [low, middle, high] = [1, 2, 3].map((at) => api.coord([api.value(at), row])) as [Point, Point, Point];
+          const fill = BY_VERDICT[summary.verdict];
+          return {
+            type: 'group',
+            children: [
+              lineFrom(low, high, fill),
+              { type: 'circle', shape: { cx: middle[0], cy: middle[1], r: 5 }, style: { fill } },
+              {
+                type: 'text',
+                ...{ x: WIDTH - NUMBERS + 14, y: middle[1] },
+                style: { text: inNumbers(summary), fill: COLOURS.text, fontSize: 12, verticalAlign: 'middle' },
+              },
+            ],
+          };
+        },
+        markLine: {
+          ...{ symbol: 'none', silent: true, label: { show: false } },
+          lineStyle: { type: 'solid', color: COLOURS.muted, width: 1.5 },
+          data: [{ xAxis: 0 }],
+        },
+      } satisfies CustomSeriesOption,
+    ],
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return `${withoutCounters(svg)}\n`;
+}
+
+/** The library numbers what it styles and draws through the life of the process, for pages on which something moves. */
+function withoutCounters(svg: string): string {
+  return svg.replace(/<style[^]*?<\/style>\n*/g, '').replace(/ (class|ecmeta_\w+)="[^"]*"/g, '');
+}
+
+type Point = [number, number];
+
+function lineFrom([x1, y1]: Point, [x2, y2]: Point, stroke: string) {
+  return { type: 'line' as const, shape: { x1, y1, x2, y2 }, style: { stroke, lineWidth: 2 } };
+}
+
+/** What is nothing beside something, or the other way round, is drawn at the end of the world. */
+const doublingsOf = (ratio: number): number => Math.min(Math.max(Math.log2(ratio), -FURTHEST), FURTHEST) || 0;
+
+/** The axis counts doublings: half and double are as far from the base as each other. */
+function rangeOf(summaries: Summary[]): { min: number; max: number; interval: number } {
+  const min = Math.min(-1, ...summaries.map(({ lowest }) => Math.floor(doublingsOf(lowest))));
+  const max = Math.max(1, ...summaries.map(({ highest }) => Math.ceil(doublingsOf(highest))));
+  const interval = Math.ceil((max - min) / MOST_LINES);
+  // The line of the base is one of them.
+  return { min: Math.floor(min / interval) * interval, max: Math.ceil(max / interval) * interval, interval };
+}
+
+const shownPower = (doublings: number): string => (doublings >= 0 ? String(2 ** doublings) : `1/${2 ** -doublings}`);
+
+const inNumbers = ({ ratio, lowest, highest }: Summary): string =>
+  `${shown(ratio)}  (${shown(lowest)} to ${shown(highest)})`;
