@@ -39,6 +39,7 @@ export async function checkDependencies(folder: string): Promise<void> {
   const manifest = (await read('package.json')) as Manifest;
   const { packages } = (await read('package-lock.json')) as { packages: Record<string, Locked> };
   const problems = [...wrongPins(manifest), ...wrongLocks(packages), ...wrongLicences(packages)];
+  // npm would go by that one instead.
   if (existsSync(join(folder, 'npm-shrinkwrap.json'))) problems.push('npm-shrinkwrap.json: there is one lock');
   if (problems.length) throw new Error(problems.join('\n'));
 }

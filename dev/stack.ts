@@ -3,13 +3,15 @@ import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '../src/config.js';
 import { APP_ROLE, createDatabase, withAppRole, type Database } from './databases.js';
+import { addressThrough, straight, type ThroughLinks } from './links.js';
 import { LockHeld, takeLock } from './lock.mjs';
 import { assertPortFree, freePort } from './ports.js';
 import { startPostgres } from './postgres.js';
 import { liveProcesses, startProcess, typescript, type ProcessSpec } from './processes.js';
 import { silentReport, type Report } from './report.js';
-import { developmentEnvironment, loadSettings, type Settings } from './settings.js';
+import { developmentEnvironment, inheritedEnvironment, loadSettings, type Settings } from './settings.js';
 import { shownLine } from './shown-line.js';
 import { supervise, type SupervisedPart } from './supervisor.js';
 import { findTemporalCli } from './temporal-cli.js';
@@ -35,6 +37,8 @@ export interface StackOptions {
   apis?: number;
   /** False serves no metrics, to measure what they cost. */
   metrics?: boolean;
+  /** The ways on which the processes find each other, and clients the API, when these are not straight. */
+  throughLinks?: ThroughLinks;
   /** Gives up while starting. */
   signal?: AbortSignal;
 }
@@ -94,6 +98,7 @@ const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal'
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
   const { report, durable = true, webUi = true, workers = 1, apis = 1, metrics = true, signal } = options;
+  const { throughLinks = straight } = options;
   const codecUrl = settings.application.PAYLOAD_ENCRYPTION_KEYS && `${urlAt(settings.host, settings.port)}/codec`;
   const parts = new Map<PartName, SupervisedPart>();
   const logsDir = join(settings.dataDir, 'logs');
@@ -208,7 +213,8 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
   };
 
   try {
-    step('[1/6] Looking at the ports');
+    step('[1/6] Looking at the configuration and the ports');
+    checkConfiguration(settings);
     await rm(join(settings.dataDir, 'stack.json'), { force: true });
     await checkPorts(settings, webUi);
     mkdirSync(logsDir, { recursive: true });
@@ -216,14 +222,17 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     step('[2/6] Starting Temporal and PostgreSQL');
     const [temporal, { ownerUrl, databaseUrl, role }] = await both(startTemporal(), startDatabase());
 
-    const playedUrl = `http://127.0.0.1:${settings.providersPort}`;
     const api = [settings.port, ...(await freePorts(apis - 1))];
     const health = [settings.workerHealthPort, ...(await freePorts(workers - 1))];
     const apiMetrics = [settings.metricsPort, ...(await freePorts(apis - 1))];
     const workerMetrics = [settings.workerMetricsPort, ...(await freePorts(workers - 1))];
-    const apiUrls = api.map((port) => urlAt(settings.host, port)) as [string, ...string[]];
+    const ownUrls = api.map((port) => urlAt(settings.host, port));
+    const apiUrls = (await Promise.all(ownUrls.map((url) => addressThrough(throughLinks, 'clients to API', url)))) as [
+      string,
+      ...string[],
+    ];
     const [apiUrl] = apiUrls;
-    const application = developmentEnvironment(settings, apiUrl);
+    const { APPROVAL_WEBHOOK_SECRET } = developmentEnvironment(settings, apiUrl);
     const addresses: Addresses = {
       apiUrl,
       apiUrls,
@@ -232,11 +241,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       temporalNamespace: settings.temporalNamespace,
       databaseUrl,
       ownerDatabaseUrl: ownerUrl,
-      paymentsUrl: settings.paymentsUrl ?? `${playedUrl}/payments`,
-      carrierUrl: settings.carrierUrl ?? `${playedUrl}/carrier`,
+      ...outsideOf(settings),
       carrierWebhookSecret: settings.carrierWebhookSecret.split(',')[0]!.trim(),
-      approvalWebhookSecret: application.APPROVAL_WEBHOOK_SECRET.split(',')[0]!.trim(),
-      mailsUrl: settings.smtpUrl === undefined ? `${playedUrl}/mails` : undefined,
+      approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET.split(',')[0]!.trim(),
+      mailsUrl: settings.smtpUrl === undefined ? `${playedUrl(settings)}/mails` : undefined,
       workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
       metricsUrls: [
         ...[...apiMetrics, ...workerMetrics].map((port) => `http://127.0.0.1:${port}/metrics`),
@@ -244,17 +252,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       ],
       temporalCli,
     };
-    const env = {
-      HOST: settings.host,
-      DATABASE_URL: databaseUrl,
-      TEMPORAL_ADDRESS: addresses.temporalAddress,
-      TEMPORAL_NAMESPACE: addresses.temporalNamespace,
-      PAYMENTS_URL: addresses.paymentsUrl,
-      CARRIER_URL: addresses.carrierUrl,
-      CARRIER_WEBHOOK_SECRET: settings.carrierWebhookSecret,
-      LOG_LEVEL: settings.logLevel,
-      ...application,
-    };
+    const env = environmentOf(settings, addresses);
 
     step('[3/6] Bringing the database schema, the namespace and the Search Attributes up to date');
     const asOwner = { ...env, DATABASE_URL: ownerUrl };
@@ -274,19 +272,30 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
         PROVIDERS_SMTP_PORT: settings.smtpUrl === undefined ? String(settings.smtpPort) : 'none',
         PROVIDERS_MAILS: join(settings.dataDir, 'providers', 'mails'),
         CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
-        CARRIER_CALLBACK_URL: `${apiUrl}/v1/callbacks/shipments`,
+        CARRIER_CALLBACK_URL: `${await addressThrough(throughLinks, 'carrier to API', ownUrls[0]!)}/v1/callbacks/shipments`,
         CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
         CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
       });
     } else report.say('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
+    const found = async (caller: 'worker' | 'API') => ({
+      TEMPORAL_ADDRESS: await addressThrough(throughLinks, `${caller} to Temporal`, temporal.temporalAddress),
+      DATABASE_URL: await addressThrough(throughLinks, `${caller} to PostgreSQL`, databaseUrl),
+    });
+    const foundByWorker = {
+      ...(await found('worker')),
+      ...(await partnersThrough(throughLinks, addresses)),
+    };
+    const foundByApi = await found('API');
     const numbered = (name: 'worker' | 'api', index: number): PartName => (index === 0 ? name : `${name}-${index + 1}`);
     for (const [index, port] of health.entries())
       await service(numbered('worker', index), 'src/worker.ts', {
+        ...foundByWorker,
         HEALTH_PORT: String(port),
         ...(metrics && { METRICS_PORT: String(workerMetrics[index]) }),
       });
     for (const [index, port] of api.entries())
       await service(numbered('api', index), 'src/api/server.ts', {
+        ...foundByApi,
         PORT: String(port),
         ...(metrics && { METRICS_PORT: String(apiMetrics[index]) }),
       });
@@ -318,7 +327,8 @@ export async function startTemporaryStack(
   let database: Database | undefined;
   const remove = async (place?: string): Promise<void> => {
     await database?.drop();
-    for (const path of [place, dataDir]) if (path) await rm(path, { recursive: true, force: true });
+    for (const path of [place, place && `${place}.json`, dataDir])
+      if (path) await rm(path, { recursive: true, force: true });
   };
   try {
     // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
@@ -348,6 +358,46 @@ export async function startTemporaryStack(
     await remove();
     throw error;
   }
+}
+
+const playedUrl = ({ providersPort }: Settings) => `http://127.0.0.1:${providersPort}`;
+
+const outsideOf = (settings: Settings) => ({
+  paymentsUrl: settings.paymentsUrl ?? `${playedUrl(settings)}/payments`,
+  carrierUrl: settings.carrierUrl ?? `${playedUrl(settings)}/carrier`,
+});
+
+type Reached = Pick<Addresses, 'apiUrl' | 'temporalAddress' | 'databaseUrl' | 'paymentsUrl' | 'carrierUrl'>;
+
+/** What worker and API are told alike. */
+function environmentOf(settings: Settings, { apiUrl, ...reached }: Reached): Record<string, string | undefined> {
+  return {
+    HOST: settings.host,
+    DATABASE_URL: reached.databaseUrl,
+    TEMPORAL_ADDRESS: reached.temporalAddress,
+    TEMPORAL_NAMESPACE: settings.temporalNamespace,
+    PAYMENTS_URL: reached.paymentsUrl,
+    CARRIER_URL: reached.carrierUrl,
+    CARRIER_WEBHOOK_SECRET: settings.carrierWebhookSecret,
+    LOG_LEVEL: settings.logLevel,
+    ...developmentEnvironment(settings, apiUrl),
+  };
+}
+
+/**
+ * What worker and API would refuse to start with is told before any server is started for them.
+ *
+ * @throws ConfigError
+ */
+function checkConfiguration(settings: Settings): void {
+  const env = environmentOf(settings, {
+    apiUrl: urlAt(settings.host, settings.port),
+    temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
+    // Known once there is one.
+    databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
+    ...outsideOf(settings),
+  });
+  for (const role of ['worker', 'api'] as const) loadConfig(role, { ...inheritedEnvironment(), ...env });
 }
 
 /** Ends whatever is still there, also what is only just starting. */
@@ -390,6 +440,13 @@ function isPlayed({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
 
 async function freePorts(count: number): Promise<number[]> {
   return await Promise.all(Array.from({ length: count }, () => freePort()));
+}
+
+/** Those that are played are one process, which is found on one way. */
+async function partnersThrough(throughLinks: ThroughLinks, { paymentsUrl, carrierUrl }: Addresses) {
+  const { origin } = new URL(paymentsUrl);
+  const way = await addressThrough(throughLinks, 'worker to payments and carrier', origin);
+  return { PAYMENTS_URL: paymentsUrl.replace(origin, way), CARRIER_URL: carrierUrl.replace(origin, way) };
 }
 
 /** Waits for both, also when one fails: what was started has to be known before anything is stopped. */

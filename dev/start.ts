@@ -141,7 +141,7 @@ try {
   await main();
   process.exit(0);
 } catch (error) {
-  const expected = error instanceof Error && ['Error', 'SettingsError', 'NoWay'].includes(error.name);
+  const expected = error instanceof Error && ['Error', 'SettingsError', 'ConfigError', 'NoWay'].includes(error.name);
   report.say(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
   await stopLeftovers();
   process.exit(1);

@@ -18,6 +18,10 @@ export interface TemporalClusterOptions {
   historyShards?: number;
   /** Of the frontend; a free one unless told. */
   port?: number;
+  /** Those that the services find each other by, by variable; free ones unless told. A restart keeps its own. */
+  servicePorts?: Record<string, string>;
+  /** Where the server itself finds the database, if not at the port of `databaseUrl`. */
+  databasePort?: number;
   security?: ClusterSecurity;
 }
 
@@ -89,7 +93,7 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
       ...withoutOthers,
       DB: 'postgres12',
       POSTGRES_SEEDS: database.hostname,
-      DB_PORT: database.port,
+      DB_PORT: String(options.databasePort ?? database.port),
       POSTGRES_USER: decodeURIComponent(database.username),
       POSTGRES_PWD: decodeURIComponent(database.password),
       DBNAME: databases.temporal,
@@ -99,7 +103,7 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
       BIND_ON_IP: '127.0.0.1',
       TEMPORAL_BROADCAST_ADDRESS: '127.0.0.1',
       FRONTEND_GRPC_PORT: String(port),
-      ...(await otherPorts()),
+      ...(options.servicePorts ?? (await freeServicePorts())),
       DYNAMIC_CONFIG_FILE_PATH: dynamicConfigFile,
       LOG_LEVEL: 'warn',
       ...security?.env,
@@ -134,7 +138,7 @@ const withoutOthers = {
 };
 
 /** The services talk to each other by gRPC, and find each other by ports that PostgreSQL keeps as `smallint`. */
-async function otherPorts(): Promise<Record<string, string>> {
+export async function freeServicePorts(): Promise<Record<string, string>> {
   const services = ['FRONTEND', 'INTERNAL_FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'];
   const ports = await Promise.all([
     ...['FRONTEND_HTTP', 'INTERNAL_FRONTEND_GRPC', 'HISTORY_GRPC', 'MATCHING_GRPC', 'WORKER_GRPC'].map(async (name) => [

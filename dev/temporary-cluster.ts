@@ -1,15 +1,23 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { straight, type ThroughLinks } from './links.js';
 import { freePort } from './ports.js';
 import { startPostgres, type PostgresServer } from './postgres.js';
 import type { Report } from './report.js';
 import { loadSettings, type Settings } from './settings.js';
-import { CLUSTER_CONNECTIONS, startTemporalCluster, type TemporalClusterOptions } from './temporal-cluster.js';
+import { supervise, type SupervisedPart } from './supervisor.js';
+import {
+  CLUSTER_CONNECTIONS,
+  freeServicePorts,
+  startTemporalCluster,
+  type TemporalClusterOptions,
+} from './temporal-cluster.js';
 import { findTemporalPrograms, type TemporalPrograms } from './temporal-programs.js';
 
 /** For the stacks and tests that share it, with their pools. */
 const OTHER_CONNECTIONS = 300;
+const STOP_GRACE_MS = 30_000;
 
 export interface TemporaryCluster {
   readonly programs: TemporalPrograms;
@@ -17,11 +25,19 @@ export interface TemporaryCluster {
   readonly cluster: NonNullable<Settings['cluster']>;
   /** Processes of the servers; of PostgreSQL the one whose children the others are. */
   readonly pids: { temporal: number; postgres: number };
+  /** The same as parts; one that dies is started again. */
+  readonly parts: ReadonlyMap<'temporal' | 'postgres', SupervisedPart>;
+  /** Where the server's own log is. */
+  readonly logsDir: string;
+  /** Settles with the reason when one of them has failed for good. */
+  readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
 interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
   durable?: boolean;
+  /** The way on which the server finds the database, when it is not straight. */
+  throughLinks?: ThroughLinks;
 }
 
 /**
@@ -32,41 +48,60 @@ interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyS
  */
 export async function startTemporaryCluster(
   report: Report,
-  { durable = false, historyShards, security }: TemporaryClusterOptions = {},
+  { durable = false, historyShards, security, throughLinks = straight }: TemporaryClusterOptions = {},
 ): Promise<TemporaryCluster> {
   const programs = await findTemporalPrograms({ settings: loadSettings(), report });
   const folder = await mkdtemp(join(tmpdir(), 'temporal-cluster-'));
-  let postgres: PostgresServer | undefined;
-  const remove = async () => {
-    await postgres?.destroy();
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => (fail = resolve));
+  const parts = new Map<'temporal' | 'postgres', SupervisedPart>();
+  let database: PostgresServer | undefined;
+  const stop = async () => {
+    for (const name of ['temporal', 'postgres'] as const) await parts.get(name)?.stop(STOP_GRACE_MS);
+    await database?.destroy();
     await rm(folder, { recursive: true, force: true });
   };
   try {
     // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
     await chmod(folder, 0o711);
-    postgres = await startPostgres({
-      ...{ dataDir: join(folder, 'postgres'), port: await freePort(), durable, report },
-      maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
-    });
-    const server = await startTemporalCluster({
-      ...{ programs, databaseUrl: postgres.url, folder },
+    const databasePort = await freePort();
+    const startDatabase = () =>
+      startPostgres({
+        ...{ dataDir: join(folder, 'postgres'), port: databasePort, durable, report },
+        maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
+        logFile: join(folder, 'postgres.log'),
+      });
+    const supervised = { report, mayRestart: () => true, onFailure: fail };
+    parts.set(
+      'postgres',
+      await supervise({
+        ...{ ...supervised, name: 'postgres' },
+        start: async () => (database = await startDatabase()).process,
+      }),
+    );
+    const { url: databaseUrl } = database!;
+    const port = await freePort();
+    const options: TemporalClusterOptions = {
+      ...{ programs, databaseUrl, folder, port, servicePorts: await freeServicePorts() },
+      databasePort: await throughLinks('Temporal to PostgreSQL', databasePort),
       ...(historyShards !== undefined && { historyShards }),
       ...(security && { security }),
-    });
+    };
+    const start = async () => (await startTemporalCluster(options)).process;
+    parts.set('temporal', await supervise({ ...supervised, name: 'temporal', start }));
+    const address = `127.0.0.1:${port}`;
     report.say(
-      `Temporal server ${programs.version} (${programs.way}) serves on ${server.address}, its state is in PostgreSQL`,
+      `Temporal server ${programs.version} (${programs.way}) serves on ${address}, its state is in PostgreSQL`,
     );
     return {
-      programs,
-      cluster: { address: server.address, databaseUrl: postgres.url },
-      pids: { temporal: server.pid, postgres: postgres.pid },
-      async stop() {
-        await server.stop();
-        await remove();
+      ...{ programs, parts, failed, stop, logsDir: folder },
+      cluster: { address, databaseUrl },
+      get pids() {
+        return { temporal: parts.get('temporal')!.process.pid, postgres: parts.get('postgres')!.process.pid };
       },
     };
   } catch (error) {
-    await remove();
+    await stop();
     throw error;
   }
 }

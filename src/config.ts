@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { encryptionKeys } from './encryption/keys.js';
+import { isLoopback } from './loopback.js';
 import { apiKeys } from './schemas/api-key.js';
 import { approvalStages } from './schemas/approval.js';
 import { TASK_QUEUES } from './task-queues.js';
 import {
   describeCredentials,
-  isLoopback,
   PROFILE_SECRETS,
   PROFILE_VARIABLES,
   readTemporalProfile,

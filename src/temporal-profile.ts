@@ -8,6 +8,7 @@ import {
   type ConfigDataSource,
 } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
+import { isLoopback } from './loopback.js';
 
 /** TLS, API key and gRPC metadata, for a client's connection and a worker's; empty for a server that asks for none. */
 export type TemporalCredentials = Pick<NativeConnectionOptions, 'tls' | 'apiKey' | 'metadata'>;
@@ -111,11 +112,6 @@ export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCred
     ...(apiKey === undefined ? [] : ['an API key']),
     ...Object.keys(metadata).map((name) => `the header ${name}`),
   ].join(', ');
-}
-
-/** Whether a host is this machine. */
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
 }
 
 /** The parser of the file shows the lines around its error, and those may hold a key. */

@@ -5,7 +5,7 @@ import type { OrderInput, OrderResource, OrderSummary } from '../../src/schemas/
 import type { Product } from '../../src/schemas/product.js';
 import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf } from '../support/balance.js';
+import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 

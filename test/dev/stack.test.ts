@@ -53,6 +53,17 @@ describe('the stack', { timeout: 180_000 }, () => {
     expect(existsSync(stack.dataDir)).toBe(false);
   });
 
+  it('when worker or API would not start with a variable, then it is named before anything is started', async () => {
+    const said: string[] = [];
+    const lines = { ...report, say: (line: string) => said.push(line) };
+    for (const [application, name] of [
+      [{ WORKER_TUNER: 'clever' }, 'WORKER_TUNER'],
+      [{ CODEC_ORIGINS: 'everywhere' }, 'CODEC_ORIGINS'],
+    ] as const)
+      await expect(startTemporaryStack({ application }, { report: lines })).rejects.toThrow(`${name}: must be`);
+    expect(said.filter((line) => line.startsWith('['))).toEqual(Array(2).fill(said[0]));
+  });
+
   it('when the process that started it is killed with SIGKILL, then every part of it ends', async (context) => {
     await needsTemporal(context);
     const lines: string[] = [];

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isLoopback } from '../../loopback.js';
 import type { ApiKey } from '../../schemas/api-key.js';
 import { rolesOf } from '../contract.js';
 import { forbidden, unauthorized } from '../errors.js';
@@ -88,12 +89,10 @@ function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['iden
   };
 }
 
-const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
-
 /** Whether a `Host` is this machine. */
-export const isLocalHost = (host: string) => LOCAL_HOST.test(host);
+export const isLocalHost = (host: string) => isLoopback(host.replace(/:\d+$/, ''));
 
-const isLocalOrigin = (origin: string) => URL.canParse(origin) && LOCAL_HOST.test(new URL(origin).host);
+const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
 
 /**
  * An API that runs open listens on loopback, and still any page in somebody's browser could reach it there, under its
@@ -104,7 +103,7 @@ const isLocalOrigin = (origin: string) => URL.canParse(origin) && LOCAL_HOST.tes
 function assertLocal({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
   // Who holds a link may come from anywhere, and browsers do not say from where.
   const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
-  if (isForeign || (host !== undefined && !LOCAL_HOST.test(host))) {
+  if (isForeign || (host !== undefined && !isLocalHost(host))) {
     throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');
   }
 }

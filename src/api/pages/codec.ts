@@ -25,7 +25,12 @@ export function signedInPage({ caller, minutes }: { caller: string; minutes: num
     TITLE,
     html`<h1>${TITLE}</h1>
       <div class="box approved"><h2>Signed in as ${caller}</h2></div>
-      <p>${WHAT} It ends after ${String(minutes)} minutes, or with your token. Reload the Web UI now.</p>
+      <p>${WHAT} It ends after ${String(minutes)} minutes, or with your token.</p>
+      <p>
+        Once in each browser, the Web UI has to be told to send what you have just got: its glasses (top right) open the
+        settings of its codec. Choose those of your browser, with the address of this page up to <code>/codec</code>
+        as the endpoint, and include credentials. Then reload it.
+      </p>
       <form method="post" action="session">
         <input type="hidden" name="leave" value="yes" />
         <div class="buttons"><button class="reject">Sign out</button></div>
