@@ -60,6 +60,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(order.done()).toEqual(['quoteOrder', 'releaseStock']);
       expect(order.attempts('reserveStock'), 'no retries').toEqual(['failed']);
       expect(order.calls()).toEqual([]);
+      expect(await order.events(), 'all of it is local').not.toContain('ActivityTaskScheduled');
     });
 
     test('when the id was taken by another execution, then that one keeps all that it has', async () => {

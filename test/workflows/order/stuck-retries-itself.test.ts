@@ -86,12 +86,12 @@ describeOrders('a compensation that is stuck', (shop) => {
     expect(order.attempts('releaseStock')).toEqual(['failed']);
   });
 
-  test('when it has healed, then its history names the patch and replays', async () => {
+  test('when it has healed, then its history names its patches and replays', async () => {
     const order = await stuckInRelease(shop(), { times: 2 });
     await order.result();
     const history = await order.handle.fetchHistory();
 
-    expect(patchesIn(history)).toEqual(['retry-stuck-compensations']);
+    expect(patchesIn(history)).toEqual(['release-as-activity', 'retry-stuck-compensations']);
     await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, history);
   });
 });
