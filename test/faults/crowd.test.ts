@@ -129,9 +129,12 @@ describe('the crowd', () => {
 
   test('when two have the same seed, then they want the same things, and with another one others', async () => {
     const wants = async (seed: number): Promise<Partial<Ledger>> => {
-      const { crowd } = await come(() => AWAY, { seed, pace: { customers: 12 } });
+      const customers = 12;
+      const { crowd } = await come(() => AWAY, { seed, pace: { customers } });
+      // And one who buys from a bad carrier.
+      const all = customers + 1;
       const begun = ({ orders, carts, approvals }: Ledger) => orders.length + carts.length + approvals.length;
-      await waitUntil(() => (begun(crowd.ledger) === 12 ? true : undefined), {
+      await waitUntil(() => (begun(crowd.ledger) === all ? true : undefined), {
         what: 'all of them',
         deadlineMs: 10_000,
       });
