@@ -46,13 +46,17 @@ async function main(args: string[], caller: Caller): Promise<number> {
       workflowBundle: await bundleOf(command.bundle),
       dataConverter: { payloadCodecs: client?.options.loadedDataConverter.payloadCodecs ?? [] },
     };
-    let differing = command.committed ? await replayed('committed', await committedHistories(), { code, say }) : 0;
+    const committed = command.committed ? await committedHistories() : undefined;
+    let differing = 0;
+    if (committed?.length) differing += await replayed('committed', committed, { code, say });
+    else if (committed) say('No histories are committed yet: npm run record-histories records them');
     const { query, chosen } = command.server ?? {};
     if (client && runs?.length)
       differing += await replayed(`on the server (${query})`, fetched(client, runs), { code, say });
     else if (runs) say(chosen ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
     if (differing > 0) return codes.differs;
-    return runs?.length === 0 && chosen ? codes.unknown : codes.replays;
+    const replayedNothing = committed?.length === 0 && !runs?.length;
+    return replayedNothing || (runs?.length === 0 && chosen) ? codes.unknown : codes.replays;
   } finally {
     await client?.connection.close();
   }

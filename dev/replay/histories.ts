@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
@@ -6,10 +7,12 @@ import { checkout } from '../settings.js';
 import type { History } from './events.js';
 import type { Recorded } from './replay.js';
 
-const folder = join(checkout, 'test', 'replay', 'histories');
+/** A folder for each generation: `0001/order-completed.json`. */
+export const HISTORIES_FOLDER = join(checkout, 'test', 'replay', 'histories');
 
-/** The histories that are kept with the sources, by generation and name. */
-export async function committedHistories(): Promise<(Recorded & { file: string })[]> {
+/** The histories in a folder, sorted by generation and name; none when there is no such folder. */
+export async function committedHistories(folder = HISTORIES_FOLDER): Promise<(Recorded & { file: string })[]> {
+  if (!existsSync(folder)) return [];
   const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.json')).sort();
   return await Promise.all(
     files.map(async (file) => ({

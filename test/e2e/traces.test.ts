@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { ManagedProcess } from '../../dev/processes.js';
-import { committedHistories } from '../../dev/replay/histories.js';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderResource } from '../../src/schemas/order.js';
@@ -19,6 +18,7 @@ import { stage } from '../support/batches.js';
 import { historyOf } from '../support/history.js';
 import { openCollector, type Collector, type Span } from '../support/collector.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { recordedHistories, testWithHistories } from '../support/recorded-histories.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startOneWorkerProcess } from '../support/workers.js';
 
@@ -377,9 +377,8 @@ describeOnDevServer('traces and logs', () => {
     expect(paths.filter((path) => path.includes('@opentelemetry/'))).toEqual([]);
   });
 
-  test.each(['traced', 'untraced'])(
-    'when others send headers by our names that cannot be read, then a workflow that is %s goes on',
-    async (flavour) => {
+  for (const flavour of ['traced', 'untraced']) {
+    testWithHistories(`replays a cart with unreadable trace headers, ${flavour}`, async () => {
       const payload = (encoding: string, data: string) => ({
         metadata: { encoding: Buffer.from(encoding) },
         data: Buffer.from(data),
@@ -391,7 +390,7 @@ describeOnDevServer('traces and logs', () => {
         payload('json/plain', 'null'),
         payload('json/plain', '{"traceparent":{"toString":1},"tracestate":1}'),
       ];
-      const signals = (await committedHistories()).filter(({ file }) => file.endsWith('cart-signals.json')).slice(-1);
+      const signals = recordedHistories.filter(({ file }) => file.endsWith('cart-signals.json')).slice(-1);
       const histories = foreign.map((header) => {
         const history = structuredClone(signals[0]!.history);
         const told = { header: { fields: { '_tracer-data': header, 'shop-began': header } } };
@@ -409,15 +408,16 @@ describeOnDevServer('traces and logs', () => {
       expect((await replayed(histories, bundle)).map(({ difference }) => difference)).toEqual(
         foreign.map(() => undefined),
       );
-    },
-  );
+    });
+  }
 
-  test('when traces are switched on, then what was recorded without them goes on, and the other way round', async () => {
-    const committed = await committedHistories();
-    const onto = await replayed(committed, { codePath: tracedBundle });
-    expect(onto).toHaveLength(committed.length);
+  testWithHistories('replays histories that were recorded without traces once traces are on', async () => {
+    const onto = await replayed(recordedHistories, { codePath: tracedBundle });
+    expect(onto).toHaveLength(recordedHistories.length);
     expect(onto.filter(({ difference }) => difference)).toEqual([]);
+  });
 
+  test('replays histories that were written with traces once traces are off', async () => {
     const traced: Recorded[] = [];
     for await (const { workflowId, runId, type } of shop.client.workflow.list())
       traced.push({

@@ -1,11 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { describe, expect, inject, test } from 'vitest';
-import { committedHistories } from '../../dev/replay/histories.js';
+import { describe, expect, inject } from 'vitest';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import type { Difference } from '../../dev/replay/difference.js';
 import '../support/quiet-runtime.js';
-import { releaseBeforePatches } from '../support/releases.js';
+import { recordedHistories as histories, testWithHistories } from '../support/recorded-histories.js';
 
 /** Where the replay of each history leaves it, by file name; undefined where it does not. */
 async function differences(
@@ -17,48 +16,36 @@ async function differences(
   return found;
 }
 
-const histories = await committedHistories();
-
 describe('replay of committed histories', () => {
-  test('when the workflows of today replay every recorded history, then none diverges', async () => {
+  testWithHistories('when the workflows of today replay every recorded history, then none diverges', async () => {
     const found = await differences(histories, { codePath: inject('workflowBundle') });
 
     expect(Object.keys(found)).toEqual(histories.map(({ file }) => file));
     expect(Object.entries(found).filter(([, difference]) => difference)).toEqual([]);
   });
 
-  test('when an order would charge before it reserves, then the replay of a completed order says where', async () => {
-    const { code } = await bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
-      logger: new DefaultLogger('ERROR'),
-    });
-    const completed = histories.filter(({ file }) => file.endsWith('order-completed.json'));
-
-    const found = await differences(completed, { code });
-
-    expect(new Set(completed.map(({ type }) => type))).toEqual(new Set(['order', 'orderV2']));
-    for (const { file } of completed) {
-      expect(found[file]).toEqual({
-        event: { id: expect.any(Number) as number, type: 'MarkerRecorded', subject: 'reserveStock' },
-        what: 'the history has MarkerRecorded reserveStock, the code does not do that',
+  testWithHistories(
+    'when an order would charge before it reserves, then the replay of a completed order says where',
+    async () => {
+      const { code } = await bundleWorkflowCode({
+        workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
+        logger: new DefaultLogger('ERROR'),
       });
-    }
-  });
+      const completed = histories.filter(({ file }) => file.endsWith('order-completed.json'));
 
-  test.each([
-    ['cart-checked-out.json', 'checkout-as-order-v2'],
-    ['order-stuck-and-healed.json', 'retry-stuck-compensations'],
-  ])('when a release before the patches would go on with 0004/%s, then it is told which patch', async (name, patch) => {
-    const patched = histories.filter(({ file }) => file === `0004/${name}`);
-    const [difference] = Object.values(await differences(patched, await releaseBeforePatches()));
+      const found = await differences(completed, { code });
 
-    expect(difference).toMatchObject({
-      event: { type: 'MarkerRecorded', subject: patch },
-      what: `the history has the patch ${patch}, the code does not ask for it`,
-    });
-  });
+      expect(new Set(completed.map(({ type }) => type))).toEqual(new Set(['order', 'orderV2']));
+      for (const { file } of completed) {
+        expect(found[file]).toEqual({
+          event: { id: expect.any(Number) as number, type: 'MarkerRecorded', subject: 'reserveStock' },
+          what: 'the history has MarkerRecorded reserveStock, the code does not do that',
+        });
+      }
+    },
+  );
 
-  test('when the recordings are listed, then every outcome of each workflow is among them', async () => {
+  testWithHistories('when the recordings are listed, then every outcome of each workflow is among them', async () => {
     const names = histories.map(({ file }) => file.split('/').at(-1));
     expect(names).toEqual(
       expect.arrayContaining([
