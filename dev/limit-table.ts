@@ -15,7 +15,7 @@ import {
   OPEN_CHILDREN,
   OPEN_TASKS,
 } from '../src/workflows/batch/contract.js';
-import { untilNextLook } from '../src/workflows/batch/plan.js';
+import { untilNextPoll } from '../src/workflows/batch/plan.js';
 import { cartWorkflowId } from '../src/workflows/cart/contract.js';
 import { LIMITS as CART } from '../src/workflows/cart/state.js';
 import { ASK_CARRIER_AFTER_SECONDS, MAX_RETRIES_OF_STUCK, orderWorkflowId } from '../src/workflows/order/contract.js';
@@ -45,8 +45,8 @@ const ID = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal
 export const EVENTS_PER_ACTIVITY = 6;
 /** Of a child, from its start to what its parent makes of its end; a test on the real server holds it. */
 export const EVENTS_PER_CHILD = 16;
-/** A timer, a marker, and the workflow tasks around them. */
-export const EVENTS_PER_LOOK = 6;
+/** A timer and its workflow task, an activity and its workflow task: of a poll of a batch's progress. */
+export const EVENTS_PER_POLL = 11;
 /** A try with its retries, two changes of Search Attributes, a timer. */
 const EVENTS_PER_STUCK_TRY = 15;
 /** An activity and a timer. */
@@ -78,7 +78,7 @@ export const LIMIT_ROWS: readonly Limit[] = [
   {
     ...EVENTS,
     whose: 'a batch with all its children, over a year',
-    ours: MAX_CHILDREN * EVENTS_PER_CHILD + looksIn(LONGEST_BATCH_MS) * EVENTS_PER_LOOK,
+    ours: MAX_CHILDREN * EVENTS_PER_CHILD + pollsIn(LONGEST_BATCH_MS) * EVENTS_PER_POLL,
   },
   {
     ...EVENTS,
@@ -197,10 +197,10 @@ function attributesOf(type: (typeof SEARCH_ATTRIBUTES)[number]['type']): number 
   return SEARCH_ATTRIBUTES.filter((attribute) => attribute.type === type).length;
 }
 
-function looksIn(durationMs: number): number {
-  let looks = 0;
-  for (let elapsed = 0; elapsed < durationMs; elapsed += untilNextLook(elapsed)) looks += 1;
-  return looks;
+function pollsIn(durationMs: number): number {
+  let polls = 0;
+  for (let elapsed = 0; elapsed < durationMs; elapsed += untilNextPoll(elapsed)) polls += 1;
+  return polls;
 }
 
 /** Full of lines, and of requests whose names are as long as they may be: a control character takes six bytes in JSON. */

@@ -22,7 +22,7 @@ export const MAX_CHILDREN = 1_000;
 export const OPEN_TASKS = 20;
 export const OPEN_CHILDREN = 10;
 
-/** How far a batch has come; the numbers are a second old, or some more when it has run for minutes. */
+/** The progress of a batch. The numbers are some two seconds old, or up to 4 % of the running time of a longer batch. */
 export const batchQuery = defineQuery<BatchView>('batch');
 
 /** Nothing is begun any more, and what is under way is put back, until it is resumed. */

@@ -33,13 +33,13 @@ export function untilNextStart(tries: number): number {
   return Math.min(2 ** tries, 60) * 1000;
 }
 
-const LOOK_EVERY_MS = 1_000;
-const LOOK_SHARE = 1 / 50;
+const POLL_EVERY_MS = 2_000;
+const POLL_SHARE = 1 / 25;
 
 /**
- * How long a batch waits, in ms, before it looks again at how far it has come: each second, then whenever 2 % more time
- * has passed. A look writes six events, so a batch of one day writes about 2,600 for them.
+ * How long a batch waits, in ms, before the next poll of its progress: two seconds, then 4 % of its running time. A poll
+ * writes at most eleven events, so a batch that runs for a day writes about 2,400 for its polls.
  */
-export function untilNextLook(elapsedMs: number): number {
-  return Math.max(LOOK_EVERY_MS, elapsedMs * LOOK_SHARE);
+export function untilNextPoll(elapsedMs: number): number {
+  return Math.max(POLL_EVERY_MS, elapsedMs * POLL_SHARE);
 }

@@ -5,7 +5,6 @@ import {
   isCancellation,
   log,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -25,7 +24,7 @@ import {
   secondsLeft,
   type Pace,
 } from './contract.js';
-import { untilNextLook } from './plan.js';
+import { untilNextPoll } from './plan.js';
 import { endOf, isOvertaken, shownProgress } from './progress.js';
 import { Shard } from './shard.js';
 import { isPace, isShardInput, type ShardInput } from './told.js';
@@ -39,10 +38,15 @@ const { openBatch, tallyBatch } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
 });
 
-/** A look that fails is missed by nobody: the next one comes. */
-const look = proxyLocalActivities<Activities>({
+/**
+ * Progress for the Web UI and the query. A failed poll is ignored: the next poll catches up. The priority takes the poll
+ * past the chunks that wait in the same task queue.
+ */
+const poll = proxyActivities<Activities>({
+  summary: 'Poll the progress',
   startToCloseTimeout: '5 seconds',
   retry: { maximumAttempts: 1 },
+  priority: { priorityKey: 1 },
 });
 
 /**
@@ -106,15 +110,14 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     publish();
   }
 
-  /** Looks at the counts while it works. */
+  /** Polls the counts while the batch works. */
   async function watch(): Promise<void> {
     const begun = Date.now();
     for (;;) {
-      await sleep(untilNextLook(Date.now() - begun));
+      await sleep(untilNextPoll(Date.now() - begun));
       const isPaused = pace.paused;
       try {
-        // It is short: at the end it is waited for, not cut.
-        update(await CancellationScope.nonCancellable(() => look.tallyBatch(batchId)));
+        update(await poll.tallyBatch(batchId));
       } catch (error) {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       }
@@ -124,7 +127,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     }
   }
 
-  function update(tally: Awaited<ReturnType<typeof look.tallyBatch>>): void {
+  function update(tally: Awaited<ReturnType<typeof tallyBatch>>): void {
     forgetRate();
     const { itemsPerSecond, ...counts } = tally;
     Object.assign(view, counts, { asOf: new Date().toISOString() });

@@ -12,9 +12,7 @@ import {
   isCancellation,
   log,
   ParentClosePolicy,
-  patched,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setDefaultSignalHandler,
   setDefaultUpdateHandler,
@@ -27,13 +25,7 @@ import {
 import type { Activities } from '../../activities/index.js';
 import type { CartInput, CartState, CartStatus, CartView, CheckoutCart } from '../../schemas/cart.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
-import {
-  customerIdAttribute,
-  orderStatusAttribute,
-  orderWorkflowId,
-  ORDER_TASK_QUEUE,
-  type OrderWorkflowType,
-} from '../order/contract.js';
+import { customerIdAttribute, orderStatusAttribute, orderWorkflowId, ORDER_TASK_QUEUE } from '../order/contract.js';
 import { isRejection, NON_RETRYABLE, reasonOf, refused, rootFailure } from '../shared/failures.js';
 import { Mutex } from '../shared/mutex.js';
 import {
@@ -58,7 +50,7 @@ import {
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-/** Somebody waits for the answer, and everybody behind him for the turn: after some seconds of tries he is told. */
+/** A caller waits for the answer, and later requests wait for their turn: give up after some seconds. */
 const options = {
   startToCloseTimeout: '2 seconds',
   retry: {
@@ -70,20 +62,13 @@ const options = {
   },
 } as const;
 
-/**
- * Regular activities, six events dearer than local ones. When a local activity ends while a query is answered, the SDK
- * (1.24) sends its marker with that answer and goes on in the next task. An update that comes with that task is accepted
- * before what follows from the step, but in a replay after it: the cart would be stuck as soon as it leaves the cache.
- * test/wrong-on-purpose shows it. A cart that was begun with local ones keeps them until its next run.
- */
+/** Regular activities: a local one that ends beside a query can write a history that does not replay (docs/versioning.md). */
 const { checkItem, notifyCustomer } = proxyActivities<Activities>(options);
-/** It asks nobody, so it fails with its worker alone, and a cart that is not opened is none. */
+/** Makes no external call, so only a lost worker can fail it. Retries for ever: a cart must not exist unopened. */
 const { openCart } = proxyActivities<Activities>({
   startToCloseTimeout: '2 seconds',
   retry: { ...options.retry, maximumAttempts: Infinity },
 });
-const regular = { openCart, checkItem, notifyCustomer };
-const local = proxyLocalActivities<Activities>(options);
 
 /** The last one that a four-digit year can name. */
 const LAST_INSTANT_MS = Date.UTC(10_000, 0) - 1;
@@ -101,8 +86,6 @@ export async function cart(input: CartInput): Promise<CartView> {
   const { workflowId, firstExecutionRunId, typedSearchAttributes } = workflowInfo();
   const cartId = cartIdOf(workflowId);
   const now = () => new Date().toISOString();
-  const takesRegular = patched('steps-as-activities');
-  const step = takesRegular ? regular : local;
 
   let state: CartState = emptyCart(now());
   let status: CartStatus = 'open';
@@ -110,7 +93,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   let settings: Partial<CartInput> = {};
   let notOpened: TemporalFailure | undefined;
   let handledInThisRun = 0;
-  let knownToBeFull = false;
+  let isFull = false;
   let notBefore = 0;
   const turns = new Mutex();
   const isOpen = () => status === 'open';
@@ -119,7 +102,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   // not be applied to a cart whose input nobody has parsed and whose state is not there yet.
   const opened = turns.run(async () => {
     try {
-      if (!(takesRegular && isHandedOver())) await step.openCart(input, cartId);
+      if (!isHandedOver()) await openCart(input, cartId);
     } catch (error) {
       if (!(error instanceof TemporalFailure)) throw error;
       notOpened = rootFailure(error);
@@ -168,8 +151,8 @@ export async function cart(input: CartInput): Promise<CartView> {
     while (isOpen()) {
       noteFullness();
       const wakeAt = dueAt();
-      await condition(() => !isOpen() || isFull() || dueAt() < wakeAt, Math.max(wakeAt - Date.now(), 1));
-      if (isOpen() && isFull()) {
+      await condition(() => !isOpen() || isFull || dueAt() < wakeAt, Math.max(wakeAt - Date.now(), 1));
+      if (isOpen() && isFull) {
         await condition(allHandlersFinished);
         if (isOpen()) await continueAsNew<typeof cart>({ ...input, state });
       }
@@ -249,7 +232,7 @@ export async function cart(input: CartInput): Promise<CartView> {
     const quantity = wantedQuantity(state, request);
     if (quantity === undefined || !('sku' in request)) return;
     try {
-      await step.checkItem({ sku: request.sku, quantity });
+      await checkItem({ sku: request.sku, quantity });
     } catch (error) {
       if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       if (isRejection(error)) throw rootFailure(error);
@@ -260,9 +243,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   /** The order lives on when the cart is gone. One life of a cart has one order, so a repeated start finds it there. */
   async function startOrder({ payment, customerId = settings.customerId ?? cartId }: CheckoutCart): Promise<string> {
     const order: OrderInput = { orderId: firstExecutionRunId, customerId, lines: state.lines, payment };
-    // Not the newest type, whichever that is: what a patch leads to is in histories.
-    const type: OrderWorkflowType = patched('checkout-as-order-v2') ? 'orderV2' : 'order';
-    await startChild<(input: OrderInput) => Promise<OrderView>>(type, {
+    await startChild<(input: OrderInput) => Promise<OrderView>>('order', {
       workflowId: orderWorkflowId(order.orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [order],
@@ -285,7 +266,7 @@ export async function cart(input: CartInput): Promise<CartView> {
     const kind = Date.now() < expiresAt() ? 'cart_reminder' : 'cart_expired';
     if (state.lines.length > 0) {
       try {
-        await step.notifyCustomer({ key: `${firstExecutionRunId}:${kind}:${state.lastChangeAt}`, cartId, kind });
+        await notifyCustomer({ key: `${firstExecutionRunId}:${kind}:${state.lastChangeAt}`, cartId, kind });
       } catch (error) {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
         log.warn('could not leave a message, will try again', { kind, ...reasonOf(error) });
@@ -311,16 +292,12 @@ export async function cart(input: CartInput): Promise<CartView> {
     return new Date(state.lastChangeAt).getTime() + expireAfterSeconds * 1000;
   }
 
-  function isFull(): boolean {
-    return knownToBeFull || (!takesRegular && isHistoryFull());
-  }
-
   /**
    * Called where an event has led to. An update that is refused begins a workflow task as well, and a longer history, but
    * leaves nothing in it that would lead a replay here: who looks in a `condition` goes on where no replay does.
    */
   function noteFullness(): void {
-    knownToBeFull ||= isHistoryFull();
+    isFull ||= isHistoryFull();
   }
 
   /** A threshold below the events of a start would never end, so a run takes something before it is handed over. */

@@ -12,7 +12,7 @@ import {
 } from '../../../src/workflows/batch/contract.js';
 import type { batch as batchWorkflow, batchShard } from '../../../src/workflows/batch/workflow.js';
 import { keys, run, stage, tallyOnce, TestOperations, writtenBy, type BatchHandle } from '../../support/batches.js';
-import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_LOOK } from '../../../dev/limit-table.js';
+import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_POLL } from '../../../dev/limit-table.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/dev-server.js';
 import { historyOf } from '../../support/history.js';
 import { openShop, type Shop } from '../../support/shop.js';
@@ -80,7 +80,7 @@ describeOnDevServer('a batch on the real server', () => {
     // A child of a batch of a million is this child; its parent has a thousand of them. docs/limits.md is made of these numbers.
     expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
     expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
-    const perChild = (parent!.events - parent!.timers * EVENTS_PER_LOOK) / parent!.children;
+    const perChild = (parent!.events - parent!.timers * EVENTS_PER_POLL) / parent!.children;
     expect(perChild).toBeLessThanOrEqual(EVENTS_PER_CHILD);
     expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
   });

@@ -5,7 +5,7 @@ import {
   childId,
   childrenOf,
   MAX_CHILD_STARTS,
-  untilNextLook,
+  untilNextPoll,
   untilNextStart,
   type Range,
 } from '../../../src/workflows/batch/plan.js';
@@ -101,21 +101,21 @@ describe('the children of a batch', () => {
   });
 });
 
-describe('the looks at how far a batch has come', () => {
+describe('polls of the progress of a batch', () => {
   test.each([
-    [0, 1_000],
-    [50_000, 1_000],
-    [51_000, 1_020],
-    [3_600_000, 72_000],
-  ])('when it has worked for %i ms, then the next one is after %i ms', (elapsedMs, waitMs) => {
-    expect(untilNextLook(elapsedMs)).toBe(waitMs);
+    [0, 2_000],
+    [50_000, 2_000],
+    [51_000, 2_040],
+    [3_600_000, 144_000],
+  ])('a batch that has worked for %i ms waits %i ms for its next poll', (elapsedMs, waitMs) => {
+    expect(untilNextPoll(elapsedMs)).toBe(waitMs);
   });
 
-  test('when a batch works for a day, then there are about 430 of them', () => {
-    let looks = 0;
-    for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += untilNextLook(elapsedMs)) looks += 1;
+  test('a batch that works for a day polls about 215 times', () => {
+    let polls = 0;
+    for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += untilNextPoll(elapsedMs)) polls += 1;
 
-    expect(looks).toBeGreaterThan(400);
-    expect(looks).toBeLessThan(450);
+    expect(polls).toBeGreaterThan(205);
+    expect(polls).toBeLessThan(225);
   });
 });
