@@ -507,7 +507,7 @@ export interface paths {
         put?: never;
         /**
          * The carrier reports
-         * @description 202 once Temporal has stored it; no worker is needed, and the same `webhook-id` again changes nothing. 200 when what it is about is closed already.
+         * @description The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.
          */
         post: operations["reportShipment"];
         delete?: never;
@@ -527,9 +527,29 @@ export interface paths {
         put?: never;
         /**
          * A system decides
-         * @description 202 once Temporal has stored it; no worker is needed, and the same `webhook-id` again changes nothing. 200 when what it is about is closed already.
+         * @description The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.
          */
         post: operations["reportDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shipment-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List shipment reports that no order acted on
+         * @description Newest first. A report is recorded when its order has ended or when the shop does not know its status.
+         */
+        get: operations["listUnhandledShipmentReports"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -812,11 +832,11 @@ export interface components {
             closedAt?: components["schemas"]["Time"];
             workflow: components["schemas"]["Execution"];
         };
-        /** @description `accepted` is stored and will be acted on; `ignored` came too late and changes nothing. */
+        /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
         CallbackAnswer: {
             /** @enum {string} */
             status: "accepted" | "ignored";
-            /** @description Why it was ignored. */
+            /** @description Why the message has no effect. */
             detail?: string;
         };
         /** @description Why an order is cancelled. */
@@ -948,7 +968,7 @@ export interface components {
             shipment?: {
                 shipmentId: string;
                 /** @enum {string} */
-                status: "requested" | "accepted" | "in_transit" | "delivered" | "lost";
+                status: "requested" | "accepted" | "in_transit" | "delivered" | "lost" | "cancelled";
             };
             cancellation?: {
                 requestedAt: components["schemas"]["Time"];
@@ -1165,17 +1185,23 @@ export interface components {
             /** @example 2 */
             quantity: number;
         };
-        /** @description What the carrier reports of a parcel. */
+        /** @description What the carrier reports about a parcel. Unknown fields are ignored. */
         ShipmentReport: {
             /**
              * @description The id of an order.
              * @example order-1001
              */
             orderId: string;
-            /** @example ship-1001 */
+            /**
+             * @description The carrier’s id of a parcel.
+             * @example ship-1001
+             */
             shipmentId: string;
-            /** @enum {string} */
-            status: "accepted" | "in_transit" | "delivered" | "lost";
+            /**
+             * @description One of accepted, in_transit, delivered, lost, cancelled. Any other status is recorded and has no effect.
+             * @example in_transit
+             */
+            status: string;
         };
         /** @description Who is asked at the same time, and for how long; the first decision counts. */
         Stage: {
@@ -1206,6 +1232,25 @@ export interface components {
             via?: components["schemas"]["Via"];
             comment?: string;
             reason?: components["schemas"]["Reason"];
+        };
+        /** @description A report of the carrier that no order acted on. */
+        UnhandledShipmentReport: {
+            webhookId: string;
+            orderId: string;
+            shipmentId: string;
+            status: string;
+            /**
+             * @description `unknown_status`: the shop does not know the status. `contradicts_outcome`: the order had ended with another outcome, for example it was refunded and the parcel is delivered. `order_closed`: the order had ended, and the report fits its outcome.
+             * @enum {string}
+             */
+            reason: "unknown_status" | "contradicts_outcome" | "order_closed";
+            receivedAt: components["schemas"]["Time"];
+        };
+        /** @description A page of reports that no order acted on, newest first. */
+        UnhandledShipmentReportList: {
+            items: components["schemas"]["UnhandledShipmentReport"][];
+            /** @description The `cursor` of the next page; without it, this is the last one. */
+            nextCursor?: string;
         };
         /**
          * @description How somebody decides.
@@ -6642,7 +6687,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description `accepted` is stored and will be acted on; `ignored` came too late and changes nothing. */
+            /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6652,7 +6697,156 @@ export interface operations {
                     "application/json": components["schemas"]["CallbackAnswer"];
                 };
             };
-            /** @description `accepted` is stored and will be acted on; `ignored` came too late and changes nothing. */
+            /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "accepted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CallbackAnswer"];
+                };
+            };
+            /** @description `malformed-request`, `invalid-request` */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found` */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large` */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `temporal-unavailable`, `store-unavailable`, `overloaded` */
+            503: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reportDecision: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Names the message: repeated, it changes nothing.
+                 * @example msg_1001
+                 */
+                "webhook-id": string;
+                /**
+                 * @description Seconds since the epoch, at most five minutes off.
+                 * @example 1772357400
+                 */
+                "webhook-timestamp": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "approvalId": "new-oven",
+                 *       "approver": "erp",
+                 *       "decision": "approve"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DecisionCallback"];
+            };
+        };
+        responses: {
+            /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallbackAnswer"];
+                };
+            };
+            /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
             202: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6760,49 +6954,30 @@ export interface operations {
             };
         };
     };
-    reportDecision: {
+    listUnhandledShipmentReports: {
         parameters: {
-            query?: never;
-            header: {
+            query?: {
                 /**
-                 * @description Names the message: repeated, it changes nothing.
-                 * @example msg_1001
+                 * @description How many items the page has at most.
+                 * @example 20
                  */
-                "webhook-id": string;
+                limit?: number;
+                /** @description What the page before gave as `nextCursor`; without it, the first page. */
+                cursor?: string;
                 /**
-                 * @description Seconds since the epoch, at most five minutes off.
-                 * @example 1772357400
+                 * @description `unknown_status`: the shop does not know the status. `contradicts_outcome`: the order had ended with another outcome, for example it was refunded and the parcel is delivered. `order_closed`: the order had ended, and the report fits its outcome.
+                 * @example unknown_status
                  */
-                "webhook-timestamp": string;
+                reason?: "unknown_status" | "contradicts_outcome" | "order_closed";
             };
+            header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "approvalId": "new-oven",
-                 *       "approver": "erp",
-                 *       "decision": "approve"
-                 *     }
-                 */
-                "application/json": components["schemas"]["DecisionCallback"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description `accepted` is stored and will be acted on; `ignored` came too late and changes nothing. */
+            /** @description A page of reports that no order acted on, newest first. */
             200: {
-                headers: {
-                    "x-request-id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CallbackAnswer"];
-                };
-            };
-            /** @description `accepted` is stored and will be acted on; `ignored` came too late and changes nothing. */
-            202: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -6810,10 +6985,19 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "status": "accepted"
+                     *       "items": [
+                     *         {
+                     *           "webhookId": "msg_1001",
+                     *           "orderId": "order-1004",
+                     *           "shipmentId": "ship-1004",
+                     *           "status": "out_for_delivery",
+                     *           "reason": "unknown_status",
+                     *           "receivedAt": "2026-03-01T09:30:04.000Z"
+                     *         }
+                     *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["CallbackAnswer"];
+                    "application/json": components["schemas"]["UnhandledShipmentReportList"];
                 };
             };
             /** @description `malformed-request`, `invalid-request` */
@@ -6836,8 +7020,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not-found` */
-            404: {
+            /** @description `forbidden` */
+            403: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -6856,20 +7040,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too-large` */
-            413: {
+            /** @description `too-many-requests` */
+            429: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported-media-type` */
-            415: {
-                headers: {
-                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6896,7 +7071,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `overloaded` */
+            /** @description `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

@@ -15,7 +15,7 @@ export const cancellationSchema = z.strictObject({
   shipmentKey: z.string().min(1).max(255),
 });
 
-export const reportedStatusSchema = z.enum(['accepted', 'in_transit', 'delivered', 'lost']);
+export const reportedStatusSchema = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
 
 export type ShipmentRequest = z.infer<typeof shipmentSchema>;
 export type CancellationRequest = z.infer<typeof cancellationSchema>;

@@ -44,6 +44,7 @@ import { healthRoutes } from './routes/health.js';
 import { orderRoutes } from './routes/orders.js';
 import { problemRoutes } from './routes/problems.js';
 import { productRoutes } from './routes/products.js';
+import { shipmentReportRoutes } from './routes/shipment-reports.js';
 
 /** Pages for people. What follows it in a path is a token, with which its bearer may decide. */
 const PAGES = '/approvals/';
@@ -135,6 +136,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.register(approvalRoutes, { prefix: '/v1/approvals', ...deps });
   app.register(batchRoutes, { prefix: '/v1/batches', ...deps, closing: closing.signal });
   app.register(callbackRoutes, { prefix: '/v1/callbacks', ...deps });
+  app.register(shipmentReportRoutes, { prefix: '/v1/shipment-reports', ...deps });
   app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
   if (deps.codec) {
     app.register(codecRoutes, { prefix: CODEC, client: deps.client, codec: deps.codec.payloads });

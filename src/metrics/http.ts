@@ -1,7 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Signed callbacks that had no effect, by the path of the callback and the reason. Each combination starts at 0. */
+const IGNORED_CALLBACKS = {
+  shipments: ['unknown_status', 'contradicts_outcome', 'order_closed'],
+} as const;
 
 /** What the HTTP API measures of itself. */
 export type HttpMetrics = ReturnType<typeof httpMetrics>;
@@ -17,7 +22,24 @@ export function httpMetrics(registry: Registry) {
     registers,
   });
   const inFlight = new Gauge({ name: 'http_requests_in_flight', help: 'Requests without an answer yet', registers });
+  const ignoredCallbacks = new Counter({
+    name: 'shop_callbacks_ignored_total',
+    help: 'Signed callbacks that had no effect, by callback and reason',
+    labelNames: ['callback', 'reason'],
+    registers,
+  });
+  // Without a first value of 0, Prometheus does not see the first increase.
+  for (const [callback, reasons] of Object.entries(IGNORED_CALLBACKS))
+    for (const reason of reasons) ignoredCallbacks.inc({ callback, reason }, 0);
   return {
+    /** Counts a signed callback that had no effect. */
+    countIgnoredCallback<Callback extends keyof typeof IGNORED_CALLBACKS>(
+      callback: Callback,
+      reason: (typeof IGNORED_CALLBACKS)[Callback][number],
+    ): void {
+      ignoredCallbacks.inc({ callback, reason });
+    },
+
     /** From here on every request of the application is measured. */
     install(app: FastifyInstance): void {
       const open = new WeakSet<FastifyRequest>();

@@ -3,9 +3,10 @@ import { z } from 'zod';
 export const callbackAnswer = z
   .object({
     status: z.enum(['accepted', 'ignored']),
-    detail: z.string().optional().describe('Why it was ignored.'),
+    detail: z.string().optional().describe('Why the message has no effect.'),
   })
   .meta({
     id: 'CallbackAnswer',
-    description: '`accepted` is stored and will be acted on; `ignored` came too late and changes nothing.',
+    description:
+      '`accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value.',
   });

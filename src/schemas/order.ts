@@ -46,13 +46,13 @@ export const orderRequest = z
 /** The input of an order's workflow: the request with its id, and how long the carrier may take. */
 export const orderInput = orderRequest.extend({ orderId: id, deliveryTimeoutSeconds: seconds.optional() });
 
-export const shipmentReport = z
-  .strictObject({
-    orderId,
-    shipmentId: text(100).meta({ examples: ['ship-1001'] }),
-    status: z.enum(['accepted', 'in_transit', 'delivered', 'lost']),
-  })
-  .meta({ id: 'ShipmentReport', description: 'What the carrier reports of a parcel.' });
+export const shipmentId = text(100).meta({ description: 'The carrier’s id of a parcel.', examples: ['ship-1001'] });
+
+/** What the carrier says about a parcel. `delivered`, `lost` and `cancelled` (by the carrier) are final. */
+export const shipmentStatus = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
+
+/** A report as the order workflow receives it. */
+export const shipmentReport = z.object({ orderId, shipmentId, status: shipmentStatus });
 
 export const compensationDecision = z
   .strictObject({ action: z.enum(['retry', 'skip']) })
@@ -123,9 +123,7 @@ export const orderView = z.object({
     .object({ approvalId: z.string(), status: approvalStatus })
     .optional()
     .describe('The approval that it needs.'),
-  shipment: z
-    .object({ shipmentId: z.string(), status: z.enum(['requested', 'accepted', 'in_transit', 'delivered', 'lost']) })
-    .optional(),
+  shipment: z.object({ shipmentId: z.string(), status: z.enum(['requested', ...shipmentStatus.options]) }).optional(),
   cancellation: z
     .object({
       requestedAt: time,
@@ -167,6 +165,7 @@ export const orderList = pageOf(orderSummary).meta({
 export type OrderLine = z.infer<typeof orderLine>;
 export type OrderInput = z.infer<typeof orderInput>;
 export type ShipmentReport = z.infer<typeof shipmentReport>;
+export type ShipmentStatus = z.infer<typeof shipmentStatus>;
 export type CompensationDecision = z.infer<typeof compensationDecision>;
 export type CancelRequest = z.infer<typeof cancelRequest>;
 export type OrderStatus = z.infer<typeof orderStatus>;

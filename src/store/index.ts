@@ -6,6 +6,7 @@ import { createIdempotencyKeys } from './idempotency-keys.js';
 import { createNotifications } from './notifications.js';
 import { createReservations } from './reservations.js';
 import type { Schema } from './schema.js';
+import { createShipmentReports } from './shipment-reports.js';
 
 /** How long a query waits for a free connection, and a new connection for its server. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -45,6 +46,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createNotifications(db),
     ...createBatches(db, pool),
     ...createIdempotencyKeys(db),
+    ...createShipmentReports(db),
     /** @throws when the database does not answer. */
     async ping(): Promise<void> {
       await pool.query('select 1');

@@ -26,6 +26,7 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
     update: ['fingerprint', 'claim', 'claimed_at', 'status', 'headers', 'body'],
     delete: true,
   },
+  shipment_reports: { insert: true },
 };
 
 /** Numbers that are asked for before the row is written. */

@@ -1,5 +1,6 @@
 import type { Generated, GeneratedAlways, JSONColumnType } from 'kysely';
 import type { Reason } from '../schemas/reason.js';
+import type { UnhandledReason } from '../schemas/shipment-report.js';
 
 /** The tables as the migrations leave them. */
 export interface Schema {
@@ -11,6 +12,7 @@ export interface Schema {
   batch_rounds: BatchRoundsTable;
   batch_tasks: BatchTasksTable;
   idempotency_keys: IdempotencyKeysTable;
+  shipment_reports: ShipmentReportsTable;
 }
 
 interface ProductsTable {
@@ -104,6 +106,19 @@ interface IdempotencyKeysTable {
   status: number | null;
   headers: JSONColumnType<Record<string, string>, string | undefined, string> | null;
   body: string | null;
+}
+
+/** A report of the carrier that no order acted on. */
+interface ShipmentReportsTable {
+  webhook_id: string;
+  /** Later reports have higher ones. A bigint, which the driver reads as text. */
+  number: GeneratedAlways<string>;
+  order_id: string;
+  shipment_id: string;
+  /** As the carrier wrote it. */
+  status: string;
+  reason: UnhandledReason;
+  received_at: Generated<Date>;
 }
 
 export type StoredFailure = [index: number, type: string, message: string];

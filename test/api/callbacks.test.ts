@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { OrderInput, ShipmentReport } from '../../src/schemas/order.js';
-import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { httpMetrics } from '../../src/metrics/http.js';
+import type { OrderInput, OrderStatus, ShipmentReport } from '../../src/schemas/order.js';
+import type { UnhandledReport } from '../../src/schemas/shipment-report.js';
+import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { signedReport, startApi, type Api, type RequestOptions } from '../support/api.js';
 import { REPLACED_WEBHOOK_SECRET } from '../support/activities.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
@@ -14,10 +17,11 @@ const FIVE_MINUTES_MS = 5 * 60_000;
 describeOnDevServer('POST /v1/callbacks/shipments', () => {
   let shop: Shop;
   let api: Api;
+  const registry = new Registry();
 
   beforeAll(async () => {
     shop = await openShop(await startDevServer(), { withWorker: false });
-    api = await startApi(shop);
+    api = await startApi({ ...shop, metrics: httpMetrics(registry) });
   });
   afterAll(async () => {
     await api?.close();
@@ -27,6 +31,19 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
   async function placed(): Promise<OrderInput> {
     const order = anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
+    return order;
+  }
+
+  /** An order that has ended, as far as its last status says. */
+  async function endedAs(outcome: OrderStatus): Promise<OrderInput> {
+    const order = anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
+    const handle = await shop.client.workflow.start('order', {
+      workflowId: orderWorkflowId(order.orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [order],
+      typedSearchAttributes: [{ key: orderStatusAttribute, value: outcome }],
+    });
+    await handle.terminate();
     return order;
   }
 
@@ -143,13 +160,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ['is not JSON', () => '{"orderId":', ['']],
     ['is JSON null', () => 'null', ['']],
     ['has no shipment id', (orderId) => JSON.stringify({ orderId, status: 'lost' }), ['/shipmentId']],
-    [
-      'has a status that does not exist',
-      (orderId) => JSON.stringify({ ...aReport(orderId), status: 'eaten' }),
-      ['/status'],
-    ],
+    ['has a status that is no text', (orderId) => JSON.stringify({ ...aReport(orderId), status: 7 }), ['/status']],
     ['has an id that is none', () => aReport("x' or 'y"), ['/orderId']],
-    ['has an unknown field', (orderId) => JSON.stringify({ ...aReport(orderId), paid: true }), ['/paid']],
   ])('when a signed report %s, then 400 names what is wrong', async (_what, make, pointers) => {
     const order = await placed();
 
@@ -161,15 +173,122 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([]);
   });
 
-  test('when the order is closed, then 200 ends the retries and nothing happens', async () => {
+  test('ignores unknown fields of a signed report', async () => {
     const order = await placed();
-    await handleOf(order).terminate();
+    const report = aReport(order.orderId);
 
-    const { status, body } = await api.request('POST', PATH, signedReport(aReport(order.orderId)));
+    const text = JSON.stringify({ ...report, depot: 'B12', parcel: { weight: 3 } });
+    const { status, body } = await api.request('POST', PATH, signedReport(text));
 
-    expect(status).toBe(200);
-    expect(body).toMatchObject({ status: 'ignored' });
-    expect(await signalsOf(order)).toEqual([]);
+    expect([status, body]).toEqual([202, { status: 'accepted' }]);
+    expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
+  });
+
+  test('passes on that the carrier cancelled the parcel', async () => {
+    const order = await placed();
+    const report = aReport(order.orderId, { status: 'cancelled' });
+
+    expect((await api.request('POST', PATH, signedReport(report))).status).toBe(202);
+    expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
+  });
+
+  describe('a report that no order acts on', () => {
+    const recorded = async (orderId: string): Promise<UnhandledReport[]> => {
+      const { body } = await api.get<{ items: UnhandledReport[] }>('/v1/shipment-reports?limit=200');
+      return body.items.filter((report) => report.orderId === orderId);
+    };
+    const counted = async (reason: string): Promise<number> => {
+      const text = await registry.metrics();
+      const line = text.split('\n').find((each) => each.includes(`callback="shipments",reason="${reason}"`));
+      return Number(line?.split(' ').at(-1));
+    };
+
+    test('answers an unknown status with 200, records it and does not signal the order', async () => {
+      const order = await placed();
+      const before = await counted('unknown_status');
+      const report = { ...aReport(order.orderId), status: 'out_for_delivery' };
+
+      const { status, body } = await api.request('POST', PATH, signedReport(JSON.stringify(report), { id: 'msg_odd' }));
+
+      expect([status, body]).toEqual([
+        200,
+        { status: 'ignored', detail: 'the status is unknown; the report was recorded' },
+      ]);
+      expect(await signalsOf(order)).toEqual([]);
+      expect(await recorded(order.orderId)).toEqual([
+        { ...report, webhookId: 'msg_odd', reason: 'unknown_status', receivedAt: expect.any(String) },
+      ]);
+      expect(await counted('unknown_status')).toBe(before + 1);
+    });
+
+    test.each<[ShipmentReport['status'], OrderStatus, UnhandledReport['reason']]>([
+      ['in_transit', 'cancelled', 'contradicts_outcome'],
+      ['delivered', 'failed', 'contradicts_outcome'],
+      ['delivered', 'rejected', 'contradicts_outcome'],
+      // A terminated order keeps the status that it had.
+      ['delivered', 'processing', 'contradicts_outcome'],
+      ['lost', 'completed', 'contradicts_outcome'],
+      ['cancelled', 'completed', 'contradicts_outcome'],
+      ['delivered', 'completed', 'order_closed'],
+      ['accepted', 'cancelled', 'order_closed'],
+      ['cancelled', 'cancelled', 'order_closed'],
+      ['lost', 'failed', 'order_closed'],
+    ])('records %s for an order that ended as %s as %s', async (status, outcome, reason) => {
+      const order = await endedAs(outcome);
+      const before = await counted(reason);
+
+      const answer = await api.request('POST', PATH, signedReport(aReport(order.orderId, { status })));
+
+      expect([answer.status, answer.body]).toMatchObject([200, { status: 'ignored' }]);
+      expect(await signalsOf(order)).toEqual([]);
+      expect(await recorded(order.orderId)).toMatchObject([{ shipmentId: 'sh_1', status, reason }]);
+      expect(await counted(reason)).toBe(before + 1);
+    });
+
+    test('is recorded and counted once when the carrier repeats it', async () => {
+      const order = await endedAs('cancelled');
+      const before = await counted('contradicts_outcome');
+      const report = signedReport(aReport(order.orderId, { status: 'delivered' }), { id: `msg_${order.orderId}` });
+
+      for (let count = 0; count < 3; count += 1) expect((await api.request('POST', PATH, report)).status).toBe(200);
+
+      expect(await recorded(order.orderId)).toHaveLength(1);
+      expect(await counted('contradicts_outcome')).toBe(before + 1);
+    });
+
+    test('is listed newest first, page by page, and by reason', async () => {
+      const order = await placed();
+      const statuses = Array.from({ length: 5 }, (_, index) => `odd_${index}`);
+      for (const status of statuses)
+        await api.request('POST', PATH, signedReport(JSON.stringify({ ...aReport(order.orderId), status })));
+
+      const seen: string[] = [];
+      const query = '/v1/shipment-reports?limit=2&reason=unknown_status';
+      for (let cursor: string | undefined = ''; cursor !== undefined;) {
+        const path: string = cursor ? `${query}&cursor=${cursor}` : query;
+        const { body } = await api.get<{ items: UnhandledReport[]; nextCursor?: string }>(path);
+        expect(body.items.every(({ reason }) => reason === 'unknown_status')).toBe(true);
+        seen.push(...body.items.filter(({ orderId }) => orderId === order.orderId).map(({ status }) => status));
+        cursor = body.nextCursor;
+      }
+      expect(seen).toEqual(statuses.toReversed());
+      expect((await api.get('/v1/shipment-reports?reason=because')).status).toBe(400);
+    });
+  });
+
+  test('rejects a webhook id of more than 255 characters with 400', async () => {
+    const order = await placed();
+
+    const { status, body } = await api.request(
+      'POST',
+      PATH,
+      signedReport(aReport(order.orderId), { id: 'm'.repeat(256) }),
+    );
+
+    expect([status, body.errors]).toEqual([
+      400,
+      [{ pointer: '/webhook-id', detail: 'must have at most 255 characters' }],
+    ]);
   });
 
   test('when the content type is not JSON, then 415', async () => {

@@ -136,6 +136,12 @@ describeOnDevServer('the examples of the API', () => {
       return { headers: signedReport(examples.reportShipment!.body as never).headers! };
     },
 
+    listUnhandledShipmentReports: async () => {
+      await shipped('order-1004');
+      const report = { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'out_for_delivery' };
+      await api.request('POST', '/v1/callbacks/shipments', signedReport(JSON.stringify(report)));
+    },
+
     // The document's is the namespace of a shop that has none of its own.
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),

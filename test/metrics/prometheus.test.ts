@@ -14,7 +14,7 @@ import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
 import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../support/activities.js';
-import { CURSOR_SECRET } from '../support/api.js';
+import { CURSOR_SECRET, signedReport } from '../support/api.js';
 import { startCart } from '../support/carts.js';
 import { lockProduct, type DatabaseLock } from '../support/database-lock.js';
 import { startDevServer, type DevServer } from '../support/dev-server.js';
@@ -389,13 +389,19 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       });
       shop.outside.faults.add({ on: 'cancellation', orderId: stuck, fault: 'error', status: 400, times: -1 });
       await call('POST', `/v1/orders/${stuck}/cancel`, {});
+      const oddReport = signedReport(JSON.stringify({ orderId: stuck, shipmentId: 'sh_1', status: 'out_for_delivery' }));
+      await fetch(`${urls.api}/v1/callbacks/shipments`, {
+        method: 'POST',
+        headers: oddReport.headers!,
+        body: oddReport.text!,
+      });
       shop.outside.faults.add({ on: 'charge', fault: 'error', times: -1 });
       line.cut();
       const busy = repeat(400, async () => {
         await Promise.all([place(), call('GET', `/v1/orders/${stuck}`, undefined, urls.apiByLine)]);
       });
       await expectToFire('ActivityFails', 'CompensationParked', 'ApprovalsOverdue', 'WorkflowTasksFail', 'BatchStuck');
-      await expectToFire('ApiFails', 'ApiCannotReachTemporal', 'BusinessPageIncomplete');
+      await expectToFire('ApiFails', 'ApiCannotReachTemporal', 'BusinessPageIncomplete', 'ShipmentReportUnhandled');
 
       line.mend();
       shop.outside.faults.clear();

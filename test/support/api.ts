@@ -68,6 +68,7 @@ interface ApiOptions {
   auth?: AppDependencies['auth'];
   protection?: Partial<AppDependencies['protection']>;
   logger?: Logger;
+  metrics?: AppDependencies['metrics'];
   /** Those of the codec; with `none`, there is no codec. */
   encryptionKeys?: readonly EncryptionKey[] | 'none';
 }
@@ -75,10 +76,10 @@ interface ApiOptions {
 /** The API as all tests have it, unless told otherwise; it does not listen yet. */
 export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
   const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
-  const { encryptionKeys: keys = [], logger = createLogger('api', 'silent') } = deps;
+  const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics } = deps;
   const { codecOrigins = [] } = protection ?? {};
   return await buildApp({
-    ...{ client, store, logger, links, outgoing },
+    ...{ client, store, logger, links, outgoing, metrics },
     carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
     approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, REPLACED_WEBHOOK_SECRET],
     operations,

@@ -237,6 +237,21 @@ export const examples: Record<string, Example> = {
     status: 202,
     answer: { status: 'accepted' },
   },
+  listUnhandledShipmentReports: {
+    parameters: { limit: 20, reason: 'unknown_status' },
+    answer: {
+      items: [
+        {
+          webhookId: 'msg_1001',
+          orderId: 'order-1004',
+          shipmentId: 'ship-1004',
+          status: 'out_for_delivery',
+          reason: 'unknown_status',
+          receivedAt: LATER,
+        },
+      ],
+    },
+  },
   reportDecision: {
     body: { approvalId: 'new-oven', approver: 'erp', decision: 'approve' },
     status: 202,

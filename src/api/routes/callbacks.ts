@@ -1,26 +1,32 @@
 import { createHash } from 'node:crypto';
+import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
 import { decisionCallback } from '../../schemas/approval.js';
 import { callbackAnswer } from '../../schemas/callback.js';
-import { shipmentReport } from '../../schemas/order.js';
+import type { OrderStatus, ShipmentReport } from '../../schemas/order.js';
 import { problemsOf } from '../../schemas/problems-of.js';
+import { shipmentCallback, type ShipmentCallback, type UnhandledReason } from '../../schemas/shipment-report.js';
 import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
-import { orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
+import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
-import { contract } from '../contract.js';
+import { contract, type Contract } from '../contract.js';
 import { invalidRequest, unauthorized } from '../errors.js';
 import { describeOr404, signalOnce } from '../executions.js';
+import { isKnownStatus, reasonForClosed } from '../shipment-reports.js';
+
+/** Standard Webhooks sets no limit. The id is a key in the database. */
+const MAX_WEBHOOK_ID = 255;
 
 /**
- * What outside systems report, signed as Standard Webhooks. A report is accepted (202) once Temporal has stored it; no
- * worker is needed for that, and the same message again changes nothing. On a workflow that is already closed it changes
- * nothing either, and 200 ends the sender's retries.
+ * What external systems report, signed as Standard Webhooks. The API answers 202 once Temporal has stored the message,
+ * for which no worker is needed. A repeated `webhook-id` has no effect. When the workflow is closed, or when the message
+ * has a value that the shop does not know, the API answers 200, which ends the sender's retries.
  */
 export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
-  const { client } = deps;
+  const { client, store, metrics } = deps;
   const carrier = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
   const approvers = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
   // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
@@ -31,50 +37,101 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
 
   app.post(
     '/shipments',
-    { ...callback('reportShipment', 'The carrier reports', shipmentReport), schema: { response } },
+    {
+      ...callback('reportShipment', 'The carrier reports', shipmentCallback, ['temporal', 'store']),
+      schema: { response },
+    },
     async (request, reply) => {
-      const report = parsed(shipmentReport, verified(carrier, request));
-      const { orderId } = report;
-      const target = { workflowId: orderWorkflowId(orderId), what: `order ${orderId}` };
-      return await pass(request, reply, target, shipmentReportedSignal, report);
+      const report = parsed(shipmentCallback, verified(carrier, request));
+      const order = { workflowId: orderWorkflowId(report.orderId), what: `order ${report.orderId}` };
+      const { status } = report;
+      if (!isKnownStatus(status)) {
+        await describeOr404(client, order.workflowId, order.what);
+        return await recordUnhandled(request, reply, report, 'unknown_status');
+      }
+      const closed = await signalIfOpen(request, order, shipmentReportedSignal, report as ShipmentReport);
+      if (!closed) return reply.code(202).send({ status: 'accepted' });
+      const reason = reasonForClosed(report, closed.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus);
+      return await recordUnhandled(request, reply, report, reason);
     },
   );
 
   app.post(
     '/approvals',
-    { ...callback('reportDecision', 'A system decides', decisionCallback), schema: { response } },
+    { ...callback('reportDecision', 'A system decides', decisionCallback, ['temporal']), schema: { response } },
     async (request, reply) => {
       const callback = parsed(decisionCallback, verified(approvers, request));
       const { approvalId, ...decision } = callback;
-      const target = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
-      return await pass(request, reply, target, decideSignal, { ...decision, via: 'webhook' });
+      const approval = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
+      const closed = await signalIfOpen(request, approval, decideSignal, { ...decision, via: 'webhook' });
+      if (!closed) return reply.code(202).send({ status: 'accepted' });
+      return reply.code(200).send({ status: 'ignored', detail: `${approval.what} is already closed` });
     },
   );
 
-  async function pass<Argument>(
-    { headers }: FastifyRequest,
-    reply: FastifyReply,
+  /**
+   * Signals a workflow once for each `webhook-id`.
+   *
+   * @returns the description of the workflow when it is closed, otherwise nothing.
+   * @throws 404 when there is no such workflow.
+   */
+  async function signalIfOpen<Argument>(
+    request: FastifyRequest,
     { workflowId, what }: { workflowId: string; what: string },
     signal: SignalDefinition<[Argument]>,
     argument: Argument,
-  ): Promise<FastifyReply> {
-    const { status } = await describeOr404(client, workflowId, what);
+  ): Promise<WorkflowExecutionDescription | undefined> {
+    const description = await describeOr404(client, workflowId, what);
+    if (description.status.name !== 'RUNNING') return description;
     const requestId = createHash('sha256')
-      .update(`webhook:${String(headers['webhook-id'])}`)
+      .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');
-    const stored = status.name === 'RUNNING' && (await signalOnce(client, workflowId, signal, [argument], requestId));
-    if (stored) return reply.code(202).send({ status: 'accepted' });
-    return reply.code(200).send({ status: 'ignored', detail: `${what} is already closed` });
+    const isStored = await signalOnce(client, workflowId, signal, [argument], requestId);
+    // It closed in the meantime, so its status has changed.
+    return isStored ? undefined : await describeOr404(client, workflowId, what);
+  }
+
+  async function recordUnhandled(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    report: ShipmentCallback,
+    reason: UnhandledReason,
+  ): Promise<FastifyReply> {
+    const isNew = await store.recordUnhandledReport({ ...report, webhookId: webhookIdOf(request), reason });
+    if (isNew) {
+      metrics?.countIgnoredCallback('shipments', reason);
+      request.log.warn({ ...report, reason }, 'no order acts on this shipment report');
+    }
+    return reply.code(200).send({ status: 'ignored', detail: IGNORED[reason] });
   }
 }
 
-const callback = (operationId: string, summary: string, body: z.ZodType) =>
+const IGNORED: Record<UnhandledReason, string> = {
+  unknown_status: 'the status is unknown; the report was recorded',
+  contradicts_outcome: 'the order has already ended with another outcome; the report was recorded',
+  order_closed: 'the order has already ended; the report was recorded',
+};
+
+const callback = (operationId: string, summary: string, body: z.ZodType, needs: Contract['needs'] = []) =>
   contract({
-    ...{ operationId, summary, tag: 'Callbacks', access: 'signed', needs: ['temporal'], problems: ['not-found'] },
+    operationId,
+    summary,
     description:
-      '202 once Temporal has stored it; no worker is needed, and the same `webhook-id` again changes nothing. 200 when what it is about is closed already.',
+      'The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.',
+    tag: 'Callbacks',
+    access: 'signed',
+    needs,
+    problems: ['not-found'],
     bodies: { 'application/json': body },
   });
+
+/** The id of the message, which a valid signature covers. @throws 400 when the database could not index it. */
+function webhookIdOf({ headers }: FastifyRequest): string {
+  const id = String(headers['webhook-id']);
+  if (id.length > MAX_WEBHOOK_ID)
+    throw invalidRequest([{ pointer: '/webhook-id', detail: `must have at most ${MAX_WEBHOOK_ID} characters` }]);
+  return id;
+}
 
 /** The body of a webhook that one of the secrets signed. @throws 401. */
 function verified(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): unknown {

@@ -3,6 +3,7 @@ import * as catalogueAndReservations from './0001-catalogue-and-reservations.js'
 import * as notifications from './0002-notifications.js';
 import * as batches from './0003-batches.js';
 import * as idempotencyKeys from './0004-idempotency-keys.js';
+import * as shipmentReports from './0006-shipment-reports.js';
 
 /** All migrations by name, in the order in which they are applied. A migration that was released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -10,4 +11,5 @@ export const migrations: Record<string, Migration> = {
   '0002-notifications': notifications,
   '0003-batches': batches,
   '0004-idempotency-keys': idempotencyKeys,
+  '0006-shipment-reports': shipmentReports,
 };

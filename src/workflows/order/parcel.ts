@@ -1,6 +1,6 @@
 import type { ShipmentReport } from '../../schemas/order.js';
 
-const RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lost: 3 } as const;
+const RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lost: 3, cancelled: 3 } as const;
 
 const REPORTED: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lost'];
 

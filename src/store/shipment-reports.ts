@@ -1,0 +1,51 @@
+import type { Kysely } from 'kysely';
+import type { UnhandledReason, UnhandledReport } from '../schemas/shipment-report.js';
+import type { Schema } from './schema.js';
+
+export interface ReportPage {
+  limit: number;
+  /** The number of the last report of the page before. */
+  before?: string;
+  reason?: UnhandledReason | undefined;
+}
+
+export function createShipmentReports(db: Kysely<Schema>) {
+  return {
+    /** Records a report that no order acted on. @returns false when the webhook id is recorded already. */
+    async recordUnhandledReport(report: Omit<UnhandledReport, 'receivedAt'>): Promise<boolean> {
+      const { webhookId, orderId, shipmentId, status, reason } = report;
+      const inserted = await db
+        .insertInto('shipment_reports')
+        .values({ webhook_id: webhookId, order_id: orderId, shipment_id: shipmentId, status, reason })
+        .onConflict((conflict) => conflict.column('webhook_id').doNothing())
+        .returning('webhook_id')
+        .executeTakeFirst();
+      return inserted !== undefined;
+    },
+
+    /** The recorded reports, newest first. `number` is where the next page starts. */
+    async listUnhandledReports({
+      limit,
+      before,
+      reason,
+    }: ReportPage): Promise<(UnhandledReport & { number: string })[]> {
+      const rows = await db
+        .selectFrom('shipment_reports')
+        .selectAll()
+        .$if(before !== undefined, (query) => query.where('number', '<', before!))
+        .$if(reason !== undefined, (query) => query.where('reason', '=', reason!))
+        .orderBy('number', 'desc')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({
+        number: row.number,
+        webhookId: row.webhook_id,
+        orderId: row.order_id,
+        shipmentId: row.shipment_id,
+        status: row.status,
+        reason: row.reason,
+        receivedAt: row.received_at.toISOString(),
+      }));
+    },
+  };
+}
