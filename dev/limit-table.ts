@@ -5,6 +5,7 @@ import { BODY_LIMIT } from '../src/api/limits.js';
 import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../src/schemas/approval.js';
 import type { CartState } from '../src/schemas/cart.js';
 import { MAX_PAGE } from '../src/schemas/page.js';
+import { MAX_CALLER_ID } from '../src/schemas/text.js';
 import { TASK_QUEUES } from '../src/task-queues.js';
 import { SEARCH_ATTRIBUTES } from '../src/temporal.js';
 import { approvalWorkflowId } from '../src/workflows/approval/contract.js';
@@ -62,7 +63,7 @@ export const [MAX_ID, MAX_APPROVAL_ID, MAX_KEY] = [64, 80, 255];
 export const MAX_APIS = 5;
 
 /** Ids, times and a status beside the list of approvers and, of a batch, the memo. */
-const EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_ID + 3) + 6 * MAX_KEY;
+const EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID + 3) + 6 * MAX_KEY;
 
 /** By e-mail and by webhook. */
 const MAX_MESSAGES_OF_A_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
@@ -134,12 +135,12 @@ export const LIMIT_ROWS: readonly Limit[] = [
   },
   {
     ...{ what: 'characters of a Keyword', setting: 'columns of the SQL visibility schema', temporal: 255 },
-    ...{ whose: 'the id of a customer', ours: MAX_ID },
+    ...{ whose: 'the id of a customer', ours: MAX_CALLER_ID },
   },
   {
     ...{ what: 'bytes of a Search Attribute', setting: 'frontend.searchAttributesSizeOfValueLimit', temporal: 2_048 },
     whose: 'the approvers of a stage',
-    ours: bytesOf(Array.from({ length: MAX_APPROVERS }, () => 'x'.repeat(MAX_ID))),
+    ours: bytesOf(Array.from({ length: MAX_APPROVERS }, () => 'x'.repeat(MAX_CALLER_ID))),
   },
   {
     ...{ what: 'executions in a page of a list', setting: 'frontend.visibilityMaxPageSize', temporal: 1_000 },

@@ -1026,7 +1026,7 @@ export interface components {
              */
             orderId?: string;
             /**
-             * @description Whose order it is.
+             * @description The customer.
              * @example ada
              */
             customerId: string;
@@ -1885,7 +1885,7 @@ export interface operations {
                 /** @example completed */
                 status?: components["schemas"]["OrderStatus"];
                 /**
-                 * @description Whose order it is.
+                 * @description The customer.
                  * @example ada
                  */
                 customerId?: string;
@@ -4133,7 +4133,10 @@ export interface operations {
                 cursor?: string;
                 /** @example pending */
                 status?: components["schemas"]["ApprovalStatus"];
-                /** @example grace */
+                /**
+                 * @description The id of an approver.
+                 * @example grace
+                 */
                 approver?: string;
             };
             header?: never;

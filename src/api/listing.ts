@@ -25,12 +25,18 @@ export interface Page<T> {
   nextPlace?: Uint8Array;
 }
 
-/** A page of executions, newest first. `query` is a visibility query whose values need no escaping. */
+/** A value as a string literal of a visibility query. */
+export const quoted = (value: string): string => `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+
+/**
+ * A page of executions, newest first. Text from callers is `quoted` in the query. Executions for which `toItem` returns
+ * undefined are left out, so a page may be shorter than its limit.
+ */
 export async function listExecutions<T>(
   client: Client,
   query: string,
   { limit, place }: PageRequest,
-  toItem: (execution: Execution) => T,
+  toItem: (execution: Execution) => T | undefined,
 ): Promise<Page<T>> {
   const { namespace, loadedDataConverter } = client.options;
   const list = () =>
@@ -52,5 +58,6 @@ export async function listExecutions<T>(
       return toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace));
     }),
   );
-  return { items, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
+  const kept = items.filter((item) => item !== undefined);
+  return { items: kept, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
 }

@@ -33,7 +33,7 @@ import {
 import { updateIdOf, type Asking } from './asking.js';
 import { httpProblem } from './errors.js';
 import { askWorker, readView, refusalOf } from './executions.js';
-import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import { listExecutions, quoted, type Execution, type Page, type PageRequest } from './listing.js';
 import { describeOwn, ownerOf } from './ownership.js';
 import { kindOf } from './problems.js';
 import { heldUpBy, workflowOf } from './resources.js';
@@ -169,7 +169,6 @@ function endedFromOutside({ status }: Pick<Execution, 'status'>) {
   return reason && { status: 'failed' as const, stage: 'done' as const, reason };
 }
 
-/** Values come from an enum and the id alphabet, so nothing has to be escaped. */
 function visibilityQuery({
   status,
   customerId,
@@ -178,7 +177,7 @@ function visibilityQuery({
   customerId?: string | undefined;
 }) {
   const clauses = [ORDERS_QUERY];
-  if (customerId) clauses.push(`CustomerId = '${customerId}'`);
+  if (customerId) clauses.push(`CustomerId = ${quoted(customerId)}`);
   if (status === 'failed') clauses.push(`(OrderStatus = 'failed' or ExecutionStatus in ('Terminated', 'TimedOut'))`);
   else if (status) clauses.push(`OrderStatus = '${status}'`);
   if (status === 'processing' || status === 'compensation_stuck') clauses.push(`ExecutionStatus = 'Running'`);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { id } from './text.js';
+import { callerId } from './text.js';
 
 /**
  * What a caller may be. The carrier and systems that approve are none of these: they sign what they send. An inspector
@@ -9,7 +9,7 @@ export const ROLES = ['shopper', 'operator', 'approver', 'inspector'] as const;
 
 /** Whose key it is, what he may do, and the SHA-256 of one key or of two, while one replaces the other. */
 export const apiKey = z.strictObject({
-  id,
+  id: callerId,
   roles: z.array(z.enum(ROLES)).min(1),
   hashes: z
     .array(z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 hexadecimal digits'))

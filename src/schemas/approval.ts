@@ -3,7 +3,7 @@ import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
-import { id, text, time } from './text.js';
+import { callerId, text, time } from './text.js';
 
 /**
  * Limits of one approval. At all of them it sends 5 x 10 x 32 messages on two channels, of six events at most: 19,200
@@ -32,7 +32,7 @@ export const approvalId = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 of A-Z a-z 0-9 . _ - and start with a letter or digit')
   .meta({ description: 'The id of an approval.', examples: ['new-roaster'] });
 
-const approverId = id.meta({ description: 'The id of an approver.', examples: ['grace'] });
+export const approverId = callerId.meta({ description: 'The id of an approver.', examples: ['grace'] });
 const askedStage = z.int().min(1).max(MAX_STAGES).optional();
 
 export const approver = z
@@ -87,7 +87,7 @@ export const approvalInput = z.strictObject({
   approvalId,
   title: text(200).meta({ description: 'What is asked, in one line.', examples: ['Buy a new roaster?'] }),
   description: text(MAX_DESCRIPTION).optional(),
-  requestedBy: id.meta({ description: 'Who asks; may not decide.', examples: ['ada'] }),
+  requestedBy: callerId.meta({ description: 'Who asks; may not decide.', examples: ['ada'] }),
   amount: money.optional(),
   stages: approvalStages,
   onTimeout: z

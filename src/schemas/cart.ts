@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { money } from './money.js';
 import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
-import { id, idempotencyKey, sku, time } from './text.js';
+import { callerId, id, idempotencyKey, sku, time } from './text.js';
 
 /** A cart holds what one order may hold. */
 export const MAX_CART_LINES = MAX_ORDER_LINES;
@@ -17,7 +17,7 @@ const quantity = z
 const requestId = idempotencyKey.optional();
 
 /** The customer who asks; a cart that belongs to another one refuses. Without it, whoever asks may. */
-const caller = id.optional();
+const caller = callerId.optional();
 
 const line = z.strictObject({ sku, quantity });
 
@@ -75,7 +75,7 @@ export const cartState = z.strictObject({
 export const cartInput = z.strictObject({
   cartId: id,
   /** The customer whose cart it is. */
-  customerId: id.optional(),
+  customerId: callerId.optional(),
   ...lifetime,
   /** The cart is opened by a change that comes along: if that is refused, there is no cart. */
   openedByChange: z.boolean().optional(),

@@ -4,7 +4,7 @@ import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
-import { id, sku, text, time } from './text.js';
+import { callerId, id, sku, text, time } from './text.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below a payload limit, and a total that stays an exact integer. */
 export const MAX_ORDER_LINES = 100;
@@ -14,7 +14,7 @@ const YEAR_SECONDS = 31_536_000;
 const seconds = z.int().min(1).max(YEAR_SECONDS);
 
 export const orderId = id.meta({ description: 'The id of an order.', examples: ['order-1001'] });
-export const customerId = id.meta({ description: 'Whose order it is.', examples: ['ada'] });
+export const customerId = callerId.meta({ description: 'The customer.', examples: ['ada'] });
 
 export const orderLine = z
   .strictObject({ sku, quantity: z.int().min(1).max(MAX_LINE_QUANTITY) })

@@ -27,6 +27,21 @@ export const id = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ - and start with a letter or digit');
 
+/** With an order's id, the longest caller id still fits into the title of an approval and into a Search Attribute. */
+export const MAX_CALLER_ID = 120;
+
+/**
+ * The id of a person or system that calls: a customer, an approver, a requester, the owner of an API key. It takes
+ * e-mail addresses, URIs and the subjects of common identity providers as they are. Because of `'` and `|`, escape it in
+ * URLs, in HTML and in visibility queries.
+ */
+export const callerId = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/,
+    `must be 1 to ${MAX_CALLER_ID} ASCII letters, digits or !#$%&'()*+,-./:;=?@[]^_{|}~, as in ada or ada@example.com`,
+  );
+
 export const sku = z
   .string()
   .regex(/^[A-Z0-9][A-Z0-9-]{0,31}$/, 'must be 1 to 32 of A-Z 0-9 - and start with a letter or digit')

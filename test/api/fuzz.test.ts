@@ -17,7 +17,8 @@ const THERE = 'fuzz';
 const SKU = 'FUZZ';
 
 const NAME = '(?:WorkflowType|ExecutionStatus|OrderStatus|CustomerId|ApprovalStatus|Approvers|BatchStatus)';
-const VALUE = `'[A-Za-z0-9][A-Za-z0-9._-]{0,79}'`;
+// A quote is doubled, so no value ends its literal early.
+const VALUE = `'(?:[^'"\\\\<>\\s]|''){1,240}'`;
 const TERM = `(?:${NAME} !?= ${VALUE}|${NAME} in \\(${VALUE}(?:, ${VALUE})*\\))`;
 const PAIR = `\\(${TERM} (?:and|or) ${TERM}\\)`;
 const CLAUSE = `(?:${TERM}|${PAIR}|\\(${TERM} (?:and|or) ${PAIR}\\))`;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { LIMIT_ROWS, MAX_APPROVAL_ID, MAX_ID, MAX_KEY } from '../../dev/limit-table.js';
 import { approvalId } from '../../src/schemas/approval.js';
-import { id, idempotencyKey } from '../../src/schemas/text.js';
+import { callerId, id, idempotencyKey, MAX_CALLER_ID } from '../../src/schemas/text.js';
 
 test.each(LIMIT_ROWS)('when Temporal limits $what to $temporal, then $whose has no more', ({ temporal, ours }) => {
   expect(ours).toBeGreaterThan(0);
@@ -10,6 +10,7 @@ test.each(LIMIT_ROWS)('when Temporal limits $what to $temporal, then $whose has 
 
 test.each([
   ['an id', id, MAX_ID],
+  ['the id of a caller', callerId, MAX_CALLER_ID],
   ['the id of an approval', approvalId, MAX_APPROVAL_ID],
   ['an Idempotency-Key', idempotencyKey, MAX_KEY],
 ])('when %s is longer than the table says, then it is refused', (_what, schema, length) => {

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { ROLES, type ApiKey } from '../../schemas/api-key.js';
-import { id } from '../../schemas/text.js';
+import { callerId } from '../../schemas/text.js';
 import { forbidden } from '../errors.js';
 import type { Caller } from './caller.js';
 
@@ -14,7 +14,7 @@ const ALGORITHM = 'HS256';
 /** At most: who may no longer be an inspector is one for no longer than that. */
 export const SESSION_SECONDS = 60 * 60;
 
-const claims = z.object({ sub: id, roles: z.array(z.enum(ROLES)) });
+const claims = z.object({ sub: callerId, roles: z.array(z.enum(ROLES)) });
 
 /** Who is signed in to the codec with a browser: the Web UI can send cookies along, and no key of its own. */
 export interface CodecSessions {

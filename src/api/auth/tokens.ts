@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import { id } from '../../schemas/text.js';
+import { callerId } from '../../schemas/text.js';
 import { httpProblem, unauthorized } from '../errors.js';
 import { ROLES, type Role } from '../../schemas/api-key.js';
 import type { Caller } from './caller.js';
@@ -8,7 +9,7 @@ export interface TokenSettings {
   issuer: string;
   audience: string;
   jwksUrl: string;
-  /** The claim that names the caller. */
+  /** The claim that names the caller: `callerIdOf` makes the caller's id of it. */
   idClaim: string;
   /** The claim with his roles: a list, or words with blanks between them. `a.b` is `b` within `a`. */
   rolesClaim: string;
@@ -34,15 +35,37 @@ export function createTokenVerifier(settings: TokenSettings): (token: string) =>
   const keys = keysOf(settings.jwksUrl);
   return async (token) => {
     const payload = await verify(token, keys, settings);
-    const caller = id.safeParse(claimOf(payload, settings.idClaim));
-    if (!caller.success)
-      throw unauthorized(`the claim ${settings.idClaim} is no id: it ${caller.error.issues[0]!.message}`);
     return {
-      id: caller.data,
+      id: callerIdOf(subjectOf(payload, settings.idClaim)),
       roles: rolesIn(claimOf(payload, settings.rolesClaim)),
       expiresAt: Math.floor(payload.exp!),
     };
   };
+}
+
+/** @throws 401 for a token that names nobody, or by an e-mail address that its issuer has not verified. */
+function subjectOf(payload: JWTPayload, idClaim: string): string {
+  const subject = claimOf(payload, idClaim);
+  if (typeof subject !== 'string' || subject === '' || !subject.isWellFormed())
+    throw unauthorized(`the claim ${idClaim} of the token must be a text that names the caller`);
+  // Anybody could sign up with the address of somebody else.
+  if (idClaim === 'email' && isFalse(payload.email_verified))
+    throw unauthorized('the issuer has not verified the e-mail address of the token (email_verified is false)');
+  return subject;
+}
+
+/** Some issuers write booleans as text. */
+const isFalse = (claim: unknown) => claim === false || claim === 'false';
+
+const HASHED = 'sha256:';
+
+/**
+ * The caller id of a token's subject. A subject that is a caller id stays as it is; any other one becomes `sha256:` and
+ * the hash of its UTF-8 bytes. A subject that starts like such an id is hashed too, so no two subjects share an id.
+ */
+export function callerIdOf(subject: string): string {
+  if (callerId.safeParse(subject).success && !subject.startsWith(HASHED)) return subject;
+  return HASHED + createHash('sha256').update(subject).digest('hex');
 }
 
 async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }: TokenSettings): Promise<JWTPayload> {

@@ -10,11 +10,11 @@ import {
   approvalRequest,
   approvalResource,
   approvalStatus,
+  approverId,
   decisionRequest,
   withdrawRequest,
 } from '../../schemas/approval.js';
 import { noQuery, pageQuery } from '../../schemas/page.js';
-import { id } from '../../schemas/text.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from '../approvals.js';
 import { askingOf } from '../asking.js';
@@ -74,7 +74,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
         needs: ['temporal'],
       }),
       schema: {
-        querystring: pageQuery.extend({ status: approvalStatus.optional(), approver: id.optional() }),
+        querystring: pageQuery.extend({ status: approvalStatus.optional(), approver: approverId.optional() }),
         response: { 200: approvalList },
       },
     },

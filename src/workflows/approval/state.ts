@@ -4,7 +4,7 @@ import { closedWith, isSameDecision } from './contract.js';
 
 /** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
 const MAX_COMMENT = 1_000;
-const MAX_ID = 64;
+const MAX_CALLER_ID = 120;
 const VIAS: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
 const FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
 
@@ -21,7 +21,8 @@ function problemOf(value: unknown): string | undefined {
   const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
   // Not quoted: a name may be as long as a payload, and what is ignored is kept in the trail.
   if (Object.keys(value).some((key) => !FIELDS.includes(key))) return `only ${FIELDS.join(', ')} are known fields`;
-  if (typeof approver !== 'string' || approver === '' || approver.length > MAX_ID) return 'approver must be an id';
+  if (typeof approver !== 'string' || approver === '' || approver.length > MAX_CALLER_ID)
+    return 'approver must be an id';
   if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
   if (comment !== undefined && (typeof comment !== 'string' || comment.length > MAX_COMMENT)) {
     return `comment must have at most ${MAX_COMMENT} UTF-16 code units`;

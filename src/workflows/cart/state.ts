@@ -165,14 +165,14 @@ const FIELDS: Record<ChangeKind, string[]> = {
 };
 
 const SKU = /^[A-Z0-9][A-Z0-9-]{0,31}$/;
-const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 
 function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
   if (argument === undefined || argument === null) return kind === 'abandon';
   if (!isObjectWith(argument, FIELDS[kind])) return false;
   const { sku, quantity, requestId, caller, customerId, payment, remindAfterSeconds, expireAfterSeconds } = argument;
   if (requestId !== undefined && !isText(requestId, LIMITS.requestId)) return false;
-  if (caller !== undefined && !matches(caller, ID)) return false;
+  if (caller !== undefined && !matches(caller, CALLER_ID)) return false;
   switch (kind) {
     case 'addItem':
       return (
@@ -188,7 +188,7 @@ function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
       return (
         isObjectWith(payment, ['token']) &&
         isText(payment.token, 200) &&
-        (customerId === undefined || matches(customerId, ID))
+        (customerId === undefined || matches(customerId, CALLER_ID))
       );
     case 'abandon':
       return true;

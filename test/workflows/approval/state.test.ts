@@ -37,8 +37,8 @@ describe('the limits of the schema', () => {
     const longest = (length: number) => '\u0001'.repeat(length);
     const message = {
       ...{ approvalId: 'a'.repeat(80), title: longest(200), description: longest(MAX_DESCRIPTION) },
-      ...{ requestedBy: 'a'.repeat(64), amount: { value: 2 ** 53 - 1, currency: 'EUR' } },
-      ...{ runId: 'r'.repeat(36), stage: 5, stages: 5, approver: 'a'.repeat(64), number: MAX_REMINDERS },
+      ...{ requestedBy: 'a'.repeat(120), amount: { value: 2 ** 53 - 1, currency: 'EUR' } },
+      ...{ runId: 'r'.repeat(36), stage: 5, stages: 5, approver: 'a'.repeat(120), number: MAX_REMINDERS },
       ...{ deadline: '2026-01-01T00:00:00.000Z', webhookUrl: `https://${'u'.repeat(992)}` },
     };
     const { webhookUrl, ...mail } = message;
@@ -100,8 +100,8 @@ describe('answerTo', () => {
 
 describe('malformedDecision', () => {
   test.each([
-    by('a'.repeat(64)),
-    by('a'.repeat(65)),
+    by('a'.repeat(120)),
+    by('a'.repeat(121)),
     by('lead', { comment: 'x'.repeat(1_000) }),
     by('lead', { comment: 'x'.repeat(1_001) }),
     by('lead', { via: 'link', stage: 1 }),
@@ -119,7 +119,7 @@ describe('malformedDecision', () => {
     [{ ...by('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
     [{ decision: 'approve' }, 'approver must be an id'],
     [by(''), 'approver must be an id'],
-    [by('a'.repeat(65)), 'approver must be an id'],
+    [by('a'.repeat(121)), 'approver must be an id'],
     [{ ...by('lead'), approver: ['lead'] }, 'approver must be an id'],
     [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
     [{ ...by('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
@@ -135,7 +135,7 @@ describe('malformedDecision', () => {
   test.each<[string, unknown]>([
     ['the least', by('lead')],
     ['a rejection', by('lead', { decision: 'reject' })],
-    ['the longest names', by('a'.repeat(64), { comment: 'x'.repeat(1_000) })],
+    ['the longest names', by('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
     ['no comment', by('lead', { comment: '' })],
     ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [`via ${via}`, { ...by('lead'), via }]),
     ['a stage', by('lead', { stage: 1 })],

@@ -347,8 +347,9 @@ describe('what nobody has parsed', () => {
     fc.string({ unit: fc.constantFrom('A', 'Z', '0', '9', '-'), maxLength: 34 }),
   );
   const idLike = fc.oneof(
-    fc.constantFrom('c-1', 'C.1_x', '.c', '', 'c 1', 'c\n', 'c/1', 'c'.repeat(64), 'c'.repeat(65)),
-    fc.string({ unit: fc.constantFrom('a', 'Z', '0', '.', '_', '-'), maxLength: 66 }),
+    fc.constantFrom('c-1', 'C.1_x', '.c', '', 'c 1', 'c\n', 'c/1', 'cé', 'c'.repeat(120), 'c'.repeat(121)),
+    fc.constantFrom("ada.o'brien@example.com", 'auth0|1', '-a', '_a', 'a"b', 'a\\b', '<a>', 'a`b', '[a]{b}(c)'),
+    fc.string({ unit: 'grapheme-ascii', maxLength: 122 }),
   );
   const textLike = fc.oneof(
     fc.constantFrom('', 'x', '\0', 'a\0b', '\ud800', '\udc00x', '😀', ' ', '\n'),

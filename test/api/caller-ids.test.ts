@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import type { ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
+import type { OrderResource, OrderSummary } from '../../src/schemas/order.js';
+import { startApi, type Api } from '../support/api.js';
+import { anApproval, aStage } from '../support/approvals.js';
+import { aCaller, type TestCaller } from '../support/callers.js';
+import type { CartBody } from '../support/carts.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+/** Subjects of common identity providers, made unique for this run. Pairs differ in case or in one character. */
+const tag = randomUUID().slice(0, 8);
+const IDS = [
+  `ada.lovelace+shop-${tag}@example.com`,
+  `Ada.Lovelace+shop-${tag}@example.com`,
+  `miles.o'brien-${tag}@example.com`,
+  `miles.o''brien-${tag}@example.com`,
+  `auth0|${tag}`,
+  `auth0%${tag}`,
+  `-${tag}`,
+  `_${tag}`,
+  `system:serviceaccount:shop:${tag}`,
+  `spiffe://example.org/ns/shop/sa/${tag}?a=b&c=%20#d`,
+  `(*)[${tag}],{x};~!$^=`,
+  `sha256:${'0'.repeat(56)}${tag}`,
+  'x'.repeat(112) + tag,
+];
+
+describeOnDevServer('callers whose ids are not plain', () => {
+  let shop: Shop;
+  let api: Api;
+  let sku: string;
+  const callers = IDS.map((id) => aCaller(['shopper', 'approver'], id));
+  const operator = aCaller(['operator']);
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer());
+    api = await startApi({ ...shop, auth: { apiKeys: [...callers, operator].map(({ entry }) => entry) } });
+    sku = (await aProduct(shop.store, { available: 1_000 })).sku;
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const get = <T>(by: TestCaller, path: string) => by.send<T>(api, 'GET', path);
+  const post = <T>(by: TestCaller, path: string, json?: unknown) => by.send<T>(api, 'POST', path, { json });
+  const query = (values: Record<string, string>) => new URLSearchParams({ limit: '200', ...values }).toString();
+
+  test('lets each customer place, read and list own orders, and nobody else’s', async () => {
+    const orders = new Map<string, string>();
+    for (const by of callers) {
+      const order = { customerId: by.id, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
+      const headers = { 'idempotency-key': `first-${tag}` };
+      const { status, body } = await by.send<OrderSummary>(api, 'POST', '/v1/orders', { json: order, headers });
+      expect([by.id, status]).toEqual([by.id, 202]);
+      orders.set(by.id, body.orderId);
+    }
+    // The same Idempotency-Key of two callers names two orders.
+    expect(new Set(orders.values()).size).toBe(IDS.length);
+
+    const list = async (by: TestCaller, customerId: string) => {
+      const { status, body } = await get<{ items: OrderSummary[] }>(by, `/v1/orders?${query({ customerId })}`);
+      expect([customerId, status]).toEqual([customerId, 200]);
+      return body.items.map(({ orderId }) => orderId);
+    };
+    const allListed = async () => {
+      const lists = await Promise.all(IDS.map((id) => list(operator, id)));
+      return lists.every(({ length }) => length > 0) || undefined;
+    };
+    await waitUntil(allListed, { what: 'every order being listed', deadlineMs: 20_000, everyMs: 200 });
+
+    for (const by of callers) {
+      const own = orders.get(by.id)!;
+      expect(await list(by, by.id)).toEqual([own]);
+      expect(await list(operator, by.id)).toEqual([own]);
+      const { status, body } = await get<OrderResource>(by, `/v1/orders/${own}`);
+      expect([status, body.customerId]).toEqual([200, by.id]);
+      const other = orders.get(IDS[(IDS.indexOf(by.id) + 1) % IDS.length]!)!;
+      expect((await get(by, `/v1/orders/${other}`)).status).toBe(404);
+    }
+  });
+
+  test('gives each customer a cart, and its order to the same customer', async () => {
+    for (const [index, by] of callers.entries()) {
+      const cart = `/v1/carts/${randomUUID()}`;
+      const added = await post<CartBody>(by, `${cart}/items`, { sku, quantity: 1 });
+      expect([added.status, added.body.customerId]).toEqual([200, by.id]);
+      const next = callers[(index + 1) % callers.length]!;
+      expect((await get(next, cart)).status).toBe(404);
+
+      const { status, body } = await post<CartBody>(by, `${cart}/checkout`, { payment: { token: 'tok_ok' } });
+      expect([by.id, status]).toEqual([by.id, 202]);
+      expect((await get<OrderResource>(by, `/v1/orders/${body.orderId}`)).body.customerId).toBe(by.id);
+    }
+  });
+
+  test('lets each approver list and decide, but not decide an own request', async () => {
+    for (const [index, by] of callers.entries()) {
+      const requester = callers[(index + 1) % callers.length]!;
+      const approvers = [{ id: by.id }, { id: requester.id }];
+      const asked = anApproval({ stages: [aStage(...approvers)], requestedBy: requester.id });
+      expect((await post(requester, '/v1/approvals', asked)).status).toBe(202);
+      const path = `/v1/approvals/${asked.approvalId}`;
+
+      const listed = async () => {
+        const { status, body } = await get<{ items: ApprovalSummary[] }>(
+          by,
+          `/v1/approvals?${query({ approver: by.id })}`,
+        );
+        expect([by.id, status]).toEqual([by.id, 200]);
+        return body.items.some(({ approvalId }) => approvalId === asked.approvalId) || undefined;
+      };
+      await waitUntil(listed, { what: `${by.id} being asked`, deadlineMs: 20_000, everyMs: 100 });
+
+      const decision = (approver: string) => ({ approver, decision: 'approve' });
+      const own = await post<{ type: string }>(requester, `${path}/decision`, decision(requester.id));
+      expect([own.status, own.body.type]).toEqual([403, '/problems/own-request']);
+      expect((await post(by, `${path}/decision`, decision(requester.id))).status).toBe(403);
+      const { status, body } = await post<ApprovalResource>(by, `${path}/decision`, decision(by.id));
+      expect([status, body.decision?.approver, body.requestedBy]).toEqual([200, by.id, requester.id]);
+    }
+  });
+
+  test('lists for an approver only what waits for that exact id', async () => {
+    const asked = new Map<string, string>();
+    for (const by of callers) {
+      const input = anApproval({ stages: [aStage({ id: by.id })] });
+      expect((await post(operator, '/v1/approvals', input)).status).toBe(202);
+      asked.set(by.id, input.approvalId);
+    }
+    const list = async (by: TestCaller) => {
+      const { body } = await get<{ items: ApprovalSummary[] }>(by, `/v1/approvals?${query({})}`);
+      return body.items.map(({ approvalId }) => approvalId);
+    };
+    const allListed = async () => {
+      const listed = await list(operator);
+      return [...asked.values()].every((approvalId) => listed.includes(approvalId)) || undefined;
+    };
+    await waitUntil(allListed, { what: 'every approval being listed', deadlineMs: 20_000, everyMs: 200 });
+
+    for (const by of callers) {
+      const waiting = new Set(await list(by));
+      const seen = IDS.filter((id) => waiting.has(asked.get(id)!));
+      expect(seen).toEqual([by.id]);
+    }
+  });
+
+  test.each(['', 'a b', 'ada"', 'ada\\', '<ada>', 'ädä', 'ada\n', 'x'.repeat(121)])(
+    'rejects the customer id %j with 400 and an example',
+    async (customerId) => {
+      const order = { customerId, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
+      const { status, body } = await post<{ errors: { pointer: string; detail: string }[] }>(
+        operator,
+        '/v1/orders',
+        order,
+      );
+
+      expect([status, body.errors.map(({ pointer }) => pointer)]).toEqual([400, ['/customerId']]);
+      expect(body.errors[0]!.detail).toContain('ada@example.com');
+    },
+  );
+});
