@@ -760,10 +760,7 @@ export interface components {
              * @example grace
              */
             id: string;
-            /**
-             * Format: email
-             * @example grace@example.com
-             */
+            /** @example grace@example.com */
             email?: string;
             /**
              * Format: uri
@@ -889,7 +886,13 @@ export interface components {
             /** @enum {string} */
             action: "retry" | "skip";
         };
-        /** @description What an external system decides. */
+        /**
+         * @description An ISO 4217 code.
+         * @example EUR
+         * @enum {string}
+         */
+        Currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BGN" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG";
+        /** @description The decision of an external system. Unknown fields are ignored. */
         DecisionCallback: {
             /**
              * @description The id of an approver.
@@ -903,7 +906,7 @@ export interface components {
              * @example new-roaster
              */
             approvalId: string;
-            /** @description The stage of the question that is answered, counted from one; the current one unless told. */
+            /** @description The stage that is decided, counted from one; by default the current one. */
             stage?: number;
         };
         /** @description A decision as an approver makes it. */
@@ -930,11 +933,7 @@ export interface components {
         Money: {
             /** @example 1999 */
             value: number;
-            /**
-             * @description An ISO 4217 code.
-             * @example EUR
-             */
-            currency: string;
+            currency: components["schemas"]["Currency"];
         };
         /** @description How far the messages to one approver of one stage have come, on one channel. */
         Notification: {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { domainToASCII } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
+import { email, toAsciiAddress } from '../schemas/email.js';
 import { timeLimit } from '../time-limit.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
@@ -9,19 +11,16 @@ import { whileBeating } from './outside.js';
 const ABOUT_THIS_MAIL: readonly unknown[] = ['RCPT TO', 'DATA'];
 
 export interface MailMessage {
-  /** One address, without a name. */
+  /** One address, without a name; its domain may be internationalised. */
   to: string;
   subject: string;
   text: string;
   html: string;
-  /** The same for every try, so that a repeat can be recognised. */
+  /** The same for every attempt, so that receivers can recognise a repeat. */
   key: string;
 }
 
 export type Mailer = ReturnType<typeof createMailer>;
-
-/** One plain address. What else SMTP could express is left out, as servers read it differently. */
-const ONE_ADDRESS = /^[^\s\p{Cc}<>()[\],;:"@]+@[^\s\p{Cc}<>()[\],;:"@]+$/u;
 
 /** Below the start-to-close timeout (30 s) of the activities that send mail. */
 const SEND_TIMEOUT_MS = 25_000;
@@ -37,7 +36,7 @@ const STEP_TIMEOUT_MS = 9_000;
  * @throws an Error when `from` has no host.
  */
 export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string }) {
-  const fromHost = /@([^\s@<>]+)>?\s*$/.exec(from)?.[1];
+  const fromHost = domainToASCII(/@([^\s@<>]+)>?\s*$/.exec(from)?.[1] ?? '');
   if (!fromHost) throw new Error('mail needs an address to be sent from, such as Shop <shop@example.com>');
   const transport = createTransport({
     url: smtpUrl,
@@ -50,18 +49,19 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
 
   return {
     /**
-     * Sends once, from an activity; every try has the same Message-ID.
+     * Sends once, from an activity; every attempt has the same Message-ID.
      *
-     * @throws `MailRefused`, which is final, when the server does not want this mail (5xx) or `to` is no address;
-     * `MailUnavailable` for everything else, a login that is not taken too: that is ours to put right.
+     * @throws `MailRefused`, which is final, when the server rejects this mail (5xx) or `to` is not an address;
+     * `MailUnavailable` for everything else, including a rejected login, which an operator can fix.
      */
     async send({ to, subject, text, html, key }: MailMessage): Promise<void> {
-      if (!ONE_ADDRESS.test(to)) throw refused('MailRefused', 'the recipient is not an e-mail address');
+      const recipient = email.safeParse(to).success ? toAsciiAddress(to) : undefined;
+      if (!recipient) throw refused('MailRefused', 'the recipient is not an e-mail address');
       await whileBeating((cancellation) =>
         transport
           .sendMail({
             from,
-            to,
+            to: recipient,
             subject,
             text,
             html,

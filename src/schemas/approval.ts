@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { email } from './email.js';
 import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
@@ -38,11 +39,7 @@ const askedStage = z.int().min(1).max(MAX_STAGES).optional();
 export const approver = z
   .strictObject({
     id: approverId,
-    email: z
-      .email()
-      .max(254)
-      .meta({ examples: ['grace@example.com'] })
-      .optional(),
+    email: email.optional(),
     webhookUrl: httpUrl.optional(),
   })
   .meta({
@@ -129,14 +126,14 @@ export const decision = decisionRequest.extend({
   stage: askedStage,
 });
 
-export const decisionCallback = decisionRequest
-  .extend({
+/** Partners add fields in their own time, so unknown ones are ignored. */
+export const decisionCallback = z
+  .object({
+    ...decisionRequest.shape,
     approvalId,
-    stage: askedStage.describe(
-      'The stage of the question that is answered, counted from one; the current one unless told.',
-    ),
+    stage: askedStage.describe('The stage that is decided, counted from one; by default the current one.'),
   })
-  .meta({ id: 'DecisionCallback', description: 'What an external system decides.' });
+  .meta({ id: 'DecisionCallback', description: 'The decision of an external system. Unknown fields are ignored.' });
 
 export const withdrawRequest = z
   .strictObject({ reason: text(500).optional() })

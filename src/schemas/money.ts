@@ -1,4 +1,14 @@
+import * as currencies from 'dinero.js/currencies';
 import { z } from 'zod';
+
+/**
+ * Digits of the minor unit by ISO 4217 code. Codes without a minor unit (gold, `XXX`) are not in the list.
+ *
+ * The library counts fifths for MGA and MRU; ISO 4217 assigns two digits to both.
+ */
+const DIGITS: ReadonlyMap<string, number> = new Map(
+  Object.values(currencies).map(({ code, base, exponent }) => [code, base === 10 ? exponent : 2]),
+);
 
 export const money = z
   .strictObject({
@@ -7,9 +17,8 @@ export const money = z
       .min(0)
       .meta({ examples: [1999] }),
     currency: z
-      .string()
-      .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
-      .meta({ description: 'An ISO 4217 code.', examples: ['EUR'] }),
+      .enum([...DIGITS.keys()], 'must be the ISO 4217 code of a currency with a minor unit, such as EUR')
+      .meta({ id: 'Currency', description: 'An ISO 4217 code.', examples: ['EUR'] }),
   })
   .meta({
     id: 'Money',
@@ -18,8 +27,18 @@ export const money = z
 
 export type Money = z.infer<typeof money>;
 
-/** An amount as people write it. Currencies differ in their digits; the runtime knows them. */
+/**
+ * An amount as people write it: `HUF 12,500.00`. Its digits come from ISO 4217: the runtime has the digits that shops
+ * display, which are none for HUF.
+ */
 export function shownMoney({ value, currency }: Money): string {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  return format.format(value / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+  const digits = DIGITS.get(currency)!;
+  const format = new Intl.NumberFormat('en', {
+    style: 'currency',
+    currency,
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  // A decimal text stays exact; a division does not.
+  return format.format(`${value}E-${digits}` as Intl.StringNumericLiteral);
 }

@@ -87,6 +87,19 @@ describe('send', () => {
     expect(mail.header('auto-submitted')).toEqual(['auto-generated']);
   });
 
+  test('sends an internationalised domain as A-labels, in the envelope and in the headers', async () => {
+    const { url, received } = await aMailServer({ hideSMTPUTF8: true });
+    const { send } = createMailer({ smtpUrl: url, from: 'The Shop <shop@läden.example>' });
+    await runActivity(send, { to: 'grace@Bücher.example', subject: 's', text: 't', html: 'h', key: 'k1' });
+
+    // The server of the test decodes the envelope; the headers are as they were sent.
+    expect(received).toMatchObject([{ from: 'shop@läden.example', to: ['grace@bücher.example'] }]);
+    const raw = received[0]!.raw.toString('latin1');
+    expect(raw).toContain('\r\nTo: grace@xn--bcher-kva.example\r\n');
+    expect(raw).toContain('@xn--lden-loa.example>');
+    expect(received[0]!.raw.every((byte) => byte < 128)).toBe(true);
+  });
+
   test('when the server wants a login, then the one of the URL is used', async () => {
     const logins: unknown[] = [];
     const { url, received } = await aMailServer({

@@ -165,6 +165,7 @@ describeOnDevServer('the page of an approval', () => {
 
     test.each([
       [{ value: 500, currency: 'JPY' }, '¥500'],
+      [{ value: 1_250_000, currency: 'HUF' }, 'HUF 12,500.00'],
       [{ value: 1_500, currency: 'KWD' }, 'KWD 1.500'],
     ])('then %j reads as the currency is written', async (amount, said) => {
       const { url } = await asked({ amount });

@@ -90,9 +90,15 @@ describeOnDevServer('/v1/approvals', () => {
       ['no stages', { stages: [] }, '/stages'],
       ['an approver without an id', { stages: [{ approvers: [{}], timeoutSeconds: 1 }] }, '/stages/0/approvers/0/id'],
       ['an address that is none', { stages: [aStage({ id: 'a', email: 'nobody' })] }, '/stages/0/approvers/0/email'],
+      [
+        'an address with a Unicode local part',
+        { stages: [aStage({ id: 'a', email: 'ö@example.com' })] },
+        '/stages/0/approvers/0/email',
+      ],
       ['a callback of another kind', { callbackUrl: 'ftp://example.com/' }, '/callbackUrl'],
       ['a callback with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
       ['a title with NUL', { title: 'a\0b' }, '/title'],
+      ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
     ])('when there is %s, then 400 says where', async (_what, change, pointer) => {
       const input = { ...anApproval({ stages: [aStage({ id: 'lead' })] }), ...change };
       const { status, body } = await api.post('/v1/approvals', input);
@@ -362,6 +368,20 @@ describeOnDevServer('/v1/approvals', () => {
         decision: { approver: 'robot', via: 'webhook', comment: 'too much' },
       });
       expect((await api.request('POST', PATH, decision)).status).toBe(200);
+      await receiver.close();
+    });
+
+    test('ignores unknown fields of a signed decision, and rejects wrong known ones', async () => {
+      const receiver = await openReceiver();
+      const { approvalId } = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
+      const decision = { approvalId, approver: 'robot', decision: 'approve' };
+      const send = (body: object) => api.request('POST', PATH, signedDecision(JSON.stringify(body)));
+      const wrong = await send({ ...decision, decision: 'maybe' });
+      expect([wrong.status, wrong.body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/decision']]);
+      const newer = await send({ ...decision, schemaVersion: 2, policy: { name: 'p1' } });
+      expect([newer.status, newer.body]).toEqual([202, { status: 'accepted' }]);
+      await closed(approvalId);
+      expect((await get(approvalId)).body).toMatchObject({ status: 'approved', decision: { approver: 'robot' } });
       await receiver.close();
     });
 

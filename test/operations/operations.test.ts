@@ -130,6 +130,12 @@ describe('the operations', () => {
     ['price-update', 'no currency', { sku: 'MUG', price: { value: 1 } }, 'price.currency'],
     [
       'price-update',
+      'a currency that ISO 4217 does not list',
+      { sku: 'MUG', price: { value: 1, currency: 'ABC' } },
+      'price.currency',
+    ],
+    [
+      'price-update',
       'a currency in small letters',
       { sku: 'MUG', price: { value: 1, currency: 'eur' } },
       'price.currency',

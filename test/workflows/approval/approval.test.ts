@@ -534,6 +534,7 @@ describeWithTimeSkipping('an approval', () => {
       ['too many reminders', { stages: [{ ...stage, remindEverySeconds: 60 }] }, '/stages/0/remindEverySeconds'],
       ['a time-out of no time', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
       ['no title', { title: '' }, '/title'],
+      ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
       ['an unknown field', { admin: true }, '/admin'],
       ['a callback to a file', { callbackUrl: 'file:///etc/passwd' }, '/callbackUrl'],
       [

@@ -1,0 +1,31 @@
+import { domainToASCII } from 'node:url';
+import { z } from 'zod';
+
+/** RFC 5321: an address has at most 254 octets. */
+const MAX_ADDRESS = 254;
+
+/** The domain may be internationalised; a local part beyond ASCII would need SMTPUTF8, which few servers offer. */
+const ADDRESS =
+  /^[A-Za-z0-9_'+-]+(?:\.[A-Za-z0-9_'+-]+)*@(?:[A-Za-z0-9\u00A1-\uFFFF][A-Za-z0-9\u00A1-\uFFFF-]*\.)+[A-Za-z0-9\u00A1-\uFFFF-]{2,}$/;
+const ASCII_DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
+
+const problem = 'must be an e-mail address such as grace@example.com, in ASCII before the @';
+
+export const email = z
+  .string()
+  .max(MAX_ADDRESS)
+  .regex(ADDRESS, { error: problem, abort: true })
+  .refine((address) => toAsciiAddress(address) !== undefined, problem)
+  .meta({ examples: ['grace@example.com'] });
+
+/**
+ * The address as SMTP carries it: an internationalised domain as A-labels (`bücher.example` is `xn--bcher-kva.example`).
+ *
+ * @returns undefined when the domain is not valid.
+ */
+export function toAsciiAddress(address: string): string | undefined {
+  const at = address.lastIndexOf('@');
+  const domain = domainToASCII(address.slice(at + 1));
+  const ascii = `${address.slice(0, at)}@${domain}`;
+  return ASCII_DOMAIN.test(domain) && ascii.length <= MAX_ADDRESS ? ascii : undefined;
+}
