@@ -1,7 +1,15 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Folders whose files start processes, and so take longest. */
-const LONG = ['test/e2e/', 'test/metrics/', 'test/faults/', 'test/dev/', 'test/workflows/batch/', 'test/replay/'];
+const LONG = [
+  'test/e2e/',
+  'test/metrics/',
+  'test/faults/',
+  'test/dev/',
+  'test/workflows/batch/',
+  'test/replay/',
+  'examples/',
+];
 
 /**
  * The longest files first, so that none of them is alone at the end. vitest itself goes by what it measured before, and

@@ -1,0 +1,8 @@
+/** They do nothing: this example is about the order in which a workflow calls them. */
+export const activities = {
+  pack: async (_parcelId: string): Promise<void> => {},
+  insure: async (_parcelId: string): Promise<void> => {},
+  ship: async (_parcelId: string): Promise<void> => {},
+};
+
+export type Activities = typeof activities;

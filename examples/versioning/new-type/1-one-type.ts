@@ -1,0 +1,1 @@
+export { parcel } from './2-both-types.js';

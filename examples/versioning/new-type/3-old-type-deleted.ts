@@ -1,0 +1,1 @@
+export { parcelV2 } from './2-both-types.js';

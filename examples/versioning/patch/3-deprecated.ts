@@ -1,0 +1,10 @@
+import { deprecatePatch } from '@temporalio/workflow';
+import { insure, packAndAwaitRelease, ship } from '../steps.js';
+
+/** No history of the first release is left, so the uninsured path is gone. Histories with the marker still replay. */
+export async function parcel(parcelId: string): Promise<void> {
+  await packAndAwaitRelease(parcelId);
+  deprecatePatch('insure-parcels');
+  await insure(parcelId);
+  await ship(parcelId);
+}

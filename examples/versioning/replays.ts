@@ -1,0 +1,16 @@
+import { basename, join } from 'node:path';
+import { committedHistories } from '../../dev/replay/histories.js';
+import { replay } from '../../dev/replay/replay.js';
+import { bundleOf } from './worker.js';
+
+/**
+ * Replays the recorded histories of a part with the workflows of a file. Returns, for each history, `replays` or where the
+ * code departs from it.
+ */
+export async function replays(part: string, workflows: string): Promise<Record<string, string>> {
+  const recorded = await committedHistories(join(import.meta.dirname, part, 'histories'));
+  const outcomes: Record<string, string> = {};
+  for await (const { file, difference } of replay(recorded, { workflowBundle: await bundleOf(workflows) }))
+    outcomes[basename(file!, '.json')] = difference?.what ?? 'replays';
+  return outcomes;
+}

@@ -1,0 +1,16 @@
+import { condition, defineSignal, proxyActivities, setHandler } from '@temporalio/workflow';
+import type { Activities } from './activities.js';
+
+export const { pack, insure, ship } = proxyActivities<Activities>({ startToCloseTimeout: '10 seconds' });
+
+export const releaseSignal = defineSignal('release');
+
+/** The part that no version changes: a parcel is packed, and waits until somebody releases it. */
+export async function packAndAwaitRelease(parcelId: string): Promise<void> {
+  let isReleased = false;
+  setHandler(releaseSignal, () => {
+    isReleased = true;
+  });
+  await pack(parcelId);
+  await condition(() => isReleased);
+}

@@ -1,0 +1,17 @@
+import { setWorkflowOptions } from '@temporalio/workflow';
+import { packAndAwaitRelease, ship } from '../steps.js';
+
+/** Ends with the version that it started with. */
+export async function pinnedParcel(parcelId: string): Promise<void> {
+  await packAndAwaitRelease(parcelId);
+  await ship(parcelId);
+}
+
+/** Moves to the current version with its next workflow task. */
+export async function upgradingParcel(parcelId: string): Promise<void> {
+  await packAndAwaitRelease(parcelId);
+  await ship(parcelId);
+}
+
+setWorkflowOptions({ versioningBehavior: 'PINNED' }, pinnedParcel);
+setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, upgradingParcel);
