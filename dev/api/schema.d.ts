@@ -2095,7 +2095,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `order-id-taken`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `order-id-taken`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2305,6 +2305,16 @@ export interface operations {
             };
             /** @description `request-timeout` */
             408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-workflow-type` */
+            409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -2526,7 +2536,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `parcel-left`, `order-closed`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `parcel-left`, `order-closed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2785,7 +2795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `order-closed`, `not-stuck`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `not-stuck`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2978,6 +2988,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `wrong-workflow-type` */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `gone` */
             410: {
                 headers: {
@@ -3146,7 +3166,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request-in-progress` */
+            /** @description `wrong-workflow-type`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3366,7 +3386,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request-in-progress` */
+            /** @description `wrong-workflow-type`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3567,7 +3587,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request-in-progress` */
+            /** @description `wrong-workflow-type`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3791,7 +3811,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request-in-progress` */
+            /** @description `wrong-workflow-type`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4015,7 +4035,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request-in-progress` */
+            /** @description `wrong-workflow-type`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4360,7 +4380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `approval-id-taken`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `approval-id-taken`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4552,6 +4572,16 @@ export interface operations {
             };
             /** @description `request-timeout` */
             408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-workflow-type` */
+            409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4764,7 +4794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `already-decided`, `approval-closed`, `stage-passed`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `already-decided`, `approval-closed`, `stage-passed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4999,7 +5029,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `already-decided`, `approval-closed`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `already-decided`, `approval-closed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5330,7 +5360,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `batch-id-taken`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-id-taken`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5501,6 +5531,16 @@ export interface operations {
             };
             /** @description `request-timeout` */
             408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-workflow-type` */
+            409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -5808,6 +5848,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `wrong-workflow-type` */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `path-too-long` */
             414: {
                 headers: {
@@ -5966,7 +6016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `batch-not-started`, `batch-ended`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-ended`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6165,7 +6215,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `batch-not-started`, `batch-ended`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-ended`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6364,7 +6414,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `batch-not-started`, `batch-ended`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-not-started`, `batch-ended`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6563,7 +6613,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `batch-running`, `nothing-to-retry`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `batch-running`, `nothing-to-retry`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -6754,6 +6804,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `wrong-workflow-type` */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `too-large` */
             413: {
                 headers: {
@@ -6895,6 +6955,16 @@ export interface operations {
             };
             /** @description `request-timeout` */
             408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-workflow-type` */
+            409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
                     [name: string]: unknown;

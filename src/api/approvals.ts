@@ -75,13 +75,7 @@ export async function getApproval(
 ): Promise<ApprovalResource> {
   const description = await describeApproval(client, approvalId, runId);
   const known = only === undefined ? { approval: summaryOf(description) } : {};
-  const view = await readView<typeof workflows.approval>(
-    client,
-    APPROVAL_TASK_QUEUE,
-    description,
-    approvalQuery,
-    known,
-  );
+  const view = await readView<typeof workflows.approval>(client, description, approvalQuery, known);
   if (only !== undefined && !isParty(view, only)) throw notFound(`there is no approval ${approvalId}`);
   return toResource(view, description);
 }
@@ -171,9 +165,7 @@ async function updateApproval(
   const { workflowId, runId } = description;
   const approvalId = approvalIdOf(workflowId);
   try {
-    const view = await askWorker(client, APPROVAL_TASK_QUEUE, () =>
-      update(client.workflow.getHandle(workflowId, runId)),
-    );
+    const view = await askWorker(client, description, () => update(client.workflow.getHandle(workflowId, runId)));
     return toResource(view, description);
   } catch (error) {
     const refusal = refusalOf(error);

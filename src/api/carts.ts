@@ -50,7 +50,7 @@ export async function getCart({ client, store }: Shop, cartId: string, only?: st
   if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
   const handle = client.workflow.getHandle(description.workflowId);
   const known = { cart: { cartId, status: 'open' } };
-  const view = await askWorker(client, CART_TASK_QUEUE, () => handle.query(cartQuery), known);
+  const view = await askWorker(client, description, () => handle.query(cartQuery), known);
   // It may have been closed, and opened by somebody else, since it was described.
   if (only !== undefined && view.customerId !== only) throw notFound(`there is no cart ${cartId}`);
   if (view.status !== 'open') throw goneWith(view);
@@ -146,7 +146,7 @@ async function answer<Argument extends CartRequest>(
       }
     });
   try {
-    const view = await askWorker(client, CART_TASK_QUEUE, inTurn);
+    const view = await askWorker(client, { workflowId: cartWorkflowId(cartId) }, inTurn);
     return await priced(store, view);
   } catch (error) {
     const refusal = refusalOf(error);

@@ -21,13 +21,16 @@ import {
   encodeToPayloads,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
-import { httpProblem, notFound } from './errors.js';
+import { httpProblem, HttpProblem, notFound } from './errors.js';
 
 /** Time limit of a call that needs no worker. */
 export const SERVER_DEADLINE_MS = 5_000;
 
 /** Time limit of a query or update, which a worker answers. A healthy one takes milliseconds. */
 export const WORKER_DEADLINE_MS = 8_000;
+
+/** How long a worker may take before the API checks whether anybody polls the task queue. */
+const CHECK_POLLERS_AFTER_MS = 500;
 
 /** Of an update whose workflow task gets lost each time. */
 const MAX_TRIES = 5;
@@ -36,7 +39,21 @@ const MAX_TRIES = 5;
 const POLLER_SEEN_WITHIN_MS = 70_000;
 
 const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
+const { VERSIONING_BEHAVIOR_PINNED } = proto.temporal.api.enums.v1.VersioningBehavior;
+
 const TASK_QUEUE_TYPES = { workflow: TASK_QUEUE_TYPE_WORKFLOW, activity: TASK_QUEUE_TYPE_ACTIVITY };
+
+/** A version of the workers, by the names of Temporal's worker deployments. */
+interface WorkerVersion {
+  deploymentName?: string | null;
+  buildId?: string | null;
+}
+
+/** An execution, or the newest run of a workflow. */
+interface ExecutionId {
+  workflowId: string;
+  runId?: string;
+}
 
 /** Runs calls to Temporal with a time limit. */
 export async function withDeadline<T>(client: Client, ms: number, run: () => Promise<T>): Promise<T> {
@@ -46,6 +63,8 @@ export async function withDeadline<T>(client: Client, ms: number, run: () => Pro
 /**
  * The description of a workflow's newest run, or of the one that is named, or undefined when there is none. Why a pending
  * activity failed last is readable in it, also when it is encrypted.
+ *
+ * @throws 409 `wrong-workflow-type` when somebody started another type of workflow under the id.
  */
 export async function describe(
   client: Client,
@@ -56,6 +75,7 @@ export async function describe(
     const description = await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflow.getHandle(workflowId, runId).describe(),
     );
+    assertType(description);
     for (const activity of description.raw.pendingActivities ?? []) {
       const { lastFailure } = activity;
       const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, lastFailure);
@@ -66,6 +86,14 @@ export async function describe(
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** The id of a workflow of ours starts with its type. @throws 409. */
+function assertType({ workflowId, type, taskQueue }: WorkflowExecutionDescription): void {
+  const expected = workflowId.split(':', 1)[0];
+  if (type.replace(/V2$/, '') === expected) return;
+  const detail = `workflow ${workflowId} has the type ${type}, expected ${expected}; terminate it, or use another id`;
+  throw httpProblem('wrong-workflow-type', detail, { workflowType: type, taskQueue });
 }
 
 /** Like `describe`. @throws 404. */
@@ -118,24 +146,24 @@ export async function signalOnce<Arguments extends unknown[]>(
  */
 export async function readView<T extends Workflow>(
   client: Client,
-  taskQueue: string,
   { workflowId, runId, status }: WorkflowExecutionDescription,
   query: QueryDefinition<WorkflowResultType<T>>,
   extensions: Record<string, unknown>,
 ): Promise<WorkflowResultType<T>> {
   const handle = client.workflow.getHandle<T>(workflowId, runId);
   if (status.name === 'COMPLETED') return await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result());
-  return await askWorker(client, taskQueue, () => handle.query(query), extensions);
+  return await askWorker(client, { workflowId, runId }, () => handle.query(query), extensions);
 }
 
 /**
- * Whether a worker took tasks of this kind from the queue lately. Where a version of the workers is current, one of that
- * version: what others there do is not what starts now.
+ * Whether a worker took tasks of this kind from the queue lately. Only workers of the version `pinnedTo` count; without
+ * it, only those of the current version where there is one, because new executions start on that.
  */
 export async function hasPoller(
   client: Client,
   taskQueue: string,
   kind: keyof typeof TASK_QUEUE_TYPES = 'workflow',
+  pinnedTo?: WorkerVersion,
 ): Promise<boolean> {
   const { pollers, versioningInfo } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
     client.workflowService.describeTaskQueue({
@@ -144,37 +172,73 @@ export async function hasPoller(
       taskQueueType: TASK_QUEUE_TYPES[kind],
     }),
   );
-  const current = versioningInfo?.currentDeploymentVersion;
-  return (pollers ?? []).some(({ lastAccessTime, deploymentOptions }) => {
+  const wanted = pinnedTo ?? versioningInfo?.currentDeploymentVersion;
+  return (pollers ?? []).some(({ lastAccessTime, deploymentOptions: version }) => {
     const seen = Number(lastAccessTime?.seconds ?? 0) * 1000;
     if (Date.now() - seen >= POLLER_SEEN_WITHIN_MS) return false;
-    const isOfCurrent =
-      deploymentOptions?.deploymentName === current?.deploymentName && deploymentOptions?.buildId === current?.buildId;
-    return !current || isOfCurrent;
+    return !wanted || (version?.deploymentName === wanted.deploymentName && version?.buildId === wanted.buildId);
   });
 }
 
 /**
- * Asks a worker: a query or an update, with a time limit.
+ * Sends a query or update, which a worker answers, with a time limit. The workflow may run on any task queue.
  *
- * @throws 503 `no-worker` naming the task queue when no worker answers, with `extensions` in the problem; what the
+ * @throws 503 `no-worker` within about a second when nobody polls that task queue, 503 `worker-busy` after the time limit;
+ * both name the task queue and carry `extensions`. 409 `wrong-workflow-type` for an execution that is not ours. What the
  * workflow itself refused is left to the caller.
  */
 export async function askWorker<T>(
   client: Client,
-  taskQueue: string,
+  execution: ExecutionId,
   run: () => Promise<T>,
   extensions: Record<string, unknown> = {},
 ): Promise<T> {
+  const gaveUp = new AbortController();
+  let found: HttpProblem | undefined;
+  // Beside the call, so that a worker that answers costs no further request.
+  const check = async () => {
+    found = await whyNoAnswer(client, execution, extensions);
+    if (found.kind !== 'worker-busy') gaveUp.abort();
+  };
+  // A check that fails is made again at the time limit.
+  const timer = setTimeout(() => void check().catch(() => undefined), CHECK_POLLERS_AFTER_MS);
   try {
-    return await withDeadline(client, WORKER_DEADLINE_MS, () => againIfTaskIsLost(run));
+    return await client.withAbortSignal(gaveUp.signal, () =>
+      withDeadline(client, WORKER_DEADLINE_MS, () => againIfTaskIsLost(run)),
+    );
   } catch (error) {
     if (!noAnswer(error)) throw error;
-    if (await hasPoller(client, taskQueue)) {
-      throw httpProblem('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, extensions);
-    }
-    throw httpProblem('no-worker', `no worker polls task queue ${taskQueue}`, { taskQueue, ...extensions });
+    if (gaveUp.signal.aborted && found) throw found;
+    throw await whyNoAnswer(client, execution, extensions);
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+/** What hinders the worker of an execution, by what the server knows. @throws 409 for an execution that is not ours. */
+async function whyNoAnswer(
+  client: Client,
+  { workflowId, runId }: ExecutionId,
+  extensions: Record<string, unknown>,
+): Promise<HttpProblem> {
+  const description = await describe(client, workflowId, runId).catch((error: unknown) => {
+    if (error instanceof HttpProblem) return error;
+    throw error;
+  });
+  if (description instanceof HttpProblem) return description;
+  // An update that starts its workflow may not have reached the server.
+  if (!description) return httpProblem('worker-busy', 'the workflow was not started in time', extensions);
+  const { taskQueue, raw } = description;
+  const facts = { taskQueue, ...extensions };
+  if (await hasPoller(client, taskQueue, 'workflow', pinnedVersion(raw))) {
+    return httpProblem('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, facts);
+  }
+  return httpProblem('no-worker', `no worker polls task queue ${taskQueue}`, facts);
+}
+
+function pinnedVersion({ workflowExecutionInfo }: WorkflowExecutionDescription['raw']): WorkerVersion | undefined {
+  const { behavior, deploymentVersion } = workflowExecutionInfo?.versioningInfo ?? {};
+  return behavior === VERSIONING_BEHAVIOR_PINNED ? (deploymentVersion ?? undefined) : undefined;
 }
 
 /**

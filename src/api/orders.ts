@@ -67,7 +67,7 @@ export async function startOrder(client: Client, input: OrderInput): Promise<Ord
 export async function getOrder(client: Client, orderId: string, { only }: Asking = {}): Promise<OrderResource> {
   const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, only);
   const known = { order: summaryOf(description) };
-  const view = await readView<typeof workflows.order>(client, ORDER_TASK_QUEUE, description, orderStatusQuery, known);
+  const view = await readView<typeof workflows.order>(client, description, orderStatusQuery, known);
   return toResource(view, description, only);
 }
 
@@ -119,7 +119,7 @@ async function updateOrder(
   const handle = client.workflow.getHandle(description.workflowId, description.runId);
   const run = () => update(handle, updateIdOf(asking));
   try {
-    return toResource(await askWorker(client, ORDER_TASK_QUEUE, run), description, asking.only);
+    return toResource(await askWorker(client, description, run), description, asking.only);
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal) throw httpProblem(kindOf(refusal.type, 'conflict'), refusal.message, { orderId });

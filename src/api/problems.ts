@@ -73,6 +73,11 @@ export const PROBLEMS = {
     title: CONFLICT,
     when: 'The state of the resource does not allow it, for a reason without a kind of its own.',
   },
+  'wrong-workflow-type': {
+    status: 409,
+    title: CONFLICT,
+    when: 'Somebody started a workflow of another type under the workflow id of the resource. `workflowType` names the type; an operator has to terminate the workflow.',
+  },
   'order-id-taken': { status: 409, title: CONFLICT, when: 'An order with this id has another content.' },
   'approval-id-taken': { status: 409, title: CONFLICT, when: 'An approval with this id has another content.' },
   'batch-id-taken': { status: 409, title: CONFLICT, when: 'A batch with this id has another content.' },

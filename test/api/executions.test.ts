@@ -13,22 +13,24 @@ const lostTask = () =>
     }),
   });
 
-describe('hasPoller', () => {
-  const version = (buildId: string) => ({ deploymentName: 'shop', buildId });
-  const polledBy = (current: object | undefined, ...pollers: (object | undefined)[]) => {
-    const lastAccessTime = { seconds: Date.now() / 1000 };
-    const answer = {
-      pollers: pollers.map((deploymentOptions) => ({ lastAccessTime, deploymentOptions })),
-      ...(current && { versioningInfo: { currentDeploymentVersion: current } }),
-    };
-    const client = {
-      options: { namespace: 'default' },
-      withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
-      workflowService: { describeTaskQueue: async () => answer },
-    };
-    return hasPoller(client as never, 'orders');
+const version = (buildId: string) => ({ deploymentName: 'shop', buildId });
+const polledBy = (current: object | undefined, ...pollers: (object | undefined)[]) =>
+  asked(undefined, current, pollers);
+const asked = (pinnedTo: object | undefined, current: object | undefined, pollers: (object | undefined)[]) => {
+  const lastAccessTime = { seconds: Date.now() / 1000 };
+  const answer = {
+    pollers: pollers.map((deploymentOptions) => ({ lastAccessTime, deploymentOptions })),
+    ...(current && { versioningInfo: { currentDeploymentVersion: current } }),
   };
+  const client = {
+    options: { namespace: 'default' },
+    withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
+    workflowService: { describeTaskQueue: async () => answer },
+  };
+  return hasPoller(client as never, 'orders', 'workflow', pinnedTo);
+};
 
+describe('hasPoller', () => {
   test.each([
     ['no version is current, and workers without one poll', polledBy(undefined, undefined), true],
     ['the current version polls', polledBy(version('2'), version('1'), version('2')), true],
@@ -38,6 +40,15 @@ describe('hasPoller', () => {
   ])('when %s, then it says so', async (_what, asked, answer) => {
     expect(await asked).toBe(answer);
   });
+});
+
+test.each([
+  ['finds', 'its version polls beside the current one', [version('1'), version('2')], true],
+  ['finds', 'only its version polls', [version('1')], true],
+  ['finds no', 'only the current version polls', [version('2')], false],
+  ['finds no', 'only workers without a version poll', [undefined], false],
+])('%s worker for a pinned workflow when %s', async (_finds, _when, pollers, answer) => {
+  expect(await asked(version('1'), version('2'), pollers)).toBe(answer);
 });
 
 describe('askWorker', () => {
@@ -51,7 +62,7 @@ describe('askWorker', () => {
 
   test('when an update gets lost with its workflow task, then it is sent again', async () => {
     let tries = 0;
-    const answer = await askWorker(client, 'queue', async () => {
+    const answer = await askWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;
       if (tries < 3) throw lostTask();
       return 'taken';
@@ -61,7 +72,7 @@ describe('askWorker', () => {
 
   test('when it fails in another way, then it is not sent again', async () => {
     let tries = 0;
-    const asking = askWorker(client, 'queue', async () => {
+    const asking = askWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;
       throw new TypeError('something else');
     });

@@ -40,6 +40,8 @@ export function kindsOf(operation: Operation, contract: Contract): ProblemKind[]
   const parameters = (operation.parameters ?? []) as OpenAPIV3_1.ParameterObject[];
   const kinds = new Set<ProblemKind>([...ALWAYS, ...problems, ...needs.flatMap((need) => NEEDS[need])]);
   const add = (...more: ProblemKind[]) => more.forEach((kind) => kinds.add(kind));
+  const namesResource = operation.requestBody !== undefined || parameters.some(({ in: place }) => place === 'path');
+  if (namesResource && needs.some((need) => need !== 'store')) add('wrong-workflow-type');
   if (operation.requestBody) add('invalid-request', 'too-large', 'unsupported-media-type');
   if (parameters.length) add('invalid-request');
   if (parameters.some(({ in: place }) => place === 'path')) add('path-too-long', 'not-found');

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Problem } from '../../src/schemas/problem.js';
+import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { signedDecision, signedReport, startApi, type Answer, type Api } from '../support/api.js';
+import { anApproval, aStage } from '../support/approvals.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { temporal } from '../support/temporal-command.js';
+
+/** A worker has eight seconds; "at once" is well below that, also on a busy machine. */
+const AT_ONCE_MS = 5_000;
+
+const NOBODYS_QUEUE = 'nobody-polls-this';
+
+describeOnDevServer('workflows that somebody else started', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let sku: string;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server);
+    api = await startApi(shop);
+    sku = (await aProduct(shop.store)).sku;
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  /** Starts a workflow by the CLI. */
+  async function start(workflowId: string, type: string, taskQueue: string, input: unknown): Promise<void> {
+    const what = ['--workflow-id', workflowId, '--type', type, '--task-queue', taskQueue];
+    const { code, stderr } = await temporal(server, 'workflow', 'start', ...what, '--input', JSON.stringify(input));
+    expect([code, stderr]).toEqual([0, '']);
+  }
+
+  async function atOnce(call: () => Promise<Answer<Problem>>): Promise<Answer<Problem>> {
+    const started = performance.now();
+    const answer = await call();
+    expect(performance.now() - started).toBeLessThan(AT_ONCE_MS);
+    return answer;
+  }
+
+  const anOrderInput = () => anOrder({ lines: [{ sku, quantity: 1 }] });
+  const anApprovalInput = () => anApproval({ stages: [aStage({ id: 'grace' })] });
+  const decision = { approver: 'grace', decision: 'approve' } as const;
+  const payment = { token: 'tok_ok' };
+
+  /** Each resource that a worker answers for: how somebody starts it, and what can be asked of it. */
+  const resources: {
+    name: string;
+    type: string;
+    make: () => { workflowId: string; path: string; input: object };
+    calls: [method: string, path: string, json?: object][];
+  }[] = [
+    {
+      ...{ name: 'order', type: 'order' },
+      make() {
+        const input = anOrderInput();
+        return { workflowId: orderWorkflowId(input.orderId), path: `/v1/orders/${input.orderId}`, input };
+      },
+      calls: [
+        ['GET', ''],
+        ['POST', '/cancel'],
+      ],
+    },
+    {
+      ...{ name: 'cart', type: 'cart' },
+      make() {
+        const cartId = randomUUID();
+        return { workflowId: cartWorkflowId(cartId), path: `/v1/carts/${cartId}`, input: { cartId } };
+      },
+      calls: [
+        ['GET', ''],
+        ['POST', '/items', { sku: 'ANY', quantity: 1 }],
+        ['PATCH', '/items/ANY', { quantity: 1 }],
+        ['POST', '/checkout', { payment }],
+        ['DELETE', ''],
+      ],
+    },
+    {
+      ...{ name: 'approval', type: 'approval' },
+      make() {
+        const input = anApprovalInput();
+        return { workflowId: approvalWorkflowId(input.approvalId), path: `/v1/approvals/${input.approvalId}`, input };
+      },
+      calls: [
+        ['GET', ''],
+        ['POST', '/decision', decision],
+        ['POST', '/withdraw', {}],
+      ],
+    },
+  ];
+
+  test.each(resources)('names the task queue of the $name at once when nobody polls it', async (resource) => {
+    const { workflowId, path, input } = resource.make();
+    await start(workflowId, resource.type, NOBODYS_QUEUE, input);
+
+    for (const [method, action, json] of resource.calls) {
+      const { status, headers, body } = await atOnce(() => api.request(method, path + action, { json }));
+
+      expect([method, action, status, body.type]).toEqual([method, action, 503, '/problems/no-worker']);
+      expect(body).toMatchObject({ taskQueue: NOBODYS_QUEUE, detail: `no worker polls task queue ${NOBODYS_QUEUE}` });
+      expect(headers.get('retry-after')).toBe('5');
+    }
+  });
+
+  test.each(resources)('serves a $name on another task queue that workers poll', async (resource) => {
+    const { workflowId, path, input } = resource.make();
+    await start(workflowId, resource.type, resource.type === 'cart' ? 'orders' : 'carts', input);
+
+    expect((await api.get(path)).status).toBe(200);
+  });
+
+  test.each(resources)('rejects every request about another type of workflow as a $name with 409', async (resource) => {
+    const { workflowId, path, input } = resource.make();
+    await start(workflowId, 'nightlyReport', NOBODYS_QUEUE, input);
+
+    for (const [method, action, json] of resource.calls) {
+      const { status, body } = await atOnce(() => api.request(method, path + action, { json }));
+
+      expect([method, action, status, body.type]).toEqual([method, action, 409, '/problems/wrong-workflow-type']);
+      expect(body).toMatchObject({ workflowType: 'nightlyReport', taskQueue: NOBODYS_QUEUE });
+      expect(body.detail).toContain(`${workflowId} has the type nightlyReport, expected ${resource.type}`);
+    }
+  });
+
+  test('rejects every request about another type of workflow as a batch with 409', async () => {
+    const batchId = randomUUID();
+    const upload = await api.request('POST', `/v1/batches?operation=restock&batchId=${batchId}`, {
+      text: JSON.stringify({ sku, quantity: 1 }),
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    expect(upload.status).toBe(202);
+    await shop.client.workflow.getHandle(batchWorkflowId(batchId)).result();
+    await start(batchWorkflowId(batchId), 'nightlyReport', NOBODYS_QUEUE, { batchId });
+
+    for (const [method, action] of [
+      ['GET', ''],
+      ['POST', '/pause'],
+      ['POST', '/cancel'],
+      ['POST', '/retry'],
+    ] as const) {
+      const { status, body } = await atOnce(() => api.request(method, `/v1/batches/${batchId}${action}`));
+      expect([action, status, body.type]).toEqual([action, 409, '/problems/wrong-workflow-type']);
+    }
+  });
+
+  test('rejects a signed callback about another type of workflow with 409', async () => {
+    const [orderId, approvalId] = [randomUUID(), randomUUID()];
+    await start(orderWorkflowId(orderId), 'nightlyReport', NOBODYS_QUEUE, {});
+    await start(approvalWorkflowId(approvalId), 'nightlyReport', NOBODYS_QUEUE, {});
+
+    const report = signedReport({ orderId, shipmentId: 'sh_1', status: 'delivered' });
+    const answers = [
+      await api.request('POST', '/v1/callbacks/shipments', report),
+      await api.request('POST', '/v1/callbacks/approvals', signedDecision({ approvalId, ...decision })),
+    ];
+
+    expect(answers.map(({ status, body }) => [status, body.type])).toEqual([
+      [409, '/problems/wrong-workflow-type'],
+      [409, '/problems/wrong-workflow-type'],
+    ]);
+  });
+});
