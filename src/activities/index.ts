@@ -2,12 +2,12 @@ import type { Store } from '../store/index.js';
 import type { ApprovalLinks } from '../approval-links.js';
 import type { Outgoing } from '../outgoing.js';
 import type { Operations } from '../operations/index.js';
+import { createApprovalOutcomeActivities } from './approval-outcome.js';
 import { createApprovalActivities } from './approvals.js';
 import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
-import { createCatalogueActivities, type OrderApproval } from './catalogue.js';
-import { createInventoryActivities } from './inventory.js';
 import type { Mailer } from './mail.js';
+import { createOrderActivities, type OrderApproval } from './orders.js';
 import { createPaymentActivities } from './payments.js';
 import { createShippingActivities } from './shipping.js';
 import type { Webhooks } from './webhooks.js';
@@ -35,10 +35,10 @@ export interface ActivityDependencies {
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createApprovalActivities(deps),
+    ...createApprovalOutcomeActivities(),
     ...createBatchActivities(deps),
     ...createCartActivities(deps),
-    ...createCatalogueActivities(deps),
-    ...createInventoryActivities(deps),
+    ...createOrderActivities(deps),
     ...createPaymentActivities(deps),
     ...createShippingActivities(deps),
   };

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import type { Money } from '../schemas/money.js';
+import type { Store } from '../store/index.js';
 import { refused } from './failures.js';
+import { assertStockHeld } from './orders.js';
 import { callOutside } from './outside.js';
 
 export interface ChargePayment {
   orderId: string;
+  /** The first run id of the order's execution. */
+  owner: string;
   amount: Money;
   token: string;
 }
@@ -20,7 +24,13 @@ const refund = z.discriminatedUnion('status', [
 const chargeKey = (orderId: string) => `order:${orderId}:charge`;
 const refundKey = (orderId: string) => `order:${orderId}:refund`;
 
-export function createPaymentActivities({ paymentsUrl }: { paymentsUrl: string }) {
+export function createPaymentActivities({
+  paymentsUrl,
+  store,
+}: {
+  paymentsUrl: string;
+  store: Pick<Store, 'holdsStock'>;
+}) {
   const system = 'PaymentGateway';
   return {
     /**
@@ -29,7 +39,8 @@ export function createPaymentActivities({ paymentsUrl }: { paymentsUrl: string }
      * @throws `CardDeclined` (also for a token that the gateway does not know), `InsufficientFunds`,
      * `ChargeVoided` when the order was already undone; `PaymentGatewayUnavailable` is retried.
      */
-    async chargePayment({ orderId, amount, token }: ChargePayment): Promise<{ chargeId: string }> {
+    async chargePayment({ orderId, owner, amount, token }: ChargePayment): Promise<{ chargeId: string }> {
+      await assertStockHeld(store, { orderId, owner }, 'charging_payment');
       const { chargeId } = await callOutside({
         system,
         url: `${paymentsUrl}/charges`,

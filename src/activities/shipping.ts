@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { OrderLine, ShipmentReport } from '../schemas/order.js';
+import type { Store } from '../store/index.js';
 import { refused } from './failures.js';
+import { assertStockHeld } from './orders.js';
 import { askOutside, callOutside } from './outside.js';
 
 const shipment = z.object({ shipmentId: z.string() });
@@ -15,7 +17,13 @@ const cancellation = z.object({ status: z.enum(['cancelled', 'voided', 'already_
 const shipmentKey = (orderId: string) => `order:${orderId}:shipment`;
 const cancellationKey = (orderId: string) => `order:${orderId}:shipment-cancellation`;
 
-export function createShippingActivities({ carrierUrl }: { carrierUrl: string }) {
+export function createShippingActivities({
+  carrierUrl,
+  store,
+}: {
+  carrierUrl: string;
+  store: Pick<Store, 'holdsStock'>;
+}) {
   const system = 'Carrier';
   return {
     /**
@@ -25,11 +33,15 @@ export function createShippingActivities({ carrierUrl }: { carrierUrl: string })
      */
     async requestShipment({
       orderId,
+      owner,
       lines,
     }: {
       orderId: string;
+      /** The first run id of the order's execution. */
+      owner: string;
       lines: OrderLine[];
     }): Promise<{ shipmentId: string }> {
+      await assertStockHeld(store, { orderId, owner }, 'awaiting_pickup');
       const { shipmentId } = await callOutside({
         system,
         url: `${carrierUrl}/shipments`,

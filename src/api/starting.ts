@@ -6,7 +6,7 @@ import {
   type WorkflowStartOptions,
 } from '@temporalio/client';
 import type { Workflow } from '@temporalio/common';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { firstInput } from '../temporal-history.js';
 import { describeOr404, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 
 /**
@@ -33,21 +33,13 @@ export async function startOnce<T extends Workflow>(
     return undefined;
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    if (!isDeepStrictEqual(await firstInput(client, options.workflowId), input)) return 'other';
+    if (
+      !isDeepStrictEqual(
+        await withDeadline(client, SERVER_DEADLINE_MS, () => firstInput(client, options.workflowId)),
+        input,
+      )
+    )
+      return 'other';
     return await describeOr404(client, options.workflowId, options.workflowId);
   }
-}
-
-/** What the execution was started with, also by others than this API. */
-async function firstInput(client: Client, workflowId: string): Promise<unknown> {
-  const { history } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-    client.workflowService.getWorkflowExecutionHistory({
-      namespace: client.options.namespace,
-      execution: { workflowId },
-      maximumPageSize: 1,
-    }),
-  );
-  const payloads = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
-  const [input] = await decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
-  return input;
 }

@@ -37,6 +37,9 @@ export const orderRequest = z
       .describe(
         'How long each stage of approvers may take, if the order needs an approval; at most what the shop configured.',
       ),
+    expectedTotal: money
+      .optional()
+      .describe('The total that the customer saw. When the catalogue gives another one, nothing is reserved or charged.'),
   })
   .meta({
     id: 'OrderRequest',
@@ -54,9 +57,28 @@ export const shipmentStatus = z.enum(['accepted', 'in_transit', 'delivered', 'lo
 /** A report as the order workflow receives it. */
 export const shipmentReport = z.object({ orderId, shipmentId, status: shipmentStatus });
 
+/** How often a step of an operator's decision has been parked before, counted from one. */
+const attempt = z.int().min(1);
+
 export const compensationDecision = z
-  .strictObject({ action: z.enum(['retry', 'skip']) })
+  .strictObject({
+    compensation: z.string().max(100).meta({ examples: ['refundPayment'] }),
+    attempt: attempt.describe('The `attempt` of the compensation that this decision is about.'),
+    action: z.enum(['retry', 'skip']),
+  })
   .meta({ id: 'CompensationDecision', description: 'What an operator decides about a compensation that is stuck.' });
+
+export const deliveryDecision = z
+  .strictObject({
+    attempt: attempt.describe('The `delivery.attempt` of the order that this decision is about.'),
+    action: z
+      .enum(['wait', 'write_off', 'delivered'])
+      .describe(
+        '`wait`: the carrier gets more time. `write_off`: the parcel is lost, the customer gets the money back. `delivered`: the customer has the parcel.',
+      ),
+    seconds: seconds.optional().describe('With `wait`: how much longer. Defaults to the time of the order.'),
+  })
+  .meta({ id: 'DeliveryDecision', description: 'What an operator decides about an overdue delivery.' });
 
 export const cancelRequest = z
   .strictObject({ reason: text(500).optional() })
@@ -64,16 +86,15 @@ export const cancelRequest = z
 
 /** Also the Search Attribute `OrderStatus`. */
 export const orderStatus = z
-  .enum(['processing', 'compensation_stuck', 'completed', 'rejected', 'cancelled', 'failed'])
+  .enum(['processing', 'compensation_stuck', 'delivery_overdue', 'completed', 'rejected', 'cancelled', 'failed'])
   .meta({
     id: 'OrderStatus',
     description:
-      'Where an order stands. The first two are open (`compensation_stuck` waits for an operator, or for its next try), the others are final.',
+      'The status of an order. `processing`, `compensation_stuck` and `delivery_overdue` are open, the others are final. `compensation_stuck` waits for an operator or the next retry, `delivery_overdue` for an operator or a report of the carrier.',
   });
 
 export const orderStage = z
   .enum([
-    'quoting',
     'reserving_stock',
     'awaiting_approval',
     'charging_payment',
@@ -104,8 +125,11 @@ const timelineEntry = <T extends z.ZodType>(status: T) =>
 
 const step = timelineEntry(stepStatus).meta({ id: 'OrderStep', description: 'A step of an order.' });
 const compensation = timelineEntry(compensationStatus)
-  .extend({ nextTryAt: time.optional().describe('When a stuck one is tried again, should nobody decide earlier.') })
-  .meta({ id: 'OrderCompensation', description: 'The undoing of a step that was done.' });
+  .extend({
+    attempt: attempt.describe('Counts the runs of the compensation. A decision about a stuck one names it.'),
+    nextTryAt: time.optional().describe('When a stuck compensation is retried unless an operator decides earlier.'),
+  })
+  .meta({ id: 'OrderCompensation', description: 'The compensation of a step.' });
 
 const pricedLine = z
   .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
@@ -124,6 +148,18 @@ export const orderView = z.object({
     .optional()
     .describe('The approval that it needs.'),
   shipment: z.object({ shipmentId: z.string(), status: z.enum(['requested', ...shipmentStatus.options]) }).optional(),
+  delivery: z
+    .object({
+      dueAt: time.describe('When the carrier is asked for the last time.'),
+      attempt: attempt.optional().describe('Counts how often the delivery became overdue. A decision names it.'),
+      overdueSince: time.optional().describe('Since when the order waits for an operator.'),
+    })
+    .optional()
+    .describe('How long the order waits for the carrier.'),
+  ignoredReports: z
+    .int()
+    .optional()
+    .describe('Reports of the carrier that were about another parcel or came before the shipment.'),
   cancellation: z
     .object({
       requestedAt: time,
@@ -152,14 +188,16 @@ export const orderSummary = z
     orderId: z.string(),
     customerId: z.string().optional(),
     status: orderStatus,
-    startedAt: time,
+    total: money.optional(),
+    lineCount: z.int().optional().describe('How many lines the order has.'),
+    placedAt: time,
     closedAt: time.optional(),
   })
   .meta({ id: 'OrderSummary', description: 'An order in a list.' });
 
 export const orderList = pageOf(orderSummary).meta({
   id: 'OrderList',
-  description: 'A page of orders, newest first; a new one appears within about a second.',
+  description: 'A page of orders, newest first. A new order appears when a worker has reserved its stock.',
 });
 
 export type OrderLine = z.infer<typeof orderLine>;
@@ -167,6 +205,7 @@ export type OrderInput = z.infer<typeof orderInput>;
 export type ShipmentReport = z.infer<typeof shipmentReport>;
 export type ShipmentStatus = z.infer<typeof shipmentStatus>;
 export type CompensationDecision = z.infer<typeof compensationDecision>;
+export type DeliveryDecision = z.infer<typeof deliveryDecision>;
 export type CancelRequest = z.infer<typeof cancelRequest>;
 export type OrderStatus = z.infer<typeof orderStatus>;
 export type OrderStage = z.infer<typeof orderStage>;

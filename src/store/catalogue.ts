@@ -48,7 +48,7 @@ export function createCatalogue(db: Kysely<Schema>) {
  */
 export async function lockProducts(tx: Transaction<Schema>, skus: readonly string[]): Promise<Map<string, Product>> {
   const { rows } = await sql<Selectable<Schema['products']>>`
-    select * from products where sku = any(${[...new Set(skus)]}) order by sku for update`.execute(tx);
+    select * from products where sku = any(${[...new Set(skus)]}) order by sku for no key update`.execute(tx);
   return new Map(rows.map((row) => [row.sku, toProduct(row)]));
 }
 

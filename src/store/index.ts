@@ -4,7 +4,7 @@ import { createBatches } from './batches.js';
 import { createCatalogue } from './catalogue.js';
 import { createIdempotencyKeys } from './idempotency-keys.js';
 import { createNotifications } from './notifications.js';
-import { createReservations } from './reservations.js';
+import { createOrders } from './orders.js';
 import type { Schema } from './schema.js';
 import { createShipmentReports } from './shipment-reports.js';
 
@@ -42,7 +42,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
   return {
     db,
     ...createCatalogue(db),
-    ...createReservations(db),
+    ...createOrders(db),
     ...createNotifications(db),
     ...createBatches(db, pool),
     ...createIdempotencyKeys(db),

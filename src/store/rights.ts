@@ -11,8 +11,21 @@ interface Rights<Table extends keyof Schema> {
 /** Beside reading, everything that worker and API need: neither owns a table, and neither sees the migrations. */
 const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
   products: { update: ['stock', 'price_value', 'price_batch', 'price_line'] },
-  reservations: { insert: true, update: ['status'] },
-  reservation_lines: { insert: true },
+  orders: {
+    insert: true,
+    update: [
+      'status',
+      'stage',
+      'reservation',
+      'lines',
+      'total_value',
+      'total_currency',
+      'run_id',
+      'view',
+      'updated_at',
+      'closed_at',
+    ],
+  },
   notifications: { insert: true },
   // Nothing of it changes; retries of one batch wait for each other at its row.
   batches: { insert: true, update: ['total'] },

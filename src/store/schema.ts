@@ -1,12 +1,12 @@
-import type { Generated, GeneratedAlways, JSONColumnType } from 'kysely';
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
+import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
 import type { Reason } from '../schemas/reason.js';
 import type { UnhandledReason } from '../schemas/shipment-report.js';
 
 /** The tables as the migrations leave them. */
 export interface Schema {
   products: ProductsTable;
-  reservations: ReservationsTable;
-  reservation_lines: ReservationLinesTable;
+  orders: OrdersTable;
   notifications: NotificationsTable;
   batches: BatchesTable;
   batch_rounds: BatchRoundsTable;
@@ -28,17 +28,33 @@ interface ProductsTable {
   price_line: Generated<number | null>;
 }
 
-interface ReservationsTable {
+/** One row for each order, for ever: the id of an order is never given away again. */
+interface OrdersTable {
   order_id: string;
+  /** The first run id of the execution that the order belongs to. It survives a reset. */
   owner: string;
-  status: 'reserved' | 'released';
-  created_at: Generated<Date>;
-}
-
-interface ReservationLinesTable {
-  order_id: string;
-  sku: string;
-  quantity: number;
+  customer_id: string;
+  /** Hash of the order's input, to tell a repeated request from another order. */
+  content_hash: Buffer;
+  status: OrderStatus;
+  /** The stage when the order last reached the store. The workflow knows the exact one. */
+  stage: OrderStage;
+  /**
+   * Where the pieces are. `reserved`: taken off the stock for this order. `sold`: the customer has them. `released`: back
+   * in stock. `written_off`: lost on the way.
+   */
+  reservation: 'reserved' | 'sold' | 'released' | 'written_off';
+  /** Null when the order ended before it was priced. The same goes for the total. */
+  lines: JSONColumnType<PricedLine[], string | null, string | null> | null;
+  /** Minor units; PostgreSQL sends a bigint as text. */
+  total_value: ColumnType<string | null, number | null, number | null>;
+  total_currency: string | null;
+  /** The run that closed the order, with what it said at its end. Null while the order is open. */
+  run_id: string | null;
+  view: JSONColumnType<OrderView, string | null, string | null> | null;
+  placed_at: Generated<Date>;
+  updated_at: Generated<Date>;
+  closed_at: Date | null;
 }
 
 interface NotificationsTable {

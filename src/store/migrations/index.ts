@@ -1,5 +1,5 @@
 import type { Migration } from 'kysely';
-import * as catalogueAndReservations from './0001-catalogue-and-reservations.js';
+import * as catalogueAndOrders from './0001-catalogue-and-orders.js';
 import * as notifications from './0002-notifications.js';
 import * as batches from './0003-batches.js';
 import * as idempotencyKeys from './0004-idempotency-keys.js';
@@ -7,7 +7,7 @@ import * as shipmentReports from './0006-shipment-reports.js';
 
 /** All migrations by name, in the order in which they are applied. A migration that was released never changes. */
 export const migrations: Record<string, Migration> = {
-  '0001-catalogue-and-reservations': catalogueAndReservations,
+  '0001-catalogue-and-orders': catalogueAndOrders,
   '0002-notifications': notifications,
   '0003-batches': batches,
   '0004-idempotency-keys': idempotencyKeys,

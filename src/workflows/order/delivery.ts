@@ -1,33 +1,70 @@
-import { sleep } from '@temporalio/workflow';
-import { ASK_CARRIER_AFTER_SECONDS } from './contract.js';
+import { CancellationScope, condition, sleep } from '@temporalio/workflow';
+import { ASK_AGAIN_AFTER_SECONDS, ASK_CARRIER_AFTER_SECONDS, MAX_UNANSWERED_QUESTIONS } from './contract.js';
+import type { Parcel } from './parcel.js';
 
-/** What a clock sees of a parcel. */
-export interface Delivery {
-  arrived: () => boolean;
-  /** When the carrier last said something new, in milliseconds since the epoch; 0: never. */
-  heardAt: () => number;
-  /** Asks the carrier where the parcel is. Does not throw when he cannot be asked. */
-  ask: () => Promise<void>;
-}
+/** How the carrier's time ended: it answered that nothing has changed, or it did not answer for a day. */
+export type Expiry = 'no_news' | 'unanswered';
 
-/** Comes to an end when the carrier has had his time. */
-export type DeliveryClock = (seconds: number, delivery: Delivery) => Promise<void>;
+/**
+ * Measures the time that the carrier has. Reports get lost, so the carrier is asked after a day of silence and once more
+ * when the time is over. An order that waits for an operator is asked about once a day.
+ */
+export class DeliveryClock {
+  /** Milliseconds since the epoch. */
+  dueAt: number;
+  /** Set once the time is over and the last question was answered, or was not answered often enough. */
+  expiry: Expiry | undefined;
+  private heardAt: number;
+  private readonly seconds: number;
+  private readonly parcel: Parcel;
+  /** @returns whether the carrier answered. */
+  private readonly ask: () => Promise<boolean>;
 
-/** The carrier reports or he does not. */
-export const waitForReports: DeliveryClock = (seconds) => sleep(seconds * 1000, { summary: 'Latest delivery' });
-
-/** Reports get lost: a carrier who was silent for long is asked, and once more before his time is over. */
-export const askWhenSilent: DeliveryClock = async (seconds, delivery) => {
-  const overAt = Date.now() + seconds * 1000;
-  let askedAt = Date.now();
-  while (!delivery.arrived()) {
-    const askAt = Math.min(Math.max(delivery.heardAt(), askedAt) + ASK_CARRIER_AFTER_SECONDS * 1000, overAt);
-    if (Date.now() < askAt) {
-      await sleep(askAt - Date.now(), { summary: 'Silence of the carrier' });
-      continue;
-    }
-    await delivery.ask();
-    if (askAt === overAt) return;
-    askedAt = Date.now();
+  constructor(options: { seconds: number; parcel: Parcel; ask: () => Promise<boolean> }) {
+    this.seconds = options.seconds;
+    this.parcel = options.parcel;
+    this.ask = options.ask;
+    this.heardAt = Date.now();
+    this.dueAt = this.heardAt + this.seconds * 1000;
   }
-};
+
+  /** Runs until the parcel has a final status. Its timer is not cancelled at the end of the order: that saves an event. */
+  start(): void {
+    void CancellationScope.nonCancellable(() => this.run());
+  }
+
+  /** The carrier said something new. */
+  heard(): void {
+    this.heardAt = Date.now();
+  }
+
+  /** Gives the carrier more time from now on: the order's time unless told otherwise. */
+  extend(seconds = this.seconds): void {
+    this.dueAt = Date.now() + seconds * 1000;
+    this.expiry = undefined;
+  }
+
+  private async run(): Promise<void> {
+    let unanswered = 0;
+    while (!this.parcel.isFinal) {
+      if (this.expiry) {
+        const hasChanged = () => this.expiry === undefined || this.parcel.isFinal;
+        const options = { summary: 'Ask the carrier about an overdue parcel' };
+        if (!(await condition(hasChanged, ASK_CARRIER_AFTER_SECONDS * 1000, options))) await this.ask();
+        continue;
+      }
+      const askAt = Math.min(this.heardAt + ASK_CARRIER_AFTER_SECONDS * 1000, this.dueAt);
+      if (Date.now() < askAt) {
+        await sleep(askAt - Date.now(), { summary: 'Silence of the carrier' });
+        continue;
+      }
+      const isAnswered = await this.ask();
+      this.heardAt = Math.max(this.heardAt, askAt);
+      if (Date.now() < this.dueAt || this.parcel.isFinal) continue;
+      unanswered = isAnswered ? 0 : unanswered + 1;
+      if (isAnswered) this.expiry = 'no_news';
+      else if (unanswered > MAX_UNANSWERED_QUESTIONS) this.expiry = 'unanswered';
+      else await sleep(ASK_AGAIN_AFTER_SECONDS * 1000, { summary: 'The carrier does not answer' });
+    }
+  }
+}

@@ -1,52 +1,79 @@
-import type { OrderView, TimelineEntry } from '../../schemas/order.js';
+import type { OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
 
-/** Keeps a list of timeline entries: each name has at most one entry, which moves from `started` to how it ended. */
-export class Timeline<Status extends string> {
-  private readonly entries: TimelineEntry<Status | 'started'>[];
-  private readonly now: () => string;
+/** A list of timeline entries. Each name has at most one entry, which moves from `started` to how it ended. */
+export class Timeline<Entry extends OrderView['steps'][number] | OrderView['compensations'][number]> {
+  private readonly entries: Entry[];
+  private readonly create: (name: string, startedAt: string) => Entry;
 
-  constructor(entries: TimelineEntry<Status | 'started'>[], now: () => string) {
+  constructor(entries: Entry[], create: (name: string, startedAt: string) => Entry) {
     this.entries = entries;
-    this.now = now;
+    this.create = create;
   }
 
-  start(name: string): void {
-    const entry = this.entries.find((candidate) => candidate.name === name);
-    if (entry) {
-      entry.status = 'started';
-      delete entry.reason;
-      delete entry.endedAt;
-      delete entry.nextTryAt;
-    } else this.entries.push({ name, status: 'started', startedAt: this.now() });
+  find(name: string): Entry | undefined {
+    return this.entries.find((entry) => entry.name === name);
   }
 
-  /** Changes the status without ending the entry; `nextTryAt` is when it starts again by itself, if it does. */
-  mark(name: string, status: Status, reason?: Reason, nextTryAt?: string): void {
-    const entry = this.entries.find((candidate) => candidate.name === name);
+  /** Adds an entry, or starts an existing entry again. */
+  start(name: string): Entry {
+    const known = this.find(name);
+    if (!known) {
+      const entry = this.create(name, now());
+      this.entries.push(entry);
+      return entry;
+    }
+    known.status = 'started';
+    delete known.reason;
+    delete known.endedAt;
+    return known;
+  }
+
+  end(name: string, status: Entry['status'], reason?: Reason): void {
+    const entry = this.find(name);
     if (!entry) return;
     entry.status = status;
     if (reason) entry.reason = reason;
-    if (nextTryAt) entry.nextTryAt = nextTryAt;
-    else delete entry.nextTryAt;
-  }
-
-  end(name: string, status: Status, reason?: Reason): void {
-    this.mark(name, status, reason);
-    const entry = this.entries.find((candidate) => candidate.name === name);
-    if (entry) entry.endedAt = this.now();
+    entry.endedAt = now();
   }
 }
 
-/** The order as the Web UI shows it under "Current Details": Markdown, a few lines. */
+const now = () => new Date().toISOString();
+
+/** The order as the Web UI shows it under "Current Details": Markdown, with what needs attention first. */
 export function describeOrder(view: OrderView): string {
   const reason = view.reason ? `: ${view.reason.type}, ${view.reason.message}` : '';
   const head = view.stage === 'done' ? `**${view.status}**${reason}` : `**${view.status}**, ${view.stage}`;
-  const steps = view.steps.map(({ name, status }) => `- ${name}: ${status}`);
-  const undone = view.compensations.map(({ name, status, reason: why, nextTryAt }) => {
-    if (status !== 'stuck') return `- ${name}: ${status}`;
-    const next = nextTryAt ? `, or it is tried again at ${nextTryAt}` : '';
-    return `- ${name}: **stuck**, ${why?.message ?? ''}; retry or skip it${next}`;
-  });
-  return [head, '', ...steps, ...(undone.length ? ['', 'Compensations:', ...undone] : [])].join('\n');
+  const paragraphs = [
+    head,
+    list('Needs an operator', attentionTo(view)),
+    list(
+      'Steps',
+      view.steps.map(({ name, status }) => `${name}: ${status}`),
+    ),
+    list(
+      'Compensations',
+      view.compensations.map(({ name, status }) => `${name}: ${status}`),
+    ),
+  ];
+  return paragraphs.filter((paragraph) => paragraph !== '').join('\n\n');
 }
+
+function attentionTo({ compensations, delivery }: OrderView): string[] {
+  const stuck = compensations
+    .filter(({ status }) => status === 'stuck')
+    .map(({ name, attempt, reason, nextTryAt }) => {
+      const next = nextTryAt ? `; next retry at ${nextTryAt}` : '';
+      return `${name} is stuck after attempt ${attempt}: ${reason?.message ?? ''}. Retry or skip it${next}`;
+    });
+  const overdue = delivery?.overdueSince
+    ? [
+        `The delivery is overdue since ${delivery.overdueSince} (attempt ${delivery.attempt}). Wait, write off or delivered`,
+      ]
+    : [];
+  return [...stuck, ...overdue];
+}
+
+/** Markdown needs a blank line between a paragraph and a list. */
+const list = (title: string, items: string[]): string =>
+  items.length ? [`${title}:`, '', ...items.map((item) => `- ${item}`)].join('\n') : '';

@@ -6,6 +6,7 @@ export const REJECTIONS = [
   'UnknownSku',
   'OutOfStock',
   'OrderIdTaken',
+  'PriceChanged',
   'MixedCurrencies',
   'CardDeclined',
   'InsufficientFunds',
@@ -18,6 +19,7 @@ export const REJECTIONS = [
 export const NON_RETRYABLE = [
   'InvalidInput',
   ...REJECTIONS,
+  'ApprovalIdTaken',
   'ReservationReleased',
   'ChargeVoided',
   'ShipmentCancelled',

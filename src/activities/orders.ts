@@ -1,0 +1,166 @@
+import { Context } from '@temporalio/activity';
+import { approvalIdOfOrder, MAX_DESCRIPTION, type ApprovalInput, type Stage } from '../schemas/approval.js';
+import { shownMoney, type Money } from '../schemas/money.js';
+import {
+  orderInput,
+  type OrderInput,
+  type OrderLine,
+  type OrderStage,
+  type OrderStatus,
+  type OrderView,
+  type PricedLine,
+} from '../schemas/order.js';
+import type { Store } from '../store/index.js';
+import { contentHashOf, type FinalReservation, type NewOrder, type ReserveOutcome } from '../store/orders.js';
+import { assertWorkflowId, parseInput, refused } from './failures.js';
+
+/** An order whose lines are reserved: prices from the catalogue, one line for each SKU. */
+export interface Quote {
+  customerId: string;
+  lines: PricedLine[];
+  total: Money;
+  deliveryTimeoutSeconds?: number;
+  /** What has to be asked before the customer is charged. */
+  approval?: ApprovalInput;
+}
+
+/** Which orders need an approval, and whose. */
+export interface OrderApproval {
+  /** From this total on, in minor units of whatever currency. */
+  threshold: number;
+  stages: Stage[];
+}
+
+export interface OrderKey {
+  orderId: string;
+  /** The first run id of the order's execution; it survives a reset. */
+  owner: string;
+  /** What the workflow was started with, not parsed yet. */
+  order: unknown;
+}
+
+export function createOrderActivities({ store, orderApproval }: { store: Store; orderApproval?: OrderApproval }) {
+  return {
+    /**
+     * Parses the input of an order, prices its lines, takes them off the stock, and records the order: all or nothing,
+     * once. The workflow id must be the order's: all later messages, such as the carrier's reports, are addressed by it.
+     *
+     * @throws `InvalidInput` with the list of problems; `UnknownSku`, `MixedCurrencies`, `OutOfStock` and `PriceChanged`
+     * with what is wrong; `OrderIdTaken` when another execution has the order id; `ReservationReleased` when this order
+     * was already rolled back.
+     */
+    async reserveStock(key: OrderKey): Promise<Quote> {
+      const order = parseOrder(key);
+      const outcome = await store.reserveOrder(newOrder(key, order), mergeLines(order.lines), order.expectedTotal);
+      if (outcome.status !== 'reserved') throw rejectionOf(outcome, order);
+      const { lines, total } = outcome;
+      const needsApproval = orderApproval && total.value >= orderApproval.threshold;
+      return {
+        customerId: order.customerId,
+        lines,
+        total,
+        ...(needsApproval && { approval: questionOf(order, lines, total, orderApproval.stages) }),
+        ...(order.deliveryTimeoutSeconds && { deliveryTimeoutSeconds: order.deliveryTimeoutSeconds }),
+      };
+    },
+
+    /** Puts the stock of this order back. Safe when it never reserved any: a reservation that comes later is turned away. */
+    async releaseStock(key: OrderKey): Promise<void> {
+      await store.releaseOrder(newOrder(key, parseOrder(key)));
+    },
+
+    /** Records that an open order is parked, or is not any more. */
+    async recordOrderStatus({
+      status,
+      stage,
+      ...order
+    }: Omit<OrderKey, 'order'> & { status: OrderStatus; stage: OrderStage }): Promise<void> {
+      await store.recordStatus(order, { status, stage });
+    },
+
+    /** Records how the order ended, and what became of its pieces. Repeated, it changes nothing. */
+    async closeOrder(key: OrderKey & { view: OrderView; reservation: FinalReservation }): Promise<void> {
+      const { view, reservation } = key;
+      const { runId } = Context.current().info.workflowExecution!;
+      await store.closeOrder(newOrder(key, parseOrder(key)), { view, runId, reservation });
+    },
+  };
+}
+
+function parseOrder({ orderId, order }: OrderKey): OrderInput {
+  const parsed = parseInput(orderInput, order);
+  assertWorkflowId('/orderId', `order:${parsed.orderId}`, `order:${orderId}`);
+  return parsed;
+}
+
+const newOrder = ({ orderId, owner }: OrderKey, order: OrderInput): NewOrder => ({
+  orderId,
+  owner,
+  customerId: order.customerId,
+  contentHash: contentHashOf(order),
+});
+
+function rejectionOf(outcome: Exclude<ReserveOutcome, { status: 'reserved' }>, { orderId, expectedTotal }: OrderInput) {
+  switch (outcome.status) {
+    case 'taken':
+      return refused('OrderIdTaken', `order id ${orderId} belongs to another order`);
+    case 'released':
+      return reservationReleased(orderId);
+    case 'unknown_sku':
+      return refused('UnknownSku', `not in the catalogue: ${outcome.skus.join(', ')}`, outcome.skus);
+    case 'mixed_currencies':
+      return refused('MixedCurrencies', `an order has one currency, not ${outcome.currencies.join(', ')}`);
+    case 'out_of_stock': {
+      const missing = outcome.missing.map(
+        ({ sku, wanted, available }) => `${sku}: ${wanted} wanted, ${available} available`,
+      );
+      return refused('OutOfStock', missing.join('; '), outcome.missing);
+    }
+    case 'price_changed': {
+      const message = `the total is ${shownMoney(outcome.total)}, not ${shownMoney(expectedTotal!)}`;
+      return refused('PriceChanged', message, { total: outcome.total, expectedTotal });
+    }
+  }
+}
+
+/**
+ * The fence before money is taken and goods are handed over: the order's stock must still be reserved.
+ *
+ * @throws `ReservationReleased` when it is not: this run was reset to before a point where an earlier run rolled back.
+ */
+export async function assertStockHeld(
+  store: Pick<Store, 'holdsStock'>,
+  order: Omit<OrderKey, 'order'>,
+  stage: OrderStage,
+): Promise<void> {
+  if (!(await store.holdsStock(order, stage))) throw reservationReleased(order.orderId);
+}
+
+const reservationReleased = (orderId: string) =>
+  refused('ReservationReleased', `the stock of order ${orderId} is not reserved any more: the order was rolled back`);
+
+/** The customer may want an answer sooner than the shop's rules say, not later. */
+function questionOf(order: OrderInput, lines: PricedLine[], amount: Money, stages: Stage[]): ApprovalInput {
+  const { orderId, customerId, approvalTimeoutSeconds = Infinity } = order;
+  return {
+    approvalId: approvalIdOfOrder(orderId),
+    title: `Order ${orderId} of ${customerId}`,
+    description: lines
+      .map(({ quantity, name }) => `${quantity} x ${name}`)
+      .join('\n')
+      .slice(0, MAX_DESCRIPTION)
+      .toWellFormed(),
+    requestedBy: customerId,
+    amount,
+    stages: stages.map((stage) => {
+      const timeoutSeconds = Math.min(stage.timeoutSeconds, approvalTimeoutSeconds);
+      return { ...stage, timeoutSeconds };
+    }),
+  };
+}
+
+function mergeLines(lines: OrderLine[]): OrderLine[] {
+  const merged = new Map<string, number>();
+  for (const { sku, quantity } of lines) merged.set(sku, (merged.get(sku) ?? 0) + quantity);
+  return [...merged].map(([sku, quantity]) => ({ sku, quantity }));
+}

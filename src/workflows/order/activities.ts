@@ -1,0 +1,88 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import { NON_RETRYABLE } from '../shared/failures.js';
+import { PAYMENT_TASK_QUEUE } from './contract.js';
+
+const nonRetryableErrorTypes = [...NON_RETRYABLE];
+const cancellationType = 'WAIT_CANCELLATION_COMPLETED';
+
+/** Short steps on our own database. Twelve attempts bridge a restart of it, about a minute. */
+const inStore = {
+  startToCloseTimeout: '5 seconds',
+  cancellationType,
+  retry: {
+    initialInterval: '100 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '10 seconds',
+    maximumAttempts: 12,
+    nonRetryableErrorTypes,
+  },
+} as const;
+
+/** What must be recorded in the end is retried until the database is back. */
+const inStoreAlways = {
+  ...inStore,
+  retry: { ...inStore.retry, maximumInterval: '1 minute', maximumAttempts: Infinity },
+} as const;
+
+/**
+ * Calls to external systems. Their own cancellation is awaited before anything is compensated, so that a refund never runs
+ * beside its charge.
+ */
+const external = { startToCloseTimeout: '15 seconds', heartbeatTimeout: '5 seconds', cancellationType } as const;
+
+/**
+ * Steps forward are retried for six hours. That is shorter than the time for which partners keep idempotency keys, and
+ * bridges an outage or a wrong configuration of ours.
+ */
+const forward = {
+  ...external,
+  scheduleToCloseTimeout: '6 hours',
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '5 minutes',
+    nonRetryableErrorTypes,
+  },
+} as const;
+
+/** Compensations and questions: ten attempts bridge an outage of four minutes. Then the workflow decides what to do. */
+const backward = {
+  ...external,
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    maximumAttempts: 10,
+    nonRetryableErrorTypes,
+  },
+} as const;
+
+export const { reserveStock } = proxyActivities<Activities>({ ...inStore, summary: 'Price and reserve the lines' });
+export const { releaseStock } = proxyActivities<Activities>({ ...inStore, summary: 'Put the stock back' });
+export const { recordOrderStatus } = proxyActivities<Activities>({ ...inStoreAlways, summary: 'Record the status' });
+export const { closeOrder } = proxyActivities<Activities>({ ...inStoreAlways, summary: 'Record the outcome' });
+
+export const { chargePayment } = proxyActivities<Activities>({
+  ...forward,
+  taskQueue: PAYMENT_TASK_QUEUE,
+  summary: 'Charge the customer',
+});
+export const { refundPayment } = proxyActivities<Activities>({
+  ...backward,
+  taskQueue: PAYMENT_TASK_QUEUE,
+  summary: 'Refund the customer',
+});
+
+export const { requestShipment } = proxyActivities<Activities>({ ...forward, summary: 'Request the shipment' });
+export const { cancelShipment } = proxyActivities<Activities>({ ...backward, summary: 'Cancel the shipment' });
+export const { trackShipment } = proxyActivities<Activities>({ ...backward, summary: 'Ask where the parcel is' });
+
+/** The wait for an approval that exists already, after a reset. Approvals have at most a year for each stage. */
+export const { joinApproval } = proxyActivities<Activities>({
+  startToCloseTimeout: '730 days',
+  heartbeatTimeout: '30 seconds',
+  cancellationType,
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
+  summary: 'Wait for the approval that exists already',
+});

@@ -1,0 +1,57 @@
+import { ChildWorkflowFailure, TerminatedFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { ChildWorkflowCancellationType, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
+import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/reason.js';
+import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
+import { refused } from '../shared/failures.js';
+import { joinApproval } from './activities.js';
+import type { OrderState } from './state.js';
+
+/** What an approval that did not end well means for the order. */
+const REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
+  rejected: { type: 'ApprovalRejected', message: 'the order was not approved' },
+  timed_out: { type: 'ApprovalTimedOut', message: 'nobody approved the order in time' },
+  withdrawn: { type: 'ApprovalWithdrawn', message: 'the approval of the order was withdrawn' },
+};
+
+/**
+ * Has the order approved by a child workflow. A cancellation of the order withdraws the approval, and waits until it is
+ * withdrawn.
+ *
+ * @throws `ApprovalRejected`, `ApprovalTimedOut`, `ApprovalWithdrawn`, or `ApprovalIdTaken` when another approval has the
+ * id.
+ */
+export async function awaitApproval(state: OrderState, question: ApprovalInput): Promise<void> {
+  const { approvalId } = question;
+  state.view.approval = { approvalId, status: 'pending' };
+  const status = await outcomeOf(state, question).catch((error: unknown) => {
+    if (error instanceof ChildWorkflowFailure || isCancellation(error))
+      state.view.approval = { approvalId, status: 'withdrawn' };
+    throw error;
+  });
+  state.view.approval = { approvalId, status };
+  const rejection = REJECTIONS[status];
+  if (rejection) throw refused(rejection);
+}
+
+async function outcomeOf({ cancellable }: OrderState, question: ApprovalInput): Promise<ApprovalStatus> {
+  try {
+    const { status } = await executeChild<(input: ApprovalInput) => Promise<ApprovalView>>('approval', {
+      workflowId: approvalWorkflowId(question.approvalId),
+      taskQueue: APPROVAL_TASK_QUEUE,
+      args: [question],
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+      staticSummary: question.title,
+    });
+    return status;
+  } catch (error) {
+    // A run that was reset finds the approval that an earlier run started.
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return await joinApproval(question);
+    const isWithdrawn =
+      error instanceof ChildWorkflowFailure && (isCancellation(error) || error.cause instanceof TerminatedFailure);
+    if (isWithdrawn && !cancellable.consideredCancelled) return 'withdrawn';
+    throw error;
+  }
+}

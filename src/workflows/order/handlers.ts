@@ -1,0 +1,129 @@
+import { condition, log, setHandler } from '@temporalio/workflow';
+import type { CompensationDecision, DeliveryDecision } from '../../schemas/order.js';
+import type { Reason } from '../../schemas/reason.js';
+import { refused } from '../shared/failures.js';
+import { malformedReasonRequest } from '../shared/reason-request.js';
+import {
+  cancelOrderUpdate,
+  orderStatusQuery,
+  resolveCompensationSignal,
+  resolveCompensationUpdate,
+  resolveDeliverySignal,
+  resolveDeliveryUpdate,
+  shipmentReportedSignal,
+} from './contract.js';
+import { isShipmentReport } from './parcel.js';
+import type { OrderState } from './state.js';
+
+/** A decision may give the carrier at most a year more. */
+const MAX_WAIT_SECONDS = 31_536_000;
+
+/** Registers all messages that an order accepts. Nothing in them awaits anything but the effect of a decision. */
+export function registerHandlers(state: OrderState): void {
+  const { view, parcel } = state;
+
+  setHandler(orderStatusQuery, () => view);
+
+  setHandler(shipmentReportedSignal, (report: unknown) => {
+    if (isShipmentReport(report, view.orderId)) state.onReport(report);
+    else log.warn('ignored a malformed shipment report');
+  });
+
+  setHandler(
+    cancelOrderUpdate,
+    (request) => {
+      view.cancellation = {
+        requestedAt: new Date().toISOString(),
+        ...(request?.reason && { reason: request.reason }),
+      };
+      state.cancellable.cancel();
+      return view;
+    },
+    { validator: (request: unknown) => reject(malformedReasonRequest(request) ?? whyNotCancellable()) },
+  );
+
+  setHandler(
+    resolveCompensationUpdate,
+    async (decision) => {
+      state.compensationDecisions.set(decision.compensation, decision.action);
+      await condition(() => !isWaiting(decision.compensation));
+      return view;
+    },
+    { validator: (decision: unknown) => reject(problemOfCompensation(state, decision)) },
+  );
+  setHandler(resolveCompensationSignal, (decision: unknown) => {
+    const problem = problemOfCompensation(state, decision);
+    if (problem) log.warn('ignored a decision about a compensation', { ...problem });
+    else {
+      const { compensation, action } = decision as CompensationDecision;
+      state.compensationDecisions.set(compensation, action);
+    }
+  });
+
+  setHandler(
+    resolveDeliveryUpdate,
+    async (decision) => {
+      state.deliveryDecision = decision;
+      await condition(() => view.delivery?.overdueSince === undefined);
+      return view;
+    },
+    { validator: (decision: unknown) => reject(problemOfDelivery(state, decision)) },
+  );
+  setHandler(resolveDeliverySignal, (decision: unknown) => {
+    const problem = problemOfDelivery(state, decision);
+    if (problem) log.warn('ignored a decision about a delivery', { ...problem });
+    else state.deliveryDecision = decision as DeliveryDecision;
+  });
+
+  function isWaiting(compensation: string): boolean {
+    return state.compensationDecisions.has(compensation) || state.isStuck(compensation);
+  }
+
+  /** The stage counts, too: the carrier may have refused to stop a parcel that it has not reported yet. */
+  function whyNotCancellable(): Reason | undefined {
+    if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.refused) {
+      return { type: 'ParcelLeft', message: 'the carrier has the parcel, the order can no longer be cancelled' };
+    }
+    if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
+      return { type: 'OrderClosed', message: 'the order has already ended or is being rolled back' };
+    }
+    if (!view.cancellation) return undefined;
+    return { type: 'AlreadyCancelling', message: 'the cancellation of the order was requested before' };
+  }
+}
+
+/** An update that its validator rejects writes no event. */
+function reject(reason: Reason | undefined): void {
+  if (reason) throw refused(reason);
+}
+
+function problemOfCompensation(state: OrderState, decision: unknown): Reason | undefined {
+  const { compensation, attempt, action } = fieldsOf(decision);
+  if (typeof compensation !== 'string' || !Number.isInteger(attempt) || (action !== 'retry' && action !== 'skip')) {
+    const message = 'the argument must be {"compensation": string, "attempt": integer, "action": "retry" | "skip"}';
+    return { type: 'InvalidInput', message };
+  }
+  if (state.isStuck(compensation, attempt as number)) return undefined;
+  const stuck = state.view.compensations.filter(({ status }) => status === 'stuck');
+  const list = stuck.map((entry) => `${entry.name} (attempt ${entry.attempt})`).join(', ');
+  const message = `this attempt of the compensation does not wait for a decision; stuck: ${list || 'none'}`;
+  return { type: 'NotStuck', message };
+}
+
+function problemOfDelivery(state: OrderState, decision: unknown): Reason | undefined {
+  const { attempt, action, seconds = 1 } = fieldsOf(decision);
+  const isAction = action === 'wait' || action === 'write_off' || action === 'delivered';
+  const isTime = Number.isInteger(seconds) && (seconds as number) >= 1 && (seconds as number) <= MAX_WAIT_SECONDS;
+  if (!isAction || !Number.isInteger(attempt) || !isTime) {
+    const message =
+      'the argument must be {"attempt": integer, "action": "wait" | "write_off" | "delivered", "seconds"?: integer}';
+    return { type: 'InvalidInput', message };
+  }
+  if (state.isOverdue(attempt as number)) return undefined;
+  const { delivery } = state.view;
+  const now = delivery?.overdueSince ? `attempt ${delivery.attempt} does` : 'no delivery of the order does';
+  return { type: 'NotOverdue', message: `this attempt of the delivery does not wait for a decision; ${now}` };
+}
+
+const fieldsOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};

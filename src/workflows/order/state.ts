@@ -1,0 +1,281 @@
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { TemporalFailure } from '@temporalio/common';
+import type {
+  CompensationDecision,
+  DeliveryDecision,
+  OrderInput,
+  OrderStage,
+  OrderStatus,
+  OrderView,
+  ShipmentReport,
+} from '../../schemas/order.js';
+import { reasonOf } from '../shared/failures.js';
+import type { SagaObserver } from '../shared/saga.js';
+import { recordOrderStatus, trackShipment } from './activities.js';
+import {
+  FIRST_RETRY_OF_STUCK_SECONDS,
+  LONGEST_RETRY_OF_STUCK_SECONDS,
+  MAX_RETRIES_OF_STUCK,
+  orderIdOf,
+  orderStatusAttribute,
+} from './contract.js';
+import { DeliveryClock } from './delivery.js';
+import { Parcel } from './parcel.js';
+import { describeOrder, Timeline } from './timeline.js';
+
+const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
+
+/** Seconds until a compensation that has been parked `attempt` times is retried, if it is retried without an operator. */
+export const secondsToRetry = (attempt: number): number | undefined =>
+  attempt <= MAX_RETRIES_OF_STUCK
+    ? Math.min(FIRST_RETRY_OF_STUCK_SECONDS * 2 ** (attempt - 1), LONGEST_RETRY_OF_STUCK_SECONDS)
+    : undefined;
+
+type Step = OrderView['steps'][number];
+type Compensation = OrderView['compensations'][number];
+
+/** All that an order remembers. The view is what queries, updates and the result return. */
+export class OrderState {
+  readonly view: OrderView;
+  readonly parcel = new Parcel();
+  /** What a cancellation stops. After the parcel has left, nothing in it is cancellable any more. */
+  readonly cancellable = new CancellationScope();
+  clock: DeliveryClock | undefined;
+  /** Lost or written off: the pieces do not come back. */
+  goodsAreGone = false;
+  /** Decisions of operators that have not taken effect yet. */
+  readonly compensationDecisions = new Map<string, CompensationDecision['action']>();
+  deliveryDecision: DeliveryDecision | undefined;
+
+  /** What the activities on the store need to know whose order it is. */
+  readonly key: { orderId: string; owner: string; order: OrderInput };
+  private readonly steps: Timeline<Step>;
+  private readonly compensations: Timeline<Compensation>;
+  private recording: Promise<void> = Promise.resolve();
+
+  constructor(order: OrderInput) {
+    const { workflowId, firstExecutionRunId: owner } = workflowInfo();
+    const orderId = orderIdOf(workflowId);
+    this.key = { orderId, owner, order };
+    this.view = { orderId, status: 'processing', stage: 'reserving_stock', steps: [], compensations: [] };
+    this.steps = new Timeline(this.view.steps, (name, startedAt) => ({ name, status: 'started', startedAt }));
+    this.compensations = new Timeline(this.view.compensations, (name, startedAt) => ({
+      name,
+      status: 'started',
+      startedAt,
+      attempt: 0,
+    }));
+  }
+
+  enter(stage: OrderStage): void {
+    this.view.stage = stage;
+    setCurrentDetails(describeOrder(this.view));
+  }
+
+  /** Sets the final status. An open order's status follows from what is parked. */
+  close(status: OrderStatus): void {
+    this.view.stage = 'done';
+    this.setStatus(status);
+  }
+
+  /** Runs a step and keeps its entry in the timeline. */
+  async step<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {
+    this.enter(stage);
+    this.steps.start(name);
+    try {
+      const result = await run();
+      this.steps.end(name, 'completed');
+      return result;
+    } catch (error) {
+      if (error instanceof TemporalFailure)
+        this.steps.end(name, isCancellation(error) ? 'cancelled' : 'failed', reasonOf(error));
+      throw error;
+    }
+  }
+
+  /** Keeps compensations in the timeline, and parks those that keep failing until an operator decides or time is up. */
+  readonly sagaObserver: SagaObserver = {
+    onCompensation: (name, status) => {
+      if (status === 'started') {
+        const entry = this.compensations.start(name);
+        entry.attempt += 1;
+        delete entry.nextTryAt;
+      } else this.compensations.end(name, status);
+      if (name === 'releaseStock' && status === 'skipped') this.goodsAreGone = true;
+      this.enter('compensating');
+      this.updateStatus();
+    },
+    onStuck: async (name, failure) => {
+      const entry = this.compensations.find(name)!;
+      const seconds = secondsToRetry(entry.attempt);
+      entry.status = 'stuck';
+      entry.reason = reasonOf(failure);
+      if (seconds !== undefined) entry.nextTryAt = inSeconds(seconds);
+      this.updateStatus();
+      const isDecided = () => this.compensationDecisions.has(name);
+      if (seconds === undefined) await condition(isDecided);
+      else await condition(isDecided, seconds * 1000, { summary: `Next retry of ${name}` });
+      const action = this.compensationDecisions.get(name) ?? 'retry';
+      this.compensationDecisions.delete(name);
+      return action;
+    },
+  };
+
+  /** Whether this attempt of the compensation waits for a decision. */
+  isStuck(name: string, attempt?: number): boolean {
+    const entry = this.compensations.find(name);
+    const isIt = entry?.status === 'stuck' && (attempt === undefined || entry.attempt === attempt);
+    return isIt && !this.compensationDecisions.has(name);
+  }
+
+  isOverdue(attempt: number): boolean {
+    const { delivery } = this.view;
+    return delivery?.overdueSince !== undefined && delivery.attempt === attempt && !this.deliveryDecision;
+  }
+
+  startClock(seconds: number): void {
+    this.clock = new DeliveryClock({ seconds, parcel: this.parcel, ask: () => this.askCarrier() });
+    this.showDueTime();
+    this.clock.start();
+  }
+
+  /** Gives the carrier more time: its usual time unless told otherwise. */
+  extendDelivery(seconds?: number): void {
+    this.clock?.extend(seconds);
+    this.showDueTime();
+  }
+
+  /** Parks the order until an operator decides about the delivery, or `isNews` says that there is news of the parcel. */
+  async parkDelivery(isNews: () => boolean): Promise<DeliveryDecision | undefined> {
+    const delivery = this.view.delivery!;
+    delivery.attempt = (delivery.attempt ?? 0) + 1;
+    delivery.overdueSince = inSeconds(0);
+    this.updateStatus();
+    try {
+      await condition(() => this.deliveryDecision !== undefined || isNews());
+      return this.deliveryDecision;
+    } finally {
+      this.deliveryDecision = undefined;
+      delete delivery.overdueSince;
+      this.updateStatus();
+    }
+  }
+
+  onReport(report: ShipmentReport): void {
+    const { parcel } = this;
+    const { hasLeft, ignoredReports } = parcel;
+    const isNews = parcel.apply(report);
+    if (parcel.ignoredReports > ignoredReports) {
+      this.view.ignoredReports = parcel.ignoredReports;
+      log.warn('ignored a shipment report: it is about another parcel, or from before the shipment', {
+        status: report.status,
+      });
+    }
+    if (isNews) this.onNews(hasLeft);
+  }
+
+  /** The carrier's answer to one of our calls names the shipment. */
+  onShipment(shipmentId: string): void {
+    const { hasLeft } = this.parcel;
+    const isNews = this.parcel.confirm(shipmentId);
+    this.showShipment();
+    if (isNews) this.onNews(hasLeft);
+  }
+
+  /** The carrier refused to cancel the shipment: the parcel is on its way, and the carrier has its time for that. */
+  onAlreadyLeft(): void {
+    this.parcel.markLeft();
+    this.extendDelivery();
+    this.showShipment();
+  }
+
+  /** The carrier cancelled the shipment as we asked. */
+  onCalledBack(): void {
+    this.parcel.cancel();
+    this.showShipment();
+  }
+
+  /** An operator knows that the customer has the parcel. */
+  onDelivered(): void {
+    this.parcel.deliver();
+    this.showShipment();
+  }
+
+  private showShipment(): void {
+    const { shipmentId, status } = this.parcel;
+    if (shipmentId !== undefined) this.view.shipment = { shipmentId, status };
+  }
+
+  /** Waits until the store has the last status. */
+  async recorded(): Promise<void> {
+    await this.recording;
+  }
+
+  private onNews(hadLeft: boolean): void {
+    this.clock?.heard();
+    this.showShipment();
+    if (!this.parcel.hasLeft || hadLeft) return;
+    this.extendDelivery();
+    if (this.view.stage === 'awaiting_pickup') this.enter('in_transit');
+  }
+
+  /** The carrier's answer counts like a report. @returns whether it answered. */
+  private async askCarrier(): Promise<boolean> {
+    if (this.view.stage === 'compensating') return true;
+    try {
+      const report = await trackShipment({ orderId: this.key.orderId });
+      if (report) {
+        this.onShipment(report.shipmentId);
+        this.onReport(report);
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      log.warn('could not ask the carrier', { ...reasonOf(error) });
+      return false;
+    }
+  }
+
+  private showDueTime(): void {
+    if (this.clock) this.view.delivery = { ...this.view.delivery, dueAt: new Date(this.clock.dueAt).toISOString() };
+  }
+
+  private updateStatus(): void {
+    const isStuck = this.view.compensations.some(({ status }) => status === 'stuck');
+    const isOverdue = this.view.delivery?.overdueSince !== undefined;
+    const status = isStuck ? 'compensation_stuck' : isOverdue ? 'delivery_overdue' : 'processing';
+    if (status === this.view.status) {
+      setCurrentDetails(describeOrder(this.view));
+      return;
+    }
+    this.setStatus(status);
+    const { orderId, owner } = this.key;
+    const record = { orderId, owner, status, stage: this.view.stage } as const;
+    this.recording = CancellationScope.nonCancellable(() => this.recording.then(() => recordOrderStatus(record)));
+  }
+
+  private setStatus(status: OrderStatus): void {
+    this.view.status = status;
+    upsertSearchAttributes([{ key: orderStatusAttribute, value: status }]);
+    setCurrentDetails(describeOrder(this.view));
+  }
+}
+
+/** The Temporal failure that ended `run`, if one did. Anything else is a bug, which must stop and not compensate. */
+export async function failureOf(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TemporalFailure) return error;
+    throw error;
+  }
+}
