@@ -271,6 +271,12 @@ function grpcErrorIn(error: unknown): { code: number; details: string } | undefi
   return isGrpcServiceError(grpc) ? grpc : undefined;
 }
 
+/** Whether the run has accepted as many updates as the server allows, which is not the worker's fault. */
+export function isUpdateLimit(error: unknown): boolean {
+  const grpc = grpcErrorIn(error);
+  return grpc !== undefined && /total number of (distinct )?updates/i.test(grpc.details);
+}
+
 /** The type and message with which a workflow refused an update, if that is what happened. */
 export function refusalOf(error: unknown): { type: string; message: string } | undefined {
   if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
@@ -287,6 +293,7 @@ const NOT_FOUND = 5;
 const FAILED_PRECONDITION = 9;
 
 function noAnswer(error: unknown): boolean {
+  if (isUpdateLimit(error)) return false;
   if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const grpc = grpcErrorIn(error);
   return grpc !== undefined && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code);

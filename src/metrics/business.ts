@@ -6,7 +6,7 @@ import type { Operations } from '../operations/index.js';
 import type { Store } from '../store/index.js';
 import { hasWorkflows, TASK_QUEUES } from '../task-queues.js';
 import { batchIdOf } from '../workflows/batch/contract.js';
-import { ORDER_WORKFLOW_TYPES, ORDERS_QUERY } from '../workflows/order/contract.js';
+import { ORDER_WORKFLOW_TYPE } from '../workflows/order/contract.js';
 import type { MetricsPage } from './listener.js';
 
 /** How long an answer serves all who ask. */
@@ -27,7 +27,7 @@ const PAGE_SIZE = 1_000;
 /** What the store is asked serves for so many times as long as it took: it works for this a twentieth of the time at most. */
 const REST = 20;
 
-const WORKFLOW_TYPES = [...ORDER_WORKFLOW_TYPES, 'cart', 'approval', 'batch', 'batchShard'];
+const WORKFLOW_TYPES = [ORDER_WORKFLOW_TYPE, 'cart', 'approval', 'batch', 'batchShard'];
 
 const { TASK_QUEUE_TYPE_WORKFLOW: workflow, TASK_QUEUE_TYPE_ACTIVITY: activity } =
   proto.temporal.api.enums.v1.TaskQueueType;
@@ -48,7 +48,7 @@ interface Measured {
   values: { labels: Record<string, string>; value: number }[];
 }
 
-const PARTS: Record<string, Part> = { workflows, compensations, approvals, batches, task_queues: taskQueues };
+const PARTS: Record<string, Part> = { workflows, orders, approvals, batches, task_queues: taskQueues };
 
 /**
  * How the shop stands, read from Temporal and the store when somebody asks: each API process says the same, so it is to be
@@ -115,9 +115,16 @@ async function workflows({ client }: World): Promise<Measured[]> {
   return [{ name: 'shop_workflows_running', help: 'Open workflows', values: await all(values) }];
 }
 
-async function compensations({ client }: World): Promise<Measured[]> {
-  const value = await running(client, `${ORDERS_QUERY} and OrderStatus = 'compensation_stuck'`);
-  return [single('shop_compensations_parked', 'Orders with a compensation that used up its attempts', value)];
+async function orders({ client }: World): Promise<Measured[]> {
+  const inStatus = (status: string) => `WorkflowType = '${ORDER_WORKFLOW_TYPE}' and OrderStatus = '${status}'`;
+  const [stuck, overdue] = await all([
+    running(client, inStatus('compensation_stuck')),
+    running(client, inStatus('delivery_overdue')),
+  ]);
+  return [
+    single('shop_compensations_parked', 'Orders with a compensation that used up its attempts', stuck),
+    single('shop_deliveries_overdue', 'Orders whose delivery waits for a decision of an operator', overdue),
+  ];
 }
 
 async function approvals({ client }: World): Promise<Measured[]> {

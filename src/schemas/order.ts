@@ -39,7 +39,9 @@ export const orderRequest = z
       ),
     expectedTotal: money
       .optional()
-      .describe('The total that the customer saw. When the catalogue gives another one, nothing is reserved or charged.'),
+      .describe(
+        'The total that the customer saw. When the catalogue gives another one, nothing is reserved or charged.',
+      ),
   })
   .meta({
     id: 'OrderRequest',
@@ -62,7 +64,10 @@ const attempt = z.int().min(1);
 
 export const compensationDecision = z
   .strictObject({
-    compensation: z.string().max(100).meta({ examples: ['refundPayment'] }),
+    compensation: z
+      .string()
+      .max(100)
+      .meta({ examples: ['refundPayment'] }),
     attempt: attempt.describe('The `attempt` of the compensation that this decision is about.'),
     action: z.enum(['retry', 'skip']),
   })
@@ -173,7 +178,7 @@ export const orderView = z.object({
 });
 
 export const orderResource = orderView
-  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
+  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution.optional() })
   .meta({
     id: 'Order',
     description: 'An order: how far it has come, what is being retried just now, and the execution behind it.',

@@ -6,6 +6,7 @@ import {
   cancelRequest,
   compensationDecision,
   customerId,
+  deliveryDecision,
   orderAccepted,
   orderId,
   orderList,
@@ -14,18 +15,20 @@ import {
   orderStatus,
 } from '../../schemas/order.js';
 import { noQuery, pageQuery } from '../../schemas/page.js';
+import { time } from '../../schemas/text.js';
 import type { AppDependencies } from '../app.js';
 import { askingOf } from '../asking.js';
 import { assertActsAs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
 import { sealedPage } from '../cursor.js';
 import { takenByName } from '../idempotency.js';
-import { cancelOrder, getOrder, listOrders, resolveCompensation, startOrder } from '../orders.js';
+import { cancelOrder, getOrder, listOrders, resolveCompensation, resolveDelivery, startOrder } from '../orders.js';
 
 const params = z.strictObject({ orderId });
 
 /** Orders: start, read, list, cancel, and the operator's word on a stuck compensation. */
-export async function orderRoutes(instance: FastifyInstance, { client, cursors }: AppDependencies): Promise<void> {
+export async function orderRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
+  const { cursors } = deps;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.post(
@@ -39,7 +42,7 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
         tag: 'Orders',
         access: ['shopper', 'operator'],
         needs: ['temporal'],
-        problems: ['order-id-taken'],
+        problems: ['order-id-taken', 'price-changed'],
         idempotent: true,
         headers: { location: 'Where the order is.' },
       }),
@@ -49,7 +52,7 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       const { body, caller, named } = request;
       assertActsAs(caller, body.customerId, 'customer');
       const orderId = body.orderId ?? named?.resourceId ?? randomUUID();
-      const status = await startOrder(client, { ...body, orderId }).catch((error: unknown) => {
+      const status = await startOrder(deps, { ...body, orderId }).catch((error: unknown) => {
         throw takenByName(error, named && !body.orderId) ?? error;
       });
       return reply.code(202).header('location', `/v1/orders/${orderId}`).send({ orderId, status });
@@ -62,21 +65,32 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       ...contract({
         operationId: 'listOrders',
         summary: 'List orders, newest first',
-        description: 'From Temporal’s visibility: a new order appears within about a second. A shopper gets his own.',
+        description:
+          'From the store. A new order appears when a worker has reserved its stock. Shoppers get their own orders.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
-        needs: ['temporal'],
+        needs: ['store'],
       }),
       schema: {
-        querystring: pageQuery.extend({ status: orderStatus.optional(), customerId: customerId.optional() }),
+        querystring: pageQuery.extend({
+          status: orderStatus.optional(),
+          customerId: customerId.optional(),
+          placedFrom: time.optional().describe('Orders placed at this time or later.'),
+          placedBefore: time.optional().describe('Orders placed before this time.'),
+        }),
         response: { 200: orderList },
       },
     },
     async (request) => {
-      const { status, customerId = restrictedTo(request.caller) } = request.query;
+      const { status, customerId = restrictedTo(request.caller), placedFrom, placedBefore } = request.query;
       assertActsAs(request.caller, customerId, 'customer');
-      const filter = { status, customerId };
-      return await sealedPage(cursors, 'orders', filter, request.query, (page) => listOrders(client, filter, page));
+      const filter = {
+        status,
+        customerId,
+        placedFrom: placedFrom === undefined ? undefined : new Date(placedFrom),
+        placedBefore: placedBefore === undefined ? undefined : new Date(placedBefore),
+      };
+      return await sealedPage(cursors, 'orders', filter, request.query, (page) => listOrders(deps, filter, page));
     },
   );
 
@@ -87,14 +101,14 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
         operationId: 'getOrder',
         summary: 'An order with its timeline',
         description:
-          'An open order is asked for by a query, so a worker is needed; without one, the problem says what Temporal itself knows.',
+          'The workflow of an open order answers, so a worker is needed; without one, the problem says what Temporal knows. The store answers for a closed order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         needs: ['worker'],
       }),
       schema: { params, querystring: noQuery, response: { 200: orderResource } },
     },
-    async (request) => getOrder(client, request.params.orderId, askingOf(request)),
+    async (request) => getOrder(deps, request.params.orderId, askingOf(request)),
   );
 
   app.post(
@@ -103,17 +117,18 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       ...contract({
         operationId: 'cancelOrder',
         summary: 'Cancel an order',
-        description: 'What was done is undone after the answer, last step first; the order tells how far that is.',
+        description:
+          'Compensations run after the response, last step first; the order shows their progress. A repeated request returns the order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         needs: ['worker'],
-        problems: ['parcel-left', 'order-closed', 'conflict'],
+        problems: ['parcel-left', 'order-closed', 'update-limit', 'conflict'],
         idempotent: true,
       }),
       schema: { params, querystring: noQuery, body: cancelRequest.nullish(), response: { 202: orderResource } },
     },
     async (request, reply) =>
-      reply.code(202).send(await cancelOrder(client, request.params.orderId, request.body ?? {}, askingOf(request))),
+      reply.code(202).send(await cancelOrder(deps, request.params.orderId, request.body ?? {}, askingOf(request))),
   );
 
   app.post(
@@ -122,7 +137,8 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       ...contract({
         operationId: 'resolveCompensation',
         summary: 'Retry or skip a stuck compensation',
-        description: 'An operator’s word on an order with the status `compensation_stuck`.',
+        description:
+          'For an order with the status `compensation_stuck`. The decision names the compensation and its attempt; the response is the order after the decision took effect.',
         tag: 'Orders',
         access: ['operator'],
         needs: ['worker'],
@@ -132,6 +148,26 @@ export async function orderRoutes(instance: FastifyInstance, { client, cursors }
       schema: { params, querystring: noQuery, body: compensationDecision, response: { 202: orderResource } },
     },
     async (request, reply) =>
-      reply.code(202).send(await resolveCompensation(client, request.params.orderId, request.body, askingOf(request))),
+      reply.code(202).send(await resolveCompensation(deps, request.params.orderId, request.body, askingOf(request))),
+  );
+
+  app.post(
+    '/:orderId/delivery',
+    {
+      ...contract({
+        operationId: 'resolveDelivery',
+        summary: 'Decide about an overdue delivery',
+        description:
+          'For an order with the status `delivery_overdue`: wait longer, write the parcel off and refund the customer, or record it as delivered.',
+        tag: 'Orders',
+        access: ['operator'],
+        needs: ['worker'],
+        problems: ['not-overdue', 'order-closed', 'conflict'],
+        idempotent: true,
+      }),
+      schema: { params, querystring: noQuery, body: deliveryDecision, response: { 202: orderResource } },
+    },
+    async (request, reply) =>
+      reply.code(202).send(await resolveDelivery(deps, request.params.orderId, request.body, askingOf(request))),
   );
 }

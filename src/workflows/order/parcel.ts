@@ -78,7 +78,7 @@ export class Parcel {
     if (RANK[status] <= RANK[this.status]) return false;
     this.status = status;
     // A carrier cancels what it has not picked up.
-    if (status !== 'accepted' && status !== 'cancelled') this.hasLeft = true;
+    if (RANK[status] >= RANK.in_transit && status !== 'cancelled') this.hasLeft = true;
     return true;
   }
 }
