@@ -6,7 +6,7 @@ import { waitUntil } from '../dev/wait.js';
 import { createApiKey } from '../src/api/auth/api-keys.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE, setQuantityUpdate } from '../src/workflows/cart/contract.js';
 import {
-  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_WORKFLOW_TYPE,
   orderStatusQuery,
   orderWorkflowId,
   ORDER_TASK_QUEUE,
@@ -89,7 +89,7 @@ async function callByCall(client: Client, { open, guarded, key }: Apis, take: Ef
     'placing an order',
     async () => {
       const order = anOrder(NOWHERE);
-      await client.workflow.start(NEWEST_ORDER_WORKFLOW_TYPE, {
+      await client.workflow.start(ORDER_WORKFLOW_TYPE, {
         ...{ workflowId: orderWorkflowId(order.orderId), taskQueue: ORDER_TASK_QUEUE, args: [order] },
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
       });

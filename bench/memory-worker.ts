@@ -1,6 +1,6 @@
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { z } from 'zod';
-import type { Quote } from '../src/activities/catalogue.js';
+import type { OrderKey, Quote } from '../src/activities/orders.js';
 import type { OrderInput } from '../src/schemas/order.js';
 
 const READ_EVERY_MS = 1_000;
@@ -25,11 +25,11 @@ const worker = await Worker.create({
   activities: {
     openCart: async () => undefined,
     checkItem: async () => undefined,
-    quoteOrder: async ({ customerId, lines }: OrderInput): Promise<Quote> => {
+    reserveStock: async ({ order }: OrderKey): Promise<Quote> => {
+      const { customerId, lines } = order as OrderInput;
       const priced = lines.map((line) => ({ ...line, name: 'A thing', unitPrice: price }));
       return { customerId, lines: priced, total: price };
     },
-    reserveStock: async () => undefined,
     requestShipment: async () => ({ shipmentId: 'shipment' }),
   },
 });

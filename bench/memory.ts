@@ -6,7 +6,7 @@ import { startTemporaryStack } from '../dev/stack.js';
 import { waitUntil } from '../dev/wait.js';
 import type { OrderView } from '../src/schemas/order.js';
 import { addItemUpdate, cartWorkflowId } from '../src/workflows/cart/contract.js';
-import { NEWEST_ORDER_WORKFLOW_TYPE, orderStatusQuery, orderWorkflowId } from '../src/workflows/order/contract.js';
+import { ORDER_WORKFLOW_TYPE, orderStatusQuery, orderWorkflowId } from '../src/workflows/order/contract.js';
 import type { Effort } from './bench.js';
 import { besideFirst, note, type Figure, type Measured } from './figure.js';
 import { anOrder, SKU } from './orders.js';
@@ -63,7 +63,7 @@ function waitingWorkflows(client: Client, taskQueue: string): Record<string, () 
     },
     'order that waits for its carrier': async () => {
       const order = anOrder();
-      const handle = await client.workflow.start(NEWEST_ORDER_WORKFLOW_TYPE, {
+      const handle = await client.workflow.start(ORDER_WORKFLOW_TYPE, {
         ...{ taskQueue, workflowId: orderWorkflowId(order.orderId), args: [order] },
       });
       const isWaiting = async () => {

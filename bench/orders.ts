@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { OrderInput } from '../src/schemas/order.js';
 import { openStore } from '../src/store/index.js';
-import { NEWEST_ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
+import { ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
 
 /** A product of which there is enough for any bench. */
 export const SKU = 'BENCH';
@@ -26,7 +26,7 @@ export const anOrder = (sku = SKU): OrderInput => ({
 /** Starts an order as a client of Temporal does, and waits for its end. @throws when it does not complete. */
 export async function sellByClient(client: Client): Promise<string> {
   const order = anOrder();
-  await client.workflow.start(NEWEST_ORDER_WORKFLOW_TYPE, {
+  await client.workflow.start(ORDER_WORKFLOW_TYPE, {
     ...{ workflowId: orderWorkflowId(order.orderId), taskQueue: ORDER_TASK_QUEUE, args: [order] },
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
   });

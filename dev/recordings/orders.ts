@@ -1,5 +1,5 @@
-import { cancelOrderUpdate, resolveCompensationUpdate } from '../../src/workflows/order/contract.js';
-import { ended, type Recorder, type Recording } from './recorder.js';
+import { cancelOrderUpdate, orderStatusQuery, resolveCompensationUpdate } from '../../src/workflows/order/contract.js';
+import { ended, type OrderHandle, type Recorder, type Recording } from './recorder.js';
 
 /** A refusal that no retry mends, so that the compensation is stuck at once. */
 const brokenRefund = { on: 'refund', fault: 'error', status: 400 };
@@ -82,15 +82,22 @@ export const orderRecordings: Record<string, Recording> = {
   'order-stuck-and-healed': async (recorder, orderId) => ended(await stuckOrder(recorder, orderId)),
   'order-stuck-and-retried': async (recorder, orderId) => {
     const handle = await stuckOrder(recorder, orderId);
-    await handle.executeUpdate(resolveCompensationUpdate, { args: [{ action: 'retry' }] });
+    await handle.executeUpdate(resolveCompensationUpdate, { args: [await aboutStuck(handle, 'retry')] });
     return await ended(handle);
   },
   'order-stuck-and-skipped': async (recorder, orderId) => {
     const handle = await stuckOrder(recorder, orderId);
-    await handle.executeUpdate(resolveCompensationUpdate, { args: [{ action: 'skip' }] });
+    await handle.executeUpdate(resolveCompensationUpdate, { args: [await aboutStuck(handle, 'skip')] });
     return await ended(handle);
   },
 };
+
+/** A decision about the compensation that is stuck. */
+async function aboutStuck(handle: OrderHandle, action: 'retry' | 'skip') {
+  const { compensations } = await handle.query(orderStatusQuery);
+  const { name: compensation, attempt } = compensations.find(({ status }) => status === 'stuck')!;
+  return { compensation, attempt, action };
+}
 
 async function shipmentId(handle: Awaited<ReturnType<Recorder['startOrder']>>): Promise<string> {
   const { shipment } = await handle.query<{ shipment: { shipmentId: string } }>('orderStatus');

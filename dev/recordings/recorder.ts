@@ -14,7 +14,7 @@ import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../src/workflows/batch/con
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import {
-  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_WORKFLOW_TYPE,
   orderStatusQuery,
   orderWorkflowId,
   ORDER_TASK_QUEUE,
@@ -33,7 +33,7 @@ export type Recording = (recorder: Recorder, id: string) => Promise<RecordedRun>
 
 export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.approval>;
 
-export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.orderV2>;
+export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
 
 /** Starts workflows on a stack and steers the played outside world. */
 export class Recorder {
@@ -66,7 +66,7 @@ export class Recorder {
       payment: { token: 'tok_ok' },
       ...overrides,
     };
-    return await this.client.workflow.start<typeof workflows.orderV2>(NEWEST_ORDER_WORKFLOW_TYPE, {
+    return await this.client.workflow.start<typeof workflows.order>(ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [input as OrderInput],

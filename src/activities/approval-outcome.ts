@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
-import { isCancellation, TerminatedFailure } from '@temporalio/common';
+import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../schemas/approval.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
 import { firstInput } from '../temporal-history.js';
@@ -37,7 +37,7 @@ export function createApprovalOutcomeActivities() {
           ({ status }) => status,
           (error: unknown) => {
             const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
-            if (isCancellation(cause) || cause instanceof TerminatedFailure) return 'withdrawn';
+            if (cause instanceof CancelledFailure || cause instanceof TerminatedFailure) return 'withdrawn';
             throw error;
           },
         );

@@ -161,7 +161,7 @@ export async function getOrder(
 }
 
 /** An order that is open in the store and unknown to Temporal: its workflow was deleted, or terminated long ago. */
-function lostOrder({ orderId, customerId, lines, total }: OrderRecord): OrderResource {
+function lostOrder({ orderId, owner, customerId, lines, total }: OrderRecord): OrderResource {
   return {
     orderId,
     customerId,
@@ -172,6 +172,7 @@ function lostOrder({ orderId, customerId, lines, total }: OrderRecord): OrderRes
     reason: { type: 'WorkflowMissing', message: 'Temporal no longer has the workflow, nothing was compensated' },
     steps: [],
     compensations: [],
+    workflow: { workflowId: orderWorkflowId(orderId), runId: owner },
   };
 }
 

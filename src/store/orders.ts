@@ -32,6 +32,8 @@ export type ReserveOutcome =
 
 export interface OrderRecord {
   orderId: string;
+  /** The first run id of the order's execution. */
+  owner: string;
   customerId: string;
   status: OrderStatus;
   stage: OrderStage;
@@ -212,6 +214,7 @@ function toRecord(row: Row): OrderRecord {
   const total = moneyOf(row);
   return {
     orderId: row.order_id,
+    owner: row.owner,
     customerId: row.customer_id,
     status: row.status,
     stage: row.stage,

@@ -10,6 +10,7 @@ import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { anEnvironment, runActivity } from '../support/activity-environment.js';
+import { heldStock, owner } from '../support/held-stock.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
 
 const amount = { value: 1999, currency: 'EUR' };
@@ -32,7 +33,8 @@ type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof
 /** The activities as a worker would run them, against the played world or against an address. */
 function activitiesAt(url?: string): Activities {
   const { paymentsUrl, carrierUrl } = url === undefined ? outside : { paymentsUrl: url, carrierUrl: url };
-  return { ...createPaymentActivities({ paymentsUrl }), ...createShippingActivities({ carrierUrl }) };
+  const store = heldStock;
+  return { ...createPaymentActivities({ paymentsUrl, store }), ...createShippingActivities({ carrierUrl, store }) };
 }
 
 /** An activity that calls another system: how a worker runs it and what it leaves there. */
@@ -54,7 +56,7 @@ const cases: Case[] = [
     path: '/payments/charges',
     key: 'charge',
     body: (orderId) => ({ orderId, amount, token: 'tok_ok' }),
-    run: (orderId, env, url) => runActivity(activitiesAt(url).chargePayment, { orderId, amount, token: 'tok_ok' }, env),
+    run: (orderId, env, url) => runActivity(activitiesAt(url).chargePayment, { orderId, owner, amount, token: 'tok_ok' }, env),
   },
   {
     name: 'refundPayment',
@@ -72,7 +74,7 @@ const cases: Case[] = [
     path: '/carrier/shipments',
     key: 'shipment',
     body: (orderId) => ({ orderId, lines }),
-    run: (orderId, env, url) => runActivity(activitiesAt(url).requestShipment, { orderId, lines }, env),
+    run: (orderId, env, url) => runActivity(activitiesAt(url).requestShipment, { orderId, owner, lines }, env),
   },
   {
     name: 'cancelShipment',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { runActivity } from '../support/activity-environment.js';
+import { heldStock, owner } from '../support/held-stock.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
 
 let outside: OutsideWorld;
@@ -13,12 +14,12 @@ afterAll(async () => {
 });
 
 function charge(orderId: string, { token = 'tok_ok', value = 1999 } = {}) {
-  const { chargePayment } = createPaymentActivities(outside);
-  return runActivity(chargePayment, { orderId, amount: { value, currency: 'EUR' }, token });
+  const { chargePayment } = createPaymentActivities({ ...outside, store: heldStock });
+  return runActivity(chargePayment, { orderId, owner, amount: { value, currency: 'EUR' }, token });
 }
 
 function refund(orderId: string) {
-  return runActivity(createPaymentActivities(outside).refundPayment, { orderId });
+  return runActivity(createPaymentActivities({ ...outside, store: heldStock }).refundPayment, { orderId });
 }
 
 describe('chargePayment', () => {

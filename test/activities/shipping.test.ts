@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { runActivity } from '../support/activity-environment.js';
+import { heldStock, owner } from '../support/held-stock.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
 
 const lines = [{ sku: 'MUG', quantity: 2 }];
@@ -16,11 +17,11 @@ afterAll(async () => {
 });
 
 function request(orderId: string) {
-  return runActivity(createShippingActivities(outside).requestShipment, { orderId, lines });
+  return runActivity(createShippingActivities({ ...outside, store: heldStock }).requestShipment, { orderId, owner, lines });
 }
 
 function cancel(orderId: string) {
-  return runActivity(createShippingActivities(outside).cancelShipment, { orderId });
+  return runActivity(createShippingActivities({ ...outside, store: heldStock }).cancelShipment, { orderId });
 }
 
 describe('requestShipment', () => {
@@ -64,7 +65,7 @@ describe('cancelShipment', () => {
 
 describe('trackShipment', () => {
   function track(orderId: string, carrierUrl = outside.carrierUrl) {
-    return runActivity(createShippingActivities({ carrierUrl }).trackShipment, { orderId });
+    return runActivity(createShippingActivities({ carrierUrl, store: heldStock }).trackShipment, { orderId });
   }
 
   test.each(['accepted', 'in_transit', 'delivered', 'lost'] as const)(

@@ -78,7 +78,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
       expect(body).toEqual({ orderId: order.orderId, status: 'processing' });
       const description = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
-      expect(description).toMatchObject({ type: 'orderV2', taskQueue: 'orders' });
+      expect(description).toMatchObject({ type: 'order', taskQueue: 'orders' });
       expect(await description.staticSummary()).toBe(`1 line(s) for ${order.customerId}`);
     });
 

@@ -124,7 +124,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
   });
 
   async function anOrderUnderWay(orderId: string, sku: string): Promise<void> {
-    const handle = await shop.client.workflow.start('orderV2', {
+    const handle = await shop.client.workflow.start('order', {
       workflowId: orderWorkflowId(orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [anOrder({ orderId, lines: [{ sku, quantity: 1 }] })],
@@ -142,7 +142,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     const outcome = await fromServer(today);
 
     expect(lastLine(outcome)).toMatch(
-      /^4 histories on the server \(ExecutionStatus = 'Running' .*\): 1 cart, 3 orderV2; none not as the code would do it$/,
+      /^4 histories on the server \(ExecutionStatus = 'Running' .*\): 1 cart, 3 order; none not as the code would do it$/,
     );
     expect(outcome.said).not.toContain('DIFFERS');
     expect(outcome.code).toBe(0);
@@ -151,7 +151,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
   test('when a limit is set, then some of each type are among the sample', async () => {
     const outcome = await fromServer(today, '--only-server', '--limit', '2');
 
-    expect(lastLine(outcome)).toContain(': 1 cart, 1 orderV2;');
+    expect(lastLine(outcome)).toContain(': 1 cart, 1 order;');
     expect(outcome.code).toBe(0);
   });
 
@@ -163,7 +163,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
       `WorkflowId = '${orderWorkflowId(orderIds[0]!)}'`,
     );
 
-    expect(lastLine(outcome)).toContain(': 1 orderV2;');
+    expect(lastLine(outcome)).toContain(': 1 order;');
     expect(outcome.code).toBe(0);
   });
 
@@ -172,13 +172,13 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     const { runId } = await shop.client.workflow.getHandle(workflowId).describe();
     const { code, said } = await fromServer(incompatible, '--query', `WorkflowId = '${workflowId}'`);
 
-    expect(said).toContain(`DIFFERS: orderV2 ${workflowId}, run ${runId}, at event `);
+    expect(said).toContain(`DIFFERS: order ${workflowId}, run ${runId}, at event `);
     expect(said).toMatch(
       new RegExp(
         `${runId}, at event \\d+ MarkerRecorded: the history has MarkerRecorded reserveStock, the code does not`,
       ),
     );
-    expect(said.split('\n').at(-1)).toContain(': 1 orderV2; 1 not as the code would do it');
+    expect(said.split('\n').at(-1)).toContain(': 1 order; 1 not as the code would do it');
     expect(code).toBe(1);
   });
 

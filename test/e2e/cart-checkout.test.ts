@@ -9,7 +9,7 @@ import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
 import {
-  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_WORKFLOW_TYPE,
   ORDER_TASK_QUEUE,
   ORDERS_QUERY,
   orderWorkflowId,
@@ -226,7 +226,7 @@ describeOnDevServer('a cart at its end', () => {
       const { runId } = await handleOf(cart).describe();
       // As after a reset of the cart to a point before its checkout.
       const order = anOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
-      await shop.client.workflow.start<typeof orderWorkflow>(NEWEST_ORDER_WORKFLOW_TYPE, {
+      await shop.client.workflow.start<typeof orderWorkflow>(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(runId),
         taskQueue: ORDER_TASK_QUEUE,
         args: [order],

@@ -33,7 +33,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
   const handleOf = (workflowId: string) => shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId);
 
   async function started(workflowId: string, ...input: string[]): Promise<void> {
-    const type = ['--type', 'orderV2', '--task-queue', 'orders'];
+    const type = ['--type', 'order', '--task-queue', 'orders'];
     const { code, stderr } = await cli('workflow', 'start', ...type, '--workflow-id', workflowId, ...input);
     expect(stderr).toBe('');
     expect(code).toBe(0);

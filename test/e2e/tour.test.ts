@@ -293,7 +293,7 @@ describeOnDevServer('a shop that encrypts', () => {
       expect(page, stack.addresses.metricsUrls[index]).toContain('# TYPE');
       expect(canariesIn(page), stack.addresses.metricsUrls[index]).toEqual([]);
     }
-    expect(pages.join()).toContain('orderV2');
+    expect(pages.join()).toContain('order');
   });
 
   test('when logs are read, then nothing is in them', async () => {
@@ -307,7 +307,7 @@ describeOnDevServer('a shop that encrypts', () => {
   test('when traces are read, once all of them have arrived, then nothing is in them', async () => {
     for (const [name, part] of stack.parts) if (/^(api|worker)/.test(name)) await part.stop(30_000);
     const names = new Set(collector.spans.map(({ name }) => name));
-    for (const type of ['orderV2', 'cart', 'approval', 'batch']) expect(names).toContain(`RunWorkflow:${type}`);
+    for (const type of ['order', 'cart', 'approval', 'batch']) expect(names).toContain(`RunWorkflow:${type}`);
     for (const name of ['POST /v1/orders', 'RunActivity:chargePayment', 'RunActivity:mailApprover'])
       expect(names).toContain(name);
     for (const body of collector.bodies) expect(canariesIn(body)).toEqual([]);

@@ -115,7 +115,7 @@ describeOnDevServer('traces and logs', () => {
     await collector.once('of the cart that went on', ({ name }) => name === 'ContinueAsNew:cart');
     await pastTheApi(byHand.taken);
     await collector.once('of the order by hand', ({ name, attributes }) => {
-      return name === 'RunWorkflow:orderV2' && attributes['temporalWorkflowId'] === orderWorkflowId(byHand.taken);
+      return name === 'RunWorkflow:order' && attributes['temporalWorkflowId'] === orderWorkflowId(byHand.taken);
     });
     const isIgnored = () => workerLines.some((line) => line.includes('malformed shipment report')) || undefined;
     await waitUntil(isIgnored, { what: 'the ignored report', deadlineMs: DEADLINE_MS });
@@ -164,7 +164,7 @@ describeOnDevServer('traces and logs', () => {
   /** An order that is rejected at once, from somebody without a trace. */
   async function pastTheApi(id: string): Promise<void> {
     const order = anOrder({ orderId: id, lines: [{ sku: 'NOT-THERE', quantity: 1 }] });
-    await shop.client.workflow.execute('orderV2', {
+    await shop.client.workflow.execute('order', {
       ...{ workflowId: orderWorkflowId(id), taskQueue: ORDER_TASK_QUEUE },
       args: [order],
     });
@@ -222,7 +222,7 @@ describeOnDevServer('traces and logs', () => {
   test('when a caller has a trace, then the request is a part of it, and so are workflow, activity, SQL and the call outside', () => {
     const http = down(caller, 'POST /v1/orders');
     expect(http).toMatchObject({ service: 'shop-api', attributes: { 'http.route': '/v1/orders' } });
-    const workflow = down(http, 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const workflow = down(http, 'StartWorkflow:order', 'RunWorkflow:order');
     expect(workflow).toMatchObject({ service: 'shop-worker', status: 1 });
     const reserve = down(workflow, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
     const statements = childrenOf(reserve).map(({ attributes }) => attributes['db.query.text']);
@@ -233,7 +233,7 @@ describeOnDevServer('traces and logs', () => {
   });
 
   test('when a call fails and is tried again, then each attempt is a span with its failure', () => {
-    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const attempts = childrenOf(down(workflow, 'StartActivity:chargePayment'));
     expect(attempts).toMatchObject([
       { status: 2, attributes: { attempt: 1, 'error.type': 'PaymentGatewayUnavailable' } },
@@ -242,7 +242,7 @@ describeOnDevServer('traces and logs', () => {
   });
 
   test('when an order waits for an approval, then the approval is in its trace, and the decision in that of the decider', () => {
-    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const approval = down(workflow, 'StartChildWorkflow:approval', 'RunWorkflow:approval');
     expect(namesBelow(approval)).toContain('StartActivity:mailApprover');
     const decision = request('POST /v1/approvals/:approvalId/decision');
@@ -253,7 +253,7 @@ describeOnDevServer('traces and logs', () => {
   });
 
   test('when the worker is killed, then the other one goes on with the same spans, and nothing arrives twice', () => {
-    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const before = down(workflow, 'StartActivity:reserveStock');
     const after = down(workflow, 'StartActivity:requestShipment');
     expect(after.instance).toBe(workflow.instance);
@@ -279,7 +279,7 @@ describeOnDevServer('traces and logs', () => {
       'StartWorkflowUpdate:checkout',
       'HandleUpdate:checkout',
     );
-    const order = down(checkout, 'StartChildWorkflow:orderV2', 'RunWorkflow:orderV2');
+    const order = down(checkout, 'StartChildWorkflow:order', 'RunWorkflow:order');
     expect(namesBelow(order)).toContain('StartActivity:chargePayment');
   });
 
@@ -312,7 +312,7 @@ describeOnDevServer('traces and logs', () => {
     const namesOf = (id: string) =>
       collector.spans.filter(({ attributes }) => attributes['temporalWorkflowId'] === orderWorkflowId(id));
     const [root, ...others] = namesOf(byHand.taken).filter(({ parentSpanId }) => !parentSpanId);
-    expect([root?.name, others]).toEqual(['RunWorkflow:orderV2', []]);
+    expect([root?.name, others]).toEqual(['RunWorkflow:order', []]);
     down(root!, 'StartActivity:quoteOrder', 'RunActivity:quoteOrder');
     expect(namesOf(byHand.left)).toEqual([]);
   });
@@ -349,7 +349,7 @@ describeOnDevServer('traces and logs', () => {
     const lines = parsed(workerLines);
     const workflow = {
       workflowId: orderWorkflowId(orderId),
-      workflowType: 'orderV2',
+      workflowType: 'order',
       runId: expect.any(String) as string,
     };
     expect(lines.find(({ msg }) => msg === 'Activity failed')).toMatchObject({
@@ -431,7 +431,7 @@ describeOnDevServer('traces and logs', () => {
       'batch',
       'batchShard',
       'cart',
-      'orderV2',
+      'order',
     ]);
     const off = await replayed(traced, { codePath: inject('workflowBundle') });
     expect(off.filter(({ difference }) => difference)).toEqual([]);

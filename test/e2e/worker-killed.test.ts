@@ -62,8 +62,8 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
   };
 
   const reservationOf = async ({ order }: Sale) => {
-    const query = shop.store.db.selectFrom('reservations').select('status').where('order_id', '=', order.orderId);
-    return (await query.executeTakeFirst())?.status;
+    const query = shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', order.orderId);
+    return (await query.executeTakeFirst())?.reservation;
   };
 
   const duringCompensation: Place = async (sale) => {

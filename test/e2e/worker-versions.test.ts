@@ -18,7 +18,7 @@ import {
   PAYMENT_TASK_QUEUE,
   shipmentReportedSignal,
 } from '../../src/workflows/order/contract.js';
-import type { orderV2 } from '../../src/workflows/order/workflow.js';
+import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
 import { stage } from '../support/batches.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
@@ -34,7 +34,7 @@ const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDra
   (key) => `matching.wv.${key}="1s"`,
 );
 
-type OrderHandle = WorkflowHandle<typeof orderV2>;
+type OrderHandle = WorkflowHandle<typeof orderWorkflow>;
 
 // One story, told by the commands of docs/versioning.md: each test begins where the one before ended.
 describeOnDevServer('two versions of the workers at once', () => {
@@ -86,7 +86,7 @@ describeOnDevServer('two versions of the workers at once', () => {
   /** An order that waits for the carrier. */
   async function anOrderUnderWay(): Promise<OrderHandle> {
     const input = anOrder({ lines: [{ sku, quantity: 1 }] });
-    const handle = await shop.client.workflow.start<typeof orderV2>('orderV2', {
+    const handle = await shop.client.workflow.start<typeof orderWorkflow>('order', {
       workflowId: orderWorkflowId(input.orderId),
       taskQueue: ORDER_TASK_QUEUE,
       args: [input],

@@ -80,7 +80,7 @@ describeOnDevServer('the audit of a crowd', () => {
     'a reservation is deleted': {
       async done() {
         const { orderId } = await completed();
-        await shop.owner.db.deleteFrom('reservation_lines').where('order_id', '=', orderId).execute();
+        await shop.owner.db.deleteFrom('orders').where('order_id', '=', orderId).execute();
         return orderWorkflowId(orderId);
       },
       said: /does not balance \(stock, money, parcel\): back, kept, delivered/,

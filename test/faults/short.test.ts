@@ -97,7 +97,7 @@ async function takeAnOrder(address: string, namespace: string): Promise<string> 
   try {
     return await waitUntil(
       async () => {
-        const query = 'WorkflowType = "orderV2" and ExecutionStatus = "Running"';
+        const query = 'WorkflowType = "order" and ExecutionStatus = "Running"';
         for await (const { workflowId } of workflow.list({ query })) {
           await workflow.getHandle(workflowId).terminate('taken away');
           return workflowId;

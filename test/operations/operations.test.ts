@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createInventoryActivities } from '../../src/activities/inventory.js';
+import { createOrderActivities } from '../../src/activities/orders.js';
 import { operations } from '../../src/operations/index.js';
 import type { Operation, StoreOperation } from '../../src/operations/operation.js';
 import type { StagedItem } from '../../src/store/batches.js';
@@ -14,7 +14,7 @@ import { openStore, type Store } from '../../src/store/index.js';
 import { stage } from '../support/batches.js';
 import { createDatabase } from '../support/database.js';
 import { lockProduct } from '../support/database-lock.js';
-import { aProduct } from '../support/shop.js';
+import { anOrder, aProduct } from '../support/shop.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
@@ -384,7 +384,7 @@ describe('tasks over the same products', () => {
 
   test('when they name them in opposite orders at once, together with orders, then none of them deadlocks', async () => {
     const skus = await Promise.all(times(20, async () => (await aProduct(store, { available: 1_000 })).sku));
-    const inventory = createInventoryActivities({ store });
+    const inventory = createOrderActivities({ store });
     const orders = [skus, skus.toReversed()];
     const batches = await Promise.all(
       ['restock', 'price-update'].flatMap((operation) =>
@@ -392,8 +392,8 @@ describe('tasks over the same products', () => {
       ),
     );
     const reserving = times(10, (n) => {
-      const lines = orders[n % 2]!.map((sku) => ({ sku, quantity: 1 }));
-      return inventory.reserveStock({ orderId: randomUUID(), owner: randomUUID(), lines });
+      const order = anOrder({ lines: orders[n % 2]!.map((sku) => ({ sku, quantity: 1 })) });
+      return inventory.reserveStock({ orderId: order.orderId, owner: randomUUID(), order });
     });
     const outcomes = await Promise.allSettled([...batches.map((batch) => applied(batch, 0)), ...reserving]);
 

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 export interface CommitGate {
   /** The database behind the gate. */
   url: string;
-  /** Keeps the answer to the next commit of a transaction in which this text was sent. It resolves once it is committed. */
+  /** Keeps the answer to the next commit of a transaction, or of a statement outside one, in which this text was sent. It resolves once it is committed. */
   keepAnswer: (text: string) => Promise<void>;
   close: () => Promise<void>;
 }
@@ -31,12 +31,17 @@ export async function openCommitGate(databaseUrl: string): Promise<CommitGate> {
     }
 
     let transaction = '';
+    let isOpen = false;
     let committed: (() => void) | undefined;
     client.on('data', (chunk) => {
       const sent = chunk.toString('latin1');
-      if (/\bbegin\b/i.test(sent)) transaction = '';
+      if (/\bbegin\b/i.test(sent)) isOpen = true;
+      // A statement outside a transaction is a transaction of its own.
+      if (/\bbegin\b/i.test(sent) || !isOpen) transaction = '';
       transaction += sent;
-      if (/\bcommit\b/i.test(sent)) {
+      const commits = !isOpen || /\bcommit\b/i.test(sent);
+      if (/\b(commit|rollback)\b/i.test(sent)) isOpen = false;
+      if (commits) {
         const text = [...waiting.keys()].find((candidate) => transaction.includes(candidate));
         if (text !== undefined) {
           committed = waiting.get(text);

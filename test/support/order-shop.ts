@@ -11,11 +11,10 @@ import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../sr
 import type { Product } from '../../src/schemas/product.js';
 import { rootFailure } from '../../src/workflows/shared/failures.js';
 import {
-  NEWEST_ORDER_WORKFLOW_TYPE,
+  ORDER_WORKFLOW_TYPE,
   ORDER_TASK_QUEUE,
   orderStatusQuery,
   orderWorkflowId,
-  type OrderWorkflowType,
 } from '../../src/workflows/order/contract.js';
 import { createWorkers } from '../../src/workers.js';
 import type { order } from '../../src/workflows/order/workflow.js';
@@ -42,8 +41,6 @@ export interface OrderShop extends Shop {
 export interface PlaceOptions extends Partial<OrderInput> {
   products?: Product[];
   token?: string;
-  /** The newest unless told. */
-  type?: OrderWorkflowType;
   start?: Partial<WorkflowStartOptions<typeof order>>;
 }
 
@@ -91,7 +88,7 @@ export class PlacedOrder implements Order {
   }
 
   /** The carrier moves the parcel and reports it. */
-  async carrierReports(...statuses: ShipmentReport['status'][]): Promise<void> {
+  async carrierReports(...statuses: Exclude<ShipmentReport['status'], 'cancelled'>[]): Promise<void> {
     for (const status of statuses) await this.shop.outside.carrier.reportNow(this.orderId, status);
   }
 
@@ -177,14 +174,14 @@ async function openOrderShop(): Promise<OrderShop> {
     ...bare,
     activities,
     letterbox,
-    async place({ products, token = 'tok_ok', type = NEWEST_ORDER_WORKFLOW_TYPE, start, ...overrides } = {}) {
+    async place({ products, token = 'tok_ok', start, ...overrides } = {}) {
       const sold = products ?? [await aProduct(store)];
       const input = anOrder({
         lines: sold.map(({ sku }) => ({ sku, quantity: 2 })),
         payment: { token },
         ...overrides,
       });
-      const handle = await bare.client.workflow.start<typeof order>(type, {
+      const handle = await bare.client.workflow.start<typeof order>(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(input.orderId),
         taskQueue: ORDER_TASK_QUEUE,
         args: [input],

@@ -56,7 +56,7 @@ export class WatchedActivities {
 
   #watch(name: ActivityName, run: unknown): AnyActivity {
     return async (...args) => {
-      const call: ActivityCall = { name, orderId: orderIdOf(name, args), args, end: 'running', cancelled: false };
+      const call: ActivityCall = { name, orderId: orderIdOf(args), args, end: 'running', cancelled: false };
       this.#calls.push(call);
       Context.current().cancellationSignal.addEventListener('abort', () => (call.cancelled = true));
       const trouble = this.#take(name, call.orderId);
@@ -87,9 +87,7 @@ function failureOf(name: ActivityName, { withEffect, forGood }: Trouble): Applic
   });
 }
 
-/** `quoteOrder` has the workflow id as its second argument, others the order id in their first, if they are about one. */
-function orderIdOf(name: ActivityName, [first, second]: unknown[]): string {
-  return name === 'quoteOrder'
-    ? String(second).replace('order:', '')
-    : ((first as { orderId?: string } | undefined)?.orderId ?? '');
+/** Activities of an order have its id in their argument. */
+function orderIdOf([first]: unknown[]): string {
+  return (first as { orderId?: string } | undefined)?.orderId ?? '';
 }

@@ -108,7 +108,9 @@ async function piecesOf(store: Store, { orderId, products }: Order, others: numb
       coalesce(sum(quantity) filter (where order_id = ${orderId}), 0)::int as mine,
       coalesce(sum(quantity), 0)::int as reserved
     from products left join (
-      select sku, quantity, order_id from reservation_lines join reservations using (order_id) where status = 'reserved'
+      select line.sku, line.quantity, order_id
+      from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
+      where reservation in ('reserved', 'sold', 'written_off')
     ) as held using (sku)
     where sku in (${sql.join(products.map(({ sku }) => sku))})
     group by sku, stock`.execute(store.db);

@@ -72,7 +72,7 @@ export async function gather(runs: Run[], books: Books, findings: Findings): Pro
 
 async function viewOf(client: Client, { workflowId, runId, type, status }: Run, facts: Facts): Promise<unknown> {
   if (status === 'COMPLETED') return facts.results.get(runId);
-  const query = { order: orderStatusQuery, orderV2: orderStatusQuery, cart: cartQuery, approval: approvalQuery }[type];
+  const query = { order: orderStatusQuery, cart: cartQuery, approval: approvalQuery }[type];
   if (!query || status === 'TERMINATED') return undefined;
   const ask = () => client.workflow.getHandle(workflowId, runId).query<unknown>(query.name);
   return await waitUntil(ask, { what: `${workflowId} saying how it stands`, deadlineMs: VIEW_DEADLINE_MS }).catch(
@@ -96,9 +96,9 @@ const ofOrder = (statement: Statement, orderId: string): Statement =>
 
 async function readPieces({ store }: Books): Promise<Map<string, Map<string, number>>> {
   const { rows } = await sql<{ order_id: string; sku: string; quantity: number }>`
-    select order_id, sku, sum(quantity)::int as quantity
-    from reservation_lines join reservations using (order_id) where status = 'reserved'
-    group by order_id, sku`.execute(store.db);
+    select order_id, sku, quantity
+    from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
+    where reservation in ('reserved', 'sold', 'written_off')`.execute(store.db);
   return new Map(
     [...grouped(rows, ({ order_id }) => order_id)].map(([orderId, lines]) => [
       orderId,

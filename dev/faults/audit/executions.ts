@@ -8,7 +8,7 @@ import {
   orderIdOf,
   orderStatusAttribute,
   orderWorkflowId,
-  ORDER_WORKFLOW_TYPES,
+  ORDER_WORKFLOW_TYPE,
 } from '../../../src/workflows/order/contract.js';
 import { waitUntil } from '../../wait.js';
 import type { Ledger } from '../ledger.js';
@@ -28,8 +28,7 @@ export interface Run {
 /** A question whose time is over later than this does not end while somebody waits for it. */
 const SOON_MS = 60_000;
 
-/** Of any of the types that orders have. */
-export const isOrder = ({ type }: Run) => (ORDER_WORKFLOW_TYPES as readonly string[]).includes(type);
+export const isOrder = ({ type }: Run): boolean => type === ORDER_WORKFLOW_TYPE;
 
 /** The runs of a namespace, and the ids of those that are open and say themselves why. */
 interface Ended {

@@ -15,6 +15,9 @@ export const PAYMENT_TASK_QUEUE = 'payments';
 
 export const ORDER_WORKFLOW_TYPE = 'order';
 
+/** Finds all orders in visibility. */
+export const ORDERS_QUERY = `WorkflowType = '${ORDER_WORKFLOW_TYPE}'`;
+
 /** How long the carrier may take to pick a parcel up, and then to deliver it, unless the input says otherwise: 14 days. */
 export const DEFAULT_DELIVERY_TIMEOUT_SECONDS = 14 * 24 * 60 * 60;
 

@@ -228,7 +228,7 @@ export class OrderState {
   }
 
   /** The carrier's answer counts like a report. @returns whether it answered. */
-  private async askCarrier(): Promise<boolean> {
+  async askCarrier(): Promise<boolean> {
     if (this.view.stage === 'compensating') return true;
     try {
       const report = await trackShipment({ orderId: this.key.orderId });

@@ -118,6 +118,8 @@ export async function order(input: OrderInput): Promise<OrderView> {
   /** From here on the order cannot be cancelled: the goods are on the road. No timer refunds them, only a final word. */
   async function awaitDelivery(): Promise<void> {
     if (!parcel.isFinal) state.enter('in_transit');
+    // The answer to the request was lost, and with it the id of the shipment.
+    if (parcel.shipmentId === undefined) await state.askCarrier();
     while (!parcel.isFinal) {
       await condition(() => parcel.isFinal || state.clock?.expiry !== undefined);
       if (!parcel.isFinal) await decideDelivery(() => parcel.isFinal);

@@ -1,17 +1,13 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import {
-  NEWEST_ORDER_WORKFLOW_TYPE,
-  ORDER_TASK_QUEUE,
-  orderWorkflowId,
-} from '../../../src/workflows/order/contract.js';
+import { ORDER_WORKFLOW_TYPE, ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { anOrderId, describeOrders, PlacedOrder, type OrderShop } from '../../support/order-shop.js';
 import { anOrder } from '../../support/shop.js';
 
 /** Starts an order as somebody might who never read the schema. */
 async function startRaw(shop: OrderShop, args: unknown[], { workflowId = orderWorkflowId(anOrderId()) } = {}) {
-  const handle = await shop.client.workflow.start(NEWEST_ORDER_WORKFLOW_TYPE, {
+  const handle = await shop.client.workflow.start(ORDER_WORKFLOW_TYPE, {
     workflowId,
     taskQueue: ORDER_TASK_QUEUE,
     args,
@@ -51,7 +47,7 @@ describeOrders('what nobody has parsed', (shop) => {
       expect(problems.map(({ pointer }) => pointer).toSorted()).toEqual(pointers.toSorted());
       for (const { detail } of problems) expect(detail).toEqual(expect.stringMatching(/\w/));
       expect(view).toMatchObject({ status: 'failed', reason: { type: 'InvalidInput' }, compensations: [] });
-      expect(order.attempts('quoteOrder'), 'no retries').toEqual(['failed']);
+      expect(order.attempts('reserveStock'), 'no retries').toEqual(['failed']);
       expect(order.done()).toEqual([]);
       expect(order.calls()).toEqual([]);
       expect(events).not.toContain('WorkflowTaskFailed');

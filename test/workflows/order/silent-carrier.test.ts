@@ -98,12 +98,4 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(order.attempts('cancelShipment')).toEqual(throughMoreThanADay);
     expect(order.attempts('trackShipment')).toEqual([]);
   });
-
-  test('when an order of the older type gets no report, then it does not ask', async () => {
-    const order = await unheard(shop(), { type: 'order' });
-    await order.carrierReports('in_transit', 'delivered');
-
-    expect(await order.failure()).toMatchObject({ type: 'DeliveryTimeout' });
-    expect(order.attempts('trackShipment')).toEqual([]);
-  });
 });

@@ -1,5 +1,6 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
+import type { OrderView } from '../../../src/schemas/order.js';
 import {
   cancelOrderUpdate,
   orderStatusAttribute,
@@ -7,8 +8,12 @@ import {
 } from '../../../src/workflows/order/contract.js';
 import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
 
-const resolve = (order: PlacedOrder, action: 'retry' | 'skip') =>
-  order.handle.executeUpdate(resolveCompensationUpdate, { args: [{ action }] });
+/** Decides about the compensation that is stuck now. */
+async function resolve(order: PlacedOrder, action: 'retry' | 'skip'): Promise<OrderView> {
+  const { compensations } = await order.view();
+  const { name: compensation, attempt } = compensations.find(({ status }) => status === 'stuck')!;
+  return await order.handle.executeUpdate(resolveCompensationUpdate, { args: [{ compensation, attempt, action }] });
+}
 
 const untilStuck = (order: PlacedOrder) => order.seen(({ status }) => status === 'compensation_stuck', 'stuck');
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { OrderView, StepStatus, TimelineEntry } from '../../../src/schemas/order.js';
+import type { OrderView } from '../../../src/schemas/order.js';
 import { describeOrder, Timeline } from '../../../src/workflows/order/timeline.js';
 
+type Step = OrderView['steps'][number];
+
 function aTimeline() {
-  const entries: TimelineEntry<StepStatus>[] = [];
-  let minute = 0;
-  const timeline = new Timeline<StepStatus>(entries, () => `10:0${minute++}`);
+  const entries: Step[] = [];
+  const timeline = new Timeline<Step>(entries, (name, startedAt) => ({ name, status: 'started', startedAt }));
   return { entries, timeline };
 }
 
@@ -16,63 +17,35 @@ function aView(overrides: Partial<OrderView> = {}): OrderView {
 const startedAt = '2026-11-23T10:00:00.000Z';
 
 describe('Timeline', () => {
-  test('when a step starts and ends, then its one entry has both times', () => {
+  test('keeps one entry for a step, with its start and its end', () => {
     const { entries, timeline } = aTimeline();
-
     timeline.start('reserveStock');
     timeline.end('reserveStock', 'completed');
 
-    expect(entries).toEqual([{ name: 'reserveStock', status: 'completed', startedAt: '10:00', endedAt: '10:01' }]);
+    expect(entries).toEqual([
+      { name: 'reserveStock', status: 'completed', startedAt: expect.any(String), endedAt: expect.any(String) },
+    ]);
   });
 
-  test('when a step ends badly, then the reason is kept', () => {
+  test('keeps the reason of a failed step', () => {
     const { entries, timeline } = aTimeline();
-
     timeline.start('chargePayment');
     timeline.end('chargePayment', 'failed', { type: 'CardDeclined', message: 'no' });
 
     expect(entries).toMatchObject([{ status: 'failed', reason: { type: 'CardDeclined', message: 'no' } }]);
   });
 
-  test('when an entry is marked, then it has no end yet', () => {
+  test('keeps the entry and the first start of a step that starts again', () => {
     const { entries, timeline } = aTimeline();
-
+    const { startedAt: first } = timeline.start('refundPayment');
+    timeline.end('refundPayment', 'failed', { type: 'X', message: 'no' });
     timeline.start('refundPayment');
-    timeline.mark('refundPayment', 'failed');
 
-    expect(entries).toEqual([{ name: 'refundPayment', status: 'failed', startedAt: '10:00' }]);
+    expect(entries).toEqual([{ name: 'refundPayment', status: 'started', startedAt: first }]);
   });
 
-  test('when a name starts again, then it keeps its one entry and its first start', () => {
+  test('ignores the end of a step that never started', () => {
     const { entries, timeline } = aTimeline();
-
-    timeline.start('refundPayment');
-    timeline.mark('refundPayment', 'failed');
-    timeline.start('refundPayment');
-
-    expect(entries).toEqual([{ name: 'refundPayment', status: 'started', startedAt: '10:00' }]);
-  });
-
-  test('when an entry is to start again by itself, then it says when, until it does or is decided', () => {
-    const { entries, timeline } = aTimeline();
-    const isTold = () => 'nextTryAt' in entries[0]!;
-    const park = () => timeline.mark('refundPayment', 'failed', undefined, '11:00');
-
-    timeline.start('refundPayment');
-    park();
-    const parked = isTold();
-    timeline.start('refundPayment');
-    const again = isTold();
-    park();
-    timeline.end('refundPayment', 'completed');
-
-    expect([parked, again, isTold()]).toEqual([true, false, false]);
-  });
-
-  test('when a name never started, then nothing is added', () => {
-    const { entries, timeline } = aTimeline();
-
-    timeline.mark('refundPayment', 'failed');
     timeline.end('refundPayment', 'completed');
 
     expect(entries).toEqual([]);
@@ -80,39 +53,59 @@ describe('Timeline', () => {
 });
 
 describe('describeOrder', () => {
-  test('when the order is open, then it says the stage and the steps', () => {
+  test('shows the stage and the steps of an open order as a Markdown list', () => {
     const view = aView({ steps: [{ name: 'reserveStock', status: 'completed', startedAt }] });
 
-    expect(describeOrder(view)).toBe('**processing**, charging_payment\n\n- reserveStock: completed');
+    expect(describeOrder(view)).toBe('**processing**, charging_payment\n\nSteps:\n\n- reserveStock: completed');
   });
 
-  test('when the order has ended, then it says why', () => {
+  test('shows why an order ended', () => {
     const view = aView({ status: 'rejected', stage: 'done', reason: { type: 'OutOfStock', message: 'MUG: 2 wanted' } });
 
-    expect(describeOrder(view)).toBe('**rejected**: OutOfStock, MUG: 2 wanted\n');
+    expect(describeOrder(view)).toBe('**rejected**: OutOfStock, MUG: 2 wanted');
   });
 
-  test('when a compensation is stuck, then it says what an operator can do', () => {
+  test('shows first what an operator can do about a stuck compensation', () => {
+    const reason = { type: 'X', message: 'no route' };
     const view = aView({
       status: 'compensation_stuck',
       stage: 'compensating',
+      steps: [{ name: 'reserveStock', status: 'completed', startedAt }],
       compensations: [
-        { name: 'cancelShipment', status: 'completed', startedAt },
-        { name: 'refundPayment', status: 'stuck', startedAt, reason: { type: 'X', message: 'no route' } },
+        { name: 'cancelShipment', status: 'completed', startedAt, attempt: 1 },
+        { name: 'refundPayment', status: 'stuck', startedAt, attempt: 2, reason, nextTryAt: '11:00' },
       ],
     });
 
-    expect(describeOrder(view)).toContain(
-      'Compensations:\n- cancelShipment: completed\n- refundPayment: **stuck**, no route; retry or skip it',
+    expect(describeOrder(view)).toBe(
+      [
+        '**compensation_stuck**, compensating',
+        '',
+        'Needs an operator:',
+        '',
+        '- refundPayment is stuck after attempt 2: no route. Retry or skip it; next retry at 11:00',
+        '',
+        'Steps:',
+        '',
+        '- reserveStock: completed',
+        '',
+        'Compensations:',
+        '',
+        '- cancelShipment: completed',
+        '- refundPayment: stuck',
+      ].join('\n'),
     );
   });
 
-  test('when a stuck compensation is tried again by itself, then it says when', () => {
-    const reason = { type: 'X', message: 'no route' };
+  test('shows first that a delivery is overdue', () => {
     const view = aView({
-      compensations: [{ name: 'refundPayment', status: 'stuck', startedAt, reason, nextTryAt: '11:00' }],
+      status: 'delivery_overdue',
+      stage: 'in_transit',
+      delivery: { dueAt: startedAt, attempt: 1, overdueSince: startedAt },
     });
 
-    expect(describeOrder(view)).toContain('**stuck**, no route; retry or skip it, or it is tried again at 11:00');
+    expect(describeOrder(view)).toContain(
+      `Needs an operator:\n\n- The delivery is overdue since ${startedAt} (attempt 1)`,
+    );
   });
 });

@@ -2,21 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createInventoryActivities, type ReserveStock } from '../../src/activities/inventory.js';
+import { createOrderActivities, type OrderKey } from '../../src/activities/orders.js';
+import type { OrderInput } from '../../src/schemas/order.js';
+import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { openCommitGate } from '../support/commit-gate.js';
 import { createDatabase } from '../support/database.js';
 import { lockProduct } from '../support/database-lock.js';
-import { aProduct } from '../support/shop.js';
+import { anOrder, aProduct } from '../support/shop.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
-let activities: ReturnType<typeof createInventoryActivities>;
+let activities: ReturnType<typeof createOrderActivities>;
 
 beforeAll(async () => {
   database = await createDatabase();
   store = openStore({ databaseUrl: database.url, maxConnections: 10, onIdleError: () => undefined });
-  activities = createInventoryActivities({ store });
+  activities = createOrderActivities({ store });
 });
 
 afterAll(async () => {
@@ -24,18 +26,17 @@ afterAll(async () => {
   await database.drop();
 });
 
-const aReservation = (overrides: Partial<ReserveStock> & Pick<ReserveStock, 'lines'>): ReserveStock => ({
-  orderId: randomUUID(),
-  owner: randomUUID(),
-  ...overrides,
-});
+const aReservation = (overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>): OrderKey => {
+  const order = anOrder(overrides);
+  return { orderId: order.orderId, owner: randomUUID(), order };
+};
 
 const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
 
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 
 /** `ok`, or the type of the failure. */
-const outcomeOf = (attempt: Promise<void>): Promise<string> =>
+const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
   attempt.then(
     () => 'ok',
     (error: unknown) => (error instanceof ApplicationFailure ? error.type! : String(error)),
@@ -64,7 +65,7 @@ describe('reserveStock', () => {
     await expect(activities.reserveStock(aReservation({ lines }))).rejects.toMatchObject({
       type: 'OutOfStock',
       nonRetryable: true,
-      message: `${filter.sku}: 11 wanted, 10 there; ${scale.sku}: 12 wanted, 10 there`,
+      message: `${filter.sku}: 11 wanted, 10 available; ${scale.sku}: 12 wanted, 10 available`,
       details: [
         [
           { sku: filter.sku, wanted: 11, available: 10 },
@@ -116,7 +117,9 @@ describe('reserveStock', () => {
     const lock = await lockProduct(database.url, last.sku);
     const reserved = outcomeOf(activities.reserveStock(aReservation({ lines })));
     await lock.waitedFor();
-    const free = await sql`select from products where sku = ${first.sku} for update skip locked`.execute(store.db);
+    const free = await sql`select from products where sku = ${first.sku} for no key update skip locked`.execute(
+      store.db,
+    );
     await lock.release();
 
     expect(free.rows).toEqual([]);
@@ -141,7 +144,7 @@ describe('reserveStock', () => {
     const gate = await openCommitGate(database.url);
     const behind = openStore({ databaseUrl: gate.url, maxConnections: 1, onIdleError: () => undefined });
     const committed = gate.keepAnswer(reservation.orderId);
-    const unanswered = outcomeOf(createInventoryActivities({ store: behind }).reserveStock(reservation));
+    const unanswered = outcomeOf(createOrderActivities({ store: behind }).reserveStock(reservation));
     await committed;
     await gate.close();
     const lost = await unanswered;
@@ -223,17 +226,16 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('when the reservation is still on its way to the database, then it waits and puts the stock back', async () => {
+  test('turns a reservation away that is still on its way to the database', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
     const reserved = outcomeOf(activities.reserveStock(reservation));
     await lock.waitedFor();
-    const released = outcomeOf(activities.releaseStock(reservation));
-    await lock.waitedFor({ by: 2 });
+    const released = await outcomeOf(activities.releaseStock(reservation));
     await lock.release();
 
-    expect([await reserved, await released]).toEqual(['ok', 'ok']);
+    expect([released, await reserved]).toEqual(['ok', 'ReservationReleased']);
     expect(await stockOf(sku)).toBe(10);
   });
 
@@ -254,7 +256,7 @@ describe('releaseStock', () => {
     const gate = await openCommitGate(database.url);
     const behind = openStore({ databaseUrl: gate.url, maxConnections: 1, onIdleError: () => undefined });
     const committed = gate.keepAnswer(reservation.orderId);
-    const unanswered = outcomeOf(createInventoryActivities({ store: behind }).releaseStock(reservation));
+    const unanswered = outcomeOf(createOrderActivities({ store: behind }).releaseStock(reservation));
     await committed;
     await gate.close();
     const lost = await unanswered;
@@ -275,10 +277,127 @@ describe('the tables', () => {
     );
   });
 
-  test('when an order would be reserved twice, then the database refuses', async () => {
-    const head = { order_id: randomUUID(), owner: 'a', status: 'reserved' } as const;
-    await store.db.insertInto('reservations').values(head).execute();
+  test('rejects a second order with the same id', async () => {
+    const order = { ...anOrderRow(), order_id: randomUUID() };
+    await store.db.insertInto('orders').values(order).execute();
 
-    await expect(store.db.insertInto('reservations').values(head).execute()).rejects.toThrow(/unique constraint/);
+    await expect(store.db.insertInto('orders').values(order).execute()).rejects.toThrow(/unique constraint/);
   });
+});
+
+describe('the quote of reserveStock', () => {
+  let mug: Product;
+  let filter: Product;
+
+  beforeAll(async () => {
+    mug = await aProduct(store, { name: 'Mug', price: { value: 1250, currency: 'EUR' }, available: 100 });
+    filter = await aProduct(store, { name: 'Filter', price: { value: 390, currency: 'EUR' } });
+  });
+
+  const quote = (input: { orderId: string }) =>
+    activities.reserveStock({ orderId: input.orderId, owner: randomUUID(), order: input });
+
+  test('when the input is good, then the catalogue sets the prices', async () => {
+    const input = anOrder({
+      lines: [
+        { sku: mug.sku, quantity: 2 },
+        { sku: filter.sku, quantity: 3 },
+      ],
+    });
+
+    expect(await quote(input)).toEqual({
+      customerId: input.customerId,
+      lines: [
+        { sku: mug.sku, name: 'Mug', quantity: 2, unitPrice: { value: 1250, currency: 'EUR' } },
+        { sku: filter.sku, name: 'Filter', quantity: 3, unitPrice: { value: 390, currency: 'EUR' } },
+      ],
+      total: { value: 3670, currency: 'EUR' },
+    });
+  });
+
+  test('when a SKU comes in several lines, then it becomes one line', async () => {
+    const lines = [1, 2, 3].map((quantity) => ({ sku: mug.sku, quantity }));
+
+    expect(await quote(anOrder({ lines }))).toMatchObject({
+      lines: [{ sku: mug.sku, quantity: 6 }],
+      total: { value: 7500 },
+    });
+  });
+
+  test('when the order sets a time limit, then the quote carries it', async () => {
+    const input = anOrder({ lines: [{ sku: mug.sku, quantity: 1 }], deliveryTimeoutSeconds: 60 });
+
+    expect(await quote(input)).toMatchObject({ deliveryTimeoutSeconds: 60 });
+  });
+
+  test('when SKUs are unknown, then all of them are named, for good', async () => {
+    const lines = ['NOBODY', mug.sku, 'NOTHING'].map((sku) => ({ sku, quantity: 1 }));
+
+    await expect(quote(anOrder({ lines }))).rejects.toMatchObject({
+      type: 'UnknownSku',
+      nonRetryable: true,
+      message: 'not in the catalogue: NOBODY, NOTHING',
+      details: [['NOBODY', 'NOTHING']],
+    });
+  });
+
+  test('when the prices are in several currencies, then it is refused, for good', async () => {
+    const { sku } = await aProduct(store, { price: { value: 1, currency: 'USD' } });
+    const lines = [mug.sku, sku].map((each) => ({ sku: each, quantity: 1 }));
+
+    await expect(quote(anOrder({ lines }))).rejects.toMatchObject({
+      type: 'MixedCurrencies',
+      nonRetryable: true,
+      message: 'an order has one currency, not EUR, USD',
+    });
+  });
+
+  test('when the input is bad, then each problem is named, for good', async () => {
+    const input = { ...anOrder({ lines: [{ sku: 'no sku', quantity: 1.5 }] }), discount: 100 };
+
+    await expect(quote(input)).rejects.toMatchObject({
+      type: 'InvalidInput',
+      nonRetryable: true,
+      details: [
+        expect.arrayContaining([
+          { pointer: '/lines/0/sku', detail: expect.any(String) },
+          { pointer: '/lines/0/quantity', detail: expect.any(String) },
+          { pointer: '/discount', detail: 'is not a known field' },
+        ]),
+      ],
+    });
+  });
+
+  test('rejects the input of another order as invalid', async () => {
+    const input = anOrder({ lines: [{ sku: mug.sku, quantity: 1 }] });
+    const key = { orderId: randomUUID(), owner: randomUUID(), order: input };
+
+    await expect(activities.reserveStock(key)).rejects.toMatchObject({
+      type: 'InvalidInput',
+      details: [[{ pointer: '/orderId' }]],
+    });
+  });
+
+  test('rejects another total than the expected one with both, and takes nothing', async () => {
+    const lines = [{ sku: mug.sku, quantity: 2 }];
+    const before = await stockOf(mug.sku);
+
+    await expect(quote(anOrder({ lines, expectedTotal: { value: 2499, currency: 'EUR' } }))).rejects.toMatchObject({
+      type: 'PriceChanged',
+      nonRetryable: true,
+      details: [{ total: { value: 2500, currency: 'EUR' }, expectedTotal: { value: 2499, currency: 'EUR' } }],
+    });
+    expect(await stockOf(mug.sku)).toBe(before);
+    await quote(anOrder({ lines, expectedTotal: { value: 2500, currency: 'EUR' } }));
+    expect(await stockOf(mug.sku)).toBe(before! - 2);
+  });
+});
+
+const anOrderRow = () => ({
+  owner: 'a',
+  customer_id: 'a',
+  content_hash: Buffer.from('a'),
+  status: 'processing' as const,
+  stage: 'reserving_stock' as const,
+  reservation: 'reserved' as const,
 });
