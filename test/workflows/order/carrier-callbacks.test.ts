@@ -210,7 +210,7 @@ describeOrders("the carrier's reports", (shop) => {
   });
 
   test('when there are none though the parcel was picked up, then the carrier says so when he is to stop it, and only the money is given back', async () => {
-    const order = await shop().place({ type: 'order' });
+    const order = await shop().place();
     await order.reached('awaiting_pickup');
     shop().letterbox.shut(order.orderId);
     await order.carrierReports('in_transit');

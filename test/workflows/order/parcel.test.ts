@@ -9,16 +9,17 @@ const aReport = (overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
   ...overrides,
 });
 
-/** A parcel after these reports, and which of them told something new. */
-function after(reports: ShipmentReport[], { shipmentId }: { shipmentId?: string } = {}) {
+/** A parcel whose shipment `sh_1` the carrier has confirmed, after these reports, and which of them were news. */
+function after(reports: ShipmentReport[]) {
   const parcel = new Parcel();
-  parcel.shipmentId = shipmentId;
+  parcel.request();
+  parcel.confirm('sh_1');
   const news = reports.map((report) => parcel.apply(report));
   return { parcel, news };
 }
 
 describe('isShipmentReport', () => {
-  test.each(['accepted', 'in_transit', 'delivered', 'lost'] as const)(
+  test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
     'when the carrier reports %s, then it is one',
     (status) => {
       expect(isShipmentReport(aReport({ status }), 'A1')).toBe(true);
@@ -53,7 +54,7 @@ describe('Parcel', () => {
   test('when nothing was reported, then it has neither left nor arrived', () => {
     const { parcel } = after([]);
 
-    expect(parcel).toMatchObject({ status: 'requested', left: false, arrived: false });
+    expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, isFinal: false });
   });
 
   test.each([
@@ -61,10 +62,11 @@ describe('Parcel', () => {
     ['in_transit', true, false],
     ['delivered', true, true],
     ['lost', true, true],
-  ] as const)('when %s is reported, then left is %s and arrived is %s', (status, left, arrived) => {
+    ['cancelled', false, true],
+  ] as const)('when %s is reported, then hasLeft is %s and isFinal is %s', (status, hasLeft, isFinal) => {
     const { parcel, news } = after([aReport({ status })]);
 
-    expect(parcel).toMatchObject({ status, left, arrived });
+    expect(parcel).toMatchObject({ status, hasLeft, isFinal });
     expect(news).toEqual([true]);
   });
 
@@ -81,17 +83,42 @@ describe('Parcel', () => {
     expect(seen.parcel.status).toBe(status);
   });
 
-  test('when a report is on another shipment, then it changes nothing', () => {
-    const { parcel, news } = after([aReport({ shipmentId: 'sh_2' })], { shipmentId: 'sh_1' });
+  test('ignores and counts a report on another shipment', () => {
+    const { parcel, news } = after([aReport({ shipmentId: 'sh_2' })]);
 
     expect(news).toEqual([false]);
-    expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'requested' });
+    expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'requested', ignoredReports: 1 });
   });
 
-  test('when a report overtakes the answer that names the shipment, then its word is taken', () => {
-    const { parcel, news } = after([aReport(), aReport({ shipmentId: 'sh_2', status: 'lost' })]);
+  test('ignores and counts a report from before the shipment was requested', () => {
+    const parcel = new Parcel();
+    const isNews = parcel.apply(aReport({ status: 'delivered' }));
+    parcel.request();
+    parcel.confirm('sh_1');
 
-    expect(news).toEqual([true, false]);
-    expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'in_transit' });
+    expect(isNews).toBe(false);
+    expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, ignoredReports: 1 });
+  });
+
+  test('applies reports that overtake the answer that names the shipment once it is named', () => {
+    const parcel = new Parcel();
+    parcel.request();
+    const early = [aReport(), aReport({ shipmentId: 'sh_2', status: 'lost' })].map((report) => parcel.apply(report));
+    const before = parcel.status;
+    const isNews = parcel.confirm('sh_1');
+
+    expect(early).toEqual([false, false]);
+    expect(before).toBe('requested');
+    expect(isNews).toBe(true);
+    expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'in_transit', hasLeft: true, ignoredReports: 1 });
+  });
+
+  test('keeps at most ten reports that overtake the answer', () => {
+    const parcel = new Parcel();
+    parcel.request();
+    for (let count = 0; count < 12; count += 1) parcel.apply(aReport({ shipmentId: 'sh_2' }));
+    parcel.confirm('sh_1');
+
+    expect(parcel.ignoredReports).toBe(12);
   });
 });

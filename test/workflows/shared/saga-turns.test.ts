@@ -91,19 +91,62 @@ describe('undoing', () => {
       const saga = new Saga(observer);
       for (const [index, { failures, end }] of histories.entries()) {
         let turns = 0;
-        await saga.step(
-          nothing,
-          aCompensation(`undo ${index}`, async () => {
+        await saga.step(nothing, {
+          isGate: true,
+          ...aCompensation(`undo ${index}`, async () => {
             if ((turns += 1) <= failures || end === 'skipped') throw noRoute;
             if (end === 'refused') throw new PointOfNoReturn();
           }),
-        );
+        });
       }
 
       for (const answer of returned) expect(await compensate(saga)).toBe(answer);
       expect(told).toEqual(expected);
     });
     await fc.assert(property);
+  });
+
+  test('runs older compensations while a newer one is parked, and waits for the parked one at the end', async () => {
+    const decisions: ((action: 'retry' | 'skip') => void)[] = [];
+    const saga = new Saga({ onStuck: () => new Promise((resolve) => decisions.push(resolve)) });
+    const [oldest, older] = [aCompensation('oldest'), aCompensation('older')];
+    let attempts = 0;
+    await saga.step(nothing, oldest);
+    await saga.step(nothing, older);
+    await saga.step(
+      nothing,
+      aCompensation('newest', async () => {
+        if ((attempts += 1) === 1) throw noRoute;
+      }),
+    );
+
+    const compensated = compensate(saga);
+    await vi.waitFor(() => expect(oldest.run).toHaveBeenCalledOnce());
+    const isDone = await Promise.race([compensated, new Promise((resolve) => setImmediate(() => resolve('parked')))]);
+    decisions[0]!('retry');
+
+    expect(isDone).toBe('parked');
+    expect(await compensated).toBe(true);
+    expect(attempts).toBe(2);
+    expect(older.run).toHaveBeenCalledOnce();
+  });
+
+  test('keeps older compensations waiting while a gate is parked', async () => {
+    const decisions: ((action: 'retry' | 'skip') => void)[] = [];
+    const saga = new Saga({ onStuck: () => new Promise((resolve) => decisions.push(resolve)) });
+    const older = aCompensation('older');
+    await saga.step(nothing, older);
+    await saga.step(nothing, { ...aCompensation('gate', failing(noRoute)), isGate: true });
+
+    const compensated = compensate(saga);
+    await vi.waitFor(() => expect(decisions).toHaveLength(1));
+    await new Promise(setImmediate);
+    const before = older.run.mock.calls.length;
+    decisions[0]!('skip');
+
+    expect(before).toBe(0);
+    expect(await compensated).toBe(true);
+    expect(older.run).toHaveBeenCalledOnce();
   });
 
   test('when there is nothing to undo, then all is undone', async () => {
