@@ -178,7 +178,7 @@ export const orderView = z.object({
 });
 
 export const orderResource = orderView
-  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution.optional() })
+  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
   .meta({
     id: 'Order',
     description: 'An order: how far it has come, what is being retried just now, and the execution behind it.',
