@@ -49,8 +49,9 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
      * with what is wrong; `OrderIdTaken` when another execution has the order id; `ReservationReleased` when this order
      * was already rolled back.
      */
-    async reserveStock(key: OrderKey): Promise<Quote> {
-      const order = parseOrder(key);
+    async reserveStock(key: OrderKey & { workflowId: string }): Promise<Quote> {
+      const order = parseInput(orderInput, key.order);
+      assertWorkflowId('/orderId', `order:${order.orderId}`, key.workflowId);
       const outcome = await store.reserveOrder(newOrder(key, order), mergeLines(order.lines), order.expectedTotal);
       if (outcome.status !== 'reserved') throw rejectionOf(outcome, order);
       const { lines, total } = outcome;
@@ -66,7 +67,7 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
 
     /** Puts the stock of this order back. Safe when it never reserved any: a reservation that comes later is turned away. */
     async releaseStock(key: OrderKey): Promise<void> {
-      await store.releaseOrder(newOrder(key, parseOrder(key)));
+      await store.releaseOrder(newOrder(key, parseInput(orderInput, key.order)));
     },
 
     /** Records that an open order is parked, or is not any more. */
@@ -82,15 +83,9 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
     async closeOrder(key: OrderKey & { view: OrderView; reservation: FinalReservation }): Promise<void> {
       const { view, reservation } = key;
       const { runId } = Context.current().info.workflowExecution!;
-      await store.closeOrder(newOrder(key, parseOrder(key)), { view, runId, reservation });
+      await store.closeOrder(newOrder(key, parseInput(orderInput, key.order)), { view, runId, reservation });
     },
   };
-}
-
-function parseOrder({ orderId, order }: OrderKey): OrderInput {
-  const parsed = parseInput(orderInput, order);
-  assertWorkflowId('/orderId', `order:${parsed.orderId}`, `order:${orderId}`);
-  return parsed;
 }
 
 const newOrder = ({ orderId, owner }: OrderKey, order: OrderInput): NewOrder => ({

@@ -7,6 +7,7 @@ import type { OrderInput } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { openCommitGate } from '../support/commit-gate.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { createDatabase } from '../support/database.js';
 import { lockProduct } from '../support/database-lock.js';
 import { anOrder, aProduct } from '../support/shop.js';
@@ -26,9 +27,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-const aReservation = (overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>): OrderKey => {
+const aReservation = (
+  overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>,
+): OrderKey & { workflowId: string } => {
   const order = anOrder(overrides);
-  return { orderId: order.orderId, owner: randomUUID(), order };
+  return { orderId: order.orderId, workflowId: orderWorkflowId(order.orderId), owner: randomUUID(), order };
 };
 
 const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
@@ -295,7 +298,12 @@ describe('the quote of reserveStock', () => {
   });
 
   const quote = (input: { orderId: string }) =>
-    activities.reserveStock({ orderId: input.orderId, owner: randomUUID(), order: input });
+    activities.reserveStock({
+      orderId: input.orderId,
+      workflowId: orderWorkflowId(input.orderId),
+      owner: randomUUID(),
+      order: input,
+    });
 
   test('when the input is good, then the catalogue sets the prices', async () => {
     const input = anOrder({
@@ -368,9 +376,12 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('rejects the input of another order as invalid', async () => {
-    const input = anOrder({ lines: [{ sku: mug.sku, quantity: 1 }] });
-    const key = { orderId: randomUUID(), owner: randomUUID(), order: input };
+  test.each([
+    ['of another order', 'order:A2'],
+    ['without the prefix', 'A1'],
+  ])('rejects a workflow id %s as invalid input', async (_what, workflowId) => {
+    const order = anOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
+    const key = { orderId: 'A1', workflowId, owner: randomUUID(), order };
 
     await expect(activities.reserveStock(key)).rejects.toMatchObject({
       type: 'InvalidInput',

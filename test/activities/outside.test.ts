@@ -56,7 +56,8 @@ const cases: Case[] = [
     path: '/payments/charges',
     key: 'charge',
     body: (orderId) => ({ orderId, amount, token: 'tok_ok' }),
-    run: (orderId, env, url) => runActivity(activitiesAt(url).chargePayment, { orderId, owner, amount, token: 'tok_ok' }, env),
+    run: (orderId, env, url) =>
+      runActivity(activitiesAt(url).chargePayment, { orderId, owner, amount, token: 'tok_ok' }, env),
   },
   {
     name: 'refundPayment',

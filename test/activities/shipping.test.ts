@@ -17,7 +17,11 @@ afterAll(async () => {
 });
 
 function request(orderId: string) {
-  return runActivity(createShippingActivities({ ...outside, store: heldStock }).requestShipment, { orderId, owner, lines });
+  return runActivity(createShippingActivities({ ...outside, store: heldStock }).requestShipment, {
+    orderId,
+    owner,
+    lines,
+  });
 }
 
 function cancel(orderId: string) {

@@ -393,7 +393,8 @@ describe('tasks over the same products', () => {
     );
     const reserving = times(10, (n) => {
       const order = anOrder({ lines: orders[n % 2]!.map((sku) => ({ sku, quantity: 1 })) });
-      return inventory.reserveStock({ orderId: order.orderId, owner: randomUUID(), order });
+      const { orderId } = order;
+      return inventory.reserveStock({ orderId, workflowId: `order:${orderId}`, owner: randomUUID(), order });
     });
     const outcomes = await Promise.allSettled([...batches.map((batch) => applied(batch, 0)), ...reserving]);
 

@@ -104,11 +104,9 @@ export class OrderState {
   /** Keeps compensations in the timeline, and parks those that keep failing until an operator decides or time is up. */
   readonly sagaObserver: SagaObserver = {
     onCompensation: (name, status) => {
-      if (status === 'started') {
-        const entry = this.compensations.start(name);
-        entry.attempt += 1;
-        delete entry.nextTryAt;
-      } else this.compensations.end(name, status);
+      if (status === 'started') this.compensations.start(name).attempt += 1;
+      else this.compensations.end(name, status);
+      delete this.compensations.find(name)!.nextTryAt;
       if (name === 'releaseStock' && status === 'skipped') this.goodsAreGone = true;
       this.enter('compensating');
       this.updateStatus();

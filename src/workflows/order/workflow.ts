@@ -88,9 +88,10 @@ export async function order(input: OrderInput): Promise<OrderView> {
 
   async function reserve() {
     try {
-      const quote = await state.step('reserveStock', 'reserving_stock', () => reserveStock(key));
+      const { workflowId, typedSearchAttributes } = workflowInfo();
+      const quote = await state.step('reserveStock', 'reserving_stock', () => reserveStock({ ...key, workflowId }));
       Object.assign(view, { customerId: quote.customerId, lines: quote.lines, total: quote.total });
-      if (workflowInfo().typedSearchAttributes.get(customerIdAttribute) !== quote.customerId) {
+      if (typedSearchAttributes.get(customerIdAttribute) !== quote.customerId) {
         upsertSearchAttributes([
           { key: customerIdAttribute, value: quote.customerId },
           { key: orderStatusAttribute, value: view.status },

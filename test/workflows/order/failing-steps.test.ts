@@ -22,11 +22,11 @@ describeOrders('an order whose step fails', (shop) => {
         status: 'rejected',
         stage: 'done',
         reason: { type: 'UnknownSku', message: 'not in the catalogue: NO-SUCH-THING' },
-        steps: [{ name: 'quoteOrder', status: 'failed', reason: { type: 'UnknownSku' } }],
-        compensations: [{ name: 'releaseStock', status: 'completed' }],
+        steps: [{ name: 'reserveStock', status: 'failed', reason: { type: 'UnknownSku' } }],
+        compensations: [],
       });
       expect(await order.balance()).toEqual(nothing);
-      expect(order.done()).toEqual(['releaseStock']);
+      expect(order.done()).toEqual(['closeOrder']);
       expect(order.calls()).toEqual([]);
     });
 
@@ -39,7 +39,7 @@ describeOrders('an order whose step fails', (shop) => {
       const view = await order.result();
 
       expect(view).toMatchObject({ status: 'rejected', reason: { type: 'MixedCurrencies' } });
-      expect(order.done()).toEqual(['releaseStock']);
+      expect(order.done()).toEqual(['closeOrder']);
       expect(await order.balance()).toEqual(nothing);
       expect(order.calls()).toEqual([]);
     });
@@ -53,14 +53,13 @@ describeOrders('an order whose step fails', (shop) => {
 
       expect(view).toMatchObject({
         status: 'rejected',
-        reason: { type: 'OutOfStock', message: `${products[1]!.sku}: 2 wanted, 1 there` },
-        compensations: [{ name: 'releaseStock', status: 'completed' }],
+        reason: { type: 'OutOfStock', message: `${products[1]!.sku}: 2 wanted, 1 available` },
+        compensations: [],
       });
       expect(await order.balance()).toEqual(nothing);
-      expect(order.done()).toEqual(['quoteOrder', 'releaseStock']);
+      expect(order.done()).toEqual(['closeOrder']);
       expect(order.attempts('reserveStock'), 'no retries').toEqual(['failed']);
       expect(order.calls()).toEqual([]);
-      expect(await order.events(), 'all of it is local').not.toContain('ActivityTaskScheduled');
     });
 
     test('when the id was taken by another execution, then that one keeps all that it has', async () => {
@@ -76,7 +75,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(view).toMatchObject({
         status: 'rejected',
         reason: { type: 'OrderIdTaken' },
-        compensations: [{ name: 'releaseStock', status: 'completed' }],
+        compensations: [],
       });
       expect(await first.balance()).toEqual({ verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] });
       expect(first.calls()).toEqual(before);
@@ -91,7 +90,7 @@ describeOrders('an order whose step fails', (shop) => {
 
       expect(failure).toMatchObject({ type: 'ToldToFail' });
       expect(await order.balance()).toEqual(nothing);
-      expect(order.done()).toEqual(['quoteOrder', 'releaseStock']);
+      expect(order.done()).toEqual(['releaseStock', 'closeOrder']);
     });
   });
 
@@ -113,11 +112,11 @@ describeOrders('an order whose step fails', (shop) => {
         ],
       });
       expect(await order.balance()).toEqual(nothing);
-      expect(order.done()).toEqual(['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock']);
+      expect(order.done()).toEqual(['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder']);
       expect(order.calls(), 'no retries').toEqual(['/payments/charges', '/payments/refunds']);
     });
 
-    test('when the gateway stays away, then the order fails after minutes of retries, which are skipped', async () => {
+    test('fails after six hours of retries when the gateway stays away', async () => {
       const started = performance.now();
       const order = await shop().place({ token: 'tok_gateway_down' });
       const failure = await order.failure();
@@ -128,9 +127,9 @@ describeOrders('an order whose step fails', (shop) => {
       expect(failure).toMatchObject({ type: 'PaymentGatewayUnavailable' });
       expect({ status, reason }).toMatchObject({ status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } });
       expect(await order.balance()).toEqual(nothing);
-      expect(order.attempts('chargePayment')).toHaveLength(10);
-      expect(order.done()).toEqual(['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock']);
-      expect(secondsBetween(startedAt, endedAt!)).toBeGreaterThan(240);
+      expect(order.done()).toEqual(['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder']);
+      expect(secondsBetween(startedAt, endedAt!)).toBeGreaterThan(5.8 * 3600);
+      expect(secondsBetween(startedAt, endedAt!)).toBeLessThanOrEqual(6 * 3600 + 60);
       expect(realSeconds).toBeLessThan(30);
     });
 
@@ -143,14 +142,14 @@ describeOrders('an order whose step fails', (shop) => {
 
       expect(failure).toMatchObject({ type: 'PaymentGatewayUnavailable' });
       expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
-      expect(order.done()).toEqual(['quoteOrder', 'reserveStock', 'refundPayment', 'releaseStock']);
+      expect(order.done()).toEqual(['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder']);
     });
   });
 
   describe('shipment', () => {
     const undoneAll = [
-      ...['quoteOrder', 'reserveStock', 'chargePayment'],
-      ...['cancelShipment', 'refundPayment', 'releaseStock'],
+      ...['reserveStock', 'chargePayment'],
+      ...['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'],
     ];
 
     test.each(['error', 'unreachable'] as const)(
@@ -172,7 +171,6 @@ describeOrders('an order whose step fails', (shop) => {
           ],
         });
         expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
-        expect(order.attempts('requestShipment')).toHaveLength(10);
         expect(order.done()).toEqual(undoneAll);
       },
     );

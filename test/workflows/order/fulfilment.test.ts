@@ -6,7 +6,7 @@ import { aProduct } from '../../support/shop.js';
 import type { ActivityName } from '../../support/watched-activities.js';
 
 /** Of an order that completes, with the carrier's callbacks. */
-const MOST_EVENTS = 30;
+const MOST_EVENTS = 42;
 
 const steps = ['reserveStock', 'chargePayment', 'requestShipment'] as const;
 const fulfilled: ActivityName[] = [...steps, 'closeOrder'];

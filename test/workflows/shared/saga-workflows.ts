@@ -11,6 +11,8 @@ export interface Script {
     then?: 'ok' | 'fails' | 'waits';
     /** What its compensation does, one turn a call; `ok` when there are no more. */
     undo?: Turn[];
+    /** Whether older compensations wait for its compensation. */
+    isGate?: boolean;
   }[];
   forget?: string[];
   /** What the operator says, one answer each time that a compensation is stuck. */
@@ -40,14 +42,14 @@ export async function play({ steps, forget = [], decisions = [], compensations =
   });
 
   try {
-    for (const { name, then = 'ok', undo = [] } of steps) {
+    for (const { name, then = 'ok', undo = [], isGate = false } of steps) {
       await saga.step(
         async () => {
           log.push(name);
           if (then === 'fails') throw ApplicationFailure.create({ message: `${name} failed` });
           if (then === 'waits') await condition(() => false);
         },
-        { name: `undo ${name}`, run: () => turn(undo.shift() ?? 'ok') },
+        { name: `undo ${name}`, run: () => turn(undo.shift() ?? 'ok'), isGate },
       );
     }
     saga.forget(...forget);

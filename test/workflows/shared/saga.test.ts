@@ -92,9 +92,9 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  test('when a compensation is stuck, then a retry runs it again, and the older ones wait for it', async () => {
+  test('when a compensation is stuck, then a retry runs it again, and the older ones wait for a gate', async () => {
     const log = await logOf({
-      steps: [{ name: 'a' }, { name: 'b', undo: ['fails', 'fails'] }],
+      steps: [{ name: 'a' }, { name: 'b', undo: ['fails', 'fails'], isGate: true }],
       decisions: ['retry', 'retry'],
     });
 
@@ -106,7 +106,10 @@ describeWithTimeSkipping('saga', () => {
   });
 
   test('when a stuck compensation is skipped, then the older ones run', async () => {
-    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b', undo: ['fails'] }], decisions: ['skip'] });
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b', undo: ['fails'], isGate: true }],
+      decisions: ['skip'],
+    });
 
     expect(log).toEqual([
       ...['a', 'b', 'all done', 'undo b started', 'undo b stuck: no route', 'undo b skipped'],
