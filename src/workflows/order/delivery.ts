@@ -44,8 +44,13 @@ export class DeliveryClock {
     this.expiry = undefined;
   }
 
+  /**
+   * Compares planned times with each other and not with the clock: what a timer leads to must not depend on a millisecond
+   * between the first execution and a replay.
+   */
   private async run(): Promise<void> {
     let unanswered = 0;
+    let reached = 0;
     while (!this.parcel.isFinal) {
       if (this.expiry) {
         const hasChanged = () => this.expiry === undefined || this.parcel.isFinal;
@@ -54,13 +59,14 @@ export class DeliveryClock {
         continue;
       }
       const askAt = Math.min(this.heardAt + ASK_CARRIER_AFTER_SECONDS * 1000, this.dueAt);
-      if (Date.now() < askAt) {
-        await sleep(askAt - Date.now(), { summary: 'Silence of the carrier' });
+      if (reached < askAt) {
+        await sleep(Math.max(askAt - Date.now(), 1), { summary: 'Silence of the carrier' });
+        reached = askAt;
         continue;
       }
       const isAnswered = await this.ask();
       this.heardAt = Math.max(this.heardAt, askAt);
-      if (Date.now() < this.dueAt || this.parcel.isFinal) continue;
+      if (reached < this.dueAt || this.parcel.isFinal) continue;
       unanswered = isAnswered ? 0 : unanswered + 1;
       if (isAnswered) this.expiry = 'no_news';
       else if (unanswered > MAX_UNANSWERED_QUESTIONS) this.expiry = 'unanswered';

@@ -1,4 +1,4 @@
-import { condition, log, setHandler } from '@temporalio/workflow';
+import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
 import type { CompensationDecision, DeliveryDecision } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
 import { refused } from '../shared/failures.js';
@@ -46,7 +46,7 @@ export function registerHandlers(state: OrderState): void {
     resolveCompensationUpdate,
     async (decision) => {
       state.compensationDecisions.set(decision.compensation, decision.action);
-      await condition(() => !isWaiting(decision.compensation));
+      await untilTaken(() => !isWaiting(decision.compensation));
       return view;
     },
     { validator: (decision: unknown) => reject(problemOfCompensation(state, decision)) },
@@ -64,7 +64,7 @@ export function registerHandlers(state: OrderState): void {
     resolveDeliveryUpdate,
     async (decision) => {
       state.deliveryDecision = decision;
-      await condition(() => view.delivery?.overdueSince === undefined);
+      await untilTaken(() => view.delivery?.overdueSince === undefined);
       return view;
     },
     { validator: (decision: unknown) => reject(problemOfDelivery(state, decision)) },
@@ -91,6 +91,10 @@ export function registerHandlers(state: OrderState): void {
     return { type: 'AlreadyCancelling', message: 'the cancellation of the order was requested before' };
   }
 }
+
+/** The decision takes effect within the same workflow task. A cancellation of the workflow does not stop that. */
+const untilTaken = (isTaken: () => boolean): Promise<void> =>
+  CancellationScope.nonCancellable(() => condition(isTaken));
 
 /** An update that its validator rejects writes no event. */
 function reject(reason: Reason | undefined): void {
