@@ -112,7 +112,7 @@ export interface paths {
         };
         /**
          * List orders, newest first
-         * @description From Temporal’s visibility: a new order appears within about a second. A shopper gets his own.
+         * @description From the store. A new order appears when a worker has reserved its stock. Shoppers get their own orders.
          */
         get: operations["listOrders"];
         put?: never;
@@ -136,7 +136,7 @@ export interface paths {
         };
         /**
          * An order with its timeline
-         * @description An open order is asked for by a query, so a worker is needed; without one, the problem says what Temporal itself knows.
+         * @description The workflow of an open order answers, so a worker is needed; without one, the problem says what Temporal knows. The store answers for a closed order.
          */
         get: operations["getOrder"];
         put?: never;
@@ -158,7 +158,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel an order
-         * @description What was done is undone after the answer, last step first; the order tells how far that is.
+         * @description Compensations run after the response, last step first; the order shows their progress. A repeated request returns the order.
          */
         post: operations["cancelOrder"];
         delete?: never;
@@ -178,9 +178,29 @@ export interface paths {
         put?: never;
         /**
          * Retry or skip a stuck compensation
-         * @description An operator’s word on an order with the status `compensation_stuck`.
+         * @description For an order with the status `compensation_stuck`. The decision names the compensation and its attempt; the response is the order after the decision took effect.
          */
         post: operations["resolveCompensation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{orderId}/delivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide about an overdue delivery
+         * @description For an order with the status `delivery_overdue`: wait longer, write the parcel off and refund the customer, or record it as delivered.
+         */
+        post: operations["resolveDelivery"];
         delete?: never;
         options?: never;
         head?: never;
@@ -883,6 +903,10 @@ export interface components {
         };
         /** @description What an operator decides about a compensation that is stuck. */
         CompensationDecision: {
+            /** @example refundPayment */
+            compensation: string;
+            /** @description The `attempt` of the compensation that this decision is about. */
+            attempt: number;
             /** @enum {string} */
             action: "retry" | "skip";
         };
@@ -918,6 +942,18 @@ export interface components {
             approver: string;
             decision: components["schemas"]["Verdict"];
             comment?: string;
+        };
+        /** @description What an operator decides about an overdue delivery. */
+        DeliveryDecision: {
+            /** @description The `delivery.attempt` of the order that this decision is about. */
+            attempt: number;
+            /**
+             * @description `wait`: the carrier gets more time. `write_off`: the parcel is lost, the customer gets the money back. `delivered`: the customer has the parcel.
+             * @enum {string}
+             */
+            action: "wait" | "write_off" | "delivered";
+            /** @description With `wait`: how much longer. Defaults to the time of the order. */
+            seconds?: number;
         };
         /** @description The workflow execution behind a resource, as Temporal names it. */
         Execution: {
@@ -969,6 +1005,17 @@ export interface components {
                 /** @enum {string} */
                 status: "requested" | "accepted" | "in_transit" | "delivered" | "lost" | "cancelled";
             };
+            /** @description How long the order waits for the carrier. */
+            delivery?: {
+                /** @description When the carrier is asked for the last time. */
+                dueAt: components["schemas"]["Time"];
+                /** @description Counts how often the delivery became overdue. A decision names it. */
+                attempt?: number;
+                /** @description Since when the order waits for an operator. */
+                overdueSince?: components["schemas"]["Time"];
+            };
+            /** @description Reports of the carrier that were about another parcel or came before the shipment. */
+            ignoredReports?: number;
             cancellation?: {
                 requestedAt: components["schemas"]["Time"];
                 reason?: string;
@@ -988,7 +1035,7 @@ export interface components {
             orderId: string;
             status: components["schemas"]["OrderStatus"];
         };
-        /** @description The undoing of a step that was done. */
+        /** @description The compensation of a step. */
         OrderCompensation: {
             name: string;
             /**
@@ -999,7 +1046,9 @@ export interface components {
             startedAt: components["schemas"]["Time"];
             endedAt?: components["schemas"]["Time"];
             reason?: components["schemas"]["Reason"];
-            /** @description When a stuck one is tried again, should nobody decide earlier. */
+            /** @description Counts the runs of the compensation. A decision about a stuck one names it. */
+            attempt: number;
+            /** @description When a stuck compensation is retried unless an operator decides earlier. */
             nextTryAt?: components["schemas"]["Time"];
         };
         /** @description So many pieces of a product. */
@@ -1011,7 +1060,7 @@ export interface components {
             sku: string;
             quantity: number;
         };
-        /** @description A page of orders, newest first; a new one appears within about a second. */
+        /** @description A page of orders, newest first. A new order appears when a worker has reserved its stock. */
         OrderList: {
             items: components["schemas"]["OrderSummary"][];
             /** @description The `cursor` of the next page; without it, this is the last one. */
@@ -1033,17 +1082,19 @@ export interface components {
             payment: components["schemas"]["Payment"];
             /** @description How long each stage of approvers may take, if the order needs an approval; at most what the shop configured. */
             approvalTimeoutSeconds?: number;
+            /** @description The total that the customer saw. When the catalogue gives another one, nothing is reserved or charged. */
+            expectedTotal?: components["schemas"]["Money"];
         };
         /**
          * @description What an open order is busy with; `done` when it is closed.
          * @enum {string}
          */
-        OrderStage: "quoting" | "reserving_stock" | "awaiting_approval" | "charging_payment" | "requesting_shipment" | "awaiting_pickup" | "in_transit" | "compensating" | "done";
+        OrderStage: "reserving_stock" | "awaiting_approval" | "charging_payment" | "requesting_shipment" | "awaiting_pickup" | "in_transit" | "compensating" | "done";
         /**
-         * @description Where an order stands. The first two are open (`compensation_stuck` waits for an operator, or for its next try), the others are final.
+         * @description The status of an order. `processing`, `compensation_stuck` and `delivery_overdue` are open, the others are final. `compensation_stuck` waits for an operator or the next retry, `delivery_overdue` for an operator or a report of the carrier.
          * @enum {string}
          */
-        OrderStatus: "processing" | "compensation_stuck" | "completed" | "rejected" | "cancelled" | "failed";
+        OrderStatus: "processing" | "compensation_stuck" | "delivery_overdue" | "completed" | "rejected" | "cancelled" | "failed";
         /** @description A step of an order. */
         OrderStep: {
             name: string;
@@ -1058,7 +1109,10 @@ export interface components {
             orderId: string;
             customerId?: string;
             status: components["schemas"]["OrderStatus"];
-            startedAt: components["schemas"]["Time"];
+            total?: components["schemas"]["Money"];
+            /** @description How many lines the order has. */
+            lineCount?: number;
+            placedAt: components["schemas"]["Time"];
             closedAt?: components["schemas"]["Time"];
         };
         /** @description A payload of Temporal, as Protobuf writes it in JSON. */
@@ -1888,6 +1942,9 @@ export interface operations {
                  * @example ada
                  */
                 customerId?: string;
+                /** @example 2026-03-01T00:00:00.000Z */
+                placedFrom?: components["schemas"]["Time"];
+                placedBefore?: components["schemas"]["Time"];
             };
             header?: never;
             path?: never;
@@ -1895,7 +1952,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of orders, newest first; a new one appears within about a second. */
+            /** @description A page of orders, newest first. A new order appears when a worker has reserved its stock. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -1909,7 +1966,12 @@ export interface operations {
                      *           "orderId": "order-1001",
                      *           "customerId": "ada",
                      *           "status": "completed",
-                     *           "startedAt": "2026-03-01T09:30:00.000Z",
+                     *           "total": {
+                     *             "value": 2500,
+                     *             "currency": "EUR"
+                     *           },
+                     *           "lineCount": 1,
+                     *           "placedAt": "2026-03-01T09:30:00.000Z",
                      *           "closedAt": "2026-03-01T09:30:04.000Z"
                      *         }
                      *       ]
@@ -1989,7 +2051,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2029,6 +2091,10 @@ export interface operations {
                  *       ],
                  *       "payment": {
                  *         "token": "tok_ok"
+                 *       },
+                 *       "expectedTotal": {
+                 *         "value": 2500,
+                 *         "currency": "EUR"
                  *       }
                  *     }
                  */
@@ -2095,7 +2161,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `order-id-taken`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `order-id-taken`, `price-changed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2228,12 +2294,6 @@ export interface operations {
                      *         "status": "delivered"
                      *       },
                      *       "steps": [
-                     *         {
-                     *           "name": "quoteOrder",
-                     *           "status": "completed",
-                     *           "startedAt": "2026-03-01T09:30:00.000Z",
-                     *           "endedAt": "2026-03-01T09:30:04.000Z"
-                     *         },
                      *         {
                      *           "name": "reserveStock",
                      *           "status": "completed",
@@ -2442,12 +2502,6 @@ export interface operations {
                      *       },
                      *       "steps": [
                      *         {
-                     *           "name": "quoteOrder",
-                     *           "status": "completed",
-                     *           "startedAt": "2026-03-01T09:30:00.000Z",
-                     *           "endedAt": "2026-03-01T09:30:04.000Z"
-                     *         },
-                     *         {
                      *           "name": "reserveStock",
                      *           "status": "completed",
                      *           "startedAt": "2026-03-01T09:30:00.000Z",
@@ -2470,7 +2524,8 @@ export interface operations {
                      *         {
                      *           "name": "cancelShipment",
                      *           "status": "started",
-                     *           "startedAt": "2026-03-01T09:30:04.000Z"
+                     *           "startedAt": "2026-03-01T09:30:04.000Z",
+                     *           "attempt": 1
                      *         }
                      *       ],
                      *       "workflow": {
@@ -2536,7 +2591,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `wrong-workflow-type`, `parcel-left`, `order-closed`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `parcel-left`, `order-closed`, `update-limit`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2654,6 +2709,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
+                 *       "compensation": "refundPayment",
+                 *       "attempt": 1,
                  *       "action": "retry"
                  *     }
                  */
@@ -2692,15 +2749,9 @@ export interface operations {
                      *       },
                      *       "shipment": {
                      *         "shipmentId": "ship-1003",
-                     *         "status": "requested"
+                     *         "status": "cancelled"
                      *       },
                      *       "steps": [
-                     *         {
-                     *           "name": "quoteOrder",
-                     *           "status": "completed",
-                     *           "startedAt": "2026-03-01T09:30:00.000Z",
-                     *           "endedAt": "2026-03-01T09:30:04.000Z"
-                     *         },
                      *         {
                      *           "name": "reserveStock",
                      *           "status": "completed",
@@ -2725,12 +2776,21 @@ export interface operations {
                      *           "name": "cancelShipment",
                      *           "status": "completed",
                      *           "startedAt": "2026-03-01T09:30:00.000Z",
-                     *           "endedAt": "2026-03-01T09:30:04.000Z"
+                     *           "endedAt": "2026-03-01T09:30:04.000Z",
+                     *           "attempt": 1
                      *         },
                      *         {
                      *           "name": "refundPayment",
                      *           "status": "started",
-                     *           "startedAt": "2026-03-01T09:30:04.000Z"
+                     *           "startedAt": "2026-03-01T09:30:04.000Z",
+                     *           "attempt": 2
+                     *         },
+                     *         {
+                     *           "name": "releaseStock",
+                     *           "status": "completed",
+                     *           "startedAt": "2026-03-01T09:30:00.000Z",
+                     *           "endedAt": "2026-03-01T09:30:04.000Z",
+                     *           "attempt": 1
                      *         }
                      *       ],
                      *       "workflow": {
@@ -2796,6 +2856,250 @@ export interface operations {
                 };
             };
             /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `not-stuck`, `request-in-progress` */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large` */
+            413: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `path-too-long` */
+            414: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency-key-reused` */
+            422: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            503: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolveDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request: repeated, it is answered as the first time.
+                 * @example 0b1f7a52-resolveDelivery
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of an order.
+                 * @example order-1005
+                 */
+                orderId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "attempt": 1,
+                 *       "action": "wait",
+                 *       "seconds": 86400
+                 *     }
+                 */
+                "application/json": components["schemas"]["DeliveryDecision"];
+            };
+        };
+        responses: {
+            /** @description An order: how far it has come, what is being retried just now, and the execution behind it. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "idempotent-replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "orderId": "order-1005",
+                     *       "customerId": "ada",
+                     *       "status": "processing",
+                     *       "stage": "in_transit",
+                     *       "lines": [
+                     *         {
+                     *           "sku": "MUG-ENAMEL",
+                     *           "quantity": 2,
+                     *           "name": "Enamel mug",
+                     *           "unitPrice": {
+                     *             "value": 1250,
+                     *             "currency": "EUR"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "total": {
+                     *         "value": 2500,
+                     *         "currency": "EUR"
+                     *       },
+                     *       "shipment": {
+                     *         "shipmentId": "ship-1005",
+                     *         "status": "in_transit"
+                     *       },
+                     *       "steps": [
+                     *         {
+                     *           "name": "reserveStock",
+                     *           "status": "completed",
+                     *           "startedAt": "2026-03-01T09:30:00.000Z",
+                     *           "endedAt": "2026-03-01T09:30:04.000Z"
+                     *         },
+                     *         {
+                     *           "name": "chargePayment",
+                     *           "status": "completed",
+                     *           "startedAt": "2026-03-01T09:30:00.000Z",
+                     *           "endedAt": "2026-03-01T09:30:04.000Z"
+                     *         },
+                     *         {
+                     *           "name": "requestShipment",
+                     *           "status": "completed",
+                     *           "startedAt": "2026-03-01T09:30:00.000Z",
+                     *           "endedAt": "2026-03-01T09:30:04.000Z"
+                     *         }
+                     *       ],
+                     *       "compensations": [],
+                     *       "workflow": {
+                     *         "workflowId": "order:order-1005",
+                     *         "runId": "01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f"
+                     *       },
+                     *       "delivery": {
+                     *         "dueAt": "2026-03-02T09:30:00.000Z",
+                     *         "attempt": 1
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            /** @description `malformed-request`, `invalid-request` */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found` */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`, `wrong-workflow-type`, `order-closed`, `not-overdue`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

@@ -30,10 +30,11 @@ const euros = (value: number) => ({ value, currency: 'EUR' });
 const workflow = (workflowId: string) => ({ workflow: { workflowId, runId: RUN_ID } });
 const done = (...names: string[]) =>
   names.map((name) => ({ name, status: 'completed', startedAt: AT_FIRST, endedAt: LATER }));
+const compensated = (name: string) => ({ ...done(name)[0]!, attempt: 1 });
 
 const mugs = { sku: 'MUG-ENAMEL', quantity: 2 };
 const card = { token: 'tok_ok' };
-const steps = done('quoteOrder', 'reserveStock', 'chargePayment', 'requestShipment');
+const steps = done('reserveStock', 'chargePayment', 'requestShipment');
 
 const order = (orderId: string) => ({
   ...{ orderId, customerId: 'ada', status: 'completed', stage: 'done' },
@@ -97,13 +98,23 @@ export const examples: Record<string, Example> = {
   },
 
   placeOrder: {
-    body: { orderId: 'order-1001', customerId: 'ada', lines: [mugs], payment: card },
+    body: { orderId: 'order-1001', customerId: 'ada', lines: [mugs], payment: card, expectedTotal: euros(2500) },
     answer: { orderId: 'order-1001', status: 'processing' },
   },
   listOrders: {
-    parameters: { limit: 20, status: 'completed', customerId: 'ada' },
+    parameters: { limit: 20, status: 'completed', customerId: 'ada', placedFrom: '2026-03-01T00:00:00.000Z' },
     answer: {
-      items: [{ orderId: 'order-1001', customerId: 'ada', status: 'completed', startedAt: AT_FIRST, closedAt: LATER }],
+      items: [
+        {
+          orderId: 'order-1001',
+          customerId: 'ada',
+          status: 'completed',
+          total: euros(2500),
+          lineCount: 1,
+          placedAt: AT_FIRST,
+          closedAt: LATER,
+        },
+      ],
     },
   },
   getOrder: { parameters: { orderId: 'order-1001' }, answer: order('order-1001') },
@@ -114,17 +125,30 @@ export const examples: Record<string, Example> = {
       ...order('order-1002'),
       ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1002', status: 'requested' } },
       cancellation: { requestedAt: LATER, reason: 'changed my mind' },
-      compensations: [{ name: 'cancelShipment', status: 'started', startedAt: LATER }],
+      compensations: [{ name: 'cancelShipment', status: 'started', startedAt: LATER, attempt: 1 }],
     },
   },
   resolveCompensation: {
     parameters: { orderId: 'order-1003' },
-    body: { action: 'retry' },
+    body: { compensation: 'refundPayment', attempt: 1, action: 'retry' },
     answer: {
       ...order('order-1003'),
-      ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1003', status: 'requested' } },
+      ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1003', status: 'cancelled' } },
       cancellation: { requestedAt: LATER },
-      compensations: [...done('cancelShipment'), { name: 'refundPayment', status: 'started', startedAt: LATER }],
+      compensations: [
+        compensated('cancelShipment'),
+        { name: 'refundPayment', status: 'started', startedAt: LATER, attempt: 2 },
+        compensated('releaseStock'),
+      ],
+    },
+  },
+  resolveDelivery: {
+    parameters: { orderId: 'order-1005' },
+    body: { attempt: 1, action: 'wait', seconds: 86_400 },
+    answer: {
+      ...order('order-1005'),
+      ...{ status: 'processing', stage: 'in_transit', shipment: { shipmentId: 'ship-1005', status: 'in_transit' } },
+      delivery: { dueAt: A_DAY_LATER, attempt: 1 },
     },
   },
 
