@@ -2,6 +2,8 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { anotherPort, type Problem } from '../src/config.js';
+import { listenError, portProblem, type Listener } from '../src/start/ports.js';
 
 /**
  * A port on loopback that nobody uses, for tests that start servers side by side.
@@ -42,33 +44,24 @@ export async function freeLowPort(): Promise<number> {
   }
 }
 
-/**
- * Makes sure that `name` will be able to listen.
- *
- * @throws an Error that names the port, its holder where the system tells, and the variable that changes it.
- */
-export async function assertPortFree(name: string, host: string, port: number, variable: string): Promise<void> {
-  const server = createServer();
-  const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-    server.once('error', resolve);
-    server.listen({ host, port, exclusive: true }, () => resolve(undefined));
+/** The problems of listeners that would have the same port. */
+export function equalPorts(listeners: readonly Listener[]): Problem[] {
+  return listeners.flatMap(({ port, portVariable }, index) => {
+    const other = listeners.slice(0, index).find((listener) => listener.port === port);
+    if (!other) return [];
+    const problem = `must differ from ${other.portVariable}, both are ${port}`;
+    return [{ name: portVariable, problem, example: String(anotherPort(port)) }];
   });
-  if (!problem) {
-    server.close();
-    await once(server, 'close');
-    return;
+}
+
+/** The problems of listeners that cannot listen; where the system tells, with the process that has the port. */
+export async function takenPorts(listeners: readonly Listener[]): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const listener of listeners) {
+    const error = await listenError(listener);
+    if (error) problems.push(portProblem(listener, error, await holderOf(listener.port)));
   }
-  const example = `${variable}=${port < 65_000 ? port + 100 : port - 100} npm start`;
-  if (problem.code === 'EADDRINUSE') {
-    const holder = await holderOf(port);
-    throw new Error(
-      `Port ${port} on ${host}, wanted for ${name}, is taken${holder ? ` by ${holder}` : ''}. ` +
-        `Stop that, or choose another port: ${example}`,
-    );
-  }
-  if (problem.code === 'EACCES')
-    throw new Error(`Port ${port} on ${host}, wanted for ${name}, needs more rights. Choose another port: ${example}`);
-  throw new Error(`${name} cannot listen on ${host} port ${port} (${variable}): ${problem.message}`);
+  return problems;
 }
 
 /** Reads the kernel's own tables, so it needs no tool; answers nothing on other systems or for other users' processes. */

@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const oldestNode = [20, 19];
 const sayEveryMs = 15_000;
+const stopLimitMs = 5_000;
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -89,9 +90,13 @@ async function npmCi(reason) {
     ],
     { cwd: checkout, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
   );
-  // The terminal sends Ctrl-C to npm as well; a SIGTERM is for us alone.
-  process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  // npm gets the terminal's Ctrl-C as well, but no signal that is sent to this process alone.
+  const stop = () => {
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), stopLimitMs).unref();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
   const outcome = await new Promise((done) => {
     child.once('error', (error) => done(error.message));
     child.once('close', (code, signal) => done(code === 0 ? undefined : `it ended with ${signal ?? `code ${code}`}`));

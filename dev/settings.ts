@@ -2,7 +2,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { PROFILE_VARIABLES } from '../src/temporal-profile.js';
+import { describeProblem, type Problem } from '../src/config.js';
+import { isAddress, PROFILE_VARIABLES } from '../src/temporal-profile.js';
 
 /** The folder of package.json. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -137,9 +138,15 @@ export interface Settings {
   readonly application: Readonly<Partial<Record<ApplicationVariable, string>>>;
 }
 
-/** An environment variable has a value that cannot be used. The message names each one and gives an example. */
+/** Environment variables have values that cannot be used. The message has a line for each, with an example. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super([...new Set(problems.map(describeProblem))].join('\n'));
+    this.problems = problems;
+  }
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -158,99 +165,114 @@ const seconds = (byDefault: number) =>
     .transform(Number)
     .default(byDefault);
 const text = z.string();
-const address = text.regex(/^[\w.-]+:\d{1,5}$|^\[[\da-fA-F:]+\]:\d{1,5}$/);
+const address = text.refine(isAddress);
 const url = (...protocols: string[]) =>
   text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
 
+const PORT_RULE = 'must be an integer from 1 to 65535';
+
 const variables = {
-  HOST: rule(text.regex(/^[\w.:%-]+$/).default('127.0.0.1'), 'an address or name to listen on', 'HOST=0.0.0.0'),
-  PORT: rule(port(3000), 'a port from 1 to 65535', 'PORT=3100'),
-  TEMPORAL_PORT: rule(port(7233), 'a port from 1 to 65535', 'TEMPORAL_PORT=7243'),
-  TEMPORAL_UI_PORT: rule(port(8233), 'a port from 1 to 65535', 'TEMPORAL_UI_PORT=8243'),
-  TEMPORAL_ADDRESS: rule(address.optional(), 'a host and a port', 'TEMPORAL_ADDRESS=temporal.example.com:7233'),
+  HOST: rule(text.regex(/^[\w.:%-]+$/).default('127.0.0.1'), 'must be an address or name to listen on', '0.0.0.0'),
+  PORT: rule(port(3000), PORT_RULE, '3100'),
+  TEMPORAL_PORT: rule(port(7233), PORT_RULE, '7243'),
+  TEMPORAL_UI_PORT: rule(port(8233), PORT_RULE, '8243'),
+  TEMPORAL_ADDRESS: rule(
+    address.optional(),
+    'must be host:port, with a port from 1 to 65535',
+    'temporal.example.com:7233',
+  ),
   TEMPORAL_NAMESPACE: rule(
     text.regex(/^[\w.-]{1,255}$/).default('default'),
-    'a namespace',
-    'TEMPORAL_NAMESPACE=default',
+    'must be a namespace: letters, digits, dots, dashes and underscores',
+    'default',
   ),
   DATABASE_URL: rule(
     url('postgres:', 'postgresql:').optional(),
-    'a PostgreSQL URL',
-    'DATABASE_URL=postgres://user:password@127.0.0.1:5432/shop',
+    'must be a PostgreSQL connection URL',
+    'postgres://user:password@127.0.0.1:5432/shop',
+    { secret: true },
   ),
-  DATA_DIR: rule(text.optional(), 'a folder', 'DATA_DIR=.data'),
-  CACHE_DIR: rule(text.optional(), 'a folder', 'CACHE_DIR=~/.cache/workflow-orchestration-patterns'),
-  XDG_CACHE_HOME: rule(text.optional(), 'a folder', 'XDG_CACHE_HOME=~/.cache'),
-  TEMPORAL_CLI_PATH: rule(text.optional(), 'the path of a Temporal CLI', 'TEMPORAL_CLI_PATH=/usr/local/bin/temporal'),
+  DATA_DIR: rule(text.optional(), 'must be a folder', '.data'),
+  CACHE_DIR: rule(text.optional(), 'must be a folder', '~/.cache/workflow-orchestration-patterns'),
+  XDG_CACHE_HOME: rule(text.optional(), 'must be a folder', '~/.cache'),
+  TEMPORAL_CLI_PATH: rule(text.optional(), 'must be the path of a Temporal CLI', '/usr/local/bin/temporal'),
   TEMPORAL_TEST_SERVER_PATH: rule(
     text.optional(),
-    'the path of a time-skipping test server',
-    'TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server',
+    'must be the path of a time-skipping test server',
+    '/usr/local/bin/temporal-test-server',
   ),
   TEMPORAL_SERVER_PATH: rule(
     text.optional(),
-    'the folder of temporal-server and temporal-sql-tool',
-    'TEMPORAL_SERVER_PATH=/usr/local/bin',
+    'must be the folder of temporal-server and temporal-sql-tool',
+    '/usr/local/bin',
   ),
-  CLUSTER_ADDRESS: rule(address.optional(), 'a host and a port', 'CLUSTER_ADDRESS=127.0.0.1:7233'),
+  CLUSTER_ADDRESS: rule(address.optional(), 'must be host:port, with a port from 1 to 65535', '127.0.0.1:7233'),
   CLUSTER_DATABASE_URL: rule(
     url('postgres:', 'postgresql:').optional(),
-    'a PostgreSQL URL',
-    'CLUSTER_DATABASE_URL=postgres://postgres:password@127.0.0.1:5432/shop',
+    'must be a PostgreSQL connection URL',
+    'postgres://postgres:password@127.0.0.1:5432/shop',
     { secret: true },
   ),
-  PROVIDERS_PORT: rule(port(3001), 'a port from 1 to 65535', 'PROVIDERS_PORT=3101'),
-  METRICS_PORT: rule(port(3003), 'a port from 1 to 65535', 'METRICS_PORT=3103'),
-  WORKER_METRICS_PORT: rule(port(3004), 'a port from 1 to 65535', 'WORKER_METRICS_PORT=3104'),
-  WORKER_HEALTH_PORT: rule(port(3002), 'a port from 1 to 65535', 'WORKER_HEALTH_PORT=3102'),
-  SMTP_PORT: rule(port(3025), 'a port from 1 to 65535', 'SMTP_PORT=3125'),
-  SMTP_URL: rule(text.optional(), 'an SMTP URL', 'SMTP_URL=smtp://mail.example.com:587', { secret: true }),
-  PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'PAYMENTS_URL=https://payments.example.com'),
-  CARRIER_URL: rule(url('http:', 'https:').optional(), 'an http(s) URL', 'CARRIER_URL=https://carrier.example.com'),
+  PROVIDERS_PORT: rule(port(3001), PORT_RULE, '3101'),
+  METRICS_PORT: rule(port(3003), PORT_RULE, '3103'),
+  WORKER_METRICS_PORT: rule(port(3004), PORT_RULE, '3104'),
+  WORKER_HEALTH_PORT: rule(port(3002), PORT_RULE, '3102'),
+  SMTP_PORT: rule(port(3025), PORT_RULE, '3125'),
+  SMTP_URL: rule(text.optional(), 'must be an smtp or smtps URL', 'smtp://mail.example.com:587', { secret: true }),
+  PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'must be an http or https URL', 'https://payments.example.com'),
+  CARRIER_URL: rule(url('http:', 'https:').optional(), 'must be an http or https URL', 'https://carrier.example.com'),
   CARRIER_WEBHOOK_SECRET: rule(
     text
       .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}(\s*,\s*whsec_[A-Za-z0-9+/]{32,}={0,2})?$/)
       .default(developmentWebhookSecret),
-    'whsec_ and at least 24 bytes in base64, or two of them with a comma between them',
-    `CARRIER_WEBHOOK_SECRET=${developmentWebhookSecret}`,
+    'must be whsec_ and at least 24 bytes in base64, or two of them with a comma between them',
+    'whsec_$(openssl rand -base64 32)',
     { secret: true },
   ),
-  CARRIER_PICKUP_SECONDS: rule(seconds(1), 'a number of seconds', 'CARRIER_PICKUP_SECONDS=1'),
-  CARRIER_DELIVERY_SECONDS: rule(seconds(3), 'a number of seconds', 'CARRIER_DELIVERY_SECONDS=3'),
-  LOG_LEVEL: rule(z.enum(logLevels).default('info'), `one of ${logLevels.join(', ')}`, 'LOG_LEVEL=debug'),
+  CARRIER_PICKUP_SECONDS: rule(seconds(1), 'must be a number of seconds', '1'),
+  CARRIER_DELIVERY_SECONDS: rule(seconds(3), 'must be a number of seconds', '3'),
+  LOG_LEVEL: rule(z.enum(logLevels).default('info'), `must be one of ${logLevels.join(', ')}`, 'debug'),
 };
 
-function rule<S extends z.ZodType>(schema: S, wanted: string, example: string, { secret = false } = {}) {
-  return { schema, wanted, example, secret };
+function rule<S extends z.ZodType>(schema: S, problem: string, example: string, { secret = false } = {}) {
+  return { schema, problem, example, secret };
 }
 
 type Values = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> };
 
+/** Settings as far as they can be read: a variable whose value cannot be used has its default. */
+export interface ReadSettings {
+  settings: Settings;
+  problems: Problem[];
+}
+
 /**
- * Reads the settings of the development stack. An empty variable counts as unset.
+ * The settings of the development stack, as `readSettings` reads them.
  *
- * @throws SettingsError that lists every variable with a value that cannot be used.
+ * @throws SettingsError with every problem.
  */
 export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  const { settings, problems } = readSettings(env);
+  if (problems.length) throw new SettingsError(problems);
+  return settings;
+}
+
+/** Reads the settings of the development stack. An empty variable counts as unset. */
+export function readSettings(env: NodeJS.ProcessEnv = process.env): ReadSettings {
   const values: Record<string, unknown> = {};
-  const problems: string[] = [];
-  for (const [name, { schema, wanted, example, secret }] of Object.entries(variables)) {
+  const problems: Problem[] = [];
+  for (const [name, { schema, problem, example, secret }] of Object.entries(variables)) {
     const given = env[name] === '' ? undefined : env[name];
     const parsed = schema.safeParse(given);
-    if (parsed.success) values[name] = parsed.data;
-    else
-      problems.push(
-        `${name}: ${secret ? 'the value given' : JSON.stringify(given)} is not ${wanted}. Example: ${example}`,
-      );
+    values[name] = parsed.success ? parsed.data : schema.parse(undefined);
+    if (!parsed.success) problems.push({ name, problem, got: secret ? undefined : given, example });
   }
-  const { CLUSTER_ADDRESS: clusterAddress, CLUSTER_DATABASE_URL: clusterDatabaseUrl } = values as Partial<Values>;
-  if ((clusterAddress === undefined) !== (clusterDatabaseUrl === undefined))
-    problems.push('CLUSTER_ADDRESS, CLUSTER_DATABASE_URL: one needs the other');
-  if (problems.length > 0) throw new SettingsError(problems.join('\n'));
+  problems.push(...incompleteGroups(env));
 
   const value = values as Values;
   const cacheHome = value.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-  return Object.freeze({
+  const { CLUSTER_ADDRESS: clusterAddress, CLUSTER_DATABASE_URL: clusterDatabaseUrl } = value;
+  const settings: Settings = Object.freeze({
     host: value.HOST,
     port: value.PORT,
     temporalPort: value.TEMPORAL_PORT,
@@ -283,6 +305,26 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
       Object.fromEntries(applicationVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : []))),
     ),
   });
+  return { settings, problems };
+}
+
+/**
+ * Variables that need others. A real payment gateway with a fake carrier would take money and ship nothing; a real
+ * carrier does not sign its reports with the published secret.
+ */
+const GROUPS = [
+  ['CLUSTER_ADDRESS', ['CLUSTER_DATABASE_URL']],
+  ['CLUSTER_DATABASE_URL', ['CLUSTER_ADDRESS']],
+  ['PAYMENTS_URL', ['CARRIER_URL']],
+  ['CARRIER_URL', ['PAYMENTS_URL', 'CARRIER_WEBHOOK_SECRET']],
+] as const;
+
+function incompleteGroups(env: NodeJS.ProcessEnv): Problem[] {
+  return GROUPS.flatMap(([given, needed]) =>
+    needed
+      .filter((name) => env[given] && !env[name])
+      .map((name) => ({ name, problem: `is needed with ${given}`, example: variables[name].example })),
+  );
 }
 
 /**

@@ -3,15 +3,23 @@ import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../src/config.js';
+import { readConfig, type Problem } from '../src/config.js';
+import { serverFindings, workerProblems } from '../src/start/checks.js';
+import type { Listener } from '../src/start/ports.js';
 import { APP_ROLE, createDatabase, withAppRole, type Database } from './databases.js';
 import { addressThrough, straight, type ThroughLinks } from './links.js';
 import { LockHeld, takeLock } from './lock.mjs';
-import { assertPortFree, freePort } from './ports.js';
+import { equalPorts, freePort, takenPorts } from './ports.js';
 import { startPostgres } from './postgres.js';
 import { liveProcesses, startProcess, typescript, type ProcessSpec } from './processes.js';
 import { silentReport, type Report } from './report.js';
-import { developmentEnvironment, inheritedEnvironment, loadSettings, type Settings } from './settings.js';
+import {
+  developmentEnvironment,
+  inheritedEnvironment,
+  loadSettings,
+  SettingsError,
+  type Settings,
+} from './settings.js';
 import { shownLine } from './shown-line.js';
 import { supervise, type SupervisedPart } from './supervisor.js';
 import { findTemporalCli } from './temporal-cli.js';
@@ -213,10 +221,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
   };
 
   try {
-    step('[1/6] Looking at the configuration and the ports');
-    checkConfiguration(settings);
+    step('[1/6] Checking the configuration, the ports and the servers that are given');
+    const problems = [...(await configurationProblems(settings)), ...(await portProblems(settings, webUi))];
+    if (problems.length) throw new SettingsError(problems);
     await rm(join(settings.dataDir, 'stack.json'), { force: true });
-    await checkPorts(settings, webUi);
     mkdirSync(logsDir, { recursive: true });
 
     step('[2/6] Starting Temporal and PostgreSQL');
@@ -385,19 +393,55 @@ function environmentOf(settings: Settings, { apiUrl, ...reached }: Reached): Rec
 }
 
 /**
- * What worker and API would refuse to start with is told before any server is started for them.
- *
- * @throws ConfigError
+ * What would keep worker, API or setup from starting, as far as it can be known before any server is started for them:
+ * wrong variables, and servers of the environment that do not answer.
  */
-function checkConfiguration(settings: Settings): void {
-  const env = environmentOf(settings, {
-    apiUrl: urlAt(settings.host, settings.port),
-    temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
-    // Known once there is one.
-    databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
-    ...outsideOf(settings),
+export async function configurationProblems(settings: Settings): Promise<Problem[]> {
+  const env = {
+    ...inheritedEnvironment(),
+    ...environmentOf(settings, {
+      apiUrl: urlAt(settings.host, settings.port),
+      temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
+      // Known once there is one.
+      databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
+      ...outsideOf(settings),
+    }),
+  };
+  const worker = readConfig('worker', {
+    ...env,
+    HEALTH_PORT: String(settings.workerHealthPort),
+    METRICS_PORT: String(settings.workerMetricsPort),
   });
-  for (const role of ['worker', 'api'] as const) loadConfig(role, { ...inheritedEnvironment(), ...env });
+  const api = readConfig('api', { ...env, PORT: String(settings.port), METRICS_PORT: String(settings.metricsPort) });
+  const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = worker.values;
+  // The setup of this start makes what is missing in them.
+  const [ofServers, ofCli] = await Promise.all([
+    serverFindings('setup', {
+      DATABASE_URL: settings.databaseUrl,
+      ...(settings.temporalAddress !== undefined && { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS }),
+    }),
+    cliProblems(settings),
+  ]);
+  // Ports have names of their own here.
+  const ofPorts = ({ name }: Problem) => ['PORT', 'HEALTH_PORT', 'METRICS_PORT'].includes(name);
+  return [
+    ...[...worker.problems, ...api.problems].filter((problem) => !ofPorts(problem)),
+    ...workerProblems(worker.values),
+    ...ofServers,
+    ...ofCli,
+  ];
+}
+
+/** A program that is given and does not work is no reason to look for another. */
+async function cliProblems(settings: Settings): Promise<readonly Problem[]> {
+  if (settings.temporalAddress !== undefined || settings.temporalCliPath === undefined) return [];
+  return await findTemporalCli({ settings, report: silentReport }).then(
+    () => [],
+    (error: unknown) => {
+      if (error instanceof SettingsError) return error.problems;
+      throw error;
+    },
+  );
 }
 
 /** Ends whatever is still there, also what is only just starting. */
@@ -419,19 +463,23 @@ async function lockDataDir(dataDir: string): Promise<() => void> {
   }
 }
 
-async function checkPorts(settings: Settings, webUi: boolean): Promise<void> {
-  await assertPortFree('the API', settings.host, settings.port, 'PORT');
-  if (settings.temporalAddress === undefined) {
-    await assertPortFree('Temporal', '127.0.0.1', settings.temporalPort, 'TEMPORAL_PORT');
-    if (webUi) await assertPortFree("Temporal's Web UI", '127.0.0.1', settings.temporalUiPort, 'TEMPORAL_UI_PORT');
-  }
-  await assertPortFree("the worker's health", '127.0.0.1', settings.workerHealthPort, 'WORKER_HEALTH_PORT');
-  await assertPortFree("the API's metrics", '127.0.0.1', settings.metricsPort, 'METRICS_PORT');
-  await assertPortFree("the worker's metrics", '127.0.0.1', settings.workerMetricsPort, 'WORKER_METRICS_PORT');
-  if (isPlayed(settings))
-    await assertPortFree('the played outside world', '127.0.0.1', settings.providersPort, 'PROVIDERS_PORT');
-  if (settings.smtpUrl === undefined)
-    await assertPortFree('the played mail server', '127.0.0.1', settings.smtpPort, 'SMTP_PORT');
+async function portProblems(settings: Settings, webUi: boolean): Promise<Problem[]> {
+  const listener = (portVariable: string, port: number): Listener => ({ host: '127.0.0.1', port, portVariable });
+  const listeners: Listener[] = [
+    { host: settings.host, port: settings.port, hostVariable: 'HOST', portVariable: 'PORT' },
+    ...(settings.temporalAddress === undefined
+      ? [
+          listener('TEMPORAL_PORT', settings.temporalPort),
+          ...(webUi ? [listener('TEMPORAL_UI_PORT', settings.temporalUiPort)] : []),
+        ]
+      : []),
+    listener('WORKER_HEALTH_PORT', settings.workerHealthPort),
+    listener('METRICS_PORT', settings.metricsPort),
+    listener('WORKER_METRICS_PORT', settings.workerMetricsPort),
+    ...(isPlayed(settings) ? [listener('PROVIDERS_PORT', settings.providersPort)] : []),
+    ...(settings.smtpUrl === undefined ? [listener('SMTP_PORT', settings.smtpPort)] : []),
+  ];
+  return [...equalPorts(listeners), ...(await takenPorts(listeners))];
 }
 
 function isPlayed({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {

@@ -2,12 +2,21 @@ import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveProcesses } from './processes.js';
 import { streamReport } from './report.js';
-import { checkout, inheritedEnvironment, loadSettings, publishedSecrets, type Settings } from './settings.js';
-import { startStack, stopLeftovers, type Stack } from './stack.js';
+import {
+  checkout,
+  inheritedEnvironment,
+  publishedSecrets,
+  readSettings,
+  SettingsError,
+  type Settings,
+} from './settings.js';
+import { configurationProblems, startStack, stopLeftovers, type Stack } from './stack.js';
 
 /** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
 const samePressMs = 1_000;
 const lookForParentMs = 500;
+/** From the request to stop until everything that is left is killed. The worker may use 30 s of it. */
+const stopLimitMs = 60_000;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const report = streamReport();
@@ -17,7 +26,8 @@ process.stdout.on('error', () => undefined);
 /** `npm start`: everything up, one clear block, everything down with Ctrl-C. */
 async function main(): Promise<void> {
   const stopAsked = onStopRequest();
-  const settings = loadSettings();
+  const { settings, problems } = readSettings();
+  if (problems.length) throw new SettingsError([...problems, ...(await configurationProblems(settings))]);
   const giveUp = new AbortController();
   const starting = startStack(settings, { report, signal: giveUp.signal });
   const stack = await Promise.race([starting, stopAsked]);
@@ -48,29 +58,35 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
 
 /**
  * Settles with the first request to stop: a signal, or the end of the npm that started us, whose shell does not always
- * pass the signal on. A second signal ends everything at once.
+ * pass the signal on. A second signal ends everything at once, and so does the end of the time limit.
  */
 function onStopRequest(): Promise<'stop'> {
   return new Promise((resolve) => {
     let askedAt = 0;
+    const stop = (): void => {
+      if (askedAt > 0) return;
+      askedAt = Date.now();
+      setTimeout(killEverything, stopLimitMs).unref();
+      resolve('stop');
+    };
     for (const signal of signals) {
       process.on(signal, () => {
-        if (askedAt === 0) {
-          askedAt = Date.now();
-          resolve('stop');
-        } else if (Date.now() - askedAt > samePressMs) {
-          report.say('Killing everything.');
-          for (const child of liveProcesses()) child.kill('SIGKILL');
-          process.exit(1);
-        }
+        if (askedAt > 0 && Date.now() - askedAt > samePressMs) killEverything();
+        stop();
       });
     }
     if (inheritedEnvironment()['npm_lifecycle_event'] !== 'start') return;
     const parent = process.ppid;
     setInterval(() => {
-      if (process.ppid !== parent) resolve('stop');
+      if (process.ppid !== parent) stop();
     }, lookForParentMs).unref();
   });
+}
+
+function killEverything(): never {
+  report.say('Killing everything.');
+  for (const child of liveProcesses()) child.kill('SIGKILL');
+  process.exit(1);
 }
 
 function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings: Settings): string {

@@ -37,9 +37,8 @@ export async function findTemporalCli({ settings, report, ways }: Search): Promi
     try {
       return { ...(await check(settings.temporalCliPath)), way: 'TEMPORAL_CLI_PATH' };
     } catch (error) {
-      throw new SettingsError(
-        `TEMPORAL_CLI_PATH: ${(error as Error).message}. Example: TEMPORAL_CLI_PATH=/usr/local/bin/temporal`,
-      );
+      const problem = (error as Error).message;
+      throw new SettingsError([{ name: 'TEMPORAL_CLI_PATH', problem, example: '/usr/local/bin/temporal' }]);
     }
   }
   return firstWay('Temporal CLI', ways ?? waysToCli(settings.cacheDir, report));

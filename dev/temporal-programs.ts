@@ -51,10 +51,8 @@ export async function findTemporalPrograms({
     try {
       return { ...programsIn(await check(given)), way: 'TEMPORAL_SERVER_PATH' };
     } catch (error) {
-      throw new SettingsError(
-        `TEMPORAL_SERVER_PATH: ${(error as Error).message}. It names the folder of ${names.server} and ${names.sqlTool}. ` +
-          `Example: TEMPORAL_SERVER_PATH=/usr/local/bin`,
-      );
+      const problem = `must be the folder of ${names.server} and ${names.sqlTool}: ${(error as Error).message}`;
+      throw new SettingsError([{ name: 'TEMPORAL_SERVER_PATH', problem, example: '/usr/local/bin' }]);
     }
   }
   const found = await firstWay('Temporal server', ways ?? waysToPrograms(settings.cacheDir, report, build));

@@ -37,10 +37,13 @@ export async function findTimeSkippingServer({ settings, report, ways }: Search)
   const given = settings.temporalTestServerPath;
   if (given !== undefined) {
     if (!existsSync(given))
-      throw new SettingsError(
-        `TEMPORAL_TEST_SERVER_PATH: there is no file ${given}. ` +
-          `Example: TEMPORAL_TEST_SERVER_PATH=/usr/local/bin/temporal-test-server`,
-      );
+      throw new SettingsError([
+        {
+          name: 'TEMPORAL_TEST_SERVER_PATH',
+          problem: `there is no file ${given}`,
+          example: '/usr/local/bin/temporal-test-server',
+        },
+      ]);
     return { path: given, version: 'unknown', way: 'TEMPORAL_TEST_SERVER_PATH' };
   }
   return firstWay('time-skipping test server', ways ?? waysToServer(settings.cacheDir, report));

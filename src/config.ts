@@ -13,6 +13,7 @@ import {
   type Environment,
   type TemporalCredentials,
 } from './temporal-profile.js';
+import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 
 /**
  * Every environment variable the application reads, with its default. This module is the only reader of `process.env`
@@ -21,17 +22,16 @@ import {
 const url = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((value) => value.replace(/\/+$/, ''));
-const port = z.coerce.number('must be a port number').int().min(0).max(65_535);
-const seconds = z.coerce.number('must be a number of seconds').min(0).max(3_600);
-const count = (max: number, min = 1) => {
-  const problem = `must be a whole number from ${min} to ${max}`;
-  return z.coerce.number(problem).int(problem).min(min, problem).max(max, problem);
-};
 
-const fraction = z.coerce
-  .number('must be a fraction from 0.1 to 1')
-  .min(0.1, 'must be a fraction from 0.1 to 1')
-  .max(1, 'must be a fraction from 0.1 to 1');
+/** Plain decimal digits only: `1e3`, `0x10` and ` 7` are typing errors. */
+const number = (problem: string, { min, max, pattern }: { min: number; max: number; pattern: RegExp }) =>
+  z.string().regex(pattern, problem).transform(Number).pipe(z.number().min(min, problem).max(max, problem));
+const integer = (min: number, max: number) =>
+  number(`must be an integer from ${min} to ${max}`, { min, max, pattern: /^\d+$/ });
+const decimal = (min: number, max: number, problem = `must be a number from ${min} to ${max}`) =>
+  number(problem, { min, max, pattern: /^\d+(\.\d+)?$/ });
+const port = integer(1, 65_535);
+const fraction = decimal(0.1, 1);
 
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
 const list = z.string().transform((value) =>
@@ -54,6 +54,7 @@ const collector = z
   .optional();
 const otlpProtocol = z.literal('http/json', 'must be http/json').optional();
 
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 const SAMPLERS = [
   ...['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'],
   ...['always_on', 'always_off', 'traceidratio'],
@@ -108,9 +109,9 @@ const variables = {
     secret: true,
   },
   DATABASE_APP_ROLE: { schema: z.string().min(1).max(63).optional(), example: 'shop' },
-  DATABASE_POOL_SIZE: { schema: count(1_000).default(10), example: '10' },
+  DATABASE_POOL_SIZE: { schema: integer(1, 1_000).default(10), example: '10' },
   LOG_LEVEL: {
-    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    schema: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
     example: 'info',
   },
   TEMPORAL_CORE_LOG_LEVEL: {
@@ -135,11 +136,7 @@ const variables = {
     example: 'parentbased_traceidratio',
   },
   OTEL_TRACES_SAMPLER_ARG: {
-    schema: z.coerce
-      .number('must be a number from 0 to 1')
-      .min(0, 'must be a number from 0 to 1')
-      .max(1, 'must be a number from 0 to 1')
-      .optional(),
+    schema: decimal(0, 1).optional(),
     example: '0.1',
   },
   HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
@@ -167,13 +164,13 @@ const variables = {
   CURSOR_SECRET: { schema: longSecrets, example: '$(openssl rand -hex 32)', secret: true },
   CORS_ORIGINS: { schema: origins, example: 'https://shop.example.com' },
   CODEC_ORIGINS: { schema: origins, example: 'https://temporal.example.com' },
-  HSTS_MAX_AGE: { schema: z.coerce.number('must be a number of seconds').int().min(0).default(0), example: '31536000' },
-  RATE_LIMIT_PER_MINUTE: { schema: count(10_000_000).default(6_000), example: '6000' },
-  MAX_EVENT_LOOP_DELAY_MS: { schema: count(60_000).default(1_000), example: '1000' },
+  HSTS_MAX_AGE: { schema: integer(0, 2 ** 31 - 1).default(0), example: '31536000' },
+  RATE_LIMIT_PER_MINUTE: { schema: integer(1, 10_000_000).default(6_000), example: '6000' },
+  MAX_EVENT_LOOP_DELAY_MS: { schema: integer(1, 60_000).default(1_000), example: '1000' },
   HEALTH_HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
   HEALTH_PORT: { schema: port.optional(), example: '3002' },
   METRICS_HOST: { schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1' },
-  METRICS_PORT: { schema: port.min(1, 'must be a port number').optional(), example: '9464' },
+  METRICS_PORT: { schema: port.optional(), example: '9464' },
   CARRIER_WEBHOOK_SECRET: {
     schema: webhookSecrets,
     example: webhookSecretExample,
@@ -197,18 +194,12 @@ const variables = {
     example: 'The shop <no-reply@example.com>',
   },
   OUTGOING_ALLOWED_HOSTS: {
-    schema: list
-      .pipe(
-        z.array(
-          z.string().regex(/^(\*\.)?([^*:/?#@\\[\]\s]+|\[[^\]]+\])(:\d+)?$/, 'must be hosts with commas between them'),
-        ),
-      )
-      .default([]),
+    schema: list.pipe(z.array(z.string().refine(isAllowedHost, 'must be hosts with commas between them'))).default([]),
     example: 'hooks.example.com,*.partner.example',
   },
   OUTGOING_ALLOW_PRIVATE: { schema: flag.default(false), example: 'false' },
   ORDER_APPROVAL_THRESHOLD: {
-    schema: z.coerce.number('must be an amount in minor units').int().min(1).optional(),
+    schema: integer(1, Number.MAX_SAFE_INTEGER).optional(),
     example: '100000',
   },
   ORDER_APPROVAL_STAGES: {
@@ -216,9 +207,9 @@ const variables = {
     schema: json(approvalStages).optional(),
     example: `'[{"approvers":[{"id":"lead","email":"lead@example.com"}],"timeoutSeconds":86400}]'`,
   },
-  BATCH_MAX_BYTES: { schema: count(2 ** 40).default(2 ** 30), example: '1073741824' },
-  BATCH_MAX_LINE_LENGTH: { schema: count(2 ** 20).default(16_384), example: '16384' },
-  BATCH_TASKS_AT_ONCE: { schema: count(1_000).default(4), example: '4' },
+  BATCH_MAX_BYTES: { schema: integer(1, 2 ** 40).default(2 ** 30), example: '1073741824' },
+  BATCH_MAX_LINE_LENGTH: { schema: integer(1, 2 ** 20).default(16_384), example: '16384' },
+  BATCH_TASKS_AT_ONCE: { schema: integer(1, 1_000).default(4), example: '4' },
   WORKER_QUEUES: {
     schema: list
       .pipe(z.array(z.enum(TASK_QUEUES, queuesProblem)).min(1, queuesProblem))
@@ -232,12 +223,12 @@ const variables = {
   },
   WORKER_TARGET_MEMORY: { schema: fraction.optional(), example: '0.8' },
   WORKER_TARGET_CPU: { schema: fraction.optional(), example: '0.9' },
-  WORKER_ACTIVITIES_AT_ONCE: { schema: count(10_000).optional(), example: '100' },
+  WORKER_ACTIVITIES_AT_ONCE: { schema: integer(1, 10_000).optional(), example: '100' },
   // One for the queue, one for the workflows that a worker has in its cache: with a single one, they get in each other's way.
-  WORKER_WORKFLOW_TASKS_AT_ONCE: { schema: count(10_000, 2).optional(), example: '40' },
-  WORKER_CACHED_WORKFLOWS: { schema: count(1_000_000, 2).optional(), example: '2000' },
+  WORKER_WORKFLOW_TASKS_AT_ONCE: { schema: integer(2, 10_000).optional(), example: '40' },
+  WORKER_CACHED_WORKFLOWS: { schema: integer(2, 1_000_000).optional(), example: '2000' },
   PAYMENTS_PER_SECOND: {
-    schema: z.coerce.number('must be a number above 0').positive('must be a number above 0').max(100_000).optional(),
+    schema: decimal(0.001, 100_000).optional(),
     example: '50',
   },
   TEMPORAL_DEPLOYMENT_NAME: { schema: deploymentName.optional(), example: 'shop' },
@@ -245,7 +236,7 @@ const variables = {
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
   WORKFLOW_BUNDLE: { schema: z.string().min(1).optional(), example: 'dist/workflow-bundle.js' },
-  SHUTDOWN_GRACE_SECONDS: { schema: seconds.default(20), example: '20' },
+  SHUTDOWN_GRACE_SECONDS: { schema: decimal(0, 3_600).default(20), example: '20' },
 } as const satisfies Record<string, { schema: z.ZodType; example: string; secret?: boolean }>;
 
 type Variable = keyof typeof variables;
@@ -298,18 +289,50 @@ interface TemporalConfig {
 
 export type Config<R extends Role> = Values<(typeof roles)[R][number]> & TemporalConfig;
 
-/** A wrong configuration. The message has a line for each variable: its name, what is wrong with it, an example. */
+/** What is wrong with a variable. */
+export interface Problem {
+  name: string;
+  problem: string;
+  /** The value that was given. Never of a secret. */
+  got?: string | undefined;
+  /** A value that would do, or a whole assignment when another variable is the one to change. */
+  example: string;
+}
+
+/** A wrong configuration. The message has a line for each problem: the variable, what is wrong with it, an example. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+  readonly problems: readonly Problem[];
+
+  constructor(what: string, problems: readonly Problem[]) {
+    super(`${what} cannot start:\n${problems.map((problem) => `  ${describeProblem(problem)}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** Longer values are cut in messages. */
+const SHOWN_LENGTH = 80;
+
+/** The line of a problem: `PORT: must be an integer from 1 to 65535, got "abc" (example: PORT=3000)`. */
+export function describeProblem({ name, problem, got, example }: Problem): string {
+  // A URL may carry a password.
+  const plain = got?.replace(/\/\/[^/]*@/, '//…@');
+  const shown = plain !== undefined && plain.length > SHOWN_LENGTH ? `${plain.slice(0, SHOWN_LENGTH)}…` : plain;
+  const assignment = /^[A-Z][A-Z0-9_]*=/.test(example) ? example : `${name.split(' ')[0]}=${example}`;
+  return `${name}: ${problem}${shown === undefined ? '' : `, got ${JSON.stringify(shown)}`} (example: ${assignment})`;
+}
+
+/** A configuration as far as it can be read: every value that is right, and what is wrong with the others. */
+export interface ReadConfig<R extends Role> {
+  values: Readonly<Partial<Config<R>>>;
+  problems: Problem[];
 }
 
 /**
  * Reads the variables of a role, and only those. An empty variable counts as unset. A secret can be in a file: what
- * `API_KEYS_FILE` names is read for `API_KEYS`, without the end of its last line.
- *
- * @throws ConfigError naming every variable that is missing or wrong; the value itself is not repeated.
+ * `API_KEYS_FILE` names is read for `API_KEYS`, without the end of its last line. No problem repeats a secret.
  */
-export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): Config<R> {
+export function readConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): ReadConfig<R> {
   const values: Record<string, unknown> = {};
   const { given, problems } = readSecretFiles(env, [...roles[role], ...PROFILE_SECRETS]);
   for (const name of roles[role]) {
@@ -317,25 +340,39 @@ export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
     const raw = given[name];
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    // With a file that cannot be read it has its line already.
+    // A file that cannot be read has its line already.
     else if (raw !== undefined || given[`${name}_FILE`] === undefined) {
-      const messages = parsed.error.issues.map(({ message }) => message);
-      problems.push(line(name, raw === undefined ? 'is not set' : [...new Set(messages)].join(', '), example));
+      const messages = new Set(parsed.error.issues.map(({ message }) => message));
+      const problem = raw === undefined ? 'is not set' : [...messages].join(', ');
+      problems.push({ name, problem, got: isSecret(name) ? undefined : raw, example });
     }
   }
   const profile = readTemporalProfile(given);
-  if ('problems' in profile)
-    for (const { name, problem, example } of profile.problems) problems.push(line(name, problem, example));
-  problems.push(...incompleteGroups(values, given), ...targetsOfNobody(values));
-  if (role === 'api') problems.push(...openToOthers(values));
-  if (problems.length || 'problems' in profile)
-    throw new ConfigError(`The ${role} cannot start, its configuration is wrong:\n${problems.join('\n')}`);
-  const connection: TemporalConfig = {
-    TEMPORAL_ADDRESS: profile.address,
-    TEMPORAL_NAMESPACE: profile.namespace,
-    TEMPORAL_CREDENTIALS: profile.credentials,
-  };
-  return Object.freeze({ ...connection, ...values }) as Config<R>;
+  if ('problems' in profile) problems.push(...profile.problems);
+  else {
+    values.TEMPORAL_ADDRESS = profile.address;
+    values.TEMPORAL_NAMESPACE = profile.namespace;
+    values.TEMPORAL_CREDENTIALS = profile.credentials;
+  }
+  problems.push(
+    ...incompleteGroups(values, given),
+    ...targetsOfNobody(values),
+    ...equalPorts(values),
+    ...chunksAbovePool(values),
+    ...(role === 'api' ? openToOthers(values) : []),
+  );
+  return { values: Object.freeze(values) as Partial<Config<R>>, problems };
+}
+
+/**
+ * The configuration of a role, as `readConfig` reads it.
+ *
+ * @throws ConfigError with every problem.
+ */
+export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): Config<R> {
+  const { values, problems } = readConfig(role, env);
+  if (problems.length) throw new ConfigError(`The ${role}`, problems);
+  return values as Config<R>;
 }
 
 /** The names of all variables that the role reads. */
@@ -353,11 +390,12 @@ function isSecret(name: string): boolean {
 /** What is set, with the contents of the files of secrets. */
 function readSecretFiles(env: NodeJS.ProcessEnv, names: readonly string[]) {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value)) as Environment;
-  const problems: string[] = [];
+  const problems: Problem[] = [];
   for (const name of names.filter(isSecret)) {
     const file = given[`${name}_FILE`];
     if (file === undefined) continue;
-    const problem = (text: string) => problems.push(line(`${name}_FILE`, text, `/run/secrets/${name.toLowerCase()}`));
+    const problem = (text: string) =>
+      problems.push({ name: `${name}_FILE`, problem: text, example: `/run/secrets/${name.toLowerCase()}` });
     if (given[name] !== undefined) {
       problem(`is one way, ${name} the other`);
       continue;
@@ -373,9 +411,6 @@ function readSecretFiles(env: NodeJS.ProcessEnv, names: readonly string[]) {
   return { given, problems };
 }
 
-const line = (name: string, problem: string, example: string) =>
-  `  ${name}: ${problem} (for example ${name}=${example})`;
-
 /** Variables that only make sense together. */
 const GROUPS = [
   ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
@@ -383,28 +418,65 @@ const GROUPS = [
   ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
 ] as const;
 
-function incompleteGroups(values: Record<string, unknown>, given: Environment): string[] {
+function incompleteGroups(values: Record<string, unknown>, given: Environment): Problem[] {
   return GROUPS.flatMap((group) => {
     const there = group.filter((name) => values[name] !== undefined);
     if (there.length === 0) return [];
     // One that is given and wrong has its line already.
     const missing = group.filter((name) => given[name] === undefined);
-    return missing.map((name) => line(name, `is needed with ${there.join(', ')}`, variables[name].example));
+    return missing.map((name) => ({
+      name,
+      problem: `is needed with ${there.join(', ')}`,
+      example: variables[name].example,
+    }));
   });
 }
 
-/** A worker with numbers does not look at the machine. */
-function targetsOfNobody(values: Partial<Values<Variable>>): string[] {
+/** A worker with fixed numbers of slots does not measure the machine. */
+function targetsOfNobody(values: Partial<Values<Variable>>): Problem[] {
   if (values.WORKER_TUNER !== 'fixed') return [];
   return (['WORKER_TARGET_MEMORY', 'WORKER_TARGET_CPU'] as const)
     .filter((name) => values[name] !== undefined)
-    .map((name) => `  ${name}: is for WORKER_TUNER=resource-based (for example WORKER_TUNER=resource-based)`);
+    .map((name) => ({
+      name,
+      problem: 'is for WORKER_TUNER=resource-based',
+      example: 'WORKER_TUNER=resource-based',
+    }));
 }
 
-/** Without keys and tokens everybody may do everything, so nobody but this machine may get in. */
-function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Partial<Values<Variable>>): string[] {
+/** A process listens on each of its ports once. */
+function equalPorts({ PORT, HEALTH_PORT, METRICS_PORT }: Partial<Values<Variable>>): Problem[] {
+  const [name, other] = PORT === undefined ? ['HEALTH_PORT', HEALTH_PORT] : ['PORT', PORT];
+  if (METRICS_PORT === undefined || METRICS_PORT !== other) return [];
+  const problem = `must differ from ${name}, both are ${METRICS_PORT}`;
+  return [{ name: 'METRICS_PORT', problem, example: String(anotherPort(METRICS_PORT)) }];
+}
+
+/** Another port to suggest. */
+export function anotherPort(taken: number): number {
+  return taken < 65_000 ? taken + 100 : taken - 100;
+}
+
+/** Each chunk of a batch holds a database connection while it runs: with more chunks than connections they time out. */
+function chunksAbovePool(values: Partial<Values<Variable>>): Problem[] {
+  const { WORKER_QUEUES: queues, BATCH_TASKS_AT_ONCE: chunks, DATABASE_POOL_SIZE: connections } = values;
+  if (!queues?.includes(BATCH_TASK_QUEUE) || chunks === undefined || connections === undefined) return [];
+  if (chunks <= connections) return [];
+  const problem = `must be at most DATABASE_POOL_SIZE (${connections}), is ${chunks}`;
+  return [{ name: 'BATCH_TASKS_AT_ONCE', problem, example: String(connections) }];
+}
+
+/** Without keys and tokens every caller may do everything, so only this machine may call. */
+function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Partial<Values<Variable>>): Problem[] {
   if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
-  return [line('API_KEYS', 'is needed, or JWT_ISSUER, when HOST is not on loopback', variables.API_KEYS.example)];
+  const problem = 'is needed, or JWT_ISSUER, when HOST is not on loopback';
+  return [{ name: 'API_KEYS', problem, example: variables.API_KEYS.example }];
+}
+
+/** `example.com`, `*.example.com`, `example.com:8443`. */
+function isAllowedHost(value: string): boolean {
+  const [, name, port] = /^(?:\*\.)?([^*:/?#@\\[\]\s]+|\[[^\]]+\])(?::(\d+))?$/.exec(value) ?? [];
+  return name !== undefined && URL.canParse(`http://${name}:${port ?? 80}`);
 }
 
 function isOrigin(value: string): boolean {

@@ -17,10 +17,13 @@ export function createLogger(service: string, level: string, fields?: () => obje
   });
 }
 
+/** Warnings of the SDK about what is meant to be so: the worker of `payments` has activities only. */
+const INTENDED = new Set(['No workflows registered, not polling for workflow tasks']);
+
 /** The same logger in the shape of the Temporal SDK, for its own messages and for those of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
   return new DefaultLogger('TRACE', ({ level, message, meta }: LogEntry) => {
-    logger[LEVELS[level]](fieldsOf(meta), message);
+    logger[INTENDED.has(message) ? 'debug' : LEVELS[level]](fieldsOf(meta), message);
   });
 }
 

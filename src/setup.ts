@@ -1,34 +1,37 @@
-import { ConfigError, loadConfig } from './config.js';
+import { ConfigError } from './config.js';
 import { createLogger } from './logger.js';
-import { exitOnStartFailure } from './start-failure.js';
 import { ensureNamespace, ensureSearchAttributes } from './namespace.js';
 import { openStore } from './store/index.js';
 import { migrate } from './store/migrate.js';
 import { grantRights, OwnerNeedsAll } from './store/rights.js';
+import { checkAround, startConfig } from './start/checks.js';
+import { runProcess } from './start/run.js';
 import { connect, SEARCH_ATTRIBUTES } from './temporal.js';
 
-/** SQLSTATE `undefined_object`. */
+/** SQLSTATE `undefined_object` and `insufficient_privilege`. */
 const NO_SUCH_ROLE = '42704';
+const NO_RIGHT = '42501';
 
 /** Run once before workers and API: database schema and rights, namespace, Search Attributes. Repeating it changes nothing. */
 async function main(): Promise<void> {
-  const config = loadConfig('setup');
+  const config = await startConfig('setup');
   const logger = createLogger('setup', config.LOG_LEVEL);
+  await checkAround('setup', config);
 
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
     maxConnections: 1,
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
+  const role = config.DATABASE_APP_ROLE;
   try {
     logger.info({ applied: await migrate(store.db) }, 'database schema is up to date');
-    const role = config.DATABASE_APP_ROLE;
     if (role !== undefined) {
-      await grantRights(store.db, role).catch((error: unknown) => {
-        throw roleProblem(role, error);
-      });
+      await grantRights(store.db, role);
       logger.info({ role }, 'the role has its rights');
     }
+  } catch (error) {
+    throw problemOf(error, role);
   } finally {
     await store.close();
   }
@@ -43,14 +46,27 @@ async function main(): Promise<void> {
   }
 }
 
-function roleProblem(role: string, error: unknown): unknown {
+/** What a failure of a statement says about a variable. */
+function problemOf(error: unknown, role: string | undefined): unknown {
+  const problem = (name: string, text: string, example: string) =>
+    new ConfigError('The setup', [{ name, problem: text, example }]);
   if (error instanceof OwnerNeedsAll)
-    return new ConfigError(
-      `DATABASE_APP_ROLE: ${role} owns the tables or is the role of this setup; name the role of worker and API, or none`,
+    return problem(
+      'DATABASE_APP_ROLE',
+      `${role} owns the tables or is the role of this setup; name the role of worker and API, or none`,
+      'shop',
     );
-  return (error as { code?: string }).code === NO_SUCH_ROLE
-    ? new ConfigError(`DATABASE_APP_ROLE: there is no role ${role} (for example: create role shop login password '…')`)
-    : error;
+  switch ((error as { code?: string }).code) {
+    case NO_SUCH_ROLE:
+      return problem('DATABASE_APP_ROLE', `there is no role ${role}; create it with a login and a password`, 'shop');
+    case NO_RIGHT:
+      return problem(
+        'DATABASE_URL',
+        `its role must own the database or may create tables in it: ${(error as Error).message}`,
+        'postgres://owner:password@127.0.0.1:5432/shop',
+      );
+  }
+  return error;
 }
 
-await main().catch(exitOnStartFailure);
+await runProcess(main);

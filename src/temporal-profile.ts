@@ -24,6 +24,7 @@ export interface TemporalProfile {
 export interface ProfileProblem {
   name: string;
   problem: string;
+  got?: string | undefined;
   example: string;
 }
 
@@ -71,7 +72,7 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
       add(`${name}_PATH`, `is one way, ${name}_DATA the other`, `${name.toLowerCase()}.pem`);
   }
   if (env.TEMPORAL_TLS !== undefined && !['true', 'false'].includes(env.TEMPORAL_TLS))
-    add('TEMPORAL_TLS', 'must be true or false', 'true');
+    problems.push({ name: 'TEMPORAL_TLS', problem: 'must be true or false', got: env.TEMPORAL_TLS, example: 'true' });
   if (problems.length) return { problems };
 
   let profile: ClientConfigProfile;
@@ -88,8 +89,13 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
   }
 
   const { address = '127.0.0.1:7233', namespace = 'default', apiKey, tls } = profile;
-  if (!/^[^\s/:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i.test(address))
-    add('TEMPORAL_ADDRESS', 'must be host:port', '127.0.0.1:7233');
+  if (!isAddress(address))
+    problems.push({
+      name: 'TEMPORAL_ADDRESS',
+      problem: 'must be host:port, with a port from 1 to 65535',
+      got: address,
+      example: '127.0.0.1:7233',
+    });
   const plain = tls === undefined ? apiKey === undefined : tls.disabled === true;
   if (plain && !isLoopback(address.replace(/:\d+$/, ''))) {
     if (apiKey !== undefined) add('TEMPORAL_TLS', 'an API key goes to another machine with TLS only', 'true');
@@ -102,6 +108,12 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
   const { connectionOptions } = toClientOptions(profile);
   const given = Object.entries(connectionOptions).filter(([key, value]) => key !== 'address' && value !== undefined);
   return { address, namespace, credentials: Object.fromEntries(given) };
+}
+
+/** `host:port`. */
+export function isAddress(text: string): boolean {
+  const [, port] = /^(?:[^\s/:]+|\[[0-9a-f:]+\]):(\d{1,5})$/i.exec(text) ?? [];
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 /** The credentials as they may be printed. */

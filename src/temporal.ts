@@ -9,7 +9,7 @@ import {
   type WorkflowClientInterceptor,
 } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
-import { ConfigError, type Config } from './config.js';
+import type { Config } from './config.js';
 import { clientDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
 import type { SearchAttribute } from './namespace.js';
@@ -54,9 +54,9 @@ export function createClient(config: ClientConfig, { eachTry = [], interceptors 
   return new Client({ connection, namespace, dataConverter, interceptors: { workflow: interceptors } });
 }
 
-/** A connection without a client. @throws when the server does not answer. */
+/** A connection without a client. @throws when the server does not answer in time. */
 export async function connect(config: TemporalConfig): Promise<Connection> {
-  return await Connection.connect(connectionOf(config));
+  return await Connection.connect({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS });
 }
 
 /** The connection of a worker. @throws when the server does not answer. */
@@ -94,23 +94,15 @@ export function bundleOfFlavour(plain: string, { traced = false, encrypted = fal
  * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Of the first two
  * the file of the flavour is taken. Only in a bundle the payload converter gets into the workflow sandbox without being
  * loaded by the worker as well.
- *
- * @throws ConfigError when the given one lacks the file of the flavour.
  */
 export async function workflowBundle(
   given: string | undefined,
   logger: Logger,
   flavour: BundleFlavour = {},
 ): Promise<WorkflowBundleOption> {
-  if (given !== undefined) return { codePath: existing(bundleOfFlavour(given, flavour)) };
+  if (given !== undefined) return { codePath: bundleOfFlavour(given, flavour) };
   const codePath = bundleOfFlavour(fileURLToPath(new URL('./workflow-bundle.js', import.meta.url)), flavour);
   return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
-}
-
-function existing(bundle: string): string {
-  if (existsSync(bundle)) return bundle;
-  const problem = `WORKFLOW_BUNDLE: there is no file ${bundle}, which is the bundle with these traces and this encryption`;
-  throw new ConfigError(`The worker cannot start, its configuration is wrong:\n  ${problem}`);
 }
 
 /** Bundles the workflows that lie beside this module. */

@@ -2,29 +2,30 @@ import { Runtime } from '@temporalio/worker';
 import { createMailer } from './activities/mail.js';
 import { createWebhooks } from './activities/webhooks.js';
 import { createApprovalLinks } from './approval-links.js';
-import { forbiddenUrls } from './approval-urls.js';
 import { createActivities } from './activities/index.js';
-import { ConfigError, loadConfig, printable } from './config.js';
+import { printable } from './config.js';
 import { coreLogFilter, createLogger, temporalLogger } from './logger.js';
-import { exitOnStartFailure } from './start-failure.js';
 import { serveHealth } from './health.js';
 import { activityMetrics } from './metrics/activities.js';
-import { assertPortFree } from './metrics/listener.js';
 import { prometheusEndpoint } from './metrics/worker.js';
 import { operations } from './operations/index.js';
 import { createOutgoing } from './outgoing.js';
+import { checkAround, startConfig } from './start/checks.js';
+import { runProcess, type Lifetime } from './start/run.js';
 import { openStore } from './store/index.js';
 import { hasWorkflows } from './task-queues.js';
 import { connectWorker, workflowBundle } from './temporal.js';
 import { startTracing, type Tracing } from './tracing/index.js';
 import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
 
+/** How long closing connections may take once the workers have stopped. */
+const CLOSE_LIMIT_SECONDS = 4;
+
 /** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
-async function main(): Promise<void> {
-  const config = loadConfig('worker');
+async function main({ onStop }: Lifetime): Promise<void> {
+  const config = await startConfig('worker');
   const { METRICS_HOST: metricsHost, METRICS_PORT: metricsPort } = config;
   const metrics = metricsPort === undefined ? undefined : { host: metricsHost, port: metricsPort };
-  if (metrics) await assertPortFree(metrics);
   // The logger first: traces tell their problems while they start.
   let tracing: Tracing | undefined = undefined;
   const logger = createLogger('worker', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
@@ -33,15 +34,17 @@ async function main(): Promise<void> {
     partners: [config.PAYMENTS_URL, config.CARRIER_URL],
     onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
+  logger.info({ config: printable(config) }, 'starting');
+  await checkAround('worker', config);
   Runtime.install({
     logger: temporalLogger(logger),
-    shutdownSignals: ['SIGINT', 'SIGTERM'],
+    // It would take the signals already while the worker starts, when there is nothing yet that it could shut down.
+    shutdownSignals: [],
     telemetryOptions: {
       logging: { filter: coreLogFilter(config.TEMPORAL_CORE_LOG_LEVEL), forward: {} },
       ...(metrics && prometheusEndpoint(metrics)),
     },
   });
-  logger.info({ config: printable(config) }, 'starting');
 
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
@@ -53,13 +56,6 @@ async function main(): Promise<void> {
     allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
   });
   const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
-  const forbidden = forbiddenUrls({ stages: stages ?? [] }, outgoing);
-  if (forbidden.length) {
-    const list = forbidden.map(
-      ({ pointer, detail }) => `  ORDER_APPROVAL_STAGES: ${pointer.replace('/stages', '')} ${detail}`,
-    );
-    throw new ConfigError(`The worker cannot start, its configuration is wrong:\n${list.join('\n')}`);
-  }
   const activities = createActivities({
     store,
     paymentsUrl: config.PAYMENTS_URL,
@@ -114,6 +110,11 @@ async function main(): Promise<void> {
           },
           { host, port, logger },
         );
+  const stopWithinSeconds = config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS + CLOSE_LIMIT_SECONDS;
+  onStop((signal) => {
+    logger.info({ signal }, 'stopping');
+    workers.shutdown();
+  }, stopWithinSeconds * 1000);
   try {
     await workers.run();
   } finally {
@@ -126,4 +127,4 @@ async function main(): Promise<void> {
   logger.info('stopped');
 }
 
-await main().catch(exitOnStartFailure);
+await runProcess(main);

@@ -77,20 +77,20 @@ describe('loadConfig', () => {
     ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a')},`, 'must be <id>:<key>'],
     ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a')},${aKey('a')}`, 'names a key twice'],
     ['PAYLOAD_ENCRYPTION_KEYS', `a:${sameKey},b:${sameKey}`, 'has the same key under two ids'],
-    ['DATABASE_POOL_SIZE', '0', 'must be a whole number from 1 to 1000'],
-    ['BATCH_TASKS_AT_ONCE', '0', 'must be a whole number from 1 to 1000'],
+    ['DATABASE_POOL_SIZE', '0', 'must be an integer from 1 to 1000'],
+    ['BATCH_TASKS_AT_ONCE', '0', 'must be an integer from 1 to 1000'],
     ['WORKER_QUEUES', 'orders,order', 'must be some of orders, payments, carts, approvals, batches with commas'],
     ['WORKER_QUEUES', ',', 'must be some of orders, payments'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
-    ['WORKER_TARGET_MEMORY', '80', 'must be a fraction from 0.1 to 1'],
-    ['WORKER_TARGET_CPU', '0', 'must be a fraction from 0.1 to 1'],
-    ['WORKER_ACTIVITIES_AT_ONCE', '0', 'must be a whole number from 1 to 10000'],
-    ['WORKER_WORKFLOW_TASKS_AT_ONCE', '1', 'must be a whole number from 2 to 10000'],
-    ['WORKER_CACHED_WORKFLOWS', '1', 'must be a whole number from 2 to 1000000'],
+    ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
+    ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],
+    ['WORKER_ACTIVITIES_AT_ONCE', '0', 'must be an integer from 1 to 10000'],
+    ['WORKER_WORKFLOW_TASKS_AT_ONCE', '1', 'must be an integer from 2 to 10000'],
+    ['WORKER_CACHED_WORKFLOWS', '1', 'must be an integer from 2 to 1000000'],
     ['WORKER_TARGET_CPU', '0.5', 'is for WORKER_TUNER=resource-based'],
-    ['PAYMENTS_PER_SECOND', '0', 'must be a number above 0'],
-    ['METRICS_PORT', '0', 'must be a port number'],
-    ['METRICS_PORT', 'metrics', 'must be a port number'],
+    ['PAYMENTS_PER_SECOND', '0', 'must be a number from 0.001 to 100000'],
+    ['METRICS_PORT', '0', 'must be an integer from 1 to 65535'],
+    ['METRICS_PORT', 'metrics', 'must be an integer from 1 to 65535'],
     ['TEMPORAL_DEPLOYMENT_NAME', 'shop', 'TEMPORAL_WORKER_BUILD_ID: is needed with TEMPORAL_DEPLOYMENT_NAME'],
     ['TEMPORAL_DEPLOYMENT_NAME', 'shop.eu', 'must be at most 200 characters without blanks, dots and colons'],
     ['TEMPORAL_WORKER_BUILD_ID', '__1', 'must be at most 200 characters without blanks'],
@@ -119,7 +119,7 @@ describe('loadConfig', () => {
     const load = () => loadConfig('worker', { ...env, [name]: value });
     expect(load).toThrow(ConfigError);
     expect(load).toThrow(problem);
-    expect(load).toThrow(new RegExp(`${name}.*for example|needed with ${name}`));
+    expect(load).toThrow(new RegExp(`${name}.*example: |needed with ${name}`));
   });
 
   test('when payloads are encrypted, then the keys are read, the one that encrypts first', () => {
@@ -178,7 +178,7 @@ describe('the configuration of the API', () => {
       for (const nothing of [{}, { API_KEYS: '', JWT_ISSUER: '' }]) {
         expect(() => load({ HOST, ...nothing })).toThrow(ConfigError);
         expect(() => load({ HOST, ...nothing })).toThrow(
-          /API_KEYS: is needed, or JWT_ISSUER.*\(for example API_KEYS='\[\{"id"/,
+          /API_KEYS: is needed, or JWT_ISSUER.*\(example: API_KEYS='\[\{"id"/,
         );
       }
     },
@@ -209,7 +209,7 @@ describe('the configuration of the API', () => {
     (name) => {
       for (const HOST of ['127.0.0.1', '0.0.0.0']) {
         const incomplete = { ...jwt, [name]: undefined, HOST };
-        expect(() => load(incomplete)).toThrow(new RegExp(`${name}: is needed with JWT_.*for example ${name}=https:`));
+        expect(() => load(incomplete)).toThrow(new RegExp(`${name}: is needed with JWT_.*example: ${name}=https:`));
       }
     },
   );
@@ -241,13 +241,13 @@ describe('the configuration of the API', () => {
     ['CORS_ORIGINS', 'https://*.example.com', 'must be origins like'],
     ['CORS_ORIGINS', 'ftp://shop.example.com', 'must be origins like'],
     ['HSTS_MAX_AGE', '-1', 'HSTS_MAX_AGE'],
-    ['RATE_LIMIT_PER_MINUTE', '0', 'must be a whole number from 1'],
-    ['MAX_EVENT_LOOP_DELAY_MS', '0', 'must be a whole number from 1'],
+    ['RATE_LIMIT_PER_MINUTE', '0', 'must be an integer from 1'],
+    ['MAX_EVENT_LOOP_DELAY_MS', '0', 'must be an integer from 1'],
   ])('when %s is %j, then the start stops with its name, the problem and an example', (name, value, problem) => {
     const start = () => load({ ...jwt, API_KEYS, [name]: value });
     expect(start).toThrow(ConfigError);
     expect(start).toThrow(problem);
-    expect(start).toThrow(new RegExp(`${name}.*for example ${name}=`));
+    expect(start).toThrow(new RegExp(`${name}.*example: ${name}=`));
   });
 
   test('when a key itself stands where its hash belongs, then it is not repeated', () => {

@@ -170,7 +170,7 @@ describe('how Temporal is reached', () => {
     })();
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(problem);
-    expect((error as Error).message).toContain('for example');
+    expect((error as Error).message).toContain('(example: ');
     expect((error as Error).message).not.toContain(SECRET);
   });
 });

@@ -1,12 +1,13 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { loadConfig, printable } from '../config.js';
+import { describeProblem, printable } from '../config.js';
 import { createLogger } from '../logger.js';
 import { businessMetrics } from '../metrics/business.js';
 import { httpMetrics } from '../metrics/http.js';
 import { serveMetrics } from '../metrics/listener.js';
 import { temporalRequestMetrics } from '../metrics/temporal-requests.js';
-import { exitOnStartFailure } from '../start-failure.js';
 import { operations } from '../operations/index.js';
+import { checkAround, startConfig } from '../start/checks.js';
+import { runProcess, type Lifetime, type StopSignal } from '../start/run.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal.js';
 import { startTracing, type Tracing } from '../tracing/index.js';
@@ -17,9 +18,12 @@ import { buildApp } from './app.js';
 import { createCodecSessions } from './auth/sessions.js';
 import { createCursors } from './cursor.js';
 
+/** Longest time from a signal to the end: connections that cannot be closed are abandoned then. */
+const STOP_LIMIT_MS = 20_000;
+
 /** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
-async function main(): Promise<void> {
-  const config = loadConfig('api');
+async function main({ onStop }: Lifetime): Promise<void> {
+  const config = await startConfig('api');
   // The logger first: traces tell their problems while they start.
   let tracing: Tracing | undefined = undefined;
   const logger = createLogger('api', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
@@ -28,6 +32,8 @@ async function main(): Promise<void> {
     onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
   logger.info({ config: printable(config) }, 'starting');
+  // Without its servers the API starts all the same: it answers what it can, and 503 for the rest.
+  for (const problem of await checkAround('api', config)) logger.error(describeProblem(problem));
 
   const registry = config.METRICS_PORT === undefined ? undefined : new Registry();
   const client = createClient(config, {
@@ -84,10 +90,7 @@ async function main(): Promise<void> {
     ));
   await app.listen({ host: config.HOST, port: config.PORT });
 
-  let closing = false;
-  const close = async (signal: NodeJS.Signals) => {
-    if (closing) return;
-    closing = true;
+  onStop(async (signal: StopSignal) => {
     logger.info({ signal }, 'closing');
     await app.close();
     await closeMetrics?.();
@@ -96,8 +99,7 @@ async function main(): Promise<void> {
     await store.close();
     await tracing?.shutdown();
     logger.info('stopped');
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void close(signal));
+  }, STOP_LIMIT_MS);
 }
 
-await main().catch(exitOnStartFailure);
+await runProcess(main);

@@ -1,6 +1,4 @@
-import { createServer } from 'node:net';
 import Fastify from 'fastify';
-import { ConfigError } from '../config.js';
 import type { Logger } from '../logger.js';
 
 /** Where metrics are read from. */
@@ -19,13 +17,11 @@ export interface MetricsPage {
  * Serves pages of metrics by their paths, on a listener of their own: who may call the API may not read them.
  *
  * @returns its end.
- * @throws ConfigError when the port is taken.
  */
 export async function serveMetrics(
   pages: Record<string, MetricsPage>,
   { host, port, logger }: MetricsAddress & { logger: Logger },
 ): Promise<() => Promise<void>> {
-  await assertPortFree({ host, port });
   const app = Fastify({ loggerInstance: logger.child({}, { level: 'warn' }), forceCloseConnections: true });
   const underWay = new Set<Promise<string>>();
   const told = (text: Promise<string>) => {
@@ -44,17 +40,4 @@ export async function serveMetrics(
     // What it is read from may be closed afterwards.
     await Promise.allSettled(underWay);
   };
-}
-
-/** The SDK, which listens by itself, would say neither which port nor what to change. @throws ConfigError. */
-export async function assertPortFree({ host, port }: MetricsAddress): Promise<void> {
-  const server = createServer();
-  const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-    server.once('error', resolve);
-    server.listen({ host, port, exclusive: true }, () => resolve(undefined));
-  });
-  if (!problem) return await new Promise((closed) => server.close(() => closed()));
-  const what =
-    problem.code === 'EADDRINUSE' ? 'is taken' : `cannot be listened on (${problem.code ?? problem.message})`;
-  throw new ConfigError(`METRICS_PORT: port ${port} on ${host} ${what} (METRICS_HOST and METRICS_PORT say where)`);
 }

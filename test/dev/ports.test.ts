@@ -1,37 +1,52 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { assertPortFree, freeLowPort, freePort } from '../../dev/ports.js';
+import { equalPorts, freeLowPort, freePort, takenPorts } from '../../dev/ports.js';
+
+const listener = (port: number, host = '127.0.0.1') => ({
+  ...{ host, port, hostVariable: 'HOST', portVariable: 'PORT' },
+});
 
 describe('ports', () => {
-  it('when a port is taken, then the error names it, its holder and the variable that changes it', async () => {
+  it('names the variable of a taken port, its holder and another port', async () => {
     const port = await freePort();
     const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
     try {
-      const check = assertPortFree('the API', '127.0.0.1', port, 'PORT');
-      await expect(check).rejects.toThrow(`Port ${port} on 127.0.0.1, wanted for the API, is taken`);
-      await expect(check).rejects.toThrow(/PORT=\d+ npm start/);
-      if (process.platform === 'linux') await expect(check).rejects.toThrow(`process ${process.pid}`);
+      const [problem] = await takenPorts([listener(port)]);
+      expect(problem).toMatchObject({
+        name: 'PORT',
+        problem: expect.stringContaining(`port ${port} on 127.0.0.1 is in use`) as string,
+        example: expect.stringMatching(/^\d+$/) as string,
+      });
+      if (process.platform === 'linux') expect(problem!.problem).toContain(`process ${process.pid}`);
     } finally {
       server.close();
     }
   });
 
-  it('when a port is free, then the check passes and leaves it free', async () => {
+  it('finds a free port free, and leaves it free', async () => {
     const port = await freePort();
-    await assertPortFree('the API', '127.0.0.1', port, 'PORT');
-    await assertPortFree('the API', '127.0.0.1', port, 'PORT');
+    expect(await takenPorts([listener(port), listener(port)])).toEqual([]);
   });
 
-  it('when a port has to be low, then it fits into 15 bits and is free', async () => {
+  it('finds low ports that are free and fit into 15 bits', async () => {
     const port = await freeLowPort();
     expect(port).toBeLessThan(2 ** 15);
-    await assertPortFree('the API', '127.0.0.1', port, 'PORT');
+    expect(await takenPorts([listener(port)])).toEqual([]);
   });
 
-  it('when the host is not of this machine, then the error says so', async () => {
-    await expect(assertPortFree('the API', '192.0.2.1', await freePort(), 'PORT')).rejects.toThrow(/192\.0\.2\.1/);
+  it('names the variable of a host that is not of this machine', async () => {
+    expect(await takenPorts([listener(await freePort(), '192.0.2.1')])).toEqual([
+      { name: 'HOST', problem: 'must be an address of this machine', got: '192.0.2.1', example: '127.0.0.1' },
+    ]);
+  });
+
+  it('names the second of two variables with the same port', () => {
+    const listeners = [listener(3000), { ...listener(3000), portVariable: 'METRICS_PORT' }];
+    expect(equalPorts(listeners)).toEqual([
+      { name: 'METRICS_PORT', problem: 'must differ from PORT, both are 3000', example: '3100' },
+    ]);
   });
 
   it('when many ask for a port at once, then each gets another one', async () => {

@@ -2,8 +2,9 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startProcess } from '../../dev/processes.js';
+import { startProcess, type ManagedProcess } from '../../dev/processes.js';
 import { checkout } from '../../dev/settings.js';
+import { waitUntil } from '../../dev/wait.js';
 
 let folder: string;
 
@@ -57,6 +58,12 @@ async function dependOn(dependencies: Record<string, string>): Promise<void> {
 }
 
 async function run(env?: Record<string, string>): Promise<{ code: number | null; pid: number; output: string }> {
+  const { child, output } = await start(env);
+  const { code } = await child.exited;
+  return { code, pid: child.pid, output: output.join('\n') };
+}
+
+async function start(env?: Record<string, string>): Promise<{ child: ManagedProcess; output: string[] }> {
   const output: string[] = [];
   const child = await startProcess({
     name: 'run',
@@ -66,8 +73,7 @@ async function run(env?: Record<string, string>): Promise<{ code: number | null;
     ...(env && { env }),
     onLine: (line) => output.push(line),
   });
-  const { code } = await child.exited;
-  return { code, pid: child.pid, output: output.join('\n') };
+  return { child, output };
 }
 
 describe('dev/run.mjs', { timeout: 60_000 }, () => {
@@ -97,6 +103,15 @@ describe('dev/run.mjs', { timeout: 60_000 }, () => {
     const outcomes = await Promise.all([run(), run()]);
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0]);
     expect(outcomes.filter(({ output }) => output.includes('with "npm ci"'))).toHaveLength(1);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while npm hangs', async (signal) => {
+    await write('npm-cli.js', `process.on('SIGTERM', () => {}); console.log('hanging'); setInterval(() => {}, 1000);`);
+    const { child, output } = await start({ npm_execpath: join(folder, 'npm-cli.js') });
+    await waitUntil(() => output.includes('hanging') || undefined, { what: 'npm hanging', deadlineMs: 20_000 });
+    child.kill(signal);
+    const overdue = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    expect(await child.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 1, signal: null });
   });
 
   // `npm test --silent` tells its own children to be silent, too.

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { Script } from 'node:vm';
+import type { Problem } from '../config.js';
+import { bundleOfFlavour, type BundleFlavour } from '../temporal.js';
+
+/** By this name the SDK finds the workflows in a bundle. */
+const WORKFLOWS = /\bvar __TEMPORAL__\b/;
+
+/** What is wrong with the file that WORKFLOW_BUNDLE leads to. */
+export function bundleProblem(given: string, flavour: BundleFlavour): Problem | undefined {
+  const file = bundleOfFlavour(given, flavour);
+  const problem = (text: string): Problem => ({
+    name: 'WORKFLOW_BUNDLE',
+    problem: text,
+    example: 'dist/workflow-bundle.js',
+  });
+  let code: string;
+  try {
+    code = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code: reason } = error as NodeJS.ErrnoException;
+    if (reason !== 'ENOENT') return problem(`cannot read ${file} (${reason})`);
+    return problem(
+      `there is no file ${file}${file === given ? '' : ', the bundle for traces or encryption as they are on'}`,
+    );
+  }
+  if (code.trim() === '') return problem(`${file} is empty`);
+  try {
+    new Script(code, { filename: file });
+  } catch (error) {
+    return problem(`${file} is not JavaScript (${(error as Error).message})`);
+  }
+  return WORKFLOWS.test(code) ? undefined : problem(`${file} is not a bundle of workflows`);
+}

@@ -1,0 +1,52 @@
+import pg from 'pg';
+import { ANSWER_TIMEOUT_MS, reasonOf, type Finding } from './finding.js';
+
+const EXAMPLE = 'postgres://user:password@127.0.0.1:5432/shop';
+
+/** SQLSTATE classes of a server that is starting, stopping or overloaded: connection, resources, operator. */
+const TRANSIENT = /^(08|53|57)/;
+
+/** pg has no codes for what it finds out about encryption and passwords by itself. */
+const OF_PG = /SSL|SASL|certificate/i;
+
+/** Connects as the application will. With `withTables`, the tables of the shop must be there as well. */
+export async function databaseFinding(
+  databaseUrl: string,
+  { withTables }: { withTables: boolean },
+): Promise<Finding | undefined> {
+  const finding = (kind: Finding['kind'], problem: string): Finding => ({
+    ...{ kind, name: 'DATABASE_URL', problem, example: EXAMPLE },
+  });
+  let client: pg.Client;
+  try {
+    client = new pg.Client({
+      connectionString: databaseUrl,
+      connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+    });
+  } catch (error) {
+    // A file that the URL names, such as sslrootcert, is read here.
+    return finding('rejected', `cannot be used: ${(error as Error).message}`);
+  }
+  // A connection that breaks between two calls is reported by the second.
+  client.on('error', () => undefined);
+  const server = `${client.host}:${client.port}`;
+  try {
+    await client.connect();
+    if (!withTables) return undefined;
+    const { rows } = await client.query<{ found: boolean }>(`select to_regclass('products') is not null as found`);
+    if (rows[0]?.found) return undefined;
+    return finding('rejected', `database "${client.database}" on ${server} has no tables of the shop; run setup first`);
+  } catch (error) {
+    return isRejection(error)
+      ? finding('rejected', `PostgreSQL on ${server} rejects the connection: ${error.message}`)
+      : finding('unreachable', `PostgreSQL on ${server} cannot be reached: ${reasonOf(error)}`);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function isRejection(error: unknown): error is Error {
+  if (error instanceof pg.DatabaseError) return !TRANSIENT.test(error.code ?? '');
+  return error instanceof Error && OF_PG.test(error.message);
+}

@@ -1,0 +1,53 @@
+import { createServer } from 'node:net';
+import { anotherPort, type Problem } from '../config.js';
+
+/** An address that a process is going to listen on, and the variables that say so. */
+export interface Listener {
+  host: string;
+  port: number;
+  hostVariable?: string;
+  portVariable: string;
+}
+
+/** Listens for a moment. @returns why that is not possible. */
+export async function listenError({ host, port }: Listener): Promise<NodeJS.ErrnoException | undefined> {
+  const server = createServer();
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve);
+    server.listen({ host, port, exclusive: true }, () => resolve(undefined));
+  });
+  if (!error) await new Promise((closed) => server.close(closed));
+  return error;
+}
+
+/** What is wrong with a port or its host, if anything is. `holder` names the process that has the port. */
+export function portProblem(
+  { host, port, hostVariable, portVariable }: Listener,
+  error: NodeJS.ErrnoException,
+  holder?: string,
+): Problem {
+  const ofPort = (problem: string) => ({ name: portVariable, problem, example: String(anotherPort(port)) });
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return ofPort(`port ${port} on ${host} is in use${holder === undefined ? '' : ` by ${holder}`}`);
+    case 'EACCES':
+      return { ...ofPort(`listening on port ${port} needs more rights`), example: '3000' };
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      if (hostVariable !== undefined)
+        return { name: hostVariable, problem: 'must be an address of this machine', got: host, example: '127.0.0.1' };
+  }
+  return ofPort(`cannot listen on port ${port} of ${host}: ${error.message}`);
+}
+
+/** The problems of listeners that cannot listen. */
+export async function portProblems(listeners: readonly Listener[]): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  // One after the other: two that are equal would meet here.
+  for (const listener of listeners) {
+    const error = await listenError(listener);
+    if (error) problems.push(portProblem(listener, error));
+  }
+  return problems;
+}

@@ -1,0 +1,49 @@
+import { constants } from 'node:os';
+import { ConfigError } from '../config.js';
+
+/** npm passes on the terminal's Ctrl-C, so one press can arrive twice. */
+const SAME_PRESS_MS = 1_000;
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/** How a process ends. */
+export interface Lifetime {
+  /**
+   * From now on the first SIGINT or SIGTERM calls `stop`, and the process exits after `limitMs` even if `stop` hangs.
+   * Until this is called, a signal ends the process at once: a start that hangs cannot hold it.
+   */
+  onStop(stop: (signal: StopSignal) => void | Promise<void>, limitMs: number): void;
+}
+
+/**
+ * Runs the main function of a process. A failure is printed and ends the process with code 1: a wrong configuration
+ * as its lines, anything else with its stack. A second signal, a moment after the first, ends the process at once.
+ */
+export async function runProcess(main: (lifetime: Lifetime) => Promise<void>): Promise<void> {
+  let stopping: Parameters<Lifetime['onStop']> | undefined;
+  let askedAt: number | undefined;
+  // Without a listener, the kernel ignores these signals for the first process of a container.
+  for (const signal of STOP_SIGNALS)
+    process.on(signal, () => {
+      if (!stopping) process.exit(128 + constants.signals[signal]);
+      const [stop, limitMs] = stopping;
+      if (askedAt === undefined) {
+        askedAt = Date.now();
+        const late = () => fail(`did not stop within ${limitMs / 1000} s after ${signal}`);
+        setTimeout(late, limitMs).unref();
+        Promise.resolve(stop(signal)).catch(fail);
+      } else if (Date.now() - askedAt > SAME_PRESS_MS) fail(`stopped at once by another ${signal}`);
+    });
+  try {
+    await main({ onStop: (...given) => (stopping = given) });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(error: unknown): never {
+  const text = error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
+}

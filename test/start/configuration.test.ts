@@ -1,0 +1,235 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../dev/ports.js';
+import { createDatabase as createEmptyDatabase, type Database } from '../../dev/databases.js';
+import { waitUntil } from '../../dev/wait.js';
+import { createDatabase } from '../support/database.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
+import { startEntry, type Entry } from '../support/entry.js';
+import { startSilentServer, type SilentServer } from '../support/silent-server.js';
+
+const TITLES = { worker: 'The worker', api: 'The API', setup: 'The setup' };
+const REFUSED = {
+  DATABASE_URL: 'PostgreSQL on 127.0.0.1:1 cannot be reached: connection refused',
+  TEMPORAL_ADDRESS: 'Temporal on 127.0.0.1:1 cannot be reached: connection refused',
+};
+
+/** Well below the 18 s that a wrong password took once, and above what two starts take on a busy machine. */
+const LONGEST_START_MS = 60_000;
+
+/**
+ * Starts an entry point that cannot start. Checks that it ends by itself with code 1, one line for each problem, each with
+ * an example, no stack trace and no password.
+ *
+ * @returns the problems by their variables.
+ */
+async function problemsOf(entry: Entry, env: Record<string, string | undefined>): Promise<Record<string, string>> {
+  const { process, lines } = await startEntry(entry, { LOG_LEVEL: 'silent', ...env });
+  const overdue = setTimeout(() => process.kill('SIGKILL'), LONGEST_START_MS);
+  const exit = await process.exited.finally(() => clearTimeout(overdue));
+  expect(exit, lines.join('\n')).toEqual({ code: 1, signal: null });
+  expect(lines.join('\n')).not.toMatch(/sesame|\n\s+at /);
+  const [title, ...problems] = lines;
+  expect(title).toBe(`${TITLES[entry]} cannot start:`);
+  const pattern = /^ {2}([A-Z_]+): (.*) \(example: [A-Z_]+=.+\)$/;
+  for (const line of problems) expect(line).toMatch(pattern);
+  return Object.fromEntries(problems.map((line) => pattern.exec(line)!.slice(1) as [name: string, problem: string]));
+}
+
+let folder: string;
+let silent: SilentServer;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'configuration-'));
+  silent = await startSilentServer();
+});
+afterAll(async () => {
+  await silent.close();
+  await rm(folder, { recursive: true });
+});
+
+async function fileOf(name: string, content: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }, () => {
+  test('the worker names every wrong variable at once', async () => {
+    const bundle = await fileOf('empty.js', '');
+    const problems = await problemsOf('worker', {
+      SHUTDOWN_GRACE_SECONDS: 'long',
+      WORKER_CACHED_WORKFLOWS: '1e3',
+      BATCH_TASKS_AT_ONCE: '11',
+      HEALTH_PORT: String(silent.port),
+      METRICS_PORT: '65536',
+      WORKFLOW_BUNDLE: bundle,
+      PAYMENTS_URL: undefined,
+    });
+
+    expect(problems).toEqual({
+      SHUTDOWN_GRACE_SECONDS: 'must be a number from 0 to 3600, got "long"',
+      WORKER_CACHED_WORKFLOWS: 'must be an integer from 2 to 1000000, got "1e3"',
+      BATCH_TASKS_AT_ONCE: 'must be at most DATABASE_POOL_SIZE (10), is 11',
+      HEALTH_PORT: `port ${silent.port} on 127.0.0.1 is in use`,
+      METRICS_PORT: 'must be an integer from 1 to 65535, got "65536"',
+      WORKFLOW_BUNDLE: `${bundle} is empty`,
+      PAYMENTS_URL: 'is not set',
+      ...REFUSED,
+    });
+  });
+
+  test('the API names its wrong variables, and with them the servers that it cannot reach', async () => {
+    const port = String(await freePort());
+    const problems = await problemsOf('api', { PORT: port, METRICS_PORT: port, RATE_LIMIT_PER_MINUTE: '0' });
+
+    expect(problems).toEqual({
+      RATE_LIMIT_PER_MINUTE: 'must be an integer from 1 to 10000000, got "0"',
+      METRICS_PORT: `must differ from PORT, both are ${port}`,
+      ...REFUSED,
+    });
+  });
+
+  test('the API names the variables of a port that is taken and of a host that is not its own', async () => {
+    const port = String(silent.port);
+    const apiKey = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: ['a'.repeat(64)] }]);
+    const [ofPorts, ofHost] = await Promise.all([
+      problemsOf('api', { PORT: port, METRICS_PORT: undefined }),
+      problemsOf('api', { PORT: String(await freePort()), HOST: '192.0.2.1', API_KEYS: apiKey }),
+    ]);
+
+    expect(ofPorts).toEqual({ PORT: `port ${port} on 127.0.0.1 is in use`, ...REFUSED });
+    expect(ofHost).toEqual({ HOST: 'must be an address of this machine, got "192.0.2.1"', ...REFUSED });
+  });
+
+  test('the worker names the variables of ports that are equal', async () => {
+    const port = String(await freePort());
+    expect(await problemsOf('worker', { HEALTH_PORT: port, METRICS_PORT: port })).toEqual({
+      METRICS_PORT: `must differ from HEALTH_PORT, both are ${port}`,
+      ...REFUSED,
+    });
+  });
+
+  test('the setup names both servers, when it cannot reach them', async () => {
+    expect(await problemsOf('setup', {})).toEqual(REFUSED);
+  });
+
+  test('worker and setup name servers that accept connections and do not answer', async () => {
+    const { address } = silent;
+    const env = { DATABASE_URL: `postgres://shop:sesame@${address}/shop`, TEMPORAL_ADDRESS: address };
+    for (const problems of await Promise.all([problemsOf('worker', env), problemsOf('setup', env)]))
+      expect(problems).toEqual({
+        DATABASE_URL: `PostgreSQL on ${address} cannot be reached: no answer within 5 s`,
+        TEMPORAL_ADDRESS: expect.stringContaining(`Temporal on ${address} cannot be reached: no answer within 5 s`),
+      });
+  });
+});
+
+describe('a start with a wrong DATABASE_URL', { timeout: 2 * LONGEST_START_MS }, () => {
+  let database: Database & { appUrl: string };
+  let empty: Database;
+  beforeAll(async () => {
+    database = await createDatabase();
+    empty = await createEmptyDatabase(database.url);
+  });
+  afterAll(async () => {
+    await empty.drop();
+    await database.drop();
+  });
+
+  const changed = (change: (url: URL) => unknown): string => {
+    const url = new URL(database.url);
+    change(url);
+    return url.href;
+  };
+
+  test.each(['worker', 'api', 'setup'] as const)(
+    'the %s names it when PostgreSQL rejects the password',
+    async (entry) => {
+      const DATABASE_URL = changed((url) => (url.password = 'sesame'));
+      const port = new URL(DATABASE_URL).port;
+      const problems = await problemsOf(entry, { DATABASE_URL, PORT: String(await freePort()) });
+
+      expect(problems['DATABASE_URL']).toBe(
+        `PostgreSQL on 127.0.0.1:${port} rejects the connection: password authentication failed for user "postgres"`,
+      );
+    },
+  );
+
+  test('the API names it when there is no such database, and when the database is empty', async () => {
+    const [missing, ofEmpty] = await Promise.all([
+      problemsOf('api', {
+        DATABASE_URL: changed((url) => (url.pathname = '/nothing')),
+        PORT: String(await freePort()),
+      }),
+      problemsOf('api', { DATABASE_URL: empty.url, PORT: String(await freePort()) }),
+    ]);
+
+    expect(missing['DATABASE_URL']).toMatch(/rejects the connection: database "nothing" does not exist$/);
+    expect(ofEmpty['DATABASE_URL']).toMatch(/^database "\w+" on [\d.:]+ has no tables of the shop; run setup first$/);
+  });
+});
+
+describeOnDevServer('a start on a Temporal server', () => {
+  let server: DevServer;
+  let database: Database;
+  beforeAll(async () => {
+    server = await startDevServer();
+    database = await createDatabase();
+  });
+  afterAll(async () => {
+    await database.drop();
+    await server.close();
+  });
+
+  test.each(['worker', 'api'] as const)(
+    'the %s names TEMPORAL_NAMESPACE when there is no such namespace',
+    { timeout: 2 * LONGEST_START_MS },
+    async (entry) => {
+      const { address } = server;
+      const problems = await problemsOf(entry, {
+        ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'nothing' },
+        PORT: String(await freePort()),
+      });
+
+      expect(problems).toEqual({
+        TEMPORAL_NAMESPACE: `Temporal on ${address} has no such namespace; run setup first, got "nothing"`,
+      });
+    },
+  );
+
+  test(
+    'the setup names DATABASE_URL when its role may not create tables',
+    { timeout: 2 * LONGEST_START_MS },
+    async () => {
+      const empty = await createEmptyDatabase(database.url);
+      try {
+        const url = new URL(empty.url);
+        url.username = 'shop';
+        const problems = await problemsOf('setup', { DATABASE_URL: url.href, TEMPORAL_ADDRESS: server.address });
+        expect(problems).toEqual({
+          DATABASE_URL: expect.stringMatching(/^its role must .*permission denied for schema public$/) as string,
+        });
+      } finally {
+        await empty.drop();
+      }
+    },
+  );
+
+  test('a worker of activities alone starts without a warning', { timeout: 2 * LONGEST_START_MS }, async () => {
+    const { process, lines } = await startEntry('worker', {
+      ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: server.address, WORKER_QUEUES: 'payments' },
+      ...{ HEALTH_PORT: String(await freePort()), METRICS_PORT: String(await freePort()) },
+    });
+    try {
+      await waitUntil(() => lines.some((line) => line.includes('"state":"RUNNING"')) || undefined, {
+        what: 'the worker polling',
+        deadlineMs: LONGEST_START_MS,
+      });
+      expect(lines.filter((line) => (JSON.parse(line) as { level: number }).level >= 40)).toEqual([]);
+    } finally {
+      expect(await process.stop(30_000)).toEqual({ code: 0, signal: null });
+    }
+  });
+});
