@@ -161,10 +161,7 @@ export const orderView = z.object({
     })
     .optional()
     .describe('How long the order waits for the carrier.'),
-  ignoredReports: z
-    .int()
-    .optional()
-    .describe('Reports of the carrier that were about another parcel or came before the shipment.'),
+  ignoredReports: z.int().optional().describe('Reports of the carrier that were about another parcel.'),
   cancellation: z
     .object({
       requestedAt: time,

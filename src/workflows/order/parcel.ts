@@ -6,7 +6,7 @@ const REPORTED: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lo
 
 export type ParcelStatus = keyof typeof RANK;
 
-/** Reports that overtake the carrier's answer to the request. A parcel has four statuses; the rest are repetitions. */
+/** Reports that are kept until the shipment is known. A parcel has five statuses; the rest are repetitions. */
 const MAX_EARLY_REPORTS = 10;
 
 /** Whether a signal's argument, which is not parsed yet, is a report on this order. */
@@ -18,8 +18,9 @@ export function isShipmentReport(value: unknown, orderId: string): value is Ship
 
 /**
  * What is known of an order's parcel. Reports can arrive twice, late or in any order; the first final status stands.
- * Only the carrier's answers to our own calls tell which shipment is ours. Reports that overtake the answer are kept until
- * then; reports on another shipment, or from before the request, are ignored and counted.
+ * Only the carrier's answers to our own calls tell which shipment is ours. Reports count from then on: those that overtake
+ * the answer, or that a reset delivers again at once, are kept until then. Reports on another shipment are ignored and
+ * counted.
  */
 export class Parcel {
   status: ParcelStatus = 'requested';
@@ -27,16 +28,10 @@ export class Parcel {
   /** Whether the carrier has or had the parcel. Then it cannot be called back. */
   hasLeft = false;
   ignoredReports = 0;
-  private isRequested = false;
   private early: ShipmentReport[] = [];
 
   get isFinal(): boolean {
     return RANK[this.status] === RANK.delivered;
-  }
-
-  /** The shipment is about to be requested: from now on reports count. */
-  request(): void {
-    this.isRequested = true;
   }
 
   /** The carrier named our shipment. Applies the reports that came before. @returns whether any of them was news. */
@@ -53,6 +48,12 @@ export class Parcel {
     if (!this.isFinal) this.status = 'in_transit';
   }
 
+  /** The order ends without a shipment: the reports that were kept are about nothing of ours. */
+  dropEarlyReports(): void {
+    this.ignoredReports += this.early.length;
+    this.early = [];
+  }
+
   /** Called back before it was picked up. */
   cancel(): void {
     this.status = 'cancelled';
@@ -67,7 +68,7 @@ export class Parcel {
   /** @returns whether the report is news. */
   apply(report: ShipmentReport): boolean {
     const { shipmentId, status } = report;
-    if (this.isRequested && this.shipmentId === undefined && this.early.length < MAX_EARLY_REPORTS) {
+    if (this.shipmentId === undefined && this.early.length < MAX_EARLY_REPORTS) {
       this.early.push(report);
       return false;
     }

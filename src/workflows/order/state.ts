@@ -83,6 +83,8 @@ export class OrderState {
   /** Sets the final status. An open order's status follows from what is parked. */
   close(status: OrderStatus): void {
     this.view.stage = 'done';
+    this.parcel.dropEarlyReports();
+    this.showIgnoredReports();
     this.setStatus(status);
   }
 
@@ -172,10 +174,8 @@ export class OrderState {
     const { hasLeft, ignoredReports } = parcel;
     const isNews = parcel.apply(report);
     if (parcel.ignoredReports > ignoredReports) {
-      this.view.ignoredReports = parcel.ignoredReports;
-      log.warn('ignored a shipment report: it is about another parcel, or from before the shipment', {
-        status: report.status,
-      });
+      log.warn('ignored a shipment report: it is about another parcel', { status: report.status });
+      this.showIgnoredReports();
     }
     if (isNews) this.onNews(hasLeft);
   }
@@ -185,6 +185,7 @@ export class OrderState {
     const { hasLeft } = this.parcel;
     const isNews = this.parcel.confirm(shipmentId);
     this.showShipment();
+    this.showIgnoredReports();
     if (isNews) this.onNews(hasLeft);
   }
 
@@ -240,6 +241,10 @@ export class OrderState {
       log.warn('could not ask the carrier', { ...reasonOf(error) });
       return false;
     }
+  }
+
+  private showIgnoredReports(): void {
+    if (this.parcel.ignoredReports > 0) this.view.ignoredReports = this.parcel.ignoredReports;
   }
 
   private showDueTime(): void {

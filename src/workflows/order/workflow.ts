@@ -74,7 +74,6 @@ export async function order(input: OrderInput): Promise<OrderView> {
     await saga.step(
       () =>
         state.step('requestShipment', 'requesting_shipment', async () => {
-          parcel.request();
           state.startClock(quote.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
           const wanted = lines.map(({ sku, quantity }) => ({ sku, quantity }));
           const { shipmentId } = await requestShipment({ orderId, owner, lines: wanted });

@@ -12,7 +12,6 @@ const aReport = (overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
 /** A parcel whose shipment `sh_1` the carrier has confirmed, after these reports, and which of them were news. */
 function after(reports: ShipmentReport[]) {
   const parcel = new Parcel();
-  parcel.request();
   parcel.confirm('sh_1');
   const news = reports.map((report) => parcel.apply(report));
   return { parcel, news };
@@ -90,11 +89,10 @@ describe('Parcel', () => {
     expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'requested', ignoredReports: 1 });
   });
 
-  test('ignores and counts a report from before the shipment was requested', () => {
+  test('drops and counts the reports that were kept when the order ends without a shipment', () => {
     const parcel = new Parcel();
     const isNews = parcel.apply(aReport({ status: 'delivered' }));
-    parcel.request();
-    parcel.confirm('sh_1');
+    parcel.dropEarlyReports();
 
     expect(isNews).toBe(false);
     expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, ignoredReports: 1 });
@@ -102,7 +100,6 @@ describe('Parcel', () => {
 
   test('applies reports that overtake the answer that names the shipment once it is named', () => {
     const parcel = new Parcel();
-    parcel.request();
     const early = [aReport(), aReport({ shipmentId: 'sh_2', status: 'lost' })].map((report) => parcel.apply(report));
     const before = parcel.status;
     const isNews = parcel.confirm('sh_1');
@@ -115,7 +112,6 @@ describe('Parcel', () => {
 
   test('keeps at most ten reports that overtake the answer', () => {
     const parcel = new Parcel();
-    parcel.request();
     for (let count = 0; count < 12; count += 1) parcel.apply(aReport({ shipmentId: 'sh_2' }));
     parcel.confirm('sh_1');
 

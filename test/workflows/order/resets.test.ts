@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { balanceOf } from '../../../dev/faults/audit/balance.js';
+import { waitUntil } from '../../../dev/wait.js';
+import type { OrderInput, OrderView } from '../../../src/schemas/order.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
+import {
+  cancelOrderUpdate,
+  ORDER_TASK_QUEUE,
+  orderStatusQuery,
+  orderWorkflowId,
+} from '../../../src/workflows/order/contract.js';
+import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
+import { APPROVAL_THRESHOLD } from '../../support/activities.js';
+import { describeOnDevServer, startDevServer } from '../../support/dev-server.js';
+import { openLetterbox, type Letterbox } from '../../support/letterbox.js';
+import { closedAs, reset, resetPoints } from '../../support/resets.js';
+import { anOrder, aProduct, openShop, type Shop } from '../../support/shop.js';
+
+const deadline = { deadlineMs: 60_000, everyMs: 50 };
+
+describeOnDevServer('an order that is reset', () => {
+  let shop: Shop;
+  let letterbox: Letterbox;
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer(), { queues: ['orders', 'payments', 'approvals'] });
+    letterbox = await openLetterbox(shop.client);
+    shop.outside.setCallbackUrl(letterbox.url);
+  });
+  afterAll(async () => {
+    await letterbox?.close();
+    await shop?.close();
+  });
+
+  interface Placed {
+    input: OrderInput;
+    product: Product;
+    run: { workflowId: string; runId: string };
+  }
+
+  async function placed({
+    price = 1250,
+    ...overrides
+  }: Partial<OrderInput> & { price?: number } = {}): Promise<Placed> {
+    const product = await aProduct(shop.store, { price: { value: price, currency: 'EUR' } });
+    const input = anOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides });
+    const workflowId = orderWorkflowId(input.orderId);
+    const options = { workflowId, taskQueue: ORDER_TASK_QUEUE, args: [input] as [OrderInput] };
+    const { firstExecutionRunId: runId } = await shop.client.workflow.start<typeof orderWorkflow>('order', options);
+    return { input, product, run: { workflowId, runId } };
+  }
+
+  const handleOf = ({ run: { workflowId, runId } }: Placed) =>
+    shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId, runId);
+
+  /** Waits for a state of the newest run. */
+  const reached = (order: Placed, isIt: (view: OrderView) => boolean, what: string) =>
+    waitUntil(
+      async () => {
+        const handle = shop.client.workflow.getHandle(order.run.workflowId);
+        const view = await handle.query(orderStatusQuery).catch(() => undefined);
+        return view && isIt(view) ? view : undefined;
+      },
+      { what: `${order.run.workflowId} ${what}`, ...deadline },
+    );
+
+  const isAtRest = ({ stage }: OrderView) => stage === 'awaiting_pickup' || stage === 'done';
+
+  const awaitsPickup = (order: Placed) => reached(order, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+
+  const recordOf = async ({ input: { orderId } }: Placed) => {
+    const query = shop.store.db.selectFrom('orders').select(['status', 'reservation']).where('order_id', '=', orderId);
+    return await query.executeTakeFirst();
+  };
+
+  /** What the order did to money, stock and parcels in all its runs. @throws when anything happened twice. */
+  const balance = ({ input, product }: Placed) =>
+    balanceOf(shop, {
+      orderId: input.orderId,
+      products: [product],
+      lines: input.lines,
+      token: input.payment.token,
+    });
+
+  test('completes again from each workflow task of a completed order, and charges and ships once', async () => {
+    const order = await placed();
+    await awaitsPickup(order);
+    await shop.outside.carrier.reportNow(order.input.orderId, 'in_transit');
+    await shop.outside.carrier.reportNow(order.input.orderId, 'delivered');
+    expect(await handleOf(order).result()).toMatchObject({ status: 'completed' });
+    const points = await resetPoints(handleOf(order));
+    expect(points.length).toBeGreaterThan(5);
+
+    for (const point of points) {
+      const run = await reset(shop.client, order.run, point);
+      expect(await closedAs(run), `from event ${point}`).toBe('COMPLETED');
+      expect(await run.result(), `from event ${point}`).toMatchObject({ status: 'completed' });
+      expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'sold', parcels: ['delivered'] });
+      expect(await recordOf(order)).toEqual({ status: 'completed', reservation: 'sold' });
+    }
+  });
+
+  test('ships and charges nothing from any workflow task of a cancelled order, and keeps its record', async () => {
+    const order = await placed();
+    await awaitsPickup(order);
+    await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
+    expect(await handleOf(order).result()).toMatchObject({ status: 'cancelled' });
+    const points = await resetPoints(handleOf(order));
+    const outcomes: string[] = [];
+
+    for (const point of points) {
+      const run = await reset(shop.client, order.run, point, { without: true });
+      const view = await reached(order, isAtRest, `at rest from event ${point}`);
+      // The carrier had accepted the parcel and nothing has cancelled it in this run yet.
+      if (view.stage === 'awaiting_pickup') await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      const ended = await closedAs(run);
+      const { reason } = await run.query(orderStatusQuery);
+      outcomes.push(`${ended} ${reason?.type}`);
+      expect(await balance(order), `from event ${point}`).toEqual({
+        ...{ verdict: 'undone', charged: 2500, refunded: 2500 },
+        parcels: ['cancelled'],
+      });
+      expect(await recordOf(order)).toEqual({ status: 'cancelled', reservation: 'released' });
+    }
+    // Before the shipment was requested, the fence ends the run; later, the rollback goes on as it was.
+    expect(new Set(outcomes)).toContain('FAILED ReservationReleased');
+    expect(outcomes.at(-1)).toBe('COMPLETED Cancelled');
+  });
+
+  test('joins its open approval from each workflow task, and completes when that is approved', async () => {
+    const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
+    const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
+    const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
+    await reached(order, isAsked, 'asks for approval');
+    const { runId: approvalRun } = await waitUntil(() => approval.describe().catch(() => undefined), {
+      what: 'the approval',
+      ...deadline,
+    });
+    const points = await resetPoints(handleOf(order));
+    for (const point of points) {
+      await reset(shop.client, order.run, point);
+      await reached(order, isAsked, `asks again from event ${point}`);
+    }
+    await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
+    await awaitsPickup(order);
+    await shop.outside.carrier.reportNow(order.input.orderId, 'delivered');
+    const handle = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
+
+    expect(await handle.result()).toMatchObject({ status: 'completed', approval: { status: 'approved' } });
+    expect((await approval.describe()).runId, 'the approval was asked once').toBe(approvalRun);
+    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: APPROVAL_THRESHOLD });
+  });
+
+  test('withdraws the approval that it joined when it is cancelled', async () => {
+    const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
+    const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
+    const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
+    await reached(order, isAsked, 'asks for approval');
+    await waitUntil(() => approval.describe().catch(() => undefined), { what: 'the approval', ...deadline });
+    const [first] = await resetPoints(handleOf(order));
+    const run = await reset(shop.client, order.run, first!);
+    await reached(order, isAsked, 'asks again');
+    const isJoining = async () =>
+      (await run.describe()).raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'joinApproval') ||
+      undefined;
+    await waitUntil(isJoining, { what: 'the order joining its approval', ...deadline });
+    await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
+
+    expect(await run.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
+    expect(await closedAs(approval)).toBe('CANCELLED');
+    expect(await balance(order)).toMatchObject({ verdict: 'undone', charged: 0 });
+  });
+});
