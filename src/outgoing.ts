@@ -22,7 +22,8 @@ export interface Outgoing {
   /** Why a URL may not be called, as far as it can be told without the network; `undefined` when it may. */
   problemWith(url: string): string | undefined;
   /**
-   * POSTs once. A redirect is not followed, its status is the answer; the answer's body is discarded.
+   * POSTs once. A redirect is not followed, its status is the answer; the answer's body is discarded. `retryAfter` is the
+   * header of that name.
    *
    * @throws OutgoingRefused before anything is connected when the URL has a problem, or when its name has an address
    * that is not public: names are resolved and checked for each connection, which then goes to a checked address.
@@ -31,7 +32,7 @@ export interface Outgoing {
   post(
     url: string,
     request: { headers: Record<string, string>; body: string; timeoutMs: number; signal?: AbortSignal },
-  ): Promise<{ status: number }>;
+  ): Promise<{ status: number; retryAfter?: string }>;
   /** Ends what is under way; calls after it fail. */
   close(): Promise<void>;
 }
@@ -94,7 +95,8 @@ export function createOutgoing({ allowedHosts, allowPrivate, lookup = lookupAll 
       try {
         const answer = await client.request({ method: 'POST', path: pathname + search, headers, body, signal: end });
         await answer.body.dump({ limit: MAX_BODY_BYTES });
-        return { status: answer.statusCode };
+        const retryAfter = answer.headers['retry-after'];
+        return { status: answer.statusCode, ...(typeof retryAfter === 'string' && { retryAfter }) };
       } catch (error) {
         throw end.aborted ? end.reason : error;
       } finally {

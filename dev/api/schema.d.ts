@@ -1231,7 +1231,8 @@ export interface components {
             /** @description The attempt that is under way or comes next, counted from one. */
             attempt: number;
             nextAttemptAt?: components["schemas"]["Time"];
-            lastFailure?: string;
+            /** @description Why the attempt before failed. A type that ends with `Misconfigured` means that our own configuration is wrong. */
+            lastFailure?: components["schemas"]["Reason"];
         }[];
         /** @description How many pieces a line has from now on. */
         SetQuantityRequest: {

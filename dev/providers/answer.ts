@@ -1,12 +1,18 @@
-/** What a provider answers: an HTTP status and a JSON body. */
+/** What a provider answers: an HTTP status, a JSON body (or a page, when it is a string), and headers. */
 export interface Answer {
   status: number;
   body: unknown;
+  headers?: Record<string, string>;
 }
 
 /** An answer that says no, in the one error shape that all providers share. */
 export function refused(status: number, code: string, message: string): Answer {
   return { status, body: { error: { code, message } } };
+}
+
+/** What a proxy answers in front of a provider: a page without an error code. */
+export function errorPage(status: number): Answer {
+  return { status, body: `<html><h1>${status}</h1></html>`, headers: { 'content-type': 'text/html' } };
 }
 
 /** The answer to an idempotency key that was used before with another body. */

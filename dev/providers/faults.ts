@@ -10,7 +10,11 @@ export const faultSchema = z.strictObject({
   /** How many calls it hits; -1: all until the faults are deleted. */
   times: z.union([z.int().positive(), z.literal(-1)]).default(1),
   /** What `error` answers. */
-  status: z.int().min(400).max(599).default(503),
+  status: z.int().min(300).max(599).default(503),
+  /** The error code of the answer of `error`; null: a page without an error code, as from a proxy. */
+  code: z.string().min(1).max(64).nullable().default('injected_fault'),
+  /** The header `Retry-After` of the answer of `error`. */
+  retryAfter: z.string().min(1).max(100).optional(),
   /** How long `slow` takes. */
   delayMs: z.int().nonnegative().max(600_000).default(1000),
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type Answer, refused } from './answer.js';
+import { type Answer, errorPage, refused } from './answer.js';
 import type { Fault, Faults, OperationName } from './faults.js';
 import type { Hold, Holds } from './holds.js';
 import type { Ledger } from './ledger.js';
@@ -38,7 +38,10 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
       return reply;
     }
     if (!socket.destroyed) received.status = answer.status;
-    return reply.code(answer.status).send(answer.body);
+    return reply
+      .code(answer.status)
+      .headers(answer.headers ?? {})
+      .send(answer.body);
   };
 
   async function answerTo(request: FastifyRequest, onFault: (fault: Fault) => void) {
@@ -59,7 +62,7 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
     const { socket } = request.raw;
     if (hold?.effect === 'after' && !(await hold.pass(socket))) return noAnswer;
     if (fault?.fault === 'unreachable') return noAnswer;
-    if (fault?.fault === 'error') return refused(fault.status, 'injected_fault', 'This call was told to fail.');
+    if (fault?.fault === 'error') return injectedError(fault);
 
     const answer = operation.effect(key, body);
     await around.ledger.durable();
@@ -70,4 +73,10 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
     if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: around.closing }).catch(() => {});
     return answer;
   }
+}
+
+/** The answer of the fault `error`. */
+export function injectedError({ status, code, retryAfter }: Fault): Answer {
+  const answer = code === null ? errorPage(status) : refused(status, code, 'This call was told to fail.');
+  return { ...answer, headers: { ...answer.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) } };
 }

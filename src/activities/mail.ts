@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
-import { ApplicationFailure } from '@temporalio/common';
+import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import { email, toAsciiAddress } from '../schemas/email.js';
 import { timeLimit } from '../time-limit.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
+import { misconfigured, unavailable } from './retries.js';
 
-/** Steps at which a server judges the recipient or the content; at others, 5xx is about us and may be put right. */
+/** Steps at which a server judges the recipient or the content. At any other step, 5xx is about our configuration. */
 const ABOUT_THIS_MAIL: readonly unknown[] = ['RCPT TO', 'DATA'];
 
 export interface MailMessage {
@@ -52,7 +53,8 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
      * Sends once, from an activity; every attempt has the same Message-ID.
      *
      * @throws `MailRefused`, which is final, when the server rejects this mail (5xx) or `to` is not an address;
-     * `MailUnavailable` for everything else, including a rejected login, which an operator can fix.
+     * `MailMisconfigured`, which is retried slowly, when the server rejects our login or our sender (5xx);
+     * `MailUnavailable` for everything else.
      */
     async send({ to, subject, text, html, key }: MailMessage): Promise<void> {
       const recipient = email.safeParse(to).success ? toAsciiAddress(to) : undefined;
@@ -79,13 +81,10 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
 
 /** Of a server's answer only the code: its words often quote the recipient, and about a login they may hold the login. */
 function failureOf({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
-  if (code === 'EAUTH') return unavailable(`the login was not taken (${responseCode ?? 'no answer'})`);
-  if (responseCode === undefined) return unavailable(message);
-  const isFinal = responseCode >= 500 && ABOUT_THIS_MAIL.includes(command);
-  if (isFinal) return refused('MailRefused', `the mail server refused it for good (${command}: ${responseCode})`);
-  return unavailable(`the mail server did not take it (${command}: ${responseCode})`);
-}
-
-function unavailable(message: string): ApplicationFailure {
-  return ApplicationFailure.create({ type: 'MailUnavailable', message });
+  if (responseCode === undefined) return unavailable('Mail', code === 'EAUTH' ? 'the login was not accepted' : message);
+  const step = code === 'EAUTH' ? 'login' : command;
+  if (responseCode < 500) return unavailable('Mail', `the mail server did not take it (${step}: ${responseCode})`);
+  if (ABOUT_THIS_MAIL.includes(step))
+    return refused('MailRefused', `the mail server refused it for good (${step}: ${responseCode})`);
+  return misconfigured('Mail', `the mail server rejects us (${step}: ${responseCode}); check SMTP_URL and MAIL_FROM`);
 }

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { timeLimit } from '../time-limit.js';
+import { misconfigured, retryAfterMs, unavailable } from './retries.js';
 
 /** Time limit of one call to another system, below the start-to-close timeout of the activities that make it. */
 export const CALL_TIMEOUT_MS = 10_000;
@@ -9,15 +10,29 @@ export const CALL_TIMEOUT_MS = 10_000;
 /** Half the heartbeat timeout that the workflows set, at most; it bounds how late a cancellation is noticed. */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 
-/** Another system's word on why it refuses. */
-const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string().optional() }) });
+/** The shortest delay that a partner can ask for with `Retry-After`. */
+const MIN_RETRY_AFTER_MS = 1_000;
+
+/** Client errors that say "not now". */
+const TEMPORARY: readonly number[] = [408, 425, 429];
+
+/**
+ * Client errors about our credentials, our address or our request as such. Nothing is wrong with the order, whatever
+ * error code comes with them.
+ */
+const ABOUT_US: readonly number[] = [401, 403, 404, 405];
+
+/** The error body that partners agreed to. Only this is a refusal: a proxy or another server answers in its own words. */
+const errorBody = z.object({
+  error: z.object({ code: z.string().regex(/^[\w.-]{1,64}$/), message: z.string().optional() }),
+});
 
 export interface OutsideQuestion<T extends z.ZodType> {
-  /** Name of the system, for failures and people. */
+  /** The name of the partner, for failures and people. */
   system: string;
   url: string;
   answer: T;
-  /** What a refusal (4xx) means, by its code. One that is not named here is `RefusedByOutside`: a bug on our side. */
+  /** What a refusal (4xx) means, by its error code. A code that is missing here is `RefusedByOutside`: a bug on our side. */
   refusals?: Record<string, (message: string) => z.infer<T> | ApplicationFailure>;
 }
 
@@ -27,11 +42,13 @@ export interface OutsideCall<T extends z.ZodType> extends OutsideQuestion<T> {
 }
 
 /**
- * Calls another system from an activity: with an idempotency key, a time limit, heartbeats while it waits, and an answer
- * that is parsed before it is believed.
+ * Calls a partner from an activity: with an idempotency key, a time limit and heartbeats, and with a parsed answer.
  *
- * A lost connection, a time-out, 408, 425, 429, 5xx and an answer that does not parse are retryable and named
- * `<System>Unavailable`; any other 4xx is final.
+ * @throws `<System>Unavailable`, which is retried: a lost connection, a time-out, 408, 425, 429, 5xx, or an answer that
+ * does not parse. `Retry-After` on 429 and 503 sets the delay.
+ * @throws `<System>Misconfigured`, which is retried slowly: 401, 403, 404, 405, a redirect, or any other 4xx without
+ * an error code.
+ * @throws the failure of `refusals`, or `RefusedByOutside`, which are final: a 4xx with an error code.
  */
 export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Promise<z.infer<T>> {
   const { idempotencyKey, body } = call;
@@ -40,7 +57,7 @@ export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Pr
   return await whileBeating((cancellation) => exchange(call, request, cancellation));
 }
 
-/** Asks another system for something that it only has to look up; else like `callOutside`. */
+/** Asks a partner for something without an effect; otherwise like `callOutside`. */
 export async function askOutside<T extends z.ZodType>(question: OutsideQuestion<T>): Promise<z.infer<T>> {
   return await whileBeating((cancellation) => exchange(question, { method: 'GET' }, cancellation));
 }
@@ -71,39 +88,44 @@ async function exchange<T extends z.ZodType>(
   request: RequestInit,
   cancellation: AbortSignal,
 ): Promise<z.infer<T>> {
-  const unavailable = (message: string) =>
-    ApplicationFailure.create({ type: `${system}Unavailable`, message: `${system}: ${message}` });
-
   let status: number;
+  let retryAfter: string | null;
   let received: unknown;
   try {
     const response = await fetch(url, {
       ...request,
-      redirect: 'error',
+      redirect: 'manual',
       signal: timeLimit(CALL_TIMEOUT_MS, cancellation),
     });
     status = response.status;
+    retryAfter = response.headers.get('retry-after');
     received = parseJson(await response.text());
   } catch (error) {
-    throw unavailable(networkProblem(error));
+    throw unavailable(system, `${system}: ${networkProblem(error)}`);
   }
 
-  if (status >= 500 || [408, 425, 429].includes(status)) throw unavailable(`answered ${status}`);
-  if (status >= 400) {
-    const refusal = errorBody.safeParse(received).data?.error;
+  if (status >= 500 || TEMPORARY.includes(status)) {
+    const delayMs = retryAfterMs({ status, retryAfter }, { atLeastMs: MIN_RETRY_AFTER_MS });
+    throw unavailable(system, `${system}: answered ${status}`, delayMs);
+  }
+  if (status >= 300) {
+    const refusal = status >= 400 ? errorBody.safeParse(received).data?.error : undefined;
     const known = refusal && refusals[refusal.code]?.(refusal.message ?? refusal.code);
-    // Its code and not its words, which may quote what was sent, and failures are logged.
-    if (!known)
-      throw ApplicationFailure.nonRetryable(`${system}: ${refused(refusal?.code)} (${status})`, 'RefusedByOutside');
     if (known instanceof ApplicationFailure) throw known;
-    return known;
+    if (known) return known;
+    // The code and not the message, which may quote what was sent: failures are logged.
+    const what = refusal ? `${refusal.code} (${status})` : `answered ${status} without an error code`;
+    if (!refusal || ABOUT_US.includes(status)) {
+      throw misconfigured(system, `${system}: ${what}; check its URL and our credentials`);
+    }
+    throw ApplicationFailure.nonRetryable(`${system}: ${what}`, 'RefusedByOutside');
   }
   const parsed = answer.safeParse(received);
-  if (!parsed.success) throw unavailable(`answered ${status} with a body that is not the agreed one`);
+  if (!parsed.success) {
+    throw unavailable(system, `${system}: answered ${status} with a body that is not the agreed one`);
+  }
   return parsed.data;
 }
-
-const refused = (code = 'refused it') => (/^[\w.-]{1,64}$/.test(code) ? code : 'refused it');
 
 function parseJson(text: string): unknown {
   try {

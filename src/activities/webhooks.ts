@@ -1,9 +1,12 @@
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { OutgoingRefused, type Outgoing } from '../outgoing.js';
 import { refused } from './failures.js';
 import { CALL_TIMEOUT_MS, whileBeating } from './outside.js';
+import { retryAfterMs, unavailable } from './retries.js';
+
+/** A receiver can slow the shop down, but cannot make it call more than once a minute. */
+const MIN_RETRY_AFTER_MS = 60_000;
 
 export interface WebhookMessage {
   /** Came from outside: it is called under the rules of `Outgoing`. */
@@ -31,7 +34,8 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secr
      * Sends once, from an activity; every try has the same body. Any 2xx is a delivery.
      *
      * @throws `AddressForbidden` and `ReceiverGone` (410), which are final; `ReceiverUnavailable` for any other answer, a
-     * redirect too, and for none within CALL_TIMEOUT_MS. The messages, which get into histories, name the host at most.
+     * redirect too, and for none within CALL_TIMEOUT_MS. `Retry-After` on 429 and 503 sets the delay of the retry. The
+     * messages, which get into histories, name the host at most.
      */
     async send({ url, id, type, data }: WebhookMessage): Promise<void> {
       const askedAt = new Date(Context.current().info.scheduledTimestampMs);
@@ -43,20 +47,20 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secr
         'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)),
         'webhook-signature': signers.map((signer) => signer.sign(id, now, body)).join(' '),
       };
-      const { status } = await whileBeating((signal) =>
+      const response = await whileBeating((signal) =>
         outgoing.post(url, { headers, body, timeoutMs: CALL_TIMEOUT_MS, signal }).catch((error: unknown) => {
           if (error instanceof OutgoingRefused) throw refused('AddressForbidden', error.message);
-          throw unavailable(url, `could not be reached (${nameOf(error)})`);
+          throw unavailable('Receiver', `${hostOf(url)} could not be reached (${nameOf(error)})`);
         }),
       );
+      const { status } = response;
       if (status === 410) throw refused('ReceiverGone', `${hostOf(url)} answered 410`);
-      if (status < 200 || status > 299) throw unavailable(url, `answered ${status}`);
+      if (status < 200 || status > 299) {
+        const delayMs = retryAfterMs(response, { atLeastMs: MIN_RETRY_AFTER_MS });
+        throw unavailable('Receiver', `${hostOf(url)} answered ${status}`, delayMs);
+      }
     },
   };
-}
-
-function unavailable(url: string, problem: string): ApplicationFailure {
-  return ApplicationFailure.create({ type: 'ReceiverUnavailable', message: `${hostOf(url)} ${problem}` });
 }
 
 function hostOf(url: string): string {

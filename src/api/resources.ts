@@ -1,7 +1,9 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
-import type { Retrying, Waiting } from '../schemas/reason.js';
+import type { Reason, Retrying, Waiting } from '../schemas/reason.js';
+
+type Failure = proto.temporal.api.failure.v1.IFailure;
 
 const { PENDING_ACTIVITY_STATE_SCHEDULED } = proto.temporal.api.enums.v1.PendingActivityState;
 
@@ -27,9 +29,15 @@ function retryingIn(
       step: activityType?.name ?? '',
       attempt: attempt ?? 1,
       ...(scheduledTime && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
-      ...(withReasons && lastFailure?.message && { lastFailure: lastFailure.message }),
+      ...(withReasons && lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
     }));
   return retrying.length ? { retrying } : {};
+}
+
+/** The type and the message of a failure, as a workflow would report them. */
+function reasonOf({ message, applicationFailureInfo, timeoutFailureInfo }: Failure): Reason {
+  const type = applicationFailureInfo?.type || (timeoutFailureInfo ? 'TimeoutFailure' : 'Failure');
+  return { type, message: message ?? '' };
 }
 
 function waitingIn({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waiting?: Waiting } {

@@ -7,8 +7,15 @@ import { NON_RETRYABLE } from '../workflows/shared/failures.js';
 /** Failures that have a name of their own here; whatever else is thrown is `other`, so that labels stay few. */
 const NAMED: ReadonlySet<string> = new Set([
   ...NON_RETRYABLE,
-  ...['PaymentGatewayUnavailable', 'CarrierUnavailable', 'MailUnavailable', 'ReceiverUnavailable'],
-  ...['StoreUnavailable', 'UnknownOperation'],
+  'PaymentGatewayUnavailable',
+  'PaymentGatewayMisconfigured',
+  'CarrierUnavailable',
+  'CarrierMisconfigured',
+  'MailUnavailable',
+  'MailMisconfigured',
+  'ReceiverUnavailable',
+  'StoreUnavailable',
+  'UnknownOperation',
 ]);
 
 /** The server's own default where a policy does not say it. */

@@ -14,7 +14,11 @@ export const retrying = z
       step: z.string().meta({ examples: ['chargePayment'] }),
       attempt: z.int().describe('The attempt that is under way or comes next, counted from one.'),
       nextAttemptAt: time.optional(),
-      lastFailure: z.string().optional(),
+      lastFailure: reason
+        .optional()
+        .describe(
+          'Why the attempt before failed. A type that ends with `Misconfigured` means that our own configuration is wrong.',
+        ),
     }),
   )
   .meta({ id: 'Retrying', description: 'What is being retried just now, as the server sees it.' });

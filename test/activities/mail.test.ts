@@ -193,13 +193,14 @@ describe('send', () => {
     },
   );
 
-  test('when the server refuses us as the sender, then it can be tried again', async () => {
+  test('retries slowly as misconfigured when the server rejects the sender', async () => {
     const { url } = await aMailServer({ onMailFrom: (_from, _session, done) => done(answered(550, 'not you')) });
 
     expect(await failureOf(send(url))).toMatchObject({
-      type: 'MailUnavailable',
+      type: 'MailMisconfigured',
       nonRetryable: false,
-      message: 'the mail server did not take it (MAIL FROM: 550)',
+      nextRetryDelay: 5 * 60_000,
+      message: 'the mail server rejects us (MAIL FROM: 550); check SMTP_URL and MAIL_FROM',
     });
   });
 
@@ -213,7 +214,7 @@ describe('send', () => {
     });
   });
 
-  test('when the login is not taken, then it can be tried again and does not tell the login', async () => {
+  test('retries slowly as misconfigured when the server rejects the login, without the login in the message', async () => {
     const { url } = await aMailServer({
       authOptional: false,
       allowInsecureAuth: true,
@@ -221,10 +222,25 @@ describe('send', () => {
     });
 
     expect(await failureOf(send(withLogin(url)))).toMatchObject({
-      type: 'MailUnavailable',
+      type: 'MailMisconfigured',
       nonRetryable: false,
-      message: 'the login was not taken (535)',
+      nextRetryDelay: 5 * 60_000,
+      message: 'the mail server rejects us (login: 535); check SMTP_URL and MAIL_FROM',
       cause: undefined,
+    });
+  });
+
+  test('retries by the policy when the server cannot check the login just now', async () => {
+    const { url } = await aMailServer({
+      authOptional: false,
+      allowInsecureAuth: true,
+      onAuth: (_auth, _session, done) => done(answered(454, 'later')),
+    });
+
+    expect(await failureOf(send(withLogin(url)))).toMatchObject({
+      type: 'MailUnavailable',
+      nextRetryDelay: undefined,
+      message: 'the mail server did not take it (login: 454)',
     });
   });
 

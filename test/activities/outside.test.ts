@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { CancelledFailure } from '@temporalio/common';
+import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import type { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../dev/ports.js';
@@ -94,6 +94,13 @@ function effectsOf(on: Case['on'], orderId: string): number {
   return { charge: charges, refund: refunds, shipment: shipments, cancellation: cancellations }[on].length;
 }
 
+/** `Retry-After` as a date. */
+const httpDates: Record<string, () => string> = {
+  'in 90 s': () => new Date(Date.now() + 90_000).toUTCString(),
+  '90 s ago': () => new Date(Date.now() - 90_000).toUTCString(),
+  'in 7 days': () => new Date(Date.now() + 7 * 86_400_000).toUTCString(),
+};
+
 /** The address of a server that gives every caller the same answer. */
 async function serverThatAnswers(status: number, body: string, headers: Record<string, string> = {}): Promise<string> {
   const server = createServer((_request, response) => response.writeHead(status, headers).end(body));
@@ -154,17 +161,71 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     });
   });
 
-  test.each([400, 401, 404, 409, 422])(
-    'when it is refused with %i, then that is final, by its code: its words may quote what was sent',
-    async (status) => {
-      const orderId = randomUUID();
-      outside.faults.add({ on, orderId, fault: 'error', status });
+  test.each([400, 402, 409, 422])('fails at once on %i with an error code, and names the code only', async (status) => {
+    const orderId = randomUUID();
+    outside.faults.add({ on, orderId, fault: 'error', status });
 
-      await expect(run(orderId)).rejects.toMatchObject({
-        type: 'RefusedByOutside',
-        nonRetryable: true,
-        message: expect.stringMatching(new RegExp(`^\\w+: injected_fault \\(${status}\\)$`)),
+    await expect(run(orderId)).rejects.toMatchObject({
+      type: 'RefusedByOutside',
+      nonRetryable: true,
+      message: expect.stringMatching(new RegExp(`^\\w+: injected_fault \\(${status}\\)$`)),
+    });
+  });
+
+  test.each([
+    // About our credentials or our address, whatever error code comes with it.
+    ...[401, 403, 404, 405].flatMap((status) => [
+      [status, null],
+      [status, 'injected_fault'],
+    ]),
+    // Not the agreed error body, so not the partner's word.
+    ...[301, 307, 400, 402, 409, 413, 422, 451].map((status) => [status, null]),
+  ] as [number, string | null][])(
+    'retries slowly as misconfigured on %i with the error code %s',
+    async (status, code) => {
+      const orderId = randomUUID();
+      outside.faults.add({ on, orderId, fault: 'error', status, code });
+
+      const failure: unknown = await run(orderId).catch((error: unknown) => error);
+
+      expect(failure).toMatchObject({
+        type: unavailable.replace('Unavailable', 'Misconfigured'),
+        nonRetryable: false,
+        nextRetryDelay: 5 * 60_000,
+        message: expect.stringContaining(String(status)),
       });
+      await run(orderId);
+      expect(effectsOf(on, orderId)).toBe(1);
+    },
+  );
+
+  test.each([
+    [429, '7', 7_000],
+    [503, '120', 120_000],
+    [503, '0', 1_000],
+    [429, '86400', 60 * 60_000],
+    [503, '99999999999999999999', 60 * 60_000],
+    [503, 'in 90 s', 90_000],
+    [503, '90 s ago', 1_000],
+    [503, 'in 7 days', 60 * 60_000],
+    [503, 'soon', undefined],
+    [503, '-5', undefined],
+    [503, '1e3', undefined],
+    [500, '7', undefined],
+    [408, '7', undefined],
+  ] as [number, string, number | undefined][])(
+    'on %i with Retry-After %s, sets the delay of the retry to %s ms',
+    async (status, header, delayMs) => {
+      const orderId = randomUUID();
+      const retryAfter = httpDates[header]?.() ?? header;
+      outside.faults.add({ on, orderId, fault: 'error', status, retryAfter });
+
+      const failure = (await run(orderId).catch((error: unknown) => error)) as ApplicationFailure;
+
+      expect(failure).toMatchObject({ type: unavailable, nonRetryable: false });
+      if (delayMs === undefined) expect(failure.nextRetryDelay).toBeUndefined();
+      // The header has whole seconds, and some milliseconds pass.
+      else expect(Math.abs(Number(failure.nextRetryDelay) - delayMs)).toBeLessThan(5_000);
     },
   );
 
@@ -235,11 +296,13 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
   });
 
-  test('when the answer is a redirect, then it is not followed', async () => {
+  test('does not follow a redirect', async () => {
     const url = await serverThatAnswers(307, '', { location: `${outside.paymentsUrl}/charges` });
     const orderId = randomUUID();
 
-    await expect(run(orderId, undefined, url)).rejects.toMatchObject({ type: unavailable });
+    await expect(run(orderId, undefined, url)).rejects.toMatchObject({
+      type: unavailable.replace('Unavailable', 'Misconfigured'),
+    });
     expect(outside.statement(orderId).requests).toEqual([]);
   });
 });

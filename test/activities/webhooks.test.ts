@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { CancelledFailure } from '@temporalio/common';
+import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../dev/ports.js';
@@ -109,6 +109,21 @@ describe('send', () => {
       });
     },
   );
+
+  test.each([
+    [429, '300', 300_000],
+    [503, '300', 300_000],
+    // A receiver cannot make the shop call each second.
+    [503, '1', 60_000],
+    [503, '86400', 60 * 60_000],
+    [500, '300', undefined],
+  ])('on %i with Retry-After %s, sets the delay of the retry to %s ms', async (status, retryAfter, delayMs) => {
+    const { url } = await aReceiver((response) => response.writeHead(status, { 'retry-after': retryAfter }).end());
+
+    const failure = (await failureOf(send({ url }))) as ApplicationFailure;
+
+    expect([failure.type, failure.nextRetryDelay]).toEqual(['ReceiverUnavailable', delayMs]);
+  });
 
   test('when the answer is 410, then that is final', async () => {
     const { url, host } = await aReceiver((response) => response.writeHead(410).end());

@@ -233,11 +233,38 @@ describeOnDevServer('orders over HTTP', () => {
           step: 'chargePayment',
           attempt: expect.any(Number),
           nextAttemptAt: expect.stringMatching(/^\d{4}-.*Z$/),
-          lastFailure: expect.stringContaining('503'),
+          lastFailure: { type: 'PaymentGatewayUnavailable', message: 'PaymentGateway: answered 503' },
         },
       ]);
 
       await api.post(`/v1/orders/${order.orderId}/cancel`);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('keeps an order open and names the failure when the gateway rejects our credentials', async () => {
+      const { order, product } = await anOrderForOne();
+      const { orderId } = order;
+      shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 401, code: null, times: -1 });
+      await api.post('/v1/orders', order);
+
+      const seen = await api.orderOnce(orderId, ({ retrying }) => retrying !== undefined, 'is retrying');
+
+      expect(seen).toMatchObject({ status: 'processing', stage: 'charging_payment' });
+      expect(seen.retrying).toMatchObject([
+        {
+          step: 'chargePayment',
+          attempt: 2,
+          lastFailure: {
+            type: 'PaymentGatewayMisconfigured',
+            message: 'PaymentGateway: answered 401 without an error code; check its URL and our credentials',
+          },
+        },
+      ]);
+      // Minutes, not seconds: only a person can repair it.
+      expect(Date.parse(seen.retrying![0]!.nextAttemptAt!) - Date.now()).toBeGreaterThan(2 * 60_000);
+
+      await api.post(`/v1/orders/${orderId}/cancel`);
       await once(order, 'cancelled');
       expect(await verdictOn(order, product)).toBe('undone');
     });

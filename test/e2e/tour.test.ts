@@ -143,7 +143,9 @@ describeOnDevServer('a shop that encrypts', () => {
       ({ retrying }) => retrying !== undefined,
       'a charge that is retried',
     );
-    expect(retrying).toMatchObject([{ step: 'chargePayment', lastFailure: 'PaymentGateway: answered 503' }]);
+    expect(retrying).toMatchObject([
+      { step: 'chargePayment', lastFailure: { message: 'PaymentGateway: answered 503' } },
+    ]);
     await ask('POST', `/v1/orders/${away}/cancel`);
     await until<OrderResource>(`/v1/orders/${away}`, ({ status }) => status === 'cancelled', 'the order cancelled');
 
