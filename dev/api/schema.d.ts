@@ -207,6 +207,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/carts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List carts, newest first
+         * @description From the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers get their own carts.
+         */
+        get: operations["listCarts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/carts/{cartId}": {
         parameters: {
             query?: never;
@@ -274,7 +294,7 @@ export interface paths {
         put?: never;
         /**
          * Make an order of a cart
-         * @description The order’s id is the id of this life of the cart, so a repetition names the same order.
+         * @description A cart becomes at most one order, so a repetition names the same order. With `expectedTotal`, another total is rejected and the cart stays open. The order checks the total again when it reserves the stock: should the price change in that moment, the order is rejected as `PriceChanged`, and the cart is closed.
          */
         post: operations["checkOut"];
         delete?: never;
@@ -887,11 +907,29 @@ export interface components {
             name?: string;
             unitPrice?: components["schemas"]["Money"];
         };
+        /** @description A page of carts, newest first. */
+        CartList: {
+            items: components["schemas"]["CartSummary"][];
+            /** @description The `cursor` of the next page; without it, this is the last one. */
+            nextCursor?: string;
+        };
         /**
-         * @description `open` takes changes; the others say what became of it.
+         * @description `open` takes changes. `abandoned` is a cart that its customer gave up, or that an operator cancelled or terminated.
          * @enum {string}
          */
         CartStatus: "open" | "checked_out" | "expired" | "abandoned";
+        /** @description A cart in a list. A cart id that was used again, after its cart was closed, is listed once for each cart. */
+        CartSummary: {
+            cartId: string;
+            /** @description The customer whose cart it is, if it has one. */
+            customerId?: string;
+            status: components["schemas"]["CartStatus"];
+            /** @description The order that the cart became. */
+            orderId?: string;
+            /** @description When its first item was added. */
+            openedAt: components["schemas"]["Time"];
+            closedAt?: components["schemas"]["Time"];
+        };
         /** @description How the order is paid that a cart becomes. */
         CheckoutRequest: {
             payment: components["schemas"]["Payment"];
@@ -900,6 +938,8 @@ export interface components {
              * @example ada
              */
             customerId?: string;
+            /** @description The total that the customer saw. When the catalogue gives another one, the cart stays open. */
+            expectedTotal?: components["schemas"]["Money"];
         };
         /** @description What an operator decides about a compensation that is stuck. */
         CompensationDecision: {
@@ -1014,7 +1054,7 @@ export interface components {
                 /** @description Since when the order waits for an operator. */
                 overdueSince?: components["schemas"]["Time"];
             };
-            /** @description Reports of the carrier that were about another parcel or came before the shipment. */
+            /** @description Reports of the carrier that were about another parcel. */
             ignoredReports?: number;
             cancellation?: {
                 requestedAt: components["schemas"]["Time"];
@@ -3195,6 +3235,136 @@ export interface operations {
             };
         };
     };
+    listCarts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many items the page has at most.
+                 * @example 20
+                 */
+                limit?: number;
+                /** @description What the page before gave as `nextCursor`; without it, the first page. */
+                cursor?: string;
+                /**
+                 * @description The customer.
+                 * @example ada
+                 */
+                customerId?: string;
+                /** @example open */
+                status?: components["schemas"]["CartStatus"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of carts, newest first. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "cartId": "cart-1001",
+                     *           "customerId": "ada",
+                     *           "status": "open",
+                     *           "openedAt": "2026-03-01T09:30:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CartList"];
+                };
+            };
+            /** @description `malformed-request`, `invalid-request` */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            503: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    "retry-after": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getCart: {
         parameters: {
             query?: never;
@@ -4340,7 +4510,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `price-changed`, `already-ordered`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4391,7 +4561,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `idempotency-key-reused`, `empty-cart` */
+            /** @description `mixed-currencies`, `idempotency-key-reused`, `unknown-sku`, `empty-cart` */
             422: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

@@ -1,4 +1,9 @@
-import { cartInput } from '../schemas/cart.js';
+import { createHash } from 'node:crypto';
+import { cartInput, type CartStatus } from '../schemas/cart.js';
+import { money, shownMoney, type Money } from '../schemas/money.js';
+import type { OrderInput, OrderLine } from '../schemas/order.js';
+import type { CartKey } from '../store/carts.js';
+import { totalOf } from '../store/catalogue.js';
 import type { Store } from '../store/index.js';
 import { invalidInput, parseInput, refused } from './failures.js';
 
@@ -14,25 +19,85 @@ export function createCartActivities({ store }: { store: Store }) {
     },
 
     /**
-     * Whether a cart may hold so many of a product. Nothing is reserved: that is the order's business.
+     * Checks that a cart may hold this many pieces of a product, and records the cart with its first item. Reserves
+     * nothing: the order does.
      *
-     * @throws `UnknownSku`, `OutOfStock` when there are fewer just now.
+     * @param at when the change began.
+     * @throws `UnknownSku`, `OutOfStock`.
      */
-    async checkItem({ sku, quantity }: { sku: string; quantity: number }): Promise<void> {
-      const product = (await store.findProducts([sku])).get(sku);
-      if (!product) throw refused('UnknownSku', `not in the catalogue: ${sku}`);
-      if (product.available < quantity) {
-        throw refused('OutOfStock', `${sku}: ${quantity} wanted, ${product.available} there`);
-      }
+    async checkItem({ cart, sku, quantity, at }: ItemCheck): Promise<void> {
+      const stock = await store.checkCartItem(cart, { sku, quantity, at: new Date(at) });
+      if (stock === undefined) throw refused('UnknownSku', `not in the catalogue: ${sku}`);
+      if (stock < quantity) throw refused('OutOfStock', `${sku}: ${quantity} wanted, ${stock} available`);
     },
 
-    /** Leaves a message for the customer of a cart, once for each key. */
-    async notifyCustomer(message: {
-      key: string;
-      cartId: string;
-      kind: 'cart_reminder' | 'cart_expired';
-    }): Promise<void> {
+    /**
+     * Records the order that a cart becomes, once, if the total is the expected one. An order that this cart became
+     * before, and whose content is the same, keeps its price. Without an expected total, the order alone prices the lines.
+     *
+     * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart became an order with another content, before
+     * it was reset; `UnknownSku`; `MixedCurrencies`.
+     */
+    async checkOutCart({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
+      const { orderId } = order;
+      const claim = { orderId, contentHash: contentHashOf(order) };
+      const { expectedTotal } = order;
+      if (expectedTotal && !(await store.orderOfCart(cart.firstRunId))) await assertTotal(order.lines, expectedTotal);
+      if (await store.claimOrder(cart, claim)) return;
+      throw refused('AlreadyOrdered', `this cart became order ${orderId}, whose content is another one`, { orderId });
+    },
+
+    /** Keeps a notification for the customer of a cart, once for each key. */
+    async notifyCustomer(message: { key: string; cartId: string; kind: 'cart_reminder' }): Promise<void> {
       await store.addNotification(message);
     },
+
+    /** Records that a cart was closed without an order; with a key, notifies its customer as well, once for each key. */
+    async closeCart({ cart, ...closing }: CartClosing): Promise<void> {
+      await store.closeCart(cart, closing);
+    },
   };
+
+  async function assertTotal(lines: OrderLine[], expectedTotal: Money): Promise<void> {
+    const found = totalOf(lines, await store.findProducts(lines.map(({ sku }) => sku)));
+    switch (found.status) {
+      case 'unknown_sku':
+        throw refused('UnknownSku', `not in the catalogue: ${found.skus.join(', ')}`, found.skus);
+      case 'mixed_currencies':
+        throw refused('MixedCurrencies', `an order has one currency, not ${found.currencies.join(', ')}`);
+      case 'priced': {
+        const { total } = found;
+        if (isSame(total, expectedTotal)) return;
+        // A workflow has no schema, so nobody has checked the currency.
+        const expected = parseInput(money, expectedTotal);
+        const message = `the total is ${shownMoney(total)}, not ${shownMoney(expected)}`;
+        throw refused('PriceChanged', message, { total, expectedTotal: expected });
+      }
+    }
+  }
 }
+
+interface ItemCheck {
+  cart: CartKey;
+  sku: string;
+  quantity: number;
+  at: string;
+}
+
+interface CartClosing {
+  cart: CartKey;
+  status: Exclude<CartStatus, 'open'>;
+  notificationKey?: string;
+}
+
+/** The same for the same goods, customer, payment and expected total, whatever the order of the lines. */
+function contentHashOf({ customerId, lines, payment, expectedTotal }: OrderInput): Buffer {
+  const bySku = (a: OrderLine, b: OrderLine) => (a.sku < b.sku ? -1 : 1);
+  const goods = lines.toSorted(bySku).map(({ sku, quantity }) => [sku, quantity]);
+  const total = expectedTotal ? [expectedTotal.value, expectedTotal.currency] : null;
+  return createHash('sha256')
+    .update(JSON.stringify([customerId, goods, payment.token, total]))
+    .digest();
+}
+
+const isSame = (a: Money, b: Money) => a.value === b.value && a.currency === b.currency;

@@ -7,14 +7,18 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { TypedSearchAttributes, type UpdateDefinition } from '@temporalio/common';
-import type { AddItem, CartResource, CartView } from '../schemas/cart.js';
+import type { AddItem, CartResource, CartStatus, CartSummary, CartView } from '../schemas/cart.js';
+import type { CartRecord } from '../store/carts.js';
+import { totalOf } from '../store/catalogue.js';
 import type { Store } from '../store/index.js';
 import type * as workflows from '../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../workflows/cart/contract.js';
 import { customerIdAttribute } from '../workflows/order/contract.js';
-import { httpProblem, invalidRequest, notFound, type HttpProblem } from './errors.js';
+import { unrecordedEnds } from './ended-executions.js';
+import { HttpProblem, httpProblem, invalidRequest, notFound } from './errors.js';
 import { askWorker, describe, isNotFound, refusalOf, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { Lanes } from './lanes.js';
+import type { Page, PageRequest } from './listing.js';
 import { describeOwn, ownerOf } from './ownership.js';
 import { kindOf } from './problems.js';
 
@@ -31,6 +35,12 @@ const MAX_OPENINGS = 10;
 
 /** Longer from try to try, so that the one that closes it has ended. */
 const BETWEEN_OPENINGS_MS = 20;
+
+/** A failure that arrives sooner is one that Temporal remembers: five attempts at the store take longer. */
+const REMEMBERED_WITHIN_MS = 1_000;
+
+/** How long the store may take to answer when a cart did not answer in time. */
+const PING_MS = 1_000;
 
 /** What every change says of itself: its name, and the customer who asks, if it is one who may only see his own. */
 interface CartRequest {
@@ -98,6 +108,40 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
   });
 }
 
+/** A page of carts, newest first, from the store: a cart from its first item on, each life of a cart id by itself. */
+export async function listCarts(
+  { client, store }: Shop,
+  { customerId, status }: { customerId?: string | undefined; status?: CartStatus | undefined },
+  { limit, place }: PageRequest,
+): Promise<Page<CartSummary>> {
+  // A cart whose workflow was terminated is open in the store.
+  const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
+  const before = place && Number(Buffer.from(place).toString());
+  const rows = await store.listCarts({ customerId, statuses }, { before, limit });
+  const open = rows.filter((row) => row.status === 'open');
+  const ends = await unrecordedEnds(
+    client,
+    open.map(({ cartId, openedAt }) => ({ workflowId: cartWorkflowId(cartId), since: openedAt })),
+  );
+  const items = rows
+    .map((row) => summaryOf(row, row.status === 'open' && ends.has(cartWorkflowId(row.cartId))))
+    .filter((item) => status === undefined || item.status === status);
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return { items, ...(last && { nextPlace: Buffer.from(String(last.number)) }) };
+}
+
+function summaryOf(row: CartRecord, hasEnded: boolean): CartSummary {
+  const { cartId, customerId, status, orderId, openedAt, closedAt } = row;
+  return {
+    cartId,
+    ...(customerId !== undefined && { customerId }),
+    status: hasEnded ? 'abandoned' : status,
+    ...(orderId !== undefined && { orderId }),
+    openedAt: openedAt.toISOString(),
+    ...(closedAt && { closedAt: closedAt.toISOString() }),
+  };
+}
+
 /** A closed cart's id stays its owner's: somebody else who opened it again would hide what became of it. @throws 404. */
 async function assertNobodyElses(client: Client, cartId: string, owner: string): Promise<void> {
   const latest = await describe(client, cartWorkflowId(cartId));
@@ -136,12 +180,14 @@ async function answer<Argument extends CartRequest>(
     .digest('base64url');
   const inTurn = () =>
     lanes.run(cartId, async () => {
+      const sentAt = performance.now();
       try {
         return await send(argument, updateId);
       } catch (error) {
         if (isLost(error)) return await send(argument, updateId);
-        // Temporal remembers this answer under the update's id, and the next try deserves another one.
-        if (refusalOf(error)?.type === 'StoreUnavailable') return await send(argument, randomUUID());
+        // Temporal remembers the failure of an earlier request under the update's id; this request deserves an attempt.
+        const isRemembered = performance.now() - sentAt < REMEMBERED_WITHIN_MS;
+        if (isRemembered && refusalOf(error)?.type === 'StoreUnavailable') return await send(argument, randomUUID());
         throw error;
       }
     });
@@ -149,6 +195,7 @@ async function answer<Argument extends CartRequest>(
     const view = await askWorker(client, { workflowId: cartWorkflowId(cartId) }, inTurn);
     return await priced(store, view);
   } catch (error) {
+    if (isWorkerBusy(error) && !(await isThere(store))) throw storeUnavailable();
     const refusal = refusalOf(error);
     if (refusal?.type === 'NotTheOwner') throw notFound(`there is no cart ${cartId}`);
     if (refusal && refusal.type !== 'CartClosed' && refusal.type !== 'Cancelled') throw problemOf(refusal) ?? error;
@@ -156,6 +203,19 @@ async function answer<Argument extends CartRequest>(
     const what = `cart ${cartId}`;
     throw await goneCart(client, cartId, await describeOwn(client, cartWorkflowId(cartId), what, request.caller));
   }
+}
+
+const storeUnavailable = () => httpProblem('store-unavailable', 'the database does not answer');
+
+const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.kind === 'worker-busy';
+
+/** Whether the store answers quickly. A request that waited for its turn behind others knows only that it waited. */
+async function isThere(store: Store): Promise<boolean> {
+  const ping = store.ping().then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([ping, setTimeout(PING_MS, false, { ref: false })]);
 }
 
 /**
@@ -167,7 +227,15 @@ function isLost(error: unknown): boolean {
 }
 
 /** What a cart's own refusals mean over HTTP. Any other failure is not the caller's business. */
-function problemOf({ type, message }: { type: string; message: string }): HttpProblem | undefined {
+function problemOf({
+  type,
+  message,
+  details: [detail] = [],
+}: {
+  type: string;
+  message: string;
+  details?: unknown[];
+}): HttpProblem | undefined {
   switch (type) {
     case 'NotInCart':
       return notFound(message);
@@ -176,13 +244,17 @@ function problemOf({ type, message }: { type: string; message: string }): HttpPr
     case 'TooManyLines':
     case 'QuantityTooLarge':
     case 'EmptyCart':
-      return httpProblem(kindOf(type, 'conflict'), message);
+    case 'MixedCurrencies':
+    case 'PriceChanged':
+    case 'AlreadyOrdered':
+      // Details that are an object are members of the problem: both totals, or the order.
+      return httpProblem(kindOf(type, 'conflict'), message, isRecord(detail) ? detail : {});
     case 'RequestIdReused':
       return httpProblem('idempotency-key-reused', message);
     case 'InvalidInput':
       return invalidRequest([{ pointer: '', detail: message }]);
     case 'StoreUnavailable':
-      return httpProblem('store-unavailable', 'the database does not answer');
+      return storeUnavailable();
     case 'AcceptedUpdateCompletedWorkflow':
     case 'UnprocessedUpdate':
       return httpProblem('cart-busy', 'the cart could not answer just now');
@@ -219,8 +291,9 @@ async function priced(store: Store, view: CartView): Promise<CartResource> {
     const product = products.get(line.sku);
     return { ...line, ...(product && { name: product.name, unitPrice: product.price }) };
   });
-  const currencies = new Set(lines.map(({ unitPrice }) => unitPrice?.currency));
-  const [currency] = currencies;
-  const total = lines.reduce((sum, { quantity, unitPrice }) => sum + quantity * (unitPrice?.value ?? 0), 0);
-  return { ...view, lines, ...(currencies.size === 1 && currency && { total: { value: total, currency } }) };
+  const found = totalOf(view.lines, products);
+  return { ...view, lines, ...(found.status === 'priced' && { total: found.total }) };
 }
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

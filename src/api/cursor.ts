@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { invalidRequest } from './errors.js';
 import type { Page, PageRequest } from './listing.js';
 
-type List = 'approvals' | 'batches' | 'failures' | 'orders' | 'products' | 'shipment-reports';
+type List = 'approvals' | 'batches' | 'carts' | 'failures' | 'orders' | 'products' | 'shipment-reports';
 
 const CHECK_BYTES = 16;
 

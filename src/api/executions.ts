@@ -277,13 +277,13 @@ export function isUpdateLimit(error: unknown): boolean {
   return grpc !== undefined && /total number of (distinct )?updates/i.test(grpc.details);
 }
 
-/** The type and message with which a workflow refused an update, if that is what happened. */
-export function refusalOf(error: unknown): { type: string; message: string } | undefined {
+/** The type, message and details with which a workflow rejected an update, if that is what happened. */
+export function refusalOf(error: unknown): { type: string; message: string; details?: unknown[] } | undefined {
   if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
   const { cause } = error;
   if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: cause.message };
   return cause instanceof ApplicationFailure
-    ? { type: cause.type ?? 'Refused', message: cause.message }
+    ? { type: cause.type ?? 'Refused', message: cause.message, details: cause.details ?? [] }
     : { type: 'Refused', message: cause?.message ?? error.message };
 }
 

@@ -107,6 +107,16 @@ export const PROBLEMS = {
     title: CONFLICT,
     when: 'The workflow run has accepted as many updates as Temporal allows. docs/limits.md names the cure.',
   },
+  'already-ordered': {
+    status: 409,
+    title: CONFLICT,
+    when: 'The cart was reset by an operator after it had become an order with another content; `orderId` names that order. Nothing more is ordered. For more goods, abandon the cart and fill it again.',
+  },
+  'mixed-currencies': {
+    status: 422,
+    title: REFUSED,
+    when: 'The products of the cart have prices in different currencies; an order has one.',
+  },
   'already-decided': { status: 409, title: CONFLICT, when: 'Somebody was first with another decision.' },
   'approval-closed': { status: 409, title: CONFLICT, when: 'The time of the approval is over, or it was withdrawn.' },
   'stage-passed': { status: 409, title: CONFLICT, when: 'The stage that the decision is for is over.' },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { money } from './money.js';
 import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
+import { pageOf } from './page.js';
 import { callerId, id, idempotencyKey, sku, time } from './text.js';
 
 /** A cart holds what one order may hold. */
@@ -41,6 +42,9 @@ export const checkoutCart = z.strictObject({
   customerId: customerId
     .optional()
     .describe("Whose order it becomes; the cart's owner unless told, or the cart's id if it has none."),
+  expectedTotal: money
+    .optional()
+    .describe('The total that the customer saw. When the catalogue gives another one, the cart stays open.'),
   requestId,
   caller,
 });
@@ -63,6 +67,8 @@ export const cartState = z.strictObject({
   /** The requests that were applied lately, oldest first. */
   ledger: z.array(z.strictObject({ id: z.string(), request: z.string() })),
   lastChangeAt: time,
+  /** The request id of the last change, if it had one. */
+  lastRequestId: z.string().optional(),
   /** Whether the time of the reminder is over, also when there was nothing to remind of. */
   reminderPassed: z.boolean(),
   remindedAt: time.optional(),
@@ -87,7 +93,8 @@ export const cartInput = z.strictObject({
 
 export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']).meta({
   id: 'CartStatus',
-  description: '`open` takes changes; the others say what became of it.',
+  description:
+    '`open` takes changes. `abandoned` is a cart that its customer gave up, or that an operator cancelled or terminated.',
 });
 
 /** What is told of a cart: by the `cart` query, by every update, and as the workflow's result. */
@@ -111,6 +118,23 @@ export const cartResource = cartView.extend({ lines: z.array(pricedCartLine), to
   description: "A cart with the names and prices of the catalogue as they are now; the order's quote fixes them.",
 });
 
+export const cartSummary = z
+  .object({
+    cartId: z.string(),
+    customerId: z.string().optional().describe('The customer whose cart it is, if it has one.'),
+    status: cartStatus,
+    orderId: z.string().optional().describe('The order that the cart became.'),
+    openedAt: time.describe('When its first item was added.'),
+    closedAt: time.optional(),
+  })
+  .meta({
+    id: 'CartSummary',
+    description:
+      'A cart in a list. A cart id that was used again, after its cart was closed, is listed once for each cart.',
+  });
+
+export const cartList = pageOf(cartSummary).meta({ id: 'CartList', description: 'A page of carts, newest first.' });
+
 export type CartLine = z.infer<typeof line>;
 export type AddItem = z.infer<typeof addItem>;
 export type SetQuantity = z.infer<typeof setQuantity>;
@@ -121,4 +145,5 @@ export type CartState = z.infer<typeof cartState>;
 export type CartInput = z.infer<typeof cartInput>;
 export type CartStatus = z.infer<typeof cartStatus>;
 export type CartView = z.infer<typeof cartView>;
+export type CartSummary = z.infer<typeof cartSummary>;
 export type CartResource = z.infer<typeof cartResource>;

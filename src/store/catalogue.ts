@@ -1,4 +1,5 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
+import type { Money } from '../schemas/money.js';
 import type { Product } from '../schemas/product.js';
 import type { Schema } from './schema.js';
 
@@ -40,6 +41,24 @@ export function createCatalogue(db: Kysely<Schema>) {
         .execute();
     },
   };
+}
+
+export type LinesTotal =
+  | { status: 'priced'; total: Money }
+  | { status: 'unknown_sku'; skus: string[] }
+  | { status: 'mixed_currencies'; currencies: string[] };
+
+/** The total of some lines, or why there is none. */
+export function totalOf(
+  lines: readonly { sku: string; quantity: number }[],
+  products: ReadonlyMap<string, Product>,
+): LinesTotal {
+  const skus = lines.map(({ sku }) => sku).filter((sku) => !products.has(sku));
+  if (skus.length > 0) return { status: 'unknown_sku', skus };
+  const currencies = [...new Set(lines.map(({ sku }) => products.get(sku)!.price.currency))];
+  if (currencies.length !== 1) return { status: 'mixed_currencies', currencies };
+  const value = lines.reduce((sum, { sku, quantity }) => sum + quantity * products.get(sku)!.price.value, 0);
+  return { status: 'priced', total: { value, currency: currencies[0]! } };
 }
 
 /**

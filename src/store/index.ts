@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { createBatches } from './batches.js';
+import { createCarts } from './carts.js';
 import { createCatalogue } from './catalogue.js';
 import { createIdempotencyKeys } from './idempotency-keys.js';
 import { createNotifications } from './notifications.js';
@@ -44,6 +45,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createCatalogue(db),
     ...createOrders(db),
     ...createNotifications(db),
+    ...createCarts(db),
     ...createBatches(db, pool),
     ...createIdempotencyKeys(db),
     ...createShipmentReports(db),

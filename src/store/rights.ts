@@ -27,6 +27,7 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
     ],
   },
   notifications: { insert: true },
+  carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
   // Nothing of it changes; retries of one batch wait for each other at its row.
   batches: { insert: true, update: ['total'] },
   batch_rounds: { insert: true, update: ['opened_by', 'opened_at'] },

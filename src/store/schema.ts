@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
+import type { CartStatus } from '../schemas/cart.js';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
 import type { Reason } from '../schemas/reason.js';
 import type { UnhandledReason } from '../schemas/shipment-report.js';
@@ -8,6 +9,7 @@ export interface Schema {
   products: ProductsTable;
   orders: OrdersTable;
   notifications: NotificationsTable;
+  carts: CartsTable;
   batches: BatchesTable;
   batch_rounds: BatchRoundsTable;
   batch_tasks: BatchTasksTable;
@@ -62,6 +64,22 @@ interface NotificationsTable {
   cart_id: string;
   kind: string;
   created_at: Generated<Date>;
+}
+
+/** A cart from its first item on. */
+interface CartsTable {
+  first_run_id: string;
+  cart_id: string;
+  customer_id: string | null;
+  status: CartStatus;
+  /** The order that the cart became. */
+  order_id: string | null;
+  /** A hash of what that order was made of. */
+  content_hash: Buffer | null;
+  /** Later carts have higher ones. */
+  number: GeneratedAlways<number>;
+  opened_at: Generated<Date>;
+  closed_at: Date | null;
 }
 
 interface BatchesTable {

@@ -149,6 +149,7 @@ describeOnDevServer('the examples of the API', () => {
     // A browser says by itself that it is our own page.
     changeCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
 
+    listCarts: nothing,
     getCart: () => filled('cart-1001'),
     addItem: nothing,
     setQuantity: () => filled('cart-1001'),

@@ -152,6 +152,10 @@ export const examples: Record<string, Example> = {
     },
   },
 
+  listCarts: {
+    parameters: { limit: 20, status: 'open', customerId: 'ada' },
+    answer: { items: [{ cartId: 'cart-1001', customerId: 'ada', status: 'open', openedAt: AT_FIRST }] },
+  },
   getCart: { parameters: { cartId: 'cart-1001' }, answer: cart('cart-1001') },
   addItem: { parameters: { cartId: 'cart-1001' }, body: mugs, answer: cart('cart-1001') },
   setQuantity: {

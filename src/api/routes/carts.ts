@@ -1,14 +1,24 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { addItemRequest, cartId, cartResource, checkoutRequest, setQuantityRequest } from '../../schemas/cart.js';
-import { noQuery } from '../../schemas/page.js';
+import {
+  addItemRequest,
+  cartId,
+  cartList,
+  cartResource,
+  cartStatus,
+  checkoutRequest,
+  setQuantityRequest,
+} from '../../schemas/cart.js';
+import { customerId } from '../../schemas/order.js';
+import { noQuery, pageQuery } from '../../schemas/page.js';
 import { sku } from '../../schemas/text.js';
 import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
 import type { AppDependencies } from '../app.js';
 import { assertActsAs, restrictedTo } from '../auth/caller.js';
-import { addToCart, changeCart, getCart } from '../carts.js';
+import { addToCart, changeCart, getCart, listCarts } from '../carts.js';
 import { contract, type Contract } from '../contract.js';
+import { sealedPage } from '../cursor.js';
 import type { ProblemKind } from '../problems.js';
 
 const params = z.strictObject({ cartId });
@@ -23,9 +33,34 @@ const change = (operationId: string, summary: string, problems: ProblemKind[], m
     ...more,
   });
 
-/** Carts: a cart opens with its first item; every change answers with the cart. */
+/** Carts: a cart opens with its first item; every change returns the cart. */
 export async function cartRoutes(instance: FastifyInstance, shop: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
+
+  app.get(
+    '',
+    {
+      ...contract({
+        operationId: 'listCarts',
+        summary: 'List carts, newest first',
+        description:
+          'From the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers get their own carts.',
+        tag: 'Carts',
+        access: ['shopper', 'operator'],
+        needs: ['store'],
+      }),
+      schema: {
+        querystring: pageQuery.extend({ customerId: customerId.optional(), status: cartStatus.optional() }),
+        response: { 200: cartList },
+      },
+    },
+    async (request) => {
+      const { status, customerId = restrictedTo(request.caller) } = request.query;
+      assertActsAs(request.caller, customerId, 'customer');
+      const filter = { status, customerId };
+      return await sealedPage(shop.cursors, 'carts', filter, request.query, (page) => listCarts(shop, filter, page));
+    },
+  );
 
   app.get(
     '/:cartId',
@@ -86,10 +121,16 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
   app.post(
     '/:cartId/checkout',
     {
-      ...change('checkOut', 'Make an order of a cart', ['empty-cart'], {
-        headers: { location: 'Where the order is.' },
-        description: 'The order’s id is the id of this life of the cart, so a repetition names the same order.',
-      }),
+      ...change(
+        'checkOut',
+        'Make an order of a cart',
+        ['empty-cart', 'price-changed', 'unknown-sku', 'mixed-currencies', 'already-ordered'],
+        {
+          headers: { location: 'Where the order is.' },
+          description:
+            'A cart becomes at most one order, so a repetition names the same order. With `expectedTotal`, another total is rejected and the cart stays open. The order checks the total again when it reserves the stock: should the price change in that moment, the order is rejected as `PriceChanged`, and the cart is closed.',
+        },
+      ),
       schema: { params, querystring: noQuery, body: checkoutRequest, response: { 202: cartResource } },
     },
     async (request, reply) => {

@@ -4,6 +4,7 @@ import * as notifications from './0002-notifications.js';
 import * as batches from './0003-batches.js';
 import * as idempotencyKeys from './0004-idempotency-keys.js';
 import * as shipmentReports from './0006-shipment-reports.js';
+import * as cartsAndBatchProgress from './0008-carts-and-batch-progress.js';
 
 /** All migrations by name, in the order in which they are applied. A migration that was released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -12,4 +13,5 @@ export const migrations: Record<string, Migration> = {
   '0003-batches': batches,
   '0004-idempotency-keys': idempotencyKeys,
   '0006-shipment-reports': shipmentReports,
+  '0008-carts-and-batch-progress': cartsAndBatchProgress,
 };

@@ -72,7 +72,7 @@ export function refusalOf(state: CartState, change: Change): Refusal | undefined
 
 /** The cart after a change that was not refused. New state, the old one stays. */
 export function apply(state: CartState, change: Change, now: string): CartState {
-  const { remindedAt: _reset, ...rest } = state;
+  const { remindedAt: _reset, lastRequestId: _replaced, ...rest } = state;
   return {
     ...rest,
     lines: linesAfter(state.lines, change),
@@ -80,6 +80,7 @@ export function apply(state: CartState, change: Change, now: string): CartState 
       ? [...state.ledger, { id: change.requestId, request: fingerprint(change) }].slice(-LIMITS.ledger)
       : state.ledger,
     lastChangeAt: now,
+    ...(change.requestId && { lastRequestId: change.requestId }),
     reminderPassed: false,
     changed: true,
     ...(change.kind === 'addItem' && lifetimeOf(change)),
@@ -130,8 +131,11 @@ export function fingerprint(change: Change): string {
       return `${change.kind} ${change.sku} ${change.quantity}`;
     case 'removeItem':
       return `${change.kind} ${change.sku}`;
-    case 'checkout':
-      return `${change.kind} ${change.customerId ?? ''} ${change.payment.token}`;
+    case 'checkout': {
+      const { customerId = '', expectedTotal, payment } = change;
+      const total = expectedTotal ? `${expectedTotal.currency}${expectedTotal.value}` : '';
+      return `${change.kind} ${customerId} ${total} ${payment.token}`;
+    }
     case 'abandon':
       return change.kind;
   }
@@ -148,7 +152,8 @@ export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefi
       '{"sku": string, "quantity": 1 to 1000, "remindAfterSeconds"?: number, "expireAfterSeconds"?: number, "requestId"?: string, "caller"?: string}',
     setQuantity: '{"sku": string, "quantity": 1 to 1000, "requestId"?: string, "caller"?: string}',
     removeItem: '{"sku": string, "requestId"?: string, "caller"?: string}',
-    checkout: '{"payment": {"token": string}, "customerId"?: string, "requestId"?: string, "caller"?: string}',
+    checkout:
+      '{"payment": {"token": string}, "customerId"?: string, "expectedTotal"?: {"value": number, "currency": string}, "requestId"?: string, "caller"?: string}',
     abandon: '{"requestId"?: string, "caller"?: string}, or nothing',
   }[kind];
   return isWellFormed(kind, argument)
@@ -160,7 +165,7 @@ const FIELDS: Record<ChangeKind, string[]> = {
   addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'requestId', 'caller'],
   setQuantity: ['sku', 'quantity', 'requestId', 'caller'],
   removeItem: ['sku', 'requestId', 'caller'],
-  checkout: ['payment', 'customerId', 'requestId', 'caller'],
+  checkout: ['payment', 'customerId', 'expectedTotal', 'requestId', 'caller'],
   abandon: ['requestId', 'caller'],
 };
 
@@ -170,7 +175,17 @@ const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
   if (argument === undefined || argument === null) return kind === 'abandon';
   if (!isObjectWith(argument, FIELDS[kind])) return false;
-  const { sku, quantity, requestId, caller, customerId, payment, remindAfterSeconds, expireAfterSeconds } = argument;
+  const {
+    sku,
+    quantity,
+    requestId,
+    caller,
+    customerId,
+    payment,
+    expectedTotal,
+    remindAfterSeconds,
+    expireAfterSeconds,
+  } = argument;
   if (requestId !== undefined && !isText(requestId, LIMITS.requestId)) return false;
   if (caller !== undefined && !matches(caller, CALLER_ID)) return false;
   switch (kind) {
@@ -188,7 +203,8 @@ function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
       return (
         isObjectWith(payment, ['token']) &&
         isText(payment.token, 200) &&
-        (customerId === undefined || matches(customerId, CALLER_ID))
+        (customerId === undefined || matches(customerId, CALLER_ID)) &&
+        (expectedTotal === undefined || isMoney(expectedTotal))
       );
     case 'abandon':
       return true;
@@ -201,6 +217,15 @@ function isObjectWith(value: unknown, fields: string[]): value is Record<string,
     value !== null &&
     !Array.isArray(value) &&
     Object.keys(value).every((key) => fields.includes(key))
+  );
+}
+
+function isMoney(value: unknown): boolean {
+  return (
+    isObjectWith(value, ['value', 'currency']) &&
+    Number.isSafeInteger(value.value) &&
+    Number(value.value) >= 0 &&
+    matches(value.currency, /^[A-Z]{3}$/)
   );
 }
 

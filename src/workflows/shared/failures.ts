@@ -27,6 +27,7 @@ export const NON_RETRYABLE = [
   'AddressForbidden',
   'ReceiverGone',
   'MailRefused',
+  'AlreadyOrdered',
   'BatchNotFound',
   'Superseded',
 ] as const;

@@ -1,0 +1,135 @@
+import { sql, type Kysely, type Selectable } from 'kysely';
+import type { CartStatus } from '../schemas/cart.js';
+import type { Schema } from './schema.js';
+
+/** One life of a cart. A cart id is used again when its cart was closed. */
+export interface CartKey {
+  /** The first run id of the cart's execution: it survives continue-as-new and reset. */
+  firstRunId: string;
+  cartId: string;
+  customerId?: string | undefined;
+}
+
+export interface CartRecord extends CartKey {
+  status: CartStatus;
+  orderId?: string;
+  openedAt: Date;
+  closedAt?: Date;
+  /** The place in lists; later carts have higher numbers. */
+  number: number;
+}
+
+/** The order that a cart becomes. */
+export interface ClaimedOrder {
+  orderId: string;
+  contentHash: Buffer;
+}
+
+export function createCarts(db: Kysely<Schema>) {
+  return {
+    /**
+     * How many pieces of a product are in stock; undefined when the catalogue does not have it. When there are enough,
+     * records the cart, or that it is open again after a reset. One round trip.
+     *
+     * @param at when the change began. A cart that was closed after that stays closed: this is a late attempt.
+     */
+    async checkCartItem(
+      { firstRunId, cartId, customerId }: CartKey,
+      { sku, quantity, at }: { sku: string; quantity: number; at: Date },
+    ): Promise<number | undefined> {
+      const { rows } = await sql<{ stock: number }>`
+        with product as (
+          select stock from products where sku = ${sku}
+        ), recorded as (
+          insert into carts (first_run_id, cart_id, customer_id, status)
+          select ${firstRunId}, ${cartId}, ${customerId ?? null}, 'open' from product
+          where stock >= ${quantity} and not exists (
+            select from carts where first_run_id = ${firstRunId} and (status = 'open' or closed_at >= ${at})
+          )
+          on conflict (first_run_id) do update set status = 'open', closed_at = null where carts.closed_at < ${at}
+        )
+        select stock from product`.execute(db);
+      return rows[0]?.stock;
+    },
+
+    /** The order that this life of the cart became. */
+    async orderOfCart(firstRunId: string): Promise<ClaimedOrder | undefined> {
+      const row = await db
+        .selectFrom('carts')
+        .select(['order_id', 'content_hash'])
+        .where('first_run_id', '=', firstRunId)
+        .executeTakeFirst();
+      if (!row?.order_id || !row.content_hash) return undefined;
+      return { orderId: row.order_id, contentHash: row.content_hash };
+    },
+
+    /**
+     * Records that the cart becomes this order. The first order of a life stays its order.
+     *
+     * @returns false when this life of the cart became an order with another content before.
+     */
+    async claimOrder(
+      { firstRunId, cartId, customerId }: CartKey,
+      { orderId, contentHash }: ClaimedOrder,
+    ): Promise<boolean> {
+      const { rows } = await sql`
+        insert into carts (first_run_id, cart_id, customer_id, status, order_id, content_hash, closed_at)
+        values (${firstRunId}, ${cartId}, ${customerId ?? null}, 'checked_out', ${orderId}, ${contentHash}, now())
+        on conflict (first_run_id) do update set
+          status = 'checked_out', order_id = excluded.order_id, content_hash = excluded.content_hash, closed_at = now()
+        where carts.order_id is null or carts.content_hash = excluded.content_hash
+        returning first_run_id`.execute(db);
+      return rows.length > 0;
+    },
+
+    /** Records that a cart was closed without an order, and keeps a notification for its customer, both once. */
+    async closeCart(
+      { firstRunId, cartId }: CartKey,
+      { status, notificationKey }: { status: Exclude<CartStatus, 'open'>; notificationKey?: string | undefined },
+    ): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await tx
+          .updateTable('carts')
+          .set({ status, closed_at: sql<Date>`now()` })
+          .where('first_run_id', '=', firstRunId)
+          .execute();
+        if (notificationKey === undefined) return;
+        await tx
+          .insertInto('notifications')
+          .values({ key: notificationKey, cart_id: cartId, kind: `cart_${status}` })
+          .onConflict((conflict) => conflict.column('key').doNothing())
+          .execute();
+      });
+    },
+
+    /** Carts newest first, beginning below the number `before`. A page neither repeats nor skips a cart. */
+    async listCarts(
+      { customerId, statuses }: { customerId?: string | undefined; statuses?: readonly CartStatus[] | undefined },
+      { before, limit }: { before?: number | undefined; limit: number },
+    ): Promise<CartRecord[]> {
+      const rows = await db
+        .selectFrom('carts')
+        .selectAll()
+        .$if(customerId !== undefined, (query) => query.where('customer_id', '=', customerId!))
+        .$if(statuses !== undefined, (query) => query.where('status', 'in', statuses!))
+        .$if(before !== undefined, (query) => query.where('number', '<', before!))
+        .orderBy('number', 'desc')
+        .limit(limit)
+        .execute();
+      return rows.map(toRecord);
+    },
+  };
+}
+
+function toRecord(row: Selectable<Schema['carts']>): CartRecord {
+  return {
+    firstRunId: row.first_run_id,
+    cartId: row.cart_id,
+    ...(row.customer_id !== null && { customerId: row.customer_id }),
+    status: row.status,
+    ...(row.order_id !== null && { orderId: row.order_id }),
+    openedAt: row.opened_at,
+    ...(row.closed_at && { closedAt: row.closed_at }),
+    number: row.number,
+  };
+}

@@ -1,0 +1,29 @@
+import { sql, type Kysely } from 'kysely';
+
+/** Carts, for lists and for the one order that a cart becomes; and the progress of batches, for lists. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    create table carts (
+      first_run_id text primary key,
+      cart_id text not null,
+      customer_id text,
+      status text not null,
+      order_id text,
+      content_hash bytea,
+      number integer not null generated always as identity unique,
+      opened_at timestamptz not null default now(),
+      closed_at timestamptz
+    )`.execute(db);
+  await sql`create index carts_by_customer on carts (customer_id, number)`.execute(db);
+  await sql`create index carts_by_status on carts (status, number)`.execute(db);
+  await sql`
+    alter table batches
+      add column status text not null default 'staged',
+      add column succeeded integer not null default 0,
+      add column failed integer not null default 0,
+      add column items_per_second real,
+      add column progress_at timestamptz,
+      add column started_at timestamptz,
+      add column closed_at timestamptz`.execute(db);
+  await sql`create index batches_by_status on batches (status, number)`.execute(db);
+}

@@ -1,0 +1,54 @@
+import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { isCancellation, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import { NON_RETRYABLE, rootFailure } from '../shared/failures.js';
+
+/** A change gives up after this time and names what did not answer. The API waits eight seconds for it. */
+export const CHANGE_DEADLINE_MS = 6_000;
+
+const retry = {
+  initialInterval: '100 milliseconds' as const,
+  backoffCoefficient: 2,
+  maximumInterval: '1 second' as const,
+  nonRetryableErrorTypes: [...NON_RETRYABLE],
+} satisfies ActivityOptions['retry'];
+
+/** Makes no external call, so only a lost worker can fail it. Retries for ever: a cart must not exist unopened. */
+export const { openCart } = proxyActivities<Activities>({
+  summary: 'Parse the input',
+  startToCloseTimeout: '2 seconds',
+  retry,
+});
+
+type StoreActivities = Pick<Activities, 'checkItem' | 'checkOutCart' | 'notifyCustomer' | 'closeCart'>;
+
+/**
+ * Runs an activity on the store that has to end before `deadline`: a caller waits for the answer, and other changes wait
+ * for their turn.
+ *
+ * @throws what the activity rejects, or `StoreUnavailable`.
+ */
+export async function onStore<T>(
+  summary: string,
+  deadline: number,
+  run: (activities: StoreActivities) => Promise<T>,
+): Promise<T> {
+  const left = deadline - Date.now();
+  if (left <= 0) throw storeUnavailable();
+  const activities = proxyActivities<StoreActivities>({
+    summary,
+    startToCloseTimeout: '2 seconds',
+    scheduleToCloseTimeout: left,
+    retry: { ...retry, maximumAttempts: 5 },
+  });
+  try {
+    return await run(activities);
+  } catch (error) {
+    if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+    const root = rootFailure(error);
+    throw root instanceof ApplicationFailure && root.nonRetryable ? root : storeUnavailable();
+  }
+}
+
+const storeUnavailable = () =>
+  ApplicationFailure.create({ type: 'StoreUnavailable', message: 'the database does not answer' });

@@ -1,0 +1,190 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
+import { startApi, type Api } from '../support/api.js';
+import { aCartId, CartCaller, quantitiesOf, startCart } from '../support/carts.js';
+import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { closedAs, reset, resetPoints } from '../support/resets.js';
+import { aProduct, openShop, type Shop } from '../support/shop.js';
+
+/** The checkout takes three workflow tasks: it is accepted, starts the order, and is answered. */
+const BEFORE_CHECKOUT = -3;
+
+describeOnDevServer('a cart that is reset', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await openShop(await startDevServer(), { queues: ['carts', 'orders', 'payments'] });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)!.available;
+
+  const handleOf = ({ cartId }: CartCaller) =>
+    shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
+
+  /** A cart that was changed several times, then checked out; its order waits for the carrier. */
+  async function checkedOut() {
+    const cart = new CartCaller(api, aCartId());
+    const [kept, removed] = [(await aProduct(shop.store)).sku, (await aProduct(shop.store)).sku];
+    const answers = [
+      await cart.add(kept, 2, 'add'),
+      await cart.add(removed, 1),
+      await cart.set(kept, 3, 'set'),
+      await cart.remove(removed),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const { runId } = await handleOf(cart).describe();
+    const { status, body } = await cart.checkout('checkout');
+    expect([status, body.orderId]).toEqual([202, runId]);
+    await isShipped(runId);
+    return { cart, kept, removed, orderId: runId, run: { workflowId: cartWorkflowId(cart.cartId), runId } };
+  }
+
+  const isShipped = (orderId: string) =>
+    api.orderOnce(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+
+  type CheckedOut = Awaited<ReturnType<typeof checkedOut>>;
+
+  /** The books of a cart that became one order of three pieces: nothing is lost, nothing is doubled. */
+  async function expectOneOrder({ cart, kept, removed, orderId }: CheckedOut): Promise<void> {
+    const orders = new Set<string>();
+    for await (const { workflowId } of shop.client.workflow.list({
+      query: `WorkflowType = 'order' and CustomerId = '${cart.cartId}'`,
+    })) {
+      orders.add(workflowId);
+    }
+    expect([...orders]).toEqual([`order:${orderId}`]);
+    const { charges, refunds, shipments } = shop.outside.statement(orderId);
+    expect([charges.length, refunds.length, shipments.length]).toEqual([1, 0, 1]);
+    expect([await stockOf(kept), await stockOf(removed)]).toEqual([7, 10]);
+  }
+
+  /** The cart once nothing is under way in its workflow. */
+  const settledView = (handle: Pick<WorkflowHandle, 'describe' | 'query'>) =>
+    waitUntil(
+      async () => {
+        const { pendingActivities, pendingWorkflowTask } = (await handle.describe()).raw;
+        return pendingActivities?.length || pendingWorkflowTask ? undefined : await handle.query(cartQuery);
+      },
+      { what: 'a settled cart', deadlineMs: 20_000 },
+    );
+
+  test('joins its order again from each workflow task, when its changes are applied again', async () => {
+    const story = await checkedOut();
+    const points = await resetPoints(shop.client.workflow.getHandle(story.run.workflowId, story.run.runId));
+    expect(points.length).toBeGreaterThan(8);
+
+    for (const point of points) {
+      const again = await reset(shop.client, story.run, point);
+
+      expect([point, await closedAs(again)]).toEqual([point, 'COMPLETED']);
+      const { status, orderId, lines } = await handleOf(story.cart).result();
+      expect([point, status, orderId, quantitiesOf({ lines })]).toEqual([
+        ...[point, 'checked_out', story.orderId],
+        { [story.kept]: 3 },
+      ]);
+      await expectOneOrder(story);
+    }
+  });
+
+  test('rejects another checkout from each workflow task before it, and joins the order with the same content', async () => {
+    const story = await checkedOut();
+    const { cart, kept, orderId, run } = story;
+    const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
+    const seen = { open: 0, joined: 0 };
+
+    for (const point of points) {
+      const again = await reset(shop.client, run, point, { without: true });
+      const view = await settledView(again);
+      if (view.status !== 'open') continue;
+      seen.open += 1;
+      const isSame = JSON.stringify(view.lines) === JSON.stringify([{ sku: kept, quantity: 3 }]);
+      const { status, body } = await cart.checkout();
+      if (view.lines.length === 0) expect([point, status, body.type]).toEqual([point, 422, '/problems/empty-cart']);
+      else if (isSame) {
+        seen.joined += 1;
+        expect([point, status, body.orderId]).toEqual([point, 202, orderId]);
+      } else {
+        expect([point, status, body.type]).toEqual([point, 409, '/problems/already-ordered']);
+        expect(body).toMatchObject({ orderId });
+        expect((await cart.get()).body).toMatchObject({ status: 'open', lines: view.lines });
+      }
+      await expectOneOrder(story);
+    }
+
+    expect(seen.joined).toBeGreaterThan(0);
+    expect(seen.open).toBeGreaterThan(seen.joined + 3);
+  });
+
+  test('is filled and ordered anew after its other lines were rejected', async () => {
+    const story = await checkedOut();
+    const { cart, kept, orderId, run } = story;
+    const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
+    await reset(shop.client, run, points.at(BEFORE_CHECKOUT)!, { without: true });
+    const added = await cart.add(kept, 1);
+    expect(added).toMatchObject({ status: 200, body: { lines: [{ sku: kept, quantity: 4 }] } });
+
+    expect(await cart.checkout()).toMatchObject({
+      status: 409,
+      body: { type: '/problems/already-ordered', orderId },
+    });
+    await expectOneOrder(story);
+    expect((await cart.abandon()).body.status).toBe('abandoned');
+    expect((await cart.add(kept, 1)).status).toBe(200);
+    const second = (await cart.checkout()).body.orderId!;
+
+    expect(second).not.toBe(orderId);
+    expect((await isShipped(second)).lines).toMatchObject([{ sku: kept, quantity: 1 }]);
+    expect(shop.outside.statement(orderId).charges).toHaveLength(1);
+    expect(await stockOf(kept)).toBe(6);
+  });
+
+  test('notifies its customer once from each workflow task', async () => {
+    const cart = new CartCaller(api, aCartId());
+    const { sku } = await aProduct(shop.store);
+    const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
+    expect((await cart.send('POST', '/items', undefined, short)).status).toBe(200);
+    const { workflowId, runId } = await handleOf(cart).describe();
+    await handleOf(cart).result();
+    const told = ['cart_reminder', 'cart_expired'];
+    expect(await shop.store.notificationsOf(cart.cartId)).toEqual(told);
+
+    for (const point of await resetPoints(shop.client.workflow.getHandle(workflowId, runId))) {
+      const again = await reset(shop.client, { workflowId, runId }, point);
+
+      expect([point, await closedAs(again)]).toEqual([point, 'COMPLETED']);
+      expect([point, (await handleOf(cart).result()).status]).toEqual([point, 'expired']);
+      expect([point, ...(await shop.store.notificationsOf(cart.cartId))]).toEqual([point, ...told]);
+    }
+  });
+
+  test('keeps the changes of later runs and becomes one order, when its first run is reset', async () => {
+    const cart = new CartCaller(api, aCartId());
+    const { sku } = await aProduct(shop.store, { available: 100 });
+    const { firstExecutionRunId, workflowId } = await startCart(shop.client, {
+      cartId: cart.cartId,
+      continueAsNewAfterEvents: 20,
+    });
+    for (let number = 0; number < 5; number++) expect((await cart.add(sku, 1, `${number}`)).status).toBe(200);
+    expect((await handleOf(cart).describe()).runId).not.toBe(firstExecutionRunId);
+    const [point] = await resetPoints(shop.client.workflow.getHandle(workflowId, firstExecutionRunId));
+
+    await reset(shop.client, { workflowId, runId: firstExecutionRunId }, point!);
+
+    const whole = async () => {
+      const { body } = await cart.get();
+      return body.lines?.[0]?.quantity === 5 || undefined;
+    };
+    await waitUntil(whole, { what: 'all five pieces in the cart', deadlineMs: 30_000 });
+    expect((await cart.checkout()).body.orderId).toBe(firstExecutionRunId);
+    expect((await isShipped(firstExecutionRunId)).lines).toMatchObject([{ sku, quantity: 5 }]);
+  });
+});
