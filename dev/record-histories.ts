@@ -1,93 +1,81 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { DefaultLogger } from '@temporalio/worker';
 import { bundleWorkflows } from '../src/temporal.js';
-import { runCommand } from './commands.js';
-import { approvalRecordings } from './recordings/approvals.js';
-import { batchRecordings } from './recordings/batches.js';
-import { cartRecordings } from './recordings/carts.js';
-import { orderRecordings } from './recordings/orders.js';
-import { Recorder, type RecordedRun } from './recordings/recorder.js';
+import { asTyped } from './command-line.js';
+import { writeHistory } from './recordings/history-file.js';
+import { recordings } from './recordings/index.js';
+import { Recorder } from './recordings/recorder.js';
+import { HISTORIES_FOLDER } from './replay/histories.js';
 import { streamReport } from './report.js';
-import { checkout } from './settings.js';
 import { startTemporaryStack } from './stack.js';
 
 /**
- * `npm run record-histories [-- <beginning of names> …]`: plays each outcome of each workflow on a stack of its own and
- * keeps the histories, as the Temporal CLI shows them, as the next generation under test/replay/histories. Earlier
- * generations stay as they are: they are the running workflows of those who deployed before.
+ * `npm run record-histories [-- --into <folder>] [-- <prefix of names> …]`: brings about each outcome of each workflow on a
+ * stack of its own and writes the histories as the next generation under test/replay/histories. Earlier generations stay:
+ * they stand for the open workflows of earlier deployments. Nothing is written when a recording fails.
  */
 const report = streamReport();
-const wanted = process.argv.slice(2);
-const recordings = Object.entries({
-  ...orderRecordings,
-  ...cartRecordings,
-  ...approvalRecordings,
-  ...batchRecordings,
-}).filter(([name]) => wanted.length === 0 || wanted.some((beginning) => name.startsWith(beginning)));
-if (recordings.length === 0) {
-  report.say(`There is no recording whose name begins with ${wanted.join(' or ')}.`);
+const { values, positionals: prefixes } = parseArgs({
+  allowPositionals: true,
+  options: { into: { type: 'string' } },
+});
+const wanted = Object.entries(recordings).filter(
+  ([name]) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)),
+);
+if (wanted.length === 0) {
+  report.say(`No recording has a name that begins with ${prefixes.join(' or ')}.`);
   process.exit(1);
 }
-const folder = join(checkout, 'test', 'replay', 'histories');
-await mkdir(folder, { recursive: true });
-const generation = String((await readdir(folder)).length + 1).padStart(4, '0');
-
+const folder = values.into === undefined ? HISTORIES_FOLDER : asTyped(values.into, 'record-histories');
 const temporary = await mkdtemp(join(tmpdir(), 'record-histories-'));
 const workflowBundle = join(temporary, 'workflow-bundle.js');
-await writeFile(workflowBundle, await impatientWorkflows());
+await writeFile(workflowBundle, await workflowsWithShortRetry());
 
-// The parcels move when a recording says so.
+// Parcels move only when a recording says so.
 const stack = await startTemporaryStack(
   {
-    ...{ carrierPickupSeconds: 3_600, carrierDeliverySeconds: 3_600 },
+    carrierPickupSeconds: 3_600,
+    carrierDeliverySeconds: 3_600,
     application: { WORKFLOW_BUNDLE: workflowBundle },
   },
   { report },
 );
 try {
   const recorder = await Recorder.on(stack.addresses);
-  await mkdir(join(folder, generation));
-  for (const [name, record] of recordings) {
-    const run = await record(recorder, randomUUID());
-    const history = await report.during(name, () => show(run));
-    await writeFile(join(folder, generation, `${name}.json`), history);
+  for (const [name, record] of wanted) {
+    await report.during(name, async () => {
+      const { workflowId, runId } = await record(recorder, randomUUID());
+      await writeHistory(join(temporary, 'histories', `${name}.json`), recorder.handleOf(workflowId, runId));
+    });
   }
   await recorder.close();
+  const generation = join(folder, await nextGeneration());
+  await cp(join(temporary, 'histories'), generation, { recursive: true, errorOnExist: true, force: false });
+  report.say(`${wanted.length} histories recorded: ${generation}`);
 } finally {
   await stack.stop();
   await rm(temporary, { recursive: true });
 }
 process.exit(0);
 
-/**
- * The workflows of this checkout, but for an hour that nobody wants to wait for. How long a timer was to run is not
- * compared in a replay.
- */
-async function impatientWorkflows(): Promise<string> {
-  const { code } = await bundleWorkflows(new DefaultLogger('WARN'));
-  const impatient = code.replace('FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60', 'FIRST_RETRY_OF_STUCK_SECONDS = 5');
-  if (impatient === code) throw new Error('the first wait of a stuck compensation is not where it was');
-  return impatient;
+/** `0001` for the first one. */
+async function nextGeneration(): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const generations = (await readdir(folder)).map(Number).filter(Number.isInteger);
+  return String(Math.max(0, ...generations) + 1).padStart(4, '0');
 }
 
-async function show({ workflowId, runId }: RecordedRun): Promise<string> {
-  const { temporalCli, temporalAddress } = stack.addresses;
-  const text = await runCommand({
-    name: 'temporal workflow show',
-    command: temporalCli!,
-    args: [
-      ...['workflow', 'show', '--address', temporalAddress, '--output', 'json'],
-      ...['--workflow-id', workflowId, ...(runId === undefined ? [] : ['--run-id', runId])],
-    ],
-    limitMs: 30_000,
-  });
-  // Which process on which machine did a task, and where the sources lay, is nobody's business and changes nothing.
-  const anonymous = text
-    .replaceAll(/"identity": "[^"]*"/g, '"identity": "recorder"')
-    .replaceAll(/\b\d+@[\w.-]+/g, 'recorder')
-    .replaceAll(checkout, '/app/');
-  return `${anonymous}\n`;
+/**
+ * The workflows of this checkout, with seconds instead of an hour before the first retry of a stuck compensation. A replay
+ * does not compare how long a timer was to run.
+ */
+async function workflowsWithShortRetry(): Promise<string> {
+  const { code } = await bundleWorkflows(new DefaultLogger('WARN'));
+  const shortened = code.replace('FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60', 'FIRST_RETRY_OF_STUCK_SECONDS = 5');
+  if (shortened === code) throw new Error('the workflow bundle has no FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60');
+  return shortened;
 }

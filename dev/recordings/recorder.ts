@@ -117,8 +117,8 @@ export class Recorder {
     });
   }
 
-  handleOf(workflowId: string): WorkflowHandle {
-    return this.client.workflow.getHandle(workflowId);
+  handleOf(workflowId: string, runId?: string): WorkflowHandle {
+    return this.client.workflow.getHandle(workflowId, runId);
   }
 
   /** The approval that an order waits for. */

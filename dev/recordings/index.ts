@@ -1,0 +1,13 @@
+import { approvalRecordings } from './approvals.js';
+import { batchRecordings } from './batches.js';
+import { cartRecordings } from './carts.js';
+import { orderRecordings } from './orders.js';
+import type { Recording } from './recorder.js';
+
+/** How to produce each recorded history, by file name. */
+export const recordings: Record<string, Recording> = {
+  ...orderRecordings,
+  ...cartRecordings,
+  ...approvalRecordings,
+  ...batchRecordings,
+};
