@@ -61,6 +61,12 @@ export default defineConfig(
           regex: '^(?!\\.|@temporalio/(workflow|common)$)',
           message: 'workflow code imports @temporalio/workflow, @temporalio/common and its own folder',
         },
+        {
+          group: ['@temporalio/workflow'],
+          importNames: ['proxyLocalActivities', 'scheduleLocalActivity'],
+          message:
+            'use proxyActivities: a local activity that ends beside a query can write a history that does not replay (docs/versioning.md)',
+        },
       ),
       'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer', 'performance'],
     },

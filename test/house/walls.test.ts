@@ -31,6 +31,9 @@ test.each([
   [workflow, `import { cart } from '../cart/workflow.js'; void cart;`],
   [workflow, `import { pino } from 'pino'; void pino;`],
   [workflow, `import { Client } from '@temporalio/client'; void Client;`],
+  [workflow, `import { proxyLocalActivities } from '@temporalio/workflow'; void proxyLocalActivities;`],
+  [workflow, `import { scheduleLocalActivity } from '@temporalio/workflow'; void scheduleLocalActivity;`],
+  [workflow, `import * as sdk from '@temporalio/workflow'; void sdk.proxyLocalActivities;`],
   [workflow, `void fetch('http://127.0.0.1');`],
   [workflow, `void process.env.PATH;`],
   [activity, `import { order } from '../workflows/index.js'; void order;`],
@@ -47,6 +50,7 @@ test.each([
 test.each([
   [workflow, `import type { OrderInput } from '../../schemas/order.js'; export type X = OrderInput;`],
   [workflow, `import { condition } from '@temporalio/workflow'; void condition;`],
+  [workflow, `import { deprecatePatch, patched } from '@temporalio/workflow'; void [deprecatePatch, patched];`],
   [workflow, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
   [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],
   [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
