@@ -175,7 +175,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(said).toContain(`DIFFERS: order ${workflowId}, run ${runId}, at event `);
     expect(said).toMatch(
       new RegExp(
-        `${runId}, at event \\d+ MarkerRecorded: the history has MarkerRecorded reserveStock, the code does not`,
+        `${runId}, at event \\d+ ActivityTaskScheduled: activity type in the history is reserveStock, in the code chargePayment`,
       ),
     );
     expect(said.split('\n').at(-1)).toContain(': 1 order; 1 not as the code would do it');

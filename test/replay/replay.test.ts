@@ -19,7 +19,7 @@ async function differences(
 }
 
 describe('replay of committed histories', () => {
-  testWithHistories('when the workflows of today replay every recorded history, then none diverges', async () => {
+  testWithHistories('replays every recorded history with the current workflows', async () => {
     const found = await differences(histories, { codePath: inject('workflowBundle') });
 
     expect(Object.keys(found)).toEqual(histories.map(({ file }) => file));
@@ -27,7 +27,7 @@ describe('replay of committed histories', () => {
   });
 
   testWithHistories(
-    'when an order would charge before it reserves, then the replay of a completed order says where',
+    'reports where an order that charges before it reserves departs from a completed order',
     async () => {
       const { code } = await bundleWorkflowCode({
         workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
@@ -37,13 +37,12 @@ describe('replay of committed histories', () => {
 
       const found = await differences(completed, { code });
 
-      expect(new Set(completed.map(({ type }) => type))).toEqual(new Set(['order', 'orderV2']));
-      for (const { file } of completed) {
-        expect(found[file]).toEqual({
-          event: { id: expect.any(Number) as number, type: 'MarkerRecorded', subject: 'reserveStock' },
-          what: 'the history has MarkerRecorded reserveStock, the code does not do that',
-        });
-      }
+      expect(Object.values(found)).toEqual(
+        completed.map(() => ({
+          event: { id: expect.any(Number) as number, type: 'ActivityTaskScheduled', subject: 'reserveStock' },
+          what: 'activity type in the history is reserveStock, in the code chargePayment',
+        })),
+      );
     },
   );
 
