@@ -1,15 +1,15 @@
 import { errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { z } from 'zod';
 
-/** Tokens of another kind that were signed with the same secret are none of ours. */
+/** Rejects tokens of another kind that were signed with the same secret. */
 const AUDIENCE = 'approval-link';
 const ALGORITHM = 'HS256';
 
-/** What a link is good for: one decision of one approver in one stage of one approval. */
+/** What a link permits: one decision of one approver in one stage of one approval. */
 export interface ApprovalLink {
   approvalId: string;
-  /** The run that sent it: a later approval under the same id is another question. */
-  runId: string;
+  /** The first run of the execution chain that sent it: it stays the same after a reset. */
+  firstRunId: string;
   stage: number;
   approver: string;
 }
@@ -18,21 +18,21 @@ const claims = z.object({ sub: z.string(), approval: z.string(), run: z.string()
 
 /** Signs and reads the tokens in links to the human page, as JSON Web Tokens. */
 export interface ApprovalLinks {
-  /** The token; from `expiresAt` on it is expired. */
+  /** Returns the token, which is valid until `expiresAt`. */
   sign: (link: ApprovalLink, expiresAt: Date) => Promise<string>;
-  /** What a token is good for, `expired` or not, or undefined when it is none of ours. */
+  /** Returns what a token permits and whether it has expired; undefined when we did not sign it. */
   read: (token: string) => Promise<{ link: ApprovalLink; expired: boolean } | undefined>;
 }
 
-/** `secrets`: the first one signs, all of them are accepted, so that a secret can be replaced while links are out. */
+/** @param secrets the first one signs, all of them verify, so that a secret can be rotated while links are in use. */
 export function createApprovalLinks(secrets: readonly string[]): ApprovalLinks {
   const keys = secrets.map((secret) => new TextEncoder().encode(secret));
   const [signingKey] = keys;
   if (!signingKey) throw new Error('links need a secret');
 
   return {
-    async sign({ approvalId, runId, stage, approver }, expiresAt) {
-      return await new SignJWT({ approval: approvalId, run: runId, stage })
+    async sign({ approvalId, firstRunId, stage, approver }, expiresAt) {
+      return await new SignJWT({ approval: approvalId, run: firstRunId, stage })
         .setProtectedHeader({ alg: ALGORITHM })
         .setAudience(AUDIENCE)
         .setSubject(approver)
@@ -45,8 +45,8 @@ export function createApprovalLinks(secrets: readonly string[]): ApprovalLinks {
         const verified = await verify(token, key);
         const parsed = claims.safeParse(verified?.payload);
         if (!verified || !parsed.success) continue;
-        const { sub: approver, approval: approvalId, run: runId, stage } = parsed.data;
-        return { link: { approvalId, runId, stage, approver }, expired: verified.expired };
+        const { sub: approver, approval: approvalId, run: firstRunId, stage } = parsed.data;
+        return { link: { approvalId, firstRunId, stage, approver }, expired: verified.expired };
       }
       return undefined;
     },

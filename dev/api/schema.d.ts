@@ -312,7 +312,7 @@ export interface paths {
         };
         /**
          * List approvals, newest first
-         * @description With `approver`, what waits for him. An approver gets what waits for himself.
+         * @description An approver lists the approvals that wait for them, or with `requestedBy` those that they requested; an operator lists all.
          */
         get: operations["listApprovals"];
         put?: never;
@@ -708,7 +708,7 @@ export interface components {
             stage: number;
             /** @description How many there are. */
             stages: number;
-            /** @description Who may decide now, or could at last. */
+            /** @description Who may decide now, or could decide last; never the requester. */
             approvers: string[];
             /** @description When the stage's time is over. */
             deadline?: components["schemas"]["Time"];
@@ -735,23 +735,24 @@ export interface components {
             };
             retrying?: components["schemas"]["Retrying"];
             waiting?: components["schemas"]["Waiting"];
-            workflow: components["schemas"]["Execution"];
+            /** @description Absent once Temporal no longer keeps the execution. */
+            workflow?: components["schemas"]["Execution"];
         };
         /** @description The request was taken; its `location` tells what becomes of it. */
         ApprovalAccepted: {
             approvalId: string;
             status: components["schemas"]["ApprovalStatus"];
         };
-        /** @description A page of approvals, newest first; a new one appears within about a second. */
+        /** @description A page of approvals, newest first. Pages never repeat or skip an approval while approvals close. */
         ApprovalList: {
             items: components["schemas"]["ApprovalSummary"][];
             /** @description The `cursor` of the next page; without it, this is the last one. */
             nextCursor?: string;
         };
-        /** @description What is asked, and who decides. */
+        /** @description A question, and who decides. */
         ApprovalRequest: {
             /**
-             * @description Asked again with the same id, it is the same approval; a new id unless told. Does not start with "order.".
+             * @description The same id and content name the same approval. Defaults to a new id; must not start with "order.".
              * @example new-roaster
              */
             approvalId?: string;
@@ -762,7 +763,7 @@ export interface components {
             title: string;
             description?: string;
             /**
-             * @description Who asks; may not decide.
+             * @description The requester, who cannot decide.
              * @example ada
              */
             requestedBy: string;
@@ -770,7 +771,7 @@ export interface components {
             /** @description Asked one after the other, each when the time of the one before is over. */
             stages: components["schemas"]["Stage"][];
             /**
-             * @description The outcome when the last stage's time is over; `timed_out` unless told.
+             * @description The outcome when the last stage times out; defaults to `timed_out`.
              * @enum {string}
              */
             onTimeout?: "timed_out" | "approved" | "rejected";
@@ -790,6 +791,17 @@ export interface components {
         ApprovalSummary: {
             approvalId: string;
             status: components["schemas"]["ApprovalStatus"];
+            title: string;
+            requestedBy: string;
+            amount?: components["schemas"]["Money"];
+            /** @description The stage that is asked, or was asked last, counted from one. */
+            stage: number;
+            /** @description How many stages there are. */
+            stages: number;
+            /** @description Who may decide now; empty once the approval is closed. */
+            approvers: string[];
+            /** @description When the current stage times out. */
+            deadline?: components["schemas"]["Time"];
             startedAt: components["schemas"]["Time"];
             closedAt?: components["schemas"]["Time"];
         };
@@ -1318,8 +1330,11 @@ export interface components {
         /** @description Something that happened to an approval: who, when, how. */
         TrailEntry: {
             at: components["schemas"]["Time"];
-            /** @enum {string} */
-            event: "requested" | "escalated" | "decided" | "ignored" | "timed_out" | "withdrawn";
+            /**
+             * @description `skipped` is a stage that only the requester could decide; `commented` is the same decision again with another comment.
+             * @enum {string}
+             */
+            event: "requested" | "skipped" | "escalated" | "decided" | "commented" | "ignored" | "timed_out" | "withdrawn";
             stage: number;
             approver?: string;
             decision?: components["schemas"]["Verdict"];
@@ -4628,10 +4643,12 @@ export interface operations {
                 /** @example pending */
                 status?: components["schemas"]["ApprovalStatus"];
                 /**
-                 * @description The id of an approver.
+                 * @description Lists the pending approvals that this approver may decide.
                  * @example grace
                  */
                 approver?: string;
+                /** @description Lists the approvals of this requester. */
+                requestedBy?: string;
             };
             header?: never;
             path?: never;
@@ -4639,7 +4656,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of approvals, newest first; a new one appears within about a second. */
+            /** @description A page of approvals, newest first. Pages never repeat or skip an approval while approvals close. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4652,6 +4669,18 @@ export interface operations {
                      *         {
                      *           "approvalId": "new-roaster",
                      *           "status": "pending",
+                     *           "title": "Buy a new roaster?",
+                     *           "requestedBy": "ada",
+                     *           "amount": {
+                     *             "value": 1250000,
+                     *             "currency": "EUR"
+                     *           },
+                     *           "stage": 1,
+                     *           "stages": 2,
+                     *           "approvers": [
+                     *             "grace"
+                     *           ],
+                     *           "deadline": "2026-03-02T09:30:00.000Z",
                      *           "startedAt": "2026-03-01T09:30:00.000Z"
                      *         }
                      *       ]
@@ -4731,7 +4760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4927,7 +4956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5106,7 +5135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5351,7 +5380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5586,7 +5615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

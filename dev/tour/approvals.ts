@@ -20,9 +20,9 @@ async function askAbout(guide: Guide, file: string) {
   );
   const { approvalId } = approval!;
   const look = readingApproval(guide, approvalId);
-  const question = await guide.watch(look, ({ stages }) => stages > 0, 'the question');
+  const question = await guide.watch(look, ({ trail }) => trail.length > 0, 'the question');
   guide.say(`    ${question.title}: stage 1 of ${question.stages}, ${question.approvers.join(', ')} may decide`);
-  guide.show(question.workflow);
+  if (question.workflow) guide.show(question.workflow);
   return { orderId, approvalId, approver: question.approvers[0]!, seen: () => guide.expect(200, look()) };
 }
 

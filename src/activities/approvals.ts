@@ -1,21 +1,36 @@
 import { createHash } from 'node:crypto';
+import { log } from '@temporalio/activity';
 import html from 'html-template-tag';
 import type { ApprovalLinks } from '../approval-links.js';
 import { forbiddenUrls } from '../approval-urls.js';
+import { contentHashOf } from '../content-hash.js';
 import type { Outgoing } from '../outgoing.js';
 import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas/approval.js';
 import { shownMoney } from '../schemas/money.js';
-import { invalidInput, parseInput } from './failures.js';
+import type { ApprovalStage } from '../store/approvals.js';
+import type { Store } from '../store/index.js';
+import { assertWorkflowId, invalidInput, parseInput, refused } from './failures.js';
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
+
+/** What an approval is opened with. The stage is the workflow's reading of the input, which is parsed only here. */
+export interface ApprovalOpening {
+  workflowId: string;
+  firstRunId: string;
+  requestedAt: string;
+  asked?: AskedStage | undefined;
+}
+
+/** The stage that is asked now. */
+export type AskedStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
 
 /** The question, or a reminder of it, to one approver. */
 export interface ApproverMessage extends Pick<
   ApprovalInput,
   'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'
 > {
-  /** The run that asks. */
-  runId: string;
+  /** The first run of the execution chain: links and message ids stay the same after a reset. */
+  firstRunId: string;
   stage: number;
   stages: number;
   approver: string;
@@ -26,71 +41,123 @@ export interface ApproverMessage extends Pick<
 
 export interface OutcomeReport {
   callbackUrl: string;
-  runId: string;
+  firstRunId: string;
   outcome: Pick<ApprovalView, 'approvalId' | 'status' | 'decision' | 'withdrawal'>;
 }
 
 export interface ApprovalActivitiesDependencies {
+  store: Store;
   mailer: Mailer;
   webhooks: Webhooks;
   outgoing: Outgoing;
   links: ApprovalLinks;
-  /** Where people reach the API; links start with it. */
+  /** The base URL of the API as people reach it; links start with it. */
   publicUrl: string;
 }
 
 export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
-  const { mailer, webhooks, outgoing, links, publicUrl } = deps;
+  const { store, mailer, webhooks, outgoing, links, publicUrl } = deps;
+
+  /**
+   * Sends a message once, also after a reset. A note that is lost costs a repeat at most, which has the same id.
+   *
+   * @throws `ApprovalClosed` when the approval has an outcome on record, so that nobody is asked in vain.
+   */
+  async function sendOnce(approvalId: string, messageId: string, send: () => Promise<void>, isQuestion = true) {
+    const { isSent, isClosed } = await store.approvalMessageState(approvalId, messageId);
+    if (isSent) return;
+    if (isClosed && isQuestion) throw refused('ApprovalClosed', 'the approval is already closed');
+    await send();
+    await store.noteApprovalMessage(approvalId, messageId).catch((error: unknown) => {
+      log.warn('could not note that a message was delivered', { error });
+    });
+  }
+
   return {
-    /** Parses what an approval was started with. `approvalId` is the one in the workflow id. @throws `InvalidInput`. */
-    async openApproval(input: unknown, approvalId: string): Promise<void> {
-      const question = parseInput(approvalInput, input);
-      const problems = forbiddenUrls(question, outgoing);
-      if (question.approvalId !== approvalId) {
-        const detail = `must be the workflow id without its prefix, "${approvalId}" is not "${question.approvalId}"`;
-        problems.push({ pointer: '/approvalId', detail });
-      }
+    /**
+     * Parses the input of an approval and records it as open.
+     *
+     * @returns the final view when this approval has closed before, under this id and with this content.
+     * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with another content.
+     */
+    async openApproval(input: unknown, opening: ApprovalOpening): Promise<{ closed?: ApprovalView }> {
+      const { workflowId, firstRunId, requestedAt, asked } = opening;
+      const request = parseInput(approvalInput, input);
+      const problems = forbiddenUrls(request, outgoing);
       if (problems.length) throw invalidInput(problems);
+      const { approvalId } = request;
+      assertWorkflowId('/approvalId', `approval:${approvalId}`, workflowId);
+      if (!asked) throw new Error('the workflow did not find the stages of a valid input');
+      const { title, requestedBy, amount, stages } = request;
+      const outcome = await store.openApproval({
+        approvalId,
+        firstRunId,
+        contentHash: contentHashOf(request),
+        title,
+        requestedBy,
+        amount,
+        stages: stages.length,
+        requestedAt: new Date(requestedAt),
+        ...asked,
+        deadline: new Date(asked.deadline),
+      });
+      if (outcome.status === 'taken') {
+        throw refused('ApprovalIdTaken', `approval ${approvalId} exists with another content`);
+      }
+      return outcome.status === 'closed' ? { closed: outcome.view } : {};
     },
 
-    /** Asks somebody by e-mail, with a link that is good for one decision. Repeated, it sends the same mail again. */
+    /** Records the stage that is asked now, for lists. */
+    async recordStage(approvalId: string, firstRunId: string, asked: AskedStage): Promise<void> {
+      await store.recordApprovalStage({ ...asked, approvalId, firstRunId, deadline: new Date(asked.deadline) });
+    },
+
+    /** Records how an approval closed. @returns the view on record: the first outcome stands, also after a reset. */
+    async recordOutcome(view: ApprovalView, closedAt: string): Promise<ApprovalView> {
+      return await store.closeApproval(view, new Date(closedAt));
+    },
+
+    /** Asks an approver by e-mail, with a link that is good for one decision. */
     async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
-      const { approvalId, runId, stage, approver, deadline, number, title } = message;
-      const token = await links.sign({ approvalId, runId, stage, approver }, new Date(deadline));
-      await mailer.send({
-        to: email,
-        subject: `${number === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
-        ...mailOf(message, `${publicUrl}/approvals/${token}`),
-        key: keyOf(message),
+      const { approvalId, firstRunId, stage, approver, deadline, number, title } = message;
+      const messageId = messageIdOf(message);
+      await sendOnce(approvalId, messageId, async () => {
+        const token = await links.sign({ approvalId, firstRunId, stage, approver }, new Date(deadline));
+        await mailer.send({
+          to: email,
+          subject: `${number === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
+          ...mailOf(message, `${publicUrl}/approvals/${token}`),
+          key: messageId,
+        });
       });
     },
 
-    /** Asks a system by a signed webhook; it answers to the callback for approvals. */
+    /** Asks a system by a signed webhook; the system answers to the callback for approvals. */
     async callApprover({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
       const { approvalId, approver, stage, number, deadline, title, description, requestedBy, amount } = message;
-      await webhooks.send({
-        url: webhookUrl,
-        id: keyOf(message),
-        type: number === 0 ? 'approval.requested' : 'approval.reminder',
-        data: { approvalId, approver, stage, deadline, title, description, requestedBy, amount },
-      });
+      const messageId = messageIdOf(message);
+      await sendOnce(approvalId, messageId, () =>
+        webhooks.send({
+          url: webhookUrl,
+          id: messageId,
+          type: number === 0 ? 'approval.requested' : 'approval.reminder',
+          data: { approvalId, approver, stage, deadline, title, description, requestedBy, amount },
+        }),
+      );
     },
 
-    /** Reports the outcome to who asked for it. Repeated, it sends the same message id. */
-    async reportOutcome({ callbackUrl, runId, outcome }: OutcomeReport): Promise<void> {
-      await webhooks.send({
-        url: callbackUrl,
-        id: idOf(['outcome', outcome.approvalId, runId]),
-        type: 'approval.decided',
-        data: outcome,
-      });
+    /** Reports the outcome to the callback URL. */
+    async reportOutcome({ callbackUrl, firstRunId, outcome }: OutcomeReport): Promise<void> {
+      const messageId = idOf(['outcome', outcome.approvalId, firstRunId]);
+      const send = () => webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome });
+      await sendOnce(outcome.approvalId, messageId, send, false);
     },
   };
 }
 
-/** The same for each try of the same message. */
-function keyOf({ approvalId, runId, stage, approver, number }: ApproverMessage): string {
-  return idOf(['ask', approvalId, runId, stage, approver, number]);
+/** The same for every attempt of the same message. */
+function messageIdOf({ approvalId, firstRunId, stage, approver, number }: ApproverMessage): string {
+  return idOf(['ask', approvalId, firstRunId, stage, approver, number]);
 }
 
 const idOf = (parts: (string | number)[]) =>
@@ -104,11 +171,11 @@ function mailOf(message: ApproverMessage, link: string): { text: string; html: s
     ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
     ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
   ];
-  // The link is our own and has nothing to escape; the template would leave out what it cannot vouch for.
+  // The link is ours and needs no escaping; the template would drop a URL that it does not know.
   const hint = 'Opening the link decides nothing. It is yours alone: do not pass it on.';
   const lines = facts.map(([name, value]) => `${name}: ${value}`);
   return {
-    // The link comes before what others wrote, which might look like a link of ours.
+    // The link comes before text of the requester, which might look like one of our links.
     text: [
       title,
       '',

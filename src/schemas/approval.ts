@@ -79,31 +79,46 @@ export const approvalStages = z
   .max(MAX_STAGES)
   .describe('Asked one after the other, each when the time of the one before is over.');
 
-/** The input of the `approval` workflow. */
-export const approvalInput = z.strictObject({
+const approvalFields = {
   approvalId,
   title: text(200).meta({ description: 'What is asked, in one line.', examples: ['Buy a new roaster?'] }),
   description: text(MAX_DESCRIPTION).optional(),
-  requestedBy: callerId.meta({ description: 'Who asks; may not decide.', examples: ['ada'] }),
+  requestedBy: callerId.meta({ description: 'The requester, who cannot decide.', examples: ['ada'] }),
   amount: money.optional(),
   stages: approvalStages,
   onTimeout: z
     .enum(['timed_out', 'approved', 'rejected'])
     .optional()
-    .describe("The outcome when the last stage's time is over; `timed_out` unless told."),
+    .describe('The outcome when the last stage times out; defaults to `timed_out`.'),
   callbackUrl: httpUrl.optional().describe('Where the outcome is reported to, as a signed webhook.'),
-});
+};
 
-export const approvalRequest = approvalInput
-  .extend({
+/** Requesters cannot decide their own request, so a stage needs another approver. Other stages are skipped. */
+const isDecidable = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
+  const approvers = stages.flatMap((stage) => stage.approvers);
+  return approvers.length === 0 || approvers.some(({ id }) => id !== requestedBy);
+};
+
+const undecidable = {
+  path: ['stages'],
+  error: 'must name an approver other than the requester, who cannot decide their own request',
+};
+
+/** The input of the `approval` workflow. */
+export const approvalInput = z.strictObject(approvalFields).refine(isDecidable, undecidable);
+
+export const approvalRequest = z
+  .strictObject({
+    ...approvalFields,
     approvalId: approvalId
       .refine((value) => !value.startsWith(ORDER_PREFIX), `must not start with "${ORDER_PREFIX}"`)
       .optional()
       .describe(
-        `Asked again with the same id, it is the same approval; a new id unless told. Does not start with "${ORDER_PREFIX}".`,
+        `The same id and content name the same approval. Defaults to a new id; must not start with "${ORDER_PREFIX}".`,
       ),
   })
-  .meta({ id: 'ApprovalRequest', description: 'What is asked, and who decides.' });
+  .refine(isDecidable, undecidable)
+  .meta({ id: 'ApprovalRequest', description: 'A question, and who decides.' });
 
 /** The id of the approval that an order waits for. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
@@ -147,7 +162,11 @@ export const approvalStatus = z
 const trailEntry = z
   .object({
     at: time,
-    event: z.enum(['requested', 'escalated', 'decided', 'ignored', 'timed_out', 'withdrawn']),
+    event: z
+      .enum(['requested', 'skipped', 'escalated', 'decided', 'commented', 'ignored', 'timed_out', 'withdrawn'])
+      .describe(
+        '`skipped` is a stage that only the requester could decide; `commented` is the same decision again with another comment.',
+      ),
     stage: z.int(),
     approver: z.string().optional(),
     decision: verdict.optional(),
@@ -182,7 +201,7 @@ export const approvalView = z.object({
   amount: money.optional(),
   stage: z.int().describe('The stage that is asked, or was asked last, counted from one.'),
   stages: z.int().describe('How many there are.'),
-  approvers: z.array(z.string()).describe('Who may decide now, or could at last.'),
+  approvers: z.array(z.string()).describe('Who may decide now, or could decide last; never the requester.'),
   deadline: time.optional().describe("When the stage's time is over."),
   decision: z
     .object({
@@ -204,7 +223,11 @@ export const approvalView = z.object({
 });
 
 export const approvalResource = approvalView
-  .extend({ retrying: retrying.optional(), waiting: waiting.optional(), workflow: execution })
+  .extend({
+    retrying: retrying.optional(),
+    waiting: waiting.optional(),
+    workflow: execution.optional().describe('Absent once Temporal no longer keeps the execution.'),
+  })
   .meta({
     id: 'Approval',
     description: 'An approval: how far it has come, what is being retried just now, and the execution behind it.',
@@ -215,12 +238,24 @@ export const approvalAccepted = z
   .meta({ id: 'ApprovalAccepted', description: 'The request was taken; its `location` tells what becomes of it.' });
 
 export const approvalSummary = z
-  .object({ approvalId: z.string(), status: approvalStatus, startedAt: time, closedAt: time.optional() })
+  .object({
+    approvalId: z.string(),
+    status: approvalStatus,
+    title: z.string(),
+    requestedBy: z.string(),
+    amount: money.optional(),
+    stage: z.int().describe('The stage that is asked, or was asked last, counted from one.'),
+    stages: z.int().describe('How many stages there are.'),
+    approvers: z.array(z.string()).describe('Who may decide now; empty once the approval is closed.'),
+    deadline: time.optional().describe('When the current stage times out.'),
+    startedAt: time,
+    closedAt: time.optional(),
+  })
   .meta({ id: 'ApprovalSummary', description: 'An approval in a list.' });
 
 export const approvalList = pageOf(approvalSummary).meta({
   id: 'ApprovalList',
-  description: 'A page of approvals, newest first; a new one appears within about a second.',
+  description: 'A page of approvals, newest first. Pages never repeat or skip an approval while approvals close.',
 });
 
 export type Approver = z.infer<typeof approver>;

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { createApprovals } from './approvals.js';
 import { createBatches } from './batches.js';
 import { createCarts } from './carts.js';
 import { createCatalogue } from './catalogue.js';
@@ -48,6 +49,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createCarts(db),
     ...createBatches(db, pool),
     ...createIdempotencyKeys(db),
+    ...createApprovals(db),
     ...createShipmentReports(db),
     /** @throws when the database does not answer. */
     async ping(): Promise<void> {

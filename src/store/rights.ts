@@ -41,6 +41,20 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
     delete: true,
   },
   shipment_reports: { insert: true },
+  approvals: {
+    insert: true,
+    update: [
+      'first_run_id',
+      'status',
+      'stage',
+      'approvers',
+      'deadline',
+      'closed_at',
+      'final_view',
+      'later_comments',
+    ],
+  },
+  approval_messages: { insert: true },
 };
 
 /** Numbers that are asked for before the row is written. */

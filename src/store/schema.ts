@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
+import type { ApprovalStatus, ApprovalView, TrailEntry } from '../schemas/approval.js';
 import type { CartStatus } from '../schemas/cart.js';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
 import type { Reason } from '../schemas/reason.js';
@@ -14,6 +15,8 @@ export interface Schema {
   batch_rounds: BatchRoundsTable;
   batch_tasks: BatchTasksTable;
   idempotency_keys: IdempotencyKeysTable;
+  approvals: ApprovalsTable;
+  approval_messages: ApprovalMessagesTable;
   shipment_reports: ShipmentReportsTable;
 }
 
@@ -153,6 +156,40 @@ interface ShipmentReportsTable {
   status: string;
   reason: UnhandledReason;
   received_at: Generated<Date>;
+}
+
+interface ApprovalsTable {
+  approval_id: string;
+  /** Later approvals have higher ones. */
+  number: GeneratedAlways<string>;
+  /** The first run of the execution chain that asks. */
+  first_run_id: string;
+  /** SHA-256 of the input: an id belongs to one content for ever. */
+  content_hash: string;
+  status: ApprovalStatus;
+  title: string;
+  requested_by: string;
+  /** Minor units. */
+  amount_value: ColumnType<string | null, number | undefined, never>;
+  amount_currency: ColumnType<string | null, string | undefined, never>;
+  stage: number;
+  stages: number;
+  /** The ids of those who may decide now; empty once it is closed. */
+  approvers: string[];
+  deadline: Date;
+  requested_at: Date;
+  closed_at: ColumnType<Date | null, undefined, Date | null>;
+  /** How it closed by its own workflow. A terminated approval has none. */
+  final_view: JSONColumnType<ApprovalView, undefined, string> | null;
+  /** Comments that came after it had closed. */
+  later_comments: JSONColumnType<TrailEntry[], undefined, never>;
+}
+
+/** A message that was delivered. */
+interface ApprovalMessagesTable {
+  message_id: string;
+  approval_id: string;
+  sent_at: Generated<Date>;
 }
 
 export type StoredFailure = [index: number, type: string, message: string];

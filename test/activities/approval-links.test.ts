@@ -4,7 +4,7 @@ import { createApprovalLinks, type ApprovalLink } from '../../src/approval-links
 
 const OLD = 'an-old-secret-that-is-long-enough-00';
 const NEW = 'a-new-secret-that-is-long-enough-000';
-const link: ApprovalLink = { approvalId: 'a1', runId: 'r1', stage: 2, approver: 'lead' };
+const link: ApprovalLink = { approvalId: 'a1', firstRunId: 'r1', stage: 2, approver: 'lead' };
 const soon = () => new Date(Date.now() + 60_000);
 
 describe('createApprovalLinks', () => {

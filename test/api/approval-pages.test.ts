@@ -115,14 +115,14 @@ describeOnDevServer('the page of an approval', () => {
     const input = anApproval({ stages: [aStage(lead, manager)], ...overrides });
     const handle = await ask(shop.client, input);
     // Nothing is left for the workflow to do by itself, so that what follows in its history is what a test did.
-    await approvalOnce(handle, (view) => view.stages > 0 && hasTold(view), 'having asked');
+    await approvalOnce(handle, (view) => view.trail.length > 0 && hasTold(view), 'having asked');
     return {
       input,
       handle,
       async url({ expiresAt = new Date(Date.now() + HOUR_MS), ...link } = {}) {
         const { approvalId } = input;
-        const runId = handle.firstExecutionRunId;
-        return `${api.url}/approvals/${await links.sign({ approvalId, runId, stage: 1, approver: lead.id, ...link }, expiresAt)}`;
+        const { firstExecutionRunId: firstRunId } = handle;
+        return `${api.url}/approvals/${await links.sign({ approvalId, firstRunId, stage: 1, approver: lead.id, ...link }, expiresAt)}`;
       },
       decide: (decision) => handle.executeUpdate(decideUpdate, { args: [{ approver: lead.id, ...decision }] }),
       async decisions() {
@@ -548,27 +548,28 @@ describeOnDevServer('the page of an approval', () => {
     });
   });
 
-  test('when the same id is asked anew, then the old link tells of the old question', async () => {
+  test('shows the outcome by an old link when the id is started again', async () => {
     const { url, input, handle, decide } = await asked({ title: 'The old one' });
     await decide({ decision: 'reject' });
     await handle.result();
-    const next = await ask(shop.client, { ...input, title: 'The new one' });
+    const other = await ask(shop.client, { ...input, title: 'The new one' });
+    await expect(other.result()).rejects.toMatchObject({ cause: { type: 'ApprovalIdTaken' } });
+    const same = await ask(shop.client, input);
+    expect(await same.result()).toMatchObject({ status: 'rejected', decision: { approver: lead.id } });
 
     const page = await open(await url());
     expect(page.text).toContain('The old one');
     expect(page.text).toContain('Rejected by you');
     expectPage(await open(await url(), { form: [['decision', 'approve']] }), 409);
-
-    await approvalOnce(next, ({ status, stages }) => stages > 0 && status === 'pending', 'being asked');
   });
 
   test('when no worker runs, then 503 asks to try again, and a comment is not lost', async () => {
     const { client } = await server.inNamespace(`quiet-${randomUUID()}`);
     const quiet = await startApi({ client, store: shop.store });
     const input = anApproval({ stages: [aStage(lead)] });
-    const { firstExecutionRunId: runId } = await ask(client, input);
+    const { firstExecutionRunId: firstRunId } = await ask(client, input);
     const token = await links.sign(
-      { approvalId: input.approvalId, runId, stage: 1, approver: lead.id },
+      { approvalId: input.approvalId, firstRunId, stage: 1, approver: lead.id },
       new Date(Date.now() + HOUR_MS),
     );
     const link = `${quiet.url}/approvals/${token}`;

@@ -40,6 +40,14 @@ describeOnDevServer('/v1/approvals', () => {
     return input;
   }
   const get = (approvalId: string) => api.get<Body>(`/v1/approvals/${approvalId}`);
+  const opened = (approvalId: string) =>
+    waitUntil(
+      async () => {
+        const { body } = await get(approvalId);
+        return body.trail.length > 0 ? body : undefined;
+      },
+      { what: `approval ${approvalId} being open`, deadlineMs: 10_000, everyMs: 50 },
+    );
   const decide = (approvalId: string, body: unknown) => api.post<Body>(`/v1/approvals/${approvalId}/decision`, body);
   const closed = (approvalId: string) =>
     waitUntil(
@@ -58,7 +66,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(status).toBe(202);
       expect(headers.get('location')).toBe(`/v1/approvals/${input.approvalId}`);
       expect(body).toEqual({ approvalId: input.approvalId, status: 'pending' });
-      expect((await get(input.approvalId)).body).toMatchObject({
+      expect(await opened(input.approvalId)).toMatchObject({
         ...{ approvalId: input.approvalId, status: 'pending', title: 'May we?', description: 'Please' },
         ...{ requestedBy: 'somebody', stage: 1, stages: 1, approvers: ['lead'] },
         workflow: { workflowId: `approval:${input.approvalId}` },
@@ -88,6 +96,7 @@ describeOnDevServer('/v1/approvals', () => {
     test.each<[string, Record<string, unknown>, string]>([
       ['an id that orders use', { approvalId: 'order.first' }, '/approvalId'],
       ['no stages', { stages: [] }, '/stages'],
+      ['no approver but the requester', { stages: [aStage({ id: 'somebody' })] }, '/stages'],
       ['an approver without an id', { stages: [{ approvers: [{}], timeoutSeconds: 1 }] }, '/stages/0/approvers/0/id'],
       ['an address that is none', { stages: [aStage({ id: 'a', email: 'nobody' })] }, '/stages/0/approvers/0/email'],
       [
@@ -127,7 +136,38 @@ describeOnDevServer('/v1/approvals', () => {
         const { status, body } = await decide(approvalId, late);
         expect([status, body.type]).toEqual([409, '/problems/already-decided']);
       }
-      expect((await get(approvalId)).body.trail.map(({ event }) => event)).toEqual(['requested', 'decided']);
+      expect((await get(approvalId)).body.trail).toMatchObject([
+        { event: 'requested' },
+        { event: 'decided', comment: 'fine' },
+        { event: 'commented', approver: 'lead', decision: 'approve', comment: 'really', via: 'api' },
+      ]);
+      await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'really' });
+      expect((await get(approvalId)).body.trail, 'the same comment again').toHaveLength(3);
+    });
+
+    test('keeps an approval readable when Temporal no longer knows it, and its id taken', async () => {
+      const input = await asked();
+      const { approvalId } = input;
+      await decide(approvalId, { approver: 'lead', decision: 'approve' });
+      await closed(approvalId);
+      // A namespace that knows none of them, as after the retention.
+      const { client } = await server.inNamespace(`later-${randomUUID()}`);
+      const later = await startApi({ client, store: shop.store });
+      const path = `/v1/approvals/${approvalId}`;
+
+      const { status, body } = await later.get<Body>(path);
+      expect([status, body.status, body.decision?.approver, body.workflow]).toEqual([
+        200,
+        'approved',
+        'lead',
+        undefined,
+      ]);
+      const again = await later.post('/v1/approvals', input);
+      expect([again.status, again.body]).toEqual([202, { approvalId, status: 'approved' }]);
+      expect((await later.post('/v1/approvals', { ...input, title: 'Something else?' })).status).toBe(409);
+      const late = await later.post<Body>(`${path}/decision`, { approver: 'lead', decision: 'reject' });
+      expect([late.status, late.body.type]).toEqual([409, '/problems/already-decided']);
+      await later.close();
     });
 
     test.each([
@@ -137,7 +177,7 @@ describeOnDevServer('/v1/approvals', () => {
       const { approvalId } = await asked({ stages: [aStage({ id: 'lead' }, { id: 'somebody' })] });
       const { status, body } = await decide(approvalId, { approver, decision: 'approve' });
       expect([status, body.type]).toEqual([403, type]);
-      expect((await get(approvalId)).body.status).toBe('pending');
+      expect((await get(approvalId)).body).toMatchObject({ status: 'pending', approvers: ['lead'] });
     });
 
     test('when nobody knows the approval, then 404', async () => {
@@ -274,6 +314,7 @@ describeOnDevServer('/v1/approvals', () => {
       await shop.client.workflow.getHandle(`order:${orderId}`).terminate();
       const isWithdrawn = async () => (await get(approvalId)).body.status === 'withdrawn' || undefined;
       await waitUntil(isWithdrawn, { what: 'the withdrawal', deadlineMs: 10_000 });
+      await closed(approvalId);
       const { status } = await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).describe();
       expect(status.name).toBe('CANCELLED');
     });
@@ -316,30 +357,88 @@ describeOnDevServer('/v1/approvals', () => {
   });
 
   describe('lists', () => {
-    test('when approvals are listed by approver and status, then these and no others are there', async () => {
-      const [lead, boss] = [anApprover(), anApprover()];
-      const [pending, decided] = await Promise.all([
-        asked({ stages: [aStage({ id: lead.id })] }),
-        asked({ stages: [aStage({ id: lead.id }, { id: boss.id })] }),
-      ]);
-      await decide(decided.approvalId, { approver: boss.id, decision: 'reject' });
-      const list = async (query: string) => {
-        const { body } = await api.get<{ items: ApprovalSummary[] }>(`/v1/approvals?limit=200&${query}`);
-        return body.items.map(({ approvalId, status }) => `${approvalId} ${status}`);
-      };
-      await waitUntil(
-        async () => (await list('status=rejected')).includes(`${decided.approvalId} rejected`) || undefined,
-        {
-          what: 'the rejected one in the list',
-          deadlineMs: 10_000,
-        },
+    const list = async (query: string) => {
+      const { status, body } = await api.get<{ items: ApprovalSummary[]; nextCursor?: string }>(
+        `/v1/approvals?${query}`,
       );
+      expect(status).toBe(200);
+      return body;
+    };
+    const ids = async (query: string) => (await list(query)).items.map(({ approvalId }) => approvalId);
 
-      expect(await list(`approver=${lead.id}`)).toEqual([`${pending.approvalId} pending`]);
-      expect(await list(`approver=${boss.id}`)).toEqual([]);
-      expect(await list('status=pending')).not.toContain(`${decided.approvalId} pending`);
+    test('shows what a person needs, and agrees with a decision at once', async () => {
+      const [lead, boss] = [anApprover(), anApprover()];
+      const requestedBy = `requester-${randomUUID()}`;
+      const amount = { value: 1_250_000, currency: 'HUF' };
+      const first = await asked({ requestedBy, amount, stages: [aStage({ id: lead.id }), aStage({ id: boss.id })] });
+      await opened(first.approvalId);
+      const second = await asked({
+        requestedBy,
+        stages: [aStage({ id: lead.id }, { id: boss.id }, { id: requestedBy })],
+      });
+      const { deadline } = await opened(second.approvalId);
+
+      const { items } = await list(`requestedBy=${requestedBy}`);
+      expect(items).toMatchObject([
+        { approvalId: second.approvalId, approvers: [lead.id, boss.id], stage: 1, stages: 1, deadline },
+        { approvalId: first.approvalId, status: 'pending', title: 'May we?', requestedBy, amount, stage: 1, stages: 2 },
+      ]);
+      expect(await ids(`approver=${lead.id}`)).toEqual([second.approvalId, first.approvalId]);
+      expect(await ids(`approver=${boss.id}`)).toEqual([second.approvalId]);
+      expect(await ids(`approver=${requestedBy}`)).toEqual([]);
+
+      expect((await decide(second.approvalId, { approver: boss.id, decision: 'reject' })).status).toBe(200);
+      expect(await ids(`approver=${lead.id}`)).toEqual([first.approvalId]);
+      expect(await ids(`requestedBy=${requestedBy}&status=pending`)).toEqual([first.approvalId]);
+      expect((await list(`requestedBy=${requestedBy}&status=rejected`)).items).toMatchObject([
+        { approvalId: second.approvalId, status: 'rejected', approvers: [], closedAt: expect.any(String) },
+      ]);
       expect((await api.get('/v1/approvals?status=open')).status).toBe(400);
-      expect((await api.get(`/v1/approvals?approver=${encodeURIComponent("x' or 'y")}`)).status).toBe(400);
+    });
+
+    test('repeats and skips no approval while approvals close between two pages', async () => {
+      const requestedBy = `requester-${randomUUID()}`;
+      const inputs: ApprovalInput[] = [];
+      for (let count = 0; count < 6; count += 1) {
+        const input = await asked({ requestedBy });
+        await opened(input.approvalId);
+        inputs.push(input);
+      }
+      const newestFirst = inputs.map(({ approvalId }) => approvalId).reverse();
+      const seen: string[] = [];
+      let cursor = '';
+      for (;;) {
+        const { items, nextCursor } = await list(`requestedBy=${requestedBy}&limit=2${cursor && `&cursor=${cursor}`}`);
+        seen.push(...items.map(({ approvalId }) => approvalId));
+        if (!nextCursor) break;
+        cursor = nextCursor;
+        // One that was listed, and one that comes on the last page.
+        for (const approvalId of [seen.at(-1)!, newestFirst[5]!])
+          await decide(approvalId, { approver: 'lead', decision: 'approve' });
+      }
+      expect(seen).toEqual(newestFirst);
+    });
+
+    test('lists no workflow whose id is not of our own form', async () => {
+      const requestedBy = `requester-${randomUUID()}`;
+      const input = anApproval({ requestedBy, stages: [aStage({ id: 'lead' })] });
+      const start = async (workflowId: string, taskQueue: string) => {
+        await shop.client.workflow.start('approval', { workflowId, taskQueue, args: [input] });
+      };
+      await start(input.approvalId, 'approvals');
+      await start('approval:not/an/id', 'approvals');
+      await start(`approval:nobody-runs-${input.approvalId}`, 'nobody');
+      const own = await asked({ requestedBy });
+      await opened(own.approvalId);
+      await waitUntil(
+        async () => {
+          const { count } = await shop.client.workflow.count(`WorkflowId = '${approvalWorkflowId(own.approvalId)}'`);
+          return count > 0 || undefined;
+        },
+        { what: 'visibility', deadlineMs: 10_000 },
+      );
+      expect(await ids(`requestedBy=${requestedBy}`)).toEqual([own.approvalId]);
+      await shop.client.workflow.getHandle(`approval:nobody-runs-${input.approvalId}`).terminate();
     });
   });
 
@@ -397,7 +496,7 @@ describeOnDevServer('/v1/approvals', () => {
       ]) {
         expect((await api.request('POST', PATH, request)).status).toBe(401);
       }
-      expect((await get(approvalId)).body.trail).toHaveLength(1);
+      expect((await opened(approvalId)).trail).toHaveLength(1);
     });
 
     test('when nobody knows the approval, then 404; when the body is too large, 413', async () => {

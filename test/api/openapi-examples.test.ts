@@ -92,7 +92,9 @@ describeOnDevServer('the examples of the API', () => {
     await asked(approvalId);
     const { runId } = await shop.client.workflow.getHandle(`approval:${approvalId}`).describe();
     const tomorrow = new Date(Date.now() + 86_400_000);
-    return { parameters: { token: await links.sign({ approvalId, runId, stage: 1, approver: 'grace' }, tomorrow) } };
+    return {
+      parameters: { token: await links.sign({ approvalId, firstRunId: runId, stage: 1, approver: 'grace' }, tomorrow) },
+    };
   }
 
   const runOf = async (batchId: string) => (await api.get<BatchResource>(`/v1/batches/${batchId}`)).body;

@@ -376,7 +376,7 @@ describeOnDevServer('whose it is', () => {
     test('when they are listed, then an approver gets what waits for him, and an operator all', async () => {
       const [hers, other] = [
         await asked({ stages: [aStage({ id: lead.id })] }),
-        await asked({ stages: [aStage({ id: boss.id })] }),
+        await asked({ requestedBy: lead.id, stages: [aStage({ id: boss.id })] }),
       ];
       const ids = async (by: TestCaller, query = '') => {
         const { body } = await get<{ items: ApprovalSummary[] }>(by, `/v1/approvals?limit=200${query}`);
@@ -392,7 +392,9 @@ describeOnDevServer('whose it is', () => {
         expect(await ids(lead, query)).toContain(hers.approvalId);
         expect(await ids(lead, query)).not.toContain(other.approvalId);
       }
-      expect((await get(lead, `/v1/approvals?approver=${boss.id}`)).status).toBe(403);
+      expect(await ids(lead, `&requestedBy=${lead.id}`), 'own requests').toContain(other.approvalId);
+      for (const query of [`approver=${boss.id}`, `requestedBy=${boss.id}`])
+        expect((await get(lead, `/v1/approvals?${query}`)).status).toBe(403);
       expect(await ids(operator, `&approver=${boss.id}`)).toContain(other.approvalId);
     });
   });

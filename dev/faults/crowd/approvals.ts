@@ -58,7 +58,7 @@ export async function decide(visit: Visit, asked: AskedApproval, deciding: Decid
   const look = async () =>
     await caller.see(
       ({ signal }) => caller.api.GET('/v1/approvals/{approvalId}', { params: { path: { approvalId } }, signal }),
-      ({ stages }) => stages > 0,
+      ({ trail }) => trail.length > 0,
     );
   const people = deciding.people ?? (await look())?.approvers;
   if (!people?.length) return;

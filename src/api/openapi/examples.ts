@@ -183,7 +183,22 @@ export const examples: Record<string, Example> = {
   },
   listApprovals: {
     parameters: { limit: 20, status: 'pending', approver: 'grace' },
-    answer: { items: [{ approvalId: 'new-roaster', status: 'pending', startedAt: AT_FIRST }] },
+    answer: {
+      items: [
+        {
+          approvalId: 'new-roaster',
+          status: 'pending',
+          title: 'Buy a new roaster?',
+          requestedBy: 'ada',
+          amount: euros(1_250_000),
+          stage: 1,
+          stages: 2,
+          approvers: ['grace'],
+          deadline: A_DAY_LATER,
+          startedAt: AT_FIRST,
+        },
+      ],
+    },
   },
   getApproval: {
     parameters: { approvalId: 'new-roaster' },

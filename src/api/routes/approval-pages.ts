@@ -61,7 +61,7 @@ const sendForm = {
  * The page that a mail's link opens: what is asked, and a form to answer it. Only sending the form decides; whatever
  * looks at the link (a mail scanner, a preview) changes nothing. Every answer in here is a page, errors too.
  */
-export async function approvalPageRoutes(app: FastifyInstance, { client, links }: AppDependencies): Promise<void> {
+export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
   // A form is all that is taken here, and the JSON API takes none: each has its own parser.
   app.removeAllContentTypeParsers();
   await app.register(formbody);
@@ -70,7 +70,7 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
 
   app.get<TokenRoute>('/:token', openPage, async ({ params }, reply) => {
     const { link, expired } = await visit(params.token);
-    const approval = await getApproval(client, link.approvalId, link);
+    const approval = await getApproval(deps, link.approvalId, { firstRunId: link.firstRunId });
     const seen = { approval, approver: link.approver, now: new Date() };
     const standing = standingOf(approval, link, expired);
     if (standing === 'open') return page(reply, 200, questionPage(seen));
@@ -81,20 +81,20 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
 
   app.post<TokenRoute>('/:token', sendForm, async ({ params, body }, reply) => {
     const { link, expired } = await visit(params.token);
-    const { approvalId, runId, approver, stage } = link;
+    const { approvalId, firstRunId, approver, stage } = link;
     const form = decisionForm.safeParse(body ?? {});
     if (form.success && !expired) {
       const { decision, comment } = form.data;
       const made = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
       try {
-        await decideApproval(client, approvalId, made, { runId });
+        await decideApproval(deps, approvalId, made, { firstRunId });
         return seeOther(reply, params.token);
       } catch (error) {
         // Why it does not count shows in the approval.
         if (!(error instanceof HttpProblem && (error.status === 403 || error.status === 409))) throw error;
       }
     }
-    const approval = await getApproval(client, approvalId, { runId });
+    const approval = await getApproval(deps, approvalId, { firstRunId });
     const seen = { approval, approver, now: new Date() };
     const standing = standingOf(approval, link, expired);
     if (standing === 'closed') {
@@ -109,7 +109,7 @@ export async function approvalPageRoutes(app: FastifyInstance, { client, links }
 
   /** @throws 404. */
   async function visit(token: string) {
-    const read = await links.read(token);
+    const read = await deps.links.read(token);
     if (!read) throw unknownLink();
     return read;
   }

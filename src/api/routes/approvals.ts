@@ -15,22 +15,25 @@ import {
   withdrawRequest,
 } from '../../schemas/approval.js';
 import { noQuery, pageQuery } from '../../schemas/page.js';
+import { callerId } from '../../schemas/text.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from '../approvals.js';
 import { askingOf } from '../asking.js';
 import { assertActsAs, assertIs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
 import { sealedPage } from '../cursor.js';
+import { createEndedApprovals } from '../ended-approvals.js';
 import { invalidRequest } from '../errors.js';
 import { takenByName } from '../idempotency.js';
 
 const params = z.strictObject({ approvalId });
 const response = { 200: approvalResource };
 
-/** Approvals: ask, read, list, decide, withdraw. */
+/** Approvals: request, read, list, decide, withdraw. */
 export async function approvalRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { client, outgoing, cursors } = deps;
+  const { store, outgoing, cursors } = deps;
+  const recordEnded = createEndedApprovals(deps);
 
   app.post(
     '',
@@ -42,7 +45,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
           'Asks the first stage, and the next ones when its time is over. An approver asks in his own name, an operator in anybody’s.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['temporal'],
+        needs: ['temporal', 'store'],
         problems: ['approval-id-taken'],
         idempotent: true,
         headers: { location: 'Where the approval is.' },
@@ -55,7 +58,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       const problems = forbiddenUrls(body, outgoing);
       if (problems.length) throw invalidRequest(problems);
       const approvalId = body.approvalId ?? named?.resourceId ?? randomUUID();
-      const status = await requestApproval(client, { ...body, approvalId }).catch((error: unknown) => {
+      const status = await requestApproval(deps, { ...body, approvalId }).catch((error: unknown) => {
         throw takenByName(error, named && !body.approvalId) ?? error;
       });
       return reply.code(202).header('location', `/v1/approvals/${approvalId}`).send({ approvalId, status });
@@ -68,22 +71,31 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       ...contract({
         operationId: 'listApprovals',
         summary: 'List approvals, newest first',
-        description: 'With `approver`, what waits for him. An approver gets what waits for himself.',
+        description:
+          'An approver lists the approvals that wait for them, or with `requestedBy` those that they requested; an operator lists all.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['temporal'],
+        needs: ['temporal', 'store'],
       }),
       schema: {
-        querystring: pageQuery.extend({ status: approvalStatus.optional(), approver: approverId.optional() }),
+        querystring: pageQuery.extend({
+          status: approvalStatus.optional(),
+          approver: approverId.optional().describe('Lists the pending approvals that this approver may decide.'),
+          requestedBy: callerId.optional().describe('Lists the approvals of this requester.'),
+        }),
         response: { 200: approvalList },
       },
     },
     async (request) => {
-      const { status, approver = restrictedTo(request.caller) } = request.query;
-      assertActsAs(request.caller, approver, 'approver');
-      const filter = { status, approver };
+      const { caller } = request;
+      const { status, requestedBy } = request.query;
+      const approver = request.query.approver ?? (requestedBy === undefined ? restrictedTo(caller) : undefined);
+      if (approver !== undefined) assertActsAs(caller, approver, 'approver');
+      else assertActsAs(caller, requestedBy, 'requester');
+      await recordEnded();
+      const filter = { status, approver, requestedBy };
       return await sealedPage(cursors, 'approvals', filter, request.query, (page) =>
-        listApprovals(client, filter, page),
+        listApprovals(store, filter, page),
       );
     },
   );
@@ -97,11 +109,11 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
         description: 'An approver sees those that he is asked in, was asked in, or asks for.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['worker'],
+        needs: ['worker', 'store'],
       }),
       schema: { params, querystring: noQuery, response },
     },
-    async (request) => getApproval(client, request.params.approvalId, askingOf(request)),
+    async (request) => getApproval(deps, request.params.approvalId, askingOf(request)),
   );
 
   app.post(
@@ -114,7 +126,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
           'The first decision wins, and the same one again gets the same answer. Everybody decides for himself.',
         tag: 'Approvals',
         access: ['approver'],
-        needs: ['worker'],
+        needs: ['worker', 'store'],
         problems: ['not-an-approver', 'own-request', 'already-decided', 'approval-closed', 'stage-passed', 'conflict'],
         idempotent: true,
       }),
@@ -123,7 +135,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     async (request) => {
       assertIs(request.caller, request.body.approver);
       const decision = { ...request.body, via: 'api' as const };
-      return await decideApproval(client, request.params.approvalId, decision, askingOf(request));
+      return await decideApproval(deps, request.params.approvalId, decision, askingOf(request));
     },
   );
 
@@ -136,12 +148,12 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
         description: 'An approver takes back what he asked himself.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['worker'],
+        needs: ['worker', 'store'],
         problems: ['already-decided', 'approval-closed', 'conflict'],
         idempotent: true,
       }),
       schema: { params, querystring: noQuery, body: withdrawRequest.nullish(), response },
     },
-    async (request) => withdrawApproval(client, request.params.approvalId, request.body ?? {}, askingOf(request)),
+    async (request) => withdrawApproval(deps, request.params.approvalId, request.body ?? {}, askingOf(request)),
   );
 }

@@ -4,6 +4,7 @@ import * as notifications from './0002-notifications.js';
 import * as batches from './0003-batches.js';
 import * as idempotencyKeys from './0004-idempotency-keys.js';
 import * as shipmentReports from './0006-shipment-reports.js';
+import * as approvals from './0007-approvals.js';
 import * as cartsAndBatchProgress from './0008-carts-and-batch-progress.js';
 
 /** All migrations by name, in the order in which they are applied. A migration that was released never changes. */
@@ -13,5 +14,6 @@ export const migrations: Record<string, Migration> = {
   '0003-batches': batches,
   '0004-idempotency-keys': idempotencyKeys,
   '0006-shipment-reports': shipmentReports,
+  '0007-approvals': approvals,
   '0008-carts-and-batch-progress': cartsAndBatchProgress,
 };

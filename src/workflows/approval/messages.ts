@@ -1,67 +1,48 @@
 import { TemporalFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../../activities/index.js';
-import type { ApprovalInput, ApprovalView, Approver, Notification } from '../../schemas/approval.js';
-import { NON_RETRYABLE, reasonOf } from '../shared/failures.js';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { ApprovalView, Approver, Notification } from '../../schemas/approval.js';
+import { reasonOf } from '../shared/failures.js';
+import { messageActivities } from './activities.js';
+import type { ApprovalProgress } from './progress.js';
 import { addresseesOf, type Addressee } from './stage.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE];
-
-/** A message that cannot be delivered is tried again, ever more rarely, until its stage's time is over. */
-const MESSAGE = {
-  startToCloseTimeout: '30 seconds',
-  retry: {
-    initialInterval: '1 second',
-    backoffCoefficient: 2,
-    maximumInterval: '5 minutes',
-    nonRetryableErrorTypes,
-  },
-} as const;
-
-/** What a message says, and no more: it is in the history for each approver and each reminder. */
-export type Question = Pick<ApprovalInput, 'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'>;
-
-/** The messages of one stage. Nobody waits for one of them; how each went is in the view. */
+/** The messages of one stage. The workflow does not wait for them; the view shows how each of them went. */
 export class StageMessages {
   private readonly scope = new CancellationScope();
-  private readonly underWay: Promise<void>[] = [];
-  private readonly view: ApprovalView;
-  private readonly addressees: readonly Addressee[];
-  private readonly about: { question: Question; runId: string; endsAt: number; onChange: () => void };
+  private readonly pending: Promise<void>[] = [];
+  private readonly progress: ApprovalProgress;
+  private readonly endsAt: number;
 
-  constructor(view: ApprovalView, approvers: readonly Approver[], about: StageMessages['about']) {
-    this.view = view;
-    this.about = about;
-    this.addressees = addresseesOf(approvers, about.question.requestedBy);
+  constructor(progress: ApprovalProgress, endsAt: number) {
+    this.progress = progress;
+    this.endsAt = endsAt;
   }
 
-  /** Sends the question (number 0) or a reminder to everybody who can be told. */
+  /** Sends the question (number 0) or a reminder to every approver who has an address. */
   send(number: number): void {
-    for (const addressee of this.addressees) {
-      this.underWay.push(this.scope.run(() => this.sendTo(addressee, number)));
+    for (const addressee of addresseesOf(this.progress.deciders)) {
+      this.pending.push(this.scope.run(() => this.sendTo(addressee, number)));
     }
   }
 
-  /** Gives up what is not delivered yet. */
+  /** Gives up the messages that are not delivered yet. */
   async stop(): Promise<void> {
     this.scope.cancel();
-    await CancellationScope.nonCancellable(() => Promise.all(this.underWay));
+    await CancellationScope.nonCancellable(() => Promise.all(this.pending));
   }
 
   private async sendTo([approver, channel]: Addressee, number: number): Promise<void> {
-    const { question, runId, endsAt, onChange } = this.about;
-    const { stage, stages, deadline } = this.view;
-    const entry = this.entryOf(approver.id, channel);
-    // One that is still being tried is news enough when it arrives.
+    const { view } = this.progress;
+    const entry = entryOf(view, approver, channel);
+    // A message that is still being retried makes a reminder pointless.
     if (number > 0 && entry.status === 'sending') return;
     entry.status = 'sending';
     delete entry.reason;
-    const { mailApprover, callApprover } = proxyActivities<Activities>({
-      ...MESSAGE,
-      scheduleToCloseTimeout: Math.max(endsAt - Date.now(), 1),
-      summary: `${number === 0 ? 'Ask' : 'Remind'} ${approver.id}`,
+    const { mailApprover, callApprover } = messageActivities({
+      summary: `${number === 0 ? 'Ask' : `Reminder ${number} to`} ${approver.id} by ${channel}`,
+      timeoutMs: Math.max(this.endsAt - Date.now(), 1),
     });
-    const message = { ...question, runId, stage, stages, approver: approver.id, number, deadline: deadline! };
+    const message = { ...questionOf(this.progress), approver: approver.id, number };
     try {
       if (channel === 'email') await mailApprover({ ...message, email: approver.email! });
       else await callApprover({ ...message, webhookUrl: approver.webhookUrl! });
@@ -75,16 +56,32 @@ export class StageMessages {
         ? { type: 'NoLongerNeeded', message: 'the stage was over before the message could be delivered' }
         : reasonOf(error);
     }
-    onChange();
+    this.progress.onChange();
   }
+}
 
-  private entryOf(approver: string, channel: Notification['channel']): Notification {
-    const { stage, notifications } = this.view;
-    const known = notifications.find(
-      (entry) => entry.stage === stage && entry.approver === approver && entry.channel === channel,
-    );
-    if (known) return known;
-    notifications.push({ stage, approver, channel, status: 'sending', sent: 0 });
-    return notifications.at(-1)!;
-  }
+/** The content of a message, kept small: the history has it once for each approver and each reminder. */
+function questionOf({ firstRunId, view }: ApprovalProgress) {
+  const { approvalId, title, description, requestedBy, amount, stage, stages, deadline } = view;
+  return {
+    approvalId,
+    firstRunId,
+    title,
+    requestedBy,
+    ...(description && { description }),
+    ...(amount && { amount }),
+    stage,
+    stages,
+    deadline: deadline!,
+  };
+}
+
+function entryOf({ stage, notifications }: ApprovalView, { id }: Approver, channel: Notification['channel']) {
+  const known = notifications.find(
+    (entry) => entry.stage === stage && entry.approver === id && entry.channel === channel,
+  );
+  if (known) return known;
+  const entry: Notification = { stage, approver: id, channel, status: 'sending', sent: 0 };
+  notifications.push(entry);
+  return entry;
 }

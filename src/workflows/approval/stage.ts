@@ -2,22 +2,81 @@ import type { Approver, Notification, Stage } from '../../schemas/approval.js';
 
 export type Addressee = readonly [approver: Approver, channel: Notification['channel']];
 
-/** Who is told of a question, and by which way. Who asks may not decide, also when the rules name him as an approver. */
-export function addresseesOf(approvers: readonly Approver[], requestedBy: string): Addressee[] {
-  const asked = approvers.filter(({ id }) => id !== requestedBy);
-  return asked.flatMap((approver): Addressee[] => [
+const YEAR_SECONDS = 366 * 24 * 60 * 60;
+
+/** A reminder that is later than this was missed, as in an outage. */
+const MISSED_AFTER_MS = 10_000;
+
+/** After an outage the reminders of many approvals are due at once; each waits a random part of this. */
+const MAX_JITTER_MS = 5 * 60_000;
+
+/** The approvers who may decide: requesters cannot decide their own request. */
+export function decidersOf({ approvers }: Stage, requestedBy: string): Approver[] {
+  return approvers.filter(({ id }) => id !== requestedBy);
+}
+
+/** The messages of a question: one for each approver and channel. */
+export function addresseesOf(deciders: readonly Approver[]): Addressee[] {
+  return deciders.flatMap((approver): Addressee[] => [
     ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
     ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
   ]);
 }
 
-/** When a stage that begins at `askedAt` is over. Times are in ms since 1970. */
+/** The end of a stage that begins at `askedAt`. Times are in ms since 1970. */
 export function endOf({ timeoutSeconds }: Stage, askedAt: number): number {
   return askedAt + timeoutSeconds * 1000;
 }
 
-/** When a stage reminds: until its end, and no longer at it. */
+/** The times of the reminders, all before the end of the stage. */
 export function remindersOf({ timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage, askedAt: number): number[] {
   const count = Math.ceil(timeoutSeconds / remindEverySeconds) - 1;
   return Array.from({ length: count }, (_, n) => askedAt + (n + 1) * remindEverySeconds * 1000);
+}
+
+export interface Reminder {
+  /** 1 is the first. */
+  number: number;
+  at: number;
+  /** Whether its time passed long ago; `at` is a random time from now on. */
+  isMissed: boolean;
+}
+
+/**
+ * The reminder to send next: the newest one that is due, or else the next one; undefined when none is left.
+ *
+ * @param sent the number of the reminder that was sent last, 0 for the question.
+ * @param random from 0 to 1, for the time of a missed reminder.
+ */
+export function nextReminder(
+  times: readonly number[],
+  { sent, now, endsAt, random }: { sent: number; now: number; endsAt: number; random: number },
+): Reminder | undefined {
+  const due = times.filter((time) => time <= now).length;
+  const number = Math.max(due, sent + 1);
+  const at = times[number - 1];
+  if (at === undefined) return undefined;
+  if (now - at <= MISSED_AFTER_MS) return { number, at, isMissed: false };
+  const jitter = Math.min(MAX_JITTER_MS, (times[number] ?? endsAt) - now);
+  return { number, at: now + Math.floor(random * jitter), isMissed: true };
+}
+
+/**
+ * The stages of input that is not parsed yet, so that an approval shows them from its first moment; none when the input
+ * has another shape.
+ */
+export function givenStages(input: unknown): readonly Stage[] {
+  const stages = (input as { stages?: unknown } | null | undefined)?.stages;
+  return Array.isArray(stages) && stages.every(isStage) ? stages : [];
+}
+
+function isStage(value: unknown): value is Stage {
+  const { timeoutSeconds, approvers } = (value ?? {}) as Record<string, unknown>;
+  const isTime = typeof timeoutSeconds === 'number' && timeoutSeconds > 0 && timeoutSeconds <= YEAR_SECONDS;
+  return isTime && Array.isArray(approvers) && approvers.every(isApprover);
+}
+
+function isApprover(value: unknown): value is Approver {
+  const { id } = (value ?? {}) as Record<string, unknown>;
+  return typeof id === 'string';
 }

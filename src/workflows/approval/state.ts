@@ -2,13 +2,13 @@ import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas
 import type { Reason } from '../../schemas/reason.js';
 import { closedWith, isSameDecision } from './contract.js';
 
-/** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
+/** The same rules as in `schemas/`, which must not be imported here at run time; a test compares both. */
 const MAX_COMMENT = 1_000;
-const MAX_CALLER_ID = 120;
+const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 const VIAS: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
 const FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
 
-/** What is wrong with an argument that nobody has parsed yet, if it is no decision. */
+/** Checks an argument that is not parsed yet. @returns why it is not a decision; undefined when it is one. */
 export function malformedDecision(value: unknown): Reason | undefined {
   const problem = problemOf(value);
   return problem === undefined ? undefined : { type: 'InvalidInput', message: problem };
@@ -19,74 +19,91 @@ function problemOf(value: unknown): string | undefined {
     return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
   }
   const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
-  // Not quoted: a name may be as long as a payload, and what is ignored is kept in the trail.
+  // The message quotes no name: a name may be as long as a payload, and the trail keeps the message.
   if (Object.keys(value).some((key) => !FIELDS.includes(key))) return `only ${FIELDS.join(', ')} are known fields`;
-  if (typeof approver !== 'string' || approver === '' || approver.length > MAX_CALLER_ID)
-    return 'approver must be an id';
+  if (typeof approver !== 'string' || !CALLER_ID.test(approver)) return 'approver must be an id';
   if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
-  if (comment !== undefined && (typeof comment !== 'string' || comment.length > MAX_COMMENT)) {
-    return `comment must have at most ${MAX_COMMENT} UTF-16 code units`;
+  if (comment !== undefined && !isComment(comment)) {
+    return `comment must have at most ${MAX_COMMENT} UTF-16 code units, without NUL and lone surrogates`;
   }
   if (via !== undefined && !VIAS.includes(via)) return `via must be one of ${VIAS.join(', ')}`;
-  if (stage !== undefined && !Number.isInteger(stage)) return 'stage must be a whole number';
+  if (stage !== undefined && !isStageNumber(stage)) return 'stage must be a whole number from 1';
   return undefined;
 }
 
-/** What a decision is measured by. */
+const isComment = (value: unknown): boolean =>
+  typeof value === 'string' && value.length <= MAX_COMMENT && !value.includes('\0') && value.isWellFormed();
+
+const isStageNumber = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
+
+/** The facts that decide whether a decision counts. */
 export interface Standing {
   view: Pick<ApprovalView, 'status' | 'stage' | 'decision' | 'requestedBy'>;
-  /** Of the current stage, or of the last one that was asked. */
-  approvers: readonly Approver[];
+  /** Those who may decide in the current stage, or could in the last one. */
+  deciders: readonly Approver[];
 }
 
 /**
- * The answer to a decision: it counts, it is the one that counted already, or why it does not count. A closed approval
- * tells its outcome to everybody alike: the approvers of today may not be those of then.
+ * The answer to a decision: it counts, it repeats the decision that counted, or the reason why it does not count. A closed
+ * approval gives every caller its outcome, because the approvers of today may differ from those who were asked.
  */
-export function answerTo({ view, approvers }: Standing, decision: Decision): 'counts' | 'repeated' | Reason {
+export function answerTo({ view, deciders }: Standing, decision: Decision): 'counts' | 'repeated' | Reason {
   if (view.status !== 'pending') return isSameDecision(view.decision, decision) ? 'repeated' : closedWith(view);
 
   if (decision.stage !== undefined && decision.stage !== view.stage) {
-    return { type: 'StagePassed', message: `stage ${decision.stage} is not asked, stage ${view.stage} is` };
+    return {
+      type: 'StagePassed',
+      message: `the decision is for stage ${decision.stage}, but the approval is in stage ${view.stage}`,
+    };
   }
   if (decision.approver === view.requestedBy) {
-    return { type: 'OwnRequest', message: 'who asks may not decide' };
+    return { type: 'OwnRequest', message: 'requesters cannot decide their own request' };
   }
-  const approver = approvers.find(({ id }) => id === decision.approver);
+  const approver = deciders.find(({ id }) => id === decision.approver);
   if (!approver) {
     return { type: 'NotAnApprover', message: `${decision.approver} is not an approver of stage ${view.stage}` };
   }
   if (decision.via === 'webhook' && approver.webhookUrl === undefined) {
-    return { type: 'NotAnApprover', message: `${decision.approver} may not decide by webhook` };
+    return { type: 'NotAnApprover', message: `${decision.approver} cannot decide by webhook` };
   }
   return 'counts';
 }
 
-/** What becomes of the question by a decision that counts. */
+/** The outcome of a decision that counts. */
 export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
   return decision === 'approve' ? 'approved' : 'rejected';
 }
 
-/** Why a question cannot be taken back. Withdrawing again is fine, anything that was decided stands. */
+/** Why an approval cannot be withdrawn, if it cannot: a decision stands. Withdrawing again is fine. */
 export function withdrawalRefusal(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
   return view.status === 'pending' || view.status === 'withdrawn' ? undefined : closedWith(view);
 }
 
-/** Who, what, how and why. */
+/** A decision as the trail keeps it. */
 export function saidBy({ approver, decision, comment, via = 'cli' }: Decision) {
   return { approver, decision, ...(comment && { comment }), via };
 }
 
-/** Signals that do not count are kept in the trail up to this many; each is in the history anyway. */
-const MAX_IGNORED = 20;
+/** Most entries of one kind that callers can add to the trail; each message is in the history anyway. */
+const MAX_ADDED = 20;
 
-/** Whether the trail has no room for another decision that does not count. */
-export function isTrailFull(trail: readonly Pick<TrailEntry, 'event'>[]): boolean {
-  return trail.filter(({ event }) => event === 'ignored').length >= MAX_IGNORED;
+/** Whether the trail takes no further entry of this kind. */
+export function isTrailFull(trail: readonly Pick<TrailEntry, 'event'>[], kind: 'ignored' | 'commented'): boolean {
+  return trail.filter(({ event }) => event === kind).length >= MAX_ADDED;
 }
 
-/** A text of input that nobody has parsed yet. */
+/** Whether a repeated decision has a comment that the approval does not have yet. */
+export function isNewComment(
+  { decision, trail }: Pick<ApprovalView, 'decision' | 'trail'>,
+  repeated: Decision,
+): boolean {
+  const { comment } = repeated;
+  if (!comment || comment === decision?.comment) return false;
+  return !trail.some((entry) => entry.event === 'commented' && entry.comment === comment);
+}
+
+/** A text of input that is not parsed yet. */
 export function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
   const value = (input as Record<string, unknown> | null | undefined)?.[field];
-  return typeof value === 'string' ? value.slice(0, 200) : '';
+  return typeof value === 'string' ? value.slice(0, 200).toWellFormed() : '';
 }

@@ -1,305 +1,165 @@
 import { TemporalFailure } from '@temporalio/common';
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  isCancellation,
-  log,
-  proxyActivities,
-  proxyLocalActivities,
-  setCurrentDetails,
-  setHandler,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
-import type { Activities } from '../../activities/index.js';
-import type {
-  ApprovalInput,
-  ApprovalStatus,
-  ApprovalView,
-  Approver,
-  Decision,
-  Stage,
-  TrailEntry,
-  WithdrawRequest,
-} from '../../schemas/approval.js';
-import type { Reason } from '../../schemas/reason.js';
-import { NON_RETRYABLE, reasonOf, refused } from '../shared/failures.js';
-import {
-  approvalDueAtAttribute,
-  approvalIdOf,
-  approvalQuery,
-  approvalStatusAttribute,
-  approversAttribute,
-  decideSignal,
-  decideUpdate,
-  withdrawUpdate,
-} from './contract.js';
-import { malformedReasonRequest } from '../shared/reason-request.js';
+import { allHandlersFinished, CancellationScope, condition, isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { AskedStage } from '../../activities/approvals.js';
+import type { ApprovalInput, ApprovalView } from '../../schemas/approval.js';
+import { reasonOf, rootFailure } from '../shared/failures.js';
+import { openApproval, recordOutcome, recordStage, reportOutcome } from './activities.js';
+import { approvalIdOf } from './contract.js';
+import { registerHandlers } from './handlers.js';
 import { StageMessages } from './messages.js';
-import { endOf, remindersOf } from './stage.js';
-import { answerTo, givenText, isTrailFull, malformedDecision, outcomeOf, saidBy, withdrawalRefusal } from './state.js';
+import { ApprovalProgress } from './progress.js';
+import { publishOn } from './publish.js';
+import { endOf, nextReminder, remindersOf } from './stage.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE];
-
-const { openApproval } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '5 seconds',
-  retry: { initialInterval: '100 milliseconds', maximumAttempts: 12, nonRetryableErrorTypes },
-});
-
-/** The receiver of the outcome may be away over a night: 24 hours of tries, at most an hour apart. */
-const { reportOutcome } = proxyActivities<Activities>({
-  summary: 'Report the outcome',
-  startToCloseTimeout: '30 seconds',
-  scheduleToCloseTimeout: '24 hours',
-  retry: {
-    initialInterval: '5 seconds',
-    backoffCoefficient: 3,
-    maximumInterval: '1 hour',
-    nonRetryableErrorTypes,
-  },
-});
+/** A stage that took longer than this to record, as in an outage of the store, gets its full time from then on. */
+const LATE_MS = 60_000;
 
 /**
- * Asks people or systems for a decision: stage after stage, each with its time, until somebody decides. The first
- * decision wins; the outcome is final and reported to the callback URL, if there is one.
+ * Asks people or systems for a decision, stage after stage, until somebody decides or the last stage times out. The first
+ * decision wins. The outcome is final, recorded in the store and reported to the callback URL, if there is one.
  *
- * Completes with the approval's view, whatever the outcome; a native cancellation withdraws the question and ends the run
- * as Cancelled. Input that does not parse fails as `InvalidInput` with the list of problems.
+ * Completes with the approval's view, whatever the outcome; a native cancellation withdraws the approval and ends the run
+ * as Cancelled. Input that does not parse fails as `InvalidInput` with the list of problems, and an id that belongs to
+ * another content as `ApprovalIdTaken`. An approval that has closed before completes at once with the recorded outcome.
  */
 export async function approval(input: ApprovalInput): Promise<ApprovalView> {
-  const { workflowId, runId, typedSearchAttributes } = workflowInfo();
-  const approvalId = approvalIdOf(workflowId);
-  const now = () => new Date().toISOString();
+  const { workflowId, firstExecutionRunId: firstRunId } = workflowInfo();
+  const progress = new ApprovalProgress({ approvalId: approvalIdOf(workflowId), firstRunId, input });
+  const earlyMessages = registerHandlers(progress);
 
-  const view: ApprovalView = {
-    approvalId,
-    status: 'pending',
-    // Whoever asks before the input is parsed sees at least what it is about.
-    title: givenText(input, 'title'),
-    requestedBy: givenText(input, 'requestedBy'),
-    stage: 1,
-    stages: 0,
-    approvers: [],
-    trail: [],
-    notifications: [],
+  await open(progress, input);
+  await earlyMessages();
+
+  const cancelled = await cancellationOf(() => ask(progress, input));
+  if (cancelled) progress.withdraw();
+  await CancellationScope.nonCancellable(() => conclude(progress, input));
+  if (cancelled && progress.view.status === 'withdrawn') throw cancelled;
+  return progress.view;
+}
+
+/** Parses the input and records the request, also when the run is cancelled already: accepted decisions come first. */
+async function open(progress: ApprovalProgress, input: ApprovalInput): Promise<void> {
+  const { firstRunId, requestedAt } = progress;
+  const opening = {
+    workflowId: workflowInfo().workflowId,
+    firstRunId,
+    requestedAt: new Date(requestedAt).toISOString(),
+    asked: askedStage(progress),
   };
-  let approvers: readonly Approver[] = [];
-  let dueAt: Date | undefined;
-  let opened = false;
-  let notOpened: TemporalFailure | undefined;
-  const isClosed = () => view.status !== 'pending';
-
-  setHandler(approvalQuery, () => view);
-
-  setHandler(
-    decideUpdate,
-    async (decision: Decision) => {
-      const refusal = await decide(decision);
-      if (refusal) throw refused(refusal);
-      return view;
-    },
-    {
-      validator: (decision: Decision) => {
-        const refusal = malformedDecision(decision) ?? (opened ? refusalOf(decision) : undefined);
-        if (refusal) throw refused(refusal);
-      },
-    },
-  );
-
-  setHandler(decideSignal, async (decision: Decision) => {
-    const malformed = malformedDecision(decision);
-    const refusal = malformed ?? (await decide(decision));
-    if (!refusal) return;
-    log.warn('ignored a decision', { ...refusal });
-    if (isTrailFull(view.trail)) return;
-    note('ignored', { ...(malformed ? {} : saidBy(decision)), reason: refusal });
-  });
-
-  setHandler(
-    withdrawUpdate,
-    async (request: WithdrawRequest | undefined) => {
-      const refusal = (await isOpened()) ?? withdrawalRefusal(view);
-      if (refusal) throw refused(refusal);
-      withdraw(request?.reason);
-      return view;
-    },
-    {
-      validator: (request: unknown) => {
-        const refusal = malformedReasonRequest(request) ?? withdrawalRefusal(view);
-        if (refusal) throw refused(refusal);
-      },
-    },
-  );
-
   try {
-    // Also when it is cancelled already: a decision that was accepted before comes first.
-    await CancellationScope.nonCancellable(() => openApproval(input, approvalId));
+    const { closed } = await CancellationScope.nonCancellable(() => openApproval(input, opening));
+    publishOn(progress);
+    if (closed) progress.adopt(closed);
+    else progress.open(input);
   } catch (error) {
-    // A decision may have come along with the start; who waits for its answer is told why there is none.
-    if (error instanceof TemporalFailure) notOpened = error;
+    if (!(error instanceof TemporalFailure)) throw error;
+    progress.reject(reasonOf(error));
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
-    throw error;
+    throw rootFailure(error);
   }
-  open();
-  // Whoever decided before anybody was asked goes first.
-  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+}
 
-  let cancelled: TemporalFailure | undefined;
+/** Asks stage after stage until the approval is closed. */
+async function ask(progress: ApprovalProgress, { onTimeout }: ApprovalInput): Promise<void> {
+  while (!progress.isClosed) {
+    await untilOnTime(progress);
+    progress.onChange();
+    await askStage(progress);
+    if (progress.isClosed) return;
+    if (progress.escalate()) await recordCurrentStage(progress);
+    else progress.timeOut(onTimeout);
+  }
+}
+
+async function untilOnTime(progress: ApprovalProgress): Promise<void> {
+  while (!progress.isClosed && Date.now() - progress.askedAt > LATE_MS) {
+    progress.restartClock();
+    await recordCurrentStage(progress);
+  }
+}
+
+/** Asks the approvers of the current stage and reminds them, until the approval is closed or the stage times out. */
+async function askStage(progress: ApprovalProgress): Promise<void> {
+  if (progress.isClosed) return;
+  const stage = progress.stage!;
+  const endsAt = endOf(stage, progress.askedAt);
+  const reminders = remindersOf(stage, progress.askedAt);
+  const messages = new StageMessages(progress, endsAt);
   try {
-    await ask();
-  } catch (error) {
-    if (!(error instanceof TemporalFailure && isCancellation(error))) throw error;
-    if (!isClosed()) withdraw();
-    cancelled = error;
-  }
-  await CancellationScope.nonCancellable(async () => {
-    await deliver();
-    await condition(allHandlersFinished);
-  });
-  if (cancelled && view.status === 'withdrawn') throw cancelled;
-  return view;
-
-  function open(): void {
-    const { title, description, requestedBy, amount, stages } = input;
-    Object.assign(view, { title, requestedBy, ...(description && { description }), ...(amount && { amount }) });
-    view.stages = stages.length;
-    enter(stages[0]!);
-    opened = true;
-    note('requested', { approver: requestedBy });
-  }
-
-  /** Asks stage after stage until the approval is closed. */
-  async function ask(): Promise<void> {
-    for (const [index, stage] of input.stages.entries()) {
-      if (isClosed()) return;
-      if (index > 0) escalate(stage);
-      publish();
-      await askStage(stage);
-    }
-    if (isClosed()) return;
-    note('timed_out');
-    close(input.onTimeout ?? 'timed_out');
-  }
-
-  function escalate(stage: Stage): void {
-    view.stage += 1;
-    enter(stage);
-    note('escalated');
-  }
-
-  function enter(stage: Stage): void {
-    approvers = stage.approvers;
-    view.approvers = approvers.map(({ id }) => id);
-    const deadline = new Date(endOf(stage, Date.now()));
-    view.deadline = deadline.toISOString();
-    dueAt ??= deadline;
-  }
-
-  /** Tells the approvers of a stage and reminds them, until the approval is closed or the stage's time is over. */
-  async function askStage(stage: Stage): Promise<void> {
-    const askedAt = Date.now();
-    const endsAt = endOf(stage, askedAt);
-    const { title, description, requestedBy, amount } = input;
-    const question = { approvalId, title, requestedBy, ...(description && { description }), ...(amount && { amount }) };
-    const messages = new StageMessages(view, approvers, { question, runId, endsAt, onChange: describe });
-    try {
-      messages.send(0);
-      for (const [index, wakeAt] of [...remindersOf(stage, askedAt), endsAt].entries()) {
-        await condition(isClosed, Math.max(wakeAt - Date.now(), 1));
-        if (isClosed() || wakeAt === endsAt) break;
-        messages.send(index + 1);
+    messages.send(0);
+    for (let sent = 0; ;) {
+      const now = Date.now();
+      const next = nextReminder(reminders, { sent, now, endsAt, random: Math.random() });
+      const wakeAt = next?.at ?? endsAt;
+      if (wakeAt > now) {
+        const summary = next ? `Reminder ${next.number}` : `End of stage ${progress.view.stage}`;
+        await condition(() => progress.isClosed, Math.max(wakeAt - now, 1), { summary });
       }
-    } finally {
-      await messages.stop();
+      if (progress.isClosed || Date.now() >= endsAt) return;
+      // A timer that fires late, as after an outage, may have passed reminders that are newer than its own.
+      if (!next || (wakeAt > now && !next.isMissed)) continue;
+      messages.send(next.number);
+      sent = next.number;
     }
+  } finally {
+    await messages.stop();
   }
+}
 
-  /** Waits until it is known what is asked. @returns why nothing is. */
-  async function isOpened(): Promise<Reason | undefined> {
-    await CancellationScope.nonCancellable(() => condition(() => opened || notOpened !== undefined));
-    return notOpened && reasonOf(notOpened);
+/** Records and reports the outcome, and what comes while that is under way. */
+async function conclude(progress: ApprovalProgress, { callbackUrl }: ApprovalInput): Promise<void> {
+  await recordChanges(progress);
+  if (callbackUrl !== undefined) await report(progress, callbackUrl);
+  await condition(allHandlersFinished);
+  while (progress.hasChanges) {
+    await recordChanges(progress);
+    await condition(allHandlersFinished);
   }
+}
 
-  /** Takes a decision. @returns why it does not count, if it does not. */
-  async function decide(decision: Decision): Promise<Reason | undefined> {
-    const notAsked = await isOpened();
-    if (notAsked) return notAsked;
-    const answer = answerTo({ view, approvers }, decision);
-    if (answer === 'repeated') return undefined;
-    if (answer !== 'counts') return answer;
-    view.decision = { ...saidBy(decision), stage: view.stage, at: now() };
-    note('decided', saidBy(decision));
-    close(outcomeOf(decision));
+async function recordChanges(progress: ApprovalProgress): Promise<void> {
+  while (progress.hasChanges) {
+    progress.hasChanges = false;
+    const recorded = await recordOutcome(progress.view, new Date().toISOString());
+    if (!progress.hasChanges) progress.adopt(recorded);
+  }
+}
+
+/** Reports the outcome. A report that fails is visible, and changes nothing about the outcome. */
+async function report(progress: ApprovalProgress, callbackUrl: string): Promise<void> {
+  const { approvalId, status, decision, withdrawal, delivery } = progress.view;
+  if (delivery?.status === 'delivered') return;
+  progress.setDelivery({ status: 'pending' });
+  try {
+    await reportOutcome({
+      callbackUrl,
+      firstRunId: progress.firstRunId,
+      outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
+    });
+    progress.setDelivery({ status: 'delivered' });
+  } catch (error) {
+    if (!(error instanceof TemporalFailure)) throw error;
+    progress.setDelivery({ status: 'failed', reason: reasonOf(error) });
+  }
+}
+
+async function recordCurrentStage(progress: ApprovalProgress): Promise<void> {
+  const asked = askedStage(progress);
+  if (asked) await recordStage(progress.view.approvalId, progress.firstRunId, asked);
+}
+
+function askedStage({ stage, view }: ApprovalProgress): AskedStage | undefined {
+  const { approvers, deadline } = view;
+  return stage && deadline !== undefined ? { stage: view.stage, approvers, deadline } : undefined;
+}
+
+/** @returns the cancellation, if one ended the work. */
+async function cancellationOf(work: () => Promise<void>): Promise<TemporalFailure | undefined> {
+  try {
+    await work();
     return undefined;
-  }
-
-  function refusalOf(decision: Decision): Reason | undefined {
-    const answer = answerTo({ view, approvers }, decision);
-    return typeof answer === 'string' ? undefined : answer;
-  }
-
-  function withdraw(reason?: string): void {
-    if (isClosed()) return;
-    view.withdrawal = { at: now(), ...(reason && { reason }) };
-    note('withdrawn');
-    close('withdrawn');
-  }
-
-  /** Reports the outcome. That this fails is seen, and changes nothing about the outcome. */
-  async function deliver(): Promise<void> {
-    if (input.callbackUrl === undefined) return;
-    const { status, decision, withdrawal } = view;
-    view.delivery = { status: 'pending' };
-    describe();
-    try {
-      await reportOutcome({
-        callbackUrl: input.callbackUrl,
-        runId,
-        outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
-      });
-      view.delivery = { status: 'delivered' };
-    } catch (error) {
-      if (!(error instanceof TemporalFailure)) throw error;
-      view.delivery = { status: 'failed', reason: reasonOf(error) };
-    }
-    describe();
-  }
-
-  function close(status: ApprovalStatus): void {
-    view.status = status;
-    publish();
-  }
-
-  /** What lists and the Web UI show. A start by the API has told it already. */
-  function publish(): void {
-    describe();
-    const told =
-      view.stage === 1 &&
-      typedSearchAttributes.get(approvalStatusAttribute) === view.status &&
-      typedSearchAttributes.get(approversAttribute)?.join() === view.approvers.join();
-    if (told) return;
-    upsertSearchAttributes([
-      { key: approvalStatusAttribute, value: view.status },
-      { key: approversAttribute, value: isClosed() ? null : view.approvers },
-      ...(dueAt ? [{ key: approvalDueAtAttribute, value: dueAt }] : []),
-    ]);
-  }
-
-  function note(event: TrailEntry['event'], more: Partial<TrailEntry> = {}): void {
-    view.trail.push({ at: now(), event, stage: view.stage, ...more });
-  }
-
-  function describe(): void {
-    const asked = isClosed() ? '' : `, stage ${view.stage} of ${view.stages}: ${view.approvers.join(', ')}`;
-    const by = view.decision ? ` by ${view.decision.approver} (${view.decision.via})` : '';
-    const failed = view.notifications.filter(({ status }) => status === 'failed');
-    setCurrentDetails(
-      [
-        `**${view.status}**${by}${asked}`,
-        ...failed.map(({ approver, channel, reason }) => `- ${channel} to ${approver} failed: ${reason?.type ?? ''}`),
-        ...(view.delivery ? [`- report of the outcome: ${view.delivery.status}`] : []),
-      ].join('\n'),
-    );
+  } catch (error) {
+    if (error instanceof TemporalFailure && isCancellation(error)) return error;
+    throw error;
   }
 }

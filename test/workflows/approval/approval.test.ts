@@ -87,7 +87,7 @@ describeWithTimeSkipping('an approval', () => {
   const told = (handle: ApprovalHandle) =>
     approvalOnce(
       handle,
-      ({ stages, notifications }) => stages > 0 && notifications.every(({ status }) => status !== 'sending'),
+      ({ trail, notifications }) => trail.length > 0 && notifications.every(({ status }) => status !== 'sending'),
       'everybody was told',
     );
   const decide = (handle: ApprovalHandle, decision: Decision) =>
@@ -170,7 +170,11 @@ describeWithTimeSkipping('an approval', () => {
       receiver.answerWith(204);
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'approved', decision: made });
-      expect(events(view)).toEqual(['requested', 'decided']);
+      expect(view.trail).toMatchObject([
+        { event: 'requested' },
+        { event: 'decided' },
+        { event: 'commented', approver: first.id, decision: 'approve', comment: 'again' },
+      ]);
     });
 
     test.each([
@@ -185,7 +189,7 @@ describeWithTimeSkipping('an approval', () => {
         shop.client,
         anApproval({ stages: [aStage(now, { id: 'somebody' }), aStage({ id: 'later' })] }),
       );
-      await approvalOnce(handle, ({ stages }) => stages === 2, 'is asked');
+      await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
 
       expect(await refusalOf(decide(handle, { decision: 'approve', ...decision }))).toBe(refusal);
       await handle.signal(decideSignal, { decision: 'approve', ...decision });
@@ -199,7 +203,7 @@ describeWithTimeSkipping('an approval', () => {
 
     test('when what arrives is no decision, then it harms nothing', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
-      await approvalOnce(handle, ({ stages }) => stages === 1, 'is asked');
+      await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
       const malformed = [
         undefined,
         null,
@@ -213,7 +217,7 @@ describeWithTimeSkipping('an approval', () => {
         { approver: 'now', decision: 'approve', via: 'dream' },
         { approver: 'now', decision: 'approve', stage: 'first' },
         { approver: 'now', decision: 'approve', admin: true },
-        { approver: 'x'.repeat(65), decision: 'approve' },
+        { approver: 'x'.repeat(121), decision: 'approve' },
       ] as Decision[];
       for (const decision of malformed) {
         expect(await refusalOf(decide(handle, decision)), JSON.stringify(decision)).toBe('InvalidInput');
@@ -308,7 +312,7 @@ describeWithTimeSkipping('an approval', () => {
 
   test('when stages pass, then it says to the end when the first one should have decided', async () => {
     const handle = await ask(shop.client, anApproval({ stages: [aStage(anApprover()), aStage(anApprover())] }));
-    const { deadline } = await approvalOnce(handle, ({ stages }) => stages === 2, 'is opened');
+    const { deadline } = await told(handle);
     const dueAt = async () =>
       (await handle.describe()).typedSearchAttributes.get(approvalDueAtAttribute)?.toISOString();
     expect(await dueAt()).toBe(deadline);
@@ -318,6 +322,61 @@ describeWithTimeSkipping('an approval', () => {
     expect(await dueAt()).toBe(deadline);
     await handle.result();
     expect(await dueAt()).toBe(deadline);
+  });
+
+  describe('a stage that only the requester could decide', () => {
+    test('is skipped at the start', async () => {
+      const [own, other] = [anApprover(), anApprover()];
+      const input = anApproval({ requestedBy: own.id, stages: [aStage(own), aStage(other, own)] });
+      const handle = await ask(shop.client, input);
+      const view = await told(handle);
+      expect(view).toMatchObject({ stage: 2, stages: 2, approvers: [other.id] });
+      expect(view.notifications.map(({ approver }) => approver)).toEqual([other.id]);
+      expect(view.trail).toMatchObject([
+        { event: 'requested', approver: own.id, stage: 1 },
+        { event: 'skipped', stage: 1 },
+      ]);
+      expect(await refusalOf(decide(handle, { approver: own.id, decision: 'approve' }))).toBe('OwnRequest');
+      await decide(handle, { approver: other.id, decision: 'approve' });
+      expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2 } });
+    });
+
+    test('is skipped between two stages and at the end', async () => {
+      const own = { id: 'somebody' };
+      const stages = [aStage({ id: 'a' }), aStage(own), aStage({ id: 'b' }), aStage(own)];
+      const handle = await ask(shop.client, anApproval({ stages }));
+      const view = await handle.result();
+      expect(view.trail.map(({ event, stage }) => `${event} ${stage}`)).toEqual([
+        ...['requested 1', 'skipped 2', 'escalated 3', 'skipped 4', 'timed_out 3'],
+      ]);
+    });
+  });
+
+  describe('an id that was used before', () => {
+    test('joins the recorded outcome when the content is the same, and asks nobody', async () => {
+      const approver = anApprover();
+      const input = anApproval({ stages: [aStage(approver)], callbackUrl: receiver.url });
+      const first = await ask(shop.client, input);
+      await told(first);
+      await decide(first, { approver: approver.id, decision: 'reject', comment: 'no' });
+      const made = await first.result();
+      const { amount: _none, ...sameContent } = { ...input, amount: undefined };
+      const second = await ask(shop.client, Object.fromEntries(Object.entries(sameContent).reverse()) as typeof input);
+
+      expect(second.firstExecutionRunId).not.toBe(first.firstExecutionRunId);
+      expect(await second.result()).toEqual(made);
+      expect(await mailsTo(approver)).toHaveLength(1);
+      expect(receiver.received).toHaveLength(1);
+    });
+
+    test('is taken for another content', async () => {
+      const input = anApproval({ stages: [aStage({ id: 'now' })] });
+      const first = await ask(shop.client, input);
+      await decide(first, { approver: 'now', decision: 'approve' });
+      await first.result();
+      const second = await ask(shop.client, { ...input, title: 'Something else?' });
+      await expect(second.result()).rejects.toMatchObject({ cause: { type: 'ApprovalIdTaken' } });
+    });
   });
 
   describe('when it is taken back', () => {
@@ -374,7 +433,7 @@ describeWithTimeSkipping('an approval', () => {
 
     test('when the workflow is cancelled, then it ends as Cancelled, is withdrawn and is reported', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url }));
-      await approvalOnce(handle, ({ stages }) => stages === 1, 'is asked');
+      await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
       await handle.cancel();
       const failure = await handle.result().catch((error: unknown) => error);
       expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
@@ -406,7 +465,8 @@ describeWithTimeSkipping('an approval', () => {
       expect(mail.html).toContain('Buy &lt;b&gt;it&lt;/b&gt;?');
       const token = /http:\/\/shop\.test\/approvals\/(\S+)/.exec(mail.text)?.[1] ?? '';
       expect(mail.html).toContain(token);
-      const link = { approvalId: input.approvalId, runId: handle.firstExecutionRunId, stage: 1, approver: approver.id };
+      const { firstExecutionRunId: firstRunId } = handle;
+      const link = { approvalId: input.approvalId, firstRunId, stage: 1, approver: approver.id };
       expect(await links.read(token)).toEqual({ link, expired: false });
       await decide(handle, { approver: approver.id, decision: 'approve' });
     });
@@ -444,6 +504,26 @@ describeWithTimeSkipping('an approval', () => {
       expect(view).toMatchObject({ status: 'timed_out', notifications: [{ status: 'failed', sent: 0 }] });
       const scheduled = (await historyOf(handle)).filter(({ name }) => name === 'mailApprover');
       expect(scheduled).toHaveLength(1);
+    });
+
+    test('gives every activity and timer a summary', async () => {
+      const approver = anApprover();
+      const stage = { approvers: [approver], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
+      const handle = await ask(shop.client, anApproval({ stages: [stage, stage], callbackUrl: receiver.url }));
+      await handle.result();
+      const { events: history } = await handle.fetchHistory();
+      const summaries = (history ?? []).flatMap((event) => {
+        if (!event.activityTaskScheduledEventAttributes && !event.timerStartedEventAttributes) return [];
+        const { data } = event.userMetadata?.summary ?? {};
+        return data ? (JSON.parse(Buffer.from(data).toString()) as string) : 'none';
+      });
+      expect(new Set(summaries)).toEqual(
+        new Set([
+          ...['Check and record the request', 'Record the stage', 'Record the outcome', 'Report the outcome'],
+          ...[`Ask ${approver.id} by email`, `Reminder 1 to ${approver.id} by email`],
+          ...[`Reminder 2 to ${approver.id} by email`, 'Reminder 1', 'Reminder 2', 'End of stage 1', 'End of stage 2'],
+        ]),
+      );
     });
 
     test('when an address is refused for good, then that is seen, and the others are asked all the same', async () => {
@@ -528,6 +608,7 @@ describeWithTimeSkipping('an approval', () => {
 
     test.each<[what: string, change: Record<string, unknown>, pointer: string]>([
       ['no stages', { stages: [] }, '/stages'],
+      ['no approver but the requester', { stages: [aStage({ id: 'somebody' })] }, '/stages'],
       ['a stage without approvers', { stages: [{ ...stage, approvers: [] }] }, '/stages/0/approvers'],
       ['an approver twice', { stages: [aStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
       ['too many stages', { stages: Array(6).fill(stage) }, '/stages'],

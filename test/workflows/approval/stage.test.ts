@@ -1,17 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Approver, Stage } from '../../../src/schemas/approval.js';
-import { addresseesOf, endOf, remindersOf } from '../../../src/workflows/approval/stage.js';
+import {
+  addresseesOf,
+  decidersOf,
+  endOf,
+  givenStages,
+  nextReminder,
+  remindersOf,
+} from '../../../src/workflows/approval/stage.js';
 
 const ASKED_AT = Date.parse('2030-01-01T00:00:00.000Z');
 
-describe('who is told of a question', () => {
+describe('who is asked', () => {
   const mailed: Approver = { id: 'lead', email: 'lead@example.com' };
   const called: Approver = { id: 'robot', webhookUrl: 'https://example.com/hook' };
   const both: Approver = { id: 'boss', email: 'boss@example.com', webhookUrl: 'https://example.com/boss' };
 
-  test('when approvers can be told by several ways, then each is, in their order', () => {
-    expect(addresseesOf([mailed, { id: 'silent' }, both, called], 'asker')).toEqual([
+  test('sends one message for each approver and channel, in their order', () => {
+    expect(addresseesOf([mailed, { id: 'silent' }, both, called])).toEqual([
       [mailed, 'email'],
       [both, 'email'],
       [both, 'webhook'],
@@ -19,8 +26,63 @@ describe('who is told of a question', () => {
     ]);
   });
 
-  test('when who asks is among them, then he is not told', () => {
-    expect(addresseesOf([both, mailed], 'boss')).toEqual([[mailed, 'email']]);
+  test('leaves the requester out of those who may decide', () => {
+    expect(decidersOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
+    expect(decidersOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
+  });
+});
+
+describe('the next reminder', () => {
+  const times = [60, 120, 180].map((seconds) => ASKED_AT + seconds * 1000);
+  const next = (sent: number, seconds: number, random = 0.5) => {
+    const reminder = nextReminder(times, { sent, now: ASKED_AT + seconds * 1000, endsAt: ASKED_AT + 240_000, random });
+    return reminder && [reminder.number, (reminder.at - ASKED_AT) / 1000, reminder.isMissed];
+  };
+
+  test.each<[what: string, sent: number, seconds: number, expected: unknown]>([
+    ['the first one, at the start', 0, 0, [1, 60, false]],
+    ['the first one, when it is due', 0, 60, [1, 60, false]],
+    ['the first one, a little late', 0, 70, [1, 60, false]],
+    ['the second one, after the first', 1, 60, [2, 120, false]],
+    ['the first one, when it was missed, before the second', 0, 100, [1, 110, true]],
+    ['the newest one that was missed', 0, 140, [2, 160, true]],
+    ['the last one, when all were missed, before the end', 0, 200, [3, 220, true]],
+    ['none, after the last one', 3, 200, undefined],
+  ])('is %s', (_what, sent, seconds, expected) => {
+    expect(next(sent, seconds)).toEqual(expected);
+  });
+
+  test('spreads missed reminders over at most five minutes', () => {
+    const day = 24 * 60 * 60_000;
+    const at = (random: number) =>
+      nextReminder([day, 2 * day], { sent: 0, now: day + 60_000, endsAt: 3 * day, random })!.at - day;
+    expect([at(0), at(0.5), at(1)]).toEqual([60_000, 210_000, 360_000]);
+  });
+});
+
+describe('the stages of input that is not parsed yet', () => {
+  const stage: Stage = { approvers: [{ id: 'lead' }], timeoutSeconds: 60 };
+
+  test('are those of the input when it has the right shape', () => {
+    expect(givenStages({ stages: [stage, stage] })).toEqual([stage, stage]);
+  });
+
+  test.each<[unknown]>([
+    [undefined],
+    [null],
+    ['stages'],
+    [{}],
+    [{ stages: 'stages' }],
+    [{ stages: [null] }],
+    [{ stages: [stage, {}] }],
+    [{ stages: [{ ...stage, timeoutSeconds: 1e300 }] }],
+    [{ stages: [{ ...stage, timeoutSeconds: -1 }] }],
+    [{ stages: [{ ...stage, timeoutSeconds: '60' }] }],
+    [{ stages: [{ ...stage, approvers: 'lead' }] }],
+    [{ stages: [{ ...stage, approvers: [null] }] }],
+    [{ stages: [{ ...stage, approvers: [{ id: 1 }] }] }],
+  ])('are none for %j', (input) => {
+    expect(givenStages(input)).toEqual([]);
   });
 });
 

@@ -11,6 +11,7 @@ import {
 import {
   answerTo,
   givenText,
+  isNewComment,
   isTrailFull,
   malformedDecision,
   outcomeOf,
@@ -21,7 +22,7 @@ import {
 
 const standing = (view: Partial<ApprovalView> = {}): Standing => ({
   view: { status: 'pending', stage: 2, requestedBy: 'asker', ...view },
-  approvers: [{ id: 'lead' }, { id: 'robot', webhookUrl: 'https://example.com/hook' }, { id: 'asker' }],
+  deciders: [{ id: 'lead' }, { id: 'robot', webhookUrl: 'https://example.com/hook' }],
 });
 const decided = standing({
   status: 'approved',
@@ -38,7 +39,7 @@ describe('the limits of the schema', () => {
     const message = {
       ...{ approvalId: 'a'.repeat(80), title: longest(200), description: longest(MAX_DESCRIPTION) },
       ...{ requestedBy: 'a'.repeat(120), amount: { value: 2 ** 53 - 1, currency: 'EUR' } },
-      ...{ runId: 'r'.repeat(36), stage: 5, stages: 5, approver: 'a'.repeat(120), number: MAX_REMINDERS },
+      ...{ firstRunId: 'r'.repeat(36), stage: 5, stages: 5, approver: 'a'.repeat(120), number: MAX_REMINDERS },
       ...{ deadline: '2026-01-01T00:00:00.000Z', webhookUrl: `https://${'u'.repeat(992)}` },
     };
     const { webhookUrl, ...mail } = message;
@@ -60,7 +61,7 @@ describe('answerTo', () => {
       'a person decides by webhook',
       standing(),
       by('lead', { via: 'webhook' }),
-      { type: 'NotAnApprover', message: 'lead may not decide by webhook' },
+      { type: 'NotAnApprover', message: 'lead cannot decide by webhook' },
     ],
     [
       'a stranger decides',
@@ -72,19 +73,19 @@ describe('answerTo', () => {
       'who asked decides, though an approver',
       standing(),
       by('asker'),
-      { type: 'OwnRequest', message: 'who asks may not decide' },
+      { type: 'OwnRequest', message: 'requesters cannot decide their own request' },
     ],
     [
       'the link is of a stage before',
       standing(),
       by('lead', { stage: 1 }),
-      { type: 'StagePassed', message: 'stage 1 is not asked, stage 2 is' },
+      { type: 'StagePassed', message: 'the decision is for stage 1, but the approval is in stage 2' },
     ],
     [
       'the link is of a stage to come',
       standing(),
       by('lead', { stage: 3 }),
-      { type: 'StagePassed', message: 'stage 3 is not asked, stage 2 is' },
+      { type: 'StagePassed', message: 'the decision is for stage 3, but the approval is in stage 2' },
     ],
     ['the same is decided again', decided, by('lead', { comment: 'again' }), 'repeated'],
     ['the same is decided again by an old link', decided, by('lead', { stage: 1 }), 'repeated'],
@@ -109,6 +110,12 @@ describe('malformedDecision', () => {
     by('lead', { stage: 1.5 }),
     { ...by('lead'), admin: true },
     by(''),
+    by('\ud800'),
+    by('le ad'),
+    by('lead@example.com'),
+    by('lead', { comment: '\ud800' }),
+    by('lead', { comment: 'a\0b' }),
+    by('lead', { stage: 0 }),
   ])('when the schema takes %j, then so does the workflow, and the other way round', (decision) => {
     expect(malformedDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
   });
@@ -123,11 +130,17 @@ describe('malformedDecision', () => {
     [{ ...by('lead'), approver: ['lead'] }, 'approver must be an id'],
     [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
     [{ ...by('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
-    [{ ...by('lead'), comment: 1 }, 'comment must have at most 1000 UTF-16 code units'],
-    [{ ...by('lead'), comment: 'x'.repeat(1_001) }, 'comment must have at most 1000 UTF-16 code units'],
+    [
+      { ...by('lead'), comment: 1 },
+      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
+    ],
+    [
+      { ...by('lead'), comment: 'x'.repeat(1_001) },
+      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
+    ],
     [{ ...by('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
-    [{ ...by('lead'), stage: '1' }, 'stage must be a whole number'],
-    [{ ...by('lead'), stage: 1.5 }, 'stage must be a whole number'],
+    [{ ...by('lead'), stage: '1' }, 'stage must be a whole number from 1'],
+    [{ ...by('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
   ])('when it is %j, then it says what is wrong', (value, message) => {
     expect(malformedDecision(value)).toEqual({ type: 'InvalidInput', message });
   });
@@ -174,13 +187,29 @@ describe('what is kept', () => {
     const ignored = (count: number) => Array<{ event: 'ignored' }>(count).fill({ event: 'ignored' });
     const others = [{ event: 'requested' }, { event: 'escalated' }] as const;
 
-    expect(isTrailFull([])).toBe(false);
-    expect(isTrailFull([...others, ...ignored(19)])).toBe(false);
-    expect(isTrailFull([...others, ...ignored(20)])).toBe(true);
+    expect(isTrailFull([], 'ignored')).toBe(false);
+    expect(isTrailFull([...others, ...ignored(19)], 'ignored')).toBe(false);
+    expect(isTrailFull([...others, ...ignored(20)], 'ignored')).toBe(true);
+    expect(isTrailFull([...others, ...ignored(20)], 'commented')).toBe(false);
+  });
+
+  test.each<[what: string, comment: string | undefined, expected: boolean]>([
+    ['no comment', undefined, false],
+    ['the comment of the decision', 'fine', false],
+    ['a comment that the trail has', 'really', false],
+    ['another comment', 'go on', true],
+  ])('takes a repeated decision with %s as new: %s', (_what, comment, expected) => {
+    const made = { ...decided.view.decision!, comment: 'fine' };
+    const at = '2026-01-01T00:00:00.000Z';
+    const trail = [{ at, event: 'commented' as const, stage: 2, comment: 'really' }];
+    expect(isNewComment({ decision: made, trail }, by('lead', comment === undefined ? {} : { comment }))).toBe(
+      expected,
+    );
   });
 
   test.each<[unknown, string]>([
     [{ title: 'May we?' }, 'May we?'],
+    [{ title: 'a\ud800' }, 'a\ufffd'],
     [{ title: 'x'.repeat(201) }, 'x'.repeat(200)],
     [{ title: ['May we?'] }, ''],
     [{ requestedBy: 'ada' }, ''],

@@ -158,7 +158,7 @@ describeOrders('an order that needs an approval', (shop) => {
   test('when the customer is an approver, then they cannot approve their own order', async () => {
     const order = await placed(APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
     await order.seen(({ approval }) => approval?.status === 'pending', 'awaits its approval');
-    await approvalOnce(approvalOf(order), ({ stages }) => stages > 0, 'is open');
+    await approvalOnce(approvalOf(order), ({ trail }) => trail.length > 0, 'is open');
     await expect(decide(order, 'shift-lead', 'approve')).rejects.toMatchObject({ cause: { type: 'OwnRequest' } });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await order.result();

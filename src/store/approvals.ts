@@ -1,0 +1,251 @@
+import { sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kysely';
+import type { ApprovalStatus, ApprovalSummary, ApprovalView, TrailEntry } from '../schemas/approval.js';
+import type { Money } from '../schemas/money.js';
+import type { Schema } from './schema.js';
+
+/** Comments that are added to a closed approval; further ones are dropped. */
+const MAX_LATER_COMMENTS = 20;
+
+/** An approval with the stage that is asked first. */
+export interface NewApproval extends ApprovalStage {
+  contentHash: string;
+  title: string;
+  requestedBy: string;
+  amount?: Money | undefined;
+  stages: number;
+  requestedAt: Date;
+}
+
+/** The stage that is asked now. */
+export interface ApprovalStage {
+  approvalId: string;
+  /** The first run of the execution chain: it survives a reset. */
+  firstRunId: string;
+  stage: number;
+  /** The ids of those who may decide. */
+  approvers: string[];
+  deadline: Date;
+}
+
+/** `taken`: the id belongs to an approval with another content. */
+export type OpenOutcome = { status: 'open' | 'taken' } | { status: 'closed'; view: ApprovalView };
+
+export interface ApprovalRecord {
+  contentHash: string;
+  summary: ApprovalSummary;
+  /** The view with which the approval closed, and the comments that came later. */
+  finalView?: ApprovalView;
+}
+
+export interface ApprovalFilter {
+  status?: ApprovalStatus | undefined;
+  /** Lists the pending approvals that this approver may decide. */
+  approver?: string | undefined;
+  requestedBy?: string | undefined;
+}
+
+export function createApprovals(db: Kysely<Schema>) {
+  return {
+    /**
+     * Records that an approval is open. Repeated, also by a later execution with the same content, it opens the same
+     * approval again; one that is closed stays closed.
+     */
+    async openApproval(approval: NewApproval): Promise<OpenOutcome> {
+      return await db.transaction().execute(async (tx) => {
+        const { approvalId, contentHash, title, requestedBy, amount, stages, requestedAt } = approval;
+        const inserted = await tx
+          .insertInto('approvals')
+          .values({
+            approval_id: approvalId,
+            content_hash: contentHash,
+            status: 'pending',
+            title,
+            requested_by: requestedBy,
+            amount_value: amount?.value,
+            amount_currency: amount?.currency,
+            stages,
+            requested_at: requestedAt,
+            ...stageColumns(approval),
+          })
+          .onConflict((conflict) => conflict.column('approval_id').doNothing())
+          .returning('approval_id')
+          .executeTakeFirst();
+        if (inserted) return { status: 'open' };
+        const known = await tx
+          .selectFrom('approvals')
+          .select(['content_hash', 'final_view'])
+          .where('approval_id', '=', approvalId)
+          .forUpdate()
+          .executeTakeFirstOrThrow();
+        if (known.content_hash !== contentHash) return { status: 'taken' };
+        if (known.final_view) return { status: 'closed', view: known.final_view };
+        await tx
+          .updateTable('approvals')
+          .set({ status: 'pending', closed_at: null, ...stageColumns(approval) })
+          .where('approval_id', '=', approvalId)
+          .execute();
+        return { status: 'open' };
+      });
+    },
+
+    /** Records the stage that is asked now. A closed approval stays as it is. */
+    async recordApprovalStage(stage: ApprovalStage): Promise<void> {
+      await db
+        .updateTable('approvals')
+        .set({ status: 'pending', closed_at: null, ...stageColumns(stage) })
+        .where('approval_id', '=', stage.approvalId)
+        .where('final_view', 'is', null)
+        .execute();
+    },
+
+    /**
+     * Records how an approval closed. The first outcome stands: after a reset another one changes nothing, while the
+     * same one updates the rest of the view.
+     *
+     * @returns the view on record.
+     */
+    async closeApproval(view: ApprovalView, closedAt: Date): Promise<ApprovalView> {
+      return await db.transaction().execute(async (tx) => {
+        const known = await tx
+          .selectFrom('approvals')
+          .select('final_view')
+          .where('approval_id', '=', view.approvalId)
+          .forUpdate()
+          .executeTakeFirst();
+        const first = known?.final_view;
+        if (first && !isSameOutcome(first, view)) return first;
+        const recorded = first ? { ...view, ...outcomeOf(first) } : view;
+        await tx
+          .updateTable('approvals')
+          .set({
+            status: recorded.status,
+            stage: recorded.stage,
+            approvers: [],
+            final_view: JSON.stringify(recorded),
+            ...(!first && { closed_at: closedAt }),
+          })
+          .where('approval_id', '=', view.approvalId)
+          .execute();
+        return recorded;
+      });
+    },
+
+    /** Adds a comment to the trail of a closed approval. */
+    async addApprovalComment(approvalId: string, entry: TrailEntry): Promise<void> {
+      await sql`
+        update approvals set later_comments = (later_comments::jsonb || ${JSON.stringify([entry])}::jsonb)::json
+        where approval_id = ${approvalId} and final_view is not null
+          and json_array_length(later_comments) < ${MAX_LATER_COMMENTS}`.execute(db);
+    },
+
+    async findApproval(approvalId: string): Promise<ApprovalRecord | undefined> {
+      const row = await db.selectFrom('approvals').selectAll().where('approval_id', '=', approvalId).executeTakeFirst();
+      if (!row) return undefined;
+      const { content_hash: contentHash, final_view: view, later_comments: comments } = row;
+      return {
+        contentHash,
+        summary: toSummary(row),
+        ...(view && { finalView: { ...view, trail: [...view.trail, ...comments] } }),
+      };
+    },
+
+    /** A page of approvals, newest first. `before` is the number of the last approval on the page before. */
+    async listApprovals(
+      { status, approver, requestedBy }: ApprovalFilter,
+      { before, limit }: { before?: string | undefined; limit: number },
+    ): Promise<(ApprovalSummary & { number: string })[]> {
+      let query = db.selectFrom('approvals').selectAll().orderBy('number', 'desc').limit(limit);
+      if (status !== undefined) query = query.where('status', '=', status);
+      if (requestedBy !== undefined) query = query.where('requested_by', '=', requestedBy);
+      if (approver !== undefined) query = waitingFor(query, approver);
+      if (before !== undefined) query = query.where('number', '<', before);
+      const rows = await query.execute();
+      return rows.map((row) => ({ ...toSummary(row), number: row.number }));
+    },
+
+    /** Of these approvals, the ids of those that are pending on record. */
+    async pendingApprovalsAmong(approvalIds: readonly string[]): Promise<string[]> {
+      if (approvalIds.length === 0) return [];
+      const rows = await db
+        .selectFrom('approvals')
+        .select('approval_id')
+        .where('approval_id', 'in', approvalIds)
+        .where('status', '=', 'pending')
+        .execute();
+      return rows.map(({ approval_id }) => approval_id);
+    },
+
+    /** Records that the workflow of a pending approval ended without an outcome of its own, such as by terminate. */
+    async endApproval(approvalId: string, closedAt: Date): Promise<void> {
+      await db
+        .updateTable('approvals')
+        .set({ status: 'withdrawn', approvers: [], closed_at: closedAt })
+        .where('approval_id', '=', approvalId)
+        .where('status', '=', 'pending')
+        .execute();
+    },
+
+    /** Whether a message was delivered, and whether its approval is closed on record. */
+    async approvalMessageState(approvalId: string, messageId: string): Promise<{ isSent: boolean; isClosed: boolean }> {
+      const { rows } = await sql<{ isSent: boolean; isClosed: boolean }>`
+        select exists (select 1 from approval_messages where message_id = ${messageId}) as "isSent",
+          exists (
+            select 1 from approvals where approval_id = ${approvalId} and final_view is not null
+          ) as "isClosed"`.execute(db);
+      return rows[0]!;
+    },
+
+    /** Notes that a message was delivered, so that a reset does not send it again. */
+    async noteApprovalMessage(approvalId: string, messageId: string): Promise<void> {
+      await db
+        .insertInto('approval_messages')
+        .values({ approval_id: approvalId, message_id: messageId })
+        .onConflict((conflict) => conflict.column('message_id').doNothing())
+        .execute();
+    },
+  };
+}
+
+const stageColumns = ({ firstRunId, stage, approvers, deadline }: ApprovalStage) => ({
+  first_run_id: firstRunId,
+  stage,
+  approvers,
+  deadline,
+});
+
+/** In the terms of the partial index. */
+function waitingFor<Row>(query: SelectQueryBuilder<Schema, 'approvals', Row>, approver: string) {
+  return query.where('status', '=', 'pending').where(sql<boolean>`approvers @> array[${approver}]::text[]`);
+}
+
+function isSameOutcome(one: ApprovalView, other: ApprovalView): boolean {
+  return (
+    one.status === other.status &&
+    one.decision?.approver === other.decision?.approver &&
+    one.decision?.decision === other.decision?.decision
+  );
+}
+
+const outcomeOf = ({ decision, withdrawal }: ApprovalView) => ({
+  ...(decision && { decision }),
+  ...(withdrawal && { withdrawal }),
+});
+
+function toSummary(row: Omit<Selectable<Schema['approvals']>, 'final_view' | 'later_comments'>): ApprovalSummary {
+  return {
+    approvalId: row.approval_id,
+    status: row.status,
+    title: row.title,
+    requestedBy: row.requested_by,
+    ...(row.amount_value !== null &&
+      row.amount_currency !== null && {
+        amount: { value: Number(row.amount_value), currency: row.amount_currency },
+      }),
+    stage: row.stage,
+    stages: row.stages,
+    approvers: row.approvers,
+    ...(row.status === 'pending' && { deadline: row.deadline.toISOString() }),
+    startedAt: row.requested_at.toISOString(),
+    ...(row.closed_at && { closedAt: row.closed_at.toISOString() }),
+  };
+}

@@ -1,0 +1,47 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import { NON_RETRYABLE } from '../shared/failures.js';
+
+const nonRetryableErrorTypes = [...NON_RETRYABLE];
+
+/** Makes no external call, so only a lost store can fail it. Retries for ever: an approval must not exist unrecorded. */
+const ON_STORE = {
+  startToCloseTimeout: '10 seconds',
+  retry: {
+    initialInterval: '100 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '30 seconds',
+    nonRetryableErrorTypes,
+  },
+} as const;
+
+export const { openApproval } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Check and record the request' });
+export const { recordStage } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Record the stage' });
+export const { recordOutcome } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Record the outcome' });
+
+/** The receiver of the outcome may be down overnight: attempts for 24 hours, at most an hour apart. */
+export const { reportOutcome } = proxyActivities<Activities>({
+  summary: 'Report the outcome',
+  startToCloseTimeout: '30 seconds',
+  scheduleToCloseTimeout: '24 hours',
+  retry: {
+    initialInterval: '5 seconds',
+    backoffCoefficient: 3,
+    maximumInterval: '1 hour',
+    nonRetryableErrorTypes,
+  },
+});
+
+/** The messages to one approver: retried ever more rarely until their stage is over. */
+export const messageActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
+  proxyActivities<Activities>({
+    summary,
+    startToCloseTimeout: '30 seconds',
+    scheduleToCloseTimeout: timeoutMs,
+    retry: {
+      initialInterval: '1 second',
+      backoffCoefficient: 2,
+      maximumInterval: '5 minutes',
+      nonRetryableErrorTypes,
+    },
+  });

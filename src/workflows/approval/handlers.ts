@@ -1,0 +1,97 @@
+import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
+import type { Decision, WithdrawRequest } from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/reason.js';
+import { refused } from '../shared/failures.js';
+import { malformedReasonRequest } from '../shared/reason-request.js';
+import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
+import type { ApprovalProgress } from './progress.js';
+import { answerTo, malformedDecision, saidBy, withdrawalRefusal } from './state.js';
+
+/**
+ * An update answers once the store has the outcome, so that lists agree with the answer. While the store is down, it
+ * answers after this time: the decision counts all the same.
+ */
+const RECORD_TIMEOUT_MS = 4_000;
+
+/**
+ * Messages that wait for the approval to open.
+ *
+ * @returns a wait for those that came early: a decision that came before the question was asked counts.
+ */
+export function registerHandlers(progress: ApprovalProgress): () => Promise<void> {
+  let early = 0;
+
+  setHandler(approvalQuery, () => progress.view);
+
+  setHandler(
+    decideUpdate,
+    async (decision: Decision) => {
+      const refusal = await decide(decision);
+      if (refusal) throw refused(refusal);
+      await untilRecorded();
+      // After a reset the outcome on record may be another one.
+      const overruled = refusalOf(decision);
+      if (overruled) throw refused(overruled);
+      return progress.view;
+    },
+    {
+      validator: (decision: Decision) => {
+        const refusal = malformedDecision(decision) ?? (progress.phase === 'open' ? refusalOf(decision) : undefined);
+        if (refusal) throw refused(refusal);
+      },
+    },
+  );
+
+  setHandler(decideSignal, async (decision: Decision) => {
+    const malformed = malformedDecision(decision);
+    const refusal = malformed ?? (await decide(decision));
+    if (!refusal) return;
+    log.warn('ignored a decision', { ...refusal });
+    progress.ignore(refusal, malformed ? {} : saidBy(decision));
+  });
+
+  setHandler(
+    withdrawUpdate,
+    async (request: WithdrawRequest | undefined) => {
+      const refusal = (await untilOpened()) ?? withdrawalRefusal(progress.view);
+      if (refusal) throw refused(refusal);
+      progress.withdraw(request?.reason);
+      await untilRecorded();
+      const overruled = withdrawalRefusal(progress.view);
+      if (overruled) throw refused(overruled);
+      return progress.view;
+    },
+    {
+      validator: (request: unknown) => {
+        const refusal = malformedReasonRequest(request) ?? withdrawalRefusal(progress.view);
+        if (refusal) throw refused(refusal);
+      },
+    },
+  );
+
+  return () => CancellationScope.nonCancellable(() => condition(() => early === 0));
+
+  async function decide(decision: Decision): Promise<Reason | undefined> {
+    return (await untilOpened()) ?? progress.decide(decision);
+  }
+
+  /** @returns why the approval did not open, if it did not. */
+  async function untilOpened(): Promise<Reason | undefined> {
+    early += 1;
+    await CancellationScope.nonCancellable(() => condition(() => progress.phase !== 'opening'));
+    early -= 1;
+    return progress.rejection;
+  }
+
+  async function untilRecorded(): Promise<void> {
+    if (progress.isOutcomeRecorded) return;
+    await CancellationScope.nonCancellable(() =>
+      condition(() => progress.isOutcomeRecorded, RECORD_TIMEOUT_MS, { summary: 'Answer without the store' }),
+    );
+  }
+
+  function refusalOf(decision: Decision): Reason | undefined {
+    const answer = answerTo(progress, decision);
+    return typeof answer === 'string' ? undefined : answer;
+  }
+}

@@ -1,0 +1,186 @@
+import type {
+  ApprovalInput,
+  ApprovalStatus,
+  ApprovalView,
+  Approver,
+  Decision,
+  Stage,
+  TrailEntry,
+} from '../../schemas/approval.js';
+import type { Reason } from '../../schemas/reason.js';
+import { decidersOf, endOf, givenStages } from './stage.js';
+import { answerTo, givenText, isNewComment, isTrailFull, outcomeOf, saidBy } from './state.js';
+
+/** The state of one approval, and the changes that are possible. Every change calls `onChange`. */
+export class ApprovalProgress {
+  readonly firstRunId: string;
+  /** When the approval was requested, in ms since 1970. */
+  readonly requestedAt: number;
+  view: ApprovalView;
+  /** Those who may decide in the current stage, or could in the last one. */
+  deciders: readonly Approver[] = [];
+  /** When the current stage began. */
+  askedAt: number;
+  /** The deadline of the stage that is asked first. */
+  dueAt: Date | undefined;
+  phase: 'opening' | 'open' | 'rejected' = 'opening';
+  /** Why the approval did not open. */
+  rejection: Reason | undefined;
+  /** Whether the store has the outcome. */
+  isOutcomeRecorded = false;
+  /** Whether the view changed since the store got it. */
+  hasChanges = false;
+  onChange: () => void = () => undefined;
+
+  private readonly stages: readonly Stage[];
+  /** The place of the current stage in the list. */
+  private index = -1;
+
+  /** @param input is not parsed yet and may have any shape. */
+  constructor({ approvalId, firstRunId, input }: { approvalId: string; firstRunId: string; input: unknown }) {
+    this.firstRunId = firstRunId;
+    this.requestedAt = Date.now();
+    this.askedAt = this.requestedAt;
+    this.stages = givenStages(input);
+    this.view = {
+      approvalId,
+      status: 'pending',
+      title: givenText(input, 'title'),
+      requestedBy: givenText(input, 'requestedBy'),
+      stage: 1,
+      stages: this.stages.length,
+      approvers: [],
+      trail: [],
+      notifications: [],
+    };
+    this.index = this.nextStage();
+    this.enterStage();
+    this.dueAt = this.deadline;
+  }
+
+  get isClosed(): boolean {
+    return this.view.status !== 'pending';
+  }
+
+  get stage(): Stage | undefined {
+    return this.stages[this.index];
+  }
+
+  get deadline(): Date | undefined {
+    return this.stage && new Date(endOf(this.stage, this.askedAt));
+  }
+
+  /** Opens the approval once its input is parsed. */
+  open({ description, amount }: ApprovalInput): void {
+    Object.assign(this.view, { ...(description && { description }), ...(amount && { amount }) });
+    this.note('requested', { approver: this.view.requestedBy, stage: 1 });
+    this.noteSkipped(0);
+    this.phase = 'open';
+  }
+
+  /** Gives the reason why the approval does not open to all who wait for it. */
+  reject(reason: Reason): void {
+    this.rejection = reason;
+    this.phase = 'rejected';
+  }
+
+  /** Takes over the view on record: its outcome stands. */
+  adopt(view: ApprovalView): void {
+    this.view = view;
+    this.phase = 'open';
+    this.isOutcomeRecorded = true;
+    this.hasChanges = false;
+    this.onChange();
+  }
+
+  /** Moves on to the next stage that somebody may decide. @returns false when none is left. */
+  escalate(): boolean {
+    const skippedFrom = this.index + 1;
+    const next = this.nextStage();
+    if (next < this.stages.length) {
+      this.index = next;
+      this.enterStage();
+    }
+    this.noteSkipped(skippedFrom, next);
+    if (next === this.stages.length) return false;
+    this.note('escalated');
+    return true;
+  }
+
+  /** Gives the current stage its full time from now on. */
+  restartClock(): void {
+    this.askedAt = Date.now();
+    const { deadline } = this;
+    if (deadline) this.view.deadline = deadline.toISOString();
+  }
+
+  /** Takes a decision. @returns the reason why it does not count, if it does not. */
+  decide(decision: Decision): Reason | undefined {
+    const answer = answerTo(this, decision);
+    if (answer === 'counts') {
+      this.view.decision = { ...saidBy(decision), stage: this.view.stage, at: now() };
+      this.note('decided', saidBy(decision));
+      this.close(outcomeOf(decision));
+      return undefined;
+    }
+    if (answer !== 'repeated') return answer;
+    if (isNewComment(this.view, decision) && !isTrailFull(this.view.trail, 'commented')) {
+      this.note('commented', saidBy(decision));
+    }
+    return undefined;
+  }
+
+  /** Keeps a decision that does not count in the trail. @param said is missing when the message is malformed. */
+  ignore(reason: Reason, said: Partial<TrailEntry> = {}): void {
+    if (!isTrailFull(this.view.trail, 'ignored')) this.note('ignored', { ...said, reason });
+  }
+
+  withdraw(reason?: string): void {
+    if (this.isClosed) return;
+    this.view.withdrawal = { at: now(), ...(reason && { reason }) };
+    this.note('withdrawn');
+    this.close('withdrawn');
+  }
+
+  timeOut(outcome: ApprovalStatus = 'timed_out'): void {
+    this.note('timed_out');
+    this.close(outcome);
+  }
+
+  setDelivery(delivery: NonNullable<ApprovalView['delivery']>): void {
+    this.view.delivery = delivery;
+    this.hasChanges = true;
+    this.onChange();
+  }
+
+  /** The place of the next stage that somebody may decide; behind the last stage when there is none. */
+  private nextStage(): number {
+    const { requestedBy } = this.view;
+    const next = this.stages.findIndex((stage, n) => n > this.index && decidersOf(stage, requestedBy).length > 0);
+    return next === -1 ? this.stages.length : next;
+  }
+
+  private enterStage(): void {
+    if (!this.stage) return;
+    this.deciders = decidersOf(this.stage, this.view.requestedBy);
+    this.view.stage = this.index + 1;
+    this.view.approvers = this.deciders.map(({ id }) => id);
+    this.restartClock();
+  }
+
+  private noteSkipped(from: number, to = this.index): void {
+    for (let index = from; index < to; index += 1) this.note('skipped', { stage: index + 1 });
+  }
+
+  private close(status: ApprovalStatus): void {
+    this.view.status = status;
+    this.onChange();
+  }
+
+  private note(event: TrailEntry['event'], more: Partial<TrailEntry> = {}): void {
+    this.view.trail.push({ at: now(), event, stage: this.view.stage, ...more });
+    this.hasChanges = true;
+  }
+}
+
+const now = () => new Date().toISOString();

@@ -1,0 +1,28 @@
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { approvalDueAtAttribute, approvalStatusAttribute, approversAttribute } from './contract.js';
+import { detailsOf } from './details.js';
+import type { ApprovalProgress } from './progress.js';
+
+/** Shows every change to operators: in the current details and the Search Attributes. */
+export function publishOn(progress: ApprovalProgress): void {
+  progress.onChange = () => {
+    setCurrentDetails(detailsOf(progress.view));
+    if (isPublished(progress)) return;
+    const { view, isClosed, dueAt } = progress;
+    upsertSearchAttributes([
+      { key: approvalStatusAttribute, value: view.status },
+      { key: approversAttribute, value: isClosed ? null : view.approvers },
+      ...(dueAt ? [{ key: approvalDueAtAttribute, value: dueAt }] : []),
+    ]);
+  };
+}
+
+/** Whether the Search Attributes agree already, such as those that the API set at the start. */
+function isPublished({ view, isClosed }: ApprovalProgress): boolean {
+  const { typedSearchAttributes } = workflowInfo();
+  const approvers = isClosed ? [] : view.approvers;
+  return (
+    typedSearchAttributes.get(approvalStatusAttribute) === view.status &&
+    (typedSearchAttributes.get(approversAttribute) ?? []).join() === approvers.join()
+  );
+}

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import type { ApprovalView, Notification } from '../../../src/schemas/approval.js';
+import { detailsOf } from '../../../src/workflows/approval/details.js';
+
+const pending: ApprovalView = {
+  approvalId: 'a1',
+  status: 'pending',
+  title: 'May we?',
+  requestedBy: 'ada',
+  stage: 1,
+  stages: 2,
+  approvers: ['lead', 'boss'],
+  deadline: '2030-01-02T03:04:05.000Z',
+  trail: [],
+  notifications: [{ stage: 1, approver: 'boss', channel: 'email', status: 'sent', sent: 1 }],
+};
+const failed: Notification = {
+  stage: 1,
+  approver: 'lead',
+  channel: 'email',
+  status: 'failed',
+  sent: 0,
+  reason: { type: 'MailRefused', message: 'no such user' },
+};
+const decision = {
+  approver: 'lead',
+  decision: 'approve',
+  via: 'link',
+  stage: 1,
+  at: '2030-01-01T00:00:00.000Z',
+} as const;
+
+test('shows who is waited for as a list after a blank line', () => {
+  expect(detailsOf(pending)).toBe(
+    '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
+  );
+});
+
+test('shows what needs attention first', () => {
+  expect(detailsOf({ ...pending, notifications: [...pending.notifications, failed] })).toBe(
+    '**Needs attention**\n\n- email to `lead` failed: MailRefused\n\n' +
+      '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
+  );
+  const delivery = { status: 'failed', reason: { type: 'ReceiverGone', message: 'answered 410' } } as const;
+  expect(detailsOf({ ...pending, status: 'approved', decision, notifications: [failed], delivery })).toBe(
+    '**Needs attention**\n\n- the outcome was not reported: ReceiverGone\n\n**approved** by `lead` (link)',
+  );
+});
+
+test('shows the outcome and how far its report is', () => {
+  expect(detailsOf({ ...pending, status: 'timed_out' })).toBe('**timed_out**');
+  expect(detailsOf({ ...pending, status: 'approved', decision, delivery: { status: 'pending' } })).toBe(
+    '**approved** by `lead` (link), report of the outcome pending',
+  );
+});

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../dev/wait.js';
+import type { ApprovalInput, ApprovalResource, ApprovalView } from '../../../src/schemas/approval.js';
+import { approvalQuery, decideUpdate } from '../../../src/workflows/approval/contract.js';
+import type { approval } from '../../../src/workflows/approval/workflow.js';
+import { startApi, type Api } from '../../support/api.js';
+import { anApproval, anApprover, approvalOnce, ask, aStage, type ApprovalHandle } from '../../support/approvals.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/dev-server.js';
+import { openReceiver, type Receiver } from '../../support/receiver.js';
+import { openShop, type Shop } from '../../support/shop.js';
+import { startWorker } from '../../support/workers.js';
+
+describeOnDevServer('an approval on a dev server', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let receiver: Receiver;
+  let worker: Awaited<ReturnType<typeof startWorker>>;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await openShop(server, { withWorker: false });
+    worker = await startWorker(server, shop, { queues: ['approvals'] });
+    api = await startApi(shop);
+    receiver = await openReceiver();
+  });
+  afterAll(async () => {
+    await receiver?.close();
+    await api?.close();
+    await worker?.stop();
+    await shop?.close();
+  });
+
+  type Approver = ReturnType<typeof anApprover>;
+  type Asked = Awaited<ReturnType<typeof asked>>;
+
+  /** An approval whose mail has arrived. */
+  async function asked() {
+    const approver = anApprover();
+    const input = anApproval({ stages: [aStage(approver)], callbackUrl: receiver.url });
+    const handle = await ask(shop.client, input);
+    await approvalOnce(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'asked');
+    return { approver, input, handle, link: await linkTo(approver) };
+  }
+  async function linkTo(approver: Approver): Promise<string> {
+    const [mail] = await shop.outside.mailbox.mailsTo(approver.email);
+    const token = /http:\/\/shop\.test\/approvals\/(\S+)/.exec(mail!.text)![1]!;
+    return `${api.url}/approvals/${token}`;
+  }
+  /** The ids of the completed workflow tasks of a run. */
+  async function tasksOf({ workflowId }: Pick<ApprovalHandle, 'workflowId'>, runId: string): Promise<number[]> {
+    const { events } = await shop.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    return (events ?? [])
+      .filter((event) => event.workflowTaskCompletedEventAttributes)
+      .map(({ eventId }) => Number(eventId));
+  }
+  /** Resets a run as `temporal workflow reset` does. @returns the id of the run that goes on. */
+  async function reset(
+    { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
+    runId: string,
+    eventId: number,
+  ): Promise<string> {
+    const response = await shop.client.workflowService.resetWorkflowExecution({
+      namespace: server.namespace,
+      workflowExecution: { workflowId, runId },
+      workflowTaskFinishEventId: eventId as never,
+      requestId: randomUUID(),
+      reason: 'test',
+    });
+    return response.runId;
+  }
+  const newest = ({ workflowId }: Pick<ApprovalHandle, 'workflowId'>) =>
+    shop.client.workflow.getHandle<typeof approval>(workflowId);
+  const outcomesOf = ({ approvalId }: ApprovalInput) =>
+    receiver.received
+      .map(({ body, headers }) => ({ id: headers['webhook-id'], ...(JSON.parse(body) as { data: ApprovalView }) }))
+      .filter(({ data }) => data.approvalId === approvalId);
+  const press = (link: string, decision: 'approve' | 'reject') =>
+    fetch(link, { method: 'POST', redirect: 'manual', body: new URLSearchParams({ decision }) });
+  const get = async ({ approvalId }: ApprovalInput) =>
+    (await api.get<ApprovalResource>(`/v1/approvals/${approvalId}`)).body;
+
+  /** One mail, one decision by the link, one outcome on record, one report. */
+  async function expectOnce({ approver, input, handle }: Asked, status: ApprovalView['status']) {
+    const view = await newest(handle).result();
+    expect(view).toMatchObject({ status, delivery: { status: 'delivered' }, decision: { approver: approver.id } });
+    expect(await get(input)).toMatchObject({ status, decision: view.decision });
+    expect(await shop.outside.mailbox.mailsTo(approver.email)).toHaveLength(1);
+    const outcomes = outcomesOf(input);
+    expect(outcomes.map(({ data }) => data.decision)).toEqual([view.decision]);
+    const { items } = (await api.get<{ items: unknown[] }>(`/v1/approvals?status=${status}&limit=200`)).body;
+    expect(items).toContainEqual(expect.objectContaining({ approvalId: input.approvalId, status }));
+    return view;
+  }
+
+  test('keeps the link of its mail after a reset to each workflow task before the decision', async () => {
+    const { handle: sample } = await asked();
+    const count = (await tasksOf(sample, sample.firstExecutionRunId)).length;
+    expect(count).toBeGreaterThan(2);
+    for (let task = 0; task < count; task += 1) {
+      const one = await asked();
+      const tasks = await tasksOf(one.handle, one.handle.firstExecutionRunId);
+      const runId = await reset(one.handle, one.handle.firstExecutionRunId, tasks[task]!);
+      expect(runId).not.toBe(one.handle.firstExecutionRunId);
+      await approvalOnce(newest(one.handle), ({ notifications }) => notifications[0]?.status === 'sent', 'asked again');
+
+      const page = await fetch(one.link);
+      expect([page.status, await page.text()], `task ${task}`).toEqual([200, expect.stringContaining('May we?')]);
+      expect((await press(one.link, 'approve')).status, `task ${task}`).toBe(303);
+      await expectOnce(one, 'approved');
+      const again = await fetch(one.link);
+      expect(await again.text()).toContain('You have decided');
+      expect((await newest(one.handle).describe()).runId).toBe(runId);
+    }
+    await newest(sample).terminate();
+  });
+
+  test('keeps its outcome and reports it once after a reset to each workflow task, made after the decision', async () => {
+    const first = await asked();
+    await press(first.link, 'reject');
+    const made = await expectOnce(first, 'rejected');
+    const count = (await tasksOf(first.handle, first.handle.firstExecutionRunId)).length;
+    let runId = first.handle.firstExecutionRunId;
+    for (let task = 0; task < count; task += 1) {
+      const tasks = await tasksOf(first.handle, first.handle.firstExecutionRunId);
+      runId = await reset(first.handle, first.handle.firstExecutionRunId, tasks[task]!);
+      const view = await newest(first.handle).result();
+      expect(view.decision, `task ${task}`).toEqual(made.decision);
+      await expectOnce(first, 'rejected');
+    }
+    expect((await newest(first.handle).describe()).runId).toBe(runId);
+  });
+
+  test('is decided by the link after two resets, the second one of the run that went on', async () => {
+    const one = await asked();
+    const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
+    const runId = await reset(one.handle, one.handle.firstExecutionRunId, second!);
+    await approvalOnce(newest(one.handle), ({ notifications }) => notifications[0]?.status === 'sent', 'asked again');
+    const tasks = await tasksOf(one.handle, runId);
+    await reset(one.handle, runId, tasks.at(-1)!);
+    await approvalOnce(newest(one.handle), ({ notifications }) => notifications[0]?.status === 'sent', 'asked again');
+    expect((await press(one.link, 'reject')).status).toBe(303);
+    await expectOnce(one, 'rejected');
+  });
+
+  test('keeps the recorded outcome when another decision is made after a reset without the first one', async () => {
+    const one = await asked();
+    await press(one.link, 'approve');
+    const made = await expectOnce(one, 'approved');
+    const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
+    await shop.client.workflowService.resetWorkflowExecution({
+      namespace: server.namespace,
+      workflowExecution: { workflowId: one.handle.workflowId, runId: one.handle.firstExecutionRunId },
+      workflowTaskFinishEventId: second as never,
+      requestId: randomUUID(),
+      reason: 'test',
+      // RESET_REAPPLY_EXCLUDE_TYPE_UPDATE
+      resetReapplyExcludeTypes: [2],
+    });
+    const open = newest(one.handle);
+    await approvalOnce(open, ({ trail }) => trail.length > 0, 'open again');
+    expect((await open.query(approvalQuery)).status).toBe('pending');
+    const refused = open.executeUpdate(decideUpdate, { args: [{ approver: one.approver.id, decision: 'reject' }] });
+    await expect(refused).rejects.toMatchObject({ cause: { type: 'AlreadyDecided' } });
+    expect((await open.result()).decision).toEqual(made.decision);
+    await expectOnce(one, 'approved');
+  });
+
+  test('sends one reminder for those that were missed in an outage of the worker', async () => {
+    const approver = anApprover();
+    const stage = { approvers: [approver], timeoutSeconds: 31, remindEverySeconds: 1 };
+    const handle = await ask(shop.client, anApproval({ stages: [stage] }));
+    await approvalOnce(handle, ({ notifications }) => (notifications[0]?.sent ?? 0) > 1, 'reminded');
+    await worker.stop();
+    const before = (await shop.outside.mailbox.mailsTo(approver.email)).length;
+    const stoppedAt = Date.now();
+    await waitUntil(() => Date.now() > stoppedAt + 12_000 || undefined, { what: 'the outage', deadlineMs: 20_000 });
+    worker = await startWorker(server, shop, { queues: ['approvals'] });
+    await approvalOnce(handle, ({ notifications }) => (notifications[0]?.sent ?? 0) > before, 'reminded again');
+    await newest(handle).executeUpdate(decideUpdate, { args: [{ approver: approver.id, decision: 'approve' }] });
+    await newest(handle).result();
+
+    const { events } = await handle.fetchHistory();
+    const numbers = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => {
+      if (scheduled?.activityType?.name !== 'mailApprover') return [];
+      const [message] = scheduled.input!.payloads!;
+      return (JSON.parse(Buffer.from(message!.data!).toString()) as { number: number }).number;
+    });
+    const steps = numbers.slice(1).map((number, n) => number - numbers[n]!);
+    expect(Math.max(...steps), `the numbers are ${numbers.join(', ')}`).toBeGreaterThan(8);
+    expect(numbers.length).toBeLessThan(before + 5);
+    expect(steps.filter((step) => step > 8)).toHaveLength(1);
+  });
+});
