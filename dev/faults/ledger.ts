@@ -11,6 +11,10 @@ export interface Ledger {
   batches: AskedBatch[];
   /** The carrier's callbacks, over and above his own. */
   callbacks: { sent: number; repeated: number; outOfOrder: number };
+  /** Orders for which the carrier reported another parcel as delivered. */
+  foreignReports: string[];
+  /** Orders that were reset after they had completed. */
+  resets: string[];
   /** Every HTTP request that was sent, also those that only look. */
   attempts: number;
   /** How requests ended that did not get what they asked for, by what they were: `place 503`, `place ECONNRESET`. */

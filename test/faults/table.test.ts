@@ -34,6 +34,8 @@ function anOutcome(): Outcome {
         },
       ],
       callbacks: { sent: 5, repeated: 3, outOfOrder: 2 },
+      foreignReports: [],
+      resets: [],
     },
     keptIn: '/somewhere',
   };

@@ -39,6 +39,8 @@ export interface Evidence {
   statementOf: (orderId: string) => Statement;
   /** Pieces that an order holds, by SKU. */
   piecesOf: (orderId: string) => ReadonlyMap<string, number>;
+  /** The status of an order in the store. */
+  recordOf: (orderId: string) => string | undefined;
   /** Orders that hold something. */
   holders: string[];
   /** Pieces that can still be sold, by SKU. */
@@ -55,6 +57,7 @@ export async function gather(runs: Run[], books: Books, findings: Findings): Pro
   for (const [workflowId, [newest]] of byWorkflow) views.set(workflowId, await viewOf(client, newest!, facts));
   const statement = await readStatement(books);
   const pieces = await readPieces(books);
+  const records = await readRecords(books);
   return {
     runs,
     runsOf: (workflowId) => byWorkflow.get(workflowId) ?? [],
@@ -65,6 +68,7 @@ export async function gather(runs: Run[], books: Books, findings: Findings): Pro
     facts,
     statementOf: (orderId) => ofOrder(statement, orderId),
     piecesOf: (orderId) => pieces.get(orderId) ?? new Map(),
+    recordOf: (orderId) => records.get(orderId),
     holders: [...pieces.keys()],
     stock: await readStock(books),
   };
@@ -105,6 +109,11 @@ async function readPieces({ store }: Books): Promise<Map<string, Map<string, num
       new Map(lines.map(({ sku, quantity }) => [sku, quantity])),
     ]),
   );
+}
+
+async function readRecords({ store }: Books): Promise<Map<string, string>> {
+  const rows = await store.db.selectFrom('orders').select(['order_id', 'status']).execute();
+  return new Map(rows.map(({ order_id, status }) => [order_id, status]));
 }
 
 async function readStock({ store }: Books): Promise<Map<string, number>> {

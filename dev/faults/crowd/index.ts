@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events';
+import type { Client } from '@temporalio/client';
 import type { Addresses } from '../../stack.js';
 import type { Ledger } from '../ledger.js';
 import type { Random } from '../random.js';
 import { approvalStory } from './approvals.js';
 import { restock } from './batches.js';
+import { buyAndReset, buyFromALateCarrier, buyWithAForeignReport } from './deliveries.js';
 import { Caller } from './caller.js';
 import { cartStory } from './carts.js';
 import { place, seen } from './order-steps.js';
@@ -15,6 +17,8 @@ export { stockTheShop } from './products.js';
 
 export interface CrowdOptions {
   addresses: Pick<Addresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
+  /** For what is done by Temporal's own tools: a start with other options, a reset. */
+  client?: Client;
   /** Decides what everybody does; not when. */
   random: Random;
   pace?: Partial<Pace>;
@@ -56,13 +60,13 @@ export interface Crowd {
 }
 
 /** Opens the doors. The products are there already: see `stockTheShop`. */
-export function startCrowd({ addresses, random, pace }: CrowdOptions): Crowd {
+export function startCrowd({ addresses, client, random, pace }: CrowdOptions): Crowd {
   const { customers, restMs, batchLines } = { ...DEFAULT_PACE, ...pace };
   const ledger: Ledger = {
     products: PRODUCTS,
     ...{ orders: [], carts: [], approvals: [], batches: [] },
     callbacks: { sent: 0, repeated: 0, outOfOrder: 0 },
-    ...{ attempts: 0, refused: {} },
+    ...{ attempts: 0, refused: {}, foreignReports: [], resets: [] },
   };
   const leaving = new AbortController();
   // As many requests wait for it as are under way.
@@ -77,7 +81,7 @@ export function startCrowd({ addresses, random, pace }: CrowdOptions): Crowd {
   // Ids of two crowds in one shop are different.
   const name = `crowd-${random.branch('name').from(0, 0xff_ff_ff).toString(16)}`;
   const aVisit = (id: string): Visit => ({
-    ...{ id: `${name}-${id}`, ledger, caller, outside },
+    ...{ id: `${name}-${id}`, ledger, caller, outside, left: leaving.signal },
     random: random.branch(id),
   });
   let isOpen = true;
@@ -113,6 +117,11 @@ export function startCrowd({ addresses, random, pace }: CrowdOptions): Crowd {
   begin(restockTwice());
   // However short the run and whatever its seed, there are callbacks that come twice and out of order.
   begin(buyFromABadCarrier(aVisit('bad-carrier')));
+  begin(buyWithAForeignReport(aVisit('foreign-report')));
+  if (client) {
+    begin(buyFromALateCarrier(aVisit('late-carrier'), client));
+    begin(buyAndReset(aVisit('reset'), client));
+  }
 
   return {
     ledger,

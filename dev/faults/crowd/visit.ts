@@ -9,6 +9,8 @@ export interface Visit {
   random: Random;
   ledger: Ledger;
   caller: Caller;
+  /** Aborted when it is time to leave. */
+  left: AbortSignal;
   /** Where a callback may be sent to, and the secrets of those who send them here. */
   outside: { apiUrl: string; answersUrl: string; carrierSecret: string; approvalSecret: string };
 }
