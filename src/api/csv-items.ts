@@ -1,11 +1,15 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { z } from 'zod';
-import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
-import type { StagedItem } from '../store/batches.js';
+import { pointerTo, problemsOf, type InputProblem } from '../schemas/problems-of.js';
+import { inexact } from './json.js';
 import type { Line } from './item-lines.js';
 
-/** One item as it was uploaded, or why it could not be read. */
-export type Entry = StagedItem | { line: number; problems: InputProblem[] };
+/** One item as it was uploaded, and what could not be read of it; without an item, nothing could. */
+export interface Entry {
+  line: number;
+  item?: unknown;
+  problems?: InputProblem[];
+}
 
 /** A field: its name, the names of the objects around it, and whether it is a number. */
 interface Column {
@@ -57,7 +61,7 @@ export function csvReader(schema: z.ZodObject): (lines: Line[]) => Generator<Ent
         const detail = `must have as many columns as the header: ${width}, not ${widthOf(record.text)}`;
         yield { line, problems: [{ pointer: '', detail }] };
       } else if (next < rows.length) {
-        yield { line, item: itemOf(rows[next]!, columns) };
+        yield { line, ...itemOf(rows[next]!, columns) };
         next += 1;
       } else {
         readable = false;
@@ -127,8 +131,9 @@ function bareDefOf(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
   return 'innerType' in def ? bareDefOf(def.innerType) : def;
 }
 
-function itemOf(row: string[], columns: Column[]): Record<string, unknown> {
+function itemOf(row: string[], columns: Column[]): Required<Omit<Entry, 'line'>> {
   const item: Record<string, unknown> = {};
+  const problems: InputProblem[] = [];
   for (const [index, value] of row.entries()) {
     if (value === '') continue;
     const { around, name, isNumber } = columns[index]!;
@@ -137,7 +142,16 @@ function itemOf(row: string[], columns: Column[]): Record<string, unknown> {
       if (!Object.hasOwn(object, outer)) object[outer] = {};
       object = object[outer] as Record<string, unknown>;
     }
-    object[name] = isNumber && NUMBER.test(value) ? Number(value) : value;
+    const problem = isNumber ? notANumber(value) : undefined;
+    if (problem) problems.push({ pointer: pointerTo([...around, name]), detail: problem });
+    object[name] = isNumber && !problem ? Number(value) : value;
   }
-  return item;
+  return { item, problems };
+}
+
+/** Why a text is no number that can be kept. Spaces, exponents and separators of thousands have more than one reading. */
+function notANumber(text: string): string | undefined {
+  if (NUMBER.test(text)) return inexact(text);
+  const shown = text.length > 40 ? `${text.slice(0, 40).toWellFormed()}…` : text;
+  return `must be a number in plain digits, as in 1000 or 12.5, not ${JSON.stringify(shown)}`;
 }

@@ -91,7 +91,7 @@ export async function describe(
 /** The id of a workflow of ours starts with its type. @throws 409. */
 function assertType({ workflowId, type, taskQueue }: WorkflowExecutionDescription): void {
   const expected = workflowId.split(':', 1)[0];
-  if (type.replace(/V2$/, '') === expected) return;
+  if (type === expected) return;
   const detail = `workflow ${workflowId} has the type ${type}, expected ${expected}; terminate it, or use another id`;
   throw httpProblem('wrong-workflow-type', detail, { workflowType: type, taskQueue });
 }

@@ -4,6 +4,7 @@ import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
 import type { StagedItem } from '../store/batches.js';
 import { csvReader, type Entry } from './csv-items.js';
 import { HttpProblem } from './errors.js';
+import { JsonTooDeep, parseJson } from './json.js';
 import { linesOf, type Line, type LinesOptions } from './item-lines.js';
 
 export type { ItemFormat } from './item-lines.js';
@@ -49,10 +50,14 @@ export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGene
       isEmpty = false;
       const { line } = entry;
       const result = 'item' in entry ? schema.safeParse(entry.item) : undefined;
-      if (!result?.success) {
+      const unread = entry.problems ?? [];
+      if (!result?.success || unread.length > 0) {
         wrongLines += 1;
         const left = MAX_PROBLEMS - problems.length;
-        const found = 'problems' in entry ? entry.problems : problemsOf(result?.error.issues ?? []);
+        // What could not be read is not measured by the schema as well.
+        const known = new Set(unread.map(({ pointer }) => pointer));
+        const invalid = problemsOf(result?.error?.issues ?? []).filter(({ pointer }) => !known.has(pointer));
+        const found = [...unread, ...invalid];
         problems.push(...found.slice(0, left).map((problem) => ({ line, ...problem })));
         if (found.length >= left) break;
       } else if (wrongLines === 0) {
@@ -77,8 +82,10 @@ function* ndjsonEntries(lines: Line[]): Generator<Entry> {
 
 function ndjsonEntry(line: number, text: string): Entry {
   try {
-    return { line, item: JSON.parse(text) as unknown };
+    const { value, losses } = parseJson(text);
+    return { line, item: value, problems: losses };
   } catch (error) {
+    if (error instanceof JsonTooDeep) return { line, problems: [{ pointer: '', detail: error.message }] };
     // V8 repeats no more than a few characters of what is not JSON.
     return { line, problems: [{ pointer: '', detail: `is not JSON: ${(error as Error).message}` }] };
   }

@@ -29,7 +29,7 @@ export const PROBLEMS = {
   'invalid-request': {
     status: 400,
     title: 'The request is not valid',
-    when: 'A parameter, header or field of the body is wrong. `errors` names each by its JSON pointer.',
+    when: 'A parameter, header or field of the body is wrong, a name is repeated within an object, or a number cannot be kept exactly. `errors` names each by its JSON pointer.',
   },
   unauthorized: {
     status: 401,

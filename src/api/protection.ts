@@ -5,8 +5,8 @@ import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { rolesOf } from './contract.js';
-import { httpProblem, HttpProblem, malformedRequest } from './errors.js';
-import { MAX_JSON_DEPTH } from './limits.js';
+import { httpProblem, HttpProblem, invalidRequest, malformedRequest } from './errors.js';
+import { JsonTooDeep, parseJson, type ParsedJson } from './json.js';
 
 export interface ProtectionSettings {
   /** Requests that one caller may send in a minute to this process; none are counted without it. */
@@ -90,7 +90,7 @@ export function installJsonParser(app: FastifyInstance): void {
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     try {
-      done(null, parseJson(decodeUtf8(bytes as Buffer)));
+      done(null, parseBody(bytes as Buffer));
     } catch (error) {
       done(error as Error);
     }
@@ -106,28 +106,25 @@ function decodeUtf8(bytes: Buffer): string {
   }
 }
 
-/** @throws 400 for what is no JSON, is nested too deeply or sets a prototype. */
-function parseJson(text: string): unknown {
-  if (text.trim() === '') return undefined;
-  if (depthOf(text) > MAX_JSON_DEPTH) throw malformedRequest(`the body is nested deeper than ${MAX_JSON_DEPTH} levels`);
-  try {
-    return parse(text, { protoAction: 'error', constructorAction: 'error' }) as unknown;
-  } catch {
-    throw malformedRequest('the body is not valid JSON, or sets a prototype');
-  }
+/** @throws 400 like `readJson`, and for a body that repeats a name within an object or has a number that cannot be kept. */
+function parseBody(bytes: Buffer): unknown {
+  const { value, losses } = readJson(bytes);
+  if (losses.length > 0) throw invalidRequest(losses);
+  return value;
 }
 
-/** How deep objects and lists lie within each other, without building them. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text[at];
-    if (char === '"') inString = !inString;
-    else if (inString) at += char === '\\' ? 1 : 0;
-    else if (char === '[' || char === '{') deepest = Math.max(deepest, (depth += 1));
-    else if (char === ']' || char === '}') depth -= 1;
+/**
+ * Reads a body, with limits; an empty one is undefined.
+ *
+ * @throws 400 for a body that is not UTF-8 or not JSON, is nested too deeply or sets a prototype.
+ */
+export function readJson(bytes: Buffer): ParsedJson {
+  const text = decodeUtf8(bytes);
+  if (text.trim() === '') return { value: undefined, losses: [] };
+  try {
+    return parseJson(text, (text) => parse(text, { protoAction: 'error', constructorAction: 'error' }) as unknown);
+  } catch (error) {
+    if (error instanceof JsonTooDeep) throw malformedRequest(`the body ${error.message}`);
+    throw malformedRequest('the body is not valid JSON, or sets a prototype');
   }
-  return deepest;
 }

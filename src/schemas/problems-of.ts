@@ -29,7 +29,8 @@ function allOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   );
 }
 
-function pointerTo(path: readonly PropertyKey[]): string {
+/** A JSON pointer (RFC 6901), cut when it is too long to show. */
+export function pointerTo(path: readonly PropertyKey[]): string {
   const pointer = path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
   return pointer.length > MAX_POINTER ? `${pointer.slice(0, MAX_POINTER)}…` : pointer;
 }

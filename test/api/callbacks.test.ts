@@ -173,6 +173,30 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([]);
   });
 
+  test.each(['"lost","status":"delivered"', '"lost","status":"lost"'])(
+    'rejects a signed report that repeats its status with 400: %s',
+    async (statuses) => {
+      const order = await placed();
+      const text = `{"orderId":"${order.orderId}","shipmentId":"sh_1","status":${statuses}}`;
+
+      const { status, body } = await api.request('POST', PATH, signedReport(text));
+
+      expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/status']]);
+      expect(await signalsOf(order)).toEqual([]);
+    },
+  );
+
+  test('ignores repeated names and large numbers in unknown fields of a signed report', async () => {
+    const order = await placed();
+    const report = aReport(order.orderId);
+    const text = JSON.stringify(report).replace('{', '{"event":12345678901234567890,"depot":{"a":1,"a":2},');
+
+    const { status } = await api.request('POST', PATH, signedReport(text));
+
+    expect(status).toBe(202);
+    expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
+  });
+
   test('ignores unknown fields of a signed report', async () => {
     const order = await placed();
     const report = aReport(order.orderId);

@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { HttpProblem } from '../../src/api/errors.js';
+import { parseJson } from '../../src/api/json.js';
 import { itemsOf, type ItemFormat, type ItemsOptions } from '../../src/api/items.js';
 import type { StagedItem } from '../../src/store/batches.js';
 
@@ -202,6 +203,88 @@ describe('NDJSON', () => {
   });
 });
 
+describe('JSON that a line loses in silence', () => {
+  const one = { ...ndjson, schema: z.strictObject({ sku: z.string(), quantity: z.number().optional() }) };
+
+  test.each([
+    ['a repeated name', '{"sku":"A","sku":"B"}', '/sku', /more than once/],
+    ['a repeated name with the same value', '{"sku":"A","sku":"A"}', '/sku', /more than once/],
+    ['a number that is rounded', '{"sku":"A","quantity":0.99999999999999999999}', '/quantity', /would become 1;/],
+    ['a number that is too large', '{"sku":"A","quantity":1e400}', '/quantity', /would become Infinity;/],
+  ])('rejects a line with %s, once, with its pointer', async (_what, text, pointer, detail) => {
+    expect(await errorsOf(`{"sku":"A"}\n${text}\n`, one)).toEqual([
+      { line: 2, pointer, detail: expect.stringMatching(detail) },
+    ]);
+  });
+
+  test('rejects a line that is nested deeper than 32 levels', async () => {
+    const text = '['.repeat(33) + ']'.repeat(33);
+    expect(await errorsOf(text, one)).toEqual([{ line: 1, pointer: '', detail: 'is nested deeper than 32 levels' }]);
+  });
+
+  test('reports the other problems of the line, too', async () => {
+    expect(await errorsOf('{"sku":7,"quantity":1e999,"more":1}', one)).toMatchObject([
+      { pointer: '/quantity' },
+      { pointer: '/sku' },
+      { pointer: '/more' },
+    ]);
+  });
+});
+
+describe('parseJson', () => {
+  const pointersIn = (text: string) => parseJson(text).losses.map(({ pointer }) => pointer);
+
+  test('finds no loss in what JSON.stringify writes, and returns the value', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5 }), fc.constantFrom(undefined, 2), (value, space) => {
+        const text = JSON.stringify(value, undefined, space);
+        expect(parseJson(text)).toEqual({ value: JSON.parse(text) as unknown, losses: [] });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('finds a number that changes, and only that', () => {
+    const digits = fc.tuple(fc.bigInt(0n, 10n ** 25n), fc.nat(30), fc.integer({ min: -30, max: 30 }));
+    fc.assert(
+      fc.property(digits, ([value, places, exponent]) => {
+        const padded = value.toString().padStart(places + 1, '0');
+        const whole = padded.slice(0, padded.length - places);
+        const literal = `${whole}${places ? `.${padded.slice(-places)}` : ''}e${exponent}`;
+        // The value of a float is printed with all its digits, so that BigInt can compare it.
+        const isSame = sameDecimal(literal, String(Number(literal)));
+        expect(pointersIn(`{"a":[1,${literal}]}`)).toEqual(isSame ? [] : ['/a/1']);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  /** Whether two decimals are equal, by whole numbers. */
+  function sameDecimal(one: string, other: string): boolean {
+    const scaled = (text: string) => {
+      const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e');
+      const [whole = '', fraction = ''] = mantissa.split('.');
+      return BigInt(whole + fraction) * 10n ** BigInt(400 + Number(exponent) - fraction.length);
+    };
+    return scaled(one) === scaled(other);
+  }
+
+  test('finds every repeated name, whatever stands in strings', () => {
+    const name = fc.constantFrom('a', 'b', '"', '\\', '\\"', ':', '{', '__proto__', '~/');
+    const fields = fc.array(fc.tuple(name, fc.constantFrom(':', '{"a":1,"a":2}', '1e999', '\\', '"')), {
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(fields, (fields) => {
+        const text = fields.map(([name, value]) => `${JSON.stringify(name)} : ${JSON.stringify(value)}`).join(',');
+        const repeated = fields.length - new Set(fields.map(([name]) => name)).size;
+        expect(pointersIn(`[{${text}}]`)).toHaveLength(repeated);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
 describe('CSV', () => {
   const price: ItemsOptions = {
     ...csv,
@@ -241,12 +324,33 @@ describe('CSV', () => {
     expect(await itemsIn('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
   });
 
-  test.each(['x', '1e3', '0x10', '+1', ' 1', '1 ', '.5', '5.', 'NaN', 'Infinity', '"1,5"', '9'.repeat(400)])(
-    'when a number is written as %s, then it is not valid',
+  test.each(['x', '1E+02', '0x10', '+1', ' 1', '1 ', '.5', '5.', 'NaN', 'Infinity', '"1,000"'])(
+    'rejects the number %s with the reason and an example',
     async (value) => {
-      expect(await errorsOf(`sku,quantity\nA,${value}\n`, csv)).toMatchObject([{ line: 2, pointer: '/quantity' }]);
+      const text = value.replaceAll('"', '');
+      expect(await errorsOf(`sku,quantity\nA,${value}\n`, csv)).toEqual([
+        {
+          line: 2,
+          pointer: '/quantity',
+          detail: `must be a number in plain digits, as in 1000 or 12.5, not "${text}"`,
+        },
+      ]);
     },
   );
+
+  test.each([
+    ['0.99999999999999999999', '0.99999999999999999999 would become 1'],
+    ['9007199254740993', '9007199254740993 would become 9007199254740992'],
+    ['9'.repeat(400), `${'9'.repeat(40)}… would become Infinity`],
+  ])('rejects the number %s, which is not kept exactly', async (value, becomes) => {
+    expect(await errorsOf(`price.value,sku,price.currency\n${value},A,EUR\n`, price)).toEqual([
+      {
+        line: 2,
+        pointer: '/price/value',
+        detail: `cannot be kept exactly: ${becomes}; send at most 15 digits, as in 12.5`,
+      },
+    ]);
+  });
 
   test('when values have line feeds and lines are blank, then the line of an item is where it starts', async () => {
     const text = 'note,tag\r\n\r\n"two\r\nlines ""quoted""","a,b"\n\n"",c\nd,"\n\n"\n"e",f';

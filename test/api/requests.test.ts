@@ -92,6 +92,54 @@ describe('POST /v1/orders', () => {
     expectProblem(answer, 400, 'malformed-request');
   });
 
+  test.each([
+    ['a repeated name', '{"customerId":"ada","customerId":"bob"}', '/customerId'],
+    ['a repeated name with the same value', '{"customerId":"ada","customerId":"ada"}', '/customerId'],
+    ['a name that is repeated with an escape', '{"customerId":"ada","customer\\u0049d":"bob"}', '/customerId'],
+    ['a repeated name within a list', '{"lines":[{},{"sku":"A","a:b":":","sku":"B"}]}', '/lines/1/sku'],
+    ['a repeated __PROTO', '{"__PROTO":1,"__PROTO":2}', '/__PROTO'],
+  ])('rejects JSON with %s with 400 and its pointer', async (_what, text, pointer) => {
+    const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+
+    expectProblem(answer, 400, 'invalid-request');
+    expect(answer.body.errors).toEqual([
+      { pointer, detail: 'is in the same object more than once: send one value for each name' },
+    ]);
+  });
+
+  test.each([
+    ['0.99999999999999999999', '1'],
+    ['9007199254740993', '9007199254740992'],
+    ['-1000000000000000.5001', '-1000000000000000.5'],
+    ['1e999', 'Infinity'],
+    ['1E-999', '0'],
+    ['1.0000000000000001e0', '1'],
+    ['9'.repeat(50), '1e+50'],
+  ])('rejects the number %s in JSON with 400, its pointer and what it would become', async (literal, becomes) => {
+    const text = `{"customerId":"ada","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":${literal}}]}`;
+    const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+
+    expectProblem(answer, 400, 'invalid-request');
+    const shown = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
+    expect(answer.body.errors).toEqual([
+      {
+        pointer: '/lines/1/quantity',
+        detail: `cannot be kept exactly: ${shown} would become ${becomes}; send at most 15 digits, as in 12.5`,
+      },
+    ]);
+  });
+
+  test.each(['1', '1.0', '1.000000000000000000000', '1e0', '10E-1', '0.1e1', '100000000000000000000e-20'])(
+    'takes the quantity %s in JSON, which is exactly 1',
+    async (literal) => {
+      const text = `{"lines":[{"sku":"A","quantity":${literal}}],"payment":{"token":"tok_ok"}}`;
+      const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
+
+      expectProblem(answer, 400, 'invalid-request');
+      expect(pointersOf(answer.body)).toEqual(['/customerId']);
+    },
+  );
+
   test('when the body is not UTF-8, then 400 says so', async () => {
     const body = Buffer.from([...Buffer.from('{"customerId":"a'), 0xff, ...Buffer.from('"}')]);
     const response = await fetch(`${api.url}/v1/orders`, {
@@ -174,13 +222,15 @@ describe('query strings', () => {
 });
 
 describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
+  const stuck = { compensation: 'refundPayment', attempt: 1 };
+
   test.each<[string, unknown, string[]]>([
     ['cancel', { reason: 5 }, ['/reason']],
     ['cancel', { reason: 'x'.repeat(501) }, ['/reason']],
     ['cancel', { because: 'of you' }, ['/because']],
-    ['compensation', { action: 'ignore' }, ['/action']],
-    ['compensation', {}, ['/action']],
-    ['compensation', { action: 'retry', force: true }, ['/force']],
+    ['compensation', { ...stuck, action: 'ignore' }, ['/action']],
+    ['compensation', { ...stuck }, ['/action']],
+    ['compensation', { ...stuck, action: 'retry', force: true }, ['/force']],
     ['compensation', null, ['']],
   ])('when the body of %s is %j, then 400 names %j', async (action, body, pointers) => {
     const answer = await api.post(`/v1/orders/some-order/${action}`, body);

@@ -13,8 +13,10 @@ import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contr
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
 import { contract, type Contract } from '../contract.js';
-import { invalidRequest, unauthorized } from '../errors.js';
+import { HttpProblem, invalidRequest, unauthorized } from '../errors.js';
 import { describeOr404, signalOnce } from '../executions.js';
+import type { ParsedJson } from '../json.js';
+import { readJson } from '../protection.js';
 import { isKnownStatus, reasonForClosed } from '../shipment-reports.js';
 
 /** Standard Webhooks sets no limit. The id is a key in the database. */
@@ -42,7 +44,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
       schema: { response },
     },
     async (request, reply) => {
-      const report = parsed(shipmentCallback, verified(carrier, request));
+      const report = parsed(shipmentCallback, signedBody(carrier, request));
       const order = { workflowId: orderWorkflowId(report.orderId), what: `order ${report.orderId}` };
       const { status } = report;
       if (!isKnownStatus(status)) {
@@ -60,7 +62,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     '/approvals',
     { ...callback('reportDecision', 'A system decides', decisionCallback, ['temporal']), schema: { response } },
     async (request, reply) => {
-      const callback = parsed(decisionCallback, verified(approvers, request));
+      const callback = parsed(decisionCallback, signedBody(approvers, request));
       const { approvalId, ...decision } = callback;
       const approval = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
       const closed = await signalIfOpen(request, approval, decideSignal, { ...decision, via: 'webhook' });
@@ -134,12 +136,15 @@ function webhookIdOf({ headers }: FastifyRequest): string {
 }
 
 /** The body of a webhook that one of the secrets signed. @throws 401. */
-function verified(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): unknown {
+function signedBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {
+  const bytes = (body as Buffer | undefined) ?? Buffer.alloc(0);
   let refusal = 'there is no secret';
   for (const webhook of webhooks) {
     try {
-      return webhook.verify((body as Buffer | undefined) ?? '', headers as Record<string, string>);
+      webhook.verify(bytes, headers as Record<string, string>);
+      return readJson(bytes);
     } catch (error) {
+      if (error instanceof HttpProblem) throw error;
       // The signature held, so it is the signed text that is no JSON.
       if (!(error instanceof WebhookVerificationError)) {
         throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
@@ -150,9 +155,11 @@ function verified(webhooks: readonly Webhook[], { body, headers }: FastifyReques
   throw unauthorized(refusal);
 }
 
-/** @throws 400 that names each wrong field. */
-function parsed<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
-  const result = schema.safeParse(body);
+/** @throws 400 that names each wrong field. Repeated names and odd numbers are ignored in fields that are unknown here. */
+function parsed<T extends z.ZodObject>(schema: T, { value, losses }: ParsedJson): z.infer<T> {
+  const known = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
+  if (known.length > 0) throw invalidRequest(known);
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw invalidRequest(problemsOf(result.error.issues));
 }
