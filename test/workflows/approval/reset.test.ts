@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../../dev/wait.js';
-import type { ApprovalInput, ApprovalResource, ApprovalView } from '../../../src/schemas/approval.js';
-import { approvalQuery, decideUpdate } from '../../../src/workflows/approval/contract.js';
+import type { ApprovalInput, ApprovalResource, ApprovalSummary, ApprovalView } from '../../../src/schemas/approval.js';
+import { approvalQuery, approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
+import { APPROVAL_THRESHOLD } from '../../support/activities.js';
 import { startApi, type Api } from '../../support/api.js';
 import { anApproval, anApprover, approvalOnce, ask, aStage, type ApprovalHandle } from '../../support/approvals.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/dev-server.js';
 import { openReceiver, type Receiver } from '../../support/receiver.js';
-import { openShop, type Shop } from '../../support/shop.js';
+import { anOrder, aProduct, openShop, type Shop } from '../../support/shop.js';
 import { startWorker } from '../../support/workers.js';
 
 describeOnDevServer('an approval on a dev server', () => {
@@ -21,7 +22,7 @@ describeOnDevServer('an approval on a dev server', () => {
   beforeAll(async () => {
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
-    worker = await startWorker(server, shop, { queues: ['approvals'] });
+    worker = await startWorker(server, shop, { queues: ['approvals', 'orders', 'payments'] });
     api = await startApi(shop);
     receiver = await openReceiver();
   });
@@ -167,6 +168,45 @@ describeOnDevServer('an approval on a dev server', () => {
     await expectOnce(one, 'approved');
   });
 
+  test('gives its outcome to the order that waits for it', async () => {
+    const { sku } = await aProduct(shop.store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } });
+    const order = anOrder({ lines: [{ sku, quantity: 1 }] });
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+    const workflowId = approvalWorkflowId(`order.${order.orderId}`);
+    const child = newest({ workflowId });
+    const isAsked = async () =>
+      await child.query(approvalQuery).then(
+        ({ notifications }) => notifications[0]?.status === 'sent' || undefined,
+        () => undefined,
+      );
+    await waitUntil(isAsked, { what: 'the approval of the order', deadlineMs: 20_000 });
+    const { runId } = await child.describe();
+    const tasks = await tasksOf({ workflowId }, runId);
+    expect(await reset({ workflowId }, runId, tasks[0]!)).not.toBe(runId);
+    await waitUntil(isAsked, { what: 'the approval being open again', deadlineMs: 20_000 });
+    await child.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'reject' }] });
+    expect(await api.orderOnce(order.orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+      status: 'rejected',
+      reason: { type: 'ApprovalRejected' },
+      approval: { status: 'rejected' },
+    });
+  });
+
+  test('goes on after a reset although it was terminated', async () => {
+    const one = await asked();
+    const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
+    await newest(one.handle).terminate();
+    const isWithdrawn = async () => {
+      const { items } = (await api.get<{ items: ApprovalSummary[] }>('/v1/approvals?status=withdrawn&limit=200')).body;
+      return items.some(({ approvalId }) => approvalId === one.input.approvalId) || undefined;
+    };
+    await waitUntil(isWithdrawn, { what: 'the terminated one in the list', deadlineMs: 20_000 });
+    await reset(one.handle, one.handle.firstExecutionRunId, second!);
+    expect((await get(one.input)).status).toBe('pending');
+    expect((await press(one.link, 'approve')).status).toBe(303);
+    await expectOnce(one, 'approved');
+  });
+
   test('sends one reminder for those that were missed in an outage of the worker', async () => {
     const approver = anApprover();
     const stage = { approvers: [approver], timeoutSeconds: 31, remindEverySeconds: 1 };
@@ -176,7 +216,7 @@ describeOnDevServer('an approval on a dev server', () => {
     const before = (await shop.outside.mailbox.mailsTo(approver.email)).length;
     const stoppedAt = Date.now();
     await waitUntil(() => Date.now() > stoppedAt + 12_000 || undefined, { what: 'the outage', deadlineMs: 20_000 });
-    worker = await startWorker(server, shop, { queues: ['approvals'] });
+    worker = await startWorker(server, shop, { queues: ['approvals', 'orders', 'payments'] });
     await approvalOnce(handle, ({ notifications }) => (notifications[0]?.sent ?? 0) > before, 'reminded again');
     await newest(handle).executeUpdate(decideUpdate, { args: [{ approver: approver.id, decision: 'approve' }] });
     await newest(handle).result();
