@@ -106,7 +106,7 @@ async function main({ onStop }: Lifetime): Promise<void> {
               const silent = workers.silent();
               return silent.length ? `does not poll ${silent.join(', ')}` : 'ok';
             },
-            store: () => store.ping().then(() => 'ok'),
+            store: () => store.writability(),
           },
           { host, port, logger },
         );

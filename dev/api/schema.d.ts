@@ -1262,7 +1262,7 @@ export interface components {
                 temporal: string;
                 /** @description `ok`, what is wrong, or `unknown` when Temporal does not answer. */
                 worker: string;
-                /** @description `ok`, or what is wrong. */
+                /** @description `ok`, or what is wrong: it does not answer, is read-only, or its disk is full. */
                 store: string;
             };
         };

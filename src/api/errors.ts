@@ -72,6 +72,8 @@ const INVALID_ARGUMENT = 3;
 
 /** PostgreSQL's SQLSTATE classes: connection, resources, operator intervention (a restart). */
 const STORE_AWAY = /^(08|53|57)/;
+/** SQLSTATE `disk_full` and `read_only_sql_transaction`. */
+const NOT_WRITABLE = new Set(['53100', '25006']);
 
 /** Installs the one place where errors become answers: always `application/problem+json`. */
 export function installErrorHandling(app: FastifyInstance): void {
@@ -161,6 +163,8 @@ function temporalProblem(error: unknown): HttpProblem | undefined {
 function storeProblem(error: unknown): HttpProblem | undefined {
   const away = () => httpProblem('store-unavailable', 'the database does not answer');
   if (error instanceof pg.DatabaseError) {
+    if (NOT_WRITABLE.has(error.code ?? ''))
+      return httpProblem('store-unavailable', 'the database cannot be written to');
     if (STORE_AWAY.test(error.code ?? '')) return away();
     if (error.code?.startsWith('22')) return invalidRequest([{ pointer: '', detail: 'a value cannot be stored' }]);
     return undefined;

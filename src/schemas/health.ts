@@ -12,7 +12,7 @@ export const readiness = z
     checks: z.object({
       temporal: check,
       worker: check.describe('`ok`, what is wrong, or `unknown` when Temporal does not answer.'),
-      store: check,
+      store: check.describe('`ok`, or what is wrong: it does not answer, is read-only, or its disk is full.'),
     }),
   })
   .meta({

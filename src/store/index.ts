@@ -9,6 +9,7 @@ import { createNotifications } from './notifications.js';
 import { createOrders } from './orders.js';
 import type { Schema } from './schema.js';
 import { createShipmentReports } from './shipment-reports.js';
+import { createWriteCheck } from './write-check.js';
 
 /** How long a query waits for a free connection, and a new connection for its server. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -55,6 +56,8 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     async ping(): Promise<void> {
       await pool.query('select 1');
     },
+    /** Whether the database can be written to; cheap enough to be asked by every probe. */
+    writability: createWriteCheck(pool),
     async close(): Promise<void> {
       await db.destroy();
       // Kysely ends a pool only if it ever used it.

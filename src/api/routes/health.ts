@@ -37,10 +37,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
           (silent) => (silent.length ? `no worker polls task queue ${silent.join(', ')}` : 'ok'),
           () => undefined,
         ),
-        store.ping().then(
-          () => 'ok',
-          () => 'the database does not answer',
-        ),
+        store.writability(),
       ]);
       const checks = {
         temporal: worker === undefined ? 'Temporal does not answer' : 'ok',

@@ -1,0 +1,150 @@
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
+import { serveHealth } from '../../src/health.js';
+import { createLogger } from '../../src/logger.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { startApi, type Api } from '../support/api.js';
+import { createDatabase } from '../support/database.js';
+import { openLine } from '../support/line.js';
+import { nowhere } from '../support/nowhere.js';
+import { describeOnSmallDisk, openSmallDisk, type SmallDisk } from '../support/small-disk.js';
+
+const DEADLINE_MS = 20_000;
+
+function open(databaseUrl: string): Store {
+  return openStore({ databaseUrl, maxConnections: 2, onIdleError: () => undefined });
+}
+
+/** The readiness of the API and of the worker, each with a store of its own. */
+async function openProbes(databaseUrl: string) {
+  const away = await nowhere();
+  const [ofApi, ofWorker] = [open(databaseUrl), open(databaseUrl)];
+  const api: Api = await startApi({ client: away.client, store: ofApi });
+  const health = await serveHealth(
+    { store: () => ofWorker.writability() },
+    { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
+  );
+  const answers = async () => {
+    const worker = await fetch(`${health.url}/readyz`);
+    return {
+      api: (await api.request<{ checks: { store: string } }>('GET', '/readyz')).body.checks.store,
+      worker: ((await worker.json()) as { checks: { store: string } }).checks.store,
+      workerStatus: worker.status,
+    };
+  };
+  return {
+    api,
+    async say(store: string, workerStatus: number) {
+      await waitUntil(
+        async () => {
+          const seen = await answers();
+          if (seen.api === store && seen.worker === store && seen.workerStatus === workerStatus) return true;
+          throw new Error(`they say ${JSON.stringify(seen)}`);
+        },
+        { what: `API and worker saying "${store}"`, deadlineMs: DEADLINE_MS },
+      );
+    },
+    async close() {
+      await health.close();
+      await api.close();
+      await Promise.all([ofApi.close(), ofWorker.close(), away.close()]);
+    },
+  };
+}
+
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+describeOnSmallDisk('a database on a full disk', () => {
+  let disk: SmallDisk;
+  beforeAll(async () => {
+    disk = await openSmallDisk();
+  });
+  afterAll(() => disk.remove());
+
+  test('makes API and worker unready until there is room again', async () => {
+    const probes = await openProbes(disk.appUrl);
+    ends.push(() => probes.close());
+    await probes.say('ok', 200);
+
+    await disk.fill();
+    await probes.say('the disk of the database is full', 503);
+    // What only reads goes on.
+    expect((await probes.api.get('/v1/products')).status).toBe(200);
+
+    await disk.makeRoom();
+    await probes.say('ok', 200);
+  });
+});
+
+describe('a database that only reads', () => {
+  test('makes API and worker unready, and a write is answered with 503', async () => {
+    const database = await createDatabase();
+    ends.push(() => database.drop());
+    const name = new URL(database.url).pathname.slice(1);
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    await admin.query(`alter database ${name} set default_transaction_read_only = on`);
+    await admin.end();
+
+    const probes = await openProbes(database.appUrl);
+    ends.push(() => probes.close());
+    await probes.say('the database is read-only', 503);
+    const { status, body } = await probes.api.request('POST', '/v1/batches?operation=restock', {
+      text: `${JSON.stringify({ sku: 'MUG-BLUE', quantity: 1 })}\n`,
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    expect({ status, body }).toMatchObject({ status: 503, body: { detail: 'the database cannot be written to' } });
+  });
+});
+
+describe('the check whether the database can be written to', () => {
+  test('asks the database once for many callers', async () => {
+    const database = await createDatabase();
+    const store = open(database.appUrl);
+    ends.push(
+      () => database.drop(),
+      () => store.close(),
+    );
+    const answers = await Promise.all(Array.from({ length: 50 }, () => store.writability()));
+    expect(new Set(answers)).toEqual(new Set(['ok']));
+
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    ends.push(() => admin.end());
+    const spills = async () => {
+      const { rows } = await admin.query<{ temp_files: string }>(
+        `select temp_files from pg_stat_database where datname = current_database()`,
+      );
+      return rows[0]!.temp_files === '1' || undefined;
+    };
+    await waitUntil(spills, { what: 'one temporary file being counted', deadlineMs: DEADLINE_MS });
+  });
+
+  test('needs no connection for long when the database stops answering', async () => {
+    const database = await createDatabase();
+    const url = new URL(database.appUrl);
+    const line = await openLine(url.host);
+    url.host = line.address;
+    const store = open(url.href);
+    ends.push(
+      () => database.drop(),
+      () => line.close(),
+      () => store.close(),
+    );
+    expect(await store.writability()).toBe('ok');
+    line.cut();
+    await waitUntil(async () => ((await store.writability()) === 'the database does not answer' ? true : undefined), {
+      what: 'the check giving up',
+      deadlineMs: DEADLINE_MS,
+    });
+    line.mend();
+    await waitUntil(async () => ((await store.writability()) === 'ok' ? true : undefined), {
+      what: 'the check succeeding again',
+      deadlineMs: DEADLINE_MS,
+    });
+  });
+});
