@@ -395,8 +395,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List runs of batches, newest first
-         * @description From Temporal’s visibility: a new one appears within about a second. Each retry is a run of its own.
+         * List batches, the newest upload first
+         * @description From the store, where each batch records its progress.
          */
         get: operations["listBatches"];
         put?: never;
@@ -862,7 +862,7 @@ export interface components {
             /** @description The `cursor` of the next page; without it, this is the last one. */
             nextCursor?: string;
         };
-        /** @description A page of the runs of batches, newest first; a new one appears within about a second. */
+        /** @description A page of batches, the newest upload first. */
         BatchList: {
             items: components["schemas"]["BatchSummary"][];
             /** @description The `cursor` of the next page; without it, this is the last one. */
@@ -873,13 +873,20 @@ export interface components {
          * @enum {string}
          */
         BatchStatus: "staged" | "running" | "paused" | "completed" | "completed_with_failures" | "cancelled" | "failed";
-        /** @description A run of a batch in a list. A retry is a run of its own. */
+        /** @description A batch in a list. */
         BatchSummary: {
             batchId: string;
             status: components["schemas"]["BatchStatus"];
-            startedAt: components["schemas"]["Time"];
+            operation: string;
+            total: number;
+            succeeded: number;
+            failed: number;
+            itemsPerSecond?: number;
+            /** @description When the batch counted its progress last; seconds ago, or 4 % of a long run. */
+            asOf?: components["schemas"]["Time"];
+            uploadedAt: components["schemas"]["Time"];
+            startedAt?: components["schemas"]["Time"];
             closedAt?: components["schemas"]["Time"];
-            workflow: components["schemas"]["Execution"];
         };
         /** @description `accepted`: the message is stored and will be acted on. `ignored`: the message has no effect, because it came too late or has an unknown value. */
         CallbackAnswer: {
@@ -5639,7 +5646,7 @@ export interface operations {
                 /** @description What the page before gave as `nextCursor`; without it, the first page. */
                 cursor?: string;
                 /** @example completed_with_failures */
-                status?: "running" | "paused" | "completed" | "completed_with_failures" | "cancelled" | "failed";
+                status?: components["schemas"]["BatchStatus"];
             };
             header?: never;
             path?: never;
@@ -5647,7 +5654,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of the runs of batches, newest first; a new one appears within about a second. */
+            /** @description A page of batches, the newest upload first. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5660,12 +5667,14 @@ export interface operations {
                      *         {
                      *           "batchId": "restock-1001",
                      *           "status": "completed_with_failures",
+                     *           "operation": "restock",
+                     *           "total": 3,
+                     *           "succeeded": 2,
+                     *           "failed": 1,
+                     *           "asOf": "2026-03-01T09:30:04.000Z",
+                     *           "uploadedAt": "2026-03-01T09:30:00.000Z",
                      *           "startedAt": "2026-03-01T09:30:00.000Z",
-                     *           "closedAt": "2026-03-01T09:30:04.000Z",
-                     *           "workflow": {
-                     *             "workflowId": "batch:restock-1001",
-                     *             "runId": "01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f"
-                     *           }
+                     *           "closedAt": "2026-03-01T09:30:04.000Z"
                      *         }
                      *       ]
                      *     }
@@ -5744,7 +5753,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `store-unavailable`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

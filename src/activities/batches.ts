@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { OutsideOperation } from '../operations/operation.js';
 import type { Operations } from '../operations/index.js';
-import { batchInput, type BatchTally } from '../schemas/batch.js';
+import { batchInput, type BatchStatus, type BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
 import { RunSuperseded, type ItemFailure, type OpenRound, type StagedItem, type TaskKey } from '../store/batches.js';
 import type { Store } from '../store/index.js';
@@ -24,8 +24,18 @@ export interface BatchTask extends TaskKey {
 /** An execution of a batch. */
 export interface BatchRun {
   workflowId: string;
-  runId: string;
+  /** Of its first run: a reset keeps it. */
+  firstRunId: string;
   startedAt: string;
+}
+
+/** What a batch knows of itself when it has its progress counted. */
+export interface ProgressReport {
+  batchId: string;
+  roundId: number;
+  status: BatchStatus;
+  /** When the batch knew this. */
+  at: string;
 }
 
 export function createBatchActivities({ store, operations }: { store: Store; operations: Operations }) {
@@ -46,12 +56,12 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
      */
     async openBatch(
       input: unknown,
-      { workflowId, runId, startedAt }: BatchRun,
+      { workflowId, firstRunId, startedAt }: BatchRun,
     ): Promise<OpenRound & { tally: BatchTally }> {
       const { batchId } = parseInput(batchInput, input);
       assertWorkflowId('/batchId', `batch:${batchId}`, workflowId);
       return await whileBeating(async () => {
-        const round = await store.openRound(batchId, runId, new Date(startedAt)).catch((error: unknown) => {
+        const round = await store.openRound(batchId, firstRunId, new Date(startedAt)).catch((error: unknown) => {
           if (error instanceof RunSuperseded) throw refused('Superseded', `a later run works on batch ${batchId}`);
           throw error;
         });
@@ -74,11 +84,22 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       await whileBeating(() => store.giveUpTasks(roundId, { first, count }, reason));
     },
 
-    /** How far a batch has come. @throws `BatchNotFound`. */
-    async tallyBatch(batchId: string): Promise<BatchTally> {
-      return await whileBeating(() => tallyOf(batchId));
+    /** Counts the progress of a batch, and records it for lists. @throws `BatchNotFound`. */
+    async countProgress(report: ProgressReport): Promise<BatchTally> {
+      return await whileBeating(() => record(report, false));
+    },
+
+    /** The same at the end of a batch; `completed` stands for its outcome with failures, too. @throws `BatchNotFound`. */
+    async closeBatch(report: ProgressReport): Promise<BatchTally> {
+      return await whileBeating(() => record(report, true));
     },
   };
+
+  async function record({ batchId, at, ...report }: ProgressReport, isFinal: boolean): Promise<BatchTally> {
+    const tally = await store.recordProgress(batchId, { ...report, at: new Date(at), isFinal });
+    if (!tally) throw notUploaded(batchId);
+    return tally;
+  }
 
   async function tallyOf(batchId: string): Promise<BatchTally> {
     const tally = await store.tallyBatch(batchId);

@@ -14,10 +14,9 @@ import {
   type BatchTally,
 } from '../schemas/batch.js';
 import type { Store } from '../store/index.js';
-import type { NewBatch, StagedItem } from '../store/batches.js';
+import type { BatchRecord, NewBatch, StagedItem } from '../store/batches.js';
 import type * as workflows from '../workflows/index.js';
 import {
-  batchIdOf,
   batchStatusAttribute,
   batchWorkflowId,
   BATCH_TASK_QUEUE,
@@ -25,9 +24,10 @@ import {
   resumeSignal,
   secondsLeft,
 } from '../workflows/batch/contract.js';
+import { unrecordedEnds, type UnrecordedEnd } from './ended-executions.js';
 import { httpProblem, notFound } from './errors.js';
 import { describe, isNotFound, SERVER_DEADLINE_MS, signalOnce, withDeadline } from './executions.js';
-import { listExecutions, type Execution, type Page, type PageRequest } from './listing.js';
+import type { Execution, Page, PageRequest } from './listing.js';
 import { heldUpBy, workflowOf } from './resources.js';
 
 export interface BatchWorld {
@@ -59,6 +59,7 @@ export async function createBatch(
   // Until a run has opened it, nothing has been done of it, whatever became of runs before the upload.
   if (known && (known.round > 0 || known.status === 'running')) return { total, status: known.status };
   await startRun(client, batchId, `${batch.operation}: ${total} items`);
+  await store.recordStarted(batchId);
   return { total, status: 'running' };
 }
 
@@ -77,19 +78,33 @@ export async function expectBatch({ store }: Pick<BatchWorld, 'store'>, batchId:
   if (!(await store.hasBatch(batchId))) throw unknown(batchId);
 }
 
-/** A page of the runs of batches, newest first, from visibility; a new one appears within about a second. */
+/** A page of batches, the newest upload first, from the store. */
 export async function listBatches(
-  client: Client,
+  { client, store }: Pick<BatchWorld, 'client' | 'store'>,
   { status }: { status?: BatchStatus | undefined },
-  page: PageRequest,
+  { limit, place }: PageRequest,
 ): Promise<Page<BatchSummary>> {
-  // The value comes from an enum, so nothing has to be escaped.
-  const clauses = [`WorkflowType = 'batch'`];
-  if (status === 'failed') clauses.push(`ExecutionStatus in ('Failed', 'Terminated', 'TimedOut')`);
-  else if (status === 'cancelled') clauses.push(`ExecutionStatus = 'Canceled'`);
-  else if (status) clauses.push(`BatchStatus = '${status}'`, `ExecutionStatus in ('Running', 'Completed')`);
-  return await listExecutions(client, clauses.join(' and '), page, summaryOf);
+  // A batch whose workflow was terminated is open in the store.
+  const isEnd = status === 'failed' || status === 'cancelled';
+  const statuses = isEnd ? ([status, ...OPEN] as const) : status && [status];
+  const before = place && Number(Buffer.from(place).toString());
+  const rows = await store.listBatches({ statuses }, { before, limit });
+  const open = rows.filter((row) => OPEN.some((status) => status === row.status));
+  const ends = await unrecordedEnds(
+    client,
+    open.map(({ batchId, startedAt, uploadedAt }) => ({
+      workflowId: batchWorkflowId(batchId),
+      since: startedAt ?? uploadedAt,
+    })),
+  );
+  const items = rows
+    .map((row) => summaryOf(row, open.includes(row) ? ends.get(batchWorkflowId(row.batchId)) : undefined))
+    .filter((item) => status === undefined || item.status === status);
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return { items, ...(last && { nextPlace: Buffer.from(String(last.number)) }) };
 }
+
+const OPEN = ['running', 'paused'] as const;
 
 /** Nothing more is begun until it is resumed. @throws 404, 409 when it has ended. */
 export async function pauseBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
@@ -157,17 +172,51 @@ async function startRun(client: Client, batchId: string, staticSummary: string, 
   }
 }
 
-/** Signals a batch that is open, once. @throws 404, 409. */
+/** Signals a batch that is open, once. A batch that is already so gets no signal. @throws 404, 409. */
 async function signal(
   world: BatchWorld,
   batchId: string,
   definition: SignalDefinition,
   requestId: string = randomUUID(),
 ): Promise<BatchResource> {
-  const isOpen = await signalOnce(world.client, batchWorkflowId(batchId), definition, [], requestId);
+  const { client } = world;
+  const workflowId = batchWorkflowId(batchId);
+  if (await isAlreadySo(client, workflowId, definition)) return await getBatch(world, batchId);
+  const isOpen = await signalOnce(client, workflowId, definition, [], requestId);
   const batch = await getBatch(world, batchId);
   if (!isOpen) throw ended(batch);
   return batch;
+}
+
+/**
+ * Whether the last command that an open batch got is this one. A run takes 10,000 signals, so a client that repeats a pause
+ * until a worker comes must not use them up.
+ */
+async function isAlreadySo(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
+  const description = await describe(client, workflowId);
+  if (description?.status.name !== 'RUNNING') return false;
+  if (description.raw.pendingWorkflowTask) return (await lastCommand(client, description)) === name;
+  return statusOf(description) === (name === pauseSignal.name ? 'paused' : 'running');
+}
+
+/** The newest signal that no worker has taken yet, if it is one of the last events. */
+async function lastCommand(
+  client: Client,
+  { workflowId, runId }: WorkflowExecutionDescription,
+): Promise<string | undefined> {
+  const { history } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
+    client.workflowService.getWorkflowExecutionHistoryReverse({
+      namespace: client.options.namespace,
+      execution: { workflowId, runId },
+      maximumPageSize: 10,
+    }),
+  );
+  for (const event of history?.events ?? []) {
+    if (event.workflowTaskCompletedEventAttributes) return undefined;
+    const signal = event.workflowExecutionSignaledEventAttributes?.signalName;
+    if (signal === pauseSignal.name || signal === resumeSignal.name) return signal;
+  }
+  return undefined;
 }
 
 const isAtWork = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
@@ -207,14 +256,16 @@ function statusByCounts({ round, total, succeeded, failed }: BatchTally): BatchS
   return failed > 0 ? 'completed_with_failures' : 'completed';
 }
 
-function summaryOf(execution: Execution): BatchSummary {
-  const { workflowId, startTime, closeTime } = execution;
+function summaryOf(row: BatchRecord, end: UnrecordedEnd | undefined): BatchSummary {
+  const { batchId, operation, total, succeeded, failed, itemsPerSecond, uploadedAt, startedAt, closedAt } = row;
+  const status = end ?? row.status;
   return {
-    batchId: batchIdOf(workflowId),
-    status: statusOf(execution),
-    startedAt: startTime.toISOString(),
-    ...(closeTime && { closedAt: closeTime.toISOString() }),
-    ...workflowOf(execution),
+    ...{ batchId, status, operation, total, succeeded, failed },
+    ...(status === 'running' && itemsPerSecond !== undefined && { itemsPerSecond }),
+    ...(row.progressAt && { asOf: row.progressAt.toISOString() }),
+    uploadedAt: uploadedAt.toISOString(),
+    ...(startedAt && { startedAt: startedAt.toISOString() }),
+    ...(closedAt && { closedAt: closedAt.toISOString() }),
   };
 }
 

@@ -23,7 +23,7 @@ export const batchUpload = z.strictObject({
     .describe("How many items one task has at most; the operation's own default unless told."),
 });
 
-/** Also the Search Attribute `BatchStatus`, which is never `staged` or `failed`. */
+/** Also the Search Attribute `BatchStatus`, which is never `staged` or `failed`. Lists read the status from the store. */
 export const batchStatus = z
   .enum(['staged', 'running', 'paused', 'completed', 'completed_with_failures', 'cancelled', 'failed'])
   .meta({
@@ -80,15 +80,21 @@ export const batchSummary = z
   .object({
     batchId: z.string(),
     status: batchStatus,
-    startedAt: time,
+    operation: z.string(),
+    total: z.int(),
+    succeeded: z.int(),
+    failed: z.int(),
+    itemsPerSecond: z.number().optional(),
+    asOf: time.optional().describe('When the batch counted its progress last; seconds ago, or 4 % of a long run.'),
+    uploadedAt: time,
+    startedAt: time.optional(),
     closedAt: time.optional(),
-    workflow: execution,
   })
-  .meta({ id: 'BatchSummary', description: 'A run of a batch in a list. A retry is a run of its own.' });
+  .meta({ id: 'BatchSummary', description: 'A batch in a list.' });
 
 export const batchList = pageOf(batchSummary).meta({
   id: 'BatchList',
-  description: 'A page of the runs of batches, newest first; a new one appears within about a second.',
+  description: 'A page of batches, the newest upload first.',
 });
 
 export const batchFailure = z

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { sql, type Kysely, type Transaction } from 'kysely';
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { BatchFailure, BatchTally } from '../schemas/batch.js';
+import type { BatchFailure, BatchStatus, BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
 import type { Schema } from './schema.js';
 
@@ -108,9 +108,11 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     },
 
     /**
-     * Gives a run what has not succeeded yet: at first all items, later what failed and what was never run. Asked again
-     * by the same run, it answers the same. Tasks of an earlier run that still work come to nothing from here on.
+     * Gives an execution what has not succeeded yet: at first all items, later what failed and what was never run. Called
+     * again by the same execution, also after a reset, it returns the same. Chunks of an earlier execution that are still
+     * at work come to nothing from here on. Records that the batch is running.
      *
+     * @param runId the first run id of the execution, which a reset keeps.
      * @returns undefined when there is no such batch; no tasks when there is nothing left.
      * @throws RunSuperseded when a run that was started later has been here already.
      */
@@ -125,6 +127,13 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         if (!batch) return undefined;
         const { operation, number } = batch;
         const last = await lastRound(tx, batchId);
+        const recordRunning = async () => {
+          await tx
+            .updateTable('batches')
+            .set({ status: 'running', started_at: startedAt, closed_at: null })
+            .where('batch_id', '=', batchId)
+            .execute();
+        };
         const answer = ({ round_id: roundId, round, tasks }: Pick<typeof last, 'round_id' | 'round' | 'tasks'>) => ({
           ...{ operation, number, roundId, round, tasks },
         });
@@ -134,8 +143,10 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
           .where('batch_id', '=', batchId)
           .where('opened_by', '=', runId)
           .executeTakeFirst();
+        if (own && own.round_id === last.round_id) await recordRunning();
         if (own) return answer(own);
         if (last.opened_at && startedAt < last.opened_at) throw new RunSuperseded();
+        await recordRunning();
         const opened = { opened_by: runId, opened_at: startedAt };
         if (last.opened_by === null) {
           await tx.updateTable('batch_rounds').set(opened).where('round_id', '=', last.round_id).execute();
@@ -206,6 +217,64 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       return (await findContent(db, batchId)) !== undefined;
     },
 
+    /**
+     * Counts the progress of a round of a batch and records it for lists.
+     *
+     * @param status what the batch is now; a final one closes it.
+     * @param at when the caller knew this. A batch that was closed after that stays closed: this is a late attempt.
+     * @returns undefined when there is no such batch.
+     */
+    async recordProgress(
+      batchId: string,
+      { status, roundId, at, isFinal }: { status: BatchStatus; roundId: number; at: Date; isFinal: boolean },
+    ): Promise<BatchTally | undefined> {
+      const tally = await this.tallyBatch(batchId);
+      if (!tally) return undefined;
+      await db
+        .updateTable('batches')
+        .set({
+          status: status === 'completed' && tally.failed > 0 ? 'completed_with_failures' : status,
+          succeeded: tally.succeeded,
+          failed: tally.failed,
+          items_per_second: tally.itemsPerSecond ?? null,
+          progress_at: sql<Date>`now()`,
+          closed_at: isFinal ? sql<Date>`now()` : null,
+        })
+        .where('batch_id', '=', batchId)
+        .where(({ or, eb, lit }) => or([lit(isFinal), eb('closed_at', 'is', null), eb('closed_at', '<', at)]))
+        .where(({ not, exists, selectFrom }) =>
+          not(exists(selectFrom('batch_rounds').where('batch_id', '=', batchId).where('round_id', '>', roundId))),
+        )
+        .execute();
+      return tally;
+    },
+
+    /** Records that a staged batch has an execution, which no worker has begun yet. */
+    async recordStarted(batchId: string): Promise<void> {
+      await db
+        .updateTable('batches')
+        .set({ status: 'running', started_at: sql<Date>`now()` })
+        .where('batch_id', '=', batchId)
+        .where('status', '=', 'staged')
+        .execute();
+    },
+
+    /** Batches newest first, beginning below the number `before`. A page neither repeats nor skips a batch. */
+    async listBatches(
+      { statuses }: { statuses?: readonly BatchStatus[] | undefined },
+      { before, limit }: { before?: number | undefined; limit: number },
+    ): Promise<BatchRecord[]> {
+      const rows = await db
+        .selectFrom('batches')
+        .selectAll()
+        .$if(statuses !== undefined, (query) => query.where('status', 'in', statuses!))
+        .$if(before !== undefined, (query) => query.where('number', '<', before!))
+        .orderBy('number', 'desc')
+        .limit(limit)
+        .execute();
+      return rows.map(toBatchRecord);
+    },
+
     /** How far a batch has come, or undefined when there is none. */
     async tallyBatch(batchId: string): Promise<BatchTally | undefined> {
       const batch = await db
@@ -269,6 +338,40 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         place: { task, index: i },
       }));
     },
+  };
+}
+
+/** A batch as lists show it: its counts are as of `progressAt`. */
+export interface BatchRecord {
+  batchId: string;
+  /** The place in lists; later batches have higher numbers. */
+  number: number;
+  status: BatchStatus;
+  operation: string;
+  total: number;
+  succeeded: number;
+  failed: number;
+  itemsPerSecond?: number;
+  uploadedAt: Date;
+  startedAt?: Date;
+  closedAt?: Date;
+  progressAt?: Date;
+}
+
+function toBatchRecord(row: Selectable<Schema['batches']>): BatchRecord {
+  return {
+    batchId: row.batch_id,
+    number: row.number,
+    status: row.status,
+    operation: row.operation,
+    total: row.total,
+    succeeded: row.succeeded,
+    failed: row.failed,
+    ...(row.items_per_second !== null && { itemsPerSecond: row.items_per_second }),
+    uploadedAt: row.created_at,
+    ...(row.started_at && { startedAt: row.started_at }),
+    ...(row.closed_at && { closedAt: row.closed_at }),
+    ...(row.progress_at && { progressAt: row.progress_at }),
   };
 }
 

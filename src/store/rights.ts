@@ -28,8 +28,11 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
   },
   notifications: { insert: true },
   carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
-  // Nothing of it changes; retries of one batch wait for each other at its row.
-  batches: { insert: true, update: ['total'] },
+  // Retries of one batch wait for each other at its row.
+  batches: {
+    insert: true,
+    update: ['status', 'succeeded', 'failed', 'items_per_second', 'progress_at', 'started_at', 'closed_at'],
+  },
   batch_rounds: { insert: true, update: ['opened_by', 'opened_at'] },
   batch_tasks: {
     insert: true,

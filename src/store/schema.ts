@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
 import type { ApprovalStatus, ApprovalView, TrailEntry } from '../schemas/approval.js';
+import type { BatchStatus } from '../schemas/batch.js';
 import type { CartStatus } from '../schemas/cart.js';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
 import type { Reason } from '../schemas/reason.js';
@@ -94,6 +95,14 @@ interface BatchesTable {
   total: number;
   content_hash: string;
   created_at: Generated<Date>;
+  /** For lists, as of `progress_at`; an execution that the server ended does not record its end. */
+  status: Generated<BatchStatus>;
+  succeeded: Generated<number>;
+  failed: Generated<number>;
+  items_per_second: number | null;
+  progress_at: Date | null;
+  started_at: Date | null;
+  closed_at: Date | null;
 }
 
 /** The first run of a batch, or a retry of what failed. */

@@ -243,8 +243,9 @@ export const examples: Record<string, Example> = {
     answer: {
       items: [
         {
-          ...{ batchId: 'restock-1001', status: 'completed_with_failures', startedAt: AT_FIRST, closedAt: LATER },
-          ...workflow('batch:restock-1001'),
+          ...{ batchId: 'restock-1001', status: 'completed_with_failures', operation: 'restock' },
+          ...{ total: 3, succeeded: 2, failed: 1, asOf: LATER },
+          ...{ uploadedAt: AT_FIRST, startedAt: AT_FIRST, closedAt: LATER },
         },
       ],
     },

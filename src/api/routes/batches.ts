@@ -34,21 +34,20 @@ export async function batchRoutes(
     {
       ...contract({
         operationId: 'listBatches',
-        summary: 'List runs of batches, newest first',
-        description:
-          'From Temporal’s visibility: a new one appears within about a second. Each retry is a run of its own.',
+        summary: 'List batches, the newest upload first',
+        description: 'From the store, where each batch records its progress.',
         tag: 'Batches',
         access: ['operator'],
-        needs: ['temporal'],
+        needs: ['store'],
       }),
       schema: {
-        querystring: pageQuery.extend({ status: batchStatus.exclude(['staged']).optional() }),
+        querystring: pageQuery.extend({ status: batchStatus.optional() }),
         response: { 200: batchList },
       },
     },
     async (request) => {
       const { limit: _limit, cursor: _cursor, ...filter } = request.query;
-      return await sealedPage(cursors, 'batches', filter, request.query, (page) => listBatches(client, filter, page));
+      return await sealedPage(cursors, 'batches', filter, request.query, (page) => listBatches(deps, filter, page));
     },
   );
 

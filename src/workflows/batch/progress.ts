@@ -1,6 +1,6 @@
 import type { BatchView } from '../../schemas/batch.js';
 
-/** Progress for the Web UI, as Markdown. */
+/** Progress for the Web UI, as Markdown: what needs attention first, and a blank line before the list. */
 export function shownProgress(view: BatchView): string {
   const { status, operation, total, succeeded, failed, itemsPerSecond, secondsLeft, round } = view;
   const done = succeeded + failed;
@@ -8,7 +8,9 @@ export function shownProgress(view: BatchView): string {
   const rate = itemsPerSecond ? `, ${itemsPerSecond} a second` : '';
   const left = secondsLeft ? `, ${secondsLeft} s left` : '';
   return [
+    ...(failed > 0 ? [`**Needs attention:** ${failed} items failed`, ''] : []),
     `**${status}** ${operation}`,
+    '',
     `- ${done} of ${total} items (${share} %)${rate}${left}`,
     `- ${succeeded} succeeded, ${failed} failed`,
     ...(round > 1 ? [`- retry ${round - 1}`] : []),

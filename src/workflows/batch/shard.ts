@@ -21,7 +21,7 @@ import type { batchShard } from './workflow.js';
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
 /** After 15 tries, ten minutes of waiting between them, what is not done of a task counts as failed, and can be retried. */
-const { runBatchTask } = proxyActivities<Activities>({
+const chunkOptions = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: {
@@ -32,7 +32,11 @@ const { runBatchTask } = proxyActivities<Activities>({
     nonRetryableErrorTypes,
   },
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-});
+} as const;
+
+/** The activity of one chunk, which the Web UI shows by its number, counted from one. */
+const chunkActivity = (task: number) =>
+  proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${task + 1}` }).runBatchTask;
 
 /** Without this the batch would not know how it ended, so it is tried until it works. */
 const { giveUpBatchTasks } = proxyActivities<Activities>({
@@ -91,7 +95,7 @@ export class Shard {
       await this.mayWork();
       const scope = (this.underWay ??= new CancellationScope());
       try {
-        await scope.run(() => runBatchTask({ batchId, number, operation, roundId, task }));
+        await scope.run(() => chunkActivity(task)({ batchId, number, operation, roundId, task }));
         return;
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
@@ -122,6 +126,7 @@ export class Shard {
         const child = await startChild<typeof batchShard>('batchShard', {
           workflowId: childId(workflowInfo().workflowId, n, this.input.round),
           args: [{ ...this.input, range, pace }],
+          staticSummary: `Chunks ${range.first + 1} to ${range.first + range.count}`,
           cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
         });
         this.children.add(child);
@@ -130,7 +135,7 @@ export class Shard {
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError) || tries === MAX_CHILD_STARTS) throw error;
       }
-      await sleep(untilNextStart(tries));
+      await sleep(untilNextStart(tries), { summary: 'Wait until the id of the child is free' });
     }
   }
 

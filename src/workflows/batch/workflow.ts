@@ -7,7 +7,6 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
-  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -31,19 +30,21 @@ import { isPace, isShardInput, type ShardInput } from './told.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-/** What a batch of any size takes to be counted or cut up again. */
-const { openBatch, tallyBatch } = proxyActivities<Activities>({
+/** A batch of any size can be counted, or divided into chunks again, in this time. */
+const counting = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
-});
+} as const;
+const { openBatch } = proxyActivities<Activities>({ ...counting, summary: 'Find what has to be done' });
+const { closeBatch } = proxyActivities<Activities>({ ...counting, summary: 'Count and record the end' });
 
 /**
  * Progress for the Web UI and the query. A failed poll is ignored: the next poll catches up. The priority takes the poll
  * past the chunks that wait in the same task queue.
  */
-const poll = proxyActivities<Activities>({
-  summary: 'Poll the progress',
+const { countProgress } = proxyActivities<Activities>({
+  summary: 'Count the progress',
   startToCloseTimeout: '5 seconds',
   retry: { maximumAttempts: 1 },
   priority: { priorityKey: 1 },
@@ -57,7 +58,7 @@ const poll = proxyActivities<Activities>({
  * more; what was done stays done. Input that does not parse fails as `InvalidInput`, an unknown batch as `BatchNotFound`.
  */
 export async function batch(input: BatchInput): Promise<BatchView> {
-  const { workflowId, runId, startTime, typedSearchAttributes } = workflowInfo();
+  const { workflowId, firstExecutionRunId: firstRunId, startTime, typedSearchAttributes } = workflowInfo();
   const batchId = batchIdOf(workflowId);
 
   let pace: Pace = { sequence: 0, paused: false };
@@ -73,7 +74,11 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   setHandler(pauseSignal, () => setPace(true));
   setHandler(resumeSignal, () => setPace(false));
 
-  const { tally, tasks, ...round } = await openBatch(input, { workflowId, runId, startedAt: startTime.toISOString() });
+  const { tally, tasks, ...round } = await openBatch(input, {
+    workflowId,
+    firstRunId,
+    startedAt: startTime.toISOString(),
+  });
   update(tally);
   work.shard = new Shard({ batchId, ...round, range: { first: 0, count: tasks }, pace });
   publish();
@@ -92,7 +97,8 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   watching.cancel();
   await watched;
   await CancellationScope.nonCancellable(async () => {
-    update(await tallyBatch(batchId));
+    const status = cancelled ? 'cancelled' : 'completed';
+    update(await closeBatch(report(status)));
     close(cancelled ? 'cancelled' : endOf(view));
   });
   if (cancelled) throw cancelled;
@@ -110,24 +116,31 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     publish();
   }
 
-  /** Polls the counts while the batch works. */
+  /** Polls the progress while the batch works, and at once when it is paused or resumed, so that lists show it. */
   async function watch(): Promise<void> {
     const begun = Date.now();
+    let wasPaused = false;
     for (;;) {
-      await sleep(untilNextPoll(Date.now() - begun));
-      const isPaused = pace.paused;
+      const hasChanged = () => pace.paused !== wasPaused;
+      const wait = untilNextPoll(Date.now() - begun);
+      const isNews = await condition(hasChanged, wait, { summary: 'Next count of the progress' });
+      wasPaused = pace.paused;
       try {
-        update(await poll.tallyBatch(batchId));
+        update(await countProgress(report(wasPaused ? 'paused' : 'running')));
       } catch (error) {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       }
       describe();
-      // What was under way has been put back or finished by then; there is nothing to see until it goes on.
-      if (isPaused) await condition(() => !pace.paused);
+      // What was under way at the pause has ended by the second poll; nothing changes until the batch is resumed.
+      if (wasPaused && !isNews) await condition(() => !pace.paused);
     }
   }
 
-  function update(tally: Awaited<ReturnType<typeof tallyBatch>>): void {
+  function report(status: BatchStatus) {
+    return { batchId, roundId: round.roundId, status, at: new Date().toISOString() };
+  }
+
+  function update(tally: Awaited<ReturnType<typeof countProgress>>): void {
     forgetRate();
     const { itemsPerSecond, ...counts } = tally;
     Object.assign(view, counts, { asOf: new Date().toISOString() });

@@ -73,7 +73,9 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, tasks: 1_001 });
     expect(await writtenBy(shop.store, batchId)).toEqual(items.map(({ key }) => key));
     const [parent, full, rest] = await Promise.all([handle, childOf(handle, 0), childOf(handle, 1)].map(weigh));
-    expect([parent!.activities, full!.activities, rest!.activities]).toEqual([2, 1_000, 1]);
+    expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
+    // Beside the first and the last one, those of the polls of its progress.
+    expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
     expect(parent!.children).toBe(2);
     for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
 

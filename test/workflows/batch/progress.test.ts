@@ -9,21 +9,47 @@ const aView = (overrides: Partial<BatchView> = {}): BatchView => ({
 
 describe('the progress that the Web UI shows', () => {
   test.each<[what: string, Partial<BatchView>, lines: string[]]>([
-    ['works', {}, ['**running** restock', '- 5 of 8 items (62 %)', '- 3 succeeded, 2 failed']],
+    [
+      'works',
+      {},
+      [
+        '**Needs attention:** 2 items failed',
+        '',
+        '**running** restock',
+        '',
+        '- 5 of 8 items (62 %)',
+        '- 3 succeeded, 2 failed',
+      ],
+    ],
     [
       'has nothing to do',
       { total: 0, succeeded: 0, failed: 0 },
-      ['**running** restock', '- 0 of 0 items (0 %)', '- 0 succeeded, 0 failed'],
+      ['**running** restock', '', '- 0 of 0 items (0 %)', '- 0 succeeded, 0 failed'],
     ],
     [
       'knows its rate',
       { itemsPerSecond: 2.5, secondsLeft: 2 },
-      ['**running** restock', '- 5 of 8 items (62 %), 2.5 a second, 2 s left', '- 3 succeeded, 2 failed'],
+      [
+        '**Needs attention:** 2 items failed',
+        '',
+        '**running** restock',
+        '',
+        '- 5 of 8 items (62 %), 2.5 a second, 2 s left',
+        '- 3 succeeded, 2 failed',
+      ],
     ],
     [
       'is tried again for the first time',
       { status: 'paused', round: 2 },
-      ['**paused** restock', '- 5 of 8 items (62 %)', '- 3 succeeded, 2 failed', '- retry 1'],
+      [
+        '**Needs attention:** 2 items failed',
+        '',
+        '**paused** restock',
+        '',
+        '- 5 of 8 items (62 %)',
+        '- 3 succeeded, 2 failed',
+        '- retry 1',
+      ],
     ],
   ])('when a batch %s, then that is what is shown', (_what, view, lines) => {
     expect(shownProgress(aView(view)).split('\n')).toEqual(lines);

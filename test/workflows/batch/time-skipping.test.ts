@@ -74,7 +74,7 @@ describeWithTimeSkipping('a batch', () => {
     expect(scheduled.map(({ name }) => name)).toEqual([
       'openBatch',
       ...Array<string>(3).fill('runBatchTask'),
-      'tallyBatch',
+      'closeBatch',
     ]);
   });
 
