@@ -1,5 +1,7 @@
 import { DefaultLogger, type LogEntry } from '@temporalio/worker';
 import { pino, type Logger } from 'pino';
+import { wellFormedJson } from './payloads/json.js';
+import { bounded } from './payloads/text.js';
 
 export type { Logger } from 'pino';
 
@@ -14,7 +16,26 @@ export function createLogger(service: string, level: string, fields?: () => obje
     ...{ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime },
     ...(fields && { mixin: fields }),
     serializers: { err: loggedError },
+    hooks: { streamWrite: boundedLine },
   });
+}
+
+/** In characters: of a line that is written as it is, and of a text in a longer one. */
+const MAX_LINE = 32_000;
+const MAX_LOGGED_TEXT = 2_000;
+/** Of a line that is still too long. */
+const MAX_PLAIN_FIELDS = 12;
+
+/** A line that every collector takes, whatever was logged: well-formed, and cut where a caller sent a megabyte. */
+export function boundedLine(line: string): string {
+  if (line.length <= MAX_LINE) return wellFormedJson(line);
+  const fields = JSON.parse(line, (_key, value: unknown) =>
+    typeof value === 'string' ? bounded(value, MAX_LOGGED_TEXT) : value,
+  ) as Record<string, unknown>;
+  const shorter = JSON.stringify(fields);
+  if (shorter.length <= MAX_LINE) return `${shorter}\n`;
+  const plain = Object.entries(fields).filter(([, value]) => typeof value !== 'object');
+  return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_PLAIN_FIELDS)), isCut: true })}\n`;
 }
 
 /** Warnings of the SDK about what is meant to be so: the worker of `payments` has activities only. */

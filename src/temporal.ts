@@ -114,12 +114,12 @@ export async function bundleWorkflows(
   const beside = (module: string) => fileURLToPath(new URL(`./${module}.${extension}`, import.meta.url));
   return await bundleWorkflowCode({
     workflowsPath: beside('workflows/index'),
-    payloadConverterPath: beside('payload-converter'),
+    payloadConverterPath: beside('payloads/workflow-converter'),
     workflowInterceptorModules: [
       beside('workflows/shared/life'),
       ...(traced ? [beside('tracing/workflow-interceptors')] : []),
     ],
-    ...(encrypted && { failureConverterPath: beside('encryption/failure-converter') }),
+    failureConverterPath: beside(encrypted ? 'encryption/failure-converter' : 'payloads/failure-converter'),
     logger,
   });
 }

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { OutsideOperation } from '../operations/operation.js';
 import type { Operations } from '../operations/index.js';
+import { bounded } from '../payloads/text.js';
 import { batchInput, type BatchStatus, type BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
 import { RunSuperseded, type ItemFailure, type OpenRound, type StagedItem, type TaskKey } from '../store/batches.js';
@@ -175,5 +176,5 @@ async function callForEach(
 /** What a failure says of the item itself; undefined when another try may go better. */
 function ownFailure(error: unknown): Reason | undefined {
   if (!(error instanceof ApplicationFailure && error.nonRetryable)) return undefined;
-  return { type: error.type ?? 'Refused', message: error.message.slice(0, MAX_MESSAGE).toWellFormed() };
+  return { type: error.type ?? 'Refused', message: bounded(error.message, MAX_MESSAGE) };
 }

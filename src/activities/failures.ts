@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
+import { UNREADABLE, UNREADABLE_DETAIL } from '../payloads/unreadable.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
 
 /**
@@ -8,6 +9,7 @@ import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
  * @throws non-retryable `InvalidInput` whose first detail is the list of problems.
  */
 export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.infer<T> {
+  if (input === UNREADABLE) throw invalidInput([{ pointer: '', detail: UNREADABLE_DETAIL }]);
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw invalidInput(problemsOf(parsed.error.issues));

@@ -22,6 +22,7 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
 import { httpProblem, HttpProblem, notFound } from './errors.js';
+import { describerOf } from './memo.js';
 
 /** Time limit of a call that needs no worker. */
 export const SERVER_DEADLINE_MS = 5_000;
@@ -73,7 +74,7 @@ export async function describe(
 ): Promise<WorkflowExecutionDescription | undefined> {
   try {
     const description = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-      client.workflow.getHandle(workflowId, runId).describe(),
+      describerOf(client).getHandle(workflowId, runId).describe(),
     );
     assertType(description);
     for (const activity of description.raw.pendingActivities ?? []) {

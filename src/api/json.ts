@@ -1,5 +1,5 @@
 import { pointerTo, type InputProblem } from '../schemas/problems-of.js';
-import { MAX_JSON_DEPTH } from './limits.js';
+import { MAX_JSON_DEPTH } from '../payloads/json.js';
 
 /** What came as JSON, and where the text said something else than the value does. */
 export interface ParsedJson {

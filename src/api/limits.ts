@@ -4,9 +4,6 @@ export const BODY_LIMIT = 256 * 1024;
 /** Of payloads for the codec: a message to Temporal has 4 MiB at most, and base64 makes it a third longer. */
 export const CODEC_BODY_LIMIT = 8 * 1024 * 1024;
 
-/** Levels of objects and lists in a body; none that is valid has more than five. */
-export const MAX_JSON_DEPTH = 32;
-
 export const MAX_HEADER_BYTES = 16 * 1024;
 
 /** The token of a link has about 300 characters, at its limits about 450. */

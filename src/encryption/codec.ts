@@ -102,7 +102,7 @@ const UNREADABLE: Payload = { metadata: { encoding: Buffer.from('binary/unreadab
  * The codec as a worker has it. A workflow task with a payload whose key is missing fails and is tried again until a
  * worker has the key: what is unreadable here may be readable on the next worker, and both must see the same. A broken
  * payload is broken for everybody, so one that came from outside goes on to the workflow as unreadable, where
- * src/payload-converter.ts decides: a broken signal must not stop it for ever.
+ * src/payloads/workflow-converter.ts decides: a broken signal must not stop it for ever.
  */
 export function tolerant({ encode, decode }: PayloadCodec): PayloadCodec {
   return {

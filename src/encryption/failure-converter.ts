@@ -1,16 +1,17 @@
-import { DefaultFailureConverter, type PayloadConverter, type ProtoFailure } from '@temporalio/common';
+import type { PayloadConverter, ProtoFailure } from '@temporalio/common';
+import { BoundedFailureConverter } from '../payloads/failure-converter.js';
 
 /** What a failure says to who cannot decrypt it; the words of the SDKs. */
 const PUBLIC_MESSAGE = 'Encoded failure';
 
-type Context = Parameters<DefaultFailureConverter['errorToFailure']>[2];
+type Context = Parameters<BoundedFailureConverter['errorToFailure']>[2];
 
 /**
  * Moves message and stack trace of each failure, also of its causes, into a payload that the codec encrypts. The SDK's own
  * (`encodeCommonAttributes`) forgets the message of an error that is converted a second time, as one that is caught, kept
  * and thrown again is, and leaves causes as they are that came in plain.
  */
-class HidingFailureConverter extends DefaultFailureConverter {
+class HidingFailureConverter extends BoundedFailureConverter {
   override errorToFailure(error: unknown, converter: PayloadConverter, context?: Context): ProtoFailure {
     return hidden(this.errorToFailureInner(error, converter, context), converter, context);
   }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { bounded } from '../payloads/text.js';
 
 /** One problem of an input: where (a JSON pointer, RFC 6901; empty for the whole input) and what. */
 export interface InputProblem {
@@ -6,9 +7,10 @@ export interface InputProblem {
   detail: string;
 }
 
-/** Problems beyond these are only counted, and longer pointers cut: a list of them has to fit into a failure. */
+/** Problems beyond these are only counted, and longer texts cut: a list of them has to fit into a failure. */
 const MAX_PROBLEMS = 100;
 const MAX_POINTER = 200;
+const MAX_DETAIL = 500;
 
 /**
  * The problems of a failed parse, one for each wrong field; a field that should not be there is named itself. At most
@@ -25,12 +27,12 @@ function allOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   return issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => ({ pointer: pointerTo([...issue.path, key]), detail: 'is not a known field' }))
-      : [{ pointer: pointerTo(issue.path), detail: issue.message }],
+      : [{ pointer: pointerTo(issue.path), detail: bounded(issue.message, MAX_DETAIL) }],
   );
 }
 
 /** A JSON pointer (RFC 6901), cut when it is too long to show. */
 export function pointerTo(path: readonly PropertyKey[]): string {
   const pointer = path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-  return pointer.length > MAX_POINTER ? `${pointer.slice(0, MAX_POINTER)}…` : pointer;
+  return bounded(pointer, MAX_POINTER);
 }

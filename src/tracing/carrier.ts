@@ -13,9 +13,13 @@ export interface Carrier {
   tracestate?: string;
 }
 
+/** In characters; W3C Trace Context asks for 512. A longer one would go along with every activity. */
+const MAX_TRACE_STATE = 512;
+
 /** The trace that headers tell, or undefined where they tell none or one that cannot be read. */
 export function carrierIn(headers: Headers): Carrier | undefined {
   const { traceparent, tracestate } = (readHeader(headers, TRACE_HEADER) ?? {}) as Record<keyof Carrier, unknown>;
   if (typeof traceparent !== 'string') return undefined;
-  return { traceparent, ...(typeof tracestate === 'string' && { tracestate }) };
+  const isTraceState = typeof tracestate === 'string' && tracestate.length <= MAX_TRACE_STATE;
+  return { traceparent, ...(isTraceState && { tracestate }) };
 }

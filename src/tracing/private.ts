@@ -1,5 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
+import { bounded } from '../payloads/text.js';
 
 /** What may leave the house. Whatever else a library notes (URLs, addresses, users, messages) stays. */
 const ALLOWED = new Set([
@@ -24,6 +25,7 @@ export function withoutWhatIsPrivate(exporter: SpanExporter): SpanExporter {
 
 function harmless(span: ReadableSpan): ReadableSpan {
   return Object.create(span, {
+    name: { value: bounded(span.name, MAX_TEXT) },
     attributes: { value: allowedOf(span.attributes) },
     status: { value: { code: span.status.code } },
     events: { value: [] },
@@ -34,6 +36,6 @@ function harmless(span: ReadableSpan): ReadableSpan {
 function allowedOf(attributes: Attributes): Attributes {
   const entries = Object.entries(attributes).filter(([name]) => ALLOWED.has(name));
   return Object.fromEntries(
-    entries.map(([name, value]) => [name, typeof value === 'string' ? value.slice(0, MAX_TEXT) : value]),
+    entries.map(([name, value]) => [name, typeof value === 'string' ? bounded(value, MAX_TEXT) : value]),
   );
 }

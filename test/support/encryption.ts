@@ -23,7 +23,7 @@ export function encryptingClient(
   });
 }
 
-/** The SDK loads the failure converter of a worker with `require`, which knows no TypeScript in a process of tests. */
+/** The SDK loads the converters of a worker with `require`, which knows no TypeScript in a process of tests. */
 export async function withRequiredTypeScript<T>(run: () => Promise<T>): Promise<T> {
   const unregister = register();
   try {

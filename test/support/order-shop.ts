@@ -16,9 +16,9 @@ import {
   orderStatusQuery,
   orderWorkflowId,
 } from '../../src/workflows/order/contract.js';
-import { createWorkers } from '../../src/workers.js';
 import type { order } from '../../src/workflows/order/workflow.js';
 import { activitiesOf } from './activities.js';
+import { createWorkers } from './create-workers.js';
 import { balanceOf, type Balance, type Order } from '../../dev/faults/audit/balance.js';
 import { historyOf } from './history.js';
 import { openLetterbox, type Letterbox } from './letterbox.js';

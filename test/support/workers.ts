@@ -5,10 +5,10 @@ import { nothingOfTheShell } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Operations } from '../../src/operations/index.js';
 import { createClient } from '../../src/temporal.js';
-import { createWorkers, type WorkersOptions } from '../../src/workers.js';
+import type { WorkersOptions } from '../../src/workers.js';
 import { activitiesOf, approvalEnvironment } from './activities.js';
+import { createWorkers } from './create-workers.js';
 import type { DevServer } from './dev-server.js';
-import { withRequiredTypeScript } from './encryption.js';
 import { goesOnUnseen } from './replays.js';
 import type { Shop, TemporalServer } from './shop.js';
 
@@ -22,16 +22,14 @@ export async function startWorker(
   { store, outside }: Shop,
   { operations, ...choices }: WorkerChoices = {},
 ): Promise<{ stop: () => Promise<void> }> {
-  const workers = await withRequiredTypeScript(() =>
-    createWorkers({
-      connection: server.nativeConnection,
-      namespace: server.namespace,
-      workflowBundle: { codePath: inject('workflowBundle') },
-      batchTasksAtOnce: 4,
-      ...choices,
-      activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
-    }),
-  );
+  const workers = await createWorkers({
+    connection: server.nativeConnection,
+    namespace: server.namespace,
+    workflowBundle: { codePath: inject('workflowBundle') },
+    batchTasksAtOnce: 4,
+    ...choices,
+    activities: activitiesOf({ store, outside, ...(operations && { operations }) }),
+  });
   const running = workers.run();
   return {
     async stop() {

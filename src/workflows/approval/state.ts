@@ -1,3 +1,4 @@
+import { bounded } from '../../payloads/text.js';
 import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
 import { closedWith, isSameDecision } from './contract.js';
@@ -105,5 +106,5 @@ export function isNewComment(
 /** A text of input that is not parsed yet. */
 export function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
   const value = (input as Record<string, unknown> | null | undefined)?.[field];
-  return typeof value === 'string' ? value.slice(0, 200).toWellFormed() : '';
+  return typeof value === 'string' ? bounded(value, 200) : '';
 }

@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
+import { bounded } from '../../payloads/text.js';
 import type { Reason } from '../../schemas/reason.js';
 
 /** Business rules that say no. They end an order as `rejected`; trying again would not change the answer. */
@@ -41,11 +42,15 @@ export function rootFailure(failure: TemporalFailure): TemporalFailure {
   return wrapped && failure.cause instanceof TemporalFailure ? rootFailure(failure.cause) : failure;
 }
 
+/** In UTF-16 code units, of a reason as views, logs, current details and the store have it. */
+const MAX_REASON_TYPE = 100;
+const MAX_REASON_MESSAGE = 1_000;
+
 /** Type and message of a failure. Failures without a type of their own (timeouts, cancellation) give their class name. */
 export function reasonOf(failure: TemporalFailure): Reason {
   const root = rootFailure(failure);
   const type = root instanceof ApplicationFailure && root.type ? root.type : root.name;
-  return { type, message: root.message };
+  return { type: bounded(type, MAX_REASON_TYPE), message: bounded(root.message, MAX_REASON_MESSAGE) };
 }
 
 /** The failure that tells a caller why the workflow does not do what was asked; an expected answer, no error. */

@@ -1,4 +1,5 @@
-import { defaultPayloadConverter, type Headers } from '@temporalio/common';
+import type { Headers } from '@temporalio/common';
+import { payloadConverter } from '../../payloads/payload-converter.js';
 
 /**
  * What a header says, or undefined where there is none or none that can be read. Anybody may send headers by our names, and
@@ -8,7 +9,7 @@ export function readHeader(headers: Headers, name: string): unknown {
   const header = headers[name];
   if (!header) return undefined;
   try {
-    return defaultPayloadConverter.fromPayload(header);
+    return payloadConverter.fromPayload(header);
   } catch {
     return undefined;
   }

@@ -1,0 +1,55 @@
+import { WorkflowClient, type Client, type WorkflowClientInterceptor } from '@temporalio/client';
+import { decodeMapFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import type proto from '@temporalio/proto';
+
+type Memo = proto.temporal.api.common.v1.IMemo;
+
+const describers = new WeakMap<Client, WorkflowClient>();
+
+/**
+ * The client's workflows, with descriptions that cannot fail over a memo. The SDK decodes the whole memo of a description
+ * at once, and any starter may have put a field into it that nobody here can decode.
+ */
+export function describerOf(client: Client): WorkflowClient {
+  const known = describers.get(client);
+  if (known) return known;
+  const { namespace, loadedDataConverter } = client.options;
+  const { interceptors } = client.workflow.options;
+  const describer = new WorkflowClient({
+    connection: client.connection,
+    namespace,
+    dataConverter: loadedDataConverter,
+    interceptors: [...(Array.isArray(interceptors) ? interceptors : []), memoGuard(client)],
+  });
+  describers.set(client, describer);
+  return describer;
+}
+
+const memoGuard = (client: Client): WorkflowClientInterceptor => ({
+  async describe(input, next) {
+    const response = await next(input);
+    const { workflowExecutionInfo: info } = response;
+    if (info) info.memo = await readableMemo(client, info.memo, input.workflowExecution.workflowId);
+    return response;
+  },
+});
+
+/** The fields of a memo that can be decoded; those of others, of other SDKs or with a lost key, are left out. */
+async function readableMemo(client: Client, memo: Memo | null | undefined, workflowId: string): Promise<Memo> {
+  const { namespace, loadedDataConverter } = client.options;
+  const fields = await Promise.all(
+    Object.entries(memo?.fields ?? {}).map(async ([name, payload]) => {
+      try {
+        await decodeMapFromPayloads(
+          loadedDataConverter,
+          { [name]: payload },
+          { type: 'workflow', namespace, workflowId },
+        );
+        return [[name, payload] as const];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return { fields: Object.fromEntries(fields.flat()) };
+}

@@ -1,0 +1,88 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  defaultFailureConverter,
+  type ProtoFailure,
+} from '@temporalio/common';
+import proto from '@temporalio/proto';
+import { describe, expect, test } from 'vitest';
+import { failureConverter as hiding } from '../../src/encryption/failure-converter.js';
+import { failureConverter, MAX_FAILURE_MESSAGE } from '../../src/payloads/failure-converter.js';
+import { payloadConverter } from '../../src/payloads/payload-converter.js';
+import { isWellFormed } from '../../src/payloads/text.js';
+import { failuresIn } from '../support/raw.js';
+
+const { Failure } = proto.temporal.api.failure.v1;
+
+/** Short enough for protobufjs to write it without a repair. */
+const POISON = 'x\ud800';
+const LONG = '\udc00'.repeat(1_000_000);
+
+/** Every text in a message that is not empty. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return value ? [value] : [];
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
+  return Object.values(value).flatMap(textsIn);
+}
+
+const application = ApplicationFailure.create({ message: POISON, type: POISON, details: [{ text: POISON }] });
+const received = defaultFailureConverter.failureToError(
+  defaultFailureConverter.errorToFailure(
+    ApplicationFailure.create({ message: POISON, cause: ApplicationFailure.create({ message: LONG }) }),
+    payloadConverter,
+  ),
+  payloadConverter,
+);
+
+describe.each([
+  ['plain', failureConverter],
+  ['encrypting', hiding],
+])('the %s failure converter', (_kind, converter) => {
+  test.each<[what: string, error: unknown]>([
+    ['a failure of ours', application],
+    ['a long message', ApplicationFailure.create({ message: LONG })],
+    ['an error of the language', new TypeError(POISON)],
+    ['an error with a stack trace of a megabyte', Object.assign(new Error('x'), { stack: LONG })],
+    ['a thrown text', POISON],
+    ['a thrown object', { [POISON]: LONG }],
+    ['an activity failure', new ActivityFailure(POISON, POISON, POISON, 'TIMEOUT', POISON, application)],
+    [
+      'a child failure',
+      new ChildWorkflowFailure(POISON, { workflowId: POISON, runId: POISON }, POISON, 'TIMEOUT', application),
+    ],
+    ['a failure that was received and is passed on', received],
+  ])('writes well-formed and bounded texts for %s', (_what, error) => {
+    const failure: ProtoFailure = converter.errorToFailure(error, payloadConverter);
+
+    for (const text of textsIn(failure)) {
+      expect(isWellFormed(text)).toBe(true);
+      expect(text.length).toBeLessThanOrEqual(MAX_FAILURE_MESSAGE);
+    }
+    // What the core decodes is what was written.
+    const decoded = Failure.decode(Failure.encode(Failure.fromObject(failure)).finish());
+    expect(textsIn(decoded)).toEqual(expect.arrayContaining(textsIn(failure)));
+    expect(Failure.encode(decoded).finish().length).toBeLessThan(100_000);
+  });
+
+  test('keeps type, category, details and retry delay', () => {
+    const error = ApplicationFailure.create({
+      ...{ message: 'no', type: 'OutOfStock', details: [{ sku: 'MUG' }] },
+      ...{ nonRetryable: true, category: 'BENIGN', nextRetryDelay: '2 hours' },
+    });
+    const back = converter.failureToError(converter.errorToFailure(error, payloadConverter), payloadConverter);
+
+    expect(back).toMatchObject({ message: 'no', type: 'OutOfStock', details: [{ sku: 'MUG' }], nonRetryable: true });
+    expect(converter.errorToFailure(error, payloadConverter).applicationFailureInfo).toMatchObject({
+      category: 1,
+      nextRetryDelay: { seconds: { low: 7200 } },
+    });
+  });
+
+  test('cuts an endless chain of causes', () => {
+    let error = ApplicationFailure.create({ message: 'first' });
+    for (let n = 0; n < 1_000; n += 1) error = ApplicationFailure.create({ message: 'next', cause: error });
+
+    expect(failuresIn(converter.errorToFailure(error, payloadConverter)).length).toBeLessThan(20);
+  });
+});
