@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
+import { listedExecutions } from '../executions.js';
 import { checkout } from '../settings.js';
 import type { History } from './events.js';
 import type { Recorded } from './replay.js';
@@ -51,7 +52,7 @@ export async function sampleOf(client: Client, query: string, limit: number): Pr
 
 async function listed(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
   const found: WorkflowExecutionInfo[] = [];
-  for await (const run of client.workflow.list({ query, pageSize: Math.min(limit, 1_000) })) {
+  for await (const run of listedExecutions(client, query, { pageSize: Math.min(limit, 1_000) })) {
     found.push(run);
     if (found.length === limit) break;
   }

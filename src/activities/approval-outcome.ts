@@ -26,7 +26,8 @@ export function createApprovalOutcomeActivities() {
     async joinApproval(question: ApprovalInput): Promise<ApprovalStatus> {
       const { client } = Context.current();
       const workflowId = approvalWorkflowId(question.approvalId);
-      const asked = (await firstInput(client, workflowId)) as ApprovalInput;
+      // Anybody may have started it, with any input.
+      const asked = ((await firstInput(client, workflowId)) ?? {}) as ApprovalInput;
       if (!isDeepStrictEqual(questionOf(asked), questionOf(question))) {
         throw refused('ApprovalIdTaken', `approval id ${question.approvalId} belongs to another approval`);
       }

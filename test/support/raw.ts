@@ -16,7 +16,11 @@ export interface RawRun {
 }
 
 /** Every run of a namespace, or those that a query finds, read from the server itself. */
-export async function rawRuns({ workflowService }: Connection, namespace: string, query = ''): Promise<RawRun[]> {
+export async function rawRuns(
+  { workflowService }: Pick<Connection, 'workflowService'>,
+  namespace: string,
+  query = '',
+): Promise<RawRun[]> {
   const runs: RawRun[] = [];
   let nextPageToken: Uint8Array | undefined;
   do {

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
+import { listedExecutions } from '../../dev/executions.js';
 import type { Bundle, Recorded } from '../../dev/replay/replay.js';
 import type { Replayer } from './replayer.js';
 
@@ -42,7 +43,7 @@ export function goesOnUnseen(place: string, { client, author }: { client: () => 
 /** Replays the runs that have gone on since; where one differs is kept for `takeDifferences`. */
 export async function replayGrown(): Promise<void> {
   for (const { client, author } of unseen.values()) {
-    for await (const run of client.workflow.list()) {
+    for await (const run of listedExecutions(client)) {
       if (!runs.get(run.runId)?.closed) hasGoneOn(client, run, author);
     }
   }

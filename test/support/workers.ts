@@ -4,11 +4,13 @@ import { startProcess, typescript, type Exit, type ManagedProcess } from '../../
 import { nothingOfTheShell } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Operations } from '../../src/operations/index.js';
-import { createClient } from '../../src/temporal.js';
+import { createPayloadCodec, tolerant } from '../../src/encryption/codec.js';
+import { bundleOfFlavour, createClient } from '../../src/temporal.js';
 import type { WorkersOptions } from '../../src/workers.js';
 import { activitiesOf, approvalEnvironment } from './activities.js';
 import { createWorkers } from './create-workers.js';
 import type { DevServer } from './dev-server.js';
+import { readKeys } from './encryption.js';
 import { goesOnUnseen } from './replays.js';
 import type { Shop, TemporalServer } from './shop.js';
 
@@ -75,9 +77,16 @@ export async function startOneWorkerProcess(
   env: Record<string, string> = {},
   { lines = [] }: { lines?: string[] } = {},
 ): Promise<ManagedProcess> {
+  const { PAYLOAD_ENCRYPTION_KEYS: encrypted } = env;
+  const keys = encrypted === undefined ? [] : readKeys(encrypted);
+  const codePath = bundleOfFlavour(inject('workflowBundle'), { encrypted: keys.length > 0 });
   goesOnUnseen(`${address} ${namespace}`, {
-    client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),
-    author: { workflowBundle: { codePath: inject('workflowBundle') }, payloadCodecs: [] },
+    client: () =>
+      createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys }),
+    author: {
+      workflowBundle: { codePath },
+      payloadCodecs: keys.length ? [tolerant(createPayloadCodec({ keys, namespace }))] : [],
+    },
   });
   let polls = false;
   let ended = false;

@@ -10,6 +10,7 @@ import {
   orderWorkflowId,
   ORDER_WORKFLOW_TYPE,
 } from '../../../src/workflows/order/contract.js';
+import { listedExecutions } from '../../executions.js';
 import { waitUntil } from '../../wait.js';
 import type { Ledger } from '../ledger.js';
 import { isPromised, promises } from './findings.js';
@@ -108,10 +109,8 @@ function promisedWorkflows({ orders, carts, approvals, batches }: Ledger): strin
 
 async function listRuns(client: Client, query: string): Promise<Run[]> {
   const runs: Run[] = [];
-  for await (const { workflowId, runId, type, status, typedSearchAttributes } of client.workflow.list({
-    query,
-    pageSize: 1_000,
-  })) {
+  for await (const execution of listedExecutions(client, query)) {
+    const { workflowId, runId, type, status, typedSearchAttributes } = execution;
     runs.push({
       ...{ workflowId, runId, type, status: status.name },
       customerId: typedSearchAttributes.get(customerIdAttribute),

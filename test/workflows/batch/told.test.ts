@@ -35,6 +35,8 @@ describe('what a shard is started with', () => {
     ...spoilt(input),
     ...spoilt(range).map((value) => ({ ...input, range: value })),
     ...spoilt(pace).map((value) => ({ ...input, pace: value })),
+    { ...input, more: 1 },
+    { ...input, batchId: 'b'.repeat(65) },
   ])('when it is %j, then it is not', (value) => {
     expect(isShardInput(value)).toBe(false);
   });
