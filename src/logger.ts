@@ -28,7 +28,8 @@ const MAX_PLAIN_FIELDS = 12;
 
 /** A line that every collector takes, whatever was logged: well-formed, and cut where a caller sent a megabyte. */
 export function boundedLine(line: string): string {
-  if (line.length <= MAX_LINE) return wellFormedJson(line);
+  // Pino escapes most lone surrogates and writes the others as they are.
+  if (line.length <= MAX_LINE) return wellFormedJson(line.toWellFormed());
   const fields = JSON.parse(line, (_key, value: unknown) =>
     typeof value === 'string' ? bounded(value, MAX_LOGGED_TEXT) : value,
   ) as Record<string, unknown>;

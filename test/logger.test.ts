@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { temporalLogger } from '../src/logger.js';
+import { boundedLine, temporalLogger } from '../src/logger.js';
 
 test('when the SDK logs a whole task, then its payloads stay out of the log', () => {
   const lines: string[] = [];
@@ -24,4 +24,24 @@ test('when the SDK logs a whole task, then its payloads stay out of the log', ()
   expect(lines).toHaveLength(3);
   expect(JSON.parse(lines[0]!)).toMatchObject({ activityType: 'chargePayment', runId: 'run' });
   expect(lines.join()).not.toContain('secret');
+});
+
+test('writes every line well-formed and of bounded length, whatever is logged', () => {
+  const lines: string[] = [];
+  const stream = { write: (line: string) => void lines.push(line) };
+  const logger = pino({ hooks: { streamWrite: boundedLine } }, stream);
+  const megabyte = 'x'.repeat(1_000_000);
+
+  logger.info({ text: 'a\ud800b\0c \\ud800', '\udc00': 1 }, 'short \ud800');
+  logger.warn({ text: megabyte, list: [`${megabyte}\ud800`] }, megabyte);
+  logger.warn({ list: Array.from({ length: 100_000 }, () => 'item'), kept: 'yes' }, 'many');
+
+  const [first, second, third] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(first).toMatchObject({ text: 'a\ufffdb\ufffdc \\ud800', '\ufffd': 1, msg: 'short \ufffd' });
+  expect(second).toMatchObject({ level: 40, msg: expect.stringMatching(/^x{1999}…$/) });
+  expect(third).toMatchObject({ kept: 'yes', msg: 'many', isCut: true });
+  for (const line of lines) {
+    expect(line).toMatch(/^[^\n]{1,32000}\n$/);
+    expect(line).not.toMatch(/[^\\]\\ud8/);
+  }
 });
