@@ -32,6 +32,9 @@ export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/** A page of a list holds the memos of up to 100 executions, and a page of a history up to 1,000 events. */
+const MAX_RECEIVED_BYTES = 128 * 1024 * 1024;
+
 interface ClientConfig extends TemporalConfig {
   PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
 }
@@ -48,6 +51,7 @@ export function createClient(config: ClientConfig, { eachTry = [], interceptors 
   const connection = Connection.lazy({
     ...connectionOf(config),
     connectTimeout: CONNECT_TIMEOUT_MS,
+    channelArgs: { 'grpc.max_receive_message_length': MAX_RECEIVED_BYTES },
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry],
   });
   const dataConverter = clientDataConverter({ keys, namespace });
