@@ -32,7 +32,7 @@ import {
   withdrawUpdate,
 } from '../workflows/approval/contract.js';
 import { updateIdOf, type Asking } from './asking.js';
-import { isEndedFromOutside } from './ended-approvals.js';
+import { isEndedByServer } from './ended-executions.js';
 import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from './errors.js';
 import { askWorker, describe, readView, refusalOf } from './executions.js';
 import type { Page, PageRequest } from './listing.js';
@@ -82,7 +82,7 @@ export async function requestApproval({ client, store }: Deps, input: ApprovalIn
   if (existing === undefined) return 'pending';
   if (existing === 'other') throw taken();
   if (existing.status.name === 'RUNNING') return 'pending';
-  if (isEndedFromOutside(existing)) return 'withdrawn';
+  if (isEndedByServer(existing)) return 'withdrawn';
   return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
 }
 
@@ -259,6 +259,6 @@ const firstRunOf = ({ raw, runId }: WorkflowExecutionDescription): string =>
 
 function toResource(view: ApprovalView, description: WorkflowExecutionDescription | undefined): ApprovalResource {
   if (!description) return view;
-  const ended = view.status === 'pending' && isEndedFromOutside(description) && { status: 'withdrawn' as const };
+  const ended = view.status === 'pending' && isEndedByServer(description) && { status: 'withdrawn' as const };
   return { ...view, ...ended, ...heldUpBy(description), ...workflowOf(description) };
 }

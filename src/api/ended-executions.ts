@@ -2,6 +2,46 @@ import type { Client } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
 import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
+import { listExecutions } from './listing.js';
+
+/** Visibility shows starts and ends about a second late. */
+export const VISIBILITY_LAG_MS = 60_000;
+
+/** The most that the server returns at once. */
+export const MAX_VISIBILITY_PAGE = 1_000;
+
+/** Whether the server ended a run whose workflow code did not see that: it cannot record its own end. */
+export const isEndedByServer = ({ status }: { status: { name: string } }): boolean =>
+  ['TERMINATED', 'TIMED_OUT'].includes(status.name);
+
+/**
+ * Watches for executions of a type that the server ended. Each call passes on the workflow ids of those that ended since
+ * the last call that succeeded; a reset ends a run as well, and continues in another one.
+ */
+export function watchEnds(client: Client, workflowType: string) {
+  let since = new Date(0);
+  return async (record: (workflowIds: string[]) => Promise<void>): Promise<void> => {
+    const startedAt = Date.now();
+    await record(await endedSince(client, workflowType, since));
+    since = new Date(startedAt - VISIBILITY_LAG_MS);
+  };
+}
+
+async function endedSince(client: Client, workflowType: string, since: Date): Promise<string[]> {
+  const query = [
+    `WorkflowType = '${workflowType}'`,
+    `ExecutionStatus in ('Terminated', 'TimedOut')`,
+    `CloseTime > '${since.toISOString()}'`,
+  ].join(' and ');
+  const ids = new Set<string>();
+  for (let place: Uint8Array | undefined; ;) {
+    const request = { limit: MAX_VISIBILITY_PAGE, ...(place && { place }) };
+    const page = await listExecutions(client, query, request, ({ workflowId }) => workflowId);
+    for (const id of page.items) ids.add(id);
+    place = page.nextPlace;
+    if (!place) return [...ids];
+  }
+}
 
 const { WORKFLOW_EXECUTION_STATUS_RUNNING: RUNNING, WORKFLOW_EXECUTION_STATUS_CANCELED: CANCELED } =
   proto.temporal.api.enums.v1.WorkflowExecutionStatus;
@@ -30,7 +70,7 @@ export async function unrecordedEnds(
     client.workflowService.listWorkflowExecutions({
       namespace,
       query: `WorkflowId in (${ids}) and ExecutionStatus in (${statuses})`,
-      pageSize: 1_000,
+      pageSize: MAX_VISIBILITY_PAGE,
     }),
   ).catch(() => ({ executions: [] }));
   const running = new Set<string>();

@@ -3,33 +3,27 @@ import {
   WorkflowNotFoundError,
   type Client,
   type WorkflowExecutionDescription,
-  type WorkflowExecutionStatusName,
   type WorkflowHandle,
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import proto from '@temporalio/proto';
 import { shownMoney, type Money } from '../schemas/money.js';
-import {
-  orderStatus,
-  type CancelRequest,
-  type CompensationDecision,
-  type DeliveryDecision,
-  type OrderInput,
-  type OrderResource,
-  type OrderStatus,
-  type OrderSummary,
-  type OrderView,
+import type {
+  CancelRequest,
+  CompensationDecision,
+  DeliveryDecision,
+  OrderInput,
+  OrderResource,
+  OrderStatus,
+  OrderView,
 } from '../schemas/order.js';
-import type { Reason } from '../schemas/reason.js';
 import type { Store } from '../store/index.js';
-import { contentHashOf, type OrderFilter, type OrderPlace, type OrderRecord } from '../store/orders.js';
+import { contentHashOf, type OrderRecord } from '../store/orders.js';
 import type * as workflows from '../workflows/index.js';
 import {
   cancelOrderUpdate,
   customerIdAttribute,
   ORDER_TASK_QUEUE,
   ORDER_WORKFLOW_TYPE,
-  orderIdOf,
   orderStatusAttribute,
   orderStatusQuery,
   orderWorkflowId,
@@ -39,7 +33,8 @@ import {
   resolveDeliveryUpdate,
 } from '../workflows/order/contract.js';
 import { updateIdOf, type Asking } from './asking.js';
-import { httpProblem, notFound, toProblem } from './errors.js';
+import { endedByServer, statusOf } from './ended-orders.js';
+import { httpProblem, HttpProblem, notFound, toProblem } from './errors.js';
 import {
   askWorker,
   describe,
@@ -49,13 +44,10 @@ import {
   SERVER_DEADLINE_MS,
   withDeadline,
 } from './executions.js';
-import type { Execution, Page, PageRequest } from './listing.js';
-import { describeOwn, ownerOf } from './ownership.js';
-import { kindOf } from './problems.js';
+import { assertOwn, ownerOf } from './ownership.js';
+import { kindOf, type ProblemKind } from './problems.js';
 import { heldUpBy, workflowOf } from './resources.js';
 import { startOnce } from './starting.js';
-
-const RUNNING = proto.temporal.api.enums.v1.WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING;
 
 export interface OrderDependencies {
   client: Client;
@@ -69,16 +61,17 @@ export interface OrderDependencies {
  * @throws 409 when the id belongs to an order with another input, or when the total is not the expected one.
  */
 export async function startOrder(deps: OrderDependencies, input: OrderInput): Promise<OrderStatus> {
-  const { client } = deps;
+  const { client, store } = deps;
   const { orderId, customerId, expectedTotal } = input;
   const taken = () => httpProblem('order-id-taken', `order ${orderId} exists with another content`, { orderId });
-  const record = await recordOf(deps, orderId);
-  if (record) {
+  // Without the store, Temporal still knows the orders of its retention time. The reservation checks again.
+  const record = await unlessAway('store-unavailable', () => store.findOrder(orderId));
+  if (record && !(record instanceof HttpProblem)) {
     if (!record.contentHash.equals(contentHashOf(input))) throw taken();
-    return record.status;
+    return await statusOfRecorded(client, record);
   }
   if (expectedTotal && !(await describe(client, orderWorkflowId(orderId)))) {
-    await assertTotal(deps.store, input.lines, expectedTotal);
+    await assertTotal(store, input.lines, expectedTotal);
   }
   const type = ORDER_WORKFLOW_TYPE satisfies keyof typeof workflows;
   const existing = await startOnce<(typeof workflows)[typeof type]>(client, type, input, {
@@ -95,15 +88,21 @@ export async function startOrder(deps: OrderDependencies, input: OrderInput): Pr
   return statusOf(existing);
 }
 
-/** The order in the store; undefined when there is none, or when the store is away: Temporal knows open orders, too. */
-async function recordOf(
-  { store }: Pick<OrderDependencies, 'store'>,
-  orderId: string,
-): Promise<OrderRecord | undefined> {
+/** The store does not learn that the server ended a workflow; Temporal, if it answers, knows. */
+async function statusOfRecorded(client: Client, record: OrderRecord): Promise<OrderStatus> {
+  if (record.closed) return record.status;
+  const execution = await unlessAway('temporal-unavailable', () => describe(client, orderWorkflowId(record.orderId)));
+  if (execution instanceof HttpProblem) return record.status;
+  return execution ? statusOf(execution) : 'failed';
+}
+
+/** What `read` returns, or the problem when what it reads from is away. */
+async function unlessAway<T>(kind: ProblemKind, read: () => Promise<T>): Promise<T | HttpProblem> {
   try {
-    return await store.findOrder(orderId);
+    return await read();
   } catch (error) {
-    if (toProblem(error).kind === 'store-unavailable') return undefined;
+    const problem = toProblem(error);
+    if (problem.kind === kind) return problem;
     throw error;
   }
 }
@@ -135,30 +134,58 @@ export async function assertTotal(store: Store, lines: OrderInput['lines'], expe
  * @throws 404, or 503 with the status that is known when no worker answers.
  */
 export async function getOrder(
-  deps: OrderDependencies,
+  { client, store }: OrderDependencies,
   orderId: string,
   { only }: Asking = {},
 ): Promise<OrderResource> {
-  const { client } = deps;
-  const [record, description] = await Promise.all([
-    recordOf(deps, orderId),
-    describe(client, orderWorkflowId(orderId)).catch((error: unknown) => error as Error),
+  const missing = () => notFound(`there is no order ${orderId}`);
+  const assertReadable = (customerId: string | undefined) => {
+    if (only !== undefined && customerId !== only) throw missing();
+  };
+  const [stored, described] = await Promise.all([
+    unlessAway('store-unavailable', () => store.findOrder(orderId)),
+    describe(client, orderWorkflowId(orderId)).catch((error: unknown) => ({ error })),
   ]);
-  const closed = record?.closed;
-  if (description instanceof Error && !closed) throw description;
-  const known = description instanceof Error ? undefined : description;
-  const owner = record?.customerId ?? (known && ownerOf(known));
-  if ((!record && !known) || (only !== undefined && owner !== only)) throw notFound(`there is no order ${orderId}`);
-  if (closed && known?.status.name !== 'RUNNING') {
-    return { ...closed.view, workflow: { workflowId: orderWorkflowId(orderId), runId: closed.runId } };
+  const record = stored instanceof HttpProblem ? undefined : stored;
+  if (record) assertReadable(record.customerId);
+  const execution = described && !('error' in described) && isOf(described, record) ? described : undefined;
+  // A closed order whose workflow runs in another run was reset.
+  const isReset = execution?.status.name === 'RUNNING' && execution.runId !== record?.closed?.runId;
+  if (record?.closed && !isReset) return closedOrder(record.closed, orderId);
+  if (described && 'error' in described) throw described.error;
+  if (!execution) {
+    if (record) return lostOrder(record);
+    throw stored instanceof HttpProblem ? stored : missing();
   }
-  if (!known) return lostOrder(record!);
-  const summary = { orderId, ...(owner && { customerId: owner }), status: statusOf(known) };
-  const view = await readView<typeof workflows.order>(client, known, orderStatusQuery, {
-    order: { ...summary, placedAt: known.startTime.toISOString() },
+  const customerId = record?.customerId ?? ownerOf(execution);
+  assertReadable(customerId);
+  if (record && execution.status.name !== 'RUNNING' && !endedByServer(execution)) {
+    // It closed after the store was read. The store knows its end, which needs no worker.
+    const { closed } = (await store.findOrder(orderId)) ?? record;
+    if (closed) return closedOrder(closed, orderId);
+  }
+  const view = await readView<typeof workflows.order>(client, execution, orderStatusQuery, {
+    order: {
+      orderId,
+      ...(customerId && { customerId }),
+      status: statusOf(execution),
+      placedAt: execution.startTime.toISOString(),
+      ...(execution.closeTime && { closedAt: execution.closeTime.toISOString() }),
+    },
   });
-  return toResource(view, known, only);
+  return toResource(view, execution, only);
 }
+
+/** Whether it is the execution of the recorded order. An id that Temporal has forgotten can be started again. */
+function isOf({ raw }: WorkflowExecutionDescription, record: OrderRecord | undefined): boolean {
+  const firstRunId = raw.workflowExecutionInfo?.firstRunId;
+  return !record || !firstRunId || firstRunId === record.owner;
+}
+
+const closedOrder = ({ view, runId }: NonNullable<OrderRecord['closed']>, orderId: string): OrderResource => ({
+  ...view,
+  workflow: { workflowId: orderWorkflowId(orderId), runId },
+});
 
 /** An order that is open in the store and unknown to Temporal: its workflow was deleted, or terminated long ago. */
 function lostOrder({ orderId, owner, customerId, lines, total }: OrderRecord): OrderResource {
@@ -190,7 +217,8 @@ export async function cancelOrder(
 ): Promise<OrderResource> {
   return await updateOrder(deps, orderId, asking, {
     update: (handle, updateId) => handle.executeUpdate(cancelOrderUpdate, { args: [request], ...updateId }),
-    isAlreadySo: (order) => order.status === 'cancelled',
+    isAlreadySo: ({ status, stage, cancellation }) =>
+      status === 'cancelled' || (stage !== 'done' && cancellation !== undefined && !cancellation.refused),
   });
 }
 
@@ -205,9 +233,16 @@ export async function resolveCompensation(
   decision: CompensationDecision,
   asking: Asking,
 ): Promise<OrderResource> {
+  const { compensation, attempt } = decision;
   return await updateOrder(deps, orderId, asking, {
     update: (handle, updateId) => handle.executeUpdate(resolveCompensationUpdate, { args: [decision], ...updateId }),
     signal: (handle) => handle.signal(resolveCompensationSignal, decision),
+    whyNot: ({ compensations }) =>
+      compensations.some(
+        (entry) => entry.name === compensation && entry.status === 'stuck' && entry.attempt === attempt,
+      )
+        ? undefined
+        : httpProblem('not-stuck', `attempt ${attempt} of ${compensation} does not wait for a decision`, { orderId }),
   });
 }
 
@@ -218,9 +253,14 @@ export async function resolveDelivery(
   decision: DeliveryDecision,
   asking: Asking,
 ): Promise<OrderResource> {
+  const { attempt } = decision;
   return await updateOrder(deps, orderId, asking, {
     update: (handle, updateId) => handle.executeUpdate(resolveDeliveryUpdate, { args: [decision], ...updateId }),
     signal: (handle) => handle.signal(resolveDeliverySignal, decision),
+    whyNot: ({ delivery }) =>
+      delivery?.overdueSince !== undefined && delivery.attempt === attempt
+        ? undefined
+        : httpProblem('not-overdue', `attempt ${attempt} of the delivery does not wait for a decision`, { orderId }),
   });
 }
 
@@ -228,7 +268,9 @@ interface OrderChange {
   update: (handle: WorkflowHandle, updateId: { updateId?: string }) => Promise<OrderView>;
   /** Sends the same to a run that accepts no further updates. */
   signal?: (handle: WorkflowHandle) => Promise<void>;
-  /** Whether a closed order is already what the change would make of it. */
+  /** What a signal, which is not answered, would be ignored for. */
+  whyNot?: (order: OrderResource) => HttpProblem | undefined;
+  /** Whether the order is already what the change would make of it. */
   isAlreadySo?: (order: OrderResource) => boolean;
 }
 
@@ -236,32 +278,46 @@ async function updateOrder(
   deps: OrderDependencies,
   orderId: string,
   asking: Asking,
-  { update, signal, isAlreadySo }: OrderChange,
+  { update, signal, whyNot, isAlreadySo }: OrderChange,
 ): Promise<OrderResource> {
   const { client } = deps;
+  const workflowId = orderWorkflowId(orderId);
+  const current = () => getOrder(deps, orderId, asking);
+  const description = await describe(client, workflowId);
   // An order whose workflow Temporal no longer has is closed.
-  if (!(await describe(client, orderWorkflowId(orderId)))) return afterTheEnd(await getOrder(deps, orderId, asking));
-  const description = await describeOwn(client, orderWorkflowId(orderId), `order ${orderId}`, asking.only);
-  const handle = client.workflow.getHandle(description.workflowId, description.runId);
+  if (!description) return unchanged(await current());
+  assertOwn(description, `order ${orderId}`, asking.only);
+  // The newest run of this execution: it may be reset meanwhile.
+  const firstExecutionRunId = description.raw.workflowExecutionInfo?.firstRunId ?? description.runId;
+  const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId });
   try {
-    const view = await askWorker(client, description, () => update(handle, updateIdOf(asking)));
+    const view = await askWorker(client, { workflowId }, () => update(handle, updateIdOf(asking)));
     return toResource(view, description, asking.only);
   } catch (error) {
     const refusal = refusalOf(error);
-    if (refusal?.type === 'AlreadyCancelling') return await getOrder(deps, orderId, asking);
-    if (refusal) throw httpProblem(kindOf(refusal.type, 'conflict'), refusal.message, { orderId });
-    if (isUpdateLimit(error)) {
-      if (!signal) throw httpProblem('update-limit', `the run of order ${orderId} accepts no further updates`);
-      await withDeadline(client, SERVER_DEADLINE_MS, () => signal(handle));
-      return await getOrder(deps, orderId, asking);
-    }
+    if (refusal) return unchanged(await current(), kindOf(refusal.type, 'conflict'), refusal.message);
+    if (isUpdateLimit(error)) return await withoutUpdate();
     if (!(error instanceof WorkflowNotFoundError)) throw error;
-    return afterTheEnd(await getOrder(deps, orderId, asking));
+    return unchanged(await current());
   }
 
-  function afterTheEnd(order: OrderResource): OrderResource {
+  /** @throws 409 unless there is nothing to change. */
+  function unchanged(
+    order: OrderResource,
+    kind: ProblemKind = 'order-closed',
+    why = `order ${orderId} is ${order.status}`,
+  ): OrderResource {
     if (isAlreadySo?.(order)) return order;
-    throw httpProblem('order-closed', `order ${orderId} is ${order.status}`, { orderId });
+    throw httpProblem(kind, why, { orderId });
+  }
+
+  async function withoutUpdate(): Promise<OrderResource> {
+    const order = await current();
+    if (!signal) return unchanged(order, 'update-limit', `the run of order ${orderId} accepts no further updates`);
+    const problem = whyNot?.(order);
+    if (problem) throw problem;
+    await withDeadline(client, SERVER_DEADLINE_MS, () => signal(handle));
+    return await current();
   }
 }
 
@@ -269,75 +325,4 @@ async function updateOrder(
 export function toResource(view: OrderView, description: WorkflowExecutionDescription, only?: string): OrderResource {
   const heldUp = heldUpBy(description, { withReasons: only === undefined });
   return { ...view, ...endedByServer(description), ...heldUp, ...workflowOf(description) };
-}
-
-/** A page of orders from the store, newest first. */
-export async function listOrders(
-  { client, store }: OrderDependencies,
-  filter: OrderFilter,
-  { limit, place }: PageRequest,
-): Promise<Page<OrderSummary>> {
-  const after = place && (JSON.parse(Buffer.from(place).toString()) as OrderPlace);
-  const rows = await store.listOrders(filter, { after, limit });
-  const ended = await endedByServerAmong(
-    client,
-    rows.filter(({ record }) => !record.closedAt).map(({ record }) => record.orderId),
-  );
-  const items = rows
-    .map(({ record }) => summaryOf(record, ended.has(record.orderId)))
-    .filter(({ status }) => filter.status === undefined || status === filter.status);
-  const last = rows.length === limit ? rows.at(-1)?.place : undefined;
-  return { items, ...(last && { nextPlace: Buffer.from(JSON.stringify(last)) }) };
-}
-
-function summaryOf(record: OrderRecord, isEndedByServer: boolean): OrderSummary {
-  const { orderId, customerId, status, total, lines, placedAt, closedAt } = record;
-  return {
-    orderId,
-    customerId,
-    status: isEndedByServer ? 'failed' : status,
-    ...(total && { total }),
-    ...(lines && { lineCount: lines.length }),
-    placedAt: placedAt.toISOString(),
-    ...(closedAt && { closedAt: closedAt.toISOString() }),
-  };
-}
-
-/**
- * Which of these orders, open in the store, the server ended: no workflow code records that. One call for the page; when
- * Temporal does not answer, the page says what the store knows.
- */
-async function endedByServerAmong(client: Client, orderIds: string[]): Promise<Set<string>> {
-  if (orderIds.length === 0) return new Set();
-  // Ids of our own form need no escaping.
-  const ids = orderIds.map((orderId) => `'${orderWorkflowId(orderId)}'`).join(', ');
-  const query = `WorkflowId in (${ids}) and ExecutionStatus in ('Running', 'Terminated', 'TimedOut')`;
-  const { namespace } = client.options;
-  const { executions } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-    client.workflowService.listWorkflowExecutions({ namespace, query, pageSize: 1_000 }),
-  ).catch(() => ({ executions: [] }));
-  const ended = new Set<string>();
-  const running = new Set<string>();
-  for (const { execution, status } of executions ?? []) {
-    // A reset terminates a run and begins another.
-    (status === RUNNING ? running : ended).add(orderIdOf(execution?.workflowId ?? ''));
-  }
-  return new Set([...ended].filter((orderId) => !running.has(orderId)));
-}
-
-/** The status of an order by what Temporal knows without a worker. */
-function statusOf({ status, typedSearchAttributes }: Pick<Execution, 'status' | 'typedSearchAttributes'>): OrderStatus {
-  const known = orderStatus.catch('processing').parse(typedSearchAttributes.get(orderStatusAttribute));
-  return endedByServer({ status })?.status ?? known;
-}
-
-/** Ends that workflow code never sees, so that neither query nor Search Attribute tells them. */
-const ENDS_BY_SERVER: Partial<Record<WorkflowExecutionStatusName, Reason>> = {
-  TERMINATED: { type: 'Terminated', message: 'the workflow was terminated, nothing was compensated' },
-  TIMED_OUT: { type: 'TimedOut', message: 'the workflow timed out, nothing was compensated' },
-};
-
-function endedByServer({ status }: Pick<Execution, 'status'>) {
-  const reason = ENDS_BY_SERVER[status.name];
-  return reason && { status: 'failed' as const, stage: 'done' as const, reason };
 }

@@ -20,6 +20,11 @@ export async function describeOwn(
   only: string | undefined,
 ): Promise<WorkflowExecutionDescription> {
   const description = await describeOr404(client, workflowId, what);
-  if (only !== undefined && ownerOf(description) !== only) throw notFound(`there is no ${what}`);
+  assertOwn(description, what, only);
   return description;
+}
+
+/** @throws 404 for the cart or order of another customer than `only`. */
+export function assertOwn(description: WorkflowExecutionDescription, what: string, only: string | undefined): void {
+  if (only !== undefined && ownerOf(description) !== only) throw notFound(`there is no ${what}`);
 }

@@ -4,11 +4,14 @@ import type { Money } from '../schemas/money.js';
 import type { OrderInput, OrderLine, OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
 import type { Schema } from './schema.js';
 
-/** What is known of an order before its stock is reserved. */
-export interface NewOrder {
+export interface OrderIdentity {
   orderId: string;
   /** The first run id of the order's execution. Another execution with the same order id is turned away. */
   owner: string;
+}
+
+/** What is known of an order before its stock is reserved. */
+export interface NewOrder extends OrderIdentity {
   customerId: string;
   contentHash: Buffer;
 }
@@ -30,20 +33,28 @@ export type ReserveOutcome =
   | { status: 'out_of_stock'; missing: Shortage[] }
   | { status: 'price_changed'; total: Money };
 
-export interface OrderRecord {
-  orderId: string;
-  /** The first run id of the order's execution. */
-  owner: string;
+interface OrderFacts extends OrderIdentity {
   customerId: string;
   status: OrderStatus;
-  stage: OrderStage;
-  lines?: PricedLine[];
   total?: Money;
   placedAt: Date;
+  /** When the workflow closed the order, or when the server ended the workflow. */
   closedAt?: Date;
+}
+
+export interface OrderRecord extends OrderFacts {
+  stage: OrderStage;
+  lines?: PricedLine[];
   contentHash: Buffer;
-  /** What the workflow said at its end, and the run that ended. Missing while the order is open. */
+  /** What the workflow said at its end, and the run that ended. Missing while the order is open, and when the server ended it. */
   closed?: { view: OrderView; runId: string };
+}
+
+/** An order in a list. */
+export interface ListedOrder extends OrderFacts {
+  lineCount?: number;
+  /** Whether the workflow itself recorded its end. */
+  isClosed: boolean;
 }
 
 export interface OrderFilter {
@@ -109,31 +120,72 @@ export function createOrders(db: Kysely<Schema>) {
      * Whether the order's pieces are reserved or sold; records the stage on the way. Whoever takes money or hands over
      * goods asks first: a run that was reset may have been rolled back by an earlier run.
      */
-    async holdsStock({ orderId, owner }: Pick<NewOrder, 'orderId' | 'owner'>, stage: OrderStage): Promise<boolean> {
+    async holdsStock({ orderId, owner }: OrderIdentity, stage: OrderStage): Promise<boolean> {
       const { rows } = await sql`
-        update orders set stage = case when closed_at is null then ${stage} else stage end, updated_at = now()
+        update orders set stage = case when view is null then ${stage} else stage end, updated_at = now()
         where order_id = ${orderId} and owner = ${owner} and reservation in ('reserved', 'sold')
         returning 1`.execute(db);
       return rows.length > 0;
     },
 
-    /** Records the status of an open order. An order that is not recorded, or closed, stays as it is. */
+    /** Records the status of an open order. An order that is not recorded, or closed by its workflow, stays as it is. */
     async recordStatus(
-      { orderId, owner }: Pick<NewOrder, 'orderId' | 'owner'>,
+      { orderId, owner }: OrderIdentity,
       { status, stage }: Pick<OrderRecord, 'status' | 'stage'>,
     ): Promise<void> {
       await db
         .updateTable('orders')
-        .set({ status, stage, updated_at: sql`now()` })
+        .set({ status, stage, closed_at: null, updated_at: sql`now()` })
+        .where('order_id', '=', orderId)
+        .where('owner', '=', owner)
+        .where('view', 'is', null)
+        .execute();
+    },
+
+    /** Of these, the orders that are open as far as the store knows. */
+    async openOrdersAmong(orderIds: readonly string[]): Promise<OrderIdentity[]> {
+      const rows = await db
+        .selectFrom('orders')
+        .select(['order_id', 'owner'])
+        .where('order_id', '=', sql<string>`any(${orderIds}::text[])`)
+        .where('closed_at', 'is', null)
+        .execute();
+      return rows.map((row) => ({ orderId: row.order_id, owner: row.owner }));
+    },
+
+    /**
+     * Records that the server ended an open order, whose workflow could not do that. What becomes of the pieces is up to
+     * an operator: nothing was compensated.
+     *
+     * @returns false when the order was closed meanwhile.
+     */
+    async recordEndByServer({ orderId, owner }: OrderIdentity, closedAt: Date): Promise<boolean> {
+      const { numUpdatedRows } = await db
+        .updateTable('orders')
+        .set({ status: 'failed', closed_at: closedAt, updated_at: sql`now()` })
         .where('order_id', '=', orderId)
         .where('owner', '=', owner)
         .where('closed_at', 'is', null)
-        .execute();
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    },
+
+    /** Takes an end by the server back: the order was reset and runs again. @returns false when it has closed. */
+    async reopenOrder({ orderId, owner }: OrderIdentity, status: OrderStatus): Promise<boolean> {
+      const { numUpdatedRows } = await db
+        .updateTable('orders')
+        .set({ status, closed_at: null, updated_at: sql`now()` })
+        .where('order_id', '=', orderId)
+        .where('owner', '=', owner)
+        .where('view', 'is', null)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
     },
 
     /**
      * Records how an order ended and what became of its pieces, in one transaction. Repeated, it changes nothing more. An
-     * order that was closed and whose pieces are not held any more keeps its first outcome: a later run of it was reset.
+     * order that its workflow closed and whose pieces are not held any more keeps its first outcome: a later run of it was
+     * reset.
      */
     async closeOrder(
       order: NewOrder,
@@ -162,7 +214,7 @@ export function createOrders(db: Kysely<Schema>) {
               .column('order_id')
               .doUpdateSet({ ...outcome, updated_at: sql`now()` })
               .where('orders.owner', '=', owner)
-              .where((or) => or.or([or('orders.closed_at', 'is', null), or('orders.reservation', '=', 'sold')])),
+              .where((or) => or.or([or('orders.view', 'is', null), or('orders.reservation', '=', 'sold')])),
           )
           .execute();
       });
@@ -177,12 +229,25 @@ export function createOrders(db: Kysely<Schema>) {
     async listOrders(
       { status, customerId, placedFrom, placedBefore }: OrderFilter,
       { after, limit }: { after?: OrderPlace | undefined; limit: number },
-    ): Promise<{ record: OrderRecord; place: OrderPlace }[]> {
-      // The driver's dates have milliseconds, PostgreSQL's microseconds: the place is kept as text.
+    ): Promise<{ order: ListedOrder; place: OrderPlace }[]> {
       const rows = await db
         .selectFrom('orders')
-        .selectAll()
-        .select(sql<string>`to_char(placed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('placed'))
+        .select([
+          'order_id',
+          'owner',
+          'customer_id',
+          'status',
+          'total_value',
+          'total_currency',
+          'placed_at',
+          'closed_at',
+        ])
+        .select(({ eb }) => [
+          // The driver's dates have milliseconds, PostgreSQL's microseconds: the place is kept as text.
+          sql<string>`to_char(placed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('placed'),
+          sql<number | null>`jsonb_array_length(lines)`.as('line_count'),
+          eb('view', 'is not', null).as('is_closed'),
+        ])
         .$if(status !== undefined, (query) => query.where('status', '=', status!))
         .$if(customerId !== undefined, (query) => query.where('customer_id', '=', customerId!))
         .$if(placedFrom !== undefined, (query) => query.where('placed_at', '>=', placedFrom!))
@@ -195,7 +260,11 @@ export function createOrders(db: Kysely<Schema>) {
         .limit(limit)
         .execute();
       return rows.map((row) => ({
-        record: toRecord(row),
+        order: {
+          ...toFacts(row),
+          ...(row.line_count !== null && { lineCount: row.line_count }),
+          isClosed: Boolean(row.is_closed),
+        },
         place: { placedAt: row.placed, orderId: row.order_id },
       }));
     },
@@ -210,18 +279,27 @@ function moneyOf({ total_value: value, total_currency: currency }: Pick<Row, 'to
   return value === null || currency === null ? undefined : { value: Number(value), currency };
 }
 
-function toRecord(row: Row): OrderRecord {
+function toFacts(
+  row: Pick<Row, 'order_id' | 'owner' | 'customer_id' | 'status' | 'placed_at' | 'closed_at'> &
+    Parameters<typeof moneyOf>[0],
+): OrderFacts {
   const total = moneyOf(row);
   return {
     orderId: row.order_id,
     owner: row.owner,
     customerId: row.customer_id,
     status: row.status,
-    stage: row.stage,
-    ...(row.lines && { lines: row.lines }),
     ...(total && { total }),
     placedAt: row.placed_at,
     ...(row.closed_at && { closedAt: row.closed_at }),
+  };
+}
+
+function toRecord(row: Row): OrderRecord {
+  return {
+    ...toFacts(row),
+    stage: row.stage,
+    ...(row.lines && { lines: row.lines }),
     contentHash: row.content_hash,
     ...(row.view && row.run_id !== null && { closed: { view: row.view, runId: row.run_id } }),
   };

@@ -55,11 +55,12 @@ interface OrdersTable {
   /** Minor units; PostgreSQL sends a bigint as text. */
   total_value: ColumnType<string | null, number | null, number | null>;
   total_currency: string | null;
-  /** The run that closed the order, with what it said at its end. Null while the order is open. */
+  /** The run that closed the order, with what it said at its end. Null while the order is open, or when the server ended it. */
   run_id: string | null;
   view: JSONColumnType<OrderView, string | null, string | null> | null;
   placed_at: Generated<Date>;
   updated_at: Generated<Date>;
+  /** When its workflow closed the order, or when the server ended the workflow (`failed` without a view). */
   closed_at: Date | null;
 }
 

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
-import type { OrderInput, OrderResource, OrderSummary } from '../../src/schemas/order.js';
+import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
-import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
 import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
@@ -41,32 +42,42 @@ describeOnDevServer('orders over HTTP', () => {
   const verdictOn = async (order: OrderInput, product: Product) =>
     (await balanceOf(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
-  describe('an open order of the type before the newest', () => {
-    test('when it is asked for, listed and cancelled, then that works as with any other', async () => {
-      const { order, product } = await anOrderForOne();
-      await shop.client.workflow.start('order', {
-        workflowId: orderWorkflowId(order.orderId),
-        taskQueue: ORDER_TASK_QUEUE,
-        args: [order],
-      });
-      await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
-      const isListed = async () => {
-        const { body } = await api.get<{ items: OrderSummary[] }>(`/v1/orders?customerId=${order.customerId}`);
-        return body.items.length > 0 ? body.items : undefined;
-      };
-      const items = await waitUntil(isListed, { what: 'the order in the list', deadlineMs: 10_000 });
-      const repeated = await api.post('/v1/orders', order);
-      const { status } = await api.post(`/v1/orders/${order.orderId}/cancel`, {});
-      await once(order, 'cancelled');
+  /** Where the pieces of the order are, as the store has it. */
+  const reservationOf = async ({ orderId }: OrderInput) =>
+    (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
+      ?.reservation;
 
-      expect(items).toMatchObject([{ orderId: order.orderId, status: 'processing' }]);
-      expect(repeated).toMatchObject({ status: 202, body: { orderId: order.orderId } });
-      expect(status).toBe(202);
-      expect(await verdictOn(order, product)).toBe('undone');
-      const { type } = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
-      expect(type).toBe('order');
-    });
-  });
+  /** Deletes the execution, as Temporal itself does after its retention time. */
+  async function forget({ orderId }: OrderInput): Promise<void> {
+    const workflowId = orderWorkflowId(orderId);
+    const { namespace } = shop.client.options;
+    await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
+    const isGone = () =>
+      shop.client.workflow
+        .getHandle(workflowId)
+        .describe()
+        .then(
+          () => undefined,
+          (error: unknown) => error instanceof WorkflowNotFoundError || undefined,
+        );
+    await waitUntil(isGone, { what: `the deletion of ${workflowId}`, deadlineMs: 20_000 });
+  }
+
+  async function aDeliveredOrder() {
+    const made = await aShippedOrder();
+    for (const status of ['in_transit', 'delivered'] as const)
+      await shop.outside.carrier.reportNow(made.order.orderId, status);
+    const completed = await once(made.order, 'completed');
+    await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
+    return { ...made, completed };
+  }
+
+  const idsOfRuns = async ({ orderId }: OrderInput): Promise<string[]> => {
+    const runs: string[] = [];
+    for await (const { runId } of shop.client.workflow.list({ query: `WorkflowId = '${orderWorkflowId(orderId)}'` }))
+      runs.push(runId);
+    return runs;
+  };
 
   describe('POST /v1/orders', () => {
     test('when an order is placed, then 202 tells where it is and its workflow runs', async () => {
@@ -127,6 +138,76 @@ describeOnDevServer('orders over HTTP', () => {
       expect(runId).toBe(rejected.workflow.runId);
     });
 
+    test('accepts an order whose total is the expected one', async () => {
+      const { order, product } = await anOrderForOne();
+      const expectedTotal = { value: 2 * product.price.value, currency: 'EUR' };
+
+      const { status } = await api.post('/v1/orders', { ...order, expectedTotal });
+
+      expect(status).toBe(202);
+      const { total } = await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      expect(total).toEqual(expectedTotal);
+    });
+
+    test.each([
+      ['amount', { value: 2499, currency: 'EUR' }],
+      ['currency', { value: 2500, currency: 'USD' }],
+    ])('rejects another expected %s with 409 and both totals, and starts nothing', async (_what, expectedTotal) => {
+      const { order, product } = await anOrderForOne();
+
+      const { status, body } = await api.post('/v1/orders', { ...order, expectedTotal });
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({
+        type: '/problems/price-changed',
+        total: { value: 2500, currency: 'EUR' },
+        expectedTotal,
+      });
+      expect(await shop.store.findOrder(order.orderId)).toBeUndefined();
+      expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
+      await expect(shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe()).rejects.toThrow(
+        WorkflowNotFoundError,
+      );
+    });
+
+    test('returns the order for a repeated request after a price change', async () => {
+      const { order, product } = await anOrderForOne();
+      const request = { ...order, expectedTotal: { value: 2 * product.price.value, currency: 'EUR' } };
+      expect((await api.post('/v1/orders', request)).status).toBe(202);
+      await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      await shop.owner.db
+        .updateTable('products')
+        .set({ price_value: product.price.value + 1 })
+        .where('sku', '=', product.sku)
+        .execute();
+
+      const repeated = await api.post('/v1/orders', request);
+      const another = await api.post('/v1/orders', { ...request, orderId: randomUUID() });
+
+      expect(repeated).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'processing' } });
+      expect(another).toMatchObject({ status: 409, body: { type: '/problems/price-changed' } });
+    });
+
+    test('keeps an order id taken after Temporal has deleted the workflow', async () => {
+      const { order } = await aDeliveredOrder();
+      await forget(order);
+
+      const same = await api.post('/v1/orders', order);
+      const other = await api.post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
+
+      expect(same).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'completed' } });
+      expect(other).toMatchObject({ status: 409, body: { type: '/problems/order-id-taken' } });
+      expect(await idsOfRuns(order)).toEqual([]);
+      expect(shop.outside.statement(order.orderId).charges).toHaveLength(1);
+    });
+
+    test('answers a repeated request for a terminated order with its end', async () => {
+      const { order } = await aShippedOrder();
+      await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+
+      expect((await api.post('/v1/orders', order)).body).toEqual({ orderId: order.orderId, status: 'failed' });
+    });
+
     test.each<[string, (order: OrderInput) => unknown]>([
       ['another quantity', (order) => ({ ...order, lines: order.lines.map((line) => ({ ...line, quantity: 3 })) })],
       ['another customer', (order) => ({ ...order, customerId: 'somebody-else' })],
@@ -167,7 +248,6 @@ describeOnDevServer('orders over HTTP', () => {
         workflow: { workflowId: `order:${order.orderId}` },
       });
       expect(waits.steps.map(({ name, status }) => [name, status])).toEqual([
-        ['quoteOrder', 'completed'],
         ['reserveStock', 'completed'],
         ['chargePayment', 'completed'],
         ['requestShipment', 'completed'],
@@ -185,7 +265,9 @@ describeOnDevServer('orders over HTTP', () => {
       const completed = await once(order, 'completed');
 
       expect(completed).toMatchObject({ stage: 'done', shipment: { status: 'delivered' }, compensations: [] });
-      expect(completed.steps).toHaveLength(4);
+      expect(completed.steps).toHaveLength(3);
+      expect((await shop.store.findOrder(order.orderId))?.status).toBe('completed');
+      expect(await reservationOf(order)).toBe('sold');
       expect(completed.reason).toBeUndefined();
       expect(await verdictOn(order, product)).toBe('sold');
     });
@@ -269,6 +351,31 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
+    test('returns the final view of an order whose workflow Temporal has deleted', async () => {
+      const { order, completed } = await aDeliveredOrder();
+      await forget(order);
+
+      const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+
+      expect(status).toBe(200);
+      expect(body).toEqual(completed);
+      expect(body).toMatchObject({ status: 'completed', steps: [{}, {}, {}], total: { value: 2500, currency: 'EUR' } });
+    });
+
+    test('shows an open order whose workflow Temporal has deleted as failed', async () => {
+      const { order } = await aShippedOrder();
+      await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+      await forget(order);
+
+      const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+      const cancel = await api.post(`/v1/orders/${order.orderId}/cancel`);
+
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'WorkflowMissing' } });
+      expect(body.total).toEqual({ value: 2500, currency: 'EUR' });
+      expect(cancel).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
+    });
+
     test('when the workflow was terminated, then the order has failed and says why', async () => {
       const { order } = await aShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
@@ -303,6 +410,44 @@ describeOnDevServer('orders over HTTP', () => {
       });
       expect(again.status).toBe(202);
       expect(again.body).toEqual(cancelled);
+      expect(await reservationOf(order)).toBe('released');
+    });
+
+    test('writes no event for a repeated cancel of a stuck order, and returns the order', async () => {
+      const { order } = await aShippedOrder();
+      const { orderId } = order;
+      shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
+      await api.post(`/v1/orders/${orderId}/cancel`, { reason: 'the first' });
+      await once(order, 'compensation_stuck');
+      const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
+      const lengthAtRest = async () => {
+        const { historyLength, raw } = await handle.describe();
+        return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
+      };
+      const before = await waitUntil(lengthAtRest, { what: 'nothing pending', deadlineMs: 20_000 });
+
+      for (let count = 0; count < 30; count++) {
+        const { status, body } = await api.post<OrderResource>(`/v1/orders/${orderId}/cancel`, { reason: 'again' });
+        expect([status, body.status, body.cancellation?.reason]).toEqual([202, 'compensation_stuck', 'the first']);
+      }
+
+      expect((await handle.describe()).historyLength).toBe(before);
+      await api.post(`/v1/orders/${orderId}/compensation`, retryRefund(1));
+      await once(order, 'cancelled');
+    });
+
+    test('cancels an order that Temporal has deleted only if it is cancelled already', async () => {
+      const [cancelled, completed] = [await aShippedOrder(), await aDeliveredOrder()];
+      await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
+      const end = await once(cancelled.order, 'cancelled');
+      await shop.client.workflow.getHandle(orderWorkflowId(cancelled.order.orderId)).result();
+      for (const { order } of [cancelled, completed]) await forget(order);
+
+      const again = await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
+      const tooLate = await api.post(`/v1/orders/${completed.order.orderId}/cancel`);
+
+      expect(again).toMatchObject({ status: 202, body: end });
+      expect(tooLate).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
     });
 
     test('when the step fails before it hears of the cancellation, then the order is cancelled as was promised', async () => {
@@ -318,7 +463,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect(await api.orderOnce(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
         status: 'cancelled',
-        steps: [{}, {}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
+        steps: [{}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
       });
       expect(await verdictOn(order, product)).toBe('undone');
     });
@@ -370,6 +515,9 @@ describeOnDevServer('orders over HTTP', () => {
     });
   });
 
+  const retryRefund = (attempt: number) => ({ compensation: 'refundPayment', attempt, action: 'retry' }) as const;
+  const skipRefund = (attempt: number) => ({ compensation: 'refundPayment', attempt, action: 'skip' }) as const;
+
   describe('POST /v1/orders/{id}/compensation', () => {
     /** An order that was cancelled and whose refund the gateway refuses, as often as told. */
     async function aStuckOrder(refusals: number) {
@@ -377,7 +525,9 @@ describeOnDevServer('orders over HTTP', () => {
       const { orderId } = made.order;
       shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: refusals });
       await api.post(`/v1/orders/${orderId}/cancel`);
-      return { ...made, stuck: await once(made.order, 'compensation_stuck') };
+      const isStuck = ({ status, compensations }: OrderResource) =>
+        status === 'compensation_stuck' && compensations.at(-1)?.status === 'completed';
+      return { ...made, stuck: await api.orderOnce(orderId, isStuck, 'stuck') };
     }
 
     test('when a refund is stuck and retried, then the order is undone and cancelled', async () => {
@@ -385,15 +535,18 @@ describeOnDevServer('orders over HTTP', () => {
       expect(stuck).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
       expect(stuck.compensations).toMatchObject([
         { name: 'cancelShipment', status: 'completed' },
-        { name: 'refundPayment', status: 'stuck', reason: { type: 'RefusedByOutside' } },
+        { name: 'refundPayment', status: 'stuck', attempt: 1, reason: { type: 'RefusedByOutside' } },
+        { name: 'releaseStock', status: 'completed' },
       ]);
 
-      const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, {
-        action: 'retry',
-      });
+      const { status, body } = await api.post<OrderResource>(
+        `/v1/orders/${order.orderId}/compensation`,
+        retryRefund(1),
+      );
 
       expect(status).toBe(202);
-      expect(body).toMatchObject({ orderId: order.orderId });
+      expect(body.compensations[1]).toMatchObject({ name: 'refundPayment', attempt: 2 });
+      expect(body.compensations[1]!.status).not.toBe('stuck');
       const cancelled = await once(order, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
         ['cancelShipment', 'completed'],
@@ -406,7 +559,7 @@ describeOnDevServer('orders over HTTP', () => {
     test('when a retry fails again, then the order is stuck again', async () => {
       const { order, product } = await aStuckOrder(2);
 
-      await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' });
+      await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
       const refusals = () =>
         shop.outside.statement(order.orderId).requests.filter(({ status }) => status === 400).length;
       await api.orderOnce(
@@ -415,7 +568,10 @@ describeOnDevServer('orders over HTTP', () => {
         'stuck again',
       );
 
-      expect((await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' })).status).toBe(202);
+      const late = await api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
+      expect(late).toMatchObject({ status: 409, body: { type: '/problems/not-stuck' } });
+      expect(late.body.detail).toContain('refundPayment (attempt 2)');
+      expect((await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(2))).status).toBe(202);
       await once(order, 'cancelled');
       expect(await verdictOn(order, product)).toBe('undone');
     });
@@ -423,7 +579,10 @@ describeOnDevServer('orders over HTTP', () => {
     test('when a refund is stuck and skipped, then the rest is undone and the money stays', async () => {
       const { order, product } = await aStuckOrder(1);
 
-      expect((await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'skip' })).status).toBe(202);
+      const answer = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
+
+      expect(answer.status).toBe(202);
+      expect(answer.body.compensations[1]).toMatchObject({ name: 'refundPayment', status: 'skipped' });
 
       const cancelled = await once(order, 'cancelled');
       expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
@@ -440,7 +599,7 @@ describeOnDevServer('orders over HTTP', () => {
       const { order } = await aStuckOrder(1);
 
       const answers = await Promise.all(
-        ['skip', 'skip'].map((action) => api.post(`/v1/orders/${order.orderId}/compensation`, { action })),
+        [1, 2].map(() => api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1))),
       );
 
       expect(answers.map(({ status }) => status).sort()).toEqual([202, 409]);
@@ -450,7 +609,7 @@ describeOnDevServer('orders over HTTP', () => {
     test('when nothing is stuck, then 409', async () => {
       const { order } = await aShippedOrder();
 
-      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'retry' });
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
 
       expect(status).toBe(409);
       expect(body).toMatchObject({ type: '/problems/not-stuck', orderId: order.orderId });
@@ -461,14 +620,14 @@ describeOnDevServer('orders over HTTP', () => {
       await api.post('/v1/orders', order);
       await once(order, 'rejected');
 
-      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, { action: 'skip' });
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
 
       expect(status).toBe(409);
       expect(body).toMatchObject({ type: '/problems/order-closed' });
     });
 
     test('when there is no such order, then 404', async () => {
-      expect((await api.post(`/v1/orders/${randomUUID()}/compensation`, { action: 'skip' })).status).toBe(404);
+      expect((await api.post(`/v1/orders/${randomUUID()}/compensation`, skipRefund(1))).status).toBe(404);
     });
   });
 

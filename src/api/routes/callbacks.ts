@@ -13,8 +13,8 @@ import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contr
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
 import { contract, type Contract } from '../contract.js';
-import { HttpProblem, invalidRequest, unauthorized } from '../errors.js';
-import { describeOr404, signalOnce } from '../executions.js';
+import { HttpProblem, invalidRequest, notFound, unauthorized } from '../errors.js';
+import { describe, signalOnce } from '../executions.js';
 import type { ParsedJson } from '../json.js';
 import { readJson } from '../protection.js';
 import { isKnownStatus, reasonForClosed } from '../shipment-reports.js';
@@ -45,16 +45,22 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     },
     async (request, reply) => {
       const report = parsed(shipmentCallback, signedBody(carrier, request));
-      const order = { workflowId: orderWorkflowId(report.orderId), what: `order ${report.orderId}` };
+      const workflowId = orderWorkflowId(report.orderId);
       const { status } = report;
-      if (!isKnownStatus(status)) {
-        await describeOr404(client, order.workflowId, order.what);
-        return await recordUnhandled(request, reply, report, 'unknown_status');
-      }
-      const closed = await signalIfOpen(request, order, shipmentReportedSignal, report as ShipmentReport);
-      if (!closed) return reply.code(202).send({ status: 'accepted' });
-      const reason = reasonForClosed(report, closed.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus);
-      return await recordUnhandled(request, reply, report, reason);
+      const isKnown = isKnownStatus(status);
+      const closed = isKnown
+        ? await signalIfOpen(request, workflowId, shipmentReportedSignal, report as ShipmentReport)
+        : await describe(client, workflowId);
+      if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
+      const outcome = closed
+        ? (closed.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
+        : await recordedStatus(report.orderId);
+      return await recordUnhandled(
+        request,
+        reply,
+        report,
+        isKnown ? reasonForClosed(report, outcome) : 'unknown_status',
+      );
     },
   );
 
@@ -64,33 +70,40 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     async (request, reply) => {
       const callback = parsed(decisionCallback, signedBody(approvers, request));
       const { approvalId, ...decision } = callback;
-      const approval = { workflowId: approvalWorkflowId(approvalId), what: `approval ${approvalId}` };
-      const closed = await signalIfOpen(request, approval, decideSignal, { ...decision, via: 'webhook' });
-      if (!closed) return reply.code(202).send({ status: 'accepted' });
-      return reply.code(200).send({ status: 'ignored', detail: `${approval.what} is already closed` });
+      const workflowId = approvalWorkflowId(approvalId);
+      const closed = await signalIfOpen(request, workflowId, decideSignal, { ...decision, via: 'webhook' });
+      if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
+      if (!closed) throw notFound(`there is no approval ${approvalId}`);
+      return reply.code(200).send({ status: 'ignored', detail: `approval ${approvalId} is already closed` });
     },
   );
 
   /**
    * Signals a workflow once for each `webhook-id`.
    *
-   * @returns the description of the workflow when it is closed, otherwise nothing.
-   * @throws 404 when there is no such workflow.
+   * @returns the description of the workflow when it is closed, undefined when Temporal does not have it.
    */
   async function signalIfOpen<Argument>(
     request: FastifyRequest,
-    { workflowId, what }: { workflowId: string; what: string },
+    workflowId: string,
     signal: SignalDefinition<[Argument]>,
     argument: Argument,
-  ): Promise<WorkflowExecutionDescription | undefined> {
-    const description = await describeOr404(client, workflowId, what);
-    if (description.status.name !== 'RUNNING') return description;
+  ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
+    const description = await describe(client, workflowId);
+    if (description?.status.name !== 'RUNNING') return description;
     const requestId = createHash('sha256')
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');
     const isStored = await signalOnce(client, workflowId, signal, [argument], requestId);
     // It closed in the meantime, so its status has changed.
-    return isStored ? undefined : await describeOr404(client, workflowId, what);
+    return isStored ? 'signalled' : await describe(client, workflowId);
+  }
+
+  /** The status of an order whose workflow Temporal no longer has. @throws 404. */
+  async function recordedStatus(orderId: string): Promise<OrderStatus> {
+    const record = await store.findOrder(orderId);
+    if (!record) throw notFound(`there is no order ${orderId}`);
+    return record.status;
   }
 
   async function recordUnhandled(

@@ -21,14 +21,17 @@ import { askingOf } from '../asking.js';
 import { assertActsAs, restrictedTo } from '../auth/caller.js';
 import { contract } from '../contract.js';
 import { sealedPage } from '../cursor.js';
+import { createEndedOrders } from '../ended-orders.js';
 import { takenByName } from '../idempotency.js';
-import { cancelOrder, getOrder, listOrders, resolveCompensation, resolveDelivery, startOrder } from '../orders.js';
+import { listOrders } from '../order-list.js';
+import { cancelOrder, getOrder, resolveCompensation, resolveDelivery, startOrder } from '../orders.js';
 
 const params = z.strictObject({ orderId });
 
 /** Orders: start, read, list, cancel, and the operator's word on a stuck compensation. */
 export async function orderRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
-  const { cursors } = deps;
+  const { cursors, store } = deps;
+  const ended = createEndedOrders(deps);
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.post(
@@ -90,7 +93,9 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         placedFrom: placedFrom === undefined ? undefined : new Date(placedFrom),
         placedBefore: placedBefore === undefined ? undefined : new Date(placedBefore),
       };
-      return await sealedPage(cursors, 'orders', filter, request.query, (page) => listOrders(deps, filter, page));
+      return await sealedPage(cursors, 'orders', filter, request.query, (page) =>
+        listOrders({ store, ended }, filter, page),
+      );
     },
   );
 
@@ -104,7 +109,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
           'The workflow of an open order answers, so a worker is needed; without one, the problem says what Temporal knows. The store answers for a closed order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
-        needs: ['worker'],
+        needs: ['worker', 'store'],
       }),
       schema: { params, querystring: noQuery, response: { 200: orderResource } },
     },
@@ -122,7 +127,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         tag: 'Orders',
         access: ['shopper', 'operator'],
         needs: ['worker'],
-        problems: ['parcel-left', 'order-closed', 'update-limit', 'conflict'],
+        problems: ['parcel-left', 'order-closed', 'update-limit', 'conflict', 'store-unavailable'],
         idempotent: true,
       }),
       schema: { params, querystring: noQuery, body: cancelRequest.nullish(), response: { 202: orderResource } },
@@ -142,7 +147,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         tag: 'Orders',
         access: ['operator'],
         needs: ['worker'],
-        problems: ['not-stuck', 'order-closed', 'conflict'],
+        problems: ['not-stuck', 'order-closed', 'conflict', 'store-unavailable'],
         idempotent: true,
       }),
       schema: { params, querystring: noQuery, body: compensationDecision, response: { 202: orderResource } },
@@ -162,7 +167,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         tag: 'Orders',
         access: ['operator'],
         needs: ['worker'],
-        problems: ['not-overdue', 'order-closed', 'conflict'],
+        problems: ['not-overdue', 'order-closed', 'conflict', 'store-unavailable'],
         idempotent: true,
       }),
       schema: { params, querystring: noQuery, body: deliveryDecision, response: { 202: orderResource } },
