@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { DefaultLogger } from '@temporalio/worker';
 import { bundleWorkflows } from '../src/temporal.js';
@@ -12,6 +13,9 @@ import { Recorder } from './recordings/recorder.js';
 import { HISTORIES_FOLDER } from './replay/histories.js';
 import { streamReport } from './report.js';
 import { startTemporaryStack } from './stack.js';
+
+/** For one recording. */
+const DEADLINE_MS = 120_000;
 
 /**
  * `npm run record-histories [-- --into <folder>] [-- <prefix of names> …]`: brings about each outcome of each workflow on a
@@ -48,7 +52,7 @@ try {
   const recorder = await Recorder.on(stack.addresses);
   for (const [name, record] of wanted) {
     await report.during(name, async () => {
-      const { workflowId, runId } = await record(recorder, randomUUID());
+      const { workflowId, runId } = await Promise.race([record(recorder, randomUUID()), deadline()]);
       await writeHistory(join(temporary, 'histories', `${name}.json`), recorder.handleOf(workflowId, runId));
     });
   }
@@ -61,6 +65,11 @@ try {
   await rm(temporary, { recursive: true });
 }
 process.exit(0);
+
+async function deadline(): Promise<never> {
+  await setTimeout(DEADLINE_MS, undefined, { ref: false });
+  throw new Error(`the workflow did not reach its outcome within ${DEADLINE_MS / 1000} s`);
+}
 
 /** `0001` for the first one. */
 async function nextGeneration(): Promise<string> {

@@ -1,7 +1,16 @@
-import { cancelOrderUpdate, orderStatusQuery, resolveCompensationUpdate } from '../../src/workflows/order/contract.js';
+import type { ShipmentReport } from '../../src/schemas/order.js';
+import {
+  cancelOrderUpdate,
+  orderStatusQuery,
+  resolveCompensationSignal,
+  resolveCompensationUpdate,
+  resolveDeliverySignal,
+  resolveDeliveryUpdate,
+  shipmentReportedSignal,
+} from '../../src/workflows/order/contract.js';
 import { ended, type OrderHandle, type Recorder, type Recording } from './recorder.js';
 
-/** A refusal that no retry mends, so that the compensation is stuck at once. */
+/** An answer that is not retried, so that the compensation is stuck at once. */
 const brokenRefund = { on: 'refund', fault: 'error', status: 400 };
 
 const stuckOrder = async (recorder: Recorder, orderId: string) => {
@@ -11,10 +20,19 @@ const stuckOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
-/** Where the carrier reports to when nobody is to hear him. */
+/** An order whose parcel left and did not arrive in time. */
+const overdueOrder = async (recorder: Recorder, orderId: string) => {
+  const handle = await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 5 });
+  await recorder.until(handle, 'awaiting_pickup');
+  await report(handle, orderId, 'in_transit');
+  await recorder.until(handle, 'delivery_overdue');
+  return handle;
+};
+
+/** A callback URL that receives nothing: reports of the carrier get lost. */
 const nowhere = 'http://127.0.0.1:9/';
 
-/** How to bring about each outcome of an order. */
+/** How to produce each outcome of an order. */
 export const orderRecordings: Record<string, Recording> = {
   'order-completed': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
@@ -51,12 +69,12 @@ export const orderRecordings: Record<string, Recording> = {
   'order-cancellation-refused': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
     await recorder.until(handle, 'awaiting_pickup');
-    // The carrier has the parcel, and nobody has told the order yet.
+    // The carrier has the parcel, and its report gets lost.
     await recorder.outsideWorld('PUT', '/carrier', { callbackUrl: nowhere });
     await recorder.carrierReports(orderId, 'in_transit');
     await handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await recorder.until(handle, 'in_transit');
-    await handle.signal('shipmentReported', { orderId, shipmentId: await shipmentId(handle), status: 'delivered' });
+    await report(handle, orderId, 'delivered');
     return await ended(handle);
   },
   'order-failed-invalid-input': async (recorder, orderId) =>
@@ -64,9 +82,24 @@ export const orderRecordings: Record<string, Recording> = {
   'order-failed-shipment-lost': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
     await recorder.until(handle, 'awaiting_pickup');
-    await handle.signal('shipmentReported', { orderId, shipmentId: await shipmentId(handle), status: 'in_transit' });
+    await report(handle, orderId, 'in_transit');
     await recorder.until(handle, 'in_transit');
-    await handle.signal('shipmentReported', { orderId, shipmentId: await shipmentId(handle), status: 'lost' });
+    await report(handle, orderId, 'lost');
+    return await ended(handle);
+  },
+  'order-failed-cancelled-by-carrier': async (recorder, orderId) => {
+    const handle = await recorder.startOrder(orderId);
+    await recorder.until(handle, 'awaiting_pickup');
+    await report(handle, orderId, 'cancelled');
+    return await ended(handle);
+  },
+  'order-completed-after-foreign-reports': async (recorder, orderId) => {
+    const handle = await recorder.startOrder(orderId);
+    await recorder.until(handle, 'awaiting_pickup');
+    await handle.signal(shipmentReportedSignal, { orderId, shipmentId: 'of-another-order', status: 'lost' });
+    await report(handle, orderId, 'accepted');
+    await report(handle, orderId, 'accepted');
+    await report(handle, orderId, 'delivered');
     return await ended(handle);
   },
   'order-failed-delivery-timeout': async (recorder, orderId) =>
@@ -77,6 +110,30 @@ export const orderRecordings: Record<string, Recording> = {
     await recorder.outsideWorld('PUT', '/carrier', { callbackUrl: nowhere });
     await recorder.carrierReports(orderId, 'in_transit');
     await recorder.carrierReports(orderId, 'delivered');
+    return await ended(handle);
+  },
+  'order-overdue-and-written-off': async (recorder, orderId) => {
+    const handle = await overdueOrder(recorder, orderId);
+    await handle.executeUpdate(resolveDeliveryUpdate, { args: [{ attempt: 1, action: 'write_off' }] });
+    return await ended(handle);
+  },
+  'order-overdue-and-extended': async (recorder, orderId) => {
+    const handle = await overdueOrder(recorder, orderId);
+    await handle.executeUpdate(resolveDeliveryUpdate, { args: [{ attempt: 1, action: 'wait', seconds: 1 }] });
+    await recorder.until(handle, 'delivery_overdue');
+    await handle.signal(resolveDeliverySignal, { attempt: 2, action: 'delivered' });
+    return await ended(handle);
+  },
+  'order-overdue-and-delivered': async (recorder, orderId) => {
+    const handle = await overdueOrder(recorder, orderId);
+    await report(handle, orderId, 'delivered');
+    return await ended(handle);
+  },
+  'order-rejected-price-changed': async (recorder, orderId) =>
+    ended(await recorder.startOrder(orderId, { expectedTotal: { value: 1, currency: 'EUR' } })),
+  'order-stuck-and-skipped-by-signal': async (recorder, orderId) => {
+    const handle = await stuckOrder(recorder, orderId);
+    await handle.signal(resolveCompensationSignal, await aboutStuck(handle, 'skip'));
     return await ended(handle);
   },
   'order-stuck-and-healed': async (recorder, orderId) => ended(await stuckOrder(recorder, orderId)),
@@ -99,7 +156,8 @@ async function aboutStuck(handle: OrderHandle, action: 'retry' | 'skip') {
   return { compensation, attempt, action };
 }
 
-async function shipmentId(handle: Awaited<ReturnType<Recorder['startOrder']>>): Promise<string> {
-  const { shipment } = await handle.query<{ shipment: { shipmentId: string } }>('orderStatus');
-  return shipment.shipmentId;
+/** Sends a report about the order's own parcel past the API. */
+async function report(handle: OrderHandle, orderId: string, status: ShipmentReport['status']): Promise<void> {
+  const { shipment } = await handle.query(orderStatusQuery);
+  await handle.signal(shipmentReportedSignal, { orderId, shipmentId: shipment!.shipmentId, status });
 }

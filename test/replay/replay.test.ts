@@ -49,6 +49,6 @@ describe('replay of committed histories', () => {
   testWithHistories('has a recorded history of every outcome', async () => {
     const recorded = new Set(histories.map(({ file }) => basename(file, '.json')));
 
-    expect([...recorded].sort()).toEqual(Object.keys(recordings).sort());
+    expect(Object.keys(recordings).filter((name) => !recorded.has(name))).toEqual([]);
   });
 });
