@@ -234,7 +234,9 @@ const variables = {
   TEMPORAL_DEPLOYMENT_NAME: { schema: deploymentName.optional(), example: 'shop' },
   TEMPORAL_WORKER_BUILD_ID: { schema: buildId.optional(), example: '$(git rev-parse --short HEAD)' },
   PAYMENTS_URL: { schema: url, example: 'https://payments.example.com' },
+  PAYMENTS_KEY_RETENTION_HOURS: { schema: integer(1, 8_760).default(24), example: '24' },
   CARRIER_URL: { schema: url, example: 'https://carrier.example.com' },
+  CARRIER_KEY_RETENTION_HOURS: { schema: integer(1, 8_760).default(24), example: '24' },
   WORKFLOW_BUNDLE: { schema: z.string().min(1).optional(), example: 'dist/workflow-bundle.js' },
   SHUTDOWN_GRACE_SECONDS: { schema: decimal(0, 3_600).default(20), example: '20' },
 } as const satisfies Record<string, { schema: z.ZodType; example: string; secret?: boolean }>;
@@ -258,7 +260,8 @@ const metrics = ['METRICS_HOST', 'METRICS_PORT'] as const;
 const roles = {
   worker: [
     ...['LOG_LEVEL', ...store, ...outgoing, ...metrics, ...traces, 'TEMPORAL_CORE_LOG_LEVEL'],
-    ...['PAYMENTS_URL', 'CARRIER_URL', 'SHUTDOWN_GRACE_SECONDS', 'PAYLOAD_ENCRYPTION_KEYS'],
+    ...['PAYMENTS_URL', 'CARRIER_URL', 'PAYMENTS_KEY_RETENTION_HOURS', 'CARRIER_KEY_RETENTION_HOURS'],
+    ...['SHUTDOWN_GRACE_SECONDS', 'PAYLOAD_ENCRYPTION_KEYS'],
     ...['SMTP_URL', 'MAIL_FROM', 'PUBLIC_URL', 'APPROVAL_LINK_SECRET', 'OUTGOING_WEBHOOK_SECRET'],
     ...['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES', 'BATCH_TASKS_AT_ONCE', 'WORKFLOW_BUNDLE'],
     ...['HEALTH_HOST', 'HEALTH_PORT', 'TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],

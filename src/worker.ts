@@ -59,7 +59,9 @@ async function main({ onStop }: Lifetime): Promise<void> {
   const activities = createActivities({
     store,
     paymentsUrl: config.PAYMENTS_URL,
+    paymentsKeyRetentionHours: config.PAYMENTS_KEY_RETENTION_HOURS,
     carrierUrl: config.CARRIER_URL,
+    carrierKeyRetentionHours: config.CARRIER_KEY_RETENTION_HOURS,
     mailer: createMailer({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM }),
     webhooks: createWebhooks({ outgoing, secrets: config.OUTGOING_WEBHOOK_SECRET }),
     outgoing,

@@ -6,10 +6,11 @@ import { refused } from './answer.js';
 import { cancellationSchema, createCarrier, shipmentSchema } from './carrier.js';
 import { Faults, type OperationName } from './faults.js';
 import { type Hold, type HoldOptions, Holds } from './holds.js';
+import { KeyMemory } from './keys.js';
 import { Ledger } from './ledger.js';
 import { Mailbox } from './mailbox.js';
 import { registerMailPages } from './mail-pages.js';
-import { type Operation, serve } from './operation.js';
+import { type Operation, serve, serveQuestion } from './operation.js';
 import { chargeSchema, createPayments, refundSchema } from './payments.js';
 import { type ReceivedRequest, ReceivedRequests } from './received-requests.js';
 import { registerTestInterface } from './test-interface.js';
@@ -38,6 +39,7 @@ export interface Providers {
   ledger: Ledger;
   faults: Faults;
   holds: Holds;
+  keys: KeyMemory;
   carrier: ReturnType<typeof createCarrier>;
   mailbox: Mailbox;
   /** What happened, of one order or of all: the ledger and the calls received since the start. */
@@ -66,8 +68,10 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
     giveUpUnknownAfterSeconds: options.giveUpUnknownAfterSeconds ?? 300,
     log: app.log,
   });
-  const payments = createPayments(ledger);
-  const carrier = createCarrier(ledger, webhooks, {
+  const keys = new KeyMemory();
+  const payments = createPayments(ledger, keys);
+  const carrier = createCarrier(ledger, webhooks, keys, {
+    silent: false,
     autoDeliver: options.autoDeliver ?? true,
     pickupSeconds: options.pickupSeconds ?? 1,
     deliverySeconds: options.deliverySeconds ?? 3,
@@ -80,22 +84,22 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   // As many calls wait for it as are slow at a time.
   setMaxListeners(0, closing.signal);
 
+  const around = { ledger, faults, holds, requests, closing: closing.signal };
   const operation = <Body extends { orderId: string }>(path: string, operation: Operation<Body>) =>
-    app.post(path, serve(operation, { ledger, faults, holds, requests, closing: closing.signal }));
+    app.post(path, serve(operation, around));
   operation('/payments/charges', { name: 'charge', body: chargeSchema, effect: payments.charge });
   operation('/payments/refunds', { name: 'refund', body: refundSchema, effect: payments.refund });
   operation('/carrier/shipments', { name: 'shipment', body: shipmentSchema, effect: carrier.accept });
   operation('/carrier/cancellations', { name: 'cancellation', body: cancellationSchema, effect: carrier.cancel });
-  app.get<{ Params: { key: string } }>('/carrier/shipments/:key', (request, reply) => {
-    const { status, body } = carrier.track(request.params.key);
-    return reply.code(status).send(body);
-  });
+  app.get('/payments/orders/:orderId', serveQuestion('payment', payments.find, around));
+  app.get('/carrier/shipments/:orderId', serveQuestion('tracking', carrier.track, around));
   app.get('/healthz', () => ({ status: 'ok' }));
 
   const inside: Omit<Providers, 'app' | 'close'> = {
     ledger,
     faults,
     holds,
+    keys,
     carrier,
     mailbox,
     statement: (orderId) => ({ ...ledger.statement(orderId), requests: requests.list(orderId) }),

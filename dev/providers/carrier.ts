@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { type Answer, idempotencyMismatch, refused } from './answer.js';
+import type { KeyMemory } from './keys.js';
 import type { Cancellation, Ledger, Report, Shipment } from './ledger.js';
 import type { Delivery, Webhooks } from './webhooks.js';
 
@@ -10,10 +11,7 @@ export const shipmentSchema = z.strictObject({
   lines: z.array(z.strictObject({ sku: z.string().min(1).max(200), quantity: z.int().positive() })).min(1),
 });
 
-export const cancellationSchema = z.strictObject({
-  orderId: z.string().min(1).max(200),
-  shipmentKey: z.string().min(1).max(255),
-});
+export const cancellationSchema = z.strictObject({ orderId: z.string().min(1).max(200) });
 
 export const reportedStatusSchema = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
 
@@ -21,11 +19,23 @@ export type ShipmentRequest = z.infer<typeof shipmentSchema>;
 export type CancellationRequest = z.infer<typeof cancellationSchema>;
 export type ReportedStatus = z.infer<typeof reportedStatusSchema>;
 
-/** When parcels move by themselves; both times count from the acceptance. */
+/** When parcels move by themselves (both times count from the acceptance), and whether moves are reported. */
 export interface Schedule {
   autoDeliver: boolean;
   pickupSeconds: number;
   deliverySeconds: number;
+  /** A silent carrier keeps its reports. It sends them, late, when it is not silent any more. */
+  silent: boolean;
+}
+
+/** A report that a test asks for, true or not. */
+export interface TestReport {
+  /** A status of ours, which the parcel takes if it can, or any other text. */
+  status: string;
+  /** Another parcel than the order's. */
+  shipmentId?: string | undefined;
+  /** Further fields of the report. */
+  extra?: Record<string, unknown> | undefined;
 }
 
 const nextStatus = {
@@ -36,18 +46,23 @@ const nextStatus = {
   cancelled: null,
 } as const;
 
-/** The parcel carrier: accepts, calls back, picks up, delivers, and reports each move by webhook. */
-export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Schedule) {
+/**
+ * The parcel carrier: accepts, cancels, picks up, delivers, and reports each move by webhook. It deduplicates by key alone
+ * and forgets keys: a repeated shipment with a forgotten key is a second parcel. Order ids are never forgotten.
+ */
+export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemory, defaults: Schedule) {
   let general = { ...defaults };
   const exceptions = new Map<string, Partial<Schedule>>();
   const timers = new Map<string, NodeJS.Timeout>();
+  /** The newest parcel of an order, should there be several. */
+  const shipmentOf = (orderId: string): Shipment | undefined => ledger.shipments.ofOrder(orderId).at(-1);
 
-  /** Accepts a parcel once a key. */
   function accept(key: string, request: ShipmentRequest): Answer {
-    const earlier = ledger.shipments.get(key);
+    const { orderId } = request;
+    const earlier = keys.recall(ledger.shipments.withKey(key));
     if (earlier) return isDeepStrictEqual(earlier.request, request) ? acceptance(earlier) : idempotencyMismatch(key);
-    if (ledger.cancellationOf(key)) {
-      return refused(409, 'shipment_cancelled', `The shipment "${key}" was cancelled before it arrived.`);
+    if (ledger.cancellations.ofOrder(orderId).length > 0) {
+      return refused(409, 'shipment_cancelled', `The shipment of "${orderId}" was cancelled before it arrived.`);
     }
     const shipment: Shipment = {
       at: new Date().toISOString(),
@@ -61,19 +76,15 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Sche
     return acceptance(shipment);
   }
 
-  /** Calls a parcel back that is not picked up yet; a shipment that is not there is refused when it arrives later. */
+  /** Cancels a shipment that is not picked up yet. A shipment that does not exist is refused when it arrives later. */
   function cancel(key: string, request: CancellationRequest): Answer {
-    const earlier = ledger.cancellations.get(key);
-    if (earlier && !isDeepStrictEqual(earlier.request, request)) return idempotencyMismatch(key);
-    const shipment = ledger.shipments.get(request.shipmentKey);
-    const made = ledger.cancellationOf(request.shipmentKey);
-    const orderId = (made ?? shipment)?.request.orderId ?? request.orderId;
-    if (orderId !== request.orderId) {
-      return refused(422, 'order_mismatch', `The shipment "${request.shipmentKey}" belongs to another order.`);
-    }
-    if (made) return cancellationAnswer(made);
-    if (shipment && shipment.status !== 'accepted') {
-      return refused(409, 'already_picked_up', `The parcel of "${request.shipmentKey}" is ${shipment.status}.`);
+    const { orderId } = request;
+    const earlier = keys.recall(ledger.cancellations.withKey(key)) ?? ledger.cancellations.ofOrder(orderId).at(-1);
+    if (earlier)
+      return isDeepStrictEqual(earlier.request, request) ? cancellationAnswer(earlier) : idempotencyMismatch(key);
+    const shipment = shipmentOf(orderId);
+    if (shipment && !['accepted', 'cancelled'].includes(shipment.status)) {
+      return refused(409, 'already_picked_up', `The parcel of "${orderId}" is ${shipment.status}.`);
     }
     const cancellation: Cancellation = {
       at: new Date().toISOString(),
@@ -86,23 +97,27 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Sche
     return cancellationAnswer(cancellation);
   }
 
-  /** Tells where a parcel is, as it stands in the ledger. */
-  function track(key: string): Answer {
-    const shipment = ledger.shipments.get(key);
-    if (!shipment) return refused(404, 'unknown_shipment', `There is no shipment "${key}".`);
+  /** The status of an order's parcel, as it is in the ledger. */
+  function track(orderId: string): Answer {
+    const shipment = shipmentOf(orderId);
+    if (!shipment) return refused(404, 'unknown_shipment', `There is no shipment of "${orderId}".`);
     const { shipmentId, status } = shipment;
     return { status: 200, body: { shipmentId, status } };
   }
 
   /**
-   * Reports a status of the order's parcel at once, true or not, and tells how the first attempt went; when it failed
-   * the report is retried like any other. `undefined`: the order has no parcel.
+   * Reports a status of the order's parcel at once, also when it is false or the carrier is silent. Returns how the first
+   * attempt went; a failed report is retried like any other. `undefined`: the order has no parcel, and none was named.
    */
-  async function reportNow(orderId: string, status: ReportedStatus): Promise<Delivery | undefined> {
-    const shipment = ledger.shipmentOf(orderId);
-    if (!shipment) return undefined;
-    const report = recordReport(shipment, status);
-    schedule(shipment);
+  async function reportNow(orderId: string, status: ReportedStatus): Promise<Delivery | undefined>;
+  async function reportNow(orderId: string, report: TestReport): Promise<Delivery | undefined>;
+  async function reportNow(orderId: string, given: string | TestReport): Promise<Delivery | undefined> {
+    const { status, shipmentId, extra }: TestReport = typeof given === 'string' ? { status: given } : given;
+    const shipment = shipmentOf(orderId);
+    const about = shipmentId ?? shipment?.shipmentId;
+    if (about === undefined) return undefined;
+    const report = recordReport({ orderId, shipmentId: about, status, extra });
+    if (shipment) schedule(shipment);
     return webhooks.sendNow(report);
   }
 
@@ -110,7 +125,8 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Sche
   function configure(change: Partial<Schedule>, orderId?: string): Schedule {
     if (orderId === undefined) general = { ...general, ...change };
     else exceptions.set(orderId, { ...exceptions.get(orderId), ...change });
-    for (const shipment of ledger.shipments.values()) schedule(shipment);
+    for (const shipment of ledger.shipments.all) schedule(shipment);
+    if (change.silent === false) sendOpenReports();
     return scheduleOf(orderId);
   }
 
@@ -127,29 +143,43 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, defaults: Sche
     if (!autoDeliver || status === null) return;
     const due = Date.parse(shipment.at) + (status === 'in_transit' ? pickupSeconds : deliverySeconds) * 1000;
     const move = () => {
-      webhooks.send(recordReport(shipment, status));
+      const { orderId } = shipment.request;
+      const report = recordReport({ orderId, shipmentId: shipment.shipmentId, status });
+      if (!scheduleOf(orderId).silent) webhooks.send(report);
       schedule(shipment);
     };
     timers.set(shipment.shipmentId, setTimeout(move, Math.max(0, due - Date.now())));
   }
 
-  function recordReport(shipment: Shipment, status: ReportedStatus): Report {
+  function recordReport({
+    orderId,
+    shipmentId,
+    status,
+    extra,
+  }: TestReport & { orderId: string; shipmentId: string }): Report {
     const report: Report = {
       at: new Date().toISOString(),
       reportId: `msg_${randomUUID()}`,
-      orderId: shipment.request.orderId,
-      shipmentId: shipment.shipmentId,
+      orderId,
+      shipmentId,
       status,
+      ...(extra && { extra }),
       state: 'pending',
     };
     ledger.append({ type: 'report', report });
     return report;
   }
 
-  /** Goes on where the ledger stops: moves the parcels on and sends the reports that are still open. */
+  /** Sends the reports that a silent carrier has kept, or that a restart left open. */
+  function sendOpenReports(): void {
+    for (const report of ledger.reports.values())
+      if (report.state === 'pending' && !scheduleOf(report.orderId).silent) webhooks.send(report);
+  }
+
+  /** Continues where the ledger ends. */
   function resume(): void {
-    for (const report of ledger.reports.values()) if (report.state === 'pending') webhooks.send(report);
-    for (const shipment of ledger.shipments.values()) schedule(shipment);
+    sendOpenReports();
+    for (const shipment of ledger.shipments.all) schedule(shipment);
   }
 
   /** No parcel moves any more. */

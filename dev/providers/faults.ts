@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-/** The calls that have an effect, as the test interface names them. */
-export const operationSchema = z.enum(['charge', 'refund', 'shipment', 'cancellation']);
+/** The calls, as the test interface names them: those that have an effect, and two questions by order id. */
+export const operationSchema = z.enum(['charge', 'refund', 'shipment', 'cancellation', 'payment', 'tracking']);
 
 export const faultSchema = z.strictObject({
   on: operationSchema,

@@ -27,7 +27,7 @@ export interface Charge extends Recorded<ChargeRequest> {
   status: 'succeeded' | 'declined';
 }
 
-/** Money given back, or (`voided`) a key that no charge may use any more. */
+/** Money that went back, or (`voided`) an order id that no charge may use any more. */
 export interface Refund extends Recorded<RefundRequest> {
   outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
 }
@@ -37,7 +37,7 @@ export interface Shipment extends Recorded<ShipmentRequest> {
   status: 'accepted' | 'cancelled' | ReportedStatus;
 }
 
-/** A parcel called back, or (`voided`) a key that no shipment may use any more. */
+/** A shipment that was cancelled, or (`voided`) an order id that no shipment may use any more. */
 export interface Cancellation extends Recorded<CancellationRequest> {
   outcome: { status: 'cancelled'; shipmentId: string } | { status: 'voided' };
 }
@@ -48,8 +48,35 @@ export interface Report {
   reportId: string;
   orderId: string;
   shipmentId: string;
-  status: ReportedStatus;
+  status: string;
+  /** Further fields of the webhook. */
+  extra?: Record<string, unknown>;
   state: 'pending' | 'delivered' | 'given_up';
+}
+
+/** The records of one kind, oldest first. Two records have the same key when the key was forgotten in between. */
+class Records<Entry extends Recorded<{ orderId: string }>> {
+  readonly all: Entry[] = [];
+  readonly #byKey = new Map<string, Entry>();
+  readonly #byOrder = new Map<string, Entry[]>();
+
+  add(entry: Entry): void {
+    this.all.push(entry);
+    this.#byKey.set(entry.key, entry);
+    const { orderId } = entry.request;
+    const ofOrder = this.#byOrder.get(orderId);
+    if (ofOrder) ofOrder.push(entry);
+    else this.#byOrder.set(orderId, [entry]);
+  }
+
+  /** The newest record with this key. */
+  withKey(key: string): Entry | undefined {
+    return this.#byKey.get(key);
+  }
+
+  ofOrder(orderId: string): readonly Entry[] {
+    return this.#byOrder.get(orderId) ?? [];
+  }
 }
 
 /**
@@ -57,14 +84,12 @@ export interface Report {
  * from it. Without a file it is kept in memory only.
  */
 export class Ledger {
-  readonly charges = new Map<string, Charge>();
-  readonly refunds = new Map<string, Refund>();
-  readonly shipments = new Map<string, Shipment>();
-  readonly cancellations = new Map<string, Cancellation>();
+  readonly charges = new Records<Charge>();
+  readonly refunds = new Records<Refund>();
+  readonly shipments = new Records<Shipment>();
+  readonly cancellations = new Records<Cancellation>();
   readonly reports = new Map<string, Report>();
 
-  readonly #refundsByCharge = new Map<string, Refund>();
-  readonly #cancellationsByShipment = new Map<string, Cancellation>();
   readonly #shipmentsById = new Map<string, Shipment>();
   readonly #file: number | undefined;
   #unwritten = '';
@@ -99,21 +124,6 @@ export class Ledger {
     return this.#written;
   }
 
-  /** The refund, or the void, of the charge with this key. */
-  refundOf(chargeKey: string): Refund | undefined {
-    return this.#refundsByCharge.get(chargeKey);
-  }
-
-  /** The cancellation, or the void, of the shipment with this key. */
-  cancellationOf(shipmentKey: string): Cancellation | undefined {
-    return this.#cancellationsByShipment.get(shipmentKey);
-  }
-
-  /** The parcel of an order: the newest one, should there be several. */
-  shipmentOf(orderId: string): Shipment | undefined {
-    return [...this.shipments.values()].findLast((shipment) => shipment.request.orderId === orderId);
-  }
-
   /** Everything known, of one order or of all, in the order in which it happened. */
   statement(orderId?: string) {
     const concerned = <R extends { orderId: string }>(rows: R[]) =>
@@ -121,21 +131,15 @@ export class Ledger {
     const { charges, refunds, shipments, cancellations, reports } = this;
     return {
       charges: concerned(
-        Array.from(charges.values(), ({ key, chargeId, status, request: { orderId, amount } }) => {
+        charges.all.map(({ key, chargeId, status, request: { orderId, amount } }) => {
           return { orderId, key, chargeId, amount, status };
         }),
       ),
-      refunds: concerned(
-        Array.from(refunds.values(), ({ key, request, outcome }) => ({ ...request, key, ...outcome })),
-      ),
+      refunds: concerned(refunds.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
       shipments: concerned(
-        Array.from(shipments.values(), ({ key, request, shipmentId, status }) => {
-          return { ...request, key, shipmentId, status };
-        }),
+        shipments.all.map(({ key, request, shipmentId, status }) => ({ ...request, key, shipmentId, status })),
       ),
-      cancellations: concerned(
-        Array.from(cancellations.values(), ({ key, request, outcome }) => ({ ...request, key, ...outcome })),
-      ),
+      cancellations: concerned(cancellations.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
       reports: concerned(Array.from(reports.values(), (report) => ({ ...report }))),
     };
   }
@@ -176,21 +180,19 @@ export class Ledger {
   #apply(entry: Entry): void {
     switch (entry.type) {
       case 'charge':
-        this.charges.set(entry.charge.key, entry.charge);
+        this.charges.add(entry.charge);
         break;
       case 'refund':
-        this.refunds.set(entry.refund.key, entry.refund);
-        this.#refundsByCharge.set(entry.refund.request.chargeKey, entry.refund);
+        this.refunds.add(entry.refund);
         break;
       case 'shipment':
-        this.shipments.set(entry.shipment.key, entry.shipment);
+        this.shipments.add(entry.shipment);
         this.#shipmentsById.set(entry.shipment.shipmentId, entry.shipment);
         break;
       case 'cancellation': {
-        const { key, request } = entry.cancellation;
-        this.cancellations.set(key, entry.cancellation);
-        this.#cancellationsByShipment.set(request.shipmentKey, entry.cancellation);
-        const shipment = this.shipments.get(request.shipmentKey);
+        const { outcome } = entry.cancellation;
+        this.cancellations.add(entry.cancellation);
+        const shipment = outcome.status === 'cancelled' ? this.#shipmentsById.get(outcome.shipmentId) : undefined;
         if (shipment) shipment.status = 'cancelled';
         break;
       }
@@ -212,8 +214,9 @@ export class Ledger {
   }
 }
 
-// A report made on demand may lie (a duplicate, one out of order, one of a cancelled parcel); the parcel stays where it is.
-function isStepForward(from: Shipment['status'], to: ReportedStatus): boolean {
-  const isFurther = to !== 'accepted' && to !== from;
+// A report that a test asked for may be false: a duplicate, out of order, of a cancelled parcel, or with an unknown status.
+// The parcel does not change then.
+function isStepForward(from: Shipment['status'], to: string): to is ReportedStatus {
+  const isFurther = ['in_transit', 'delivered', 'lost', 'cancelled'].includes(to) && to !== from;
   return isFurther && (from === 'accepted' || from === 'in_transit');
 }

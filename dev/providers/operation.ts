@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -32,16 +33,8 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
     const { socket } = request.raw;
     const received = around.requests.note(request);
     const answer = await answerTo(request, (fault) => (received.fault = fault.fault));
-    if (answer === noAnswer) {
-      reply.hijack();
-      socket.destroy();
-      return reply;
-    }
-    if (!socket.destroyed) received.status = answer.status;
-    return reply
-      .code(answer.status)
-      .headers(answer.headers ?? {})
-      .send(answer.body);
+    if (answer !== noAnswer && !socket.destroyed) received.status = answer.status;
+    return send(reply, socket, answer);
   };
 
   async function answerTo(request: FastifyRequest, onFault: (fault: Fault) => void) {
@@ -50,33 +43,78 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
     const body = operation.body.safeParse(request.body);
     if (!body.success) return refused(400, 'invalid_request', z.prettifyError(body.error));
 
-    const fault = around.faults.take(operation.name, body.data.orderId);
-    if (fault) onFault(fault);
-    const hold = around.holds.find(operation.name, body.data.orderId);
-    const call = carryOut(key.data, body.data, request, fault, hold);
-    hold?.track(call);
-    return call;
-  }
-
-  async function carryOut(key: string, body: Body, request: FastifyRequest, fault?: Fault, hold?: Hold) {
-    const { socket } = request.raw;
-    if (hold?.effect === 'after' && !(await hold.pass(socket))) return noAnswer;
-    if (fault?.fault === 'unreachable') return noAnswer;
-    if (fault?.fault === 'error') return injectedError(fault);
-
-    const answer = operation.effect(key, body);
-    await around.ledger.durable();
-
-    if (hold?.effect === 'before' && !(await hold.pass(socket))) return noAnswer;
-    if (fault?.fault === 'lose-answer') return noAnswer;
-    if (fault?.fault === 'malformed') return { status: 200, body: { unexpected: 'shape' } };
-    if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: around.closing }).catch(() => {});
-    return answer;
+    return take(operation.name, body.data.orderId, {
+      ...{ around, socket: request.raw.socket, onFault },
+      effect: () => operation.effect(key.data, body.data),
+    });
   }
 }
 
+/** Makes the route handler of a question by order id: hold, go wrong if told so, answer. Questions are not noted. */
+export function serveQuestion(name: OperationName, answerTo: (orderId: string) => Answer, around: Surroundings) {
+  return async function handle(
+    request: FastifyRequest<{ Params: { orderId: string } }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const { orderId } = request.params;
+    const { socket } = request.raw;
+    const answer = await take(name, orderId, { around, socket, effect: () => answerTo(orderId) });
+    return send(reply, socket, answer);
+  };
+}
+
+interface Call {
+  around: Surroundings;
+  socket: Socket;
+  effect: () => Answer;
+  onFault?: (fault: Fault) => void;
+}
+
+/** Takes a call: behind the hold for it, if there is one, and with the fault for it. */
+async function take(name: OperationName, orderId: string, { around, socket, effect, onFault }: Call) {
+  const fault = around.faults.take(name, orderId);
+  if (fault) onFault?.(fault);
+  const hold = around.holds.find(name, orderId);
+  const call = carryOut({ around, socket, effect, fault, hold });
+  hold?.track(call);
+  return await call;
+}
+
+async function carryOut({
+  around,
+  socket,
+  effect,
+  fault,
+  hold,
+}: Call & { fault: Fault | undefined; hold: Hold | undefined }): Promise<Answer | typeof noAnswer> {
+  if (hold?.effect === 'after' && !(await hold.pass(socket))) return noAnswer;
+  if (fault?.fault === 'unreachable') return noAnswer;
+  if (fault?.fault === 'error') return injectedError(fault);
+
+  const answer = effect();
+  await around.ledger.durable();
+
+  if (hold?.effect === 'before' && !(await hold.pass(socket))) return noAnswer;
+  if (fault?.fault === 'lose-answer') return noAnswer;
+  if (fault?.fault === 'malformed') return { status: 200, body: { unexpected: 'shape' } };
+  if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: around.closing }).catch(() => {});
+  return answer;
+}
+
+function send(reply: FastifyReply, socket: Socket, answer: Answer | typeof noAnswer): FastifyReply {
+  if (answer === noAnswer) {
+    reply.hijack();
+    socket.destroy();
+    return reply;
+  }
+  return reply
+    .code(answer.status)
+    .headers(answer.headers ?? {})
+    .send(answer.body);
+}
+
 /** The answer of the fault `error`. */
-export function injectedError({ status, code, retryAfter }: Fault): Answer {
+function injectedError({ status, code, retryAfter }: Fault): Answer {
   const answer = code === null ? errorPage(status) : refused(status, code, 'This call was told to fail.');
   return { ...answer, headers: { ...answer.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) } };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { type Answer, idempotencyMismatch, refused } from './answer.js';
+import type { KeyMemory } from './keys.js';
 import type { Charge, Ledger, Refund } from './ledger.js';
 
 const amountSchema = z.strictObject({ value: z.int().positive(), currency: z.string().regex(/^[A-Z]{3}$/) });
@@ -12,10 +13,7 @@ export const chargeSchema = z.strictObject({
   token: z.string().min(1).max(200),
 });
 
-export const refundSchema = z.strictObject({
-  orderId: z.string().min(1).max(200),
-  chargeKey: z.string().min(1).max(255),
-});
+export const refundSchema = z.strictObject({ orderId: z.string().min(1).max(200) });
 
 export type Amount = z.infer<typeof amountSchema>;
 export type ChargeRequest = z.infer<typeof chargeSchema>;
@@ -29,13 +27,17 @@ const declineReasons: Readonly<Record<string, { code: string; message: string }>
 /** What kind of card it is. `tok_ok-0042` is one of the cards that are `tok_ok`. */
 const cardOf = ({ token }: Pick<ChargeRequest, 'token'>): string => token.replace(/-.*$/, '');
 
-/** The payment gateway: charges by token, refunds by the charge's idempotency key. */
-export function createPayments(ledger: Ledger) {
-  /** Takes the money once a key. */
+/**
+ * The payment gateway: charges by token, refunds and voids by order id. It deduplicates by key alone and forgets keys: a
+ * repeated charge or refund with a forgotten key moves money again.
+ */
+export function createPayments(ledger: Ledger, keys: KeyMemory) {
   function charge(key: string, request: ChargeRequest): Answer {
-    const earlier = ledger.charges.get(key);
+    const { orderId } = request;
+    const earlier = keys.recall(ledger.charges.withKey(key));
     if (earlier) return isDeepStrictEqual(earlier.request, request) ? chargeAnswer(earlier) : idempotencyMismatch(key);
-    if (ledger.refundOf(key)) return refused(409, 'charge_voided', `The charge "${key}" was voided before it arrived.`);
+    if (ledger.refunds.ofOrder(orderId).length > 0)
+      return refused(409, 'charge_voided', `The order "${orderId}" was voided or refunded before this charge arrived.`);
 
     const token = cardOf(request);
     if (token === 'tok_gateway_down') return refused(503, 'gateway_unavailable', 'The bank cannot be reached.');
@@ -53,32 +55,43 @@ export function createPayments(ledger: Ledger) {
     return chargeAnswer(made);
   }
 
-  /** Gives the money of a charge back once; a charge that is not there, or took nothing, is voided for good. */
+  /** Refunds the charge of an order. An order without a successful charge is voided: later charges are refused. */
   function refund(key: string, request: RefundRequest): Answer {
-    const earlier = ledger.refunds.get(key);
-    if (earlier && !isDeepStrictEqual(earlier.request, request)) return idempotencyMismatch(key);
-    const charged = ledger.charges.get(request.chargeKey);
-    const made = ledger.refundOf(request.chargeKey);
-    const orderId = (made ?? charged)?.request.orderId ?? request.orderId;
-    if (orderId !== request.orderId) {
-      return refused(422, 'order_mismatch', `The charge "${request.chargeKey}" belongs to another order.`);
-    }
-    if (made) return refundAnswer(made);
+    const earlier = keys.recall(ledger.refunds.withKey(key));
+    if (earlier) return isDeepStrictEqual(earlier.request, request) ? refundAnswer(earlier) : idempotencyMismatch(key);
+    const charged = chargeOf(request.orderId);
+    const [voided] = ledger.refunds.ofOrder(request.orderId);
+    if (!charged && voided) return refundAnswer(voided);
 
     const refund: Refund = {
       at: new Date().toISOString(),
       key,
       request,
-      outcome:
-        charged?.status === 'succeeded'
-          ? { status: 'refunded', refundId: `re_${randomUUID()}`, amount: charged.request.amount }
-          : { status: 'voided' },
+      outcome: charged
+        ? { status: 'refunded', refundId: `re_${randomUUID()}`, amount: charged.request.amount }
+        : { status: 'voided' },
     };
     ledger.append({ type: 'refund', refund });
     return refundAnswer(refund);
   }
 
-  return { charge, refund };
+  /** What is known about an order, by the caller's reference. References are never forgotten. */
+  function find(orderId: string): Answer {
+    const charge = chargeOf(orderId) ?? ledger.charges.ofOrder(orderId).at(-1);
+    const refund = ledger.refunds.ofOrder(orderId).at(-1);
+    return {
+      status: 200,
+      body: {
+        charge: charge ? { chargeId: charge.chargeId, status: charge.status, amount: charge.request.amount } : null,
+        refund: refund ? refund.outcome : null,
+      },
+    };
+  }
+
+  const chargeOf = (orderId: string): Charge | undefined =>
+    ledger.charges.ofOrder(orderId).findLast(({ status }) => status === 'succeeded');
+
+  return { charge, refund, find };
 }
 
 function chargeAnswer({ chargeId, status, request }: Charge): Answer {

@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type Answer, refused } from './answer.js';
-import { reportedStatusSchema } from './carrier.js';
 import { faultSchema } from './faults.js';
 import { type Hold, holdSchema } from './holds.js';
 import { refusalSchema } from './refusals.js';
@@ -13,19 +12,25 @@ const carrierSchema = z.strictObject({
   autoDeliver: z.boolean().optional(),
   pickupSeconds: secondsSchema.optional(),
   deliverySeconds: secondsSchema.optional(),
+  silent: z.boolean().optional(),
   orderId: z.string().min(1).optional(),
   callbackUrl: z.url({ protocol: /^https?$/ }).optional(),
 });
 
 const statusSchema = z.coerce.number().int().min(200).max(599);
 
-const reportSchema = z.strictObject({ status: reportedStatusSchema });
+const reportSchema = z.strictObject({
+  status: z.string().min(1).max(200),
+  shipmentId: z.string().min(1).max(200).optional(),
+  extra: z.record(z.string(), z.unknown()).optional(),
+});
+const keysSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().nullable() });
 const ledgerQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** The routes by which tests and demos look into the outside world and make it misbehave. */
 export function registerTestInterface(app: FastifyInstance, providers: Omit<Providers, 'app' | 'close'>): void {
-  const { ledger, faults, holds, carrier, mailbox } = providers;
+  const { ledger, faults, holds, keys, carrier, mailbox } = providers;
 
   app.get('/test/ledger', async (request) => {
     const { orderId } = ledgerQuerySchema.parse(request.query);
@@ -67,8 +72,7 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
 
   app.post<{ Params: { orderId: string } }>('/test/shipments/:orderId', async (request, reply) => {
     const { orderId } = request.params;
-    const { status } = reportSchema.parse(request.body);
-    const delivery = await carrier.reportNow(orderId, status);
+    const delivery = await carrier.reportNow(orderId, reportSchema.parse(request.body));
     const answer = delivery
       ? { status: 202, body: delivery }
       : refused(404, 'unknown_shipment', `The order "${orderId}" has no parcel.`);
@@ -80,6 +84,11 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
     if (callbackUrl !== undefined) providers.setCallbackUrl(callbackUrl);
     const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     return carrier.configure(change, orderId);
+  });
+
+  app.put('/test/keys', async (request) => {
+    keys.retentionSeconds = keysSchema.parse(request.body).retentionSeconds;
+    return { retentionSeconds: keys.retentionSeconds };
   });
 
   app.post<{ Params: { status: string } }>('/test/answers/:status', async (request, reply) =>

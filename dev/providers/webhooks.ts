@@ -32,6 +32,7 @@ export class Webhooks {
   readonly #signer: Webhook | undefined;
   readonly #closing = new AbortController();
   readonly #queues = new Map<string, Promise<void>>();
+  readonly #queued = new Set<string>();
   #callbackUrl: string | undefined;
   #newUrl = new AbortController();
 
@@ -50,13 +51,16 @@ export class Webhooks {
     this.#newUrl = new AbortController();
   }
 
-  /** Delivers a report after the earlier ones of the same parcel, retrying as long as needed. */
+  /** Delivers a report after the earlier ones of the same parcel, retrying as long as needed. Sends no report twice. */
   send(report: Report): void {
+    if (this.#queued.has(report.reportId)) return;
+    this.#queued.add(report.reportId);
     const earlier = this.#queues.get(report.shipmentId) ?? Promise.resolve();
     const queue = earlier
       .then(() => this.#persist(report))
       .catch((error: unknown) => this.#options.log.warn({ error, report }, 'a report was not delivered'))
       .finally(() => {
+        this.#queued.delete(report.reportId);
         if (this.#queues.get(report.shipmentId) === queue) this.#queues.delete(report.shipmentId);
       });
     this.#queues.set(report.shipmentId, queue);
@@ -96,10 +100,10 @@ export class Webhooks {
     }
   }
 
-  async #attempt({ reportId, orderId, shipmentId, status }: Report): Promise<Delivery> {
+  async #attempt({ reportId, orderId, shipmentId, status, extra }: Report): Promise<Delivery> {
     await this.#ledger.durable();
     if (!this.#signer || this.#callbackUrl === undefined) return { delivered: false, error: 'no callback URL' };
-    const body = JSON.stringify({ orderId, shipmentId, status });
+    const body = JSON.stringify({ ...extra, orderId, shipmentId, status });
     const now = new Date();
     let answer: Response;
     try {

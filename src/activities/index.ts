@@ -8,17 +8,13 @@ import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
 import type { Mailer } from './mail.js';
 import { createOrderActivities, type OrderApproval } from './orders.js';
-import { createPaymentActivities } from './payments.js';
-import { createShippingActivities } from './shipping.js';
+import { createPaymentActivities, type PaymentSettings } from './payments.js';
+import { createShippingActivities, type ShippingSettings } from './shipping.js';
 import type { Webhooks } from './webhooks.js';
 
-/** What the activities need of the world. */
-export interface ActivityDependencies {
+/** What the activities depend on. */
+export interface ActivityDependencies extends PaymentSettings, ShippingSettings {
   store: Store;
-  /** Base URL of the payment gateway. */
-  paymentsUrl: string;
-  /** Base URL of the carrier. */
-  carrierUrl: string;
   mailer: Mailer;
   webhooks: Webhooks;
   outgoing: Outgoing;

@@ -121,14 +121,17 @@ function rejectionOf(outcome: Exclude<ReserveOutcome, { status: 'reserved' }>, {
 /**
  * The fence before money is taken and goods are handed over: the order's stock must still be reserved.
  *
+ * @returns when the order was placed, also after a reset.
  * @throws `ReservationReleased` when it is not: this run was reset to before a point where an earlier run rolled back.
  */
 export async function assertStockHeld(
-  store: Pick<Store, 'holdsStock'>,
+  store: Pick<Store, 'stockHeldSince'>,
   order: Omit<OrderKey, 'order'>,
   stage: OrderStage,
-): Promise<void> {
-  if (!(await store.holdsStock(order, stage))) throw reservationReleased(order.orderId);
+): Promise<Date> {
+  const since = await store.stockHeldSince(order, stage);
+  if (!since) throw reservationReleased(order.orderId);
+  return since;
 }
 
 const reservationReleased = (orderId: string) =>

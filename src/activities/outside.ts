@@ -22,21 +22,38 @@ const TEMPORARY: readonly number[] = [408, 425, 429];
  */
 const ABOUT_US: readonly number[] = [401, 403, 404, 405];
 
+const MAX_MESSAGE = 300;
+
 /** The error body that partners agreed to. Only this is a refusal: a proxy or another server answers in its own words. */
 const errorBody = z.object({
-  error: z.object({ code: z.string().regex(/^[\w.-]{1,64}$/), message: z.string().optional() }),
+  error: z.object({
+    code: z.string().regex(/^[\w.-]{1,64}$/),
+    // It becomes part of a failure, and so of histories, rows and pages.
+    message: z
+      .string()
+      .transform((text) =>
+        text
+          .slice(0, MAX_MESSAGE)
+          .replace(/\p{Cc}/gu, ' ')
+          .toWellFormed(),
+      )
+      .optional(),
+  }),
 });
 
-export interface OutsideQuestion<T extends z.ZodType> {
+export interface OutsideQuestion<T extends z.ZodType, Known = never> {
   /** The name of the partner, for failures and people. */
   system: string;
   url: string;
   answer: T;
-  /** What a refusal (4xx) means, by its error code. A code that is missing here is `RefusedByOutside`: a bug on our side. */
-  refusals?: Record<string, (message: string) => z.infer<T> | ApplicationFailure>;
+  /**
+   * What a refusal (4xx) means, by its error code: an answer, or a failure to throw. A code that is missing here is
+   * `RefusedByOutside`: a bug on our side.
+   */
+  refusals?: Record<string, (message: string) => Known>;
 }
 
-export interface OutsideCall<T extends z.ZodType> extends OutsideQuestion<T> {
+export interface OutsideCall<T extends z.ZodType, Known = never> extends OutsideQuestion<T, Known> {
   idempotencyKey: string;
   body: unknown;
 }
@@ -50,7 +67,9 @@ export interface OutsideCall<T extends z.ZodType> extends OutsideQuestion<T> {
  * an error code.
  * @throws the failure of `refusals`, or `RefusedByOutside`, which are final: a 4xx with an error code.
  */
-export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Promise<z.infer<T>> {
+export async function callOutside<T extends z.ZodType, Known = never>(
+  call: OutsideCall<T, Known>,
+): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
   const { idempotencyKey, body } = call;
   const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
   const request = { method: 'POST', headers, body: JSON.stringify(body) };
@@ -58,7 +77,9 @@ export async function callOutside<T extends z.ZodType>(call: OutsideCall<T>): Pr
 }
 
 /** Asks a partner for something without an effect; otherwise like `callOutside`. */
-export async function askOutside<T extends z.ZodType>(question: OutsideQuestion<T>): Promise<z.infer<T>> {
+export async function askOutside<T extends z.ZodType, Known = never>(
+  question: OutsideQuestion<T, Known>,
+): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
   return await whileBeating((cancellation) => exchange(question, { method: 'GET' }, cancellation));
 }
 
@@ -83,11 +104,11 @@ export async function whileBeating<T>(
   }
 }
 
-async function exchange<T extends z.ZodType>(
-  { system, url, answer, refusals = {} }: OutsideQuestion<T>,
+async function exchange<T extends z.ZodType, Known>(
+  { system, url, answer, refusals = {} }: OutsideQuestion<T, Known>,
   request: RequestInit,
   cancellation: AbortSignal,
-): Promise<z.infer<T>> {
+): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
   let status: number;
   let retryAfter: string | null;
   let received: unknown;
@@ -110,9 +131,11 @@ async function exchange<T extends z.ZodType>(
   }
   if (status >= 300) {
     const refusal = status >= 400 ? errorBody.safeParse(received).data?.error : undefined;
-    const known = refusal && refusals[refusal.code]?.(refusal.message ?? refusal.code);
-    if (known instanceof ApplicationFailure) throw known;
-    if (known) return known;
+    if (refusal && Object.hasOwn(refusals, refusal.code)) {
+      const known = refusals[refusal.code]!(refusal.message ?? refusal.code);
+      if (known instanceof ApplicationFailure) throw known;
+      return known as Exclude<Known, ApplicationFailure>;
+    }
     // The code and not the message, which may quote what was sent: failures are logged.
     const what = refusal ? `${refusal.code} (${status})` : `answered ${status} without an error code`;
     if (!refusal || ABOUT_US.includes(status)) {

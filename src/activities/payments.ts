@@ -1,9 +1,12 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import type { Money } from '../schemas/money.js';
+import { money, type Money } from '../schemas/money.js';
+import { text } from '../schemas/text.js';
 import type { Store } from '../store/index.js';
 import { refused } from './failures.js';
+import { mayBeForgotten } from './key-age.js';
 import { assertStockHeld } from './orders.js';
-import { callOutside } from './outside.js';
+import { askOutside, callOutside } from './outside.js';
 
 export interface ChargePayment {
   orderId: string;
@@ -13,34 +16,56 @@ export interface ChargePayment {
   token: string;
 }
 
-const charge = z.object({ chargeId: z.string(), status: z.literal('succeeded') });
+const id = text(200);
+
+const charge = z.object({ chargeId: id, status: z.literal('succeeded') });
 
 const refund = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('refunded'), refundId: z.string() }),
+  z.object({ status: z.literal('refunded'), refundId: id }),
   z.object({ status: z.literal('voided') }),
 ]);
 
-/** One charge and one refund for an order, whatever the attempt. */
+/** What the gateway knows about an order, by our reference. */
+const payment = z.object({
+  charge: z.object({ chargeId: id, status: z.enum(['succeeded', 'declined']), amount: money }).nullable(),
+  refund: refund.nullable(),
+});
+
+/** One key for the charge and one for the refund of an order, whatever the attempt. */
 const chargeKey = (orderId: string) => `order:${orderId}:charge`;
 const refundKey = (orderId: string) => `order:${orderId}:refund`;
 
-export function createPaymentActivities({
-  paymentsUrl,
-  store,
-}: {
+export interface PaymentSettings {
+  /** Base URL of the payment gateway. */
   paymentsUrl: string;
-  store: Pick<Store, 'holdsStock'>;
-}) {
+  /** How long the gateway remembers an idempotency key. */
+  paymentsKeyRetentionHours: number;
+  store: Pick<Store, 'stockHeldSince'>;
+}
+
+export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours, store }: PaymentSettings) {
   const system = 'PaymentGateway';
+
+  async function findPayment(orderId: string): Promise<z.infer<typeof payment>> {
+    return await askOutside({ system, url: `${paymentsUrl}/orders/${encodeURIComponent(orderId)}`, answer: payment });
+  }
+
   return {
     /**
-     * Charges the whole order once.
+     * Charges the whole order once. The gateway deduplicates by key for a limited time, so an older order is first
+     * looked up by its id.
      *
      * @throws `CardDeclined` (also for a token that the gateway does not know), `InsufficientFunds`,
-     * `ChargeVoided` when the order was already undone; `PaymentGatewayUnavailable` is retried.
+     * `ChargeVoided` when the order was already refunded or voided, `ReservationReleased` when its stock is not held any
+     * more, and the failures of `callOutside`.
      */
     async chargePayment({ orderId, owner, amount, token }: ChargePayment): Promise<{ chargeId: string }> {
-      await assertStockHeld(store, { orderId, owner }, 'charging_payment');
+      const placedAt = await assertStockHeld(store, { orderId, owner }, 'charging_payment');
+      if (mayBeForgotten(placedAt, paymentsKeyRetentionHours)) {
+        const made = await findPayment(orderId);
+        if (made.refund) throw refused('ChargeVoided', 'the charge was refunded or voided');
+        if (made.charge?.status === 'succeeded') return { chargeId: matching(made.charge, amount).chargeId };
+      }
       const { chargeId } = await callOutside({
         system,
         url: `${paymentsUrl}/charges`,
@@ -50,7 +75,7 @@ export function createPaymentActivities({
         refusals: {
           card_declined: (message) => refused('CardDeclined', message),
           insufficient_funds: (message) => refused('InsufficientFunds', message),
-          // Its words quote the card, and failures are logged.
+          // The message quotes the card, and failures are logged.
           unknown_token: () => refused('CardDeclined', 'the payment gateway does not know the card'),
           charge_voided: (message) => refused('ChargeVoided', message),
         },
@@ -59,18 +84,27 @@ export function createPaymentActivities({
     },
 
     /**
-     * Gives the money of an order back. The charge is named by its key, because its answer may have been lost. If it
-     * never happened the gateway notes the key, so that a charge which arrives later is refused.
+     * Refunds an order once. The gateway finds the charge by the order id, because its answer may have been lost. If
+     * there was no charge, the gateway voids the order id, and rejects a charge that arrives later. A refund may be
+     * repeated for a year, longer than the gateway remembers its key, so it is always looked up first.
      */
     async refundPayment({ orderId }: { orderId: string }): Promise<{ status: 'refunded' | 'voided' }> {
+      const made = await findPayment(orderId);
+      if (made.refund) return { status: made.refund.status };
       const { status } = await callOutside({
         system,
         url: `${paymentsUrl}/refunds`,
         idempotencyKey: refundKey(orderId),
-        body: { orderId, chargeKey: chargeKey(orderId) },
+        body: { orderId },
         answer: refund,
       });
       return { status };
     },
   };
+}
+
+/** The charge that was found. @throws `RefusedByOutside`, as the gateway does for a known key with another amount. */
+function matching<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
+  if (charge.amount.value === value && charge.amount.currency === currency) return charge;
+  throw ApplicationFailure.nonRetryable('the order was charged with another amount', 'RefusedByOutside');
 }

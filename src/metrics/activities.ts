@@ -11,6 +11,7 @@ const NAMED: ReadonlySet<string> = new Set([
   'PaymentGatewayMisconfigured',
   'CarrierUnavailable',
   'CarrierMisconfigured',
+  'UnknownShipmentStatus',
   'MailUnavailable',
   'MailMisconfigured',
   'ReceiverUnavailable',

@@ -117,15 +117,17 @@ export function createOrders(db: Kysely<Schema>) {
     },
 
     /**
-     * Whether the order's pieces are reserved or sold; records the stage on the way. Whoever takes money or hands over
-     * goods asks first: a run that was reset may have been rolled back by an earlier run.
+     * Checks that the order's pieces are reserved or sold, and records the stage on the way. Whoever takes money or hands
+     * over goods asks first: a run that was reset may have been rolled back by an earlier run.
+     *
+     * @returns when the order was placed, or undefined when its pieces are not held any more.
      */
-    async holdsStock({ orderId, owner }: OrderIdentity, stage: OrderStage): Promise<boolean> {
-      const { rows } = await sql`
+    async stockHeldSince({ orderId, owner }: OrderIdentity, stage: OrderStage): Promise<Date | undefined> {
+      const { rows } = await sql<{ placed_at: Date }>`
         update orders set stage = case when view is null then ${stage} else stage end, updated_at = now()
         where order_id = ${orderId} and owner = ${owner} and reservation in ('reserved', 'sold')
-        returning 1`.execute(db);
-      return rows.length > 0;
+        returning placed_at`.execute(db);
+      return rows[0]?.placed_at;
     },
 
     /** Records the status of an open order. An order that is not recorded, or closed by its workflow, stays as it is. */

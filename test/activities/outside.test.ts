@@ -10,7 +10,7 @@ import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { anEnvironment, runActivity } from '../support/activity-environment.js';
-import { heldStock, owner } from '../support/held-stock.js';
+import { heldStock, KEY_RETENTION, owner } from '../support/held-stock.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
 
 const amount = { value: 1999, currency: 'EUR' };
@@ -33,8 +33,8 @@ type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof
 /** The activities as a worker would run them, against the played world or against an address. */
 function activitiesAt(url?: string): Activities {
   const { paymentsUrl, carrierUrl } = url === undefined ? outside : { paymentsUrl: url, carrierUrl: url };
-  const store = heldStock;
-  return { ...createPaymentActivities({ paymentsUrl, store }), ...createShippingActivities({ carrierUrl, store }) };
+  const settings = { paymentsUrl, carrierUrl, ...KEY_RETENTION, store: heldStock };
+  return { ...createPaymentActivities(settings), ...createShippingActivities(settings) };
 }
 
 /** An activity that calls another system: how a worker runs it and what it leaves there. */
@@ -65,7 +65,7 @@ const cases: Case[] = [
     unavailable: 'PaymentGatewayUnavailable',
     path: '/payments/refunds',
     key: 'refund',
-    body: (orderId) => ({ orderId, chargeKey: `order:${orderId}:charge` }),
+    body: (orderId) => ({ orderId }),
     run: (orderId, env, url) => runActivity(activitiesAt(url).refundPayment, { orderId }, env),
   },
   {
@@ -83,7 +83,7 @@ const cases: Case[] = [
     unavailable: 'CarrierUnavailable',
     path: '/carrier/cancellations',
     key: 'shipment-cancellation',
-    body: (orderId) => ({ orderId, shipmentKey: `order:${orderId}:shipment` }),
+    body: (orderId) => ({ orderId }),
     run: (orderId, env, url) => runActivity(activitiesAt(url).cancelShipment, { orderId }, env),
   },
 ];
@@ -114,18 +114,17 @@ async function serverThatAnswers(status: number, body: string, headers: Record<s
 }
 
 describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
-  test('when it is repeated, then the same call is made and has one effect', async () => {
+  test('repeats the same call, which has one effect', async () => {
     const orderId = randomUUID();
     const first = await run(orderId);
     const second = await run(orderId);
 
     expect(second).toEqual(first);
     expect(effectsOf(on, orderId)).toBe(1);
-    expect(outside.statement(orderId).requests.map((request) => [request.path, request.idempotencyKey])).toEqual([
-      [path, `order:${orderId}:${key}`],
-      [path, `order:${orderId}:${key}`],
-    ]);
-    expect(outside.statement(orderId).requests.map((request) => request.body)).toEqual([body(orderId), body(orderId)]);
+    const { requests } = outside.statement(orderId);
+    const call = { path, idempotencyKey: `order:${orderId}:${key}`, body: body(orderId) };
+    // A refund is looked up first, so that it is called once.
+    expect(requests).toMatchObject(on === 'refund' ? [call] : [call, call]);
   });
 
   test.each(['lose-answer', 'malformed'] as const)(
@@ -305,4 +304,20 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     });
     expect(outside.statement(orderId).requests).toEqual([]);
   });
+
+  test('takes an error code that is a property of every object for an unknown one', async () => {
+    const orderId = randomUUID();
+    outside.faults.add({ on, orderId, fault: 'error', status: 409, code: 'constructor' });
+
+    await expect(run(orderId)).rejects.toMatchObject({ type: 'RefusedByOutside' });
+  });
+});
+
+test('shortens and cleans the message of a refusal before it becomes a failure', async () => {
+  const message = `no\u0000\ud800\n${'x'.repeat(1_000)}`;
+  const url = await serverThatAnswers(402, JSON.stringify({ error: { code: 'card_declined', message } }));
+
+  const failure = (await cases[0]!.run(randomUUID(), undefined, url).catch((error: unknown) => error)) as Error;
+
+  expect(failure).toMatchObject({ type: 'CardDeclined', message: `no \ufffd ${'x'.repeat(295)}` });
 });

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { runActivity } from '../support/activity-environment.js';
-import { heldStock, owner } from '../support/held-stock.js';
+import { heldSince, KEY_RETENTION, owner } from '../support/held-stock.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
 
 let outside: OutsideWorld;
@@ -13,13 +14,35 @@ afterAll(async () => {
   await outside.close();
 });
 
-function charge(orderId: string, { token = 'tok_ok', value = 1999 } = {}) {
-  const { chargePayment } = createPaymentActivities({ ...outside, store: heldStock });
+const HOUR_MS = 3_600_000;
+
+interface ChargeOptions {
+  token?: string;
+  value?: number;
+  /** How long ago the order was placed. */
+  hoursAgo?: number;
+}
+
+const activitiesSince = (hoursAgo: number) =>
+  createPaymentActivities({
+    ...outside,
+    ...KEY_RETENTION,
+    store: heldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
+  });
+
+function charge(orderId: string, { token = 'tok_ok', value = 1999, hoursAgo = 0 }: ChargeOptions = {}) {
+  const { chargePayment } = activitiesSince(hoursAgo);
   return runActivity(chargePayment, { orderId, owner, amount: { value, currency: 'EUR' }, token });
 }
 
 function refund(orderId: string) {
-  return runActivity(createPaymentActivities({ ...outside, store: heldStock }).refundPayment, { orderId });
+  return runActivity(activitiesSince(0).refundPayment, { orderId });
+}
+
+/** The gateway forgets each idempotency key at once. */
+function forgetKeys(): void {
+  outside.keys.retentionSeconds = 0;
+  onTestFinished(() => void (outside.keys.retentionSeconds = null));
 }
 
 describe('chargePayment', () => {
@@ -57,6 +80,84 @@ describe('chargePayment', () => {
     await expect(charge(orderId, { value: 5 })).rejects.toMatchObject({ type: 'RefusedByOutside', nonRetryable: true });
     expect(outside.statement(orderId).charges).toMatchObject([{ amount: { value: 1999 } }]);
   });
+
+  test('finds the charge of an order that is older than the memory of the gateway, and charges once', async () => {
+    const orderId = randomUUID();
+    forgetKeys();
+    const first = await charge(orderId);
+
+    expect(await charge(orderId, { hoursAgo: 24 })).toEqual(first);
+    expect(outside.statement(orderId).charges).toHaveLength(1);
+  });
+
+  test('charges an old order that the gateway does not know, such as one that waited for its approval', async () => {
+    const orderId = randomUUID();
+    await charge(orderId, { hoursAgo: 240 });
+
+    expect(outside.statement(orderId).charges).toMatchObject([{ status: 'succeeded' }]);
+  });
+
+  test.each([
+    [0, false],
+    [23, false],
+    // Clocks differ, and the call takes time.
+    [23.9, true],
+    [24, true],
+    [8_760, true],
+  ])('looks an order up that was placed %s h ago: %s', async (hoursAgo, isLookedUp) => {
+    const orderId = randomUUID();
+    outside.faults.add({ on: 'payment', orderId, fault: 'unreachable' });
+    onTestFinished(() => outside.faults.clear());
+
+    const charged = charge(orderId, { hoursAgo }).then(
+      () => false,
+      () => true,
+    );
+
+    expect(await charged).toBe(isLookedUp);
+  });
+
+  test('takes the clock of the server into account, which may be ahead', async () => {
+    const orderId = randomUUID();
+    forgetKeys();
+    await charge(orderId);
+    const env = new MockActivityEnvironment({ currentAttemptScheduledTimestampMs: Date.now() + 25 * HOUR_MS });
+
+    await runActivity(
+      activitiesSince(0).chargePayment,
+      { orderId, owner, amount: { value: 1999, currency: 'EUR' }, token: 'tok_ok' },
+      env,
+    );
+    expect(outside.statement(orderId).charges).toHaveLength(1);
+  });
+
+  test('fails when the charge that it finds has another amount', async () => {
+    const orderId = randomUUID();
+    await charge(orderId, { value: 5 });
+
+    await expect(charge(orderId, { hoursAgo: 24 })).rejects.toMatchObject({
+      type: 'RefusedByOutside',
+      nonRetryable: true,
+    });
+  });
+
+  test('fails as voided when the order that it finds was refunded', async () => {
+    const orderId = randomUUID();
+    await charge(orderId);
+    await refund(orderId);
+    forgetKeys();
+
+    await expect(charge(orderId, { hoursAgo: 24 })).rejects.toMatchObject({ type: 'ChargeVoided', nonRetryable: true });
+    expect(outside.statement(orderId).charges).toHaveLength(1);
+  });
+
+  test('asks the gateway again when a declined charge is repeated', async () => {
+    const orderId = randomUUID();
+    const token = 'tok_declined';
+    await expect(charge(orderId, { token })).rejects.toMatchObject({ type: 'CardDeclined' });
+
+    await expect(charge(orderId, { token, hoursAgo: 24 })).rejects.toMatchObject({ type: 'CardDeclined' });
+  });
 });
 
 describe('refundPayment', () => {
@@ -66,7 +167,7 @@ describe('refundPayment', () => {
 
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
     expect(outside.statement(orderId).refunds).toMatchObject([
-      { chargeKey: `order:${orderId}:charge`, amount: { value: 1999, currency: 'EUR' } },
+      { status: 'refunded', amount: { value: 1999, currency: 'EUR' } },
     ]);
   });
 
@@ -76,5 +177,33 @@ describe('refundPayment', () => {
     expect(await refund(orderId)).toEqual({ status: 'voided' });
     await expect(charge(orderId)).rejects.toMatchObject({ type: 'ChargeVoided', nonRetryable: true });
     expect(outside.statement(orderId).charges).toEqual([]);
+  });
+
+  test('refunds once when the gateway forgot the key of a refund whose answer was lost', async () => {
+    const orderId = randomUUID();
+    await charge(orderId);
+    outside.faults.add({ on: 'refund', orderId, fault: 'lose-answer' });
+    await expect(refund(orderId)).rejects.toMatchObject({ type: 'PaymentGatewayUnavailable' });
+    forgetKeys();
+
+    expect(await refund(orderId)).toEqual({ status: 'refunded' });
+    expect(outside.statement(orderId).refunds).toMatchObject([{ status: 'refunded' }]);
+  });
+
+  test('refunds a charge whose key the gateway forgot', async () => {
+    const orderId = randomUUID();
+    await charge(orderId);
+    forgetKeys();
+
+    expect(await refund(orderId)).toEqual({ status: 'refunded' });
+  });
+
+  test('voids an order for ever: a later charge is refused also when the keys are forgotten', async () => {
+    const orderId = randomUUID();
+    forgetKeys();
+
+    expect([await refund(orderId), await refund(orderId)]).toEqual([{ status: 'voided' }, { status: 'voided' }]);
+    await expect(charge(orderId)).rejects.toMatchObject({ type: 'ChargeVoided' });
+    expect(outside.statement(orderId)).toMatchObject({ charges: [], refunds: [{ status: 'voided' }] });
   });
 });

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { runActivity } from '../support/activity-environment.js';
-import { heldStock, owner } from '../support/held-stock.js';
+import { heldSince, KEY_RETENTION, owner } from '../support/held-stock.js';
 import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
 
 const lines = [{ sku: 'MUG', quantity: 2 }];
@@ -16,16 +19,26 @@ afterAll(async () => {
   await outside.close();
 });
 
-function request(orderId: string) {
-  return runActivity(createShippingActivities({ ...outside, store: heldStock }).requestShipment, {
-    orderId,
-    owner,
-    lines,
+const HOUR_MS = 3_600_000;
+
+const activitiesOf = ({ hoursAgo = 0, carrierUrl = outside.carrierUrl } = {}) =>
+  createShippingActivities({
+    ...{ carrierUrl, ...KEY_RETENTION },
+    store: heldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
   });
+
+function request(orderId: string, { hoursAgo = 0 } = {}) {
+  return runActivity(activitiesOf({ hoursAgo }).requestShipment, { orderId, owner, lines });
 }
 
 function cancel(orderId: string) {
-  return runActivity(createShippingActivities({ ...outside, store: heldStock }).cancelShipment, { orderId });
+  return runActivity(activitiesOf().cancelShipment, { orderId });
+}
+
+/** The carrier forgets each idempotency key at once. */
+function forgetKeys(): void {
+  outside.keys.retentionSeconds = 0;
+  onTestFinished(() => void (outside.keys.retentionSeconds = null));
 }
 
 describe('requestShipment', () => {
@@ -34,6 +47,34 @@ describe('requestShipment', () => {
     const { shipmentId } = await request(orderId);
 
     expect(outside.statement(orderId).shipments).toMatchObject([{ shipmentId, status: 'accepted', lines }]);
+  });
+
+  test('finds the shipment of an order that is older than the memory of the carrier, and ships once', async () => {
+    const orderId = randomUUID();
+    forgetKeys();
+    const first = await request(orderId);
+
+    expect(await request(orderId, { hoursAgo: 24 })).toEqual(first);
+    expect(outside.statement(orderId).shipments).toHaveLength(1);
+  });
+
+  test('ships an old order that the carrier does not know', async () => {
+    const orderId = randomUUID();
+    await request(orderId, { hoursAgo: 24 });
+
+    expect(outside.statement(orderId).shipments).toMatchObject([{ status: 'accepted' }]);
+  });
+
+  test('fails when the shipment of an old order was cancelled', async () => {
+    const orderId = randomUUID();
+    await request(orderId);
+    await outside.carrier.reportNow(orderId, 'cancelled');
+
+    await expect(request(orderId, { hoursAgo: 24 })).rejects.toMatchObject({
+      type: 'ShipmentCancelled',
+      nonRetryable: true,
+    });
+    expect(outside.statement(orderId).shipments).toHaveLength(1);
   });
 });
 
@@ -65,15 +106,36 @@ describe('cancelShipment', () => {
       expect(outside.statement(orderId).shipments).toMatchObject([{ status }]);
     },
   );
+
+  test('cancels a shipment whose key the carrier forgot, once', async () => {
+    const orderId = randomUUID();
+    await request(orderId);
+    forgetKeys();
+
+    expect([await cancel(orderId), await cancel(orderId)]).toEqual([{ status: 'cancelled' }, { status: 'cancelled' }]);
+    expect(outside.statement(orderId)).toMatchObject({
+      shipments: [{ status: 'cancelled' }],
+      cancellations: [{ status: 'cancelled' }],
+    });
+  });
+
+  test('refuses a shipment that arrives after its cancellation, also when the keys are forgotten', async () => {
+    const orderId = randomUUID();
+    forgetKeys();
+
+    expect(await cancel(orderId)).toEqual({ status: 'voided' });
+    await expect(request(orderId)).rejects.toMatchObject({ type: 'ShipmentCancelled' });
+    expect(outside.statement(orderId).shipments).toEqual([]);
+  });
 });
 
 describe('trackShipment', () => {
   function track(orderId: string, carrierUrl = outside.carrierUrl) {
-    return runActivity(createShippingActivities({ carrierUrl, store: heldStock }).trackShipment, { orderId });
+    return runActivity(activitiesOf({ carrierUrl }).trackShipment, { orderId });
   }
 
-  test.each(['accepted', 'in_transit', 'delivered', 'lost'] as const)(
-    'when the parcel is %s, then it is told as the carrier would report it',
+  test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
+    'returns a parcel that is %s in the form of a report',
     async (status) => {
       const orderId = randomUUID();
       const { shipmentId } = await request(orderId);
@@ -83,12 +145,38 @@ describe('trackShipment', () => {
     },
   );
 
-  test('when there is no parcel, or it was called back, then there is nothing to tell', async () => {
-    const [unknown, cancelled] = [randomUUID(), randomUUID()];
+  test('tells a shipment that we cancelled from an order without a shipment', async () => {
+    const [unknown, cancelled, voided] = [randomUUID(), randomUUID(), randomUUID()];
     await request(cancelled);
     await cancel(cancelled);
+    await cancel(voided);
 
-    expect([await track(unknown), await track(cancelled)]).toEqual([undefined, undefined]);
+    expect([await track(unknown), await track(voided)]).toEqual([undefined, undefined]);
+    expect(await track(cancelled)).toMatchObject({ status: 'cancelled' });
+  });
+
+  test('finds a parcel long after the carrier forgot the key', async () => {
+    const orderId = randomUUID();
+    const { shipmentId } = await request(orderId);
+    forgetKeys();
+
+    expect(await track(orderId)).toEqual({ orderId, shipmentId, status: 'accepted' });
+  });
+
+  test('fails with UnknownShipmentStatus when the carrier uses a new status', async () => {
+    const status = 'out_for_delivery';
+    const server = createServer((_request, response) => response.end(JSON.stringify({ shipmentId: 'sh_1', status })));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+
+    await expect(track('A1', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)).rejects.toMatchObject({
+      type: 'UnknownShipmentStatus',
+      nonRetryable: true,
+      message: 'the carrier answered with the status "out_for_delivery"',
+    });
   });
 
   test('when the carrier is away, then it can be retried', async () => {

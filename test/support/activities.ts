@@ -6,6 +6,7 @@ import { createOutgoing } from '../../src/outgoing.js';
 import { operations as shopOperations, type Operations } from '../../src/operations/index.js';
 import type { Stage } from '../../src/schemas/approval.js';
 import type { Store } from '../../src/store/index.js';
+import { KEY_RETENTION } from './held-stock.js';
 import type { OutsideWorld } from './outside-world.js';
 
 /** From this total on an order needs an approval; what tests sell is cheaper unless they want it. */
@@ -43,6 +44,7 @@ export function activitiesOf({
   const { paymentsUrl, carrierUrl, smtpUrl } = outside;
   return createActivities({
     ...{ store, paymentsUrl, carrierUrl, outgoing, links },
+    ...KEY_RETENTION,
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     webhooks: createWebhooks({ outgoing, secrets: [OUTGOING_WEBHOOK_SECRET] }),
     publicUrl: PUBLIC_URL,

@@ -1,7 +1,15 @@
 import type { Store } from '../../src/store/index.js';
 
-/** A store in which the stock of every order is reserved, for tests of what comes after the fence. */
-export const heldStock: Pick<Store, 'holdsStock'> = { holdsStock: () => Promise.resolve(true) };
+/** How long the partners remember idempotency keys, as far as our side knows. */
+export const KEY_RETENTION = { paymentsKeyRetentionHours: 24, carrierKeyRetentionHours: 24 };
+
+/** A store in which the stock of every order has been held since a time, for tests of what comes after the fence. */
+export const heldSince = (placedAt: Date): Pick<Store, 'stockHeldSince'> => ({
+  stockHeldSince: () => Promise.resolve(placedAt),
+});
+
+/** A store in which every order was placed a moment ago. */
+export const heldStock: Pick<Store, 'stockHeldSince'> = { stockHeldSince: () => Promise.resolve(new Date()) };
 
 /** The execution that such an order belongs to. */
 export const owner = 'first-run';

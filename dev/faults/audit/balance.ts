@@ -147,12 +147,9 @@ function checkRequests(order: Order, requests: Statement['requests']): void {
   const key = (what: string) => `order:${orderId}:${what}`;
   const expected: Record<string, { idempotencyKey: string; body: unknown }> = {
     '/payments/charges': { idempotencyKey: key('charge'), body: { orderId, amount: totalOf(order), token } },
-    '/payments/refunds': { idempotencyKey: key('refund'), body: { orderId, chargeKey: key('charge') } },
+    '/payments/refunds': { idempotencyKey: key('refund'), body: { orderId } },
     '/carrier/shipments': { idempotencyKey: key('shipment'), body: { orderId, lines: merged(order.lines) } },
-    '/carrier/cancellations': {
-      idempotencyKey: key('shipment-cancellation'),
-      body: { orderId, shipmentKey: key('shipment') },
-    },
+    '/carrier/cancellations': { idempotencyKey: key('shipment-cancellation'), body: { orderId } },
   };
   for (const { path, idempotencyKey, body } of requests) {
     const said = { idempotencyKey, body };

@@ -24,6 +24,7 @@ export const NON_RETRYABLE = [
   'ReservationReleased',
   'ChargeVoided',
   'ShipmentCancelled',
+  'UnknownShipmentStatus',
   'RefusedByOutside',
   'AddressForbidden',
   'ReceiverGone',
