@@ -172,6 +172,8 @@ Bounded in other ways:
   \`test/workflows\`.
 - **A workflow task** has ten seconds. A try of a local activity has five; while it waits for the next, the SDK asks for more
   time.
+- **A payload from outside** has at most 32 levels and takes at most 1.9 MB when it is written again; what has more is
+  unreadable (docs/security.md). A failure says at most 8,000 characters, a reason 1,000, and has at most ten causes.
 - **What is larger than a payload** is not sent: items of batches stay in PostgreSQL, and workflows pass their place.
 `;
 
