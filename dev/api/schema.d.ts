@@ -2487,7 +2487,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -2736,7 +2736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3000,7 +3000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3244,7 +3244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `no-worker`, `worker-busy`, `identity-provider-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
