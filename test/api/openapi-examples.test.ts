@@ -82,6 +82,20 @@ describeOnDevServer('the examples of the API', () => {
     await api.orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
   }
 
+  /** The carrier has a second for a parcel that is on its way. */
+  async function overdue(orderId: string): Promise<void> {
+    const input = { ...orderOf(orderId), deliveryTimeoutSeconds: 1 };
+    await shop.client.workflow.start('order', {
+      workflowId: `order:${orderId}`,
+      taskQueue: 'orders',
+      args: [input],
+    });
+    shop.outside.carrier.configure({ autoDeliver: false }, orderId);
+    await api.orderOnce(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
+    await shop.outside.carrier.reportNow(orderId, 'in_transit');
+    await api.orderOnce(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+  }
+
   const filled = (cartId: string) => sent(`/v1/carts/${cartId}/items`, examples.addItem!.body);
 
   async function asked(approvalId: string, changes: object = {}): Promise<void> {
@@ -133,6 +147,7 @@ describeOnDevServer('the examples of the API', () => {
     getOrder: () => delivered('order-1001'),
     cancelOrder: async () => void (await shipped('order-1002')),
     resolveCompensation: () => stuck('order-1003'),
+    resolveDelivery: () => overdue('order-1005'),
     reportShipment: async () => {
       await shipped('order-1004');
       return { headers: signedReport(examples.reportShipment!.body as never).headers! };

@@ -16,7 +16,7 @@ async function brokenRules(file: string, code: string): Promise<string[]> {
 }
 
 const workflow = 'src/workflows/order/workflow.ts';
-const activity = 'src/activities/inventory.ts';
+const activity = 'src/activities/orders.ts';
 const route = 'src/api/routes/orders.ts';
 const schema = 'src/schemas/order.ts';
 
@@ -37,7 +37,7 @@ test.each([
   [workflow, `void fetch('http://127.0.0.1');`],
   [workflow, `void process.env.PATH;`],
   [activity, `import { order } from '../workflows/index.js'; void order;`],
-  [activity, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [activity, `import { order } from '../workflows/order/workflow.js'; void order;`],
   [activity, `void process.env.PATH;`],
   [route, `import { order } from '../../workflows/order/workflow.js'; void order;`],
   [route, `import * as workflows from '../../workflows/index.js'; void workflows;`],
@@ -53,6 +53,7 @@ test.each([
   [workflow, `import { deprecatePatch, patched } from '@temporalio/workflow'; void [deprecatePatch, patched];`],
   [workflow, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
   [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],
+  [activity, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, inject, test } from 'vitest';
 
 /** Measured: 2.0 MB with all workflows, 1.6 of it the SDK. zod alone would add 1.1 MB. */
-const SIZE_BUDGET_BYTES = 2_200_000;
+const SIZE_BUDGET_BYTES = 2_300_000;
 
 const bundle = await readFile(inject('workflowBundle'), 'utf8');
 /** The modules in the bundle, as webpack names them. */

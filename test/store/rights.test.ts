@@ -31,8 +31,8 @@ describe('the role of worker and API', () => {
     ['empty a table', 'truncate products cascade'],
     ['add a product', `insert into products values ('A', 'A', 1, 'EUR', 1)`],
     ['name a product differently', `update products set name = 'B'`],
-    ['forget an order', 'delete from reservations'],
-    ['put an order in the name of another', `update reservations set owner = 'B'`],
+    ['forget an order', 'delete from orders'],
+    ['put an order in the name of another', `update orders set owner = 'B'`],
     ['forget what a batch was', 'delete from batch_tasks'],
     ['read the migrations', 'select * from kysely_migration'],
     ['take a batch number', `select setval('batches_number_seq', 1)`],
@@ -54,7 +54,7 @@ describe('the role of worker and API', () => {
     await grantRights(owner.db, APP_ROLE);
 
     expect(await grants()).toEqual(before);
-    await expect(query('delete from reservations')).rejects.toMatchObject({ code: DENIED });
+    await expect(query('delete from orders')).rejects.toMatchObject({ code: DENIED });
   });
 
   test('when the role is not there, then that is the error', async () => {
