@@ -39,6 +39,8 @@ export interface Contract {
   headers?: Record<string, string>;
   /** Bodies that the route parses itself: the schema of JSON, or what a text is. */
   bodies?: Record<string, z.ZodType | string>;
+  /** It takes bodies with `Content-Encoding: gzip`. */
+  compressed?: true;
 }
 
 declare module 'fastify' {

@@ -32,7 +32,7 @@ const QUOTE_PROBLEMS: Record<string, string> = {
  * Every value is text, except that of a number field, which becomes a number if it looks like one; an empty one is a
  * field that is missing. A wrong header or a misplaced quote makes uncertain what follows: nothing after it is read.
  */
-export function csvReader(schema: z.ZodObject): (lines: Line[]) => Generator<Entry> {
+export function csvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[]) => Generator<Entry> {
   let columns: Column[] | undefined;
   let readable = true;
 
@@ -41,7 +41,7 @@ export function csvReader(schema: z.ZodObject): (lines: Line[]) => Generator<Ent
     let records = lines;
     if (!columns) {
       const { line, text } = lines[0]!;
-      const header = headerOf(text, schema);
+      const header = headerOf(text, schema, delimiter);
       if ('problems' in header) {
         readable = false;
         yield { line, problems: header.problems };
@@ -52,13 +52,13 @@ export function csvReader(schema: z.ZodObject): (lines: Line[]) => Generator<Ent
     }
     const width = columns.length;
     // The others are left out here: on a record of another width the parser spends twenty times as much.
-    const fitting = records.filter(({ text }) => (widthOf(text) ?? width) === width);
-    const { rows, problem } = parsed(fitting);
+    const fitting = records.filter(({ text }) => (widthOf(text, delimiter) ?? width) === width);
+    const { rows, problem } = parsed(fitting, delimiter);
     let next = 0;
     for (const record of records) {
       const { line } = record;
       if (record !== fitting[next]) {
-        const detail = `must have as many columns as the header: ${width}, not ${widthOf(record.text)}`;
+        const detail = `must have as many columns as the header: ${width}, not ${widthOf(record.text, delimiter)}`;
         yield { line, problems: [{ pointer: '', detail }] };
       } else if (next < rows.length) {
         yield { line, ...itemOf(rows[next]!, columns) };
@@ -73,17 +73,18 @@ export function csvReader(schema: z.ZodObject): (lines: Line[]) => Generator<Ent
 }
 
 /** How many columns a record has. With a quote that is not closed it has none: the parser says what is wrong. */
-function widthOf(text: string): number | undefined {
+function widthOf(text: string, delimiter: string): number | undefined {
   const bare = text.includes('"') ? text.replace(QUOTED, '') : text;
   if (bare.includes('"')) return undefined;
   let width = 1;
-  for (let at = bare.indexOf(','); at >= 0; at = bare.indexOf(',', at + 1)) width += 1;
+  for (let at = bare.indexOf(delimiter); at >= 0; at = bare.indexOf(delimiter, at + 1)) width += 1;
   return width;
 }
 
 /** The values of records up to the first whose quotes are wrong. */
-function parsed(records: Line[]): { rows: string[][]; problem?: string } {
-  const rowsOf = (some: Line[]) => parse(some.map(({ text }) => text).join('\n'), { record_delimiter: '\n' });
+function parsed(records: Line[], delimiter: string): { rows: string[][]; problem?: string } {
+  const rowsOf = (some: Line[]) =>
+    parse(some.map(({ text }) => text).join('\n'), { delimiter, record_delimiter: '\n' });
   try {
     return { rows: rowsOf(records) };
   } catch (error) {
@@ -94,8 +95,12 @@ function parsed(records: Line[]): { rows: string[][]; problem?: string } {
   }
 }
 
-function headerOf(text: string, schema: z.ZodObject): { columns: Column[] } | { problems: InputProblem[] } {
-  const { rows, problem } = parsed([{ line: 1, text }]);
+function headerOf(
+  text: string,
+  schema: z.ZodObject,
+  delimiter: string,
+): { columns: Column[] } | { problems: InputProblem[] } {
+  const { rows, problem } = parsed([{ line: 1, text }], delimiter);
   if (problem) return { problems: [{ pointer: '', detail: `${problem}; what follows was not read` }] };
   const names = new Set<string>();
   const columns: Column[] = [];

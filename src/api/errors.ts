@@ -1,11 +1,25 @@
 import { isGrpcServiceError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler } from 'fastify';
+import type {
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaCompiler,
+  HTTPMethods,
+} from 'fastify';
 import pg from 'pg';
 import type { z } from 'zod';
 import type { Problem } from '../schemas/problem.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
 import { BODY_LIMIT, DISCARD_MS } from './limits.js';
 import { factsOf, PROBLEM_KINDS, type ProblemKind } from './problems.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The resource that the request creates, once the API has made an id for it. */
+    newResource?: { path: string; idField: string; id: string };
+  }
+}
 
 interface ProblemOptions {
   detail?: string;
@@ -56,9 +70,19 @@ export const forbidden = detailed('forbidden');
 export const notFound = detailed('not-found');
 export const notAcceptable = detailed('not-acceptable');
 export const tooLarge = detailed('too-large');
-export const unsupportedMediaType = detailed('unsupported-media-type');
 export const unauthorized = (detail: string) =>
   new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
+
+/** A 415 that lists what the route takes: its content types, and how a body may be compressed. */
+export function unsupportedMediaType({ routeOptions: { config } }: FastifyRequest): HttpProblem {
+  const { bodies, compressed } = config.contract ?? {};
+  const types = Object.keys(bodies ?? { 'application/json': true }).join(', ');
+  const coding = compressed ? 'uncompressed or with Content-Encoding: gzip' : 'uncompressed';
+  return new HttpProblem('unsupported-media-type', {
+    detail: `send ${types}, ${coding}`,
+    headers: { accept: types, 'accept-encoding': compressed ? 'gzip, identity' : 'identity' },
+  });
+}
 
 /** Any other kind; `extensions` tell of the resource. */
 export const httpProblem = (kind: ProblemKind, detail: string, extensions: Record<string, unknown> = {}) =>
@@ -75,13 +99,13 @@ const STORE_AWAY = /^(08|53|57)/;
 /** SQLSTATE `disk_full` and `read_only_sql_transaction`. */
 const NOT_WRITABLE = new Set(['53100', '25006']);
 
+const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
 /** Installs the one place where errors become answers: always `application/problem+json`. */
 export function installErrorHandling(app: FastifyInstance): void {
   app.setErrorHandler(answerError);
   const nothingThere = ({ url }: FastifyRequest) => {
-    const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
-      app.findRoute({ method, url: url.split('?')[0]! }),
-    );
+    const allowed = methodsOf(app, url);
     return allowed.length
       ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
       : notFound('no route has this path');
@@ -94,11 +118,33 @@ export function installErrorHandling(app: FastifyInstance): void {
   });
 }
 
+/** The methods that a path has; none when there is no such path. */
+export function methodsOf(app: FastifyInstance, url: string): HTTPMethods[] {
+  const [path = ''] = url.split('?');
+  return METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
+}
+
 /** Answers an error as a problem. What is our own fault is logged, and tells nothing. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const problem = toProblem(error);
+  const isMediaType = (error as FastifyError | undefined)?.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
+  const problem = isMediaType ? unsupportedMediaType(request) : namingResource(toProblem(error), request);
   if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
   return send(problem, request, reply);
+}
+
+/**
+ * After a 5xx, a request for a new resource may have created it. Its id is new too, so only this problem can tell the
+ * caller where to look, and what to repeat.
+ */
+function namingResource(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
+  if (problem.status < 500 || !newResource) return problem;
+  const { path, idField, id } = newResource;
+  const { detail = problem.message, extensions, ...options } = problem.options;
+  return new HttpProblem(problem.kind, {
+    ...options,
+    detail: `${detail}; the resource may exist: look at ${path}/${id}, or send the request again with ${idField} ${id}`,
+    extensions: { ...extensions, [idField]: id },
+  });
 }
 
 /** Answers 408 to a request that is not received whole in time, and ends its connection. */

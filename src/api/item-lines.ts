@@ -5,6 +5,8 @@ export type ItemFormat = 'ndjson' | 'csv';
 
 export interface LinesOptions {
   format: ItemFormat;
+  /** Between the values of a CSV record; a comma by default. */
+  delimiter?: string | undefined;
   /** Of the whole body. */
   maxBytes: number;
   /** Characters (UTF-16 code units) of a line or record, without its line ending. */
@@ -25,7 +27,7 @@ export interface Line {
  * @throws 400 for what is not UTF-8, 413 for too long a body or line, and the body's own error when it breaks off.
  */
 export async function* linesOf(body: Readable, options: LinesOptions): AsyncGenerator<Line[]> {
-  const { format, maxBytes, maxLineLength } = options;
+  const { format, delimiter = ',', maxBytes, maxLineLength } = options;
   const marks = format === 'csv' ? /["\n]/g : /\n/g;
   let held = '';
   let line = 1;
@@ -48,14 +50,14 @@ export async function* linesOf(body: Readable, options: LinesOptions): AsyncGene
       const at = mark.index;
       if (mark[0] === '"') {
         // Only a quote in front of a value opens it; one right behind a closing quote means that neither of them closes.
-        quoted = !quoted && (at === start || text[at - 1] === ',' || at === closed + 1);
+        quoted = !quoted && (at === start || text[at - 1] === delimiter || at === closed + 1);
         if (!quoted) closed = at;
         continue;
       }
       lineFeeds += 1;
       if (quoted) continue;
       const found = lineUpTo(text, start, at);
-      if (!isBlank(found)) lines.push(found);
+      if (!isBlank(found, delimiter)) lines.push(found);
       start = at + 1;
       line += lineFeeds;
       lineFeeds = 0;
@@ -67,7 +69,7 @@ export async function* linesOf(body: Readable, options: LinesOptions): AsyncGene
     if (lines.length > 0) yield lines;
   }
   const last = lineUpTo(held, 0, held.length);
-  if (!isBlank(last)) yield [last];
+  if (!isBlank(last, delimiter)) yield [last];
 }
 
 async function* textOf(body: Readable, maxBytes: number): AsyncGenerator<string> {
@@ -89,7 +91,8 @@ async function* textOf(body: Readable, maxBytes: number): AsyncGenerator<string>
   decode();
 }
 
-const isBlank = ({ text }: Line): boolean => text.trim() === '';
+/** A record of nothing but tabs has values, which are empty. */
+const isBlank = ({ text }: Line, delimiter: string): boolean => text.trim() === '' && !text.includes(delimiter);
 
 const tooLong = (line: number, { format, maxLineLength }: LinesOptions) =>
   tooLarge(

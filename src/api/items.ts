@@ -36,8 +36,8 @@ const MAX_PROBLEMS = 100;
  * @throws the body's own error when it breaks off.
  */
 export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGenerator<StagedItem[]> {
-  const { format, schema, itemsPerTask } = options;
-  const entriesOf = format === 'csv' ? csvReader(schema) : ndjsonEntries;
+  const { format, schema, delimiter, itemsPerTask } = options;
+  const entriesOf = format === 'csv' ? csvReader(schema, delimiter) : ndjsonEntries;
   const problems: LineProblem[] = [];
   let wrongLines = 0;
   let list: StagedItem[] = [];

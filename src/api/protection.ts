@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
@@ -5,7 +6,14 @@ import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { rolesOf } from './contract.js';
-import { httpProblem, HttpProblem, invalidRequest, malformedRequest } from './errors.js';
+import {
+  httpProblem,
+  HttpProblem,
+  invalidRequest,
+  malformedRequest,
+  methodsOf,
+  unsupportedMediaType,
+} from './errors.js';
 import { JsonTooDeep, parseJson, type ParsedJson } from './json.js';
 
 export interface ProtectionSettings {
@@ -55,7 +63,11 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
       allowedHeaders: ['authorization', 'authorization-extras', 'content-type', 'x-api-key', 'x-namespace'],
     };
     await app.register(cors, {
-      delegator: (request, done) => done(null, request.url.startsWith(CODEC) ? ofCodec : ofApi),
+      delegator(request, done) {
+        const rules = request.url.startsWith(CODEC) ? ofCodec : ofApi;
+        // The library answers every preflight, also for a path that is not there.
+        done(null, { ...rules, preflight: methodsOf(app, request.url).length > 0 });
+      },
     });
   }
   await app.register(underPressure, {
@@ -87,6 +99,11 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
 
 /** JSON, parsed with limits. An empty body is none, whatever its content type says. */
 export function installJsonParser(app: FastifyInstance): void {
+  // A compressed body would be reported as one that is not UTF-8.
+  app.addHook('preParsing', async (request) => {
+    if (!request.is404 && !request.routeOptions.config.contract?.compressed && isCompressed(request.headers))
+      throw unsupportedMediaType(request);
+  });
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     try {
@@ -96,6 +113,9 @@ export function installJsonParser(app: FastifyInstance): void {
     }
   });
 }
+
+const isCompressed = (headers: IncomingHttpHeaders): boolean =>
+  (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
 
 /** @throws 400 for what is no UTF-8. */
 function decodeUtf8(bytes: Buffer): string {

@@ -5,7 +5,10 @@ import type { Reason, Retrying, Waiting } from '../schemas/reason.js';
 
 type Failure = proto.temporal.api.failure.v1.IFailure;
 
-const { PENDING_ACTIVITY_STATE_SCHEDULED } = proto.temporal.api.enums.v1.PendingActivityState;
+const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_PAUSED } =
+  proto.temporal.api.enums.v1.PendingActivityState;
+
+type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 
 /** A task that is longer than this in its queue is told of: workers that are there take one within moments. */
 const WAITING_AFTER_MS = 5_000;
@@ -25,12 +28,16 @@ function retryingIn(
 ): { retrying?: Retrying } {
   const retrying = (raw.pendingActivities ?? [])
     .filter(({ attempt }) => (attempt ?? 1) > 1)
-    .map(({ activityType, attempt, scheduledTime, lastFailure }) => ({
-      step: activityType?.name ?? '',
-      attempt: attempt ?? 1,
-      ...(scheduledTime && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
-      ...(withReasons && lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
-    }));
+    .map((activity) => {
+      const { activityType, attempt, scheduledTime, lastFailure, paused } = activity;
+      return {
+        step: activityType?.name ?? '',
+        attempt: attempt ?? 1,
+        ...(scheduledTime && !paused && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
+        ...pausedAt(activity),
+        ...(withReasons && lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
+      };
+    });
   return retrying.length ? { retrying } : {};
 }
 
@@ -40,13 +47,29 @@ function reasonOf({ message, applicationFailureInfo, timeoutFailureInfo }: Failu
   return { type, message: message ?? '' };
 }
 
+function pausedAt({ paused, pauseInfo }: Pick<PendingActivity, 'paused' | 'pauseInfo'>): { pausedAt?: string } {
+  const at = pauseInfo?.pauseTime;
+  return paused && at ? { pausedAt: new Date(tsToMs(at)).toISOString() } : {};
+}
+
 function waitingIn({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waiting?: Waiting } {
-  const waiting = (raw.pendingActivities ?? []).flatMap(({ activityType, state, scheduledTime, activityOptions }) => {
+  const waiting = (raw.pendingActivities ?? []).flatMap((activity) => {
+    const { activityType, state, scheduledTime, activityOptions, attempt } = activity;
     const since = scheduledTime ? tsToMs(scheduledTime) : Date.now();
     // A retry is scheduled for the time when it is due.
-    if (state !== PENDING_ACTIVITY_STATE_SCHEDULED || Date.now() - since < WAITING_AFTER_MS) return [];
+    const isOverdue = state === PENDING_ACTIVITY_STATE_SCHEDULED && Date.now() - since >= WAITING_AFTER_MS;
+    // A paused retry is among those that are retried.
+    const isPaused = state === PENDING_ACTIVITY_STATE_PAUSED && (attempt ?? 1) === 1;
+    if (!isOverdue && !isPaused) return [];
     const taskQueue = activityOptions?.taskQueue?.name;
-    return [{ step: activityType?.name ?? '', ...(taskQueue && { taskQueue }), since: new Date(since).toISOString() }];
+    return [
+      {
+        step: activityType?.name ?? '',
+        ...(taskQueue && { taskQueue }),
+        since: new Date(since).toISOString(),
+        ...pausedAt(activity),
+      },
+    ];
   });
   return waiting.length ? { waiting } : {};
 }

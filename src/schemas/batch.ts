@@ -14,10 +14,20 @@ export const itemsPerTask = queryInteger(1, MAX_ITEMS_PER_TASK);
 /** The input of the `batch` workflow. Its items are in the store already; no history ever holds them. */
 export const batchInput = z.strictObject({ batchId });
 
+export const CSV_DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const;
+
+const csvDelimiter = z
+  .enum(['comma', 'semicolon', 'tab'])
+  .meta({
+    description: 'What stands between the values of a CSV record; a comma by default.',
+    examples: ['semicolon'],
+  });
+
 /** Query string of an upload. */
 export const batchUpload = z.strictObject({
   operation: text(32).meta({ description: 'What is done with each item.', examples: ['restock'] }),
   batchId: batchId.optional().describe('The same content under the same id is the same batch; a new id unless told.'),
+  delimiter: csvDelimiter.optional(),
   itemsPerTask: itemsPerTask
     .optional()
     .describe("How many items one task has at most; the operation's own default unless told."),

@@ -8,12 +8,15 @@ export const reason = z
   })
   .meta({ id: 'Reason', description: 'A failure or refusal.' });
 
+const pausedAt = time.describe('When an operator paused the activity. It stands still until somebody unpauses it.');
+
 export const retrying = z
   .array(
     z.object({
       step: z.string().meta({ examples: ['chargePayment'] }),
       attempt: z.int().describe('The attempt that is under way or comes next, counted from one.'),
       nextAttemptAt: time.optional(),
+      pausedAt: pausedAt.optional(),
       lastFailure: reason
         .optional()
         .describe(
@@ -32,12 +35,13 @@ export const waiting = z
         .optional()
         .meta({ examples: ['payments'] }),
       since: time,
+      pausedAt: pausedAt.optional(),
     }),
   )
   .meta({
     id: 'Waiting',
     description:
-      'What no worker has taken for some seconds: none polls the task queue, or they are busy, or its rate is limited.',
+      'What no worker has taken for some seconds: none polls the task queue, or they are busy, or its rate is limited, or an operator paused the activity.',
   });
 
 export type Reason = z.infer<typeof reason>;

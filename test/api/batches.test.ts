@@ -344,15 +344,91 @@ describeOnDevServer('/v1/batches', () => {
       await expectNothingLeft(batchId);
     });
 
-    test('when the body is compressed, then 415 and nothing is left', async () => {
-      const batchId = randomUUID();
-      const { request, answer } = openRequest(api, uploadPath({ batchId }), {
-        headers: { 'content-type': NDJSON, 'content-encoding': 'gzip' },
+    const sendCompressed = (bytes: Uint8Array, query: Record<string, string>, type = NDJSON, coding = 'gzip') => {
+      const { request, answer } = openRequest(api, uploadPath(query), {
+        headers: { 'content-type': type, 'content-encoding': coding },
       });
-      request.end(gzipSync(ndjson([{ sku: 'MUG', quantity: 1 }])));
-      const { status, body } = await answer;
-      expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
+      request.end(bytes);
+      return answer;
+    };
+
+    test('takes NDJSON with Content-Encoding gzip', async () => {
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      const batchId = randomUUID();
+      const items = times(2_500, () => ({ sku, quantity: 1 }));
+
+      const { status, body } = await sendCompressed(gzipSync(ndjson(items)), { batchId });
+
+      expect([status, body.total]).toEqual([202, 2_500]);
+      await inStatus(batchId, 'completed');
+      expect(await stockOf(sku)).toBe(2_500);
+    });
+
+    test('takes CSV with Content-Encoding gzip and semicolons', async () => {
+      const { sku } = await aProduct(shop.store, { available: 0 });
+      const batchId = randomUUID();
+      const text = `quantity;sku\r\n7;${sku}\r\n`;
+
+      const answer = await sendCompressed(gzipSync(text), { batchId, delimiter: 'semicolon' }, 'text/csv', 'x-gzip');
+
+      expect(answer.status).toBe(202);
+      await inStatus(batchId, 'completed');
+      expect(await stockOf(sku)).toBe(7);
+    });
+
+    test.each<[string, (compressed: Buffer) => Uint8Array]>([
+      ['is not gzip', () => Buffer.from('{"sku":"MUG","quantity":1}')],
+      ['is cut off', (compressed) => compressed.subarray(0, compressed.length - 12)],
+      ['is changed', (compressed) => compressed.map((byte, at) => (at > 30 ? byte ^ 0x55 : byte))],
+    ])('rejects a compressed body that %s with 400 and stores nothing', async (_what, change) => {
+      const batchId = randomUUID();
+      const items = times(500, (index) => ({ sku: `SKU-${index}`, quantity: 1 }));
+
+      const { status, body } = await sendCompressed(change(gzipSync(ndjson(items))), { batchId });
+
+      expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
+      expect(body.detail).toBe('the body is not gzip, or it ends too early');
       await expectNothingLeft(batchId);
+    });
+
+    test('rejects a small body that expands beyond the limit with 413', async () => {
+      const small = await startApi({ ...shop, uploadLimits: { maxBytes: 1_000_000 } });
+      try {
+        const bomb = gzipSync(Buffer.from('{"sku":"MUG","quantity":1}\n'.repeat(400_000)));
+        expect(bomb.length).toBeLessThan(100_000);
+        const { request, answer } = openRequest(small, uploadPath(), {
+          headers: { 'content-type': NDJSON, 'content-encoding': 'gzip' },
+        });
+        request.end(bomb);
+        const { status, body } = await answer;
+        expect([status, body.type]).toEqual([413, '/problems/too-large']);
+        expect((await small.get('/livez')).status).toBe(200);
+      } finally {
+        await small.close();
+      }
+    });
+
+    test('rejects another compression with 415 that lists what it takes', async () => {
+      const batchId = randomUUID();
+      const { status, headers, body } = await sendCompressed(Buffer.from('x'), { batchId }, NDJSON, 'br');
+
+      expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
+      expect(body.detail).toBe('send application/x-ndjson, text/csv, uncompressed or with Content-Encoding: gzip');
+      expect([headers.accept, headers['accept-encoding']]).toEqual([
+        'application/x-ndjson, text/csv',
+        'gzip, identity',
+      ]);
+      await expectNothingLeft(batchId);
+    });
+
+    test('rejects a delimiter for NDJSON, and one that is unknown, with 400', async () => {
+      for (const [type, delimiter] of [
+        [NDJSON, 'comma'],
+        ['text/csv', '|'],
+      ] as const) {
+        const { status, body } = await upload(api, { text: 'sku\nA\n', type, query: { delimiter } });
+        expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/delimiter']]);
+      }
     });
 
     test.each(['a body', 'no body'])('when there is %s without a content type, then 415', async (what) => {

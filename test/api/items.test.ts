@@ -324,6 +324,38 @@ describe('CSV', () => {
     expect(await itemsIn('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
   });
 
+  test.each([
+    ['semicolon', ';'],
+    ['tab', '\t'],
+  ])('reads records with a %s between values', async (_name, delimiter) => {
+    const options = { ...price, delimiter };
+    const lines = ['price.value|sku|price.currency', '1999|"A|1"|EUR', '"20"|B,C|USD', '|D|'];
+    const text = `${lines.join('\r\n').replaceAll('|', delimiter)}\r\n\r\n`;
+
+    expect(await itemsIn(text, options)).toEqual([
+      { line: 2, item: { sku: `A${delimiter}1`, price: { value: 1999, currency: 'EUR' } } },
+      { line: 3, item: { sku: 'B,C', price: { value: 20, currency: 'USD' } } },
+      { line: 4, item: { sku: 'D' } },
+    ]);
+    expect(await errorsOf(`sku\nA${delimiter}B\n`, options)).toEqual([
+      { line: 2, pointer: '', detail: 'must have as many columns as the header: 1, not 2' },
+    ]);
+  });
+
+  test('does not take a record of empty values between tabs for a blank line', async () => {
+    const options = { ...price, delimiter: '\t' };
+    expect(await errorsOf('price.value\tsku\tprice.currency\n\t\t\n', options)).toMatchObject([
+      { line: 2, pointer: '/sku' },
+    ]);
+  });
+
+  test('rejects a decimal comma in a record with semicolons', async () => {
+    const text = 'price.value;sku;price.currency\n19,99;A;EUR\n';
+    expect(await errorsOf(text, { ...price, delimiter: ';' })).toEqual([
+      { line: 2, pointer: '/price/value', detail: expect.stringContaining('not "19,99"') },
+    ]);
+  });
+
   test.each(['x', '1E+02', '0x10', '+1', ' 1', '1 ', '.5', '5.', 'NaN', 'Infinity', '"1,000"'])(
     'rejects the number %s with the reason and an example',
     async (value) => {

@@ -285,6 +285,13 @@ describe('headers of answers', () => {
     },
   );
 
+  test('answers OPTIONS of an unknown path with 404, also as a preflight', async () => {
+    for (const headers of [{}, { origin: PAGE, 'access-control-request-method': 'POST' }]) {
+      const { status, body } = await api.request('OPTIONS', '/v1/nothing-here', { headers });
+      expect([status, body.type]).toEqual([404, '/problems/not-found']);
+    }
+  });
+
   test('when no pages are allowed, then nothing is told to any', async () => {
     await withApi({ auth }, async (closed) => {
       const { headers } = await operator.send(closed, 'GET', '/livez', { headers: { origin: PAGE } });

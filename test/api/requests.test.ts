@@ -1,9 +1,10 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal.js';
-import { startApi, type Answer, type Api } from '../support/api.js';
+import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
 
 // Neither Temporal nor a database is there: whatever is answered here was refused at the door.
 let api: Api;
@@ -158,13 +159,64 @@ describe('POST /v1/orders', () => {
       const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
 
       expectProblem(answer, 415, 'unsupported-media-type');
+      expect(answer.body.detail).toBe('send application/json, uncompressed');
+      expect(answer.headers.get('accept')).toBe('application/json');
     },
   );
+
+  test.each(['gzip', 'GZIP', 'br', 'deflate'])(
+    'rejects a body with Content-Encoding %s with 415 and the accepted types',
+    async (coding) => {
+      const response = await fetch(`${api.url}/v1/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'content-encoding': coding },
+        body: gzipSync(JSON.stringify(order)),
+      });
+      const body = (await response.json()) as Problem;
+
+      expectProblem({ status: response.status, headers: response.headers, body }, 415, 'unsupported-media-type');
+      expect(body.detail).toBe('send application/json, uncompressed');
+      expect(response.headers.get('accept-encoding')).toBe('identity');
+    },
+  );
+
+  test('takes a body with Content-Encoding identity', async () => {
+    const answer = await api.request('POST', '/v1/orders', { json: {}, headers: { 'content-encoding': 'identity' } });
+
+    expectProblem(answer, 400, 'invalid-request');
+  });
 
   test('when the body is larger than 256 KiB, then 413', async () => {
     const answer = await api.post('/v1/orders', { ...order, payment: { token: 't'.repeat(256 * 1024) } });
 
     expectProblem(answer, 413, 'too-large');
+  });
+});
+
+describe('a new resource of unknown outcome', () => {
+  const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+  const stages = [{ approvers: [{ id: 'grace' }], timeoutSeconds: 60 }];
+  const ndjson = { text: '{"sku":"MUG","quantity":1}', headers: { 'content-type': 'application/x-ndjson' } };
+
+  test.each<[string, string, RequestOptions, string]>([
+    ['orders', '/v1/orders', { json: order }, 'orderId'],
+    ['approvals', '/v1/approvals', { json: { title: 'May we?', requestedBy: 'ada', stages } }, 'approvalId'],
+    ['batches', '/v1/batches?operation=restock', ndjson, 'batchId'],
+  ])('names the id that the API made for it in the 503: %s', async (_what, path, request, field) => {
+    const { status, body } = await api.request<Problem & Record<string, string>>('POST', path, request);
+
+    expect(status).toBe(503);
+    expect(body[field]).toEqual(uuid);
+    const resource = `${path.split('?')[0]}/${body[field]}`;
+    const hint = `look at ${resource}, or send the request again with ${field} ${body[field]}`;
+    expect(body.detail).toMatch(new RegExp(`^.+; the resource may exist: ${hint}$`));
+  });
+
+  test('says nothing of an id that the caller chose, nor after a 400', async () => {
+    const chosen = await api.post('/v1/orders', { ...order, orderId: 'chosen' });
+    expectProblem(chosen, 503, 'temporal-unavailable');
+    expect(chosen.body).not.toHaveProperty('orderId');
+    expect((await api.post('/v1/orders', { ...order, lines: [] })).body).not.toHaveProperty('orderId');
   });
 });
 
@@ -176,14 +228,21 @@ describe('paths and methods', () => {
     },
   );
 
+  test.each(['OPTIONS', 'HEAD', 'PUT'])('answers %s of an unknown path with 404 and no Allow', async (method) => {
+    const { status, headers } = await api.request(method, '/v1/nothing-here');
+
+    expect([status, headers.get('allow')]).toEqual([404, null]);
+  });
+
   test.each([
-    ['DELETE', '/v1/orders', 'GET, POST'],
-    ['PATCH', '/v1/orders/some-order', 'GET'],
-    ['POST', '/v1/orders/some-order', 'GET'],
+    ['DELETE', '/v1/orders', 'GET, HEAD, POST'],
+    ['PATCH', '/v1/orders/some-order', 'GET, HEAD'],
+    ['POST', '/v1/orders/some-order', 'GET, HEAD'],
+    ['OPTIONS', '/v1/orders', 'GET, HEAD, POST'],
     ['GET', '/v1/orders/some-order/cancel', 'POST'],
-    ['PUT', '/v1/products?limit=1', 'GET'],
+    ['PUT', '/v1/products?limit=1', 'GET, HEAD'],
     ['GET', '/v1/callbacks/shipments', 'POST'],
-    ['POST', '/livez', 'GET'],
+    ['POST', '/livez', 'GET, HEAD'],
   ])('when the method of %s %s is not there, then 405 allows %s', async (method, path, allow) => {
     const answer = await api.request(method, path);
 

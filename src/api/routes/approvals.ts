@@ -58,6 +58,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       const problems = forbiddenUrls(body, outgoing);
       if (problems.length) throw invalidRequest(problems);
       const approvalId = body.approvalId ?? named?.resourceId ?? randomUUID();
+      if (!body.approvalId) request.newResource = { path: '/v1/approvals', idField: 'approvalId', id: approvalId };
       const status = await requestApproval(deps, { ...body, approvalId }).catch((error: unknown) => {
         throw takenByName(error, named && !body.approvalId) ?? error;
       });

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { batchAccepted, batchUpload } from '../../schemas/batch.js';
+import { batchAccepted, batchUpload, CSV_DELIMITERS } from '../../schemas/batch.js';
 import type { AppDependencies } from '../app.js';
 import { createBatch, type BatchWorld } from '../batches.js';
 import {
@@ -51,16 +52,18 @@ export async function batchUploadRoute(
           operationId: 'uploadBatch',
           summary: 'Upload items and run an operation on each',
           description:
-            'All or nothing: one line that is wrong, and nothing is stored. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.',
+            'All or nothing: one line that is wrong, and nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the limit of bytes counts what it expands to. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.',
           tag: 'Batches',
           access: ['operator'],
           needs: ['temporal', 'store'],
           problems: ['batch-id-taken', 'invalid-items', 'too-many-uploads'],
           idempotent: 'upload',
           headers: { location: 'Where the batch is.' },
+          compressed: true,
           bodies: {
             'application/x-ndjson': 'An item a line, as JSON; what an item is depends on the operation.',
-            'text/csv': 'An item a row, under a row of names; `price.value` is a field within another.',
+            'text/csv':
+              'An item a row, under a row of names; `price.value` is a field within another. `delimiter` says what separates the values.',
           },
         },
       },
@@ -68,8 +71,9 @@ export async function batchUploadRoute(
     },
     async (request, reply) => {
       const { named } = request;
-      const { operation: name, itemsPerTask: wanted } = request.query;
+      const { operation: name, delimiter, itemsPerTask: wanted } = request.query;
       const batchId = request.query.batchId ?? named?.resourceId ?? randomUUID();
+      if (!request.query.batchId) request.newResource = { path: '/v1/batches', idField: 'batchId', id: batchId };
       const operation = deps.operations.get(name);
       if (!operation) {
         const known = [...deps.operations.keys()].join(', ');
@@ -77,19 +81,21 @@ export async function batchUploadRoute(
       }
       const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
       const format = FORMATS[contentType];
-      const encoding = request.headers['content-encoding'] ?? 'identity';
-      if (!format || encoding !== 'identity') {
-        throw unsupportedMediaType(`must be one of ${Object.keys(FORMATS).join(', ')}, and not compressed`);
-      }
+      const coding = (request.headers['content-encoding'] ?? 'identity').toLowerCase();
+      if (!format || !['identity', ...GZIP].includes(coding)) throw unsupportedMediaType(request);
+      if (delimiter && format !== 'csv')
+        throw invalidRequest([{ pointer: '/delimiter', detail: 'is for text/csv alone' }]);
       const { maxBytes } = deps.uploadLimits;
       if (Number(request.headers['content-length']) > maxBytes) throw bodyTooLarge(maxBytes);
       if (uploads >= MAX_UPLOADS) throw httpProblem('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
       const itemsPerTask = wanted ?? operation.itemsPerTask;
       uploads += 1;
       const endWatch = cutWhenSlow(request);
+      const body = GZIP.includes(coding) ? expand(request.body as Readable) : undefined;
       try {
-        const items = itemsOf(request.body as Readable, {
+        const items = itemsOf(body?.expanded ?? (request.body as Readable), {
           ...{ format, itemsPerTask, schema: operation.item },
+          delimiter: delimiter && CSV_DELIMITERS[delimiter],
           ...deps.uploadLimits,
         });
         const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
@@ -97,13 +103,41 @@ export async function batchUploadRoute(
       } catch (error) {
         // Repeated under its name, it is the content that is another one, whatever id it has.
         const isOfName = named && (request.query.batchId === undefined || request.claimed?.first !== undefined);
-        throw takenByName(error, isOfName) ?? brokeOff(request) ?? error;
+        throw takenByName(error, isOfName) ?? brokeOff(request) ?? notGzip(error) ?? error;
       } finally {
+        body?.close();
         endWatch();
         uploads -= 1;
       }
     },
   );
+}
+
+/** `x-gzip` is the same coding by an older name. */
+const GZIP = ['gzip', 'x-gzip'];
+
+/**
+ * Expands a compressed body no faster than it is read, so that little of it is in memory, however much it expands to. The
+ * body itself is not destroyed: its request may still have to be answered.
+ */
+function expand(body: Readable): { expanded: Readable; close: () => void } {
+  const gunzip = createGunzip();
+  const fail = (error?: Error) => void gunzip.destroy(error ?? new Error('the body broke off'));
+  const onClose = () => (body.readableEnded ? undefined : fail());
+  body.once('error', fail).once('close', onClose).pipe(gunzip);
+  return {
+    expanded: gunzip,
+    close() {
+      body.off('error', fail).off('close', onClose).unpipe(gunzip);
+      gunzip.destroy();
+    },
+  };
+}
+
+/** Errors of zlib have such codes. */
+function notGzip(error: unknown): HttpProblem | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  return code?.startsWith('Z_') ? malformedRequest('the body is not gzip, or it ends too early') : undefined;
 }
 
 /** The connection is lost: nobody reads the answer, and nothing of ours is away. */

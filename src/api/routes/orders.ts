@@ -55,6 +55,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
       const { body, caller, named } = request;
       assertActsAs(caller, body.customerId, 'customer');
       const orderId = body.orderId ?? named?.resourceId ?? randomUUID();
+      if (!body.orderId) request.newResource = { path: '/v1/orders', idField: 'orderId', id: orderId };
       const status = await startOrder(deps, { ...body, orderId }).catch((error: unknown) => {
         throw takenByName(error, named && !body.orderId) ?? error;
       });
