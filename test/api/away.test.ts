@@ -190,7 +190,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
 
     const { body } = await api.get(`/v1/orders/${orderId}`);
 
-    expect(body.order).toEqual({ orderId, customerId, status: 'processing', startedAt: expect.any(String) });
+    expect(body.order).toEqual({ orderId, customerId, status: 'processing', placedAt: expect.any(String) });
   });
 
   test('when a terminated order is asked for, then 503 tells that it has failed', async () => {

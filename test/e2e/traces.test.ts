@@ -313,7 +313,7 @@ describeOnDevServer('traces and logs', () => {
       collector.spans.filter(({ attributes }) => attributes['temporalWorkflowId'] === orderWorkflowId(id));
     const [root, ...others] = namesOf(byHand.taken).filter(({ parentSpanId }) => !parentSpanId);
     expect([root?.name, others]).toEqual(['RunWorkflow:order', []]);
-    down(root!, 'StartActivity:quoteOrder', 'RunActivity:quoteOrder');
+    down(root!, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
     expect(namesOf(byHand.left)).toEqual([]);
   });
 

@@ -301,14 +301,14 @@ describeOnDevServer('the audit of a crowd', () => {
 
   test('when the code does something else than a history says, then its workflow is named', async () => {
     const bundle = await readFile(inject('workflowBundle'), 'utf8');
-    const otherCode = { workflowBundle: { code: bundle.replaceAll('quoteOrder', 'offerOrder') } };
+    const otherCode = { workflowBundle: { code: bundle.replaceAll('reserveStock', 'holdStock') } };
     const { workflowId, runId, type } = await shop.client.workflow.getHandle(parked).describe();
     const findings = new Findings();
 
     await readHistories(shop.client, [{ workflowId, runId, type }], otherCode, findings);
 
     expect(findings.violations).toEqual([
-      { workflowId, what: expect.stringMatching(/^does not replay: .*quoteOrder.*offerOrder/) },
+      { workflowId, what: expect.stringMatching(/^does not replay: .*reserveStock.*holdStock/) },
     ]);
   });
 });

@@ -37,7 +37,7 @@ test('when neither Temporal nor the database answers, then every part is missing
   const page = businessMetrics({ ...away, operations });
   const told = lines(await page.metrics());
   expect(told.sort()).toEqual(
-    ['approvals', 'batches', 'compensations', 'task_queues', 'workflows'].map(
+    ['approvals', 'batches', 'orders', 'task_queues', 'workflows'].map(
       (part) => `shop_business_scrape_errors{part="${part}"} 1`,
     ),
   );

@@ -43,7 +43,7 @@ import { startOneWorkerProcess } from '../support/workers.js';
 const PATIENCE_MS = 60_000;
 
 /** Alerts that take longer than anything else here even when time is hurried: promtool plays them. */
-const BY_TIME_ALONE = ['ReceiversFail'];
+const BY_TIME_ALONE = ['ReceiversFail', 'PartnerMisconfigured'];
 
 /** Traffic of a few seconds, seen by scrapes of each second. */
 const WINDOW = '30s';
@@ -389,7 +389,9 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       });
       shop.outside.faults.add({ on: 'cancellation', orderId: stuck, fault: 'error', status: 400, times: -1 });
       await call('POST', `/v1/orders/${stuck}/cancel`, {});
-      const oddReport = signedReport(JSON.stringify({ orderId: stuck, shipmentId: 'sh_1', status: 'out_for_delivery' }));
+      const oddReport = signedReport(
+        JSON.stringify({ orderId: stuck, shipmentId: 'sh_1', status: 'out_for_delivery' }),
+      );
       await fetch(`${urls.api}/v1/callbacks/shipments`, {
         method: 'POST',
         headers: oddReport.headers!,
