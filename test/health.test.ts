@@ -64,6 +64,9 @@ test('when the database refuses or hangs, then the answer comes in bounded time 
 
   expect(await read(`${url}/readyz`)).toEqual({
     status: 503,
-    body: { status: 'not ready', checks: { refusing: 'the database does not answer', hanging: expect.stringMatching(/does not answer$/) } },
+    body: {
+      status: 'not ready',
+      checks: { refusing: 'the database does not answer', hanging: expect.stringMatching(/does not answer$/) },
+    },
   });
 });

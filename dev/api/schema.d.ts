@@ -402,7 +402,7 @@ export interface paths {
         put?: never;
         /**
          * Upload items and run an operation on each
-         * @description All or nothing: one line that is wrong, and nothing is stored. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.
+         * @description All or nothing: one line that is wrong, and nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the limit of bytes counts what it expands to. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.
          */
         post: operations["uploadBatch"];
         delete?: never;
@@ -1290,6 +1290,8 @@ export interface components {
             /** @description The attempt that is under way or comes next, counted from one. */
             attempt: number;
             nextAttemptAt?: components["schemas"]["Time"];
+            /** @description When an operator paused the activity. It stands still until somebody unpauses it. */
+            pausedAt?: components["schemas"]["Time"];
             /** @description Why the attempt before failed. A type that ends with `Misconfigured` means that our own configuration is wrong. */
             lastFailure?: components["schemas"]["Reason"];
         }[];
@@ -1378,13 +1380,15 @@ export interface components {
          * @enum {string}
          */
         Via: "api" | "link" | "webhook" | "cli";
-        /** @description What no worker has taken for some seconds: none polls the task queue, or they are busy, or its rate is limited. */
+        /** @description What no worker has taken for some seconds: none polls the task queue, or they are busy, or its rate is limited, or an operator paused the activity. */
         Waiting: {
             /** @example chargePayment */
             step: string;
             /** @example payments */
             taskQueue?: string;
             since: components["schemas"]["Time"];
+            /** @description When an operator paused the activity. It stands still until somebody unpauses it. */
+            pausedAt?: components["schemas"]["Time"];
         }[];
         /** @description Why an approval is withdrawn. */
         WithdrawRequest: {
@@ -5779,6 +5783,11 @@ export interface operations {
                  * @example restock-1001
                  */
                 batchId?: string;
+                /**
+                 * @description What stands between the values of a CSV record; a comma by default.
+                 * @example semicolon
+                 */
+                delimiter?: "comma" | "semicolon" | "tab";
                 /**
                  * @description How many items one task has at most; the operation's own default unless told.
                  * @example 1000

@@ -16,12 +16,10 @@ export const batchInput = z.strictObject({ batchId });
 
 export const CSV_DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const;
 
-const csvDelimiter = z
-  .enum(['comma', 'semicolon', 'tab'])
-  .meta({
-    description: 'What stands between the values of a CSV record; a comma by default.',
-    examples: ['semicolon'],
-  });
+const csvDelimiter = z.enum(['comma', 'semicolon', 'tab']).meta({
+  description: 'What stands between the values of a CSV record; a comma by default.',
+  examples: ['semicolon'],
+});
 
 /** Query string of an upload. */
 export const batchUpload = z.strictObject({

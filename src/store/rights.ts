@@ -46,16 +46,7 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
   shipment_reports: { insert: true },
   approvals: {
     insert: true,
-    update: [
-      'first_run_id',
-      'status',
-      'stage',
-      'approvers',
-      'deadline',
-      'closed_at',
-      'final_view',
-      'later_comments',
-    ],
+    update: ['first_run_id', 'status', 'stage', 'approvers', 'deadline', 'closed_at', 'final_view', 'later_comments'],
   },
   approval_messages: { insert: true },
 };

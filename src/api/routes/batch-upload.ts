@@ -122,6 +122,8 @@ const GZIP = ['gzip', 'x-gzip'];
  */
 function expand(body: Readable): { expanded: Readable; close: () => void } {
   const gunzip = createGunzip();
+  // The reader gets the error, also when it starts to read later. Without a listener it would end the process.
+  gunzip.on('error', () => undefined);
   const fail = (error?: Error) => void gunzip.destroy(error ?? new Error('the body broke off'));
   const onClose = () => (body.readableEnded ? undefined : fail());
   body.once('error', fail).once('close', onClose).pipe(gunzip);
