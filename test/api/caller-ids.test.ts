@@ -93,7 +93,13 @@ describeOnDevServer('callers whose ids are not plain', () => {
 
       const { status, body } = await post<CartBody>(by, `${cart}/checkout`, { payment: { token: 'tok_ok' } });
       expect([by.id, status]).toEqual([by.id, 202]);
-      expect((await get<OrderResource>(by, `/v1/orders/${body.orderId}`)).body.customerId).toBe(by.id);
+      // The workflow knows its customer once it has reserved the stock.
+      const owner = async () => {
+        const order = await get<OrderResource>(by, `/v1/orders/${body.orderId}`);
+        expect([by.id, order.status]).toEqual([by.id, 200]);
+        return order.body.customerId;
+      };
+      expect(await waitUntil(owner, { what: `the order of ${by.id}`, deadlineMs: 20_000, everyMs: 50 })).toBe(by.id);
     }
   });
 
