@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { contentHashOf } from '../content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
 import { money, shownMoney, type Money } from '../schemas/money.js';
 import type { OrderInput, OrderLine } from '../schemas/order.js';
@@ -40,7 +40,7 @@ export function createCartActivities({ store }: { store: Store }) {
      */
     async checkOutCart({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
       const { orderId } = order;
-      const claim = { orderId, contentHash: contentHashOf(order) };
+      const claim = { orderId, contentHash: hashOf(order) };
       const { expectedTotal } = order;
       if (expectedTotal && !(await store.orderOfCart(cart.firstRunId))) await assertTotal(order.lines, expectedTotal);
       if (await store.claimOrder(cart, claim)) return;
@@ -91,13 +91,11 @@ interface CartClosing {
 }
 
 /** The same for the same goods, customer, payment and expected total, whatever the order of the lines. */
-function contentHashOf({ customerId, lines, payment, expectedTotal }: OrderInput): Buffer {
+function hashOf({ customerId, lines, payment, expectedTotal }: OrderInput): string {
   const bySku = (a: OrderLine, b: OrderLine) => (a.sku < b.sku ? -1 : 1);
   const goods = lines.toSorted(bySku).map(({ sku, quantity }) => [sku, quantity]);
   const total = expectedTotal ? [expectedTotal.value, expectedTotal.currency] : null;
-  return createHash('sha256')
-    .update(JSON.stringify([customerId, goods, payment.token, total]))
-    .digest();
+  return contentHashOf([customerId, goods, payment.token, total]);
 }
 
 const isSame = (a: Money, b: Money) => a.value === b.value && a.currency === b.currency;

@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { contentHashOf } from '../content-hash.js';
 import { approvalIdOfOrder, MAX_DESCRIPTION, type ApprovalInput, type Stage } from '../schemas/approval.js';
 import { shownMoney, type Money } from '../schemas/money.js';
 import {
@@ -11,7 +12,7 @@ import {
   type PricedLine,
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
-import { contentHashOf, type FinalReservation, type NewOrder, type ReserveOutcome } from '../store/orders.js';
+import type { FinalReservation, NewOrder, ReserveOutcome } from '../store/orders.js';
 import { assertWorkflowId, parseInput, refused } from './failures.js';
 
 /** An order whose lines are reserved: prices from the catalogue, one line for each SKU. */

@@ -6,6 +6,7 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
+import { contentHashOf } from '../content-hash.js';
 import { shownMoney, type Money } from '../schemas/money.js';
 import type {
   CancelRequest,
@@ -17,7 +18,8 @@ import type {
   OrderView,
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
-import { contentHashOf, type OrderRecord } from '../store/orders.js';
+import { totalOf } from '../store/catalogue.js';
+import type { OrderRecord } from '../store/orders.js';
 import type * as workflows from '../workflows/index.js';
 import {
   cancelOrderUpdate,
@@ -67,7 +69,7 @@ export async function startOrder(deps: OrderDependencies, input: OrderInput): Pr
   // Without the store, Temporal still knows the orders of its retention time. The reservation checks again.
   const record = await unlessAway('store-unavailable', () => store.findOrder(orderId));
   if (record && !(record instanceof HttpProblem)) {
-    if (!record.contentHash.equals(contentHashOf(input))) throw taken();
+    if (record.contentHash !== contentHashOf(input)) throw taken();
     return await statusOfRecorded(client, record);
   }
   if (expectedTotal && !(await describe(client, orderWorkflowId(orderId)))) {
@@ -118,11 +120,9 @@ export async function assertTotal(store: Store, lines: OrderInput['lines'], expe
     if (toProblem(error).kind === 'store-unavailable') return undefined;
     throw error;
   });
-  const prices = lines.map(({ sku }) => products?.get(sku)?.price);
-  const [currency, ...others] = new Set(prices.map((price) => price?.currency));
-  if (currency === undefined || others.length > 0) return;
-  const value = lines.reduce((sum, { quantity }, index) => sum + quantity * prices[index]!.value, 0);
-  const total = { value, currency };
+  const found = products && totalOf(lines, products);
+  if (found?.status !== 'priced') return;
+  const { total } = found;
   if (isDeepStrictEqual(total, expectedTotal)) return;
   const detail = `the total is ${shownMoney(total)}, not ${shownMoney(expectedTotal)}`;
   throw httpProblem('price-changed', detail, { total, expectedTotal });

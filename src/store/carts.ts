@@ -22,7 +22,7 @@ export interface CartRecord extends CartKey {
 /** The order that a cart becomes. */
 export interface ClaimedOrder {
   orderId: string;
-  contentHash: Buffer;
+  contentHash: string;
 }
 
 export function createCarts(db: Kysely<Schema>) {

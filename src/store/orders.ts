@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
 import type { Money } from '../schemas/money.js';
-import type { OrderInput, OrderLine, OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
+import type { OrderLine, OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
 import type { Schema } from './schema.js';
 
 export interface OrderIdentity {
@@ -13,7 +12,7 @@ export interface OrderIdentity {
 /** What is known of an order before its stock is reserved. */
 export interface NewOrder extends OrderIdentity {
   customerId: string;
-  contentHash: Buffer;
+  contentHash: string;
 }
 
 export interface Shortage {
@@ -45,7 +44,7 @@ interface OrderFacts extends OrderIdentity {
 export interface OrderRecord extends OrderFacts {
   stage: OrderStage;
   lines?: PricedLine[];
-  contentHash: Buffer;
+  contentHash: string;
   /** What the workflow said at its end, and the run that ended. Missing while the order is open, and when the server ended it. */
   closed?: { view: OrderView; runId: string };
 }
@@ -74,15 +73,6 @@ export interface OrderPlace {
 
 /** How an order ends, as far as stock is concerned. */
 export type FinalReservation = Exclude<Selectable<Schema['orders']>['reservation'], 'reserved'>;
-
-/** The same for equal inputs, whatever the order of their fields. */
-export function contentHashOf(input: OrderInput): Buffer {
-  const sorted = (_key: string, value: unknown): unknown =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value;
-  return createHash('sha256').update(JSON.stringify(input, sorted)).digest();
-}
 
 export function createOrders(db: Kysely<Schema>) {
   return {

@@ -41,7 +41,7 @@ interface OrdersTable {
   owner: string;
   customer_id: string;
   /** Hash of the order's input, to tell a repeated request from another order. */
-  content_hash: Buffer;
+  content_hash: string;
   status: OrderStatus;
   /** The stage when the order last reached the store. The workflow knows the exact one. */
   stage: OrderStage;
@@ -80,7 +80,7 @@ interface CartsTable {
   /** The order that the cart became. */
   order_id: string | null;
   /** A hash of what that order was made of. */
-  content_hash: Buffer | null;
+  content_hash: string | null;
   /** Later carts have higher ones. */
   number: GeneratedAlways<number>;
   opened_at: Generated<Date>;

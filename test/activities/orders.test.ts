@@ -407,7 +407,7 @@ describe('the quote of reserveStock', () => {
 const anOrderRow = () => ({
   owner: 'a',
   customer_id: 'a',
-  content_hash: Buffer.from('a'),
+  content_hash: 'a',
   status: 'processing' as const,
   stage: 'reserving_stock' as const,
   reservation: 'reserved' as const,

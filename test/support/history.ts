@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { patchIn, typeOf } from '../../dev/replay/events.js';
+import { typeOf } from '../../dev/replay/events.js';
 
 /** The events of a run as the Web UI names them: `ActivityTaskScheduled` and so on, with what they are about. */
 export interface HistoryEvent {
@@ -18,9 +18,4 @@ export async function historyOf(handle: Pick<WorkflowHandle, 'fetchHistory'>): P
       event.markerRecordedEventAttributes?.markerName;
     return { type: typeOf(event), ...(name && { name }) };
   });
-}
-
-/** The patches that a history has taken, in the order in which they were asked for. */
-export function patchesIn({ events }: Awaited<ReturnType<WorkflowHandle['fetchHistory']>>): string[] {
-  return (events ?? []).flatMap((event) => patchIn(event) ?? []);
 }

@@ -15,7 +15,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       order_id text primary key,
       owner text not null,
       customer_id text not null,
-      content_hash bytea not null,
+      content_hash text not null,
       status text not null,
       stage text not null,
       reservation text not null check (reservation in ('reserved', 'sold', 'released', 'written_off')),

@@ -9,7 +9,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       customer_id text,
       status text not null,
       order_id text,
-      content_hash bytea,
+      content_hash text,
       number integer not null generated always as identity unique,
       opened_at timestamptz not null default now(),
       closed_at timestamptz
