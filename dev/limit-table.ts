@@ -165,13 +165,15 @@ Bounded in other ways:
 
 - **A cart** lives for years. It hands over to a next run when the server suggests it: at 4,096 events, 4 MB or 1,800
   updates, long before 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
-- **An order** writes about 30 events when all goes well; the same report of the carrier again, by its \`webhook-id\`, none.
+- **An order** writes about 42 events when all goes well. The same report of the carrier, by its \`webhook-id\`, adds none.
+- **Updates of an order** (2,000 accepted by a run): the workflow rejects a repeated cancel, which writes no event and does not
+  count. Each decision of an operator counts. A run that accepts no further updates takes the decisions
+  \`resolveCompensation\` and \`resolveDelivery\` as signals, which is what the API then sends.
 - **Signals** (10,000 to a run): a cart has handed over before. Who pauses and resumes one batch 5,000 times cannot do it again,
   and it runs on; so does an approval that got 10,000 decisions by signal.
 - **Bytes of a history** (50 MB): the largest approval and the largest batch are held against it by tests in
   \`test/workflows\`.
-- **A workflow task** has ten seconds. A try of a local activity has five; while it waits for the next, the SDK asks for more
-  time.
+- **A workflow task** has ten seconds.
 - **A payload from outside** has at most 32 levels and takes at most 1.9 MB when it is written again; what has more is
   unreadable (docs/security.md). A failure says at most 8,000 characters, a reason 1,000, and has at most ten causes.
 - **What is larger than a payload** is not sent: items of batches stay in PostgreSQL, and workflows pass their place.

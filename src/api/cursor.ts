@@ -22,7 +22,7 @@ export interface Cursors {
 export function createCursors(secrets: readonly string[]): Cursors {
   const sealOf = (secret: string, list: List, filter: object, place: Uint8Array): Buffer =>
     createHmac('sha256', secret)
-      .update(JSON.stringify([list, Object.entries(filter).sort()]))
+      .update(JSON.stringify([list, definedEntries(filter)]))
       .update(place)
       .digest()
       .subarray(0, CHECK_BYTES);
@@ -42,6 +42,11 @@ export function createCursors(secrets: readonly string[]): Cursors {
     },
   };
 }
+
+const definedEntries = (filter: object): [string, unknown][] =>
+  Object.entries(filter)
+    .filter(([, value]) => value !== undefined)
+    .sort();
 
 /** A page of a list as its client gets it, with a sealed place where the next one starts. @throws 400 for a foreign cursor. */
 export async function sealedPage<T>(

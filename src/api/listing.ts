@@ -25,11 +25,8 @@ export interface Page<T> {
   nextPlace?: Uint8Array;
 }
 
-/** A value as a string literal of a visibility query. */
-export const quoted = (value: string): string => `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
-
 /**
- * A page of executions, newest first. Text from callers is `quoted` in the query. Executions for which `toItem` returns
+ * A page of executions, newest first. Executions for which `toItem` returns
  * undefined are left out, so a page may be shorter than its limit.
  */
 export async function listExecutions<T>(

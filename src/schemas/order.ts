@@ -205,16 +205,11 @@ export const orderList = pageOf(orderSummary).meta({
 export type OrderLine = z.infer<typeof orderLine>;
 export type OrderInput = z.infer<typeof orderInput>;
 export type ShipmentReport = z.infer<typeof shipmentReport>;
-export type ShipmentStatus = z.infer<typeof shipmentStatus>;
 export type CompensationDecision = z.infer<typeof compensationDecision>;
 export type DeliveryDecision = z.infer<typeof deliveryDecision>;
 export type CancelRequest = z.infer<typeof cancelRequest>;
 export type OrderStatus = z.infer<typeof orderStatus>;
 export type OrderStage = z.infer<typeof orderStage>;
-export type StepStatus = z.infer<typeof stepStatus>;
-export type TimelineEntry<Status extends string> = Omit<OrderView['compensations'][number], 'status'> & {
-  status: Status;
-};
 export type OrderView = z.infer<typeof orderView>;
 export type PricedLine = NonNullable<OrderView['lines']>[number];
 export type OrderResource = z.infer<typeof orderResource>;

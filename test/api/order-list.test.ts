@@ -98,6 +98,7 @@ describeOnDevServer('GET /v1/orders', () => {
   test('when a workflow was terminated, then its order is listed as failed and no longer as processing', async () => {
     const customerId = aCustomer();
     const order = await placed(customerId);
+    await listed({ customerId, status: 'processing' }, [order]);
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
     const [item] = await listed({ customerId, status: 'failed' }, [order]);

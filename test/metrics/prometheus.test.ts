@@ -12,7 +12,7 @@ import { checkout } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
+import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../support/activities.js';
 import { CURSOR_SECRET, signedReport } from '../support/api.js';
 import { startCart } from '../support/carts.js';
@@ -387,6 +387,12 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       const unknown = await server.client.workflow.start('nobodyKnows', {
         ...{ workflowId: randomUUID(), taskQueue: ORDER_TASK_QUEUE, workflowTaskTimeout: '1 second' },
       });
+      // The real way here takes days. The metric counts by the Search Attribute.
+      const late = await server.client.workflow.start('order', {
+        workflowId: orderWorkflowId(randomUUID()),
+        taskQueue: 'no-worker-polls-this-queue',
+        typedSearchAttributes: [{ key: orderStatusAttribute, value: 'delivery_overdue' }],
+      });
       shop.outside.faults.add({ on: 'cancellation', orderId: stuck, fault: 'error', status: 400, times: -1 });
       await call('POST', `/v1/orders/${stuck}/cancel`, {});
       const oddReport = signedReport(
@@ -414,6 +420,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       });
       await expectToFire('ActivityFails', 'CompensationParked', 'ApprovalsOverdue', 'WorkflowTasksFail', 'BatchStuck');
       await expectToFire(
+        'DeliveryOverdue',
         'PartnerMisconfigured',
         'ApiFails',
         'ApiCannotReachTemporal',
@@ -425,7 +432,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       shop.outside.faults.clear();
       await lock.release();
       lock = undefined;
-      await Promise.all([busy.stop(), unknown.terminate()]);
+      await Promise.all([busy.stop(), unknown.terminate(), late.terminate()]);
       await call('POST', `/v1/orders/${stuck}/compensation`, {
         compensation: 'cancelShipment',
         attempt: 1,
