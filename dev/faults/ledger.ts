@@ -13,7 +13,7 @@ export interface Ledger {
   callbacks: { sent: number; repeated: number; outOfOrder: number };
   /** Orders for which the carrier reported another parcel as delivered. */
   foreignReports: string[];
-  /** Orders that were reset after they had completed. */
+  /** Workflow ids of executions that were reset. */
   resets: string[];
   /** Every HTTP request that was sent, also those that only look. */
   attempts: number;

@@ -31,9 +31,9 @@ export class Faults {
     this.#waiting.push(faultSchema.parse(fault));
   }
 
-  /** Forgets all faults. */
-  clear(): void {
-    this.#waiting = [];
+  /** Removes the faults of one order, or all faults. */
+  clear(orderId?: string): void {
+    this.#waiting = orderId === undefined ? [] : this.#waiting.filter((waiting) => waiting.orderId !== orderId);
   }
 
   /** The fault that hits this call, if any; it is used up by it. */

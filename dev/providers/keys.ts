@@ -6,9 +6,20 @@ export class KeyMemory {
   /** Null: for ever. */
   retentionSeconds: number | null = DEFAULT_RETENTION_SECONDS;
 
+  /** By order id: when its keys were forgotten before their time. */
+  readonly #forgottenAt = new Map<string, number>();
+
+  /** Forgets the keys that calls for an order have used so far. */
+  forget(orderId: string): void {
+    this.#forgottenAt.set(orderId, Date.now());
+  }
+
   /** The record of an earlier call with the same key, unless the key is forgotten. */
-  recall<Record extends { at: string }>(record: Record | undefined): Record | undefined {
-    if (!record || this.retentionSeconds === null) return record;
+  recall<Record extends { at: string; request: { orderId: string } }>(record: Record | undefined): Record | undefined {
+    if (!record) return undefined;
+    const forgottenAt = this.#forgottenAt.get(record.request.orderId) ?? -Infinity;
+    if (Date.parse(record.at) <= forgottenAt) return undefined;
+    if (this.retentionSeconds === null) return record;
     return Date.now() - Date.parse(record.at) < this.retentionSeconds * 1000 ? record : undefined;
   }
 }

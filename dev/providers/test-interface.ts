@@ -25,7 +25,7 @@ const reportSchema = z.strictObject({
   extra: z.record(z.string(), z.unknown()).optional(),
 });
 const keysSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().nullable() });
-const ledgerQuerySchema = z.strictObject({ orderId: z.string().optional() });
+const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** The routes by which tests and demos look into the outside world and make it misbehave. */
@@ -33,7 +33,7 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
   const { ledger, faults, holds, keys, carrier, mailbox } = providers;
 
   app.get('/test/ledger', async (request) => {
-    const { orderId } = ledgerQuerySchema.parse(request.query);
+    const { orderId } = orderQuerySchema.parse(request.query);
     await ledger.durable();
     return providers.statement(orderId);
   });
@@ -44,8 +44,8 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
     return reply.code(201).send(fault);
   });
 
-  app.delete('/test/faults', async (_request, reply) => {
-    faults.clear();
+  app.delete('/test/faults', async (request, reply) => {
+    faults.clear(orderQuerySchema.parse(request.query).orderId);
     return reply.code(204).send();
   });
 
@@ -89,6 +89,11 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
   app.put('/test/keys', async (request) => {
     keys.retentionSeconds = keysSchema.parse(request.body).retentionSeconds;
     return { retentionSeconds: keys.retentionSeconds };
+  });
+
+  app.delete<{ Params: { orderId: string } }>('/test/keys/:orderId', async (request, reply) => {
+    keys.forget(request.params.orderId);
+    return reply.code(204).send();
   });
 
   app.post<{ Params: { status: string } }>('/test/answers/:status', async (request, reply) =>

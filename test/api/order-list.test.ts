@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderInput, OrderSummary } from '../../src/schemas/order.js';
-import { orderWorkflowId } from '../../src/workflows/order/contract.js';
+import { customerIdAttribute, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
@@ -162,6 +162,36 @@ describeOnDevServer('GET /v1/orders', () => {
     }
 
     expect(seen).toEqual(before.map(({ orderId }) => orderId));
+  });
+
+  test('filters by the exact time of placing: from a time on, and before another', async () => {
+    const customerId = aCustomer();
+    const orders = [await placed(customerId), await placed(customerId), await placed(customerId)];
+    const [newest, middle, oldest] = await listed({ customerId }, orders);
+    const ids = async (query: Record<string, string>) =>
+      (await list({ customerId, ...query })).items.map(({ orderId }) => orderId);
+
+    expect(await ids({ placedFrom: middle!.placedAt })).toEqual([newest!.orderId, middle!.orderId]);
+    expect(await ids({ placedBefore: middle!.placedAt })).toEqual([oldest!.orderId]);
+    expect(await ids({ placedFrom: middle!.placedAt, placedBefore: newest!.placedAt })).toEqual([middle!.orderId]);
+  });
+
+  test('does not list a workflow whose id is not of the form of an order', async () => {
+    const customerId = aCustomer();
+    const { sku } = await aProduct(shop.store);
+    const order = anOrder({ customerId, lines: [{ sku, quantity: 1 }] });
+    const foreign = await shop.client.workflow.start('order', {
+      workflowId: `plain-${randomUUID()}`,
+      taskQueue: 'orders',
+      args: [order],
+      typedSearchAttributes: [{ key: customerIdAttribute, value: customerId }],
+    });
+    const own = await placed(customerId);
+    await listed({ customerId, status: 'processing' }, [own]);
+
+    expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
+    await expect(foreign.result()).rejects.toThrow();
+    expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
   });
 
   test('when nobody has such orders, then the list is empty', async () => {

@@ -8,6 +8,7 @@ import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
 import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { nowhere } from '../support/nowhere.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 describeOnDevServer('orders over HTTP', () => {
@@ -360,6 +361,18 @@ describeOnDevServer('orders over HTTP', () => {
       expect(status).toBe(200);
       expect(body).toEqual(completed);
       expect(body).toMatchObject({ status: 'completed', steps: [{}, {}, {}], total: { value: 2500, currency: 'EUR' } });
+    });
+
+    test('returns the final view of a closed order while Temporal is away', async () => {
+      const { order, completed } = await aDeliveredOrder();
+      const away = await nowhere();
+      const lonely = await startApi({ client: away.client, store: shop.store });
+      try {
+        expect(await lonely.get(`/v1/orders/${order.orderId}`)).toMatchObject({ status: 200, body: completed });
+      } finally {
+        await lonely.close();
+        await away.close();
+      }
     });
 
     test('shows an open order whose workflow Temporal has deleted as failed', async () => {

@@ -228,6 +228,7 @@ describeOnDevServer('the audit of a crowd', () => {
 
     const crowd = startCrowd({
       client: shop.client,
+      store: shop.owner,
       addresses: {
         ...{ apiUrls: [api.url], paymentsUrl: shop.outside.paymentsUrl },
         ...{ carrierWebhookSecret: CARRIER_WEBHOOK_SECRET, approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET },

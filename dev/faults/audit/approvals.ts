@@ -8,7 +8,7 @@ import { isPossible, isPromised, type Findings } from './findings.js';
 
 /** Every question has one decision at most, one that somebody made, and whoever was answered was told that one. */
 export function auditApprovals(ledger: Ledger, evidence: Evidence, findings: Findings): void {
-  for (const asked of ledger.approvals) auditApproval(asked, evidence, findings);
+  for (const asked of ledger.approvals) auditApproval(asked, ledger, evidence, findings);
 
   const known = new Set(ledger.approvals.map(({ approvalId }) => approvalId));
   const ofOrders = new Set(
@@ -18,13 +18,14 @@ export function auditApprovals(ledger: Ledger, evidence: Evidence, findings: Fin
     const approvalId = approvalIdOf(workflowId);
     if (type !== 'approval' || known.has(approvalId)) continue;
     // Of an order that nobody has decided about.
-    if (ofOrders.has(approvalId)) auditApproval({ approvalId, decisions: [] }, evidence, findings);
+    if (ofOrders.has(approvalId)) auditApproval({ approvalId, decisions: [] }, ledger, evidence, findings);
     else findings.violate(workflowId, 'is there, and nobody asked for it');
   }
 }
 
 function auditApproval(
   { approvalId, of, decisions }: Pick<AskedApproval, 'approvalId' | 'decisions'> & Partial<AskedApproval>,
+  ledger: Ledger,
   evidence: Evidence,
   findings: Findings,
 ): void {
@@ -40,7 +41,8 @@ function auditApproval(
     return;
   }
   if (request.length > 0 && !isPossible(request)) findings.violate(workflowId, 'is there, and was refused');
-  if (more.length > 0) findings.double(workflowId, `ran ${more.length + 1} times`);
+  if (more.length > (ledger.resets.includes(workflowId) ? 1 : 0))
+    findings.double(workflowId, `ran ${more.length + 1} times`);
   const view = evidence.viewOf<ApprovalView>(workflowId);
   if (view?.decision) findings.effects.decisions += 1;
   if (findings.reported.includes(workflowId)) return;

@@ -60,8 +60,8 @@ export function auditPurchase(purchase: Purchase, ledger: Ledger, evidence: Evid
 function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidence: Evidence, findings: Findings) {
   const workflowId = orderWorkflowId(orderId);
   const [run, ...more] = evidence.runsOf(workflowId);
-  const runs = ledger.resets.includes(orderId) ? 2 : 1;
-  if (more.length >= runs) findings.double(workflowId, `ran ${more.length + 1} times`);
+  const isReset = ledger.resets.includes(workflowId);
+  if (more.length >= (isReset ? 2 : 1)) findings.double(workflowId, `ran ${more.length + 1} times`);
   if (!run || findings.reported.includes(workflowId)) return;
   if (!['COMPLETED', 'FAILED', 'CANCELLED'].includes(run.status)) {
     findings.violate(workflowId, `is ${run.status.toLowerCase()}, and that is no end`);
@@ -86,7 +86,9 @@ function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidenc
   if (ledger.foreignReports.includes(orderId) && view.status === 'completed' && parcel !== 'delivered')
     findings.violate(workflowId, `is completed by a report about another parcel; its own is ${parcel}`);
   const record = evidence.recordOf(orderId);
-  if (record !== undefined && record !== view.status && !ledger.resets.includes(orderId))
+  if (isReset && view.status === 'failed')
+    findings.violate(workflowId, `failed after it was reset: ${view.reason?.type}`);
+  if (record !== undefined && record !== view.status && !isReset)
     findings.violate(workflowId, `is ${view.status}, and is recorded as ${record}`);
   try {
     const { lines, token } = purchase;

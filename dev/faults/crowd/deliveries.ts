@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { OrderInput } from '../../../src/schemas/order.js';
 import { ORDER_TASK_QUEUE, ORDER_WORKFLOW_TYPE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { callBack } from './callbacks.js';
+import { partner, untilDone } from './partners.js';
 import { few, isClosed, place, seen } from './order-steps.js';
 import { aRequest, type Visit } from './visit.js';
 
@@ -39,17 +40,8 @@ export async function buyFromALateCarrier(visit: Visit, client: Client): Promise
     deliveryTimeoutSeconds: LATE_AFTER_SECONDS,
   };
   const { orderId, lines } = input;
-  const carrierSays = (status: string) =>
-    fetch(new URL(`/test/shipments/${orderId}`, outside.answersUrl), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ status }),
-    });
-  await fetch(new URL('/test/carrier', outside.answersUrl), {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ orderId, autoDeliver: false }),
-  });
+  const carrierSays = (status: string) => partner(outside, 'POST', `/test/shipments/${orderId}`, { status });
+  await partner(outside, 'PUT', '/test/carrier', { orderId, autoDeliver: false });
   await untilDone(visit, () =>
     client.workflow.start(ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(orderId),
@@ -71,37 +63,4 @@ export async function buyFromALateCarrier(visit: Visit, client: Client): Promise
   await carrierSays('in_transit');
   await caller.rest(LATE_BY_MS);
   await carrierSays('delivered');
-}
-
-/** Buys something, and an operator resets the completed order to one of its workflow tasks. */
-export async function buyAndReset(visit: Visit, client: Client): Promise<void> {
-  const orderId = await place(visit);
-  if (orderId === undefined) return;
-  const order = await seen(visit, orderId, isClosed);
-  if (order?.status !== 'completed') return;
-  const { workflowId, runId } = order.workflow;
-  visit.ledger.resets.push(orderId);
-  await untilDone(visit, async () => {
-    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    const points = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
-    await client.workflowService.resetWorkflowExecution({
-      namespace: client.options.namespace,
-      workflowExecution: { workflowId, runId },
-      workflowTaskFinishEventId: visit.random.of(points).eventId!,
-      reason: 'an operator',
-      requestId: visit.id,
-    });
-  });
-}
-
-/** Repeats a call to Temporal until the server takes it or it is time to leave. */
-async function untilDone({ caller, left }: Visit, call: () => Promise<unknown>): Promise<void> {
-  while (!left.aborted) {
-    try {
-      await call();
-      return;
-    } catch {
-      await caller.rest(500);
-    }
-  }
 }

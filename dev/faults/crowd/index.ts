@@ -1,16 +1,19 @@
 import { setMaxListeners } from 'node:events';
 import type { Client } from '@temporalio/client';
+import type { Store } from '../../../src/store/index.js';
 import type { Addresses } from '../../stack.js';
 import type { Ledger } from '../ledger.js';
 import type { Random } from '../random.js';
 import { approvalStory } from './approvals.js';
 import { restock } from './batches.js';
-import { buyAndReset, buyFromALateCarrier, buyWithAForeignReport } from './deliveries.js';
 import { Caller } from './caller.js';
 import { cartStory } from './carts.js';
+import { buyFromALateCarrier, buyWithAForeignReport } from './deliveries.js';
+import { buyWithAForgottenKey } from './old-keys.js';
 import { place, seen } from './order-steps.js';
 import { buyFromABadCarrier, orderStory } from './orders.js';
 import { PRODUCTS } from './products.js';
+import { buyAndReset, buyMuchAndReset } from './resets.js';
 import type { Visit } from './visit.js';
 
 export { stockTheShop } from './products.js';
@@ -19,6 +22,8 @@ export interface CrowdOptions {
   addresses: Pick<Addresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
   /** For what is done by Temporal's own tools: a start with other options, a reset. */
   client?: Client;
+  /** For what takes days: records are made older. */
+  store?: Store;
   /** Decides what everybody does; not when. */
   random: Random;
   pace?: Partial<Pace>;
@@ -60,7 +65,7 @@ export interface Crowd {
 }
 
 /** Opens the doors. The products are there already: see `stockTheShop`. */
-export function startCrowd({ addresses, client, random, pace }: CrowdOptions): Crowd {
+export function startCrowd({ addresses, client, store, random, pace }: CrowdOptions): Crowd {
   const { customers, restMs, batchLines } = { ...DEFAULT_PACE, ...pace };
   const ledger: Ledger = {
     products: PRODUCTS,
@@ -121,7 +126,9 @@ export function startCrowd({ addresses, client, random, pace }: CrowdOptions): C
   if (client) {
     begin(buyFromALateCarrier(aVisit('late-carrier'), client));
     begin(buyAndReset(aVisit('reset'), client));
+    begin(buyMuchAndReset(aVisit('reset-while-waiting'), client));
   }
+  if (store) begin(buyWithAForgottenKey(aVisit('forgotten-key'), store));
 
   return {
     ledger,

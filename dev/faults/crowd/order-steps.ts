@@ -3,7 +3,9 @@ import type { Schemas } from '../../api/client.js';
 import { SMALL } from './products.js';
 import { aRequest, ask, named, type Visit } from './visit.js';
 
-type Wishes = Partial<Pick<Schemas['OrderRequest'], 'lines' | 'approvalTimeoutSeconds'>> & { token?: string };
+type Wishes = Partial<Pick<Schemas['OrderRequest'], 'orderId' | 'lines' | 'approvalTimeoutSeconds'>> & {
+  token?: string;
+};
 
 /** Places an order, a small one unless told. @returns its id, once it is known. */
 export async function place(visit: Visit, wishes: Wishes = {}): Promise<string | undefined> {
