@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { operations } from '../../src/operations/index.js';
-import { itemsPerTask, MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
+import { CSV_DELIMITERS, itemsPerTask, MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
 import { id } from '../../src/schemas/text.js';
 import { UsageError } from '../command-line.js';
 
@@ -10,6 +10,10 @@ import { UsageError } from '../command-line.js';
 export interface BatchCommand {
   file: string;
   contentType: string;
+  /** Whether the file is compressed with gzip. */
+  isCompressed: boolean;
+  /** What separates the values of a CSV file; a comma without it. */
+  delimiter: string | undefined;
   operation: string;
   batchId: string;
   /** Without it, the operation's own default. */
@@ -24,14 +28,17 @@ const contentTypes = new Map([
   ['.csv', 'text/csv'],
 ]);
 const names = [...operations.keys()];
+const delimiters = Object.keys(CSV_DELIMITERS);
 
 export const usage = `Usage: npm run batch -- <file> [options]
 
 Uploads a file of items to the running stack and shows progress until the batch has ended.
 
-  <file>                the items: ${[...contentTypes.keys()].join(', ')}; a .csv starts with a line of names
+  <file>                the items: ${[...contentTypes.keys()].join(', ')}; a .csv starts with a line of names;
+                        with .gz after it, the file is compressed
   --operation <name>    ${names.join(', ')}; unless told, the one that the file's name starts with
   --id <batchId>        the same file under the same id is the same batch; unless told, a new one
+  --delimiter <name>    of a .csv: ${delimiters.join(', ')}; defaults to comma
   --items-per-task <n>  how many items one task has, 1 to ${MAX_ITEMS_PER_TASK}; unless told, as the operation has it
   --api <url>           an API other than that of "npm start"; the key for it comes from API_KEY
   --help
@@ -49,11 +56,14 @@ export function readCommandLine(args: string[]): BatchCommand | 'help' {
   const [file, ...others] = positionals;
   if (!file) throw new UsageError('Which file?');
   if (others.length > 0) throw new UsageError(`One file at a time: ${positionals.join(', ')}`);
-  const contentType = contentTypeOf(file);
+  const isCompressed = extname(file).toLowerCase() === '.gz';
+  const contentType = contentTypeOf(isCompressed ? file.slice(0, -'.gz'.length) : file);
   const operation = operationOf(file, values.operation);
   return {
     file,
     contentType,
+    isCompressed,
+    delimiter: values.delimiter === undefined ? undefined : delimiterOf(values.delimiter, contentType),
     operation,
     batchId: batchIdOf(values.id ?? `${operation}-${randomUUID().slice(0, 8)}`),
     itemsPerTask: values['items-per-task'] === undefined ? undefined : itemsPerTaskOf(values['items-per-task']),
@@ -69,6 +79,7 @@ function parsed(args: string[]) {
       options: {
         operation: { type: 'string' },
         id: { type: 'string' },
+        delimiter: { type: 'string' },
         'items-per-task': { type: 'string' },
         api: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -99,6 +110,12 @@ function batchIdOf(value: string): string {
   const { success, error } = id.safeParse(value);
   if (success) return value;
   throw new Error(`--id ${value}: ${error.issues.map(({ message }) => message).join('; ')}`);
+}
+
+function delimiterOf(value: string, contentType: string): string {
+  if (contentType !== 'text/csv') throw new Error(`--delimiter ${value}: is for .csv files only`);
+  if (delimiters.includes(value)) return value;
+  throw new Error(`--delimiter ${value}: must be one of ${delimiters.join(', ')}`);
 }
 
 function itemsPerTaskOf(value: string): number {

@@ -35,12 +35,17 @@ export async function openFile(path: string): Promise<FileHandle> {
  * @throws an Error with the API's reasons when it does not accept it.
  */
 export async function uploadBatch(apiUrl: string, file: FileHandle, command: BatchCommand) {
-  const { operation, batchId, itemsPerTask, contentType } = command;
+  const { operation, batchId, itemsPerTask, delimiter, contentType, isCompressed } = command;
   const query = new URLSearchParams({ operation, batchId });
   if (itemsPerTask !== undefined) query.set('itemsPerTask', String(itemsPerTask));
+  if (delimiter !== undefined) query.set('delimiter', delimiter);
   const answer = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
     method: 'POST',
-    headers: { 'content-type': contentType, ...credentials() },
+    headers: {
+      'content-type': contentType,
+      ...(isCompressed && { 'content-encoding': 'gzip' }),
+      ...credentials(),
+    },
     body: ReadableStream.from(file.createReadStream()),
     duplex: 'half',
     // Without these two, fetch keeps all of the body, for the case that it has to send it again.

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
-import { WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../schemas/approval.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
@@ -15,6 +15,8 @@ const questionOf = ({ title, description, requestedBy, amount }: ApprovalInput) 
   requestedBy,
   amount,
 });
+
+type ApprovalHandle = WorkflowHandle<() => Promise<ApprovalView>>;
 
 export function createApprovalOutcomeActivities() {
   return {
@@ -31,18 +33,25 @@ export function createApprovalOutcomeActivities() {
       if (!isDeepStrictEqual(questionOf(asked), questionOf(question))) {
         throw refused('ApprovalIdTaken', `approval id ${question.approvalId} belongs to another approval`);
       }
-      const handle = client.workflow.getHandle<() => Promise<ApprovalView>>(workflowId);
+      const handle: ApprovalHandle = client.workflow.getHandle(workflowId);
       return await whileBeating(async (cancellation) => {
         cancellation.addEventListener('abort', () => void handle.cancel().catch(() => undefined));
-        return await handle.result().then(
-          ({ status }) => status,
-          (error: unknown) => {
-            const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
-            if (cause instanceof CancelledFailure || cause instanceof TerminatedFailure) return 'withdrawn';
-            throw error;
-          },
-        );
+        return await outcomeOf(handle);
       });
     },
   };
+}
+
+async function outcomeOf(handle: ApprovalHandle): Promise<ApprovalStatus> {
+  for (;;) {
+    try {
+      return (await handle.result()).status;
+    } catch (error) {
+      const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+      if (cause instanceof CancelledFailure) return 'withdrawn';
+      if (!(cause instanceof TerminatedFailure)) throw error;
+      // A reset terminates a run as well, and continues in another one.
+      if ((await handle.describe()).status.name === 'TERMINATED') return 'withdrawn';
+    }
+  }
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { startProcess } from '../../dev/processes.js';
@@ -99,6 +100,27 @@ describeOnDevServer('npm run batch, on a stack', () => {
     expect(stdout.at(-1)).toBe('mugs completed: 25 of 25 succeeded, 0 failed');
     expect(code).toBe(0);
     expect(await stock()).toEqual({ ...before, 'MUG-ENAMEL': before['MUG-ENAMEL']! + 50 });
+  });
+
+  test('uploads a compressed file whose values are separated by semicolons', async () => {
+    const before = await stock();
+    const path = join(folder, 'restock-export.csv.gz');
+    await writeFile(path, gzipSync('sku;quantity\nMUG-ENAMEL;3\nMUG-ENAMEL;4\n'));
+
+    const { code, stdout, stderr } = await run(path, '--delimiter', 'semicolon', '--id', 'export');
+
+    expect({ code, stderr }).toEqual({ code: 0, stderr: [] });
+    expect(stdout.at(-1)).toBe('export completed: 2 of 2 succeeded, 0 failed');
+    expect(await stock()).toEqual({ ...before, 'MUG-ENAMEL': before['MUG-ENAMEL']! + 7 });
+  });
+
+  test.each([
+    [['restock.ndjson', '--delimiter', 'tab'], '--delimiter tab: is for .csv files only'],
+    [['price-update.csv', '--delimiter', ';'], '--delimiter ;: must be one of comma, semicolon, tab'],
+  ])('rejects %j before it uploads anything', async (args, message) => {
+    const { code, stderr } = await run(...args);
+
+    expect({ code, stderr: stderr[0] }).toEqual({ code: 1, stderr: message });
   });
 
   test('when lines are malformed, then it names them, ends with 1, and nothing was done', async () => {

@@ -1,3 +1,4 @@
+import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { balanceOf } from '../../../dev/faults/audit/balance.js';
 import { waitUntil } from '../../../dev/wait.js';
@@ -68,6 +69,16 @@ describeOnDevServer('an order that is reset', () => {
   const isAtRest = ({ stage }: OrderView) => stage === 'awaiting_pickup' || stage === 'done';
 
   const awaitsPickup = (order: Placed) => reached(order, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+
+  /** Waits until a run waits for an approval that an earlier run started. */
+  const joining = (run: WorkflowHandle) =>
+    waitUntil(
+      async () => {
+        const { pendingActivities } = (await run.describe()).raw;
+        return pendingActivities?.some(({ activityType }) => activityType?.name === 'joinApproval') || undefined;
+      },
+      { what: 'the order joining its approval', ...deadline },
+    );
 
   const recordOf = async ({ input: { orderId } }: Placed) => {
     const query = shop.store.db.selectFrom('orders').select(['status', 'reservation']).where('order_id', '=', orderId);
@@ -152,6 +163,35 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: APPROVAL_THRESHOLD });
   });
 
+  test.each([
+    ['its approval is reset', false],
+    ['the approval that it joined is reset', true],
+  ])('completes when %s and approved', async (_title, isJoined) => {
+    const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
+    const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
+    const describeApproval = () => approval.describe().catch(() => undefined);
+    const { runId } = await waitUntil(describeApproval, { what: 'the approval', ...deadline });
+    const [askedAt] = await waitUntil(
+      async () => {
+        const points = await resetPoints(approval);
+        return points.length > 0 ? points : undefined;
+      },
+      { what: 'a workflow task of the approval', ...deadline },
+    );
+    if (isJoined) {
+      const [first] = await resetPoints(handleOf(order));
+      await joining(await reset(shop.client, order.run, first!));
+    }
+    await reset(shop.client, { workflowId: approval.workflowId, runId }, askedAt!);
+    await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
+
+    expect(await awaitsPickup(order)).toMatchObject({ approval: { status: 'approved' } });
+    await shop.outside.carrier.reportNow(order.input.orderId, 'delivered');
+    const newest = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
+    expect(await newest.result()).toMatchObject({ status: 'completed' });
+    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: APPROVAL_THRESHOLD });
+  });
+
   test('withdraws the approval that it joined when it is cancelled', async () => {
     const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
@@ -161,10 +201,7 @@ describeOnDevServer('an order that is reset', () => {
     const [first] = await resetPoints(handleOf(order));
     const run = await reset(shop.client, order.run, first!);
     await reached(order, isAsked, 'asks again');
-    const isJoining = async () =>
-      (await run.describe()).raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'joinApproval') ||
-      undefined;
-    await waitUntil(isJoining, { what: 'the order joining its approval', ...deadline });
+    await joining(run);
     await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
 
     expect(await run.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
