@@ -48,22 +48,6 @@ describeOnDevServer('orders over HTTP', () => {
     (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
       ?.reservation;
 
-  /** Deletes the execution, as Temporal itself does after its retention time. */
-  async function forget({ orderId }: OrderInput): Promise<void> {
-    const workflowId = orderWorkflowId(orderId);
-    const { namespace } = shop.client.options;
-    await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
-    const isGone = () =>
-      shop.client.workflow
-        .getHandle(workflowId)
-        .describe()
-        .then(
-          () => undefined,
-          (error: unknown) => error instanceof WorkflowNotFoundError || undefined,
-        );
-    await waitUntil(isGone, { what: `the deletion of ${workflowId}`, deadlineMs: 20_000 });
-  }
-
   async function aDeliveredOrder() {
     const made = await aShippedOrder();
     for (const status of ['in_transit', 'delivered'] as const)
@@ -72,13 +56,6 @@ describeOnDevServer('orders over HTTP', () => {
     await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
     return { ...made, completed };
   }
-
-  const idsOfRuns = async ({ orderId }: OrderInput): Promise<string[]> => {
-    const runs: string[] = [];
-    for await (const { runId } of shop.client.workflow.list({ query: `WorkflowId = '${orderWorkflowId(orderId)}'` }))
-      runs.push(runId);
-    return runs;
-  };
 
   describe('POST /v1/orders', () => {
     test('when an order is placed, then 202 tells where it is and its workflow runs', async () => {
@@ -187,19 +164,6 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect(repeated).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'processing' } });
       expect(another).toMatchObject({ status: 409, body: { type: '/problems/price-changed' } });
-    });
-
-    test('keeps an order id taken after Temporal has deleted the workflow', async () => {
-      const { order } = await aDeliveredOrder();
-      await forget(order);
-
-      const same = await api.post('/v1/orders', order);
-      const other = await api.post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
-
-      expect(same).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'completed' } });
-      expect(other).toMatchObject({ status: 409, body: { type: '/problems/order-id-taken' } });
-      expect(await idsOfRuns(order)).toEqual([]);
-      expect(shop.outside.statement(order.orderId).charges).toHaveLength(1);
     });
 
     test('answers a repeated request for a terminated order with its end', async () => {
@@ -352,17 +316,6 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('returns the final view of an order whose workflow Temporal has deleted', async () => {
-      const { order, completed } = await aDeliveredOrder();
-      await forget(order);
-
-      const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
-
-      expect(status).toBe(200);
-      expect(body).toEqual(completed);
-      expect(body).toMatchObject({ status: 'completed', steps: [{}, {}, {}], total: { value: 2500, currency: 'EUR' } });
-    });
-
     test('returns the final view of a closed order while Temporal is away', async () => {
       const { order, completed } = await aDeliveredOrder();
       const away = await nowhere();
@@ -373,20 +326,6 @@ describeOnDevServer('orders over HTTP', () => {
         await lonely.close();
         await away.close();
       }
-    });
-
-    test('shows an open order whose workflow Temporal has deleted as failed', async () => {
-      const { order } = await aShippedOrder();
-      await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
-      await forget(order);
-
-      const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
-      const cancel = await api.post(`/v1/orders/${order.orderId}/cancel`);
-
-      expect(status).toBe(200);
-      expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'WorkflowMissing' } });
-      expect(body.total).toEqual({ value: 2500, currency: 'EUR' });
-      expect(cancel).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
     });
 
     test('when the workflow was terminated, then the order has failed and says why', async () => {
@@ -447,20 +386,6 @@ describeOnDevServer('orders over HTTP', () => {
       expect((await handle.describe()).historyLength).toBe(before);
       await api.post(`/v1/orders/${orderId}/compensation`, retryRefund(1));
       await once(order, 'cancelled');
-    });
-
-    test('cancels an order that Temporal has deleted only if it is cancelled already', async () => {
-      const [cancelled, completed] = [await aShippedOrder(), await aDeliveredOrder()];
-      await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
-      const end = await once(cancelled.order, 'cancelled');
-      await shop.client.workflow.getHandle(orderWorkflowId(cancelled.order.orderId)).result();
-      for (const { order } of [cancelled, completed]) await forget(order);
-
-      const again = await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
-      const tooLate = await api.post(`/v1/orders/${completed.order.orderId}/cancel`);
-
-      expect(again).toMatchObject({ status: 202, body: end });
-      expect(tooLate).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
     });
 
     test('when the step fails before it hears of the cancellation, then the order is cancelled as was promised', async () => {

@@ -150,9 +150,11 @@ describeOnDevServer('an order by the temporal CLI', () => {
         const { status, startTime, closeTime } = await handleOf(workflowId).describe();
         expect(status.name).toBe('FAILED');
         expect(closeTime!.getTime() - startTime.getTime()).toBeLessThan(5_000);
-        const types = await typesIn(workflowId);
-        expect(types).not.toContain('WorkflowTaskFailed');
-        expect(types).not.toContain('ActivityTaskScheduled');
+        const events = await historyOf(handleOf(workflowId));
+        expect(events.map(({ type }) => type)).not.toContain('WorkflowTaskFailed');
+        // The first activity parses the input.
+        const scheduled = events.filter(({ type }) => type === 'ActivityTaskScheduled');
+        expect(scheduled.map(({ name }) => name)).toEqual(['reserveStock']);
       },
     );
 
@@ -210,17 +212,19 @@ describeOnDevServer('an order by the temporal CLI', () => {
       return sale;
     }
 
+    const decision = (action: unknown) => ({ compensation: 'refundPayment', attempt: 1, action });
+
     const resolve = ({ workflowId }: Sale, ...input: string[]) =>
       cli('workflow', 'update', 'execute', '--workflow-id', workflowId, '--name', 'resolveCompensation', ...input);
 
     test.each([
       ['retry', 'completed'],
       ['skip', 'skipped'],
-    ])('when a refund is stuck and the word is %s, then the order goes on to its end', async (action, outcome) => {
+    ])('ends an order with a stuck refund when the decision is %s', async (action, outcome) => {
       const sale = await aStuckOrder();
       const { orderId } = sale.order;
 
-      expect(await resolve(sale, '--input', JSON.stringify({ action }))).toMatchObject({ code: 0 });
+      expect(await resolve(sale, '--input', JSON.stringify(decision(action)))).toMatchObject({ code: 0 });
 
       const order = await api.orderOnce(orderId, ({ status }) => status === 'cancelled', 'cancelled');
       expect(order.compensations.map(({ name, status }) => [name, status])).toEqual([
@@ -231,10 +235,11 @@ describeOnDevServer('an order by the temporal CLI', () => {
       expect(shop.outside.statement(orderId).refunds).toHaveLength(action === 'retry' ? 1 : 0);
     });
 
-    test('when a refund is stuck and the word is none, then it stays stuck until there is one', async () => {
+    test('keeps a refund stuck after malformed decisions until a valid one arrives', async () => {
       const sale = await aStuckOrder();
       const { orderId } = sale.order;
-      const malformed = [[], ['null'], ['"retry"'], ['["skip"]'], ['{}'], ['{"action":"explode"}'], ['{"action":1}']];
+      const values = [null, 'retry', ['skip'], {}, { action: 'retry' }, decision('explode'), decision(1)];
+      const malformed = [[], ...values.map((value) => [JSON.stringify(value)])];
 
       for (const inputs of malformed) {
         const { code, stderr } = await resolve(sale, ...inputs.flatMap((input) => ['--input', input]));
@@ -245,7 +250,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
       await api.orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'still stuck');
       const refunds = () => shop.outside.statement(orderId).requests.filter(({ path }) => path === '/payments/refunds');
       expect(refunds()).toHaveLength(1);
-      expect(await resolve(sale, '--input', '{"action":"retry"}')).toMatchObject({ code: 0 });
+      expect(await resolve(sale, '--input', JSON.stringify(decision('retry')))).toMatchObject({ code: 0 });
       await api.orderOnce(orderId, ({ status }) => status === 'cancelled', 'cancelled');
       expect(await verdictOn(sale)).toBe('undone');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
