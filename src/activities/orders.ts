@@ -36,6 +36,8 @@ export interface OrderKey {
   orderId: string;
   /** The first run id of the order's execution; it survives a reset. */
   owner: string;
+  /** When the order was placed: the start of its workflow, also after a reset. */
+  placedAt: string;
   /** What the workflow was started with, not parsed yet. */
   order: unknown;
 }
@@ -76,7 +78,7 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
       status,
       stage,
       ...order
-    }: Omit<OrderKey, 'order'> & { status: OrderStatus; stage: OrderStage }): Promise<void> {
+    }: Pick<OrderKey, 'orderId' | 'owner'> & { status: OrderStatus; stage: OrderStage }): Promise<void> {
       await store.recordStatus(order, { status, stage });
     },
 
@@ -89,9 +91,10 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
   };
 }
 
-const newOrder = ({ orderId, owner }: OrderKey, order: OrderInput): NewOrder => ({
+const newOrder = ({ orderId, owner, placedAt }: OrderKey, order: OrderInput): NewOrder => ({
   orderId,
   owner,
+  placedAt: new Date(placedAt),
   customerId: order.customerId,
   contentHash: contentHashOf(order),
 });
@@ -127,7 +130,7 @@ function rejectionOf(outcome: Exclude<ReserveOutcome, { status: 'reserved' }>, {
  */
 export async function assertStockHeld(
   store: Pick<Store, 'stockHeldSince'>,
-  order: Omit<OrderKey, 'order'>,
+  order: Pick<OrderKey, 'orderId' | 'owner'>,
   stage: OrderStage,
 ): Promise<Date> {
   const since = await store.stockHeldSince(order, stage);

@@ -11,6 +11,7 @@ export interface OrderIdentity {
 
 /** What is known of an order before its stock is reserved. */
 export interface NewOrder extends OrderIdentity {
+  placedAt: Date;
   customerId: string;
   contentHash: string;
 }
@@ -183,7 +184,7 @@ export function createOrders(db: Kysely<Schema>) {
       order: NewOrder,
       { view, runId, reservation }: { view: OrderView; runId: string; reservation: FinalReservation },
     ): Promise<void> {
-      const { orderId, owner, customerId, contentHash } = order;
+      const { orderId, owner, placedAt, customerId, contentHash } = order;
       const { status, stage, lines = null, total } = view;
       await db.transaction().execute(async (tx) => {
         if (reservation === 'released') await release(tx, order);
@@ -200,7 +201,14 @@ export function createOrders(db: Kysely<Schema>) {
         };
         await tx
           .insertInto('orders')
-          .values({ order_id: orderId, owner, customer_id: customerId, content_hash: contentHash, ...outcome })
+          .values({
+            order_id: orderId,
+            owner,
+            placed_at: placedAt,
+            customer_id: customerId,
+            content_hash: contentHash,
+            ...outcome,
+          })
           .onConflict((conflict) =>
             conflict
               .column('order_id')
@@ -310,7 +318,7 @@ interface Quote {
  */
 async function placeOrder(
   db: Kysely<Schema>,
-  { orderId, owner, customerId, contentHash }: NewOrder,
+  { orderId, owner, placedAt, customerId, contentHash }: NewOrder,
   lines: OrderLine[],
   expected: Money | undefined,
 ): Promise<Quote> {
@@ -338,8 +346,8 @@ async function placeOrder(
       from locked
     ), placed as (
       insert into orders
-        (order_id, owner, customer_id, content_hash, status, stage, reservation, lines, total_value, total_currency)
-      select ${orderId}, ${owner}, ${customerId}, ${contentHash}, 'processing', 'reserving_stock', 'reserved',
+        (order_id, owner, placed_at, customer_id, content_hash, status, stage, reservation, lines, total_value, total_currency)
+      select ${orderId}, ${owner}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'reserving_stock', 'reserved',
         lines, total, currency
       from quoted
       where complete
@@ -381,11 +389,11 @@ function problemOf({ lines, total }: Quote, wanted: OrderLine[]): ReserveOutcome
 }
 
 async function release(db: Kysely<Schema> | Transaction<Schema>, order: NewOrder): Promise<void> {
-  const { orderId, owner, customerId, contentHash } = order;
+  const { orderId, owner, placedAt, customerId, contentHash } = order;
   await sql`
     with released as (
-      insert into orders (order_id, owner, customer_id, content_hash, status, stage, reservation)
-      values (${orderId}, ${owner}, ${customerId}, ${contentHash}, 'processing', 'compensating', 'released')
+      insert into orders (order_id, owner, placed_at, customer_id, content_hash, status, stage, reservation)
+      values (${orderId}, ${owner}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'compensating', 'released')
       on conflict (order_id) do update set reservation = 'released', updated_at = now()
       where orders.owner = excluded.owner and orders.reservation = 'reserved'
       returning lines

@@ -58,7 +58,7 @@ interface OrdersTable {
   /** The run that closed the order, with what it said at its end. Null while the order is open, or when the server ended it. */
   run_id: string | null;
   view: JSONColumnType<OrderView, string | null, string | null> | null;
-  placed_at: Generated<Date>;
+  placed_at: Date;
   updated_at: Generated<Date>;
   /** When its workflow closed the order, or when the server ended the workflow (`failed` without a view). */
   closed_at: Date | null;

@@ -27,11 +27,20 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** When orders are placed here. */
+const NOW = new Date().toISOString();
+
 const aReservation = (
   overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>,
 ): OrderKey & { workflowId: string } => {
   const order = anOrder(overrides);
-  return { orderId: order.orderId, workflowId: orderWorkflowId(order.orderId), owner: randomUUID(), order };
+  return {
+    orderId: order.orderId,
+    workflowId: orderWorkflowId(order.orderId),
+    owner: randomUUID(),
+    placedAt: NOW,
+    order,
+  };
 };
 
 const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
@@ -302,6 +311,7 @@ describe('the quote of reserveStock', () => {
       orderId: input.orderId,
       workflowId: orderWorkflowId(input.orderId),
       owner: randomUUID(),
+      placedAt: NOW,
       order: input,
     });
 
@@ -381,7 +391,7 @@ describe('the quote of reserveStock', () => {
     ['without the prefix', 'A1'],
   ])('rejects a workflow id %s as invalid input', async (_what, workflowId) => {
     const order = anOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
-    const key = { orderId: 'A1', workflowId, owner: randomUUID(), order };
+    const key = { orderId: 'A1', workflowId, owner: randomUUID(), placedAt: NOW, order };
 
     await expect(activities.reserveStock(key)).rejects.toMatchObject({
       type: 'InvalidInput',
@@ -406,6 +416,7 @@ describe('the quote of reserveStock', () => {
 
 const anOrderRow = () => ({
   owner: 'a',
+  placed_at: new Date(),
   customer_id: 'a',
   content_hash: 'a',
   status: 'processing' as const,

@@ -394,7 +394,13 @@ describe('tasks over the same products', () => {
     const reserving = times(10, (n) => {
       const order = anOrder({ lines: orders[n % 2]!.map((sku) => ({ sku, quantity: 1 })) });
       const { orderId } = order;
-      return inventory.reserveStock({ orderId, workflowId: `order:${orderId}`, owner: randomUUID(), order });
+      return inventory.reserveStock({
+        orderId,
+        workflowId: `order:${orderId}`,
+        owner: randomUUID(),
+        placedAt: new Date().toISOString(),
+        order,
+      });
     });
     const outcomes = await Promise.allSettled([...batches.map((batch) => applied(batch, 0)), ...reserving]);
 

@@ -24,7 +24,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       total_currency char(3),
       run_id text,
       view jsonb,
-      placed_at timestamptz not null default now(),
+      placed_at timestamptz not null,
       updated_at timestamptz not null default now(),
       closed_at timestamptz
     )`.execute(db);

@@ -56,15 +56,15 @@ export class OrderState {
   deliveryDecision: DeliveryDecision | undefined;
 
   /** What the activities on the store need to know whose order it is. */
-  readonly key: { orderId: string; owner: string; order: OrderInput };
+  readonly key: { orderId: string; owner: string; placedAt: string; order: OrderInput };
   private readonly steps: Timeline<Step>;
   private readonly compensations: Timeline<Compensation>;
   private recording: Promise<void> = Promise.resolve();
 
   constructor(order: OrderInput) {
-    const { workflowId, firstExecutionRunId: owner } = workflowInfo();
+    const { workflowId, firstExecutionRunId: owner, startTime } = workflowInfo();
     const orderId = orderIdOf(workflowId);
-    this.key = { orderId, owner, order };
+    this.key = { orderId, owner, placedAt: startTime.toISOString(), order };
     this.view = { orderId, status: 'processing', stage: 'reserving_stock', steps: [], compensations: [] };
     this.steps = new Timeline(this.view.steps, (name, startedAt) => ({ name, status: 'started', startedAt }));
     this.compensations = new Timeline(this.view.compensations, (name, startedAt) => ({
