@@ -74,6 +74,7 @@ describeOrders('a partner that forgets idempotency keys', (shop) => {
       what: 'the refund whose answer is lost',
       deadlineMs: 20_000,
     });
+    await shop().skip('30 minutes');
     await order.seen(({ status }) => status === 'compensation_stuck', 'stuck');
     forgetKeys();
     await shop().skip('3 days');
@@ -98,6 +99,7 @@ describeOrders('a partner that rejects our configuration', (shop) => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on, orderId, fault: 'error', status, code: null, times: 20 });
     const order = await shop().place({ orderId });
+    await shop().skip('2 hours');
     await order.reached('awaiting_pickup');
     await order.carrierReports('in_transit', 'delivered');
     const view = await order.result();
@@ -115,6 +117,7 @@ describeOrders('a partner that asks for a pause', (shop) => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 429, retryAfter: '1800' });
     const order = await shop().place({ orderId });
+    await shop().skip('1 hour');
     await order.reached('awaiting_pickup');
     await order.carrierReports('in_transit', 'delivered');
     const view = await order.result();
