@@ -10,7 +10,7 @@ const STEPS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 /** Of what holds up a worker: workflow tasks, requests to the server. */
 const MOMENTS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const ATTEMPTS = [1, 2, 3, 5, 7, 10, 15, 30];
-/** From the first pause of a local activity to the longest of a report. */
+/** From the first retry delay of an activity to the longest of a webhook. */
 const BACKOFFS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3_600];
 
 /** By the name without prefix and unit. */
@@ -20,9 +20,7 @@ const BUCKETS: Record<string, number[]> = {
   shop_activity_backoff: BACKOFFS,
   workflow_endtoend_latency: LIVES,
   activity_succeed_endtoend_latency: LIVES,
-  local_activity_succeed_endtoend_latency: STEPS,
   activity_execution_latency: STEPS,
-  local_activity_execution_latency: STEPS,
   activity_schedule_to_start_latency: STEPS,
   workflow_task_schedule_to_start_latency: STEPS,
   workflow_task_execution_latency: MOMENTS,
