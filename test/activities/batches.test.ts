@@ -80,7 +80,7 @@ describe('a task of an operation that calls outside', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
   });
 
-  test('when items are refused, then they are listed in their order, with no more of the message than is kept', async () => {
+  test('lists failed items in their order and cuts a long message at 500 characters', async () => {
     const { batchId, run } = await aTask(120, ({ key }) => {
       if (/0$/.test(key)) throw ApplicationFailure.nonRetryable(`${'x'.repeat(499)}\u{1F600}`, 'Refused');
     });
@@ -89,7 +89,7 @@ describe('a task of an operation that calls outside', () => {
 
     const failures = await store.listFailures(batchId, { limit: 200 });
     expect(failures.map(({ line }) => line)).toEqual(Array.from({ length: 12 }, (_, n) => n * 10 + 1));
-    expect(failures[0]!.reason).toEqual({ type: 'Refused', message: `${'x'.repeat(499)}\uFFFD` });
+    expect(failures[0]!.reason).toEqual({ type: 'Refused', message: `${'x'.repeat(499)}…` });
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
   });
 

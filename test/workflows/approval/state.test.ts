@@ -210,7 +210,7 @@ describe('what is kept', () => {
   test.each<[unknown, string]>([
     [{ title: 'May we?' }, 'May we?'],
     [{ title: 'a\ud800' }, 'a\ufffd'],
-    [{ title: 'x'.repeat(201) }, 'x'.repeat(200)],
+    [{ title: 'x'.repeat(201) }, `${'x'.repeat(199)}…`],
     [{ title: ['May we?'] }, ''],
     [{ requestedBy: 'ada' }, ''],
     [null, ''],
