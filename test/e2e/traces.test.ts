@@ -219,14 +219,16 @@ describeOnDevServer('traces and logs', () => {
   /** Of a request, the newest one. */
   const request = (name: string) => collector.spans.findLast((span) => span.name === name)!;
 
-  test('when a caller has a trace, then the request is a part of it, and so are workflow, activity, SQL and the call outside', () => {
+  test('continues the trace of a caller through request, workflow, activity, SQL and partner call', () => {
     const http = down(caller, 'POST /v1/orders');
     expect(http).toMatchObject({ service: 'shop-api', attributes: { 'http.route': '/v1/orders' } });
     const workflow = down(http, 'StartWorkflow:order', 'RunWorkflow:order');
     expect(workflow).toMatchObject({ service: 'shop-worker', status: 1 });
     const reserve = down(workflow, 'StartActivity:reserveStock', 'RunActivity:reserveStock');
     const statements = childrenOf(reserve).map(({ attributes }) => attributes['db.query.text']);
-    expect(statements).toContainEqual(expect.stringMatching(/^insert into "reservations" .* values \(\$1, \$2, \$3\)/));
+    expect(statements).toEqual([
+      expect.stringMatching(/^\s*with wanted as .*\bunnest\(\$1::text\[\], \$2::int\[\]\)/s),
+    ]);
     const shipment = down(workflow, 'StartActivity:requestShipment', 'RunActivity:requestShipment', 'POST');
     expect(shipment.attributes).toMatchObject({ 'http.response.status_code': 201 });
     expect(told['/carrier/shipments']).toBe(`00-${caller.traceId}-${shipment.spanId}-01`);
