@@ -5,6 +5,7 @@ import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { replayGrown } from '../support/replays.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 /** A deletion waits until the server has written down that the close is processed, which takes it half a minute by default. */
@@ -41,6 +42,8 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   /** Deletes the execution, as Temporal itself does after its retention time. */
   async function forget({ orderId }: OrderInput): Promise<void> {
     const workflowId = orderWorkflowId(orderId);
+    // Its history is replayed while there is one.
+    await replayGrown();
     const { namespace } = shop.client.options;
     await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
     const isGone = () =>

@@ -75,6 +75,8 @@ export async function closeReplayers(): Promise<void> {
 }
 
 async function replay(run: Run): Promise<void> {
+  // A query of a closed run comes here as well. Nothing was added, and Temporal may have deleted the run meanwhile.
+  if (run.closed) return;
   const { client, workflowId, runId, type } = run;
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   const replayer = await replayerOf(run.author);
