@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../dev/wait.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import { cancelOrderUpdate, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
@@ -52,7 +53,13 @@ describeOnDevServer('an order whose run accepts no further updates', () => {
   test('rejects repeated cancels without an event, so that they do not count', async () => {
     const orderId = await anOrderWithStuckRefund();
     const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
-    const before = (await handle.describe()).historyLength;
+    const before = await waitUntil(
+      async () => {
+        const { raw, historyLength } = await handle.describe();
+        return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
+      },
+      { what: 'an order that only waits', deadlineMs: 10_000 },
+    );
 
     for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
       const rejected = handle.executeUpdate(cancelOrderUpdate, { args: [{}], updateId: randomUUID() });
