@@ -93,11 +93,11 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       const approver = request.query.approver ?? (requestedBy === undefined ? restrictedTo(caller) : undefined);
       if (approver !== undefined) assertActsAs(caller, approver, 'approver');
       else assertActsAs(caller, requestedBy, 'requester');
-      await recordEnded();
       const filter = { status, approver, requestedBy };
-      return await sealedPage(cursors, 'approvals', filter, request.query, (page) =>
-        listApprovals(store, filter, page),
-      );
+      return await sealedPage(cursors, 'approvals', filter, request.query, async (page) => {
+        await recordEnded();
+        return await listApprovals(store, filter, page);
+      });
     },
   );
 
