@@ -151,7 +151,7 @@ export async function getOrder(
   const execution = described && !('error' in described) && isOf(described, record) ? described : undefined;
   // A closed order whose workflow runs in another run was reset.
   const isReset = execution?.status.name === 'RUNNING' && execution.runId !== record?.closed?.runId;
-  if (record?.closed && !isReset) return closedOrder(record.closed, orderId);
+  if (record?.closed && !isReset) return closedOrder(record.closed, record);
   if (described && 'error' in described) throw described.error;
   if (!execution) {
     if (record) return lostOrder(record);
@@ -162,7 +162,7 @@ export async function getOrder(
   if (record && execution.status.name !== 'RUNNING' && !endedByServer(execution)) {
     // It closed after the store was read. The store knows its end, which needs no worker.
     const { closed } = (await store.findOrder(orderId)) ?? record;
-    if (closed) return closedOrder(closed, orderId);
+    if (closed) return closedOrder(closed, record);
   }
   const view = await readView<typeof workflows.order>(client, execution, orderStatusQuery, {
     order: {
@@ -182,7 +182,12 @@ function isOf({ raw }: WorkflowExecutionDescription, record: OrderRecord | undef
   return !record || !firstRunId || firstRunId === record.owner;
 }
 
-const closedOrder = ({ view, runId }: NonNullable<OrderRecord['closed']>, orderId: string): OrderResource => ({
+/** @param record names the customer also when the order was rejected before the workflow knew. */
+const closedOrder = (
+  { view, runId }: NonNullable<OrderRecord['closed']>,
+  { orderId, customerId }: OrderRecord,
+): OrderResource => ({
+  customerId,
   ...view,
   workflow: { workflowId: orderWorkflowId(orderId), runId },
 });
@@ -321,8 +326,18 @@ async function updateOrder(
   }
 }
 
-/** The order as a view plus what the server knows: retries that are under way, and an end that the workflow did not see. */
+/**
+ * The order as a view plus what the server knows: its customer, also before the stock is reserved, retries that are under
+ * way, and an end that the workflow did not see.
+ */
 export function toResource(view: OrderView, description: WorkflowExecutionDescription, only?: string): OrderResource {
   const heldUp = heldUpBy(description, { withReasons: only === undefined });
-  return { ...view, ...endedByServer(description), ...heldUp, ...workflowOf(description) };
+  const customerId = ownerOf(description);
+  return {
+    ...(customerId && { customerId }),
+    ...view,
+    ...endedByServer(description),
+    ...heldUp,
+    ...workflowOf(description),
+  };
 }
