@@ -5783,10 +5783,7 @@ export interface operations {
                  * @example restock-1001
                  */
                 batchId?: string;
-                /**
-                 * @description What stands between the values of a CSV record; a comma by default.
-                 * @example semicolon
-                 */
+                /** @description What stands between the values of a CSV record; a comma by default. */
                 delimiter?: "comma" | "semicolon" | "tab";
                 /**
                  * @description How many items one task has at most; the operation's own default unless told.

@@ -16,9 +16,9 @@ export const batchInput = z.strictObject({ batchId });
 
 export const CSV_DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const;
 
+/** Without an example: no delimiter fits the examples of both content types. */
 const csvDelimiter = z.enum(['comma', 'semicolon', 'tab']).meta({
   description: 'What stands between the values of a CSV record; a comma by default.',
-  examples: ['semicolon'],
 });
 
 /** Query string of an upload. */
