@@ -12,7 +12,12 @@ import { openStore } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { ORDERS_QUERY, orderWorkflowId } from '../../src/workflows/order/contract.js';
+import {
+  ORDERS_QUERY,
+  ORDER_TASK_QUEUE,
+  ORDER_WORKFLOW_TYPE,
+  orderWorkflowId,
+} from '../../src/workflows/order/contract.js';
 import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
 import { anApproval, aStage } from '../support/approvals.js';
 import { keys, stage, TestOperations } from '../support/batches.js';
@@ -140,6 +145,18 @@ describeOnDevServer('Idempotency-Key', () => {
     return orderId;
   }
 
+  /** An order whose parcel is on the road for longer than the second that the carrier has. */
+  async function anOverdueOrder(): Promise<string> {
+    const orderId = randomUUID();
+    const input = { ...(await aBody()), orderId, deliveryTimeoutSeconds: 1 };
+    const options = { workflowId: orderWorkflowId(orderId), taskQueue: ORDER_TASK_QUEUE, args: [input] };
+    await shop.client.workflow.start(ORDER_WORKFLOW_TYPE, options);
+    await orderOnce(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
+    await shop.outside.carrier.reportNow(orderId, 'in_transit');
+    await orderOnce(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+    return orderId;
+  }
+
   async function aFilledCart(quantity = 2) {
     const cartId = randomUUID();
     const { sku } = await aProduct(shop.store);
@@ -202,13 +219,29 @@ describeOnDevServer('Idempotency-Key', () => {
       await post(`/v1/orders/${orderId}/cancel`);
       await orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
       return {
-        ...{ method: 'POST', path: `/v1/orders/${orderId}/compensation`, json: { action: 'retry' } },
-        other: { json: { action: 'skip' } },
+        method: 'POST',
+        path: `/v1/orders/${orderId}/compensation`,
+        json: { compensation: 'refundPayment', attempt: 1, action: 'retry' },
+        other: { json: { compensation: 'refundPayment', attempt: 1, action: 'skip' } },
         async effect() {
           const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
           return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveCompensation')];
         },
         once: ['cancelled', 1],
+      };
+    },
+    async resolveDelivery() {
+      const orderId = await anOverdueOrder();
+      return {
+        method: 'POST',
+        path: `/v1/orders/${orderId}/delivery`,
+        json: { attempt: 1, action: 'delivered' },
+        other: { json: { attempt: 1, action: 'write_off' } },
+        async effect() {
+          const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
+          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveDelivery')];
+        },
+        once: ['completed', 1],
       };
     },
     async addItem() {
