@@ -151,7 +151,7 @@ describe.concurrent('refused at the door', () => {
         return await operator.send(limited, 'GET', '/v1/products');
       }),
     'headers-too-large': () => fetched(`${api.url}/livez`, { headers: { 'x-large': 'x'.repeat(17 * 1024) } }),
-    'temporal-unavailable': () => operator.send(api, 'GET', '/v1/orders'),
+    'temporal-unavailable': () => operator.send(api, 'GET', '/v1/orders/any'),
     'store-unavailable': () => operator.send(api, 'GET', '/v1/products'),
     'identity-provider-unavailable': async () => {
       const issuer = await openIssuer();
@@ -241,7 +241,8 @@ describeOnDevServer('refused by what is there', () => {
   const isShipped = ({ stage }: OrderResource) => stage === 'awaiting_pickup';
 
   async function asked(requestedBy = 'somebody', approver = operator.id) {
-    const input = anApproval({ stages: [aStage({ id: approver })], requestedBy });
+    const approvers = [...new Set([approver, 'somebody-else'])].map((id) => ({ id }));
+    const input = anApproval({ stages: [aStage(...approvers)], requestedBy });
     expect((await post('/v1/approvals', input)).status).toBe(202);
     return { input, path: `/v1/approvals/${input.approvalId}` };
   }
@@ -339,7 +340,30 @@ describeOnDevServer('refused by what is there', () => {
       const { path } = await placed(({ status }) => status === 'rejected', 'tok_declined');
       return await post(`${path}/cancel`);
     },
-    'not-stuck': async () => post(`${(await placed(isShipped)).path}/compensation`, { action: 'skip' }),
+    'not-stuck': async () => {
+      const decision = { compensation: 'refundPayment', attempt: 1, action: 'skip' };
+      return await post(`${(await placed(isShipped)).path}/compensation`, decision);
+    },
+    'not-overdue': async () => post(`${(await placed(isShipped)).path}/delivery`, { attempt: 1, action: 'wait' }),
+    'price-changed': async () => {
+      const { sku } = await aProduct(shop.store);
+      const expectedTotal = { value: 1, currency: 'EUR' };
+      return await post('/v1/orders', anOrder({ lines: [{ sku, quantity: 1 }], expectedTotal }));
+    },
+    // The real limit is reached in test/api/update-limit.test.ts.
+    'update-limit': async () => {
+      const { path } = await placed(isShipped);
+      const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
+      const limit = Object.assign(new Error(details), { code: 9, details, metadata: {} });
+      const failure = () => limit;
+      return await whenUpdatesFail(failure, (other) => operator.send(other, 'POST', `${path}/cancel`));
+    },
+    'wrong-workflow-type': async () => {
+      const orderId = randomUUID();
+      const options = { workflowId: orderWorkflowId(orderId), taskQueue: ORDER_TASK_QUEUE, args: [] };
+      await shop.client.workflow.start('another', options);
+      return await get(`/v1/orders/${orderId}`);
+    },
     'already-decided': async () => {
       const { path } = await asked();
       await decide(path);
@@ -406,6 +430,21 @@ describeOnDevServer('refused by what is there', () => {
       const { path, sku } = await aCart();
       await operator.send(api, 'DELETE', `${path}/items/${sku}`);
       return await post(`${path}/checkout`, { payment: { token: 'tok_ok' } });
+    },
+    'mixed-currencies': async () => {
+      const { path } = await aCart();
+      const { sku } = await aProduct(shop.store, { price: { value: 100, currency: 'USD' } });
+      await post(`${path}/items`, { sku, quantity: 1 });
+      // Without an expected total, the order itself finds out, and is rejected.
+      const expectedTotal = { value: 100, currency: 'USD' };
+      return await post(`${path}/checkout`, { payment: { token: 'tok_ok' }, expectedTotal });
+    },
+    // Needs a reset of the cart: test/e2e/cart-resets.test.ts does that.
+    'already-ordered': async () => {
+      const { path } = await aCart();
+      return await whenUpdatesFail(refusing('AlreadyOrdered'), (other) =>
+        operator.send(other, 'POST', `${path}/checkout`, { json: { payment: { token: 'tok_ok' } } }),
+      );
     },
     'internal-error': async () => {
       const listProducts = () => Promise.reject(new Error('secret inner text'));
