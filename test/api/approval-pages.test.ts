@@ -370,7 +370,7 @@ describeOnDevServer('the page of an approval', () => {
       expectPage(await open(link, { form: [['comment', 'x'.repeat(256 * 1024)]] }), 413);
       const deleted = await open(link, { method: 'DELETE' });
       expectPage(deleted, 405);
-      expect(deleted.headers.get('allow')).toBe('GET, POST');
+      expect(deleted.headers.get('allow')).toBe('GET, HEAD, POST');
     });
 
     test('then a form sent to the JSON API still is 415', async () => {

@@ -55,13 +55,15 @@ const aClient = (address: string) => createClient({ TEMPORAL_ADDRESS: address, T
 
 const aBody = () => anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
 
+const resolution = { compensation: 'refundPayment', attempt: 1, action: 'skip' };
+
 /** What can be asked of an API whose servers are away, and what the answer is about. */
 const calls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
   ['an order is placed', (api) => api.post('/v1/orders', aBody())],
   ['an order is asked for', (api) => api.get('/v1/orders/some-order')],
-  ['orders are listed', (api) => api.get('/v1/orders')],
   ['an order is cancelled', (api) => api.post('/v1/orders/some-order/cancel')],
-  ['a compensation is decided on', (api) => api.post('/v1/orders/some-order/compensation', { action: 'skip' })],
+  ['a compensation is decided on', (api) => api.post('/v1/orders/some-order/compensation', resolution)],
+  ['a delivery is decided on', (api) => api.post('/v1/orders/some-order/delivery', { attempt: 1, action: 'wait' })],
   [
     'the carrier reports',
     (api) =>
@@ -72,7 +74,11 @@ const calls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
       ),
   ],
 ];
-const productCall = (api: Api) => api.get('/v1/products');
+/** Lists that the store answers. */
+const storeCalls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
+  ['products are', (api) => api.get('/v1/products')],
+  ['orders are', (api) => api.get('/v1/orders')],
+];
 const healthCall = (api: Api) => api.get('/readyz');
 
 // All of this is waiting for time limits, so it is done side by side.
@@ -93,7 +99,7 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
       const client = aClient(`127.0.0.1:${port}`);
       const api = await startApi({ client, store });
       try {
-        const all = [...calls.map(([, call]) => call), productCall, healthCall];
+        const all = [...calls, ...storeCalls].map(([, call]) => call).concat(healthCall);
         await Promise.all(all.map(async (call) => answers.set(call, await timed(() => call(api)))));
         expect((await api.get('/livez')).status).toBe(200);
       } finally {
@@ -114,8 +120,8 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
       expectAway(answerTo(call), 'temporal-unavailable', 'Temporal');
     });
 
-    test('when products are listed, then 503 in bounded time says that it is the database', () => {
-      expectAway(answerTo(productCall), 'store-unavailable', 'database');
+    test.each(storeCalls)('when %s listed, then 503 in bounded time says that it is the database', (_what, call) => {
+      expectAway(answerTo(call), 'store-unavailable', 'database');
     });
 
     test('when it is asked whether it is ready, then 503 in bounded time names both', () => {
@@ -175,7 +181,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
   test.each<[string, (orderId: string) => Promise<Answer<Problem>>]>([
     ['asked for', (orderId) => api.get(`/v1/orders/${orderId}`)],
     ['cancelled', (orderId) => api.post(`/v1/orders/${orderId}/cancel`)],
-    ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, { action: 'skip' })],
+    ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, resolution)],
   ])('when an order is %s, then 503 in bounded time names the task queue', async (_what, call) => {
     const { orderId } = await placed();
 
