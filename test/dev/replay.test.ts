@@ -15,7 +15,6 @@ import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/w
 import { activitiesOf } from '../support/activities.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { aKey, encryptingClient, readKeys, withRequiredTypeScript } from '../support/encryption.js';
-import { testWithHistories } from '../support/recorded-histories.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 interface Outcome {
@@ -81,7 +80,7 @@ describe('the command line of npm run replay', () => {
     expect(code).toBe(2);
   });
 
-  testWithHistories('replays the committed histories when no server is named', async () => {
+  test('replays the committed histories when no server is named', async () => {
     const { code, said } = await replayAlone(...today);
 
     expect(said).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none not as the code would do it$/);
@@ -197,7 +196,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcome.code).toBe(2);
   });
 
-  testWithHistories('exits as the committed histories say when the server has no open run', async () => {
+  test('exits as the committed histories say when the server has no open run', async () => {
     const { namespace } = await server.inNamespace(`empty-${randomUUID()}`);
     const outcomes = [];
     for (const bundle of [today, incompatible]) outcomes.push(await fromServer(bundle, '--namespace', namespace));

@@ -18,7 +18,7 @@ import { stage } from '../support/batches.js';
 import { historyOf } from '../support/history.js';
 import { openCollector, type Collector, type Span } from '../support/collector.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
-import { recordedHistories, testWithHistories } from '../support/recorded-histories.js';
+import { recordedHistories } from '../support/recorded-histories.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startOneWorkerProcess } from '../support/workers.js';
 
@@ -380,7 +380,7 @@ describeOnDevServer('traces and logs', () => {
   });
 
   for (const flavour of ['traced', 'untraced']) {
-    testWithHistories(`replays a cart with unreadable trace headers, ${flavour}`, async () => {
+    test(`replays a cart with unreadable trace headers, ${flavour}`, async () => {
       const payload = (encoding: string, data: string) => ({
         metadata: { encoding: Buffer.from(encoding) },
         data: Buffer.from(data),
@@ -413,7 +413,7 @@ describeOnDevServer('traces and logs', () => {
     });
   }
 
-  testWithHistories('replays histories that were recorded without traces once traces are on', async () => {
+  test('replays histories that were recorded without traces once traces are on', async () => {
     const onto = await replayed(recordedHistories, { codePath: tracedBundle });
     expect(onto).toHaveLength(recordedHistories.length);
     expect(onto.filter(({ difference }) => difference)).toEqual([]);

@@ -6,7 +6,7 @@ import { recordings } from '../../dev/recordings/index.js';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import type { Difference } from '../../dev/replay/difference.js';
 import '../support/quiet-runtime.js';
-import { recordedHistories as histories, testWithHistories } from '../support/recorded-histories.js';
+import { recordedHistories as histories } from '../support/recorded-histories.js';
 
 /** Where the replay of each history leaves it, by file name; undefined where it does not. */
 async function differences(
@@ -19,34 +19,31 @@ async function differences(
 }
 
 describe('replay of committed histories', () => {
-  testWithHistories('replays every recorded history with the current workflows', async () => {
+  test('replays every recorded history with the current workflows', async () => {
     const found = await differences(histories, { codePath: inject('workflowBundle') });
 
     expect(Object.keys(found)).toEqual(histories.map(({ file }) => file));
     expect(Object.entries(found).filter(([, difference]) => difference)).toEqual([]);
   });
 
-  testWithHistories(
-    'reports where an order that charges before it reserves departs from a completed order',
-    async () => {
-      const { code } = await bundleWorkflowCode({
-        workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
-        logger: new DefaultLogger('ERROR'),
-      });
-      const completed = histories.filter(({ file }) => file.endsWith('order-completed.json'));
+  test('reports where an order that charges before it reserves departs from a completed order', async () => {
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
+    const completed = histories.filter(({ file }) => file.endsWith('order-completed.json'));
 
-      const found = await differences(completed, { code });
+    const found = await differences(completed, { code });
 
-      expect(Object.values(found)).toEqual(
-        completed.map(() => ({
-          event: { id: expect.any(Number) as number, type: 'ActivityTaskScheduled', subject: 'reserveStock' },
-          what: 'activity type in the history is reserveStock, in the code chargePayment',
-        })),
-      );
-    },
-  );
+    expect(Object.values(found)).toEqual(
+      completed.map(() => ({
+        event: { id: expect.any(Number) as number, type: 'ActivityTaskScheduled', subject: 'reserveStock' },
+        what: 'activity type in the history is reserveStock, in the code chargePayment',
+      })),
+    );
+  });
 
-  testWithHistories('has a recorded history of every outcome', async () => {
+  test('has a recorded history of every outcome', async () => {
     const recorded = new Set(histories.map(({ file }) => basename(file, '.json')));
 
     expect(Object.keys(recordings).filter((name) => !recorded.has(name))).toEqual([]);
