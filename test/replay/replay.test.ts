@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { describe, expect, inject } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { recordings } from '../../dev/recordings/index.js';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import type { Difference } from '../../dev/replay/difference.js';
