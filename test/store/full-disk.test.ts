@@ -97,7 +97,10 @@ describe('a database that only reads', () => {
       text: `${JSON.stringify({ sku: 'MUG-BLUE', quantity: 1 })}\n`,
       headers: { 'content-type': 'application/x-ndjson' },
     });
-    expect({ status, body }).toMatchObject({ status: 503, body: { detail: expect.stringContaining('the database cannot be written to') } });
+    expect({ status, body }).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining('the database cannot be written to') },
+    });
   });
 });
 
