@@ -122,6 +122,17 @@ describeOnDevServer('whose it is', () => {
       expect((await post(ada, `/v1/orders/${orderId}/cancel`)).status).toBe(202);
     });
 
+    test('names the customer of a rejected order', async () => {
+      const lines = [{ sku: 'NOT-THERE', quantity: 1 }];
+      const { body } = await post(ada, '/v1/orders', { customerId: ada.id, lines, payment });
+      const rejected = async () => {
+        const order = await get<OrderResource>(ada, `/v1/orders/${body.orderId}`);
+        return order.body.status === 'rejected' ? order.body : undefined;
+      };
+      const order = await waitUntil(rejected, { what: 'the rejection', deadlineMs: 10_000, everyMs: 50 });
+      expect(order).toMatchObject({ customerId: ada.id, reason: { type: 'UnknownSku' } });
+    });
+
     test('when somebody orders for another one, then 403 and nothing is started; an operator may', async () => {
       const order = { orderId: randomUUID(), customerId: ada.id, lines: [{ sku, quantity: 1 }], payment };
 
