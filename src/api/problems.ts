@@ -115,7 +115,7 @@ export const PROBLEMS = {
   'mixed-currencies': {
     status: 422,
     title: REFUSED,
-    when: 'The products of the cart have prices in different currencies; an order has one.',
+    when: 'A checkout with `expectedTotal` has products with prices in different currencies; an order has one.',
   },
   'already-decided': { status: 409, title: CONFLICT, when: 'Somebody was first with another decision.' },
   'approval-closed': { status: 409, title: CONFLICT, when: 'The time of the approval is over, or it was withdrawn.' },
