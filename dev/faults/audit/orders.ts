@@ -72,11 +72,14 @@ function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidenc
     findings.violate(workflowId, `has ended (${run.status.toLowerCase()}), and does not say how`);
     return;
   }
+  // An order that was rolled back and then reset ends at the fence before the charge.
+  const isFenced = isReset && view.reason?.type === 'ReservationReleased';
   const outcome = outcomeOf(view);
   findings.outcomes[outcome] = (findings.outcomes[outcome] ?? 0) + 1;
   const approval = evidence.viewOf<ApprovalView>(approvalWorkflowId(approvalIdOfOrder(orderId)));
   const needsApproval = ledger.approvals.some(({ of }) => 'orderId' in of && of.orderId === orderId);
-  for (const complaint of complaintsAbout(view, purchase, approval)) findings.violate(workflowId, complaint);
+  for (const complaint of isFenced ? [] : complaintsAbout(view, purchase, approval))
+    findings.violate(workflowId, complaint);
 
   const statement = evidence.statementOf(orderId);
   const isApproved = approval ? approval.status === 'approved' : !needsApproval;
@@ -86,7 +89,7 @@ function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidenc
   if (ledger.foreignReports.includes(orderId) && view.status === 'completed' && parcel !== 'delivered')
     findings.violate(workflowId, `is completed by a report about another parcel; its own is ${parcel}`);
   const record = evidence.recordOf(orderId);
-  if (isReset && view.status === 'failed')
+  if (isReset && view.status === 'failed' && !isFenced)
     findings.violate(workflowId, `failed after it was reset: ${view.reason?.type}`);
   if (record !== undefined && record !== view.status && !isReset)
     findings.violate(workflowId, `is ${view.status}, and is recorded as ${record}`);

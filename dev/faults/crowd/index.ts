@@ -13,7 +13,7 @@ import { buyWithAForgottenKey } from './old-keys.js';
 import { place, seen } from './order-steps.js';
 import { buyFromABadCarrier, orderStory } from './orders.js';
 import { PRODUCTS } from './products.js';
-import { buyAndReset, buyMuchAndReset } from './resets.js';
+import { buyAndReset, buyMuchAndReset, cancelAndReset } from './resets.js';
 import type { Visit } from './visit.js';
 
 export { stockTheShop } from './products.js';
@@ -126,6 +126,7 @@ export function startCrowd({ addresses, client, store, random, pace }: CrowdOpti
   if (client) {
     begin(buyFromALateCarrier(aVisit('late-carrier'), client));
     begin(buyAndReset(aVisit('reset'), client));
+    begin(cancelAndReset(aVisit('reset-after-cancel'), client));
     begin(buyMuchAndReset(aVisit('reset-while-waiting'), client));
   }
   if (store) begin(buyWithAForgottenKey(aVisit('forgotten-key'), store));

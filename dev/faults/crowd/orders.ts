@@ -66,7 +66,7 @@ export async function buyFromABadCarrier(visit: Visit): Promise<void> {
   if (orderId !== undefined) await reportLikeABadCarrier(visit, orderId);
 }
 
-async function cancel(visit: Visit, orderId: string): Promise<void> {
+export async function cancel(visit: Visit, orderId: string): Promise<void> {
   const cancellation = aRequest(visit, 'cancel');
   visit.ledger.orders.find(({ customerId }) => customerId === visit.id)!.cancellation = cancellation;
   const params = { path: { orderId }, header: named(cancellation) };

@@ -1,12 +1,16 @@
 import type { Client } from '@temporalio/client';
+import proto from '@temporalio/proto';
 import { approvalIdOfOrder } from '../../../src/schemas/approval.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { decide } from './approvals.js';
 import { isClosed, place, seen } from './order-steps.js';
-import { many } from './orders.js';
+import { cancel, many } from './orders.js';
 import { untilDone } from './partners.js';
 import type { Visit } from './visit.js';
+
+const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: UPDATE } =
+  proto.temporal.api.enums.v1.ResetReapplyExcludeType;
 
 /** Buys something, and an operator resets the completed order to one of its workflow tasks. */
 export async function buyAndReset(visit: Visit, client: Client): Promise<void> {
@@ -28,13 +32,36 @@ export async function buyMuchAndReset(visit: Visit, client: Client): Promise<voi
   visit.ledger.approvals.push(asked);
   const order = await seen(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
   if (!order || isClosed(order)) return;
-  await reset(visit, client, orderWorkflowId(orderId), 'first');
-  await reset(visit, client, approvalWorkflowId(approvalId), 'first');
+  await reset(visit, client, orderWorkflowId(orderId), { to: 'first' });
+  await reset(visit, client, approvalWorkflowId(approvalId), { to: 'first' });
   await decide(visit, asked, { manner: 'once' });
 }
 
-/** Resets the current run of a workflow to a workflow task: the first one, or any. */
-async function reset(visit: Visit, client: Client, workflowId: string, to: 'first' | 'any' = 'any'): Promise<void> {
+/** Buys something and cancels it. After the refund, an operator resets the order to its first workflow task. */
+export async function cancelAndReset(visit: Visit, client: Client): Promise<void> {
+  const orderId = await place(visit);
+  if (orderId === undefined) return;
+  const order = await seen(visit, orderId, ({ shipment, stage }) => shipment !== undefined || stage === 'done');
+  if (!order || isClosed(order)) return;
+  await cancel(visit, orderId);
+  if ((await seen(visit, orderId, isClosed))?.status !== 'cancelled') return;
+  await reset(visit, client, orderWorkflowId(orderId), { to: 'first', reapply: false });
+}
+
+interface ResetOptions {
+  /** To which workflow task. */
+  to?: 'first' | 'any';
+  /** Whether signals and updates that came after that task arrive again. */
+  reapply?: boolean;
+}
+
+/** Resets the current run of a workflow. */
+async function reset(
+  visit: Visit,
+  client: Client,
+  workflowId: string,
+  { to = 'any', reapply = true }: ResetOptions = {},
+): Promise<void> {
   visit.ledger.resets.push(workflowId);
   const handle = client.workflow.getHandle(workflowId);
   const runId = await untilDone(visit, async () => (await handle.describe()).runId);
@@ -49,6 +76,7 @@ async function reset(visit: Visit, client: Client, workflowId: string, to: 'firs
       workflowTaskFinishEventId: point.eventId!,
       reason: 'an operator',
       requestId: `${visit.id}-${workflowId}`,
+      ...(!reapply && { resetReapplyExcludeTypes: [SIGNAL, UPDATE] }),
     });
   });
 }
