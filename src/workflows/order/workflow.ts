@@ -52,7 +52,6 @@ export async function order(input: OrderInput): Promise<OrderView> {
   }
   if (failure && !(await saga.compensate())) {
     // The carrier could not stop the parcel, so the order goes forward and ends as the parcel does.
-    if (view.cancellation) view.cancellation.refused = true;
     failure = await failureOf(() => CancellationScope.nonCancellable(awaitDelivery));
     if (failure) await saga.compensate();
   }
@@ -117,6 +116,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
 
   /** From here on the order cannot be cancelled: the goods are on the road. No timer refunds them, only a final word. */
   async function awaitDelivery(): Promise<void> {
+    if (view.cancellation && parcel.hasLeft) view.cancellation.refused = true;
     if (!parcel.isFinal) state.enter('in_transit');
     // The answer to the request was lost, and with it the id of the shipment.
     if (parcel.shipmentId === undefined) await state.askCarrier();

@@ -387,7 +387,29 @@ describeOrders('cancelling an order', (shop) => {
       await late?.();
       await order.carrierReports('delivered');
 
-      expect(await order.result()).toMatchObject({ status: 'completed', shipment: { status: 'delivered' } });
+      expect(await order.result()).toMatchObject({
+        status: 'completed',
+        shipment: { status: 'delivered' },
+        cancellation: { refused: true },
+      });
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('refuses an accepted cancellation when the request for the shipment ends after the pickup', async () => {
+      const orderId = anOrderId();
+      const hold = shop().outside.hold('shipment', orderId, { effect: 'before' });
+      const order = await shop().place({ orderId });
+      await hold.arrived;
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      await order.carrierReports('in_transit');
+      await hold.release();
+      await order.carrierReports('delivered');
+
+      expect(await order.result()).toMatchObject({
+        status: 'completed',
+        shipment: { status: 'delivered' },
+        cancellation: { refused: true },
+      });
       expect(await order.balance()).toEqual(sold);
     });
 
