@@ -50,7 +50,16 @@ export default defineConfig(
           'at run time these stay out of the workflow sandbox: import type',
         ),
         {
-          group: ['zod', 'zod/*', '**/store/**', '**/api/**', '**/config.js', '**/logger.js', '**/temporal.js'],
+          group: [
+            'zod',
+            'zod/*',
+            '**/store/**',
+            '**/api/**',
+            '**/config.js',
+            '**/observability/**',
+            '**/temporal/*.js',
+            '**/temporal/encryption/**',
+          ],
           message: 'not in workflow code',
         },
         {

@@ -2,8 +2,8 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import { z } from 'zod';
 import { waitUntil } from '../dev/wait.js';
 import type { Activities } from '../src/activities/index.js';
-import { coreLogFilter, createLogger, temporalLogger } from '../src/logger.js';
-import { createWorkers } from '../src/workers.js';
+import { coreLogFilter, createLogger, temporalLogger } from '../src/observability/logger.js';
+import { createWorkers } from '../src/temporal/workers.js';
 
 export interface BareActivities {
   doNothing: () => Promise<void>;

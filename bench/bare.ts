@@ -8,7 +8,7 @@ import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startProcess, typescript } from '../dev/processes.js';
 import { nothingOfTheShell } from '../dev/settings.js';
 import { waitUntil } from '../dev/wait.js';
-import { ensureNamespace } from '../src/namespace.js';
+import { ensureNamespace } from '../src/temporal/namespace.js';
 import { ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
 import type * as bareWorkflows from './bare.workflows.js';
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTemporaryStack, type Stack } from '../dev/stack.js';
-import { restock } from '../src/operations/restock.js';
+import { restock } from '../src/batch-operations/restock.js';
 import { batchResource, type BatchResource } from '../src/schemas/batch.js';
 import type { StagedItem } from '../src/store/batches.js';
 import { openStore, type Store } from '../src/store/index.js';

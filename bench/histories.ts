@@ -3,7 +3,7 @@ import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/clie
 import { startTemporaryStack } from '../dev/stack.js';
 import { waitUntil } from '../dev/wait.js';
 import type { ApprovalInput, ApprovalView } from '../src/schemas/approval.js';
-import { restock } from '../src/operations/restock.js';
+import { restock } from '../src/batch-operations/restock.js';
 import type * as workflows from '../src/workflows/index.js';
 import {
   APPROVAL_TASK_QUEUE,

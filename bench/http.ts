@@ -3,7 +3,7 @@ import autocannon from 'autocannon';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
 import { startTemporaryStack } from '../dev/stack.js';
 import { waitUntil } from '../dev/wait.js';
-import { createApiKey } from '../src/api/auth/api-keys.js';
+import { createApiKey } from '../src/api/plugins/auth/api-keys.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE, setQuantityUpdate } from '../src/workflows/cart/contract.js';
 import {
   ORDER_WORKFLOW_TYPE,

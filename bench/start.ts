@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { startTemporaryStack, type Stack } from '../dev/stack.js';
-import { bundleWorkflows } from '../src/temporal.js';
+import { bundleWorkflows } from '../src/temporal/workflow-bundle.js';
 import { startAnotherWorker } from './another-process.js';
 import type { Effort } from './bench.js';
 import { besideFirst, note, type Figure, type Measured } from './figure.js';

@@ -6,7 +6,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { streamReport } from '../dev/report.js';
 import { startTemporaryStack, type Stack } from '../dev/stack.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../dev/temporary-cluster.js';
-import { bundleWorkflows } from '../src/temporal.js';
+import { bundleWorkflows } from '../src/temporal/workflow-bundle.js';
 import type { Effort } from './bench.js';
 import { besideFirst, note, type Figure, type Measured } from './figure.js';
 import { sellByClient, stockUp } from './orders.js';

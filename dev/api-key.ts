@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { createApiKey } from '../src/api/auth/api-keys.js';
+import { createApiKey } from '../src/api/plugins/auth/api-keys.js';
 import { apiKey, ROLES } from '../src/schemas/api-key.js';
 import { problemsOf } from '../src/schemas/problems-of.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { DefaultLogger } from '@temporalio/worker';
 import { runCommand } from './commands.js';
-import type * as Temporal from '../src/temporal.js';
+import type * as Bundles from '../src/temporal/workflow-bundle.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
@@ -21,8 +21,8 @@ await report.during('compiling to dist/', () =>
   }),
 );
 const { bundleOfFlavour, bundleWorkflows, FLAVOURS } = (await import(
-  pathToFileURL(join(dist, 'temporal.js')).href
-)) as typeof Temporal;
+  pathToFileURL(join(dist, 'temporal/workflow-bundle.js')).href
+)) as typeof Bundles;
 await report.during('bundling the workflows', async () => {
   for (const flavour of FLAVOURS) {
     const { code } = await bundleWorkflows(new DefaultLogger('WARN'), flavour);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { createApiKey } from '../src/api/auth/api-keys.js';
+import { createApiKey } from '../src/api/plugins/auth/api-keys.js';
 import { ROLES } from '../src/schemas/api-key.js';
 
 /** Who the key in `API_KEY` belongs to: the one who approves large orders. */

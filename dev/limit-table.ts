@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { UPDATES_IN_FLIGHT } from '../src/api/carts.js';
-import { BODY_LIMIT } from '../src/api/limits.js';
+import { UPDATES_IN_FLIGHT } from '../src/api/carts/service.js';
+import { BODY_LIMIT } from '../src/api/plugins/limits.js';
 import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../src/schemas/approval.js';
 import type { CartState } from '../src/schemas/cart.js';
 import { MAX_PAGE } from '../src/schemas/page.js';
 import { MAX_CALLER_ID } from '../src/schemas/text.js';
-import { TASK_QUEUES } from '../src/task-queues.js';
-import { SEARCH_ATTRIBUTES } from '../src/temporal.js';
+import { TASK_QUEUES } from '../src/temporal/task-queues.js';
+import { SEARCH_ATTRIBUTES } from '../src/temporal/search-attributes.js';
 import { approvalWorkflowId } from '../src/workflows/approval/contract.js';
 import {
   batchWorkflowId,

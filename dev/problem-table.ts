@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../src/api/problems.js';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../src/api/plugins/problems.js';
 import { checkout } from './settings.js';
 
 export const PROBLEM_TABLE_PATH = join(checkout, 'docs/problems.md');
 
 const INTRODUCTION = `# Problems
 
-<!-- Generated from src/api/problems.ts; test/api/problems.test.ts has one test for each row. -->
+<!-- Generated from src/api/plugins/problems.ts; test/api/problems.test.ts has one test for each row. -->
 
 Every error of the API is a problem of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457), as \`application/problem+json\`.
 Its \`type\` is \`/problems/<kind>\`, and the API has a page there. \`requestId\` is in the header \`x-request-id\` and in

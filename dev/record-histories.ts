@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { DefaultLogger } from '@temporalio/worker';
-import { bundleWorkflows } from '../src/temporal.js';
+import { bundleWorkflows } from '../src/temporal/workflow-bundle.js';
 import { asTyped } from './command-line.js';
 import { writeHistory } from './recordings/history-file.js';
 import { recordings } from './recordings/index.js';

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { describeProblem, type Problem } from '../src/config.js';
-import { isAddress, PROFILE_VARIABLES } from '../src/temporal-profile.js';
+import { isAddress, PROFILE_VARIABLES } from '../src/temporal/profile.js';
 
 /** The folder of package.json. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url));

@@ -6,7 +6,7 @@ import { freeLowPort, freePort } from './ports.js';
 import { startProcess, type ManagedProcess } from './processes.js';
 import { becomeServing } from './temporal-server.js';
 import type { TemporalPrograms } from './temporal-programs.js';
-import type { TemporalCredentials } from '../src/temporal-profile.js';
+import type { TemporalCredentials } from '../src/temporal/profile.js';
 
 export interface TemporalClusterOptions {
   programs: TemporalPrograms;

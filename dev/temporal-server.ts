@@ -3,7 +3,7 @@ import proto from '@temporalio/proto';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { startProcess, type ManagedProcess } from './processes.js';
-import type { TemporalCredentials } from '../src/temporal-profile.js';
+import type { TemporalCredentials } from '../src/temporal/profile.js';
 import { waitUntil } from './wait.js';
 
 export interface TemporalServerOptions {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { encryptionKeys } from './encryption/keys.js';
-import { isLoopback } from './loopback.js';
+import { encryptionKeys } from './temporal/encryption/keys.js';
+import { isLoopback } from './http-client/loopback.js';
 import { apiKeys } from './schemas/api-key.js';
 import { approvalStages } from './schemas/approval.js';
-import { TASK_QUEUES } from './task-queues.js';
+import { TASK_QUEUES } from './temporal/task-queues.js';
 import {
   describeCredentials,
   PROFILE_SECRETS,
@@ -12,7 +12,7 @@ import {
   readTemporalProfile,
   type Environment,
   type TemporalCredentials,
-} from './temporal-profile.js';
+} from './temporal/profile.js';
 import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
 
 /**

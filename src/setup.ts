@@ -1,12 +1,13 @@
 import { ConfigError } from './config.js';
-import { createLogger } from './logger.js';
-import { ensureNamespace, ensureSearchAttributes } from './namespace.js';
+import { createLogger } from './observability/logger.js';
+import { ensureNamespace, ensureSearchAttributes } from './temporal/namespace.js';
 import { openStore } from './store/index.js';
 import { migrate } from './store/migrate.js';
 import { grantRights, OwnerNeedsAll } from './store/rights.js';
 import { checkAround, startConfig } from './start/checks.js';
 import { runProcess } from './start/run.js';
-import { connect, SEARCH_ATTRIBUTES } from './temporal.js';
+import { connect } from './temporal/connections.js';
+import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
 
 /** SQLSTATE `undefined_object` and `insufficient_privilege`. */
 const NO_SUCH_ROLE = '42704';

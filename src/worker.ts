@@ -1,22 +1,23 @@
 import { Runtime } from '@temporalio/worker';
 import { createMailer } from './activities/mail.js';
 import { createWebhooks } from './activities/webhooks.js';
-import { createApprovalLinks } from './approval-links.js';
+import { createApprovalLinks } from './approval-links/links.js';
 import { createActivities } from './activities/index.js';
 import { printable } from './config.js';
-import { coreLogFilter, createLogger, temporalLogger } from './logger.js';
-import { serveHealth } from './health.js';
-import { activityMetrics } from './metrics/activities.js';
-import { prometheusEndpoint } from './metrics/worker.js';
-import { operations } from './operations/index.js';
-import { createOutgoing } from './outgoing.js';
+import { coreLogFilter, createLogger, temporalLogger } from './observability/logger.js';
+import { serveHealth } from './observability/health.js';
+import { activityMetrics } from './observability/metrics/activities.js';
+import { prometheusEndpoint } from './observability/metrics/worker.js';
+import { operations } from './batch-operations/index.js';
+import { createOutgoing } from './http-client/outgoing.js';
 import { checkAround, startConfig } from './start/checks.js';
 import { runProcess, type Lifetime } from './start/run.js';
 import { openStore } from './store/index.js';
-import { hasWorkflows } from './task-queues.js';
-import { connectWorker, workflowBundle } from './temporal.js';
-import { startTracing, type Tracing } from './tracing/index.js';
-import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './workers.js';
+import { hasWorkflows } from './temporal/task-queues.js';
+import { connectWorker } from './temporal/connections.js';
+import { workflowBundle } from './temporal/workflow-bundle.js';
+import { startTracing, type Tracing } from './observability/tracing/index.js';
+import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './temporal/workers.js';
 
 /** How long closing connections may take once the workers have stopped. */
 const CLOSE_LIMIT_SECONDS = 4;

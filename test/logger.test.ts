@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { boundedLine, temporalLogger } from '../src/logger.js';
+import { boundedLine, temporalLogger } from '../src/observability/logger.js';
 
 test('when the SDK logs a whole task, then its payloads stay out of the log', () => {
   const lines: string[] = [];

@@ -8,8 +8,8 @@ import { startProcess, typescript } from '../dev/processes.js';
 import { checkout } from '../dev/settings.js';
 import { waitUntil } from '../dev/wait.js';
 import { loadConfig } from '../src/config.js';
-import { isTracingOn } from '../src/tracing/index.js';
-import { withoutWhatIsPrivate } from '../src/tracing/private.js';
+import { isTracingOn } from '../src/observability/tracing/index.js';
+import { withoutWhatIsPrivate } from '../src/observability/tracing/private.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 const env = {
@@ -39,9 +39,9 @@ describe('whether there are traces', () => {
     const script = `
       import { createRequire } from 'node:module';
       import { loadConfig } from './src/config.ts';
-      import { startTracing } from './src/tracing/index.ts';
+      import { startTracing } from './src/observability/tracing/index.ts';
       await import('./src/api/app.ts');
-      await import('./src/workers.ts');
+      await import('./src/temporal/workers.ts');
       await startTracing(loadConfig('api'), { service: 'api', onProblem: console.error });
       const modules = Object.keys(createRequire(import.meta.url).cache);
       console.log(modules.filter((path) => /opentelemetry/.test(path)).length, modules.length);

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { waitUntil } from '../dev/wait.js';
-import { hasPoller } from '../src/api/executions.js';
+import { hasPoller } from '../src/api/executions/executions.js';
 import type { OrderInput, OrderResource } from '../src/schemas/order.js';
-import { TASK_QUEUES, type TaskQueue } from '../src/task-queues.js';
-import { concurrencyOf, type Concurrency } from '../src/workers.js';
+import { TASK_QUEUES, type TaskQueue } from '../src/temporal/task-queues.js';
+import { concurrencyOf, type Concurrency } from '../src/temporal/workers.js';
 import { ORDER_TASK_QUEUE, orderStatusQuery, orderWorkflowId } from '../src/workflows/order/contract.js';
 import type { order } from '../src/workflows/order/workflow.js';
 import { startApi } from './support/api.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { operations } from '../../src/operations/index.js';
+import { operations } from '../../src/batch-operations/index.js';
 import { CSV_DELIMITERS, itemsPerTask, MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
 import { id } from '../../src/schemas/text.js';
 import { UsageError } from '../command-line.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { openStore, type Store } from '../../src/store/index.js';
-import { bundleWorkflows } from '../../src/temporal.js';
+import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import type { Report } from '../report.js';
 import type { Bundle } from '../replay/replay.js';
 import { startTemporaryStack, type Addresses, type Stack } from '../stack.js';

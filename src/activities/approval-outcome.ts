@@ -4,7 +4,7 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../schemas/approval.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
-import { firstInput } from '../temporal-history.js';
+import { firstInput } from '../temporal/history.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { log } from '@temporalio/activity';
 import html from 'html-template-tag';
-import type { ApprovalLinks } from '../approval-links.js';
-import { forbiddenUrls } from '../approval-urls.js';
-import { contentHashOf } from '../content-hash.js';
-import type { Outgoing } from '../outgoing.js';
+import type { ApprovalLinks } from '../approval-links/links.js';
+import { forbiddenUrls } from '../approval-links/urls.js';
+import { contentHashOf } from '../store/content-hash.js';
+import type { Outgoing } from '../http-client/outgoing.js';
 import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas/approval.js';
 import { shownMoney } from '../schemas/money.js';
 import type { ApprovalStage } from '../store/approvals.js';

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { OutsideOperation } from '../operations/operation.js';
-import type { Operations } from '../operations/index.js';
-import { bounded } from '../payloads/text.js';
+import type { OutsideOperation } from '../batch-operations/operation.js';
+import type { Operations } from '../batch-operations/index.js';
+import { bounded } from '../temporal/payloads/text.js';
 import { batchInput, type BatchStatus, type BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
 import { RunSuperseded, type ItemFailure, type OpenRound, type StagedItem, type TaskKey } from '../store/batches.js';

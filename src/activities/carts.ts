@@ -1,4 +1,4 @@
-import { contentHashOf } from '../content-hash.js';
+import { contentHashOf } from '../store/content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
 import { money, shownMoney, type Money } from '../schemas/money.js';
 import type { OrderInput, OrderLine } from '../schemas/order.js';

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
-import { UNREADABLE, UNREADABLE_DETAIL } from '../payloads/unreadable.js';
+import { UNREADABLE, UNREADABLE_DETAIL } from '../temporal/payloads/unreadable.js';
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
 
 /**

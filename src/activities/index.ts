@@ -1,7 +1,7 @@
 import type { Store } from '../store/index.js';
-import type { ApprovalLinks } from '../approval-links.js';
-import type { Outgoing } from '../outgoing.js';
-import type { Operations } from '../operations/index.js';
+import type { ApprovalLinks } from '../approval-links/links.js';
+import type { Outgoing } from '../http-client/outgoing.js';
+import type { Operations } from '../batch-operations/index.js';
 import { createApprovalOutcomeActivities } from './approval-outcome.js';
 import { createApprovalActivities } from './approvals.js';
 import { createBatchActivities } from './batches.js';

@@ -3,7 +3,7 @@ import { domainToASCII } from 'node:url';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import { email, toAsciiAddress } from '../schemas/email.js';
-import { timeLimit } from '../time-limit.js';
+import { timeLimit } from '../http-client/time-limit.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
 import { misconfigured, unavailable } from './retries.js';

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { contentHashOf } from '../content-hash.js';
+import { contentHashOf } from '../store/content-hash.js';
 import { approvalIdOfOrder, MAX_DESCRIPTION, type ApprovalInput, type Stage } from '../schemas/approval.js';
 import { shownMoney, type Money } from '../schemas/money.js';
 import {

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import { timeLimit } from '../time-limit.js';
+import { timeLimit } from '../http-client/time-limit.js';
 import { misconfigured, retryAfterMs, unavailable } from './retries.js';
 
 /** Time limit of one call to another system, below the start-to-close timeout of the activities that make it. */

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { Webhook } from 'standardwebhooks';
-import { OutgoingRefused, type Outgoing } from '../outgoing.js';
+import { OutgoingRefused, type Outgoing } from '../http-client/outgoing.js';
 import { refused } from './failures.js';
 import { CALL_TIMEOUT_MS, whileBeating } from './outside.js';
 import { retryAfterMs, unavailable } from './retries.js';

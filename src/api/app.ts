@@ -3,17 +3,17 @@ import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import type { ApprovalLinks } from '../approval-links.js';
-import type { Logger } from '../logger.js';
-import type { HttpMetrics } from '../metrics/http.js';
-import type { Operations } from '../operations/index.js';
-import type { Outgoing } from '../outgoing.js';
+import type { ApprovalLinks } from '../approval-links/links.js';
+import type { Logger } from '../observability/logger.js';
+import type { HttpMetrics } from '../observability/metrics/http.js';
+import type { Operations } from '../batch-operations/index.js';
+import type { Outgoing } from '../http-client/outgoing.js';
 import type { Store } from '../store/index.js';
-import { installAuth, type AuthSettings } from './auth/index.js';
-import type { CodecSessions } from './auth/sessions.js';
-import { answerClientError } from './client-errors.js';
-import { requireContracts } from './contract.js';
-import type { Cursors } from './cursor.js';
+import { installAuth, type AuthSettings } from './plugins/auth/index.js';
+import type { CodecSessions } from './plugins/auth/sessions.js';
+import { answerClientError } from './plugins/client-errors.js';
+import { requireContracts } from './plugins/contract.js';
+import type { Cursors } from './plugins/cursor.js';
 import {
   answerError,
   cutWhenLate,
@@ -21,8 +21,8 @@ import {
   installErrorHandling,
   malformedRequest,
   validatorCompiler,
-} from './errors.js';
-import { installIdempotency } from './idempotency.js';
+} from './plugins/errors.js';
+import { installIdempotency } from './plugins/idempotency.js';
 import {
   BODY_LIMIT,
   HANDLER_TIMEOUT_MS,
@@ -30,21 +30,21 @@ import {
   MAX_PARAM_LENGTH,
   REQUEST_TIMEOUT_MS,
   UPLOAD_TIMEOUT_MS,
-} from './limits.js';
-import { installOpenApi } from './openapi/index.js';
-import { CODEC, installJsonParser, installProtection, type ProtectionSettings } from './protection.js';
-import { answerWithPage, approvalPageRoutes } from './routes/approval-pages.js';
-import { approvalRoutes } from './routes/approvals.js';
-import { batchRoutes } from './routes/batches.js';
-import { callbackRoutes } from './routes/callbacks.js';
-import { cartRoutes } from './routes/carts.js';
-import { codecSessionRoutes } from './routes/codec-session.js';
-import { codecRoutes } from './routes/codec.js';
-import { healthRoutes } from './routes/health.js';
-import { orderRoutes } from './routes/orders.js';
-import { problemRoutes } from './routes/problems.js';
-import { productRoutes } from './routes/products.js';
-import { shipmentReportRoutes } from './routes/shipment-reports.js';
+} from './plugins/limits.js';
+import { installOpenApi } from './plugins/openapi/index.js';
+import { CODEC, installJsonParser, installProtection, type ProtectionSettings } from './plugins/protection.js';
+import { answerWithPage, approvalPageRoutes } from './approvals/page-routes.js';
+import { approvalRoutes } from './approvals/routes.js';
+import { batchRoutes } from './batches/routes.js';
+import { callbackRoutes } from './callbacks/routes.js';
+import { cartRoutes } from './carts/routes.js';
+import { codecSessionRoutes } from './codec/session-routes.js';
+import { codecRoutes } from './codec/routes.js';
+import { healthRoutes } from './health/routes.js';
+import { orderRoutes } from './orders/routes.js';
+import { problemRoutes } from './problem-pages/routes.js';
+import { productRoutes } from './products/routes.js';
+import { shipmentReportRoutes } from './shipment-reports/routes.js';
 
 /** Pages for people. What follows it in a path is a token, with which its bearer may decide. */
 const PAGES = '/approvals/';

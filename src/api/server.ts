@@ -1,22 +1,22 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { describeProblem, printable } from '../config.js';
-import { createLogger } from '../logger.js';
-import { businessMetrics } from '../metrics/business.js';
-import { httpMetrics } from '../metrics/http.js';
-import { serveMetrics } from '../metrics/listener.js';
-import { temporalRequestMetrics } from '../metrics/temporal-requests.js';
-import { operations } from '../operations/index.js';
+import { createLogger } from '../observability/logger.js';
+import { businessMetrics } from '../observability/metrics/business.js';
+import { httpMetrics } from '../observability/metrics/http.js';
+import { serveMetrics } from '../observability/metrics/listener.js';
+import { temporalRequestMetrics } from '../observability/metrics/temporal-requests.js';
+import { operations } from '../batch-operations/index.js';
 import { checkAround, startConfig } from '../start/checks.js';
 import { runProcess, type Lifetime, type StopSignal } from '../start/run.js';
 import { openStore } from '../store/index.js';
-import { createClient } from '../temporal.js';
-import { startTracing, type Tracing } from '../tracing/index.js';
-import { createApprovalLinks } from '../approval-links.js';
-import { createPayloadCodec } from '../encryption/codec.js';
-import { createOutgoing } from '../outgoing.js';
+import { createClient } from '../temporal/connections.js';
+import { startTracing, type Tracing } from '../observability/tracing/index.js';
+import { createApprovalLinks } from '../approval-links/links.js';
+import { createPayloadCodec } from '../temporal/encryption/codec.js';
+import { createOutgoing } from '../http-client/outgoing.js';
 import { buildApp } from './app.js';
-import { createCodecSessions } from './auth/sessions.js';
-import { createCursors } from './cursor.js';
+import { createCodecSessions } from './plugins/auth/sessions.js';
+import { createCursors } from './plugins/cursor.js';
 
 /** Longest time from a signal to the end: connections that cannot be closed are abandoned then. */
 const STOP_LIMIT_MS = 20_000;

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { bounded } from '../payloads/text.js';
+import { bounded } from '../temporal/payloads/text.js';
 
 /** One problem of an input: where (a JSON pointer, RFC 6901; empty for the whole input) and what. */
 export interface InputProblem {

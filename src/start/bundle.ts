@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
 import type { Problem } from '../config.js';
-import { bundleOfFlavour, type BundleFlavour } from '../temporal.js';
+import { bundleOfFlavour, type BundleFlavour } from '../temporal/workflow-bundle.js';
 
 /** By this name the SDK finds the workflows in a bundle. */
 const WORKFLOWS = /\bvar __TEMPORAL__\b/;

@@ -1,8 +1,8 @@
-import { forbiddenUrls } from '../approval-urls.js';
+import { forbiddenUrls } from '../approval-links/urls.js';
 import { ConfigError, readConfig, type Config, type Problem, type Role } from '../config.js';
-import { createOutgoing } from '../outgoing.js';
-import { hasWorkflows } from '../task-queues.js';
-import { isTracingOn } from '../tracing/index.js';
+import { createOutgoing } from '../http-client/outgoing.js';
+import { hasWorkflows } from '../temporal/task-queues.js';
+import { isTracingOn } from '../observability/tracing/index.js';
 import { bundleProblem } from './bundle.js';
 import { databaseFinding } from './database.js';
 import type { Finding } from './finding.js';

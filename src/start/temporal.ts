@@ -1,7 +1,7 @@
 import { connect as connectTcp } from 'node:net';
 import { isGrpcServiceError, type Connection } from '@temporalio/client';
-import type { TemporalCredentials } from '../temporal-profile.js';
-import { connect } from '../temporal.js';
+import type { TemporalCredentials } from '../temporal/profile.js';
+import { connect } from '../temporal/connections.js';
 import { ANSWER_TIMEOUT_MS, NO_ANSWER, reasonOf, type Finding } from './finding.js';
 
 interface Target {

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { createApprovalLinks, type ApprovalLink } from '../../src/approval-links.js';
+import { createApprovalLinks, type ApprovalLink } from '../../src/approval-links/links.js';
 
 const OLD = 'an-old-secret-that-is-long-enough-00';
 const NEW = 'a-new-secret-that-is-long-enough-000';

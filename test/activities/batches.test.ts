@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { waitUntil } from '../../dev/wait.js';
 import { createBatchActivities } from '../../src/activities/batches.js';
-import { defineOperation, type OutsideOperation } from '../../src/operations/operation.js';
+import { defineOperation, type OutsideOperation } from '../../src/batch-operations/operation.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { anEnvironment, runActivity } from '../support/activity-environment.js';
 import { keys, stage } from '../support/batches.js';

@@ -9,7 +9,7 @@ import {
   type Socket,
 } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { createOutgoing, OutgoingRefused, type OutgoingOptions } from '../../src/outgoing.js';
+import { createOutgoing, OutgoingRefused, type OutgoingOptions } from '../../src/http-client/outgoing.js';
 
 /** Global by its prefix, and in a part of IPv6 that is given to nobody: no test gets anywhere by it. */
 const PUBLIC = '2d00::1';

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
 import { createWebhooks, type WebhookMessage } from '../../src/activities/webhooks.js';
-import { createOutgoing } from '../../src/outgoing.js';
+import { createOutgoing } from '../../src/http-client/outgoing.js';
 import { anEnvironment, runActivity } from '../support/activity-environment.js';
 
 const secrets = ['new', 'old'].map((name) => `whsec_${Buffer.from(name.repeat(8)).toString('base64')}`);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
-import { createOutgoing } from '../../src/outgoing.js';
+import { createOutgoing } from '../../src/http-client/outgoing.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { approvalDueAtAttribute, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { APPROVAL_THRESHOLD } from '../support/activities.js';

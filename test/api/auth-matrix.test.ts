@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROLES } from '../../src/schemas/api-key.js';
-import { contract } from '../../src/api/contract.js';
+import { contract } from '../../src/api/plugins/contract.js';
 import { anApp, type Api } from '../support/api.js';
 import { aCaller, operationsOf, type Operation } from '../support/callers.js';
 import { nowhere, startApiNowhere } from '../support/nowhere.js';

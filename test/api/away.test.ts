@@ -6,7 +6,7 @@ import { freePort } from '../../dev/ports.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { createClient } from '../../src/temporal.js';
+import { createClient } from '../../src/temporal/connections.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { signedReport, startApi, type Answer, type Api } from '../support/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { httpMetrics } from '../../src/metrics/http.js';
+import { httpMetrics } from '../../src/observability/metrics/http.js';
 import type { OrderInput, OrderStatus, ShipmentReport } from '../../src/schemas/order.js';
 import type { UnhandledReport } from '../../src/schemas/shipment-report.js';
 import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../src/workflows/order/contract.js';

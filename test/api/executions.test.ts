@@ -1,7 +1,7 @@
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { askWorker, hasPoller } from '../../src/api/executions.js';
-import { createClient } from '../../src/temporal.js';
+import { askWorker, hasPoller } from '../../src/api/executions/executions.js';
+import { createClient } from '../../src/temporal/connections.js';
 
 /** What the server says when something else arrived while the update was about to close the workflow. */
 const lostTask = () =>

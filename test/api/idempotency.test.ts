@@ -9,7 +9,7 @@ import type { BatchResource } from '../../src/schemas/batch.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { openStore } from '../../src/store/index.js';
-import { createClient } from '../../src/temporal.js';
+import { createClient } from '../../src/temporal/connections.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import {

@@ -7,9 +7,9 @@ import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { HttpProblem } from '../../src/api/errors.js';
-import { parseJson } from '../../src/api/json.js';
-import { itemsOf, type ItemFormat, type ItemsOptions } from '../../src/api/items.js';
+import { HttpProblem } from '../../src/api/plugins/errors.js';
+import { parseJson } from '../../src/api/plugins/json.js';
+import { itemsOf, type ItemFormat, type ItemsOptions } from '../../src/api/batches/items.js';
 import type { StagedItem } from '../../src/store/batches.js';
 
 const CHUNK = 16_384;

@@ -3,9 +3,9 @@ import { relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { generatedFiles } from '../../dev/api/document.js';
 import { checkout } from '../../dev/settings.js';
-import { TAGS } from '../../src/api/contract.js';
-import { examples } from '../../src/api/openapi/examples.js';
-import { factsOf, PROBLEM_KINDS } from '../../src/api/problems.js';
+import { TAGS } from '../../src/api/plugins/contract.js';
+import { examples } from '../../src/api/plugins/openapi/examples.js';
+import { factsOf, PROBLEM_KINDS } from '../../src/api/plugins/problems.js';
 import { openApiFile, operationsOf, validatorOf, type Operation } from '../support/openapi.js';
 
 const document = await openApiFile();

@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { problemTable, PROBLEM_TABLE_PATH } from '../../dev/problem-table.js';
 import { waitUntil } from '../../dev/wait.js';
-import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/problems.js';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/plugins/problems.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../src/workflows/order/contract.js';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { createClient } from '../../src/temporal.js';
+import { createClient } from '../../src/temporal/connections.js';
 import { startApi, type Api } from '../support/api.js';
 import { createDatabase } from '../support/database.js';
 import { aProduct } from '../support/shop.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { createClient } from '../../src/temporal.js';
+import { createClient } from '../../src/temporal/connections.js';
 import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
 
 // Neither Temporal nor a database is there: whatever is answered here was refused at the door.

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
-import { createApiKey } from '../../src/api/auth/api-keys.js';
+import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkout } from '../../dev/settings.js';
-import type { SearchAttribute } from '../../src/namespace.js';
-import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import type { SearchAttribute } from '../../src/temporal/namespace.js';
+import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { readComposeFile } from '../support/compose.js';
 import { roleOf } from '../support/deployment.js';
 

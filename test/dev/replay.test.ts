@@ -9,7 +9,7 @@ import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
 import { runReplay } from '../../dev/replay/command.js';
 import { waitUntil } from '../../dev/wait.js';
-import { workerDataConverter } from '../../src/encryption/data-converters.js';
+import { workerDataConverter } from '../../src/temporal/encryption/data-converters.js';
 import { CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { orderStatusQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../src/workflows/order/contract.js';
 import { activitiesOf } from '../support/activities.js';

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
-import { ensureNamespace, ensureSearchAttributes } from '../../src/namespace.js';
+import { ensureNamespace, ensureSearchAttributes } from '../../src/temporal/namespace.js';
 import { MAX_CART_LINES } from '../../src/schemas/cart.js';
 import { MAX_LINE_QUANTITY } from '../../src/schemas/order.js';
-import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
 import {

@@ -9,7 +9,7 @@ import { silentReport } from '../../dev/report.js';
 import { nothingOfTheShell } from '../../dev/settings.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../../dev/temporary-cluster.js';
 import { loadConfig } from '../../src/config.js';
-import { connectWorker, createClient } from '../../src/temporal.js';
+import { connectWorker, createClient } from '../../src/temporal/connections.js';
 import { startApi } from '../support/api.js';
 import { balanceOf } from '../../dev/faults/audit/balance.js';
 import { anAuthority, type Authority, type Certificate } from '../support/certificates.js';

@@ -9,7 +9,7 @@ import { startProcess } from '../../dev/processes.js';
 import { checkout } from '../../dev/settings.js';
 import { startTemporaryStack, type Stack } from '../../dev/stack.js';
 import { waitUntil } from '../../dev/wait.js';
-import { createPayloadCodec } from '../../src/encryption/codec.js';
+import { createPayloadCodec } from '../../src/temporal/encryption/codec.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import { describeInBrowser, launchBrowser } from '../support/browser.js';
 import { aCaller } from '../support/callers.js';

@@ -8,7 +8,7 @@ import type { ManagedProcess } from '../../dev/processes.js';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import { waitUntil } from '../../dev/wait.js';
 import type { OrderResource } from '../../src/schemas/order.js';
-import { bundleOfFlavour, bundleWorkflows } from '../../src/temporal.js';
+import { bundleOfFlavour, bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { orderWorkflowId, ORDER_TASK_QUEUE, shipmentReportedSignal } from '../../src/workflows/order/contract.js';
@@ -375,7 +375,7 @@ describeOnDevServer('traces and logs', () => {
   test('when the workflows are bundled with traces, then the SDK of OpenTelemetry is not in it', async () => {
     const modules = (await readFile(tracedBundle, 'utf8')).matchAll(/!\*\*\* (\S+) \*\*\*!/g);
     const paths = [...modules].map(([, path]) => path!);
-    expect(paths).toContain('./src/tracing/workflow-interceptors.ts');
+    expect(paths).toContain('./src/observability/tracing/workflow-interceptors.ts');
     expect(paths.filter((path) => path.includes('@opentelemetry/'))).toEqual([]);
   });
 

@@ -3,8 +3,13 @@ import type { Payload } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BrokenPayload, createPayloadCodec, tolerant, UnknownEncryptionKey } from '../../src/encryption/codec.js';
-import { encryptionKeys } from '../../src/encryption/keys.js';
+import {
+  BrokenPayload,
+  createPayloadCodec,
+  tolerant,
+  UnknownEncryptionKey,
+} from '../../src/temporal/encryption/codec.js';
+import { encryptionKeys } from '../../src/temporal/encryption/keys.js';
 import { aKey } from '../support/encryption.js';
 
 const [old, current] = [aKey('old'), aKey('current')];

@@ -6,7 +6,7 @@ import {
   type ProtoFailure,
 } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { failureConverter } from '../../src/encryption/failure-converter.js';
+import { failureConverter } from '../../src/temporal/encryption/failure-converter.js';
 
 const write = (error: unknown) => failureConverter.errorToFailure(error, defaultPayloadConverter);
 const read = (failure: ProtoFailure) => failureConverter.failureToError(failure, defaultPayloadConverter);

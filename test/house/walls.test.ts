@@ -17,7 +17,7 @@ async function brokenRules(file: string, code: string): Promise<string[]> {
 
 const workflow = 'src/workflows/order/workflow.ts';
 const activity = 'src/activities/orders.ts';
-const route = 'src/api/routes/orders.ts';
+const route = 'src/api/orders/routes.ts';
 const schema = 'src/schemas/order.ts';
 
 test.each([

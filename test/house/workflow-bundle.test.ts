@@ -21,12 +21,12 @@ test('when the workflows are bundled, then the workflow code is in it', () => {
 
 test('when the workflows are bundled, then nothing of the other rooms is in it', () => {
   expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
-    './src/payloads/failure-converter.ts',
-    './src/payloads/json.ts',
-    './src/payloads/payload-converter.ts',
-    './src/payloads/text.ts',
-    './src/payloads/unreadable.ts',
-    './src/payloads/workflow-converter.ts',
+    './src/temporal/payloads/failure-converter.ts',
+    './src/temporal/payloads/json.ts',
+    './src/temporal/payloads/payload-converter.ts',
+    './src/temporal/payloads/text.ts',
+    './src/temporal/payloads/unreadable.ts',
+    './src/temporal/payloads/workflow-converter.ts',
   ]);
 });
 

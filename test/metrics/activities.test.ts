@@ -3,7 +3,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { expect, test } from 'vitest';
 import { refused } from '../../src/activities/failures.js';
-import { activityMetrics } from '../../src/metrics/activities.js';
+import { activityMetrics } from '../../src/observability/metrics/activities.js';
 
 type Recorded = [name: string, value: number, tags: MetricTags];
 

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, expect, test, vi } from 'vitest';
-import { businessMetrics } from '../../src/metrics/business.js';
-import { operations } from '../../src/operations/index.js';
+import { businessMetrics } from '../../src/observability/metrics/business.js';
+import { operations } from '../../src/batch-operations/index.js';
 import { batchWorkflowId } from '../../src/workflows/batch/contract.js';
 import { nowhere } from '../support/nowhere.js';
 

@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
-import { httpMetrics } from '../../src/metrics/http.js';
+import { httpMetrics } from '../../src/observability/metrics/http.js';
 
 let app: FastifyInstance;
 let registry: Registry;

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createOrderActivities } from '../../src/activities/orders.js';
-import { operations } from '../../src/operations/index.js';
-import type { Operation, StoreOperation } from '../../src/operations/operation.js';
+import { operations } from '../../src/batch-operations/index.js';
+import type { Operation, StoreOperation } from '../../src/batch-operations/operation.js';
 import type { StagedItem } from '../../src/store/batches.js';
 import { MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
 import type { Product } from '../../src/schemas/product.js';
@@ -86,7 +86,7 @@ describe('the operations', () => {
   });
 
   test('when a module makes an operation, then it is among them, and no name is used twice', async () => {
-    const folder = new URL('../../src/operations/', import.meta.url);
+    const folder = new URL('../../src/batch-operations/', import.meta.url);
     const names = (await readdir(folder)).filter((name) => !['index.ts', 'operation.ts'].includes(name));
     const modules = await Promise.all(
       names.map(async (name) => (await import(new URL(name, folder).href)) as Record<string, Operation>),

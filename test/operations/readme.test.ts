@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, onTestFinished, test } from 'vitest';
 import { checkout } from '../../dev/settings.js';
-import type { StoreOperation } from '../../src/operations/operation.js';
+import type { StoreOperation } from '../../src/batch-operations/operation.js';
 import { openStore } from '../../src/store/index.js';
 import { stage } from '../support/batches.js';
 import { createDatabase } from '../support/database.js';
@@ -18,7 +18,7 @@ async function writeExample(): Promise<string> {
   const folder = await mkdtemp(join(data, 'readme-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const file = join(folder, 'discontinue.ts');
-  await writeFile(file, code!.replaceAll(`'../`, `'../../src/`).replaceAll(`'./`, `'../../src/operations/`));
+  await writeFile(file, code!.replaceAll(`'../`, `'../../src/`).replaceAll(`'./`, `'../../src/batch-operations/`));
   return file;
 }
 

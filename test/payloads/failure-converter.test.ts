@@ -7,10 +7,10 @@ import {
 } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { describe, expect, test } from 'vitest';
-import { failureConverter as hiding } from '../../src/encryption/failure-converter.js';
-import { failureConverter, MAX_FAILURE_MESSAGE } from '../../src/payloads/failure-converter.js';
-import { payloadConverter } from '../../src/payloads/payload-converter.js';
-import { isWellFormed } from '../../src/payloads/text.js';
+import { failureConverter as hiding } from '../../src/temporal/encryption/failure-converter.js';
+import { failureConverter, MAX_FAILURE_MESSAGE } from '../../src/temporal/payloads/failure-converter.js';
+import { payloadConverter } from '../../src/temporal/payloads/payload-converter.js';
+import { isWellFormed } from '../../src/temporal/payloads/text.js';
 import { failuresIn } from '../support/raw.js';
 
 const { Failure } = proto.temporal.api.failure.v1;

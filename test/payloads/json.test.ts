@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hasIllFormedText, isNestedDeeper, wellFormedJson } from '../../src/payloads/json.js';
-import { wellFormed } from '../../src/payloads/text.js';
+import { hasIllFormedText, isNestedDeeper, wellFormedJson } from '../../src/temporal/payloads/json.js';
+import { wellFormed } from '../../src/temporal/payloads/text.js';
 
 /** Text in which escapes and their lookalikes are frequent. */
 const trickyText = fc

@@ -1,6 +1,6 @@
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { payloadConverter } from '../../src/payloads/payload-converter.js';
+import { payloadConverter } from '../../src/temporal/payloads/payload-converter.js';
 
 const payload = (data: string | Uint8Array, encoding = 'json/plain'): Payload => ({
   metadata: { encoding: Buffer.from(encoding) },

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
-import { serveHealth } from '../../src/health.js';
-import { createLogger } from '../../src/logger.js';
+import { serveHealth } from '../../src/observability/health.js';
+import { createLogger } from '../../src/observability/logger.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { startApi, type Api } from '../support/api.js';
 import { createDatabase } from '../support/database.js';

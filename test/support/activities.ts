@@ -1,9 +1,9 @@
 import { createActivities, type Activities } from '../../src/activities/index.js';
 import { createMailer } from '../../src/activities/mail.js';
 import { createWebhooks } from '../../src/activities/webhooks.js';
-import { createApprovalLinks } from '../../src/approval-links.js';
-import { createOutgoing } from '../../src/outgoing.js';
-import { operations as shopOperations, type Operations } from '../../src/operations/index.js';
+import { createApprovalLinks } from '../../src/approval-links/links.js';
+import { createOutgoing } from '../../src/http-client/outgoing.js';
+import { operations as shopOperations, type Operations } from '../../src/batch-operations/index.js';
 import type { Stage } from '../../src/schemas/approval.js';
 import type { Store } from '../../src/store/index.js';
 import { KEY_RETENTION } from './held-stock.js';

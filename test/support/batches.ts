@@ -3,8 +3,8 @@ import type { Client, WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } fr
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { waitUntil } from '../../dev/wait.js';
-import { operations as shopOperations, type Operations } from '../../src/operations/index.js';
-import { defineOperation } from '../../src/operations/operation.js';
+import { operations as shopOperations, type Operations } from '../../src/batch-operations/index.js';
+import { defineOperation } from '../../src/batch-operations/operation.js';
 import type { BatchTally } from '../../src/schemas/batch.js';
 import type { StagedItem } from '../../src/store/batches.js';
 import type { Store } from '../../src/store/index.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createApiKey } from '../../src/api/auth/api-keys.js';
+import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 import type { ApiKey, Role } from '../../src/schemas/api-key.js';
 import type { Answer, Api, RequestOptions } from './api.js';
 import type { Problem } from '../../src/schemas/problem.js';

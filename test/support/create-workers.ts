@@ -1,4 +1,8 @@
-import { createWorkers as createProductWorkers, type Workers, type WorkersOptions } from '../../src/workers.js';
+import {
+  createWorkers as createProductWorkers,
+  type Workers,
+  type WorkersOptions,
+} from '../../src/temporal/workers.js';
 import { withRequiredTypeScript } from './encryption.js';
 
 /** Creates workers in the process of a test. */

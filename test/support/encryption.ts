@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from '@temporalio/client';
 import { register } from 'tsx/cjs/api';
-import { clientDataConverter } from '../../src/encryption/data-converters.js';
-import { encryptionKeys, type EncryptionKey } from '../../src/encryption/keys.js';
+import { clientDataConverter } from '../../src/temporal/encryption/data-converters.js';
+import { encryptionKeys, type EncryptionKey } from '../../src/temporal/encryption/keys.js';
 import type { TemporalServer } from './shop.js';
 
 /** A new key as PAYLOAD_ENCRYPTION_KEYS has it. */

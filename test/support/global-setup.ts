@@ -13,7 +13,7 @@ import { findTemporalCli } from '../../dev/temporal-cli.js';
 import { findTemporalPrograms } from '../../dev/temporal-programs.js';
 import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
 import { openStore } from '../../src/store/index.js';
-import { bundleWorkflows } from '../../src/temporal.js';
+import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { migrate } from '../../src/store/migrate.js';
 import { grantRights } from '../../src/store/rights.js';
 import { findChromium } from './browser.js';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
-import type { TokenSettings } from '../../src/api/auth/tokens.js';
+import type { TokenSettings } from '../../src/api/plugins/auth/tokens.js';
 
 export interface SigningKey {
   kid: string;

@@ -1,6 +1,6 @@
 import { freePort } from '../../dev/ports.js';
 import { openStore } from '../../src/store/index.js';
-import { createClient } from '../../src/temporal.js';
+import { createClient } from '../../src/temporal/connections.js';
 import { startApi, type Api } from './api.js';
 
 const GIVE_UP_MS = 50;

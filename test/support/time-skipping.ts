@@ -1,7 +1,7 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { describe, inject } from 'vitest';
-import { indexedValueTypes } from '../../src/namespace.js';
-import { SEARCH_ATTRIBUTES } from '../../src/temporal.js';
+import { indexedValueTypes } from '../../src/temporal/namespace.js';
+import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { replayOpen } from './replays.js';
 import type { TemporalServer } from './shop.js';
 import './watched-workers.js';

@@ -1,4 +1,4 @@
-import { bounded } from '../../payloads/text.js';
+import { bounded } from '../../temporal/payloads/text.js';
 import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
 import { closedWith, isSameDecision } from './contract.js';

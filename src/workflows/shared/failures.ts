@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
-import { bounded } from '../../payloads/text.js';
+import { bounded } from '../../temporal/payloads/text.js';
 import type { Reason } from '../../schemas/reason.js';
 
 /** Business rules that say no. They end an order as `rejected`; trying again would not change the answer. */

@@ -1,5 +1,5 @@
 import type { Headers } from '@temporalio/common';
-import { payloadConverter } from '../../payloads/payload-converter.js';
+import { payloadConverter } from '../../temporal/payloads/payload-converter.js';
 
 /**
  * What a header says, or undefined where there is none or none that can be read. Anybody may send headers by our names, and

@@ -1,0 +1,190 @@
+import formbody from '@fastify/formbody';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { ApprovalLink } from '../../approval-links/links.js';
+import { decisionRequest, MAX_COMMENT, verdict, type ApprovalView } from '../../schemas/approval.js';
+import { isSameDecision } from '../../workflows/approval/contract.js';
+import type { AppDependencies } from '../app.js';
+import { decideApproval, getApproval } from './service.js';
+import { contract } from '../plugins/contract.js';
+import { HttpProblem, toProblem } from '../plugins/errors.js';
+import {
+  awayPage,
+  messagePage,
+  outcomePage,
+  ownQuestionPage,
+  questionPage,
+  stagePassedPage,
+  type DraftProblem,
+} from './page.js';
+import { PAGE_HEADERS } from '../plugins/page-layout.js';
+
+interface TokenRoute {
+  Params: { token: string };
+}
+
+const decisionForm = z.object({
+  decision: verdict,
+  comment: z.preprocess((value) => (typeof value === 'string' ? asTyped(value) : value), decisionRequest.shape.comment),
+});
+
+const answers = (...statuses: number[]) => ({
+  params: z.object({ token: z.string().describe('What the mail’s link ends with.') }),
+  response: Object.fromEntries(
+    statuses.map((status) => [status, { content: { 'text/html': { schema: z.string().describe('A page') } } }]),
+  ),
+});
+
+const openPage = {
+  ...contract({
+    operationId: 'openApprovalPage',
+    summary: 'The page that a mail’s link opens',
+    description: 'Opening it decides nothing. Every answer is a page, errors too.',
+    tag: 'Approvals',
+    access: 'link',
+  }),
+  schema: answers(200, 400, 404, 408, 410, 414, 429, 431, 500, 503),
+};
+
+const sendForm = {
+  ...contract({
+    operationId: 'sendApprovalForm',
+    summary: 'The form of that page',
+    tag: 'Approvals',
+    access: 'link',
+    bodies: { 'application/x-www-form-urlencoded': decisionForm },
+  }),
+  schema: answers(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503),
+};
+
+/**
+ * The page that a mail's link opens: what is asked, and a form to answer it. Only sending the form decides; whatever
+ * looks at the link (a mail scanner, a preview) changes nothing. Every answer in here is a page, errors too.
+ */
+export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
+  // A form is all that is taken here, and the JSON API takes none: each has its own parser.
+  app.removeAllContentTypeParsers();
+  await app.register(formbody);
+  app.setErrorHandler(answerWithPage);
+  app.setNotFoundHandler((request, reply) => answerWithPage(unknownLink(), request, reply));
+
+  app.get<TokenRoute>('/:token', openPage, async ({ params }, reply) => {
+    const { link, expired } = await visit(params.token);
+    const approval = await getApproval(deps, link.approvalId, { firstRunId: link.firstRunId });
+    const seen = { approval, approver: link.approver, now: new Date() };
+    const standing = standingOf(approval, link, expired);
+    if (standing === 'open') return page(reply, 200, questionPage(seen));
+    if (standing === 'own') return page(reply, 200, ownQuestionPage(seen, { refused: false }));
+    if (standing === 'closed') return page(reply, 200, outcomePage(seen, { tooLate: false }));
+    return over(reply, standing, approval);
+  });
+
+  app.post<TokenRoute>('/:token', sendForm, async ({ params, body }, reply) => {
+    const { link, expired } = await visit(params.token);
+    const { approvalId, firstRunId, approver, stage } = link;
+    const form = decisionForm.safeParse(body ?? {});
+    if (form.success && !expired) {
+      const { decision, comment } = form.data;
+      const made = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
+      try {
+        await decideApproval(deps, approvalId, made, { firstRunId });
+        return seeOther(reply, params.token);
+      } catch (error) {
+        // Why it does not count shows in the approval.
+        if (!(error instanceof HttpProblem && (error.status === 403 || error.status === 409))) throw error;
+      }
+    }
+    const approval = await getApproval(deps, approvalId, { firstRunId });
+    const seen = { approval, approver, now: new Date() };
+    const standing = standingOf(approval, link, expired);
+    if (standing === 'closed') {
+      const isRepeated = form.success && isSameDecision(approval.decision, { approver, ...form.data });
+      return isRepeated ? seeOther(reply, params.token) : page(reply, 409, outcomePage(seen, { tooLate: true }));
+    }
+    if (standing === 'own') return page(reply, 403, ownQuestionPage(seen, { refused: true }));
+    if (standing !== 'open') return over(reply, standing, approval);
+    const problems = form.success ? [TRY_AGAIN] : form.error.issues.map((issue) => problemOf(issue, body));
+    return page(reply, form.success ? 409 : 400, questionPage(seen, { comment: commentIn(body), problems }));
+  });
+
+  /** @throws 404. */
+  async function visit(token: string) {
+    const read = await deps.links.read(token);
+    if (!read) throw unknownLink();
+    return read;
+  }
+}
+
+/** Answers an error as a page. What is our own fault is logged, and tells nothing. */
+export function answerWithPage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error);
+  const { status, headers } = problem;
+  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  reply.headers({ 'x-request-id': request.id, ...headers });
+  return page(reply, status, errorPage(problem, request));
+}
+
+const unknownLink = () => new HttpProblem('unknown-link');
+
+type Standing = 'open' | 'own' | 'closed' | 'passed' | 'expired';
+
+/** What a link is still good for. */
+function standingOf(approval: ApprovalView, link: ApprovalLink, expired: boolean): Standing {
+  if (approval.status !== 'pending') return 'closed';
+  if (approval.stage !== link.stage) return 'passed';
+  if (expired) return 'expired';
+  return approval.requestedBy === link.approver ? 'own' : 'open';
+}
+
+function over(reply: FastifyReply, standing: 'passed' | 'expired', approval: ApprovalView): FastifyReply {
+  const expired = () => messagePage('This link has expired', [`The time to decide about “${approval.title}” is over.`]);
+  return page(reply, 410, standing === 'passed' ? stagePassedPage(approval) : expired());
+}
+
+function errorPage({ status, kind }: HttpProblem, { id, method, body }: FastifyRequest): string {
+  if (status === 503) return awayPage(method === 'POST' ? { comment: commentIn(body) } : undefined);
+  if (status >= 500) {
+    return messagePage('Something went wrong on our side', [
+      'Please try again later.',
+      `If it stays like this, tell us this number: ${id}`,
+    ]);
+  }
+  if (kind === 'not-found') return messagePage('This approval is no longer there', ['Nothing is left for you to do.']);
+  if (status === 413) return messagePage('This is too long', ['Please go back and shorten your comment.']);
+  if (status === 405 || status === 415) return messagePage('This page cannot do that', [OPEN_AGAIN]);
+  return messagePage('This link does not work', ['It may have been cut off.', OPEN_AGAIN]);
+}
+
+const OPEN_AGAIN = 'Please open the link in the mail again.';
+
+function page(reply: FastifyReply, status: number, html: string): FastifyReply {
+  return reply.code(status).headers(PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
+}
+
+/** Post/Redirect/Get: a reload shows the outcome and sends nothing. Relative, as there may be a path before ours. */
+function seeOther(reply: FastifyReply, token: string): FastifyReply {
+  return reply.headers(PAGE_HEADERS).redirect(`./${token}`, 303);
+}
+
+const TRY_AGAIN: DraftProblem = { field: 'decision', detail: 'Something came in between. Please decide again.' };
+
+function problemOf({ path }: z.core.$ZodIssue, body: unknown): DraftProblem {
+  if (path[0] !== 'comment') return { field: 'decision', detail: 'Choose “Approve” or “Reject”.' };
+  const { length } = asTyped(commentIn(body)) ?? '';
+  const detail =
+    length > MAX_COMMENT
+      ? `The comment has ${length.toLocaleString('en')} characters. At most ${MAX_COMMENT.toLocaleString('en')} are possible.`
+      : 'The comment has characters that cannot be kept.';
+  return { field: 'comment', detail };
+}
+
+/** What was typed in a form, whether or not it can be taken. */
+function commentIn(body: unknown): string {
+  const { comment } = (body ?? {}) as { comment?: unknown };
+  return typeof comment === 'string' ? comment : '';
+}
+
+/** Browsers send a line break as two characters, and count it as one; nothing typed is no comment. */
+function asTyped(comment: string): string | undefined {
+  return comment.replaceAll('\r\n', '\n').trim() || undefined;
+}

@@ -1,0 +1,217 @@
+import html from 'html-template-tag';
+import type { ApprovalView } from '../../schemas/approval.js';
+import { shownMoney } from '../../schemas/money.js';
+import { layOut } from '../plugins/page-layout.js';
+
+/** What somebody has typed and sent, and why it was not taken. */
+export interface Draft {
+  comment: string;
+  problems: DraftProblem[];
+}
+
+export interface DraftProblem {
+  field: 'decision' | 'comment';
+  detail: string;
+}
+
+interface Seen {
+  approval: ApprovalView;
+  /** Who looks at it. */
+  approver: string;
+  now: Date;
+}
+
+/** The question with a form to answer it. */
+export function questionPage(seen: Seen, draft: Draft = { comment: '', problems: [] }): string {
+  const { title } = seen.approval;
+  const content = [summaryOf(draft.problems), question(seen), form(draft)];
+  return layOut(draft.problems.length ? `Error: ${title}` : `Please decide: ${title}`, content.join(''));
+}
+
+/** The question, for who asked it and is among its approvers nevertheless. */
+export function ownQuestionPage(seen: Seen, { refused }: { refused: boolean }): string {
+  const told = html`<p>You asked for this yourself, so somebody else has to decide.</p>`;
+  const content = [question(seen), refused ? box('problem', told, 'alert') : box('note', told)];
+  return layOut(seen.approval.title, content.join(''));
+}
+
+/** How it ended. `tooLate`: the reader has just sent a decision that no longer counts. */
+export function outcomePage({ approval, approver }: Omit<Seen, 'now'>, { tooLate }: { tooLate: boolean }): string {
+  const { title, decision, requestedBy } = approval;
+  const { heading, at, said } = outcomeOf(approval, approver);
+  const isMine = decision?.approver === approver;
+  const late = isMine ? 'You had decided before. That cannot be changed.' : 'Your decision came too late to count.';
+  const content = [
+    tooLate ? box('problem', html`<p>${late}</p>`, 'alert') : '',
+    html`<p class="kind">${isMine ? 'You have decided' : decision ? 'This is already decided' : 'This is closed'}</p>`,
+    html`<h1 dir="auto">${title}</h1>`,
+    box(
+      approval.status,
+      html`<h2>${heading}</h2>
+        $${at === undefined ? '' : html`<p>On $${time(at)}</p>`}
+        $${said === undefined ? '' : html`<blockquote class="typed" dir="auto">${said}</blockquote>`}`,
+    ),
+    about(approval),
+    facts([...amountOf(approval), ['Asked by', text(requestedBy)]]),
+    html`<p class="more">Nothing is left for you to do. You can close this page.</p>`,
+  ];
+  return layOut(`${heading}: ${title}`, content.join(''));
+}
+
+/** The link was good for another stage than the one that is asked now. */
+export function stagePassedPage({ stage, stages, title }: ApprovalView): string {
+  return messagePage('The question went on to the next stage', [
+    `“${title}” was not decided in time, so others are asked now: stage ${stage} of ${stages}.`,
+    'This link has expired. Nothing is left for you to do.',
+  ]);
+}
+
+/** Something else than the approval itself. `sentences` are text. */
+export function messagePage(title: string, sentences: string[]): string {
+  return layOut(
+    title,
+    html`<h1>${title}</h1>
+      $${paragraphs(sentences)}`,
+  );
+}
+
+/** A part of us is away. Whoever was deciding gets the form back, with what was typed. */
+export function awayPage(unsent?: { comment: string }): string {
+  const title = 'Please try again in a moment';
+  const said = unsent
+    ? ['We cannot say whether your decision arrived. Send it again: it counts once.']
+    : ['A part of our service is away just now. Load this page again: your link stays good.'];
+  const again = unsent ? form({ comment: unsent.comment, problems: [] }) : '';
+  return layOut(
+    title,
+    html`<h1>${title}</h1>
+      $${box('problem', paragraphs(said), 'alert')} $${again}`,
+  );
+}
+
+function question({ approval, approver, now }: Seen): string {
+  const { title, requestedBy, stage, stages, deadline } = approval;
+  return [
+    html`<p class="kind">Your approval is asked for</p>`,
+    html`<h1 dir="auto">${title}</h1>`,
+    about(approval),
+    facts([
+      ...amountOf(approval),
+      ['Asked by', text(requestedBy)],
+      ['You decide as', text(approver)],
+      ['Stage', `${stage} of ${stages}`],
+      ...(deadline ? [['Time', remaining(deadline, now)] satisfies Fact] : []),
+    ]),
+  ].join('');
+}
+
+function form({ comment, problems }: Draft): string {
+  const wrong = problems.find(({ field }) => field === 'comment');
+  const described = wrong ? 'comment-hint comment-problem' : 'comment-hint';
+  const invalid = wrong ? 'aria-invalid="true"' : '';
+  return html`<form method="post">
+    <label for="comment">Comment <span>(optional)</span></label>
+    <p class="hint" id="comment-hint">At most 1,000 characters. It is kept with your decision.</p>
+    $${wrong ? html`<p class="wrong" id="comment-problem">${wrong.detail}</p>` : ''}
+    <textarea id="comment" name="comment" rows="4" dir="auto" aria-describedby="${described}" $${invalid}>
+${comment}</textarea>
+    <div class="buttons">
+      <button class="approve" id="approve" name="decision" value="approve">Approve</button>
+      <button class="reject" name="decision" value="reject">Reject</button>
+    </div>
+    <p class="more">The first decision counts. It cannot be changed.</p>
+  </form>`;
+}
+
+function summaryOf(problems: DraftProblem[]): string {
+  if (problems.length === 0) return '';
+  const items = problems.map(({ field, detail }) =>
+    field === 'comment'
+      ? html`<li><a href="#comment">${detail}</a></li>`
+      : html`<li><a href="#approve">${detail}</a></li>`,
+  );
+  return box(
+    'problem',
+    html`<h2>Your decision was not taken</h2>
+      <ul>
+        ${items}
+      </ul>`,
+    'alert',
+  );
+}
+
+function outcomeOf({ status, decision, withdrawal, trail }: ApprovalView, approver: string): Outcome {
+  if (status === 'withdrawn') return { heading: 'Withdrawn', at: withdrawal?.at, said: withdrawal?.reason };
+  const verdict = status === 'approved' ? 'Approved' : 'Rejected';
+  if (decision) {
+    const by = decision.approver === approver ? 'you' : decision.approver;
+    return { heading: `${verdict} by ${by}`, at: decision.at, said: decision.comment };
+  }
+  const late = 'nobody decided in time';
+  return {
+    heading: status === 'timed_out' ? `Closed, because ${late}` : `${verdict}, because ${late}`,
+    at: trail.findLast(({ event }) => event === 'timed_out')?.at,
+  };
+}
+
+interface Outcome {
+  heading: string;
+  at?: string | undefined;
+  said?: string | undefined;
+}
+
+function about({ description }: ApprovalView): string {
+  return description === undefined ? '' : html`<p class="typed" dir="auto">${description}</p>`;
+}
+
+/** A name, which is text, and a value, which is HTML. */
+type Fact = [name: string, value: string];
+
+function facts(list: Fact[]): string {
+  return html`<dl>
+    ${list.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>$${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}
+
+function amountOf({ amount }: ApprovalView): Fact[] {
+  return amount ? [['Amount', html`<span class="amount">${shownMoney(amount)}</span>`]] : [];
+}
+
+function remaining(deadline: string, now: Date): string {
+  return html`${timeLeft(new Date(deadline), now)}, <span class="more">until $${time(deadline)}</span>`;
+}
+
+/** The two largest units: "2 days 3 hours left". */
+export function timeLeft(deadline: Date, now: Date): string {
+  const minutes = Math.floor((deadline.getTime() - now.getTime()) / 60_000);
+  if (minutes < 0) return 'the time is over';
+  if (minutes === 0) return 'less than a minute left';
+  const units: [number, string][] = [
+    [Math.floor(minutes / 1440), 'day'],
+    [Math.floor(minutes / 60) % 24, 'hour'],
+    [minutes % 60, 'minute'],
+  ];
+  const first = units.findIndex(([count]) => count > 0);
+  const told = units.slice(first, first + 2).filter(([count]) => count > 0);
+  return `${told.map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`).join(' ')} left`;
+}
+
+function time(at: string): string {
+  return html`<time datetime="${at}">${at.slice(0, 16).replace('T', ' ')} UTC</time>`;
+}
+
+function box(kind: string, content: string, role?: 'alert'): string {
+  return role
+    ? html`<div class="box ${kind}" role="alert">$${content}</div>`
+    : html`<div class="box ${kind}">$${content}</div>`;
+}
+
+const text = (value: string) => html`${value}`;
+
+const paragraphs = (sentences: string[]) => sentences.map((sentence) => html`<p>${sentence}</p>`).join('');

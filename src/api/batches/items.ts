@@ -1,0 +1,98 @@
+import type { Readable } from 'node:stream';
+import type { z } from 'zod';
+import { problemsOf, type InputProblem } from '../../schemas/problems-of.js';
+import type { StagedItem } from '../../store/batches.js';
+import { csvReader, type Entry } from './csv-items.js';
+import { HttpProblem } from '../plugins/errors.js';
+import { JsonTooDeep, parseJson } from '../plugins/json.js';
+import { linesOf, type Line, type LinesOptions } from './item-lines.js';
+
+export type { ItemFormat } from './item-lines.js';
+
+export interface ItemsOptions extends LinesOptions {
+  /** One item: a strict object. */
+  schema: z.ZodObject;
+  itemsPerTask: number;
+}
+
+interface LineProblem extends InputProblem {
+  line: number;
+}
+
+/** Problems beyond these are not kept: memory stays flat however wrong an upload is. */
+const MAX_PROBLEMS = 100;
+
+/**
+ * The items of an upload as lists, all full but the last: each item as the schema makes it, and the line on which it
+ * starts. After the first wrong line no list comes any more, but the body is read on to find the others, up to 100
+ * problems.
+ *
+ * The body is read no faster than lists are taken. It stays the caller's, who may still have to answer: it is not
+ * destroyed, and after a 400, a 413 or when the caller wants no more lists, what is left of it is not read.
+ *
+ * @throws 422 `invalid-items` with the first 100 problems in `errors`, also when there are no items.
+ * @throws 413 `too-large` at once for too long a body or line.
+ * @throws 400 `malformed-request` at once for what is not UTF-8.
+ * @throws the body's own error when it breaks off.
+ */
+export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGenerator<StagedItem[]> {
+  const { format, schema, delimiter, itemsPerTask } = options;
+  const entriesOf = format === 'csv' ? csvReader(schema, delimiter) : ndjsonEntries;
+  const problems: LineProblem[] = [];
+  let wrongLines = 0;
+  let list: StagedItem[] = [];
+  let isEmpty = true;
+
+  for await (const lines of linesOf(body, options)) {
+    // Reading on tells whether it breaks off; parsing on would only count.
+    if (problems.length === MAX_PROBLEMS) continue;
+    for (const entry of entriesOf(lines)) {
+      isEmpty = false;
+      const { line } = entry;
+      const result = 'item' in entry ? schema.safeParse(entry.item) : undefined;
+      const unread = entry.problems ?? [];
+      if (!result?.success || unread.length > 0) {
+        wrongLines += 1;
+        const left = MAX_PROBLEMS - problems.length;
+        // What could not be read is not measured by the schema as well.
+        const known = new Set(unread.map(({ pointer }) => pointer));
+        const invalid = problemsOf(result?.error?.issues ?? []).filter(({ pointer }) => !known.has(pointer));
+        const found = [...unread, ...invalid];
+        problems.push(...found.slice(0, left).map((problem) => ({ line, ...problem })));
+        if (found.length >= left) break;
+      } else if (wrongLines === 0) {
+        list.push({ line, item: result.data });
+        if (list.length < itemsPerTask) continue;
+        yield list;
+        list = [];
+      }
+    }
+  }
+  if (isEmpty) throw invalidItems('there are no items', [{ line: 1, pointer: '', detail: 'there are no items' }]);
+  if (wrongLines > 0) {
+    const count = problems.length === MAX_PROBLEMS ? `at least ${wrongLines}` : wrongLines;
+    throw invalidItems(wrongLines === 1 ? '1 line is wrong' : `${count} lines are wrong`, problems);
+  }
+  if (list.length > 0) yield list;
+}
+
+function* ndjsonEntries(lines: Line[]): Generator<Entry> {
+  for (const { line, text } of lines) yield ndjsonEntry(line, text);
+}
+
+function ndjsonEntry(line: number, text: string): Entry {
+  try {
+    const { value, losses } = parseJson(text);
+    return { line, item: value, problems: losses };
+  } catch (error) {
+    if (error instanceof JsonTooDeep) return { line, problems: [{ pointer: '', detail: error.message }] };
+    // V8 repeats no more than a few characters of what is not JSON.
+    return { line, problems: [{ pointer: '', detail: `is not JSON: ${(error as Error).message}` }] };
+  }
+}
+
+const invalidItems = (what: string, errors: LineProblem[]) =>
+  new HttpProblem('invalid-items', {
+    detail: `${what}, nothing was stored`,
+    extensions: { errors },
+  });

@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { batchAccepted, batchUpload, CSV_DELIMITERS } from '../../schemas/batch.js';
+import type { AppDependencies } from '../app.js';
+import { createBatch, type BatchWorld } from './service.js';
+import {
+  bodyTooLarge,
+  httpProblem,
+  invalidRequest,
+  malformedRequest,
+  unsupportedMediaType,
+  type HttpProblem,
+} from '../plugins/errors.js';
+import { takenByName } from '../plugins/idempotency.js';
+import { itemsOf, type ItemFormat } from './items.js';
+import { UPLOAD_TIMEOUT_MS } from '../plugins/limits.js';
+
+const FORMATS: Record<string, ItemFormat> = {
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'text/csv': 'csv',
+};
+
+/** Each upload holds a connection to the database until its end. */
+const MAX_UPLOADS = 4;
+
+/** Slower than this, over half a minute, is no upload. */
+const MIN_BYTES_PER_SECOND = 16 * 1024;
+const WATCH_EVERY_MS = 30_000;
+
+/** The one route whose body is a stream; what is not a list of items is refused by its content type. */
+export async function batchUploadRoute(
+  instance: FastifyInstance,
+  { world, ...deps }: AppDependencies & { world: BatchWorld },
+): Promise<void> {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(Object.keys(FORMATS), async (_request: FastifyRequest, payload: Readable) => payload);
+  let uploads = 0;
+
+  app.post(
+    '',
+    {
+      handlerTimeout: UPLOAD_TIMEOUT_MS,
+      config: {
+        isUpload: true,
+        contract: {
+          operationId: 'uploadBatch',
+          summary: 'Upload items and run an operation on each',
+          description:
+            'All or nothing: one line that is wrong, and nothing is stored. The body may be compressed (`Content-Encoding: gzip`); the limit of bytes counts what it expands to. The batch id, or else the `Idempotency-Key`, makes a repetition the same batch.',
+          tag: 'Batches',
+          access: ['operator'],
+          needs: ['temporal', 'store'],
+          problems: ['batch-id-taken', 'invalid-items', 'too-many-uploads'],
+          idempotent: 'upload',
+          headers: { location: 'Where the batch is.' },
+          compressed: true,
+          bodies: {
+            'application/x-ndjson': 'An item a line, as JSON; what an item is depends on the operation.',
+            'text/csv':
+              'An item a row, under a row of names; `price.value` is a field within another. `delimiter` says what separates the values.',
+          },
+        },
+      },
+      schema: { querystring: batchUpload, response: { 202: batchAccepted } },
+    },
+    async (request, reply) => {
+      const { named } = request;
+      const { operation: name, delimiter, itemsPerTask: wanted } = request.query;
+      const batchId = request.query.batchId ?? named?.resourceId ?? randomUUID();
+      if (!request.query.batchId) request.newResource = { path: '/v1/batches', idField: 'batchId', id: batchId };
+      const operation = deps.operations.get(name);
+      if (!operation) {
+        const known = [...deps.operations.keys()].join(', ');
+        throw invalidRequest([{ pointer: '/operation', detail: `must be one of ${known}` }]);
+      }
+      const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+      const format = FORMATS[contentType];
+      const coding = (request.headers['content-encoding'] ?? 'identity').toLowerCase();
+      if (!format || !['identity', ...GZIP].includes(coding)) throw unsupportedMediaType(request);
+      if (delimiter && format !== 'csv')
+        throw invalidRequest([{ pointer: '/delimiter', detail: 'is for text/csv alone' }]);
+      const { maxBytes } = deps.uploadLimits;
+      if (Number(request.headers['content-length']) > maxBytes) throw bodyTooLarge(maxBytes);
+      if (uploads >= MAX_UPLOADS) throw httpProblem('too-many-uploads', `${MAX_UPLOADS} uploads are under way`);
+      const itemsPerTask = wanted ?? operation.itemsPerTask;
+      uploads += 1;
+      const endWatch = cutWhenSlow(request);
+      const body = GZIP.includes(coding) ? expand(request.body as Readable) : undefined;
+      try {
+        const items = itemsOf(body?.expanded ?? (request.body as Readable), {
+          ...{ format, itemsPerTask, schema: operation.item },
+          delimiter: delimiter && CSV_DELIMITERS[delimiter],
+          ...deps.uploadLimits,
+        });
+        const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
+        return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
+      } catch (error) {
+        // Repeated under its name, it is the content that is another one, whatever id it has.
+        const isOfName = named && (request.query.batchId === undefined || request.claimed?.first !== undefined);
+        throw takenByName(error, isOfName) ?? brokeOff(request) ?? notGzip(error) ?? error;
+      } finally {
+        body?.close();
+        endWatch();
+        uploads -= 1;
+      }
+    },
+  );
+}
+
+/** `x-gzip` is the same coding by an older name. */
+const GZIP = ['gzip', 'x-gzip'];
+
+/**
+ * Expands a compressed body no faster than it is read, so that little of it is in memory, however much it expands to. The
+ * body itself is not destroyed: its request may still have to be answered.
+ */
+function expand(body: Readable): { expanded: Readable; close: () => void } {
+  const gunzip = createGunzip();
+  // The reader gets the error, also when it starts to read later. Without a listener it would end the process.
+  gunzip.on('error', () => undefined);
+  const fail = (error?: Error) => void gunzip.destroy(error ?? new Error('the body broke off'));
+  const onClose = () => (body.readableEnded ? undefined : fail());
+  body.once('error', fail).once('close', onClose).pipe(gunzip);
+  return {
+    expanded: gunzip,
+    close() {
+      body.off('error', fail).off('close', onClose).unpipe(gunzip);
+      gunzip.destroy();
+    },
+  };
+}
+
+/** Errors of zlib have such codes. */
+function notGzip(error: unknown): HttpProblem | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  return code?.startsWith('Z_') ? malformedRequest('the body is not gzip, or it ends too early') : undefined;
+}
+
+/** The connection is lost: nobody reads the answer, and nothing of ours is away. */
+function brokeOff({ raw }: FastifyRequest): HttpProblem | undefined {
+  if (!raw.readableAborted) return undefined;
+  return malformedRequest('the upload broke off');
+}
+
+/**
+ * Cuts the connection of an upload that hardly moves while we wait for it: it holds one of few places, and a transaction.
+ *
+ * @returns ends the watch.
+ */
+function cutWhenSlow({ raw }: FastifyRequest): () => void {
+  const { socket } = raw;
+  let read = socket.bytesRead;
+  const timer = setInterval(() => {
+    const isOurTurn = raw.complete || raw.readableLength >= raw.readableHighWaterMark;
+    const isSlow = socket.bytesRead - read < (MIN_BYTES_PER_SECOND * WATCH_EVERY_MS) / 1000;
+    if (isSlow && !isOurTurn) socket.destroy();
+    read = socket.bytesRead;
+  }, WATCH_EVERY_MS);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import type { WorkflowExecutionDescription } from '@temporalio/client';
+import type { SignalDefinition } from '@temporalio/common';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Webhook, WebhookVerificationError } from 'standardwebhooks';
+import type { z } from 'zod';
+import { decisionCallback } from '../../schemas/approval.js';
+import { callbackAnswer } from '../../schemas/callback.js';
+import type { OrderStatus, ShipmentReport } from '../../schemas/order.js';
+import { problemsOf } from '../../schemas/problems-of.js';
+import { shipmentCallback, type ShipmentCallback, type UnhandledReason } from '../../schemas/shipment-report.js';
+import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
+import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
+import type { AppDependencies } from '../app.js';
+import { contract, type Contract } from '../plugins/contract.js';
+import { HttpProblem, invalidRequest, notFound, unauthorized } from '../plugins/errors.js';
+import { describe, signalOnce } from '../executions/executions.js';
+import type { ParsedJson } from '../plugins/json.js';
+import { readJson } from '../plugins/protection.js';
+import { isKnownStatus, reasonForClosed } from '../shipment-reports/service.js';
+
+/** Standard Webhooks sets no limit. The id is a key in the database. */
+const MAX_WEBHOOK_ID = 255;
+
+/**
+ * What external systems report, signed as Standard Webhooks. The API answers 202 once Temporal has stored the message,
+ * for which no worker is needed. A repeated `webhook-id` has no effect. When the workflow is closed, or when the message
+ * has a value that the shop does not know, the API answers 200, which ends the sender's retries.
+ */
+export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
+  const { client, store, metrics } = deps;
+  const carrier = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
+  const approvers = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
+  // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  const response = { 200: callbackAnswer, 202: callbackAnswer };
+
+  app.post(
+    '/shipments',
+    {
+      ...callback('reportShipment', 'The carrier reports', shipmentCallback, ['temporal', 'store']),
+      schema: { response },
+    },
+    async (request, reply) => {
+      const report = parsed(shipmentCallback, signedBody(carrier, request));
+      const workflowId = orderWorkflowId(report.orderId);
+      const { status } = report;
+      const isKnown = isKnownStatus(status);
+      const closed = isKnown
+        ? await signalIfOpen(request, workflowId, shipmentReportedSignal, report as ShipmentReport)
+        : await describe(client, workflowId);
+      if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
+      const outcome = closed
+        ? (closed.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
+        : await recordedStatus(report.orderId);
+      return await recordUnhandled(
+        request,
+        reply,
+        report,
+        isKnown ? reasonForClosed(report, outcome) : 'unknown_status',
+      );
+    },
+  );
+
+  app.post(
+    '/approvals',
+    { ...callback('reportDecision', 'A system decides', decisionCallback, ['temporal']), schema: { response } },
+    async (request, reply) => {
+      const callback = parsed(decisionCallback, signedBody(approvers, request));
+      const { approvalId, ...decision } = callback;
+      const workflowId = approvalWorkflowId(approvalId);
+      const closed = await signalIfOpen(request, workflowId, decideSignal, { ...decision, via: 'webhook' });
+      if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
+      if (!closed) throw notFound(`there is no approval ${approvalId}`);
+      return reply.code(200).send({ status: 'ignored', detail: `approval ${approvalId} is already closed` });
+    },
+  );
+
+  /**
+   * Signals a workflow once for each `webhook-id`.
+   *
+   * @returns the description of the workflow when it is closed, undefined when Temporal does not have it.
+   */
+  async function signalIfOpen<Argument>(
+    request: FastifyRequest,
+    workflowId: string,
+    signal: SignalDefinition<[Argument]>,
+    argument: Argument,
+  ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
+    const description = await describe(client, workflowId);
+    if (description?.status.name !== 'RUNNING') return description;
+    const requestId = createHash('sha256')
+      .update(`webhook:${webhookIdOf(request)}`)
+      .digest('base64url');
+    const isStored = await signalOnce(client, workflowId, signal, [argument], requestId);
+    // It closed in the meantime, so its status has changed.
+    return isStored ? 'signalled' : await describe(client, workflowId);
+  }
+
+  /** The status of an order whose workflow Temporal no longer has. @throws 404. */
+  async function recordedStatus(orderId: string): Promise<OrderStatus> {
+    const record = await store.findOrder(orderId);
+    if (!record) throw notFound(`there is no order ${orderId}`);
+    return record.status;
+  }
+
+  async function recordUnhandled(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    report: ShipmentCallback,
+    reason: UnhandledReason,
+  ): Promise<FastifyReply> {
+    const isNew = await store.recordUnhandledReport({ ...report, webhookId: webhookIdOf(request), reason });
+    if (isNew) {
+      metrics?.countIgnoredCallback('shipments', reason);
+      request.log.warn({ ...report, reason }, 'no order acts on this shipment report');
+    }
+    return reply.code(200).send({ status: 'ignored', detail: IGNORED[reason] });
+  }
+}
+
+const IGNORED: Record<UnhandledReason, string> = {
+  unknown_status: 'the status is unknown; the report was recorded',
+  contradicts_outcome: 'the order has already ended with another outcome; the report was recorded',
+  order_closed: 'the order has already ended; the report was recorded',
+};
+
+const callback = (operationId: string, summary: string, body: z.ZodType, needs: Contract['needs'] = []) =>
+  contract({
+    operationId,
+    summary,
+    description:
+      'The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.',
+    tag: 'Callbacks',
+    access: 'signed',
+    needs,
+    problems: ['not-found'],
+    bodies: { 'application/json': body },
+  });
+
+/** The id of the message, which a valid signature covers. @throws 400 when the database could not index it. */
+function webhookIdOf({ headers }: FastifyRequest): string {
+  const id = String(headers['webhook-id']);
+  if (id.length > MAX_WEBHOOK_ID)
+    throw invalidRequest([{ pointer: '/webhook-id', detail: `must have at most ${MAX_WEBHOOK_ID} characters` }]);
+  return id;
+}
+
+/** The body of a webhook that one of the secrets signed. @throws 401. */
+function signedBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {
+  const bytes = (body as Buffer | undefined) ?? Buffer.alloc(0);
+  let refusal = 'there is no secret';
+  for (const webhook of webhooks) {
+    try {
+      webhook.verify(bytes, headers as Record<string, string>);
+      return readJson(bytes);
+    } catch (error) {
+      if (error instanceof HttpProblem) throw error;
+      // The signature held, so it is the signed text that is no JSON.
+      if (!(error instanceof WebhookVerificationError)) {
+        throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
+      }
+      refusal = error.message;
+    }
+  }
+  throw unauthorized(refusal);
+}
+
+/** @throws 400 that names each wrong field. Repeated names and odd numbers are ignored in fields that are unknown here. */
+function parsed<T extends z.ZodObject>(schema: T, { value, losses }: ParsedJson): z.infer<T> {
+  const known = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
+  if (known.length > 0) throw invalidRequest(known);
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw invalidRequest(problemsOf(result.error.issues));
+}

@@ -1,0 +1,155 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import {
+  addItemRequest,
+  cartId,
+  cartList,
+  cartResource,
+  cartStatus,
+  checkoutRequest,
+  setQuantityRequest,
+} from '../../schemas/cart.js';
+import { customerId } from '../../schemas/order.js';
+import { noQuery, pageQuery } from '../../schemas/page.js';
+import { sku } from '../../schemas/text.js';
+import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
+import type { AppDependencies } from '../app.js';
+import { assertActsAs, restrictedTo } from '../plugins/auth/caller.js';
+import { addToCart, changeCart, getCart, listCarts } from './service.js';
+import { contract, type Contract } from '../plugins/contract.js';
+import { sealedPage } from '../plugins/cursor.js';
+import type { ProblemKind } from '../plugins/problems.js';
+
+const params = z.strictObject({ cartId });
+const itemParams = params.extend({ sku });
+const response = { 200: cartResource };
+
+/** A change of a cart. A worker answers it, and prices come from the store. */
+const change = (operationId: string, summary: string, problems: ProblemKind[], more: Partial<Contract> = {}) =>
+  contract({
+    ...{ operationId, summary, tag: 'Carts', access: ['shopper', 'operator'], needs: ['worker', 'store'] },
+    ...{ problems: ['cart-busy', 'gone', ...problems], idempotent: true },
+    ...more,
+  });
+
+/** Carts: a cart opens with its first item; every change returns the cart. */
+export async function cartRoutes(instance: FastifyInstance, shop: AppDependencies): Promise<void> {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+
+  app.get(
+    '',
+    {
+      ...contract({
+        operationId: 'listCarts',
+        summary: 'List carts, newest first',
+        description:
+          'From the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers get their own carts.',
+        tag: 'Carts',
+        access: ['shopper', 'operator'],
+        needs: ['store'],
+      }),
+      schema: {
+        querystring: pageQuery.extend({ customerId: customerId.optional(), status: cartStatus.optional() }),
+        response: { 200: cartList },
+      },
+    },
+    async (request) => {
+      const { status, customerId = restrictedTo(request.caller) } = request.query;
+      assertActsAs(request.caller, customerId, 'customer');
+      const filter = { status, customerId };
+      return await sealedPage(shop.cursors, 'carts', filter, request.query, (page) => listCarts(shop, filter, page));
+    },
+  );
+
+  app.get(
+    '/:cartId',
+    {
+      ...contract({
+        operationId: 'getCart',
+        summary: 'A cart with today’s prices',
+        tag: 'Carts',
+        access: ['shopper', 'operator'],
+        needs: ['worker', 'store'],
+        problems: ['gone', 'cart-busy'],
+      }),
+      schema: { params, querystring: noQuery, response },
+    },
+    async ({ params: { cartId }, caller }) => getCart(shop, cartId, restrictedTo(caller)),
+  );
+
+  app.post(
+    '/:cartId/items',
+    {
+      ...change(
+        'addItem',
+        'Put something into a cart',
+        ['unknown-sku', 'out-of-stock', 'too-many-lines', 'quantity-too-large'],
+        {
+          description: 'Opens the cart if there is none. It belongs to the shopper who opens it.',
+        },
+      ),
+      schema: { params, querystring: noQuery, body: addItemRequest, response },
+    },
+    async (request) => addToCart(shop, request.params.cartId, { ...request.body, ...saidOf(request) }),
+  );
+
+  app.patch(
+    '/:cartId/items/:sku',
+    {
+      ...change('setQuantity', 'Set how many there are', ['out-of-stock', 'quantity-too-large', 'unknown-sku']),
+      schema: { params: itemParams, querystring: noQuery, body: setQuantityRequest, response },
+    },
+    async (request) => {
+      const { cartId, sku } = request.params;
+      return await changeCart(shop, cartId, setQuantityUpdate, { sku, ...request.body, ...saidOf(request) });
+    },
+  );
+
+  app.delete(
+    '/:cartId/items/:sku',
+    {
+      ...change('removeItem', 'Take something out of a cart', []),
+      schema: { params: itemParams, querystring: noQuery, response },
+    },
+    async (request) => {
+      const { cartId, sku } = request.params;
+      return await changeCart(shop, cartId, removeItemUpdate, { sku, ...saidOf(request) });
+    },
+  );
+
+  app.post(
+    '/:cartId/checkout',
+    {
+      ...change(
+        'checkOut',
+        'Make an order of a cart',
+        ['empty-cart', 'price-changed', 'unknown-sku', 'mixed-currencies', 'already-ordered'],
+        {
+          headers: { location: 'Where the order is.' },
+          description:
+            'A cart becomes at most one order, so a repetition names the same order. With `expectedTotal`, another total is rejected and the cart stays open. The order checks the total again when it reserves the stock: should the price change in that moment, the order is rejected as `PriceChanged`, and the cart is closed.',
+        },
+      ),
+      schema: { params, querystring: noQuery, body: checkoutRequest, response: { 202: cartResource } },
+    },
+    async (request, reply) => {
+      const { cartId } = request.params;
+      assertActsAs(request.caller, request.body.customerId, 'customer');
+      const cart = await changeCart(shop, cartId, checkoutUpdate, { ...request.body, ...saidOf(request) });
+      return reply.code(202).header('location', `/v1/orders/${cart.orderId!}`).send(cart);
+    },
+  );
+
+  app.delete(
+    '/:cartId',
+    { ...change('abandonCart', 'Give a cart up', []), schema: { params, querystring: noQuery, response } },
+    async (request) => changeCart(shop, request.params.cartId, abandonUpdate, saidOf(request)),
+  );
+}
+
+/** What a change says of itself: its name, and who asks, if it is somebody who may only see his own. */
+function saidOf({ named, caller }: FastifyRequest): { requestId?: string; caller?: string } {
+  const only = restrictedTo(caller);
+  return { ...(named && { requestId: named.resourceId }), ...(only !== undefined && { caller: only }) };
+}

@@ -1,0 +1,306 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import {
+  WithStartWorkflowOperation,
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import { TypedSearchAttributes, type UpdateDefinition } from '@temporalio/common';
+import type { AddItem, CartResource, CartStatus, CartSummary, CartView } from '../../schemas/cart.js';
+import type { CartRecord } from '../../store/carts.js';
+import { totalOf } from '../../store/catalogue.js';
+import type { Store } from '../../store/index.js';
+import type * as workflows from '../../workflows/index.js';
+import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../../workflows/cart/contract.js';
+import { customerIdAttribute } from '../../workflows/order/contract.js';
+import { unrecordedEnds } from '../executions/ended.js';
+import { HttpProblem, httpProblem, invalidRequest, notFound } from '../plugins/errors.js';
+import {
+  askWorker,
+  describe,
+  isNotFound,
+  refusalOf,
+  SERVER_DEADLINE_MS,
+  withDeadline,
+} from '../executions/executions.js';
+import { Lanes } from '../executions/lanes.js';
+import type { Page, PageRequest } from '../executions/listing.js';
+import { describeOwn, ownerOf } from '../plugins/ownership.js';
+import { kindOf } from '../plugins/problems.js';
+
+/**
+ * Updates of one cart in flight from this process. Temporal takes ten of one workflow and refuses more with
+ * RESOURCE_EXHAUSTED, in a way that can cost the worker the task that it has: seconds for everybody. So they wait here.
+ * Two, because a cart takes them one after the other anyway, and so that five processes may do the same.
+ */
+export const UPDATES_IN_FLIGHT = 2;
+const lanes = new Lanes(UPDATES_IN_FLIGHT);
+
+/** Tries to find a cart open that is being closed again and again. */
+const MAX_OPENINGS = 10;
+
+/** Longer from try to try, so that the one that closes it has ended. */
+const BETWEEN_OPENINGS_MS = 20;
+
+/** A failure that arrives sooner is one that Temporal remembers: five attempts at the store take longer. */
+const REMEMBERED_WITHIN_MS = 1_000;
+
+/** How long the store may take to answer when a cart did not answer in time. */
+const PING_MS = 1_000;
+
+/** What every change says of itself: its name, and the customer who asks, if it is one who may only see his own. */
+interface CartRequest {
+  requestId?: string | undefined;
+  caller?: string | undefined;
+}
+
+/** What a change needs of the world. */
+interface Shop {
+  client: Client;
+  store: Store;
+}
+
+/** A cart with names and prices of the catalogue. @throws 404, or 410 with what became of it. */
+export async function getCart({ client, store }: Shop, cartId: string, only?: string): Promise<CartResource> {
+  const description = await describeOwn(client, cartWorkflowId(cartId), `cart ${cartId}`, only);
+  if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
+  const handle = client.workflow.getHandle(description.workflowId);
+  const known = { cart: { cartId, status: 'open' } };
+  const view = await askWorker(client, description, () => handle.query(cartQuery), known);
+  // It may have been closed, and opened by somebody else, since it was described.
+  if (only !== undefined && view.customerId !== only) throw notFound(`there is no cart ${cartId}`);
+  if (view.status !== 'open') throw goneWith(view);
+  return await priced(store, view);
+}
+
+/**
+ * Puts something into a cart, and opens the cart if there is none: it belongs to the caller then, if he is a customer.
+ *
+ * @throws 404 for the cart of another customer, open or closed, 422 when a rule refuses it.
+ */
+export async function addToCart(shop: Shop, cartId: string, item: AddItem): Promise<CartResource> {
+  const { client } = shop;
+  const owner = item.caller;
+  if (owner !== undefined) await assertNobodyElses(client, cartId, owner);
+  const open = (): WithStartWorkflowOperation<typeof workflows.cart> =>
+    new WithStartWorkflowOperation('cart' satisfies keyof typeof workflows, {
+      workflowId: cartWorkflowId(cartId),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId, openedByChange: true, ...(owner !== undefined && { customerId: owner }) }],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      ...(owner !== undefined && {
+        typedSearchAttributes: new TypedSearchAttributes([{ key: customerIdAttribute, value: owner }]),
+      }),
+      staticSummary: `Cart ${cartId}`,
+    });
+  return await answer(shop, cartId, addItemUpdate, item, async (argument, updateId) => {
+    const add = () =>
+      client.workflow.executeUpdateWithStart(addItemUpdate, {
+        args: [argument],
+        updateId,
+        startWorkflowOperation: open(),
+      });
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await add();
+      } catch (error) {
+        // It closed between the two halves of the call: now it is gone, and the next try opens a new one.
+        const isClosed = refusalOf(error)?.type === 'CartClosed' || isLost(error);
+        if (!isClosed || tries === MAX_OPENINGS) throw error;
+        await setTimeout(tries * BETWEEN_OPENINGS_MS);
+      }
+    }
+  });
+}
+
+/** A page of carts, newest first, from the store: a cart from its first item on, each life of a cart id by itself. */
+export async function listCarts(
+  { client, store }: Shop,
+  { customerId, status }: { customerId?: string | undefined; status?: CartStatus | undefined },
+  { limit, place }: PageRequest,
+): Promise<Page<CartSummary>> {
+  // A cart whose workflow was terminated is open in the store.
+  const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
+  const before = place && Number(Buffer.from(place).toString());
+  const rows = await store.listCarts({ customerId, statuses }, { before, limit });
+  const open = rows.filter((row) => row.status === 'open');
+  const ends = await unrecordedEnds(
+    client,
+    open.map(({ cartId, openedAt }) => ({ workflowId: cartWorkflowId(cartId), since: openedAt })),
+  );
+  const items = rows
+    .map((row) => summaryOf(row, row.status === 'open' && ends.has(cartWorkflowId(row.cartId))))
+    .filter((item) => status === undefined || item.status === status);
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return { items, ...(last && { nextPlace: Buffer.from(String(last.number)) }) };
+}
+
+function summaryOf(row: CartRecord, hasEnded: boolean): CartSummary {
+  const { cartId, customerId, status, orderId, openedAt, closedAt } = row;
+  return {
+    cartId,
+    ...(customerId !== undefined && { customerId }),
+    status: hasEnded ? 'abandoned' : status,
+    ...(orderId !== undefined && { orderId }),
+    openedAt: openedAt.toISOString(),
+    ...(closedAt && { closedAt: closedAt.toISOString() }),
+  };
+}
+
+/** A closed cart's id stays its owner's: somebody else who opened it again would hide what became of it. @throws 404. */
+async function assertNobodyElses(client: Client, cartId: string, owner: string): Promise<void> {
+  const latest = await describe(client, cartWorkflowId(cartId));
+  // One that is not told yet is checked by the cart itself.
+  const known = latest && ownerOf(latest);
+  if (known !== undefined && known !== owner) throw notFound(`there is no cart ${cartId}`);
+}
+
+/** Changes a cart that is there. @throws 404, 410 when it is closed, 422 when a rule refuses the change. */
+export async function changeCart<Argument extends CartRequest>(
+  shop: Shop,
+  cartId: string,
+  update: UpdateDefinition<CartView, [Argument]>,
+  request: Argument,
+): Promise<CartResource> {
+  const handle: WorkflowHandle = shop.client.workflow.getHandle(cartWorkflowId(cartId));
+  return await answer(shop, cartId, update, request, (argument, updateId) =>
+    handle.executeUpdate(update, { args: [argument], updateId }),
+  );
+}
+
+/**
+ * Sends a request under a name, its own or a new one: the cart applies it once, however often it is sent. The update's
+ * id covers kind and content too, because Temporal answers another request under the same id with the first one's result.
+ */
+async function answer<Argument extends CartRequest>(
+  { client, store }: Shop,
+  cartId: string,
+  { name }: UpdateDefinition<CartView, [Argument]>,
+  request: Argument,
+  send: (argument: Argument, updateId: string) => Promise<CartView>,
+): Promise<CartResource> {
+  const argument = { ...request, requestId: request.requestId ?? randomUUID() };
+  const updateId = createHash('sha256')
+    .update(JSON.stringify([name, argument]))
+    .digest('base64url');
+  const inTurn = () =>
+    lanes.run(cartId, async () => {
+      const sentAt = performance.now();
+      try {
+        return await send(argument, updateId);
+      } catch (error) {
+        if (isLost(error)) return await send(argument, updateId);
+        // Temporal remembers the failure of an earlier request under the update's id; this request deserves an attempt.
+        const isRemembered = performance.now() - sentAt < REMEMBERED_WITHIN_MS;
+        if (isRemembered && refusalOf(error)?.type === 'StoreUnavailable') return await send(argument, randomUUID());
+        throw error;
+      }
+    });
+  try {
+    const view = await askWorker(client, { workflowId: cartWorkflowId(cartId) }, inTurn);
+    return await priced(store, view);
+  } catch (error) {
+    if (isWorkerBusy(error) && !(await isThere(store))) throw storeUnavailable();
+    const refusal = refusalOf(error);
+    if (refusal?.type === 'NotTheOwner') throw notFound(`there is no cart ${cartId}`);
+    if (refusal && refusal.type !== 'CartClosed' && refusal.type !== 'Cancelled') throw problemOf(refusal) ?? error;
+    if (!refusal && !isNotFound(error)) throw error;
+    const what = `cart ${cartId}`;
+    throw await goneCart(client, cartId, await describeOwn(client, cartWorkflowId(cartId), what, request.caller));
+  }
+}
+
+const storeUnavailable = () => httpProblem('store-unavailable', 'the database does not answer');
+
+const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.kind === 'worker-busy';
+
+/** Whether the store answers quickly. A request that waited for its turn behind others knows only that it waited. */
+async function isThere(store: Store): Promise<boolean> {
+  const ping = store.ping().then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([ping, setTimeout(PING_MS, false, { ref: false })]);
+}
+
+/**
+ * An update that meets the hand-over between two runs, or a worker that loses its task, can get lost on its way; the
+ * name makes a second try safe.
+ */
+function isLost(error: unknown): boolean {
+  return isNotFound(error) || refusalOf(error)?.type === 'UnprocessedUpdate';
+}
+
+/** What a cart's own refusals mean over HTTP. Any other failure is not the caller's business. */
+function problemOf({
+  type,
+  message,
+  details: [detail] = [],
+}: {
+  type: string;
+  message: string;
+  details?: unknown[];
+}): HttpProblem | undefined {
+  switch (type) {
+    case 'NotInCart':
+      return notFound(message);
+    case 'UnknownSku':
+    case 'OutOfStock':
+    case 'TooManyLines':
+    case 'QuantityTooLarge':
+    case 'EmptyCart':
+    case 'MixedCurrencies':
+    case 'PriceChanged':
+    case 'AlreadyOrdered':
+      // Details that are an object are members of the problem: both totals, or the order.
+      return httpProblem(kindOf(type, 'conflict'), message, isRecord(detail) ? detail : {});
+    case 'RequestIdReused':
+      return httpProblem('idempotency-key-reused', message);
+    case 'InvalidInput':
+      return invalidRequest([{ pointer: '', detail: message }]);
+    case 'StoreUnavailable':
+      return storeUnavailable();
+    case 'AcceptedUpdateCompletedWorkflow':
+    case 'UnprocessedUpdate':
+      return httpProblem('cart-busy', 'the cart could not answer just now');
+    default:
+      return undefined;
+  }
+}
+
+/** The 410 of a cart that is closed: its result is in the history, so no worker is needed. */
+async function goneCart(
+  client: Client,
+  cartId: string,
+  { workflowId, runId, status }: WorkflowExecutionDescription,
+): Promise<HttpProblem> {
+  if (status.name === 'RUNNING') return httpProblem('cart-busy', 'the cart could not answer just now');
+  if (status.name !== 'COMPLETED')
+    return httpProblem('gone', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
+  const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
+  return goneWith(await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result()));
+}
+
+function goneWith({ cartId, status, orderId }: CartView): HttpProblem {
+  const what = orderId ? `it became order ${orderId}` : `it was ${status}`;
+  return httpProblem('gone', `cart ${cartId} is no longer there: ${what}`, {
+    cartId,
+    cartStatus: status,
+    ...(orderId && { orderId }),
+  });
+}
+
+async function priced(store: Store, view: CartView): Promise<CartResource> {
+  const products = await store.findProducts(view.lines.map(({ sku }) => sku));
+  const lines = view.lines.map((line) => {
+    const product = products.get(line.sku);
+    return { ...line, ...(product && { name: product.name, unitPrice: product.price }) };
+  });
+  const found = totalOf(view.lines, products);
+  return { ...view, lines, ...(found.status === 'priced' && { total: found.total }) };
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,57 @@
+import html from 'html-template-tag';
+import { layOut } from '../plugins/page-layout.js';
+
+const TITLE = 'Payloads in plain text';
+const WHAT = 'While you are signed in, the Temporal Web UI shows in this browser what is stored encrypted.';
+
+/** Asks for a key. */
+export function signInPage({ problem }: { problem?: string } = {}): string {
+  return layOut(
+    TITLE,
+    html`<h1>${TITLE}</h1>
+      <p>${WHAT}</p>
+      $${problem === undefined ? '' : html`<div class="box problem" role="alert"><p>${problem}</p></div>`}
+      <form method="post" action="session">
+        <label for="key">Your key <span>(or token), of somebody with the role inspector</span></label>
+        <input id="key" name="key" type="password" autocomplete="current-password" required />
+        <div class="buttons"><button class="approve">Sign in</button></div>
+      </form>`,
+  );
+}
+
+/** Says who is signed in, and lets him leave. */
+export function signedInPage({ caller, minutes }: { caller: string; minutes: number }): string {
+  return layOut(
+    TITLE,
+    html`<h1>${TITLE}</h1>
+      <div class="box approved"><h2>Signed in as ${caller}</h2></div>
+      <p>${WHAT} It ends after ${String(minutes)} minutes, or with your token.</p>
+      <p>
+        Once in each browser, the Web UI has to be told to send what you have just got: its glasses (top right) open the
+        settings of its codec. Choose those of your browser, with the address of this page up to <code>/codec</code>
+        as the endpoint, and include credentials. Then reload it.
+      </p>
+      <form method="post" action="session">
+        <input type="hidden" name="leave" value="yes" />
+        <div class="buttons"><button class="reject">Sign out</button></div>
+      </form>`,
+  );
+}
+
+/** Something else went wrong. */
+export function failedPage({ title, requestId }: { title: string; requestId: string }): string {
+  return layOut(
+    TITLE,
+    html`<h1>${title}</h1>
+      <p>Please go back and try again. If it stays like this, tell us this number: ${requestId}</p>`,
+  );
+}
+
+/** An API that runs open asks nobody who he is. */
+export function openPage(): string {
+  return layOut(
+    TITLE,
+    html`<h1>${TITLE}</h1>
+      <p>Nobody has to sign in here: this API runs open.</p>`,
+  );
+}

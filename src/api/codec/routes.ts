@@ -1,0 +1,115 @@
+import type { Payload, PayloadCodec } from '@temporalio/common';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { BrokenPayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
+import { payloads, type JsonPayload } from '../../schemas/codec.js';
+import type { AppDependencies } from '../app.js';
+import { contract } from '../plugins/contract.js';
+import { answerError, bodyTooLarge, httpProblem, invalidRequest } from '../plugins/errors.js';
+import { CODEC_BODY_LIMIT } from '../plugins/limits.js';
+
+const ACTIONS = {
+  encode: {
+    operationId: 'encodePayloads',
+    summary: 'Encrypt payloads',
+    description: 'What the CLI sends through it (`--codec-endpoint`) is stored encrypted.',
+  },
+  decode: {
+    operationId: 'decodePayloads',
+    summary: 'Decrypt payloads',
+    description:
+      'How the Web UI and the CLI show what is stored encrypted. What is not encrypted, or cannot be decrypted while others can, comes back as it is.',
+  },
+} as const;
+
+/** The codec of Web UI and CLI, by the protocol that they share. Who asks is logged, what for is not. */
+export async function codecRoutes(
+  instance: FastifyInstance,
+  { client, codec }: Pick<AppDependencies, 'client'> & { codec: PayloadCodec },
+): Promise<void> {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const { namespace } = client.options;
+  app.setErrorHandler((error: { code?: string }, request, reply) =>
+    answerError(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? bodyTooLarge(CODEC_BODY_LIMIT) : error, request, reply),
+  );
+
+  for (const action of ['encode', 'decode'] as const) {
+    app.post(
+      `/${action}`,
+      {
+        ...contract({
+          ...ACTIONS[action],
+          ...{ tag: 'Payloads', access: ['inspector'], session: true },
+          ...(action === 'decode' && { problems: ['unreadable-payload'] }),
+        }),
+        bodyLimit: CODEC_BODY_LIMIT,
+        schema: {
+          headers: z.looseObject({
+            'x-namespace': z
+              .string()
+              .optional()
+              .meta({
+                description: 'The namespace of this API. The CLI leaves it empty unless told.',
+                examples: ['default'],
+              }),
+          }),
+          body: payloads,
+          response: { 200: payloads },
+        },
+      },
+      async (request) => {
+        assertOurs(request, namespace);
+        const given = request.body.payloads;
+        const answered = await (action === 'encode'
+          ? codec.encode(given.map(fromJson))
+          : decoded(given.map(fromJson), codec));
+        request.log.info({ caller: request.caller.id, payloads: given.length }, `${action}d payloads`);
+        return { payloads: answered.map(toJson) };
+      },
+    );
+  }
+}
+
+/** @throws 400 */
+function assertOurs({ headers }: FastifyRequest, namespace: string): void {
+  if (!headers['x-namespace'] || headers['x-namespace'] === namespace) return;
+  throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}: no other is encrypted here` }]);
+}
+
+/**
+ * A history is asked for as a whole: what cannot be read in it must not hide what can.
+ *
+ * @throws 422 when none of those that are encrypted can be decrypted.
+ */
+async function decoded(payloads: Payload[], codec: PayloadCodec): Promise<Payload[]> {
+  const problems: string[] = [];
+  const answered = payloads.map(async (payload) => {
+    try {
+      return (await codec.decode([payload]))[0]!;
+    } catch (error) {
+      if (!(error instanceof BrokenPayload || error instanceof UnknownEncryptionKey)) throw error;
+      problems.push(error.message);
+      return payload;
+    }
+  });
+  const all = await Promise.all(answered);
+  const [problem] = problems;
+  if (problem !== undefined && problems.length === payloads.filter(isEncrypted).length)
+    throw httpProblem('unreadable-payload', problem);
+  return all;
+}
+
+const bytes = (base64: string) => Buffer.from(base64, 'base64');
+const base64 = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString('base64');
+
+const fromJson = ({ metadata = {}, data = '' }: JsonPayload): Payload => ({
+  metadata: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, bytes(value)])),
+  data: bytes(data),
+});
+
+/** As Protobuf writes it: without data where there is none. */
+const toJson = ({ metadata, data }: Payload): JsonPayload => ({
+  metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, base64(value)])),
+  ...(data?.length && { data: base64(data) }),
+});

@@ -1,0 +1,301 @@
+import {
+  isGrpcServiceError,
+  QueryRejectedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+  type WorkflowExecutionDescription,
+} from '@temporalio/client';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  type QueryDefinition,
+  type SignalDefinition,
+  type Workflow,
+  type WorkflowResultType,
+} from '@temporalio/common';
+import { composeInterceptors } from '@temporalio/common/lib/interceptors.js';
+import {
+  decodeOptionalFailureToOptionalError,
+  encodeToPayloads,
+} from '@temporalio/common/lib/internal-non-workflow/index.js';
+import proto from '@temporalio/proto';
+import { httpProblem, HttpProblem, notFound } from '../plugins/errors.js';
+import { describerOf } from './memo.js';
+
+/** Time limit of a call that needs no worker. */
+export const SERVER_DEADLINE_MS = 5_000;
+
+/** Time limit of a query or update, which a worker answers. A healthy one takes milliseconds. */
+export const WORKER_DEADLINE_MS = 8_000;
+
+/** How long a worker may take before the API checks whether anybody polls the task queue. */
+const CHECK_POLLERS_AFTER_MS = 500;
+
+/** Of an update whose workflow task gets lost each time. */
+const MAX_TRIES = 5;
+
+/** A worker polls without pause, each poll up to about a minute; one that was not seen for longer is gone. */
+const POLLER_SEEN_WITHIN_MS = 70_000;
+
+const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
+const { VERSIONING_BEHAVIOR_PINNED } = proto.temporal.api.enums.v1.VersioningBehavior;
+
+const TASK_QUEUE_TYPES = { workflow: TASK_QUEUE_TYPE_WORKFLOW, activity: TASK_QUEUE_TYPE_ACTIVITY };
+
+/** A version of the workers, by the names of Temporal's worker deployments. */
+interface WorkerVersion {
+  deploymentName?: string | null;
+  buildId?: string | null;
+}
+
+/** An execution, or the newest run of a workflow. */
+interface ExecutionId {
+  workflowId: string;
+  runId?: string;
+}
+
+/** Runs calls to Temporal with a time limit. */
+export async function withDeadline<T>(client: Client, ms: number, run: () => Promise<T>): Promise<T> {
+  return await client.withDeadline(Date.now() + ms, run);
+}
+
+/**
+ * The description of a workflow's newest run, or of the one that is named, or undefined when there is none. Why a pending
+ * activity failed last is readable in it, also when it is encrypted.
+ *
+ * @throws 409 `wrong-workflow-type` when somebody started another type of workflow under the id.
+ */
+export async function describe(
+  client: Client,
+  workflowId: string,
+  runId?: string,
+): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    const description = await withDeadline(client, SERVER_DEADLINE_MS, () =>
+      describerOf(client).getHandle(workflowId, runId).describe(),
+    );
+    assertType(description);
+    for (const activity of description.raw.pendingActivities ?? []) {
+      const { lastFailure } = activity;
+      const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, lastFailure);
+      if (error) activity.lastFailure = { ...lastFailure, message: error.message };
+    }
+    return description;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** The id of a workflow of ours starts with its type. @throws 409. */
+function assertType({ workflowId, type, taskQueue }: WorkflowExecutionDescription): void {
+  const expected = workflowId.split(':', 1)[0];
+  if (type === expected) return;
+  const detail = `workflow ${workflowId} has the type ${type}, expected ${expected}; terminate it, or use another id`;
+  throw httpProblem('wrong-workflow-type', detail, { workflowType: type, taskQueue });
+}
+
+/** Like `describe`. @throws 404. */
+export async function describeOr404(client: Client, workflowId: string, what: string, runId?: string) {
+  const description = await describe(client, workflowId, runId);
+  if (!description) throw notFound(`there is no ${what}`);
+  return description;
+}
+
+/**
+ * Signals a workflow, once for each `requestId`, which Temporal itself remembers: a repetition leaves no trace in the
+ * history. No worker is needed.
+ *
+ * @returns false when the workflow is closed or was never there.
+ */
+export async function signalOnce<Arguments extends unknown[]>(
+  client: Client,
+  workflowId: string,
+  signal: SignalDefinition<Arguments>,
+  args: Arguments,
+  requestId: string,
+): Promise<boolean> {
+  const { namespace, identity, loadedDataConverter } = client.options;
+  const payloads = await encodeToPayloads(loadedDataConverter, ...args);
+  const { interceptors } = client.workflow.options;
+  const chain = Array.isArray(interceptors) ? interceptors : [];
+  const signalled = composeInterceptors(chain, 'signal', async ({ headers }) => {
+    await withDeadline(client, SERVER_DEADLINE_MS, () =>
+      client.workflowService.signalWorkflowExecution({
+        ...{ namespace, identity, requestId, signalName: signal.name },
+        workflowExecution: { workflowId },
+        input: { payloads: payloads ?? [] },
+        header: { fields: headers },
+      }),
+    );
+  });
+  try {
+    await signalled({ workflowExecution: { workflowId }, signalName: signal.name, args, headers: {} });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * What a workflow says of itself: the result when it has ended by itself, for which no worker is needed, else its query.
+ *
+ * @throws like `askWorker`.
+ */
+export async function readView<T extends Workflow>(
+  client: Client,
+  { workflowId, runId, status }: WorkflowExecutionDescription,
+  query: QueryDefinition<WorkflowResultType<T>>,
+  extensions: Record<string, unknown>,
+): Promise<WorkflowResultType<T>> {
+  const handle = client.workflow.getHandle<T>(workflowId, runId);
+  if (status.name === 'COMPLETED') return await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result());
+  return await askWorker(client, { workflowId, runId }, () => handle.query(query), extensions);
+}
+
+/**
+ * Whether a worker took tasks of this kind from the queue lately. Only workers of the version `pinnedTo` count; without
+ * it, only those of the current version where there is one, because new executions start on that.
+ */
+export async function hasPoller(
+  client: Client,
+  taskQueue: string,
+  kind: keyof typeof TASK_QUEUE_TYPES = 'workflow',
+  pinnedTo?: WorkerVersion,
+): Promise<boolean> {
+  const { pollers, versioningInfo } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
+    client.workflowService.describeTaskQueue({
+      namespace: client.options.namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: TASK_QUEUE_TYPES[kind],
+    }),
+  );
+  const wanted = pinnedTo ?? versioningInfo?.currentDeploymentVersion;
+  return (pollers ?? []).some(({ lastAccessTime, deploymentOptions: version }) => {
+    const seen = Number(lastAccessTime?.seconds ?? 0) * 1000;
+    if (Date.now() - seen >= POLLER_SEEN_WITHIN_MS) return false;
+    return !wanted || (version?.deploymentName === wanted.deploymentName && version?.buildId === wanted.buildId);
+  });
+}
+
+/**
+ * Sends a query or update, which a worker answers, with a time limit. The workflow may run on any task queue.
+ *
+ * @throws 503 `no-worker` within about a second when nobody polls that task queue, 503 `worker-busy` after the time limit;
+ * both name the task queue and carry `extensions`. 409 `wrong-workflow-type` for an execution that is not ours. What the
+ * workflow itself refused is left to the caller.
+ */
+export async function askWorker<T>(
+  client: Client,
+  execution: ExecutionId,
+  run: () => Promise<T>,
+  extensions: Record<string, unknown> = {},
+): Promise<T> {
+  const gaveUp = new AbortController();
+  let found: HttpProblem | undefined;
+  // Beside the call, so that a worker that answers costs no further request.
+  const check = async () => {
+    found = await whyNoAnswer(client, execution, extensions);
+    if (found.kind !== 'worker-busy') gaveUp.abort();
+  };
+  // A check that fails is made again at the time limit.
+  const timer = setTimeout(() => void check().catch(() => undefined), CHECK_POLLERS_AFTER_MS);
+  try {
+    return await client.withAbortSignal(gaveUp.signal, () =>
+      withDeadline(client, WORKER_DEADLINE_MS, () => againIfTaskIsLost(run)),
+    );
+  } catch (error) {
+    if (!noAnswer(error)) throw error;
+    if (gaveUp.signal.aborted && found) throw found;
+    throw await whyNoAnswer(client, execution, extensions);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What hinders the worker of an execution, by what the server knows. @throws 409 for an execution that is not ours. */
+async function whyNoAnswer(
+  client: Client,
+  { workflowId, runId }: ExecutionId,
+  extensions: Record<string, unknown>,
+): Promise<HttpProblem> {
+  const description = await describe(client, workflowId, runId).catch((error: unknown) => {
+    if (error instanceof HttpProblem) return error;
+    throw error;
+  });
+  if (description instanceof HttpProblem) return description;
+  // An update that starts its workflow may not have reached the server.
+  if (!description) return httpProblem('worker-busy', 'the workflow was not started in time', extensions);
+  const { taskQueue, raw } = description;
+  const facts = { taskQueue, ...extensions };
+  if (await hasPoller(client, taskQueue, 'workflow', pinnedVersion(raw))) {
+    return httpProblem('worker-busy', `the workers of task queue ${taskQueue} did not answer in time`, facts);
+  }
+  return httpProblem('no-worker', `no worker polls task queue ${taskQueue}`, facts);
+}
+
+function pinnedVersion({ workflowExecutionInfo }: WorkflowExecutionDescription['raw']): WorkerVersion | undefined {
+  const { behavior, deploymentVersion } = workflowExecutionInfo?.versioningInfo ?? {};
+  return behavior === VERSIONING_BEHAVIOR_PINNED ? (deploymentVersion ?? undefined) : undefined;
+}
+
+/**
+ * An update that would close its workflow gets lost with its workflow task when something else arrives at that moment;
+ * the server says so. All updates here may be sent again.
+ */
+async function againIfTaskIsLost<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isLostTask(error) || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+function isLostTask(error: unknown): boolean {
+  const grpc = grpcErrorIn(error);
+  return grpc?.code === FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);
+}
+
+/** Whether the server knows no such workflow, or none that is open. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof WorkflowNotFoundError || grpcErrorIn(error)?.code === NOT_FOUND;
+}
+
+/** The server's own error, which the client often wraps. */
+function grpcErrorIn(error: unknown): { code: number; details: string } | undefined {
+  const grpc = (error as { cause?: unknown }).cause ?? error;
+  return isGrpcServiceError(grpc) ? grpc : undefined;
+}
+
+/** Whether the run has accepted as many updates as the server allows, which is not the worker's fault. */
+export function isUpdateLimit(error: unknown): boolean {
+  const grpc = grpcErrorIn(error);
+  return grpc !== undefined && /total number of (distinct )?updates/i.test(grpc.details);
+}
+
+/** The type, message and details with which a workflow rejected an update, if that is what happened. */
+export function refusalOf(error: unknown): { type: string; message: string; details?: unknown[] } | undefined {
+  if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
+  const { cause } = error;
+  if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: cause.message };
+  return cause instanceof ApplicationFailure
+    ? { type: cause.type ?? 'Refused', message: cause.message, details: cause.details ?? [] }
+    : { type: 'Refused', message: cause?.message ?? error.message };
+}
+
+const CANCELLED = 1;
+const DEADLINE_EXCEEDED = 4;
+const NOT_FOUND = 5;
+const FAILED_PRECONDITION = 9;
+
+function noAnswer(error: unknown): boolean {
+  if (isUpdateLimit(error)) return false;
+  if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
+  const grpc = grpcErrorIn(error);
+  return grpc !== undefined && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code);
+}

@@ -1,0 +1,80 @@
+import type { WorkflowExecutionDescription } from '@temporalio/client';
+import { tsToMs } from '@temporalio/common/lib/time.js';
+import proto from '@temporalio/proto';
+import type { Reason, Retrying, Waiting } from '../../schemas/reason.js';
+
+type Failure = proto.temporal.api.failure.v1.IFailure;
+
+const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_PAUSED } =
+  proto.temporal.api.enums.v1.PendingActivityState;
+
+type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
+
+/** A task that is longer than this in its queue is told of: workers that are there take one within moments. */
+const WAITING_AFTER_MS = 5_000;
+
+/** What holds a workflow up just now: the activities that are being retried, and those that no worker takes. */
+export function heldUpBy(
+  description: Pick<WorkflowExecutionDescription, 'raw'>,
+  options?: { withReasons?: boolean },
+): { retrying?: Retrying; waiting?: Waiting } {
+  return { ...retryingIn(description, options), ...waitingIn(description) };
+}
+
+/** Why an activity failed tells of the inside. */
+function retryingIn(
+  { raw }: Pick<WorkflowExecutionDescription, 'raw'>,
+  { withReasons = true } = {},
+): { retrying?: Retrying } {
+  const retrying = (raw.pendingActivities ?? [])
+    .filter(({ attempt }) => (attempt ?? 1) > 1)
+    .map((activity) => {
+      const { activityType, attempt, scheduledTime, lastFailure, paused } = activity;
+      return {
+        step: activityType?.name ?? '',
+        attempt: attempt ?? 1,
+        ...(scheduledTime && !paused && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
+        ...pausedAt(activity),
+        ...(withReasons && lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
+      };
+    });
+  return retrying.length ? { retrying } : {};
+}
+
+/** The type and the message of a failure, as a workflow would report them. */
+function reasonOf({ message, applicationFailureInfo, timeoutFailureInfo }: Failure): Reason {
+  const type = applicationFailureInfo?.type || (timeoutFailureInfo ? 'TimeoutFailure' : 'Failure');
+  return { type, message: message ?? '' };
+}
+
+function pausedAt({ paused, pauseInfo }: Pick<PendingActivity, 'paused' | 'pauseInfo'>): { pausedAt?: string } {
+  const at = pauseInfo?.pauseTime;
+  return paused && at ? { pausedAt: new Date(tsToMs(at)).toISOString() } : {};
+}
+
+function waitingIn({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waiting?: Waiting } {
+  const waiting = (raw.pendingActivities ?? []).flatMap((activity) => {
+    const { activityType, state, scheduledTime, activityOptions, attempt } = activity;
+    const since = scheduledTime ? tsToMs(scheduledTime) : Date.now();
+    // A retry is scheduled for the time when it is due.
+    const isOverdue = state === PENDING_ACTIVITY_STATE_SCHEDULED && Date.now() - since >= WAITING_AFTER_MS;
+    // A paused retry is among those that are retried.
+    const isPaused = state === PENDING_ACTIVITY_STATE_PAUSED && (attempt ?? 1) === 1;
+    if (!isOverdue && !isPaused) return [];
+    const taskQueue = activityOptions?.taskQueue?.name;
+    return [
+      {
+        step: activityType?.name ?? '',
+        ...(taskQueue && { taskQueue }),
+        since: new Date(since).toISOString(),
+        ...pausedAt(activity),
+      },
+    ];
+  });
+  return waiting.length ? { waiting } : {};
+}
+
+/** The execution behind a resource. */
+export function workflowOf({ workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>) {
+  return { workflow: { workflowId, runId } };
+}

@@ -1,0 +1,116 @@
+import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
+import { orderStatus, type OrderStatus } from '../../schemas/order.js';
+import type { Reason } from '../../schemas/reason.js';
+import type { Store } from '../../store/index.js';
+import type { ListedOrder, OrderIdentity } from '../../store/orders.js';
+import {
+  ORDER_WORKFLOW_TYPE,
+  orderIdOf,
+  orderStatusAttribute,
+  orderWorkflowId,
+} from '../../workflows/order/contract.js';
+import { isEndedByServer, MAX_VISIBILITY_PAGE, VISIBILITY_LAG_MS, watchEnds } from '../executions/ended.js';
+import { toProblem } from '../plugins/errors.js';
+import { describe } from '../executions/executions.js';
+import { listExecutions, type Execution } from '../executions/listing.js';
+
+/** Ends that workflow code never sees, so that neither query, Search Attribute nor store shows them. */
+const ENDS_BY_SERVER: Partial<Record<WorkflowExecutionStatusName, Reason>> = {
+  TERMINATED: { type: 'Terminated', message: 'the workflow was terminated, nothing was compensated' },
+  TIMED_OUT: { type: 'TimedOut', message: 'the workflow timed out, nothing was compensated' },
+};
+
+/** What a workflow's end by the server makes of its order; undefined for any other status. */
+export function endedByServer({ status }: Pick<Execution, 'status'>) {
+  const reason = ENDS_BY_SERVER[status.name];
+  return reason && { status: 'failed' as const, stage: 'done' as const, reason };
+}
+
+/** The status of an order by what Temporal knows without a worker. */
+export function statusOf({
+  status,
+  typedSearchAttributes,
+}: Pick<Execution, 'status' | 'typedSearchAttributes'>): OrderStatus {
+  const known = orderStatus.catch('processing').parse(typedSearchAttributes.get(orderStatusAttribute));
+  return endedByServer({ status })?.status ?? known;
+}
+
+export interface EndedOrders {
+  /** Records all ends since the call before. Lists of failed orders need it, because they filter by the store. */
+  recordAll: () => Promise<void>;
+  /** Compares orders with what Temporal knows, in one call for all, and corrects the store. @returns the orders as they are. */
+  correct: (orders: readonly ListedOrder[]) => Promise<ListedOrder[]>;
+}
+
+/**
+ * Records which orders the server ended: a terminated workflow cannot record its own end. While Temporal is away, nothing
+ * is recorded, and lists show what the store knows.
+ */
+export function createEndedOrders({ client, store }: { client: Client; store: Store }): EndedOrders {
+  const watch = watchEnds(client, ORDER_WORKFLOW_TYPE);
+
+  /** @returns when the server ended the order, if it did. */
+  async function recordIfEnded(order: OrderIdentity): Promise<Date | undefined> {
+    const newest = await describe(client, orderWorkflowId(order.orderId));
+    // A reset terminates a run as well, and continues in another one.
+    if (newest && !isEndedByServer(newest)) return undefined;
+    const closedAt = newest?.closeTime ?? new Date();
+    return (await store.recordEndByServer(order, closedAt)) ? closedAt : undefined;
+  }
+
+  async function corrected(order: ListedOrder, execution: Execution | undefined): Promise<ListedOrder> {
+    // What a workflow recorded at its end stands.
+    if (order.isClosed) return order;
+    if (execution?.status.name === 'RUNNING') {
+      if (!order.closedAt) return order;
+      const { closedAt: _, ...open } = order;
+      const status = statusOf(execution);
+      return (await store.reopenOrder(order, status)) ? { ...open, status } : order;
+    }
+    const isNew = !execution && Date.now() - order.placedAt.getTime() < VISIBILITY_LAG_MS;
+    if (order.closedAt || isNew) return order;
+    const closedAt = await unlessAway(() => recordIfEnded(order));
+    return closedAt ? { ...order, status: 'failed', closedAt } : order;
+  }
+
+  return {
+    async recordAll() {
+      const record = async (workflowIds: string[]) => {
+        for (const order of await store.openOrdersAmong(workflowIds.map(orderIdOf))) await recordIfEnded(order);
+      };
+      await unlessAway(() => watch(record));
+    },
+
+    async correct(orders) {
+      const uncertain = orders.filter(({ isClosed }) => !isClosed);
+      const seen = await unlessAway(() => visible(client, uncertain));
+      if (!seen) return [...orders];
+      return await Promise.all(orders.map((order) => corrected(order, seen.get(order.orderId))));
+    },
+  };
+}
+
+/** Runs calls to Temporal. @returns undefined when it is away, overloaded, or has another workflow under the id. */
+async function unlessAway<T>(run: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await run();
+  } catch (error) {
+    if (toProblem(error).kind === 'internal-error') throw error;
+    return undefined;
+  }
+}
+
+/** By order id: the running execution, or else one that the server ended. */
+async function visible(client: Client, orders: readonly ListedOrder[]): Promise<Map<string, Execution>> {
+  const found = new Map<string, Execution>();
+  if (orders.length === 0) return found;
+  // Ids of our own form need no escaping.
+  const ids = orders.map(({ orderId }) => `'${orderWorkflowId(orderId)}'`).join(', ');
+  const query = `WorkflowId in (${ids}) and ExecutionStatus in ('Running', 'Terminated', 'TimedOut')`;
+  const { items } = await listExecutions(client, query, { limit: MAX_VISIBILITY_PAGE }, (execution) => execution);
+  for (const execution of items) {
+    const orderId = orderIdOf(execution.workflowId);
+    if (found.get(orderId)?.status.name !== 'RUNNING') found.set(orderId, execution);
+  }
+  return found;
+}

@@ -1,0 +1,109 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isLoopback } from '../../../http-client/loopback.js';
+import type { ApiKey } from '../../../schemas/api-key.js';
+import { rolesOf } from '../contract.js';
+import { forbidden, unauthorized } from '../errors.js';
+import { createKeyring } from './api-keys.js';
+import { ANYBODY, type Caller } from './caller.js';
+import type { CodecSessions } from './sessions.js';
+import { createTokenVerifier, type TokenSettings } from './tokens.js';
+
+export interface AuthSettings {
+  apiKeys: readonly ApiKey[];
+  tokens?: TokenSettings | undefined;
+}
+
+/** The headers in which they come. */
+interface Credentials {
+  authorization?: string | undefined;
+  'x-api-key'?: string | string[] | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose credentials they are. @throws 401. */
+    identify: (credentials: Credentials) => Promise<Caller>;
+    /** Who sends it. On routes that are for everybody, or for whoever signs, nobody in particular. */
+    caller: Caller;
+    /** Why the caller could not be verified. */
+    callerProblem: unknown;
+  }
+}
+
+/**
+ * Finds out who calls, and refuses who may not. In between, other hooks may act on the caller: `callerProblem` is only
+ * thrown once all of them have seen the request.
+ *
+ * @param settings without any, the API runs open: whoever reaches it may do everything.
+ */
+export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open', sessions?: CodecSessions): void {
+  app.decorateRequest('caller');
+  app.decorateRequest('callerProblem');
+  app.addHook('onRequest', async (request) => {
+    request.caller = ANYBODY;
+    if (settings === 'open') assertLocal(request);
+  });
+  if (settings === 'open') return;
+
+  const identify = createIdentify(settings);
+  app.decorateRequest('identify', identify);
+  app.addHook('onRequest', async (request) => {
+    const { contract } = request.routeOptions.config;
+    if (!rolesOf(contract)) return;
+    try {
+      const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
+      const signedIn = contract?.session && !hasKey ? await sessions?.use(request) : undefined;
+      request.caller = signedIn ?? (await identify(request.headers));
+    } catch (error) {
+      request.callerProblem = error;
+    }
+  });
+  app.addHook('preParsing', async ({ caller, callerProblem, routeOptions }) => {
+    const roles = rolesOf(routeOptions.config.contract);
+    if (!roles) return;
+    if (callerProblem) throw callerProblem as Error;
+    if (!caller.roles.some((role) => roles.includes(role))) {
+      const has = caller.roles.length ? `${caller.id} is ${caller.roles.join(', ')}` : `${caller.id} has no role here`;
+      throw forbidden(`this is for ${roles.join(', ')}; ${has}`);
+    }
+  });
+}
+
+/** Who sends a request: by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
+function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['identify'] {
+  const findKey = createKeyring(apiKeys);
+  const verifyToken = tokens && createTokenVerifier(tokens);
+  return async (headers) => {
+    const [, token] = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '') ?? [];
+    const key = headers['x-api-key'];
+    if (key !== undefined && headers.authorization !== undefined) {
+      throw unauthorized('there is an X-API-Key and an Authorization: send one of them');
+    }
+    if (token !== undefined && verifyToken && token.split('.').length === 3) return await verifyToken(token);
+    const presented = typeof key === 'string' ? key : token;
+    if (presented === undefined)
+      throw unauthorized('send an API key as X-API-Key, or a token as Authorization: Bearer');
+    const caller = findKey(presented);
+    if (!caller) throw unauthorized('the key is none that is accepted here');
+    return caller;
+  };
+}
+
+/** Whether a `Host` is this machine. */
+export const isLocalHost = (host: string) => isLoopback(host.replace(/:\d+$/, ''));
+
+const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
+
+/**
+ * An API that runs open listens on loopback, and still any page in somebody's browser could reach it there, under its
+ * address or a name of the page's own.
+ *
+ * @throws 403.
+ */
+function assertLocal({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
+  // Who holds a link may come from anywhere, and browsers do not say from where.
+  const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
+  if (isForeign || (host !== undefined && !isLocalHost(host))) {
+    throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');
+  }
+}

@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { callerId } from '../../../schemas/text.js';
+import { httpProblem, unauthorized } from '../errors.js';
+import { ROLES, type Role } from '../../../schemas/api-key.js';
+import type { Caller } from './caller.js';
+
+export interface TokenSettings {
+  issuer: string;
+  audience: string;
+  jwksUrl: string;
+  /** The claim that names the caller: `callerIdOf` makes the caller's id of it. */
+  idClaim: string;
+  /** The claim with his roles: a list, or words with blanks between them. `a.b` is `b` within `a`. */
+  rolesClaim: string;
+}
+
+/** Asymmetric ones alone: whoever can verify must not be able to sign. */
+const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
+
+/** Clocks of two machines differ. */
+const CLOCK_TOLERANCE_SECONDS = 5;
+
+const JWKS_TIMEOUT_MS = 5_000;
+
+/** How long the keys that are known serve before their issuer, who did not answer, is asked again. */
+const JWKS_RETRY_MS = 30_000;
+
+/**
+ * Verifies JWTs of one issuer. Its keys are fetched with the first token and again when one names a key that is unknown.
+ *
+ * @returns a function that throws 401 for a token that is not accepted, 503 when the keys cannot be fetched.
+ */
+export function createTokenVerifier(settings: TokenSettings): (token: string) => Promise<Caller> {
+  const keys = keysOf(settings.jwksUrl);
+  return async (token) => {
+    const payload = await verify(token, keys, settings);
+    return {
+      id: callerIdOf(subjectOf(payload, settings.idClaim)),
+      roles: rolesIn(claimOf(payload, settings.rolesClaim)),
+      expiresAt: Math.floor(payload.exp!),
+    };
+  };
+}
+
+/** @throws 401 for a token that names nobody, or by an e-mail address that its issuer has not verified. */
+function subjectOf(payload: JWTPayload, idClaim: string): string {
+  const subject = claimOf(payload, idClaim);
+  if (typeof subject !== 'string' || subject === '' || !subject.isWellFormed())
+    throw unauthorized(`the claim ${idClaim} of the token must be a text that names the caller`);
+  // Anybody could sign up with the address of somebody else.
+  if (idClaim === 'email' && isFalse(payload.email_verified))
+    throw unauthorized('the issuer has not verified the e-mail address of the token (email_verified is false)');
+  return subject;
+}
+
+/** Some issuers write booleans as text. */
+const isFalse = (claim: unknown) => claim === false || claim === 'false';
+
+const HASHED = 'sha256:';
+
+/**
+ * The caller id of a token's subject. A subject that is a caller id stays as it is; any other one becomes `sha256:` and
+ * the hash of its UTF-8 bytes. A subject that starts like such an id is hashed too, so no two subjects share an id.
+ */
+export function callerIdOf(subject: string): string {
+  if (callerId.safeParse(subject).success && !subject.startsWith(HASHED)) return subject;
+  return HASHED + createHash('sha256').update(subject).digest('hex');
+}
+
+async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }: TokenSettings): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      ...{ issuer, audience, algorithms: ALGORITHMS, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+      requiredClaims: ['exp'],
+    });
+    return payload;
+  } catch (error) {
+    if (error instanceof KeysAway) {
+      const problem = httpProblem(
+        'identity-provider-unavailable',
+        'the keys that tokens are verified with cannot be fetched',
+      );
+      throw Object.assign(problem, { cause: error.cause });
+    }
+    if (error instanceof errors.JOSEError) throw unauthorized(`the token is not accepted: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The keys are not there, which is not the caller's fault. */
+class KeysAway extends Error {
+  override readonly name = 'KeysAway';
+}
+
+function keysOf(jwksUrl: string): JWTVerifyGetKey {
+  const remote = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
+  let askAgainAt = 0;
+  return async (header, token) => {
+    const known = remote.jwks();
+    if (known && Date.now() < askAgainAt) return await createLocalJWKSet(known)(header, token);
+    try {
+      return await remote(header, token);
+    } catch (error) {
+      const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
+      if (isToken || error instanceof errors.JOSENotSupported) throw error;
+      // Those that were there before go on counting: an issuer that is away must not lock everybody out.
+      askAgainAt = Date.now() + JWKS_RETRY_MS;
+      if (known) return await createLocalJWKSet(known)(header, token);
+      throw new KeysAway('no keys', { cause: error });
+    }
+  };
+}
+
+function claimOf(payload: JWTPayload, name: string): unknown {
+  if (name in payload) return payload[name];
+  return name
+    .split('.')
+    .reduce<unknown>((value, part) => (value as Record<string, unknown> | null | undefined)?.[part], payload);
+}
+
+function rolesIn(claim: unknown): Role[] {
+  const given = typeof claim === 'string' ? claim.split(/\s+/) : Array.isArray(claim) ? (claim as unknown[]) : [];
+  return ROLES.filter((role) => given.includes(role));
+}

@@ -1,0 +1,235 @@
+import { isGrpcServiceError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import type {
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaCompiler,
+  HTTPMethods,
+} from 'fastify';
+import pg from 'pg';
+import type { z } from 'zod';
+import type { Problem } from '../../schemas/problem.js';
+import { problemsOf, type InputProblem } from '../../schemas/problems-of.js';
+import { BODY_LIMIT, DISCARD_MS } from './limits.js';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from './problems.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The resource that the request creates, once the API has made an id for it. */
+    newResource?: { path: string; idField: string; id: string };
+  }
+}
+
+interface ProblemOptions {
+  detail?: string;
+  /** Members that the problem has beside the standard ones. */
+  extensions?: Record<string, unknown>;
+  headers?: Record<string, string>;
+}
+
+/** An error that a client may see. Whatever else is thrown becomes a 500 that tells nothing. */
+export class HttpProblem extends Error {
+  readonly kind: ProblemKind;
+  readonly options: ProblemOptions;
+
+  constructor(kind: ProblemKind, options: ProblemOptions = {}) {
+    super(options.detail ?? factsOf(kind).title);
+    this.kind = kind;
+    this.options = options;
+  }
+
+  get status(): number {
+    return factsOf(this.kind).status;
+  }
+
+  get headers(): Record<string, string> {
+    const { retryAfter } = factsOf(this.kind);
+    return { ...(retryAfter && { 'retry-after': String(retryAfter) }), ...this.options.headers };
+  }
+}
+
+const detailed = (kind: ProblemKind) => (detail: string) => new HttpProblem(kind, { detail });
+
+export const invalidRequest = (errors: InputProblem[]) =>
+  new HttpProblem('invalid-request', {
+    detail: errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; '),
+    extensions: { errors },
+  });
+
+/** Parses requests with zod; the problem names each wrong field by its JSON pointer. */
+export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
+  ({ schema }) =>
+  (data) => {
+    const parsed = schema.safeParse(data);
+    return parsed.success ? { value: parsed.data } : { error: invalidRequest(problemsOf(parsed.error.issues)) };
+  };
+
+export const malformedRequest = detailed('malformed-request');
+export const forbidden = detailed('forbidden');
+export const notFound = detailed('not-found');
+export const notAcceptable = detailed('not-acceptable');
+export const tooLarge = detailed('too-large');
+export const unauthorized = (detail: string) =>
+  new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
+
+/** A 415 that lists what the route takes: its content types, and how a body may be compressed. */
+export function unsupportedMediaType({ routeOptions: { config } }: FastifyRequest): HttpProblem {
+  const { bodies, compressed } = config.contract ?? {};
+  const types = Object.keys(bodies ?? { 'application/json': true }).join(', ');
+  const coding = compressed ? 'uncompressed or with Content-Encoding: gzip' : 'uncompressed';
+  return new HttpProblem('unsupported-media-type', {
+    detail: `send ${types}, ${coding}`,
+    headers: { accept: types, 'accept-encoding': compressed ? 'gzip, identity' : 'identity' },
+  });
+}
+
+/** Any other kind; `extensions` tell of the resource. */
+export const httpProblem = (kind: ProblemKind, detail: string, extensions: Record<string, unknown> = {}) =>
+  new HttpProblem(kind, { detail, extensions });
+
+export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
+
+/** gRPC status codes that say that the server is away or overloaded, not that the request was wrong. */
+const AWAY = new Set([1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */]);
+const INVALID_ARGUMENT = 3;
+
+/** PostgreSQL's SQLSTATE classes: connection, resources, operator intervention (a restart). */
+const STORE_AWAY = /^(08|53|57)/;
+/** SQLSTATE `disk_full` and `read_only_sql_transaction`. */
+const NOT_WRITABLE = new Set(['53100', '25006']);
+
+const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** Installs the one place where errors become answers: always `application/problem+json`. */
+export function installErrorHandling(app: FastifyInstance): void {
+  app.setErrorHandler(answerError);
+  const nothingThere = ({ url }: FastifyRequest) => {
+    const allowed = methodsOf(app, url);
+    return allowed.length
+      ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
+      : notFound('no route has this path');
+  };
+  app.setNotFoundHandler((request, reply) => send(nothingThere(request), request, reply));
+  // A method that is not there is no reason to read a body, nor to tell that it cannot be read.
+  app.addHook('preParsing', async (request) => {
+    const problem = request.is404 ? nothingThere(request) : undefined;
+    if (problem?.kind === 'method-not-allowed') throw problem;
+  });
+}
+
+/** The methods that a path has; none when there is no such path. */
+export function methodsOf(app: FastifyInstance, url: string): HTTPMethods[] {
+  const [path = ''] = url.split('?');
+  return METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
+}
+
+/** Answers an error as a problem. What is our own fault is logged, and tells nothing. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const isMediaType = (error as FastifyError | undefined)?.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
+  const problem = isMediaType ? unsupportedMediaType(request) : namingResource(toProblem(error), request);
+  if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
+  return send(problem, request, reply);
+}
+
+/**
+ * After a 5xx, a request for a new resource may have created it. Its id is new too, so only this problem can tell the
+ * caller where to look, and what to repeat.
+ */
+function namingResource(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
+  if (problem.status < 500 || !newResource) return problem;
+  const { path, idField, id } = newResource;
+  const { detail = problem.message, extensions, ...options } = problem.options;
+  return new HttpProblem(problem.kind, {
+    ...options,
+    detail: `${detail}; the resource may exist: look at ${path}/${id}, or send the request again with ${idField} ${id}`,
+    extensions: { ...extensions, [idField]: id },
+  });
+}
+
+/** Answers 408 to a request that is not received whole in time, and ends its connection. */
+export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
+  const { raw } = request;
+  if (raw.complete) return;
+  const timer = setTimeout(() => {
+    if (raw.complete || reply.sent) return;
+    reply.raw.once('finish', () => raw.socket.destroySoon());
+    const detail = `it was not received whole within ${limitMs / 1000} seconds`;
+    void send(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }), request, reply);
+  }, limitMs);
+  for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
+}
+
+/** A client that is still sending reads the answer only if the rest is taken from it: for a while, then it is cut. */
+export function discardRest({ raw }: FastifyRequest): void {
+  if (raw.complete || raw.destroyed) return;
+  const timer = setTimeout(() => raw.destroy(), DISCARD_MS).unref();
+  for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
+  raw.resume();
+}
+
+function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
+  return reply
+    .code(problem.status)
+    .headers({ 'x-request-id': request.id, ...problem.headers })
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(bodyOf(problem, request.id));
+}
+
+/** A problem as RFC 9457 writes it. */
+export function bodyOf({ kind, status, options }: HttpProblem, requestId: string): Problem {
+  return {
+    type: `/problems/${kind}`,
+    title: factsOf(kind).title,
+    status,
+    ...(options.detail && { detail: options.detail }),
+    requestId,
+    ...options.extensions,
+  };
+}
+
+/** What an error means for a client. */
+export function toProblem(error: unknown): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  if (error instanceof WorkflowNotFoundError) return notFound('it does not exist, or its history is no longer kept');
+  return temporalProblem(error) ?? storeProblem(error) ?? fastifyProblem(error) ?? internalError();
+}
+
+/** What a failed call to Temporal means for an HTTP client. */
+function temporalProblem(error: unknown): HttpProblem | undefined {
+  const grpc = error instanceof ServiceError ? error.cause : error;
+  if (!isGrpcServiceError(grpc)) return undefined;
+  const code = grpc.code as number;
+  if (AWAY.has(code)) return httpProblem('temporal-unavailable', 'Temporal does not answer');
+  if (code === INVALID_ARGUMENT) return invalidRequest([{ pointer: '', detail: 'Temporal refused an argument' }]);
+  return undefined;
+}
+
+function storeProblem(error: unknown): HttpProblem | undefined {
+  const away = () => httpProblem('store-unavailable', 'the database does not answer');
+  if (error instanceof pg.DatabaseError) {
+    if (NOT_WRITABLE.has(error.code ?? ''))
+      return httpProblem('store-unavailable', 'the database cannot be written to');
+    if (STORE_AWAY.test(error.code ?? '')) return away();
+    if (error.code?.startsWith('22')) return invalidRequest([{ pointer: '', detail: 'a value cannot be stored' }]);
+    return undefined;
+  }
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
+  const lost =
+    ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '') ||
+    /connection (timeout|terminated)|timeout exceeded when trying to connect/i.test(message);
+  return lost ? away() : undefined;
+}
+
+/** Fastify's own refusals: malformed JSON, wrong content type, body too large, and so on. */
+function fastifyProblem(error: unknown): HttpProblem | undefined {
+  const { statusCode, code, message } = (error ?? {}) as FastifyError;
+  if (code === 'FST_ERR_HANDLER_TIMEOUT') return httpProblem('overloaded', 'no answer was found in time');
+  if (!statusCode || statusCode < 400 || statusCode >= 500) return undefined;
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(BODY_LIMIT);
+  const kind = PROBLEM_KINDS.find((kind) => factsOf(kind).status === statusCode) ?? 'malformed-request';
+  return new HttpProblem(kind, code?.startsWith('FST_') ? { detail: message } : {});
+}
+
+const internalError = () => new HttpProblem('internal-error');

@@ -1,0 +1,127 @@
+import { pointerTo, type InputProblem } from '../../schemas/problems-of.js';
+import { MAX_JSON_DEPTH } from '../../temporal/payloads/json.js';
+
+/** What came as JSON, and where the text said something else than the value does. */
+export interface ParsedJson {
+  value: unknown;
+  /** Repeated names, and numbers that changed. */
+  losses: InputProblem[];
+}
+
+export class JsonTooDeep extends Error {
+  override readonly name = 'JsonTooDeep';
+
+  constructor() {
+    super(`is nested deeper than ${MAX_JSON_DEPTH} levels`);
+  }
+}
+
+/**
+ * Parses JSON from outside. `JSON.parse` keeps the last of two equal names and rounds numbers to 64-bit floats, both in
+ * silence; here, both are reported.
+ *
+ * @throws JsonTooDeep, and what `parse` throws.
+ */
+export function parseJson(text: string, parse: (text: string) => unknown = JSON.parse): ParsedJson {
+  const value = parse(text);
+  // Cheap, and never wrong about a text that it clears. Colons and digits within strings only cost a closer look.
+  const isPlain = namesIn(value) === colonsIn(text) && !MAYBE_INEXACT.test(text);
+  return { value, losses: isPlain ? [] : lossesIn(text) };
+}
+
+/** Every decimal of at most 15 digits without an exponent survives a 64-bit float. */
+const MAYBE_INEXACT = /\d[\d.]{15}|\d[eE][-+\d]/;
+
+/** How many names of fields a value has in all its objects. @throws JsonTooDeep */
+function namesIn(value: unknown, depth = 0): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (depth === MAX_JSON_DEPTH) throw new JsonTooDeep();
+  let names = 0;
+  if (Array.isArray(value)) {
+    for (const inner of value) names += namesIn(inner, depth + 1);
+    return names;
+  }
+  for (const inner of Object.values(value)) names += 1 + namesIn(inner, depth + 1);
+  return names;
+}
+
+function colonsIn(text: string): number {
+  let colons = 0;
+  for (let at = text.indexOf(':'); at >= 0; at = text.indexOf(':', at + 1)) colons += 1;
+  return colons;
+}
+
+/** A list or object that is open at a place in the text: where in it that is, and the names that came before. */
+type Level = { names?: undefined; place: number } | { names: Set<string>; place: string };
+
+/** A list of them has to fit into a response. */
+const MAX_LOSSES = 100;
+
+/** The first losses in a text that is known to be JSON. */
+function lossesIn(text: string): InputProblem[] {
+  const losses: InputProblem[] = [];
+  const levels: Level[] = [];
+  const note = (detail: string) => losses.push({ pointer: pointerTo(levels.map(({ place }) => place)), detail });
+  const number = /[-+.\deE]+/y;
+  let lastString = '';
+
+  for (let at = 0; at < text.length && losses.length < MAX_LOSSES; at += 1) {
+    const char = text[at]!;
+    const level = levels.at(-1);
+    if (char === '"') {
+      const end = endOfString(text, at);
+      lastString = text.slice(at, end);
+      at = end - 1;
+    } else if (char === ':' && level?.names) {
+      level.place = JSON.parse(lastString) as string;
+      if (level.names.has(level.place)) note('is in the same object more than once: send one value for each name');
+      level.names.add(level.place);
+    } else if (char === ',' && level && !level.names) {
+      level.place += 1;
+    } else if (char === '{') {
+      levels.push({ names: new Set(), place: '' });
+    } else if (char === '[') {
+      levels.push({ place: 0 });
+    } else if (char === '}' || char === ']') {
+      levels.pop();
+    } else if (char === '-' || (char >= '0' && char <= '9')) {
+      number.lastIndex = at;
+      const [literal] = number.exec(text)!;
+      const problem = inexact(literal);
+      if (problem) note(problem);
+      at += literal.length - 1;
+    }
+  }
+  return losses;
+}
+
+/** Where a string ends, behind its closing quote. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; ; at += 1) {
+    at = text.indexOf('"', at);
+    let backslashes = 0;
+    while (text[at - 1 - backslashes] === '\\') backslashes += 1;
+    if (backslashes % 2 === 0) return at + 1;
+  }
+}
+
+/** What is wrong with a decimal that a 64-bit float cannot hold. */
+export function inexact(literal: string): string | undefined {
+  const number = Number(literal);
+  if (Number.isFinite(number) && normalized(literal) === normalized(String(number))) return undefined;
+  const shown = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
+  return `cannot be kept exactly: ${shown} would become ${number}; send at most 15 digits, as in 12.5`;
+}
+
+/** A decimal as its digits, without zeros around them, and a power of ten. */
+function normalized(literal: string): string {
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([-+]?\d+))?$/.exec(
+    literal,
+  )!;
+  const digits = whole + fraction;
+  let [start, end] = [0, digits.length];
+  while (digits[start] === '0') start += 1;
+  while (end > start && digits[end - 1] === '0') end -= 1;
+  if (start === end) return '0';
+  return `${sign}${digits.slice(start, end)}e${Number(exponent) - fraction.length + digits.length - end}`;
+}

@@ -1,0 +1,150 @@
+import type { SwaggerTransform } from '@fastify/swagger';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import type { OpenAPIV3_1 } from 'openapi-types';
+import { z } from 'zod';
+import { idempotencyKey } from '../../../schemas/text.js';
+import { rolesOf, type Contract } from '../contract.js';
+import { PROBLEM_KINDS } from '../problems.js';
+import { examples, type Example } from './examples.js';
+import {
+  kindsOf,
+  PROBLEM_EXAMPLES,
+  problemResponses,
+  ref,
+  type Operation,
+  type Response,
+} from './problem-responses.js';
+
+type Schemas = Record<string, { description?: string }>;
+
+const NAMED = z.object({
+  'Idempotency-Key': idempotencyKey
+    .optional()
+    .describe('Names the request: repeated, it is answered as the first time.'),
+});
+
+const SIGNED = z.object({
+  'webhook-id': z
+    .string()
+    .meta({ description: 'Names the message: repeated, it changes nothing.', examples: ['msg_1001'] }),
+  'webhook-timestamp': z
+    .string()
+    .regex(/^\d+$/)
+    .meta({ description: 'Seconds since the epoch, at most five minutes off.', examples: ['1772357400'] }),
+});
+
+type TransformInput = Parameters<SwaggerTransform>[0];
+
+/** What a route takes and promises, before anything is said of what can go wrong. */
+export function describeOperation(
+  input: TransformInput,
+  contracts: Map<string, Contract>,
+): ReturnType<SwaggerTransform> {
+  const { config } = input.route;
+  const known = config?.contract;
+  if (!known || input.route.method === 'HEAD') return { schema: { hide: true }, url: input.url };
+  const { operationId, summary, description, tag, access, idempotent, bodies } = known;
+  contracts.set(operationId, known);
+  const parsed = Object.values(bodies ?? {}).find((body) => typeof body !== 'string');
+  const schema = {
+    ...input.schema,
+    ...{ operationId, summary, ...(description && { description }), tags: [tag], security: securityOf(known) },
+    ...(idempotent && { headers: NAMED }),
+    ...(access === 'signed' && { headers: SIGNED }),
+    ...(parsed && { body: parsed, consumes: Object.keys(bodies!) }),
+  };
+  return jsonSchemaTransform({ ...input, schema });
+}
+
+function securityOf(contract: Contract): OpenAPIV3_1.SecurityRequirementObject[] {
+  if (rolesOf(contract)) return [{ apiKey: [] }, { bearer: [] }];
+  return contract.access === 'signed' ? [{ webhookSignature: [] }] : [];
+}
+
+/** Adds to each operation what its contract makes possible: answers with their headers, problems, and an example. */
+export function describeAnswers(
+  document: OpenAPIV3_1.Document,
+  contracts: Map<string, Contract>,
+): OpenAPIV3_1.Document {
+  for (const path of Object.values(document.paths ?? {})) {
+    for (const operation of Object.values(path ?? {}) as Operation[]) {
+      const known = contracts.get(operation.operationId);
+      if (known) describeOutcomes(operation, known, document.components?.schemas ?? {});
+    }
+  }
+  const paths = JSON.stringify(document.paths);
+  const shown = PROBLEM_KINDS.filter((kind) => paths.includes(`#/components/examples/${kind}"`));
+  const examples = Object.fromEntries(shown.map((kind) => [kind, PROBLEM_EXAMPLES[kind]!]));
+  return { ...document, components: { ...document.components, examples } };
+}
+
+function describeOutcomes(operation: Operation, known: Contract, schemas: Schemas): void {
+  const { access, bodies, headers, idempotent } = known;
+  const pages = access === 'link' || access === 'page';
+  const texts = Object.entries(bodies ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  if (texts.length) {
+    operation.requestBody = {
+      required: true,
+      content: Object.fromEntries(
+        texts.map(([type, description]) => [type, { schema: { type: 'string', description } }]),
+      ),
+    };
+  }
+  const { requestBody } = operation;
+  if (requestBody && 'content' in requestBody && isOptional(requestBody)) requestBody.required = false;
+  for (const [status, response] of Object.entries(operation.responses ?? {}) as [string, Response][]) {
+    const isGood = Number(status) < 400;
+    const isRedirect = isGood && Number(status) >= 300;
+    const told = { ...(isRedirect && { location: 'Where it goes on.' }), ...(isGood && headers) };
+    response.description = descriptionOf(response, schemas);
+    response.headers = {
+      'x-request-id': ref('headers', 'RequestId'),
+      ...(idempotent && isGood && { 'idempotent-replayed': ref('headers', 'IdempotentReplayed') }),
+      ...Object.fromEntries(
+        Object.entries(told).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+      ),
+    };
+    if (isRedirect) delete response.content;
+  }
+  const shown = examples[operation.operationId];
+  if (shown) show(operation, shown);
+  const roles = rolesOf(known);
+  if (roles) Object.assign(operation, { 'x-roles': [...roles] });
+  if (pages) return;
+  operation.responses = { ...problemResponses(kindsOf(operation, known)), ...operation.responses };
+}
+
+/** Whether it may be left out: what is validated then is `null`. */
+const isOptional = ({ content }: OpenAPIV3_1.RequestBodyObject): boolean =>
+  Object.values(content).every(({ schema = {} }) => 'anyOf' in schema && schema.anyOf?.some(isNull));
+
+const isNull = (schema: object) => 'type' in schema && schema.type === 'null';
+
+/** What its content is, in the words of the schema. */
+function descriptionOf({ description, content = {} }: Response, schemas: Schemas): string {
+  const schema = Object.values(content)[0]?.schema;
+  const named = schema && '$ref' in schema ? schemas[schema.$ref.replace(/.*\//, '')] : schema;
+  return named?.description ?? description;
+}
+
+/** Puts the example of an operation where readers and tools look for it. */
+function show(operation: Operation, example: Example): void {
+  const values: Example['parameters'] = {
+    'Idempotency-Key': `0b1f7a52-${operation.operationId}`,
+    ...example.parameters,
+  };
+  for (const parameter of (operation.parameters ?? []) as OpenAPIV3_1.ParameterObject[]) {
+    const value = values[parameter.name];
+    if (value !== undefined) parameter.example = value;
+  }
+  const { content = {} } = (operation.requestBody ?? {}) as OpenAPIV3_1.RequestBodyObject;
+  for (const [type, media] of Object.entries(content)) {
+    const value = example.bodies?.[type] ?? example.body;
+    if (value !== undefined) media.example = value;
+  }
+  const [status = ''] = Object.keys(operation.responses ?? {});
+  const response = operation.responses?.[example.status ?? status] as Response | undefined;
+  for (const media of Object.values(response?.content ?? {})) {
+    if (example.answer !== undefined) media.example = example.answer;
+  }
+}

@@ -1,0 +1,80 @@
+import type { OpenAPIV3_1 } from 'openapi-types';
+import { problem, type Problem } from '../../../schemas/problem.js';
+import { rolesOf, type Contract } from '../contract.js';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../problems.js';
+
+export type Operation = OpenAPIV3_1.OperationObject & { operationId: string };
+export type Response = OpenAPIV3_1.ResponseObject;
+
+/** A reference to a component. */
+export const ref = (section: string, name: string) => ({ $ref: `#/components/${section}/${name}` });
+
+/** Each kind of problem as it may look. */
+export const PROBLEM_EXAMPLES = Object.fromEntries(
+  PROBLEM_KINDS.map((kind) => [kind, { summary: factsOf(kind).when, value: problem.parse(exampleOf(kind)) }]),
+);
+
+function exampleOf(kind: ProblemKind): Problem {
+  const { status, title } = factsOf(kind);
+  return {
+    ...{ type: `/problems/${kind}`, title, status, requestId: '0b9cfa6c-3d3f-4d2c-9a5e-6f3f8f0f5a11' },
+    ...(kind === 'invalid-request' && {
+      detail: '/customerId must be an id',
+      errors: [{ pointer: '/customerId', detail: 'must be an id' }],
+    }),
+  };
+}
+
+/** What can go wrong with any request. */
+const ALWAYS = ['malformed-request', 'request-timeout', 'headers-too-large', 'internal-error', 'overloaded'] as const;
+
+const NEEDS = {
+  temporal: ['temporal-unavailable'],
+  worker: ['temporal-unavailable', 'no-worker', 'worker-busy'],
+  store: ['store-unavailable'],
+} as const;
+
+/** The kinds of problems that an operation can answer with, in the order of their table. */
+export function kindsOf(operation: Operation, contract: Contract): ProblemKind[] {
+  const { access, needs = [], problems = [], idempotent } = contract;
+  const parameters = (operation.parameters ?? []) as OpenAPIV3_1.ParameterObject[];
+  const kinds = new Set<ProblemKind>([...ALWAYS, ...problems, ...needs.flatMap((need) => NEEDS[need])]);
+  const add = (...more: ProblemKind[]) => more.forEach((kind) => kinds.add(kind));
+  const namesResource = operation.requestBody !== undefined || parameters.some(({ in: place }) => place === 'path');
+  if (namesResource && needs.some((need) => need !== 'store')) add('wrong-workflow-type');
+  if (operation.requestBody) add('invalid-request', 'too-large', 'unsupported-media-type');
+  if (parameters.length) add('invalid-request');
+  if (parameters.some(({ in: place }) => place === 'path')) add('path-too-long', 'not-found');
+  if (access === 'signed') add('unauthorized');
+  else add('too-many-requests');
+  if (rolesOf(contract)) add('unauthorized', 'forbidden', 'identity-provider-unavailable');
+  if (idempotent) add('request-in-progress', 'idempotency-key-reused', 'too-large', 'unsupported-media-type');
+  return PROBLEM_KINDS.filter((kind) => kinds.has(kind));
+}
+
+/** The answers with which an operation can fail, by status. */
+export function problemResponses(kinds: readonly ProblemKind[]): Record<string, Response> {
+  const statuses = [...new Set(kinds.map((kind) => factsOf(kind).status))];
+  return Object.fromEntries(
+    statuses.map((status) => [
+      String(status),
+      problemResponse(kinds.filter((kind) => factsOf(kind).status === status)),
+    ]),
+  );
+}
+
+function problemResponse(kinds: readonly ProblemKind[]): Response {
+  return {
+    description: kinds.map((kind) => `\`${kind}\``).join(', '),
+    headers: {
+      'x-request-id': ref('headers', 'RequestId'),
+      ...(kinds.some((kind) => factsOf(kind).retryAfter) && { 'retry-after': ref('headers', 'RetryAfter') }),
+    },
+    content: {
+      'application/problem+json': {
+        schema: ref('schemas', 'Problem'),
+        examples: Object.fromEntries(kinds.map((kind) => [kind, ref('examples', kind)])),
+      },
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import html from 'html-template-tag';
+import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../plugins/problems.js';
+import { layOut } from '../plugins/page-layout.js';
+
+/** Every kind of problem, with a link to each. */
+export function problemsPage(): string {
+  const entries = PROBLEM_KINDS.map(
+    (kind) =>
+      html`<div>
+        <dt>${String(factsOf(kind).status)}</dt>
+        <dd><a href="/problems/${kind}">${kind}</a></dd>
+      </div>`,
+  );
+  return layOut(
+    'Problems',
+    html`<h1>Problems</h1>
+      <dl>$${entries.join('')}</dl>`,
+  );
+}
+
+/** One kind of problem: when it is answered, and what can be done. */
+export function problemPage(kind: ProblemKind): string {
+  const { status, title, when, retryAfter } = factsOf(kind);
+  const again = retryAfter
+    ? `The same request may succeed later: wait as long as Retry-After says.`
+    : 'The same request again will not do better while nothing else changes.';
+  return layOut(
+    title,
+    html`<p class="kind">${kind}, ${String(status)}</p>
+      <h1>${title}</h1>
+      <p>${when.replaceAll('`', '')}</p>
+      <p>${status === 500 ? 'It may be tried again.' : again}</p>
+      <p><a href="/problems">All problems</a></p>`,
+  );
+}

@@ -1,0 +1,41 @@
+import type { Attributes } from '@opentelemetry/api';
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
+import { bounded } from '../../temporal/payloads/text.js';
+
+/** What may leave the house. Whatever else a library notes (URLs, addresses, users, messages) stays. */
+const ALLOWED = new Set([
+  ...['http.request.method', 'http.route', 'http.response.status_code', 'error.type'],
+  ...['http.method', 'http.status_code'],
+  ...['server.address', 'server.port', 'network.protocol.version'],
+  ...['db.system', 'db.system.name', 'db.name', 'db.namespace', 'db.operation.name', 'db.statement', 'db.query.text'],
+  ...['temporalWorkflowId', 'run_id', 'temporalActivityId', 'workflowType', 'taskQueue', 'attempt'],
+]);
+
+/** SQL of a thousand rows is a thousand times the same. */
+const MAX_TEXT = 500;
+
+/** An exporter before the given one that lets through what may leave the house: no messages, no stacks, no values. */
+export function withoutWhatIsPrivate(exporter: SpanExporter): SpanExporter {
+  return {
+    export: (spans, done) => exporter.export(spans.map(harmless), done),
+    shutdown: () => exporter.shutdown(),
+    forceFlush: async () => exporter.forceFlush?.(),
+  };
+}
+
+function harmless(span: ReadableSpan): ReadableSpan {
+  return Object.create(span, {
+    name: { value: bounded(span.name, MAX_TEXT) },
+    attributes: { value: allowedOf(span.attributes) },
+    status: { value: { code: span.status.code } },
+    events: { value: [] },
+    links: { value: span.links.map(({ context }) => ({ context })) },
+  }) as ReadableSpan;
+}
+
+function allowedOf(attributes: Attributes): Attributes {
+  const entries = Object.entries(attributes).filter(([name]) => ALLOWED.has(name));
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'string' ? bounded(value, MAX_TEXT) : value]),
+  );
+}

@@ -1,0 +1,14 @@
+import type { SearchAttribute } from './namespace.js';
+import { approvalDueAtAttribute, approversAttribute, approvalStatusAttribute } from '../workflows/approval/contract.js';
+import { batchStatusAttribute } from '../workflows/batch/contract.js';
+import { customerIdAttribute, orderStatusAttribute } from '../workflows/order/contract.js';
+
+/** Everything that the workflows are found by. Registered in the namespace by `setup`, before the first start. */
+export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
+  orderStatusAttribute,
+  customerIdAttribute,
+  approvalStatusAttribute,
+  approversAttribute,
+  approvalDueAtAttribute,
+  batchStatusAttribute,
+];
