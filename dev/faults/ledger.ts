@@ -15,6 +15,8 @@ export interface Ledger {
   foreignReports: string[];
   /** Workflow ids of executions that were reset. */
   resets: string[];
+  /** What each edge case came to. An edge case that is not played in this run is not listed. */
+  edgeCases: EdgeCase[];
   /** Every HTTP request that was sent, also those that only look. */
   attempts: number;
   /** How requests ended that did not get what they asked for, by what they were: `place 503`, `place ECONNRESET`. */
@@ -83,6 +85,18 @@ export interface AskedBatch extends Asked {
   bad: number[];
   /** How many lines there are of each product; bad ones are of none. */
   pieces: Record<string, number>;
+}
+
+/** The outcome of an edge case in which everything happened that it is about. */
+export const COMPLETE = 'complete';
+
+/** Something rare that one customer brings about in every run. */
+export interface EdgeCase {
+  name: string;
+  /** The order that it is about, once that is placed. */
+  workflowId?: string;
+  /** `COMPLETE`, or what prevented it. Missing while the customer still waits for something. */
+  outcome?: string;
 }
 
 /** What a customer still waited for when the crowd had left: requests that nobody answered, by whose they are. */

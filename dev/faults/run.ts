@@ -86,7 +86,7 @@ export async function runUnderFire(options: RunOptions): Promise<Outcome> {
       `The shop is open: API ${addresses.apiUrl}, Temporal ${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`,
     );
     await stockTheShop(store);
-    const crowd = startCrowd({ addresses, client, store, random: new Random(seed).branch('crowd'), pace });
+    const crowd = startCrowd({ addresses, tools: { client, store }, random: new Random(seed).branch('crowd'), pace });
     const startedAt = performance.now();
     const plan = options.plan ?? planFaults({ seed, seconds, links: links.names });
     const story = await whileItLasts(shop, crowd, plan, { seconds, report, ...(signal && { signal }) });

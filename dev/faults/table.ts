@@ -2,7 +2,7 @@ import { percentile } from '../percentile.js';
 import type { Audit } from './audit/index.js';
 import type { ServerKind } from './command-line.js';
 import { kindOf } from './inflict.js';
-import { unansweredIn, type Ledger } from './ledger.js';
+import { COMPLETE, unansweredIn, type Ledger } from './ledger.js';
 import type { Outcome, Recovery } from './run.js';
 
 const SERVER_NAMES: Record<ServerKind, string> = {
@@ -76,6 +76,10 @@ function auditRows({ lost, doubled, reported, replayed, outcomes }: Audit, ledge
     [
       'callbacks besides the carrier’s own',
       `${grouped(sent)}: ${grouped(repeated)} again, ${grouped(outOfOrder)} out of order`,
+    ],
+    [
+      'edge cases played to their end',
+      `${ledger.edgeCases.filter(({ outcome }) => outcome === COMPLETE).length} of ${ledger.edgeCases.length}`,
     ],
     ['HTTP requests sent', `${grouped(ledger.attempts)}, of which ${grouped(again)} did not get what they asked for`],
   ];

@@ -36,6 +36,10 @@ function anOutcome(): Outcome {
       callbacks: { sent: 5, repeated: 3, outOfOrder: 2 },
       foreignReports: [],
       resets: [],
+      edgeCases: [
+        { name: 'late delivery', workflowId: 'order:8', outcome: 'complete' },
+        { name: 'forgotten key', workflowId: 'order:9' },
+      ],
     },
     keptIn: '/somewhere',
   };
@@ -65,6 +69,7 @@ describe('the tables of a run under fire', () => {
     ['doubled', ['0']],
     ['never answered', ['1']],
     ['histories replayed without a difference', ['2 (58 events)']],
+    ['edge cases played to their end', ['1 of 2']],
     ['HTTP requests sent', ['3,000, of which 11 did not get what they asked for']],
   ])('say of %s: %j', (title, cells) => {
     expect(rowOf(tablesOf(anOutcome(), 'a machine'), title)).toEqual(cells);

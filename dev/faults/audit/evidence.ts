@@ -25,6 +25,12 @@ export interface Books {
 /** Workers that have only just come back may be busy. */
 const VIEW_DEADLINE_MS = 20_000;
 
+/** What the store says about an order. */
+export interface OrderRecord {
+  status: string;
+  reservation: string;
+}
+
 /** All that is written down. */
 export interface Evidence {
   /** Newest first, as visibility lists them. */
@@ -39,8 +45,8 @@ export interface Evidence {
   statementOf: (orderId: string) => Statement;
   /** Pieces that an order holds, by SKU. */
   piecesOf: (orderId: string) => ReadonlyMap<string, number>;
-  /** The status of an order in the store. */
-  recordOf: (orderId: string) => string | undefined;
+  /** The record of an order in the store. */
+  recordOf: (orderId: string) => OrderRecord | undefined;
   /** Orders that hold something. */
   holders: string[];
   /** Pieces that can still be sold, by SKU. */
@@ -111,9 +117,9 @@ async function readPieces({ store }: Books): Promise<Map<string, Map<string, num
   );
 }
 
-async function readRecords({ store }: Books): Promise<Map<string, string>> {
-  const rows = await store.db.selectFrom('orders').select(['order_id', 'status']).execute();
-  return new Map(rows.map(({ order_id, status }) => [order_id, status]));
+async function readRecords({ store }: Books): Promise<Map<string, OrderRecord>> {
+  const rows = await store.db.selectFrom('orders').select(['order_id', 'status', 'reservation']).execute();
+  return new Map(rows.map(({ order_id, ...record }) => [order_id, record]));
 }
 
 async function readStock({ store }: Books): Promise<Map<string, number>> {

@@ -62,9 +62,12 @@ export async function runsAtTheirEnd(client: Client, ledger: Ledger, deadlineMs:
   });
 }
 
+/** The statuses of open orders that wait for an operator. */
+const PARKED: readonly unknown[] = ['compensation_stuck', 'delivery_overdue'];
+
 /**
- * What is open and says so itself: orders with a parked compensation, questions that nobody has decided and that have
- * time for it, and the orders that wait for those.
+ * The open workflows that report why they are open: orders with a parked compensation or an overdue delivery, approvals
+ * that nobody has decided before their deadline, and the orders that wait for those.
  */
 function reportedOf(open: Run[], ledger: Ledger): Set<string> {
   const decided = new Set(
@@ -81,7 +84,7 @@ function reportedOf(open: Run[], ledger: Ledger): Set<string> {
   const orders = open.filter(
     (run) =>
       isOrder(run) &&
-      (run.orderStatus === 'compensation_stuck' ||
+      (PARKED.includes(run.orderStatus) ||
         questions.has(approvalWorkflowId(approvalIdOfOrder(orderIdOf(run.workflowId))))),
   );
   return new Set([...questions, ...orders.map(({ workflowId }) => workflowId)]);

@@ -1,4 +1,4 @@
-import type { Asked } from '../ledger.js';
+import type { Asked, EdgeCase } from '../ledger.js';
 
 /** Something that is not as it was promised. */
 export interface Violation {
@@ -20,7 +20,7 @@ export interface Audit {
   doubled: number;
   /** How orders ended: `completed`, `rejected: CardDeclined`, … */
   outcomes: Record<string, number>;
-  /** Open, and the product says so itself: parked compensations, and approvals that wait with the orders behind them. */
+  /** Open, and reported by the product: parked compensations, overdue deliveries, and pending approvals with their orders. */
   reported: string[];
   replayed: { histories: number; events: number };
   violations: Violation[];
@@ -37,8 +37,16 @@ export class Findings implements Audit {
   replayed = { histories: 0, events: 0 };
   readonly violations: Violation[] = [];
 
+  readonly #edgeCases: Map<string | undefined, string>;
+
+  /** A violation of an order that an edge case is about names that edge case. */
+  constructor(edgeCases: readonly EdgeCase[] = []) {
+    this.#edgeCases = new Map(edgeCases.map(({ name, workflowId }) => [workflowId, name]));
+  }
+
   violate(workflowId: string, what: string): void {
-    this.violations.push({ workflowId, what });
+    const name = this.#edgeCases.get(workflowId);
+    this.violations.push({ workflowId, what: name === undefined ? what : `${what} (edge case: ${name})` });
   }
 
   lose(workflowId: string, what: string): void {

@@ -2,6 +2,7 @@ import type { Ledger } from '../ledger.js';
 import { auditApprovals } from './approvals.js';
 import { auditBatches } from './batches.js';
 import { auditCarts } from './carts.js';
+import { auditEdgeCases } from './edge-cases.js';
 import { gather, type Books } from './evidence.js';
 import { runsAtTheirEnd } from './executions.js';
 import { Findings, type Audit } from './findings.js';
@@ -17,7 +18,7 @@ export type { Audit, Violation } from './findings.js';
  * have used. What is not at its end by the deadline is a violation, unless the product itself reports it.
  */
 export async function audit(ledger: Ledger, books: Books, { deadlineMs }: { deadlineMs: number }): Promise<Audit> {
-  const findings = new Findings();
+  const findings = new Findings(ledger.edgeCases);
   const { runs, reported } = await runsAtTheirEnd(books.client, ledger, deadlineMs);
   findings.reported = [...reported];
   const evidence = await gather(runs, books, findings);
@@ -26,5 +27,6 @@ export async function audit(ledger: Ledger, books: Books, { deadlineMs }: { dead
   auditApprovals(ledger, evidence, findings);
   await auditBatches(ledger, evidence, books.store, findings);
   auditStock(ledger, evidence, findings);
+  auditEdgeCases(ledger, findings);
   return findings;
 }

@@ -5,7 +5,7 @@ import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js'
 import { orderIdOf, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import type { Asked, Ledger } from '../ledger.js';
 import { balanced, Doubled, type Verdict } from './balance.js';
-import type { Evidence } from './evidence.js';
+import type { Evidence, OrderRecord } from './evidence.js';
 import { isOrder } from './executions.js';
 import { isPossible, isPromised, promises, type Findings } from './findings.js';
 
@@ -63,7 +63,12 @@ function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidenc
   const isReset = ledger.resets.includes(workflowId);
   if (more.length >= (isReset ? 2 : 1)) findings.double(workflowId, `ran ${more.length + 1} times`);
   if (!run || findings.reported.includes(workflowId)) return;
+  const record = evidence.recordOf(orderId);
   if (!['COMPLETED', 'FAILED', 'CANCELLED'].includes(run.status)) {
+    if (isReset && record?.reservation === 'released') {
+      const stage = evidence.viewOf<OrderView>(workflowId)?.stage;
+      findings.violate(workflowId, `goes on after a reset (${stage}) although it was rolled back before`);
+    }
     findings.violate(workflowId, `is ${run.status.toLowerCase()}, and that is no end`);
     return;
   }
@@ -88,11 +93,12 @@ function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidenc
   const parcel = String(statement.shipments[0]?.status);
   if (ledger.foreignReports.includes(orderId) && view.status === 'completed' && parcel !== 'delivered')
     findings.violate(workflowId, `is completed by a report about another parcel; its own is ${parcel}`);
-  const record = evidence.recordOf(orderId);
+  if (view.reason?.type === 'DeliveryTimeout' && HAVE_LEFT.includes(parcel))
+    findings.violate(workflowId, `was rolled back by a timer although its parcel had left; the parcel is ${parcel}`);
   if (isReset && view.status === 'failed' && !isFenced)
     findings.violate(workflowId, `failed after it was reset: ${view.reason?.type}`);
-  if (record !== undefined && record !== view.status && !isReset)
-    findings.violate(workflowId, `is ${view.status}, and is recorded as ${record}`);
+  const contradiction = isFenced ? contradictionOfFence(record) : contradictionOf(record, view);
+  if (contradiction) findings.violate(workflowId, contradiction);
   try {
     const { lines, token } = purchase;
     const { verdict } = balanced(
@@ -106,6 +112,22 @@ function auditOrder(orderId: string, purchase: Purchase, ledger: Ledger, evidenc
     if (error instanceof Doubled) findings.double(workflowId, message);
     else findings.violate(workflowId, message);
   }
+}
+
+/** A parcel with one of these statuses was picked up. */
+const HAVE_LEFT: readonly string[] = ['in_transit', 'delivered', 'lost'];
+
+/** How the record of an order contradicts its end. A deleted record shows in the balance. */
+function contradictionOf(record: OrderRecord | undefined, { status }: OrderView): string | undefined {
+  if (!record || record.status === status) return undefined;
+  return `is ${status}, and is recorded as ${record.status}`;
+}
+
+/** A run that ends at the fence leaves the record of the earlier run, which was rolled back. */
+function contradictionOfFence(record: OrderRecord | undefined): string | undefined {
+  if (record?.reservation === 'released' && record.status !== 'completed') return undefined;
+  const recorded = record ? `${record.status} with its pieces ${record.reservation}` : 'nothing';
+  return `ended after a reset because it had been rolled back, and is recorded as ${recorded}`;
 }
 
 /** What each end means for goods and money. */

@@ -1,20 +1,27 @@
-import type { Client } from '@temporalio/client';
 import { randomUUID } from 'node:crypto';
 import type { OrderInput } from '../../../src/schemas/order.js';
 import { ORDER_TASK_QUEUE, ORDER_WORKFLOW_TYPE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { COMPLETE } from '../ledger.js';
 import { callBack } from './callbacks.js';
-import { partner, untilDone } from './partners.js';
 import { few, isClosed, place, seen } from './order-steps.js';
-import { aRequest, type Visit } from './visit.js';
+import { moveParcel, scheduleParcel, untilDone } from './partners.js';
+import { aRequest, type Tools, type Visit } from './visit.js';
 
-/** The carrier's time for an order whose parcel is late, and how late it is. */
+/** The carrier's time for an order whose parcel is late. */
 const LATE_AFTER_SECONDS = 2;
-const LATE_BY_MS = 4_000;
 
-/** Buys something, while the carrier reports that another parcel was delivered: before the shipment and after it. */
-export async function buyWithAForeignReport(visit: Visit): Promise<void> {
-  const orderId = await place(visit);
-  if (orderId === undefined) return;
+/** Longer than any run. */
+const NEVER_SECONDS = 1_000_000;
+
+/**
+ * Buys something, while the carrier reports that another parcel was delivered: before the shipment and after it. The
+ * order's own parcel moves when both reports were ignored.
+ */
+export async function buyWithAForeignReport(visit: Visit, { isAbout }: Tools): Promise<string | undefined> {
+  const orderId = randomUUID();
+  await scheduleParcel(visit, orderId, { autoDeliver: false });
+  if ((await place(visit, { orderId })) === undefined) return undefined;
+  isAbout(orderId);
   visit.ledger.foreignReports.push(orderId);
   const report = async (name: string) => {
     visit.ledger.callbacks.sent += 1;
@@ -25,13 +32,20 @@ export async function buyWithAForeignReport(visit: Visit): Promise<void> {
     });
   };
   await report('foreign');
-  await seen(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
+  const shipped = await seen(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
   await report('foreign again');
+  const ignored = await seen(visit, orderId, (order) => (order.ignoredReports ?? 0) >= 2 || isClosed(order));
+  if (!shipped || !ignored) return undefined;
+  // The parcel stays where it is, so that the auditor sees that no report of it closed the order.
+  if (isClosed(ignored)) return `the order was ${ignored.status} before its parcel moved`;
+  await moveParcel(visit, orderId, 'in_transit');
+  await moveParcel(visit, orderId, 'delivered');
+  return (await seen(visit, orderId, isClosed)) && COMPLETE;
 }
 
-/** Buys something whose parcel leaves in time and is delivered when the carrier's time is long over. */
-export async function buyFromALateCarrier(visit: Visit, client: Client): Promise<void> {
-  const { outside, caller, ledger, id: customerId } = visit;
+/** Buys something whose parcel is picked up in time, and delivered after the carrier's time was over. */
+export async function buyFromALateCarrier(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
+  const { ledger, id: customerId } = visit;
   const input: OrderInput = {
     orderId: randomUUID(),
     customerId,
@@ -40,9 +54,8 @@ export async function buyFromALateCarrier(visit: Visit, client: Client): Promise
     deliveryTimeoutSeconds: LATE_AFTER_SECONDS,
   };
   const { orderId, lines } = input;
-  const carrierSays = (status: string) => partner(outside, 'POST', `/test/shipments/${orderId}`, { status });
-  await partner(outside, 'PUT', '/test/carrier', { orderId, autoDeliver: false });
-  await untilDone(visit, () =>
+  await scheduleParcel(visit, orderId, { autoDeliver: true, pickupSeconds: 0, deliverySeconds: NEVER_SECONDS });
+  const started = await untilDone(visit, () =>
     client.workflow.start(ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(orderId),
       taskQueue: ORDER_TASK_QUEUE,
@@ -50,17 +63,14 @@ export async function buyFromALateCarrier(visit: Visit, client: Client): Promise
       workflowIdConflictPolicy: 'USE_EXISTING',
     }),
   );
-  ledger.orders.push({
-    ...aRequest(visit, 'late'),
-    fate: 'accepted',
-    answers: [orderId],
-    customerId,
-    lines,
-    token: 'tok_ok',
-  });
-  const order = await seen(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
-  if (!order || isClosed(order)) return;
-  await carrierSays('in_transit');
-  await caller.rest(LATE_BY_MS);
-  await carrierSays('delivered');
+  if (!started) return undefined;
+  isAbout(orderId);
+  const asked = { ...aRequest(visit, 'late'), fate: 'accepted' as const, answers: [orderId] };
+  ledger.orders.push({ ...asked, customerId, lines, token: 'tok_ok' });
+
+  const late = await seen(visit, orderId, (order) => order.status === 'delivery_overdue' || isClosed(order));
+  if (!late) return undefined;
+  if (isClosed(late)) return `the order was ${late.status} while its parcel was on the road`;
+  await moveParcel(visit, orderId, 'delivered');
+  return (await seen(visit, orderId, isClosed)) && COMPLETE;
 }

@@ -8,22 +8,18 @@ import { approvalStory } from './approvals.js';
 import { restock } from './batches.js';
 import { Caller } from './caller.js';
 import { cartStory } from './carts.js';
-import { buyFromALateCarrier, buyWithAForeignReport } from './deliveries.js';
-import { buyWithAForgottenKey } from './old-keys.js';
+import { EDGE_CASES, playEdgeCase } from './edge-cases.js';
 import { place, seen } from './order-steps.js';
 import { buyFromABadCarrier, orderStory } from './orders.js';
 import { PRODUCTS } from './products.js';
-import { buyAndReset, buyMuchAndReset, cancelAndReset } from './resets.js';
 import type { Visit } from './visit.js';
 
 export { stockTheShop } from './products.js';
 
 export interface CrowdOptions {
   addresses: Pick<Addresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
-  /** For what is done by Temporal's own tools: a start with other options, a reset. */
-  client?: Client;
-  /** For what takes days: records are made older. */
-  store?: Store;
+  /** What edge cases need besides the API; without them, no edge case is played. */
+  tools?: { client: Client; store: Store };
   /** Decides what everybody does; not when. */
   random: Random;
   pace?: Partial<Pace>;
@@ -65,13 +61,13 @@ export interface Crowd {
 }
 
 /** Opens the doors. The products are there already: see `stockTheShop`. */
-export function startCrowd({ addresses, client, store, random, pace }: CrowdOptions): Crowd {
+export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Crowd {
   const { customers, restMs, batchLines } = { ...DEFAULT_PACE, ...pace };
   const ledger: Ledger = {
     products: PRODUCTS,
     ...{ orders: [], carts: [], approvals: [], batches: [] },
     callbacks: { sent: 0, repeated: 0, outOfOrder: 0 },
-    ...{ attempts: 0, refused: {}, foreignReports: [], resets: [] },
+    ...{ attempts: 0, refused: {}, foreignReports: [], resets: [], edgeCases: [] },
   };
   const leaving = new AbortController();
   // As many requests wait for it as are under way.
@@ -122,14 +118,8 @@ export function startCrowd({ addresses, client, store, random, pace }: CrowdOpti
   begin(restockTwice());
   // However short the run and whatever its seed, there are callbacks that come twice and out of order.
   begin(buyFromABadCarrier(aVisit('bad-carrier')));
-  begin(buyWithAForeignReport(aVisit('foreign-report')));
-  if (client) {
-    begin(buyFromALateCarrier(aVisit('late-carrier'), client));
-    begin(buyAndReset(aVisit('reset'), client));
-    begin(cancelAndReset(aVisit('reset-after-cancel'), client));
-    begin(buyMuchAndReset(aVisit('reset-while-waiting'), client));
-  }
-  if (store) begin(buyWithAForgottenKey(aVisit('forgotten-key'), store));
+  for (const name of tools ? Object.keys(EDGE_CASES) : [])
+    begin(playEdgeCase(name, aVisit(name.replaceAll(' ', '-')), tools!));
 
   return {
     ledger,

@@ -1,33 +1,36 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Store } from '../../../src/store/index.js';
-import { place } from './order-steps.js';
+import { COMPLETE } from '../ledger.js';
+import { isClosed, place, seen } from './order-steps.js';
 import { partner, untilDone } from './partners.js';
-import type { Visit } from './visit.js';
+import type { Tools, Visit } from './visit.js';
 
 /**
  * Buys something. The gateway makes the charge, its response is lost, and the next attempt comes days later, when the
  * gateway has forgotten the key: the record of the order is made older, and the gateway forgets.
  */
-export async function buyWithAForgottenKey(visit: Visit, store: Store): Promise<void> {
+export async function buyWithAForgottenKey(visit: Visit, { store, isAbout }: Tools): Promise<string | undefined> {
   const { outside } = visit;
   const orderId = randomUUID();
   await partner(outside, 'POST', '/test/faults', { on: 'charge', orderId, fault: 'lose-answer' });
   await partner(outside, 'POST', '/test/faults', { on: 'charge', orderId, fault: 'unreachable', times: -1 });
-  if ((await place(visit, { orderId })) === undefined) return;
+  if ((await place(visit, { orderId })) === undefined) return undefined;
+  isAbout(orderId);
   await untilDone(visit, async () => {
     const { charges } = (await (await partner(outside, 'GET', `/test/ledger?orderId=${orderId}`)).json()) as {
       charges: unknown[];
     };
     if (charges.length === 0) throw new Error('the gateway has not made the charge yet');
   });
-  await untilDone(visit, () =>
+  const aged = await untilDone(visit, () =>
     store.db
       .updateTable('orders')
       .set({ placed_at: sql<Date>`placed_at - interval '3 days'` })
       .where('order_id', '=', orderId)
-      .execute(),
+      .executeTakeFirst(),
   );
   await partner(outside, 'DELETE', `/test/keys/${orderId}`);
   await partner(outside, 'DELETE', `/test/faults?orderId=${orderId}`);
+  if (!aged || !(await seen(visit, orderId, isClosed))) return undefined;
+  return aged.numUpdatedRows === 1n ? COMPLETE : 'the order has no record that could be made older';
 }

@@ -1,16 +1,32 @@
 import type { Visit } from './visit.js';
 
-/** Calls the test interface of the fake partners. */
+/** Calls the test interface of the fake partners. @throws when the call fails. */
 export async function partner(
   { answersUrl }: Visit['outside'],
   method: string,
   path: string,
   body?: unknown,
 ): Promise<Response> {
-  return await fetch(new URL(path, answersUrl), {
+  const response = await fetch(new URL(path, answersUrl), {
     method,
     ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   });
+  if (!response.ok) throw new Error(`${method} ${path} returned ${response.status}`);
+  return response;
+}
+
+/** Tells the carrier when to move the parcel of one order; the order may be placed later. */
+export async function scheduleParcel(
+  visit: Visit,
+  orderId: string,
+  schedule: { autoDeliver: boolean; pickupSeconds?: number; deliverySeconds?: number },
+): Promise<void> {
+  await untilDone(visit, () => partner(visit.outside, 'PUT', '/test/carrier', { orderId, ...schedule }));
+}
+
+/** Has the carrier move the parcel of an order, and report that. */
+export async function moveParcel(visit: Visit, orderId: string, status: string): Promise<void> {
+  await untilDone(visit, () => partner(visit.outside, 'POST', `/test/shipments/${orderId}`, { status }));
 }
 
 /** Repeats a call until it succeeds or the visit ends. @returns undefined when the visit ended first. */

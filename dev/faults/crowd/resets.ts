@@ -1,51 +1,88 @@
+import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { approvalIdOfOrder } from '../../../src/schemas/approval.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { COMPLETE } from '../ledger.js';
 import { decide } from './approvals.js';
 import { isClosed, place, seen } from './order-steps.js';
 import { cancel, many } from './orders.js';
-import { untilDone } from './partners.js';
-import type { Visit } from './visit.js';
+import { scheduleParcel, untilDone } from './partners.js';
+import type { Tools, Visit } from './visit.js';
 
 const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: UPDATE } =
   proto.temporal.api.enums.v1.ResetReapplyExcludeType;
 
 /** Buys something, and an operator resets the completed order to one of its workflow tasks. */
-export async function buyAndReset(visit: Visit, client: Client): Promise<void> {
+export async function buyAndReset(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
   const orderId = await place(visit);
-  if (orderId === undefined) return;
+  if (orderId === undefined) return undefined;
+  isAbout(orderId);
   const order = await seen(visit, orderId, isClosed);
-  if (order?.status === 'completed') await reset(visit, client, orderWorkflowId(orderId));
+  if (order && order.status !== 'completed') return `the order was ${order.status} before its reset`;
+  await reset(visit, client, orderWorkflowId(orderId));
+  return (await ended(visit, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
 /**
- * Buys so much that it needs an approval. While the order waits, an operator resets it to its first workflow task, and its
- * approval too. Then the approval is decided.
+ * Buys so much that it needs an approval. While the order waits, an operator resets it to its first workflow task. When the
+ * order has joined its approval again, the operator resets the approval. Then the approval is decided.
  */
-export async function buyMuchAndReset(visit: Visit, client: Client): Promise<void> {
+export async function buyMuchAndReset(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
   const orderId = await place(visit, { lines: many(visit) });
-  if (orderId === undefined) return;
+  if (orderId === undefined) return undefined;
+  isAbout(orderId);
   const approvalId = approvalIdOfOrder(orderId);
   const asked = { approvalId, of: { orderId }, decisions: [] };
   visit.ledger.approvals.push(asked);
   const order = await seen(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
-  if (!order || isClosed(order)) return;
+  if (!order) return undefined;
+  if (isClosed(order)) return `the order was ${order.status} before its reset`;
   await reset(visit, client, orderWorkflowId(orderId), { to: 'first' });
+  const joined = await joinsItsApproval(visit, client, orderWorkflowId(orderId));
+  if (joined === false) return 'the order ended before it joined its approval again';
   await reset(visit, client, approvalWorkflowId(approvalId), { to: 'first' });
   await decide(visit, asked, { manner: 'once' });
+  return (await ended(visit, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
-/** Buys something and cancels it. After the refund, an operator resets the order to its first workflow task. */
-export async function cancelAndReset(visit: Visit, client: Client): Promise<void> {
-  const orderId = await place(visit);
-  if (orderId === undefined) return;
-  const order = await seen(visit, orderId, ({ shipment, stage }) => shipment !== undefined || stage === 'done');
-  if (!order || isClosed(order)) return;
+/**
+ * Buys something and cancels it before the carrier picks it up. After the refund, an operator resets the order to its first
+ * workflow task.
+ */
+export async function cancelAndReset(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
+  const orderId = randomUUID();
+  await scheduleParcel(visit, orderId, { autoDeliver: false });
+  if ((await place(visit, { orderId })) === undefined) return undefined;
+  isAbout(orderId);
+  await seen(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
   await cancel(visit, orderId);
-  if ((await seen(visit, orderId, isClosed))?.status !== 'cancelled') return;
+  const order = await seen(visit, orderId, isClosed);
+  if (order && order.status !== 'cancelled') return `the order was ${order.status} before its reset`;
   await reset(visit, client, orderWorkflowId(orderId), { to: 'first', reapply: false });
+  return (await ended(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+}
+
+/** Waits until no run of a workflow is open. @returns undefined when the visit ended before. */
+async function ended(visit: Visit, client: Client, workflowId: string): Promise<boolean | undefined> {
+  return await untilDone(visit, async () => {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name === 'RUNNING') throw new Error(`${workflowId} is still open`);
+    return true;
+  });
+}
+
+/** Waits until an order waits for an approval that existed before. @returns false when the order ended before. */
+async function joinsItsApproval(visit: Visit, client: Client, workflowId: string): Promise<boolean | undefined> {
+  return await untilDone(visit, async () => {
+    const { status, raw } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name !== 'RUNNING') return false;
+    const joining = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'joinApproval');
+    // The activity heartbeats once it waits.
+    if (!joining?.lastHeartbeatTime) throw new Error(`${workflowId} has not joined its approval yet`);
+    return true;
+  });
 }
 
 interface ResetOptions {

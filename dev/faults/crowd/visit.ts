@@ -1,3 +1,5 @@
+import type { Client } from '@temporalio/client';
+import type { Store } from '../../../src/store/index.js';
 import type { Asked, Ledger } from '../ledger.js';
 import type { Random } from '../random.js';
 import { unanswered, type Answer, type Attempt, type Caller } from './caller.js';
@@ -13,6 +15,16 @@ export interface Visit {
   left: AbortSignal;
   /** Where a callback may be sent to, and the secrets of those who send them here. */
   outside: { apiUrl: string; answersUrl: string; carrierSecret: string; approvalSecret: string };
+}
+
+/** What edge cases need besides the API. */
+export interface Tools {
+  /** For what is done by Temporal's own tools: a start with other options, a reset. */
+  client: Client;
+  /** For what takes days: records are made older. */
+  store: Store;
+  /** Notes which order the edge case is about. */
+  isAbout: (orderId: string) => void;
 }
 
 /** How often somebody asks again although he was answered, and how often twice at the same moment. */
