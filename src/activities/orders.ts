@@ -1,6 +1,12 @@
 import { Context } from '@temporalio/activity';
 import { contentHashOf } from '../store/content-hash.js';
-import { approvalIdOfOrder, MAX_DESCRIPTION, type ApprovalInput, type Stage } from '../schemas/approval.js';
+import {
+  approvalIdOfOrder,
+  isDecidable,
+  MAX_DESCRIPTION,
+  type ApprovalInput,
+  type Stage,
+} from '../schemas/approval.js';
 import { shownMoney, type Money } from '../schemas/money.js';
 import {
   orderInput,
@@ -10,6 +16,7 @@ import {
   type OrderStatus,
   type OrderView,
   type PricedLine,
+  type ShipmentReport,
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
 import type { FinalReservation, NewOrder, ReserveOutcome } from '../store/orders.js';
@@ -23,6 +30,8 @@ export interface Quote {
   deliveryTimeoutSeconds?: number;
   /** What has to be asked before the customer is charged. */
   approval?: ApprovalInput;
+  /** An approval is needed, and nobody but the customer could give it. */
+  hasNoApprover?: true;
 }
 
 /** Which orders need an approval, and whose. */
@@ -58,12 +67,15 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
       const outcome = await store.reserveOrder(newOrder(key, order), mergeLines(order.lines), order.expectedTotal);
       if (outcome.status !== 'reserved') throw rejectionOf(outcome, order);
       const { lines, total } = outcome;
-      const needsApproval = orderApproval && total.value >= orderApproval.threshold;
+      const approval =
+        orderApproval && total.value >= orderApproval.threshold
+          ? questionOf(order, lines, total, orderApproval.stages)
+          : undefined;
       return {
         customerId: order.customerId,
         lines,
         total,
-        ...(needsApproval && { approval: questionOf(order, lines, total, orderApproval.stages) }),
+        ...(approval && (isDecidable(approval) ? { approval } : { hasNoApprover: true as const })),
         ...(order.deliveryTimeoutSeconds && { deliveryTimeoutSeconds: order.deliveryTimeoutSeconds }),
       };
     },
@@ -80,6 +92,12 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
       ...order
     }: Pick<OrderKey, 'orderId' | 'owner'> & { status: OrderStatus; stage: OrderStage }): Promise<void> {
       await store.recordStatus(order, { status, stage });
+    },
+
+    /** Records a report of the carrier that contradicts what the order acts on. Repeated, it changes nothing. */
+    async recordContradiction({ orderId, shipmentId, status }: ShipmentReport): Promise<void> {
+      const webhookId = `order:${orderId}:${status}`;
+      await store.recordUnhandledReport({ webhookId, orderId, shipmentId, status, reason: 'contradicts_outcome' });
     },
 
     /** Records how the order ended, and what became of its pieces. Repeated, it changes nothing. */

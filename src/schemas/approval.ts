@@ -93,8 +93,8 @@ const approvalFields = {
   callbackUrl: httpUrl.optional().describe('Where the outcome is reported to, as a signed webhook.'),
 };
 
-/** Requesters cannot decide their own request, so a stage needs another approver. Other stages are skipped. */
-const isDecidable = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
+/** Whether anybody but the requester could decide. Requesters cannot decide their own request. */
+export const isDecidable = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
   const approvers = stages.flatMap((stage) => stage.approvers);
   return approvers.length === 0 || approvers.some(({ id }) => id !== requestedBy);
 };

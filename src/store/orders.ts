@@ -212,7 +212,12 @@ export function createOrders(db: Kysely<Schema>) {
           .onConflict((conflict) =>
             conflict
               .column('order_id')
-              .doUpdateSet({ ...outcome, updated_at: sql`now()` })
+              .doUpdateSet({
+                ...outcome,
+                // A reset does not undo a sale.
+                reservation: sql`case when orders.reservation = 'sold' then 'sold' else excluded.reservation end`,
+                updated_at: sql`now()`,
+              })
               .where('orders.owner', '=', owner)
               .where((or) => or.or([or('orders.view', 'is', null), or('orders.reservation', '=', 'sold')])),
           )

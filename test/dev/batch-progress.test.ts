@@ -66,6 +66,8 @@ describe('the command line of a batch', () => {
     expect(readCommandLine(['examples/restock.ndjson'])).toEqual({
       file: 'examples/restock.ndjson',
       contentType: 'application/x-ndjson',
+      isCompressed: false,
+      delimiter: undefined,
       operation: 'restock',
       batchId: expect.stringMatching(/^restock-[0-9a-f]{8}$/),
       itemsPerTask: undefined,
@@ -75,13 +77,20 @@ describe('the command line of a batch', () => {
       contentType: 'text/csv',
       operation: 'price-update',
     });
+    expect(readCommandLine(['price-update.csv.gz'])).toMatchObject({
+      contentType: 'text/csv',
+      isCompressed: true,
+      operation: 'price-update',
+    });
   });
 
   it('when everything is given, then it is as given', () => {
     const options = ['--operation', 'restock', '--id', 'mine', '--items-per-task', '7', '--api', 'http://api.test/'];
-    expect(readCommandLine(['goods.jsonl', ...options])).toEqual({
-      file: 'goods.jsonl',
-      contentType: 'application/x-ndjson',
+    expect(readCommandLine(['goods.csv', '--delimiter', 'tab', ...options])).toEqual({
+      file: 'goods.csv',
+      contentType: 'text/csv',
+      isCompressed: false,
+      delimiter: 'tab',
       operation: 'restock',
       batchId: 'mine',
       itemsPerTask: 7,

@@ -36,10 +36,13 @@ export function activitiesOf({
   store,
   outside,
   operations = shopOperations,
+  approvalStages: stages = ORDER_APPROVAL_STAGES,
 }: {
   store: Store;
   outside: OutsideWorld;
   operations?: Operations;
+  /** Who approves large orders. */
+  approvalStages?: Stage[];
 }): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = outside;
   return createActivities({
@@ -49,7 +52,7 @@ export function activitiesOf({
     webhooks: createWebhooks({ outgoing, secrets: [OUTGOING_WEBHOOK_SECRET] }),
     publicUrl: PUBLIC_URL,
     operations,
-    orderApproval: { threshold: APPROVAL_THRESHOLD, stages: ORDER_APPROVAL_STAGES },
+    orderApproval: { threshold: APPROVAL_THRESHOLD, stages },
   });
 }
 

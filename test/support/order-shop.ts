@@ -7,6 +7,7 @@ import {
 import { TemporalFailure, type Duration } from '@temporalio/common';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
+import type { Stage } from '../../src/schemas/approval.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { rootFailure } from '../../src/workflows/shared/failures.js';
@@ -36,6 +37,11 @@ export interface OrderShop extends Shop {
   place: (overrides?: PlaceOptions) => Promise<PlacedOrder>;
   /** Lets this much time pass at once, and no more: what is awaited longer than that goes on waiting. */
   skip: (time: Duration) => Promise<void>;
+}
+
+interface OrderShopOptions {
+  /** Who approves large orders. */
+  approvalStages?: Stage[];
 }
 
 export interface PlaceOptions extends Partial<OrderInput> {
@@ -137,11 +143,15 @@ export class PlacedOrder implements Order {
 export const anOrderId = (): string => randomUUID();
 
 /** Like `describe`, with a shop on a server that skips time; without such a server the tests are skipped and say why. */
-export function describeOrders(title: string, define: (shop: () => OrderShop) => void): void {
+export function describeOrders(
+  title: string,
+  define: (shop: () => OrderShop) => void,
+  options: OrderShopOptions = {},
+): void {
   describeWithTimeSkipping(title, () => {
     let shop: OrderShop | undefined;
     beforeAll(async () => {
-      shop = await openOrderShop();
+      shop = await openOrderShop(options);
     });
     afterAll(async () => {
       await shop?.close();
@@ -153,7 +163,7 @@ export function describeOrders(title: string, define: (shop: () => OrderShop) =>
   });
 }
 
-async function openOrderShop(): Promise<OrderShop> {
+async function openOrderShop(options: OrderShopOptions): Promise<OrderShop> {
   const server = await startTimeSkipping();
   const bare = await openShop(server, { withWorker: false });
   const activities = new WatchedActivities();
@@ -164,7 +174,7 @@ async function openOrderShop(): Promise<OrderShop> {
     workflowBundle: { codePath: inject('workflowBundle') },
     queues: ['orders', 'payments', 'approvals'],
     batchTasksAtOnce: 4,
-    activities: activities.wrap(activitiesOf({ store, outside })),
+    activities: activities.wrap(activitiesOf({ store, outside, ...options })),
   });
   const running = workers.run();
   const letterbox = await openLetterbox(bare.client);

@@ -61,6 +61,10 @@ const backward = {
 export const { reserveStock } = proxyActivities<Activities>({ ...inStore, summary: 'Price and reserve the lines' });
 export const { releaseStock } = proxyActivities<Activities>({ ...inStore, summary: 'Put the stock back' });
 export const { recordOrderStatus } = proxyActivities<Activities>({ ...inStoreAlways, summary: 'Record the status' });
+export const { recordContradiction } = proxyActivities<Activities>({
+  ...inStoreAlways,
+  summary: 'Record a contradicting report',
+});
 export const { closeOrder } = proxyActivities<Activities>({ ...inStoreAlways, summary: 'Record the outcome' });
 
 export const { chargePayment } = proxyActivities<Activities>({

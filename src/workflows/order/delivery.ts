@@ -2,6 +2,12 @@ import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 import { ASK_AGAIN_AFTER_SECONDS, ASK_CARRIER_AFTER_SECONDS, MAX_UNANSWERED_QUESTIONS } from './contract.js';
 import type { Parcel } from './parcel.js';
 
+const DAY_MS = 24 * 60 * 60_000;
+
+/** After an outage of the workers many questions are due at the same moment. They are spread over this time. */
+const SPREAD_MS = 10 * 60_000;
+const LATE_MS = 60 * 60_000;
+
 /** How the carrier's time ended: it answered that nothing has changed, or it did not answer for a day. */
 export type Expiry = 'no_news' | 'unanswered';
 
@@ -62,10 +68,11 @@ export class DeliveryClock {
       if (reached < askAt) {
         await sleep(Math.max(askAt - Date.now(), 1), { summary: 'Silence of the carrier' });
         reached = askAt;
+        await spread(Date.now() - askAt);
         continue;
       }
       const isAnswered = await this.ask();
-      this.heardAt = Math.max(this.heardAt, askAt);
+      this.heardAt = Math.max(this.heardAt, latestPlanned(askAt, Date.now()));
       if (reached < this.dueAt || this.parcel.isFinal) continue;
       unanswered = isAnswered ? 0 : unanswered + 1;
       if (isAnswered) this.expiry = 'no_news';
@@ -73,4 +80,15 @@ export class DeliveryClock {
       else await sleep(ASK_AGAIN_AFTER_SECONDS * 1000, { summary: 'The carrier does not answer' });
     }
   }
+}
+
+/** The latest of the daily questions from `plannedAt` on: one question answers all that an outage of the workers missed. */
+export const latestPlanned = (plannedAt: number, now: number): number =>
+  plannedAt + Math.max(0, Math.floor((now - plannedAt) / DAY_MS)) * DAY_MS;
+
+async function spread(lateByMs: number): Promise<void> {
+  if (lateByMs < LATE_MS) return;
+  await sleep(1 + Math.floor(Math.random() * SPREAD_MS), {
+    summary: 'Spread questions to the carrier after an outage',
+  });
 }

@@ -123,7 +123,7 @@ function problemOfDelivery(state: OrderState, decision: unknown): Reason | undef
       'the argument must be {"attempt": integer, "action": "wait" | "write_off" | "delivered", "seconds"?: integer}';
     return { type: 'InvalidInput', message };
   }
-  if (state.isOverdue(attempt as number)) return undefined;
+  if (state.isOverdue(attempt as number) && !state.parcel.isFinal) return undefined;
   const { delivery } = state.view;
   const now = delivery?.overdueSince ? `attempt ${delivery.attempt} does` : 'no delivery of the order does';
   return { type: 'NotOverdue', message: `this attempt of the delivery does not wait for a decision; ${now}` };

@@ -65,6 +65,12 @@ export class Parcel {
     this.status = 'delivered';
   }
 
+  /** Whether a report about our shipment says something else than the final status that the order acts on. */
+  contradicts({ shipmentId, status }: ShipmentReport): boolean {
+    if (!this.isFinal || shipmentId !== this.shipmentId || status === this.status) return false;
+    return RANK[status] === RANK.delivered || (status === 'in_transit' && this.status === 'cancelled');
+  }
+
   /** @returns whether the report is news. */
   apply(report: ShipmentReport): boolean {
     const { shipmentId, status } = report;

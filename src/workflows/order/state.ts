@@ -19,7 +19,7 @@ import type {
 } from '../../schemas/order.js';
 import { reasonOf } from '../shared/failures.js';
 import type { SagaObserver } from '../shared/saga.js';
-import { recordOrderStatus, trackShipment } from './activities.js';
+import { recordContradiction, recordOrderStatus, trackShipment } from './activities.js';
 import {
   FIRST_RETRY_OF_STUCK_SECONDS,
   LONGEST_RETRY_OF_STUCK_SECONDS,
@@ -161,7 +161,8 @@ export class OrderState {
     this.updateStatus();
     try {
       await condition(() => this.deliveryDecision !== undefined || isNews());
-      return this.deliveryDecision;
+      // A decision that meets news of the parcel was made without knowing it.
+      return isNews() ? undefined : this.deliveryDecision;
     } finally {
       this.deliveryDecision = undefined;
       delete delivery.overdueSince;
@@ -172,6 +173,7 @@ export class OrderState {
   onReport(report: ShipmentReport): void {
     const { parcel } = this;
     const { hasLeft, ignoredReports } = parcel;
+    if (parcel.contradicts(report)) this.recordContradiction(report);
     const isNews = parcel.apply(report);
     if (parcel.ignoredReports > ignoredReports) {
       log.warn('ignored a shipment report: it is about another parcel', { status: report.status });
@@ -183,6 +185,8 @@ export class OrderState {
   /** The carrier's answer to one of our calls names the shipment. */
   onShipment(shipmentId: string): void {
     const { hasLeft } = this.parcel;
+    // The carrier's time begins when it accepts the shipment.
+    if (this.parcel.shipmentId === undefined) this.extendDelivery();
     const isNews = this.parcel.confirm(shipmentId);
     this.showShipment();
     this.showIgnoredReports();
@@ -243,12 +247,22 @@ export class OrderState {
     }
   }
 
+  /** The order acts on no report once its parcel has a final status, so one that contradicts it is kept for an operator. */
+  private recordContradiction({ shipmentId, status }: ShipmentReport): void {
+    log.warn('a shipment report contradicts the final status of the parcel', { status, final: this.parcel.status });
+    const report = { orderId: this.key.orderId, shipmentId, status };
+    this.recording = CancellationScope.nonCancellable(() => this.recording.then(() => recordContradiction(report)));
+  }
+
   private showIgnoredReports(): void {
     if (this.parcel.ignoredReports > 0) this.view.ignoredReports = this.parcel.ignoredReports;
   }
 
   private showDueTime(): void {
-    if (this.clock) this.view.delivery = { ...this.view.delivery, dueAt: new Date(this.clock.dueAt).toISOString() };
+    if (!this.clock) return;
+    const dueAt = new Date(this.clock.dueAt).toISOString();
+    if (this.view.delivery) this.view.delivery.dueAt = dueAt;
+    else this.view.delivery = { dueAt };
   }
 
   private updateStatus(): void {

@@ -14,7 +14,7 @@ import {
 } from '@temporalio/workflow';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
-import { isRejection, reasonOf } from '../shared/failures.js';
+import { isRejection, reasonOf, refused } from '../shared/failures.js';
 import { PointOfNoReturn, Saga } from '../shared/saga.js';
 import {
   cancelShipment,
@@ -44,6 +44,8 @@ export async function order(input: OrderInput): Promise<OrderView> {
   const { orderId, owner } = key;
   const saga = new Saga(state.sagaObserver);
   registerHandlers(state);
+  /** The input names no order that could be recorded. */
+  let isUnreadable = false;
 
   let failure = await failureOf(() => state.cancellable.run(fulfil));
   // A step that fails while it is being cancelled may report its own failure. The caller was promised a cancellation.
@@ -60,6 +62,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
   async function fulfil(): Promise<void> {
     const quote = await saga.step(reserve, { name: 'releaseStock', run: () => releaseStock(key) });
     const { lines, total, approval } = quote;
+    if (quote.hasNoApprover) throw refused(NO_APPROVER);
     if (approval) await state.step('approval', 'awaiting_approval', () => awaitApproval(state, approval));
 
     if (total.value > 0) {
@@ -99,6 +102,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
     } catch (error) {
       // A rejection says that nothing was reserved; so does input that never parses.
       if (error instanceof TemporalFailure && isNothingReserved(error)) saga.forget('releaseStock');
+      isUnreadable = error instanceof TemporalFailure && reasonOf(error).type === 'InvalidInput';
       throw error;
     }
   }
@@ -160,7 +164,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
     if (failure) view.reason = isCancellation(failure) ? cancellationOf(view) : reasonOf(failure);
     state.close(statusOf(failure));
     await state.recorded();
-    if (view.reason?.type !== 'InvalidInput') {
+    if (!isUnreadable) {
       const reservation = failure ? (state.goodsAreGone ? 'written_off' : 'released') : 'sold';
       await closeOrder({ ...key, view, reservation });
     }
@@ -185,6 +189,7 @@ function cancellationOf({ cancellation }: OrderView): Reason {
   return { type: 'Cancelled', message: `the order was cancelled on request${why}` };
 }
 
+const NO_APPROVER = { type: 'NoApprover', message: 'the order needs an approval, and only its customer could give it' };
 const DELIVERY_TIMEOUT = { type: 'DeliveryTimeout', message: 'the carrier did not pick the parcel up in time' };
 const SHIPMENT_LOST = { type: 'ShipmentLost', message: 'the carrier lost the parcel', category: 'BENIGN' } as const;
 const CANCELLED_BY_CARRIER = {

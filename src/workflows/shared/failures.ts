@@ -11,6 +11,7 @@ export const REJECTIONS = [
   'MixedCurrencies',
   'CardDeclined',
   'InsufficientFunds',
+  'NoApprover',
   'ApprovalRejected',
   'ApprovalTimedOut',
   'ApprovalWithdrawn',

@@ -164,3 +164,20 @@ describeOrders('an order that needs an approval', (shop) => {
     await order.result();
   });
 });
+
+describeOrders(
+  'a large order that only its customer could approve',
+  (shop) => {
+    test('is rejected before it is charged, and recorded as rejected', async () => {
+      const products = [await aProduct(shop().store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } })];
+      const order = await shop().place({ products, customerId: 'sole-approver' });
+      const view = await order.result();
+
+      expect(view).toMatchObject({ status: 'rejected', reason: { type: 'NoApprover' } });
+      expect(order.calls()).toEqual([]);
+      expect(await order.balance()).toMatchObject({ verdict: 'undone', charged: 0 });
+      expect(await shop().store.findOrder(order.orderId)).toMatchObject({ status: 'rejected', closed: { view } });
+    });
+  },
+  { approvalStages: [{ approvers: [{ id: 'sole-approver' }], timeoutSeconds: 60 }] },
+);

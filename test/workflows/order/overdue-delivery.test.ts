@@ -7,6 +7,7 @@ import {
   resolveDeliveryUpdate,
   shipmentReportedSignal,
 } from '../../../src/workflows/order/contract.js';
+import { latestPlanned } from '../../../src/workflows/order/delivery.js';
 import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
 import { aProduct } from '../../support/shop.js';
 
@@ -129,6 +130,24 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(order.calls()).not.toContain('/payments/refunds');
   });
 
+  test('is no longer overdue when the parcel leaves after all, and decisions that come then are rejected', async () => {
+    const order = await inTransit(shop(), { isReported: false });
+    shop().activities.fail('trackShipment', order.orderId, { times: 25 });
+    await shop().skip('26 hours');
+    await order.seen(isOverdue, 'overdue');
+    shop().letterbox.open(order.orderId);
+    await order.carrierReports('in_transit');
+    const view = await order.seen(({ status }) => status === 'processing', 'processing again');
+
+    await expect(decide(order, { action: 'write_off' })).rejects.toThrow();
+    await order.carrierReports('delivered');
+
+    expect(view.stage).toBe('in_transit');
+    expect(view.delivery).not.toHaveProperty('overdueSince');
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+    expect(await order.balance()).toEqual(sold);
+  });
+
   describe('and the operator', () => {
     test('writes it off: the customer is refunded, the pieces do not come back', async () => {
       const order = await overdue(shop());
@@ -194,6 +213,35 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
 
     expect(await order.result()).toMatchObject({ status: 'cancelled', shipment: { status: 'cancelled' } });
     expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+  });
+});
+
+describe('daily questions to the carrier', () => {
+  const day = 24 * HOUR_SECONDS * 1000;
+
+  test.each([
+    ['in time', 0, 0],
+    ['a millisecond early', -1, 0],
+    ['hours late', 20 * HOUR_SECONDS * 1000, 0],
+    ['five days late', 5 * day + 1, 5],
+  ])('are asked once when the workers are %s', (_when, late, days) => {
+    expect(latestPlanned(1_000, 1_000 + late)).toBe(1_000 + days * day);
+  });
+});
+
+describeOrders('a carrier that accepts a shipment late', (shop) => {
+  test('has the whole time from then on', async () => {
+    const orderId = anOrderId();
+    shop().outside.faults.add({ on: 'shipment', orderId, fault: 'error', times: 10 });
+    const order = await shop().place({ orderId, deliveryTimeoutSeconds: 600 });
+    await shop().skip('18 minutes');
+    await order.reached('awaiting_pickup');
+    const { delivery, steps } = await order.view();
+
+    const acceptedAt = Date.parse(steps.find(({ name }) => name === 'requestShipment')!.endedAt!);
+    expect(Date.parse(delivery!.dueAt) - acceptedAt).toBeGreaterThan(595_000);
+    await order.carrierReports('delivered');
+    expect(await order.result()).toMatchObject({ status: 'completed' });
   });
 });
 
