@@ -12,7 +12,8 @@ import { whileBeating } from './outside.js';
 /** Items of an operation that calls outside are noted as done in groups of this many. */
 const ITEMS_PER_NOTE = 100;
 
-/** Of what an item's failure says; all of them are kept in the task's row. */
+/** Of the reason of an item's failure, in UTF-16 code units; the row of the task keeps the reasons of all its items. */
+const MAX_TYPE = 100;
 const MAX_MESSAGE = 500;
 
 /** A task, and what it has to know of its batch. */
@@ -176,5 +177,5 @@ async function callForEach(
 /** What a failure says of the item itself; undefined when another try may go better. */
 function ownFailure(error: unknown): Reason | undefined {
   if (!(error instanceof ApplicationFailure && error.nonRetryable)) return undefined;
-  return { type: error.type ?? 'Refused', message: bounded(error.message, MAX_MESSAGE) };
+  return { type: bounded(error.type ?? 'Refused', MAX_TYPE), message: bounded(error.message, MAX_MESSAGE) };
 }

@@ -20,6 +20,7 @@ import {
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
 import type { FinalReservation, NewOrder, ReserveOutcome } from '../store/orders.js';
+import { bounded } from '../temporal/payloads/text.js';
 import { assertWorkflowId, parseInput, refused } from './failures.js';
 
 /** An order whose lines are reserved: prices from the catalogue, one line for each SKU. */
@@ -165,11 +166,7 @@ function questionOf(order: OrderInput, lines: PricedLine[], amount: Money, stage
   return {
     approvalId: approvalIdOfOrder(orderId),
     title: `Order ${orderId} of ${customerId}`,
-    description: lines
-      .map(({ quantity, name }) => `${quantity} x ${name}`)
-      .join('\n')
-      .slice(0, MAX_DESCRIPTION)
-      .toWellFormed(),
+    description: bounded(lines.map(({ quantity, name }) => `${quantity} x ${name}`).join('\n'), MAX_DESCRIPTION),
     requestedBy: customerId,
     amount,
     stages: stages.map((stage) => {

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { timeLimit } from '../http-client/time-limit.js';
+import { bounded } from '../temporal/payloads/text.js';
 import { misconfigured, retryAfterMs, unavailable } from './retries.js';
 
 /** Time limit of one call to another system, below the start-to-close timeout of the activities that make it. */
@@ -31,12 +32,7 @@ const errorBody = z.object({
     // It becomes part of a failure, and so of histories, rows and pages.
     message: z
       .string()
-      .transform((text) =>
-        text
-          .slice(0, MAX_MESSAGE)
-          .replace(/\p{Cc}/gu, ' ')
-          .toWellFormed(),
-      )
+      .transform((text) => bounded(text.replace(/\p{Cc}/gu, ' '), MAX_MESSAGE))
       .optional(),
   }),
 });

@@ -28,9 +28,13 @@ export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Des
 }
 
 /**
- * An operation that calls somebody else, item by item. It may be asked for the same item again, always with the same
- * idempotency key. A non-retryable `ApplicationFailure` is the item's own failure, anything else is tried again. It must
- * end soon once `cancellation` aborts, and has a time limit of its own.
+ * An operation that calls an external system, item by item. The same item can be applied again, always with the same
+ * idempotency key. A non-retryable `ApplicationFailure` fails the item; any other error is retried. `apply` must end soon
+ * after `cancellation` aborts, and must have a time limit of its own.
+ *
+ * The key prevents a second effect only as long as the external system remembers it. A retry of the batch, or an attempt
+ * after a long outage, can come days later. If the system forgets keys before that, `apply` must look the item up by a
+ * reference that stays, as `chargePayment` does. No operation of the shop is of this kind.
  */
 export interface OutsideOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
   kind: 'outside';

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { BatchFailure, BatchStatus, BatchTally } from '../schemas/batch.js';
 import type { Reason } from '../schemas/reason.js';
+import { wellFormed } from '../temporal/payloads/text.js';
 import type { Schema } from './schema.js';
 
 /** Statements on all the tasks of a batch take longer than others: a second for some hundred thousand items. */
@@ -554,13 +555,11 @@ async function set(tx: Transaction<Schema>, name: string, value: string): Promis
 
 const toItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
 
+/** PostgreSQL must be able to take the reasons out of JSON as text, or `failedIn` fails for the whole batch. */
 const toStored = ({ index, reason }: ItemFailure): [number, string, string] => [
   index,
-  storable(reason.type),
-  storable(reason.message),
+  wellFormed(reason.type),
+  wellFormed(reason.message),
 ];
-
-/** What PostgreSQL can take out of JSON as text: `failedIn` would fail for the whole batch otherwise. */
-const storable = (text: string) => text.toWellFormed().replaceAll('\0', '\ufffd');
 
 const isUniqueViolation = (error: unknown) => error instanceof pg.DatabaseError && error.code === UNIQUE_VIOLATION;

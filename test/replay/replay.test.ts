@@ -5,6 +5,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { recordings } from '../../dev/recordings/index.js';
 import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
 import type { Difference } from '../../dev/replay/difference.js';
+import { typeOf } from '../../dev/replay/events.js';
 import '../support/quiet-runtime.js';
 import { recordedHistories as histories } from '../support/recorded-histories.js';
 
@@ -41,6 +42,17 @@ describe('replay of committed histories', () => {
         what: 'activity type in the history is reserveStock, in the code chargePayment',
       })),
     );
+  });
+
+  test('has a summary on every activity, timer and child start of the recorded histories', () => {
+    const types = ['ActivityTaskScheduled', 'TimerStarted', 'StartChildWorkflowExecutionInitiated'];
+    const scheduled = histories.flatMap(({ file, history }) =>
+      history.events!.map((event) => ({ file, event })).filter(({ event }) => types.includes(typeOf(event))),
+    );
+    const withoutSummary = scheduled.filter(({ event }) => !event.userMetadata?.summary?.data?.length);
+
+    expect(new Set(scheduled.map(({ event }) => typeOf(event)))).toEqual(new Set(types));
+    expect(withoutSummary.map(({ file, event }) => `${file}, event ${String(event.eventId)}`)).toEqual([]);
   });
 
   test('has a recorded history of every outcome', async () => {

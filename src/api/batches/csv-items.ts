@@ -1,6 +1,7 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { z } from 'zod';
 import { pointerTo, problemsOf, type InputProblem } from '../../schemas/problems-of.js';
+import { bounded } from '../../temporal/payloads/text.js';
 import { inexact } from '../plugins/json.js';
 import type { Line } from './item-lines.js';
 
@@ -20,6 +21,9 @@ interface Column {
 
 const NUMBER = /^-?\d+(\.\d+)?$/;
 const QUOTED = /"[^"]*"/g;
+
+/** Of a value, in the message that rejects it; in UTF-16 code units. */
+const MAX_SHOWN = 41;
 
 const QUOTE_PROBLEMS: Record<string, string> = {
   CSV_QUOTE_NOT_CLOSED: 'has a quote that is not closed',
@@ -157,6 +161,5 @@ function itemOf(row: string[], columns: Column[]): Required<Omit<Entry, 'line'>>
 /** Why a text is no number that can be kept. Spaces, exponents and separators of thousands have more than one reading. */
 function notANumber(text: string): string | undefined {
   if (NUMBER.test(text)) return inexact(text);
-  const shown = text.length > 40 ? `${text.slice(0, 40).toWellFormed()}…` : text;
-  return `must be a number in plain digits, as in 1000 or 12.5, not ${JSON.stringify(shown)}`;
+  return `must be a number in plain digits, as in 1000 or 12.5, not ${JSON.stringify(bounded(text, MAX_SHOWN))}`;
 }

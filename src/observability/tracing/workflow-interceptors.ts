@@ -39,7 +39,6 @@ export const interceptors = (): WorkflowInterceptors => ({
   outbound: [
     {
       scheduleActivity: (input, next) => call('StartActivity', input.activityType, input, next),
-      scheduleLocalActivity: (input, next) => call('StartActivity', input.activityType, input, next),
       startChildWorkflowExecution: (input, next) => call('StartChildWorkflow', input.workflowType, input, next),
       signalWorkflow: (input, next) => call('SignalWorkflow', input.signalName, input, next),
       continueAsNew: (input, next) => call('ContinueAsNew', workflowInfo().workflowType, input, next),

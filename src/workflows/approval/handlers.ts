@@ -2,7 +2,7 @@ import { CancellationScope, condition, log, setHandler } from '@temporalio/workf
 import type { Decision, WithdrawRequest } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
 import { refused } from '../shared/failures.js';
-import { malformedReasonRequest } from '../shared/reason-request.js';
+import { malformedReasonRequest } from '../shared/arguments.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
 import type { ApprovalProgress } from './progress.js';
 import { answerTo, malformedDecision, saidBy, withdrawalRefusal } from './state.js';

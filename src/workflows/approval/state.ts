@@ -1,11 +1,11 @@
 import { bounded } from '../../temporal/payloads/text.js';
 import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
+import { isCallerId, isText } from '../shared/arguments.js';
 import { closedWith, isSameDecision } from './contract.js';
 
 /** The same rules as in `schemas/`, which must not be imported here at run time; a test compares both. */
 const MAX_COMMENT = 1_000;
-const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 const VIAS: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
 const FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
 
@@ -22,18 +22,15 @@ function problemOf(value: unknown): string | undefined {
   const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
   // The message quotes no name: a name may be as long as a payload, and the trail keeps the message.
   if (Object.keys(value).some((key) => !FIELDS.includes(key))) return `only ${FIELDS.join(', ')} are known fields`;
-  if (typeof approver !== 'string' || !CALLER_ID.test(approver)) return 'approver must be an id';
+  if (!isCallerId(approver)) return 'approver must be an id';
   if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
-  if (comment !== undefined && !isComment(comment)) {
+  if (comment !== undefined && !isText(comment, MAX_COMMENT)) {
     return `comment must have at most ${MAX_COMMENT} UTF-16 code units, without NUL and lone surrogates`;
   }
   if (via !== undefined && !VIAS.includes(via)) return `via must be one of ${VIAS.join(', ')}`;
   if (stage !== undefined && !isStageNumber(stage)) return 'stage must be a whole number from 1';
   return undefined;
 }
-
-const isComment = (value: unknown): boolean =>
-  typeof value === 'string' && value.length <= MAX_COMMENT && !value.includes('\0') && value.isWellFormed();
 
 const isStageNumber = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
 

@@ -7,6 +7,7 @@ import type {
   RemoveItem,
   SetQuantity,
 } from '../../schemas/cart.js';
+import { isCallerId, isText } from '../shared/arguments.js';
 
 /** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
 export const LIMITS = { lines: 100, quantity: 1_000, ledger: 500, requestId: 255, seconds: 315_360_000 } as const;
@@ -170,7 +171,6 @@ const FIELDS: Record<ChangeKind, string[]> = {
 };
 
 const SKU = /^[A-Z0-9][A-Z0-9-]{0,31}$/;
-const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 
 function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
   if (argument === undefined || argument === null) return kind === 'abandon';
@@ -186,8 +186,8 @@ function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
     remindAfterSeconds,
     expireAfterSeconds,
   } = argument;
-  if (requestId !== undefined && !isText(requestId, LIMITS.requestId)) return false;
-  if (caller !== undefined && !matches(caller, CALLER_ID)) return false;
+  if (requestId !== undefined && !isNonEmptyText(requestId, LIMITS.requestId)) return false;
+  if (caller !== undefined && !isCallerId(caller)) return false;
   switch (kind) {
     case 'addItem':
       return (
@@ -202,8 +202,8 @@ function isWellFormed(kind: ChangeKind, argument: unknown): boolean {
     case 'checkout':
       return (
         isObjectWith(payment, ['token']) &&
-        isText(payment.token, 200) &&
-        (customerId === undefined || matches(customerId, CALLER_ID)) &&
+        isNonEmptyText(payment.token, 200) &&
+        (customerId === undefined || isCallerId(customerId)) &&
         (expectedTotal === undefined || isMoney(expectedTotal))
       );
     case 'abandon':
@@ -237,16 +237,10 @@ function isSeconds(value: unknown): boolean {
   return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LIMITS.seconds;
 }
 
-function isQuantity(value: unknown): boolean {
-  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LIMITS.quantity;
+function isNonEmptyText(value: unknown, max: number): boolean {
+  return value !== '' && isText(value, max);
 }
 
-function isText(value: unknown, max: number): boolean {
-  return (
-    typeof value === 'string' &&
-    value.length >= 1 &&
-    value.length <= max &&
-    !value.includes('\0') &&
-    value.isWellFormed()
-  );
+function isQuantity(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LIMITS.quantity;
 }

@@ -2,7 +2,7 @@ import { CancellationScope, condition, log, setHandler } from '@temporalio/workf
 import type { CompensationDecision, DeliveryDecision } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
 import { refused } from '../shared/failures.js';
-import { malformedReasonRequest } from '../shared/reason-request.js';
+import { malformedReasonRequest } from '../shared/arguments.js';
 import {
   cancelOrderUpdate,
   orderStatusQuery,

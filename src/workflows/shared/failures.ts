@@ -36,8 +36,8 @@ export const NON_RETRYABLE = [
 ] as const;
 
 /**
- * The failure at the bottom of a chain. A regular activity's failure arrives wrapped in an `ActivityFailure`, a local
- * activity's bare; this accepts both.
+ * The failure at the bottom of a chain. A failure of an activity arrives wrapped in an `ActivityFailure`, and that of an
+ * activity of a child workflow in a `ChildWorkflowFailure` as well. A failure that the workflow itself throws is bare.
  */
 export function rootFailure(failure: TemporalFailure): TemporalFailure {
   const wrapped = failure instanceof ActivityFailure || failure instanceof ChildWorkflowFailure;

@@ -30,14 +30,14 @@ const declined = ApplicationFailure.nonRetryable('no', 'CardDeclined');
 
 describe('rootFailure', () => {
   test.each<[string, TemporalFailure]>([
-    ['bare, as a local activity gives it', declined],
-    ['wrapped by a regular activity', inActivity(declined)],
-    ['wrapped by an activity in a child workflow', inChild(inActivity(declined))],
-  ])('when a failure comes %s, then the same one is found', (_how, failure) => {
+    ['thrown by the workflow itself', declined],
+    ['of an activity', inActivity(declined)],
+    ['of an activity in a child workflow', inChild(inActivity(declined))],
+  ])('finds the root of a failure %s', (_how, failure) => {
     expect(rootFailure(failure)).toBe(declined);
   });
 
-  test('when there is no cause, then it is the failure itself', () => {
+  test('returns a failure without a cause as it is', () => {
     const failure = inActivity();
 
     expect(rootFailure(failure)).toBe(failure);

@@ -1,0 +1,30 @@
+import { isWellFormed } from '../../temporal/payloads/text.js';
+import type { Reason } from '../../schemas/reason.js';
+
+// Arguments of signals and updates arrive unparsed. Workflow code cannot import zod at run time, so these checks repeat
+// rules of `schemas/text.ts` and `schemas/reason.ts`. Tests compare both.
+
+const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
+
+/** In UTF-16 code units. */
+const MAX_REASON = 500;
+
+/** Whether a value is the id of a customer, an approver or another caller. */
+export const isCallerId = (value: unknown): value is string => typeof value === 'string' && CALLER_ID.test(value);
+
+/** Whether a value is well-formed text of at most `max` UTF-16 code units. */
+export const isText = (value: unknown, max: number): value is string =>
+  typeof value === 'string' && value.length <= max && isWellFormed(value);
+
+/** What is wrong with an argument that may only say why: nothing at all, or `{"reason"?: string}`. */
+export function malformedReasonRequest(value: unknown): Reason | undefined {
+  if (value === undefined || value === null || isReasonRequest(value)) return undefined;
+  return { type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' };
+}
+
+function isReasonRequest(value: unknown): boolean {
+  if (typeof value !== 'object' || Array.isArray(value)) return false;
+  const { reason, ...unknown } = value as Record<string, unknown>;
+  if (Object.keys(unknown).length > 0) return false;
+  return reason === undefined || (typeof reason === 'string' && reason.length <= MAX_REASON);
+}

@@ -1,0 +1,37 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { callerId, text } from '../../../src/schemas/text.js';
+import { isCallerId, isText } from '../../../src/workflows/shared/arguments.js';
+
+const parts = fc.constantFrom(
+  'a',
+  'Z',
+  '0',
+  '@',
+  '|',
+  "'",
+  '"',
+  ' ',
+  '_',
+  '-',
+  'é',
+  '😀',
+  '\n',
+  '\0',
+  '\ud800',
+  '\udc00',
+);
+const texts = fc.oneof(fc.string({ unit: parts, maxLength: 6 }), fc.constantFrom('x'.repeat(120), 'x'.repeat(121)));
+
+test('accepts the same caller ids as the schema', () => {
+  fc.assert(fc.property(texts, (value) => expect(isCallerId(value)).toBe(callerId.safeParse(value).success)));
+  expect([undefined, null, 7, ['a'], {}].filter(isCallerId)).toEqual([]);
+});
+
+test('accepts the same texts as the schema, and the empty one', () => {
+  const schema = text(5);
+  fc.assert(
+    fc.property(texts, (value) => expect(isText(value, 5)).toBe(value === '' || schema.safeParse(value).success)),
+  );
+  expect([undefined, null, 7, ['a'], {}].filter((value) => isText(value, 5))).toEqual([]);
+});
