@@ -43,6 +43,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
   const { view, parcel, key } = state;
   const { orderId, owner } = key;
   const saga = new Saga(state.sagaObserver);
+  const refund = { name: 'refundPayment', run: () => refundPayment({ orderId }) };
   registerHandlers(state);
   /** The input names no order that could be recorded. */
   let isUnreadable = false;
@@ -67,10 +68,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
 
     if (total.value > 0) {
       const charge = () => chargePayment({ orderId, owner, amount: total, token: input.payment.token });
-      await saga.step(() => state.step('chargePayment', 'charging_payment', charge), {
-        name: 'refundPayment',
-        run: () => refundPayment({ orderId }),
-      });
+      await saga.step(() => state.step('chargePayment', 'charging_payment', charge), refund);
     }
 
     await saga.step(
@@ -102,6 +100,8 @@ export async function order(input: OrderInput): Promise<OrderView> {
     } catch (error) {
       // A rejection says that nothing was reserved; so does input that never parses.
       if (error instanceof TemporalFailure && isNothingReserved(error)) saga.forget('releaseStock');
+      // An earlier run charged, rolled back, and was reset. Its refund may be stuck; its shipment is called back already.
+      if (error instanceof TemporalFailure && reasonOf(error).type === 'ReservationReleased') saga.register(refund);
       isUnreadable = error instanceof TemporalFailure && reasonOf(error).type === 'InvalidInput';
       throw error;
     }

@@ -44,8 +44,13 @@ export class Saga {
 
   /** Registers the compensation, then runs the step. The caller handles failures of the step. */
   async step<T>(run: () => Promise<T>, compensation: Compensation): Promise<T> {
-    this.stack.push(compensation);
+    this.register(compensation);
     return await run();
+  }
+
+  /** Registers the compensation of a step that an earlier run took. */
+  register(compensation: Compensation): void {
+    this.stack.push(compensation);
   }
 
   /** Drops compensations by name: what they would compensate never happened, or has become final by other means. */

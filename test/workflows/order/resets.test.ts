@@ -10,6 +10,8 @@ import {
   ORDER_TASK_QUEUE,
   orderStatusQuery,
   orderWorkflowId,
+  resolveCompensationUpdate,
+  resolveDeliveryUpdate,
 } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
 import { APPROVAL_THRESHOLD } from '../../support/activities.js';
@@ -84,6 +86,22 @@ describeOnDevServer('an order that is reset', () => {
     const query = shop.store.db.selectFrom('orders').select(['status', 'reservation']).where('order_id', '=', orderId);
     return await query.executeTakeFirst();
   };
+
+  /** The workflow tasks that completed after an activity of this type did. */
+  async function pointsAfter(order: Placed, activityType: string): Promise<number[]> {
+    const { events } = await handleOf(order).fetchHistory();
+    const scheduled = events?.find(
+      ({ activityTaskScheduledEventAttributes: activity }) => activity?.activityType?.name === activityType,
+    );
+    const completed = events?.find(
+      ({ activityTaskCompletedEventAttributes: done }) =>
+        done && Number(done.scheduledEventId) === Number(scheduled!.eventId),
+    );
+    return (await resetPoints(handleOf(order))).filter((point) => point > Number(completed!.eventId));
+  }
+
+  const decideAboutRefund = (run: WorkflowHandle, action: 'retry' | 'skip' = 'retry') =>
+    run.executeUpdate(resolveCompensationUpdate, { args: [{ compensation: 'refundPayment', attempt: 1, action }] });
 
   /** What the order did to money, stock and parcels in all its runs. @throws when anything happened twice. */
   const balance = ({ input, product }: Placed) =>
@@ -207,5 +225,115 @@ describeOnDevServer('an order that is reset', () => {
     expect(await run.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
     expect(await closedAs(approval)).toBe('CANCELLED');
     expect(await balance(order)).toMatchObject({ verdict: 'undone', charged: 0 });
+  });
+
+  test('charges nothing from any workflow task of a rejected order, and keeps its record', async () => {
+    const order = await placed({ payment: { token: 'tok_declined' } });
+    expect(await handleOf(order).result()).toMatchObject({ status: 'rejected' });
+    const points = await resetPoints(handleOf(order));
+    const outcomes: string[] = [];
+
+    for (const point of points) {
+      const run = await reset(shop.client, order.run, point);
+      const ended = await closedAs(run);
+      const { reason } = await run.query(orderStatusQuery);
+      outcomes.push(`${ended} ${reason?.type}`);
+      expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'undone', charged: 0 });
+      expect(await recordOf(order)).toEqual({ status: 'rejected', reservation: 'released' });
+    }
+    expect(outcomes[0]).toBe('FAILED ReservationReleased');
+    expect(outcomes.at(-1)).toBe('COMPLETED CardDeclined');
+  });
+
+  /** A cancelled order whose refund is stuck. */
+  async function stuckInRefund(): Promise<Placed> {
+    const order = await placed();
+    await awaitsPickup(order);
+    shop.outside.faults.add({ on: 'refund', orderId: order.input.orderId, fault: 'error', status: 400, times: 1 });
+    await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await reached(order, ({ status }) => status === 'compensation_stuck', 'is stuck');
+    return order;
+  }
+
+  test('refunds once from the first, a middle and the last workflow task of an order whose refund is stuck', async () => {
+    for (const which of ['first', 'shipped', 'last'] as const) {
+      const order = await stuckInRefund();
+      const points =
+        which === 'shipped' ? await pointsAfter(order, 'requestShipment') : await resetPoints(handleOf(order));
+      const point = which === 'last' ? points.at(-1)! : points[0]!;
+      const run = await reset(shop.client, order.run, point, { without: which === 'first' });
+      const view = await reached(
+        order,
+        ({ status, stage }) => status === 'compensation_stuck' || stage === 'done',
+        `is stuck or closed after a reset to the ${which} task`,
+      );
+      if (view.status === 'compensation_stuck') await decideAboutRefund(run);
+      await closedAs(run);
+      expect(await balance(order), which).toMatchObject({ verdict: 'undone', charged: 2500, refunded: 2500 });
+      expect(await recordOf(order), which).toMatchObject({ reservation: 'released' });
+    }
+  });
+
+  test('rejects a decision that a reset applies again before the compensation is stuck', async () => {
+    const order = await stuckInRefund();
+    await decideAboutRefund(handleOf(order), 'skip');
+    await closedAs(handleOf(order));
+    const [point] = await pointsAfter(order, 'requestShipment');
+    const run = await reset(shop.client, order.run, point!);
+    await closedAs(run);
+
+    // The skip is not applied: the refund is tried, and succeeds this time.
+    const { compensations } = await run.query(orderStatusQuery);
+    expect(compensations).toMatchObject([{}, { name: 'refundPayment', status: 'completed', attempt: 1 }, {}]);
+    expect(await balance(order)).toMatchObject({ verdict: 'undone', refunded: 2500 });
+  });
+
+  /** An order whose parcel is overdue. */
+  async function overdue(): Promise<Placed> {
+    const order = await placed({ deliveryTimeoutSeconds: 3 });
+    await awaitsPickup(order);
+    await shop.outside.carrier.reportNow(order.input.orderId, 'in_transit');
+    await reached(order, isOverdue, 'is overdue');
+    return order;
+  }
+
+  const isOverdue = ({ status }: OrderView) => status === 'delivery_overdue';
+
+  const decideAboutParcel = ({ run: { workflowId } }: Placed, action: 'delivered' | 'write_off') =>
+    shop.client.workflow.getHandle(workflowId).executeUpdate(resolveDeliveryUpdate, { args: [{ attempt: 1, action }] });
+
+  test('is overdue again from each workflow task of an overdue order, and completes when it is delivered', async () => {
+    const order = await overdue();
+    for (const point of await resetPoints(handleOf(order))) {
+      await reset(shop.client, order.run, point);
+      await reached(order, isOverdue, `is overdue from event ${point}`);
+    }
+    await decideAboutParcel(order, 'delivered');
+    const newest = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
+
+    expect(await newest.result()).toMatchObject({ status: 'completed' });
+    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: 2500, refunded: 0 });
+  });
+
+  test('refunds once from each workflow task of an order that was written off, and keeps its record', async () => {
+    const order = await overdue();
+    await decideAboutParcel(order, 'write_off');
+    expect(await closedAs(handleOf(order))).toBe('FAILED');
+    const outcomes: (string | undefined)[] = [];
+
+    for (const point of await resetPoints(handleOf(order))) {
+      const run = await reset(shop.client, order.run, point);
+      const view = await reached(
+        order,
+        ({ status, stage }) => status === 'delivery_overdue' || stage === 'done',
+        `overdue or closed from event ${point}`,
+      );
+      if (isOverdue(view)) await decideAboutParcel(order, 'write_off');
+      await closedAs(run);
+      outcomes.push((await run.query(orderStatusQuery)).reason?.type);
+      expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'written off', refunded: 2500 });
+      expect(await recordOf(order)).toEqual({ status: 'failed', reservation: 'written_off' });
+    }
+    expect([outcomes[0], outcomes.at(-1)]).toEqual(['ReservationReleased', 'WrittenOff']);
   });
 });
