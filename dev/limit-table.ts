@@ -48,12 +48,18 @@ export const EVENTS_PER_ACTIVITY = 6;
 export const EVENTS_PER_CHILD = 16;
 /** A timer and its workflow task, an activity and its workflow task: of a poll of a batch's progress. */
 export const EVENTS_PER_POLL = 11;
-/** A try with its retries, two changes of Search Attributes, a timer. */
-const EVENTS_PER_STUCK_TRY = 15;
-/** An activity and a timer. */
-const EVENTS_PER_QUESTION = 11;
-/** The longest that an order may wait for its parcel. */
+/** A timer and its workflow task. */
+const EVENTS_PER_TIMER = 5;
+/** A timer, the compensation, two changes of Search Attributes and the two activities that record the status. */
+const EVENTS_PER_STUCK_RETRY = EVENTS_PER_TIMER + 3 * EVENTS_PER_ACTIVITY + 4;
+/** An order has three compensations. That of the shipment is stuck before the other two, which are stuck together. */
+const COMPENSATIONS = 3;
+/** A timer and the activity that asks the carrier. */
+const EVENTS_PER_QUESTION = EVENTS_PER_TIMER + EVENTS_PER_ACTIVITY;
+/** The longest time that the carrier may have until the pickup, and again until the delivery. */
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
+/** The carrier is asked at least this often in a year. While the order is compensating, only the timer fires. */
+const QUESTIONS_PER_YEAR = Math.ceil(YEAR_SECONDS / ASK_CARRIER_AFTER_SECONDS);
 /** A batch that takes longer is none. */
 const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;
 
@@ -83,11 +89,13 @@ export const LIMIT_ROWS: readonly Limit[] = [
   },
   {
     ...EVENTS,
-    whose: 'an order that is stuck for a year, of a carrier who was silent for one',
+    whose:
+      'an order whose carrier is silent for two years, and whose three compensations are then stuck for a year each',
     ours:
       30 +
-      MAX_RETRIES_OF_STUCK * EVENTS_PER_STUCK_TRY +
-      Math.ceil(YEAR_SECONDS / ASK_CARRIER_AFTER_SECONDS) * EVENTS_PER_QUESTION,
+      COMPENSATIONS * MAX_RETRIES_OF_STUCK * EVENTS_PER_STUCK_RETRY +
+      2 * QUESTIONS_PER_YEAR * EVENTS_PER_QUESTION +
+      2 * QUESTIONS_PER_YEAR * EVENTS_PER_TIMER,
   },
   { ...PAYLOAD, whose: 'the body of a request, which becomes the input of a workflow', ours: BODY_LIMIT },
   { ...PAYLOAD, whose: 'what a full cart hands to its next run', ours: bytesOf(fullestCart()) },
@@ -166,6 +174,8 @@ Bounded in other ways:
 - **A cart** lives for years. It hands over to a next run when the server suggests it: at 4,096 events, 4 MB or 1,800
   updates, long before 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
 - **An order** writes about 42 events when all goes well. The same report of the carrier, by its \`webhook-id\`, adds none.
+  An order that waits for an operator has no end of its own: it asks the carrier once a day, which adds ${EVENTS_PER_QUESTION} events. Nobody
+  but an operator bounds that. It reaches the limit after more than ten years.
 - **Updates of an order** (2,000 accepted by a run): the workflow rejects a repeated cancel, which writes no event and does not
   count. Each decision of an operator counts. A run that accepts no further updates takes the decisions
   \`resolveCompensation\` and \`resolveDelivery\` as signals, which is what the API then sends.

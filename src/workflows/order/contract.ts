@@ -30,7 +30,7 @@ export const MAX_UNANSWERED_QUESTIONS = 24;
 
 /**
  * When a stuck compensation is retried: after an hour, then after twice as long each time, up to once a day, for about a
- * year. After that only an operator can retry it. Each retry adds about 15 events to a history's 51,200 (docs/limits.md).
+ * year. After that only an operator can retry it. Each retry adds up to 27 events to a history's 51,200 (docs/limits.md).
  */
 export const FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60;
 export const LONGEST_RETRY_OF_STUCK_SECONDS = 24 * 60 * 60;
