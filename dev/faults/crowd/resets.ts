@@ -65,8 +65,8 @@ export async function cancelAndReset(visit: Visit, { client, isAbout }: Tools): 
 }
 
 /** Waits until no run of a workflow is open. @returns undefined when the visit ended before. */
-async function ended(visit: Visit, client: Client, workflowId: string): Promise<boolean | undefined> {
-  return await untilDone(visit, async () => {
+async function ended(visit: Visit, client: Client, workflowId: string): Promise<true | undefined> {
+  return await untilDone(visit, async (): Promise<true> => {
     const { status } = await client.workflow.getHandle(workflowId).describe();
     if (status.name === 'RUNNING') throw new Error(`${workflowId} is still open`);
     return true;
