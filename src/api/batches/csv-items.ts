@@ -110,7 +110,7 @@ function headerOf(
   const columns: Column[] = [];
   const issues: z.core.$ZodIssue[] = [];
   for (const [index, name] of rows[0]!.entries()) {
-    const path = name.split('..');
+    const path = name.split('.');
     const type = typeAt(schema, path);
     const wrong = (message: string) => issues.push({ code: 'custom', path: name ? path : [], message, input: name });
     if (name === '') wrong(`has no name for column ${index + 1}`);

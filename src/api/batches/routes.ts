@@ -182,7 +182,7 @@ const cursorTo = (cursors: Cursors, batchId: string, { task, index }: FailurePla
 
 /** @throws 400 for a cursor that this list never gave. */
 function placeIn(cursors: Cursors, batchId: string, cursor: string): FailurePlace {
-  const [task, index] = cursors.decode('failures', { batchId }, cursor).toString().split('../routes');
+  const [task, index] = cursors.decode('failures', { batchId }, cursor).toString().split('.');
   return { task: Number(task), index: Number(index) };
 }
 
