@@ -319,5 +319,5 @@ test('shortens and cleans the message of a refusal before it becomes a failure',
 
   const failure = (await cases[0]!.run(randomUUID(), undefined, url).catch((error: unknown) => error)) as Error;
 
-  expect(failure).toMatchObject({ type: 'CardDeclined', message: `no \ufffd ${'x'.repeat(295)}` });
+  expect(failure).toMatchObject({ type: 'CardDeclined', message: `no \ufffd ${'x'.repeat(294)}…` });
 });
