@@ -141,10 +141,14 @@ export const decision = decisionRequest.extend({
   stage: askedStage,
 });
 
-/** Partners add fields in their own time, so unknown ones are ignored. */
+/** An external system adds fields and verdicts without notice: unknown ones are ignored. */
 export const decisionCallback = z
   .object({
     ...decisionRequest.shape,
+    decision: text(100).meta({
+      description: `One of ${verdict.options.join(', ')}. Any other verdict has no effect.`,
+      examples: ['approve'],
+    }),
     approvalId,
     stage: askedStage.describe('The stage that is decided, counted from one; by default the current one.'),
   })

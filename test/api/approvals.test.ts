@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
+import { Registry } from 'prom-client';
 import { createOutgoing } from '../../src/http-client/outgoing.js';
+import { httpMetrics } from '../../src/observability/metrics/http.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { approvalDueAtAttribute, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { APPROVAL_THRESHOLD } from '../support/activities.js';
@@ -20,12 +22,13 @@ describeOnDevServer('/v1/approvals', () => {
   let shop: Shop;
   let api: Api;
   let worker: Awaited<ReturnType<typeof startWorker>>;
+  const registry = new Registry();
 
   beforeAll(async () => {
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
     worker = await startWorker(server, shop, { queues: ['approvals', 'orders', 'payments'] });
-    api = await startApi(shop);
+    api = await startApi({ ...shop, metrics: httpMetrics(registry) });
   });
   afterAll(async () => {
     await api?.close();
@@ -167,6 +170,8 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await later.post('/v1/approvals', { ...input, title: 'Something else?' })).status).toBe(409);
       const late = await later.post<Body>(`${path}/decision`, { approver: 'lead', decision: 'reject' });
       expect([late.status, late.body.type]).toEqual([409, '/problems/already-decided']);
+      const callback = signedDecision({ approvalId, approver: 'lead', decision: 'reject' });
+      expect((await later.request('POST', '/v1/callbacks/approvals', callback)).status).toBe(200);
       await later.close();
     });
 
@@ -470,18 +475,59 @@ describeOnDevServer('/v1/approvals', () => {
       await receiver.close();
     });
 
-    test('ignores unknown fields of a signed decision, and rejects wrong known ones', async () => {
+    test('ignores unknown fields of a signed decision', async () => {
       const receiver = await openReceiver();
       const { approvalId } = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
       const decision = { approvalId, approver: 'robot', decision: 'approve' };
       const send = (body: object) => api.request('POST', PATH, signedDecision(JSON.stringify(body)));
-      const wrong = await send({ ...decision, decision: 'maybe' });
+      const wrong = await send({ ...decision, decision: 7 });
       expect([wrong.status, wrong.body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/decision']]);
       const newer = await send({ ...decision, schemaVersion: 2, policy: { name: 'p1' } });
       expect([newer.status, newer.body]).toEqual([202, { status: 'accepted' }]);
       await closed(approvalId);
       expect((await get(approvalId)).body).toMatchObject({ status: 'approved', decision: { approver: 'robot' } });
       await receiver.close();
+    });
+
+    const counted = async (reason: string): Promise<number> => {
+      const lines = (await registry.metrics()).split('\n');
+      const line = lines.find((each) => each.includes(`callback="approvals",reason="${reason}"`));
+      return Number(line?.split(' ').at(-1));
+    };
+
+    test('answers an unknown verdict with 200, counts it, and keeps it in the trail of the open approval', async () => {
+      const { approvalId } = await asked();
+      await opened(approvalId);
+      const before = await counted('unknown_verdict');
+      const text = JSON.stringify({ approvalId, approver: 'lead', decision: 'escalate' });
+
+      const { status, body } = await api.request('POST', PATH, signedDecision(text));
+
+      const ignored = { status: 'ignored', detail: 'the decision must be "approve" or "reject"' };
+      expect([status, body]).toEqual([200, ignored]);
+      expect(await counted('unknown_verdict')).toBe(before + 1);
+      const noted = async () => (await get(approvalId)).body.trail[1];
+      await expect.poll(noted).toMatchObject({ event: 'ignored', reason: { type: 'InvalidInput' } });
+      await decide(approvalId, { approver: 'lead', decision: 'approve' });
+      await closed(approvalId);
+      expect((await api.request('POST', PATH, signedDecision(text))).status).toBe(200);
+      expect(await counted('unknown_verdict')).toBe(before + 2);
+    });
+
+    test('answers a decision about a closed approval with 200 and counts it', async () => {
+      const { approvalId } = await asked();
+      await decide(approvalId, { approver: 'lead', decision: 'approve' });
+      await closed(approvalId);
+      const before = await counted('approval_closed');
+
+      const { status, body } = await api.request(
+        'POST',
+        PATH,
+        signedDecision({ approvalId, approver: 'lead', decision: 'reject' }),
+      );
+
+      expect([status, body]).toEqual([200, { status: 'ignored', detail: 'the approval has already closed' }]);
+      expect(await counted('approval_closed')).toBe(before + 1);
     });
 
     test('when the signature is of another secret, of another age or missing, then 401', async () => {

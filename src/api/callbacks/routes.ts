@@ -4,7 +4,7 @@ import type { SignalDefinition } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
-import { decisionCallback } from '../../schemas/approval.js';
+import { decisionCallback, verdict, type Decision, type DecisionCallback } from '../../schemas/approval.js';
 import { callbackAnswer } from '../../schemas/callback.js';
 import type { OrderStatus, ShipmentReport } from '../../schemas/order.js';
 import { problemsOf } from '../../schemas/problems-of.js';
@@ -66,17 +66,34 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
 
   app.post(
     '/approvals',
-    { ...callback('reportDecision', 'A system decides', decisionCallback, ['temporal']), schema: { response } },
+    {
+      ...callback('reportDecision', 'A system decides', decisionCallback, ['temporal', 'store']),
+      schema: { response },
+    },
     async (request, reply) => {
       const callback = parsed(decisionCallback, signedBody(approvers, request));
-      const { approvalId, ...decision } = callback;
+      const { approvalId, ...fields } = callback;
       const workflowId = approvalWorkflowId(approvalId);
-      const closed = await signalIfOpen(request, workflowId, decideSignal, { ...decision, via: 'webhook' });
-      if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
-      if (!closed) throw notFound(`there is no approval ${approvalId}`);
-      return reply.code(200).send({ status: 'ignored', detail: `approval ${approvalId} is already closed` });
+      const isKnown = verdict.safeParse(fields.decision).success;
+      // An open approval also gets an unknown verdict: its trail keeps that the decision was ignored.
+      const decision = { ...fields, via: 'webhook' } as Decision;
+      const closed = await signalIfOpen(request, workflowId, decideSignal, decision);
+      if (closed === 'signalled' && isKnown) return reply.code(202).send({ status: 'accepted' });
+      if (!closed && !(await store.findApproval(approvalId))) throw notFound(`there is no approval ${approvalId}`);
+      return ignoreDecision(request, reply, callback, isKnown ? 'approval_closed' : 'unknown_verdict');
     },
   );
+
+  function ignoreDecision(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { approvalId, approver, decision }: DecisionCallback,
+    reason: keyof typeof IGNORED_DECISIONS,
+  ): FastifyReply {
+    metrics?.countIgnoredCallback('approvals', reason);
+    request.log.warn({ approvalId, approver, decision, reason }, 'ignored a decision of an external system');
+    return reply.code(200).send({ status: 'ignored', detail: IGNORED_DECISIONS[reason] });
+  }
 
   /**
    * Signals a workflow once for each `webhook-id`.
@@ -117,14 +134,19 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
       metrics?.countIgnoredCallback('shipments', reason);
       request.log.warn({ ...report, reason }, 'no order acts on this shipment report');
     }
-    return reply.code(200).send({ status: 'ignored', detail: IGNORED[reason] });
+    return reply.code(200).send({ status: 'ignored', detail: IGNORED_REPORTS[reason] });
   }
 }
 
-const IGNORED: Record<UnhandledReason, string> = {
+const IGNORED_REPORTS: Record<UnhandledReason, string> = {
   unknown_status: 'the status is unknown; the report was recorded',
   contradicts_outcome: 'the order has already ended with another outcome; the report was recorded',
   order_closed: 'the order has already ended; the report was recorded',
+};
+
+const IGNORED_DECISIONS = {
+  unknown_verdict: 'the decision must be "approve" or "reject"',
+  approval_closed: 'the approval has already closed',
 };
 
 const callback = (operationId: string, summary: string, body: z.ZodType, needs: Contract['needs'] = []) =>

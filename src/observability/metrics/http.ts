@@ -6,6 +6,7 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 /** Signed callbacks that had no effect, by the path of the callback and the reason. Each combination starts at 0. */
 const IGNORED_CALLBACKS = {
   shipments: ['unknown_status', 'contradicts_outcome', 'order_closed'],
+  approvals: ['unknown_verdict', 'approval_closed'],
 } as const;
 
 /** What the HTTP API measures of itself. */
