@@ -179,6 +179,9 @@ Bounded in other ways:
 - **Updates of an order** (2,000 accepted by a run): the workflow rejects a repeated cancel, which writes no event and does not
   count. Each decision of an operator counts. A run that accepts no further updates takes the decisions
   \`resolveCompensation\` and \`resolveDelivery\` as signals, which is what the API then sends.
+- **Updates of an approval** (2,000 accepted by a run): the workflow rejects a repeated decision without a new comment and a
+  repeated withdrawal. The API answers both with the outcome. At the limit, a decided approval keeps further comments in the
+  store; a pending one answers \`409 update-limit\` and takes decisions by webhook or signal.
 - **Signals** (10,000 to a run): a cart has handed over before. Who pauses and resumes one batch 5,000 times cannot do it again,
   and it runs on; so does an approval that got 10,000 decisions by signal.
 - **Bytes of a history** (50 MB): the largest approval and the largest batch are held against it by tests in

@@ -982,7 +982,11 @@ export interface components {
              * @example grace
              */
             approver: string;
-            decision: components["schemas"]["Verdict"];
+            /**
+             * @description One of approve, reject. Any other verdict has no effect.
+             * @example approve
+             */
+            decision: string;
             comment?: string;
             /**
              * @description The id of an approval.
@@ -3667,7 +3671,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `update-limit`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -3887,7 +3891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `update-limit`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4088,7 +4092,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `update-limit`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4312,7 +4316,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `update-limit`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -4536,7 +4540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-workflow-type`, `price-changed`, `already-ordered`, `request-in-progress` */
+            /** @description `wrong-workflow-type`, `price-changed`, `update-limit`, `already-ordered`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5309,7 +5313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `wrong-workflow-type`, `already-decided`, `approval-closed`, `stage-passed`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `update-limit`, `already-decided`, `approval-closed`, `stage-passed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -5544,7 +5548,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`, `wrong-workflow-type`, `already-decided`, `approval-closed`, `request-in-progress` */
+            /** @description `conflict`, `wrong-workflow-type`, `update-limit`, `already-decided`, `approval-closed`, `request-in-progress` */
             409: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];
@@ -7532,7 +7536,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `temporal-unavailable`, `overloaded` */
+            /** @description `temporal-unavailable`, `store-unavailable`, `overloaded` */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

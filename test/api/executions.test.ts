@@ -70,6 +70,18 @@ describe('askWorker', () => {
     expect([answer, tries]).toEqual(['taken', 3]);
   });
 
+  test('reports that a run accepts no further updates', async () => {
+    const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
+    // Servers differ in the code.
+    for (const code of [8, 9]) {
+      const cause = Object.assign(new Error(details), { code, details, metadata: {} });
+      const asking = askWorker(client, { workflowId: 'cart:x' }, async () => {
+        throw new ServiceError('Workflow Update failed', { cause });
+      });
+      await expect(asking).rejects.toMatchObject({ kind: 'update-limit', status: 409 });
+    }
+  });
+
   test('when it fails in another way, then it is not sent again', async () => {
     let tries = 0;
     const asking = askWorker(client, { workflowId: 'order:x' }, async () => {

@@ -1,23 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { waitUntil } from '../../dev/wait.js';
+import type { ApprovalResource } from '../../src/schemas/approval.js';
 import type { OrderResource } from '../../src/schemas/order.js';
+import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import { cancelOrderUpdate, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
+import { anApproval, aStage } from '../support/approvals.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
+import { openReceiver } from '../support/receiver.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 /** How many updates a run accepts here; 2,000 by default. */
 const MAX_UPDATES = 3;
 
-describeOnDevServer('an order whose run accepts no further updates', () => {
+describeOnDevServer('a run that accepts no further updates', () => {
   let shop: Shop;
   let api: Api;
 
   beforeAll(async () => {
     const server = await startDevServer({ dynamicConfig: [`history.maxTotalUpdates=${MAX_UPDATES}`] });
-    shop = await openShop(server, { queues: ['orders', 'payments'] });
+    shop = await openShop(server, { queues: ['approvals', 'orders', 'payments'] });
     api = await startApi(shop);
   });
   afterAll(async () => {
@@ -50,7 +54,7 @@ describeOnDevServer('an order whose run accepts no further updates', () => {
   const decide = (orderId: string, attempt: number, action: 'retry' | 'skip') =>
     api.post<OrderResource>(`/v1/orders/${orderId}/compensation`, { compensation: 'refundPayment', attempt, action });
 
-  test('rejects repeated cancels without an event, so that they do not count', async () => {
+  test('rejects repeated cancels of an order without an event, so that they do not count', async () => {
     const orderId = await anOrderWithStuckRefund();
     const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
     const before = await waitUntil(
@@ -70,7 +74,7 @@ describeOnDevServer('an order whose run accepts no further updates', () => {
     expect((await decide(orderId, 1, 'retry')).status).toBe(202);
   });
 
-  test('takes the decision of an operator as a signal', async () => {
+  test('takes the decision of an operator about an order as a signal', async () => {
     const orderId = await anOrderWithStuckRefund();
     for (const attempt of [1, 2]) {
       expect((await decide(orderId, attempt, 'retry')).status).toBe(202);
@@ -85,5 +89,70 @@ describeOnDevServer('an order whose run accepts no further updates', () => {
       expect.objectContaining({ name: 'refundPayment', status: 'skipped', attempt: 3 }),
     );
     expect(shop.outside.statement(orderId).refunds).toEqual([]);
+  });
+
+  /** An approval that has its outcome and stays open, because its callback URL does not take the report. */
+  async function anUnreportedApproval() {
+    const receiver = await openReceiver();
+    receiver.answerWith(500);
+    onTestFinished(() => receiver.close());
+    const input = anApproval({ stages: [aStage({ id: 'lead' })], callbackUrl: receiver.url });
+    expect((await api.post('/v1/approvals', input)).status).toBe(202);
+    const path = `/v1/approvals/${input.approvalId}`;
+    const handle = shop.client.workflow.getHandle(approvalWorkflowId(input.approvalId));
+    onTestFinished(async () => void (await handle.terminate()));
+    const acceptedUpdates = async () =>
+      (await handle.fetchHistory()).events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)
+        .length;
+    const decide = (decision: object) =>
+      api.post<ApprovalResource>(`${path}/decision`, { approver: 'lead', decision: 'approve', ...decision });
+    return { path, decide, acceptedUpdates };
+  }
+
+  test('answers a repeated decision about an approval without an event', async () => {
+    const { path, decide, acceptedUpdates } = await anUnreportedApproval();
+    const { body: first } = await decide({ comment: 'fine' });
+    expect(first).toMatchObject({ status: 'approved', decision: { comment: 'fine' } });
+
+    for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
+      const { status, body } = await decide(repeat % 2 ? {} : { comment: 'fine' });
+      expect([status, body.decision]).toEqual([200, first.decision]);
+    }
+
+    expect(await acceptedUpdates()).toBe(1);
+    expect((await decide({ comment: 'really' })).body.trail.at(-1)).toMatchObject({
+      event: 'commented',
+      comment: 'really',
+    });
+    expect((await decide({ comment: 'really' })).status).toBe(200);
+    expect(await acceptedUpdates()).toBe(2);
+    expect(await api.post(`${path}/withdraw`)).toMatchObject({
+      status: 409,
+      body: { type: '/problems/already-decided' },
+    });
+  });
+
+  test('answers a repeated withdrawal of an approval without an event', async () => {
+    const { path, acceptedUpdates } = await anUnreportedApproval();
+
+    for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
+      const { status, body } = await api.post<ApprovalResource>(`${path}/withdraw`, { reason: 'done otherwise' });
+      expect([status, body.status]).toEqual([200, 'withdrawn']);
+    }
+
+    expect(await acceptedUpdates()).toBe(1);
+  });
+
+  test('answers the decision that counted, and keeps its comment in the store', async () => {
+    const { path, decide, acceptedUpdates } = await anUnreportedApproval();
+    for (let number = 1; number <= MAX_UPDATES; number++)
+      expect((await decide({ comment: `comment ${number}` })).status).toBe(200);
+    expect(await acceptedUpdates()).toBe(MAX_UPDATES);
+
+    expect(await decide({ comment: 'one more' })).toMatchObject({ status: 200, body: { status: 'approved' } });
+
+    const { approvalId } = (await api.get<ApprovalResource>(path)).body;
+    const { finalView } = (await shop.store.findApproval(approvalId))!;
+    expect(finalView?.trail.at(-1)).toMatchObject({ event: 'commented', comment: 'one more' });
   });
 });

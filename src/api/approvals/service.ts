@@ -28,13 +28,14 @@ import {
   approversAttribute,
   closedWith,
   decideUpdate,
+  isRepetition,
   isSameDecision,
   withdrawUpdate,
 } from '../../workflows/approval/contract.js';
 import { updateIdOf, type Asking } from '../plugins/asking.js';
 import { isEndedByServer } from '../executions/ended.js';
 import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from '../plugins/errors.js';
-import { askWorker, describe, readView, refusalOf } from '../executions/executions.js';
+import { askWorker, describe, isUpdateLimit, readView, refusalOf } from '../executions/executions.js';
 import type { Page, PageRequest } from '../executions/listing.js';
 import { kindOf } from '../plugins/problems.js';
 import { heldUpBy, workflowOf } from '../executions/resources.js';
@@ -160,12 +161,13 @@ export async function decideApproval(
   }
 }
 
-/** Keeps the comment of a decision that repeats the one that counted after the approval has closed. */
+/** Keeps the comment of a decision that repeats the one that counted when the workflow no longer takes the comment. */
 async function keepComment(store: Store, view: ApprovalView, repeated: Decision): Promise<void> {
   const { approver, decision, comment, via = 'api' } = repeated;
-  const isKnown = [view.decision, ...view.trail].some((entry) => entry?.comment === comment);
-  if (!comment || isKnown) return;
+  if (!comment) return;
   const { approvalId, stage } = view;
+  const recorded = (await store.findApproval(approvalId))?.finalView?.trail ?? [];
+  if ([view.decision, ...view.trail, ...recorded].some((entry) => entry?.comment === comment)) return;
   const at = new Date().toISOString();
   await store.addApprovalComment(approvalId, { at, event: 'commented', stage, approver, decision, comment, via });
 }
@@ -221,6 +223,7 @@ async function updateApproval(
 ): Promise<ApprovalResource> {
   const { client } = deps;
   const description = await findExecution(client, approvalId, lookup.firstRunId);
+  let limit: HttpProblem | undefined;
   if (description?.status.name === 'RUNNING') {
     const firstExecutionRunId = firstRunOf(description);
     // Names the chain and not the run: a reset in between changes nothing.
@@ -230,11 +233,13 @@ async function updateApproval(
       return toResource(view, description);
     } catch (error) {
       const refusal = refusalOf(error);
-      if (refusal) throw problemOf(refusal, approvalId);
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      if (refusal && !isRepetition(refusal)) throw problemOf(refusal, approvalId);
+      if (!refusal && !isUpdateLimit(error) && !(error instanceof WorkflowNotFoundError)) throw error;
+      limit = isUpdateLimit(error) ? error : undefined;
     }
   }
   const approval = await getApproval(deps, approvalId, lookup);
+  if (limit && approval.status === 'pending') throw limit;
   if (!isDone(approval)) throw problemOf(closedWith(approval), approvalId);
   if (!onDone) return approval;
   await onDone(approval);

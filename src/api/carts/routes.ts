@@ -29,7 +29,7 @@ const response = { 200: cartResource };
 const change = (operationId: string, summary: string, problems: ProblemKind[], more: Partial<Contract> = {}) =>
   contract({
     ...{ operationId, summary, tag: 'Carts', access: ['shopper', 'operator'], needs: ['worker', 'store'] },
-    ...{ problems: ['cart-busy', 'gone', ...problems], idempotent: true },
+    ...{ problems: ['cart-busy', 'gone', 'update-limit', ...problems], idempotent: true },
     ...more,
   });
 

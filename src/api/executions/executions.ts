@@ -185,8 +185,8 @@ export async function hasPoller(
  * Sends a query or update, which a worker answers, with a time limit. The workflow may run on any task queue.
  *
  * @throws 503 `no-worker` within about a second when nobody polls that task queue, 503 `worker-busy` after the time limit;
- * both name the task queue and carry `extensions`. 409 `wrong-workflow-type` for an execution that is not ours. What the
- * workflow itself refused is left to the caller.
+ * both name the task queue and carry `extensions`. 409 `wrong-workflow-type` for an execution that is not ours, 409
+ * `update-limit` when the run accepts no further updates. What the workflow itself refused is left to the caller.
  */
 export async function askWorker<T>(
   client: Client,
@@ -208,6 +208,10 @@ export async function askWorker<T>(
       withDeadline(client, WORKER_DEADLINE_MS, () => againIfTaskIsLost(run)),
     );
   } catch (error) {
+    if (isAtUpdateLimit(error)) {
+      const detail = `the run of workflow ${execution.workflowId} accepts no further updates`;
+      throw httpProblem('update-limit', detail, extensions);
+    }
     if (!noAnswer(error)) throw error;
     if (gaveUp.signal.aborted && found) throw found;
     throw await whyNoAnswer(client, execution, extensions);
@@ -272,8 +276,12 @@ function grpcErrorIn(error: unknown): { code: number; details: string } | undefi
   return isGrpcServiceError(grpc) ? grpc : undefined;
 }
 
+/** Whether `askWorker` found that the run accepts no further updates. */
+export const isUpdateLimit = (error: unknown): error is HttpProblem =>
+  error instanceof HttpProblem && error.kind === 'update-limit';
+
 /** Whether the run has accepted as many updates as the server allows, which is not the worker's fault. */
-export function isUpdateLimit(error: unknown): boolean {
+function isAtUpdateLimit(error: unknown): boolean {
   const grpc = grpcErrorIn(error);
   return grpc !== undefined && /total number of (distinct )?updates/i.test(grpc.details);
 }
@@ -294,7 +302,6 @@ const NOT_FOUND = 5;
 const FAILED_PRECONDITION = 9;
 
 function noAnswer(error: unknown): boolean {
-  if (isUpdateLimit(error)) return false;
   if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const grpc = grpcErrorIn(error);
   return grpc !== undefined && [CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION].includes(grpc.code);

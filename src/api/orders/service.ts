@@ -301,7 +301,7 @@ async function updateOrder(
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal) return unchanged(await current(), kindOf(refusal.type, 'conflict'), refusal.message);
-    if (isUpdateLimit(error)) return await withoutUpdate();
+    if (isUpdateLimit(error)) return await withoutUpdate(error);
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     return unchanged(await current());
   }
@@ -316,9 +316,9 @@ async function updateOrder(
     throw httpProblem(kind, why, { orderId });
   }
 
-  async function withoutUpdate(): Promise<OrderResource> {
+  async function withoutUpdate({ message }: HttpProblem): Promise<OrderResource> {
     const order = await current();
-    if (!signal) return unchanged(order, 'update-limit', `the run of order ${orderId} accepts no further updates`);
+    if (!signal) return unchanged(order, 'update-limit', message);
     const problem = whyNot?.(order);
     if (problem) throw problem;
     await withDeadline(client, SERVER_DEADLINE_MS, () => signal(handle));

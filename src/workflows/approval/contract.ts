@@ -14,13 +14,14 @@ export const approvalIdOf = (workflowId: string): string => workflowId.replace(/
 export const approvalQuery = defineQuery<ApprovalView>('approval');
 
 /**
- * Somebody decides; the first decision wins, and the same one again answers the same. Refused with `NotAnApprover`,
- * `OwnRequest`, `StagePassed`, `AlreadyDecided` or `ApprovalClosed`; as a signal for senders that need no answer.
+ * Somebody decides; the first decision wins, and the same one again only adds a new comment. Rejected with `NotAnApprover`,
+ * `OwnRequest`, `StagePassed`, `AlreadyDecided`, `ApprovalClosed`, or `DecisionRepeated` when nothing is new; as a signal
+ * for senders that need no answer.
  */
 export const decideUpdate = defineUpdate<ApprovalView, [Decision]>('decide');
 export const decideSignal = defineSignal<[Decision]>('decide');
 
-/** The question is taken back. Refused with `AlreadyDecided` or `ApprovalClosed`. */
+/** The question is taken back. Rejected with `AlreadyDecided`, `ApprovalClosed` or `AlreadyWithdrawn`. */
 export const withdrawUpdate = defineUpdate<ApprovalView, [WithdrawRequest]>('withdraw');
 
 export const approvalStatusAttribute = defineSearchAttributeKey('ApprovalStatus', 'KEYWORD');
@@ -34,6 +35,9 @@ export const approvalDueAtAttribute = defineSearchAttributeKey('ApprovalDueAt', 
 /** Whether a decision says what was decided already: it is answered like the first time. */
 export const isSameDecision = (made: ApprovalView['decision'], { approver, decision }: Decision): boolean =>
   made?.approver === approver && made.decision === decision;
+
+/** Whether an update was rejected because an earlier one had the same effect: the view has the outcome. */
+export const isRepetition = ({ type }: Reason): boolean => type === 'DecisionRepeated' || type === 'AlreadyWithdrawn';
 
 /** Why an approval that is no longer open takes nothing. */
 export function closedWith({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {

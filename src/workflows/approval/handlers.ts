@@ -5,13 +5,22 @@ import { refused } from '../shared/failures.js';
 import { malformedReasonRequest } from '../shared/arguments.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
 import type { ApprovalProgress } from './progress.js';
-import { answerTo, malformedDecision, saidBy, withdrawalRefusal } from './state.js';
+import { answerTo, isNewComment, isTrailFull, malformedDecision, saidBy, withdrawalRefusal } from './state.js';
 
 /**
  * An update answers once the store has the outcome, so that lists agree with the answer. While the store is down, it
  * answers after this time: the decision counts all the same.
  */
 const RECORD_TIMEOUT_MS = 4_000;
+
+/**
+ * Why validators reject what has already had its effect. A rejected update writes no event and does not count towards the
+ * updates of the run, so callers cannot use them up.
+ */
+const REPEATED = {
+  decision: { type: 'DecisionRepeated', message: 'this decision has already counted' },
+  withdrawal: { type: 'AlreadyWithdrawn', message: 'the approval has already been withdrawn' },
+} satisfies Record<string, Reason>;
 
 /**
  * Messages that wait for the approval to open.
@@ -36,7 +45,10 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
     },
     {
       validator: (decision: Decision) => {
-        const refusal = malformedDecision(decision) ?? (progress.phase === 'open' ? refusalOf(decision) : undefined);
+        const refusal =
+          malformedDecision(decision) ??
+          (progress.phase === 'open' ? refusalOf(decision) : undefined) ??
+          (isRepeated(decision) ? REPEATED.decision : undefined);
         if (refusal) throw refused(refusal);
       },
     },
@@ -63,7 +75,10 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
     },
     {
       validator: (request: unknown) => {
-        const refusal = malformedReasonRequest(request) ?? withdrawalRefusal(progress.view);
+        const { view, isOutcomeRecorded } = progress;
+        const isWithdrawn = isOutcomeRecorded && view.status === 'withdrawn';
+        const refusal =
+          malformedReasonRequest(request) ?? withdrawalRefusal(view) ?? (isWithdrawn ? REPEATED.withdrawal : undefined);
         if (refusal) throw refused(refusal);
       },
     },
@@ -88,6 +103,13 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
     await CancellationScope.nonCancellable(() =>
       condition(() => progress.isOutcomeRecorded, RECORD_TIMEOUT_MS, { summary: 'Answer without the store' }),
     );
+  }
+
+  /** Whether a decision changes nothing. Before the store has the outcome, a repetition waits for the store as well. */
+  function isRepeated(decision: Decision): boolean {
+    const { view, isOutcomeRecorded } = progress;
+    if (!isOutcomeRecorded || answerTo(progress, decision) !== 'repeated') return false;
+    return !isNewComment(view, decision) || isTrailFull(view.trail, 'commented');
   }
 
   function refusalOf(decision: Decision): Reason | undefined {
