@@ -1,3 +1,5 @@
+import { Context } from '@temporalio/activity';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { contentHashOf } from '../store/content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
 import { money, shownMoney, type Money } from '../schemas/money.js';
@@ -5,6 +7,7 @@ import type { OrderInput, OrderLine } from '../schemas/order.js';
 import type { CartKey } from '../store/carts.js';
 import { totalOf } from '../store/catalogue.js';
 import type { Store } from '../store/index.js';
+import { orderWorkflowId } from '../workflows/order/contract.js';
 import { invalidInput, parseInput, refused } from './failures.js';
 
 export function createCartActivities({ store }: { store: Store }) {
@@ -34,17 +37,23 @@ export function createCartActivities({ store }: { store: Store }) {
     /**
      * Records the order that a cart becomes, once, if the total is the expected one. An order that this cart became
      * before, and whose content is the same, keeps its price. Without an expected total, the order alone prices the lines.
+     * A claim that committed after its checkout had timed out has no order, so the next checkout replaces the claim.
      *
      * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart became an order with another content, before
      * it was reset; `UnknownSku`; `MixedCurrencies`.
      */
     async checkOutCart({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
-      const { orderId } = order;
+      const { orderId, lines, expectedTotal } = order;
       const claim = { orderId, contentHash: hashOf(order) };
-      const { expectedTotal } = order;
-      if (expectedTotal && !(await store.orderOfCart(cart.firstRunId))) await assertTotal(order.lines, expectedTotal);
+      if (expectedTotal && !(await becameOrder(cart))) await assertTotal(lines, expectedTotal);
       if (await store.claimOrder(cart, claim)) return;
-      throw refused('AlreadyOrdered', `this cart became order ${orderId}, whose content is another one`, { orderId });
+      if (await becameOrder(cart)) {
+        throw refused('AlreadyOrdered', `this cart became order ${orderId}, whose content is another one`, { orderId });
+      }
+      const attemptAt = new Date(Context.current().info.currentAttemptScheduledTimestampMs);
+      if (await store.replaceClaim(cart, claim, attemptAt)) return;
+      // A later checkout has claimed the order and is about to start it, or the clocks differ. The next attempt finds out.
+      throw new Error(`another checkout has claimed order ${orderId}`);
     },
 
     /** Keeps a notification for the customer of a cart, once for each key. */
@@ -57,6 +66,14 @@ export function createCartActivities({ store }: { store: Store }) {
       await store.closeCart(cart, closing);
     },
   };
+
+  /** Whether the order that this life of the cart has claimed was started. */
+  async function becameOrder({ firstRunId }: CartKey): Promise<boolean> {
+    const claimed = await store.orderOfCart(firstRunId);
+    if (!claimed) return false;
+    const { orderId } = claimed;
+    return (await store.findOrder(orderId)) !== undefined || (await isStarted(orderWorkflowId(orderId)));
+  }
 
   async function assertTotal(lines: OrderLine[], expectedTotal: Money): Promise<void> {
     const found = totalOf(lines, await store.findProducts(lines.map(({ sku }) => sku)));
@@ -74,6 +91,16 @@ export function createCartActivities({ store }: { store: Store }) {
         throw refused('PriceChanged', message, { total, expectedTotal: expected });
       }
     }
+  }
+}
+
+async function isStarted(workflowId: string): Promise<boolean> {
+  try {
+    await Context.current().client.workflow.getHandle(workflowId).describe();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
   }
 }
 

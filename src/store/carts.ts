@@ -82,6 +82,25 @@ export function createCarts(db: Kysely<Schema>) {
       return rows.length > 0;
     },
 
+    /**
+     * Replaces a claim whose order was never started.
+     *
+     * @param attemptAt when this attempt began. A claim that was made after that stays: this is a late attempt.
+     * @returns whether the claim was replaced.
+     */
+    async replaceClaim(
+      { firstRunId }: CartKey,
+      { orderId, contentHash }: ClaimedOrder,
+      attemptAt: Date,
+    ): Promise<boolean> {
+      const { rows } = await sql`
+        update carts
+        set status = 'checked_out', order_id = ${orderId}, content_hash = ${contentHash}, closed_at = now()
+        where first_run_id = ${firstRunId} and (closed_at is null or closed_at < ${attemptAt})
+        returning first_run_id`.execute(db);
+      return rows.length > 0;
+    },
+
     /** Records that a cart was closed without an order, and keeps a notification for its customer, both once. */
     async closeCart(
       { firstRunId, cartId }: CartKey,

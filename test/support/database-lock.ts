@@ -18,6 +18,11 @@ export async function lockCatalogue(databaseUrl: string): Promise<DatabaseLock> 
   return await lock(databaseUrl, 'lock table products in access exclusive mode');
 }
 
+/** Whoever reads or changes a cart waits. */
+export async function lockCarts(databaseUrl: string): Promise<DatabaseLock> {
+  return await lock(databaseUrl, 'lock table carts in access exclusive mode');
+}
+
 async function lock(databaseUrl: string, statement: string, values: unknown[] = []): Promise<DatabaseLock> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

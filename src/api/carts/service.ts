@@ -143,7 +143,8 @@ function summaryOf(row: CartRecord, hasEnded: boolean): CartSummary {
     cartId,
     ...(customerId !== undefined && { customerId }),
     status: hasEnded ? 'abandoned' : status,
-    ...(orderId !== undefined && { orderId }),
+    // A cart that is open, or was abandoned, can have an order id of a checkout that timed out.
+    ...(status === 'checked_out' && orderId !== undefined && { orderId }),
     openedAt: openedAt.toISOString(),
     ...(closedAt && { closedAt: closedAt.toISOString() }),
   };
