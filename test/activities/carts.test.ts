@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCartActivities } from '../../src/activities/carts.js';
+import { openStore, type Store } from '../../src/store/index.js';
+import { runActivity } from '../support/activity-environment.js';
+import { createDatabase } from '../support/database.js';
+import { anOrder, aProduct } from '../support/shop.js';
+
+let database: Awaited<ReturnType<typeof createDatabase>>;
+let store: Store;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  store = openStore({ databaseUrl: database.url, maxConnections: 4, onIdleError: () => undefined });
+});
+afterAll(async () => {
+  await store?.close();
+  await database?.drop();
+});
+
+describe('checkOutCart', () => {
+  /** Checks out a cart. The attempt begins after every earlier claim, unless `at` says otherwise. */
+  const checkOut = async (
+    { firstRunId, quantity, total }: { firstRunId: string; quantity: number; total?: number },
+    { at = Date.now() + 1_000, isStarted = false }: { at?: number; isStarted?: boolean } = {},
+  ) => {
+    const describe = async () => {
+      if (!isStarted) throw new WorkflowNotFoundError('not found', `order:${firstRunId}`, undefined);
+    };
+    const client = {
+      workflow: { getHandle: () => ({ describe }) },
+      withAbortSignal: (_signal: unknown, run: () => Promise<unknown>) => run(),
+    } as unknown as Client;
+    const env = new MockActivityEnvironment(
+      { currentAttemptScheduledTimestampMs: at },
+      { client, logger: new DefaultLogger('ERROR') },
+    );
+    const { checkOutCart } = createCartActivities({ store });
+    const order = anOrder({
+      orderId: firstRunId,
+      customerId: 'ada',
+      lines: [{ sku, quantity }],
+      ...(total !== undefined && { expectedTotal: { value: total, currency: 'EUR' } }),
+    });
+    await runActivity(checkOutCart, { cart: { firstRunId, cartId: firstRunId }, order }, env);
+    return (await store.orderOfCart(firstRunId))!;
+  };
+  let sku: string;
+  beforeAll(async () => {
+    sku = (await aProduct(store)).sku;
+  });
+
+  test('replaces the claim of an order that was never started', async () => {
+    const firstRunId = randomUUID();
+    const first = await checkOut({ firstRunId, quantity: 1 });
+
+    const second = await checkOut({ firstRunId, quantity: 2 });
+
+    expect(second.orderId).toBe(firstRunId);
+    expect(second.contentHash).not.toBe(first.contentHash);
+  });
+
+  test('rejects other content once the order was started', async () => {
+    const firstRunId = randomUUID();
+    const first = await checkOut({ firstRunId, quantity: 1 });
+
+    const other = checkOut({ firstRunId, quantity: 2 }, { isStarted: true });
+
+    await expect(other).rejects.toMatchObject({ type: 'AlreadyOrdered', details: [{ orderId: firstRunId }] });
+    expect(await store.orderOfCart(firstRunId)).toEqual(first);
+  });
+
+  test('keeps the claim of a newer checkout when an attempt is late', async () => {
+    const firstRunId = randomUUID();
+    const lateAt = Date.now() - 60_000;
+    const newer = await checkOut({ firstRunId, quantity: 2 });
+
+    const late = checkOut({ firstRunId, quantity: 1 }, { at: lateAt });
+
+    await expect(late).rejects.toThrow(`another checkout has claimed order ${firstRunId}`);
+    expect(await store.orderOfCart(firstRunId)).toEqual(newer);
+  });
+
+  test('compares the expected total again after a claim without an order', async () => {
+    const firstRunId = randomUUID();
+    await checkOut({ firstRunId, quantity: 1 });
+
+    await expect(checkOut({ firstRunId, quantity: 1, total: 1 })).rejects.toMatchObject({ type: 'PriceChanged' });
+  });
+});
