@@ -6,8 +6,8 @@ export function auditEdgeCases({ edgeCases }: Ledger, findings: Findings): void 
   for (const { name, workflowId, outcome } of edgeCases) {
     if (outcome === COMPLETE) continue;
     findings.violate(
-      workflowId ?? '(no order)',
-      `the edge case "${name}" was not played to its end: ${outcome ?? 'the customer still waited for something'}`,
+      workflowId ?? `(edge case: ${name})`,
+      `was not played to its end: ${outcome ?? 'the customer still waited for something'}`,
     );
   }
 }
