@@ -32,7 +32,7 @@ import { openReceiver, type Receiver } from '../../support/receiver.js';
 import { openShop, type Shop } from '../../support/shop.js';
 import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
 
-describeWithTimeSkipping('an approval', () => {
+describeWithTimeSkipping('an approval (time-skipping server)', () => {
   let env: TestWorkflowEnvironment;
   let shop: Shop;
   let receiver: Receiver;
@@ -52,7 +52,7 @@ describeWithTimeSkipping('an approval', () => {
     await receiver.close();
   });
 
-  /** A worker for a queue that nobody else polls. */
+  /** A worker on its own task queue. */
   async function createWorkerOn(taskQueue: string): Promise<{ stop: () => Promise<void> }> {
     const worker = await Worker.create({
       connection: env.nativeConnection,
@@ -68,7 +68,7 @@ describeWithTimeSkipping('an approval', () => {
       },
     };
   }
-  /** The view, asked of a worker of the usual queue. */
+  /** The approval's view, answered by a temporary worker on the task queue `nobody`. */
   const approvalOf = async (handle: ApprovalHandle): Promise<ApprovalView> => {
     const worker = await createWorkerOn('nobody');
     try {
@@ -81,8 +81,8 @@ describeWithTimeSkipping('an approval', () => {
   const mailArrived = (approver: { email: string }) =>
     waitUntil(async () => (await mailsTo(approver))[0], { what: `mail to ${approver.email}`, deadlineMs: 10_000 });
   /**
-   * Waits until all messages are through. Time no longer passes on this server once a workflow has ended while one of its
-   * activities ran.
+   * Waits until no message is being sent any more. The time-skipping server stops advancing time once a workflow has
+   * closed while one of its activities was running.
    */
   const told = (handle: ApprovalHandle) =>
     approvalOnce(
@@ -93,7 +93,7 @@ describeWithTimeSkipping('an approval', () => {
   const decide = (handle: ApprovalHandle, decision: Decision) =>
     handle.executeUpdate(decideUpdate, { args: [decision] });
 
-  /** The name of the refusal of an update. */
+  /** The error type of a rejected update. */
   async function refusalOf(update: Promise<unknown>): Promise<string | undefined | null> {
     try {
       await update;
@@ -110,8 +110,8 @@ describeWithTimeSkipping('an approval', () => {
   const events = ({ trail }: ApprovalView) => trail.map(({ event }) => event);
   const seconds = (from: string, to: string) => Math.round((Date.parse(to) - Date.parse(from)) / 1000);
 
-  describe('when somebody decides', () => {
-    test('when an approver approves, then the outcome says who, when, how and why', async () => {
+  describe('decisions', () => {
+    test('records the approver, time, channel and comment of an approval', async () => {
       const approver = anApprover();
       const handle = await ask(shop.client, anApproval({ stages: [aStage(approver)] }));
       await told(handle);
@@ -130,7 +130,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(view.trail[1]?.at).toBe(view.decision?.at);
     });
 
-    test('when it is rejected by signal, then the outcome is rejected, and the way is the command line', async () => {
+    test('records a rejection by signal with "cli" as its channel', async () => {
       const approver = anApprover();
       const handle = await ask(shop.client, anApproval({ stages: [aStage(approver)] }));
       await told(handle);
@@ -139,7 +139,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(await handle.result()).toMatchObject({ status: 'rejected', decision: { decision: 'reject', via: 'cli' } });
     });
 
-    test('when the decision comes along with the start, then it counts and nobody is asked', async () => {
+    test('applies a decision signalled with the start without notifying anybody', async () => {
       const approver = anApprover();
       const input = anApproval({ stages: [aStage(approver)] });
       const handle = await shop.client.workflow.signalWithStart<typeof approval, [Decision]>('approval', {
@@ -155,7 +155,7 @@ describeWithTimeSkipping('an approval', () => {
       expect((await historyOf(handle)).map(({ name }) => name)).not.toContain('mailApprover');
     });
 
-    test('when a decision was made, then the same one again is fine and any other one is refused', async () => {
+    test('accepts a repeated decision and rejects any other decision', async () => {
       const [first, second] = [anApprover(), anApprover()];
       receiver.answerWith(500);
       const handle = await ask(shop.client, anApproval({ stages: [aStage(first, second)], callbackUrl: receiver.url }));
@@ -178,12 +178,12 @@ describeWithTimeSkipping('an approval', () => {
     });
 
     test.each([
-      ['somebody who is not an approver', 'NotAnApprover', { approver: 'stranger' }],
+      ['a caller who is not an approver', 'NotAnApprover', { approver: 'stranger' }],
       ['an approver of a later stage', 'NotAnApprover', { approver: 'later' }],
-      ['who asks', 'OwnRequest', { approver: 'somebody' }],
-      ['a person, by webhook', 'NotAnApprover', { approver: 'now', via: 'webhook' as const }],
-      ['an approver, for a stage that is not asked', 'StagePassed', { approver: 'now', stage: 2 }],
-    ])('when %s decides, then it is %s and nothing changes', async (_who, refusal, decision) => {
+      ['the requester', 'OwnRequest', { approver: 'somebody' }],
+      ['a person via webhook', 'NotAnApprover', { approver: 'now', via: 'webhook' as const }],
+      ['an approver for a stage that is not current', 'StagePassed', { approver: 'now', stage: 2 }],
+    ])('rejects a decision by %s with %s and changes nothing', async (_who, refusal, decision) => {
       const now = { id: 'now' };
       const handle = await ask(
         shop.client,
@@ -201,7 +201,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(await handle.result()).toMatchObject({ status: 'rejected' });
     });
 
-    test('when what arrives is no decision, then it harms nothing', async () => {
+    test('ignores malformed decisions', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
       await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
       const malformed = [
@@ -229,7 +229,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
-    test('when fields of a signal have very long names, then the approval can still be read and decided', async () => {
+    test('stays readable and decidable after signals with very long field names', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
       for (let count = 0; count < 3; count += 1) {
         await handle.signal(decideSignal, { [`${count}${'k'.repeat(1_500_000)}`]: 1 } as unknown as Decision);
@@ -240,7 +240,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
-    test('when who asks is an approver as well, then nobody asks them', async () => {
+    test('does not notify a requester who is also an approver', async () => {
       const [asker, other] = [anApprover(), anApprover()];
       const handle = await ask(shop.client, anApproval({ requestedBy: asker.id, stages: [aStage(asker, other)] }));
       await approvalOnce(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'somebody was asked');
@@ -249,7 +249,7 @@ describeWithTimeSkipping('an approval', () => {
       await handle.result();
     });
 
-    test('when signals that do not count go on and on, then the trail stays short', async () => {
+    test('keeps at most 20 ignored signals in the trail', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
       for (let count = 0; count < 30; count += 1) {
         await handle.signal(decideSignal, { approver: 'stranger', decision: 'approve' });
@@ -262,8 +262,8 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  describe('when nobody decides', () => {
-    test('when three stages of ten days pass, then each is asked and reminded daily, and it has timed out', async () => {
+  describe('time-outs', () => {
+    test('notifies and reminds three ten-day stages daily, then times out', async () => {
       const people = [anApprover('lead'), anApprover('manager'), anApprover('director')];
       const stages = people.map((approver) => ({ ...aStage(approver), remindEverySeconds: DAY }));
       const handle = await ask(shop.client, anApproval({ stages }));
@@ -284,7 +284,7 @@ describeWithTimeSkipping('an approval', () => {
     });
 
     test.each(['approved', 'rejected', 'timed_out'] as const)(
-      'when the outcome of a time-out is %s, then that is what it ends with',
+      'ends as %s when that is the configured time-out outcome',
       async (onTimeout) => {
         const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], onTimeout }));
         const view = await handle.result();
@@ -294,7 +294,7 @@ describeWithTimeSkipping('an approval', () => {
       },
     );
 
-    test('when the second stage decides, then the first one may no longer', async () => {
+    test('rejects a first-stage approver once the second stage decides', async () => {
       const [lead, manager] = [anApprover(), anApprover()];
       const handle = await ask(shop.client, anApproval({ stages: [aStage(lead), aStage(manager)] }));
       await env.sleep((10 * DAY + 60) * 1000);
@@ -310,7 +310,7 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  test('when stages pass, then it says to the end when the first one should have decided', async () => {
+  test("keeps the first stage's deadline in ApprovalDueAt after escalation", async () => {
     const handle = await ask(shop.client, anApproval({ stages: [aStage(anApprover()), aStage(anApprover())] }));
     const { deadline } = await told(handle);
     const dueAt = async () =>
@@ -352,8 +352,8 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  describe('an id that was used before', () => {
-    test('joins the recorded outcome when the content is the same, and asks nobody', async () => {
+  describe('a reused approval id', () => {
+    test('returns the recorded outcome for the same content without notifying anybody', async () => {
       const approver = anApprover();
       const input = anApproval({ stages: [aStage(approver)], callbackUrl: receiver.url });
       const first = await ask(shop.client, input);
@@ -369,7 +369,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(receiver.received).toHaveLength(1);
     });
 
-    test('is taken for another content', async () => {
+    test('is rejected for other content', async () => {
       const input = anApproval({ stages: [aStage({ id: 'now' })] });
       const first = await ask(shop.client, input);
       await decide(first, { approver: 'now', decision: 'approve' });
@@ -379,8 +379,8 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  describe('when it is taken back', () => {
-    /** Cancels before any worker has seen it; what comes along with the start is told before. */
+  describe('withdrawal', () => {
+    /** Cancels before any worker has seen the workflow. A decision, if given, is signalled with the start. */
     async function cancelledAtOnce(decision?: Decision): Promise<ApprovalHandle> {
       const input = anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url });
       const workflowId = approvalWorkflowId(input.approvalId);
@@ -399,18 +399,18 @@ describeWithTimeSkipping('an approval', () => {
       return handle as ApprovalHandle;
     }
 
-    test('when it is cancelled before it was opened, then it is withdrawn and reported', async () => {
+    test('is withdrawn and reported when cancelled before its first workflow task', async () => {
       const handle = await cancelledAtOnce();
       expect((await handle.describe()).status.name).toBe('CANCELLED');
       expect(await approvalOf(handle)).toMatchObject({ status: 'withdrawn', delivery: { status: 'delivered' } });
     });
 
-    test('when a decision was accepted before that cancellation, then it counts', async () => {
+    test('keeps a decision accepted before a cancellation', async () => {
       const handle = await cancelledAtOnce({ approver: 'now', decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved', delivery: { status: 'delivered' } });
     });
 
-    test('when it is withdrawn with its start, then the trail is in order', async () => {
+    test('keeps the trail in order when withdrawn with its start', async () => {
       const input = anApproval({ stages: [aStage({ id: 'now' })] });
       const startWorkflowOperation = new WithStartWorkflowOperation<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),
@@ -423,7 +423,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(events(view)).toEqual(['requested', 'withdrawn']);
     });
 
-    test('when it is withdrawn, then it ends as withdrawn with the reason', async () => {
+    test('ends as withdrawn with the reason', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
       await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'no longer needed' }] });
       const view = await handle.result();
@@ -431,7 +431,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(events(view)).toEqual(['requested', 'withdrawn']);
     });
 
-    test('when the workflow is cancelled, then it ends as Cancelled, is withdrawn and is reported', async () => {
+    test('ends as Cancelled, withdrawn and reported when the workflow is cancelled', async () => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url }));
       await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
       await handle.cancel();
@@ -448,8 +448,8 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  describe('messages', () => {
-    test('when a mail is sent, then its link is good for this approver, stage and run', async () => {
+  describe('notifications', () => {
+    test('mails a link that is valid for one approver, stage and run', async () => {
       const approver = anApprover();
       const input = anApproval({
         stages: [aStage(approver)],
@@ -471,7 +471,7 @@ describeWithTimeSkipping('an approval', () => {
       await decide(handle, { approver: approver.id, decision: 'approve' });
     });
 
-    test('when a mailbox is away, then the mail is tried again, and a decision need not wait for it', async () => {
+    test('retries a mail that fails, and accepts a decision meanwhile', async () => {
       const [away, later, other] = [anApprover(), anApprover(), anApprover()];
       shop.outside.mailbox.refuse(away.email, { code: 451, times: -1 });
       shop.outside.mailbox.refuse(later.email, { code: 451, times: 2 });
@@ -494,7 +494,7 @@ describeWithTimeSkipping('an approval', () => {
       ]);
     });
 
-    test('when the question could not be delivered yet, then there are no reminders of it', async () => {
+    test('sends no reminders before the first mail is delivered', async () => {
       const away = anApprover();
       shop.outside.mailbox.refuse(away.email, { code: 451, times: -1 });
       const stage = { approvers: [away], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
@@ -526,7 +526,7 @@ describeWithTimeSkipping('an approval', () => {
       );
     });
 
-    test('when an address is refused for good, then that is seen, and the others are asked all the same', async () => {
+    test('shows a permanently rejected address and still notifies the other approvers', async () => {
       const [unknown, known] = [anApprover(), anApprover()];
       shop.outside.mailbox.refuse(unknown.email, { code: 550, times: -1 });
       const handle = await ask(shop.client, anApproval({ stages: [aStage(unknown, known)] }));
@@ -537,7 +537,7 @@ describeWithTimeSkipping('an approval', () => {
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
-    test('when an approver is a system, then it gets a signed webhook and may answer by one', async () => {
+    test('sends a system approver a signed webhook and accepts a decision via webhook', async () => {
       const handle = await ask(
         shop.client,
         anApproval({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] }),
@@ -553,14 +553,14 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  describe('the report of the outcome', () => {
+  describe('the outcome webhook', () => {
     const approved = async (callbackUrl: string) => {
       const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl }));
       await decide(handle, { approver: 'now', decision: 'approve', comment: 'fine' });
       return handle;
     };
 
-    test('when there is a callback URL, then the outcome is reported once, signed', async () => {
+    test('reports the outcome once, signed, to the callback URL', async () => {
       const handle = await approved(receiver.url);
       expect(await handle.result()).toMatchObject({ status: 'approved', delivery: { status: 'delivered' } });
       expect(receiver.received).toHaveLength(1);
@@ -571,19 +571,19 @@ describeWithTimeSkipping('an approval', () => {
       });
     });
 
-    test('when the receiver is away for long, then it is tried for a day and fails visibly', async () => {
+    test('retries an unavailable receiver for a day, then shows the delivery as failed', async () => {
       receiver.answerWith(503);
       const handle = await approved(receiver.url);
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'approved', delivery: { status: 'failed' } });
       const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
       expect(new Set(ids).size).toBe(1);
-      // 5 s, 15 s, 45 s, 135 s, 405 s, 1,215 s, then each hour for the rest of the day.
+      // Retry delays: 5 s, 15 s, 45 s, 135 s, 405 s, 1,215 s, then one hour for the rest of the day.
       expect(ids.length).toBeGreaterThan(20);
       expect(ids.length).toBeLessThan(40);
     });
 
-    test('when the receiver is gone, then it is called once and the outcome stands', async () => {
+    test('calls a receiver that answers 410 once and keeps the outcome', async () => {
       receiver.answerWith(410);
       const handle = await approved(receiver.url);
       expect(await handle.result()).toMatchObject({
@@ -594,9 +594,9 @@ describeWithTimeSkipping('an approval', () => {
     });
   });
 
-  describe('input that does not parse', () => {
+  describe('invalid input', () => {
     const stage = aStage({ id: 'now' });
-    test('when there are very many wrong fields with very long names, then it fails at once all the same', async () => {
+    test('fails at once on thousands of unknown fields with long names', async () => {
       const input = anApproval({ stages: [stage] });
       const wrong = Object.fromEntries(Array.from({ length: 15_000 }, (_, index) => [`k${index}${'x'.repeat(60)}`, 1]));
       const handle = await ask(shop.client, { ...input, ...wrong });
@@ -608,24 +608,24 @@ describeWithTimeSkipping('an approval', () => {
 
     test.each<[what: string, change: Record<string, unknown>, pointer: string]>([
       ['no stages', { stages: [] }, '/stages'],
-      ['no approver but the requester', { stages: [aStage({ id: 'somebody' })] }, '/stages'],
+      ['no approver except the requester', { stages: [aStage({ id: 'somebody' })] }, '/stages'],
       ['a stage without approvers', { stages: [{ ...stage, approvers: [] }] }, '/stages/0/approvers'],
-      ['an approver twice', { stages: [aStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
+      ['a duplicate approver', { stages: [aStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
       ['too many stages', { stages: Array(6).fill(stage) }, '/stages'],
       ['too many reminders', { stages: [{ ...stage, remindEverySeconds: 60 }] }, '/stages/0/remindEverySeconds'],
-      ['a time-out of no time', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
+      ['a time-out of zero', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
       ['no title', { title: '' }, '/title'],
       ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
       ['an unknown field', { admin: true }, '/admin'],
-      ['a callback to a file', { callbackUrl: 'file:///etc/passwd' }, '/callbackUrl'],
+      ['a callback URL with the file scheme', { callbackUrl: 'file:///etc/passwd' }, '/callbackUrl'],
       [
-        'a webhook to a file',
+        'a webhook URL with the file scheme',
         { stages: [aStage({ id: 'a', webhookUrl: 'file:///x' })] },
         '/stages/0/approvers/0/webhookUrl',
       ],
-      ['a callback with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
+      ['a callback URL with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
       ["another approval's id", { approvalId: 'another' }, '/approvalId'],
-    ])('when there is %s, then it fails at once and says where', async (_what, change, pointer) => {
+    ])('fails at once on %s and names the field', async (_what, change, pointer) => {
       const input = anApproval({ stages: [stage] });
       const handle = await shop.client.workflow.start<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),

@@ -12,8 +12,8 @@ import {
   withdrawUpdate,
 } from '../../../src/workflows/approval/contract.js';
 
-describe('names that are in histories and scripts', () => {
-  test('when something is named, then it is called as ever', () => {
+describe('approval wire names', () => {
+  test('are stable', () => {
     expect(APPROVAL_TASK_QUEUE).toBe('approvals');
     expect([approvalQuery, decideUpdate, decideSignal, withdrawUpdate].map(({ type, name }) => [type, name])).toEqual([
       ['query', 'approval'],
@@ -31,12 +31,12 @@ describe('names that are in histories and scripts', () => {
   test.each([
     ['new-roaster', 'approval:new-roaster'],
     ['an-approval:a', 'approval:an-approval:a'],
-  ])('when an approval is %s, then its workflow id is %s, and the way back leads to it', (approvalId, workflowId) => {
+  ])('maps approval %s to workflow id %s and back', (approvalId, workflowId) => {
     expect(approvalWorkflowId(approvalId)).toBe(workflowId);
     expect(approvalIdOf(workflowId)).toBe(approvalId);
   });
 
-  test('when an id is no workflow id of an approval, then it stays as it is', () => {
+  test('leaves an id unchanged that is not a workflow id of an approval', () => {
     expect(approvalIdOf('no-approval:a')).toBe('no-approval:a');
   });
 });

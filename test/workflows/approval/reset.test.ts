@@ -12,7 +12,7 @@ import { openReceiver, type Receiver } from '../../support/receiver.js';
 import { anOrder, aProduct, openShop, type Shop } from '../../support/shop.js';
 import { startWorker } from '../../support/workers.js';
 
-describeOnDevServer('an approval on a dev server', () => {
+describeOnDevServer('an approval (dev server)', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -36,7 +36,7 @@ describeOnDevServer('an approval on a dev server', () => {
   type Approver = ReturnType<typeof anApprover>;
   type Asked = Awaited<ReturnType<typeof asked>>;
 
-  /** An approval whose mail has arrived. */
+  /** Starts an approval and waits until its mail has arrived. */
   async function asked() {
     const approver = anApprover();
     const input = anApproval({ stages: [aStage(approver)], callbackUrl: receiver.url });
@@ -56,7 +56,7 @@ describeOnDevServer('an approval on a dev server', () => {
       .filter((event) => event.workflowTaskCompletedEventAttributes)
       .map(({ eventId }) => Number(eventId));
   }
-  /** Resets a run as `temporal workflow reset` does. @returns the id of the run that goes on. */
+  /** Resets a run as `temporal workflow reset` does. @returns the id of the new run. */
   async function reset(
     { workflowId }: Pick<ApprovalHandle, 'workflowId'>,
     runId: string,
@@ -82,7 +82,7 @@ describeOnDevServer('an approval on a dev server', () => {
   const get = async ({ approvalId }: ApprovalInput) =>
     (await api.get<ApprovalResource>(`/v1/approvals/${approvalId}`)).body;
 
-  /** One mail, one decision by the link, one outcome on record, one report. */
+  /** Expects one mail, one decision via the link, one recorded outcome and one report. */
   async function expectOnce({ approver, input, handle }: Asked, status: ApprovalView['status']) {
     const view = await newest(handle).result();
     expect(view).toMatchObject({ status, delivery: { status: 'delivered' }, decision: { approver: approver.id } });
@@ -95,7 +95,7 @@ describeOnDevServer('an approval on a dev server', () => {
     return view;
   }
 
-  test('keeps the link of its mail after a reset to each workflow task before the decision', async () => {
+  test('keeps its mailed link valid after a reset to any workflow task before the decision', async () => {
     const { handle: sample } = await asked();
     const count = (await tasksOf(sample, sample.firstExecutionRunId)).length;
     expect(count).toBeGreaterThan(2);
@@ -117,7 +117,7 @@ describeOnDevServer('an approval on a dev server', () => {
     await newest(sample).terminate();
   });
 
-  test('keeps its outcome and reports it once after a reset to each workflow task, made after the decision', async () => {
+  test('keeps its outcome and reports it once after a reset to any workflow task after the decision', async () => {
     const first = await asked();
     await press(first.link, 'reject');
     const made = await expectOnce(first, 'rejected');
@@ -133,7 +133,7 @@ describeOnDevServer('an approval on a dev server', () => {
     expect((await newest(first.handle).describe()).runId).toBe(runId);
   });
 
-  test('is decided by the link after two resets, the second one of the run that went on', async () => {
+  test('accepts a decision via the link after a reset of a reset run', async () => {
     const one = await asked();
     const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
     const runId = await reset(one.handle, one.handle.firstExecutionRunId, second!);
@@ -145,7 +145,7 @@ describeOnDevServer('an approval on a dev server', () => {
     await expectOnce(one, 'rejected');
   });
 
-  test('keeps the recorded outcome when another decision is made after a reset without the first one', async () => {
+  test('keeps the recorded outcome when a reset drops the decision and another one is made', async () => {
     const one = await asked();
     await press(one.link, 'approve');
     const made = await expectOnce(one, 'approved');
@@ -168,7 +168,7 @@ describeOnDevServer('an approval on a dev server', () => {
     await expectOnce(one, 'approved');
   });
 
-  test('gives its outcome to the order that waits for it', async () => {
+  test('returns its outcome to the waiting order after a reset', async () => {
     const { sku } = await aProduct(shop.store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } });
     const order = anOrder({ lines: [{ sku, quantity: 1 }] });
     expect((await api.post('/v1/orders', order)).status).toBe(202);
@@ -192,7 +192,7 @@ describeOnDevServer('an approval on a dev server', () => {
     });
   });
 
-  test('goes on after a reset although it was terminated', async () => {
+  test('continues after a reset of a terminated run', async () => {
     const one = await asked();
     const [, second] = await tasksOf(one.handle, one.handle.firstExecutionRunId);
     await newest(one.handle).terminate();
@@ -207,7 +207,7 @@ describeOnDevServer('an approval on a dev server', () => {
     await expectOnce(one, 'approved');
   });
 
-  test('sends one reminder for those that were missed in an outage of the worker', async () => {
+  test('sends one reminder for all reminders missed during a worker outage', async () => {
     const approver = anApprover();
     const stage = { approvers: [approver], timeoutSeconds: 31, remindEverySeconds: 1 };
     const handle = await ask(shop.client, anApproval({ stages: [stage] }));

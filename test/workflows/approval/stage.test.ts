@@ -12,7 +12,7 @@ import {
 
 const ASKED_AT = Date.parse('2030-01-01T00:00:00.000Z');
 
-describe('who is asked', () => {
+describe('addressees and deciders', () => {
   const mailed: Approver = { id: 'lead', email: 'lead@example.com' };
   const called: Approver = { id: 'robot', webhookUrl: 'https://example.com/hook' };
   const both: Approver = { id: 'boss', email: 'boss@example.com', webhookUrl: 'https://example.com/boss' };
@@ -26,7 +26,7 @@ describe('who is asked', () => {
     ]);
   });
 
-  test('leaves the requester out of those who may decide', () => {
+  test('excludes the requester from the deciders', () => {
     expect(decidersOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
     expect(decidersOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
   });
@@ -40,14 +40,14 @@ describe('the next reminder', () => {
   };
 
   test.each<[what: string, sent: number, seconds: number, expected: unknown]>([
-    ['the first one, at the start', 0, 0, [1, 60, false]],
-    ['the first one, when it is due', 0, 60, [1, 60, false]],
-    ['the first one, a little late', 0, 70, [1, 60, false]],
-    ['the second one, after the first', 1, 60, [2, 120, false]],
-    ['the first one, when it was missed, before the second', 0, 100, [1, 110, true]],
-    ['the newest one that was missed', 0, 140, [2, 160, true]],
-    ['the last one, when all were missed, before the end', 0, 200, [3, 220, true]],
-    ['none, after the last one', 3, 200, undefined],
+    ['the first reminder, at the start', 0, 0, [1, 60, false]],
+    ['the first reminder, when it is due', 0, 60, [1, 60, false]],
+    ['the first reminder, slightly late', 0, 70, [1, 60, false]],
+    ['the second reminder, after the first', 1, 60, [2, 120, false]],
+    ['a missed first reminder, before the second', 0, 100, [1, 110, true]],
+    ['the newest missed reminder', 0, 140, [2, 160, true]],
+    ['the last reminder, when all were missed, before the end of the stage', 0, 200, [3, 220, true]],
+    ['nothing, after the last reminder', 3, 200, undefined],
   ])('is %s', (_what, sent, seconds, expected) => {
     expect(next(sent, seconds)).toEqual(expected);
   });
@@ -60,10 +60,10 @@ describe('the next reminder', () => {
   });
 });
 
-describe('the stages of input that is not parsed yet', () => {
+describe('the stages of unparsed input', () => {
   const stage: Stage = { approvers: [{ id: 'lead' }], timeoutSeconds: 60 };
 
-  test('are those of the input when it has the right shape', () => {
+  test('are those of the input if its shape is valid', () => {
     expect(givenStages({ stages: [stage, stage] })).toEqual([stage, stage]);
   });
 
@@ -86,29 +86,29 @@ describe('the stages of input that is not parsed yet', () => {
   });
 });
 
-describe('the time of a stage', () => {
+describe('the schedule of a stage', () => {
   const aStage = (timeoutSeconds: number, remindEverySeconds?: number): Stage => ({
     ...{ approvers: [{ id: 'lead' }], timeoutSeconds },
     ...(remindEverySeconds !== undefined && { remindEverySeconds }),
   });
   const secondsAfter = (times: number[]) => times.map((time) => (time - ASKED_AT) / 1000);
 
-  test('when it has an hour, then it ends an hour after it was asked', () => {
+  test('ends a one-hour stage one hour after its start', () => {
     expect(endOf(aStage(3_600), ASKED_AT)).toBe(Date.parse('2030-01-01T01:00:00.000Z'));
   });
 
   test.each<[what: string, Stage, seconds: number[]]>([
-    ['nobody wants it to', aStage(60), []],
-    ['its time is no multiple of it', aStage(65, 20), [20, 40, 60]],
-    ['its time is a multiple of it', aStage(60, 20), [20, 40]],
-    ['it would be just before its end', aStage(60, 59), [59]],
-    ['it would be at its end', aStage(60, 60), []],
-    ['it would be after its end', aStage(60, 61), []],
-  ])('when %s, then it reminds as often as defined', (_what, stage, seconds) => {
+    ['there is no interval', aStage(60), []],
+    ['the stage is no multiple of the interval', aStage(65, 20), [20, 40, 60]],
+    ['the stage is a multiple of the interval', aStage(60, 20), [20, 40]],
+    ['the interval ends just before the stage', aStage(60, 59), [59]],
+    ['the interval ends with the stage', aStage(60, 60), []],
+    ['the interval ends after the stage', aStage(60, 61), []],
+  ])('sends the expected reminders if %s', (_what, stage, seconds) => {
     expect(secondsAfter(remindersOf(stage, ASKED_AT))).toEqual(seconds);
   });
 
-  test('when it reminds at all, then always after the same time, and the next one would be at its end or later', () => {
+  test('sends reminders at equal intervals that end before the stage', () => {
     const seconds = fc.integer({ min: 1, max: 1_000 });
     fc.assert(
       fc.property(seconds, seconds, (timeout, every) => {

@@ -33,8 +33,8 @@ const closedAs = (status: string) => ({ type: 'ApprovalClosed', message: `the ap
 const by = (approver: string, more: Partial<Decision> = {}): Decision => ({ approver, decision: 'approve', ...more });
 
 describe('the limits of the schema', () => {
-  test('when an approval is as large as can be, then its history stays below 50 MB', () => {
-    // What is longest in JSON: a control character takes six bytes.
+  test('keeps the history of a maximum-size approval below 50 MB', () => {
+    // The longest text in JSON: a control character takes six bytes.
     const longest = (length: number) => '\u0001'.repeat(length);
     const message = {
       ...{ approvalId: 'a'.repeat(80), title: longest(200), description: longest(MAX_DESCRIPTION) },
@@ -46,7 +46,7 @@ describe('the limits of the schema', () => {
     const bytes =
       Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longest(42) }));
     const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
-    // What else is written about an activity is less than a kilobyte.
+    // Everything else in the history of an activity takes less than a kilobyte.
     expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);
     expect(webhookUrl).toHaveLength(1_000);
   });
@@ -55,46 +55,46 @@ describe('the limits of the schema', () => {
 describe('answerTo', () => {
   test.each<[what: string, Standing, Decision, answer: unknown]>([
     ['an approver decides', standing(), by('lead'), 'counts'],
-    ['an approver decides for the stage that is asked', standing(), by('lead', { stage: 2 }), 'counts'],
-    ['a system decides by webhook', standing(), by('robot', { via: 'webhook' }), 'counts'],
+    ['an approver decides for the current stage', standing(), by('lead', { stage: 2 }), 'counts'],
+    ['a system decides via webhook', standing(), by('robot', { via: 'webhook' }), 'counts'],
     [
-      'a person decides by webhook',
+      'a person decides via webhook',
       standing(),
       by('lead', { via: 'webhook' }),
       { type: 'NotAnApprover', message: 'lead cannot decide by webhook' },
     ],
     [
-      'a stranger decides',
+      'a caller who is not an approver decides',
       standing(),
       by('stranger'),
       { type: 'NotAnApprover', message: 'stranger is not an approver of stage 2' },
     ],
     [
-      'who asked decides, though an approver',
+      'the requester decides, although an approver',
       standing(),
       by('asker'),
       { type: 'OwnRequest', message: 'requesters cannot decide their own request' },
     ],
     [
-      'the link is of a stage before',
+      'the link is for an earlier stage',
       standing(),
       by('lead', { stage: 1 }),
       { type: 'StagePassed', message: 'the decision is for stage 1, but the approval is in stage 2' },
     ],
     [
-      'the link is of a stage to come',
+      'the link is for a later stage',
       standing(),
       by('lead', { stage: 3 }),
       { type: 'StagePassed', message: 'the decision is for stage 3, but the approval is in stage 2' },
     ],
-    ['the same is decided again', decided, by('lead', { comment: 'again' }), 'repeated'],
-    ['the same is decided again by an old link', decided, by('lead', { stage: 1 }), 'repeated'],
-    ['the opposite is decided later', decided, by('lead', { decision: 'reject' }), alreadyDecided],
-    ['somebody else agrees later', decided, by('robot'), alreadyDecided],
-    ['time is over', standing({ status: 'timed_out' }), by('lead'), closedAs('timed_out')],
-    ['a time-out approved it', standing({ status: 'approved' }), by('lead'), closedAs('approved')],
-    ['it was withdrawn', standing({ status: 'withdrawn' }), by('lead'), closedAs('withdrawn')],
-  ])('when %s, then the answer is as defined', (_what, where, decision, answer) => {
+    ['a decision is repeated', decided, by('lead', { comment: 'again' }), 'repeated'],
+    ['a decision is repeated via an old link', decided, by('lead', { stage: 1 }), 'repeated'],
+    ['the same approver later decides the opposite', decided, by('lead', { decision: 'reject' }), alreadyDecided],
+    ['another approver later agrees', decided, by('robot'), alreadyDecided],
+    ['the approval has timed out', standing({ status: 'timed_out' }), by('lead'), closedAs('timed_out')],
+    ['a time-out approved the request', standing({ status: 'approved' }), by('lead'), closedAs('approved')],
+    ['the approval was withdrawn', standing({ status: 'withdrawn' }), by('lead'), closedAs('withdrawn')],
+  ])('returns the expected answer if %s', (_what, where, decision, answer) => {
     expect(answerTo(where, decision)).toEqual(answer);
   });
 });
@@ -116,7 +116,7 @@ describe('malformedDecision', () => {
     by('lead', { comment: '\ud800' }),
     by('lead', { comment: 'a\0b' }),
     by('lead', { stage: 0 }),
-  ])('when the schema takes %j, then so does the workflow, and the other way round', (decision) => {
+  ])('agrees with the schema on %j', (decision) => {
     expect(malformedDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
   });
 
@@ -141,49 +141,49 @@ describe('malformedDecision', () => {
     [{ ...by('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
     [{ ...by('lead'), stage: '1' }, 'stage must be a whole number from 1'],
     [{ ...by('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
-  ])('when it is %j, then it says what is wrong', (value, message) => {
+  ])('explains what is wrong with %j', (value, message) => {
     expect(malformedDecision(value)).toEqual({ type: 'InvalidInput', message });
   });
 
   test.each<[string, unknown]>([
-    ['the least', by('lead')],
+    ['the required fields only', by('lead')],
     ['a rejection', by('lead', { decision: 'reject' })],
     ['the longest names', by('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
-    ['no comment', by('lead', { comment: '' })],
+    ['an empty comment', by('lead', { comment: '' })],
     ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [`via ${via}`, { ...by('lead'), via }]),
     ['a stage', by('lead', { stage: 1 })],
-    ['fields that are undefined', { ...by('lead'), comment: undefined, via: undefined, stage: undefined }],
-  ])('when it has %s, then nothing is wrong', (_what, value) => {
+    ['undefined fields', { ...by('lead'), comment: undefined, via: undefined, stage: undefined }],
+  ])('accepts a decision with %s', (_what, value) => {
     expect(malformedDecision(value)).toBeUndefined();
   });
 });
 
-describe('a question', () => {
-  test('when somebody decides, then that becomes of it', () => {
+describe('outcomes and withdrawals', () => {
+  test('maps a decision to its outcome', () => {
     expect(outcomeOf(by('lead'))).toBe('approved');
     expect(outcomeOf(by('lead', { decision: 'reject' }))).toBe('rejected');
   });
 
   test.each([
     ['is open', standing(), undefined],
-    ['was taken back before', standing({ status: 'withdrawn' }), undefined],
+    ['was withdrawn before', standing({ status: 'withdrawn' }), undefined],
     ['was decided', decided, alreadyDecided],
-    ['has run out of time', standing({ status: 'timed_out' }), closedAs('timed_out')],
+    ['has timed out', standing({ status: 'timed_out' }), closedAs('timed_out')],
     ['was approved by a time-out', standing({ status: 'approved' }), closedAs('approved')],
-  ])('when it %s, then whether it can be taken back is as defined', (_what, { view }, refusal) => {
+  ])('allows or rejects the withdrawal of an approval that %s', (_what, { view }, refusal) => {
     expect(withdrawalRefusal(view)).toEqual(refusal);
   });
 });
 
-describe('what is kept', () => {
-  test('when somebody decides, then who, what, how and why is, and a way that is not told is the command line', () => {
+describe('the trail', () => {
+  test('keeps approver, decision, comment and channel, with "cli" as the default channel', () => {
     expect(saidBy(by('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
       ...{ approver: 'lead', decision: 'approve', comment: 'fine', via: 'link' },
     });
     expect(saidBy(by('lead', { comment: '' }))).toEqual({ approver: 'lead', decision: 'approve', via: 'cli' });
   });
 
-  test('when twenty decisions did not count, then no more of them are', () => {
+  test('keeps at most twenty ignored decisions', () => {
     const ignored = (count: number) => Array<{ event: 'ignored' }>(count).fill({ event: 'ignored' });
     const others = [{ event: 'requested' }, { event: 'escalated' }] as const;
 
@@ -195,10 +195,10 @@ describe('what is kept', () => {
 
   test.each<[what: string, comment: string | undefined, expected: boolean]>([
     ['no comment', undefined, false],
-    ['the comment of the decision', 'fine', false],
-    ['a comment that the trail has', 'really', false],
+    ['the same comment as the decision', 'fine', false],
+    ['a comment that is already in the trail', 'really', false],
     ['another comment', 'go on', true],
-  ])('takes a repeated decision with %s as new: %s', (_what, comment, expected) => {
+  ])('reports whether a repeated decision with %s has a new comment: %s', (_what, comment, expected) => {
     const made = { ...decided.view.decision!, comment: 'fine' };
     const at = '2026-01-01T00:00:00.000Z';
     const trail = [{ at, event: 'commented' as const, stage: 2, comment: 'really' }];
@@ -216,7 +216,7 @@ describe('what is kept', () => {
     [null, ''],
     [undefined, ''],
     ['May we?', ''],
-  ])('when the input is %j that nobody has parsed, then its title is "%s"', (input, title) => {
+  ])('reads from unparsed input %j the title "%s"', (input, title) => {
     expect(givenText(input, 'title')).toBe(title);
   });
 });

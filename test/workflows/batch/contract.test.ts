@@ -11,8 +11,8 @@ import {
   secondsLeft,
 } from '../../../src/workflows/batch/contract.js';
 
-describe('names that are in histories and scripts', () => {
-  test('when something is named, then it is called as ever', () => {
+describe('batch wire names', () => {
+  test('are stable', () => {
     expect(BATCH_TASK_QUEUE).toBe('batches');
     expect([batchQuery, pauseSignal, resumeSignal, paceSignal].map(({ type, name }) => [type, name])).toEqual([
       ['query', 'batch'],
@@ -26,29 +26,29 @@ describe('names that are in histories and scripts', () => {
   test.each([
     ['nightly', 'batch:nightly'],
     ['a-batch:b', 'batch:a-batch:b'],
-  ])('when a batch is %s, then its workflow id is %s, and the way back leads to it', (batchId, workflowId) => {
+  ])('maps batch %s to workflow id %s and back', (batchId, workflowId) => {
     expect(batchWorkflowId(batchId)).toBe(workflowId);
     expect(batchIdOf(workflowId)).toBe(batchId);
   });
 
-  test('when an id is no workflow id of a batch, then it stays as it is', () => {
+  test('leaves an id unchanged that is not a workflow id of a batch', () => {
     expect(batchIdOf('not-a-batch:b')).toBe('not-a-batch:b');
   });
 });
 
-describe('how long a batch still takes', () => {
+describe('the estimated time left', () => {
   const tally = { total: 100, succeeded: 80, failed: 9, itemsPerSecond: 2 };
   test.each<[what: string, Partial<typeof tally>, number | undefined]>([
     ['11 items are left at 2 a second', {}, 6],
     ['10 items are left at 2 a second', { failed: 10 }, 5],
-    ['nothing moves', { itemsPerSecond: 0 }, undefined],
-    ['one is left', { failed: 19 }, 1],
+    ['nothing progresses', { itemsPerSecond: 0 }, undefined],
+    ['one item is left', { failed: 19 }, 1],
     ['nothing is left', { failed: 20 }, undefined],
-  ])('when %s, then it is known to the second', (_what, more, seconds) => {
+  ])('is rounded up to the second if %s', (_what, more, seconds) => {
     expect(secondsLeft({ ...tally, ...more })).toBe(seconds);
   });
 
-  test('when there is no rate yet, then nobody knows', () => {
+  test('is unknown without a rate', () => {
     expect(secondsLeft({ total: 100, succeeded: 0, failed: 0 })).toBeUndefined();
   });
 });

@@ -18,10 +18,10 @@ import { historyOf } from '../../support/history.js';
 import { openShop, type Shop } from '../../support/shop.js';
 import { startWorker } from '../../support/workers.js';
 
-/** Of Temporal, for one run. */
+/** Temporal's limit for the history of one run. */
 const MAX_BYTES = 50 * 1024 * 1024;
 
-describeOnDevServer('a batch on the real server', () => {
+describeOnDevServer('a batch (dev server)', () => {
   let server: DevServer;
   let shop: Shop;
   let worker: { stop: () => Promise<void> };
@@ -51,7 +51,7 @@ describeOnDevServer('a batch on the real server', () => {
     await waitUntil(look, { what: `${handle.workflowId} running`, deadlineMs: 20_000 });
   }
 
-  /** A batch of 1,001 tasks that calls outside, whose calls wait: two children, both open. */
+  /** Starts a batch of 1,001 chunks whose partner calls wait for the test: two child workflows, both open. */
   async function heldBatch(prefix: string) {
     const items = keys(1_001, prefix);
     const batchId = await stage(shop.store, { operation: 'call', items, itemsPerTask: 1 });
@@ -64,7 +64,7 @@ describeOnDevServer('a batch on the real server', () => {
     return { batchId, handle, items };
   }
 
-  test('when a batch has 1,001 tasks, then two children do them, and a million would keep to the limits', async () => {
+  test('splits 1,001 chunks over two children within limits that hold for a million chunks', async () => {
     const items = keys(1_001, 'tree');
     const batchId = await stage(shop.store, { operation: 'write', items, itemsPerTask: 1 });
 
@@ -74,12 +74,12 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await writtenBy(shop.store, batchId)).toEqual(items.map(({ key }) => key));
     const [parent, full, rest] = await Promise.all([handle, childOf(handle, 0), childOf(handle, 1)].map(weigh));
     expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
-    // Beside the first and the last one, those of the polls of its progress.
+    // The parent runs a first and a last activity, and one for each progress poll.
     expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
     expect(parent!.children).toBe(2);
     for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
 
-    // A child of a batch of a million is this child; its parent has a thousand of them. docs/limits.md is made of these numbers.
+    // A batch of a million chunks has a thousand children like this one. docs/limits.md uses these numbers.
     expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
     expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
     const perChild = (parent!.events - parent!.timers * EVENTS_PER_POLL) / parent!.children;
@@ -87,7 +87,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
   });
 
-  /** What a run has written. */
+  /** The size of a run's history, by event type. */
   async function weigh(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
     const [{ historyLength, historySize }, events, history] = await Promise.all([
       handle.describe(),
@@ -102,7 +102,7 @@ describeOnDevServer('a batch on the real server', () => {
     };
   }
 
-  test('when children are paused, one is terminated by hand and the others go on, then its items count as failed', async () => {
+  test('counts the items of a terminated child as failed after a pause and completes the others', async () => {
     const { batchId, handle, items } = await heldBatch('paced');
 
     await handle.signal(pauseSignal);
@@ -128,7 +128,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2, tasks: 1 });
   });
 
-  test('when the batch is terminated and retried at once, then what still works comes to nothing and nothing is done twice', async () => {
+  test('applies every item once when a terminated batch is retried while its chunks still run', async () => {
     const items = keys(40, 'fenced');
     const batchId = await stage(shop.store, { operation: 'write', items });
     tests.close();
@@ -143,7 +143,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await writtenBy(shop.store, batchId)).toEqual(items.map(({ key }) => key));
   });
 
-  /** Transactions that wait for the test in the middle. */
+  /** The number of transactions that are held open by the test. */
   async function countWriting(): Promise<number> {
     const { rows } = await sql`
       select from pg_stat_activity where datname = current_database() and state = 'idle in transaction'`.execute(
@@ -152,7 +152,7 @@ describeOnDevServer('a batch on the real server', () => {
     return rows.length;
   }
 
-  test('when a child is cancelled by hand and then the batch is, then both are counted, and a retry does the rest', async () => {
+  test('counts the items of a cancelled child and a cancelled batch, and retries the rest', async () => {
     const { batchId, handle } = await heldBatch('cancelled');
 
     await childOf(handle, 1).cancel();
@@ -171,7 +171,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
   });
 
-  test('when it is reset while its children work, then it waits for their ids and all is done once', async () => {
+  test('waits for the ids of running children after a reset and processes every item once', async () => {
     const { batchId, handle } = await heldBatch('reset');
     const { events } = await handle.fetchHistory();
     const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
@@ -190,7 +190,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect((await again.describe()).runId).not.toBe(handle.firstExecutionRunId);
   });
 
-  test('when it is paused before it has begun, then it begins with the resumption', async () => {
+  test('starts with the resume if it was paused before its start', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(3) });
     const handle = await shop.client.workflow.signalWithStart('batch', {
       ...{ workflowId: `batch:${batchId}`, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
@@ -206,7 +206,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await writtenBy(shop.store, batchId)).toHaveLength(3);
   });
 
-  test('when a call outside fails, then it is made again with the same key; a refusal is the item’s own failure', async () => {
+  test("retries a failed partner call with the same idempotency key and records a rejection as the item's failure", async () => {
     const batchId = await stage(shop.store, { operation: 'call', items: keys(4, 'called'), itemsPerTask: 4 });
     tests.trouble('called-0001', 'final');
     tests.trouble('called-0003', 'passing', 2);
@@ -222,7 +222,7 @@ describeOnDevServer('a batch on the real server', () => {
     tests.mend();
   });
 
-  test('when it is paused, and resumed while no worker is there, then it goes on once there is one', async () => {
+  test('continues with the next worker if resumed while no worker runs', async () => {
     const items = keys(30, 'away');
     const batchId = await stage(shop.store, { operation: 'call', items });
     tests.close();
@@ -246,7 +246,7 @@ describeOnDevServer('a batch on the real server', () => {
     expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
   });
 
-  test('when it works, then the query and the current details follow the store', async () => {
+  test('shows the stored progress in the query and the current details', async () => {
     const batchId = await stage(shop.store, { operation: 'call', items: keys(60, 'shown'), itemsPerTask: 1 });
     const handle = await run(shop.client, batchId);
     await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded > 0, 'progress');

@@ -10,7 +10,7 @@ import {
   type Range,
 } from '../../../src/workflows/batch/plan.js';
 
-/** How many workflows have tasks of their own, how many have children, and on how many levels. */
+/** The number of workflows that run chunks, the number of parents, the levels, and the most children of one parent. */
 function shapeOf(range: Range): { leaves: number; parents: number; levels: number; mostChildren: number } {
   const children = childrenOf(range);
   if (children.length === 0) return { leaves: 1, parents: 0, levels: 1, mostChildren: 0 };
@@ -24,7 +24,7 @@ function shapeOf(range: Range): { leaves: number; parents: number; levels: numbe
   };
 }
 
-describe('how a batch is cut up', () => {
+describe('the split of a batch', () => {
   test.each([
     [0, { leaves: 1, parents: 0, levels: 1, mostChildren: 0 }],
     [1, { leaves: 1, parents: 0, levels: 1, mostChildren: 0 }],
@@ -34,11 +34,11 @@ describe('how a batch is cut up', () => {
     [1_000_000, { leaves: 1_000, parents: 1, levels: 2, mostChildren: 1_000 }],
     [1_000_001, { leaves: 1_001, parents: 2, levels: 3, mostChildren: 1_000 }],
     [1_000_000_000, { leaves: 1_000_000, parents: 1_001, levels: 3, mostChildren: 1_000 }],
-  ])('when there are %i tasks, then the tree is %o', (count, shape) => {
+  ])('splits %i chunks into the tree %o', (count, shape) => {
     expect(shapeOf({ first: 0, count })).toEqual(shape);
   });
 
-  test('when there are any number of tasks, then each is in exactly one child, in order, and no child is too many', () => {
+  test('assigns every chunk to exactly one child, in order, within the child limit', () => {
     fc.assert(
       fc.property(fc.nat(1_000_000), fc.integer({ min: 1, max: 2_000_000_000 }), (first, count) => {
         const children = childrenOf({ first, count });
@@ -69,30 +69,30 @@ describe('how a batch is cut up', () => {
         { first: 1_000_007, count: 1 },
       ],
     ],
-  ])('when the range is %o, then the children have %o', (range, children) => {
+  ])('splits the range %o into the children %o', (range, children) => {
     expect(childrenOf(range)).toEqual(children);
   });
 
-  test('when a tree is at its limits, then what is open at once is far below the 2,000 that the server takes', () => {
+  test("keeps the open activities and children of a tree far below the server's limit of 2,000", () => {
     expect(OPEN_TASKS).toBeLessThanOrEqual(200);
     expect(OPEN_CHILDREN).toBeLessThanOrEqual(200);
-    // Two levels: the tasks that all open children of a batch of a million may have scheduled.
+    // Two levels: the activities that all open children of a batch of a million chunks may have scheduled.
     expect(OPEN_TASKS * OPEN_CHILDREN).toBeLessThanOrEqual(200);
   });
 });
 
-describe('the children of a batch', () => {
+describe('the child ids of a batch', () => {
   test.each([
     ['batch:b', 3, 1, 'batch:b/3'],
     ['batch:b', 3, 2, 'batch:b/3.2'],
-    // Its parent has an id of this round already.
+    // The parent's id already names this attempt.
     ['batch:b/3.2', 0, 2, 'batch:b/3.2/0'],
     ['batch:b/3', 0, 1, 'batch:b/3/0'],
-  ])('when the parent is %s, then child %i of round %i is %s', (parentId, n, round, id) => {
+  ])('for parent %s are, for child %i of attempt %i, %s', (parentId, n, round, id) => {
     expect(childId(parentId, n, round)).toBe(id);
   });
 
-  test('when the id of one is still taken, then it is waited for ever longer, up to a minute and for over twelve in all', () => {
+  test('are retried with a backoff of up to a minute, for over twelve minutes in total', () => {
     const waits = Array.from({ length: MAX_CHILD_STARTS - 1 }, (_, n) => untilNextStart(n + 1));
 
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
@@ -101,17 +101,17 @@ describe('the children of a batch', () => {
   });
 });
 
-describe('polls of the progress of a batch', () => {
+describe('the progress polls of a batch', () => {
   test.each([
     [0, 2_000],
     [50_000, 2_000],
     [51_000, 2_040],
     [3_600_000, 144_000],
-  ])('a batch that has worked for %i ms waits %i ms for its next poll', (elapsedMs, waitMs) => {
+  ])('after %i ms of work wait %i ms for the next poll', (elapsedMs, waitMs) => {
     expect(untilNextPoll(elapsedMs)).toBe(waitMs);
   });
 
-  test('a batch that works for a day polls about 215 times', () => {
+  test('number about 215 in a day', () => {
     let polls = 0;
     for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += untilNextPoll(elapsedMs)) polls += 1;
 

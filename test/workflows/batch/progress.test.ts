@@ -7,10 +7,10 @@ const aView = (overrides: Partial<BatchView> = {}): BatchView => ({
   ...{ total: 8, succeeded: 3, failed: 2, asOf: '2030-01-01T00:00:00.000Z', ...overrides },
 });
 
-describe('the progress that the Web UI shows', () => {
+describe('the progress in the Web UI', () => {
   test.each<[what: string, Partial<BatchView>, lines: string[]]>([
     [
-      'works',
+      'is running',
       {},
       [
         '**Needs attention:** 2 items failed',
@@ -22,12 +22,12 @@ describe('the progress that the Web UI shows', () => {
       ],
     ],
     [
-      'has nothing to do',
+      'has no items',
       { total: 0, succeeded: 0, failed: 0 },
       ['**running** restock', '', '- 0 of 0 items (0 %)', '- 0 succeeded, 0 failed'],
     ],
     [
-      'knows its rate',
+      'has a known rate',
       { itemsPerSecond: 2.5, secondsLeft: 2 },
       [
         '**Needs attention:** 2 items failed',
@@ -39,7 +39,7 @@ describe('the progress that the Web UI shows', () => {
       ],
     ],
     [
-      'is tried again for the first time',
+      'is in its first retry',
       { status: 'paused', round: 2 },
       [
         '**Needs attention:** 2 items failed',
@@ -51,22 +51,22 @@ describe('the progress that the Web UI shows', () => {
         '- retry 1',
       ],
     ],
-  ])('when a batch %s, then that is what is shown', (_what, view, lines) => {
+  ])('shows a batch that %s', (_what, view, lines) => {
     expect(shownProgress(aView(view)).split('\n')).toEqual(lines);
   });
 });
 
 describe('the end of a batch', () => {
-  test('when an item failed, then its status says so', () => {
+  test('has a status that reports failed items', () => {
     expect(endOf({ failed: 0 })).toBe('completed');
     expect(endOf({ failed: 1 })).toBe('completed_with_failures');
   });
 
   test.each<[what: string, Partial<BatchView>, boolean]>([
-    ['all items are counted and the round is its own', { succeeded: 6 }, false],
-    ['the round is a later one', { succeeded: 6, round: 2 }, true],
+    ['all items are counted and the attempt is the current one', { succeeded: 6 }, false],
+    ['a later attempt has started', { succeeded: 6, round: 2 }, true],
     ['an item is not counted', { succeeded: 5 }, true],
-  ])('when %s, then whether another run has overtaken it is %s', (_what, view, is) => {
+  ])('if %s, isOvertaken returns %s', (_what, view, is) => {
     expect(isOvertaken(aView(view), 1)).toBe(is);
   });
 });

@@ -24,7 +24,7 @@ import { historyOf } from '../../support/history.js';
 import { aProduct, openShop, type Shop } from '../../support/shop.js';
 import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
 
-/** How a run ended, if not well. */
+/** The failure with which a run ended. */
 async function failureOf(handle: Pick<BatchHandle, 'result'>): Promise<TemporalFailure | undefined> {
   const error: unknown = await handle.result().then(
     () => undefined,
@@ -34,7 +34,7 @@ async function failureOf(handle: Pick<BatchHandle, 'result'>): Promise<TemporalF
   return (error as WorkflowFailedError).cause as TemporalFailure | undefined;
 }
 
-describeWithTimeSkipping('a batch', () => {
+describeWithTimeSkipping('a batch (time-skipping server)', () => {
   let server: Awaited<ReturnType<typeof startTimeSkipping>>;
   let shop: Shop;
   const tests = new TestOperations();
@@ -48,7 +48,7 @@ describeWithTimeSkipping('a batch', () => {
   const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
   const failuresOf = (batchId: string) => shop.store.listFailures(batchId, { limit: 200 });
 
-  test('when all items can be done, then it completes, each is done once, and no history holds an item', async () => {
+  test('completes with every item processed once and no item in the history', async () => {
     const { sku } = await aProduct(shop.store, { available: 5 });
     const batchId = await stage(shop.store, { items: Array.from({ length: 25 }, () => ({ sku, quantity: 2 })) });
 
@@ -78,7 +78,7 @@ describeWithTimeSkipping('a batch', () => {
     ]);
   });
 
-  test('when some items fail, then they are listed with their reasons and the others are done', async () => {
+  test('lists failed items with their reasons and processes the others', async () => {
     const { sku } = await aProduct(shop.store, { available: 999_999_990 });
     const batchId = await stage(shop.store, {
       items: [
@@ -100,7 +100,7 @@ describeWithTimeSkipping('a batch', () => {
     ]);
   });
 
-  test('when a task fails each time, then its items count as failed with its reason, and a retry does them alone', async () => {
+  test("counts a failing chunk's items as failed with its reason, and retries only them", async () => {
     const items = keys(6);
     const batchId = await stage(shop.store, { operation: 'write', items, itemsPerTask: 2 });
     tests.trouble('item-0003', 'passing');
@@ -125,7 +125,7 @@ describeWithTimeSkipping('a batch', () => {
     expect(await failuresOf(batchId)).toEqual([]);
   });
 
-  test('when everything has succeeded, then another run does nothing', async () => {
+  test('does nothing in another run after everything succeeded', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(3) });
     await (await run(shop.client, batchId)).result();
 
@@ -136,7 +136,7 @@ describeWithTimeSkipping('a batch', () => {
     expect((await historyOf(again)).some(({ name }) => name === 'runBatchTask')).toBe(false);
   });
 
-  test('when it is paused for a day, then nothing is done meanwhile, and after it each item is', async () => {
+  test('processes nothing during a one-day pause and every item afterwards', async () => {
     const items = keys(30, 'paused');
     const batchId = await stage(shop.store, { operation: 'call', items });
     tests.close();
@@ -158,7 +158,7 @@ describeWithTimeSkipping('a batch', () => {
     );
   });
 
-  test('when a worker does not know the operation, then the tasks wait for one that does, and count as failed at last', async () => {
+  test('waits for a worker that knows the operation, then counts the items as failed', async () => {
     const batchId = await stage(shop.store, { operation: 'unheard-of', items: keys(2) });
 
     expect(await (await run(shop.client, batchId)).result()).toMatchObject({
@@ -174,7 +174,7 @@ describeWithTimeSkipping('a batch', () => {
     ['names no batch', {}],
     ['names another batch', { batchId: 'another' }],
     ['has an unknown field', { batchId: 'this', items: [] }],
-  ])('when the input %s, then it fails as InvalidInput and nothing is done', async (_what, input) => {
+  ])('fails as InvalidInput and processes nothing if the input %s', async (_what, input) => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
     const given = (input as { items?: unknown } | null)?.items ? { ...(input as object), batchId } : input;
 
@@ -184,7 +184,7 @@ describeWithTimeSkipping('a batch', () => {
     expect(await writtenBy(shop.store, batchId)).toEqual([]);
   });
 
-  test('when it is started under another workflow id, then it fails as InvalidInput: it might run twice', async () => {
+  test('fails as InvalidInput under another workflow id, because the batch might run twice', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
     const handle = await shop.client.workflow.start('batch', {
       ...{ workflowId: batchId, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
@@ -196,7 +196,7 @@ describeWithTimeSkipping('a batch', () => {
     expect(await shop.store.tallyBatch(batchId)).toMatchObject({ round: 0 });
   });
 
-  test('when a run that was started later is at work, then an earlier one that comes late fails as Superseded', async () => {
+  test('fails a late run as Superseded when a newer run has started', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
     const future = new Date('2900-01-01');
     const { roundId } = (await shop.store.openRound(batchId, 'later', future))!;
@@ -207,7 +207,7 @@ describeWithTimeSkipping('a batch', () => {
     expect((await shop.store.openRound(batchId, 'later', future))?.roundId).toBe(roundId);
   });
 
-  test('when another run takes over meanwhile, then it does not say that all is done', async () => {
+  test('fails as Superseded when another run takes over', async () => {
     const batchId = await stage(shop.store, { operation: 'call', items: keys(3, 'taken') });
     tests.close();
     const handle = await run(shop.client, batchId);
@@ -218,14 +218,14 @@ describeWithTimeSkipping('a batch', () => {
     expect(await failureOf(handle)).toMatchObject({ type: 'Superseded' });
   });
 
-  test('when nothing was uploaded under the id, then it fails as BatchNotFound', async () => {
+  test('fails as BatchNotFound without an upload', async () => {
     expect((await failureOf(await run(shop.client, 'never-uploaded')))?.cause).toMatchObject({ type: 'BatchNotFound' });
   });
 
   test.each<[string, unknown]>([
     ['nothing', undefined],
     ['half a shard', { batchId: 'b', number: 1, operation: 'write', roundId: 1, round: 1, range: {}, pace: {} }],
-  ])('when a shard is started by hand with %s, then it fails as InvalidInput', async (_what, input) => {
+  ])('fails a shard that is started by hand with %s as InvalidInput', async (_what, input) => {
     const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
       ...{ workflowId: `shard-${Math.random()}`, taskQueue: BATCH_TASK_QUEUE },
       args: [input as Parameters<typeof batchShard>[0]],
@@ -237,7 +237,7 @@ describeWithTimeSkipping('a batch', () => {
     expect(failure).toMatchObject({ type: 'InvalidInput' });
   });
 
-  test('when signals carry nonsense, then the batch and its shards go on', async () => {
+  test('continues with its shards after malformed signals', async () => {
     const batchId = await stage(shop.store, { operation: 'call', items: keys(5, 'nonsense') });
     tests.close();
     const roundId = (await shop.store.openRound(batchId, 'somebody'))!.roundId;
@@ -261,7 +261,7 @@ describeWithTimeSkipping('a batch', () => {
     expect(await shop.store.tallyBatch(batchId)).toMatchObject({ succeeded: 5 });
   });
 
-  test('when old news arrives late, then the newer word holds', async () => {
+  test('ignores a pace signal that is older than the current pace', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
     const { roundId } = (await shop.store.openRound(batchId, 'somebody'))!;
     const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {

@@ -5,7 +5,7 @@ const pace = { sequence: 0, paused: false };
 const range = { first: 0, count: 1 };
 const input = { batchId: 'b', number: 1, operation: 'restock', roundId: 2, round: 1, range, pace };
 
-/** An object once for each of its fields: without it, and with another kind of value in it. */
+/** Returns two spoilt copies for each field of an object: one without the field, one with a value of the wrong type. */
 const spoilt = (object: object): object[] =>
   Object.keys(object).flatMap((name) => {
     const { [name]: _left, ...without } = object as Record<string, unknown>;
@@ -14,19 +14,19 @@ const spoilt = (object: object): object[] =>
 
 const notObjects = [undefined, null, '', 'pace', 0, true, []];
 
-describe('what a parent tells of the pace', () => {
-  test('when it is as a parent tells it, then it is taken', () => {
+describe('the pace that a parent sends', () => {
+  test('is accepted if well-formed', () => {
     expect(isPace(pace)).toBe(true);
     expect(isPace({ sequence: 7, paused: true })).toBe(true);
   });
 
-  test.each([...notObjects, ...spoilt(pace)])('when it is %j, then it is not', (value) => {
+  test.each([...notObjects, ...spoilt(pace)])('is rejected if it is %j', (value) => {
     expect(isPace(value)).toBe(false);
   });
 });
 
-describe('what a shard is started with', () => {
-  test('when it is as a parent tells it, then it is taken', () => {
+describe('the input of a shard', () => {
+  test('is accepted if well-formed', () => {
     expect(isShardInput(input)).toBe(true);
   });
 
@@ -37,7 +37,7 @@ describe('what a shard is started with', () => {
     ...spoilt(pace).map((value) => ({ ...input, pace: value })),
     { ...input, more: 1 },
     { ...input, batchId: 'b'.repeat(65) },
-  ])('when it is %j, then it is not', (value) => {
+  ])('is rejected if it is %j', (value) => {
     expect(isShardInput(value)).toBe(false);
   });
 });

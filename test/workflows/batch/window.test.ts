@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { inWindow } from '../../../src/workflows/batch/window.js';
 
-/** Work that ends when it is told to. */
+/** Work that starts at once and ends when the test calls `end`. */
 function byHand() {
   const open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   const begun: number[] = [];
@@ -11,7 +11,7 @@ function byHand() {
       begun.push(n);
       open.set(n, { resolve, reject });
     });
-  /** Ends one and lets what follows of that happen. */
+  /** Ends one piece of work and lets its consequences happen. */
   async function end(n: number, error?: Error): Promise<void> {
     const { resolve, reject } = open.get(n)!;
     open.delete(n);
@@ -22,7 +22,7 @@ function byHand() {
   return { open, begun, run, end };
 }
 
-test('when pieces of work end in any order, then each runs once, and as many as may be are open until none are left', async () => {
+test('runs each piece of work once and keeps the window full until none are left', async () => {
   const property = fc.asyncProperty(
     fc.nat(12),
     fc.integer({ min: 1, max: 5 }),
@@ -42,7 +42,7 @@ test('when pieces of work end in any order, then each runs once, and as many as 
   await fc.assert(property);
 });
 
-test('when one fails, then no other is begun, those under way are waited for, and the first failure is thrown', async () => {
+test('starts nothing after a failure, waits for the open work and throws the first failure', async () => {
   const { begun, run, end } = byHand();
   let isOver = false;
   const done = inWindow(9, 3, run).finally(() => (isOver = true));

@@ -24,7 +24,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const WEEK = 7 * DAY;
 
-describeWithTimeSkipping('the life of a cart', () => {
+describeWithTimeSkipping('the lifetime of a cart', () => {
   let env: TestWorkflowEnvironment;
   let shop: Shop;
   let sku: string;
@@ -41,7 +41,7 @@ describeWithTimeSkipping('the life of a cart', () => {
 
   const open = (input: Partial<CartInput> = {}) => startCart(shop.client, { cartId: aCartId(), ...input });
 
-  /** A cart with something in it. */
+  /** Opens a cart with one item. */
   async function filled(input: Partial<CartInput> = {}) {
     const handle = await open(input);
     await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
@@ -59,7 +59,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       deadlineMs: 10_000,
     });
 
-  /** The view once the reminder is in it. */
+  /** Waits until the view shows the reminder. */
   const reminded = (handle: CartHandle) =>
     waitUntil(
       async () => {
@@ -72,13 +72,13 @@ describeWithTimeSkipping('the life of a cart', () => {
   const secondsBetween = (from: string | Date, to: string | Date) =>
     (new Date(to).getTime() - new Date(from).getTime()) / 1000;
 
-  /** The server's clock goes on by itself, at its own pace; a few seconds are nothing in the life of a cart. */
+  /** Allows a minute of deviation: the time-skipping server's clock also advances by itself. */
   function expectAbout(seconds: number, wanted: number): void {
     expect(seconds).toBeGreaterThanOrEqual(wanted);
     expect(seconds).toBeLessThan(wanted + MINUTE);
   }
 
-  /** Waits for the end of a cart, which has to be that it expired so long after its last change. */
+  /** Waits until the cart expires and expects that to be `afterSeconds` after its last change. */
   async function expired(handle: CartHandle, afterSeconds: number): Promise<CartView> {
     const view = await handle.result();
     expect(view.status).toBe('expired');
@@ -90,7 +90,7 @@ describeWithTimeSkipping('the life of a cart', () => {
     return view;
   }
 
-  test('when nothing is said, then it is reminded of after a day and expires after thirty, each told once', async () => {
+  test('sends one reminder after a day and one expiry notice after thirty days by default', async () => {
     const handle = await filled();
     const { lastChangeAt, expiresAt } = await handle.query(cartQuery);
     expect(secondsBetween(lastChangeAt, expiresAt!)).toBe(30 * DAY);
@@ -102,7 +102,7 @@ describeWithTimeSkipping('the life of a cart', () => {
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
-  test('when the input says so, then it is reminded of after two weeks and expires after nine', async () => {
+  test('reminds after two weeks and expires after nine if the input says so', async () => {
     const handle = await filled({ remindAfterSeconds: 2 * WEEK, expireAfterSeconds: 9 * WEEK });
 
     await skip(2 * WEEK - HOUR);
@@ -113,7 +113,7 @@ describeWithTimeSkipping('the life of a cart', () => {
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
-  test('when the time of the reminder is over, then it is shown and the cart is still open', async () => {
+  test('stays open after its reminder and shows the time of the reminder', async () => {
     const handle = await filled();
 
     await skip(DAY + MINUTE);
@@ -123,19 +123,19 @@ describeWithTimeSkipping('the life of a cart', () => {
     await handle.executeUpdate(abandonUpdate, { args: [{}] });
   });
 
-  describe('a change', () => {
+  describe('a change of a cart', () => {
     const changes: [string, (handle: CartHandle) => Promise<unknown>][] = [
       ['an added item', (handle) => handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] })],
       ['a set quantity', (handle) => handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] })],
       ['a signalled item', (handle) => handle.signal(addItemSignal, { sku, quantity: 1 })],
       ['a signalled quantity', (handle) => handle.signal(setQuantitySignal, { sku, quantity: 2 })],
     ];
-    test.each(changes)('when %s comes before the reminder, then both times begin anew', async (_what, change) => {
+    test.each(changes)('restarts both timers if %s comes before the reminder', async (_what, change) => {
       const handle = await filled();
       const { lastChangeAt: before } = await handle.query(cartQuery);
       await skip(20 * HOUR);
       await change(handle);
-      // The reminder that the first change would have brought is at 24 hours.
+      // The reminder for the first change would be due at 24 hours.
       await skip(20 * HOUR);
       expect(await messagesTo(handle)).toEqual([]);
 
@@ -146,7 +146,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('when it comes after the reminder, then a new one comes in time, and the end is put off', async () => {
+    test('causes a new reminder and postpones the expiry if it comes after the reminder', async () => {
       const handle = await filled();
       await skip(25 * HOUR);
       await told(handle, ['cart_reminder']);
@@ -158,12 +158,12 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(secondsBetween(changed.lastChangeAt, changed.expiresAt!)).toBe(30 * DAY);
       const view = await expired(handle, 30 * DAY);
       expectAbout(secondsBetween(before, view.lastChangeAt), 25 * HOUR);
-      // Not when the first cart would have expired: the timer has to be set to an earlier time.
+      // Earlier than the first cart's expiry: the timer must be reset to an earlier time.
       expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
     });
 
-    test('when it comes every twenty hours for weeks, then nobody is told anything', async () => {
+    test('causes no notification when repeated every twenty hours for weeks', async () => {
       const handle = await filled();
       for (let number = 0; number < 20; number++) {
         await skip(20 * HOUR);
@@ -175,7 +175,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       await handle.signal(abandonSignal, {});
     });
 
-    test('when it is refused, is malformed or was made already, then it puts nothing off', async () => {
+    test('postpones nothing if it is rejected, malformed or repeated', async () => {
       const handle = await open();
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
       const { lastChangeAt: before } = await handle.query(cartQuery);
@@ -193,8 +193,8 @@ describeWithTimeSkipping('the life of a cart', () => {
     });
   });
 
-  describe('an item that brings how long the cart lives', () => {
-    test('when it says so, then that holds from then on, also after changes that say nothing', async () => {
+  describe('an item that sets the lifetime of the cart', () => {
+    test('sets the lifetime for later changes, too', async () => {
       const handle = await open();
       const args = [{ sku, quantity: 1, remindAfterSeconds: WEEK, expireAfterSeconds: 3 * WEEK }] as const;
       const added = await handle.executeUpdate(addItemUpdate, { args: [...args] });
@@ -208,7 +208,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('when it makes the time shorter, then the timer is set to the earlier time, also in the next run', async () => {
+    test('moves the timer to an earlier time, also in the next run', async () => {
       const handle = await filled({
         remindAfterSeconds: 4 * WEEK,
         expireAfterSeconds: 8 * WEEK,
@@ -225,7 +225,7 @@ describeWithTimeSkipping('the life of a cart', () => {
   });
 
   describe('an empty cart', () => {
-    test('when nothing was ever put into it, then it expires and nobody is told anything', async () => {
+    test('expires without notifications if it never had items', async () => {
       const handle = await open();
 
       const view = await expired(handle, 30 * DAY);
@@ -235,7 +235,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(await messagesTo(handle)).toEqual([]);
     });
 
-    test('when all was taken out of it, then it expires and nobody is told anything', async () => {
+    test('expires without notifications if all items were removed', async () => {
       const handle = await filled();
       await skip(HOUR);
       await handle.executeUpdate(removeItemUpdate, { args: [{ sku }] });
@@ -246,7 +246,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(await messagesTo(handle)).toEqual([]);
     });
 
-    test('when it is filled after the time of its reminder, then it is reminded of a day later', async () => {
+    test('is reminded one day after its first item, even if the first reminder time has passed', async () => {
       const handle = await open();
       await skip(3 * DAY);
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
@@ -258,11 +258,11 @@ describeWithTimeSkipping('the life of a cart', () => {
     });
   });
 
-  describe('times that leave no room', () => {
+  describe('a reminder at or after the expiry', () => {
     test.each([
-      ['after its end', 2 * HOUR],
-      ['at its end', HOUR],
-    ])('when the reminder would be %s, then the cart expires without one', async (_when, remindAfterSeconds) => {
+      ['after the expiry', 2 * HOUR],
+      ['at the expiry', HOUR],
+    ])('is not sent if it is %s', async (_when, remindAfterSeconds) => {
       const handle = await filled({ remindAfterSeconds, expireAfterSeconds: HOUR });
 
       const view = await expired(handle, HOUR);
@@ -272,7 +272,7 @@ describeWithTimeSkipping('the life of a cart', () => {
     });
   });
 
-  describe('a run that goes on with the state of another', () => {
+  describe("a cart run that continues from another run's state", () => {
     const state = (overrides: Partial<NonNullable<CartInput['state']>>): Partial<CartInput> => ({
       state: {
         lines: [{ sku, quantity: 4 }],
@@ -283,7 +283,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       },
     });
 
-    /** On this server's clock, which is ahead. */
+    /** The time on the time-skipping server's clock, which is ahead. */
     const now = async () => {
       const probe = await open();
       const { lastChangeAt } = await probe.query(cartQuery);
@@ -291,7 +291,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       return new Date(lastChangeAt).getTime();
     };
 
-    test('when the customer was reminded before, then it happens no second time and the end is when it was', async () => {
+    test('sends no second reminder and keeps the expiry', async () => {
       const lastChangeAt = new Date((await now()) - 10 * DAY * 1000).toISOString();
       const remindedAt = new Date((await now()) - 9 * DAY * 1000).toISOString();
       const handle = await open(state({ lastChangeAt, remindedAt, reminderPassed: true }));
@@ -302,7 +302,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_expired']);
     });
 
-    test('when a part of the time was over before, then only the rest of it is waited', async () => {
+    test('waits only for the rest of the time', async () => {
       const lastChangeAt = new Date((await now()) - 20 * HOUR * 1000).toISOString();
       const handle = await open(state({ lastChangeAt }));
 
@@ -312,7 +312,7 @@ describeWithTimeSkipping('the life of a cart', () => {
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
-    test('when it is handed over again and again, then reminder and end are told once and come in time', async () => {
+    test('sends reminder and expiry once and on time across many continue-as-new runs', async () => {
       const handle = await filled({ continueAsNewAfterEvents: 1 });
       const { firstExecutionRunId } = handle;
       await skip(25 * HOUR);
@@ -329,11 +329,11 @@ describeWithTimeSkipping('the life of a cart', () => {
   });
 
   test.each<[string, Partial<CartInput>, string]>([
-    ['no time at all', { expireAfterSeconds: 0 }, '/expireAfterSeconds'],
-    ['a time that never comes', { remindAfterSeconds: 1e12 }, '/remindAfterSeconds'],
+    ['an expiry of zero seconds', { expireAfterSeconds: 0 }, '/expireAfterSeconds'],
+    ['a time too far in the future', { remindAfterSeconds: 1e12 }, '/remindAfterSeconds'],
     ['half a second', { remindAfterSeconds: 0.5 }, '/remindAfterSeconds'],
-    ['a threshold of no events', { continueAsNewAfterEvents: 0 }, '/continueAsNewAfterEvents'],
-  ])('when the input asks for %s, then the cart fails at once as InvalidInput', async (_what, input, pointer) => {
+    ['a threshold of zero events', { continueAsNewAfterEvents: 0 }, '/continueAsNewAfterEvents'],
+  ])('fails at once as InvalidInput for %s', async (_what, input, pointer) => {
     const handle = await open(input);
 
     const failure = await handle.result().catch((error: unknown) => (error as WorkflowFailedError).cause);

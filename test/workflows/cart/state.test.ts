@@ -47,7 +47,7 @@ const remove = (sku: string): Change => ({ kind: 'removeItem', sku });
 const checkout: Change = { kind: 'checkout', payment };
 const abandon: Change = { kind: 'abandon' };
 
-describe('applying a change', () => {
+describe('applying a change to a cart', () => {
   test.each<[string, CartState, Change, CartState['lines']]>([
     ['a new product is added', aCart(), add('MUG', 2), [{ sku: 'MUG', quantity: 2 }]],
     [
@@ -69,9 +69,9 @@ describe('applying a change', () => {
       ],
     ],
     ['a product is removed', holding({ MUG: 2, PAN: 1 }), remove('MUG'), [{ sku: 'PAN', quantity: 1 }]],
-    ['it is checked out', holding({ MUG: 2 }), checkout, [{ sku: 'MUG', quantity: 2 }]],
-    ['it is abandoned', holding({ MUG: 2 }), abandon, [{ sku: 'MUG', quantity: 2 }]],
-  ])('when %s, then the lines are as asked and the state before is as it was', (_what, state, change, lines) => {
+    ['the cart is checked out', holding({ MUG: 2 }), checkout, [{ sku: 'MUG', quantity: 2 }]],
+    ['the cart is abandoned', holding({ MUG: 2 }), abandon, [{ sku: 'MUG', quantity: 2 }]],
+  ])('returns the new lines and leaves the old state unchanged if %s', (_what, state, change, lines) => {
     const before = JSON.stringify(state);
 
     expect(apply(state, change, LATER).lines).toEqual(lines);
@@ -79,11 +79,11 @@ describe('applying a change', () => {
     expect(JSON.stringify(state)).toBe(before);
   });
 
-  test('when a cart is new, then there is nothing in it and its reminder is still to come', () => {
+  test('starts with an empty cart whose reminder is still due', () => {
     expect(emptyCart(NOW)).toEqual({ lines: [], ledger: [], lastChangeAt: NOW, reminderPassed: false });
   });
 
-  test('when a cart was reminded of, then a change makes it as if it never was', () => {
+  test('clears the sent reminder', () => {
     const reminded = aCart({ reminderPassed: true, remindedAt: NOW });
 
     expect(apply(reminded, add('MUG', 1), LATER)).toEqual({
@@ -95,14 +95,14 @@ describe('applying a change', () => {
     });
   });
 
-  test('keeps the request id of the last change, which a change without one clears', () => {
+  test('keeps the request id of the last change and clears it if a change has none', () => {
     const first = apply(aCart(), add('MUG', 1, 'r1'), NOW);
 
     expect(apply(first, add('MUG', 1, 'r2'), LATER).lastRequestId).toBe('r2');
     expect(apply(first, add('MUG', 1), LATER)).not.toHaveProperty('lastRequestId');
   });
 
-  test('when an item brings how long the cart lives, then it stays so until another item says otherwise', () => {
+  test('keeps the lifetime that an item sets until another item changes it', () => {
     const first = apply(aCart(), { ...add('MUG', 1), remindAfterSeconds: 5, expireAfterSeconds: 9 } as Change, NOW);
     const second = apply(apply(first, add('PAN', 1), LATER), set('PAN', 2), LATER);
     const third = apply(second, { ...add('PAN', 1), expireAfterSeconds: 7 } as Change, LATER);
@@ -112,13 +112,13 @@ describe('applying a change', () => {
     expect(third).toMatchObject({ remindAfterSeconds: 5, expireAfterSeconds: 7 });
   });
 
-  test('when another change than an added item would bring a lifetime, then it does not count', () => {
+  test('ignores a lifetime in any change except an added item', () => {
     const change = { ...set('MUG', 2), remindAfterSeconds: 5, expireAfterSeconds: 9 } as Change;
 
     expect(apply(holding({ MUG: 1 }), change, LATER)).not.toHaveProperty('remindAfterSeconds');
   });
 
-  test('when more requests had a name than the ledger holds, then the oldest are forgotten', () => {
+  test('drops the oldest request ids when the ledger is full', () => {
     let state = aCart();
     for (let number = 0; number <= LIMITS.ledger; number++) state = apply(state, add('MUG', 1, `r${number}`), NOW);
 
@@ -129,7 +129,7 @@ describe('applying a change', () => {
   });
 });
 
-describe('remembering a request', () => {
+describe('the request ledger', () => {
   const known: [Change, Change][] = [
     [add('MUG', 1, 'r'), { kind: 'addItem', requestId: 'r', quantity: 1, sku: 'MUG' }],
     [
@@ -141,7 +141,7 @@ describe('remembering a request', () => {
       { ...abandon, requestId: 'r' },
     ],
   ];
-  test.each(known)('when %j comes again as %j, then it is a repetition', (first, again) => {
+  test.each(known)('takes %j followed by %j for a repetition', (first, again) => {
     expect(recall(apply(aCart(), first, NOW), again)).toBe('repeated');
   });
 
@@ -167,42 +167,48 @@ describe('remembering a request', () => {
       { ...abandon, requestId: 'r' },
     ],
   ];
-  test.each(reused)('when the name of %j comes with %j, then it is another request', (first, other) => {
+  test.each(reused)('takes a request id of %j reused by %j for another request', (first, other) => {
     expect(recall(apply(aCart(), first, NOW), other)).toBe('other');
   });
 
-  test('when requests have no name, then each is new', () => {
+  test('takes requests without a request id for new ones', () => {
     expect(recall(apply(aCart(), add('MUG', 1), NOW), add('MUG', 1))).toBe('new');
     expect(recall(apply(aCart(), add('MUG', 1, 'r'), NOW), add('MUG', 1, 's'))).toBe('new');
   });
 });
 
-describe('refusing a change', () => {
+describe('rejecting a change of a cart', () => {
   const full = holding(Object.fromEntries(Array.from({ length: LIMITS.lines }, (_, number) => [`SKU-${number}`, 1])));
 
   test.each<[string, CartState, Change, string, string]>([
-    ['a product too many is added', full, add('MUG', 1), 'TooManyLines', 'a cart holds at most 100 different products'],
     [
-      'so much is added that the line is too large',
+      'one product too many is added',
+      full,
+      add('MUG', 1),
+      'TooManyLines',
+      'a cart holds at most 100 different products',
+    ],
+    [
+      'an addition makes the line too large',
       holding({ MUG: 999 }),
       add('MUG', 2),
       ...(['QuantityTooLarge', 'a line holds at most 1000 pieces, not 1001'] as const),
     ],
     [
-      'a quantity too large is set',
+      'too large a quantity is set',
       holding({ MUG: 1 }),
       set('MUG', 1_002),
       ...(['QuantityTooLarge', 'a line holds at most 1000 pieces, not 1002'] as const),
     ],
     [
-      'the quantity of what is not there is set',
+      'the quantity of a missing product is set',
       holding({ MUG: 1 }),
       set('PAN', 1),
       ...(['NotInCart', 'PAN is not in the cart'] as const),
     ],
-    ['what is not there is removed', aCart(), remove('MUG'), 'NotInCart', 'MUG is not in the cart'],
+    ['a missing product is removed', aCart(), remove('MUG'), 'NotInCart', 'MUG is not in the cart'],
     ['an empty cart is checked out', aCart(), checkout, 'EmptyCart', 'there is nothing in the cart'],
-  ])('when %s, then it says so', (_what, state, change, type, message) => {
+  ])('explains the rejection if %s', (_what, state, change, type, message) => {
     expect(refusalOf(state, change)).toEqual({ type, message });
   });
 
@@ -211,14 +217,14 @@ describe('refusing a change', () => {
     ['a line is filled up', holding({ MUG: 999 }), add('MUG', 1)],
     ['the largest quantity is set', holding({ MUG: 1 }), set('MUG', 1_000)],
     ['the last line is added', aCart({ lines: full.lines.slice(1) }), add('MUG', 1)],
-    ['what is there is removed', holding({ MUG: 1 }), remove('MUG')],
+    ['a product in the cart is removed', holding({ MUG: 1 }), remove('MUG')],
     ['a cart with something in it is checked out', holding({ MUG: 1 }), checkout],
     ['an empty cart is abandoned', aCart(), abandon],
-  ])('when %s, then nothing is said against it', (_what, state, change) => {
+  ])('does not happen if %s', (_what, state, change) => {
     expect(refusalOf(state, change)).toBeUndefined();
   });
 
-  test('when a change asks for stock, then it says how many there would be, and otherwise nothing', () => {
+  test('asks for stock only for the quantity that a change leads to', () => {
     const cart = holding({ MUG: 2 });
     const wanted = [add('MUG', 3), add('PAN', 3), set('MUG', 9), remove('MUG'), checkout, abandon].map((change) =>
       wantedQuantity(cart, change),
@@ -227,12 +233,12 @@ describe('refusing a change', () => {
     expect(wanted).toEqual([5, 3, 9, undefined, undefined, undefined]);
   });
 
-  test('when a removal would bring a quantity, then it asks for no stock', () => {
+  test('asks for no stock for a removal that has a quantity', () => {
     expect(wantedQuantity(holding({ MUG: 2 }), { ...remove('MUG'), quantity: 9 } as Change)).toBeUndefined();
   });
 });
 
-describe('any sequence of changes', () => {
+describe('any sequence of cart changes', () => {
   const sku = fc.constantFrom('MUG', 'PAN', 'CUP');
   const requestId = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined });
   const quantity = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: LIMITS.quantity }));
@@ -242,11 +248,11 @@ describe('any sequence of changes', () => {
     fc.record({ kind: fc.constant('removeItem' as const), sku, requestId }),
   );
 
-  /** What the workflow does with a change. */
+  /** Applies a change as the workflow does. */
   const taken = (state: CartState, change: Change) =>
     recall(state, change) === 'new' && !refusalOf(state, change) ? frozen(apply(state, change, LATER)) : state;
 
-  test('when it is made, then what comes out is a state that the schema takes, within the limits', () => {
+  test('leads to a valid state within the limits', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 60 }), (changes) => {
         const state = changes.reduce(taken, aCart());
@@ -258,7 +264,7 @@ describe('any sequence of changes', () => {
     );
   });
 
-  test('when the state goes through JSON in between, as from run to run, then nothing changes', () => {
+  test('has the same result after a JSON round trip, as between runs', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), fc.array(anyChange, { maxLength: 30 }), (first, then) => {
         const before = first.reduce(taken, aCart());
@@ -269,7 +275,7 @@ describe('any sequence of changes', () => {
     );
   });
 
-  test('when all of it comes twice under names, then it is as if it came once', () => {
+  test('has the same result when sent twice with request ids', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), (changes) => {
         const named = changes.map((change, number) => ({ ...change, requestId: `r${number}` }));
@@ -283,7 +289,7 @@ describe('any sequence of changes', () => {
     );
   });
 
-  test('when products are added only, then their order does not matter for how many there are', () => {
+  test('leads to the same quantities in any order if it only adds products', () => {
     const adds = fc.array(
       fc.record({ kind: fc.constant('addItem' as const), sku, quantity: fc.integer({ min: 1, max: 9 }) }),
       {
@@ -301,8 +307,8 @@ describe('any sequence of changes', () => {
   });
 });
 
-describe('the fingerprint of a request', () => {
-  // Carts carry them from run to run: another form would take a repetition of today for another request.
+describe('the fingerprint of a cart request', () => {
+  // Carts carry fingerprints from run to run: a new format would take a repetition for another request.
   test.each<[Change, string]>([
     [add('MUG', 2, 'r'), 'addItem MUG 2'],
     [{ kind: 'addItem', sku: 'MUG', quantity: 2, remindAfterSeconds: 5 }, 'addItem MUG 2 5'],
@@ -314,12 +320,12 @@ describe('the fingerprint of a request', () => {
     [{ kind: 'checkout', payment, customerId: 'ada' }, 'checkout ada  tok_ok'],
     [{ kind: 'checkout', payment, expectedTotal: { value: 5, currency: 'EUR' } }, 'checkout  EUR5 tok_ok'],
     [abandon, 'abandon'],
-  ])('when it is %j, then it is as ever', (change, text) => {
+  ])('of %j is stable', (change, text) => {
     expect(fingerprint(change)).toBe(text);
   });
 });
 
-describe('what nobody has parsed', () => {
+describe('unparsed cart requests', () => {
   const schemas: Record<ChangeKind, z.ZodType> = {
     addItem,
     setQuantity,
@@ -329,7 +335,7 @@ describe('what nobody has parsed', () => {
   };
   const kinds = Object.keys(schemas) as ChangeKind[];
 
-  /** What `malformed` must say: what the schema says, but "nothing" is enough to abandon a cart. */
+  /** Expects `malformed` to agree with the schema, except that abandoning a cart also allows no argument. */
   function expectAgreement(kind: ChangeKind, argument: unknown): void {
     const trusted = (kind === 'abandon' && argument == null) || schemas[kind].safeParse(argument).success;
     expect(malformed(kind, argument)).toEqual(
@@ -415,7 +421,7 @@ describe('what nobody has parsed', () => {
       fc.record(
         {
           value: mostly(fc.constantFrom<unknown>(0, 1, 2 ** 53 - 1, 2 ** 53, -1, 1.5, '1', NaN)),
-          // A code of three letters that is no currency is left to the activity: workflow code has no list of them.
+          // The activity checks for unknown currency codes: workflow code has no list of currencies.
           currency: mostly(fc.constantFrom<unknown>('EUR', 'HUF', 'eur', 'EURO', '')),
         },
         { requiredKeys: [] },
@@ -429,7 +435,7 @@ describe('what nobody has parsed', () => {
       ),
     ),
   };
-  /** Objects with the fields of the kind, of other kinds and of none, each of them missing now and then. */
+  /** Objects with fields of the kind, of other kinds and unknown ones, each sometimes missing. */
   const near = (wanted: string[]): fc.Arbitrary<unknown> =>
     fc
       .tuple(
@@ -512,7 +518,7 @@ describe('what nobody has parsed', () => {
     ['removeItem', ['MUG']],
     ['checkout', { payment: [] }],
     ['checkout', { payment: { token: 'x', amount: 1 } }],
-  ])('when %s brings %j, then both agree', (kind, argument) => {
+  ])('are judged like the schema does for %s with %j', (kind, argument) => {
     expectAgreement(kind, argument);
   });
 
@@ -528,11 +534,11 @@ describe('what nobody has parsed', () => {
       '{"payment": {"token": string}, "customerId"?: string, "expectedTotal"?: {"value": number, "currency": string}, "requestId"?: string, "caller"?: string}',
     ],
     ['abandon', '{"requestId"?: string, "caller"?: string}, or nothing'],
-  ])('when %s brings something else, then it says what it must be', (kind, expected) => {
+  ])('are rejected for %s with the expected form', (kind, expected) => {
     expect(malformed(kind, ['x'])?.message).toBe(`the argument of ${kind} must be ${expected}`);
   });
 
-  test.each(kinds)('when %s brings anything, then it is taken if and only if the schema takes it', (kind) => {
+  test.each(kinds)('are accepted for %s if and only if the schema accepts them', (kind) => {
     const argument = fc.oneof({ weight: 9, arbitrary: near(wanted[kind]) }, { weight: 1, arbitrary: junk });
     let taken = 0;
     fc.assert(
@@ -542,12 +548,12 @@ describe('what nobody has parsed', () => {
       }),
       { numRuns: 2_000 },
     );
-    // Both answers have to be frequent, or the agreement would say little.
+    // Both outcomes must be frequent, otherwise the test would prove little.
     expect(taken).toBeGreaterThan(50);
     expect(taken).toBeLessThan(1_900);
   });
 
-  test('when the limits of the schemas are asked for, then those without a library are the same', () => {
+  test('have the same limits as the schemas', () => {
     expect(LIMITS.lines).toBe(MAX_CART_LINES);
     expect(LIMITS.quantity).toBe(MAX_LINE_QUANTITY);
     expect(LIMITS.seconds).toBe(MAX_LIFETIME_SECONDS);
@@ -561,7 +567,7 @@ describe('what nobody has parsed', () => {
     }
   });
 
-  test('when requests differ in anything but their names, then so do their fingerprints', () => {
+  test('have different fingerprints if they differ in more than their request ids', () => {
     const seconds = fc.integer({ min: 1, max: 3 });
     const line = { sku: fc.constantFrom('A', 'A-1'), quantity: fc.integer({ min: 1, max: 11 }) };
     const change = fc.oneof(
@@ -599,7 +605,7 @@ describe('what nobody has parsed', () => {
 
 const sorted = (object: object) => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** So that whoever changes a state in place is found out. */
+/** Freezes a value deeply, so that a change of the state in place throws. */
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) frozen(inner);

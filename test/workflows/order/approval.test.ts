@@ -18,7 +18,7 @@ import { aProduct } from '../../support/shop.js';
 const HOUR = 3_600;
 
 describeOrders('an order that needs an approval', (shop) => {
-  /** An order of two pieces whose total is this. */
+  /** Places an order of two pieces with the given total. */
   async function placed(total: number, options: PlaceOptions = {}): Promise<PlacedOrder> {
     const price = { value: total / 2, currency: 'EUR' };
     return await shop().place({ products: [await aProduct(shop().store, { price })], ...options });
@@ -27,7 +27,10 @@ describeOrders('an order that needs an approval', (shop) => {
   const approvalOf = ({ orderId }: PlacedOrder) =>
     shop().client.workflow.getHandle<typeof approval>(approvalWorkflowId(`order.${orderId}`));
 
-  /** Waits until the shift lead was asked; workflows that end while a mail is under way stop this server's time. */
+  /**
+   * Waits until the shift lead is notified: the time-skipping server's time stops if a workflow ends while a mail is
+   * being sent.
+   */
   async function asked(order: PlacedOrder): Promise<ApprovalView> {
     await order.seen(({ approval }) => approval?.status === 'pending', 'awaits its approval');
     return await approvalOnce(approvalOf(order), ({ notifications }) => notifications[0]?.status === 'sent', 'asked');
@@ -36,7 +39,7 @@ describeOrders('an order that needs an approval', (shop) => {
   const decide = (order: PlacedOrder, approver: string, decision: 'approve' | 'reject') =>
     approvalOf(order).executeUpdate(decideUpdate, { args: [{ approver, decision }] });
 
-  test('when its total is just below the threshold, then nobody is asked', async () => {
+  test('starts no approval just below the threshold', async () => {
     const order = await placed(APPROVAL_THRESHOLD - 2);
     await order.reached('awaiting_pickup');
     await order.carrierReports('in_transit', 'delivered');
@@ -46,7 +49,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await order.events()).not.toContain('StartChildWorkflowExecutionInitiated');
   });
 
-  test('when it is approved, then it is charged afterwards and completes', async () => {
+  test('is charged after its approval and completes', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     const question = await asked(order);
     expect(question).toMatchObject({
@@ -79,7 +82,7 @@ describeOrders('an order that needs an approval', (shop) => {
 
   const nothing = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
 
-  test('when it is rejected, then the stock is back, nobody is charged and the order is rejected', async () => {
+  test('is rejected with its stock released and nothing charged if rejected', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     await asked(order);
     await decide(order, 'shift-lead', 'reject');
@@ -93,7 +96,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(order.calls()).toEqual([]);
   });
 
-  test('when nobody decides in any stage, then it is rejected when the last time is over', async () => {
+  test('is rejected when the last stage times out without a decision', async () => {
     const order = await placed(APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR });
     const view = await order.result();
     expect(view).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalTimedOut' } });
@@ -104,7 +107,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(Math.round(seconds / HOUR), 'two stages of an hour, as the customer asked').toBe(2);
   });
 
-  test('when the customer gives more time than the shop, then the time of the shop counts', async () => {
+  test("limits the customer's approval time-out to the shop's", async () => {
     const order = await placed(APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR });
     const { deadline, trail } = await asked(order);
     expect(Math.round((Date.parse(deadline!) - Date.parse(trail[0]!.at)) / 1000 / HOUR)).toBe(24);
@@ -112,7 +115,7 @@ describeOrders('an order that needs an approval', (shop) => {
     await order.result();
   });
 
-  test('when it is cancelled meanwhile, then the approval is withdrawn and the stock is back', async () => {
+  test('withdraws the approval and releases the stock when cancelled', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     await asked(order);
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too slow' }] });
@@ -121,7 +124,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
   });
 
-  test('when its workflow is cancelled meanwhile, then the approval is withdrawn and the stock is back', async () => {
+  test('withdraws the approval and releases the stock when its workflow is cancelled', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     await asked(order);
     await order.handle.cancel();
@@ -135,7 +138,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
   });
 
-  test('when somebody withdraws the approval, then the order is rejected', async () => {
+  test('is rejected when its approval is withdrawn', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     await asked(order);
     await approvalOf(order).executeUpdate(withdrawUpdate, { args: [{}] });
@@ -143,7 +146,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await order.balance()).toEqual(nothing);
   });
 
-  test('when somebody cancels the workflow of the approval, then the order is rejected as if it were withdrawn', async () => {
+  test('is rejected when the workflow of its approval is cancelled', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     await asked(order);
     await approvalOf(order).cancel();
@@ -155,7 +158,7 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await order.balance()).toEqual(nothing);
   });
 
-  test('when the customer is an approver, then they cannot approve their own order', async () => {
+  test('cannot be approved by its own customer', async () => {
     const order = await placed(APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
     await order.seen(({ approval }) => approval?.status === 'pending', 'awaits its approval');
     await approvalOnce(approvalOf(order), ({ trail }) => trail.length > 0, 'is open');

@@ -5,7 +5,7 @@ import { ORDER_WORKFLOW_TYPE, ORDER_TASK_QUEUE, orderWorkflowId } from '../../..
 import { anOrderId, describeOrders, PlacedOrder, type OrderShop } from '../../support/order-shop.js';
 import { anOrder } from '../../support/shop.js';
 
-/** Starts an order as somebody might who never read the schema. */
+/** Starts an order with any arguments, as a client without the schema might. */
 async function startRaw(shop: OrderShop, args: unknown[], { workflowId = orderWorkflowId(anOrderId()) } = {}) {
   const handle = await shop.client.workflow.start(ORDER_WORKFLOW_TYPE, {
     workflowId,
@@ -19,8 +19,8 @@ async function startRaw(shop: OrderShop, args: unknown[], { workflowId = orderWo
 const valid = anOrder({ lines: [{ sku: 'MUG', quantity: 1 }] });
 const { lines: _, ...withoutLines } = valid;
 
-describeOrders('what nobody has parsed', (shop) => {
-  describe('as input of an order', () => {
+describeOrders('unparsed messages to an order', (shop) => {
+  describe('input of an order', () => {
     test.each<[string, unknown[], string[]]>([
       ['no argument', [], ['']],
       ['null', [null], ['']],
@@ -32,11 +32,11 @@ describeOrders('what nobody has parsed', (shop) => {
       ['a negative quantity', [{ ...valid, lines: [{ sku: 'MUG', quantity: -1 }] }], ['/lines/0/quantity']],
       ['a string for a number', [{ ...valid, lines: [{ sku: 'MUG', quantity: '2' }] }], ['/lines/0/quantity']],
       ['an extra field', [{ ...valid, total: 1 }], ['/total']],
-      ['a price of the client', [{ ...valid, lines: [{ sku: 'MUG', quantity: 1, price: 1 }] }], ['/lines/0/price']],
+      ['a price set by the client', [{ ...valid, lines: [{ sku: 'MUG', quantity: 1, price: 1 }] }], ['/lines/0/price']],
       ['no payment', [{ ...valid, payment: null }], ['/payment']],
-      ['an endless wait', [{ ...valid, deliveryTimeoutSeconds: 1e12 }], ['/deliveryTimeoutSeconds']],
-      ['another id than the workflow has', [valid], ['/orderId']],
-    ])('when it is %s, then the order fails at once and names each problem', async (_what, args, pointers) => {
+      ['a time-out of thousands of years', [{ ...valid, deliveryTimeoutSeconds: 1e12 }], ['/deliveryTimeoutSeconds']],
+      ["an order id other than the workflow's", [valid], ['/orderId']],
+    ])('fails the order at once and names each problem if it is %s', async (_what, args, pointers) => {
       const order = await startRaw(shop(), args);
       const failure = await order.failure();
       const view = await order.view();
@@ -53,7 +53,7 @@ describeOrders('what nobody has parsed', (shop) => {
       expect(events).not.toContain('WorkflowTaskFailed');
     });
 
-    test('when the workflow id lacks its prefix, then the order fails, because nobody could find it', async () => {
+    test('fails the order if its workflow id lacks the prefix', async () => {
       const order = await startRaw(shop(), [valid], { workflowId: valid.orderId });
       const failure = await order.failure();
 
@@ -62,7 +62,7 @@ describeOrders('what nobody has parsed', (shop) => {
     });
   });
 
-  test('when malformed signals arrive, then they change nothing and the order completes', async () => {
+  test('does not change the order when malformed signals arrive', async () => {
     const order = await shop().place();
     const before = await order.reached('awaiting_pickup');
     const { orderId } = order;
@@ -96,7 +96,7 @@ describeOrders('what nobody has parsed', (shop) => {
     expect(await order.events()).not.toContain('WorkflowTaskFailed');
   });
 
-  test('when malformed updates arrive, then each is refused by name and the order completes', async () => {
+  test('is rejected as InvalidInput when malformed updates arrive, and the order completes', async () => {
     const order = await shop().place();
     const before = await order.reached('awaiting_pickup');
     const updates: [string, unknown[]][] = [
@@ -133,7 +133,7 @@ describeOrders('what nobody has parsed', (shop) => {
   test.each<[string, unknown[]]>([
     ['no argument', []],
     ['null', [null]],
-  ])('when a cancellation has %s, then it needs no reason', async (_what, args) => {
+  ])('cancels the order without a reason given %s', async (_what, args) => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     await order.handle.executeUpdate('cancelOrder', { args: args as [unknown] });
