@@ -14,10 +14,10 @@ import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../
 import { anOrder, aProduct } from '../../support/shop.js';
 import type { ActivityName } from '../../support/watched-activities.js';
 
-/** A moment in the life of an order at which it is cancelled. */
+/** A point in the lifetime of an order at which it is cancelled. */
 interface Moment {
   during: string;
-  /** Places an order and stops it there. */
+  /** Places an order and holds it at this point. */
   stop: (shop: OrderShop) => Promise<Stopped>;
   balance: Balance;
   done: ActivityName[];
@@ -26,9 +26,9 @@ interface Moment {
 
 interface Stopped {
   order: PlacedOrder;
-  /** Lets the step go on once the order knows that it is cancelled; without it the cancellation ends the step. */
+  /** Lets the step continue once the order knows about the cancellation. Without it, the cancellation ends the step. */
   goOn?: () => Promise<void>;
-  /** What the world does when the order is over. */
+  /** The late effect of a partner call, applied after the order has closed. */
   late?: () => Promise<void>;
 }
 
@@ -57,28 +57,28 @@ const moments: Moment[] = [
     calls: ['/payments/refunds'],
   },
   {
-    during: 'the charge, when the money is taken',
+    during: 'a charge that has taken effect',
     stop: (shop) => stopAtOutside(shop, 'charge', 'before'),
     balance: { ...undone, charged: 2500, refunded: 2500 },
     done: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
     calls: ['/payments/charges', '/payments/refunds'],
   },
   {
-    during: 'the charge, which arrives late',
+    during: 'a charge that takes effect late',
     stop: (shop) => stopAtOutside(shop, 'charge', 'after'),
     balance: undone,
     done: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
     calls: ['/payments/charges', '/payments/refunds'],
   },
   {
-    during: 'the handover, when the parcel is accepted',
+    during: 'a shipment request that the carrier has accepted',
     stop: (shop) => stopAtOutside(shop, 'shipment', 'before'),
     balance: { ...undone, charged: 2500, refunded: 2500, parcels: ['cancelled'] },
     done: ['reserveStock', 'chargePayment', 'cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'],
     calls: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
   },
   {
-    during: 'the handover, which arrives late',
+    during: 'a shipment request that the carrier accepts late',
     stop: (shop) => stopAtOutside(shop, 'shipment', 'after'),
     balance: { ...undone, charged: 2500, refunded: 2500 },
     done: ['reserveStock', 'chargePayment', 'cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'],
@@ -100,13 +100,13 @@ const moments: Moment[] = [
   },
 ];
 
-/** Waits until the cancellation has reached the activity that the order stands in, as far as the server knows. */
+/** Waits until the server has requested the cancellation of the order's current activity. */
 async function untilTold(order: PlacedOrder): Promise<void> {
   const isTold = async () => (await order.events()).includes('ActivityTaskCancelRequested') || undefined;
   await waitUntil(isTold, { what: 'a cancellation request', deadlineMs: 20_000, everyMs: 50 });
 }
 
-/** The type with which an update is refused. */
+/** The error type of a rejected update. */
 async function refusalOf(update: Promise<unknown>): Promise<string> {
   const error = await update.then(
     () => new Error('the update was accepted'),
@@ -116,14 +116,14 @@ async function refusalOf(update: Promise<unknown>): Promise<string> {
   return (error.cause as { type?: string }).type ?? 'no type';
 }
 
-/** The names of what was compensated, all to the end. */
+/** The completed compensations among the activities that were done. */
 const compensationsIn = (done: ActivityName[]) =>
   done
     .filter((name) => ['cancelShipment', 'refundPayment', 'releaseStock'].includes(name))
     .map((name) => ({ name, status: 'completed' }));
 
 describeOrders('cancelling an order', (shop) => {
-  test('when the cancellation comes with the start, then nothing is done', async () => {
+  test('runs no step if the cancellation comes with the start', async () => {
     const products = [await aProduct(shop().store)];
     const input = anOrder({ lines: [{ sku: products[0]!.sku, quantity: 1 }] });
     const startWorkflowOperation = new WithStartWorkflowOperation<typeof order>(ORDER_WORKFLOW_TYPE, {
@@ -142,7 +142,7 @@ describeOrders('cancelling an order', (shop) => {
   });
 
   describe.each(moments)('during $during', ({ stop, balance, done, calls }) => {
-    test('when a customer cancels it, then it ends as cancelled and all is undone', async () => {
+    test('ends as cancelled with everything compensated after a cancel update', async () => {
       const { order, goOn, late } = await stop(shop());
       const args = [{ reason: 'changed my mind' }] as const;
       const answering = order.handle.executeUpdate(cancelOrderUpdate, { args: [...args] });
@@ -165,7 +165,7 @@ describeOrders('cancelling an order', (shop) => {
       expect(order.calls()).toEqual(calls);
     });
 
-    test('when it is cancelled natively, then the run ends as Cancelled and all is undone', async () => {
+    test('ends as Cancelled with everything compensated after a workflow cancellation', async () => {
       const { order, goOn, late } = await stop(shop());
       await order.handle.cancel();
       if (goOn) await untilTold(order).then(goOn);
@@ -186,7 +186,7 @@ describeOrders('cancelling an order', (shop) => {
     });
   });
 
-  test('when it is cancelled while charging, then nothing is given back before the charge has ended', async () => {
+  test('compensates a charge in progress only after the charge has ended', async () => {
     const { order } = await stopAtOutside(shop(), 'charge', 'before');
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await order.result();
@@ -201,7 +201,7 @@ describeOrders('cancelling an order', (shop) => {
     expect(order.done().slice(-3)).toEqual(['refundPayment', 'releaseStock', 'closeOrder']);
   });
 
-  test('when it is cancelled between two tries of the charge, then the money of the first is given back', async () => {
+  test('refunds the first attempt of a charge when cancelled between two attempts', async () => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'charge', orderId, fault: 'lose-answer', times: -1 });
     const order = await shop().place({ orderId });
@@ -216,7 +216,7 @@ describeOrders('cancelling an order', (shop) => {
     expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
   });
 
-  test('when it is cancelled again while it is undone, then it is undone once, for the first reason', async () => {
+  test('compensates once, for the first reason, when cancelled again during compensation', async () => {
     const orderId = anOrderId();
     const hold = shop().outside.hold('refund', orderId);
     const order = await shop().place({ orderId });
@@ -238,7 +238,7 @@ describeOrders('cancelling an order', (shop) => {
     expect(order.done().slice(-4)).toEqual(['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder']);
   });
 
-  test('when it is being undone for another reason, then cancelling it is refused', async () => {
+  test('rejects a cancel while the order is compensated for another reason', async () => {
     const orderId = anOrderId();
     const hold = shop().outside.hold('refund', orderId);
     const order = await shop().place({ orderId, token: 'tok_declined' });
@@ -253,9 +253,9 @@ describeOrders('cancelling an order', (shop) => {
   });
 
   describe.each(['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'] as const)(
-    'when %s takes effect and its answer is lost',
+    '%s with a lost response',
     (name) => {
-      test('then it is repeated and all is undone once', async () => {
+      test('is repeated, and everything is compensated once', async () => {
         const order = await shop().place();
         await order.reached('awaiting_pickup');
         shop().activities.loseAnswer(name, order.orderId);
@@ -276,10 +276,10 @@ describeOrders('cancelling an order', (shop) => {
   );
 
   test.each([
-    // The next attempt looks the order up and finds the refund.
+    // The next attempt finds the refund by the order id.
     ['refund', 'refundPayment', '/payments/refunds', 1],
     ['cancellation', 'cancelShipment', '/carrier/cancellations', 2],
-  ] as const)('compensates once when the answer to a %s breaks off', async (on, compensation, path, calls) => {
+  ] as const)('compensates once when the response to a %s is cut off', async (on, compensation, path, calls) => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     shop().outside.faults.add({ on, orderId: order.orderId, fault: 'lose-answer' });
@@ -292,10 +292,10 @@ describeOrders('cancelling an order', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
   });
 
-  describe('when the carrier has the parcel', () => {
+  describe('after the pickup', () => {
     const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
 
-    test('and said so, then a customer is refused and the order completes', async () => {
+    test('rejects a cancel and completes the order once the pickup is reported', async () => {
       const order = await shop().place();
       await order.reached('awaiting_pickup');
       await order.carrierReports('in_transit');
@@ -309,7 +309,7 @@ describeOrders('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test('and said so, then a native cancellation changes nothing and the order completes', async () => {
+    test('ignores a workflow cancellation and completes the order once the pickup is reported', async () => {
       const order = await shop().place();
       await order.reached('awaiting_pickup');
       await order.carrierReports('in_transit');
@@ -324,7 +324,7 @@ describeOrders('cancelling an order', (shop) => {
       expect(order.calls()).not.toContain('/carrier/cancellations');
     });
 
-    test('but its report is still on the way, then the order goes forward and says that it was refused', async () => {
+    test('rejects an accepted cancel and completes the order if the pickup report comes late', async () => {
       const order = await pickedUpUnseen(shop());
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too late' }] });
       const forward = await order.reached('in_transit');
@@ -347,7 +347,7 @@ describeOrders('cancelling an order', (shop) => {
       ]);
     });
 
-    test('but its report is still on the way, then a native cancellation is overruled, and so is a later one by a customer', async () => {
+    test('overrules a workflow cancellation if the pickup report comes late, and rejects a later cancel', async () => {
       const order = await pickedUpUnseen(shop());
       await order.handle.cancel();
       await order.reached('in_transit');
@@ -364,7 +364,7 @@ describeOrders('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test('and then loses it, then a refused cancellation still ends in a refund', async () => {
+    test('refunds the order if the parcel is lost after a rejected cancellation', async () => {
       const order = await pickedUpUnseen(shop());
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
       await order.reached('in_transit');
@@ -380,7 +380,7 @@ describeOrders('cancelling an order', (shop) => {
       });
     });
 
-    test('before its answer arrives, then a cancellation comes too late and the order completes', async () => {
+    test("rejects a cancel before the carrier's response and completes the order", async () => {
       const { order, late } = await stopAtOutside(shop(), 'shipment', 'before');
       await order.carrierReports('in_transit');
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -395,7 +395,7 @@ describeOrders('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test('refuses an accepted cancellation when the request for the shipment ends after the pickup', async () => {
+    test('rejects an accepted cancel when the shipment request ends after the pickup', async () => {
       const orderId = anOrderId();
       const hold = shop().outside.hold('shipment', orderId, { effect: 'before' });
       const order = await shop().place({ orderId });
@@ -413,7 +413,7 @@ describeOrders('cancelling an order', (shop) => {
       expect(await order.balance()).toEqual(sold);
     });
 
-    test('before its answer arrives, then a native cancellation is overruled', async () => {
+    test("overrules a workflow cancellation before the carrier's response", async () => {
       const { order } = await stopAtOutside(shop(), 'shipment', 'before');
       await order.carrierReports('in_transit');
       await order.handle.cancel();
@@ -430,7 +430,7 @@ describeOrders('cancelling an order', (shop) => {
   });
 });
 
-/** An order whose parcel is picked up while the carrier's reports are turned away. */
+/** Places an order whose parcel is picked up while the carrier's reports are rejected. */
 async function pickedUpUnseen(shop: OrderShop): Promise<PlacedOrder> {
   const order = await shop.place();
   await order.reached('awaiting_pickup');

@@ -14,7 +14,7 @@ const forward = ['reserveStock', 'chargePayment', 'requestShipment'];
 /** The steps and compensations that were done, in order, without the records of contradicting reports. */
 const stepsOf = (order: PlacedOrder) => order.done().filter((name) => name !== 'recordContradiction');
 
-/** A report that the played carrier would never send. */
+/** Sends a report that the fake carrier would never send. */
 const forge = (order: PlacedOrder, report: Partial<ShipmentReport>) =>
   order.handle.signal(shipmentReportedSignal, {
     orderId: order.orderId,
@@ -23,7 +23,7 @@ const forge = (order: PlacedOrder, report: Partial<ShipmentReport>) =>
     ...report,
   });
 
-/** An order whose parcel is accepted while the carrier's answer is held back. */
+/** Places an order whose parcel is accepted while the carrier's response is held back. */
 async function acceptedUnanswered(shop: OrderShop) {
   const orderId = anOrderId();
   const hold = shop.outside.hold('shipment', orderId);
@@ -32,7 +32,7 @@ async function acceptedUnanswered(shop: OrderShop) {
   return { order, release: () => hold.release() };
 }
 
-/** Seconds by the workflow's clock from the handover to the carrier to the first compensation. */
+/** Seconds on the workflow's clock from the shipment request to the first compensation. */
 function secondsWaited({ steps, compensations }: OrderView): number {
   const handover = steps.find(({ name }) => name === 'requestShipment')!.startedAt;
   return (Date.parse(compensations[0]!.startedAt) - Date.parse(handover)) / 1000;
@@ -44,7 +44,7 @@ describeOrders("the carrier's reports", (shop) => {
     [['delivered']],
     [['in_transit', 'in_transit', 'delivered', 'delivered']],
     [['in_transit', 'delivered', 'in_transit', 'lost']],
-  ])('when they are %j, then the order completes once', async (statuses) => {
+  ])('complete the order once for the sequence %j', async (statuses) => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     await order.carrierReports(...statuses);
@@ -55,7 +55,7 @@ describeOrders("the carrier's reports", (shop) => {
     expect(stepsOf(order)).toEqual([...forward, 'closeOrder']);
   });
 
-  test('when they come out of order before the answer of the carrier, then the first final word stands', async () => {
+  test("apply the first final status if they precede the carrier's response out of order", async () => {
     const { order, release } = await acceptedUnanswered(shop());
     await order.carrierReports('delivered', 'in_transit', 'lost');
     const early = await order.view();
@@ -68,7 +68,7 @@ describeOrders("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  test('when the first overtakes the answer of the carrier, then it is not forgotten', async () => {
+  test("are kept if they overtake the carrier's response", async () => {
     const { order, release } = await acceptedUnanswered(shop());
     await order.carrierReports('in_transit');
     await release();
@@ -80,7 +80,7 @@ describeOrders("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  test('when one is on a foreign shipment or order, then it changes nothing', async () => {
+  test('change nothing if they are about another shipment or order', async () => {
     const order = await shop().place();
     const before = await order.reached('awaiting_pickup');
     const { shipmentId } = before.shipment!;
@@ -95,7 +95,7 @@ describeOrders("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  test('when one comes after the order is closed, then there is nobody to take it and nothing changes', async () => {
+  test('change nothing after the order is closed', async () => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -108,7 +108,7 @@ describeOrders("the carrier's reports", (shop) => {
     expect(await order.balance()).toEqual(before);
   });
 
-  test('when one comes while the order is undone and the parcel stopped, then it is undone to the end', async () => {
+  test('do not stop a compensation once the parcel is cancelled', async () => {
     const orderId = anOrderId();
     const hold = shop().outside.hold('refund', orderId);
     const order = await shop().place({ orderId });
@@ -131,44 +131,41 @@ describeOrders("the carrier's reports", (shop) => {
     ]);
   });
 
-  describe('when the parcel is lost', () => {
+  describe('a lost parcel', () => {
     test.each<Exclude<ShipmentReport['status'], 'cancelled'>[][]>([
       [['in_transit', 'lost']],
       [['lost']],
       [['lost', 'delivered']],
-    ])(
-      '(%j), then the money is given back, the stock is not, and the carrier is not asked to stop',
-      async (statuses) => {
-        const order = await shop().place();
-        await order.reached('awaiting_pickup');
-        await order.carrierReports(...statuses);
-        const failure = await order.failure();
+    ])('with the reports %j refunds the order without releasing stock or calling the carrier', async (statuses) => {
+      const order = await shop().place();
+      await order.reached('awaiting_pickup');
+      await order.carrierReports(...statuses);
+      const failure = await order.failure();
 
-        expect(failure).toMatchObject({ type: 'ShipmentLost' });
-        expect(await order.view()).toMatchObject({
-          status: 'failed',
-          stage: 'done',
-          reason: { type: 'ShipmentLost' },
-          shipment: { status: 'lost' },
-          compensations: [{ name: 'refundPayment', status: 'completed' }],
-        });
-        expect(await order.balance()).toEqual({
-          verdict: 'written off',
-          charged: 2500,
-          refunded: 2500,
-          parcels: ['lost'],
-        });
-        expect(order.calls()).not.toContain('/carrier/cancellations');
-        expect(stepsOf(order)).toEqual([...forward, 'refundPayment', 'closeOrder']);
-      },
-    );
+      expect(failure).toMatchObject({ type: 'ShipmentLost' });
+      expect(await order.view()).toMatchObject({
+        status: 'failed',
+        stage: 'done',
+        reason: { type: 'ShipmentLost' },
+        shipment: { status: 'lost' },
+        compensations: [{ name: 'refundPayment', status: 'completed' }],
+      });
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['lost'],
+      });
+      expect(order.calls()).not.toContain('/carrier/cancellations');
+      expect(stepsOf(order)).toEqual([...forward, 'refundPayment', 'closeOrder']);
+    });
   });
 
-  describe('when there are none', () => {
+  describe('a carrier that sends no reports', () => {
     const undone = ['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
     const doneButAsking = (order: PlacedOrder) => order.done().filter((name) => name !== 'trackShipment');
 
-    test('then the order fails after two weeks, which are skipped, and all is undone', async () => {
+    test('fails the order with everything compensated after two weeks, which the server skips', async () => {
       const started = performance.now();
       const order = await shop().place();
       const failure = await order.failure();
@@ -189,7 +186,7 @@ describeOrders("the carrier's reports", (shop) => {
       expect(realSeconds).toBeLessThan(30);
     });
 
-    test('and the input sets the time limit, then that one counts', async () => {
+    test('fails the order after the time-out of its input', async () => {
       const order = await shop().place({ deliveryTimeoutSeconds: 3600 });
       const failure = await order.failure();
       const view = await order.view();
@@ -201,7 +198,7 @@ describeOrders("the carrier's reports", (shop) => {
     });
   });
 
-  test('when the carrier never answers but has picked up the parcel, then the order goes forward and completes', async () => {
+  test('completes the order if it picked up the parcel but never responded', async () => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'shipment', orderId, fault: 'lose-answer', times: -1 });
     const hold = shop().outside.hold('cancellation', orderId, { effect: 'after' });

@@ -7,9 +7,9 @@ const nothing = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
 /** Seconds between two points of a view's timeline. */
 const secondsBetween = (start: string, end: string) => (Date.parse(end) - Date.parse(start)) / 1000;
 
-describeOrders('an order whose step fails', (shop) => {
+describeOrders('an order with a failing step', (shop) => {
   describe('quote', () => {
-    test('when a SKU is unknown, then the order is rejected and nothing is done', async () => {
+    test('rejects an order with an unknown SKU before any effect', async () => {
       const products = [await aProduct(shop().store)];
       const lines = [
         { sku: products[0]!.sku, quantity: 1 },
@@ -30,7 +30,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(order.calls()).toEqual([]);
     });
 
-    test('when the lines have several currencies, then the order is rejected and nothing is done', async () => {
+    test('rejects an order with several currencies before any effect', async () => {
       const products = [
         await aProduct(shop().store, { price: { value: 100, currency: 'EUR' } }),
         await aProduct(shop().store, { price: { value: 100, currency: 'USD' } }),
@@ -46,7 +46,7 @@ describeOrders('an order whose step fails', (shop) => {
   });
 
   describe('reservation', () => {
-    test('when one of the lines is out of stock, then nothing is taken and no one is charged', async () => {
+    test('reserves and charges nothing if one line is out of stock', async () => {
       const products = [await aProduct(shop().store), await aProduct(shop().store, { available: 1 })];
       const order = await shop().place({ products });
       const view = await order.result();
@@ -62,7 +62,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(order.calls()).toEqual([]);
     });
 
-    test('when the id was taken by another execution, then that one keeps all that it has', async () => {
+    test("leaves another execution's effects alone if the order id is taken", async () => {
       const first = await shop().place();
       await first.reached('awaiting_pickup');
       await first.carrierReports('delivered');
@@ -81,7 +81,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(first.calls()).toEqual(before);
     });
 
-    test('when it takes effect and then fails for good, then the stock is put back', async () => {
+    test('releases the stock if the reservation takes effect and then fails permanently', async () => {
       const orderId = anOrderId();
       shop().activities.loseAnswer('reserveStock', orderId, { forGood: true });
 
@@ -99,7 +99,7 @@ describeOrders('an order whose step fails', (shop) => {
       ['the card is declined', 'tok_declined', 'CardDeclined'],
       ['the funds are insufficient', 'tok_insufficient_funds', 'InsufficientFunds'],
       ['the token is unknown', 'tok_of_nobody', 'CardDeclined'],
-    ])('when %s, then the order is rejected at once and the stock is put back', async (_what, token, type) => {
+    ])('rejects the order at once and releases the stock when %s', async (_what, token, type) => {
       const order = await shop().place({ token });
       const view = await order.result();
 
@@ -116,7 +116,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(order.calls(), 'no retries').toEqual(['/payments/charges', '/payments/refunds']);
     });
 
-    test('fails after six hours of retries when the gateway stays away', async () => {
+    test('fails after six hours of retries if the gateway stays unavailable', async () => {
       const started = performance.now();
       const order = await shop().place({ token: 'tok_gateway_down' });
       const failure = await order.failure();
@@ -133,7 +133,7 @@ describeOrders('an order whose step fails', (shop) => {
       expect(realSeconds).toBeLessThan(30);
     });
 
-    test('when the money is taken but no answer ever comes, then it is given back', async () => {
+    test('refunds a charge that took effect without a response', async () => {
       const orderId = anOrderId();
       shop().outside.faults.add({ on: 'charge', orderId, fault: 'lose-answer', times: -1 });
 
@@ -153,7 +153,7 @@ describeOrders('an order whose step fails', (shop) => {
     ];
 
     test.each(['error', 'unreachable'] as const)(
-      'when the carrier stays away (%s), then the money is given back and the stock put back',
+      'refunds and releases the stock if the carrier stays unavailable (%s)',
       async (fault) => {
         const orderId = anOrderId();
         shop().outside.faults.add({ on: 'shipment', orderId, fault, times: -1 });
@@ -175,7 +175,7 @@ describeOrders('an order whose step fails', (shop) => {
       },
     );
 
-    test('when the parcel is accepted but no answer ever comes, then it is called back', async () => {
+    test('cancels a shipment that was accepted without a response', async () => {
       const orderId = anOrderId();
       shop().outside.faults.add({ on: 'shipment', orderId, fault: 'lose-answer', times: -1 });
 

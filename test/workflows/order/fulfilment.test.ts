@@ -5,15 +5,15 @@ import { anOrderId, describeOrders } from '../../support/order-shop.js';
 import { aProduct } from '../../support/shop.js';
 import type { ActivityName } from '../../support/watched-activities.js';
 
-/** Of an order that completes, with the carrier's callbacks. */
+/** The limit for the history of an order that completes, with the carrier's callbacks. */
 const MOST_EVENTS = 42;
 
 const steps = ['reserveStock', 'chargePayment', 'requestShipment'] as const;
 const fulfilled: ActivityName[] = [...steps, 'closeOrder'];
 
-describeOrders('fulfilment of an order', (shop) => {
-  describe('when all goes well', () => {
-    test('then the customer has paid once, by the catalogue, and has the goods', async () => {
+describeOrders('order fulfilment', (shop) => {
+  describe('a completed order', () => {
+    test('is charged once at catalogue prices and delivered', async () => {
       const products = [
         await aProduct(shop().store, { price: { value: 1250, currency: 'EUR' } }),
         await aProduct(shop().store, { price: { value: 990, currency: 'EUR' }, available: 3 }),
@@ -49,7 +49,7 @@ describeOrders('fulfilment of an order', (shop) => {
       expect(order.done()).toEqual(fulfilled);
     });
 
-    test(`then its history has at most ${MOST_EVENTS} events`, async () => {
+    test(`has a history of at most ${MOST_EVENTS} events`, async () => {
       const order = await shop().place();
       await waitUntil(() => order.done().includes('requestShipment') || undefined, {
         what: 'the shipment',
@@ -71,7 +71,7 @@ describeOrders('fulfilment of an order', (shop) => {
       ).toHaveLength(4);
     });
 
-    test('then it can be found by its status and customer', async () => {
+    test('can be found by its status and customer', async () => {
       const order = await shop().place();
       await order.reached('awaiting_pickup');
       const open = await order.handle.describe();
@@ -85,11 +85,11 @@ describeOrders('fulfilment of an order', (shop) => {
     });
   });
 
-  describe('when an activity takes effect and its answer is lost', () => {
+  describe('an activity with a lost response', () => {
     const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
 
     test.each(fulfilled)(
-      'between worker and server, then %s is repeated and each effect happens once',
+      'is repeated with one effect if %s completes but the server does not learn of it',
       async (name) => {
         const orderId = anOrderId();
         shop().activities.loseAnswer(name, orderId);
@@ -111,7 +111,7 @@ describeOrders('fulfilment of an order', (shop) => {
       ['requestShipment', 'shipment', 'lose-answer', '/carrier/shipments'],
       ['requestShipment', 'shipment', 'malformed', '/carrier/shipments'],
     ] as const)(
-      'on its way from the other system, then %s is repeated with the same key (%s: %s)',
+      "is repeated with the same key if the partner's response to %s is lost (%s: %s)",
       async (name, on, fault, path) => {
         const orderId = anOrderId();
         shop().outside.faults.add({ on, orderId, fault });
@@ -129,8 +129,8 @@ describeOrders('fulfilment of an order', (shop) => {
     );
   });
 
-  describe('when two orders want the last piece', () => {
-    test('then one of them gets it and the other is rejected', async () => {
+  describe('two orders for the last piece', () => {
+    test('end with one completed and one rejected', async () => {
       const products = [await aProduct(shop().store, { available: 1 })];
       const lines = [{ sku: products[0]!.sku, quantity: 1 }];
       const both = await Promise.all([shop().place({ products, lines }), shop().place({ products, lines })]);

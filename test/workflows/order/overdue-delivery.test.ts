@@ -19,7 +19,7 @@ const isOverdue = ({ status }: OrderView) => status === 'delivery_overdue';
 const decide = (order: PlacedOrder, decision: Omit<DeliveryDecision, 'attempt'>, attempt = 1): Promise<OrderView> =>
   order.handle.executeUpdate(resolveDeliveryUpdate, { args: [{ ...decision, attempt }] });
 
-/** An order whose parcel is in transit while its carrier has an hour. */
+/** Places an order whose parcel is in transit and must arrive within an hour. */
 async function inTransit(shop: OrderShop, { isReported = true } = {}): Promise<PlacedOrder> {
   const order = await shop.place({ deliveryTimeoutSeconds: HOUR_SECONDS });
   await order.reached('awaiting_pickup');
@@ -29,7 +29,7 @@ async function inTransit(shop: OrderShop, { isReported = true } = {}): Promise<P
   return order;
 }
 
-/** The same order when the carrier's time is over. */
+/** The same order after its delivery time-out. */
 async function overdue(shop: OrderShop): Promise<PlacedOrder> {
   const order = await inTransit(shop);
   await shop.skip('61 minutes');
@@ -37,8 +37,8 @@ async function overdue(shop: OrderShop): Promise<PlacedOrder> {
   return order;
 }
 
-describeOrders('a parcel that is on its way when the time is over', (shop) => {
-  test('is not refunded: the order waits for an operator and completes when the parcel is delivered', async () => {
+describeOrders('a parcel that is in transit at the delivery time-out', (shop) => {
+  test('is not refunded: the order waits for an operator and completes on delivery', async () => {
     const order = await overdue(shop());
     const view = await order.view();
     const { typedSearchAttributes } = await order.handle.describe();
@@ -59,7 +59,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  test('is recorded as overdue, and as completed once it is delivered', async () => {
+  test('is recorded as overdue, and as completed after its delivery', async () => {
     const order = await overdue(shop());
     await order.seen(() => order.done().includes('recordOrderStatus'), 'recorded');
     const open = await shop().store.findOrder(order.orderId);
@@ -71,7 +71,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(closed).toMatchObject({ status: 'completed', stage: 'done' });
   });
 
-  test('has time from its departure on, also when it left just before the end', async () => {
+  test('has the full time from its departure, even if it leaves just before the time-out', async () => {
     const order = await shop().place({ deliveryTimeoutSeconds: HOUR_SECONDS });
     await order.reached('awaiting_pickup');
     await shop().skip('59 minutes');
@@ -85,11 +85,11 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(await order.result()).toMatchObject({ status: 'completed' });
   });
 
-  test('goes forward when the carrier refuses to cancel it at the end of its time', async () => {
+  test('stays in transit if the carrier rejects the cancellation at the time-out', async () => {
     const order = await shop().place({ deliveryTimeoutSeconds: HOUR_SECONDS });
     await order.reached('awaiting_pickup');
     shop().letterbox.shut(order.orderId);
-    // The last question gets the old answer; the parcel leaves right after it.
+    // The last tracking call returns the old status. The parcel leaves right after it.
     const hold = shop().outside.hold('cancellation', order.orderId, { effect: 'after' });
     await shop().skip('61 minutes');
     await hold.arrived;
@@ -106,7 +106,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  test('is not refunded while tracking is down: the carrier is asked again every hour', async () => {
+  test('is not refunded while tracking is down: the order asks the carrier every hour', async () => {
     const order = await inTransit(shop(), { isReported: false });
     shop().activities.fail('trackShipment', order.orderId, { times: 3 });
     await order.carrierReports('delivered');
@@ -117,7 +117,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  test('waits for an operator when tracking stays down for a day', async () => {
+  test('waits for an operator if tracking stays down for a day', async () => {
     const order = await inTransit(shop(), { isReported: false });
     shop().activities.fail('trackShipment', order.orderId, { times: 25 });
     await shop().skip('26 hours');
@@ -130,7 +130,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(order.calls()).not.toContain('/payments/refunds');
   });
 
-  test('is no longer overdue when the parcel leaves after all, and decisions that come then are rejected', async () => {
+  test('is no longer overdue after a late departure, and rejects later decisions', async () => {
     const order = await inTransit(shop(), { isReported: false });
     shop().activities.fail('trackShipment', order.orderId, { times: 25 });
     await shop().skip('26 hours');
@@ -148,8 +148,8 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     expect(await order.balance()).toEqual(sold);
   });
 
-  describe('and the operator', () => {
-    test('writes it off: the customer is refunded, the pieces do not come back', async () => {
+  describe('an operator of an overdue delivery', () => {
+    test('writes the parcel off: the customer is refunded and the stock stays reduced', async () => {
       const order = await overdue(shop());
       const answer = await decide(order, { action: 'write_off' });
       const failure = await order.failure();
@@ -171,7 +171,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
       });
     });
 
-    test('knows that it is delivered: the order completes', async () => {
+    test('marks the parcel as delivered: the order completes', async () => {
       const order = await overdue(shop());
       await decide(order, { action: 'delivered' });
 
@@ -179,7 +179,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
       expect(order.calls()).not.toContain('/payments/refunds');
     });
 
-    test('waits longer: the order is overdue again after that time, and only that attempt can be decided', async () => {
+    test('extends the time: the order is overdue again afterwards, and only the new attempt can be decided', async () => {
       const order = await overdue(shop());
       const answer = await decide(order, { action: 'wait', seconds: 2 * HOUR_SECONDS });
       await shop().skip('3 hours');
@@ -203,7 +203,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
     });
   });
 
-  test('can still be cancelled by the customer when it never left', async () => {
+  test('can still be cancelled by the customer if it never left', async () => {
     const order = await shop().place({ deliveryTimeoutSeconds: HOUR_SECONDS });
     await order.reached('awaiting_pickup');
     shop().activities.fail('trackShipment', order.orderId, { times: 25 });
@@ -216,7 +216,7 @@ describeOrders('a parcel that is on its way when the time is over', (shop) => {
   });
 });
 
-describe('daily questions to the carrier', () => {
+describe('the daily tracking calls to the carrier', () => {
   const day = 24 * HOUR_SECONDS * 1000;
 
   test.each([
@@ -224,13 +224,13 @@ describe('daily questions to the carrier', () => {
     ['a millisecond early', -1, 0],
     ['hours late', 20 * HOUR_SECONDS * 1000, 0],
     ['five days late', 5 * day + 1, 5],
-  ])('are asked once when the workers are %s', (_when, late, days) => {
+  ])('are made once if the workers are %s', (_when, late, days) => {
     expect(latestPlanned(1_000, 1_000 + late)).toBe(1_000 + days * day);
   });
 });
 
 describeOrders('a carrier that accepts a shipment late', (shop) => {
-  test('has the whole time from then on', async () => {
+  test('has the full delivery time from its acceptance', async () => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'shipment', orderId, fault: 'error', times: 10 });
     const order = await shop().place({ orderId, deliveryTimeoutSeconds: 600 });
@@ -266,7 +266,7 @@ describeOrders('a report about another parcel', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone' });
   });
 
-  test('does not complete an order that is shipped afterwards', async () => {
+  test('does not complete an order that ships later', async () => {
     const orderId = anOrderId();
     const hold = shop().outside.hold('charge', orderId);
     const order = await shop().place({ orderId });
@@ -282,7 +282,7 @@ describeOrders('a report about another parcel', (shop) => {
 });
 
 describeOrders('a shipment that the carrier cancels itself', (shop) => {
-  test('is compensated at once, without asking the carrier to stop it', async () => {
+  test('is compensated at once without a cancellation call to the carrier', async () => {
     const order = await shop().place();
     const { shipment } = await order.reached('awaiting_pickup');
     await order.handle.signal(shipmentReportedSignal, {
@@ -307,7 +307,7 @@ describeOrders('a shipment that the carrier cancels itself', (shop) => {
   });
 });
 
-describeOrders('an order of total 0', (shop) => {
+describeOrders('an order with a total of 0', (shop) => {
   test('completes without a charge', async () => {
     const products = [await aProduct(shop().store, { price: { value: 0, currency: 'EUR' } })];
     const order = await shop().place({ products });

@@ -9,7 +9,7 @@ const aReport = (overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
   ...overrides,
 });
 
-/** A parcel whose shipment `sh_1` the carrier has confirmed, after these reports, and which of them were news. */
+/** A parcel whose shipment `sh_1` the carrier has confirmed, after the given reports, and whether each was news. */
 function after(reports: ShipmentReport[]) {
   const parcel = new Parcel();
   parcel.confirm('sh_1');
@@ -19,7 +19,7 @@ function after(reports: ShipmentReport[]) {
 
 describe('isShipmentReport', () => {
   test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
-    'when the carrier reports %s, then it is one',
+    'accepts a report of %s',
     (status) => {
       expect(isShipmentReport(aReport({ status }), 'A1')).toBe(true);
     },
@@ -32,25 +32,25 @@ describe('isShipmentReport', () => {
     ['a number', 7],
     ['an empty object', {}],
     ['an array', [aReport()]],
-    ['no shipment id', { orderId: 'A1', status: 'delivered' }],
+    ['an object without a shipment id', { orderId: 'A1', status: 'delivered' }],
     ['a number as shipment id', { ...aReport(), shipmentId: 1 }],
-    ['a status that is not reported', { ...aReport(), status: 'requested' }],
-    ['a status that every object has', { ...aReport(), status: 'constructor' }],
-    ['another order', aReport({ orderId: 'A2' })],
-  ])('when it is %s, then it is none', (_what, value) => {
+    ['an unknown status', { ...aReport(), status: 'requested' }],
+    ['a status that is a property of every object', { ...aReport(), status: 'constructor' }],
+    ['a report for another order', aReport({ orderId: 'A2' })],
+  ])('rejects %s', (_what, value) => {
     expect(isShipmentReport(value, 'A1')).toBe(false);
   });
 });
 
 describe('Parcel', () => {
-  test('when every report comes, in any order and twice, then each tells something new once and never goes back', () => {
+  test('takes each report as news once and never goes back, in any order', () => {
     const all = (['accepted', 'in_transit', 'delivered'] as const).map((status) => aReport({ status }));
     expect(after([...all, ...all]).news).toEqual([true, true, true, false, false, false]);
     expect(after([...all].reverse())).toMatchObject({ parcel: { status: 'delivered' }, news: [true, false, false] });
     expect(after([all[1]!, all[0]!, all[2]!]).news).toEqual([true, false, true]);
   });
 
-  test('when nothing was reported, then it has neither left nor arrived', () => {
+  test('has neither left nor a final status before the first report', () => {
     const { parcel } = after([]);
 
     expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, isFinal: false });
@@ -62,7 +62,7 @@ describe('Parcel', () => {
     ['delivered', true, true],
     ['lost', true, true],
     ['cancelled', false, true],
-  ] as const)('when %s is reported, then hasLeft is %s and isFinal is %s', (status, hasLeft, isFinal) => {
+  ] as const)('with status %s has hasLeft %s and isFinal %s', (status, hasLeft, isFinal) => {
     const { parcel, news } = after([aReport({ status })]);
 
     expect(parcel).toMatchObject({ status, hasLeft, isFinal });
@@ -75,7 +75,7 @@ describe('Parcel', () => {
     ['out of order', ['delivered', 'in_transit'], [true, false], 'delivered'],
     ['as delivered, then as lost', ['delivered', 'lost'], [true, false], 'delivered'],
     ['as lost, then as delivered', ['lost', 'delivered'], [true, false], 'lost'],
-  ] as const)('when reports come %s, then the first final word stands', (_how, statuses, news, status) => {
+  ] as const)('keeps the first final status if reports come %s', (_how, statuses, news, status) => {
     const seen = after(statuses.map((reported) => aReport({ status: reported })));
 
     expect(seen.news).toEqual(news);
@@ -89,7 +89,7 @@ describe('Parcel', () => {
     expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'requested', ignoredReports: 1 });
   });
 
-  test('drops and counts the reports that were kept when the order ends without a shipment', () => {
+  test('drops and counts early reports when the order ends without a shipment', () => {
     const parcel = new Parcel();
     const isNews = parcel.apply(aReport({ status: 'delivered' }));
     parcel.dropEarlyReports();
@@ -98,7 +98,7 @@ describe('Parcel', () => {
     expect(parcel).toMatchObject({ status: 'requested', hasLeft: false, ignoredReports: 1 });
   });
 
-  test('applies reports that overtake the answer that names the shipment once it is named', () => {
+  test('applies early reports once the response names the shipment', () => {
     const parcel = new Parcel();
     const early = [aReport(), aReport({ shipmentId: 'sh_2', status: 'lost' })].map((report) => parcel.apply(report));
     const before = parcel.status;
@@ -110,7 +110,7 @@ describe('Parcel', () => {
     expect(parcel).toMatchObject({ shipmentId: 'sh_1', status: 'in_transit', hasLeft: true, ignoredReports: 1 });
   });
 
-  test('keeps at most ten reports that overtake the answer', () => {
+  test('keeps at most ten early reports', () => {
     const parcel = new Parcel();
     for (let count = 0; count < 12; count += 1) parcel.apply(aReport({ shipmentId: 'sh_2' }));
     parcel.confirm('sh_1');

@@ -12,20 +12,20 @@ import { aProduct } from '../../support/shop.js';
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** How long a step took on the clock of the server, which skips time. */
+/** The duration of a step on the clock of the time-skipping server. */
 function durationOf({ steps }: OrderView, name: string): number {
   const { startedAt, endedAt } = steps.find((step) => step.name === name)!;
   return Date.parse(endedAt!) - Date.parse(startedAt);
 }
 
 describeOrders('a partner that forgets idempotency keys', (shop) => {
-  /** The partners forget each key at once, as they do with an old key. */
+  /** Makes the partners forget each key at once, as real partners forget old keys. */
   function forgetKeys(): void {
     shop().outside.keys.retentionSeconds = 0;
     onTestFinished(() => void (shop().outside.keys.retentionSeconds = null));
   }
 
-  test('charges and ships once an order that waited two days for its approval', async () => {
+  test('charges and ships once if the order waits two days for its approval', async () => {
     const orderId = anOrderId();
     const { faults } = shop().outside;
     faults.add({ on: 'charge', orderId, fault: 'lose-answer' });
@@ -60,7 +60,7 @@ describeOrders('a partner that forgets idempotency keys', (shop) => {
     });
   });
 
-  test('refunds once an order whose refund was stuck for days after its answer was lost', async () => {
+  test("refunds once if the refund's response is lost and the retry comes days later", async () => {
     const orderId = anOrderId();
     const order = await shop().place({ orderId });
     await order.reached('awaiting_pickup');
@@ -90,12 +90,12 @@ describeOrders('a partner that forgets idempotency keys', (shop) => {
   });
 });
 
-describeOrders('a partner that rejects our configuration', (shop) => {
+describeOrders("a partner that rejects the shop's configuration", (shop) => {
   test.each([
     ['charge', 'chargePayment', 401],
     ['charge', 'chargePayment', 404],
     ['shipment', 'requestShipment', 403],
-  ] as const)('lets an order continue when %s is accepted again (%s, %i)', async (on, step, status) => {
+  ] as const)('lets an order continue once the partner accepts a %s again (%s, %i)', async (on, step, status) => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on, orderId, fault: 'error', status, code: null, times: 20 });
     const order = await shop().place({ orderId });
@@ -106,14 +106,14 @@ describeOrders('a partner that rejects our configuration', (shop) => {
 
     expect(view).toMatchObject({ status: 'completed', compensations: [] });
     expect(order.attempts(step)).toHaveLength(21);
-    // Five minutes apart.
+    // The retry delay is five minutes.
     expect(durationOf(view, step) / MINUTE_MS).toBeCloseTo(100, -1);
     expect(await order.balance()).toMatchObject({ verdict: 'sold', charged: 2500 });
   });
 });
 
-describeOrders('a partner that asks for a pause', (shop) => {
-  test('gets the next attempt after the delay of its Retry-After', async () => {
+describeOrders('a partner that sends Retry-After', (shop) => {
+  test('is called again after that delay', async () => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 429, retryAfter: '1800' });
     const order = await shop().place({ orderId });
