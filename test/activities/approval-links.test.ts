@@ -8,13 +8,13 @@ const link: ApprovalLink = { approvalId: 'a1', firstRunId: 'r1', stage: 2, appro
 const soon = () => new Date(Date.now() + 60_000);
 
 describe('createApprovalLinks', () => {
-  test('when a token is read, then it says what it is good for', async () => {
+  test('signs tokens that contain the link and its expiry', async () => {
     const links = createApprovalLinks([NEW]);
     expect(await links.read(await links.sign(link, soon()))).toEqual({ link, expired: false });
     expect(await links.read(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, expired: true });
   });
 
-  test('when the secret is being replaced, then links that are out still work, and new ones have the new one', async () => {
+  test('accepts links signed with the old secret during a rotation and signs new ones with the new secret', async () => {
     const before = await createApprovalLinks([OLD]).sign(link, soon());
     const during = createApprovalLinks([NEW, OLD]);
     const after = createApprovalLinks([NEW]);
@@ -23,7 +23,7 @@ describe('createApprovalLinks', () => {
     expect(await after.read(before)).toBeUndefined();
   });
 
-  test('when a token of the same secret is of another kind or never expires, then it is none of ours', async () => {
+  test('rejects tokens with the same secret but another audience or no expiry', async () => {
     const links = createApprovalLinks([NEW]);
     const token = (audience: string) =>
       new SignJWT({ approval: 'a1', run: 'r1', stage: 2 })

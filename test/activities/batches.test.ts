@@ -11,7 +11,7 @@ import { createDatabase } from '../support/database.js';
 
 type Call = Parameters<OutsideOperation['apply']>[1] & { key: string };
 
-describe('a task of an operation that calls outside', () => {
+describe('a chunk of an operation that calls a partner', () => {
   let database: Awaited<ReturnType<typeof createDatabase>>;
   let store: Store;
 
@@ -24,7 +24,7 @@ describe('a task of an operation that calls outside', () => {
     await database?.drop();
   });
 
-  /** A task with so many items, and the activity that does it by `answer`. */
+  /** Stages a chunk of `count` items, and an activity that answers each call with `answer`. */
   async function aTask(count: number, answer: (call: Call) => Promise<void> | void, { callsAtOnce = 10 } = {}) {
     const calls: Call[] = [];
     const operation = defineOperation({
@@ -47,7 +47,7 @@ describe('a task of an operation that calls outside', () => {
 
   const calledFor = (calls: Call[]) => calls.map(({ key }) => key);
 
-  test('when all calls are answered, then each item is called for once, with a key of its own', async () => {
+  test('calls the partner once for each item, each with its own idempotency key', async () => {
     const { calls, batchId, run } = await aTask(250, () => undefined);
 
     await run();
@@ -61,7 +61,7 @@ describe('a task of an operation that calls outside', () => {
     expect(calls).toHaveLength(250);
   });
 
-  test('when an attempt fails, then the next one goes on from what was noted, with the same keys', async () => {
+  test('continues a failed attempt from the recorded position with the same keys', async () => {
     let isAway = true;
     const { calls, batchId, run } = await aTask(250, ({ key }) => {
       if (isAway && key === 'item-0150') throw new Error('away');
@@ -93,7 +93,7 @@ describe('a task of an operation that calls outside', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
   });
 
-  test('when there are many items, then no more calls are open at once than the operation allows', async () => {
+  test('keeps the concurrency limit of the operation', async () => {
     let open = 0;
     let most = 0;
     const { run } = await aTask(
@@ -111,7 +111,7 @@ describe('a task of an operation that calls outside', () => {
     expect(most).toBe(3);
   });
 
-  test('when a call takes long, then heartbeats carry the position', async () => {
+  test('heartbeats the position during a long call', async () => {
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
     const { run } = await aTask(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
@@ -127,7 +127,7 @@ describe('a task of an operation that calls outside', () => {
     expect(beats[0]).toEqual({ position: 100 });
   });
 
-  test('when it is cancelled, then no more calls are made, those that are open hear of it, and what was noted stays', async () => {
+  test('stops making calls on cancellation, aborts open calls and keeps recorded results', async () => {
     const { calls, batchId, run } = await aTask(
       250,
       ({ key, cancellation }) =>
@@ -149,7 +149,7 @@ describe('a task of an operation that calls outside', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
   });
 
-  test('when the task is given up while calls are open, then its own word comes to nothing', async () => {
+  test('drops the results of a chunk that was given up during its calls', async () => {
     let giveUp: () => Promise<void> = async () => undefined;
     const { batchId, run } = await aTask(250, async ({ key }) => {
       if (key === 'item-0100') await giveUp();

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 describe('checkOutCart', () => {
-  /** Checks out a cart. The attempt begins after every earlier claim, unless `at` says otherwise. */
+  /** Checks out a cart. By default, the attempt starts after all earlier claims; `at` overrides its start. */
   const checkOut = async (
     { firstRunId, quantity, total }: { firstRunId: string; quantity: number; total?: number },
     { at = Date.now() + 1_000, isStarted = false }: { at?: number; isStarted?: boolean } = {},

@@ -57,7 +57,7 @@ describeOnDevServer('an order that is reset', () => {
   const handleOf = ({ run: { workflowId, runId } }: Placed) =>
     shop.client.workflow.getHandle<typeof orderWorkflow>(workflowId, runId);
 
-  /** Waits for a state of the newest run. */
+  /** Waits until the newest run has a certain state. */
   const reached = (order: Placed, isIt: (view: OrderView) => boolean, what: string) =>
     waitUntil(
       async () => {
@@ -87,7 +87,7 @@ describeOnDevServer('an order that is reset', () => {
     return await query.executeTakeFirst();
   };
 
-  /** The workflow tasks that completed after an activity of this type did. */
+  /** The workflow tasks that completed after an activity of this type had completed. */
   async function pointsAfter(order: Placed, activityType: string): Promise<number[]> {
     const { events } = await handleOf(order).fetchHistory();
     const scheduled = events?.find(
@@ -103,7 +103,7 @@ describeOnDevServer('an order that is reset', () => {
   const decideAboutRefund = (run: WorkflowHandle, action: 'retry' | 'skip' = 'retry') =>
     run.executeUpdate(resolveCompensationUpdate, { args: [{ compensation: 'refundPayment', attempt: 1, action }] });
 
-  /** What the order did to money, stock and parcels in all its runs. @throws when anything happened twice. */
+  /** The order's effects on money, stock and parcels across all runs. @throws if anything happened twice. */
   const balance = ({ input, product }: Placed) =>
     balanceOf(shop, {
       orderId: input.orderId,
@@ -112,7 +112,7 @@ describeOnDevServer('an order that is reset', () => {
       token: input.payment.token,
     });
 
-  test('completes again from each workflow task of a completed order, and charges and ships once', async () => {
+  test('completes again after a reset to any workflow task, with one charge and one shipment', async () => {
     const order = await placed();
     await awaitsPickup(order);
     await shop.outside.carrier.reportNow(order.input.orderId, 'in_transit');
@@ -130,7 +130,7 @@ describeOnDevServer('an order that is reset', () => {
     }
   });
 
-  test('ships and charges nothing from any workflow task of a cancelled order, and keeps its record', async () => {
+  test('neither ships nor charges again after a reset of a cancelled order, and keeps its record', async () => {
     const order = await placed();
     await awaitsPickup(order);
     await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -141,7 +141,7 @@ describeOnDevServer('an order that is reset', () => {
     for (const point of points) {
       const run = await reset(shop.client, order.run, point, { without: true });
       const view = await reached(order, isAtRest, `at rest from event ${point}`);
-      // The carrier had accepted the parcel and nothing has cancelled it in this run yet.
+      // The carrier has accepted the parcel, and this run has not cancelled the shipment yet.
       if (view.stage === 'awaiting_pickup') await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
       const ended = await closedAs(run);
       const { reason } = await run.query(orderStatusQuery);
@@ -152,12 +152,12 @@ describeOnDevServer('an order that is reset', () => {
       });
       expect(await recordOf(order)).toEqual({ status: 'cancelled', reservation: 'released' });
     }
-    // Before the shipment was requested, the fence ends the run; later, the rollback goes on as it was.
+    // A reset to before the shipment request ends at the fence. A reset to a later point repeats the rollback.
     expect(new Set(outcomes)).toContain('FAILED ReservationReleased');
     expect(outcomes.at(-1)).toBe('COMPLETED Cancelled');
   });
 
-  test('joins its open approval from each workflow task, and completes when that is approved', async () => {
+  test('joins its open approval after a reset to any workflow task and completes on approval', async () => {
     const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
@@ -184,7 +184,7 @@ describeOnDevServer('an order that is reset', () => {
   test.each([
     ['its approval is reset', false],
     ['the approval that it joined is reset', true],
-  ])('completes when %s and approved', async (_title, isJoined) => {
+  ])('completes if %s and then approved', async (_title, isJoined) => {
     const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const describeApproval = () => approval.describe().catch(() => undefined);
@@ -210,7 +210,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: APPROVAL_THRESHOLD });
   });
 
-  test('withdraws the approval that it joined when it is cancelled', async () => {
+  test('withdraws the approval that it joined when cancelled', async () => {
     const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
@@ -227,7 +227,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'undone', charged: 0 });
   });
 
-  test('charges nothing from any workflow task of a rejected order, and keeps its record', async () => {
+  test('charges nothing after a reset of a rejected order, and keeps its record', async () => {
     const order = await placed({ payment: { token: 'tok_declined' } });
     expect(await handleOf(order).result()).toMatchObject({ status: 'rejected' });
     const points = await resetPoints(handleOf(order));
@@ -245,7 +245,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(outcomes.at(-1)).toBe('COMPLETED CardDeclined');
   });
 
-  /** A cancelled order whose refund is stuck. */
+  /** Places an order, cancels it and waits until its refund is stuck. */
   async function stuckInRefund(): Promise<Placed> {
     const order = await placed();
     await awaitsPickup(order);
@@ -255,7 +255,7 @@ describeOnDevServer('an order that is reset', () => {
     return order;
   }
 
-  test('refunds once from the first, a middle and the last workflow task of an order whose refund is stuck', async () => {
+  test('refunds once after a reset to the first, a middle or the last workflow task while its refund is stuck', async () => {
     for (const which of ['first', 'shipped', 'last'] as const) {
       const order = await stuckInRefund();
       const points =
@@ -274,7 +274,7 @@ describeOnDevServer('an order that is reset', () => {
     }
   });
 
-  test('rejects a decision that a reset applies again before the compensation is stuck', async () => {
+  test('rejects a decision that a reset reapplies before the compensation is stuck', async () => {
     const order = await stuckInRefund();
     await decideAboutRefund(handleOf(order), 'skip');
     await closedAs(handleOf(order));
@@ -282,13 +282,13 @@ describeOnDevServer('an order that is reset', () => {
     const run = await reset(shop.client, order.run, point!);
     await closedAs(run);
 
-    // The skip is not applied: the refund is tried, and succeeds this time.
+    // The skip is rejected: the refund is attempted, and succeeds this time.
     const { compensations } = await run.query(orderStatusQuery);
     expect(compensations).toMatchObject([{}, { name: 'refundPayment', status: 'completed', attempt: 1 }, {}]);
     expect(await balance(order)).toMatchObject({ verdict: 'undone', refunded: 2500 });
   });
 
-  /** An order whose parcel is overdue. */
+  /** Places an order and waits until its parcel is overdue. */
   async function overdue(): Promise<Placed> {
     const order = await placed({ deliveryTimeoutSeconds: 3 });
     await awaitsPickup(order);
@@ -302,7 +302,7 @@ describeOnDevServer('an order that is reset', () => {
   const decideAboutParcel = ({ run: { workflowId } }: Placed, action: 'delivered' | 'write_off') =>
     shop.client.workflow.getHandle(workflowId).executeUpdate(resolveDeliveryUpdate, { args: [{ attempt: 1, action }] });
 
-  test('is overdue again from each workflow task of an overdue order, and completes when it is delivered', async () => {
+  test('is overdue again after a reset to any workflow task, and completes on delivery', async () => {
     const order = await overdue();
     for (const point of await resetPoints(handleOf(order))) {
       await reset(shop.client, order.run, point);
@@ -315,7 +315,7 @@ describeOnDevServer('an order that is reset', () => {
     expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: 2500, refunded: 0 });
   });
 
-  test('refunds once from each workflow task of an order that was written off, and keeps its record', async () => {
+  test('refunds once after a reset of a written-off order, and keeps its record', async () => {
     const order = await overdue();
     await decideAboutParcel(order, 'write_off');
     expect(await closedAs(handleOf(order))).toBe('FAILED');

@@ -4,7 +4,7 @@ import { describeOrders, type OrderShop, type PlaceOptions } from '../../support
 
 const DAY_MS = ASK_CARRIER_AFTER_SECONDS * 1000;
 
-/** An order that has been handed to the carrier, whose reports do not arrive. */
+/** Places an order that the carrier has accepted and whose reports do not arrive. */
 async function unheard(shop: OrderShop, options: PlaceOptions = {}) {
   const order = await shop.place(options);
   await order.reached('awaiting_pickup');
@@ -12,8 +12,8 @@ async function unheard(shop: OrderShop, options: PlaceOptions = {}) {
   return order;
 }
 
-describeOrders('a carrier who is not heard', (shop) => {
-  test('when he has delivered, then he is asked after a day and the order completes', async () => {
+describeOrders('a carrier whose reports do not arrive', (shop) => {
+  test('is polled after a day, and the order completes if the parcel is delivered', async () => {
     const order = await unheard(shop());
     await order.carrierReports('in_transit', 'delivered');
     const view = await order.result();
@@ -26,7 +26,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect((closeTime!.getTime() - Date.parse(handedOver.endedAt!)) / DAY_MS).toBeCloseTo(1, 1);
   });
 
-  test('when his time is shorter than a day, then he is asked before anything is undone', async () => {
+  test('is polled before any compensation if the delivery time-out is under a day', async () => {
     const order = await unheard(shop(), { deliveryTimeoutSeconds: 3600 });
     await order.carrierReports('in_transit', 'delivered');
 
@@ -35,7 +35,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'sold' });
   });
 
-  test('when he has lost the parcel, then the order fails as if he had said so', async () => {
+  test('is polled, and the order fails if the parcel is lost', async () => {
     const order = await unheard(shop());
     await order.carrierReports('lost');
 
@@ -43,7 +43,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'written off', refunded: 2500, parcels: ['lost'] });
   });
 
-  test('when the parcel is under way, then he is asked each day until it has arrived', async () => {
+  test('is polled every day until the parcel is delivered', async () => {
     const order = await unheard(shop());
     await order.carrierReports('in_transit');
     await shop().skip('25 hours');
@@ -55,7 +55,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(order.attempts('trackShipment')).toEqual(['done', 'done']);
   });
 
-  test('when he never had the parcel to give, then he is asked once a day and the order is undone in the end', async () => {
+  test('is polled once a day until the time-out compensates an order whose parcel never left', async () => {
     const order = await unheard(shop(), { deliveryTimeoutSeconds: 3.5 * ASK_CARRIER_AFTER_SECONDS });
 
     expect(await order.failure()).toMatchObject({ type: 'DeliveryTimeout' });
@@ -65,7 +65,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(done.indexOf('cancelShipment')).toBeGreaterThan(done.lastIndexOf('trackShipment'));
   });
 
-  test('when he cannot be asked, then he is asked again the next day', async () => {
+  test('is polled again the next day if a poll fails', async () => {
     const order = await unheard(shop());
     shop().activities.fail('trackShipment', order.orderId);
     await order.carrierReports('in_transit', 'delivered');
@@ -74,7 +74,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(order.attempts('trackShipment')).toEqual(['failed', 'done']);
   });
 
-  test('when he has just reported, then he is not asked before he was silent for a day', async () => {
+  test('is not polled within a day of its last report', async () => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     await shop().skip('23 hours');
@@ -88,7 +88,7 @@ describeOrders('a carrier who is not heard', (shop) => {
     expect(before).toEqual([]);
   });
 
-  test('when the order is being undone, then he is not asked', async () => {
+  test('is not polled while the order is compensated', async () => {
     const order = await unheard(shop());
     shop().activities.fail('cancelShipment', order.orderId, { times: 5 });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });

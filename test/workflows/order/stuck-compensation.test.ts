@@ -9,7 +9,7 @@ import {
 } from '../../../src/workflows/order/contract.js';
 import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
 
-/** Decides about the compensation that is stuck now. */
+/** Sends a decision about the compensation that is currently stuck. */
 async function resolve(order: PlacedOrder, action: 'retry' | 'skip'): Promise<OrderView> {
   const { compensations } = await order.view();
   const stuck = compensations.find(({ status }) => status === 'stuck');
@@ -22,7 +22,7 @@ const untilStuck = (order: PlacedOrder) => order.seen(({ status }) => status ===
 const statusAttribute = async (order: PlacedOrder) =>
   (await order.handle.describe()).typedSearchAttributes.get(orderStatusAttribute);
 
-/** A cancelled order whose refund is refused, as often as told. */
+/** Places and cancels an order whose refund the gateway rejects `times` times. */
 async function stuckInRefund(shop: OrderShop, { times = 1 } = {}): Promise<PlacedOrder> {
   const orderId = anOrderId();
   shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times });
@@ -34,7 +34,7 @@ async function stuckInRefund(shop: OrderShop, { times = 1 } = {}): Promise<Place
 }
 
 describeOrders('a compensation that keeps failing', (shop) => {
-  test('when it has used up its tries, then the order waits for an operator, for everyone to see', async () => {
+  test('waits for an operator after its last attempt and shows that in view, search attribute and record', async () => {
     const order = await stuckInRefund(shop());
     const view = await order.seen(
       ({ compensations }) =>
@@ -62,7 +62,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await statusAttribute(order)).toBe('cancelled');
   });
 
-  test('when the operator retries it, then the order is undone to the end', async () => {
+  test('completes the rollback when the operator retries it', async () => {
     const order = await stuckInRefund(shop());
     const answer = await resolve(order, 'retry');
     const view = await order.result();
@@ -84,7 +84,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     ]);
   });
 
-  test('when it fails again after a retry, then the operator is asked again', async () => {
+  test('waits for the operator again if the retry fails', async () => {
     const order = await stuckInRefund(shop(), { times: 2 });
     await resolve(order, 'retry');
     await untilStuck(order);
@@ -96,7 +96,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
   });
 
-  test('when the operator skips it, then the rest is undone and the books show what is open', async () => {
+  test('lets the other compensations finish when skipped, and leaves the refund open in the audit', async () => {
     const order = await stuckInRefund(shop());
     await resolve(order, 'skip');
     const view = await order.result();
@@ -113,7 +113,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     await expect(order.balance()).rejects.toThrow('does not balance (stock, money, parcel): back, kept, cancelled');
   });
 
-  test('when the gateway is away through all retries, then it is stuck; a retry after its return undoes the order', async () => {
+  test("is stuck once all retries have failed, and completes on a retry after the gateway's return", async () => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'refund', orderId, fault: 'unreachable', times: 10 });
     const order = await shop().place({ orderId });
@@ -129,28 +129,25 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
   });
 
-  test.each(['cancelShipment', 'releaseStock'] as const)(
-    'when %s is stuck, then it is retried like any other',
-    async (name) => {
-      const order = await shop().place();
-      await order.reached('awaiting_pickup');
-      shop().activities.fail(name, order.orderId);
-      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
-      const view = await untilStuck(order);
-      await resolve(order, 'retry');
-      await order.result();
+  test.each(['cancelShipment', 'releaseStock'] as const)('can be retried if %s is stuck', async (name) => {
+    const order = await shop().place();
+    await order.reached('awaiting_pickup');
+    shop().activities.fail(name, order.orderId);
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    const view = await untilStuck(order);
+    await resolve(order, 'retry');
+    await order.result();
 
-      expect(view.compensations.find((entry) => entry.name === name)).toMatchObject({
-        status: 'stuck',
-        reason: { type: 'ToldToFail' },
-      });
-      expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
-      const compensated = ['cancelShipment', 'refundPayment', 'releaseStock'];
-      expect(order.done().filter((done) => compensated.includes(done))).toEqual(compensated);
-    },
-  );
+    expect(view.compensations.find((entry) => entry.name === name)).toMatchObject({
+      status: 'stuck',
+      reason: { type: 'ToldToFail' },
+    });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    const compensated = ['cancelShipment', 'refundPayment', 'releaseStock'];
+    expect(order.done().filter((done) => compensated.includes(done))).toEqual(compensated);
+  });
 
-  test('when an order fails for another reason and is stuck, then it keeps that reason', async () => {
+  test('keeps the original reason of the failed order', async () => {
     const orderId = anOrderId();
     shop().activities.fail('releaseStock', orderId);
     const order = await shop().place({ orderId, token: 'tok_declined' });
@@ -161,7 +158,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone' });
   });
 
-  test('when the parcel leaves while its recall is stuck, then a retry lets the order go forward and complete', async () => {
+  test('lets the order complete if the parcel leaves before cancelShipment is retried', async () => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     shop().activities.fail('cancelShipment', order.orderId);
@@ -179,7 +176,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toEqual({ verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] });
   });
 
-  test('when it is cancelled natively while stuck, then it still waits for the operator', async () => {
+  test('still waits for the operator after a workflow cancellation', async () => {
     const order = await stuckInRefund(shop());
     await order.handle.cancel();
     const after = await order.view();
@@ -190,7 +187,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
   });
 
-  test('counts a decision once: a repeated skip does not reach the next stuck compensation', async () => {
+  test('applies a decision once: a repeated skip does not affect the next stuck compensation', async () => {
     const orderId = anOrderId();
     shop().outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
     shop().activities.fail('releaseStock', orderId);
@@ -217,7 +214,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(order.done()).toContain('releaseStock');
   });
 
-  test('takes a decision by signal, for runs that accept no further updates', async () => {
+  test('accepts a decision by signal, for runs that accept no further updates', async () => {
     const order = await stuckInRefund(shop());
     const decision = { compensation: 'refundPayment', attempt: 1, action: 'retry' } as const;
     await order.handle.signal(resolveCompensationSignal, { ...decision, attempt: 2 });
@@ -227,7 +224,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
   });
 
-  describe('when the operator resolves what is not stuck', () => {
+  describe('a decision about a compensation that is not stuck', () => {
     async function refusalOf(update: Promise<unknown>): Promise<unknown> {
       const error = await update.then(
         () => new Error('the update was accepted'),
@@ -236,7 +233,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
       return error instanceof WorkflowUpdateFailedError ? error.cause : error;
     }
 
-    test('then it is refused and the order goes on', async () => {
+    test('is rejected, and the order continues', async () => {
       const order = await shop().place();
       await order.reached('awaiting_pickup');
       const refusals = [await refusalOf(resolve(order, 'retry')), await refusalOf(resolve(order, 'skip'))];
@@ -247,7 +244,7 @@ describeOrders('a compensation that keeps failing', (shop) => {
       expect(await order.balance()).toMatchObject({ verdict: 'sold' });
     });
 
-    test('because somebody was faster, then the second word is refused', async () => {
+    test("is rejected after another operator's decision", async () => {
       const order = await stuckInRefund(shop());
       const hold = shop().outside.hold('refund', order.orderId);
       await resolve(order, 'retry');

@@ -14,7 +14,7 @@ import {
 
 const HOUR_MS = 3_600_000;
 
-/** An order whose card is declined and whose stock cannot be released, as often as told. */
+/** Places an order whose card is declined and whose stock release fails `times` times. */
 async function stuckInRelease(shop: OrderShop, { times = 1, ...options }: PlaceOptions & { times?: number } = {}) {
   const orderId = anOrderId();
   shop.activities.fail('releaseStock', orderId, { times });
@@ -25,7 +25,7 @@ async function stuckInRelease(shop: OrderShop, { times = 1, ...options }: PlaceO
 
 const releaseIn = ({ compensations }: OrderView) => compensations.find(({ name }) => name === 'releaseStock');
 
-/** When it is tried again, once it has failed so many times, in milliseconds since the epoch. */
+/** The time of the next attempt after that many failures, in milliseconds since the epoch. */
 async function nextTry(order: PlacedOrder, failures: number): Promise<number> {
   const failed = () => order.attempts('releaseStock').filter((end) => end === 'failed').length >= failures || undefined;
   await waitUntil(failed, { what: `${failures} failures`, deadlineMs: 20_000 });
@@ -33,7 +33,7 @@ async function nextTry(order: PlacedOrder, failures: number): Promise<number> {
   return Date.parse(releaseIn(view)!.nextTryAt!);
 }
 
-test('when a compensation is stuck time and again, then the waits double from an hour to a day, for a year', () => {
+test('secondsToRetry doubles from an hour to a day and ends after a year', () => {
   const hours = [1, 2, 3, 4, 5, 6, 7, 365].map((attempt) => secondsToRetry(attempt)! / 3600);
 
   expect(hours).toEqual([1, 2, 4, 8, 16, 24, 24, 24]);
@@ -58,7 +58,7 @@ describeOrders('a compensation that is stuck', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone' });
   });
 
-  test('when it fails again, then it is stuck again and waits for twice as long', async () => {
+  test('waits twice as long after the next failure', async () => {
     const order = await stuckInRelease(shop(), { times: 2 });
     const first = await nextTry(order, 1);
     await shop().skip('61 minutes');
@@ -72,7 +72,7 @@ describeOrders('a compensation that is stuck', (shop) => {
     expect(await order.balance()).toMatchObject({ verdict: 'undone' });
   });
 
-  test('when an operator decides, then that counts at once and there is no further try', async () => {
+  test('is resolved by an operator at once, without a further attempt', async () => {
     const order = await stuckInRelease(shop());
     await order.handle.executeUpdate(resolveCompensationUpdate, {
       args: [{ compensation: 'releaseStock', attempt: 1, action: 'skip' }],
@@ -84,7 +84,7 @@ describeOrders('a compensation that is stuck', (shop) => {
     expect(order.attempts('releaseStock')).toEqual(['failed']);
   });
 
-  test('when it has healed, then its history replays', async () => {
+  test('has a history that replays after the retries succeed', async () => {
     const order = await stuckInRelease(shop(), { times: 2 });
     await order.result();
     const history = await order.handle.fetchHistory();

@@ -28,7 +28,7 @@ test('accepts the same caller ids as the schema', () => {
   expect([undefined, null, 7, ['a'], {}].filter(isCallerId)).toEqual([]);
 });
 
-test('accepts the same texts as the schema, and the empty one', () => {
+test('accepts the same texts as the schema, and also the empty text', () => {
   const schema = text(5);
   fc.assert(fc.property(texts, (value) => isText(value, 5) === (value === '' || schema.safeParse(value).success)));
   expect([undefined, null, 7, ['a'], {}].filter((value) => isText(value, 5))).toEqual([]);

@@ -54,21 +54,18 @@ describe('reasonOf', () => {
       inActivity(new TimeoutFailure('late', undefined, 'START_TO_CLOSE')),
       { type: 'TimeoutFailure', message: 'late' },
     ],
-  ])('when a failure %s, then the reason names it', (_what, failure, reason) => {
+  ])('names the reason of a failure that %s', (_what, failure, reason) => {
     expect(reasonOf(failure)).toEqual(reason);
   });
 });
 
 describe('isRejection', () => {
-  test.each(REJECTIONS)('when the failure is %s, then it is one, and no retry is made', (type) => {
+  test.each(REJECTIONS)('includes %s, which is not retried', (type) => {
     expect(isRejection(inActivity(ApplicationFailure.nonRetryable('no', type)))).toBe(true);
     expect(NON_RETRYABLE).toContain(type);
   });
 
-  test.each(['InvalidInput', 'PaymentGatewayUnavailable', 'DeliveryTimeout', 'ChargeVoided'])(
-    'when the failure is %s, then it is none',
-    (type) => {
-      expect(isRejection(inActivity(ApplicationFailure.nonRetryable('no', type)))).toBe(false);
-    },
-  );
+  test.each(['InvalidInput', 'PaymentGatewayUnavailable', 'DeliveryTimeout', 'ChargeVoided'])('excludes %s', (type) => {
+    expect(isRejection(inActivity(ApplicationFailure.nonRetryable('no', type)))).toBe(false);
+  });
 });

@@ -11,11 +11,11 @@ import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { PointOfNoReturn, Saga, type Compensation, type SagaObserver } from '../../../src/workflows/shared/saga.js';
 
-// In plain Node, with the SDK's own scopes; saga.test.ts has the same promises in a workflow.
+// Runs in plain Node with the SDK's cancellation scopes; saga.test.ts tests the same behaviour in a workflow.
 
 const noRoute = ApplicationFailure.create({ message: 'no route' });
 
-/** An observer that notes what it is told and answers `answers`, one after the other. */
+/** An observer that records its calls and returns `answers` one after the other. */
 function anObserver(answers: ('retry' | 'skip')[] = []) {
   const told: unknown[][] = [];
   const observer: SagaObserver = {
@@ -32,12 +32,12 @@ const aCompensation = (name: string, run: Compensation['run'] = async () => unde
 const failing = (error: Error) => () => Promise.reject(error);
 const nothing = async () => undefined;
 
-/** Runs it as a workflow's main function is run. */
+/** Runs a function like the main function of a workflow. */
 const inWorkflow = <T>(run: () => Promise<T>): Promise<T> => new RootCancellationScope().run(run);
 const compensate = (saga: Saga) => inWorkflow(() => saga.compensate());
 
-describe('a step', () => {
-  test('when it works, then its answer is given and nothing is undone', async () => {
+describe('a saga step', () => {
+  test('returns its result and compensates nothing on success', async () => {
     const saga = new Saga(anObserver().observer);
     const undo = aCompensation('undo');
 
@@ -46,7 +46,7 @@ describe('a step', () => {
     expect(undo.run).not.toHaveBeenCalled();
   });
 
-  test('when it fails, then its failure is given, and it can be undone', async () => {
+  test('throws its failure and can be compensated', async () => {
     const saga = new Saga(anObserver().observer);
     const undo = aCompensation('undo');
 
@@ -56,7 +56,7 @@ describe('a step', () => {
     expect(undo.run).toHaveBeenCalledOnce();
   });
 
-  test('when all is undone while it still runs, then so is it', async () => {
+  test('is compensated even if the compensation starts while it runs', async () => {
     const saga = new Saga(anObserver().observer);
     const undo = aCompensation('undo');
 
@@ -66,11 +66,11 @@ describe('a step', () => {
   });
 });
 
-describe('undoing', () => {
-  /** How a compensation goes: it fails so often, is tried again each time, and at last this becomes of it. */
+describe('compensation', () => {
+  /** The course of a compensation: it fails and is retried `failures` times, then ends with `end`. */
   const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'refused') });
 
-  test('when compensations go in any way, then each is told in its turn, the last step first', async () => {
+  test('reports every compensation in turn, the last step first, for any course', async () => {
     const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
       const answers: ('retry' | 'skip')[] = [];
       const expected: unknown[][] = [];
@@ -149,14 +149,14 @@ describe('undoing', () => {
     expect(older.run).toHaveBeenCalledOnce();
   });
 
-  test('when there is nothing to undo, then all is undone', async () => {
+  test('returns true if there is nothing to compensate', async () => {
     const { told, observer } = anObserver();
 
     expect(await compensate(new Saga(observer))).toBe(true);
     expect(told).toEqual([]);
   });
 
-  test('when it is asked for twice at the same time, then each compensation runs once', async () => {
+  test('runs each compensation once when called twice at the same time', async () => {
     const saga = new Saga(anObserver().observer);
     const compensations = ['a', 'b', 'c'].map((name) => aCompensation(name));
     for (const compensation of compensations) await saga.step(nothing, compensation);
@@ -166,7 +166,7 @@ describe('undoing', () => {
     for (const { run } of compensations) expect(run).toHaveBeenCalledOnce();
   });
 
-  test('when one still runs, then the older ones wait for it', async () => {
+  test('runs older compensations only after a running newer one', async () => {
     const saga = new Saga(anObserver().observer);
     const older = aCompensation('older');
     let end = () => {};
@@ -185,7 +185,7 @@ describe('undoing', () => {
     expect(older.run).toHaveBeenCalledOnce();
   });
 
-  test('when compensations are forgotten, then all of these names are, and the others are undone', async () => {
+  test('leaves out all compensations with forgotten names', async () => {
     const { told, observer } = anObserver();
     const saga = new Saga(observer);
     for (const name of ['a', 'b', 'a', 'c']) await saga.step(nothing, aCompensation(name));
@@ -199,7 +199,7 @@ describe('undoing', () => {
     ]);
   });
 
-  test('when the workflow is cancelled, then neither a compensation nor the question about it is', async () => {
+  test("shields compensations and onStuck from the workflow's cancellation", async () => {
     const scopes: CancellationScope[] = [];
     const saga = new Saga({
       onStuck: async () => {
@@ -223,18 +223,18 @@ describe('undoing', () => {
 
     expect(await undone).toBe(true);
     expect(workflow.consideredCancelled).toBe(true);
-    // The compensation, the question, and the compensation again.
+    // The compensation, onStuck, and the compensation again.
     expect(scopes).toHaveLength(3);
     for (const scope of scopes) expect(scope).toMatchObject({ cancellable: false, consideredCancelled: false });
   });
 });
 
-describe('a compensation that does not work', () => {
+describe('a compensation that fails', () => {
   test.each<[string, TemporalFailure]>([
     ['fails', noRoute],
     ['is cancelled', new CancelledFailure('stop')],
     ['has an activity that fails', new ActivityFailure('no', 'refund', '1', RetryState.TIMEOUT, 'worker', noRoute)],
-  ])('when it %s, then the observer learns which and why, and decides', async (_what, failure) => {
+  ])('is reported to the observer, which decides, if it %s', async (_what, failure) => {
     const { told, observer } = anObserver(['skip']);
     const saga = new Saga(observer);
     await saga.step(nothing, aCompensation('undo', failing(failure)));
@@ -249,7 +249,7 @@ describe('a compensation that does not work', () => {
     expect(told[1]![2]).toBe(failure);
   });
 
-  test('when it has a bug, then that is thrown, nobody is asked, and nothing older is undone', async () => {
+  test('throws a bug without calling the observer or compensating older steps', async () => {
     const { told, observer } = anObserver();
     const saga = new Saga(observer);
     const older = aCompensation('older');
@@ -263,7 +263,7 @@ describe('a compensation that does not work', () => {
     expect(older.run).not.toHaveBeenCalled();
   });
 
-  test('when it is past the point of no return, then it is dropped, and the older ones can be undone later', async () => {
+  test('is dropped past the point of no return, and older steps can be compensated later', async () => {
     const saga = new Saga(anObserver().observer);
     const [older, refusing] = [aCompensation('older'), aCompensation('undo', failing(new PointOfNoReturn()))];
     await saga.step(nothing, older);
@@ -277,11 +277,11 @@ describe('a compensation that does not work', () => {
     expect(refusing.run).toHaveBeenCalledOnce();
   });
 
-  test('when the point of no return is in a log, then it has its name', () => {
+  test('shows PointOfNoReturn by name in a log', () => {
     expect(String(new PointOfNoReturn('the parcel has left'))).toBe('PointOfNoReturn: the parcel has left');
   });
 
-  test('when nobody wants to be told, then it goes on alike', async () => {
+  test('works without an onCompensation observer', async () => {
     const saga = new Saga({ onStuck: async () => 'skip' });
     const compensations = [
       aCompensation('works'),

@@ -7,24 +7,24 @@ type Turn = 'ok' | 'slow' | 'fails' | 'point of no return' | 'bug';
 export interface Script {
   steps: {
     name: string;
-    /** What the step does after its effect; `waits` goes on until it is cancelled. */
+    /** The behaviour of the step after its effect. `waits` runs until the step is cancelled. */
     then?: 'ok' | 'fails' | 'waits';
-    /** What its compensation does, one turn a call; `ok` when there are no more. */
+    /** The behaviour of its compensation, one entry a call, then `ok`. */
     undo?: Turn[];
     /** Whether older compensations wait for its compensation. */
     isGate?: boolean;
   }[];
   forget?: string[];
-  /** What the operator says, one answer each time that a compensation is stuck. */
+  /** The operator's decisions, one for each time that a compensation is stuck. */
   decisions?: ('retry' | 'skip')[];
-  /** How often `compensate` is called. */
+  /** The number of calls of `compensate`. */
   compensations?: number;
 }
 
 export const logQuery = defineQuery<string[]>('log');
 export const continueSignal = defineSignal('continue');
 
-/** Plays a script with a saga and tells, line by line, what happened. */
+/** Runs a script with a saga and returns a log of what happened. */
 export async function play({ steps, forget = [], decisions = [], compensations = 1 }: Script): Promise<string[]> {
   const log: string[] = [];
   let mayContinue = false;

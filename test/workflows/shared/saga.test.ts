@@ -12,7 +12,7 @@ import { continueSignal, logQuery, type play, type Script } from './saga-workflo
 const taskQueue = 'sagas';
 const deadline = { deadlineMs: 20_000, everyMs: 100 };
 
-describeWithTimeSkipping('saga', () => {
+describeWithTimeSkipping('a saga in a workflow', () => {
   let server: TemporalServer;
   let worker: Worker | undefined;
   let running: Promise<void> | undefined;
@@ -48,7 +48,7 @@ describeWithTimeSkipping('saga', () => {
       ...deadline,
     });
 
-  test('when a step fails after its effect, then it is undone too, and all is undone last step first', async () => {
+  test('compensates all steps, the last one first, including a step that fails after its effect', async () => {
     const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', then: 'fails' }, { name: 'd' }] });
 
     expect(log).toEqual([
@@ -60,7 +60,7 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  test('when it is undone twice, then each compensation runs once', async () => {
+  test('runs each compensation once when compensated twice', async () => {
     const log = await logOf({ steps: [{ name: 'a' }], compensations: 2 });
 
     expect(log).toEqual([
@@ -69,13 +69,13 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  test('when compensations were forgotten, then the others still run', async () => {
+  test('runs the compensations that were not forgotten', async () => {
     const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], forget: ['undo a', 'undo c'] });
 
     expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);
   });
 
-  test('when the workflow is cancelled natively, then slow compensations run to their end', async () => {
+  test('completes slow compensations after a workflow cancellation', async () => {
     const handle = await start({
       steps: [
         { name: 'a', undo: ['slow'] },
@@ -92,7 +92,7 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  test('when a compensation is stuck, then a retry runs it again, and the older ones wait for a gate', async () => {
+  test('runs a stuck compensation again on retry while older ones wait for a gate', async () => {
     const log = await logOf({
       steps: [{ name: 'a' }, { name: 'b', undo: ['fails', 'fails'], isGate: true }],
       decisions: ['retry', 'retry'],
@@ -105,7 +105,7 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  test('when a stuck compensation is skipped, then the older ones run', async () => {
+  test('runs the older compensations after a skip', async () => {
     const log = await logOf({
       steps: [{ name: 'a' }, { name: 'b', undo: ['fails'], isGate: true }],
       decisions: ['skip'],
@@ -117,7 +117,7 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  test('when the workflow is cancelled while one is stuck, then it still waits for the decision', async () => {
+  test('still waits for a decision after a workflow cancellation', async () => {
     const handle = await start({ steps: [{ name: 'a', undo: ['fails'] }] });
     await untilLogged(handle, 'undo a stuck: no route');
 
@@ -128,7 +128,7 @@ describeWithTimeSkipping('saga', () => {
     expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);
   });
 
-  test('when a compensation is past the point of no return, then nothing older is undone until asked again', async () => {
+  test('compensates nothing older past the point of no return until called again', async () => {
     const log = await logOf({
       steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', undo: ['point of no return'] }],
       compensations: 2,
@@ -140,8 +140,8 @@ describeWithTimeSkipping('saga', () => {
     ]);
   });
 
-  // Last in the file: the workflow never ends by itself.
-  test('when a compensation has a bug, then the workflow task fails and nothing older is undone', async () => {
+  // Last in the file, because the workflow never ends by itself.
+  test('fails the workflow task and compensates nothing older if a compensation has a bug', async () => {
     const handle = await start({ steps: [{ name: 'a' }, { name: 'b', undo: ['bug'] }] });
 
     const failed = await waitUntil(
