@@ -3,10 +3,10 @@ import type { ApprovalStatus, ApprovalSummary, ApprovalView, TrailEntry } from '
 import type { Money } from '../schemas/money.js';
 import type { Schema } from './schema.js';
 
-/** Comments that are added to a closed approval; further ones are dropped. */
+/** Maximum number of comments on a closed approval. Further comments are dropped. */
 const MAX_LATER_COMMENTS = 20;
 
-/** An approval with the stage that is asked first. */
+/** A new approval, with its first stage. */
 export interface NewApproval extends ApprovalStage {
   contentHash: string;
   title: string;
@@ -16,30 +16,30 @@ export interface NewApproval extends ApprovalStage {
   requestedAt: Date;
 }
 
-/** The stage that is asked now. */
+/** The current stage of an approval. */
 export interface ApprovalStage {
   approvalId: string;
-  /** The first run of the execution chain: it survives a reset. */
+  /** The first run id of the execution. A reset keeps it. */
   firstRunId: string;
   stage: number;
-  /** The ids of those who may decide. */
+  /** Ids of the approvers who can decide. */
   approvers: string[];
   deadline: Date;
 }
 
-/** `taken`: the id belongs to an approval with another content. */
+/** `taken`: the id belongs to an approval with other content. */
 export type OpenOutcome = { status: 'open' | 'taken' } | { status: 'closed'; view: ApprovalView };
 
 export interface ApprovalRecord {
   contentHash: string;
   summary: ApprovalSummary;
-  /** The view with which the approval closed, and the comments that came later. */
+  /** The view recorded when the approval closed, with the comments added since. */
   finalView?: ApprovalView;
 }
 
 export interface ApprovalFilter {
   status?: ApprovalStatus | undefined;
-  /** Lists the pending approvals that this approver may decide. */
+  /** Selects the pending approvals that this approver can decide. */
   approver?: string | undefined;
   requestedBy?: string | undefined;
 }
@@ -47,8 +47,8 @@ export interface ApprovalFilter {
 export function createApprovals(db: Kysely<Schema>) {
   return {
     /**
-     * Records that an approval is open. Repeated, also by a later execution with the same content, it opens the same
-     * approval again; one that is closed stays closed.
+     * Records that an approval is open. A repeated call with the same content, also from a later execution, reopens it
+     * unless it has a final view.
      */
     async openApproval(approval: NewApproval): Promise<OpenOutcome> {
       return await db.transaction().execute(async (tx) => {
@@ -88,7 +88,7 @@ export function createApprovals(db: Kysely<Schema>) {
       });
     },
 
-    /** Records the stage that is asked now. A closed approval stays as it is. */
+    /** Records the current stage. Does nothing for a closed approval. */
     async recordApprovalStage(stage: ApprovalStage): Promise<void> {
       await db
         .updateTable('approvals')
@@ -99,10 +99,10 @@ export function createApprovals(db: Kysely<Schema>) {
     },
 
     /**
-     * Records how an approval closed. The first outcome stands: after a reset another one changes nothing, while the
-     * same one updates the rest of the view.
+     * Records how an approval closed. The first outcome is final: after a reset, another outcome changes nothing, and
+     * the same outcome updates the rest of the view.
      *
-     * @returns the view on record.
+     * @returns the recorded view.
      */
     async closeApproval(view: ApprovalView, closedAt: Date): Promise<ApprovalView> {
       return await db.transaction().execute(async (tx) => {
@@ -149,7 +149,7 @@ export function createApprovals(db: Kysely<Schema>) {
       };
     },
 
-    /** A page of approvals, newest first. `before` is the number of the last approval on the page before. */
+    /** Lists approvals, newest first. `before` is the number of the last approval of the previous page. */
     async listApprovals(
       { status, approver, requestedBy }: ApprovalFilter,
       { before, limit }: { before?: string | undefined; limit: number },
@@ -163,7 +163,7 @@ export function createApprovals(db: Kysely<Schema>) {
       return rows.map((row) => ({ ...toSummary(row), number: row.number }));
     },
 
-    /** Of these approvals, the ids of those that are pending on record. */
+    /** The ids of the approvals among these that are pending in the store. */
     async pendingApprovalsAmong(approvalIds: readonly string[]): Promise<string[]> {
       if (approvalIds.length === 0) return [];
       const rows = await db
@@ -175,7 +175,7 @@ export function createApprovals(db: Kysely<Schema>) {
       return rows.map(({ approval_id }) => approval_id);
     },
 
-    /** Records that the workflow of a pending approval ended without an outcome of its own, such as by terminate. */
+    /** Closes a pending approval whose workflow ended without an outcome, for example because it was terminated. */
     async endApproval(approvalId: string, closedAt: Date): Promise<void> {
       await db
         .updateTable('approvals')
@@ -185,7 +185,7 @@ export function createApprovals(db: Kysely<Schema>) {
         .execute();
     },
 
-    /** Whether a message was delivered, and whether its approval is closed on record. */
+    /** Whether a message was delivered, and whether its approval is closed in the store. */
     async approvalMessageState(approvalId: string, messageId: string): Promise<{ isSent: boolean; isClosed: boolean }> {
       const { rows } = await sql<{ isSent: boolean; isClosed: boolean }>`
         select exists (select 1 from approval_messages where message_id = ${messageId}) as "isSent",
@@ -195,7 +195,7 @@ export function createApprovals(db: Kysely<Schema>) {
       return rows[0]!;
     },
 
-    /** Notes that a message was delivered, so that a reset does not send it again. */
+    /** Records that a message was delivered, so that a reset does not send it again. */
     async noteApprovalMessage(approvalId: string, messageId: string): Promise<void> {
       await db
         .insertInto('approval_messages')
@@ -213,7 +213,7 @@ const stageColumns = ({ firstRunId, stage, approvers, deadline }: ApprovalStage)
   deadline,
 });
 
-/** In the terms of the partial index. */
+/** The condition must match the partial index `approvals_by_approver`. */
 function waitingFor<Row>(query: SelectQueryBuilder<Schema, 'approvals', Row>, approver: string) {
   return query.where('status', '=', 'pending').where(sql<boolean>`approvers @> array[${approver}]::text[]`);
 }

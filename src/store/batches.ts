@@ -9,15 +9,15 @@ import type { Reason } from '../schemas/reason.js';
 import { wellFormed } from '../temporal/payloads/text.js';
 import type { Schema } from './schema.js';
 
-/** Statements on all the tasks of a batch take longer than others: a second for some hundred thousand items. */
+/** Limit for statements that touch all chunks of a batch. They take about a second per few hundred thousand items. */
 const LONG_STATEMENT_MS = String(10 * 60_000);
 
-/** The rate is that of the last seconds. */
+/** Window over which the rate is measured. */
 const RATE_SECONDS = 10;
 
 const UNIQUE_VIOLATION = '23505';
 
-/** One item of an upload, and the line that it came from, counted from one. */
+/** One item of an upload, with its 1-based line number. */
 export interface StagedItem<Item = unknown> {
   line: number;
   item: Item;
@@ -29,40 +29,40 @@ export interface NewBatch {
   itemsPerTask: number;
 }
 
-/** `existing` is a batch with the same content, `taken` one with another content. */
+/** `existing`: the batch exists with the same content. `taken`: the batch exists with other content. */
 export type StageOutcome = { status: 'staged' | 'existing'; total: number } | { status: 'taken' };
 
-/** What one run of a batch has to do. */
+/** The work of one execution of a batch. */
 export interface OpenRound {
   operation: string;
-  /** Of the batch; later ones have higher numbers. */
+  /** Number of the batch. Later batches have higher numbers. */
   number: number;
   roundId: number;
-  /** 1 for the first run, one more for each retry. */
+  /** 1 for the first attempt of the batch, plus 1 for each retry. */
   round: number;
   tasks: number;
 }
 
-/** The place of one task. */
+/** Identifies one chunk. */
 export interface TaskKey {
   roundId: number;
   task: number;
 }
 
-/** Why an item of a task was not done. `index` is its place in the list of items that was given. */
+/** Why an item of a chunk failed. `index` is the item's position in the chunk. */
 export interface ItemFailure {
   index: number;
   reason: Reason;
 }
 
-/** A task whose items are done one by one: those before `position` are. */
+/** State of a chunk whose items run one by one. All items before `position` are done. */
 export interface TaskState {
   items: StagedItem[];
   position: number;
   failures: ItemFailure[];
 }
 
-/** Where a list of failures ended: a task, and an item within it. */
+/** A position in the list of failures: a chunk, and an item within the chunk. */
 export interface FailurePlace {
   task: number;
   index: number;
@@ -71,8 +71,8 @@ export interface FailurePlace {
 export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
   return {
     /**
-     * Stores a batch with its items, all or nothing: pages come in one after another, all but the last with
-     * `itemsPerTask` items. What `pages` throws is thrown, and nothing is left. Memory is that of a page.
+     * Stores a batch with all its items in one transaction. Every page except the last must have `itemsPerTask` items.
+     * If `pages` throws, nothing is stored and the error is rethrown. Holds a few pages in memory at a time.
      */
     async stageBatch(batch: NewBatch, pages: AsyncIterable<StagedItem[]>): Promise<StageOutcome> {
       const known = await findContent(db, batch.batchId);
@@ -101,7 +101,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
           () => client.release(),
           () => client.release(true),
         );
-        // Somebody else was faster with the same id.
+        // A concurrent upload may have stored the same batch id first.
         const first = isUniqueViolation(error) ? await findContent(db, batch.batchId) : undefined;
         if (!first || !content) throw error;
         return sameOrTaken(first, batch, content.hash);
@@ -109,13 +109,13 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     },
 
     /**
-     * Gives an execution what has not succeeded yet: at first all items, later what failed and what was never run. Called
-     * again by the same execution, also after a reset, it returns the same. Chunks of an earlier execution that are still
-     * at work come to nothing from here on. Records that the batch is running.
+     * Returns the work of an execution: all items at first, later the items that failed or never ran. Repeated calls of
+     * the same execution return the same work, also after a reset. Gives up the unfinished chunks of an earlier
+     * execution, whose late writes then have no effect. Records that the batch is running.
      *
      * @param runId the first run id of the execution, which a reset keeps.
-     * @returns undefined when there is no such batch; no tasks when there is nothing left.
-     * @throws RunSuperseded when a run that was started later has been here already.
+     * @returns undefined when the batch does not exist; no tasks when nothing is left to do.
+     * @throws RunSuperseded when a later execution has already opened the batch.
      */
     async openRound(batchId: string, runId: string, startedAt = new Date()): Promise<OpenRound | undefined> {
       return await longTransaction(db, async (tx) => {
@@ -174,15 +174,15 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     },
 
     /**
-     * Applies a task in one transaction with its mark, so that it happens once. A task that has its mark is left alone;
-     * one that somebody else is just applying is waited for.
+     * Applies a chunk and marks it as done in one transaction, so that it is applied exactly once. Skips a chunk that
+     * is already done or given up, and waits for a concurrent call for the same chunk.
      */
     async applyTask(
       key: TaskKey,
       apply: (tx: Transaction<Schema>, items: StagedItem[]) => Promise<ItemFailure[]>,
     ): Promise<void> {
       await db.transaction().execute(async (tx) => {
-        // A page of a large table: by its index, as on disks without heads. By default the planner reads all of it.
+        // Cost setting for SSDs, so that the planner uses the index. With the default cost it scans large tables.
         await set(tx, 'random_page_cost', '1.1');
         const row = await tasks(tx, key).select(['items', 'outcome', 'item_count']).forUpdate().executeTakeFirst();
         if (row?.outcome !== null) return;
@@ -192,7 +192,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       });
     },
 
-    /** A task whose items are done one by one, as far as it has come; undefined when it has its mark. */
+    /** The state of a chunk whose items run one by one, or undefined when the chunk is done or given up. */
     async readTask(key: TaskKey): Promise<TaskState | undefined> {
       const row = await tasks(db, key).select(['items', 'outcome', 'position', 'failures']).executeTakeFirst();
       if (row?.outcome !== null) return undefined;
@@ -201,7 +201,9 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       return { items: row.items.map(toItem), position, failures };
     },
 
-    /** Notes that the items before `position` are done. @returns false when the task has its mark already. */
+    /**
+     * Records that the items before `position` are done. @returns false when the chunk was already done or given up.
+     */
     async noteProgress(
       key: TaskKey,
       { position, failures, isDone }: { position: number; failures: ItemFailure[]; isDone: boolean },
@@ -209,7 +211,10 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       return await mark(db, key, { outcome: isDone ? 'done' : null, position }, position, failures);
     },
 
-    /** Counts what is not done of these tasks as failed. Those that work right now come to nothing, or are waited for. */
+    /**
+     * Counts the unfinished items of these chunks as failed. Calls that still run for them then have no effect; a
+     * transaction that holds a chunk's lock finishes first.
+     */
     async giveUpTasks(roundId: number, range: { first: number; count: number }, reason: Reason): Promise<void> {
       await longTransaction(db, (tx) => giveUp(tx, roundId, range, reason));
     },
@@ -219,11 +224,13 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     },
 
     /**
-     * Counts the progress of a round of a batch and records it for lists.
+     * Counts the progress of a batch and records the counts for lists.
      *
-     * @param status what the batch is now; a final one closes it.
-     * @param at when the caller knew this. A batch that was closed after that stays closed: this is a late attempt.
-     * @returns undefined when there is no such batch.
+     * @param status the new status of the batch.
+     * @param at when the caller knew this status. A batch that closed after `at` stays closed, because the call is a
+     * late attempt.
+     * @param isFinal whether the batch closes.
+     * @returns undefined when the batch does not exist.
      */
     async recordProgress(
       batchId: string,
@@ -250,7 +257,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       return tally;
     },
 
-    /** Records that a staged batch has an execution, which no worker has begun yet. */
+    /** Records that the execution of a staged batch has started, before a worker picks it up. */
     async recordStarted(batchId: string): Promise<void> {
       await db
         .updateTable('batches')
@@ -260,7 +267,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         .execute();
     },
 
-    /** Batches newest first, beginning below the number `before`. A page neither repeats nor skips a batch. */
+    /** Lists batches with a number below `before`, newest first. Pages neither repeat nor skip a batch. */
     async listBatches(
       { statuses }: { statuses?: readonly BatchStatus[] | undefined },
       { before, limit }: { before?: number | undefined; limit: number },
@@ -276,7 +283,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       return rows.map(toBatchRecord);
     },
 
-    /** How far a batch has come, or undefined when there is none. */
+    /** The progress of a batch, or undefined when the batch does not exist. */
     async tallyBatch(batchId: string): Promise<BatchTally | undefined> {
       const batch = await db
         .selectFrom('batches')
@@ -300,8 +307,8 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
     },
 
     /**
-     * How far these batches have come in their last round. `idleSeconds` is how long ago anything was done of it, or since
-     * it was opened.
+     * The progress of the last attempt of each of these batches. `idleSeconds` is the time since the last progress, or
+     * since the attempt was opened.
      */
     async progressOf(batchIds: readonly string[]): Promise<BatchProgress[]> {
       const { rows } = await sql<BatchProgress>`
@@ -322,7 +329,7 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
       return rows;
     },
 
-    /** Items that failed in the last round, in the order of their lines, beginning after `after`. */
+    /** The failed items of the last attempt in line order, starting after `after`. */
     async listFailures(
       batchId: string,
       { after = { task: 0, index: -1 }, limit }: { after?: FailurePlace; limit: number },
@@ -342,10 +349,10 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
   };
 }
 
-/** A batch as lists show it: its counts are as of `progressAt`. */
+/** A batch in a list. Its counts are as of `progressAt`. */
 export interface BatchRecord {
   batchId: string;
-  /** The place in lists; later batches have higher numbers. */
+  /** Sort key of lists. Later batches have higher numbers. */
   number: number;
   status: BatchStatus;
   operation: string;
@@ -378,11 +385,11 @@ function toBatchRecord(row: Selectable<Schema['batches']>): BatchRecord {
 
 export interface BatchProgress {
   operation: string;
-  /** Items, of all rounds. */
+  /** Items of the batch, over all attempts. */
   total: number;
   succeeded: number;
   failed: number;
-  /** Of the last round. */
+  /** Chunks of the last attempt. */
   tasks: number;
   tasksDone: number;
   tasksGivenUp: number;
@@ -395,10 +402,13 @@ interface Content {
   hash: string;
 }
 
-/** A later run of the batch has taken over. */
+/** A later execution of the batch has taken over. */
 export class RunSuperseded extends Error {}
 
-/** Failed items of a row of batch_tasks: those that say so, and what was given up. `i` is their place in it. */
+/**
+ * The failed items of a batch_tasks row: items with a recorded failure, and unfinished items of a chunk that was given
+ * up. `i` is the item's position in the chunk.
+ */
 const failedIn = sql`
   select (place - 1)::int as i, staged,
     case when told.index is null then batch_tasks.reason
@@ -410,7 +420,7 @@ const failedIn = sql`
   ) told on told.index = place - 1
   where told.index is not null or (outcome = 'given_up' and place > position)`;
 
-/** Copies the failed items of one round into tasks of another. */
+/** Copies the failed items of one attempt into the chunks of another. */
 async function copyFailed(tx: Transaction<Schema>, from: number, to: number, itemsPerTask: number): Promise<void> {
   await sql`
     insert into batch_tasks (round_id, task, items, item_count)
@@ -430,7 +440,7 @@ async function copyTasks(client: pg.PoolClient, roundId: number, pages: AsyncIte
     for await (const page of pages) {
       const items = textOf(page);
       hash.update(items);
-      // COPY's text format: within a value only backslashes have to be escaped, since JSON has no raw tabs or newlines.
+      // In COPY's text format only backslashes need escaping here: JSON has no raw tabs or newlines.
       yield `${roundId}\t${content.tasks}\t${items.replaceAll('\\', '\\\\')}\t${page.length}\n`;
       content.tasks += 1;
       content.total += page.length;
@@ -489,7 +499,9 @@ async function countOf(db: Kysely<Schema>, roundId: number) {
 const tasks = (db: Kysely<Schema>, { roundId, task }: TaskKey) =>
   db.selectFrom('batch_tasks').where('round_id', '=', roundId).where('task', '=', task);
 
-/** Notes what became of the first `count` items of a task. @returns false when it has its mark already. */
+/**
+ * Records the result of the first `count` items of a chunk. @returns false when the chunk was already done or given up.
+ */
 async function mark(
   db: Kysely<Schema>,
   { roundId, task }: TaskKey,
@@ -533,7 +545,7 @@ async function giveUp(
   await open.execute();
 }
 
-/** An operation that answers nonsense would make the counts wrong for good. */
+/** An operation that returns invalid indexes would corrupt the counts permanently. */
 function assertDistinct(failures: ItemFailure[], itemCount: number): void {
   const indexes = new Set(failures.map(({ index }) => index));
   const areItems = [...indexes].every((index) => Number.isInteger(index) && index >= 0 && index < itemCount);
@@ -548,14 +560,14 @@ async function longTransaction<T>(db: Kysely<Schema>, run: (tx: Transaction<Sche
   });
 }
 
-/** A setting until the end of the transaction. */
+/** Changes a setting until the end of the transaction. */
 async function set(tx: Transaction<Schema>, name: string, value: string): Promise<void> {
   await sql`select set_config(${name}, ${value}, true)`.execute(tx);
 }
 
 const toItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
 
-/** PostgreSQL must be able to take the reasons out of JSON as text, or `failedIn` fails for the whole batch. */
+/** PostgreSQL must be able to extract the reasons from JSON as text, or `failedIn` fails for the whole batch. */
 const toStored = ({ index, reason }: ItemFailure): [number, string, string] => [
   index,
   wellFormed(reason.type),

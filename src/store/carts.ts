@@ -2,9 +2,9 @@ import { sql, type Kysely, type Selectable } from 'kysely';
 import type { CartStatus } from '../schemas/cart.js';
 import type { Schema } from './schema.js';
 
-/** One life of a cart. A cart id is used again when its cart was closed. */
+/** Identifies one execution of a cart. A cart id can be reused after its cart has closed. */
 export interface CartKey {
-  /** The first run id of the cart's execution: it survives continue-as-new and reset. */
+  /** The first run id of the cart's execution. Continue-as-new and reset keep it. */
   firstRunId: string;
   cartId: string;
   customerId?: string | undefined;
@@ -15,11 +15,11 @@ export interface CartRecord extends CartKey {
   orderId?: string;
   openedAt: Date;
   closedAt?: Date;
-  /** The place in lists; later carts have higher numbers. */
+  /** Sort key of lists. Later carts have higher numbers. */
   number: number;
 }
 
-/** The order that a cart becomes. */
+/** The order that a checkout creates. */
 export interface ClaimedOrder {
   orderId: string;
   contentHash: string;
@@ -28,10 +28,10 @@ export interface ClaimedOrder {
 export function createCarts(db: Kysely<Schema>) {
   return {
     /**
-     * How many pieces of a product are in stock; undefined when the catalogue does not have it. When there are enough,
-     * records the cart, or that it is open again after a reset. One round trip.
+     * Returns the stock of a product, or undefined when the catalogue does not have it. If the stock is sufficient,
+     * also records the cart, or reopens it after a reset. One round trip.
      *
-     * @param at when the change began. A cart that was closed after that stays closed: this is a late attempt.
+     * @param at when the change began. A cart that closed after `at` stays closed, because the call is a late attempt.
      */
     async checkCartItem(
       { firstRunId, cartId, customerId }: CartKey,
@@ -52,7 +52,7 @@ export function createCarts(db: Kysely<Schema>) {
       return rows[0]?.stock;
     },
 
-    /** The order that this life of the cart became. */
+    /** The order that this execution of the cart has claimed. */
     async orderOfCart(firstRunId: string): Promise<ClaimedOrder | undefined> {
       const row = await db
         .selectFrom('carts')
@@ -64,9 +64,9 @@ export function createCarts(db: Kysely<Schema>) {
     },
 
     /**
-     * Records that the cart becomes this order. The first order of a life stays its order.
+     * Records the order that the cart becomes. An execution of a cart can have only one order.
      *
-     * @returns false when this life of the cart became an order with another content before.
+     * @returns false when this execution has already claimed an order with other content.
      */
     async claimOrder(
       { firstRunId, cartId, customerId }: CartKey,
@@ -85,7 +85,7 @@ export function createCarts(db: Kysely<Schema>) {
     /**
      * Replaces a claim whose order was never started.
      *
-     * @param attemptAt when this attempt began. A claim that was made after that stays: this is a late attempt.
+     * @param attemptAt when this attempt began. A claim made after that stays, because the call is a late attempt.
      * @returns whether the claim was replaced.
      */
     async replaceClaim(
@@ -101,7 +101,10 @@ export function createCarts(db: Kysely<Schema>) {
       return rows.length > 0;
     },
 
-    /** Records that a cart was closed without an order, and keeps a notification for its customer, both once. */
+    /**
+     * Records that a cart closed without an order, and stores a notification for its customer. Repeated calls store no
+     * second notification.
+     */
     async closeCart(
       { firstRunId, cartId }: CartKey,
       { status, notificationKey }: { status: Exclude<CartStatus, 'open'>; notificationKey?: string | undefined },
@@ -121,7 +124,7 @@ export function createCarts(db: Kysely<Schema>) {
       });
     },
 
-    /** Carts newest first, beginning below the number `before`. A page neither repeats nor skips a cart. */
+    /** Lists carts with a number below `before`, newest first. Pages neither repeat nor skip a cart. */
     async listCarts(
       { customerId, statuses }: { customerId?: string | undefined; statuses?: readonly CartStatus[] | undefined },
       { before, limit }: { before?: number | undefined; limit: number },

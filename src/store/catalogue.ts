@@ -5,14 +5,14 @@ import type { Schema } from './schema.js';
 
 export function createCatalogue(db: Kysely<Schema>) {
   return {
-    /** The products with these SKUs, by SKU; unknown ones are missing. */
+    /** The products with these SKUs, by SKU. Unknown SKUs are omitted. */
     async findProducts(skus: string[]): Promise<Map<string, Product>> {
       if (skus.length === 0) return new Map();
       const rows = await db.selectFrom('products').selectAll().where('sku', 'in', skus).execute();
       return new Map(rows.map((row) => [row.sku, toProduct(row)]));
     },
 
-    /** One page of the catalogue in the order of the SKUs, beginning after `after`. */
+    /** Lists products in SKU order, starting after `after`. */
     async listProducts({ after = '', limit }: { after?: string; limit: number }): Promise<Product[]> {
       const rows = await db
         .selectFrom('products')
@@ -24,7 +24,7 @@ export function createCatalogue(db: Kysely<Schema>) {
       return rows.map(toProduct);
     },
 
-    /** Adds products that are not there yet; those that are stay as they are. */
+    /** Adds products. Existing products do not change. */
     async addProducts(products: Product[]): Promise<void> {
       await db
         .insertInto('products')
@@ -48,7 +48,7 @@ export type LinesTotal =
   | { status: 'unknown_sku'; skus: string[] }
   | { status: 'mixed_currencies'; currencies: string[] };
 
-/** The total of some lines, or why there is none. */
+/** The total of these lines, or why they have none. */
 export function totalOf(
   lines: readonly { sku: string; quantity: number }[],
   products: ReadonlyMap<string, Product>,
@@ -62,8 +62,8 @@ export function totalOf(
 }
 
 /**
- * Products with these SKUs by SKU, locked in their order until the transaction ends: transactions that share some wait
- * for each other and never deadlock. Unknown ones are missing.
+ * Returns the products by SKU and locks them until the transaction ends. Unknown SKUs are omitted. Locks in SKU order,
+ * so that concurrent transactions cannot deadlock.
  */
 export async function lockProducts(tx: Transaction<Schema>, skus: readonly string[]): Promise<Map<string, Product>> {
   const { rows } = await sql<Selectable<Schema['products']>>`

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** SHA-256 of a JSON value in hexadecimal; the order of keys makes no difference. */
+/** SHA-256 of a JSON value in hexadecimal. The order of object keys does not matter. */
 export function contentHashOf(content: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(content, (_key, value: unknown) => (isRecord(value) ? sorted(value) : value)))

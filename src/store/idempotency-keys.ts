@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Schema } from './schema.js';
 
-/** The answer to a request is kept for so long. After that, the same key names a new request. */
+/** How long a response is kept. After that, the same key identifies a new request. */
 const KEPT_HOURS = 24;
 
-/** Whoever is at it says so more often than that; else he has died. */
+/** A claim without renewal expires after this time. The server renews it more often while it processes the request. */
 const CLAIM_SECONDS = 30;
 
 const PURGED_AT_ONCE = 5_000;
 
-/** A row can vanish between the two statements of a claim, when its owner gives it back. */
+/** A row can disappear between the two statements of a claim, when another request releases its key. */
 const MAX_TRIES = 5;
 
 export interface KeptAnswer {
@@ -22,9 +22,9 @@ export interface KeptAnswer {
 export type Claim =
   | { outcome: 'claimed'; claim: string }
   | { outcome: 'answered'; answer: KeptAnswer }
-  /** Somebody is at it just now. */
+  /** Another request with this key is in progress. */
   | { outcome: 'running' }
-  /** The key names a request with another content. */
+  /** The key belongs to a request with other content. */
   | { outcome: 'other' };
 
 export function createIdempotencyKeys(db: Kysely<Schema>) {
@@ -39,7 +39,10 @@ export function createIdempotencyKeys(db: Kysely<Schema>) {
   }
 
   return {
-    /** Claims a key for a request, or tells what became of it. Of many at once, one gets it. */
+    /**
+     * Claims a key for a request, or returns the state of the earlier request. Of concurrent calls, exactly one gets
+     * the claim.
+     */
     async claimKey(scope: Buffer, fingerprint: Buffer): Promise<Claim> {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
         const claim = randomUUID();
@@ -68,7 +71,7 @@ export function createIdempotencyKeys(db: Kysely<Schema>) {
       return { outcome: 'running' };
     },
 
-    /** Keeps the answer to a request, unless somebody else has claimed it since. */
+    /** Stores the response to a request, unless the claim was lost to another request. */
     async keepAnswer(scope: Buffer, claim: string, { status, headers, body }: KeptAnswer): Promise<void> {
       await db
         .updateTable('idempotency_keys')
@@ -78,7 +81,7 @@ export function createIdempotencyKeys(db: Kysely<Schema>) {
         .execute();
     },
 
-    /** Gives a key back that has no answer worth keeping. */
+    /** Deletes a key whose response must not be kept. */
     async releaseKey(scope: Buffer, claim: string): Promise<void> {
       await db
         .deleteFrom('idempotency_keys')
@@ -88,17 +91,20 @@ export function createIdempotencyKeys(db: Kysely<Schema>) {
         .execute();
     },
 
-    /** Says that somebody is still at it. */
+    /** Renews a claim while the request is in progress. */
     async renewKey(scope: Buffer, claim: string): Promise<void> {
       await setClaimedAt(scope, claim, sql<Date>`now()`);
     },
 
-    /** Lets the next try have a key whose request may have been done, and nobody knows: with the same content alone. */
+    /**
+     * Expires the claim at once when the outcome of a request is unknown. A retry with the same content can then claim
+     * the key.
+     */
     async suspendKey(scope: Buffer, claim: string): Promise<void> {
       await setClaimedAt(scope, claim, sql<Date>`now() - make_interval(secs => ${CLAIM_SECONDS + 1})`);
     },
 
-    /** Forgets what is older than it has to be kept, piece by piece: one statement for all might never come to its end. */
+    /** Deletes expired keys in chunks, because one statement for all could exceed the statement timeout. */
     async purgeKeys(): Promise<void> {
       for (let purged = PURGED_AT_ONCE; purged === PURGED_AT_ONCE;) {
         const { numDeletedRows } = await db

@@ -11,24 +11,24 @@ import type { Schema } from './schema.js';
 import { createShipmentReports } from './shipment-reports.js';
 import { createWriteCheck } from './write-check.js';
 
-/** How long a query waits for a free connection, and a new connection for its server. */
+/** How long a query waits for a free connection, and how long a new connection may take to open. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** A statement that runs longer is cut: below the five seconds of the activities that wait for it. */
+/** Cancels longer statements. Below the 5 s start-to-close timeout of the activities that run them. */
 const STATEMENT_TIMEOUT_MS = 4_000;
 
-/** A transaction whose process stands still in the middle of it is ended: others wait for its locks. */
+/** Ends a transaction whose process stalls, because other transactions wait for its locks. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 
 export interface StoreOptions {
   databaseUrl: string;
-  /** Most connections of this process. */
+  /** Maximum number of connections of this process. */
   maxConnections: number;
-  /** Told of errors of idle connections (a restart of the server); they are replaced when next needed. */
+  /** Called when an idle connection fails, such as on a server restart. The pool replaces it on demand. */
   onIdleError: (error: Error) => void;
 }
 
-/** Opens the store. No connection is made before the first query. */
+/** Opens the store. The first query opens the first connection. */
 export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOptions) {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
@@ -39,7 +39,8 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     application_name: 'workflow-orchestration-patterns',
   });
   pool.on('error', onIdleError);
-  // The pool listens to idle connections only; one that breaks during a query would end the process. The query fails.
+  // The pool handles errors of idle connections only. Without this listener, an error of a connection in use would end
+  // the process. The query itself still fails.
   pool.on('connect', (client) => client.on('error', () => undefined));
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   return {
@@ -52,15 +53,15 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
     ...createIdempotencyKeys(db),
     ...createApprovals(db),
     ...createShipmentReports(db),
-    /** @throws when the database does not answer. */
+    /** @throws when the database does not respond. */
     async ping(): Promise<void> {
       await pool.query('select 1');
     },
-    /** Whether the database can be written to; cheap enough to be asked by every probe. */
+    /** Whether the database accepts writes. Cheap enough for every health probe. */
     writability: createWriteCheck(pool),
     async close(): Promise<void> {
       await db.destroy();
-      // Kysely ends a pool only if it ever used it.
+      // Kysely ends the pool only if it has used it.
       if (!pool.ended) await pool.end();
     },
   };

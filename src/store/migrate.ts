@@ -3,10 +3,10 @@ import { migrations } from './migrations/index.js';
 import type { Schema } from './schema.js';
 
 /**
- * Brings the database to the newest schema. Safe to run from several processes at once: the first holds a lock.
+ * Applies all pending migrations. A lock makes it safe to run from several processes at once.
  *
- * @returns the names of the migrations that were applied.
- * @throws the first migration's error; those before it stay applied.
+ * @returns the names of the applied migrations.
+ * @throws the error of the first migration that fails. Earlier migrations stay applied.
  */
 export async function migrate(db: Kysely<Schema>): Promise<string[]> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });

@@ -3,7 +3,7 @@ import type { Schema } from './schema.js';
 
 export function createNotifications(db: Kysely<Schema>) {
   return {
-    /** Keeps a message for a customer; the same key again changes nothing. */
+    /** Stores a notification for a customer. A repeated key changes nothing. */
     async addNotification({ key, cartId, kind }: { key: string; cartId: string; kind: string }): Promise<void> {
       await db
         .insertInto('notifications')
@@ -12,7 +12,7 @@ export function createNotifications(db: Kysely<Schema>) {
         .execute();
     },
 
-    /** The kinds of the messages that a cart caused, oldest first. */
+    /** The kinds of a cart's notifications, oldest first. */
     async notificationsOf(cartId: string): Promise<string[]> {
       const rows = await db
         .selectFrom('notifications')

@@ -5,11 +5,11 @@ import type { Schema } from './schema.js';
 
 export interface OrderIdentity {
   orderId: string;
-  /** The first run id of the order's execution. Another execution with the same order id is turned away. */
+  /** The first run id of the order's execution. Another execution with the same order id is rejected. */
   owner: string;
 }
 
-/** What is known of an order before its stock is reserved. */
+/** An order before its stock is reserved. */
 export interface NewOrder extends OrderIdentity {
   placedAt: Date;
   customerId: string;
@@ -24,9 +24,9 @@ export interface Shortage {
 
 export type ReserveOutcome =
   | { status: 'reserved'; lines: PricedLine[]; total: Money }
-  /** Another execution has this order id. */
+  /** Another execution owns this order id. */
   | { status: 'taken' }
-  /** The stock of this order is back on the shelf; a reservation does not come back. */
+  /** The stock of this order was released and cannot be reserved again. */
   | { status: 'released' }
   | { status: 'unknown_sku'; skus: string[] }
   | { status: 'mixed_currencies'; currencies: string[] }
@@ -38,7 +38,7 @@ interface OrderFacts extends OrderIdentity {
   status: OrderStatus;
   total?: Money;
   placedAt: Date;
-  /** When the workflow closed the order, or when the server ended the workflow. */
+  /** When the workflow closed the order, or when the Temporal server ended the workflow. */
   closedAt?: Date;
 }
 
@@ -46,14 +46,16 @@ export interface OrderRecord extends OrderFacts {
   stage: OrderStage;
   lines?: PricedLine[];
   contentHash: string;
-  /** What the workflow said at its end, and the run that ended. Missing while the order is open, and when the server ended it. */
+  /**
+   * The final view and the run that recorded it. Missing while the order is open, and when the Temporal server ended
+   * it.
+   */
   closed?: { view: OrderView; runId: string };
 }
 
-/** An order in a list. */
 export interface ListedOrder extends OrderFacts {
   lineCount?: number;
-  /** Whether the workflow itself recorded its end. */
+  /** Whether the workflow itself closed the order. */
   isClosed: boolean;
 }
 
@@ -66,28 +68,28 @@ export interface OrderFilter {
   placedBefore?: Date | undefined;
 }
 
-/** The place of an order in lists: newest first, by id where the time is the same. */
+/** The position of an order in lists: newest first, then by order id. */
 export interface OrderPlace {
   placedAt: string;
   orderId: string;
 }
 
-/** How an order ends, as far as stock is concerned. */
+/** What becomes of the reserved stock when an order closes. */
 export type FinalReservation = Exclude<Selectable<Schema['orders']>['reservation'], 'reserved'>;
 
 export function createOrders(db: Kysely<Schema>) {
   return {
     /**
-     * Prices the lines by the catalogue, takes them off the stock and records the order, all or nothing, in one
-     * statement. Repeated, it returns the first result and takes nothing.
+     * Prices the lines from the catalogue, takes them from stock and records the order, all in one statement. Repeated
+     * calls return the first result and take nothing.
      *
-     * @param lines one for each SKU.
-     * @param expectedTotal when given, another total takes nothing.
+     * @param lines one line per SKU.
+     * @param expectedTotal reserves nothing if the actual total differs.
      */
     async reserveOrder(order: NewOrder, lines: OrderLine[], expectedTotal?: Money): Promise<ReserveOutcome> {
       const quote = await placeOrder(db, order, lines, expectedTotal);
       if (quote.placed) return { status: 'reserved', lines: quote.lines, total: quote.total };
-      // Read after the attempt: an earlier attempt of the same order may have committed meanwhile.
+      // Must run after the insert: an earlier attempt for the same order may have committed meanwhile.
       const existing = await db
         .selectFrom('orders')
         .select(['owner', 'reservation', 'lines', 'total_value', 'total_currency'])
@@ -100,18 +102,18 @@ export function createOrders(db: Kysely<Schema>) {
     },
 
     /**
-     * Puts the pieces of an order back, once. An order that never reserved is recorded as released, so that a
-     * reservation which arrives later is turned away.
+     * Returns the reserved stock of an order, once. An order that never reserved stock is recorded as released, so that
+     * a late reservation is rejected.
      */
     async releaseOrder(order: NewOrder): Promise<void> {
       await release(db, order);
     },
 
     /**
-     * Checks that the order's pieces are reserved or sold, and records the stage on the way. Whoever takes money or hands
-     * over goods asks first: a run that was reset may have been rolled back by an earlier run.
+     * Checks that the order's stock is reserved or sold, and records the stage. Called before a charge and before a
+     * shipment request, because an earlier run may have rolled back an order that was then reset.
      *
-     * @returns when the order was placed, or undefined when its pieces are not held any more.
+     * @returns when the order was placed, or undefined when its stock is no longer held.
      */
     async stockHeldSince({ orderId, owner }: OrderIdentity, stage: OrderStage): Promise<Date | undefined> {
       const { rows } = await sql<{ placed_at: Date }>`
@@ -121,7 +123,7 @@ export function createOrders(db: Kysely<Schema>) {
       return rows[0]?.placed_at;
     },
 
-    /** Records the status of an open order. An order that is not recorded, or closed by its workflow, stays as it is. */
+    /** Records the status of an open order. Does nothing for an unknown order or an order that its workflow closed. */
     async recordStatus(
       { orderId, owner }: OrderIdentity,
       { status, stage }: Pick<OrderRecord, 'status' | 'stage'>,
@@ -135,7 +137,7 @@ export function createOrders(db: Kysely<Schema>) {
         .execute();
     },
 
-    /** Of these, the orders that are open as far as the store knows. */
+    /** The orders among these ids that are open according to the store. */
     async openOrdersAmong(orderIds: readonly string[]): Promise<OrderIdentity[]> {
       const rows = await db
         .selectFrom('orders')
@@ -147,10 +149,10 @@ export function createOrders(db: Kysely<Schema>) {
     },
 
     /**
-     * Records that the server ended an open order, whose workflow could not do that. What becomes of the pieces is up to
-     * an operator: nothing was compensated.
+     * Closes an open order whose workflow the Temporal server ended. Nothing was compensated, so an operator must
+     * decide about the stock.
      *
-     * @returns false when the order was closed meanwhile.
+     * @returns false when the order has closed meanwhile.
      */
     async recordEndByServer({ orderId, owner }: OrderIdentity, closedAt: Date): Promise<boolean> {
       const { numUpdatedRows } = await db
@@ -163,7 +165,10 @@ export function createOrders(db: Kysely<Schema>) {
       return numUpdatedRows > 0n;
     },
 
-    /** Takes an end by the server back: the order was reset and runs again. @returns false when it has closed. */
+    /**
+     * Reopens an order that was recorded as ended by the server, after a reset. @returns false when its workflow closed
+     * it.
+     */
     async reopenOrder({ orderId, owner }: OrderIdentity, status: OrderStatus): Promise<boolean> {
       const { numUpdatedRows } = await db
         .updateTable('orders')
@@ -176,9 +181,9 @@ export function createOrders(db: Kysely<Schema>) {
     },
 
     /**
-     * Records how an order ended and what became of its pieces, in one transaction. Repeated, it changes nothing more. An
-     * order that its workflow closed and whose pieces are not held any more keeps its first outcome: a later run of it was
-     * reset.
+     * Records how an order ended and what became of its stock, in one transaction. Repeated calls change nothing. An
+     * order that its workflow closed and whose stock is no longer held keeps its first outcome, because a second
+     * outcome can only come from a reset.
      */
     async closeOrder(
       order: NewOrder,
@@ -214,7 +219,7 @@ export function createOrders(db: Kysely<Schema>) {
               .column('order_id')
               .doUpdateSet({
                 ...outcome,
-                // A reset does not undo a sale.
+                // A reset does not revert a sale.
                 reservation: sql`case when orders.reservation = 'sold' then 'sold' else excluded.reservation end`,
                 updated_at: sql`now()`,
               })
@@ -230,7 +235,10 @@ export function createOrders(db: Kysely<Schema>) {
       return row && toRecord(row);
     },
 
-    /** Orders newest first, beginning after `after`. A page neither repeats nor skips an order that was there before. */
+    /**
+     * Lists orders after the position `after`, newest first. Pages neither repeat nor skip an order that existed when
+     * listing began.
+     */
     async listOrders(
       { status, customerId, placedFrom, placedBefore }: OrderFilter,
       { after, limit }: { after?: OrderPlace | undefined; limit: number },
@@ -248,7 +256,8 @@ export function createOrders(db: Kysely<Schema>) {
           'closed_at',
         ])
         .select(({ eb }) => [
-          // The driver's dates have milliseconds, PostgreSQL's microseconds: the place is kept as text.
+          // JavaScript dates have millisecond precision, PostgreSQL timestamps microseconds. The cursor keeps the time
+          // as text.
           sql<string>`to_char(placed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('placed'),
           sql<number | null>`jsonb_array_length(lines)`.as('line_count'),
           eb('view', 'is not', null).as('is_closed'),
@@ -312,14 +321,14 @@ function toRecord(row: Row): OrderRecord {
 
 interface Quote {
   placed: boolean;
-  /** The lines of known products, in the order of the request, each with what is in stock. */
+  /** The lines with known products in request order, each with the stock available. */
   lines: (PricedLine & { available: number })[];
   total: Money;
 }
 
 /**
- * One round trip and one transaction. Products are locked in the order of their SKUs, so orders that share some wait for
- * each other and never deadlock; the lock leaves foreign keys and readers alone.
+ * One round trip and one transaction. Locks products in SKU order, so that concurrent orders cannot deadlock. The lock
+ * mode does not block foreign key checks or readers.
  */
 async function placeOrder(
   db: Kysely<Schema>,
@@ -389,7 +398,7 @@ function problemOf({ lines, total }: Quote, wanted: OrderLine[]): ReserveOutcome
   const missing = lines
     .filter(({ quantity, available }) => quantity > available)
     .map(({ sku, quantity, available }) => ({ sku, wanted: quantity, available }));
-  // A customer who saw another price has to look again whether or not the pieces are there.
+  // A shortage takes precedence, because a customer who saw another price must review the order in either case.
   return missing.length ? { status: 'out_of_stock', missing } : { status: 'price_changed', total };
 }
 

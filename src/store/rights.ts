@@ -1,14 +1,17 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Schema } from './schema.js';
 
-/** What the shop does with a table. Columns are those that change; a row is also locked by the right to change one. */
+/**
+ * The privileges that the shop needs on a table. `update` lists the columns that change; locking a row needs the
+ * privilege to update one column.
+ */
 interface Rights<Table extends keyof Schema> {
   insert?: true;
   update?: readonly (keyof Schema[Table] & string)[];
   delete?: true;
 }
 
-/** Beside reading, everything that worker and API need: neither owns a table, and neither sees the migrations. */
+/** The privileges of worker and API beside SELECT. Neither process owns a table or can read the migrations. */
 const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
   products: { update: ['stock', 'price_value', 'price_batch', 'price_line'] },
   orders: {
@@ -28,7 +31,7 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
   },
   notifications: { insert: true },
   carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
-  // Retries of one batch wait for each other at its row.
+  // Retries of one batch lock its row.
   batches: {
     insert: true,
     update: ['status', 'succeeded', 'failed', 'items_per_second', 'progress_at', 'started_at', 'closed_at'],
@@ -51,15 +54,15 @@ const RIGHTS: { [Table in keyof Schema]: Rights<Table> } = {
   approval_messages: { insert: true },
 };
 
-/** Numbers that are asked for before the row is written. */
+/** Sequences that the code reads before it inserts the row. */
 const SEQUENCES = ['batch_rounds_round_id_seq'] as const;
 
 /**
- * Gives a role what worker and API need of the tables, and takes away what else it had of them. Repeating it changes
- * nothing. Run by the owner of the tables.
+ * Grants a role the privileges that worker and API need, and revokes all its others on tables and sequences.
+ * Idempotent. The owner of the tables must run it.
  *
- * @throws OwnerNeedsAll when the role owns the tables, or is the one that this runs as.
- * @throws when there is no such role (SQLSTATE 42704).
+ * @throws OwnerNeedsAll when the role owns the tables or is the current user.
+ * @throws when the role does not exist (SQLSTATE 42704).
  */
 export async function grantRights(db: Kysely<Schema>, role: string): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -78,7 +81,7 @@ export async function grantRights(db: Kysely<Schema>, role: string): Promise<voi
   });
 }
 
-/** The role has to stay what it is: without its rights nobody could change the tables. */
+/** The role owns the tables or runs the setup. Without its privileges, nobody could change the tables. */
 export class OwnerNeedsAll extends Error {
   constructor(role: string) {
     super(`role ${role} owns the tables`);

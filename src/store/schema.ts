@@ -6,7 +6,7 @@ import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/
 import type { Reason } from '../schemas/reason.js';
 import type { UnhandledReason } from '../schemas/shipment-report.js';
 
-/** The tables as the migrations leave them. */
+/** The tables as of the latest migration. */
 export interface Schema {
   products: ProductsTable;
   orders: OrdersTable;
@@ -27,40 +27,43 @@ interface ProductsTable {
   /** Minor units. */
   price_value: number;
   price_currency: string;
-  /** Pieces that can still be sold; reserved ones are already taken off. */
+  /** Pieces available for sale, without reserved pieces. */
   stock: number;
-  /** The number of the batch that set the price, and its line in that. */
+  /** The number of the batch that last set the price, and the line of its upload. */
   price_batch: Generated<number | null>;
   price_line: Generated<number | null>;
 }
 
-/** One row for each order, for ever: the id of an order is never given away again. */
+/** One row per order. Rows are never deleted, so an order id is never reused. */
 interface OrdersTable {
   order_id: string;
-  /** The first run id of the execution that the order belongs to. It survives a reset. */
+  /** The first run id of the execution that owns the order. A reset keeps it. */
   owner: string;
   customer_id: string;
-  /** Hash of the order's input, to tell a repeated request from another order. */
+  /** Hash of the order's input. Distinguishes a repeated request from another order with the same id. */
   content_hash: string;
   status: OrderStatus;
-  /** The stage when the order last reached the store. The workflow knows the exact one. */
+  /** The stage at the order's last write to the store. Only the workflow knows the current stage. */
   stage: OrderStage;
   /**
-   * Where the pieces are. `reserved`: taken off the stock for this order. `sold`: the customer has them. `released`: back
-   * in stock. `written_off`: lost on the way.
+   * State of the order's stock. `reserved`: taken from stock for this order. `sold`: delivered to the customer.
+   * `released`: returned to stock. `written_off`: lost in transit.
    */
   reservation: 'reserved' | 'sold' | 'released' | 'written_off';
-  /** Null when the order ended before it was priced. The same goes for the total. */
+  /** Null when the order ended before it was priced. The same applies to the total. */
   lines: JSONColumnType<PricedLine[], string | null, string | null> | null;
-  /** Minor units; PostgreSQL sends a bigint as text. */
+  /** Minor units. PostgreSQL sends a bigint as text. */
   total_value: ColumnType<string | null, number | null, number | null>;
   total_currency: string | null;
-  /** The run that closed the order, with what it said at its end. Null while the order is open, or when the server ended it. */
+  /**
+   * The run that closed the order, and its final view. Null while the order is open, and when the Temporal server ended
+   * it.
+   */
   run_id: string | null;
   view: JSONColumnType<OrderView, string | null, string | null> | null;
   placed_at: Date;
   updated_at: Generated<Date>;
-  /** When its workflow closed the order, or when the server ended the workflow (`failed` without a view). */
+  /** When the workflow closed the order, or when the Temporal server ended the workflow (`failed` without a view). */
   closed_at: Date | null;
 }
 
@@ -71,17 +74,17 @@ interface NotificationsTable {
   created_at: Generated<Date>;
 }
 
-/** A cart from its first item on. */
+/** A cart. The row is written with its first item. */
 interface CartsTable {
   first_run_id: string;
   cart_id: string;
   customer_id: string | null;
   status: CartStatus;
-  /** The order that the cart became. */
+  /** The order created by the checkout. */
   order_id: string | null;
-  /** A hash of what that order was made of. */
+  /** Hash of the order's content. */
   content_hash: string | null;
-  /** Later carts have higher ones. */
+  /** Later carts have higher numbers. */
   number: GeneratedAlways<number>;
   opened_at: Generated<Date>;
   closed_at: Date | null;
@@ -89,14 +92,14 @@ interface CartsTable {
 
 interface BatchesTable {
   batch_id: string;
-  /** Later batches have higher ones. */
+  /** Later batches have higher numbers. */
   number: GeneratedAlways<number>;
   operation: string;
   items_per_task: number;
   total: number;
   content_hash: string;
   created_at: Generated<Date>;
-  /** For lists, as of `progress_at`; an execution that the server ended does not record its end. */
+  /** For lists, as of `progress_at`. Not updated when the Temporal server ends the execution. */
   status: Generated<BatchStatus>;
   succeeded: Generated<number>;
   failed: Generated<number>;
@@ -106,63 +109,63 @@ interface BatchesTable {
   closed_at: Date | null;
 }
 
-/** The first run of a batch, or a retry of what failed. */
+/** One attempt of a batch: the first, or a retry of failed items. */
 interface BatchRoundsTable {
   round_id: Generated<number>;
   batch_id: string;
   round: number;
   tasks: number;
-  /** Items that succeeded in the rounds before. */
+  /** Items that succeeded in earlier attempts. */
   succeeded_before: number;
-  /** The run that works on it; null while the batch is only staged. */
+  /** The first run id of the execution that works on the attempt. Null while the batch is only staged. */
   opened_by: string | null;
   opened_at: Date | null;
 }
 
-/** One page of items, and its mark. */
+/** One chunk of items, and its outcome. */
 interface BatchTasksTable {
   round_id: number;
-  /** Counted from zero, without gaps. */
+  /** Numbered from zero without gaps. */
   task: number;
-  /** Each with its line in the upload. */
+  /** Each item with its line number in the upload. */
   items: JSONColumnType<[line: number, item: unknown][]>;
   item_count: number;
-  /** Null while it is not done. `given_up`: what is not done of it counts as failed. */
+  /** Null until the chunk ends. `given_up`: the unfinished items count as failed. */
   outcome: 'done' | 'given_up' | null;
-  /** So many of its items are done, of an operation that calls outside. */
+  /** Number of items done, for operations that call an external system. */
   position: Generated<number>;
   succeeded: Generated<number>;
   failed: Generated<number>;
-  /** By their place in `items`. */
+  /** By index in `items`. */
   failures: JSONColumnType<StoredFailure[], string | undefined, string> | null;
-  /** Why it was given up. */
+  /** Why the chunk was given up. */
   reason: JSONColumnType<Reason, string | undefined, string> | null;
   changed_at: Date | null;
 }
 
-/** A request that its caller gave a name. */
+/** A request with an idempotency key. */
 interface IdempotencyKeysTable {
-  /** Caller, method, path and key, hashed. */
+  /** Hash of caller, method, path and key. */
   scope: Buffer;
-  /** What was asked, hashed. */
+  /** Hash of the request. */
   fingerprint: Buffer;
-  /** Who is at it. */
+  /** Random id of the current claim. */
   claim: string;
   claimed_at: Generated<Date>;
-  /** The answer; null until there is one. */
+  /** Status of the response. Null until the request has completed. */
   status: number | null;
   headers: JSONColumnType<Record<string, string>, string | undefined, string> | null;
   body: string | null;
 }
 
-/** A report of the carrier that no order acted on. */
+/** A carrier report that no order processed. */
 interface ShipmentReportsTable {
   webhook_id: string;
-  /** Later reports have higher ones. A bigint, which the driver reads as text. */
+  /** Later reports have higher numbers. The driver returns a bigint as text. */
   number: GeneratedAlways<string>;
   order_id: string;
   shipment_id: string;
-  /** As the carrier wrote it. */
+  /** The status exactly as the carrier sent it. */
   status: string;
   reason: UnhandledReason;
   received_at: Generated<Date>;
@@ -170,11 +173,11 @@ interface ShipmentReportsTable {
 
 interface ApprovalsTable {
   approval_id: string;
-  /** Later approvals have higher ones. */
+  /** Later approvals have higher numbers. */
   number: GeneratedAlways<string>;
-  /** The first run of the execution chain that asks. */
+  /** The first run id of the execution that asks for the approval. */
   first_run_id: string;
-  /** SHA-256 of the input: an id belongs to one content for ever. */
+  /** SHA-256 of the input. An approval id belongs to one content permanently. */
   content_hash: string;
   status: ApprovalStatus;
   title: string;
@@ -184,14 +187,14 @@ interface ApprovalsTable {
   amount_currency: ColumnType<string | null, string | undefined, never>;
   stage: number;
   stages: number;
-  /** The ids of those who may decide now; empty once it is closed. */
+  /** Ids of the approvers who can decide now. Empty once the approval is closed. */
   approvers: string[];
   deadline: Date;
   requested_at: Date;
   closed_at: ColumnType<Date | null, undefined, Date | null>;
-  /** How it closed by its own workflow. A terminated approval has none. */
+  /** The final view, recorded by the workflow. Null for a terminated approval. */
   final_view: JSONColumnType<ApprovalView, undefined, string> | null;
-  /** Comments that came after it had closed. */
+  /** Comments added after the approval closed. */
   later_comments: JSONColumnType<TrailEntry[], undefined, never>;
 }
 

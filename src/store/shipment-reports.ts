@@ -4,14 +4,14 @@ import type { Schema } from './schema.js';
 
 export interface ReportPage {
   limit: number;
-  /** The number of the last report of the page before. */
+  /** The number of the last report of the previous page. */
   before?: string;
   reason?: UnhandledReason | undefined;
 }
 
 export function createShipmentReports(db: Kysely<Schema>) {
   return {
-    /** Records a report that no order acted on. @returns false when the webhook id is recorded already. */
+    /** Records a carrier report that no order processed. @returns false when the webhook id is already recorded. */
     async recordUnhandledReport(report: Omit<UnhandledReport, 'receivedAt'>): Promise<boolean> {
       const { webhookId, orderId, shipmentId, status, reason } = report;
       const inserted = await db
@@ -23,7 +23,7 @@ export function createShipmentReports(db: Kysely<Schema>) {
       return inserted !== undefined;
     },
 
-    /** The recorded reports, newest first. `number` is where the next page starts. */
+    /** Lists the recorded reports, newest first. `number` is the cursor for the next page. */
     async listUnhandledReports({
       limit,
       before,

@@ -1,27 +1,27 @@
 import type pg from 'pg';
 
-/** Whether the database can be written to, or why not. */
+/** `ok`, or why the database does not accept writes. */
 export type Writability =
   'ok' | 'the database does not answer' | 'the database is read-only' | 'the disk of the database is full';
 
 /** SQLSTATE `disk_full`. */
 const DISK_FULL = '53100';
 
-/** The database is asked at most so often, however many callers there are. */
+/** Results are shared for this time, so the load on the database does not depend on the number of callers. */
 const KEEP_ANSWER_MS = 3_000;
 
 /**
- * Spills some 200 KB to a temporary file beside the tables, and returns whether transactions may write. An insert that is
- * rolled back would not do: with a full disk it succeeds as long as the table's last page has room (measured on
- * PostgreSQL 18). A temporary file needs no right, writes no WAL and leaves no dead row.
+ * Writes a temporary file of about 200 KB next to the tables, and returns whether transactions may write. A rolled-back
+ * insert is no substitute: with a full disk it succeeds as long as the table's last page has room (measured on
+ * PostgreSQL 18). A temporary file needs no privilege, writes no WAL and leaves no dead row.
  */
 const PREPARE = `begin; set local work_mem = '64kB'; set local temp_tablespaces = ''`;
 const SPILL = `select current_setting('transaction_read_only') = 'on' as read_only, count(*) from generate_series(1, 10000)`;
 
-/** How long a query may take; an answer that never comes on a broken connection ends with it. */
+/** Query timeout. Also ends the wait for a response on a broken connection. */
 const QUERY_TIMEOUT_MS = 4_000;
 
-/** A check that callers share: while one is under way, and for some seconds after it, all get its answer. */
+/** Creates a check that concurrent callers share. Callers get the latest result for 3 s. */
 export function createWriteCheck(pool: pg.Pool): () => Promise<Writability> {
   let latest: Promise<Writability> | undefined;
   return () => {
@@ -47,7 +47,7 @@ async function check(pool: pg.Pool): Promise<Writability> {
       failure = error as Error;
       throw error;
     } finally {
-      // A connection on which this failed is in a failed transaction, or broken.
+      // After a failure the connection is broken or in a failed transaction, so the pool must discard it.
       client.release(failure);
     }
   } catch (error) {

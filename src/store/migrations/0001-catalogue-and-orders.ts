@@ -9,7 +9,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       price_currency char(3) not null,
       stock integer not null check (stock >= 0)
     )`.execute(db);
-  // Lines, total and view are null until they are known: an order can be rolled back before its stock was reserved.
+  // Lines, total and view are nullable because an order can be rolled back before its stock is reserved.
   await sql`
     create table orders (
       order_id text primary key,

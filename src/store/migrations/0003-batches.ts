@@ -22,7 +22,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       opened_at timestamptz,
       unique (batch_id, round)
     )`.execute(db);
-  // Filled by COPY: a foreign key would be looked up for each row.
+  // No foreign key: COPY fills this table, and a foreign key would cost a lookup per row.
   await sql`
     create table batch_tasks (
       round_id integer not null,

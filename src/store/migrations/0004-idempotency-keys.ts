@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** The names that callers gave their requests, and the first answer to each. */
+/** Idempotency keys, and the first response to each. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table idempotency_keys (

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Reports of the carrier that no order acted on. */
+/** Carrier reports that no order processed. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table shipment_reports (

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Every approval with what its lists show, its final view once it is closed, and the messages that were delivered. */
+/** Approvals with their list columns and final views, and the ids of delivered messages. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table approvals (

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 
-/** Carts, for lists and for the one order that a cart becomes; and the progress of batches, for lists. */
+/** Carts, for lists and to bind a cart to one order. Progress columns of batches, for lists. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table carts (
