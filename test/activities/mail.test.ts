@@ -19,7 +19,7 @@ interface Received {
   raw: Buffer;
 }
 
-/** A mail server on loopback that keeps what it is sent. */
+/** A mail server on loopback that keeps the mails it receives. */
 async function aMailServer(options: SMTPServerOptions = {}) {
   const received: Received[] = [];
   const server = new SMTPServer({
@@ -57,7 +57,7 @@ async function failureOf(sent: Promise<void>): Promise<unknown> {
   );
 }
 
-/** An answer of the server with this status, for its hooks. */
+/** An SMTP error response with this status, for the hooks of the server. */
 function answered(responseCode: number, words: string): Error {
   return Object.assign(new Error(words), { responseCode });
 }
@@ -70,8 +70,8 @@ async function parsed({ raw }: Received = {} as Received) {
   };
 }
 
-describe('send', () => {
-  test('when it arrives, then it has both bodies and says that a machine wrote it', async () => {
+describe("the mailer's send", () => {
+  test('sends a text and an HTML body and marks the mail as auto-generated', async () => {
     const { url, received } = await aMailServer();
     await send(url, { subject: 'Grüße', text: 'Ja? Ö', html: '<p>Ja? Ö</p>' });
 
@@ -92,7 +92,7 @@ describe('send', () => {
     const { send } = createMailer({ smtpUrl: url, from: 'The Shop <shop@läden.example>' });
     await runActivity(send, { to: 'grace@Bücher.example', subject: 's', text: 't', html: 'h', key: 'k1' });
 
-    // The server of the test decodes the envelope; the headers are as they were sent.
+    // The test server decodes the envelope. The raw headers show what was sent.
     expect(received).toMatchObject([{ from: 'shop@läden.example', to: ['grace@bücher.example'] }]);
     const raw = received[0]!.raw.toString('latin1');
     expect(raw).toContain('\r\nTo: grace@xn--bcher-kva.example\r\n');
@@ -100,7 +100,7 @@ describe('send', () => {
     expect(received[0]!.raw.every((byte) => byte < 128)).toBe(true);
   });
 
-  test('when the server wants a login, then the one of the URL is used', async () => {
+  test('logs in with the credentials of SMTP_URL', async () => {
     const logins: unknown[] = [];
     const { url, received } = await aMailServer({
       authOptional: false,
@@ -116,7 +116,7 @@ describe('send', () => {
     expect(received).toHaveLength(1);
   });
 
-  test('when it is tried again, then the Message-ID is the same, and another for another key', async () => {
+  test('sends the same Message-ID on a retry and another one for another key', async () => {
     const { url, received } = await aMailServer();
     await send(url);
     await send(url);
@@ -128,7 +128,7 @@ describe('send', () => {
     expect(other).not.toBe(first);
   });
 
-  test('when it is sent, then its connection is not kept', async () => {
+  test('closes its connection afterwards', async () => {
     const { url, connections } = await aMailServer();
     await send(url);
 
@@ -136,7 +136,7 @@ describe('send', () => {
   });
 
   test.each(['\n', '\r', '\r\n', '\r\n\r\n'])(
-    'when the subject has line breaks (%j), then they add no headers and no recipients',
+    'adds no headers or recipients for line breaks in the subject (%j)',
     async (lineBreak) => {
       const { url, received } = await aMailServer();
       await send(url, { subject: `Hi${lineBreak}Bcc: eve@example.net${lineBreak}X-Evil: 1` });
@@ -161,7 +161,7 @@ describe('send', () => {
     'ada@example.org\0',
     'ada',
     '',
-  ])('when the address is %j, then it is refused for good before anything is sent', async (to) => {
+  ])('rejects the address %j permanently before it connects', async (to) => {
     const arrivals: string[] = [];
     const { url } = await aMailServer({
       onConnect(_session, done) {
@@ -180,18 +180,15 @@ describe('send', () => {
       'the mail',
       { onData: (stream, _session, done) => stream.resume().on('end', () => done(answered(550, 'no such user'))) },
     ],
-  ] satisfies [string, SMTPServerOptions][])(
-    'when the server refuses %s, then that is final',
-    async (_what, options) => {
-      const { url } = await aMailServer(options);
+  ] satisfies [string, SMTPServerOptions][])('fails permanently if the server rejects %s', async (_what, options) => {
+    const { url } = await aMailServer(options);
 
-      expect(await failureOf(send(url))).toMatchObject({
-        type: 'MailRefused',
-        nonRetryable: true,
-        message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
-      });
-    },
-  );
+    expect(await failureOf(send(url))).toMatchObject({
+      type: 'MailRefused',
+      nonRetryable: true,
+      message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
+    });
+  });
 
   test('retries slowly as misconfigured when the server rejects the sender', async () => {
     const { url } = await aMailServer({ onMailFrom: (_from, _session, done) => done(answered(550, 'not you')) });
@@ -204,7 +201,7 @@ describe('send', () => {
     });
   });
 
-  test('when the server puts it off, then it can be tried again', async () => {
+  test('fails retryably on a temporary rejection (450)', async () => {
     const { url } = await aMailServer({ onRcptTo: (_to, _session, done) => done(answered(450, 'greylisted')) });
 
     expect(await failureOf(send(url))).toMatchObject({
@@ -230,7 +227,7 @@ describe('send', () => {
     });
   });
 
-  test('retries by the policy when the server cannot check the login just now', async () => {
+  test('retries by the policy if the server cannot check the login', async () => {
     const { url } = await aMailServer({
       authOptional: false,
       allowInsecureAuth: true,
@@ -244,7 +241,7 @@ describe('send', () => {
     });
   });
 
-  test('when nobody listens there, then it can be tried again, says why and does not tell the login', async () => {
+  test('fails retryably with the reason, without credentials, if the server is unreachable', async () => {
     const failure = await failureOf(send(withLogin(urlOf(await freePort()))));
 
     expect(failure).toMatchObject({
@@ -256,7 +253,7 @@ describe('send', () => {
     expect((failure as Error).message).not.toMatch(/p@ss|p%40ss|shop/);
   });
 
-  test('when the server says nothing, then it is given up in time and can be tried again', async () => {
+  test('times out and fails retryably if the server does not respond', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void silent.close());
     await once(silent, 'listening');
@@ -270,8 +267,9 @@ describe('send', () => {
     await left;
   });
 
-  // What AbortSignal.any alone refers to is collected by Node 20, and the limit with it; a listener holds it.
-  test('when it has a time limit, then that is held on to', async () => {
+  // Node 20 garbage-collects a signal that only AbortSignal.any refers to, and its time limit with it. A listener keeps
+  // the signal alive.
+  test('keeps its time limit from being garbage-collected', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout');
     const { url } = await aMailServer();
     await send(url);
@@ -281,7 +279,7 @@ describe('send', () => {
   });
 
   test.each([{ path: import.meta.filename }, { href: 'http://127.0.0.1/' }])(
-    'when a body is to be fetched (%j), then it is not',
+    'fetches no body from a file or URL (%j)',
     async (body) => {
       const { url, received } = await aMailServer();
 
@@ -292,7 +290,7 @@ describe('send', () => {
     },
   );
 
-  test('when it is cancelled while it waits, then the connection is closed and it ends as cancelled', async () => {
+  test('closes the connection and ends as cancelled on cancellation', async () => {
     const env = anEnvironment();
     const { url, connections } = await aMailServer({ onMailFrom: () => env.cancel() });
 
@@ -302,7 +300,10 @@ describe('send', () => {
 });
 
 describe('createMailer', () => {
-  test.each(['', 'shop', 'shop@', 'The Shop <shop>'])('when the sender is "%s", then that is told at once', (from) => {
-    expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('mail needs an address');
-  });
+  test.each(['', 'shop', 'shop@', 'rejects the sender address "%s" at start-up'])(
+    'when the sender is "%s", then that is told at once',
+    (from) => {
+      expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('mail needs an address');
+    },
+  );
 });

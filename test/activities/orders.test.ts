@@ -27,7 +27,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** When orders are placed here. */
+/** The time at which the orders of these tests are placed. */
 const NOW = new Date().toISOString();
 
 const aReservation = (
@@ -55,7 +55,7 @@ const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
   );
 
 describe('reserveStock', () => {
-  test('when the stock suffices, then all lines are taken from it', async () => {
+  test('takes all lines from the stock', async () => {
     const [mug, filter] = [await aProduct(store), await aProduct(store)];
     const lines = [
       { sku: mug.sku, quantity: 10 },
@@ -66,7 +66,7 @@ describe('reserveStock', () => {
     expect([await stockOf(mug.sku), await stockOf(filter.sku)]).toEqual([0, 9]);
   });
 
-  test('when lines are short, then each of them is named and nothing is taken', async () => {
+  test('names every line that is out of stock and takes nothing', async () => {
     const [mug, filter, scale] = [await aProduct(store), await aProduct(store), await aProduct(store)];
     const lines = [
       { sku: mug.sku, quantity: 10 },
@@ -88,7 +88,7 @@ describe('reserveStock', () => {
     expect([await stockOf(mug.sku), await stockOf(filter.sku), await stockOf(scale.sku)]).toEqual([10, 10, 10]);
   });
 
-  test('when it is repeated, also at once, then the stock is taken once', async () => {
+  test('takes the stock once when repeated, even concurrently', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     const outcomes = await Promise.all(times(5, () => outcomeOf(activities.reserveStock(reservation))));
@@ -97,7 +97,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(7);
   });
 
-  test('when many want the last pieces at once, then exactly those are sold', async () => {
+  test('sells exactly the available pieces to concurrent orders', async () => {
     const { sku } = await aProduct(store, { available: 7 });
     const outcomes = await Promise.all(
       times(20, () => outcomeOf(activities.reserveStock(aReservation({ lines: [{ sku, quantity: 1 }] })))),
@@ -107,7 +107,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(0);
   });
 
-  test('when orders name the same products in different order at once, then none of them deadlocks', async () => {
+  test('does not deadlock on concurrent orders with the same products in another order', async () => {
     const products = [await aProduct(store, { available: 20 }), await aProduct(store, { available: 20 })];
     const lines = products.map(({ sku }) => ({ sku, quantity: 1 }));
     const outcomes = await Promise.all(
@@ -120,11 +120,11 @@ describe('reserveStock', () => {
     expect(await Promise.all(products.map(({ sku }) => stockOf(sku)))).toEqual([0, 0]);
   });
 
-  test('when it waits for one of its products, then it holds those with lower SKUs, whatever the order of its lines', async () => {
+  test('locks products in the order of their SKUs, independent of the order of the lines', async () => {
     const last = await aProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
     const first = await aProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
     const lines = [last, first].map(({ sku }) => ({ sku, quantity: 1 }));
-    // With statistics a small table is read as it lies, so the order of the locks is not the index's by chance.
+    // With statistics, PostgreSQL reads a small table sequentially, so rows do not come in index order by accident.
     await sql`analyze products`.execute(store.db);
     const lock = await lockProduct(database.url, last.sku);
     const reserved = outcomeOf(activities.reserveStock(aReservation({ lines })));
@@ -138,7 +138,7 @@ describe('reserveStock', () => {
     expect(await reserved).toBe('ok');
   });
 
-  test('when another execution has the order id, then this one is turned away and nothing is taken', async () => {
+  test('rejects an order id that another execution has, and takes nothing', async () => {
     const { sku } = await aProduct(store);
     const first = aReservation({ lines: [{ sku, quantity: 1 }] });
     await activities.reserveStock(first);
@@ -150,7 +150,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(9);
   });
 
-  test('when the answer to its commit is lost, then a repetition takes nothing more', async () => {
+  test('takes nothing more on a retry after the response to its commit was lost', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     const gate = await openCommitGate(database.url);
@@ -167,7 +167,7 @@ describe('reserveStock', () => {
     expect(await stockOf(sku)).toBe(7);
   });
 
-  test('when the database cuts the connection in the middle, then nothing is taken and the next call works', async () => {
+  test('takes nothing if the database closes the connection during the transaction, and succeeds on retry', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
@@ -188,7 +188,7 @@ describe('reserveStock', () => {
 });
 
 describe('releaseStock', () => {
-  test('when it is repeated, also at once, then the stock comes back once', async () => {
+  test('returns the stock once when repeated, even concurrently', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
@@ -199,7 +199,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('when there was no reservation, then one that comes later is refused and takes nothing', async () => {
+  test('rejects a later reservation if there was none', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.releaseStock(reservation);
@@ -211,7 +211,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('when a reservation was put back, then it does not come again', async () => {
+  test('rejects a second reservation after the release', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
@@ -221,7 +221,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('when it races the reservation, then the stock is back whoever was first', async () => {
+  test('leaves the stock unchanged in a race with the reservation', async () => {
     const { sku } = await aProduct(store);
     const reservations = times(20, () => aReservation({ lines: [{ sku, quantity: 1 }] }));
     const outcomes = await Promise.all(
@@ -238,7 +238,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('turns a reservation away that is still on its way to the database', async () => {
+  test('rejects a reservation that is still waiting for a lock', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
@@ -251,7 +251,7 @@ describe('releaseStock', () => {
     expect(await stockOf(sku)).toBe(10);
   });
 
-  test('when it is called for the reservation of another execution, then that one stays', async () => {
+  test('leaves the reservation of another execution alone', async () => {
     const { sku } = await aProduct(store);
     const first = aReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(first);
@@ -261,7 +261,7 @@ describe('releaseStock', () => {
     expect(await outcomeOf(activities.reserveStock(first))).toBe('ok');
   });
 
-  test('when the answer to its commit is lost, then a repetition puts nothing more back', async () => {
+  test('returns nothing more on a retry after the response to its commit was lost', async () => {
     const { sku } = await aProduct(store);
     const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
@@ -280,8 +280,8 @@ describe('releaseStock', () => {
   });
 });
 
-describe('the tables', () => {
-  test('when somebody would sell what is not there, then the database refuses', async () => {
+describe('the database constraints', () => {
+  test('reject a negative stock', async () => {
     const { sku } = await aProduct(store, { available: 1 });
 
     await expect(store.db.updateTable('products').set({ stock: -1 }).where('sku', '=', sku).execute()).rejects.toThrow(
@@ -289,7 +289,7 @@ describe('the tables', () => {
     );
   });
 
-  test('rejects a second order with the same id', async () => {
+  test('reject a second order with the same id', async () => {
     const order = { ...anOrderRow(), order_id: randomUUID() };
     await store.db.insertInto('orders').values(order).execute();
 
@@ -315,7 +315,7 @@ describe('the quote of reserveStock', () => {
       order: input,
     });
 
-  test('when the input is good, then the catalogue sets the prices', async () => {
+  test('takes the prices from the catalogue', async () => {
     const input = anOrder({
       lines: [
         { sku: mug.sku, quantity: 2 },
@@ -333,7 +333,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('when a SKU comes in several lines, then it becomes one line', async () => {
+  test('merges several lines of a SKU into one', async () => {
     const lines = [1, 2, 3].map((quantity) => ({ sku: mug.sku, quantity }));
 
     expect(await quote(anOrder({ lines }))).toMatchObject({
@@ -342,13 +342,13 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('when the order sets a time limit, then the quote carries it', async () => {
+  test('contains the delivery time-out of the order', async () => {
     const input = anOrder({ lines: [{ sku: mug.sku, quantity: 1 }], deliveryTimeoutSeconds: 60 });
 
     expect(await quote(input)).toMatchObject({ deliveryTimeoutSeconds: 60 });
   });
 
-  test('when SKUs are unknown, then all of them are named, for good', async () => {
+  test('names all unknown SKUs and fails permanently', async () => {
     const lines = ['NOBODY', mug.sku, 'NOTHING'].map((sku) => ({ sku, quantity: 1 }));
 
     await expect(quote(anOrder({ lines }))).rejects.toMatchObject({
@@ -359,7 +359,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('when the prices are in several currencies, then it is refused, for good', async () => {
+  test('rejects several currencies permanently', async () => {
     const { sku } = await aProduct(store, { price: { value: 1, currency: 'USD' } });
     const lines = [mug.sku, sku].map((each) => ({ sku: each, quantity: 1 }));
 
@@ -370,7 +370,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('when the input is bad, then each problem is named, for good', async () => {
+  test('names each problem of invalid input and fails permanently', async () => {
     const input = { ...anOrder({ lines: [{ sku: 'no sku', quantity: 1.5 }] }), discount: 100 };
 
     await expect(quote(input)).rejects.toMatchObject({
@@ -399,7 +399,7 @@ describe('the quote of reserveStock', () => {
     });
   });
 
-  test('rejects another total than the expected one with both, and takes nothing', async () => {
+  test('rejects a total other than the expected one, reports both and takes nothing', async () => {
     const lines = [{ sku: mug.sku, quantity: 2 }];
     const before = await stockOf(mug.sku);
 

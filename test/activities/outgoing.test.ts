@@ -11,19 +11,19 @@ import {
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createOutgoing, OutgoingRefused, type OutgoingOptions } from '../../src/http-client/outgoing.js';
 
-/** Global by its prefix, and in a part of IPv6 that is given to nobody: no test gets anywhere by it. */
+/** A global address by its prefix, but in an unassigned part of IPv6: connections to it reach nothing. */
 const PUBLIC = '2d00::1';
 
 const REDIRECTS = [301, 302, 303, 307, 308];
 
-/** The guard as in production, unless a test says otherwise. */
+/** The guard with its production settings, unless a test overrides them. */
 function anOutgoing(options: Partial<OutgoingOptions> = {}) {
   const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false, ...options });
   onTestFinished(() => outgoing.close());
   return outgoing;
 }
 
-/** Resolves names to these addresses; the n-th time to the n-th list, then to the last one. */
+/** A resolver that returns the n-th list of addresses on its n-th call, and then always the last list. */
 function aLookup(...answers: string[][]) {
   const asked: string[] = [];
   return {
@@ -36,7 +36,7 @@ function aLookup(...answers: string[][]) {
   };
 }
 
-/** A server on loopback that remembers who came. */
+/** A server on loopback that records its requests and connections. */
 async function aServer(listener: RequestListener = (_request, response) => response.writeHead(204).end()) {
   const requests: IncomingMessage[] = [];
   const sockets: Socket[] = [];
@@ -55,14 +55,14 @@ async function aServer(listener: RequestListener = (_request, response) => respo
   return { requests, sockets, server, port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}/hook?of=shop` };
 }
 
-/** A signal that is aborted once something is about to be connected, and the addresses of that. */
+/** A signal that aborts on the first connection attempt, and the addresses of all attempts. */
 function untilAnAttempt() {
   const stop = new AbortController();
   const attempts: string[] = [];
   const onSocket = (message: unknown) => {
     (message as { socket: Socket }).socket.on('connectionAttempt', (ip: string) => {
       attempts.push(ip);
-      // Not at once: the socket is in the middle of it.
+      // Deferred, because the socket is still handling the attempt.
       setImmediate(() => stop.abort(new Error('seen enough')));
     });
   };
@@ -126,7 +126,7 @@ describe('problemWith', () => {
     'http://localhost../',
     'http://shop.localhost/',
     'http://ⓛocalhost/',
-  ])('when the URL is %s, then it is not public', (url) => {
+  ])('rejects %s as not public', (url) => {
     expect(anOutgoing().problemWith(url)).toBe('must be on a public address');
     expect(anOutgoing({ allowedHosts: [new URL(url).hostname] }).problemWith(url)).toBe('must be on a public address');
     expect(anOutgoing({ allowPrivate: true }).problemWith(url)).toBeUndefined();
@@ -141,7 +141,7 @@ describe('problemWith', () => {
     'http://8.8.8.8/',
     'http://172.32.0.1/',
     'http://[2606:4700:4700::1111]/',
-  ])('when the URL is %s, then it may be called', (url) => {
+  ])('accepts %s', (url) => {
     expect(anOutgoing().problemWith(url)).toBeUndefined();
   });
 
@@ -153,12 +153,12 @@ describe('problemWith', () => {
     'example.com',
     '',
     'http://',
-  ])('when the URL is "%s", then it is none for calling', (url) => {
+  ])('rejects "%s" as no http or https URL', (url) => {
     expect(anOutgoing({ allowPrivate: true }).problemWith(url)).toBe('must be an http or https URL');
   });
 
   test.each(['http://allowed@127.0.0.1/', 'https://user:pw@example.com/', 'https://:pw@example.com/'])(
-    'when the URL carries credentials, as %s, then it is refused',
+    'rejects a URL with credentials: %s',
     (url) => {
       expect(anOutgoing({ allowPrivate: true }).problemWith(url)).toBe('must not carry a user name or a password');
     },
@@ -177,7 +177,7 @@ describe('problemWith', () => {
     ['*.example.com:8443', 'https://a.example.com:8443/'],
     ['8.8.8.8', 'http://8.8.8.8/'],
     ['[2606:4700:4700::1111]:8080', 'http://[2606:4700:4700:0::1111]:8080/'],
-  ])('when %s is allowed, then %s may be called', (entry, url) => {
+  ])('accepts, with %s allowed, %s', (entry, url) => {
     expect(anOutgoing({ allowedHosts: ['other.example', entry] }).problemWith(url)).toBeUndefined();
   });
 
@@ -193,12 +193,12 @@ describe('problemWith', () => {
     ['example.com:443', 'https://example.com:8443/'],
     ['example.com:443', 'http://example.com/'],
     ['example.com', 'http://8.8.8.8/'],
-  ])('when only %s is allowed, then %s may not be called', (entry, url) => {
+  ])('rejects, with only %s allowed, %s', (entry, url) => {
     expect(anOutgoing({ allowedHosts: [entry] }).problemWith(url)).toBe('must be on a host that may be called');
   });
 
   test.each(['https://example.com', 'example.com/path', '*', '*.', 'a.*.com', 'user@example.com', 'example.com:', ''])(
-    'when "%s" is to be allowed, then that is a mistake to be told at once',
+    'rejects the invalid allowlist entry "%s" at start-up',
     (entry) => {
       expect(() => createOutgoing({ allowedHosts: [entry], allowPrivate: false })).toThrow(`"${entry}" is not a host`);
     },
@@ -206,7 +206,7 @@ describe('problemWith', () => {
 });
 
 describe('post', () => {
-  test('when the URL may be called, then headers and body arrive and the status is the answer', async () => {
+  test('sends headers and body and returns the status', async () => {
     const bodies: string[] = [];
     const { url, requests } = await aServer((request, response) => {
       request.setEncoding('utf8').on('data', (chunk: string) => bodies.push(chunk));
@@ -218,7 +218,7 @@ describe('post', () => {
     expect(bodies).toEqual(['hello']);
   });
 
-  test('when the address is literal and not public, then nothing is connected', async () => {
+  test('connects to nothing if the URL has a private address', async () => {
     const { url, sockets } = await aServer();
 
     await expect(anOutgoing().post(url, call)).rejects.toThrow(OutgoingRefused);
@@ -234,7 +234,7 @@ describe('post', () => {
     ['a mapped address', ['::ffff:127.0.0.1']],
     ['public and then loopback', [PUBLIC, '127.0.0.1']],
     ['loopback and then public', ['127.0.0.1', PUBLIC]],
-  ])('when the name leads to %s, then nothing is connected', async (_what, addresses) => {
+  ])('connects to nothing if the host name resolves to %s', async (_what, addresses) => {
     const { port, sockets } = await aServer();
     const { lookup, asked } = aLookup(addresses);
     const outgoing = anOutgoing({ lookup, allowedHosts: ['hooks.example.com'] });
@@ -246,7 +246,7 @@ describe('post', () => {
     expect(sockets).toEqual([]);
   });
 
-  test('when the name leads to loopback and https is asked for, then nothing is connected', async () => {
+  test('connects to nothing for https if the host name resolves to loopback', async () => {
     const { port, sockets } = await aServer();
     const outgoing = anOutgoing(aLookup(['127.0.0.1']));
 
@@ -254,22 +254,19 @@ describe('post', () => {
     expect(sockets).toEqual([]);
   });
 
-  test.each([true, false])(
-    'when the runtime tries families side by side (%s), then the name is looked up once',
-    async (on) => {
-      const before = getDefaultAutoSelectFamily();
-      onTestFinished(() => setDefaultAutoSelectFamily(before));
-      setDefaultAutoSelectFamily(on);
-      const { port, requests } = await aServer();
-      const { lookup, asked } = aLookup(['127.0.0.1']);
+  test.each([true, false])('resolves the host name once if autoSelectFamily is %s', async (on) => {
+    const before = getDefaultAutoSelectFamily();
+    onTestFinished(() => setDefaultAutoSelectFamily(before));
+    setDefaultAutoSelectFamily(on);
+    const { port, requests } = await aServer();
+    const { lookup, asked } = aLookup(['127.0.0.1']);
 
-      await anOutgoing({ lookup, allowPrivate: true }).post(`http://hooks.example.com:${port}/`, call);
-      expect(requests).toMatchObject([{ headers: { host: `hooks.example.com:${port}` } }]);
-      expect(asked).toEqual(['hooks.example.com']);
-    },
-  );
+    await anOutgoing({ lookup, allowPrivate: true }).post(`http://hooks.example.com:${port}/`, call);
+    expect(requests).toMatchObject([{ headers: { host: `hooks.example.com:${port}` } }]);
+    expect(asked).toEqual(['hooks.example.com']);
+  });
 
-  test('when the name is rebound after its check, then the connection still goes to what was checked', async () => {
+  test('connects to the checked address even if the DNS answer changes after the check', async () => {
     const { port, sockets } = await aServer();
     const { lookup, asked } = aLookup([PUBLIC], ['127.0.0.1']);
     const { attempts, signal } = untilAnAttempt();
@@ -281,7 +278,7 @@ describe('post', () => {
     expect(sockets).toEqual([]);
   });
 
-  test('when the name is rebound between two calls, then the second is checked anew', async () => {
+  test('checks the host name again for each call', async () => {
     const { port, sockets } = await aServer();
     const outgoing = anOutgoing(aLookup([PUBLIC], ['127.0.0.1']));
     const { attempts, signal } = untilAnAttempt();
@@ -293,7 +290,7 @@ describe('post', () => {
     expect(sockets).toEqual([]);
   });
 
-  test('when a call is over, then its connection is not kept for the next', async () => {
+  test('does not reuse connections', async () => {
     const { url, sockets } = await aServer();
     const outgoing = anOutgoing({ allowPrivate: true });
     await outgoing.post(url, call);
@@ -303,7 +300,7 @@ describe('post', () => {
     await vi.waitFor(() => expect(sockets.map((socket) => socket.destroyed)).toEqual([true, true]));
   });
 
-  test.each(REDIRECTS)('when the answer is a redirect (%i), then it is not followed', async (status) => {
+  test.each(REDIRECTS)('does not follow a redirect (%i)', async (status) => {
     const inside = await aServer();
     const outside = await aServer((_request, response) => response.writeHead(status, { location: inside.url }).end());
     const outgoing = anOutgoing({ allowPrivate: true, allowedHosts: [outside.host] });
@@ -313,7 +310,7 @@ describe('post', () => {
     expect(inside.sockets).toEqual([]);
   });
 
-  test('when the body of the answer never ends, then it is left after a while', async () => {
+  test('stops reading a response body that never ends', async () => {
     const left = new EventEmitter();
     const { url } = await aServer((_request, response) => {
       response.on('close', () => left.emit('left'));
@@ -326,13 +323,13 @@ describe('post', () => {
     await leaving;
   });
 
-  test('when the body of the answer stalls, then the time limit ends it and the status counts', async () => {
+  test('returns the status if the response body stalls until the time limit', async () => {
     const { url } = await aServer((_request, response) => response.writeHead(200).write('x'));
 
     expect(await anOutgoing({ allowPrivate: true }).post(url, { ...call, timeoutMs: 200 })).toEqual({ status: 200 });
   });
 
-  test('when there is no answer in time, then the call is given up', async () => {
+  test('gives up if there is no response within the time limit', async () => {
     const left = new EventEmitter();
     const { url } = await aServer((_request, response) => void response.on('close', () => left.emit('left')));
     const leaving = once(left, 'left');
@@ -342,8 +339,9 @@ describe('post', () => {
     await leaving;
   });
 
-  // What AbortSignal.any alone refers to is collected by Node 20, and the limit with it; a listener holds it.
-  test('when it has a time limit, then that is held on to', async () => {
+  // Node 20 garbage-collects a signal that only AbortSignal.any refers to, and its time limit with it. A listener keeps
+  // the signal alive.
+  test('keeps its time limit from being garbage-collected', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout');
     onTestFinished(() => timeout.mockRestore());
     const { url } = await aServer();
@@ -353,7 +351,7 @@ describe('post', () => {
     expect(getEventListeners(limit?.value as AbortSignal, 'abort')).not.toEqual([]);
   });
 
-  test('when the name is not resolved in time, then the call is given up', async () => {
+  test('gives up if the host name is not resolved within the time limit', async () => {
     const outgoing = anOutgoing({ lookup: () => new Promise(() => undefined) });
 
     await expect(outgoing.post('http://hooks.example.com/', { ...call, timeoutMs: 50 })).rejects.toMatchObject({
@@ -361,7 +359,7 @@ describe('post', () => {
     });
   });
 
-  test('when TLS does not come about, then an abort ends it at once', async () => {
+  test('ends at once on abort during the TLS handshake', async () => {
     const stop = new AbortController();
     const silent = createTcpServer((socket) => {
       socket.on('error', () => undefined);
@@ -378,7 +376,7 @@ describe('post', () => {
     await left;
   });
 
-  test('when its signal is aborted, then the call is given up with the reason', async () => {
+  test('rejects with the reason of its signal on abort', async () => {
     const stop = new AbortController();
     const { url } = await aServer(() => stop.abort(new Error('not any more')));
 
@@ -386,7 +384,7 @@ describe('post', () => {
     await expect(posted).rejects.toThrow('not any more');
   });
 
-  test('when it is closed, then calls under way and later ones end', async () => {
+  test('ends open and later calls once the client is closed', async () => {
     const { url, sockets, server } = await aServer(() => undefined);
     const outgoing = anOutgoing({ allowPrivate: true });
     const arrived = once(server, 'request');

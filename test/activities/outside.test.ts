@@ -30,14 +30,14 @@ afterEach(() => {
 
 type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof createShippingActivities>;
 
-/** The activities as a worker would run them, against the played world or against an address. */
+/** The activities as a worker runs them, against the fake partners or against one address. */
 function activitiesAt(url?: string): Activities {
   const { paymentsUrl, carrierUrl } = url === undefined ? outside : { paymentsUrl: url, carrierUrl: url };
   const settings = { paymentsUrl, carrierUrl, ...KEY_RETENTION, store: heldStock };
   return { ...createPaymentActivities(settings), ...createShippingActivities(settings) };
 }
 
-/** An activity that calls another system: how a worker runs it and what it leaves there. */
+/** An activity that calls a partner: how to run it, and the request that the partner receives. */
 interface Case {
   name: keyof Activities;
   on: 'charge' | 'refund' | 'shipment' | 'cancellation';
@@ -88,7 +88,7 @@ const cases: Case[] = [
   },
 ];
 
-/** How many effects of this kind the order has in the ledger. */
+/** The number of effects of this kind that the order has at the partner. */
 function effectsOf(on: Case['on'], orderId: string): number {
   const { charges, refunds, shipments, cancellations } = outside.statement(orderId);
   return { charge: charges, refund: refunds, shipment: shipments, cancellation: cancellations }[on].length;
@@ -101,7 +101,7 @@ const httpDates: Record<string, () => string> = {
   'in 7 days': () => new Date(Date.now() + 7 * 86_400_000).toUTCString(),
 };
 
-/** The address of a server that gives every caller the same answer. */
+/** Starts a server that always returns the same response, and returns its address. */
 async function serverThatAnswers(status: number, body: string, headers: Record<string, string> = {}): Promise<string> {
   const server = createServer((_request, response) => response.writeHead(status, headers).end(body));
   onTestFinished(() => {
@@ -123,12 +123,12 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(effectsOf(on, orderId)).toBe(1);
     const { requests } = outside.statement(orderId);
     const call = { path, idempotencyKey: `order:${orderId}:${key}`, body: body(orderId) };
-    // A refund is looked up first, so that it is called once.
+    // A refund is looked up first, so the second run makes no call.
     expect(requests).toMatchObject(on === 'refund' ? [call] : [call, call]);
   });
 
   test.each(['lose-answer', 'malformed'] as const)(
-    'when the effect happens and the answer is not usable (%s), then a retry brings it',
+    'succeeds on retry after an effect with an unusable response (%s)',
     async (fault) => {
       const orderId = randomUUID();
       outside.faults.add({ on, orderId, fault });
@@ -139,7 +139,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     },
   );
 
-  test('when nothing reaches the other system, then a retry does it', async () => {
+  test('succeeds on retry after a call that did not reach the partner', async () => {
     const orderId = randomUUID();
     outside.faults.add({ on, orderId, fault: 'unreachable' });
 
@@ -149,7 +149,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(effectsOf(on, orderId)).toBe(1);
   });
 
-  test.each([500, 503, 429, 408, 425])('when the answer is %i, then it can be retried', async (status) => {
+  test.each([500, 503, 429, 408, 425])('fails retryably on %i', async (status) => {
     const orderId = randomUUID();
     outside.faults.add({ on, orderId, fault: 'error', status });
 
@@ -172,12 +172,12 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
   });
 
   test.each([
-    // About our credentials or our address, whatever error code comes with it.
+    // Caused by the shop's credentials or URL, with any error code.
     ...[401, 403, 404, 405].flatMap((status) => [
       [status, null],
       [status, 'injected_fault'],
     ]),
-    // Not the agreed error body, so not the partner's word.
+    // Without the agreed error body, the response may come from a proxy instead of the partner.
     ...[301, 307, 400, 402, 409, 413, 422, 451].map((status) => [status, null]),
   ] as [number, string | null][])(
     'retries slowly as misconfigured on %i with the error code %s',
@@ -223,12 +223,12 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
 
       expect(failure).toMatchObject({ type: unavailable, nonRetryable: false });
       if (delayMs === undefined) expect(failure.nextRetryDelay).toBeUndefined();
-      // The header has whole seconds, and some milliseconds pass.
+      // The header has whole seconds, and the test takes some milliseconds.
       else expect(Math.abs(Number(failure.nextRetryDelay) - delayMs)).toBeLessThan(5_000);
     },
   );
 
-  test('when the answer is slow but in time, then it counts', async () => {
+  test('accepts a slow response within the time limit', async () => {
     const orderId = randomUUID();
     outside.faults.add({ on, orderId, fault: 'slow', delayMs: 100 });
 
@@ -236,7 +236,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(effectsOf(on, orderId)).toBe(1);
   });
 
-  test('when the answer takes longer than the time limit, then the call is given up and can be retried', async () => {
+  test('gives up after the time limit and fails retryably', async () => {
     const orderId = randomUUID();
     const hold = outside.hold(on, orderId);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
@@ -250,7 +250,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(effectsOf(on, orderId)).toBe(1);
   });
 
-  test('when it is cancelled while it waits, then the call is aborted and it ends as cancelled', async () => {
+  test('aborts the call and ends as cancelled on cancellation', async () => {
     const orderId = randomUUID();
     const hold = outside.hold(on, orderId);
     const env = anEnvironment();
@@ -264,7 +264,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     await hold.release();
   });
 
-  test('when it waits, then it heartbeats, so that a cancellation reaches it', async () => {
+  test('heartbeats during the call, so that a cancellation reaches it', async () => {
     const orderId = randomUUID();
     const hold = outside.hold(on, orderId);
     const env = anEnvironment();
@@ -276,7 +276,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     await ended;
   });
 
-  test('when nobody listens there, then it can be retried and says why', async () => {
+  test('fails retryably with the reason if the partner is unreachable', async () => {
     const nobody = `http://127.0.0.1:${await freePort()}`;
 
     await expect(run(randomUUID(), undefined, nobody)).rejects.toMatchObject({
@@ -287,9 +287,9 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
   });
 
   test.each([
-    ['no JSON', 201, '<html>'],
-    ['no content', 204, ''],
-  ])('when the answer is %s, then it is not believed', async (_what, status, answer) => {
+    ['HTML', 201, '<html>'],
+    ['an empty response', 204, ''],
+  ])('fails retryably on %s instead of JSON', async (_what, status, answer) => {
     const url = await serverThatAnswers(status, answer);
 
     await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
@@ -305,7 +305,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(outside.statement(orderId).requests).toEqual([]);
   });
 
-  test('takes an error code that is a property of every object for an unknown one', async () => {
+  test('treats an error code that is a property of every object as unknown', async () => {
     const orderId = randomUUID();
     outside.faults.add({ on, orderId, fault: 'error', status: 409, code: 'constructor' });
 
@@ -313,7 +313,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
   });
 });
 
-test('shortens and cleans the message of a refusal before it becomes a failure', async () => {
+test("shortens and cleans the partner's error message", async () => {
   const message = `no\u0000\ud800\n${'x'.repeat(1_000)}`;
   const url = await serverThatAnswers(402, JSON.stringify({ error: { code: 'card_declined', message } }));
 

@@ -19,7 +19,7 @@ const HOUR_MS = 3_600_000;
 interface ChargeOptions {
   token?: string;
   value?: number;
-  /** How long ago the order was placed. */
+  /** The age of the order in hours. */
   hoursAgo?: number;
 }
 
@@ -39,14 +39,14 @@ function refund(orderId: string) {
   return runActivity(activitiesSince(0).refundPayment, { orderId });
 }
 
-/** The gateway forgets each idempotency key at once. */
+/** Makes the gateway forget each idempotency key at once. */
 function forgetKeys(): void {
   outside.keys.retentionSeconds = 0;
   onTestFinished(() => void (outside.keys.retentionSeconds = null));
 }
 
 describe('chargePayment', () => {
-  test('when the card is good, then the money is taken', async () => {
+  test('charges a good card', async () => {
     const orderId = randomUUID();
     const { chargeId } = await charge(orderId);
 
@@ -59,21 +59,21 @@ describe('chargePayment', () => {
     ['tok_declined', 'CardDeclined'],
     ['tok_insufficient_funds', 'InsufficientFunds'],
     ['tok_of_nobody', 'CardDeclined'],
-  ])('when the token is %s, then it fails as %s, for good', async (token, type) => {
+  ])('fails, for the token %s, permanently as %s', async (token, type) => {
     const orderId = randomUUID();
 
     await expect(charge(orderId, { token })).rejects.toMatchObject({ type, nonRetryable: true, category: 'BENIGN' });
     expect(outside.statement(orderId).charges.filter(({ status }) => status === 'succeeded')).toEqual([]);
   });
 
-  test('when the gateway is away, then it can be retried', async () => {
+  test('fails retryably if the gateway is unavailable', async () => {
     await expect(charge(randomUUID(), { token: 'tok_gateway_down' })).rejects.toMatchObject({
       type: 'PaymentGatewayUnavailable',
       nonRetryable: false,
     });
   });
 
-  test('when it is called again for another amount, then that is a bug of ours and final', async () => {
+  test('fails permanently if called again with another amount, which is a bug in the shop', async () => {
     const orderId = randomUUID();
     await charge(orderId);
 
@@ -81,7 +81,7 @@ describe('chargePayment', () => {
     expect(outside.statement(orderId).charges).toMatchObject([{ amount: { value: 1999 } }]);
   });
 
-  test('finds the charge of an order that is older than the memory of the gateway, and charges once', async () => {
+  test("finds the charge of an order that is older than the gateway's key retention, and charges once", async () => {
     const orderId = randomUUID();
     forgetKeys();
     const first = await charge(orderId);
@@ -90,7 +90,7 @@ describe('chargePayment', () => {
     expect(outside.statement(orderId).charges).toHaveLength(1);
   });
 
-  test('charges an old order that the gateway does not know, such as one that waited for its approval', async () => {
+  test('charges an old order that is unknown to the gateway, for example after a long approval', async () => {
     const orderId = randomUUID();
     await charge(orderId, { hoursAgo: 240 });
 
@@ -100,11 +100,11 @@ describe('chargePayment', () => {
   test.each([
     [0, false],
     [23, false],
-    // Clocks differ, and the call takes time.
+    // Allows for clock differences and the duration of the call.
     [23.9, true],
     [24, true],
     [8_760, true],
-  ])('looks an order up that was placed %s h ago: %s', async (hoursAgo, isLookedUp) => {
+  ])('looks up an order placed %s h ago: %s', async (hoursAgo, isLookedUp) => {
     const orderId = randomUUID();
     outside.faults.add({ on: 'payment', orderId, fault: 'unreachable' });
     onTestFinished(() => outside.faults.clear());
@@ -117,7 +117,7 @@ describe('chargePayment', () => {
     expect(await charged).toBe(isLookedUp);
   });
 
-  test('takes the clock of the server into account, which may be ahead', async () => {
+  test("uses the Temporal server's clock if it is ahead", async () => {
     const orderId = randomUUID();
     forgetKeys();
     await charge(orderId);
@@ -131,7 +131,7 @@ describe('chargePayment', () => {
     expect(outside.statement(orderId).charges).toHaveLength(1);
   });
 
-  test('fails when the charge that it finds has another amount', async () => {
+  test('fails if the charge that it finds has another amount', async () => {
     const orderId = randomUUID();
     await charge(orderId, { value: 5 });
 
@@ -141,7 +141,7 @@ describe('chargePayment', () => {
     });
   });
 
-  test('fails as voided when the order that it finds was refunded', async () => {
+  test('fails as ChargeVoided if the order that it finds was refunded', async () => {
     const orderId = randomUUID();
     await charge(orderId);
     await refund(orderId);
@@ -151,7 +151,7 @@ describe('chargePayment', () => {
     expect(outside.statement(orderId).charges).toHaveLength(1);
   });
 
-  test('asks the gateway again when a declined charge is repeated', async () => {
+  test('calls the gateway again for a repeated declined charge', async () => {
     const orderId = randomUUID();
     const token = 'tok_declined';
     await expect(charge(orderId, { token })).rejects.toMatchObject({ type: 'CardDeclined' });
@@ -161,7 +161,7 @@ describe('chargePayment', () => {
 });
 
 describe('refundPayment', () => {
-  test('when the money was taken, then all of it is given back', async () => {
+  test('refunds the whole charge', async () => {
     const orderId = randomUUID();
     await charge(orderId);
 
@@ -171,7 +171,7 @@ describe('refundPayment', () => {
     ]);
   });
 
-  test('when it never was, then a charge that comes later is refused, for good', async () => {
+  test('voids an order without a charge, so that a later charge fails permanently', async () => {
     const orderId = randomUUID();
 
     expect(await refund(orderId)).toEqual({ status: 'voided' });
@@ -179,7 +179,7 @@ describe('refundPayment', () => {
     expect(outside.statement(orderId).charges).toEqual([]);
   });
 
-  test('refunds once when the gateway forgot the key of a refund whose answer was lost', async () => {
+  test('refunds once if the gateway forgot the key of a refund whose response was lost', async () => {
     const orderId = randomUUID();
     await charge(orderId);
     outside.faults.add({ on: 'refund', orderId, fault: 'lose-answer' });
@@ -198,7 +198,7 @@ describe('refundPayment', () => {
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
   });
 
-  test('voids an order for ever: a later charge is refused also when the keys are forgotten', async () => {
+  test('voids an order for ever, even if the gateway forgets its keys', async () => {
     const orderId = randomUUID();
     forgetKeys();
 

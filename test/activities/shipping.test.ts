@@ -35,21 +35,21 @@ function cancel(orderId: string) {
   return runActivity(activitiesOf().cancelShipment, { orderId });
 }
 
-/** The carrier forgets each idempotency key at once. */
+/** Makes the carrier forget each idempotency key at once. */
 function forgetKeys(): void {
   outside.keys.retentionSeconds = 0;
   onTestFinished(() => void (outside.keys.retentionSeconds = null));
 }
 
 describe('requestShipment', () => {
-  test('when the carrier accepts, then the parcel has these lines', async () => {
+  test('requests a shipment with the lines of the order', async () => {
     const orderId = randomUUID();
     const { shipmentId } = await request(orderId);
 
     expect(outside.statement(orderId).shipments).toMatchObject([{ shipmentId, status: 'accepted', lines }]);
   });
 
-  test('finds the shipment of an order that is older than the memory of the carrier, and ships once', async () => {
+  test("finds the shipment of an order that is older than the carrier's key retention, and ships once", async () => {
     const orderId = randomUUID();
     forgetKeys();
     const first = await request(orderId);
@@ -58,14 +58,14 @@ describe('requestShipment', () => {
     expect(outside.statement(orderId).shipments).toHaveLength(1);
   });
 
-  test('ships an old order that the carrier does not know', async () => {
+  test('ships an old order that is unknown to the carrier', async () => {
     const orderId = randomUUID();
     await request(orderId, { hoursAgo: 24 });
 
     expect(outside.statement(orderId).shipments).toMatchObject([{ status: 'accepted' }]);
   });
 
-  test('fails when the shipment of an old order was cancelled', async () => {
+  test('fails if the shipment of an old order was cancelled', async () => {
     const orderId = randomUUID();
     await request(orderId);
     await outside.carrier.reportNow(orderId, 'cancelled');
@@ -79,7 +79,7 @@ describe('requestShipment', () => {
 });
 
 describe('cancelShipment', () => {
-  test('when the parcel is not picked up, then it is called back', async () => {
+  test('cancels a parcel before its pickup', async () => {
     const orderId = randomUUID();
     await request(orderId);
 
@@ -87,7 +87,7 @@ describe('cancelShipment', () => {
     expect(outside.statement(orderId).shipments).toMatchObject([{ status: 'cancelled' }]);
   });
 
-  test('when it was never requested, then a request that comes later is refused, for good', async () => {
+  test('voids an order without a shipment, so that a later request fails permanently', async () => {
     const orderId = randomUUID();
 
     expect(await cancel(orderId)).toEqual({ status: 'voided' });
@@ -96,7 +96,7 @@ describe('cancelShipment', () => {
   });
 
   test.each(['in_transit', 'delivered', 'lost'] as const)(
-    'when the parcel is %s, then that is an answer and no failure',
+    'returns already_picked_up for a parcel that is %s',
     async (status) => {
       const orderId = randomUUID();
       await request(orderId);
@@ -119,7 +119,7 @@ describe('cancelShipment', () => {
     });
   });
 
-  test('refuses a shipment that arrives after its cancellation, also when the keys are forgotten', async () => {
+  test('rejects a shipment request after the cancellation, even if the carrier forgets its keys', async () => {
     const orderId = randomUUID();
     forgetKeys();
 
@@ -135,7 +135,7 @@ describe('trackShipment', () => {
   }
 
   test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
-    'returns a parcel that is %s in the form of a report',
+    'returns a parcel that is %s as a report',
     async (status) => {
       const orderId = randomUUID();
       const { shipmentId } = await request(orderId);
@@ -145,7 +145,7 @@ describe('trackShipment', () => {
     },
   );
 
-  test('tells a shipment that we cancelled from an order without a shipment', async () => {
+  test('distinguishes a cancelled shipment from an order without a shipment', async () => {
     const [unknown, cancelled, voided] = [randomUUID(), randomUUID(), randomUUID()];
     await request(cancelled);
     await cancel(cancelled);
@@ -179,7 +179,7 @@ describe('trackShipment', () => {
     });
   });
 
-  test('when the carrier is away, then it can be retried', async () => {
+  test('fails retryably if the carrier is unavailable', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
 
     await expect(track(randomUUID(), nowhere)).rejects.toMatchObject({

@@ -20,7 +20,7 @@ interface Delivery {
   body: string;
 }
 
-/** A receiver on loopback: what came, and how it answers. */
+/** A webhook receiver on loopback that records deliveries and responds with `answer`. */
 async function aReceiver(answer: (response: ServerResponse) => void = (response) => response.writeHead(204).end()) {
   const deliveries: Delivery[] = [];
   const server = createServer((request, response) => {
@@ -55,8 +55,8 @@ async function failureOf(sent: Promise<void>): Promise<unknown> {
   );
 }
 
-describe('send', () => {
-  test.each(secrets)('when it arrives, then the receiver can verify it with the secret %s', async (secret) => {
+describe("a webhook's send", () => {
+  test.each(secrets)('signs the message verifiably with the secret %s', async (secret) => {
     const { url, deliveries } = await aReceiver();
     const env = anEnvironment();
     await send({ url, data: { approvalId: 'grün' } }, env);
@@ -70,7 +70,7 @@ describe('send', () => {
     expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
   });
 
-  test('when somebody else verifies it, then that fails', async () => {
+  test('cannot be verified with another secret', async () => {
     const { url, deliveries } = await aReceiver();
     await send({ url });
 
@@ -78,7 +78,7 @@ describe('send', () => {
     expect(() => new Webhook('whsec_c29tZWJvZHkgZWxzZQ==').verify(body, headers)).toThrow('No matching signature');
   });
 
-  test('when it is tried again, then id and body are the same', async () => {
+  test('repeats id and body on a retry', async () => {
     const { url, deliveries } = await aReceiver();
     const env = anEnvironment();
     await send({ url }, env);
@@ -88,14 +88,14 @@ describe('send', () => {
     expect(second).toEqual(first);
   });
 
-  test.each([200, 201, 202, 204])('when the answer is %i, then it is delivered', async (status) => {
+  test.each([200, 201, 202, 204])('counts %i as delivered', async (status) => {
     const { url } = await aReceiver((response) => response.writeHead(status).end());
 
     await send({ url });
   });
 
   test.each([301, 302, 307, 400, 401, 404, 408, 429, 500, 503])(
-    'when the answer is %i, then it can be tried again and tells no more than host and status',
+    'fails retryably on %i and reports only host and status',
     async (status) => {
       const { url, host } = await aReceiver((response) =>
         response.writeHead(status, { location: 'http://127.0.0.1/' }).end('inner workings'),
@@ -113,7 +113,7 @@ describe('send', () => {
   test.each([
     [429, '300', 300_000],
     [503, '300', 300_000],
-    // A receiver cannot make the shop call each second.
+    // The minimum delay: a receiver cannot make the shop call every second.
     [503, '1', 60_000],
     [503, '86400', 60 * 60_000],
     [500, '300', undefined],
@@ -125,7 +125,7 @@ describe('send', () => {
     expect([failure.type, failure.nextRetryDelay]).toEqual(['ReceiverUnavailable', delayMs]);
   });
 
-  test('when the answer is 410, then that is final', async () => {
+  test('fails permanently on 410', async () => {
     const { url, host } = await aReceiver((response) => response.writeHead(410).end());
 
     expect(await failureOf(send({ url }))).toMatchObject({
@@ -135,7 +135,7 @@ describe('send', () => {
     });
   });
 
-  test('when the address is forbidden, then that is final and nothing is sent', async () => {
+  test('fails permanently on a forbidden address and sends nothing', async () => {
     const { url, deliveries } = await aReceiver();
 
     expect(await failureOf(send({ url }, anEnvironment(), false))).toMatchObject({
@@ -147,14 +147,14 @@ describe('send', () => {
     expect(deliveries).toEqual([]);
   });
 
-  test('when the URL is none, then that is final and does not repeat it', async () => {
+  test('fails permanently on an invalid URL without repeating it', async () => {
     const failure = await failureOf(send({ url: 'nonsense?token=s3cret' }));
 
     expect(failure).toMatchObject({ type: 'AddressForbidden', nonRetryable: true });
     expect((failure as Error).message).not.toContain('s3cret');
   });
 
-  test('when nobody listens there, then it can be tried again and says why', async () => {
+  test('fails retryably with the reason if the receiver is unreachable', async () => {
     const host = `127.0.0.1:${await freePort()}`;
 
     expect(await failureOf(send({ url: `http://${host}/?token=s3cret` }))).toMatchObject({
@@ -167,8 +167,8 @@ describe('send', () => {
 
   test.each([
     ['is cut off', (response: ServerResponse) => response.socket?.destroy(), 'UND_ERR_SOCKET'],
-    ['is no HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
-  ])('when the answer %s, then it can be tried again and does not quote it', async (_what, answer, code) => {
+    ['is not HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
+  ])('fails retryably if the response %s, without quoting it', async (_what, answer, code) => {
     const { url, host } = await aReceiver(answer);
 
     expect(await failureOf(send({ url }))).toMatchObject({
@@ -178,7 +178,7 @@ describe('send', () => {
     });
   });
 
-  test('when there is no answer in time, then it is given up and can be tried again', async () => {
+  test('times out and fails retryably without a response', async () => {
     const { url, host, arrived } = await aReceiver(() => undefined);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
     const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
@@ -194,7 +194,7 @@ describe('send', () => {
     await left;
   });
 
-  test('when it is cancelled while it waits, then the call is aborted and it ends as cancelled', async () => {
+  test('aborts the call and ends as cancelled on cancellation', async () => {
     const { url, arrived } = await aReceiver(() => undefined);
     const env = anEnvironment();
     const sent = failureOf(send({ url }, env));
@@ -205,7 +205,7 @@ describe('send', () => {
     await left;
   });
 
-  test('when it waits, then it heartbeats, so that a cancellation reaches it', async () => {
+  test('heartbeats during the call, so that a cancellation reaches it', async () => {
     const { url, arrived } = await aReceiver(() => undefined);
     const env = anEnvironment();
     const heartbeat = once(env, 'heartbeat');
@@ -220,11 +220,11 @@ describe('send', () => {
 describe('createWebhooks', () => {
   const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false });
 
-  test('when there is no secret, then that is told at once', () => {
+  test('rejects an empty list of secrets at start-up', () => {
     expect(() => createWebhooks({ outgoing, secrets: [] })).toThrow('webhooks need a secret');
   });
 
-  test.each(['', 'whsec_', 'whsec_***'])('when a secret is "%s", then that is told at once', (secret) => {
+  test.each(['', 'whsec_', 'whsec_***'])('rejects the secret "%s" at start-up', (secret) => {
     expect(() => createWebhooks({ outgoing, secrets: [...secrets, secret] })).toThrow();
   });
 });
