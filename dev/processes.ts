@@ -11,22 +11,22 @@ const defaultGraceMs = 10_000;
 const tailLines = 40;
 const live = new Set<ManagedProcess>();
 
-/** What to start. */
+/** The command to start, and how. */
 export interface ProcessSpec {
-  /** How people know it: in messages, in the name of its log. */
+  /** The name in messages. */
   name: string;
   command: string;
   args?: readonly string[];
-  /** Laid over the inherited environment; `undefined` removes a variable. */
+  /** Merged over the inherited environment; `undefined` removes a variable. */
   env?: Record<string, string | undefined>;
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** Asks it to end; SIGTERM unless told. */
+  /** Asks the process to end. Default SIGTERM. */
   stopSignal?: NodeJS.Signals;
-  /** How long it may take to end when its parent died, before SIGKILL. 10 s unless told. */
+  /** How long the process may take to end after its parent died, before SIGKILL. Default 10 s. */
   graceMs?: number;
-  /** Gets everything that it prints. */
+  /** Receives all output of the process. */
   logFile?: string;
   onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
@@ -36,25 +36,25 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** A child process that ends when this process does, however this process ends. */
+/** A child process that ends when this process ends, however this process ends. */
 export interface ManagedProcess {
   readonly name: string;
-  /** Of the process itself, not of the guard between it and us. */
+  /** Process id of the child itself, not of its guard. */
   readonly pid: number;
-  /** Settles when it is gone and its output has been read; never rejects. */
+  /** Resolves when the child has ended and its output is read; never rejects. */
   readonly exited: Promise<Exit>;
-  /** Asks it to end, kills it after the grace time, and waits until it is gone. */
+  /** Asks the child to end, kills it after the grace time, and waits until it has ended. */
   stop(graceMs?: number): Promise<Exit>;
-  /** Sends it a signal now. False when it is gone already. */
+  /** Sends a signal now. Returns false if the child has already ended. */
   kill(signal: NodeJS.Signals): boolean;
-  /** The last lines that it printed. */
+  /** The last lines of output. */
   tail(): string;
 }
 
 /**
- * Starts a child process that cannot be orphaned: a guard of its own (dev/leash.mjs) starts it and ends it when this
- * process is gone, also after a SIGKILL. It does not get the terminal's Ctrl-C: whoever started it decides on the order
- * in which things stop.
+ * Starts a child process that cannot be orphaned. A guard process (dev/leash.mjs) starts the child and ends it when
+ * this process is gone, even after a SIGKILL. The child does not get the terminal's Ctrl-C: this process decides the
+ * order in which its children stop.
  *
  * @throws when the command cannot be started.
  */
@@ -62,7 +62,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   if (spec.logFile) mkdirSync(dirname(spec.logFile), { recursive: true });
   const inherited = inheritedEnvironment();
   const guard = spawn(process.execPath, [leash], {
-    // Its own session: neither Ctrl-C nor a closed terminal reaches it.
+    // A separate session: neither Ctrl-C nor a closed terminal reaches the guard.
     detached: true,
     cwd: checkout,
     env: { ...inherited, NODE_OPTIONS: undefined },
@@ -107,7 +107,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     }
   };
   const exited = closed.then(() => {
-    // A guard that went without a word was killed: nobody else will end its child.
+    // A guard that sent no exit message was killed, so nothing else ends its child.
     if (!exit) kill('SIGKILL');
     return (exit ??= { code: null, signal: 'SIGKILL' });
   });
@@ -129,7 +129,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   return managed;
 }
 
-/** Every process that was started here and has not ended, also those that are only just starting. */
+/** All processes that were started here and have not ended, including those that are still starting. */
 export function liveProcesses(): readonly ManagedProcess[] {
   return [...live];
 }
@@ -144,7 +144,7 @@ function firstMessage(guard: ChildProcess): Promise<number> {
   });
 }
 
-/** The arguments that make Node run a TypeScript file of this project in one process. */
+/** The arguments with which Node runs a TypeScript file of this project in one process. */
 export function typescript(file: string, ...args: string[]): { command: string; args: string[] } {
   return {
     command: process.execPath,

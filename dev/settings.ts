@@ -9,12 +9,12 @@ import { isAddress, PROFILE_VARIABLES } from '../src/temporal/profile.js';
 export const checkout = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Signs the played carrier's callbacks. It is public, so it is only for a machine where the carrier is played;
- * a real carrier's secret comes in by CARRIER_WEBHOOK_SECRET.
+ * Signs the fake carrier's callbacks. The secret is public, so use it only with the fake carrier; set a real carrier's
+ * secret with CARRIER_WEBHOOK_SECRET.
  */
 export const developmentWebhookSecret = 'whsec_ZGV2ZWxvcG1lbnQtb25seS1jYXJyaWVyLXNlY3JldA==';
 
-/** What a worker takes on. */
+/** Limits the work that a worker takes. */
 const workerVariables = [
   'WORKER_QUEUES',
   'WORKER_TUNER',
@@ -29,7 +29,7 @@ const workerVariables = [
   'TEMPORAL_CORE_LOG_LEVEL',
 ] as const;
 
-/** Whether and where traces go. */
+/** Configure whether and where traces are exported. */
 const traceVariables = [
   'OTEL_SDK_DISABLED',
   'OTEL_TRACES_EXPORTER',
@@ -45,15 +45,18 @@ const traceVariables = [
   'OTEL_RESOURCE_ATTRIBUTES',
 ] as const;
 
-/** How Temporal is reached, beside address and namespace. */
+/** How to connect to Temporal, apart from address and namespace. */
 const connectionVariables = PROFILE_VARIABLES.filter(
   (name) => name !== 'TEMPORAL_ADDRESS' && name !== 'TEMPORAL_NAMESPACE',
 );
 
-/** Where metrics are read: each process has a port of its own. */
+/** Each process serves its metrics on its own port. */
 const metricsVariables = ['METRICS_HOST', 'METRICS_PORT'] as const;
 
-/** Keeps from a child process what the shell says of those: a worker of a test or a bench has what its caller gives it. */
+/**
+ * Removes these variables of the shell from a child process: a worker of a test or benchmark gets only what its caller
+ * sets.
+ */
 export const nothingOfTheShell = Object.freeze({
   ...unset(workerVariables),
   ...unset(connectionVariables),
@@ -61,7 +64,7 @@ export const nothingOfTheShell = Object.freeze({
   ...unset(metricsVariables),
 });
 
-/** Variables that the application itself checks (src/config.ts); the stack only knows a default for each. */
+/** Variables that the application itself validates (src/config.ts); the stack only has a default for each. */
 const applicationVariables = [
   'MAIL_FROM',
   'PUBLIC_URL',
@@ -94,51 +97,54 @@ const applicationVariables = [
 type MetricsVariable = (typeof metricsVariables)[number];
 type ApplicationVariable = (typeof applicationVariables)[number];
 
-/** What a person can change about the development stack. Every value has a default that works on a fresh machine. */
+/** The settings of the development stack. Every setting has a default that works on a fresh machine. */
 export interface Settings {
-  /** Where the API listens. Everything else of the stack stays on loopback. */
+  /** The API's listen address. All other parts of the stack listen on loopback. */
   readonly host: string;
   readonly port: number;
   readonly temporalPort: number;
   readonly temporalUiPort: number;
-  /** A Temporal service that is already there; no dev server is started then. */
+  /** An existing Temporal service; the stack then starts no dev server. */
   readonly temporalAddress: string | undefined;
   readonly temporalNamespace: string;
-  /** A PostgreSQL that is already there; none is started then. */
+  /** An existing PostgreSQL; the stack then starts none. */
   readonly databaseUrl: string | undefined;
-  /** Databases, logs, the ledger of the played outside world. Absolute. */
+  /** Absolute path of databases, logs and the ledger of the fake external systems. */
   readonly dataDir: string;
-  /** Downloaded and built servers, shared between checkouts. Absolute. */
+  /** Absolute path of downloaded and built servers, shared between checkouts. */
   readonly cacheDir: string;
   readonly temporalCliPath: string | undefined;
   readonly temporalTestServerPath: string | undefined;
   readonly temporalServerPath: string | undefined;
   /**
-   * A Temporal server and a PostgreSQL (as a user who may make databases) that temporary stacks and tests share, each
-   * with a namespace and a database of its own, instead of starting their own; `npm run e2e:cluster` sets both.
+   * A Temporal server and a PostgreSQL (as a user who may create databases) that temporary stacks and tests share. Each
+   * gets its own namespace and database instead of its own servers. `npm run e2e:cluster` sets both.
    */
   readonly cluster: { readonly address: string; readonly databaseUrl: string } | undefined;
   readonly providersPort: number;
-  /** A payment gateway, carrier or mail server that is already there. With all, the outside world is not played. */
+  /**
+   * An existing payment gateway, carrier or mail server. When all three are set, the stack runs no fake external
+   * systems.
+   */
   readonly paymentsUrl: string | undefined;
   readonly carrierUrl: string | undefined;
   readonly smtpUrl: string | undefined;
-  /** Where the played mail server listens. */
+  /** Port of the fake mail server. */
   readonly smtpPort: number;
-  /** Where the worker tells how it is. */
+  /** Port of the worker's health endpoint. */
   readonly workerHealthPort: number;
-  /** Where API and worker serve their metrics. */
+  /** Ports of the metrics of API and worker. */
   readonly metricsPort: number;
   readonly workerMetricsPort: number;
   readonly carrierWebhookSecret: string;
   readonly carrierPickupSeconds: number;
   readonly carrierDeliverySeconds: number;
   readonly logLevel: string;
-  /** Those that are set, as they are. */
+  /** The application's variables that are set, unchanged. */
   readonly application: Readonly<Partial<Record<ApplicationVariable, string>>>;
 }
 
-/** Environment variables have values that cannot be used. The message has a line for each, with an example. */
+/** Environment variables with invalid values. The message has one line for each, with an example. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly problems: readonly Problem[];
@@ -240,14 +246,14 @@ function rule<S extends z.ZodType>(schema: S, problem: string, example: string, 
 
 type Values = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> };
 
-/** Settings as far as they can be read: a variable whose value cannot be used has its default. */
+/** The settings that could be read: a variable with an invalid value has its default. */
 export interface ReadSettings {
   settings: Settings;
   problems: Problem[];
 }
 
 /**
- * The settings of the development stack, as `readSettings` reads them.
+ * Reads the settings of the development stack, like `readSettings`.
  *
  * @throws SettingsError with every problem.
  */
@@ -309,7 +315,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): ReadSettings
 }
 
 /**
- * Variables that need others. A real payment gateway with a fake carrier would take money and ship nothing; a real
+ * Variables that require others. A real payment gateway with a fake carrier would take money and ship nothing; a real
  * carrier does not sign its reports with the published secret.
  */
 const GROUPS = [
@@ -328,8 +334,8 @@ function incompleteGroups(env: NodeJS.ProcessEnv): Problem[] {
 }
 
 /**
- * What the application is told of mails, approvals and webhooks: what is set, over defaults for a developer's machine.
- * The secrets among them are public; whoever opens the API to others (HOST) sets secrets of their own.
+ * The application's settings for mails, approvals and webhooks: the configured values over defaults for a developer's
+ * machine. The default secrets are public; set your own before you expose the API to others (HOST).
  */
 export function developmentEnvironment(settings: Settings, apiUrl: string) {
   const { smtpUrl, smtpPort, temporalAddress, temporalUiPort, application } = settings;
@@ -354,12 +360,12 @@ export function developmentEnvironment(settings: Settings, apiUrl: string) {
     CODEC_ORIGINS: webUiOrigins.join(','),
     ...nothingOfTheShell,
     ...application,
-    // Those of somebody's own server are not for the one that is started here.
+    // Connection settings of another server do not apply to the server that the stack starts.
     ...(temporalAddress === undefined && unset(connectionVariables)),
   } satisfies Partial<Record<ApplicationVariable | MetricsVariable | 'SMTP_URL', string | undefined>>;
 }
 
-/** The secrets that have the values of this file, which everybody knows. */
+/** The secrets that still have the default values of this file, which are public. */
 export function publishedSecrets(settings: Settings): string[] {
   const { application, carrierWebhookSecret } = settings;
   const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET', 'CURSOR_SECRET'] as const;
@@ -369,7 +375,7 @@ export function publishedSecrets(settings: Settings): string[] {
   ];
 }
 
-/** The environment that child processes start from: PATH, HOME, proxies and whatever else this machine needs. */
+/** The environment that child processes inherit: PATH, HOME, proxies and whatever else this machine needs. */
 export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env };
 }

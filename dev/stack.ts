@@ -31,50 +31,50 @@ const readyDeadlineMs = 2 * 60_000;
 /** The worker lets running activities finish for 20 s by default and gives up 5 s later. */
 const stopGraceMs = 30_000;
 
-/** What has to work with several processes is tried with so many. */
+/** Number of processes of each kind in tests and checks that need more than one. */
 export const CLUSTER_REPLICAS = 2;
 
 export interface StackOptions {
   report: Report;
-  /** False for tests: Temporal keeps nothing on disk, PostgreSQL does not wait for it. */
+  /** False for tests: Temporal keeps its state in memory, and PostgreSQL does not wait for the disk. */
   durable?: boolean;
-  /** False for tests that nobody watches. */
+  /** False for tests without a user interface. */
   webUi?: boolean;
-  /** How many processes there are of each; one unless told. */
+  /** Number of worker processes and of API processes. Default 1. */
   workers?: number;
   apis?: number;
-  /** False serves no metrics, to measure what they cost. */
+  /** False serves no metrics, to measure their cost. */
   metrics?: boolean;
-  /** The ways on which the processes find each other, and clients the API, when these are not straight. */
+  /** Network links (proxies) between the processes, and between clients and the API. Default: direct connections. */
   throughLinks?: ThroughLinks;
-  /** Gives up while starting. */
+  /** Aborts the start. */
   signal?: AbortSignal;
 }
 
-/** Where the parts of a running stack are. `DATA_DIR/stack.json` holds the same while it runs. */
+/** The addresses of a running stack. `DATA_DIR/stack.json` holds the same while the stack runs. */
 export interface Addresses {
   readonly apiUrl: string;
-  /** Of all API processes, that one first. */
+  /** All API processes; `apiUrl` is the first. */
   readonly apiUrls: readonly [string, ...string[]];
-  /** Where payloads are decrypted for Web UI and CLI, when they are encrypted. */
+  /** The codec endpoint that decrypts payloads for Web UI and CLI; undefined without payload encryption. */
   readonly codecUrl: string | undefined;
   readonly temporalAddress: string;
   readonly temporalNamespace: string;
   readonly databaseUrl: string;
-  /** The same as the one who may do everything with it. */
+  /** The same database, as the owner of the schema. */
   readonly ownerDatabaseUrl: string;
   readonly webUiUrl: string | undefined;
   readonly paymentsUrl: string;
   readonly carrierUrl: string;
   readonly carrierWebhookSecret: string;
-  /** The one to sign with, should there be two. */
+  /** The secret to sign with: the first when two are configured. */
   readonly approvalWebhookSecret: string;
-  /** The page on which the mails can be read, when the stack plays the mail server. */
+  /** The page that shows the received mails, when the stack runs the fake mailbox. */
   readonly mailsUrl: string | undefined;
   readonly workerHealthUrl: string;
-  /** The pages of metrics: of each API process, of each worker, and how the shop stands. */
+  /** The metrics pages: one for each API process, one for each worker, and one with business metrics. */
   readonly metricsUrls: readonly string[];
-  /** The `temporal` program, when the stack found one. */
+  /** Path of the `temporal` CLI, when the stack found one. */
   readonly temporalCli: string | undefined;
 }
 
@@ -82,27 +82,30 @@ export interface Stack {
   readonly addresses: Addresses;
   readonly dataDir: string;
   readonly logsDir: string;
-  /** Where PostgreSQL's data is, when the stack started it. */
+  /** PostgreSQL's data folder, when the stack started PostgreSQL. */
   readonly databasePlace: string | undefined;
-  /** By name: api, worker, providers, temporal, postgres, with replicas api-2, worker-2, …; those that the stack started. */
+  /**
+   * The parts that the stack started, by name: api, worker, providers, temporal, postgres, and replicas (api-2,
+   * worker-2, …).
+   */
   readonly parts: ReadonlyMap<PartName, SupervisedPart>;
-  /** Settles with the reason when a part has failed for good. */
+  /** Resolves with the reason when a part fails and is not restarted. */
   readonly failed: Promise<Error>;
-  /** Stops everything in order and waits for it. */
+  /** Stops all parts in order and waits until they have ended. */
   stop(): Promise<void>;
 }
 
 type PartKind = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
 export type PartName = PartKind | `${'api' | 'worker'}-${number}`;
 
-/** Whoever takes work goes first, whoever keeps state goes last. */
+/** Stops the processes that accept work first and those that keep state last. */
 const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
 
 /**
- * Starts everything that the application needs, and the application: Temporal, PostgreSQL, the played outside world,
- * the worker and the API. Answers when orders can be taken.
+ * Starts the application (worker and API) and everything that it needs: Temporal, PostgreSQL and the fake external
+ * systems. Resolves when the API is ready for orders.
  *
- * @throws with what is wrong and what can be done, after having stopped whatever was started.
+ * @throws with what is wrong and how to fix it, after it has stopped every part that it had started.
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
   const { report, durable = true, webUi = true, workers = 1, apis = 1, metrics = true, signal } = options;
@@ -323,9 +326,9 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
 }
 
 /**
- * A stack of its own for a test or a demonstration: free ports, and data that is gone when it stops. It starts all its
- * servers itself, also when the environment names others: those hold somebody's data. Only on a cluster that is there to
- * be shared it has a namespace and a database of its own instead, and two processes of the worker and of the API.
+ * Starts an isolated stack for a test or a demonstration, on free ports; `stop` deletes its data. It starts its own
+ * servers and ignores servers named in the environment, because those hold other people's data. On a shared cluster
+ * (`Settings.cluster`) it instead gets its own namespace and database, and two processes each of worker and API.
  */
 export async function startTemporaryStack(
   changes: Partial<Settings> = {},
@@ -339,7 +342,7 @@ export async function startTemporaryStack(
       if (path) await rm(path, { recursive: true, force: true });
   };
   try {
-    // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
+    // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
     await chmod(dataDir, 0o711);
     const names = [
       ...(['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort'] as const),
@@ -377,7 +380,7 @@ const outsideOf = (settings: Settings) => ({
 
 type Reached = Pick<Addresses, 'apiUrl' | 'temporalAddress' | 'databaseUrl' | 'paymentsUrl' | 'carrierUrl'>;
 
-/** What worker and API are told alike. */
+/** The environment that worker and API share. */
 function environmentOf(settings: Settings, { apiUrl, ...reached }: Reached): Record<string, string | undefined> {
   return {
     HOST: settings.host,
@@ -393,8 +396,8 @@ function environmentOf(settings: Settings, { apiUrl, ...reached }: Reached): Rec
 }
 
 /**
- * What would keep worker, API or setup from starting, as far as it can be known before any server is started for them:
- * wrong variables, and servers of the environment that do not answer.
+ * Finds what would keep worker, API or setup from starting, as far as this is known before the stack starts any server:
+ * invalid variables, and configured servers that do not answer.
  */
 export async function configurationProblems(settings: Settings): Promise<Problem[]> {
   const env = {
@@ -402,7 +405,7 @@ export async function configurationProblems(settings: Settings): Promise<Problem
     ...environmentOf(settings, {
       apiUrl: urlAt(settings.host, settings.port),
       temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
-      // Known once there is one.
+      // A placeholder: the real URL is known only once PostgreSQL runs.
       databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
       ...outsideOf(settings),
     }),
@@ -414,7 +417,7 @@ export async function configurationProblems(settings: Settings): Promise<Problem
   });
   const api = readConfig('api', { ...env, PORT: String(settings.port), METRICS_PORT: String(settings.metricsPort) });
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = worker.values;
-  // The setup of this start makes what is missing in them.
+  // Checks the servers as `setup` does, because the setup step of this start creates what is missing on them.
   const [ofServers, ofCli] = await Promise.all([
     serverFindings('setup', {
       DATABASE_URL: settings.databaseUrl,
@@ -422,7 +425,7 @@ export async function configurationProblems(settings: Settings): Promise<Problem
     }),
     cliProblems(settings),
   ]);
-  // Ports have names of their own here.
+  // The development stack uses its own names for the ports.
   const ofPorts = ({ name }: Problem) => ['PORT', 'HEALTH_PORT', 'METRICS_PORT'].includes(name);
   return [
     ...[...worker.problems, ...api.problems].filter((problem) => !ofPorts(problem)),
@@ -432,7 +435,7 @@ export async function configurationProblems(settings: Settings): Promise<Problem
   ];
 }
 
-/** A program that is given and does not work is no reason to look for another. */
+/** A configured CLI that does not work is a problem; the stack does not search for another one. */
 async function cliProblems(settings: Settings): Promise<readonly Problem[]> {
   if (settings.temporalAddress !== undefined || settings.temporalCliPath === undefined) return [];
   return await findTemporalCli({ settings, report: silentReport }).then(
@@ -444,7 +447,7 @@ async function cliProblems(settings: Settings): Promise<readonly Problem[]> {
   );
 }
 
-/** Ends whatever is still there, also what is only just starting. */
+/** Stops every process that still runs, including those that are still starting. */
 export async function stopLeftovers(): Promise<void> {
   await Promise.all(liveProcesses().map((child) => child.stop()));
 }
@@ -490,14 +493,14 @@ async function freePorts(count: number): Promise<number[]> {
   return await Promise.all(Array.from({ length: count }, () => freePort()));
 }
 
-/** Those that are played are one process, which is found on one way. */
+/** The fake payment gateway and carrier are one process, so both use the same link. */
 async function partnersThrough(throughLinks: ThroughLinks, { paymentsUrl, carrierUrl }: Addresses) {
   const { origin } = new URL(paymentsUrl);
   const way = await addressThrough(throughLinks, 'worker to payments and carrier', origin);
   return { PAYMENTS_URL: paymentsUrl.replace(origin, way), CARRIER_URL: carrierUrl.replace(origin, way) };
 }
 
-/** Waits for both, also when one fails: what was started has to be known before anything is stopped. */
+/** Waits for both, even if one fails: `stop` must know everything that was started. */
 async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
@@ -523,7 +526,7 @@ async function becomeReady(url: string, failure: () => Error | undefined): Promi
   );
 }
 
-/** An address to listen on is not always one to connect to. */
+/** A listen address such as 0.0.0.0 is not always an address to connect to. */
 function urlAt(host: string, port: number): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;

@@ -10,26 +10,28 @@ import type { TemporalCredentials } from '../src/temporal/profile.js';
 
 export interface TemporalClusterOptions {
   programs: TemporalPrograms;
-  /** Of a PostgreSQL, as a user who may make databases. Temporal keeps its state there, in two databases of its own. */
+  /** URL of a PostgreSQL, as a user who may create databases. Temporal keeps its state there, in two databases. */
   databaseUrl: string;
-  /** Takes the server's dynamic configuration and its log. */
+  /** Folder of the server's dynamic configuration and log. */
   folder: string;
-  /** Fixed for the life of the databases; 4 unless told. */
+  /** Cannot change during the life of the databases. Default 4. */
   historyShards?: number;
-  /** Of the frontend; a free one unless told. */
+  /** Port of the frontend. Default: a free one. */
   port?: number;
-  /** Those that the services find each other by, by variable; free ones unless told. A restart keeps its own. */
+  /**
+   * Ports on which the services find each other, by variable. Default: free ones. A restart must pass the same ports.
+   */
   servicePorts?: Record<string, string>;
-  /** Where the server itself finds the database, if not at the port of `databaseUrl`. */
+  /** The port on which the server reaches the database, if not that of `databaseUrl`. */
   databasePort?: number;
   security?: ClusterSecurity;
 }
 
-/** Who may connect, and how. Without it, everybody, in plain text. */
+/** Authentication and encryption. Without it, anyone may connect, in plain text. */
 export interface ClusterSecurity {
-  /** What the server is told of it. */
+  /** The server's environment variables. */
   env: Record<string, string>;
-  /** One who may. */
+  /** Credentials of a client that may connect. */
   credentials: TemporalCredentials;
 }
 
@@ -44,7 +46,7 @@ const databases = { temporal: 'temporal', visibility: 'temporal_visibility' };
 const schemaLimitMs = 2 * 60_000;
 const stopGraceMs = 30_000;
 
-/** For each of the four services, of which one process has all. */
+/** Connection limits for each of the four services, which all run in one process. */
 const connections = {
   SQL_MAX_CONNS: '20',
   SQL_MAX_IDLE_CONNS: '20',
@@ -52,13 +54,13 @@ const connections = {
   SQL_VIS_MAX_IDLE_CONNS: '5',
 };
 
-/** What a PostgreSQL has to allow for the cluster alone. */
+/** Connections that PostgreSQL must allow for the cluster alone. */
 export const CLUSTER_CONNECTIONS = 4 * (20 + 5);
 
-/** What the server of docker-compose is told; what is tried here is what runs there. */
+/** The dynamic configuration of the server in docker-compose, so that tests run with what is deployed. */
 const deployedConfig = new URL('../deploy/compose/temporal.yaml', import.meta.url);
 
-/** Beside that, what tests need. */
+/** Settings that only tests need. */
 const testConfig = `
 # A new namespace is known to all services after this time, by default two seconds: each test file makes one.
 system.namespaceCacheRefreshInterval:
@@ -72,10 +74,12 @@ history.workflowIdReuseMinimalInterval:
 `;
 
 /**
- * Starts the full Temporal server, all of its services in one process, on loopback and free ports, with its state in
- * PostgreSQL; its databases are made, or brought up to date, before. Answers when it serves. There is no namespace yet.
+ * Starts the full Temporal server, with all services in one process, on loopback and free ports, and with its state in
+ * PostgreSQL. It creates or updates the databases first. Resolves when the server serves requests. No namespace exists
+ * yet.
  *
- * @throws with the last lines of what went wrong, when the schema cannot be set up or the server does not come up.
+ * @throws with the last lines of the failed program's output, when the schema cannot be set up or the server does not
+ * start.
  */
 export async function startTemporalCluster(options: TemporalClusterOptions): Promise<TemporalCluster> {
   const { programs, databaseUrl, folder, historyShards = 4, security } = options;
@@ -128,7 +132,7 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
   };
 }
 
-/** Variables by which the server would read another configuration, or run fewer services. */
+/** Unsets variables that would make the server read another configuration or run fewer services. */
 const withoutOthers = {
   TEMPORAL_ROOT: undefined,
   TEMPORAL_CONFIG_DIR: undefined,
@@ -137,7 +141,10 @@ const withoutOthers = {
   TEMPORAL_SERVICES: undefined,
 };
 
-/** The services talk to each other by gRPC, and find each other by ports that PostgreSQL keeps as `smallint`. */
+/**
+ * Ports for gRPC between the services and for cluster membership. Membership ports must be low, because PostgreSQL
+ * stores them as `smallint`.
+ */
 export async function freeServicePorts(): Promise<Record<string, string>> {
   const services = ['FRONTEND', 'INTERNAL_FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'];
   const ports = await Promise.all([
@@ -150,7 +157,7 @@ export async function freeServicePorts(): Promise<Record<string, string>> {
   return Object.fromEntries(ports.map(([name, port]) => [`${name}_PORT`, String(port)]));
 }
 
-/** Makes what is missing. An update of a schema that is up to date changes nothing. */
+/** Creates what is missing. Updating a schema that is up to date changes nothing. */
 async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> {
   const { hostname, port, username, password } = new URL(databaseUrl);
   const env = {
