@@ -4,8 +4,8 @@ import { apiKey, ROLES } from '../src/schemas/api-key.js';
 import { problemsOf } from '../src/schemas/problems-of.js';
 
 /**
- * `npm run api-key -- <id> --role <role> [--role <role>]`: makes a key, and the entry that the configuration keeps of it.
- * The key is shown once and kept nowhere.
+ * `npm run api-key -- <id> --role <role> [--role <role>]`: creates an API key and its configuration entry. The key is
+ * shown once and stored nowhere.
  */
 const USAGE = `Usage: npm run api-key -- <id> --role ${ROLES.join('|')} [--role …]`;
 

@@ -16,10 +16,10 @@ const shownFailures = 10;
 
 const report = streamReport();
 const display = displayOn(process.stdout);
-// Whoever reads our output may go before the batch has ended.
+// The reader of the output (for example `head`) may exit before the batch ends.
 process.stdout.on('error', () => undefined);
 
-/** What is to be known when this command ends before the batch. */
+/** What the user needs to know when this command ends before the batch does. */
 let leftBehind: string | undefined;
 process.on('SIGINT', () => {
   display.stop();
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
 }
 
 async function runningApi(): Promise<string> {
-  // One that is not ready says itself what it lacks, and needs no worker to take an upload.
+  // An API that is not ready reports the reason in its response, and an upload needs no worker.
   const stack = await findRunningStack('/livez');
   if (stack) return stack.apiUrl;
   throw new Error('No stack is running. Start one with "npm start" in another terminal, or name an API with --api.');

@@ -7,7 +7,10 @@ import type * as Bundles from '../src/temporal/workflow-bundle.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
-/** `npm run build`: compiles `src/` to `dist/`, with a workflow bundle of each flavour beside it, so that a worker starts at once. */
+/**
+ * `npm run build`: compiles `src/` to `dist/` and adds a workflow bundle for each flavour, so that a worker starts
+ * without bundling.
+ */
 const report = streamReport();
 const dist = join(checkout, 'dist');
 

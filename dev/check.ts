@@ -6,7 +6,7 @@ import { checkout } from './settings.js';
 const report = streamReport();
 const limitMs = 10 * 60_000;
 
-/** `npm run check`: everything that is checked without running the code, each with its own output when it fails. */
+/** `npm run check`: runs every static check. The output of a check is shown when it fails. */
 const checks = [
   ['types', 'typescript/bin/tsc', '--noEmit'],
   ['lint', 'eslint/bin/eslint.js', '.'],
@@ -15,7 +15,7 @@ const checks = [
   ['the OpenAPI document', '@redocly/cli/bin/cli.js', 'lint', 'openapi.json'],
 ] as const;
 
-/** The linter of the document would ask the network for news of itself. */
+/** Without these, the document's linter checks for updates over the network. */
 const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
 
 let failed = 0;

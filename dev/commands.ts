@@ -4,9 +4,9 @@ import { startProcess, type ProcessSpec } from './processes.js';
 import { inheritedEnvironment } from './settings.js';
 
 /**
- * Runs a command to its end and answers what it printed.
+ * Runs a command to its end and returns its output.
  *
- * @throws with the last lines of its output when it fails, or when it takes longer than `limitMs`.
+ * @throws with the last lines of its output when the command fails or takes longer than `limitMs`.
  */
 export async function runCommand(spec: ProcessSpec & { limitMs: number }): Promise<string> {
   const { limitMs, ...rest } = spec;

@@ -3,12 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { createApiKey } from '../src/api/plugins/auth/api-keys.js';
 import { ROLES } from '../src/schemas/api-key.js';
 
-/** Who the key in `API_KEY` belongs to: the one who approves large orders. */
+/** The owner of the key in `API_KEY`: the approver of large orders. */
 const FIRST_CALLER = 'shift-lead';
 
 /**
- * Everything that `docker-compose.yml` needs and that nobody else may know, made anew each time. `API_KEY` is not for the
- * containers: it is the key of a first caller with all roles, whose hash is in `API_KEYS`.
+ * All secrets that `docker-compose.yml` needs, newly generated on each call. `API_KEY` is not for the containers: it is
+ * the key of a first caller with all roles, and its hash is in `API_KEYS`.
  */
 export function composeSecrets(): Record<string, string> {
   const { key, hash } = createApiKey();
@@ -29,13 +29,16 @@ export function composeSecrets(): Record<string, string> {
   };
 }
 
-/** Writes them into a file that only we may read. @throws EEXIST when it is there: databases keep their first passwords. */
+/**
+ * Writes the secrets to a file that only the current user may read. @throws EEXIST when the file exists: databases keep
+ * their first passwords.
+ */
 export async function writeComposeSecrets(file: string): Promise<void> {
-  // In single quotes compose and shells take a value as it is; none of these has one in it.
+  // Compose and shells take a value in single quotes literally, and no secret contains a single quote.
   const lines = Object.entries(composeSecrets()).map(([name, value]) => `${name}='${value}'\n`);
   await writeFile(file, lines.join(''), { mode: 0o600, flag: 'wx' });
 }
 
-/** Fits into a URL as it is. */
+/** Needs no escaping in a URL. */
 const hexadecimal = () => randomBytes(32).toString('hex');
 const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`;

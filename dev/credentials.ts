@@ -1,6 +1,6 @@
 import { inheritedEnvironment } from './settings.js';
 
-/** The headers that say who we are to the API: the key in API_KEY, or none for an API that runs open. */
+/** The headers that authenticate with the API: the key in API_KEY, or none for an API without authentication. */
 export function credentials(): Record<string, string> {
   const { API_KEY: key } = inheritedEnvironment();
   return key ? { 'x-api-key': key } : {};

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
-/** The role that worker and API have in the databases that are made here. In a test it shows what they need. */
+/**
+ * The role of worker and API in the databases that are created here. Tests with this role show which privileges they
+ * need.
+ */
 export const APP_ROLE = 'shop';
 
 /** A database of the caller's own. */
@@ -10,7 +13,10 @@ export interface Database {
   drop(): Promise<void>;
 }
 
-/** Makes a database beside the one of the URL; with `template` that one is copied, which nobody may use meanwhile. */
+/**
+ * Creates a database on the server of the URL. With `template` it is a copy of that database, to which nobody may be
+ * connected during the copy.
+ */
 export async function createDatabase(
   neighbourUrl: string,
   { template }: { template?: string } = {},
@@ -25,22 +31,22 @@ export async function createDatabase(
   return { url: url.href, drop };
 }
 
-/** Whether there is a database of that name on the same server. */
+/** Whether the same server has a database of that name. */
 export async function databaseExists(neighbourUrl: string, name: string): Promise<boolean> {
   return (await asAdmin(neighbourUrl, 'select from pg_database where datname = $1', [name])).rowCount === 1;
 }
 
 /**
- * Makes the role of the application where there is none, with the password of the URL's own user: this keeps mistakes out,
- * not somebody who knows that password.
+ * Creates the application's role if it does not exist, with the password of the URL's own user. This protects against
+ * mistakes, not against a person who knows that password.
  *
- * @returns the same database for that role.
+ * @returns the URL of the same database for that role.
  */
 export async function withAppRole(ownerUrl: string): Promise<string> {
   const url = new URL(ownerUrl);
   const password = pg.escapeLiteral(decodeURIComponent(url.password));
   const name = pg.escapeIdentifier(APP_ROLE);
-  // Two may make it at once, and databases outlive passwords.
+  // Two processes may create the role at once, and a database may outlive the password.
   await asAdmin(
     ownerUrl,
     `do $$ begin create role ${name} login; exception when duplicate_object or unique_violation then null; end $$;

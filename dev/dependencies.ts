@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What may be in the image: licences that ask for no more than their own text. */
+/** The licences that the image may contain: those that require no more than their own text. */
 const LICENCES = new Set([
   ...['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0', 'Unlicense', 'CC0-1.0'],
-  // Of data: its author is named in the package.
+  // Licences of data; the package names its author.
   ...['MIT-0', 'CC-BY-4.0'],
 ]);
 
-/** Those that do not say it where npm looks, after a look at their files. */
+/** Packages without a licence where npm expects it. A person read it in their files. */
 const LOOKED_UP: Record<string, string> = { 'unionfs@4.6.0': 'Unlicense' };
 
 interface Manifest {
@@ -29,22 +29,23 @@ interface Locked {
 }
 
 /**
- * What `npm ci` would install, by `package.json` and the lock: exact versions, one of all `@temporalio` packages, each with
- * its hash and for every platform, and in what is deployed only licences that we know.
+ * Checks what `npm ci` would install, by `package.json` and the lock: exact versions, one version of all `@temporalio`
+ * packages, a hash for every package, the optional packages of every platform, and only known licences in what is
+ * deployed.
  *
- * @throws with a line for each that is otherwise.
+ * @throws with one line for each problem.
  */
 export async function checkDependencies(folder: string): Promise<void> {
   const read = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(folder, file), 'utf8'));
   const manifest = (await read('package.json')) as Manifest;
   const { packages } = (await read('package-lock.json')) as { packages: Record<string, Locked> };
   const problems = [...wrongPins(manifest), ...wrongLocks(packages), ...wrongLicences(packages)];
-  // npm would go by that one instead.
+  // npm would use npm-shrinkwrap.json instead of the lock.
   if (existsSync(join(folder, 'npm-shrinkwrap.json'))) problems.push('npm-shrinkwrap.json: there is one lock');
   if (problems.length) throw new Error(problems.join('\n'));
 }
 
-/** An override may take the version that the project itself has. */
+/** An override may refer to the project's own version with `$`. */
 const isExact = (version: string) => /^(\d+\.\d+\.\d+([-+][\w.-]+)?|\$.+)$/.test(version);
 
 function wrongPins({ dependencies = {}, devDependencies = {}, overrides = {} }: Manifest): string[] {
@@ -53,7 +54,7 @@ function wrongPins({ dependencies = {}, devDependencies = {}, overrides = {} }: 
     typeof version === 'object' ? Object.entries(version) : [[name, version] as [string, string]],
   );
   const loose = [...pins, ...flat].filter(([, version]) => !isExact(version));
-  // The interceptors have versions of their own; their overrides make them use the others.
+  // The interceptors have their own version numbers; their overrides make them use the project's other packages.
   const temporal = pins.filter(([name]) => /^@temporalio\/(?!interceptors-)/.test(name)).map(([, version]) => version);
   return [
     ...loose.map(([name, version]) => `${name}: ${version} is not one exact version`),
@@ -63,7 +64,7 @@ function wrongPins({ dependencies = {}, devDependencies = {}, overrides = {} }: 
 
 function wrongLocks(packages: Record<string, Locked>): string[] {
   return Object.entries(packages).flatMap(([path, { link, integrity, optionalDependencies = {} }]) => {
-    // Where Node looks for it from there.
+    // The folders in which Node looks for a package that is imported from `path`.
     const folders = path
       .split('/node_modules/')
       .map((_, index, all) => all.slice(0, all.length - index).join('/node_modules/'));
@@ -86,7 +87,7 @@ function wrongLicences(packages: Record<string, Locked>): string[] {
   });
 }
 
-/** SPDX: of `OR` one is enough, of `AND` all are needed. */
+/** In an SPDX expression, one licence of an `OR` is enough; all licences of an `AND` are needed. */
 function isAllowed(expression: string): boolean {
   return expression
     .replace(/[()]/g, '')

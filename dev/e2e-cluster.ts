@@ -10,14 +10,18 @@ import { findTemporalCli } from './temporal-cli.js';
 import { startTemporaryCluster } from './temporary-cluster.js';
 
 /**
- * `npm run e2e:cluster [-- <vitest arguments>]`: the end-to-end tests and the tour, not on dev servers but on the full
- * Temporal server on PostgreSQL, where the shop's database is as well, with two workers and two APIs: processes where a
- * test starts processes, else two in its own. With vitest arguments only those tests, without the tour. It fails when a
- * test does, and also when none ran. Nothing is left of it but the programs in the cache.
+ * `npm run e2e:cluster [-- <vitest arguments>]`: runs the end-to-end tests and the tour on the full Temporal server
+ * with PostgreSQL, which also holds the shop's database, instead of on dev servers. Each stack has two workers and two
+ * APIs: as processes where a test starts processes, otherwise within the test's own process. With vitest arguments only
+ * those tests run, without the tour. The command fails when a test fails or when no test ran. It leaves nothing behind
+ * except the programs in the cache.
  */
 const report = streamReport();
 const chosen = process.argv.slice(2);
-/** A file has twice the workers and APIs here, and the server has more to do than a dev server: fewer at a time. */
+/**
+ * Each file has twice the workers and APIs, and the full server does more work than a dev server, so fewer files run in
+ * parallel.
+ */
 const sideBySide = ['--maxWorkers', '2'];
 
 /** Longer than the tour takes to stop its stack. */
@@ -25,7 +29,8 @@ const stopGraceMs = 60_000;
 
 let current: ManagedProcess | undefined;
 let interrupted = false;
-// The cluster is stopped after what uses it. Before there is one, whatever is being started or fetched ends.
+// Stops whatever uses the cluster; the cluster itself stops after that. Before the cluster exists, this stops every
+// program that is being started or fetched.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     interrupted = true;
@@ -35,7 +40,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 const results: string[] = [];
 let failed = false;
 try {
-  // Nearly every test needs it, and would be skipped without.
+  // Nearly every test needs the CLI and would be skipped without it.
   const cli = await findTemporalCli({ settings: loadSettings(), report });
   if (!interrupted) await onACluster(cli.path);
 } catch (error) {
@@ -67,7 +72,7 @@ async function onACluster(cliPath: string): Promise<void> {
   );
 }
 
-/** From a folder and a port at which nothing runs, so that it cannot visit anybody's stack. */
+/** Runs in an empty folder and on a free port, so that the tour does not use a stack that is already running. */
 async function takeTour(env: Record<string, string>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tour-'));
   try {
@@ -85,7 +90,7 @@ async function runTests(what: string, args: readonly string[], env: Record<strin
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     await run(what, 'dev/test.ts', [...sideBySide, ...reporters, ...args], env, async () => {
       const { numPassedTests, numPendingTests } = JSON.parse(await readFile(file, 'utf8')) as Record<string, number>;
-      // vitest is content when all are skipped.
+      // vitest succeeds even if all tests are skipped.
       return { passed: numPassedTests! > 0, said: `${numPassedTests} passed, ${numPendingTests} skipped` };
     });
   } finally {

@@ -6,8 +6,8 @@ interface Options {
 }
 
 /**
- * The executions that a visibility query finds, without their memos. The SDK's own list decodes each memo, and ends at the
- * first one that it cannot decode.
+ * The executions that a visibility query finds, without their memos. The SDK's own list decodes each memo and fails at
+ * the first one that it cannot decode.
  */
 export async function* listedExecutions(
   { workflowService, options: { namespace, loadedDataConverter } }: Client,

@@ -8,15 +8,15 @@ import type { Report } from './report.js';
 const buildLimitMs = 45 * 60_000;
 
 interface Once<T> {
-  /** Where it will be. */
+  /** The path of the result. */
   target: string;
   report: Report;
-  /** Answers what is at the target, or throws when that is not usable. */
+  /** Returns what is at the target, or throws when that is not usable. */
   check: () => Promise<T>;
   make: () => Promise<void>;
 }
 
-/** Two that miss the same program at once get it once. */
+/** Ensures that two processes that miss the same program at once fetch it only once. */
 export async function once<T>({ target, report, check, make }: Once<T>): Promise<T> {
   await mkdir(dirname(target), { recursive: true });
   return withLock(
@@ -32,10 +32,10 @@ export async function once<T>({ target, report, check, make }: Once<T>): Promise
 }
 
 /**
- * Builds Go packages, named with their versions. `place` gets the folder that their programs are in and moves them to
- * where they belong: what is there is complete.
+ * Builds Go packages, named with their versions. `place` receives the folder of the built programs and moves them to
+ * their destination, so that the destination is always complete.
  *
- * @throws when there is no Go, or with its last lines when the build does not work.
+ * @throws when Go is not installed, or with the last lines of the build's output when the build fails.
  */
 export async function goInstall(
   packages: readonly string[],

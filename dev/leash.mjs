@@ -1,15 +1,15 @@
 /**
- * Keeps one child process on a leash: started by dev/processes.ts, it starts the child and ends it when the process
- * that asked for it is gone, in whatever way that ended. The kernel closes the channel even after a SIGKILL.
+ * Guards one child process. dev/processes.ts starts this program, which starts the child and ends it when the parent
+ * process is gone, however the parent ended. The kernel closes the channel even after a SIGKILL.
  */
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 
 const outputGraceMs = 1_000;
 
-// The terminal's Ctrl-C and hang-up are for the parent, which stops the child in its turn.
+// The terminal's Ctrl-C and hang-up are for the parent, which then stops the child.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
-// The parent's end of these pipes may be gone while the child is still draining.
+// The parent may have closed its end of these pipes while the child still writes.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
@@ -48,7 +48,7 @@ function run({ command, args, cwd, env, uid, gid, stopSignal, graceMs, logFile }
   });
 }
 
-/** Whatever the child started and left behind is in our process group, which holds nothing else. */
+/** Kills the processes that the child left behind. They are in this process group, which contains nothing else. */
 function takeLeftovers() {
   if (process.platform === 'win32') process.exit(0);
   process.kill(-process.pid, 'SIGKILL');

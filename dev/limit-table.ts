@@ -24,15 +24,15 @@ import { checkout } from './settings.js';
 
 export const LIMIT_TABLE_PATH = join(checkout, 'docs/limits.md');
 
-/** A limit of Temporal, and the most that something of ours can come to. */
+/** A limit of Temporal, and the largest value that this project can reach. */
 export interface Limit {
   /** What Temporal limits. */
   what: string;
-  /** Where an operator finds or changes it: a key of the server's dynamic configuration, or its schema. */
+  /** Where an operator finds or changes the limit: a key of the server's dynamic configuration, or its schema. */
   setting: string;
-  /** Its default in server 1.32, and in Temporal Cloud where that has the same one. */
+  /** The default of server 1.32, and of Temporal Cloud where that has the same default. */
   temporal: number;
-  /** What of ours comes nearest. */
+  /** What in this project comes closest to the limit. */
   whose: string;
   ours: number;
 }
@@ -42,39 +42,45 @@ const PAYLOAD = { what: 'bytes of a payload', setting: 'limit.blobSize.error', t
 const ACTIVITIES = { what: 'activities open in a run', setting: 'limit.numPendingActivities.error', temporal: 2_000 };
 const ID = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal: 1_000 };
 
-/** Scheduled, started, completed, and the workflow task that takes note: of an activity, at most. */
+/**
+ * At most, per activity: scheduled, started, completed, and the three events of the workflow task that handles the
+ * result.
+ */
 export const EVENTS_PER_ACTIVITY = 6;
-/** Of a child, from its start to what its parent makes of its end; a test on the real server holds it. */
+/** Per child, from its start to the parent's handling of its result; a test on the real server checks this number. */
 export const EVENTS_PER_CHILD = 16;
-/** A timer and its workflow task, an activity and its workflow task: of a poll of a batch's progress. */
+/** Per poll of a batch's progress: a timer and its workflow task, an activity and its workflow task. */
 export const EVENTS_PER_POLL = 11;
 /** A timer and its workflow task. */
 const EVENTS_PER_TIMER = 5;
-/** A timer, the compensation, two changes of Search Attributes and the two activities that record the status. */
+/** A timer, the compensation, two changes of search attributes, and the two activities that record the status. */
 const EVENTS_PER_STUCK_RETRY = EVENTS_PER_TIMER + 3 * EVENTS_PER_ACTIVITY + 4;
-/** An order has three compensations. That of the shipment is stuck before the other two, which are stuck together. */
+/**
+ * An order has three compensations. The compensation of the shipment can be stuck first; the other two come after it
+ * and can be stuck at the same time.
+ */
 const COMPENSATIONS = 3;
-/** A timer and the activity that asks the carrier. */
+/** A timer and the activity that polls the carrier. */
 const EVENTS_PER_QUESTION = EVENTS_PER_TIMER + EVENTS_PER_ACTIVITY;
-/** The longest time that the carrier may have until the pickup, and again until the delivery. */
+/** The longest time that the carrier may take until the pickup, and again until the delivery. */
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
-/** The carrier is asked at least this often in a year. While the order is compensating, only the timer fires. */
+/** The largest number of polls of the carrier in a year. While the order is compensating, only the timer fires. */
 const QUESTIONS_PER_YEAR = Math.ceil(YEAR_SECONDS / ASK_CARRIER_AFTER_SECONDS);
-/** A batch that takes longer is none. */
+/** Assumes that no batch runs longer than a year. */
 const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;
 
-/** As the schemas have them; the test asks those. */
+/** The maximum lengths in the API's schemas; a test checks that they agree. */
 export const [MAX_ID, MAX_APPROVAL_ID, MAX_KEY] = [64, 80, 255];
-/** What the manifests for Kubernetes start at most; their test asks. */
+/** The largest number of replicas in the Kubernetes manifests; a test of the manifests checks this. */
 export const MAX_APIS = 5;
 
-/** Ids, times and a status beside the list of approvers and, of a batch, the memo. */
+/** Ids, times and a status, the list of approvers, and the memo of a batch. */
 const EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID + 3) + 6 * MAX_KEY;
 
 /** By e-mail and by webhook. */
 const MAX_MESSAGES_OF_A_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
 
-/** What of ours comes nearest to the limits of Temporal. */
+/** For each limit of Temporal, the values of this project that come closest. */
 export const LIMIT_ROWS: readonly Limit[] = [
   {
     ...EVENTS,
@@ -192,7 +198,7 @@ Bounded in other ways:
 - **What is larger than a payload** is not sent: items of batches stay in PostgreSQL, and workflows pass their place.
 `;
 
-/** The limits as a page of the documentation. */
+/** Renders the limits as a page of the documentation. */
 export async function limitTable(): Promise<string> {
   const rows = LIMIT_ROWS.map(
     ({ what, temporal, whose, ours, setting }) =>
@@ -221,7 +227,10 @@ function pollsIn(durationMs: number): number {
   return polls;
 }
 
-/** Full of lines, and of requests whose names are as long as they may be: a control character takes six bytes in JSON. */
+/**
+ * A cart with the maximum of lines and of requests with ids of maximum length. A control character takes six bytes in
+ * JSON.
+ */
 function fullestCart(): CartState {
   const sku = 'X'.repeat(32);
   const at = new Date(0).toISOString();

@@ -1,4 +1,4 @@
-/** Who calls whom in a stack. Payment gateway and carrier are one process here. */
+/** Which process calls which in a stack. Payment gateway and carrier are one process here. */
 export const LINKS = [
   'clients to API',
   'carrier to API',
@@ -12,19 +12,22 @@ export const LINKS = [
 
 export type Link = (typeof LINKS)[number];
 
-/** Given a port on loopback, answers the one at which the caller of this link finds it instead. */
+/** Maps a port on loopback to the port at which the caller of this link reaches it instead. */
 export type ThroughLinks = (link: Link, port: number) => Promise<number>;
 
-/** No detour. */
+/** A direct connection on every link. */
 export const straight: ThroughLinks = async (_link, port) => port;
 
-/** The URL, or `host:port`, at which the caller finds what is at this one. It has to be on loopback, unless the way is straight. */
+/**
+ * Maps a URL, or `host:port`, to the address at which the caller of this link reaches it. The address must be on
+ * loopback, unless the connection is direct.
+ */
 export async function addressThrough(throughLinks: ThroughLinks, link: Link, address: string): Promise<string> {
   if (throughLinks === straight) return address;
   const hasScheme = address.includes('://');
   const url = new URL(hasScheme ? address : `tcp://${address}`);
   url.port = String(await throughLinks(link, Number(url.port)));
-  // As it was written: an empty path does not become a slash.
+  // Keeps the original spelling: an empty path does not become a slash.
   const { href } = url;
   const asWritten = address.endsWith('/') ? href : href.replace(/\/$/, '');
   return hasScheme ? asWritten : asWritten.slice('tcp://'.length);

@@ -1,6 +1,6 @@
 /**
- * Locks between processes of one machine. Plain JavaScript, because dev/run.mjs needs one before anything is installed;
- * its types are in lock.d.mts.
+ * Locks between processes of one machine. Plain JavaScript, because dev/run.mjs needs a lock before dependencies are
+ * installed; the types are in lock.d.mts.
  */
 import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ export class LockHeld extends Error {
 export async function takeLock(file) {
   await mkdir(dirname(file), { recursive: true });
   const mine = JSON.stringify({ pid: process.pid, started: startOf(process.pid), id: randomUUID() });
-  // A lock appears together with its content, so that nobody meets one without an owner.
+  // The link creates the lock together with its content, so no process sees a lock without an owner.
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, mine);
   try {
@@ -47,7 +47,7 @@ export async function takeLock(file) {
     try {
       if (readFileSync(file, 'utf8') === mine) rmSync(file, { force: true });
     } catch {
-      // Somebody removed the folder: there is nothing to release any more.
+      // The folder was removed, so there is nothing to release.
     }
   };
   process.on('exit', release);
@@ -74,8 +74,9 @@ export async function withLock(file, work, onWait = () => {}) {
 }
 
 /**
- * One at a time may remove a stale lock, else the second would remove the lock that the first has taken meanwhile. The
- * removal takes no time: what is left of one for long was left by somebody who was killed in it.
+ * Only one process at a time may remove a stale lock; otherwise a second process would remove the lock that the first
+ * has taken in the meantime. A removal takes almost no time, so an old removal file belongs to a process that was
+ * killed during its removal.
  */
 async function removeStale(file, content, draft) {
   const removal = `${file}.removal`;
@@ -116,7 +117,10 @@ function isAlive({ pid, started }) {
   return started === startOf(pid);
 }
 
-/** Process ids are used again, at once in a container that was started anew: the start time tells two owners apart. */
+/**
+ * The system reuses process ids, in a restarted container even at once. The start time distinguishes two owners with
+ * the same id.
+ */
 function startOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

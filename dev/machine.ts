@@ -1,6 +1,6 @@
 import { arch, cpus, platform, totalmem } from 'node:os';
 
-/** What figures depend on. */
+/** The facts about a machine on which measurements depend. */
 export interface Hardware {
   system: string;
   processor: string;
@@ -9,7 +9,7 @@ export interface Hardware {
   node: string;
 }
 
-/** Of this machine. */
+/** The hardware of this machine. */
 export function thisHardware(): Hardware {
   const [cpu] = cpus();
   return {
@@ -21,7 +21,7 @@ export function thisHardware(): Hardware {
   };
 }
 
-/** The same in one line. */
+/** The hardware of this machine in one line. */
 export function hardwareInOneLine(): string {
   const { processors, processor, memoryGiB, system, node } = thisHardware();
   return `${processors} × ${processor}, ${memoryGiB} GiB, ${system}, Node ${node}`;

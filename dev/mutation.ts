@@ -2,8 +2,9 @@ import { Stryker } from '@stryker-mutator/core';
 import { parseArgs } from 'node:util';
 
 /**
- * `npm run mutation [-- [--concurrency <n>] [<file>…]]`: breaks the rules of the workflows in every small way, one at a
- * time, and looks whether a test sees it. Fails when one is not seen. The report is in .data/mutation.
+ * `npm run mutation [-- [--concurrency <n>] [<file>…]]`: mutation tests of the workflows' rules. It makes one small
+ * change at a time and checks that a test fails. The command fails when a change is not detected. The report is in
+ * .data/mutation.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,

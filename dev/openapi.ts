@@ -4,7 +4,7 @@ import { generatedFiles } from './api/document.js';
 import { streamReport } from './report.js';
 import { checkout } from './settings.js';
 
-/** `npm run openapi`: writes the OpenAPI document, the types of its client and the page of problems as the code has them now. */
+/** `npm run openapi`: generates the OpenAPI document, the types of its client and the reference pages from the code. */
 const report = streamReport();
 for (const [path, text] of Object.entries(await generatedFiles())) {
   await writeFile(path, text);

@@ -6,10 +6,10 @@ import { anotherPort, type Problem } from '../src/config.js';
 import { listenError, portProblem, type Listener } from '../src/start/ports.js';
 
 /**
- * A port on loopback that nobody uses, for tests that start servers side by side.
+ * Returns a free port on loopback, for tests that start servers in parallel.
  *
- * The kernel does not hand it out again for about a minute: a connection closed from the listening side stays in
- * TIME_WAIT, which keeps the port out of the pool while a server may still be told to listen on it.
+ * The kernel does not hand the port out again for about a minute: a connection that the listening side closed stays in
+ * TIME_WAIT. This keeps the port out of the kernel's pool, but a server may still listen on it.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -25,10 +25,10 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Where the ports that the system hands out begin, so nothing else comes to one of these by itself. */
+/** Start of the range from which the system assigns ports, so it never assigns a lower port by itself. */
 const handedOutFrom = 32_768;
 
-/** A free port on loopback that fits into 15 bits, for a server that keeps its port in such a place. */
+/** Returns a free port on loopback that fits into 15 bits, for a server that stores its port in a small field. */
 export async function freeLowPort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, handedOutFrom);
@@ -44,7 +44,7 @@ export async function freeLowPort(): Promise<number> {
   }
 }
 
-/** The problems of listeners that would have the same port. */
+/** The problems of listeners with the same port. */
 export function equalPorts(listeners: readonly Listener[]): Problem[] {
   return listeners.flatMap(({ port, portVariable }, index) => {
     const other = listeners.slice(0, index).find((listener) => listener.port === port);
@@ -54,7 +54,7 @@ export function equalPorts(listeners: readonly Listener[]): Problem[] {
   });
 }
 
-/** The problems of listeners that cannot listen; where the system tells, with the process that has the port. */
+/** The problems of listeners that cannot listen, with the process that has the port, if the system reveals it. */
 export async function takenPorts(listeners: readonly Listener[]): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const listener of listeners) {
@@ -64,7 +64,10 @@ export async function takenPorts(listeners: readonly Listener[]): Promise<Proble
   return problems;
 }
 
-/** Reads the kernel's own tables, so it needs no tool; answers nothing on other systems or for other users' processes. */
+/**
+ * Reads the kernel's own tables, so it needs no tool. Returns undefined on other systems and for other users'
+ * processes.
+ */
 async function holderOf(port: number): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined;
   const inodes = new Set<string>();

@@ -17,9 +17,10 @@ interface Link {
 }
 
 /**
- * Finds PostgreSQL's binaries in the npm package for this system and makes them runnable. They run from node_modules,
- * except where that is not possible (as root, whose stand-in may not be able to enter there, or when node_modules
- * belongs to somebody else and is incomplete): then from a copy that is made once per version.
+ * Finds PostgreSQL's binaries in the npm package for this system and makes them runnable. They run from node_modules if
+ * possible. They run from a copy, which is made once per version, in two cases: as root, because the user that
+ * PostgreSQL then runs as may not be able to enter node_modules, and when node_modules belongs to another user and is
+ * incomplete.
  *
  * @throws when there is no package for this system.
  */
@@ -36,7 +37,7 @@ export async function postgresBinaries(): Promise<Binaries> {
     const draft = `${copy}.${randomUUID()}`;
     await cp(join(root, 'native'), join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
     await complete(draft, links);
-    // Another process may have been quicker; its copy is the same.
+    // Another process may have finished first; its copy is the same.
     await rename(draft, copy).catch(() => rm(draft, { recursive: true, force: true }));
   }
   return { path: join(copy, 'native'), version };
@@ -57,8 +58,8 @@ function installedPackage(): string {
 }
 
 /**
- * Makes the links between its libraries, which the package leaves to an install script that npm may not have run.
- * Answers whether the binaries can be used where they are.
+ * Creates the links between PostgreSQL's libraries, which the package leaves to an install script that npm may not have
+ * run. Returns whether the binaries can run where they are.
  */
 async function complete(root: string, links: Link[]): Promise<boolean> {
   try {

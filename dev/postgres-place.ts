@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chown, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Where PostgreSQL keeps a cluster, and as whom it runs (undefined: as ourselves). */
+/** Where PostgreSQL keeps a cluster, and as which user it runs (undefined: the current user). */
 export interface Place {
   readonly path: string;
   readonly uid: number | undefined;
@@ -18,9 +18,9 @@ export function runsAsRoot(): boolean {
 }
 
 /**
- * Chooses where the data of `dataDir` is. An ordinary user has it right there. PostgreSQL refuses to run as root, so root
- * lets it run as "nobody": in `dataDir` when nobody may enter there, else in a place of its own under /var/tmp, with a
- * note in `dataDir`. Whoever deletes `dataDir` with its note starts anew.
+ * Chooses the folder for the data of `dataDir`. For an ordinary user this is `dataDir` itself. PostgreSQL does not run
+ * as root, so root runs it as "nobody": in `dataDir` if "nobody" can enter that folder, otherwise in a folder under
+ * /var/tmp, with a note in `dataDir`. To start with an empty database, delete `dataDir` with its note.
  */
 export async function postgresPlace(dataDir: string, { disposable = false } = {}): Promise<Place> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -45,9 +45,9 @@ export async function postgresPlace(dataDir: string, { disposable = false } = {}
 }
 
 /**
- * A folder that every user may enter and only we may write to.
+ * A folder that every user may enter and only the current user may write to.
  *
- * @throws when somebody else has made it: what lies there cannot be trusted.
+ * @throws when another user created the folder, because its content cannot be trusted.
  */
 export async function sharedPlace(): Promise<string> {
   const uid = process.getuid?.() ?? 0;
@@ -79,7 +79,7 @@ async function everyoneMayEnter(folder: string): Promise<boolean> {
   }
 }
 
-/** Tests that were killed cannot tidy up: what they left goes when their own folder is gone. */
+/** Removes the data of tests that were killed before they could clean up: disposable data whose own folder is gone. */
 async function removeForgotten(shared: string): Promise<void> {
   for (const entry of (await readdir(shared)).filter((name) => /^data-\w+\.json$/.test(name))) {
     const file = join(shared, entry);

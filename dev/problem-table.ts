@@ -18,7 +18,7 @@ A kind keeps its status and its meaning. The same \`Idempotency-Key\` makes ever
 a number of seconds, which is also in \`Retry-After\`, a repetition may succeed.
 `;
 
-/** The table of all kinds of problems: what the API promises, as a page of the documentation. */
+/** Renders the table of all problem kinds as a page of the documentation. */
 export async function problemTable(): Promise<string> {
   const rows = PROBLEM_KINDS.map(rowOf);
   const table = ['| Kind | Status | When | Again? |', '| --- | --- | --- | --- |', ...rows].join('\n');

@@ -18,9 +18,9 @@ import { startTemporaryStack } from './stack.js';
 const DEADLINE_MS = 120_000;
 
 /**
- * `npm run record-histories [-- --into <folder>] [-- <prefix of names> …]`: brings about each outcome of each workflow on a
- * stack of its own and writes the histories as the next generation under test/replay/histories. Earlier generations stay:
- * they stand for the open workflows of earlier deployments. Nothing is written when a recording fails.
+ * `npm run record-histories [-- --into <folder>] [-- <prefix of names> …]`: produces each outcome of each workflow on a
+ * temporary stack and writes the histories as the next generation under test/replay/histories. Earlier generations
+ * stay, because they represent the open workflows of earlier deployments. Nothing is written when a recording fails.
  */
 const report = streamReport();
 const { values, positionals: prefixes } = parseArgs({
@@ -39,7 +39,7 @@ const temporary = await mkdtemp(join(tmpdir(), 'record-histories-'));
 const workflowBundle = join(temporary, 'workflow-bundle.js');
 await writeFile(workflowBundle, await workflowsWithShortRetry());
 
-// Parcels move only when a recording says so.
+// Parcels move only when a recording requests it.
 const stack = await startTemporaryStack(
   {
     carrierPickupSeconds: 3_600,
@@ -79,8 +79,8 @@ async function nextGeneration(): Promise<string> {
 }
 
 /**
- * The workflows of this checkout, with seconds instead of an hour before the first retry of a stuck compensation. A replay
- * does not compare how long a timer was to run.
+ * Bundles the workflows of this checkout with seconds instead of an hour before the first retry of a stuck
+ * compensation. A replay does not compare the duration of a timer.
  */
 async function workflowsWithShortRetry(): Promise<string> {
   const { code } = await bundleWorkflows(new DefaultLogger('WARN'));

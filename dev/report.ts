@@ -1,12 +1,12 @@
-/** How the development scripts speak to the person in front of them. */
+/** Output of the development scripts for their user. */
 export interface Report {
-  /** One line that stays. */
+  /** Prints one permanent line. */
   say(text: string): void;
-  /** Runs `work` and keeps the person informed of how long it has been going on. */
+  /** Runs `work` and shows the elapsed time meanwhile. */
   during<T>(label: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** A report that says nothing, for tests. */
+/** A report without output, for tests. */
 export const silentReport: Report = { say: () => undefined, during: (_label, work) => work() };
 
 interface Output {
@@ -19,8 +19,8 @@ const onTerminalEveryMs = 1_000;
 const elsewhereEveryMs = 15_000;
 
 /**
- * A report on a stream. On a terminal a running step is one line that is updated in place every second; elsewhere
- * (a CI log, a file) it is a new line every 15 seconds.
+ * A report on a stream. On a terminal, a running step is one line that is updated in place every second. Elsewhere (a
+ * CI log, a file), it is a new line every 15 seconds.
  */
 export function streamReport(output: Output = process.stdout): Report {
   const running = new Map<symbol, { label: string; since: number }>();

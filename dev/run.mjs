@@ -1,7 +1,7 @@
 /**
  * Runs a TypeScript file of this project in this very process: node dev/run.mjs <file> [arguments]
  *
- * Works straight after a clone: it installs the dependencies first when they are missing or out of date. That is why it
+ * Works straight after a clone: it first installs the dependencies when they are missing or out of date. That is why it
  * is plain JavaScript without dependencies.
  */
 import { spawn } from 'node:child_process';
@@ -37,7 +37,7 @@ const { register } = await import('tsx/esm/api');
 register();
 await import(pathToFileURL(script).href);
 
-/** Compares what npm says it installed with the lock file, so that any way of installing counts. */
+/** Compares what npm recorded as installed with the lock file, so that any way of installing counts. */
 function whyInstall() {
   const wanted = readJson('package-lock.json');
   const present = readJson('node_modules/.package-lock.json');
@@ -51,11 +51,11 @@ function whyInstall() {
   for (const [path, entry] of Object.entries(wanted.packages)) {
     if (path === '' || entry.link) continue;
     const found = present.packages[path];
-    if (!found && entry.optional) continue; // for another system
+    if (!found && entry.optional) continue; // an optional package for another system
     if (found?.version !== entry.version || found?.integrity !== entry.integrity) return `${path} has changed`;
     if (!existsSync(join(checkout, path, 'package.json'))) return `${path} is missing`;
   }
-  // One of these that is no longer wanted would be taken for the one further up.
+  // Node would resolve a nested package that is no longer wanted before the package further up.
   const nested = Object.keys(present.packages).find(
     (path) => path.lastIndexOf('node_modules/') > 0 && !wanted.packages[path],
   );
@@ -82,15 +82,16 @@ async function npmCi(reason) {
   const [command, before] = npm();
   const child = spawn(
     command,
-    // No dependency needs its install script. What production leaves out is needed here. An npm that was told to be
-    // silent tells that to its children, who would then fail without a reason.
+    // No dependency needs its install script. `--include` installs what a production setting of npm would leave out.
+    // `--loglevel` overrides a silent npm, which passes that setting on to its children: they would then fail without a
+    // reason.
     [
       ...[...before, 'ci', '--ignore-scripts', '--include=dev', '--include=optional'],
       ...['--no-audit', '--no-fund', '--loglevel=warn'],
     ],
     { cwd: checkout, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
   );
-  // npm gets the terminal's Ctrl-C as well, but no signal that is sent to this process alone.
+  // npm also gets the terminal's Ctrl-C, but no signal that is sent to this process alone.
   const stop = () => {
     child.kill('SIGTERM');
     setTimeout(() => child.kill('SIGKILL'), stopLimitMs).unref();
@@ -111,7 +112,7 @@ async function npmCi(reason) {
   console.log(`Dependencies installed (${seconds()} s).`);
 }
 
-/** The npm that runs us, if it does; else the one of this Node, else the one on PATH. */
+/** The npm that runs this process, if any; else the npm of this Node; else the npm on PATH. */
 function npm() {
   const candidates = [
     process.env.npm_execpath,

@@ -15,8 +15,8 @@ const stackFile = z.object({
 export type RunningStack = z.infer<typeof stackFile>;
 
 /**
- * The stack of `npm start`, if it runs: by `DATA_DIR/stack.json`, else at the address of the settings. With `/readyz`
- * only one that takes orders counts, with `/livez` any that answers.
+ * Finds the running stack of `npm start`: by `DATA_DIR/stack.json`, else at the address of the settings. `/readyz`
+ * finds only a stack that accepts orders, `/livez` any stack that responds.
  */
 export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'): Promise<RunningStack | undefined> {
   const { dataDir, host, port } = loadSettings();

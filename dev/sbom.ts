@@ -10,9 +10,9 @@ interface Lock {
 }
 
 /**
- * `npm run sbom`: the bill of materials of what is deployed, as CycloneDX, for every platform. `npm sbom --omit dev` alone
- * leaves out whatever a tool for development needs as well, the Temporal SDK among it: so it is asked in a folder whose
- * lock has nothing else.
+ * `npm run sbom`: prints the bill of materials of what is deployed, as CycloneDX, for every platform. `npm sbom --omit
+ * dev` alone also omits packages that a development tool needs as well, such as the Temporal SDK. So npm runs in a
+ * folder whose lock contains no development packages.
  */
 const folder = await mkdtemp(join(tmpdir(), 'sbom-'));
 try {
@@ -27,7 +27,7 @@ try {
     JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }),
   );
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
-  // What npm says besides goes to its other stream.
+  // npm writes its other messages to stderr.
   const { stdout } = await promisify(execFile)('npm', args, { cwd: folder, maxBuffer: 2 ** 26 });
   process.stdout.write(stdout);
 } finally {

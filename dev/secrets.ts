@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeComposeSecrets } from './compose-secrets.js';
 import { checkout } from './settings.js';
 
-/** `npm run secrets`: makes the secrets of `docker-compose.yml`, once, in a file that git and images leave out. */
+/** `npm run secrets`: generates the secrets of `docker-compose.yml` once, in a file that git and images ignore. */
 try {
   await writeComposeSecrets(join(checkout, '.env.secrets'));
   console.log(`Made .env.secrets, for you alone. API_KEY in it is the key of the first caller, who may do everything. Next:

@@ -2,8 +2,8 @@ const levels: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal' };
 const warn = 40;
 
 /**
- * What of a child's output is worth the person's attention: log lines of level warn and above, and what is written to
- * stderr without being a log line. Everything is in the log file anyway.
+ * Selects the output of a child that is worth showing: log lines of level warn and above, and lines on stderr that are
+ * not log lines. The log file contains everything.
  */
 export function shownLine(line: string, stream: 'stdout' | 'stderr'): string | undefined {
   const entry = parse(line);

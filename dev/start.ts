@@ -15,15 +15,15 @@ import { configurationProblems, startStack, stopLeftovers, type Stack } from './
 /** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
 const samePressMs = 1_000;
 const lookForParentMs = 500;
-/** From the request to stop until everything that is left is killed. The worker may use 30 s of it. */
+/** Time from the stop request until all remaining processes are killed. The worker may use 30 s of it. */
 const stopLimitMs = 60_000;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const report = streamReport();
-// Whoever reads our output may go before we have stopped everything.
+// The reader of the output may exit before everything is stopped.
 process.stdout.on('error', () => undefined);
 
-/** `npm start`: everything up, one clear block, everything down with Ctrl-C. */
+/** `npm start`: starts everything, prints one summary, and stops everything on Ctrl-C. */
 async function main(): Promise<void> {
   const stopAsked = onStopRequest();
   const { settings, problems } = readSettings();
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   report.say(`Stopped. The state is kept in ${shortPath(stack.dataDir)}; "npm start" goes on from there.`);
 }
 
-/** Ending the processes that it waits for is what brings a start to its end. */
+/** Stops the processes that the start waits for, which makes the start end. */
 async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
   let settled = false;
   const outcome = starting.catch(() => undefined).finally(() => (settled = true));
@@ -57,8 +57,8 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
 }
 
 /**
- * Settles with the first request to stop: a signal, or the end of the npm that started us, whose shell does not always
- * pass the signal on. A second signal ends everything at once, and so does the end of the time limit.
+ * Resolves on the first stop request: a signal, or the end of the npm that started this process, because its shell does
+ * not always pass the signal on. A second signal kills everything at once, and so does the time limit.
  */
 function onStopRequest(): Promise<'stop'> {
   return new Promise((resolve) => {

@@ -7,7 +7,7 @@ const withinMs = 60_000;
 
 export interface SupervisedPart {
   readonly name: string;
-  /** The process that plays the part now. */
+  /** The current process of this part. */
   readonly process: ManagedProcess;
   stop(graceMs?: number): Promise<void>;
   kill(): void;
@@ -16,17 +16,17 @@ export interface SupervisedPart {
 interface Supervision {
   name: string;
   start: () => Promise<ManagedProcess>;
-  /** Whether one that ended may be started again; else its end is an error at once. */
+  /** Whether a process that ended may be started again; if not, its end is an error at once. */
   mayRestart: () => boolean;
   report: Report;
-  /** Told once when it ended for good without having been asked to. */
+  /** Called once, when the process ended without a stop request and is not started again. */
   onFailure: (error: Error) => void;
 }
 
 /**
- * Starts a process and starts it again whenever it ends without having been asked to: at most five times a minute.
+ * Starts a process, and starts it again whenever it ends without a stop request: at most five times a minute.
  *
- * @throws when it cannot be started the first time.
+ * @throws when the first start fails.
  */
 export async function supervise({ name, start, mayRestart, report, onFailure }: Supervision): Promise<SupervisedPart> {
   const deaths: number[] = [];

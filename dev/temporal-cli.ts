@@ -8,13 +8,16 @@ import { SettingsError, type Settings } from './settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
 import { firstWay, isOlder, unsetVariable, type Found, type Way } from './ways.js';
 
-/** The newest one that `go install` can build: 1.9 carries a replace directive, which go install refuses. */
+/**
+ * The newest version that `go install` can build: the go.mod of 1.9 has a replace directive, which `go install`
+ * rejects.
+ */
 const builtVersion = '1.5.1';
-/** The first server with everything that the workflows use; update-with-start became stable in it. */
+/** The first server version with everything that the workflows use: update-with-start became stable in it. */
 const oldestServer = [1, 28] as const;
 
 export interface TemporalCli extends Found {
-  /** Which way led to it. */
+  /** The way that found it. */
   readonly way: string;
 }
 
@@ -26,9 +29,9 @@ interface Search {
 }
 
 /**
- * Finds the `temporal` program, which is the command line, the dev server and the Web UI in one: TEMPORAL_CLI_PATH,
- * PATH, the cache, the vendor's download through the SDK, or a build of the Go module. Whatever had to be fetched or
- * built is in the cache the next time.
+ * Finds the `temporal` program, which contains the command line, the dev server and the Web UI. It tries
+ * TEMPORAL_CLI_PATH, PATH, the cache, the vendor's download through the SDK, and a build of the Go module, in this
+ * order. The cache keeps what was downloaded or built.
  *
  * @throws SettingsError when TEMPORAL_CLI_PATH is set and does not work; NoWay when no way works.
  */
@@ -92,7 +95,7 @@ async function check(path: string): Promise<Found> {
     args: ['--version'],
     limitMs: 20_000,
   });
-  // A CLI built by `go install` calls itself 0.0.0-DEV; the version of the server in it is always told.
+  // A CLI built by `go install` reports its own version as 0.0.0-DEV, but always the version of its server.
   const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
   if (!version) throw new Error(`${path} does not say that it is a Temporal CLI: ${output.slice(0, 200)}`);
   if (isOlder(version, oldestServer))

@@ -7,21 +7,21 @@ import type { Report } from './report.js';
 import { SettingsError, type Settings } from './settings.js';
 import { firstWay, isOlder, unsetVariable, type Found, type Way } from './ways.js';
 
-/** Needs Go 1.26.8; 1.32.2 needs a newer one. */
+/** This version needs Go 1.26.8; 1.32.2 needs a newer Go. */
 const builtVersion = '1.32.0';
-/** The first one with everything that the workflows use, and with its configuration built in. */
+/** The first version with everything that the workflows use and with a built-in configuration. */
 const oldest = [1, 30] as const;
 
 const modules = 'go.temporal.io/server/cmd';
 const names = { server: 'temporal-server', sqlTool: 'temporal-sql-tool' } as const;
 
-/** The programs of the full Temporal server, which keeps its state in a database of its own. */
+/** The programs of the full Temporal server, which keeps its state in an external database. */
 export interface TemporalPrograms {
   readonly server: string;
   /** Sets up and updates the schema. */
   readonly sqlTool: string;
   readonly version: string;
-  /** Which way led to them. */
+  /** The way that found them. */
   readonly way: string;
 }
 
@@ -35,8 +35,8 @@ interface Search {
 }
 
 /**
- * Finds `temporal-server` and `temporal-sql-tool`, side by side in a folder: that of TEMPORAL_SERVER_PATH, PATH, the
- * cache, or a build of the Go module, which is in the cache the next time.
+ * Finds `temporal-server` and `temporal-sql-tool`, which must be in one folder. It tries TEMPORAL_SERVER_PATH, PATH,
+ * the cache, and a build of the Go module, which the cache then keeps.
  *
  * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; NoWay when no way works.
  */

@@ -10,15 +10,15 @@ export interface TemporalServerOptions {
   /** Path of the `temporal` program. */
   cli: string;
   port: number;
-  /** Of the Web UI; without it there is none. */
+  /** Port of the Web UI; without it the server runs no Web UI. */
   uiPort?: number;
-  /** Where the Web UI has payloads decrypted, unless somebody chooses another place there. */
+  /** The Web UI's default codec endpoint; a user can set another one in the Web UI. */
   codecEndpoint?: string;
-  /** Keeps everything; without it, everything is gone with the process. */
+  /** The database file. Without it, the state is lost when the process ends. */
   dbFile?: string;
   namespace: string;
   logFile?: string;
-  /** Beside those that every dev server has: `key=value`. */
+  /** Dynamic configuration in addition to `fasterByConfig`: `key=value`. */
   dynamicConfig?: readonly string[];
 }
 
@@ -31,9 +31,9 @@ export interface TemporalServer {
 }
 
 /**
- * Measured on two cores. By default the dev server takes 20 tasks a second from each queue of its own, which makes every
- * activity cost 100 ms; eager activities save a round trip more (three activities in a row: 350 ms to 44 ms). The last
- * one is a floor of one second between a start and its continue-as-new.
+ * Measured on two cores. By default the dev server polls each of its internal queues 20 times a second, which adds 100
+ * ms to every activity. Eager activities save another round trip (three activities in a row: 350 ms to 44 ms). The last
+ * setting removes the minimum of one second between a start and its continue-as-new.
  */
 const fasterByConfig = [
   'history.transferProcessorMaxPollRPS=1000',
@@ -43,7 +43,7 @@ const fasterByConfig = [
   'history.workflowIdReuseMinimalInterval="0s"',
 ];
 
-/** Twice the throughput on a file (15 to 35 sagas a second), and still safe against a killed process. */
+/** Doubles the throughput on a file (15 to 35 sagas a second), and still loses nothing when the process is killed. */
 const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'];
 
 const servingDeadlineMs = 60_000;
@@ -68,7 +68,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       ...(dbFile === undefined ? [] : ['--db-filename', dbFile, ...each('--sqlite-pragma', pragmas)]),
       ...each('--dynamic-config-value', [...fasterByConfig, ...dynamicConfig]),
     ],
-    // A profile or address of the person's own must not reach the server.
+    // The user's own profile or address must not reach the server.
     env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined, TEMPORAL_PROFILE: undefined },
     graceMs: stopGraceMs,
     ...(logFile ? { logFile } : {}),
@@ -92,9 +92,9 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
 }
 
 /**
- * Waits until a Temporal server serves; with a namespace, until it serves that.
+ * Waits until a Temporal server serves requests and, if given, the namespace.
  *
- * @throws with the server's last lines when it ends before, or when it does not serve within 60 s.
+ * @throws with the server's last lines when it ends before that, or does not serve within 60 s.
  */
 export async function becomeServing(
   server: ManagedProcess,

@@ -15,7 +15,7 @@ import {
 } from './temporal-cluster.js';
 import { findTemporalPrograms, type TemporalPrograms } from './temporal-programs.js';
 
-/** For the stacks and tests that share it, with their pools. */
+/** For the connection pools of the stacks and tests that share the cluster. */
 const OTHER_CONNECTIONS = 300;
 const STOP_GRACE_MS = 30_000;
 
@@ -23,28 +23,28 @@ export interface TemporaryCluster {
   readonly programs: TemporalPrograms;
   /** For `startTemporaryStack`, or as CLUSTER_ADDRESS and CLUSTER_DATABASE_URL for another process. */
   readonly cluster: NonNullable<Settings['cluster']>;
-  /** Processes of the servers; of PostgreSQL the one whose children the others are. */
+  /** Process ids of the servers; for PostgreSQL, that of the main process. */
   readonly pids: { temporal: number; postgres: number };
-  /** The same as parts; one that dies is started again. */
+  /** The same processes as supervised parts, which are restarted when they die. */
   readonly parts: ReadonlyMap<'temporal' | 'postgres', SupervisedPart>;
-  /** Where the server's own log is. */
+  /** The folder of the servers' logs. */
   readonly logsDir: string;
-  /** Settles with the reason when one of them has failed for good. */
+  /** Resolves with the reason when a part fails and is not restarted. */
   readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
 interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
   durable?: boolean;
-  /** The way on which the server finds the database, when it is not straight. */
+  /** The network link (proxy) on which the server reaches the database. Default: a direct connection. */
   throughLinks?: ThroughLinks;
 }
 
 /**
- * The full Temporal server on PostgreSQL, for stacks and tests that share it: data that is gone when it stops, and that
- * nothing waits for the disk with, unless `durable`.
+ * Starts the full Temporal server on PostgreSQL, for stacks and tests that share it. Its data is deleted when it stops.
+ * Commits do not wait for the disk, unless `durable`.
  *
- * @throws when there are no programs, or when one of the servers does not come up; nothing is left then.
+ * @throws when the programs are not found or a server does not start, after it has stopped and deleted everything.
  */
 export async function startTemporaryCluster(
   report: Report,
@@ -62,7 +62,7 @@ export async function startTemporaryCluster(
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    // As root PostgreSQL runs as somebody else, who has to get through to its own folder.
+    // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
     await chmod(folder, 0o711);
     const databasePort = await freePort();
     const startDatabase = () =>

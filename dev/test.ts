@@ -7,8 +7,8 @@ import { findTemporalPrograms } from './temporal-programs.js';
 import { findTimeSkippingServer } from './time-skipping-server.js';
 
 /**
- * `npm test [-- <vitest arguments>]`: fetches the servers that the tests need, with progress, then runs the tests. A
- * server that cannot be had does not stop the others: its tests report themselves as skipped, with the reason.
+ * `npm test [-- <vitest arguments>]`: fetches the servers that the tests need, with progress, then runs the tests. If a
+ * server cannot be fetched, only its tests are skipped, and they report the reason.
  */
 const report = streamReport();
 const settings = loadSettings();
@@ -16,7 +16,7 @@ const settings = loadSettings();
 const [cli, testServer, programs] = await Promise.allSettled([
   findTemporalCli({ settings, report }),
   findTimeSkippingServer({ settings, report }),
-  // Its build takes minutes, and few tests are for it: only who wants all of them waits.
+  // The build takes minutes, and few tests need it. REQUIRE_ALL_SERVERS requests it.
   findTemporalPrograms({ settings, report, build: Boolean(inheritedEnvironment().REQUIRE_ALL_SERVERS) }),
 ]);
 for (const found of [cli, testServer, programs]) {

@@ -26,10 +26,10 @@ interface Search {
 }
 
 /**
- * Finds the time-skipping test server: TEMPORAL_TEST_SERVER_PATH, the cache, the vendor's download through the SDK, or
- * the Maven artifact run by java. `path` is an executable for
- * `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`; one that we
- * fetched ends by itself when the process that started it is gone.
+ * Finds the time-skipping test server. It tries TEMPORAL_TEST_SERVER_PATH, the cache, the vendor's download through the
+ * SDK, and the Maven artifact, which java runs. `path` is an executable for
+ * `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`. A server
+ * that was fetched here ends by itself when the process that started it is gone.
  *
  * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; NoWay when no way works.
  */
@@ -59,7 +59,7 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
   const fromJars = async (): Promise<Found> => ({
     path: await script(
       dirname(jars),
-      // Short-lived and small: quick to start, one thread of garbage collection, no optimising compiler.
+      // Tuned for a short life: fast start, one garbage collection thread, no optimising compiler.
       `${quote(await java())} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${quote(`${jars}/*`)} io.temporal.testserver.TestServer`,
     ),
     version: artifactVersion,
@@ -175,8 +175,9 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 `;
 
 /**
- * The SDK ends its server with SIGKILL, so the server has to be the very process that the SDK started (exec), and a
- * test run that is itself killed ends nothing: a watcher next to the server looks once a second whether both are there.
+ * Writes a script that runs the server with a watcher. The SDK ends its server with SIGKILL, so the server must be the
+ * process that the SDK started (exec). A test run that is itself killed does not end its server. The watcher therefore
+ * checks once a second that both processes exist, and kills the server if the test run is gone.
  */
 async function script(folder: string, command: string): Promise<string> {
   const path = join(folder, 'run-test-server');

@@ -8,8 +8,8 @@ import { cartScenes } from './tour/carts.js';
 import { orderScenes } from './tour/orders.js';
 
 /**
- * `npm run tour`: plays the shop's story as a client of the HTTP API, against the stack that runs or else one of its
- * own. Ends with code 1 when any outcome is not the expected one.
+ * `npm run tour`: demonstrates the shop as a client of the HTTP API, against the running stack or else a temporary one.
+ * Exits with code 1 when an outcome is not the expected one.
  */
 const report = streamReport();
 const scenes = [...orderScenes, ...cartScenes, ...approvalScenes, ...batchScenes];

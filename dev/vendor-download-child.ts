@@ -1,7 +1,7 @@
 /**
  * Run by dev/vendor-download.ts: node … vendor-download-child.ts (dev-server|time-skipping) <folder>
  *
- * The SDK has no call that only downloads, so its server is started once and stopped again.
+ * The SDK has no function that only downloads, so this program starts the server once and stops it.
  */
 import { Runtime } from '@temporalio/worker';
 import { TestWorkflowEnvironment } from '@temporalio/testing';

@@ -6,18 +6,18 @@ import { startProcess, typescript } from './processes.js';
 
 export type VendorServer = 'dev-server' | 'time-skipping';
 
-/** No byte has come for this long: the download's host is not reachable from here. */
+/** If no byte arrives for this long, the download's host is considered unreachable. */
 const stallMs = 20_000;
 
-/** The SDK chooses the servers that fit it, so its version names the place of the download. */
+/** The SDK chooses the server version that fits it, so the path of the download contains the SDK's version. */
 export const sdkVersion = (createRequire(import.meta.url)('@temporalio/testing/package.json') as { version: string })
   .version;
 
 /**
- * Lets the SDK download one of its servers and moves the file to `target`. The SDK does so in a process of its own
- * (dev/vendor-download-child.ts), which can be ended when nothing arrives any more.
+ * Lets the SDK download one of its servers and moves the file to `target`. The SDK runs in a separate process
+ * (dev/vendor-download-child.ts), which is killed when the download stalls.
  *
- * @throws with the SDK's reason when the download does not work.
+ * @throws with the SDK's reason when the download fails.
  */
 export async function downloadFromVendor(server: VendorServer, target: string): Promise<void> {
   const folder = `${target}.${randomUUID()}`;
@@ -40,7 +40,7 @@ export async function downloadFromVendor(server: VendorServer, target: string): 
     }, 1_000);
     await child.exited.finally(() => clearInterval(watch));
     const file = (await readdir(folder)).find((name) => !name.endsWith('.downloading'));
-    // The file is what counts: whether the SDK could also start it is checked by whoever uses it.
+    // Only the file matters here, even if the SDK could not start the server: the caller checks that the program works.
     if (file) await rename(join(folder, file), target);
     else if (stalled) throw new Error(`nothing arrived for ${stallMs / 1000} s`);
     else throw new Error(child.tail() || 'the SDK left no file');

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 interface Wait {
-  /** What is waited for, as it reads in "X did not happen within 10 s". */
+  /** The event, as it reads in "X did not happen within 10 s". */
   what: string;
   deadlineMs: number;
   everyMs?: number;
@@ -10,7 +10,7 @@ interface Wait {
 }
 
 /**
- * Asks until there is an answer; `undefined` and errors count as "not yet".
+ * Calls `ask` until it returns a value; `undefined` and errors count as "not yet".
  *
  * @throws an Error with the last reason when the deadline has passed.
  */

@@ -1,10 +1,10 @@
-/** One way to get hold of a program. */
+/** One way to find or fetch a program. */
 export interface Way {
-  /** How it reads in a list: "the Temporal CLI on PATH". */
+  /** How the way reads in a list: "the Temporal CLI on PATH". */
   name: string;
   /** What the user can do to make this way work. */
   cure: string;
-  /** Answers the program, or throws the reason why this way is not open. */
+  /** Returns the program, or throws the reason why this way does not work. */
   find(): Promise<Found>;
 }
 
@@ -13,7 +13,10 @@ export interface Found {
   readonly version: string;
 }
 
-/** The first way of all, for the list: whoever sets the variable is not led along the others. */
+/**
+ * A way that always fails. It only lists the variable among the ways, because callers handle a set variable before they
+ * try any way.
+ */
 export const unsetVariable = (name: string, cure: string): Way => ({
   name: `the environment variable ${name}`,
   cure,
@@ -22,21 +25,21 @@ export const unsetVariable = (name: string, cure: string): Way => ({
   },
 });
 
-/** Compares by major and minor. */
+/** Compares major and minor version only. */
 export function isOlder(version: string, [oldestMajor, oldestMinor]: readonly [number, number]): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
 }
 
-/** No way worked. The message lists every way, why it failed and what can be done. */
+/** No way worked. The message lists every way, why it failed, and what the user can do. */
 export class NoWay extends Error {
   override readonly name = 'NoWay';
 }
 
 /**
- * Tries the ways in their order and answers the first that works.
+ * Tries the ways in order and returns the first result.
  *
- * @throws NoWay when none does.
+ * @throws NoWay when no way works.
  */
 export async function firstWay(wanted: string, ways: readonly Way[]): Promise<Found & { way: string }> {
   const failures: string[] = [];
