@@ -6,19 +6,19 @@ import { CSV_DELIMITERS, itemsPerTask, MAX_ITEMS_PER_TASK } from '../../src/sche
 import { id } from '../../src/schemas/text.js';
 import { UsageError } from '../command-line.js';
 
-/** What `npm run batch` was asked to do. */
+/** The arguments of `npm run batch`. */
 export interface BatchCommand {
   file: string;
   contentType: string;
   /** Whether the file is compressed with gzip. */
   isCompressed: boolean;
-  /** What separates the values of a CSV file; a comma without it. */
+  /** The separator of a CSV file. Default: comma. */
   delimiter: string | undefined;
   operation: string;
   batchId: string;
-  /** Without it, the operation's own default. */
+  /** Default: that of the operation. */
   itemsPerTask: number | undefined;
-  /** Without it, that of the running stack. */
+  /** Default: the API of the running stack. */
   apiUrl: string | undefined;
 }
 
@@ -48,7 +48,7 @@ Exit code: 0 completed, 2 completed with failures, 130 ended by Ctrl-C, 1 anythi
 /**
  * Reads the arguments of `npm run batch`.
  *
- * @throws UsageError, or an Error that says what is wrong with a value.
+ * @throws UsageError, or an Error that names an invalid value.
  */
 export function readCommandLine(args: string[]): BatchCommand | 'help' {
   const { values, positionals } = parsed(args);

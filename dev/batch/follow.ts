@@ -8,22 +8,22 @@ import { hasEnded, type Display } from './progress.js';
 import { whyNot } from './upload.js';
 
 const answerMs = 10_000;
-/** What the API, or a proxy before it, answers while it restarts. */
+/** What the API, or a proxy in front of it, returns while the API restarts. */
 const away = [502, 503, 504];
 
-/** How a follower waits; a test has less time. */
+/** Poll interval and time limit; tests use shorter ones. */
 export interface Patience {
   everyMs: number;
-  /** How long the API may be away. */
+  /** How long the API may be unavailable. */
   deadlineMs: number;
 }
 
 const byDefault: Patience = { everyMs: 300, deadlineMs: 60_000 };
 
 /**
- * Shows a batch until it has ended. An API that is away, for a restart say, is waited for.
+ * Shows a batch until it has ended. Waits while the API is unavailable, for example during a restart.
  *
- * @throws an Error when it stays away, or answers otherwise.
+ * @throws an Error when the API stays unavailable or returns another error.
  */
 export async function followBatch(url: string, display: Display, patience = byDefault): Promise<BatchResource> {
   for (;;) {
@@ -34,7 +34,7 @@ export async function followBatch(url: string, display: Display, patience = byDe
   }
 }
 
-/** The first items that did not succeed. */
+/** The first items that failed. */
 export async function firstFailures(url: string, limit: number, display: Display): Promise<BatchFailure[]> {
   const page = await readPatiently(`${url}/failures?limit=${limit}`, pageOf(batchFailure), display, byDefault);
   return page.items;

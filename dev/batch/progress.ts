@@ -5,12 +5,12 @@ const plainEveryMs = 2_000;
 const longestBar = 40;
 const shortestBar = 10;
 
-/** Where progress is shown. */
+/** Shows progress to the user. */
 export interface Display {
   show(batch: BatchResource): void;
-  /** One line that stays. */
+  /** Prints one permanent line. */
   note(text: string): void;
-  /** Leaves the screen as whoever writes next wants it. */
+  /** Ends the display, so that other output can follow. */
   stop(): void;
 }
 
@@ -18,12 +18,12 @@ interface Output extends NodeJS.WritableStream {
   isTTY?: boolean;
 }
 
-/** On a terminal a bar that is updated in place; elsewhere (a CI log, a file) now and then a new line. */
+/** A bar that is updated in place on a terminal; an occasional new line elsewhere (a CI log, a file). */
 export function displayOn(output: Output): Display {
   return output.isTTY ? barOn(output) : linesOn(output);
 }
 
-/** Writes a line when something has changed, and no more than one in two seconds. */
+/** Writes a line when progress has changed, at most once in two seconds. */
 export function linesOn(output: NodeJS.WritableStream, now: () => number = Date.now): Display {
   let last: { line: string; at: number } | undefined;
   return {
@@ -40,7 +40,8 @@ export function linesOn(output: NodeJS.WritableStream, now: () => number = Date.
 }
 
 function barOn(output: NodeJS.WritableStream): Display {
-  // A line that is cut to the width leaves no setting of the terminal changed, however this process ends.
+  // With `linewrap`, the bar does not change the terminal's wrap mode, which would stay changed if this process were
+  // killed.
   const options = { stream: output, format: barLine, linewrap: true };
   const bar = new cliProgress.SingleBar(options, cliProgress.Presets.shades_classic);
   return {
@@ -64,7 +65,7 @@ const barLine: GenericFormatter = (options, { progress, maxWidth }, { batch }: {
   return `${operation} ${cliProgress.Format.BarFormat(progress, { ...options, barsize })} ${text}`;
 };
 
-/** How far a batch is, in words: `40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left`. */
+/** Progress in words: `40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left`. */
 export function figures(batch: BatchResource): string {
   const { status, total, failed, itemsPerSecond, secondsLeft } = batch;
   const percent = total === 0 ? 100 : Math.floor((done(batch) / total) * 100);
@@ -77,12 +78,12 @@ export function figures(batch: BatchResource): string {
   ].join(', ');
 }
 
-/** Whether nothing more happens to a batch by itself. */
+/** Whether a batch changes no more without a request. */
 export function hasEnded({ status }: BatchResource): boolean {
   return !isOpenBatch(status);
 }
 
-/** How a batch ended, in one line. */
+/** The outcome of a batch in one line. */
 export function outcome(batch: BatchResource): string {
   const { batchId, status, total, succeeded, failed } = batch;
   const left = total - done(batch);
@@ -96,7 +97,7 @@ export function outcome(batch: BatchResource): string {
   ].join(': ');
 }
 
-/** The first items that did not succeed and where the others are. */
+/** The first items that failed, and where to find the others. */
 export function failureLines(failures: BatchFailure[], { failed, batchId }: BatchResource): string[] {
   const more = failed - failures.length;
   return [
@@ -105,7 +106,7 @@ export function failureLines(failures: BatchFailure[], { failed, batchId }: Batc
   ];
 }
 
-/** A duration as people say it: the two largest units. */
+/** A duration in its two largest units. */
 function shownSeconds(seconds: number): string {
   const units: [number, string][] = [
     [Math.floor(seconds / 3_600), 'h'],

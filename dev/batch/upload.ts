@@ -6,7 +6,7 @@ import { credentials } from '../credentials.js';
 import type { BatchCommand } from './command-line.js';
 
 const shownErrors = 10;
-/** The API tells no more than so many. */
+/** The API returns at most this many errors. */
 const toldErrors = 100;
 const accepted = batchResource.pick({ batchId: true, status: true, total: true });
 const problem = z.object({
@@ -16,9 +16,9 @@ const problem = z.object({
 });
 
 /**
- * Opens the file, so that one that cannot be read is known before anything is sent.
+ * Opens the file first, so that an unreadable file is reported before anything is sent.
  *
- * @throws an Error that says why it cannot be.
+ * @throws an Error with the reason why the file cannot be read.
  */
 export async function openFile(path: string): Promise<FileHandle> {
   const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
@@ -30,9 +30,9 @@ export async function openFile(path: string): Promise<FileHandle> {
 }
 
 /**
- * Sends the file piece by piece, as the API takes it; however large it is, little of it is in memory.
+ * Streams the file at the speed at which the API reads it, so memory use does not depend on the file's size.
  *
- * @throws an Error with the API's reasons when it does not accept it.
+ * @throws an Error with the API's reasons when the API rejects the upload.
  */
 export async function uploadBatch(apiUrl: string, file: FileHandle, command: BatchCommand) {
   const { operation, batchId, itemsPerTask, delimiter, contentType, isCompressed } = command;
@@ -48,7 +48,7 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
     },
     body: ReadableStream.from(file.createReadStream()),
     duplex: 'half',
-    // Without these two, fetch keeps all of the body, for the case that it has to send it again.
+    // Without these two options, fetch buffers the whole body in case it has to send it again.
     redirect: 'error',
     window: null,
   }).catch((error: unknown) => {
@@ -59,14 +59,14 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
   throw new Error(answer.status >= 500 ? `${refusal}\n${safeToRepeat(command)}` : refusal);
 }
 
-/** Why a request got no answer, as far as `fetch` tells. */
+/** Why a request got no response, as far as `fetch` reports it. */
 export function whyNot(error: unknown): string {
   const { cause, message } = error as Error;
   const { code, message: reason } = (cause ?? {}) as NodeJS.ErrnoException;
   return reason || code || message;
 }
 
-/** What a refused upload is told: the reason, and the first of the lines that are wrong. */
+/** The message for a rejected upload: the reason and the first invalid lines. */
 export function refusalOf(status: number, body: string): string {
   const { success, data } = problem.safeParse(fromJson(body));
   if (!success) return `The API answered ${status}: ${body.slice(0, 200)}`;
@@ -75,7 +75,7 @@ export function refusalOf(status: number, body: string): string {
     .slice(0, shownErrors)
     .map(({ line, pointer, detail }) => `  ${[line && `line ${line}`, pointer].filter(Boolean).join(' ')}: ${detail}`);
   const more = errors.length - lines.length;
-  // Where errors have no lines, the detail says the same once more.
+  // For errors without lines, the detail only repeats them.
   const saysMore = errors.every(({ line }) => line !== undefined);
   return [
     `The API answered ${status}, ${title}${detail && saysMore ? `: ${detail}` : ''}`,

@@ -17,19 +17,19 @@ import { registerTestInterface } from './test-interface.js';
 import { Webhooks } from './webhooks.js';
 
 export interface ProvidersOptions {
-  /** The journal; without it the ledger is kept in memory. */
+  /** The journal file. Without it the ledger is kept in memory. */
   ledgerFile?: string | undefined;
-  /** Where the carrier reports to; can be set later. */
+  /** The URL for the carrier's reports; it can be set later. */
   callbackUrl?: string | undefined;
-  /** Signs the carrier's reports (`whsec_` and base64); without it there are none. */
+  /** Signs the carrier's reports (`whsec_` and base64). Without it the carrier sends none. */
   webhookSecret?: string | undefined;
   pickupSeconds?: number | undefined;
   deliverySeconds?: number | undefined;
   /** Whether parcels move by themselves. */
   autoDeliver?: boolean | undefined;
-  /** How long a receiver of reports may answer 404 before one is given up. */
+  /** How long the receiver of a report may return 404 before the carrier gives the report up. */
   giveUpUnknownAfterSeconds?: number | undefined;
-  /** Keeps the mails; without it they are kept in memory. */
+  /** The folder of the mails. Without it they are kept in memory. */
   mailFolder?: string | undefined;
   logger?: FastifyServerOptions['logger'];
 }
@@ -42,19 +42,19 @@ export interface Providers {
   keys: KeyMemory;
   carrier: ReturnType<typeof createCarrier>;
   mailbox: Mailbox;
-  /** What happened, of one order or of all: the ledger and the calls received since the start. */
+  /** The ledger, and the calls received since the start, of one order or of all. */
   statement: (orderId?: string) => ReturnType<Ledger['statement']> & { requests: ReceivedRequest[] };
   /** Makes the calls of one kind for one order wait until they are released. */
   hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
   setCallbackUrl: (url: string) => void;
-  /** Takes mails from now on, and tells where: `smtp://host:port`. Port 0 is any free one. */
+  /** Starts to accept mails and returns the address: `smtp://host:port`. Port 0 chooses a free port. */
   listenSmtp: (where: { host: string; port: number }) => Promise<string>;
   close: () => Promise<void>;
 }
 
 /**
- * Builds the outside world: a payment gateway and a parcel carrier behind one HTTP server, and a mail server. Neither
- * listens yet.
+ * Builds the fake external systems: a payment gateway and a parcel carrier behind one HTTP server, and a mail server.
+ * Neither listens yet.
  */
 export function buildProviders(options: ProvidersOptions = {}): Providers {
   const app: FastifyInstance = Fastify({
@@ -81,7 +81,7 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   const holds = new Holds();
   const requests = new ReceivedRequests();
   const closing = new AbortController();
-  // As many calls wait for it as are slow at a time.
+  // Every delayed call listens to this signal, so no number of listeners is suspicious.
   setMaxListeners(0, closing.signal);
 
   const around = { ledger, faults, holds, requests, closing: closing.signal };
@@ -122,7 +122,8 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
     return reply.code(answer.status).send(answer.body);
   });
 
-  // HTTP clients open spare connections. Node does not count one that never sent a request as idle and would wait for it.
+  // HTTP clients open spare connections. Node does not count a connection that never sent a request as idle and would
+  // wait for it.
   const connections = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
     connections.add(socket);

@@ -24,15 +24,15 @@ export interface Schedule {
   autoDeliver: boolean;
   pickupSeconds: number;
   deliverySeconds: number;
-  /** A silent carrier keeps its reports. It sends them, late, when it is not silent any more. */
+  /** A silent carrier keeps its reports and sends them, late, when `silent` becomes false. */
   silent: boolean;
 }
 
-/** A report that a test asks for, true or not. */
+/** A report that a test requests, true or false. */
 export interface TestReport {
-  /** A status of ours, which the parcel takes if it can, or any other text. */
+  /** A known status, which the parcel takes if possible, or any other text. */
   status: string;
-  /** Another parcel than the order's. */
+  /** Names another parcel than the order's own. */
   shipmentId?: string | undefined;
   /** Further fields of the report. */
   extra?: Record<string, unknown> | undefined;
@@ -47,14 +47,15 @@ const nextStatus = {
 } as const;
 
 /**
- * The parcel carrier: accepts, cancels, picks up, delivers, and reports each move by webhook. It deduplicates by key alone
- * and forgets keys: a repeated shipment with a forgotten key is a second parcel. Order ids are never forgotten.
+ * The fake carrier. It accepts, cancels, picks up and delivers parcels, and reports each move by webhook. It
+ * deduplicates by idempotency key only and forgets keys after a time: a repeated shipment with a forgotten key is a
+ * second parcel. It never forgets order ids.
  */
 export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemory, defaults: Schedule) {
   let general = { ...defaults };
   const exceptions = new Map<string, Partial<Schedule>>();
   const timers = new Map<string, NodeJS.Timeout>();
-  /** The newest parcel of an order, should there be several. */
+  /** The newest parcel of an order, if it has several. */
   const shipmentOf = (orderId: string): Shipment | undefined => ledger.shipments.ofOrder(orderId).at(-1);
 
   function accept(key: string, request: ShipmentRequest): Answer {
@@ -76,7 +77,10 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     return acceptance(shipment);
   }
 
-  /** Cancels a shipment that is not picked up yet. A shipment that does not exist is refused when it arrives later. */
+  /**
+   * Cancels a shipment that is not picked up yet. If the order has no shipment, a shipment that arrives later is
+   * rejected.
+   */
   function cancel(key: string, request: CancellationRequest): Answer {
     const { orderId } = request;
     const earlier = keys.recall(ledger.cancellations.withKey(key)) ?? ledger.cancellations.ofOrder(orderId).at(-1);
@@ -97,7 +101,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     return cancellationAnswer(cancellation);
   }
 
-  /** The status of an order's parcel, as it is in the ledger. */
+  /** The status of an order's parcel in the ledger. */
   function track(orderId: string): Answer {
     const shipment = shipmentOf(orderId);
     if (!shipment) return refused(404, 'unknown_shipment', `There is no shipment of "${orderId}".`);
@@ -106,8 +110,9 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
   }
 
   /**
-   * Reports a status of the order's parcel at once, also when it is false or the carrier is silent. Returns how the first
-   * attempt went; a failed report is retried like any other. `undefined`: the order has no parcel, and none was named.
+   * Reports a status of the order's parcel at once, even if the status is false or the carrier is silent. Returns the
+   * result of the first attempt; a failed report is retried like any other. Returns undefined if the order has no
+   * parcel and the report names none.
    */
   async function reportNow(orderId: string, status: ReportedStatus): Promise<Delivery | undefined>;
   async function reportNow(orderId: string, report: TestReport): Promise<Delivery | undefined>;
@@ -134,7 +139,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     return { ...general, ...(orderId === undefined ? {} : exceptions.get(orderId)) };
   }
 
-  // Always computed anew from the ledger, so that a restart and a change of the times need nothing of their own.
+  // Always computes the schedule from the ledger, so that a restart and a change of the times need no extra code.
   function schedule(shipment: Shipment): void {
     clearTimeout(timers.get(shipment.shipmentId));
     timers.delete(shipment.shipmentId);
@@ -170,19 +175,19 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     return report;
   }
 
-  /** Sends the reports that a silent carrier has kept, or that a restart left open. */
+  /** Sends the reports that a silent carrier kept or that a restart left pending. */
   function sendOpenReports(): void {
     for (const report of ledger.reports.values())
       if (report.state === 'pending' && !scheduleOf(report.orderId).silent) webhooks.send(report);
   }
 
-  /** Continues where the ledger ends. */
+  /** Continues from the state in the ledger. */
   function resume(): void {
     sendOpenReports();
     for (const shipment of ledger.shipments.all) schedule(shipment);
   }
 
-  /** No parcel moves any more. */
+  /** Stops all movement of parcels. */
   function stop(): void {
     for (const timer of timers.values()) clearTimeout(timer);
     timers.clear();
@@ -191,7 +196,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
   return { accept, cancel, track, reportNow, configure, resume, stop };
 }
 
-// The answer to a repeated request is the first one's, whatever has become of the parcel.
+// A repeated request gets the response of the first one, whatever the parcel's status is by now.
 function acceptance({ shipmentId }: Shipment): Answer {
   return { status: 201, body: { shipmentId, status: 'accepted' } };
 }

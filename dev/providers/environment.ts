@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
-/** The variables of the outside world; README.md beside this file explains them. */
+/** The environment variables of the fake external systems; the README.md in this folder explains them. */
 export const environmentSchema = z
   .object({
     PROVIDERS_HOST: z.string().min(1).default('127.0.0.1'),

@@ -6,9 +6,11 @@ import { type OperationName, operationSchema } from './faults.js';
 export const holdSchema = z.strictObject({
   on: operationSchema,
   orderId: z.string().min(1),
-  /** `before`: the effect is done and only the answer is held. `after`: the effect happens at the release. */
+  /** `before`: the effect happens at once and only the response is held. `after`: the effect happens at the release. */
   effect: z.enum(['before', 'after']).default('before'),
-  /** Whether an effect held back still happens when the client has left: the network that delivers late. */
+  /**
+   * Whether an effect that was held still happens when the client has disconnected, as on a network that delivers late.
+   */
   evenIfAborted: z.boolean().default(true),
 });
 
@@ -38,29 +40,29 @@ export class Hold {
     this.#remove = remove;
   }
 
-  /** Resolves when the first call waits here; with `effect: 'before'` its effect is then in the ledger. */
+  /** Resolves when the first call waits here; with `effect: 'before'`, its effect is then in the ledger. */
   get arrived(): Promise<void> {
     return this.#arrived.promise;
   }
 
-  /** Resolves when the client of a call that waits here has gone away. */
+  /** Resolves when the client of a waiting call has disconnected. */
   get abandoned(): Promise<void> {
     return this.#abandoned.promise;
   }
 
-  /** How many calls came here, and how many of their clients went away. */
+  /** How many calls arrived, and how many of their clients disconnected. */
   get counts(): { arrived: number; abandoned: number } {
     return { arrived: this.#arrivals, abandoned: this.#abandonments };
   }
 
-  /** Lets the calls go on, and later ones pass; resolves when those that waited are through. */
+  /** Lets waiting and later calls through. Resolves when the waiting calls are finished. */
   async release(): Promise<void> {
     this.#remove();
     this.#opened.happen();
     await Promise.allSettled(this.#calls);
   }
 
-  /** Lets the calls go with nothing done: the server stops. */
+  /** Ends the waiting calls without an effect, because the server stops. */
   drop(): void {
     this.#dropped = true;
     this.#opened.happen();
@@ -71,7 +73,7 @@ export class Hold {
     this.#calls.push(call);
   }
 
-  /** For the server: waits until the gate opens; `false` when the call has to be forgotten. */
+  /** For the server: waits until the gate opens. Returns false if the call must be dropped. */
   async pass(client: Socket): Promise<boolean> {
     const leave = () => {
       this.#abandonments++;
@@ -104,7 +106,7 @@ export class Holds {
     return this.#holds.get(holdId);
   }
 
-  /** The gate in the way of this call, if any. */
+  /** The gate that blocks this call, if any. */
   find(on: OperationName, orderId: string): Hold | undefined {
     return [...this.#holds.values()].find((hold) => hold.on === on && hold.orderId === orderId);
   }
@@ -114,7 +116,7 @@ export class Holds {
     await Promise.all([...this.#holds.values()].map((hold) => hold.release()));
   }
 
-  /** Forgets every call that waits: the server stops. */
+  /** Drops every waiting call, because the server stops. */
   close(): void {
     for (const hold of this.#holds.values()) hold.drop();
   }

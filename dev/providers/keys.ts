@@ -1,12 +1,12 @@
-/** How long the providers remember an idempotency key unless the test interface says otherwise. */
+/** How long the providers remember an idempotency key. The test interface can change it. */
 const DEFAULT_RETENTION_SECONDS = 24 * 60 * 60;
 
-/** The providers' memory for idempotency keys. A call with a forgotten key is a new call. */
+/** The providers' memory of idempotency keys. A call with a forgotten key is a new call. */
 export class KeyMemory {
   /** Null: for ever. */
   retentionSeconds: number | null = DEFAULT_RETENTION_SECONDS;
 
-  /** By order id: when its keys were forgotten before their time. */
+  /** By order id, when its keys were forgotten early. */
   readonly #forgottenAt = new Map<string, number>();
 
   /** Forgets the keys that calls for an order have used so far. */

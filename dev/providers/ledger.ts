@@ -27,7 +27,7 @@ export interface Charge extends Recorded<ChargeRequest> {
   status: 'succeeded' | 'declined';
 }
 
-/** Money that went back, or (`voided`) an order id that no charge may use any more. */
+/** Refunded money, or (`voided`) an order id that no charge may use any more. */
 export interface Refund extends Recorded<RefundRequest> {
   outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
 }
@@ -37,12 +37,12 @@ export interface Shipment extends Recorded<ShipmentRequest> {
   status: 'accepted' | 'cancelled' | ReportedStatus;
 }
 
-/** A shipment that was cancelled, or (`voided`) an order id that no shipment may use any more. */
+/** A cancelled shipment, or (`voided`) an order id that no shipment may use any more. */
 export interface Cancellation extends Recorded<CancellationRequest> {
   outcome: { status: 'cancelled'; shipmentId: string } | { status: 'voided' };
 }
 
-/** What the carrier has to tell the shop about one parcel; its id is the webhook's id. */
+/** A report of the carrier about one parcel; `reportId` is also the webhook's id. */
 export interface Report {
   at: string;
   reportId: string;
@@ -80,7 +80,7 @@ class Records<Entry extends Recorded<{ orderId: string }>> {
 }
 
 /**
- * The memory of the outside world: an append-only journal with one JSON line an entry, and the state that follows
+ * The state of the fake external systems: an append-only journal with one JSON line per entry, and the state derived
  * from it. Without a file it is kept in memory only.
  */
 export class Ledger {
@@ -108,23 +108,23 @@ export class Ledger {
     this.#file = descriptor;
   }
 
-  /** Applies an entry at once; it is safe on disk when the next `durable()` resolves. */
+  /** Applies an entry at once; it is on disk when the next `durable()` resolves. */
   append(entry: Entry): void {
     if (this.#file !== undefined) this.#unwritten += JSON.stringify(entry) + '\n';
     this.#apply(entry);
   }
 
   /**
-   * Resolves when all that was appended so far is on disk. Every answer waits for it, also a repeated one: its
-   * original may not be written yet. Calls that come in during a sync share the next one. After a failed write all
-   * later calls fail too, because the state in memory is ahead of the disk for good.
+   * Resolves when everything appended so far is on disk. Every response waits for this, even a repeated one, because
+   * the original entry may not be written yet. Calls during a sync share the next one. After a failed write all later
+   * calls fail too, because the state in memory is then permanently ahead of the disk.
    */
   durable(): Promise<void> {
     this.#written = this.#written.then(() => this.#write());
     return this.#written;
   }
 
-  /** Everything known, of one order or of all, in the order in which it happened. */
+  /** All records, of one order or of all, in chronological order. */
   statement(orderId?: string) {
     const concerned = <R extends { orderId: string }>(rows: R[]) =>
       orderId === undefined ? rows : rows.filter((row) => row.orderId === orderId);
@@ -144,7 +144,7 @@ export class Ledger {
     };
   }
 
-  /** Writes what is left and closes the file. */
+  /** Writes pending entries and closes the file. */
   async close(): Promise<void> {
     try {
       await this.durable();
@@ -163,8 +163,8 @@ export class Ledger {
 
   #replay(file: string, descriptor: number): void {
     const journal = readFileSync(descriptor);
-    // A crash can tear the last line, which was then never answered. It has to go, or the next entry would be glued
-    // to it.
+    // A crash can leave an incomplete last line, whose call never got a response. Cut it off, or the next entry would
+    // be appended to it.
     const end = journal.lastIndexOf('\n') + 1;
     if (end < journal.length) ftruncateSync(descriptor, end);
     const lines = journal.toString('utf8', 0, end).split('\n').slice(0, -1);
@@ -214,8 +214,8 @@ export class Ledger {
   }
 }
 
-// A report that a test asked for may be false: a duplicate, out of order, of a cancelled parcel, or with an unknown status.
-// The parcel does not change then.
+// A report that a test requested may be false: a duplicate, out of order, about a cancelled parcel, or with an unknown
+// status. The parcel does not change then.
 function isStepForward(from: Shipment['status'], to: string): to is ReportedStatus {
   const isFurther = ['in_transit', 'delivered', 'lost', 'cancelled'].includes(to) && to !== from;
   return isFurther && (from === 'accepted' || from === 'in_transit');

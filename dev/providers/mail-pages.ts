@@ -10,7 +10,7 @@ const headers = {
   'cache-control': 'no-store',
 };
 
-/** The pages on which a person reads the mails. Whatever is in a mail is shown and never run. */
+/** The pages that show the mails to a person. They display a mail's content and never run scripts in it. */
 export function registerMailPages(app: FastifyInstance, mailbox: Mailbox): void {
   app.get('/mails', async (_request, reply) => page(reply, 'Mails', list((await mailbox.mails()).reverse())));
 
@@ -120,7 +120,7 @@ function list(mails: Mail[]): string {
 }
 
 function letter(mail: Mail): string {
-  // A link in the html opens beside the page: the frame itself may load nothing.
+  // A link in the HTML opens outside the frame, because the frame itself may load nothing.
   const framed = `<base target="_blank">${mail.html}`;
   return html`<p><a href="/mails">All mails</a> · <a href="/mails/${String(mail.id)}.eml">Source</a></p>
     <dl>
@@ -145,7 +145,7 @@ function letter(mail: Mail): string {
     }`;
 }
 
-/** The text with its http(s) links made to links, as pieces of html. */
+/** The text with its http(s) links as HTML links, in pieces of HTML. */
 function linked(text: string): string[] {
   return text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/i).map((piece, index) => {
     const shown = html`${piece}`;

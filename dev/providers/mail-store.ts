@@ -9,22 +9,22 @@ const envelopeSchema = z.object({
   receivedAt: z.iso.datetime(),
 });
 
-/** Who really sent a mail to whom; its own headers may say something else. */
+/** The actual sender and recipients of a mail; its own headers may differ. */
 export type Envelope = z.infer<typeof envelopeSchema>;
 
-/** A mail as it came in, in a folder or in memory. */
+/** A received mail, in a folder or in memory. */
 export interface KeptMail {
   id: number;
   envelope: Envelope;
   content: Buffer | undefined;
 }
 
-// The envelope is kept as the first line of the file, where no sender can put another one.
+// The envelope is the first line of the file, where no sender can put another one.
 const envelopeHeader = 'X-Envelope: ';
 
 /**
- * Keeps the newest mails: each as `<number>.eml` in a folder, or in memory without one. A folder belongs to one store
- * at a time; files in it that are no mail of a store stay untouched.
+ * Keeps the newest mails, each as `<number>.eml` in a folder, or in memory. A folder belongs to one store at a time;
+ * other files in it stay untouched.
  */
 export class MailStore {
   readonly #folder: string | undefined;
@@ -38,7 +38,7 @@ export class MailStore {
     if (folder !== undefined) this.#open(folder);
   }
 
-  /** Keeps a mail; it is safe on disk when this resolves. */
+  /** Keeps a mail; it is on disk when this resolves. */
   async add(envelope: Envelope, raw: Buffer): Promise<KeptMail> {
     const id = ++this.#lastId;
     const content = Buffer.concat([Buffer.from(`${envelopeHeader}${JSON.stringify(envelope)}\r\n`), raw]);
@@ -53,7 +53,7 @@ export class MailStore {
     return this.#mails.get(id);
   }
 
-  /** All of them, oldest first. */
+  /** All mails, oldest first. */
   list(): KeptMail[] {
     return [...this.#mails.values()].sort((one, other) => one.id - other.id);
   }
@@ -86,7 +86,7 @@ export class MailStore {
   }
 }
 
-/** A crash leaves a part or a whole mail, never half an `.eml`. */
+/** A crash leaves a `.part` file or a whole mail, never an incomplete `.eml`. */
 async function writeDurably(folder: string, id: number, content: Buffer): Promise<void> {
   const part = join(folder, `${id}.part`);
   await writeFile(part, content, { flush: true });

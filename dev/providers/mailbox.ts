@@ -10,7 +10,7 @@ import { isSameAddress, type Refusal, Refusals, refusalSchema } from './refusals
 
 const KEPT = 1_000;
 const LARGEST_MAIL = 10_000_000;
-/** A client that keeps its connection for later mails is not waited for. */
+/** How long `close` waits for a client that keeps its connection open for later mails. */
 const CLOSE_TIMEOUT_MS = 100;
 
 /** A mail as a person would read it. */
@@ -18,15 +18,15 @@ export interface Mail {
   id: number;
   /** `Name <address>`, or the address alone. */
   from: string;
-  /** Those it was really delivered to, whatever its headers say. */
+  /** The actual recipients, whatever the headers say. */
   to: string[];
   subject: string;
-  /** Empty when there is no such part. */
+  /** Empty when the mail has no text part. */
   text: string;
   html: string;
   messageId: string;
   receivedAt: string;
-  /** By lower-case name; of a repeated one the first. */
+  /** By lower-case name; the first value of a repeated header. */
   headers: Record<string, string>;
 }
 
@@ -36,7 +36,9 @@ export interface MailboxOptions {
   log: { warn(details: object, message: string): void };
 }
 
-/** A mail server for everybody: it takes each mail, delivers it nowhere, and keeps the newest 1,000. */
+/**
+ * The fake mailbox: a mail server that accepts mails to any address, delivers them nowhere, and keeps the newest 1,000.
+ */
 export class Mailbox {
   readonly #store: MailStore;
   readonly #refusals = new Refusals();
@@ -59,7 +61,7 @@ export class Mailbox {
     this.#server.on('error', (error: Error) => log.warn({ error }, 'a mail did not arrive'));
   }
 
-  /** Takes mails from now on, and tells where; port 0 is any free one. */
+  /** Starts to accept mails and returns the address; port 0 chooses a free port. */
   async listen({ host, port }: { host: string; port: number }): Promise<string> {
     const listening = once(this.#server.server, 'listening');
     this.#server.listen(port, host);
@@ -68,7 +70,7 @@ export class Mailbox {
     return `smtp://${family === 'IPv6' ? `[${address}]` : address}:${taken}`;
   }
 
-  /** The mails that an address got, oldest first. A mail is there when its sender has the answer 250. */
+  /** The mails to an address, oldest first. A mail is included as soon as its sender has received the reply 250. */
   async mailsTo(address: string): Promise<Mail[]> {
     return this.#readAll((recipient) => isSameAddress(recipient, address));
   }
@@ -89,19 +91,19 @@ export class Mailbox {
     return kept && this.#store.content(kept);
   }
 
-  /** Makes mails to an address fail, once unless told. */
+  /** Makes mails to an address fail. Default: the next mail. */
   refuse(address: string, options: Omit<z.input<typeof refusalSchema>, 'to'> = {}): Refusal {
     const refusal = refusalSchema.parse({ to: address, ...options });
     this.#refusals.add(refusal);
     return refusal;
   }
 
-  /** Forgets all refusals. */
+  /** Removes all refusals. */
   acceptAll(): void {
     this.#refusals.clear();
   }
 
-  /** Takes no more mails; those that are kept can still be read. */
+  /** Stops accepting mails; stored mails can still be read. */
   async close(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.close(resolve));
   }

@@ -8,11 +8,11 @@ import type { Hold, Holds } from './holds.js';
 import type { Ledger } from './ledger.js';
 import type { ReceivedRequests } from './received-requests.js';
 
-/** A call that changes the world: once an idempotency key, whatever happens to its answer. */
+/** A call with an effect. The effect happens once per idempotency key, whatever happens to the response. */
 export interface Operation<Body extends { orderId: string }> {
   name: OperationName;
   body: z.ZodType<Body>;
-  /** Decides and records without waiting, so that calls never interleave. */
+  /** Decides and records synchronously, so that calls never interleave. */
   effect: (key: string, body: Body) => Answer;
 }
 
@@ -27,7 +27,10 @@ export interface Surroundings {
 const keySchema = z.string().min(1).max(255);
 const noAnswer = Symbol('no answer');
 
-/** Makes the route handler of an operation: validate, hold, go wrong if told so, take effect, answer. */
+/**
+ * Creates the route handler of an operation: validates, waits at a hold, applies an injected fault, performs the
+ * effect, responds.
+ */
 export function serve<Body extends { orderId: string }>(operation: Operation<Body>, around: Surroundings) {
   return async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { socket } = request.raw;
@@ -50,7 +53,10 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
   }
 }
 
-/** Makes the route handler of a question by order id: hold, go wrong if told so, answer. Questions are not noted. */
+/**
+ * Creates the route handler of a query by order id: waits at a hold, applies an injected fault, responds. Queries are
+ * not recorded.
+ */
 export function serveQuestion(name: OperationName, answerTo: (orderId: string) => Answer, around: Surroundings) {
   return async function handle(
     request: FastifyRequest<{ Params: { orderId: string } }>,
@@ -70,7 +76,7 @@ interface Call {
   onFault?: (fault: Fault) => void;
 }
 
-/** Takes a call: behind the hold for it, if there is one, and with the fault for it. */
+/** Handles a call, with the hold and the injected fault for it, if any. */
 async function take(name: OperationName, orderId: string, { around, socket, effect, onFault }: Call) {
   const fault = around.faults.take(name, orderId);
   if (fault) onFault?.(fault);
@@ -113,7 +119,7 @@ function send(reply: FastifyReply, socket: Socket, answer: Answer | typeof noAns
     .send(answer.body);
 }
 
-/** The answer of the fault `error`. */
+/** The response of the fault `error`. */
 function injectedError({ status, code, retryAfter }: Fault): Answer {
   const answer = code === null ? errorPage(status) : refused(status, code, 'This call was told to fail.');
   return { ...answer, headers: { ...answer.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) } };

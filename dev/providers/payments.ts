@@ -24,12 +24,12 @@ const declineReasons: Readonly<Record<string, { code: string; message: string }>
   tok_insufficient_funds: { code: 'insufficient_funds', message: 'The card has insufficient funds.' },
 };
 
-/** What kind of card it is. `tok_ok-0042` is one of the cards that are `tok_ok`. */
+/** The kind of card. `tok_ok-0042` is one of the `tok_ok` cards. */
 const cardOf = ({ token }: Pick<ChargeRequest, 'token'>): string => token.replace(/-.*$/, '');
 
 /**
- * The payment gateway: charges by token, refunds and voids by order id. It deduplicates by key alone and forgets keys: a
- * repeated charge or refund with a forgotten key moves money again.
+ * The fake payment gateway: charges by token, refunds and voids by order id. It deduplicates by idempotency key only
+ * and forgets keys after a time: a repeated charge or refund with a forgotten key moves money again.
  */
 export function createPayments(ledger: Ledger, keys: KeyMemory) {
   function charge(key: string, request: ChargeRequest): Answer {
@@ -55,7 +55,7 @@ export function createPayments(ledger: Ledger, keys: KeyMemory) {
     return chargeAnswer(made);
   }
 
-  /** Refunds the charge of an order. An order without a successful charge is voided: later charges are refused. */
+  /** Refunds the charge of an order. An order without a successful charge is voided: later charges are rejected. */
   function refund(key: string, request: RefundRequest): Answer {
     const earlier = keys.recall(ledger.refunds.withKey(key));
     if (earlier) return isDeepStrictEqual(earlier.request, request) ? refundAnswer(earlier) : idempotencyMismatch(key);
@@ -75,7 +75,7 @@ export function createPayments(ledger: Ledger, keys: KeyMemory) {
     return refundAnswer(refund);
   }
 
-  /** What is known about an order, by the caller's reference. References are never forgotten. */
+  /** The charge and refund of an order, by the caller's reference. References are never forgotten. */
   function find(orderId: string): Answer {
     const charge = chargeOf(orderId) ?? ledger.charges.ofOrder(orderId).at(-1);
     const refund = ledger.refunds.ofOrder(orderId).at(-1);

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 
 const REMEMBERED = 10_000;
 
-/** One call as it came in. `status` is null as long as, or because, there was no answer. */
+/** A received call. `status` is null until there is a response, and stays null if there is none. */
 export interface ReceivedRequest {
   at: string;
   method: string;
@@ -11,16 +11,16 @@ export interface ReceivedRequest {
   idempotencyKey: string | null;
   body: unknown;
   status: number | null;
-  /** The trace that it was a part of, if the caller said so. */
+  /** The trace context that the caller sent, if any. */
   traceparent?: string;
   fault?: string;
 }
 
-/** The newest calls in memory, so that a test can assert what was really sent. */
+/** The newest calls, in memory, so that a test can check what was really sent. */
 export class ReceivedRequests {
   readonly #requests: ReceivedRequest[] = [];
 
-  /** Notes a call on its arrival; the answer is filled in later. */
+  /** Records a call on its arrival; the response is added later. */
   note({ method, url, headers, body }: FastifyRequest): ReceivedRequest {
     const orderId = (body as { orderId?: unknown } | null | undefined)?.orderId;
     const key = headers['idempotency-key'];

@@ -28,7 +28,7 @@ const keysSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().n
 const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
-/** The routes by which tests and demos look into the outside world and make it misbehave. */
+/** The routes with which tests and demos inspect the fake external systems and inject faults. */
 export function registerTestInterface(app: FastifyInstance, providers: Omit<Providers, 'app' | 'close'>): void {
   const { ledger, faults, holds, keys, carrier, mailbox } = providers;
 

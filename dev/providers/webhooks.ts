@@ -7,7 +7,7 @@ const LONGEST_RETRY_MS = 30_000;
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const UNTIL_SOMETHING_CHANGES_MS = 2 ** 31 - 1;
 
-/** How one attempt to deliver a webhook went: the receiver's status, or why there is none. */
+/** The result of one attempt to deliver a webhook: the receiver's status, or why there is none. */
 export interface Delivery {
   delivered: boolean;
   status?: number;
@@ -17,14 +17,14 @@ export interface Delivery {
 export interface WebhookOptions {
   callbackUrl?: string | undefined;
   secret?: string | undefined;
-  /** How long a receiver may answer 404 (it may not know the order yet) before a report is given up. */
+  /** How long a receiver may return 404 (it may not know the order yet) before a report is given up. */
   giveUpUnknownAfterSeconds: number;
   log: { warn(details: object, message: string): void };
 }
 
 /**
- * Delivers the carrier's reports as Standard Webhooks: one parcel's reports in order, each until the receiver
- * answers 2xx, which is noted in the ledger.
+ * Delivers the carrier's reports as Standard Webhooks: the reports of one parcel in order, each until the receiver
+ * returns 2xx. The ledger records the delivery.
  */
 export class Webhooks {
   readonly #ledger: Ledger;
@@ -43,7 +43,7 @@ export class Webhooks {
     if (options.callbackUrl !== undefined) this.setCallbackUrl(options.callbackUrl);
   }
 
-  /** Sets where reports go; whatever waits for it, or for a retry, is attempted at once. */
+  /** Sets the URL for reports; reports that wait for a URL or a retry are attempted at once. */
   setCallbackUrl(url: string): void {
     if (!this.#signer) throw new Error('A callback URL needs a webhook secret to sign with.');
     this.#callbackUrl = url;
@@ -51,7 +51,10 @@ export class Webhooks {
     this.#newUrl = new AbortController();
   }
 
-  /** Delivers a report after the earlier ones of the same parcel, retrying as long as needed. Sends no report twice. */
+  /**
+   * Delivers a report after the earlier ones of the same parcel, and retries as long as needed. A report that is
+   * already queued is not queued again.
+   */
   send(report: Report): void {
     if (this.#queued.has(report.reportId)) return;
     this.#queued.add(report.reportId);
@@ -66,14 +69,14 @@ export class Webhooks {
     this.#queues.set(report.shipmentId, queue);
   }
 
-  /** Makes one attempt now, ahead of all others, and tells how it went; a failed one is then retried as usual. */
+  /** Makes one attempt now, ahead of all others, and returns its result; a failed report is then retried as usual. */
   async sendNow(report: Report): Promise<Delivery> {
     const delivery = await this.#attempt(report);
     if (!delivery.delivered) this.send(report);
     return delivery;
   }
 
-  /** Stops delivering; what is open stays open in the ledger. */
+  /** Stops delivering; pending reports stay pending in the ledger. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#queues.values());
