@@ -23,7 +23,7 @@ const url = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((value) => value.replace(/\/+$/, ''));
 
-/** Plain decimal digits only: `1e3`, `0x10` and ` 7` are typing errors. */
+/** Accepts plain decimal digits only. `1e3`, `0x10` and ` 7` are invalid. */
 const number = (problem: string, { min, max, pattern }: { min: number; max: number; pattern: RegExp }) =>
   z.string().regex(pattern, problem).transform(Number).pipe(z.number().min(min, problem).max(max, problem));
 const integer = (min: number, max: number) =>
@@ -41,7 +41,7 @@ const list = z.string().transform((value) =>
     .filter(Boolean),
 );
 
-/** Pairs as OpenTelemetry writes them, values percent-encoded. */
+/** Pairs in OpenTelemetry's format, with percent-encoded values. */
 const pairs = z
   .string()
   .regex(/^\s*[^\s,=]+=[^\s,]*(\s*,\s*[^\s,=]+=[^\s,]*)*\s*$/, 'must be name=value pairs with commas');
@@ -64,13 +64,13 @@ const origins = list
   .default([]);
 
 const queuesProblem = `must be some of ${TASK_QUEUES.join(', ')} with commas between them`;
-/** As the server takes them: a version is written as name, dot or colon, build id. */
+/** The rules of the Temporal server, which writes a version as deployment name, dot or colon, build id. */
 const deploymentName = z
   .string()
   .regex(/^(?!__)[^\s.:]{1,200}$/, 'must be at most 200 characters without blanks, dots and colons');
 const buildId = z.string().regex(/^(?!__)\S{1,200}$/, 'must be at most 200 characters without blanks');
 
-/** One secret, or two with a comma between them while one replaces the other: the first signs, both are accepted. */
+/** One secret, or two during a rotation, separated by a comma. The first signs; both verify. */
 const secrets = (pattern: RegExp, problem: string) =>
   list.pipe(
     z
@@ -82,7 +82,7 @@ const webhookSecrets = secrets(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whse
 const longSecrets = secrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without blanks');
 const webhookSecretExample = 'whsec_$(openssl rand -base64 32)';
 
-/** JSON in a variable, parsed with a schema; the problem names the place. */
+/** JSON in a variable, validated with a schema. Error messages contain the JSON pointer of the invalid value. */
 const json = <T extends z.ZodType>(schema: T) =>
   z.string().transform((value, context): z.output<T> => {
     try {
@@ -152,7 +152,7 @@ const variables = {
     schema: z
       .url({ protocol: /^https?$/, error: 'must be an https URL' })
       .refine(
-        // zod goes on to it when it is no URL, too.
+        // zod runs this refinement even when the value is not a URL.
         (value) => value.startsWith('https:') || (URL.canParse(value) && isLoopback(new URL(value).hostname)),
         'must be an https URL',
       )
@@ -224,7 +224,8 @@ const variables = {
   WORKER_TARGET_MEMORY: { schema: fraction.optional(), example: '0.8' },
   WORKER_TARGET_CPU: { schema: fraction.optional(), example: '0.9' },
   WORKER_ACTIVITIES_AT_ONCE: { schema: integer(1, 10_000).optional(), example: '100' },
-  // One for the queue, one for the workflows that a worker has in its cache: with a single one, they get in each other's way.
+  // At least 2: one slot polls the task queue, the other the sticky queue of cached workflows. With a single slot they
+  // block each other.
   WORKER_WORKFLOW_TASKS_AT_ONCE: { schema: integer(2, 10_000).optional(), example: '40' },
   WORKER_CACHED_WORKFLOWS: { schema: integer(2, 1_000_000).optional(), example: '2000' },
   PAYMENTS_PER_SECOND: {
@@ -246,7 +247,9 @@ type Values<Name extends Variable> = { readonly [N in Name]: z.output<(typeof va
 
 const store = ['DATABASE_URL', 'DATABASE_POOL_SIZE'] as const;
 
-/** What is not used by name is checked here, and read by the SDK of OpenTelemetry itself. */
+/**
+ * Variables that the code does not read by name. They are validated here, and the OpenTelemetry SDK reads them itself.
+ */
 const traces = [
   ...['OTEL_SDK_DISABLED', 'OTEL_TRACES_EXPORTER', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG'],
   ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_HEADERS'],
@@ -277,13 +280,13 @@ const roles = {
     ...['CORS_ORIGINS', 'HSTS_MAX_AGE', 'RATE_LIMIT_PER_MINUTE', 'MAX_EVENT_LOOP_DELAY_MS'],
   ],
   setup: ['LOG_LEVEL', ...store, 'DATABASE_APP_ROLE'],
-  /** `npm run replay`. */
+  /** For `npm run replay`. */
   replay: ['PAYLOAD_ENCRYPTION_KEYS'],
 } as const satisfies Record<string, readonly Variable[]>;
 
 export type Role = keyof typeof roles;
 
-/** How Temporal is reached, whatever said so: temporal-profile.ts. */
+/** Connection settings from the environment or from a Temporal profile: see src/temporal/profile.ts. */
 interface TemporalConfig {
   readonly TEMPORAL_ADDRESS: string;
   readonly TEMPORAL_NAMESPACE: string;
@@ -292,17 +295,17 @@ interface TemporalConfig {
 
 export type Config<R extends Role> = Values<(typeof roles)[R][number]> & TemporalConfig;
 
-/** What is wrong with a variable. */
+/** A problem with a variable. */
 export interface Problem {
   name: string;
   problem: string;
-  /** The value that was given. Never of a secret. */
+  /** The value that was given. Never set for a secret. */
   got?: string | undefined;
-  /** A value that would do, or a whole assignment when another variable is the one to change. */
+  /** A valid value, or a whole assignment when another variable must change. */
   example: string;
 }
 
-/** A wrong configuration. The message has a line for each problem: the variable, what is wrong with it, an example. */
+/** An invalid configuration. The message has one line per problem: the variable, the problem and an example. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly Problem[];
@@ -313,27 +316,27 @@ export class ConfigError extends Error {
   }
 }
 
-/** Longer values are cut in messages. */
+/** Messages truncate longer values. */
 const SHOWN_LENGTH = 80;
 
-/** The line of a problem: `PORT: must be an integer from 1 to 65535, got "abc" (example: PORT=3000)`. */
+/** Formats a problem: `PORT: must be an integer from 1 to 65535, got "abc" (example: PORT=3000)`. */
 export function describeProblem({ name, problem, got, example }: Problem): string {
-  // A URL may carry a password.
+  // Removes credentials from URLs.
   const plain = got?.replace(/\/\/[^/]*@/, '//…@');
   const shown = plain !== undefined && plain.length > SHOWN_LENGTH ? `${plain.slice(0, SHOWN_LENGTH)}…` : plain;
   const assignment = /^[A-Z][A-Z0-9_]*=/.test(example) ? example : `${name.split(' ')[0]}=${example}`;
   return `${name}: ${problem}${shown === undefined ? '' : `, got ${JSON.stringify(shown)}`} (example: ${assignment})`;
 }
 
-/** A configuration as far as it can be read: every value that is right, and what is wrong with the others. */
+/** The valid values of a configuration, and the problems of the others. */
 export interface ReadConfig<R extends Role> {
   values: Readonly<Partial<Config<R>>>;
   problems: Problem[];
 }
 
 /**
- * Reads the variables of a role, and only those. An empty variable counts as unset. A secret can be in a file: what
- * `API_KEYS_FILE` names is read for `API_KEYS`, without the end of its last line. No problem repeats a secret.
+ * Reads the variables of a role. An empty variable counts as unset. A secret can be in a file: `API_KEYS_FILE` names
+ * the file with the value of `API_KEYS`, without its final line break. Problems never contain a secret.
  */
 export function readConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): ReadConfig<R> {
   const values: Record<string, unknown> = {};
@@ -343,7 +346,7 @@ export function readConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
     const raw = given[name];
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    // A file that cannot be read has its line already.
+    // An unreadable file already has its own problem.
     else if (raw !== undefined || given[`${name}_FILE`] === undefined) {
       const messages = new Set(parsed.error.issues.map(({ message }) => message));
       const problem = raw === undefined ? 'is not set' : [...messages].join(', ');
@@ -368,9 +371,9 @@ export function readConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = pro
 }
 
 /**
- * The configuration of a role, as `readConfig` reads it.
+ * Returns the configuration of a role.
  *
- * @throws ConfigError with every problem.
+ * @throws ConfigError with all problems.
  */
 export function loadConfig<R extends Role>(role: R, env: NodeJS.ProcessEnv = process.env): Config<R> {
   const { values, problems } = readConfig(role, env);
@@ -390,7 +393,7 @@ function isSecret(name: string): boolean {
   );
 }
 
-/** What is set, with the contents of the files of secrets. */
+/** The variables that are set, including the contents of secret files. */
 function readSecretFiles(env: NodeJS.ProcessEnv, names: readonly string[]) {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value)) as Environment;
   const problems: Problem[] = [];
@@ -414,7 +417,7 @@ function readSecretFiles(env: NodeJS.ProcessEnv, names: readonly string[]) {
   return { given, problems };
 }
 
-/** Variables that only make sense together. */
+/** Variables that must be set together. */
 const GROUPS = [
   ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
   ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
@@ -425,7 +428,7 @@ function incompleteGroups(values: Record<string, unknown>, given: Environment): 
   return GROUPS.flatMap((group) => {
     const there = group.filter((name) => values[name] !== undefined);
     if (there.length === 0) return [];
-    // One that is given and wrong has its line already.
+    // A variable that is set but invalid already has its own problem.
     const missing = group.filter((name) => given[name] === undefined);
     return missing.map((name) => ({
       name,
@@ -435,7 +438,7 @@ function incompleteGroups(values: Record<string, unknown>, given: Environment): 
   });
 }
 
-/** A worker with fixed numbers of slots does not measure the machine. */
+/** Resource targets have no effect with fixed numbers of slots. */
 function targetsOfNobody(values: Partial<Values<Variable>>): Problem[] {
   if (values.WORKER_TUNER !== 'fixed') return [];
   return (['WORKER_TARGET_MEMORY', 'WORKER_TARGET_CPU'] as const)
@@ -447,7 +450,7 @@ function targetsOfNobody(values: Partial<Values<Variable>>): Problem[] {
     }));
 }
 
-/** A process listens on each of its ports once. */
+/** A process cannot listen twice on one port. */
 function equalPorts({ PORT, HEALTH_PORT, METRICS_PORT }: Partial<Values<Variable>>): Problem[] {
   const [name, other] = PORT === undefined ? ['HEALTH_PORT', HEALTH_PORT] : ['PORT', PORT];
   if (METRICS_PORT === undefined || METRICS_PORT !== other) return [];
@@ -455,12 +458,14 @@ function equalPorts({ PORT, HEALTH_PORT, METRICS_PORT }: Partial<Values<Variable
   return [{ name: 'METRICS_PORT', problem, example: String(anotherPort(METRICS_PORT)) }];
 }
 
-/** Another port to suggest. */
+/** Suggests another port. */
 export function anotherPort(taken: number): number {
   return taken < 65_000 ? taken + 100 : taken - 100;
 }
 
-/** Each chunk of a batch holds a database connection while it runs: with more chunks than connections they time out. */
+/**
+ * Each chunk of a batch holds a database connection while it runs. With more chunks than connections, chunks time out.
+ */
 function chunksAbovePool(values: Partial<Values<Variable>>): Problem[] {
   const { WORKER_QUEUES: queues, BATCH_TASKS_AT_ONCE: chunks, DATABASE_POOL_SIZE: connections } = values;
   if (!queues?.includes(BATCH_TASK_QUEUE) || chunks === undefined || connections === undefined) return [];
@@ -469,14 +474,14 @@ function chunksAbovePool(values: Partial<Values<Variable>>): Problem[] {
   return [{ name: 'BATCH_TASKS_AT_ONCE', problem, example: String(connections) }];
 }
 
-/** Without keys and tokens every caller may do everything, so only this machine may call. */
+/** Without API keys and JWTs every caller has all permissions, so the API must be reachable from this machine only. */
 function openToOthers({ HOST, API_KEYS, JWT_ISSUER }: Partial<Values<Variable>>): Problem[] {
   if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
   const problem = 'is needed, or JWT_ISSUER, when HOST is not on loopback';
   return [{ name: 'API_KEYS', problem, example: variables.API_KEYS.example }];
 }
 
-/** `example.com`, `*.example.com`, `example.com:8443`. */
+/** Accepts `example.com`, `*.example.com`, `example.com:8443`. */
 function isAllowedHost(value: string): boolean {
   const [, name, port] = /^(?:\*\.)?([^*:/?#@\\[\]\s]+|\[[^\]]+\])(?::(\d+))?$/.exec(value) ?? [];
   return name !== undefined && URL.canParse(`http://${name}:${port ?? 80}`);
@@ -486,7 +491,7 @@ function isOrigin(value: string): boolean {
   return /^https?:\/\/[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value;
 }
 
-/** The configuration as it may be printed: secrets are replaced. */
+/** The configuration for logs, with secrets masked. */
 export function printable(config: Partial<Values<Variable> & TemporalConfig>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(config).map(([name, value]) => {

@@ -13,7 +13,7 @@ import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
 const NO_SUCH_ROLE = '42704';
 const NO_RIGHT = '42501';
 
-/** Run once before workers and API: database schema and rights, namespace, Search Attributes. Repeating it changes nothing. */
+/** Runs once before workers and API: database schema and privileges, namespace, search attributes. Idempotent. */
 async function main(): Promise<void> {
   const config = await startConfig('setup');
   const logger = createLogger('setup', config.LOG_LEVEL);
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** What a failure of a statement says about a variable. */
+/** Maps a database error to the variable that causes it. */
 function problemOf(error: unknown, role: string | undefined): unknown {
   const problem = (name: string, text: string, example: string) =>
     new ConfigError('The setup', [{ name, problem: text, example }]);

@@ -19,15 +19,15 @@ import { workflowBundle } from './temporal/workflow-bundle.js';
 import { startTracing, type Tracing } from './observability/tracing/index.js';
 import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './temporal/workers.js';
 
-/** How long closing connections may take once the workers have stopped. */
+/** Time limit for closing connections after the workers have stopped. */
 const CLOSE_LIMIT_SECONDS = 4;
 
-/** The worker process: polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
+/** The worker process. Polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
 async function main({ onStop }: Lifetime): Promise<void> {
   const config = await startConfig('worker');
   const { METRICS_HOST: metricsHost, METRICS_PORT: metricsPort } = config;
   const metrics = metricsPort === undefined ? undefined : { host: metricsHost, port: metricsPort };
-  // The logger first: traces tell their problems while they start.
+  // Created before tracing, because tracing logs its problems while it starts.
   let tracing: Tracing | undefined = undefined;
   const logger = createLogger('worker', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
   tracing = await startTracing(config, {
@@ -39,7 +39,7 @@ async function main({ onStop }: Lifetime): Promise<void> {
   await checkAround('worker', config);
   Runtime.install({
     logger: temporalLogger(logger),
-    // It would take the signals already while the worker starts, when there is nothing yet that it could shut down.
+    // Otherwise the runtime handles signals during startup, when it cannot shut anything down yet.
     shutdownSignals: [],
     telemetryOptions: {
       logging: { filter: coreLogFilter(config.TEMPORAL_CORE_LOG_LEVEL), forward: {} },

@@ -8,7 +8,7 @@ import { firstInput } from '../temporal/history.js';
 import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
 
-/** What makes two approvals the same question. Approvers and deadlines may have been configured anew. */
+/** The fields that identify a question. Approvers and deadlines may change with the configuration. */
 const questionOf = ({ title, description, requestedBy, amount }: ApprovalInput) => ({
   title,
   description,
@@ -21,14 +21,15 @@ type ApprovalHandle = WorkflowHandle<() => Promise<ApprovalView>>;
 export function createApprovalOutcomeActivities() {
   return {
     /**
-     * Waits for the outcome of an approval that an earlier run of the order started. A cancellation withdraws the approval.
+     * Waits for the outcome of an approval that an earlier run of the order started. Cancelling the activity withdraws
+     * the approval.
      *
-     * @throws `ApprovalIdTaken` when the approval asks something else.
+     * @throws `ApprovalIdTaken` when the approval asks a different question.
      */
     async joinApproval(question: ApprovalInput): Promise<ApprovalStatus> {
       const { client } = Context.current();
       const workflowId = approvalWorkflowId(question.approvalId);
-      // Anybody may have started it, with any input.
+      // Any client can have started this workflow, with any input.
       const asked = ((await firstInput(client, workflowId)) ?? {}) as ApprovalInput;
       if (!isDeepStrictEqual(questionOf(asked), questionOf(question))) {
         throw refused('ApprovalIdTaken', `approval id ${question.approvalId} belongs to another approval`);
@@ -50,7 +51,7 @@ async function outcomeOf(handle: ApprovalHandle): Promise<ApprovalStatus> {
       const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
       if (cause instanceof CancelledFailure) return 'withdrawn';
       if (!(cause instanceof TerminatedFailure)) throw error;
-      // A reset terminates a run as well, and continues in another one.
+      // A reset also terminates the run, but the execution continues in a new run.
       if ((await handle.describe()).status.name === 'TERMINATED') return 'withdrawn';
     }
   }

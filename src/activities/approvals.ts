@@ -13,7 +13,9 @@ import { assertWorkflowId, invalidInput, parseInput, refused } from './failures.
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
 
-/** What an approval is opened with. The stage is the workflow's reading of the input, which is parsed only here. */
+/**
+ * How an approval opens. The workflow derives the first stage from the raw input; only this activity parses the input.
+ */
 export interface ApprovalOpening {
   workflowId: string;
   firstRunId: string;
@@ -21,20 +23,20 @@ export interface ApprovalOpening {
   asked?: AskedStage | undefined;
 }
 
-/** The stage that is asked now. */
+/** The current stage. */
 export type AskedStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
 
-/** The question, or a reminder of it, to one approver. */
+/** The request to one approver, or a reminder of it. */
 export interface ApproverMessage extends Pick<
   ApprovalInput,
   'approvalId' | 'title' | 'description' | 'requestedBy' | 'amount'
 > {
-  /** The first run of the execution chain: links and message ids stay the same after a reset. */
+  /** The first run id of the execution, so that links and message ids stay the same after a reset. */
   firstRunId: string;
   stage: number;
   stages: number;
   approver: string;
-  /** 0 is the question, 1 the first reminder. */
+  /** 0 for the request, 1 for the first reminder. */
   number: number;
   deadline: string;
 }
@@ -51,7 +53,7 @@ export interface ApprovalActivitiesDependencies {
   webhooks: Webhooks;
   outgoing: Outgoing;
   links: ApprovalLinks;
-  /** The base URL of the API as people reach it; links start with it. */
+  /** Public base URL of the API. Links start with it. */
   publicUrl: string;
 }
 
@@ -59,9 +61,9 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
   const { store, mailer, webhooks, outgoing, links, publicUrl } = deps;
 
   /**
-   * Sends a message once, also after a reset. A note that is lost costs a repeat at most, which has the same id.
+   * Sends a message once, also after a reset. If the delivery record is lost, a repeat is sent with the same id.
    *
-   * @throws `ApprovalClosed` when the approval has an outcome on record, so that nobody is asked in vain.
+   * @throws `ApprovalClosed` when a request would go to an approver although the approval is already closed.
    */
   async function sendOnce(approvalId: string, messageId: string, send: () => Promise<void>, isQuestion = true) {
     const { isSent, isClosed } = await store.approvalMessageState(approvalId, messageId);
@@ -77,8 +79,8 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
     /**
      * Parses the input of an approval and records it as open.
      *
-     * @returns the final view when this approval has closed before, under this id and with this content.
-     * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with another content.
+     * @returns the final view when the approval with this id and content is already closed.
+     * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with other content.
      */
     async openApproval(input: unknown, opening: ApprovalOpening): Promise<{ closed?: ApprovalView }> {
       const { workflowId, firstRunId, requestedAt, asked } = opening;
@@ -107,17 +109,17 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       return outcome.status === 'closed' ? { closed: outcome.view } : {};
     },
 
-    /** Records the stage that is asked now, for lists. */
+    /** Records the current stage for lists. */
     async recordStage(approvalId: string, firstRunId: string, asked: AskedStage): Promise<void> {
       await store.recordApprovalStage({ ...asked, approvalId, firstRunId, deadline: new Date(asked.deadline) });
     },
 
-    /** Records how an approval closed. @returns the view on record: the first outcome stands, also after a reset. */
+    /** Records how an approval closed. @returns the recorded view. The first outcome is final, also after a reset. */
     async recordOutcome(view: ApprovalView, closedAt: string): Promise<ApprovalView> {
       return await store.closeApproval(view, new Date(closedAt));
     },
 
-    /** Asks an approver by e-mail, with a link that is good for one decision. */
+    /** Asks an approver by e-mail. The link is valid for one decision. */
     async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
       const { approvalId, firstRunId, stage, approver, deadline, number, title } = message;
       const messageId = messageIdOf(message);
@@ -132,7 +134,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
       });
     },
 
-    /** Asks a system by a signed webhook; the system answers to the callback for approvals. */
+    /** Asks an external system by signed webhook. The system responds through the approval callback. */
     async callApprover({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
       const { approvalId, approver, stage, number, deadline, title, description, requestedBy, amount } = message;
       const messageId = messageIdOf(message);
@@ -155,7 +157,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
   };
 }
 
-/** The same for every attempt of the same message. */
+/** The same for all attempts of a message. */
 function messageIdOf({ approvalId, firstRunId, stage, approver, number }: ApproverMessage): string {
   return idOf(['ask', approvalId, firstRunId, stage, approver, number]);
 }
@@ -171,11 +173,11 @@ function mailOf(message: ApproverMessage, link: string): { text: string; html: s
     ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
     ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
   ];
-  // The link is ours and needs no escaping; the template would drop a URL that it does not know.
+  // The template would drop a URL that it does not trust. The API creates this link, so it needs no escaping.
   const hint = 'Opening the link decides nothing. It is yours alone: do not pass it on.';
   const lines = facts.map(([name, value]) => `${name}: ${value}`);
   return {
-    // The link comes before text of the requester, which might look like one of our links.
+    // The link comes before the requester's text, which could contain a fake link.
     text: [
       title,
       '',

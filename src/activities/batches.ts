@@ -9,14 +9,16 @@ import type { Store } from '../store/index.js';
 import { assertWorkflowId, parseInput, refused } from './failures.js';
 import { whileBeating } from './outside.js';
 
-/** Items of an operation that calls outside are noted as done in groups of this many. */
+/** For operations that call an external system: the number of items after which progress is recorded. */
 const ITEMS_PER_NOTE = 100;
 
-/** Of the reason of an item's failure, in UTF-16 code units; the row of the task keeps the reasons of all its items. */
+/**
+ * Limits for the failure reason of an item, in UTF-16 code units. The chunk's row stores the reasons of all its items.
+ */
 const MAX_TYPE = 100;
 const MAX_MESSAGE = 500;
 
-/** A task, and what it has to know of its batch. */
+/** A chunk, with the data it needs from its batch. */
 export interface BatchTask extends TaskKey {
   batchId: string;
   number: number;
@@ -26,17 +28,17 @@ export interface BatchTask extends TaskKey {
 /** An execution of a batch. */
 export interface BatchRun {
   workflowId: string;
-  /** Of its first run: a reset keeps it. */
+  /** The first run id, which a reset keeps. */
   firstRunId: string;
   startedAt: string;
 }
 
-/** What a batch knows of itself when it has its progress counted. */
+/** The state that a batch reports when it asks for its progress. */
 export interface ProgressReport {
   batchId: string;
   roundId: number;
   status: BatchStatus;
-  /** When the batch knew this. */
+  /** When the batch had this status. */
   at: string;
 }
 
@@ -44,17 +46,17 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
   function operationOf(name: string) {
     const operation = operations.get(name);
     if (operation) return operation;
-    // Not for good: a worker that knows it may be about to be deployed.
+    // Retryable, because a worker that has this operation may be deployed soon.
     throw ApplicationFailure.create({ type: 'UnknownOperation', message: `this worker has no operation ${name}` });
   }
 
   return {
     /**
-     * Parses what a batch was started with, and finds out what this run has to do. Its workflow id must be the batch's,
-     * so that there is one run of it at a time.
+     * Parses the input of a batch and returns the work of this execution. The workflow id must match the batch id, so
+     * that a batch has one open execution at most.
      *
-     * @throws `InvalidInput`, `BatchNotFound` when nothing was uploaded under this id, `Superseded` when a later run has
-     * begun.
+     * @throws `InvalidInput`; `BatchNotFound` when nothing was uploaded under this id; `Superseded` when a later
+     * execution has opened the batch.
      */
     async openBatch(
       input: unknown,
@@ -72,7 +74,7 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       });
     },
 
-    /** Does the items of a task, each once. A task that is done already, or given up, is left alone. */
+    /** Processes the items of a chunk, each once. Skips a chunk that is already done or given up. */
     async runBatchTask({ operation: name, batchId, number, ...key }: BatchTask): Promise<void> {
       const operation = operationOf(name);
       if (operation.kind === 'outside') return await runOutside(operation, batchId, key);
@@ -81,17 +83,20 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
       );
     },
 
-    /** Counts what is left of these tasks as failed. */
+    /** Counts the unfinished items of these chunks as failed. */
     async giveUpBatchTasks({ roundId, first, count, reason }: GiveUp): Promise<void> {
       await whileBeating(() => store.giveUpTasks(roundId, { first, count }, reason));
     },
 
-    /** Counts the progress of a batch, and records it for lists. @throws `BatchNotFound`. */
+    /** Counts the progress of a batch and records it for lists. @throws `BatchNotFound`. */
     async countProgress(report: ProgressReport): Promise<BatchTally> {
       return await whileBeating(() => record(report, false));
     },
 
-    /** The same at the end of a batch; `completed` stands for its outcome with failures, too. @throws `BatchNotFound`. */
+    /**
+     * Counts and records the final progress. With failed items, `completed` becomes `completed_with_failures`. @throws
+     * `BatchNotFound`.
+     */
     async closeBatch(report: ProgressReport): Promise<BatchTally> {
       return await whileBeating(() => record(report, true));
     },
@@ -110,8 +115,8 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
   }
 
   /**
-   * Calls outside for each item that is not done yet. The store knows how far it came, so the next attempt goes on from
-   * there; the items since then are called for again, with the same keys.
+   * Calls the external system for every unfinished item. The next attempt resumes at the recorded position and repeats
+   * later calls with the same idempotency keys.
    */
   async function runOutside(operation: OutsideOperation, batchId: string, key: TaskKey): Promise<void> {
     const task = await store.readTask(key);
@@ -143,10 +148,14 @@ interface GiveUp {
   reason: Reason;
 }
 
-/** The store holds items as their schema has made them. */
+/** The items were validated by the operation's schema at upload. */
 const typed = (items: StagedItem[]) => items as StagedItem<Record<string, unknown>>[];
 
-/** Calls for each item, some at once. @throws when a call fails in a way that may pass, once no call is open any more. */
+/**
+ * Calls the operation for each item, with limited concurrency.
+ *
+ * @throws the first retryable error, after all open calls have ended.
+ */
 async function callForEach(
   operation: OutsideOperation,
   batchId: string,
@@ -174,7 +183,7 @@ async function callForEach(
   return failures.sort((a, b) => a.index - b.index);
 }
 
-/** What a failure says of the item itself; undefined when another try may go better. */
+/** The failure reason of an item; undefined when a retry could succeed. */
 function ownFailure(error: unknown): Reason | undefined {
   if (!(error instanceof ApplicationFailure && error.nonRetryable)) return undefined;
   return { type: bounded(error.type ?? 'Refused', MAX_TYPE), message: bounded(error.message, MAX_MESSAGE) };

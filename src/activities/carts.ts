@@ -12,7 +12,7 @@ import { invalidInput, parseInput, refused } from './failures.js';
 
 export function createCartActivities({ store }: { store: Store }) {
   return {
-    /** Parses what a cart was started with. `cartId` is the one in the workflow id. @throws `InvalidInput`. */
+    /** Parses the input of a cart. `cartId` comes from the workflow id. @throws `InvalidInput`. */
     async openCart(input: unknown, cartId: string): Promise<void> {
       const cart = parseInput(cartInput, input);
       if (cart.cartId !== cartId) {
@@ -22,8 +22,8 @@ export function createCartActivities({ store }: { store: Store }) {
     },
 
     /**
-     * Checks that a cart may hold this many pieces of a product, and records the cart with its first item. Reserves
-     * nothing: the order does.
+     * Checks that a cart can hold this quantity of a product, and records the cart with its first item. Reserves no
+     * stock; the order does.
      *
      * @param at when the change began.
      * @throws `UnknownSku`, `OutOfStock`.
@@ -35,12 +35,13 @@ export function createCartActivities({ store }: { store: Store }) {
     },
 
     /**
-     * Records the order that a cart becomes, once, if the total is the expected one. An order that this cart became
-     * before, and whose content is the same, keeps its price. Without an expected total, the order alone prices the lines.
-     * A claim that committed after its checkout had timed out has no order, so the next checkout replaces the claim.
+     * Claims the order of a cart, once, if the total matches the expected total. If this execution of the cart has
+     * already started its order with the same content, the price is not checked again. Without an expected total, the
+     * order alone determines the price. A claim that committed after its checkout timed out has no order, so the next
+     * checkout replaces the claim.
      *
-     * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart became an order with another content, before
-     * it was reset; `UnknownSku`; `MixedCurrencies`.
+     * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart was reset after it became
+     * an order with other content; `UnknownSku`; `MixedCurrencies`.
      */
     async checkOutCart({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
       const { orderId, lines, expectedTotal } = order;
@@ -52,22 +53,23 @@ export function createCartActivities({ store }: { store: Store }) {
       }
       const attemptAt = new Date(Context.current().info.currentAttemptScheduledTimestampMs);
       if (await store.replaceClaim(cart, claim, attemptAt)) return;
-      // A later checkout has claimed the order and is about to start it, or the clocks differ. The next attempt finds out.
+      // Either a later checkout has claimed the order and is about to start it, or the clocks differ. The next attempt
+      // resolves it.
       throw new Error(`another checkout has claimed order ${orderId}`);
     },
 
-    /** Keeps a notification for the customer of a cart, once for each key. */
+    /** Stores a notification for the customer of a cart, once per key. */
     async notifyCustomer(message: { key: string; cartId: string; kind: 'cart_reminder' }): Promise<void> {
       await store.addNotification(message);
     },
 
-    /** Records that a cart was closed without an order; with a key, notifies its customer as well, once for each key. */
+    /** Records that a cart closed without an order. With a key, also notifies the customer, once per key. */
     async closeCart({ cart, ...closing }: CartClosing): Promise<void> {
       await store.closeCart(cart, closing);
     },
   };
 
-  /** Whether the order that this life of the cart has claimed was started. */
+  /** Whether the order claimed by this execution of the cart was started. */
   async function becameOrder({ firstRunId }: CartKey): Promise<boolean> {
     const claimed = await store.orderOfCart(firstRunId);
     if (!claimed) return false;
@@ -85,7 +87,7 @@ export function createCartActivities({ store }: { store: Store }) {
       case 'priced': {
         const { total } = found;
         if (isSame(total, expectedTotal)) return;
-        // A workflow has no schema, so nobody has checked the currency.
+        // Updates sent directly to the workflow are not validated, so the currency can be invalid.
         const expected = parseInput(money, expectedTotal);
         const message = `the total is ${shownMoney(total)}, not ${shownMoney(expected)}`;
         throw refused('PriceChanged', message, { total, expectedTotal: expected });
@@ -117,7 +119,7 @@ interface CartClosing {
   notificationKey?: string;
 }
 
-/** The same for the same goods, customer, payment and expected total, whatever the order of the lines. */
+/** Depends on goods, customer, payment and expected total, but not on the order of the lines. */
 function hashOf({ customerId, lines, payment, expectedTotal }: OrderInput): string {
   const bySku = (a: OrderLine, b: OrderLine) => (a.sku < b.sku ? -1 : 1);
   const goods = lines.toSorted(bySku).map(({ sku, quantity }) => [sku, quantity]);

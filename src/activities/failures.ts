@@ -4,9 +4,10 @@ import { UNREADABLE, UNREADABLE_DETAIL } from '../temporal/payloads/unreadable.j
 import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
 
 /**
- * Parses what a workflow was started with. A workflow can be started past the HTTP API, so this is its first step.
+ * Parses the input of a workflow. Runs as a workflow's first step, because clients can start workflows without the HTTP
+ * API.
  *
- * @throws non-retryable `InvalidInput` whose first detail is the list of problems.
+ * @throws non-retryable `InvalidInput` with the list of problems as its first detail.
  */
 export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.infer<T> {
   if (input === UNREADABLE) throw invalidInput([{ pointer: '', detail: UNREADABLE_DETAIL }]);
@@ -15,7 +16,7 @@ export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.in
   throw invalidInput(problemsOf(parsed.error.issues));
 }
 
-/** The failure that ends a workflow at once because of its input. */
+/** The failure that rejects a workflow's input. */
 export function invalidInput(problems: InputProblem[]): ApplicationFailure {
   const list = problems.map(({ pointer, detail }) => `${pointer || '(input)'}: ${detail}`).join('; ');
   return ApplicationFailure.create({
@@ -27,14 +28,18 @@ export function invalidInput(problems: InputProblem[]): ApplicationFailure {
   });
 }
 
-/** Only under this workflow id is it found by whoever comes later. @throws `InvalidInput` naming the field with the id. */
+/**
+ * Checks the workflow id, because signals, updates and queries find the workflow only under this id.
+ *
+ * @throws `InvalidInput` that names the field with the id.
+ */
 export function assertWorkflowId(pointer: string, wanted: string, workflowId: string): void {
   if (workflowId === wanted) return;
   const detail = `belongs to the workflow id "${wanted}", but this one is "${workflowId}"`;
   throw invalidInput([{ pointer, detail }]);
 }
 
-/** A business rule said no: an expected answer, kept out of error logs and metrics. */
+/** A rejection by a business rule. The category BENIGN keeps it out of error logs and metrics. */
 export function refused(type: string, message: string, ...details: unknown[]): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true, details, category: 'BENIGN' });
 }

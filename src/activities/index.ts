@@ -12,22 +12,21 @@ import { createPaymentActivities, type PaymentSettings } from './payments.js';
 import { createShippingActivities, type ShippingSettings } from './shipping.js';
 import type { Webhooks } from './webhooks.js';
 
-/** What the activities depend on. */
 export interface ActivityDependencies extends PaymentSettings, ShippingSettings {
   store: Store;
   mailer: Mailer;
   webhooks: Webhooks;
   outgoing: Outgoing;
   links: ApprovalLinks;
-  /** Where people reach the API. */
+  /** Public base URL of the API. */
   publicUrl: string;
-  /** What batches can do. */
+  /** The operations that batches can run. */
   operations: Operations;
   /** Without it no order needs an approval. */
   orderApproval?: OrderApproval;
 }
 
-/** All activities by their wire names, bound to the outside world that they act on. */
+/** Creates all activities, by their wire names. */
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createApprovalActivities(deps),

@@ -1,13 +1,14 @@
 import { Context } from '@temporalio/activity';
 
-/** Room for the call itself and for clocks that differ. */
+/** Margin for the call itself and for clock differences. */
 const MARGIN_MS = 10 * 60_000;
 
 /**
- * Whether a partner may have forgotten an idempotency key that was first used at `since` or later. The partner then
- * takes a repeated call for a new one, so the caller has to look up first what the partner knows.
+ * Whether a partner may have discarded an idempotency key that was first used at `since` or later. The partner would
+ * then treat a repeated call as new, so the caller must look up the earlier result first.
  *
- * A worker may take an attempt long after the attempt was scheduled, and clocks differ, so the later of both times counts.
+ * Uses the later of the local time and the scheduled time of the attempt, because a worker can take an attempt late and
+ * clocks differ.
  */
 export function mayBeForgotten(since: Date, retentionHours: number): boolean {
   const now = Math.max(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs);

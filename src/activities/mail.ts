@@ -8,16 +8,19 @@ import { refused } from './failures.js';
 import { whileBeating } from './outside.js';
 import { misconfigured, unavailable } from './retries.js';
 
-/** Steps at which a server judges the recipient or the content. At any other step, 5xx is about our configuration. */
+/**
+ * SMTP steps at which the server judges the recipient or the content. At any other step, 5xx is caused by our
+ * configuration.
+ */
 const ABOUT_THIS_MAIL: readonly unknown[] = ['RCPT TO', 'DATA'];
 
 export interface MailMessage {
-  /** One address, without a name; its domain may be internationalised. */
+  /** One address without a name. The domain may be internationalized. */
   to: string;
   subject: string;
   text: string;
   html: string;
-  /** The same for every attempt, so that receivers can recognise a repeat. */
+  /** The same for every attempt, so that receivers can detect duplicates. */
   key: string;
 }
 
@@ -26,13 +29,13 @@ export type Mailer = ReturnType<typeof createMailer>;
 /** Below the start-to-close timeout (30 s) of the activities that send mail. */
 const SEND_TIMEOUT_MS = 25_000;
 
-/** How long the server may take to be connected, to greet, and for each of its answers. */
+/** Time limit for the connection, for the greeting and for each response of the server. */
 const STEP_TIMEOUT_MS = 9_000;
 
 /**
- * Sends mail over SMTP, each over a connection of its own.
+ * Sends mail over SMTP, with one connection per mail.
  *
- * @param smtpUrl `smtp://user:password@host:587` (STARTTLS where offered; `?requireTLS=true` insists) or `smtps://…`.
+ * @param smtpUrl `smtp://user:password@host:587` (STARTTLS if offered; `?requireTLS=true` enforces it) or `smtps://…`.
  * @param from an address, with or without a name.
  * @throws an Error when `from` has no host.
  */
@@ -50,11 +53,11 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
 
   return {
     /**
-     * Sends once, from an activity; every attempt has the same Message-ID.
+     * Sends a mail from an activity. All attempts have the same Message-ID.
      *
-     * @throws `MailRefused`, which is final, when the server rejects this mail (5xx) or `to` is not an address;
-     * `MailMisconfigured`, which is retried slowly, when the server rejects our login or our sender (5xx);
-     * `MailUnavailable` for everything else.
+     * @throws `MailRefused`, non-retryable: the server rejects this mail (5xx) or `to` is not an address.
+     * @throws `MailMisconfigured`, retried slowly: the server rejects our login or our sender (5xx).
+     * @throws `MailUnavailable`, retried: any other failure.
      */
     async send({ to, subject, text, html, key }: MailMessage): Promise<void> {
       const recipient = email.safeParse(to).success ? toAsciiAddress(to) : undefined;
@@ -79,7 +82,10 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
   };
 }
 
-/** Of a server's answer only the code: its words often quote the recipient, and about a login they may hold the login. */
+/**
+ * Keeps only the code of the server's response. Its text often quotes the recipient, and after a failed login it may
+ * contain the credentials.
+ */
 function failureOf({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
   if (responseCode === undefined) return unavailable('Mail', code === 'EAUTH' ? 'the login was not accepted' : message);
   const step = code === 'EAUTH' ? 'login' : command;

@@ -23,44 +23,45 @@ import type { FinalReservation, NewOrder, ReserveOutcome } from '../store/orders
 import { bounded } from '../temporal/payloads/text.js';
 import { assertWorkflowId, parseInput, refused } from './failures.js';
 
-/** An order whose lines are reserved: prices from the catalogue, one line for each SKU. */
+/** An order with reserved stock: catalogue prices, one line per SKU. */
 export interface Quote {
   customerId: string;
   lines: PricedLine[];
   total: Money;
   deliveryTimeoutSeconds?: number;
-  /** What has to be asked before the customer is charged. */
+  /** The approval required before the charge. */
   approval?: ApprovalInput;
-  /** An approval is needed, and nobody but the customer could give it. */
+  /** The order needs an approval, but the customer is the only approver. */
   hasNoApprover?: true;
 }
 
-/** Which orders need an approval, and whose. */
+/** Which orders need an approval, and who approves them. */
 export interface OrderApproval {
-  /** From this total on, in minor units of whatever currency. */
+  /** Orders with at least this total need an approval. In minor units, whatever the currency. */
   threshold: number;
   stages: Stage[];
 }
 
 export interface OrderKey {
   orderId: string;
-  /** The first run id of the order's execution; it survives a reset. */
+  /** The first run id of the order's execution. A reset keeps it. */
   owner: string;
-  /** When the order was placed: the start of its workflow, also after a reset. */
+  /** When the order was placed: the start time of its workflow, which a reset keeps. */
   placedAt: string;
-  /** What the workflow was started with, not parsed yet. */
+  /** The raw input of the workflow. */
   order: unknown;
 }
 
 export function createOrderActivities({ store, orderApproval }: { store: Store; orderApproval?: OrderApproval }) {
   return {
     /**
-     * Parses the input of an order, prices its lines, takes them off the stock, and records the order: all or nothing,
-     * once. The workflow id must be the order's: all later messages, such as the carrier's reports, are addressed by it.
+     * Parses the input of an order, prices its lines, reserves its stock and records the order, in one transaction and
+     * once. The workflow id must match the order id, because later messages, such as carrier reports, are addressed by
+     * it.
      *
-     * @throws `InvalidInput` with the list of problems; `UnknownSku`, `MixedCurrencies`, `OutOfStock` and `PriceChanged`
-     * with what is wrong; `OrderIdTaken` when another execution has the order id; `ReservationReleased` when this order
-     * was already rolled back.
+     * @throws `InvalidInput` with the list of problems; `UnknownSku`, `MixedCurrencies`, `OutOfStock` and
+     * `PriceChanged` with details; `OrderIdTaken` when another execution owns the order id; `ReservationReleased` when
+     * this order was already rolled back.
      */
     async reserveStock(key: OrderKey & { workflowId: string }): Promise<Quote> {
       const order = parseInput(orderInput, key.order);
@@ -81,12 +82,12 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
       };
     },
 
-    /** Puts the stock of this order back. Safe when it never reserved any: a reservation that comes later is turned away. */
+    /** Returns the reserved stock of an order. If the order has no reservation, a late reservation is rejected. */
     async releaseStock(key: OrderKey): Promise<void> {
       await store.releaseOrder(newOrder(key, parseInput(orderInput, key.order)));
     },
 
-    /** Records that an open order is parked, or is not any more. */
+    /** Records that an open order is parked or has resumed. */
     async recordOrderStatus({
       status,
       stage,
@@ -95,13 +96,13 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
       await store.recordStatus(order, { status, stage });
     },
 
-    /** Records a report of the carrier that contradicts what the order acts on. Repeated, it changes nothing. */
+    /** Records a carrier report that contradicts the outcome the order acts on. Idempotent. */
     async recordContradiction({ orderId, shipmentId, status }: ShipmentReport): Promise<void> {
       const webhookId = `order:${orderId}:${status}`;
       await store.recordUnhandledReport({ webhookId, orderId, shipmentId, status, reason: 'contradicts_outcome' });
     },
 
-    /** Records how the order ended, and what became of its pieces. Repeated, it changes nothing. */
+    /** Records how the order ended and what became of its stock. Idempotent. */
     async closeOrder(key: OrderKey & { view: OrderView; reservation: FinalReservation }): Promise<void> {
       const { view, reservation } = key;
       const { runId } = Context.current().info.workflowExecution!;
@@ -142,10 +143,10 @@ function rejectionOf(outcome: Exclude<ReserveOutcome, { status: 'reserved' }>, {
 }
 
 /**
- * The fence before money is taken and goods are handed over: the order's stock must still be reserved.
+ * Guards the charge and the shipment: the order's stock must still be reserved.
  *
- * @returns when the order was placed, also after a reset.
- * @throws `ReservationReleased` when it is not: this run was reset to before a point where an earlier run rolled back.
+ * @returns when the order was placed, which a reset does not change.
+ * @throws `ReservationReleased` when an earlier run rolled the order back before the reset.
  */
 export async function assertStockHeld(
   store: Pick<Store, 'stockHeldSince'>,
@@ -160,7 +161,7 @@ export async function assertStockHeld(
 const reservationReleased = (orderId: string) =>
   refused('ReservationReleased', `the stock of order ${orderId} is not reserved any more: the order was rolled back`);
 
-/** The customer may want an answer sooner than the shop's rules say, not later. */
+/** A customer can shorten the approval timeout but not extend it. */
 function questionOf(order: OrderInput, lines: PricedLine[], amount: Money, stages: Stage[]): ApprovalInput {
   const { orderId, customerId, approvalTimeoutSeconds = Infinity } = order;
   return {

@@ -5,31 +5,34 @@ import { timeLimit } from '../http-client/time-limit.js';
 import { bounded } from '../temporal/payloads/text.js';
 import { misconfigured, retryAfterMs, unavailable } from './retries.js';
 
-/** Time limit of one call to another system, below the start-to-close timeout of the activities that make it. */
+/** Time limit of a call to a partner. Below the start-to-close timeout of the activities that call. */
 export const CALL_TIMEOUT_MS = 10_000;
 
-/** Half the heartbeat timeout that the workflows set, at most; it bounds how late a cancellation is noticed. */
+/** At most half the heartbeat timeout of the workflows. Bounds the delay until a cancellation is noticed. */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 
-/** The shortest delay that a partner can ask for with `Retry-After`. */
+/** The shortest delay that a partner can set with `Retry-After`. */
 const MIN_RETRY_AFTER_MS = 1_000;
 
-/** Client errors that say "not now". */
+/** Client errors that are temporary. */
 const TEMPORARY: readonly number[] = [408, 425, 429];
 
 /**
- * Client errors about our credentials, our address or our request as such. Nothing is wrong with the order, whatever
- * error code comes with them.
+ * Client errors about our credentials, URL or request format. The order is not at fault, whatever the error code in the
+ * body.
  */
 const ABOUT_US: readonly number[] = [401, 403, 404, 405];
 
 const MAX_MESSAGE = 300;
 
-/** The error body that partners agreed to. Only this is a refusal: a proxy or another server answers in its own words. */
+/**
+ * The agreed error body. Only this body is a rejection by the partner; a proxy or another server sends a different
+ * body.
+ */
 const errorBody = z.object({
   error: z.object({
     code: z.string().regex(/^[\w.-]{1,64}$/),
-    // It becomes part of a failure, and so of histories, rows and pages.
+    // The message becomes part of failures, and thus of histories, database rows and pages.
     message: z
       .string()
       .transform((text) => bounded(text.replace(/\p{Cc}/gu, ' '), MAX_MESSAGE))
@@ -38,13 +41,13 @@ const errorBody = z.object({
 });
 
 export interface OutsideQuestion<T extends z.ZodType, Known = never> {
-  /** The name of the partner, for failures and people. */
+  /** The name of the partner, for failure types and messages. */
   system: string;
   url: string;
   answer: T;
   /**
-   * What a refusal (4xx) means, by its error code: an answer, or a failure to throw. A code that is missing here is
-   * `RefusedByOutside`: a bug on our side.
+   * Maps an error code of a rejection (4xx) to a result, or to a failure to throw. A code that is missing here becomes
+   * `RefusedByOutside`, a bug on our side.
    */
   refusals?: Record<string, (message: string) => Known>;
 }
@@ -55,13 +58,13 @@ export interface OutsideCall<T extends z.ZodType, Known = never> extends Outside
 }
 
 /**
- * Calls a partner from an activity: with an idempotency key, a time limit and heartbeats, and with a parsed answer.
+ * Calls a partner from an activity, with an idempotency key, a time limit and heartbeats. Parses the response.
  *
- * @throws `<System>Unavailable`, which is retried: a lost connection, a time-out, 408, 425, 429, 5xx, or an answer that
- * does not parse. `Retry-After` on 429 and 503 sets the delay.
- * @throws `<System>Misconfigured`, which is retried slowly: 401, 403, 404, 405, a redirect, or any other 4xx without
- * an error code.
- * @throws the failure of `refusals`, or `RefusedByOutside`, which are final: a 4xx with an error code.
+ * @throws `<System>Unavailable`, retried: a lost connection, a timeout, 408, 425, 429, 5xx, or an unexpected body.
+ * `Retry-After` on 429 and 503 sets the delay.
+ * @throws `<System>Misconfigured`, retried slowly: 401, 403, 404, 405, a redirect, or any other 4xx without an error
+ * code.
+ * @throws the failure from `refusals`, or `RefusedByOutside`, both non-retryable: a 4xx with an error code.
  */
 export async function callOutside<T extends z.ZodType, Known = never>(
   call: OutsideCall<T, Known>,
@@ -72,7 +75,7 @@ export async function callOutside<T extends z.ZodType, Known = never>(
   return await whileBeating((cancellation) => exchange(call, request, cancellation));
 }
 
-/** Asks a partner for something without an effect; otherwise like `callOutside`. */
+/** Sends a read-only request to a partner. Otherwise like `callOutside`. */
 export async function askOutside<T extends z.ZodType, Known = never>(
   question: OutsideQuestion<T, Known>,
 ): Promise<z.infer<T> | Exclude<Known, ApplicationFailure>> {
@@ -80,10 +83,10 @@ export async function askOutside<T extends z.ZodType, Known = never>(
 }
 
 /**
- * Waits in an activity for something outside, with heartbeats, so that a cancellation is noticed. A heartbeat carries
- * what `progress` says.
+ * Sends heartbeats while an activity waits, so that it notices a cancellation. Each heartbeat carries the result of
+ * `progress`.
  *
- * @throws the cancellation when there was one, whatever `wait` made of it.
+ * @throws the cancellation if there was one, whatever error `wait` throws.
  */
 export async function whileBeating<T>(
   wait: (cancellation: AbortSignal) => Promise<T>,
@@ -132,7 +135,7 @@ async function exchange<T extends z.ZodType, Known>(
       if (known instanceof ApplicationFailure) throw known;
       return known as Exclude<Known, ApplicationFailure>;
     }
-    // The code and not the message, which may quote what was sent: failures are logged.
+    // Omits the message, because it may quote the request, and failures are logged.
     const what = refusal ? `${refusal.code} (${status})` : `answered ${status} without an error code`;
     if (!refusal || ABOUT_US.includes(status)) {
       throw misconfigured(system, `${system}: ${what}; check its URL and our credentials`);
@@ -154,7 +157,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** `fetch` hides what went wrong behind "fetch failed". */
+/** `fetch` hides the reason behind "fetch failed". */
 function networkProblem(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error && cause.message ? cause.message : message;

@@ -25,20 +25,20 @@ const refund = z.discriminatedUnion('status', [
   z.object({ status: z.literal('voided') }),
 ]);
 
-/** What the gateway knows about an order, by our reference. */
+/** The gateway's record of an order, found by our order id. */
 const payment = z.object({
   charge: z.object({ chargeId: id, status: z.enum(['succeeded', 'declined']), amount: money }).nullable(),
   refund: refund.nullable(),
 });
 
-/** One key for the charge and one for the refund of an order, whatever the attempt. */
+/** One idempotency key for the charge and one for the refund of an order, the same for all attempts. */
 const chargeKey = (orderId: string) => `order:${orderId}:charge`;
 const refundKey = (orderId: string) => `order:${orderId}:refund`;
 
 export interface PaymentSettings {
   /** Base URL of the payment gateway. */
   paymentsUrl: string;
-  /** How long the gateway remembers an idempotency key. */
+  /** How long the gateway keeps an idempotency key. */
   paymentsKeyRetentionHours: number;
   store: Pick<Store, 'stockHeldSince'>;
 }
@@ -52,12 +52,12 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
 
   return {
     /**
-     * Charges the whole order once. The gateway deduplicates by key for a limited time, so an older order is first
-     * looked up by its id.
+     * Charges the whole order once. The gateway deduplicates by key for a limited time, so the charge of an older order
+     * is first looked up by order id.
      *
-     * @throws `CardDeclined` (also for a token that the gateway does not know), `InsufficientFunds`,
-     * `ChargeVoided` when the order was already refunded or voided, `ReservationReleased` when its stock is not held any
-     * more, and the failures of `callOutside`.
+     * @throws `CardDeclined` (also for an unknown token); `InsufficientFunds`; `ChargeVoided` when the order was
+     * already refunded or voided; `ReservationReleased` when its stock is no longer held; and the failures of
+     * `callOutside`.
      */
     async chargePayment({ orderId, owner, amount, token }: ChargePayment): Promise<{ chargeId: string }> {
       const placedAt = await assertStockHeld(store, { orderId, owner }, 'charging_payment');
@@ -84,9 +84,9 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
     },
 
     /**
-     * Refunds an order once. The gateway finds the charge by the order id, because its answer may have been lost. If
-     * there was no charge, the gateway voids the order id, and rejects a charge that arrives later. A refund may be
-     * repeated for a year, longer than the gateway remembers its key, so it is always looked up first.
+     * Refunds an order once. The gateway finds the charge by order id, because the response to the charge may have been
+     * lost. If there was no charge, the gateway voids the order id and rejects a later charge. A refund can be repeated
+     * for a year, longer than the gateway keeps its key, so every attempt looks it up first.
      */
     async refundPayment({ orderId }: { orderId: string }): Promise<{ status: 'refunded' | 'voided' }> {
       const made = await findPayment(orderId);
@@ -103,7 +103,10 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
   };
 }
 
-/** The charge that was found. @throws `RefusedByOutside`, as the gateway does for a known key with another amount. */
+/**
+ * Checks the amount of a charge that was found. @throws `RefusedByOutside`, like the gateway for a known key with
+ * another amount.
+ */
 function matching<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
   if (charge.amount.value === value && charge.amount.currency === currency) return charge;
   throw ApplicationFailure.nonRetryable('the order was charged with another amount', 'RefusedByOutside');

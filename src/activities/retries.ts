@@ -1,19 +1,19 @@
 import { ApplicationFailure } from '@temporalio/common';
 
-/** A partner that is down for the night still gets a call each hour. */
+/** Upper limit, so that a partner with a long outage still gets one call per hour. */
 const MAX_RETRY_AFTER_MS = 60 * 60_000;
 
-/** How often to try again when our own configuration is wrong: only a person can repair it. */
+/** Retry delay while our configuration is wrong, which only an operator can fix. */
 const MISCONFIGURED_RETRY_MS = 5 * 60_000;
 
-/** Statuses whose `Retry-After` says when to try again. */
+/** Statuses whose `Retry-After` is honored. */
 const WITH_RETRY_AFTER: readonly number[] = [429, 503];
 
 /**
- * The delay that a response asks for with `Retry-After` (RFC 9110, section 10.2.3): seconds or an HTTP date.
+ * Parses the `Retry-After` header of a response (RFC 9110, section 10.2.3): seconds or an HTTP date.
  *
  * @param atLeastMs the shortest delay, whatever the header says.
- * @returns milliseconds, an hour at most; undefined when the response asks for no delay.
+ * @returns milliseconds, an hour at most; undefined without a delay.
  */
 export function retryAfterMs(
   { status, retryAfter }: { status: number; retryAfter?: string | null | undefined },
@@ -23,12 +23,12 @@ export function retryAfterMs(
   const value = retryAfter.trim();
   let asked = NaN;
   if (/^\d+$/.test(value)) asked = Number(value) * 1_000;
-  // `Date.parse` reads a date into almost any text.
+  // `Date.parse` accepts almost any text, so require the HTTP date format.
   else if (value.endsWith(' GMT')) asked = Date.parse(value) - Date.now();
   return Number.isNaN(asked) ? undefined : Math.min(Math.max(asked, atLeastMs), MAX_RETRY_AFTER_MS);
 }
 
-/** A failure that is retried, after the delay if there is one, otherwise by the retry policy. */
+/** A retryable failure. Retried after the delay if there is one, otherwise by the retry policy. */
 export function unavailable(system: string, message: string, delayMs?: number): ApplicationFailure {
   return ApplicationFailure.create({
     type: `${system}Unavailable`,
@@ -37,7 +37,7 @@ export function unavailable(system: string, message: string, delayMs?: number): 
   });
 }
 
-/** A failure that is retried slowly, because a person has to repair our configuration. */
+/** A failure that is retried slowly, because an operator must fix our configuration. */
 export function misconfigured(system: string, message: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: `${system}Misconfigured`,

@@ -27,7 +27,7 @@ const cancellationKey = (orderId: string) => `order:${orderId}:shipment-cancella
 export interface ShippingSettings {
   /** Base URL of the carrier. */
   carrierUrl: string;
-  /** How long the carrier remembers an idempotency key. */
+  /** How long the carrier keeps an idempotency key. */
   carrierKeyRetentionHours: number;
   store: Pick<Store, 'stockHeldSince'>;
 }
@@ -35,7 +35,7 @@ export interface ShippingSettings {
 export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours, store }: ShippingSettings) {
   const system = 'Carrier';
 
-  /** The parcel of an order by the order id, or undefined when the carrier has never had one. */
+  /** Finds the parcel of an order. Undefined when the carrier has never had a shipment of this order. */
   async function findShipment(orderId: string): Promise<z.infer<typeof tracking> | undefined> {
     return await askOutside({
       system,
@@ -47,11 +47,11 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
 
   return {
     /**
-     * Hands an order to the carrier once. The carrier deduplicates by key for a limited time, so an older order is first
-     * looked up by its id.
+     * Requests the shipment of an order once. The carrier deduplicates by key for a limited time, so the shipment of an
+     * older order is first looked up by order id.
      *
-     * @throws `ShipmentCancelled` when the shipment was already cancelled, `ReservationReleased` when the stock of the order
-     * is not held any more, and the failures of `callOutside`.
+     * @throws `ShipmentCancelled` when the shipment was already cancelled; `ReservationReleased` when the order's stock
+     * is no longer held; and the failures of `callOutside`.
      */
     async requestShipment({ orderId, owner, lines }: RequestShipment): Promise<{ shipmentId: string }> {
       const placedAt = await assertStockHeld(store, { orderId, owner }, 'awaiting_pickup');
@@ -72,9 +72,8 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
     },
 
     /**
-     * Cancels the shipment of an order before the carrier picks it up. The carrier finds it by the order id. If there was
-     * no shipment, the carrier rejects a request that arrives later. `already_picked_up` is an answer, not a failure: the
-     * caller decides what follows.
+     * Cancels the shipment of an order before pickup. The carrier finds it by order id. If there was no shipment, the
+     * carrier rejects a later request. `already_picked_up` is a result, not a failure, because the caller handles it.
      */
     async cancelShipment({ orderId }: { orderId: string }): Promise<z.infer<typeof cancellation>> {
       return await callOutside({
@@ -88,10 +87,10 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
     },
 
     /**
-     * Asks the carrier for the status of an order's parcel, and returns it in the form of a report. `cancelled` is final,
-     * whoever cancelled. Returns undefined when the carrier has never had a parcel of this order.
+     * Polls the carrier for the status of an order's parcel and returns it as a report. `cancelled` is final, whoever
+     * cancelled. Undefined when the carrier has never had a shipment of this order.
      *
-     * @throws `UnknownShipmentStatus`, which is final for this attempt to ask: a later answer may be known again.
+     * @throws `UnknownShipmentStatus`, non-retryable for this poll. A later poll may return a known status.
      */
     async trackShipment({ orderId }: { orderId: string }): Promise<ShipmentReport | undefined> {
       const found = await findShipment(orderId);

@@ -5,13 +5,13 @@ import { refused } from './failures.js';
 import { CALL_TIMEOUT_MS, whileBeating } from './outside.js';
 import { retryAfterMs, unavailable } from './retries.js';
 
-/** A receiver can slow the shop down, but cannot make it call more than once a minute. */
+/** A receiver can delay retries, but cannot cause more than one call per minute. */
 const MIN_RETRY_AFTER_MS = 60_000;
 
 export interface WebhookMessage {
-  /** Came from outside: it is called under the rules of `Outgoing`. */
+  /** Supplied by a caller, so it is subject to the rules of `Outgoing`. */
   url: string;
-  /** The same for every try, so that the receiver can drop a repeat. */
+  /** The same for every attempt, so that the receiver can drop duplicates. */
   id: string;
   type: string;
   data: unknown;
@@ -22,8 +22,8 @@ export type Webhooks = ReturnType<typeof createWebhooks>;
 /**
  * Sends Standard Webhooks (https://www.standardwebhooks.com).
  *
- * @param secrets sign each message, all of them: a receiver verifies with any, so a secret can be replaced without a gap.
- * @throws an Error when there is no secret, or one that is not base64 after `whsec_`.
+ * @param secrets each message carries a signature for every secret, so that a secret can be rotated without downtime.
+ * @throws an Error without secrets, or for a secret that is not `whsec_` plus base64.
  */
 export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secrets: readonly string[] }) {
   if (secrets.length === 0) throw new Error('webhooks need a secret to be signed with');
@@ -31,11 +31,12 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secr
 
   return {
     /**
-     * Sends once, from an activity; every try has the same body. Any 2xx is a delivery.
+     * Sends a webhook from an activity. All attempts have the same body. Any 2xx counts as delivered. Failure messages
+     * become part of histories, so they contain at most the host of the URL.
      *
-     * @throws `AddressForbidden` and `ReceiverGone` (410), which are final; `ReceiverUnavailable` for any other answer, a
-     * redirect too, and for none within CALL_TIMEOUT_MS. `Retry-After` on 429 and 503 sets the delay of the retry. The
-     * messages, which get into histories, name the host at most.
+     * @throws `AddressForbidden` and `ReceiverGone` (410), both non-retryable.
+     * @throws `ReceiverUnavailable`, retried: any other status, including redirects, or no response within
+     * CALL_TIMEOUT_MS. `Retry-After` on 429 and 503 sets the delay.
      */
     async send({ url, id, type, data }: WebhookMessage): Promise<void> {
       const askedAt = new Date(Context.current().info.scheduledTimestampMs);
@@ -67,7 +68,7 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** Not the message: some quote what the other side sent. */
+/** Omits the message, because it may quote data of the receiver. */
 function nameOf(error: unknown): string {
   const { code, name } = error as { code?: unknown; name: string };
   return typeof code === 'string' ? code : name;
