@@ -300,10 +300,7 @@ describe("the mailer's send", () => {
 });
 
 describe('createMailer', () => {
-  test.each(['', 'shop', 'shop@', 'rejects the sender address "%s" at start-up'])(
-    'when the sender is "%s", then that is told at once',
-    (from) => {
-      expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('mail needs an address');
-    },
-  );
+  test.each(['', 'shop', 'shop@', 'The Shop <shop>'])('rejects the sender address "%s" at start-up', (from) => {
+    expect(() => createMailer({ smtpUrl: 'smtp://127.0.0.1', from })).toThrow('mail needs an address');
+  });
 });
