@@ -56,7 +56,7 @@ async function applied({ batchId, operation, number, roundId }: OpenRound & { ba
   );
 }
 
-/** Applies items as one task. Answers what failed, by line. */
+/** Applies items as one task. @returns the failures, by line. */
 async function outcomeOf(
   operation: string,
   items: unknown[],
@@ -70,22 +70,22 @@ async function outcomeOf(
   return failures.map(({ line, reason: { type, message } }) => [line, type, message]);
 }
 
-describe('the operations', () => {
+describe('the registry of batch operations', () => {
   const all = [...operations.entries()];
 
-  test('when they are looked up, then each is found under its own name', () => {
+  test('finds each operation by its own name', () => {
     expect(all.map(([name]) => name)).toEqual(all.map(([, operation]) => operation.name));
     expect(all.map(([name]) => name)).toEqual(['price-update', 'restock']);
   });
 
-  test.each(all)('when a batch is of %s, then its name and the size of its tasks can be stored', (name, operation) => {
+  test.each(all)('has for %s a name and a number of items per task that can be stored', (name, operation) => {
     expect(name).toMatch(/^[a-z][a-z0-9-]{0,31}$/);
     expect(Number.isInteger(operation.itemsPerTask)).toBe(true);
     expect(operation.itemsPerTask).toBeGreaterThanOrEqual(1);
     expect(operation.itemsPerTask).toBeLessThanOrEqual(MAX_ITEMS_PER_TASK);
   });
 
-  test('when a module makes an operation, then it is among them, and no name is used twice', async () => {
+  test('contains every operation of the folder, with unique names', async () => {
     const folder = new URL('../../src/batch-operations/', import.meta.url);
     const names = (await readdir(folder)).filter((name) => !['index.ts', 'operation.ts'].includes(name));
     const modules = await Promise.all(
@@ -102,7 +102,7 @@ describe('the operations', () => {
     ['restock', { sku: 'M', quantity: 1_000_000 }],
     ['price-update', { sku: 'MUG-BLUE', price: eur(0) }],
     ['price-update', { sku: 'MUG-BLUE', price: { value: 1_000_000_000, currency: 'JPY' } }],
-  ])('when an item of %s is %j, then it is taken as it is', (name, item) => {
+  ])('accepts for %s the item %j unchanged', (name, item) => {
     expect(operations.get(name)!.item.parse(item)).toEqual(item);
   });
 
@@ -113,20 +113,20 @@ describe('the operations', () => {
     ['restock', 'a SKU that is too long', { sku: 'M'.repeat(33), quantity: 1 }, 'sku'],
     ['restock', 'a number as its SKU', { sku: 1, quantity: 1 }, 'sku'],
     ['restock', 'no quantity', { sku: 'MUG' }, 'quantity'],
-    ['restock', 'none of it', { sku: 'MUG', quantity: 0 }, 'quantity'],
-    ['restock', 'less than none', { sku: 'MUG', quantity: -1 }, 'quantity'],
+    ['restock', 'a quantity of zero', { sku: 'MUG', quantity: 0 }, 'quantity'],
+    ['restock', 'a negative quantity', { sku: 'MUG', quantity: -1 }, 'quantity'],
     ['restock', 'half a piece', { sku: 'MUG', quantity: 0.5 }, 'quantity'],
     ['restock', 'too many pieces', { sku: 'MUG', quantity: 1_000_001 }, 'quantity'],
     ['restock', 'a string for a number', { sku: 'MUG', quantity: '1' }, 'quantity'],
-    ['restock', 'no number at all', { sku: 'MUG', quantity: NaN }, 'quantity'],
-    ['restock', 'another field', { sku: 'MUG', quantity: 1, price: eur(1) }, ''],
-    ['restock', 'no fields, it is a list', ['MUG', 1], ''],
-    ['restock', 'no fields, it is null', null, ''],
+    ['restock', 'NaN as its quantity', { sku: 'MUG', quantity: NaN }, 'quantity'],
+    ['restock', 'an unknown field', { sku: 'MUG', quantity: 1, price: eur(1) }, ''],
+    ['restock', 'a list instead of an object', ['MUG', 1], ''],
+    ['restock', 'null instead of an object', null, ''],
     ['price-update', 'no price', { sku: 'MUG' }, 'price'],
     ['price-update', 'a number as its price', { sku: 'MUG', price: 1 }, 'price'],
-    ['price-update', 'a price below zero', { sku: 'MUG', price: eur(-1) }, 'price.value'],
+    ['price-update', 'a negative price', { sku: 'MUG', price: eur(-1) }, 'price.value'],
     ['price-update', 'a fraction of a cent', { sku: 'MUG', price: eur(0.5) }, 'price.value'],
-    ['price-update', 'a price that no integer holds', { sku: 'MUG', price: eur(1_000_000_001) }, 'price.value'],
+    ['price-update', 'a price beyond the integer limit', { sku: 'MUG', price: eur(1_000_000_001) }, 'price.value'],
     ['price-update', 'no currency', { sku: 'MUG', price: { value: 1 } }, 'price.currency'],
     [
       'price-update',
@@ -140,16 +140,16 @@ describe('the operations', () => {
       { sku: 'MUG', price: { value: 1, currency: 'eur' } },
       'price.currency',
     ],
-    ['price-update', 'another field in its price', { sku: 'MUG', price: { ...eur(1), net: true } }, 'price'],
-    ['price-update', 'another field', { sku: 'MUG', price: eur(1), quantity: 1 }, ''],
-  ])('when an item of %s has %s, then it is refused at its place', (name, _what, item, path) => {
+    ['price-update', 'an unknown field in its price', { sku: 'MUG', price: { ...eur(1), net: true } }, 'price'],
+    ['price-update', 'an unknown field', { sku: 'MUG', price: eur(1), quantity: 1 }, ''],
+  ])('rejects for %s an item with %s and names the field', (name, _what, item, path) => {
     const { error } = operations.get(name)!.item.safeParse(item);
     expect(error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
   });
 });
 
 describe('restock', () => {
-  test('when pieces arrive, then the stock has them, and that of other products is as it was', async () => {
+  test('adds the pieces to the stock and leaves other products alone', async () => {
     const [mug, filter, other] = [
       await aProduct(store),
       await aProduct(store, { available: 0 }),
@@ -165,7 +165,7 @@ describe('restock', () => {
     expect(await productOf(mug.sku)).toEqual({ ...mug, available: 15 });
   });
 
-  test('when a product comes several times, then all of its pieces are added', async () => {
+  test('adds all items of a product that occurs several times', async () => {
     const [mug, filter] = [await aProduct(store), await aProduct(store)];
     const quantities = [1, 2, 3, 4].flatMap((quantity) => [
       { sku: mug.sku, quantity },
@@ -175,7 +175,7 @@ describe('restock', () => {
     expect([await stockOf(mug.sku), await stockOf(filter.sku)]).toEqual([20, 110]);
   });
 
-  test('when a product is not in the catalogue, then its items fail and the others are done', async () => {
+  test('fails the items of unknown products and processes the others', async () => {
     const { sku } = await aProduct(store);
     const none = unknownSku();
     const message = `not in the catalogue: ${none}`;
@@ -189,12 +189,12 @@ describe('restock', () => {
     expect(await store.findProducts([none])).toEqual(new Map());
   });
 
-  test('when no product is in the catalogue, then all items fail', async () => {
+  test('fails all items if no product is in the catalogue', async () => {
     const items = times(3, () => ({ sku: unknownSku(), quantity: 1 }));
     expect((await outcomeOf('restock', items)).map(([, type]) => type)).toEqual(times(3, () => 'UnknownSku'));
   });
 
-  test('when the stock would pass its limit, then just the items that would make it so fail', async () => {
+  test('fails only the items that would exceed the stock limit', async () => {
     const { sku } = await aProduct(store, { available: 999_999_990 });
     const [high, low] = [await aProduct(store, { available: 1_000_000_000 }), await aProduct(store)];
     const message = `${sku} would have more than 1000000000 pieces`;
@@ -214,7 +214,7 @@ describe('restock', () => {
     expect(await Promise.all([sku, low.sku, high.sku].map(stockOf))).toEqual([1_000_000_000, 17, 1_000_000_000]);
   });
 
-  test('when tasks are applied again and at once, then each adds its pieces once, and none that passes the limit', async () => {
+  test('adds each item once and never exceeds the limit when tasks are repeated concurrently', async () => {
     const item = fc.record({ product: fc.nat({ max: 2 }), quantity: fc.integer({ min: 1, max: 10 }) });
     await fc.assert(
       fc.asyncProperty(
@@ -235,7 +235,7 @@ describe('restock', () => {
             const sum = before[index]! + added.reduce((total, { quantity }) => total + quantity, 0);
             expect(await stockOf(sku)).toBe(sum);
             expect(sum).toBeLessThanOrEqual(1_000_000_000);
-            // What was refused would not have fitted then, so it does not fit now.
+            // A rejected item did not fit when it was processed, so it must not fit now.
             for (const { item } of failures) {
               const refused = item as { sku: string; quantity: number };
               if (refused.sku === sku) expect(sum + refused.quantity).toBeGreaterThan(1_000_000_000);
@@ -249,7 +249,7 @@ describe('restock', () => {
 });
 
 describe('price-update', () => {
-  test('when prices change, then the catalogue has the new ones and nothing else changes', async () => {
+  test('sets the new prices and changes nothing else', async () => {
     const [mug, filter, other] = [await aProduct(store), await aProduct(store), await aProduct(store)];
     const items = [
       { sku: mug.sku, price: eur(0) },
@@ -262,7 +262,7 @@ describe('price-update', () => {
     expect(await productOf(other.sku)).toEqual(other);
   });
 
-  test('when an item cannot be done, then it fails with its reason and the others are done', async () => {
+  test('fails an impossible item with its reason and processes the others', async () => {
     const [mug, yen] = [await aProduct(store), await aProduct(store, { price: { value: 5, currency: 'JPY' } })];
     const none = unknownSku();
     const items = [
@@ -281,7 +281,7 @@ describe('price-update', () => {
     expect(await priceOf(yen.sku)).toEqual({ value: 6, currency: 'JPY' });
   });
 
-  test('when a product comes several times in a task, then its last line counts', async () => {
+  test('uses the last line of a product that occurs several times', async () => {
     const { sku } = await aProduct(store);
     expect(
       await outcomeOf(
@@ -292,7 +292,7 @@ describe('price-update', () => {
     expect(await priceOf(sku)).toEqual(eur(5));
   });
 
-  test('when a later batch has set the price meanwhile, then a retry of the earlier one leaves it', async () => {
+  test('keeps the price of a later batch when an earlier one is retried', async () => {
     const sku = unknownSku();
     const early = await aBatch('price-update', [{ sku, price: eur(1) }]);
     await applied(early, 0);
@@ -305,9 +305,9 @@ describe('price-update', () => {
     expect(await store.tallyBatch(early.batchId)).toMatchObject({ succeeded: 1, failed: 0, round: 2 });
   });
 
-  describe('the order of prices', () => {
+  describe('the order of price updates', () => {
     const PRODUCTS = 3;
-    /** A line of an upload; some products and currencies are not there. */
+    /** A line of an upload. Some products and currencies do not exist. */
     const line = fc.record({
       product: fc.nat({ max: PRODUCTS }),
       value: fc.nat({ max: 1_000 }),
@@ -319,15 +319,15 @@ describe('price-update', () => {
     });
     const scenario = fc.record({
       uploads: fc.array(upload, { minLength: 1, maxLength: 4 }),
-      /** Places in the list of all tasks, in the order in which they are applied in the first run of each batch. */
+      /** Indexes in the list of all tasks, in the order in which the first run of each batch applies them. */
       first: fc.array(fc.nat(), { maxLength: 30 }),
-      /** What is left is done by another run, in this order. */
+      /** The order in which another run applies the remaining tasks. */
       rest: fc.infiniteStream(fc.nat()),
-      /** So many tasks at a time. */
+      /** The number of tasks at a time. */
       width: fc.integer({ min: 1, max: 8 }),
     });
 
-    test('when tasks of several batches are applied in any order, again, at once and by retries, then each price is that of the latest batch and its last line', async () => {
+    test('leads to the last line of the latest batch for any order, repetition, concurrency and retries', async () => {
       await fc.assert(
         fc.asyncProperty(scenario, async ({ uploads, first, rest, width }) => {
           const products: Product[] = await Promise.all(times(PRODUCTS, () => aProduct(store)));
@@ -376,13 +376,13 @@ describe('price-update', () => {
   });
 });
 
-describe('tasks over the same products', () => {
+describe('concurrent tasks over the same products', () => {
   const items: Record<string, (sku: string) => unknown> = {
     restock: (sku) => ({ sku, quantity: 1 }),
     'price-update': (sku) => ({ sku, price: eur(1) }),
   };
 
-  test('when they name them in opposite orders at once, together with orders, then none of them deadlocks', async () => {
+  test('do not deadlock in opposite orders, together with orders', async () => {
     const skus = await Promise.all(times(20, async () => (await aProduct(store, { available: 1_000 })).sku));
     const inventory = createOrderActivities({ store });
     const orders = [skus, skus.toReversed()];
@@ -412,12 +412,12 @@ describe('tasks over the same products', () => {
   });
 
   test.each(Object.keys(items))(
-    'when %s waits for one of its products, then it holds those with lower SKUs, whatever the order of its lines',
+    'lock products in the order of their SKUs (%s), independent of the order of the lines',
     async (operation) => {
       const last = await aProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
       const first = await aProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
       const batch = await aBatch(operation, [last.sku, first.sku].map(items[operation]!));
-      // With statistics a small table is read as it lies, so the order of the locks is not the index's by chance.
+      // With statistics, PostgreSQL reads a small table sequentially, so rows do not come in index order by accident.
       await sql`analyze products`.execute(store.db);
       const lock = await lockProduct(database.url, last.sku);
       const done = applied(batch, 0);

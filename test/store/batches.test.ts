@@ -29,7 +29,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A promise, and what resolves it. */
+/** A promise and the function that resolves it. */
 function aGate(): { passed: Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const passed = new Promise<void>((resolve) => (open = resolve));
@@ -42,7 +42,7 @@ const REFUSED = { type: 'Refused', message: 'no' };
 const refusedAt = (...places: number[]): ItemFailure[] => places.map((index) => ({ index, reason: REFUSED }));
 const linesOf = (items: { line: number }[]) => items.map(({ line }) => line);
 
-/** Resolves when so many connections are in the middle of a COPY. */
+/** Resolves when `count` connections run a COPY. */
 const copiesOnce = (count: number) =>
   waitUntil(
     async () => {
@@ -53,7 +53,7 @@ const copiesOnce = (count: number) =>
     { what: `${count} uploads being under way`, deadlineMs: 10_000, everyMs: 10 },
   );
 
-/** Resolves when so many transactions wait for others. */
+/** Resolves when `count` transactions wait for a lock. */
 const waitingOnce = (count: number) =>
   waitUntil(
     async () => {
@@ -64,7 +64,7 @@ const waitingOnce = (count: number) =>
     { what: `${count} transactions waiting`, deadlineMs: 10_000, everyMs: 10 },
   );
 
-/** What there is of a batch, and rows of tasks that belong to none. */
+/** Counts the rows of a batch, and task rows without a round. */
 async function tracesOf(batchId: string): Promise<{ batches: number; rounds: number; orphans: number }> {
   const { rows } = await sql<{ batches: number; rounds: number; orphans: number }>`
     select
@@ -78,14 +78,14 @@ async function tracesOf(batchId: string): Promise<{ batches: number; rounds: num
 const NO_TRACE = { batches: 0, rounds: 0, orphans: 0 };
 const ONE_BATCH = { batches: 1, rounds: 1, orphans: 0 };
 
-/** Opens a round that is known to have tasks. */
+/** Opens a round and expects it to have tasks. */
 async function opened(batchId: string, runId: string): Promise<{ roundId: number; round: number; tasks: number }> {
   const round = await store.openRound(batchId, runId);
   expect(round?.tasks).toBeGreaterThan(0);
   return round!;
 }
 
-/** The items of the tasks of a round as they are stored. */
+/** The stored items of a round, task by task. */
 async function itemsOf(roundId: number): Promise<StagedItem[][]> {
   const rows = await store.db
     .selectFrom('batch_tasks')
@@ -100,7 +100,7 @@ async function itemsOf(roundId: number): Promise<StagedItem[][]> {
 
 type Apply = Parameters<Store['applyTask']>[1];
 
-/** Applies a task, and stands still within it. `goOn` ends it. */
+/** Applies a task and holds its transaction open until `goOn` is called. */
 async function beingApplied(key: TaskKey, apply: Apply = async () => []): Promise<{ goOn: () => Promise<void> }> {
   const [begun, gate] = [aGate(), aGate()];
   const applied = store.applyTask(key, async (tx, items) => {
@@ -125,7 +125,7 @@ describe('stageBatch', () => {
     ...overrides,
   });
 
-  test('when a batch is staged, then its pages are the tasks of its first round, which nobody has opened', async () => {
+  test('stores the pages of a batch as the tasks of a first round that no run has opened', async () => {
     const batch = aBatch({ itemsPerTask: 3 });
 
     expect(await store.stageBatch(batch, pagesOf(numbers(7), 3))).toEqual({ status: 'staged', total: 7 });
@@ -137,7 +137,7 @@ describe('stageBatch', () => {
     expect((await itemsOf(roundId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
   });
 
-  test('when batches are staged one after another, then later ones have higher numbers', async () => {
+  test('gives later batches higher numbers', async () => {
     const batchIds = [];
     for (let count = 0; count < 3; count += 1) batchIds.push(await stage(store, { items: numbers(1) }));
     const found = await Promise.all(batchIds.map((batchId) => store.openRound(batchId, 'run')));
@@ -146,24 +146,21 @@ describe('stageBatch', () => {
     expect(new Set(found.map((round) => round!.number)).size).toBe(3);
   });
 
-  test.each([0, 1, 2, 500])(
-    'when it breaks off after %i pages, then that is thrown and nothing is left',
-    async (count) => {
-      const batch = aBatch();
-      const trouble = new Error('the body broke off');
-      async function* pages() {
-        for await (const page of pagesOf(numbers(count * 2), 2)) yield page;
-        throw trouble;
-      }
+  test.each([0, 1, 2, 500])('throws and stores nothing if the upload breaks off after %i pages', async (count) => {
+    const batch = aBatch();
+    const trouble = new Error('the body broke off');
+    async function* pages() {
+      for await (const page of pagesOf(numbers(count * 2), 2)) yield page;
+      throw trouble;
+    }
 
-      await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
+    await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
 
-      expect(await tracesOf(batch.batchId)).toEqual(NO_TRACE);
-      expect(await store.stageBatch(batch, pagesOf(numbers(3), 2))).toEqual({ status: 'staged', total: 3 });
-    },
-  );
+    expect(await tracesOf(batch.batchId)).toEqual(NO_TRACE);
+    expect(await store.stageBatch(batch, pagesOf(numbers(3), 2))).toEqual({ status: 'staged', total: 3 });
+  });
 
-  test('when more uploads break off than there are connections, then none of these is lost', async () => {
+  test('leaks no connections when many uploads break off', async () => {
     const trouble = new Error('the body broke off');
     async function* pages() {
       yield* pagesOf(numbers(2), 2);
@@ -176,7 +173,7 @@ describe('stageBatch', () => {
     expect(await Promise.all(sharing)).toEqual(times(MAX_CONNECTIONS, () => ({ status: 'staged', total: 4 })));
   });
 
-  test('when the database cuts the connection in the middle, then it throws, nothing is left and the next one works', async () => {
+  test('throws and stores nothing when the database closes the connection, and succeeds on retry', async () => {
     const batch = aBatch();
     const gate = aGate();
     async function* pages() {
@@ -196,7 +193,7 @@ describe('stageBatch', () => {
     expect(await store.stageBatch(batch, pagesOf(numbers(2), 2))).toMatchObject({ status: 'staged' });
   });
 
-  test('when the same content comes again under its id, then it is the existing batch', async () => {
+  test('returns the existing batch for the same id and content', async () => {
     const batch = aBatch();
     await store.stageBatch(batch, pagesOf(numbers(5), 2));
 
@@ -206,12 +203,12 @@ describe('stageBatch', () => {
 
   test.each<[string, { operation?: string; itemsPerTask?: number }, unknown[]]>([
     ['another operation', { operation: 'price-update' }, numbers(5)],
-    ['another size of its tasks', { itemsPerTask: 6 }, numbers(5)],
-    ['an item less', {}, numbers(4)],
-    ['an item more', {}, numbers(6)],
+    ['another number of items per task', { itemsPerTask: 6 }, numbers(5)],
+    ['one item less', {}, numbers(4)],
+    ['one item more', {}, numbers(6)],
     ['another item', {}, [{ n: 9 }, ...numbers(5).slice(1)]],
-    ['another order', {}, numbers(5).reverse()],
-  ])('when the id comes again with %s, then it is taken and the first one stays', async (_what, change, items) => {
+    ['another item order', {}, numbers(5).reverse()],
+  ])('returns "taken" for a used id with %s and keeps the first batch', async (_what, change, items) => {
     const batch = aBatch({ itemsPerTask: 5 });
     await store.stageBatch(batch, pagesOf(numbers(5), 5));
     const other = { ...batch, ...change };
@@ -221,7 +218,7 @@ describe('stageBatch', () => {
     expect(await store.tallyBatch(batch.batchId)).toMatchObject({ operation: 'restock', itemsPerTask: 5, total: 5 });
   });
 
-  test('when the same items come on other lines, then the id is taken: failures would name wrong lines', async () => {
+  test('returns "taken" for the same items on other lines, because failures would name wrong lines', async () => {
     const batch = aBatch();
     await store.stageBatch(batch, pagesOf(numbers(2), 2));
     async function* later(): AsyncGenerator<StagedItem[]> {
@@ -230,7 +227,7 @@ describe('stageBatch', () => {
     expect(await store.stageBatch(batch, later())).toEqual({ status: 'taken' });
   });
 
-  test('when a repetition breaks off, then that is thrown and the batch stays as it was', async () => {
+  test('throws if a repeated upload breaks off, and keeps the batch', async () => {
     const batch = aBatch();
     await store.stageBatch(batch, pagesOf(numbers(5), 2));
     const trouble = new Error('the body broke off');
@@ -243,8 +240,8 @@ describe('stageBatch', () => {
     expect(await store.tallyBatch(batch.batchId)).toMatchObject({ total: 5, round: 0 });
   });
 
-  describe('two uploads of one id at the same time', () => {
-    /** Two uploads of which neither is stored while the other one begins. */
+  describe('two concurrent uploads with one id', () => {
+    /** Starts two uploads so that both run before either is stored. */
     async function together(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
       const gate = aGate();
       async function* pages(items: unknown[]) {
@@ -260,7 +257,7 @@ describe('stageBatch', () => {
       return { batchId, outcomes: (await Promise.all(both)).map(({ status }) => status) };
     }
 
-    test('when they have the same content, then one is stored and the other one is told that it exists', async () => {
+    test('store one batch and report it as existing to the other, for the same content', async () => {
       for (let count = 0; count < 10; count += 1) {
         const { batchId, outcomes } = await together(numbers(5), numbers(5));
 
@@ -271,7 +268,7 @@ describe('stageBatch', () => {
       }
     });
 
-    test('when they have different content, then one is stored and the other one is told that the id is taken', async () => {
+    test('store one batch and report the id as taken to the other, for different content', async () => {
       for (let count = 0; count < 10; count += 1) {
         const contents = [numbers(3), numbers(5)];
         const { batchId, outcomes } = await together(contents[0]!, contents[1]!);
@@ -283,7 +280,7 @@ describe('stageBatch', () => {
       }
     });
 
-    /** Keeps whoever has taken the id from its commit, until it is released. */
+    /** Blocks the upload that has claimed the id before its commit, until it is released. */
     async function beforeTheCommit() {
       const [held, gate] = [aGate(), aGate()];
       const lock = store.db.transaction().execute(async (tx) => {
@@ -298,7 +295,7 @@ describe('stageBatch', () => {
       };
     }
 
-    test('when the first one is about to be stored, then the second one waits for its end', async () => {
+    test("wait for the first one's commit", async () => {
       const batch = aBatch();
       const release = await beforeTheCommit();
       const first = store.stageBatch(batch, pagesOf(numbers(5), 2));
@@ -313,7 +310,7 @@ describe('stageBatch', () => {
       expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
     });
 
-    test('when the first one comes to nothing after all, then the second one is stored', async () => {
+    test('store the second one if the first one fails', async () => {
       const batch = aBatch();
       const release = await beforeTheCommit();
       const first = store.stageBatch(batch, pagesOf(numbers(5), 2)).catch((error: unknown) => String(error));
@@ -333,8 +330,8 @@ describe('stageBatch', () => {
     });
   });
 
-  describe('what items may hold', () => {
-    /** Stages items, and reads them as an operation gets them. */
+  describe('the content of items', () => {
+    /** Stages items and reads them as an operation receives them. */
     async function throughTheStore(items: unknown[], itemsPerTask: number): Promise<StagedItem[]> {
       const batchId = await stage(store, { items, itemsPerTask });
       const { roundId, tasks } = await opened(batchId, 'run');
@@ -355,13 +352,13 @@ describe('stageBatch', () => {
       ...['ä', 'ß', '漢字', '\u0301', '😀', '👩‍👩‍👧', '\ud800', '\udc00x', '', ' ', '{}', 'null', '__proto__'],
     ];
 
-    test('when they have characters that COPY or JSON could trip over, then they come back unchanged', async () => {
+    test('survives a round trip with characters that are special in COPY or JSON', async () => {
       const items = [...awkward.map((text) => ({ text })), ...awkward.map((text) => ({ [text]: [text] }))];
 
       expect(await throughTheStore(items, 7)).toEqual(asStaged(items));
     });
 
-    test('when they are any JSON, then they come back unchanged, each on its line', async () => {
+    test('survives a round trip for any JSON, each item on its line', async () => {
       const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom(...awkward));
       const value = fc.letrec((tie) => ({
         value: fc.oneof(
@@ -388,7 +385,7 @@ describe('stageBatch', () => {
 });
 
 describe('applyTask', () => {
-  /** A task, and an effect that can be counted. */
+  /** Stages a batch with one task and opens its round. */
   async function aTask(count = 3): Promise<{ batchId: string; key: TaskKey }> {
     const batchId = await stage(store, { items: numbers(count) });
     const { roundId } = await opened(batchId, 'run');
@@ -399,7 +396,7 @@ describe('applyTask', () => {
   };
   const tracesLeft = async (batchId: string) => (await store.notificationsOf(batchId)).length;
 
-  test('when it is applied, then its effect and its mark are there; once more does nothing', async () => {
+  test('stores the effect together with the outcome and does nothing when repeated', async () => {
     const { batchId, key } = await aTask();
     let calls = 0;
     const apply: Apply = async (tx) => {
@@ -415,7 +412,7 @@ describe('applyTask', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
   });
 
-  test('when it is applied at once by many, then it is applied by one', async () => {
+  test('applies a task once when called concurrently', async () => {
     const { batchId, key } = await aTask();
     let calls = 0;
     const gate = aGate();
@@ -435,7 +432,7 @@ describe('applyTask', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('when applying throws, then nothing of it is left, and whoever waited applies it', async () => {
+  test('rolls back if applying throws, and lets a waiting call apply the task', async () => {
     const { batchId, key } = await aTask();
     const first = await beingApplied(key, async (tx) => {
       await leaveTrace(tx, batchId);
@@ -454,7 +451,7 @@ describe('applyTask', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('when applying throws, then the task is open again', async () => {
+  test('leaves the task open if applying throws', async () => {
     const { batchId, key } = await aTask();
     await expect(store.applyTask(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
 
@@ -463,7 +460,7 @@ describe('applyTask', () => {
   });
 
   test.each([[[0, 0]], [[3]], [[-1]], [[0.5]], [[0, 1, 2, 0]]])(
-    'when the items %j are said to have failed, which cannot be, then it throws and nothing is left',
+    'throws and stores nothing for impossible failure indexes %j',
     async (places) => {
       const { batchId, key } = await aTask(3);
       const applied = store.applyTask(key, async (tx) => {
@@ -476,7 +473,7 @@ describe('applyTask', () => {
     },
   );
 
-  test('when there is no such task, then nothing is applied', async () => {
+  test('applies nothing if there is no such task', async () => {
     const { key } = await aTask();
     const never = () => Promise.reject(new Error('applied'));
 
@@ -493,7 +490,7 @@ describe('giveUpTasks', () => {
   const outcomesOf = async (batchId: string) => (await tasksOf(store, batchId)).map(({ outcome }) => outcome);
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
-  test('when tasks are given up, then those of the range count as failed and the others stay', async () => {
+  test('counts the tasks in the range as failed and leaves the others', async () => {
     const { batchId, roundId } = await anOpenRound(5);
     await store.applyTask({ roundId, task: 2 }, async () => refusedAt(0));
     await store.giveUpTasks(roundId, { first: 1, count: 3 }, REASON);
@@ -507,7 +504,7 @@ describe('giveUpTasks', () => {
     ]);
   });
 
-  test('when it is done again with another reason, then the first one stays', async () => {
+  test('keeps the first reason when repeated', async () => {
     const { batchId, roundId } = await anOpenRound(1);
     await store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
     await store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Later', message: 'late' });
@@ -515,7 +512,7 @@ describe('giveUpTasks', () => {
     expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'given_up', reason: 'Stopped' }]);
   });
 
-  test('when a task is just being applied, then it is waited for, and is done', async () => {
+  test('waits for a task that is being applied, which counts as done', async () => {
     const { batchId, roundId } = await anOpenRound(2);
     const applied = await beingApplied({ roundId, task: 0 }, async () => refusedAt(1));
     const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
@@ -527,7 +524,7 @@ describe('giveUpTasks', () => {
     expect(linesOf(await store.listFailures(batchId, { limit: 200 }))).toEqual([2, 3, 4]);
   });
 
-  test('when a task is being applied that throws, then it is given up', async () => {
+  test('gives up a task whose application throws', async () => {
     const { batchId, roundId } = await anOpenRound(1);
     const applied = await beingApplied({ roundId, task: 0 }, () => Promise.reject(new Error('no luck')));
     const givenUp = store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
@@ -539,9 +536,9 @@ describe('giveUpTasks', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 2 });
   });
 
-  test('when a task is just being given up, then applying it waits, and does nothing', async () => {
+  test('makes a concurrent application wait and do nothing', async () => {
     const { batchId, roundId } = await anOpenRound(2);
-    // The last of its tasks holds up the one that gives up, in the middle of it.
+    // The last task blocks giveUpTasks in the middle of its range.
     const last = await beingApplied({ roundId, task: 1 });
     const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
     await waitingOnce(1);
@@ -558,7 +555,7 @@ describe('giveUpTasks', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
-  test('when applying and giving up race, then each item is counted once, and applied if it is done', async () => {
+  test('counts each item once in a race with applyTask, and applies exactly the done tasks', async () => {
     const { batchId, roundId } = await anOpenRound(12);
     const applied = new Set<number>();
     const apply = (task: number) =>
@@ -590,7 +587,7 @@ describe('noteProgress', () => {
     return { batchId, key: { roundId: (await opened(batchId, 'run')).roundId, task: 0 } };
   }
 
-  test('when progress is noted, then the next one goes on from there with the failures so far', async () => {
+  test('continues from the recorded position with the failures so far', async () => {
     const { batchId, key } = await aTask(6);
     expect(await store.readTask(key)).toMatchObject({ position: 0, failures: [] });
     expect(await store.noteProgress(key, { position: 4, failures: refusedAt(1), isDone: false })).toBe(true);
@@ -603,7 +600,7 @@ describe('noteProgress', () => {
     expect(linesOf(await store.listFailures(batchId, { limit: 10 }))).toEqual([2]);
   });
 
-  test('when the task is done or given up, then no progress is noted and there is nothing to read', async () => {
+  test('records nothing for a task that is done or given up, which cannot be read either', async () => {
     const { batchId, key } = await aTask(4);
     await store.noteProgress(key, { position: 4, failures: refusedAt(3), isDone: true });
 
@@ -619,13 +616,13 @@ describe('noteProgress', () => {
     expect(await store.tallyBatch(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
-  test('when there is no such task, then there is nothing to read', async () => {
+  test('returns nothing for an unknown task', async () => {
     const { key } = await aTask(1);
     expect(await store.readTask({ ...key, task: 7 })).toBeUndefined();
     expect(await store.noteProgress({ ...key, task: 7 }, { position: 1, failures: [], isDone: true })).toBe(false);
   });
 
-  test('when an attempt that lags behind had failures and the next one has none, then those of the next one count', async () => {
+  test('replaces the failures of an earlier attempt with those of the next attempt', async () => {
     const { batchId, key } = await aTask(4);
     await store.noteProgress(key, { position: 2, failures: refusedAt(0, 1), isDone: false });
     await store.noteProgress(key, { position: 2, failures: [], isDone: false });
@@ -639,11 +636,11 @@ describe('noteProgress', () => {
 });
 
 describe('openRound', () => {
-  test('when nothing was staged, then there is nothing to open', async () => {
+  test('returns nothing for an unknown batch', async () => {
     expect(await store.openRound(randomUUID(), 'run')).toBeUndefined();
   });
 
-  test('when a run asks, then it gets all items, and again the same answer', async () => {
+  test('opens all items for a run and returns the same round when repeated', async () => {
     const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
     const first = await store.openRound(batchId, 'run');
 
@@ -656,7 +653,7 @@ describe('openRound', () => {
     expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'done' }, { outcome: null }, { outcome: null }]);
   });
 
-  test('when another run asks, then it gets what failed and what was never run, cut into full tasks, lines kept', async () => {
+  test('opens failed and unprocessed items for another run, in full tasks with their lines kept', async () => {
     const batchId = await stage(store, { operation: 'call', items: numbers(14), itemsPerTask: 4 });
     const { roundId } = await opened(batchId, 'run');
     await store.noteProgress({ roundId, task: 0 }, { position: 4, failures: refusedAt(2), isDone: true });
@@ -677,7 +674,7 @@ describe('openRound', () => {
     expect(await store.readTask({ roundId: next.roundId, task: 0 })).toMatchObject({ position: 0, failures: [] });
   });
 
-  test('when everything has succeeded, then there is nothing left, also for the next run', async () => {
+  test('opens no tasks once every item has succeeded', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     const { roundId } = await opened(batchId, 'run');
     await store.applyTask({ roundId, task: 0 }, async () => []);
@@ -688,7 +685,7 @@ describe('openRound', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0, round: 1 });
   });
 
-  test('when many runs ask at once for a staged batch, then each gets a round and only the last one has open tasks', async () => {
+  test('gives every concurrent run a round and leaves open tasks only in the last one', async () => {
     const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
     const startedAt = new Date();
     const rounds = await Promise.all(times(6, (index) => store.openRound(batchId, `run ${index}`, startedAt)));
@@ -702,7 +699,7 @@ describe('openRound', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 0, round: 6 });
   });
 
-  test('when two runs ask at once for what is left, then no item is open twice', async () => {
+  test('opens no item twice for two concurrent retries', async () => {
     const batchId = await stage(store, { items: numbers(6), itemsPerTask: 2 });
     const { roundId } = await opened(batchId, 'run');
     await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0));
@@ -719,7 +716,7 @@ describe('openRound', () => {
     expect((await itemsOf(third!.roundId)).flat().map(({ line }) => line)).toEqual([1, 3, 4, 5, 6]);
   });
 
-  test('when the same run asks twice at once, then it gets one round', async () => {
+  test('opens one round for concurrent calls of the same run', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     await opened(batchId, 'run');
     const startedAt = new Date();
@@ -729,7 +726,7 @@ describe('openRound', () => {
     expect(both[0]).toMatchObject({ round: 2, tasks: 1 });
   });
 
-  test('when a run asks again that another one has followed, then it disturbs nothing', async () => {
+  test('changes nothing when an earlier run repeats its call', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     const first = await store.openRound(batchId, 'run');
     const { roundId } = await opened(batchId, 'another run');
@@ -739,7 +736,7 @@ describe('openRound', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ round: 2, failed: 0 });
   });
 
-  test('when a run comes late that was started before the one that works, then it is turned away and disturbs nothing', async () => {
+  test('rejects a run that was started before the current one and changes nothing', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     const at = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1_000);
     const { roundId } = (await store.openRound(batchId, 'second', at(2)))!;
@@ -752,7 +749,7 @@ describe('openRound', () => {
     await expect(store.openRound(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSuperseded);
   });
 
-  describe('tasks of an earlier run that still work', () => {
+  describe('tasks of an earlier run that are still being applied', () => {
     async function twoTasks() {
       const batchId = await stage(store, { items: numbers(4), itemsPerTask: 2 });
       const { roundId } = await opened(batchId, 'run');
@@ -767,7 +764,7 @@ describe('openRound', () => {
       return { batchId, roundId, applied, note, applyAll };
     }
 
-    test('when one is in the middle of it, then the new round waits for it and does not have its items', async () => {
+    test('make the new round wait, which then excludes their items', async () => {
       const { batchId, roundId, applied, note, applyAll } = await twoTasks();
       const late = await beingApplied({ roundId, task: 1 }, note);
       const opening = opened(batchId, 'another run');
@@ -781,7 +778,7 @@ describe('openRound', () => {
       expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('when one begins while the new round is being opened, then it comes to nothing', async () => {
+    test('do nothing if they start while the new round is being opened', async () => {
       const { batchId, roundId, applied, note, applyAll } = await twoTasks();
       const holdsUp = await beingApplied({ roundId, task: 1 }, note);
       const opening = opened(batchId, 'another run');
@@ -795,7 +792,7 @@ describe('openRound', () => {
       expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('when one begins after the new round was opened, then it comes to nothing', async () => {
+    test('do nothing if they start after the new round was opened', async () => {
       const { batchId, roundId, applied, applyAll } = await twoTasks();
       const next = await opened(batchId, 'another run');
       await applyAll({ roundId, tasks: 2 });
@@ -807,7 +804,7 @@ describe('openRound', () => {
       expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('when they race with the opening and with those of the new round, then no item is done twice', async () => {
+    test('process no item twice in a race with the new round', async () => {
       for (let count = 0; count < 10; count += 1) {
         const { batchId, applied, note, applyAll, roundId } = await twoTasks();
         const old = times(2, (task) => store.applyTask({ roundId, task }, note));
@@ -822,11 +819,11 @@ describe('openRound', () => {
 });
 
 describe('tallyBatch', () => {
-  test('when there is no such batch, then there is nothing to tell', async () => {
+  test('returns nothing for an unknown batch', async () => {
     expect(await store.tallyBatch(randomUUID())).toBeUndefined();
   });
 
-  test('when there are rounds, then what succeeded adds up and what failed is that of the last one', async () => {
+  test('adds up successes over all rounds and counts failures of the last round', async () => {
     const batchId = await stage(store, { items: numbers(6), itemsPerTask: 3 });
     const seen: number[][] = [];
     const look = async () => {
@@ -855,7 +852,7 @@ describe('tallyBatch', () => {
     ]);
   });
 
-  test('when items were done in the last seconds, then there is a rate; later there is none', async () => {
+  test('has a rate only while items were processed in the last seconds', async () => {
     const batchId = await stage(store, { items: numbers(20), itemsPerTask: 20 });
     expect(await store.tallyBatch(batchId)).not.toHaveProperty('itemsPerSecond');
     const { roundId } = await opened(batchId, 'run');
@@ -875,7 +872,7 @@ describe('tallyBatch', () => {
 });
 
 describe('listFailures', () => {
-  /** All pages of the list, one after another. */
+  /** Reads all pages of the list, one after another. */
   async function pagesOfFailures(batchId: string, limit: number) {
     const pages = [];
     let after: FailurePlace | undefined;
@@ -887,7 +884,7 @@ describe('listFailures', () => {
     }
   }
 
-  test('when nothing has failed, then the list is empty', async () => {
+  test('is empty without failures', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
     const { roundId } = await opened(batchId, 'run');
@@ -895,7 +892,7 @@ describe('listFailures', () => {
     expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
   });
 
-  test('when tasks failed in all ways, then items are listed in the order of their lines, whatever the size of a page', async () => {
+  test('lists failures of all kinds in the order of their lines, for any page size', async () => {
     const batchId = await stage(store, { operation: 'call', items: numbers(18), itemsPerTask: 3 });
     const { roundId } = await opened(batchId, 'run');
     const key = (task: number) => ({ roundId, task });
@@ -931,7 +928,7 @@ describe('listFailures', () => {
     expect((await store.tallyBatch(batchId))!.failed).toBe(expected.length);
   });
 
-  test('when a retry has begun, then what failed before is no longer listed', async () => {
+  test('lists no failures of earlier rounds once a retry has started', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     const { roundId } = await opened(batchId, 'run');
     await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0, 1, 2));
@@ -946,7 +943,7 @@ describe('listFailures', () => {
     ['\\u0000', '\\u0000'],
     ['"quoted"\n\\', '"quoted"\n\\'],
     ['😀', '😀'],
-  ])('when a failure says %j, then it is listed as %j, and its items can be retried', async (message, shown) => {
+  ])('stores the failure message %j as %j, and its items can be retried', async (message, shown) => {
     const item = { text: message };
     const batchId = await stage(store, { operation: 'call', items: [item, item, item], itemsPerTask: 2 });
     const { roundId } = await opened(batchId, 'run');
@@ -966,8 +963,8 @@ describe('listFailures', () => {
   });
 });
 
-describe('rounds of any kind', () => {
-  /** What becomes of one task of a round, with places that are cut to its size. */
+describe('random sequences of rounds', () => {
+  /** The outcome of one task of a round, with indexes that are limited to its size. */
   type Fate =
     | { kind: 'applied'; failing: number[] }
     | { kind: 'noted'; position: number; failing: number[]; givenUp: boolean }
@@ -985,7 +982,7 @@ describe('rounds of any kind', () => {
     rounds: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
   });
 
-  test('when tasks fare in any way over several runs, then each item succeeds once at most and all counts and lists agree', async () => {
+  test('let each item succeed at most once, with counts and lists that agree', async () => {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ count, itemsPerTask, rounds }) => {
         const batchId = await stage(store, { operation: 'call', items: numbers(count), itemsPerTask });
@@ -1054,7 +1051,7 @@ describe('progressOf', () => {
     return { batchId, roundId };
   }
 
-  test('when batches are at work, then each is counted, and what is no batch is not', async () => {
+  test('counts every running batch and skips unknown ids', async () => {
     const { batchId } = await anOpenBatch();
     const other = await stage(store, { operation: 'price-update', items: numbers(3), itemsPerTask: 3 });
 
@@ -1073,7 +1070,7 @@ describe('progressOf', () => {
     expect(await store.progressOf([])).toEqual([]);
   });
 
-  test('when a batch is run again, then its items count from the first run on, its tasks anew', async () => {
+  test('counts items over all runs, but tasks of the last run only', async () => {
     const { batchId } = await anOpenBatch();
     await opened(batchId, 'second');
 
@@ -1082,7 +1079,7 @@ describe('progressOf', () => {
     ]);
   });
 
-  test('when nothing is done of a batch, then it is idle since the last that was, or since it was opened', async () => {
+  test('measures idle time from the last finished task, or from the opening of the round', async () => {
     const { batchId, roundId } = await anOpenBatch();
     const idle = async () => (await store.progressOf([batchId]))[0]!.idleSeconds;
     const past = sql`now() - interval '1 hour'`;

@@ -16,7 +16,7 @@ function open(databaseUrl: string): Store {
   return openStore({ databaseUrl, maxConnections: 2, onIdleError: () => undefined });
 }
 
-/** The readiness of the API and of the worker, each with a store of its own. */
+/** Opens the readiness probes of the API and of the worker, each with its own store. */
 async function openProbes(databaseUrl: string) {
   const away = await nowhere();
   const [ofApi, ofWorker] = [open(databaseUrl), open(databaseUrl)];
@@ -65,14 +65,14 @@ describeOnSmallDisk('a database on a full disk', () => {
   });
   afterAll(() => disk.remove());
 
-  test('makes API and worker unready until there is room again', async () => {
+  test('makes API and worker unready until there is free space again', async () => {
     const probes = await openProbes(disk.appUrl);
     ends.push(() => probes.close());
     await probes.say('ok', 200);
 
     await disk.fill();
     await probes.say('the disk of the database is full', 503);
-    // What only reads goes on.
+    // Reads still work.
     expect((await probes.api.get('/v1/products')).status).toBe(200);
 
     await disk.makeRoom();
@@ -80,8 +80,8 @@ describeOnSmallDisk('a database on a full disk', () => {
   });
 });
 
-describe('a database that only reads', () => {
-  test('makes API and worker unready, and a write is answered with 503', async () => {
+describe('a read-only database', () => {
+  test('makes API and worker unready, and a write returns 503', async () => {
     const database = await createDatabase();
     ends.push(() => database.drop());
     const name = new URL(database.url).pathname.slice(1);
@@ -104,8 +104,8 @@ describe('a database that only reads', () => {
   });
 });
 
-describe('the check whether the database can be written to', () => {
-  test('asks the database once for many callers', async () => {
+describe('the check for a writable database', () => {
+  test('queries the database once for many callers', async () => {
     const database = await createDatabase();
     const store = open(database.appUrl);
     ends.push(
@@ -127,7 +127,7 @@ describe('the check whether the database can be written to', () => {
     await waitUntil(spills, { what: 'one temporary file being counted', deadlineMs: DEADLINE_MS });
   });
 
-  test('needs no connection for long when the database stops answering', async () => {
+  test('releases its connection soon when the database stops responding', async () => {
     const database = await createDatabase();
     const url = new URL(database.appUrl);
     const line = await openLine(url.host);

@@ -20,7 +20,7 @@ const ANSWER = { status: 202, headers: { location: '/v1/orders/x' }, body: '{}' 
 const [CONTENT, OTHER] = [Buffer.from('content'), Buffer.from('other')];
 const aScope = () => randomBytes(32);
 
-/** Claims a key that nobody has. */
+/** Claims a key that is unclaimed. */
 async function claimed(scope: Buffer): Promise<string> {
   const claim = await store.claimKey(scope, CONTENT);
   if (claim.outcome !== 'claimed') throw new Error(`it is ${claim.outcome}`);
@@ -34,7 +34,7 @@ const age = (scope: Buffer, seconds: number) =>
 
 const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimKey(scope, content)).outcome;
 
-test('when many claim a key at once, then one gets it and the others are told that somebody is at it', async () => {
+test('grants a key to one of many concurrent claims and reports "running" to the others', async () => {
   const scope = aScope();
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(scope)));
 
@@ -42,7 +42,7 @@ test('when many claim a key at once, then one gets it and the others are told th
   expect(outcomes.filter((outcome) => outcome === 'running')).toHaveLength(19);
 });
 
-test('when whoever is at it says so, then nobody takes it over, however long it takes; when he does not, the next one does', async () => {
+test('keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
   const scope = aScope();
   const claim = await claimed(scope);
   await age(scope, 29);
@@ -57,7 +57,7 @@ test('when whoever is at it says so, then nobody takes it over, however long it 
   expect(await outcomeOf(scope), 'the answer of who lost his claim').toBe('running');
 });
 
-test('when nobody knows whether it was done, then the next try gets the key at once, for the same content alone', async () => {
+test('lets the next attempt with the same content take over a suspended key at once', async () => {
   const scope = aScope();
   await store.suspendKey(scope, await claimed(scope));
 
@@ -65,7 +65,7 @@ test('when nobody knows whether it was done, then the next try gets the key at o
   expect(await outcomeOf(scope)).toBe('claimed');
 });
 
-test('when there is an answer, then neither renewing, suspending nor releasing takes it away', async () => {
+test('keeps a stored response after a renew, suspend or release', async () => {
   const scope = aScope();
   const claim = await claimed(scope);
   await store.keepAnswer(scope, claim, ANSWER);
@@ -77,7 +77,7 @@ test('when there is an answer, then neither renewing, suspending nor releasing t
   expect(await store.claimKey(scope, CONTENT)).toEqual({ outcome: 'answered', answer: ANSWER });
 });
 
-test('when more old keys are purged than one statement takes, then all of them go and the young ones stay', async () => {
+test('purges all old keys over several statements and keeps the recent ones', async () => {
   const young = aScope();
   await store.keepAnswer(young, await claimed(young), ANSWER);
   await sql`

@@ -7,7 +7,7 @@ import { createDatabase } from '../support/database.js';
 
 const DENIED = '42501';
 
-describe('the role of worker and API', () => {
+describe('the database role of worker and API', () => {
   let database: Awaited<ReturnType<typeof createDatabase>>;
   let owner: Store;
   let app: Store;
@@ -26,21 +26,21 @@ describe('the role of worker and API', () => {
   const query = (text: string) => sql.raw(text).execute(app.db);
 
   test.each([
-    ['make a table', 'create table more ()'],
+    ['create a table', 'create table more ()'],
     ['change a table', 'alter table products add column more text'],
     ['empty a table', 'truncate products cascade'],
-    ['add a product', `insert into products values ('A', 'A', 1, 'EUR', 1)`],
-    ['name a product differently', `update products set name = 'B'`],
-    ['forget an order', 'delete from orders'],
-    ['put an order in the name of another', `update orders set owner = 'B'`],
-    ['forget what a batch was', 'delete from batch_tasks'],
+    ['insert a product', `insert into products values ('A', 'A', 1, 'EUR', 1)`],
+    ['rename a product', `update products set name = 'B'`],
+    ['delete an order', 'delete from orders'],
+    ['change the owner of an order', `update orders set owner = 'B'`],
+    ['delete the tasks of a batch', 'delete from batch_tasks'],
     ['read the migrations', 'select * from kysely_migration'],
-    ['take a batch number', `select setval('batches_number_seq', 1)`],
-  ])('when it would %s, then it may not', async (_, text) => {
+    ['set the sequence of batch numbers', `select setval('batches_number_seq', 1)`],
+  ])('is not allowed to %s', async (_, text) => {
     await expect(query(text)).rejects.toMatchObject({ code: DENIED });
   });
 
-  test('when it had more than it needs, then it has what it needs afterwards', async () => {
+  test('loses rights that it does not need', async () => {
     const grants = async () => {
       const { rows } = await sql<{ grant: string }>`
         select format('%s %s %s', table_name, column_name, privilege_type) as grant
@@ -57,11 +57,11 @@ describe('the role of worker and API', () => {
     await expect(query('delete from orders')).rejects.toMatchObject({ code: DENIED });
   });
 
-  test('when the role is not there, then that is the error', async () => {
+  test('must exist', async () => {
     await expect(grantRights(owner.db, 'nobody else')).rejects.toMatchObject({ code: '42704' });
   });
 
-  test('when the role owns the tables, then it is refused and keeps its rights', async () => {
+  test('is rejected as the owner of the tables and keeps its rights', async () => {
     const { rows } = await sql<{ name: string }>`select current_user as name`.execute(owner.db);
     await expect(grantRights(owner.db, rows[0]!.name)).rejects.toThrow(OwnerNeedsAll);
     await sql.raw('select 1 from kysely_migration').execute(owner.db);
@@ -75,7 +75,7 @@ describe('the role of worker and API', () => {
     }
   });
 
-  test('when there are tables, then every one of them is in the list of rights', async () => {
+  test('has rights on every table', async () => {
     const { rows } = await sql`
       select tablename from pg_tables
       where schemaname = 'public' and tablename not like 'kysely%'
