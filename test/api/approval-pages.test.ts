@@ -19,7 +19,7 @@ import { openShop, type Shop } from '../support/shop.js';
 
 const HOUR_MS = 60 * 60_000;
 
-/** The text of a page as people read it. */
+/** The page as plain text, without markup. */
 const textOf = (html: string) =>
   html
     .replace(/<style>.*?<\/style>/s, '')
@@ -33,7 +33,7 @@ interface Page {
   text: string;
 }
 
-/** What a browser does, without following a redirect. */
+/** Sends the request that a browser would send, without following redirects. */
 async function open(url: string, { method = 'GET', form }: { method?: string; form?: string[][] } = {}): Promise<Page> {
   const response = await fetch(url, {
     method: form ? 'POST' : method,
@@ -45,7 +45,7 @@ async function open(url: string, { method = 'GET', form }: { method?: string; fo
   return { status: response.status, headers: response.headers, html, text: textOf(html) };
 }
 
-/** What holds for every page, whatever it says. */
+/** Checks the headers and rules that every page shares. */
 function expectPage({ status, headers, html }: Page, expected: number): void {
   expect(status, html).toBe(expected);
   expect(headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -79,7 +79,7 @@ test.each([
   [HOUR_MS + 2 * 60_000, '1 hour 2 minutes left'],
   [24 * HOUR_MS + 5 * 60_000, '1 day left'],
   [51 * HOUR_MS + 59 * 60_000, '2 days 3 hours left'],
-])('when a deadline is in %d ms, then the page says "%s"', (ms, said) => {
+])('shows a deadline in %d ms as "%s"', (ms, said) => {
   const now = new Date('2026-11-23T07:00:00Z');
   expect(timeLeft(new Date(now.getTime() + ms), now)).toBe(said);
 });
@@ -102,7 +102,7 @@ describeOnDevServer('the page of an approval', () => {
   interface Asked {
     input: ApprovalInput;
     handle: ApprovalHandle;
-    /** The link's URL; whatever is not named is as in a mail. */
+    /** Builds the link URL. Fields that are not given have the values of the link in the mail. */
     url: (link?: Partial<ApprovalLink> & { expiresAt?: Date }) => Promise<string>;
     decide: (decision: Partial<Decision> & Pick<Decision, 'decision'>) => Promise<unknown>;
     decisions: () => Promise<ApprovalResource['trail']>;
@@ -114,7 +114,7 @@ describeOnDevServer('the page of an approval', () => {
   async function asked(overrides: Partial<ApprovalInput> = {}): Promise<Asked> {
     const input = anApproval({ stages: [aStage(lead, manager)], ...overrides });
     const handle = await ask(shop.client, input);
-    // Nothing is left for the workflow to do by itself, so that what follows in its history is what a test did.
+    // The workflow has no open work of its own, so later history events come from the test alone.
     await approvalOnce(handle, (view) => view.trail.length > 0 && hasTold(view), 'having asked');
     return {
       input,
@@ -135,8 +135,8 @@ describeOnDevServer('the page of an approval', () => {
   const hasTold = ({ notifications }: ApprovalView) => notifications.every(({ status }) => status === 'sent');
   const past = () => new Date(Date.now() - 1_000);
 
-  describe('when the link is opened', () => {
-    test('then it shows what is asked, by whom, as whom one decides and how long is left, and a form', async () => {
+  describe('opening the approval link', () => {
+    test('shows the request, the requester, the approver’s identity, the remaining time and a form', async () => {
       const { url } = await asked({
         title: 'A second roaster',
         description: 'The old one fails.\nThis is the cheapest.',
@@ -167,13 +167,13 @@ describeOnDevServer('the page of an approval', () => {
       [{ value: 500, currency: 'JPY' }, '¥500'],
       [{ value: 1_250_000, currency: 'HUF' }, 'HUF 12,500.00'],
       [{ value: 1_500, currency: 'KWD' }, 'KWD 1.500'],
-    ])('then %j reads as the currency is written', async (amount, said) => {
+    ])('shows %j in the format of its currency', async (amount, said) => {
       const { url } = await asked({ amount });
 
       expect((await open(await url())).text.replaceAll('\u00a0', ' ')).toContain(`Amount ${said}`);
     });
 
-    test('then opening, looking ahead and scanning decide nothing, however often', async () => {
+    test('makes no decision when the link is opened, prefetched or scanned repeatedly', async () => {
       const { url, handle } = await asked();
       const link = await url();
       const length = async () => (await handle.describe()).historyLength;
@@ -189,7 +189,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(await length()).toBe(before);
     });
 
-    test('then it shows hostile text as text', async () => {
+    test('escapes hostile text', async () => {
       const evil = `</title></textarea><script>alert(1)</script><img src=x onerror=alert(2)> "quoted" 'single' $\{7} &lt;`;
       const { url, input } = await asked({ title: evil, description: `href="${evil}` });
       const link = await url();
@@ -225,11 +225,11 @@ describeOnDevServer('the page of an approval', () => {
     });
   });
 
-  describe('when the form is sent', () => {
+  describe('sending the approval form', () => {
     test.each([
       ['approve', 'approved', 'Approved by you'],
       ['reject', 'rejected', 'Rejected by you'],
-    ])('then "%s" counts, and the redirect shows the outcome', async (decision, status, said) => {
+    ])('accepts "%s" and redirects to the outcome', async (decision, status, said) => {
       const { url, input } = await asked();
       const link = await url();
 
@@ -255,7 +255,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(outcome.html).not.toContain('<form');
     });
 
-    test('then a comment of 1,000 characters counts, though a browser sends its line breaks as two each', async () => {
+    test('accepts a comment of 1,000 characters whose line breaks the browser sends as CRLF', async () => {
       const { url, decisions } = await asked();
       const comment = 'x\n'.repeat(500).slice(0, -1) + 'x';
       expect(comment).toHaveLength(1_000);
@@ -271,7 +271,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(await decisions()).toMatchObject([{ comment }]);
     });
 
-    test('then no comment is none', async () => {
+    test('stores an empty comment as no comment', async () => {
       const { url, decisions } = await asked();
 
       expect(
@@ -290,7 +290,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(decided).not.toHaveProperty('comment');
     });
 
-    test('then twice at once, and once more, is one decision', async () => {
+    test('makes one decision when the form is sent twice at once and once more', async () => {
       const { url, decisions } = await asked();
       const link = await url();
       const send = () => open(link, { form: [['decision', 'approve']] });
@@ -336,7 +336,7 @@ describeOnDevServer('the page of an approval', () => {
         ],
         'cannot be kept',
       ],
-    ])('then one that %s is 400 with the form, what is wrong, and the comment', async (_what, form, said) => {
+    ])('rejects a form that %s with 400, and shows the form, the error and the comment', async (_what, form, said) => {
       const { url, decisions } = await asked();
 
       const page = await open(await url(), { form });
@@ -348,7 +348,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(await decisions()).toEqual([]);
     });
 
-    test('then an empty one is 400, and JSON is 415', async () => {
+    test('rejects an empty form with 400 and JSON with 415', async () => {
       const { url, decisions } = await asked();
       const link = await url();
       const json = await fetch(link, {
@@ -364,7 +364,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(await decisions()).toEqual([]);
     });
 
-    test('then one that is too large is 413, and another method 405', async () => {
+    test('rejects a form that is too large with 413 and another method with 405', async () => {
       const link = await (await asked()).url();
 
       expectPage(await open(link, { form: [['comment', 'x'.repeat(256 * 1024)]] }), 413);
@@ -373,7 +373,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(deleted.headers.get('allow')).toBe('GET, HEAD, POST');
     });
 
-    test('then a form sent to the JSON API still is 415', async () => {
+    test('rejects a form sent to the JSON API with 415', async () => {
       const { input, decisions } = await asked();
       const form = { 'content-type': 'application/x-www-form-urlencoded' };
       const path = `/v1/approvals/${input.approvalId}/decision`;
@@ -385,8 +385,8 @@ describeOnDevServer('the page of an approval', () => {
     });
   });
 
-  describe('when it is already decided', () => {
-    test('then the link shows who decided what, when and why, and "you" to who it was', async () => {
+  describe('the link of a decided approval', () => {
+    test('shows the decision, its time and comment, and calls its approver "you"', async () => {
       const { url, decide } = await asked();
       await decide({ decision: 'reject', comment: 'Too dear' });
 
@@ -400,7 +400,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(mine.text).toContain('Rejected by you');
     });
 
-    test('then the same decision of the same approver is taken as new, once', async () => {
+    test('accepts the same decision of the same approver again and records it once', async () => {
       const { url, decide, decisions } = await asked();
       await decide({ decision: 'approve' });
 
@@ -414,7 +414,7 @@ describeOnDevServer('the page of an approval', () => {
       ['the same decision of another', { approver: manager.id }, [['decision', 'approve']], 'came too late'],
       ['no decision', {}, [], 'You had decided before'],
       ['one through an expired link', { expiresAt: past() }, [['decision', 'reject']], 'You had decided before'],
-    ])('then %s is 409 and shows the outcome', async (_what, link, form, said) => {
+    ])('rejects %s with 409 and shows the outcome', async (_what, link, form, said) => {
       const { url, decide, decisions } = await asked();
       await decide({ decision: 'approve' });
 
@@ -426,7 +426,7 @@ describeOnDevServer('the page of an approval', () => {
       expect(await decisions()).toMatchObject([{ decision: 'approve' }]);
     });
 
-    test('then an expired link shows the outcome too', async () => {
+    test('shows the outcome through an expired link', async () => {
       const { url, decide } = await asked();
       await decide({ decision: 'approve' });
 
@@ -437,7 +437,7 @@ describeOnDevServer('the page of an approval', () => {
     });
   });
 
-  test('when it was withdrawn, then the page says so, and a decision is 409', async () => {
+  test('shows a withdrawal, and rejects a decision after it with 409', async () => {
     const { url, handle } = await asked();
     await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'We keep <the old one>' }] });
 
@@ -451,7 +451,7 @@ describeOnDevServer('the page of an approval', () => {
     ['timed_out', 'Closed, because nobody decided in time'],
     ['approved', 'Approved, because nobody decided in time'],
     ['rejected', 'Rejected, because nobody decided in time'],
-  ] as const)('when nobody decided in time, then the page says "%s"', async (onTimeout, said) => {
+  ] as const)('shows "%s" when nobody decided in time', async (onTimeout, said) => {
     const { url, handle } = await asked({ stages: [{ approvers: [lead], timeoutSeconds: 1 }], onTimeout });
     await handle.result();
 
@@ -461,9 +461,9 @@ describeOnDevServer('the page of an approval', () => {
     expect(page.text).toMatch(new RegExp(`This is closed .*${said} On \\d{4}-`));
   });
 
-  test('when the question went on to the next stage, then the old link is 410 and the new one is good', async () => {
+  test('answers the link of an earlier stage with 410 and accepts the link of the current stage', async () => {
     const { url, handle, decisions } = await asked({
-      // Who is asked in both stages decides by the link of the stage that is asked.
+      // An approver of both stages decides through the link of the current stage.
       stages: [{ approvers: [lead], timeoutSeconds: 1 }, aStage(lead, manager)],
     });
     await approvalOnce(handle, (view) => view.stage === 2 && hasTold(view), 'the second stage');
@@ -481,7 +481,7 @@ describeOnDevServer('the page of an approval', () => {
     expect(sent.status).toBe(303);
   });
 
-  test('when the link has expired and nobody has decided, then 410, and it decides nothing', async () => {
+  test('rejects an expired link of an open approval with 410 and records no decision', async () => {
     const { url, decisions } = await asked();
     const link = await url({ expiresAt: past() });
 
@@ -493,7 +493,7 @@ describeOnDevServer('the page of an approval', () => {
     expect(await decisions()).toEqual([]);
   });
 
-  test('when somebody asked for it, then they see it without a form, and may not decide', async () => {
+  test('shows requesters their own request without a form and denies their decision with 403', async () => {
     const { url, decisions } = await asked({ requestedBy: lead.id });
 
     const page = await open(await url());
@@ -504,7 +504,7 @@ describeOnDevServer('the page of an approval', () => {
     expect(await decisions()).toEqual([]);
   });
 
-  describe('when the token is none of ours', () => {
+  describe('an invalid link token', () => {
     const claims = { approval: randomUUID(), run: randomUUID(), stage: 1 };
     const key = new TextEncoder().encode(LINK_SECRETS[0]);
     const signed = (audience: string, secret = key) =>
@@ -529,7 +529,7 @@ describeOnDevServer('the page of an approval', () => {
       ['empty', () => '', 404],
       ['longer than a token may be', () => 'x'.repeat(1_001), 414],
       ['not URL-encoded', () => '%zz', 400],
-    ])('but %s, then it says that the link does not work', async (_what, make, status) => {
+    ])('says that a link does not work when its token is %s', async (_what, make, status) => {
       const link = `${api.url}/approvals/${await make()}`;
 
       for (const page of [await open(link), await open(link, { form: [['decision', 'approve']] })]) {
@@ -538,7 +538,7 @@ describeOnDevServer('the page of an approval', () => {
       }
     });
 
-    test('but of an approval that nobody knows any more, then 404 says so', async () => {
+    test('answers a valid link to an unknown approval with 404', async () => {
       const link = `${api.url}/approvals/${await signed('approval-link')}`;
 
       for (const page of [await open(link), await open(link, { form: [['decision', 'approve']] })]) {
@@ -548,7 +548,7 @@ describeOnDevServer('the page of an approval', () => {
     });
   });
 
-  test('shows the outcome by an old link when the id is started again', async () => {
+  test('shows the outcome through an old link when its id is started again', async () => {
     const { url, input, handle, decide } = await asked({ title: 'The old one' });
     await decide({ decision: 'reject' });
     await handle.result();
@@ -563,7 +563,7 @@ describeOnDevServer('the page of an approval', () => {
     expectPage(await open(await url(), { form: [['decision', 'approve']] }), 409);
   });
 
-  test('when no worker runs, then 503 asks to try again, and a comment is not lost', async () => {
+  test('returns 503 without a worker, asks the approver to try again and keeps the comment', async () => {
     const { client } = await server.inNamespace(`quiet-${randomUUID()}`);
     const quiet = await startApi({ client, store: shop.store });
     const input = anApproval({ stages: [aStage(lead)] });
@@ -595,7 +595,7 @@ describeOnDevServer('the page of an approval', () => {
     expect(sent.html).toContain('value="approve"');
   });
 
-  test('when Temporal is away, then 503', async () => {
+  test('returns 503 when Temporal is unreachable', async () => {
     const nowhere = `127.0.0.1:${await freePort()}`;
     const client = createClient({ TEMPORAL_ADDRESS: nowhere, TEMPORAL_NAMESPACE: 'default' });
     const alone = await startApi({ client, store: shop.store });
@@ -607,7 +607,7 @@ describeOnDevServer('the page of an approval', () => {
     expect(page.html).not.toContain('127.0.0.1');
   });
 
-  describe('what is logged', () => {
+  describe('logs of approval pages', () => {
     async function logged(path: string, form?: string[][], client = shop.client): Promise<{ page: Page; log: string }> {
       let log = '';
       const app = await buildApp({
@@ -621,7 +621,7 @@ describeOnDevServer('the page of an approval', () => {
       return { page, log };
     }
 
-    test('when a link is opened or a form is sent, then no line holds the token', async () => {
+    test('logs no token when a link is opened or a form is sent', async () => {
       const { url } = await asked();
       const { pathname } = new URL(await url());
       const token = pathname.split('/')[2]!;
@@ -652,11 +652,11 @@ describeOnDevServer('the page of an approval', () => {
       }
     });
 
-    test('when the JSON API is asked, then the log names the path, and not the query, which may name a customer', async () => {
+    test('logs the path of a JSON API request without the query, which may name a customer', async () => {
       expect((await logged('/v1/approvals/some-approval?x=1')).log).toContain('"url":"/v1/approvals/some-approval"');
     });
 
-    test('when something breaks that nobody expected, then 500 tells nothing and the log does', async () => {
+    test('returns 500 without details on an unexpected error and logs the details', async () => {
       const { url } = await asked();
       const broken = new Proxy(shop.client, {
         get: (client, name) => {

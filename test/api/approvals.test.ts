@@ -36,7 +36,7 @@ describeOnDevServer('/v1/approvals', () => {
     await shop?.close();
   });
 
-  /** Asks over HTTP for the approval of one person who is told by nobody. */
+  /** Requests an approval over HTTP from one approver without a notification address. */
   async function asked(overrides: Partial<ApprovalInput> = {}): Promise<ApprovalInput> {
     const input = anApproval({ stages: [aStage({ id: 'lead' })], ...overrides });
     expect((await api.post('/v1/approvals', input)).status).toBe(202);
@@ -61,8 +61,8 @@ describeOnDevServer('/v1/approvals', () => {
       { what: `approval ${approvalId} being closed`, deadlineMs: 10_000, everyMs: 50 },
     );
 
-  describe('asking', () => {
-    test('when somebody asks, then 202 with where it is, and the approval is pending', async () => {
+  describe('requesting an approval', () => {
+    test('returns 202 with the location, and the approval is pending', async () => {
       const input = anApproval({ stages: [aStage({ id: 'lead' })], description: 'Please' });
       const { status, headers, body } = await api.post('/v1/approvals', input);
 
@@ -81,13 +81,13 @@ describeOnDevServer('/v1/approvals', () => {
       expect(Math.abs(due - 10 * DAY * 1000)).toBeLessThan(60_000);
     });
 
-    test('when no id is given, then one is made', async () => {
+    test('generates an id when none is given', async () => {
       const { approvalId: _left, ...rest } = anApproval({ stages: [aStage({ id: 'lead' })] });
       const { body } = await api.post<Body>('/v1/approvals', rest);
       expect((await get(body.approvalId)).status).toBe(200);
     });
 
-    test('when the same is asked again, then it is the same approval; something else under its id is 409', async () => {
+    test('returns the existing approval for a repeated request and rejects other content under its id with 409', async () => {
       const input = await asked();
       const again = await api.post('/v1/approvals', input);
       expect([again.status, again.body]).toEqual([202, { approvalId: input.approvalId, status: 'pending' }]);
@@ -111,7 +111,7 @@ describeOnDevServer('/v1/approvals', () => {
       ['a callback with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
       ['a title with NUL', { title: 'a\0b' }, '/title'],
       ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
-    ])('when there is %s, then 400 says where', async (_what, change, pointer) => {
+    ])('rejects %s with 400 and its location', async (_what, change, pointer) => {
       const input = { ...anApproval({ stages: [aStage({ id: 'lead' })] }), ...change };
       const { status, body } = await api.post('/v1/approvals', input);
       expect(status).toBe(400);
@@ -119,8 +119,8 @@ describeOnDevServer('/v1/approvals', () => {
     });
   });
 
-  describe('deciding', () => {
-    test('when an approver approves, then 200 with the outcome; once more is the same, anything else 409', async () => {
+  describe('decisions', () => {
+    test('returns the outcome of a decision, also for a repetition, and rejects a different decision with 409', async () => {
       const { approvalId } = await asked({ stages: [aStage({ id: 'lead' }, { id: 'boss' })] });
       const first = await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'fine' });
       expect(first.status).toBe(200);
@@ -148,12 +148,12 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await get(approvalId)).body.trail, 'the same comment again').toHaveLength(3);
     });
 
-    test('keeps an approval readable when Temporal no longer knows it, and its id taken', async () => {
+    test('keeps a closed approval readable and its id taken when Temporal no longer has the workflow', async () => {
       const input = await asked();
       const { approvalId } = input;
       await decide(approvalId, { approver: 'lead', decision: 'approve' });
       await closed(approvalId);
-      // A namespace that knows none of them, as after the retention.
+      // An empty namespace, as after the retention period.
       const { client } = await server.inNamespace(`later-${randomUUID()}`);
       const later = await startApi({ client, store: shop.store });
       const path = `/v1/approvals/${approvalId}`;
@@ -178,14 +178,14 @@ describeOnDevServer('/v1/approvals', () => {
     test.each([
       ['stranger', '/problems/not-an-approver'],
       ['somebody', '/problems/own-request'],
-    ])('when %s decides, then 403 and it goes on waiting', async (approver, type) => {
+    ])('denies the decision of %s with 403 and keeps the approval pending', async (approver, type) => {
       const { approvalId } = await asked({ stages: [aStage({ id: 'lead' }, { id: 'somebody' })] });
       const { status, body } = await decide(approvalId, { approver, decision: 'approve' });
       expect([status, body.type]).toEqual([403, type]);
       expect((await get(approvalId)).body).toMatchObject({ status: 'pending', approvers: ['lead'] });
     });
 
-    test('when nobody knows the approval, then 404', async () => {
+    test('returns 404 for an unknown approval', async () => {
       expect((await get(randomUUID())).status).toBe(404);
       expect((await decide(randomUUID(), { approver: 'lead', decision: 'approve' })).status).toBe(404);
       expect((await api.post(`/v1/approvals/${randomUUID()}/withdraw`)).status).toBe(404);
@@ -196,14 +196,14 @@ describeOnDevServer('/v1/approvals', () => {
       [{ approver: 'lead', decision: 'maybe' }, '/decision'],
       [{ approver: 'lead', decision: 'approve', via: 'link' }, '/via'],
       [{ approver: 'lead', decision: 'approve', comment: 'x'.repeat(1_001) }, '/comment'],
-    ])('when the body is %j, then 400', async (body, pointer) => {
+    ])('rejects the body %j with 400', async (body, pointer) => {
       const { approvalId } = await asked();
       const answer = await api.post(`/v1/approvals/${approvalId}/decision`, body);
       expect(answer.status).toBe(400);
       expect(answer.body.errors?.map((error) => error.pointer)).toEqual([pointer]);
     });
 
-    test('when it was withdrawn, then a decision is 409, and withdrawing again is fine', async () => {
+    test('accepts a repeated withdrawal and rejects a decision after it with 409', async () => {
       const { approvalId } = await asked();
       const withdraw = () => api.post<Body>(`/v1/approvals/${approvalId}/withdraw`, { reason: 'done otherwise' });
       const { status, body } = await withdraw();
@@ -214,13 +214,13 @@ describeOnDevServer('/v1/approvals', () => {
       expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
     });
 
-    test('when people decide while their mails are under way, then no decision gets lost', async () => {
+    test('loses no decision while notification mails are being sent', async () => {
       const answers = await Promise.all(
         Array.from({ length: 20 }, async () => {
           const approvers = Array.from({ length: 10 }, () => anApprover());
           const [approver] = approvers as [(typeof approvers)[number]];
           const { approvalId } = await asked({ stages: [aStage(...approvers)] });
-          // On a busy machine the workers may not answer in time; whoever is told so asks once more.
+          // On a busy machine the workers may not respond in time. A caller that gets 503 tries again.
           const decided = async () => {
             const answer = await decide(approvalId, { approver: approver.id, decision: 'approve' });
             return answer.status === 503 ? undefined : answer;
@@ -231,8 +231,9 @@ describeOnDevServer('/v1/approvals', () => {
       expect(answers.map(({ status, body }) => `${status} ${body.status}`)).toEqual(Array(20).fill('200 approved'));
     });
 
-    test('when decisions and the time-out meet, then there is one outcome and every answer agrees with it', async () => {
-      // Also on a busy machine the first decisions are made before it is over, and the last ones after it.
+    test('reaches one outcome when decisions race the deadline, and every response agrees with it', async () => {
+      // The timeout is long enough that some decisions precede the deadline and others follow it, even on a busy
+      // machine.
       const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 3 }];
       const inputs = await Promise.all(Array.from({ length: 24 }, () => asked({ stages })));
       const answers = await Promise.all(
@@ -266,13 +267,13 @@ describeOnDevServer('/v1/approvals', () => {
     });
   });
 
-  describe('ends from outside', () => {
+  describe('approvals closed by Temporal', () => {
     const listed = async (query: string) => {
       const { body } = await api.get<{ items: ApprovalSummary[] }>(`/v1/approvals?limit=200&${query}`);
       return body.items.map(({ approvalId, status }) => `${approvalId} ${status}`);
     };
 
-    test('when its workflow was terminated, then it is withdrawn wherever it is shown', async () => {
+    test('shows an approval as withdrawn after its workflow is terminated', async () => {
       const lead = anApprover().id;
       const { approvalId } = await asked({ stages: [aStage({ id: lead })] });
       expect((await get(approvalId)).body.status).toBe('pending');
@@ -289,20 +290,20 @@ describeOnDevServer('/v1/approvals', () => {
       expect([late.status, late.body.type]).toEqual([409, '/problems/approval-closed']);
     });
 
-    /** A large order that waits for its approval. */
+    /** Places a large order, which waits for its approval. */
     async function aWaitingOrder(): Promise<{ orderId: string; approvalId: string }> {
       const { sku } = await aProduct(shop.store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } });
       const order = anOrder({ lines: [{ sku, quantity: 1 }] });
       expect((await api.post('/v1/orders', order)).status).toBe(202);
       const { approval } = await api.orderOnce(order.orderId, (seen) => seen.approval !== undefined, 'asks');
       const { approvalId } = approval!;
-      // The order says so before Temporal has started the approval.
+      // The order reports its approval before Temporal has started the approval workflow.
       const isAsked = async () => (await get(approvalId)).body.deadline;
       await waitUntil(isAsked, { what: 'the approval of the order', deadlineMs: 10_000 });
       return { orderId: order.orderId, approvalId };
     }
 
-    test('when the approval of an order is terminated, then the order is rejected as if it were withdrawn', async () => {
+    test('rejects an order whose approval is terminated, as after a withdrawal', async () => {
       const { orderId, approvalId } = await aWaitingOrder();
       await shop.client.workflow.getHandle(approvalWorkflowId(approvalId)).terminate();
       expect(await api.orderOnce(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
@@ -313,7 +314,7 @@ describeOnDevServer('/v1/approvals', () => {
       });
     });
 
-    test('when an order is terminated, then its question is withdrawn', async () => {
+    test('withdraws the approval of a terminated order', async () => {
       const { orderId, approvalId } = await aWaitingOrder();
       expect((await get(approvalId)).body.status).toBe('pending');
       await shop.client.workflow.getHandle(`order:${orderId}`).terminate();
@@ -324,7 +325,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(status.name).toBe('CANCELLED');
     });
 
-    test('when its input was not valid, then there is no such approval', async () => {
+    test('does not show an approval whose input was invalid', async () => {
       const input = anApproval({ stages: [] });
       const handle = await ask(shop.client, input);
       await handle.result().catch(() => undefined);
@@ -338,14 +339,14 @@ describeOnDevServer('/v1/approvals', () => {
     });
   });
 
-  describe('where outcomes are reported to', () => {
+  describe('callback and webhook URLs', () => {
     test.each([
       'http://169.254.169.254/',
       'http://127.0.0.1:1/',
       'http://localhost/',
       'http://[::1]/',
       'http://10.0.0.1/',
-    ])('when private addresses are not allowed and %s is named, then 400', async (url) => {
+    ])('rejects %s with 400 when private addresses are not allowed', async (url) => {
       const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false });
       const guarded = await startApi({ ...shop, outgoing });
       const stages = [aStage({ id: 'lead', webhookUrl: url })];
@@ -361,7 +362,7 @@ describeOnDevServer('/v1/approvals', () => {
     });
   });
 
-  describe('lists', () => {
+  describe('approval lists', () => {
     const list = async (query: string) => {
       const { status, body } = await api.get<{ items: ApprovalSummary[]; nextCursor?: string }>(
         `/v1/approvals?${query}`,
@@ -371,7 +372,7 @@ describeOnDevServer('/v1/approvals', () => {
     };
     const ids = async (query: string) => (await list(query)).items.map(({ approvalId }) => approvalId);
 
-    test('shows what a person needs, and agrees with a decision at once', async () => {
+    test('shows the details of an approval, and a decision at once', async () => {
       const [lead, boss] = [anApprover(), anApprover()];
       const requestedBy = `requester-${randomUUID()}`;
       const amount = { value: 1_250_000, currency: 'HUF' };
@@ -417,14 +418,14 @@ describeOnDevServer('/v1/approvals', () => {
         seen.push(...items.map(({ approvalId }) => approvalId));
         if (!nextCursor) break;
         cursor = nextCursor;
-        // One that was listed, and one that comes on the last page.
+        // One approval of a page that was already read, and one of the last page.
         for (const approvalId of [seen.at(-1)!, newestFirst[5]!])
           await decide(approvalId, { approver: 'lead', decision: 'approve' });
       }
       expect(seen).toEqual(newestFirst);
     });
 
-    test('lists no workflow whose id is not of our own form', async () => {
+    test('lists no workflow whose id does not have the form of an approval id', async () => {
       const requestedBy = `requester-${randomUUID()}`;
       const input = anApproval({ requestedBy, stages: [aStage({ id: 'lead' })] });
       const start = async (workflowId: string, taskQueue: string) => {
@@ -450,7 +451,7 @@ describeOnDevServer('/v1/approvals', () => {
   describe('POST /v1/callbacks/approvals', () => {
     const PATH = '/v1/callbacks/approvals';
 
-    test('when a system decides and says it twice, then one decision is in the history', async () => {
+    test('records one decision when a system sends its callback twice', async () => {
       const receiver = await openReceiver();
       const { approvalId } = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
       const handle = shop.client.workflow.getHandle(approvalWorkflowId(approvalId));
@@ -458,7 +459,7 @@ describeOnDevServer('/v1/approvals', () => {
         const { events } = await handle.fetchHistory();
         return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;
       };
-      // Not an approver: the approval goes on, so that the replay meets an open one.
+      // The decision of a non-approver leaves the approval open for the second delivery.
       const stranger = signedDecision({ approvalId, approver: 'stranger', decision: 'approve' }, { id: 'msg_1' });
       expect((await api.request('POST', PATH, stranger)).status).toBe(202);
       expect((await api.request('POST', PATH, stranger)).status).toBe(202);
@@ -530,7 +531,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect(await counted('approval_closed')).toBe(before + 1);
     });
 
-    test('when the signature is of another secret, of another age or missing, then 401', async () => {
+    test('rejects a signature that is missing, expired or made with another secret with 401', async () => {
       const { approvalId } = await asked();
       const decision = { approvalId, approver: 'lead', decision: 'approve' } as const;
       const secret = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
@@ -545,7 +546,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await opened(approvalId)).trail).toHaveLength(1);
     });
 
-    test('when nobody knows the approval, then 404; when the body is too large, 413', async () => {
+    test('returns 404 for an unknown approval and 413 for a body that is too large', async () => {
       const decision = { approvalId: randomUUID(), approver: 'lead', decision: 'approve' } as const;
       expect((await api.request('POST', PATH, signedDecision(decision))).status).toBe(404);
       const large = signedDecision(JSON.stringify({ ...decision, comment: 'x'.repeat(300 * 1024) }));
@@ -553,8 +554,8 @@ describeOnDevServer('/v1/approvals', () => {
     });
   });
 
-  // Last: it stops the worker.
-  test('when no worker runs, then a callback is accepted, a decision is 503, and both the same later', async () => {
+  // This test comes last because it stops the worker.
+  test('accepts callbacks without a worker, returns 503 for decisions, and completes both once a worker runs', async () => {
     const receiver = await openReceiver();
     const robot = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
     const person = await asked();

@@ -9,10 +9,10 @@ import { nowhere, startApiNowhere } from '../support/nowhere.js';
 const callers = Object.fromEntries(ROLES.map((role) => [role, aCaller([role])]));
 const auth = { apiKeys: Object.values(callers).map(({ entry }) => entry) };
 
-// Neither Temporal nor a database is there: who is let in is told so, 503, or that his request is not valid.
+// Temporal and the database are unreachable: an admitted request ends with 503, or with 400 if it is invalid.
 const start = () => startApiNowhere({ auth });
 
-/** Known before there are tests, so that each operation has its own. */
+/** Loaded before the tests are defined, so that each operation gets tests of its own. */
 const operations = await start().then(async (api) => {
   try {
     return await operationsOf(api);
@@ -26,7 +26,7 @@ const forRoles = operations.filter((operation) => operation['x-roles']);
 const signed = operations.filter(isOf('webhookSignature'));
 const open = operations.filter((operation) => !forRoles.includes(operation) && !signed.includes(operation));
 
-describe('who may call what, by the OpenAPI document', () => {
+describe('operation access by the OpenAPI document', () => {
   let api: Api;
   beforeAll(async () => {
     api = await start();
@@ -47,7 +47,7 @@ describe('who may call what, by the OpenAPI document', () => {
   }
   const kindOf = async (response: Response) => ((await response.json()) as { type?: string }).type ?? 'an answer';
 
-  test('when it is read, then every operation is for roles, for who signs, or for everybody on purpose', () => {
+  test('assigns every operation to roles, to signed requests or, by an explicit list, to everybody', () => {
     expect(open.map(({ operationId }) => operationId).sort()).toEqual([
       'changeCodecSession',
       'getLiveness',
@@ -76,14 +76,14 @@ describe('who may call what, by the OpenAPI document', () => {
         ['nobody in particular', {}],
         ['somebody with a wrong key', { 'x-api-key': 'wop_wrong' }],
         ['somebody with a wrong token', { authorization: 'Bearer a.b.c' }],
-      ])('when %s calls, then 401', async (_who, headers) => {
+      ])('returns 401 when the caller is %s', async (_who, headers) => {
         const response = await send(operation, headers);
         expect([response.status, await kindOf(response)]).toEqual([401, '/problems/unauthorized']);
         expect(response.headers.get('www-authenticate')).toBeTruthy();
       });
 
       test.each(ROLES)(
-        `when a %s calls, then he is let in if it is for him (${operation['x-roles']!.join(', ')})`,
+        `admits a %s only if the operation allows the role (${operation['x-roles']!.join(', ')})`,
         async (role) => {
           const response = await send(operation, { 'x-api-key': callers[role]!.key });
           const kind = await kindOf(response);
@@ -92,8 +92,8 @@ describe('who may call what, by the OpenAPI document', () => {
             expect([response.status, kind]).toEqual([403, '/problems/forbidden']);
           else {
             expect(kind).not.toMatch(/unauthorized|forbidden/);
-            // Nothing of the servers is there, and nothing sent makes sense: more than this cannot come of it.
-            // The codec needs no server, and nothing is easily decrypted.
+            // The servers are unreachable and the input is invalid, so an admitted request ends with 400 or 503. The
+            // codec needs no server, and returns 200 because it skips payloads that it cannot decrypt.
             expect(operation.path.startsWith('/codec/') ? [200] : [400, 503]).toContain(response.status);
           }
         },
@@ -102,7 +102,7 @@ describe('who may call what, by the OpenAPI document', () => {
   );
 
   test.each(signed.map((operation) => [operation.path, operation] as const))(
-    'when %s is not signed, then 401, also for an operator',
+    'rejects an unsigned request to %s with 401, also from an operator',
     async (_path, operation) => {
       for (const headers of [{}, { 'x-api-key': callers.operator!.key }]) {
         const response = await send(operation, headers);
@@ -111,11 +111,11 @@ describe('who may call what, by the OpenAPI document', () => {
     },
   );
 
-  // The form of the codec's page: that is what it is for, and test/api/codec.test.ts asks it.
+  // The form of the codec page checks credentials itself; test/api/codec.test.ts covers it.
   const asksNobody = open.filter(({ operationId }) => operationId !== 'changeCodecSession');
 
   test.each(asksNobody.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
-    'when anybody calls %s, then nobody asks who he is',
+    'serves %s without authentication',
     async (_name, operation) => {
       for (const headers of [{}, { 'x-api-key': 'wop_wrong' }]) {
         const { status } = await send(operation, headers);
@@ -124,17 +124,17 @@ describe('who may call what, by the OpenAPI document', () => {
     },
   );
 
-  test('when the page of the document is asked for, then it is for everybody', async () => {
+  test('serves the documentation page without authentication', async () => {
     expect((await fetch(`${api.url}/docs/`)).status).toBe(200);
     expect((await fetch(`${api.url}/docs/json`)).status).toBe(200);
   });
 });
 
-describe('a route without a rule', () => {
+describe('a route without a contract', () => {
   const nothing = async () => 'nothing';
   const rule = contract({ operationId: 'new', summary: 'New', tag: 'Operations', access: ['operator'] });
 
-  /** Starts the API with one more route. */
+  /** Starts the API with one additional route. */
   async function withRoute(route: (app: FastifyInstance) => unknown): Promise<void> {
     const { client, store, close } = await nowhere();
     const app = await anApp({ client, store, auth });
@@ -148,7 +148,7 @@ describe('a route without a rule', () => {
   }
 
   test.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', ['GET', 'POST']])(
-    'when %s comes in without a contract, then the API does not start',
+    'prevents the start when the route has the method %s',
     async (method) => {
       const start = withRoute((app) => app.route({ method: method, url: '/v1/new', handler: nothing }));
       await expect(start).rejects.toThrow(/\/v1\/new has no contract/);
@@ -156,13 +156,13 @@ describe('a route without a rule', () => {
   );
 
   test.each(['/v1/docs/new', '/documents'])(
-    'when it is %s, then it does not pass for a page of a library',
+    'prevents the start when the path is %s, which only resembles a documentation path',
     async (url) => {
       await expect(withRoute((app) => app.get(url, nothing))).rejects.toThrow(/has no contract/);
     },
   );
 
-  test('when it has one, then the API starts', async () => {
+  test('lets the API start when the route has a contract', async () => {
     await withRoute((app) => app.get('/v1/new', rule, nothing));
   });
 });

@@ -21,7 +21,7 @@ import { startApiNowhere } from '../support/nowhere.js';
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** A request that needs the role of a shopper or an operator, and is refused after that: 400 says that he got in. */
+/** A request that needs the role shopper or operator and has an invalid body: 400 means that authentication passed. */
 const probe = (api: Api, headers: Record<string, string>) =>
   api.request<Problem>('POST', '/v1/orders', { json: {}, headers });
 
@@ -51,13 +51,10 @@ describe('API keys', () => {
     ['X-API-Key', (key) => ({ 'x-api-key': key })],
     ['Authorization: Bearer', bearer],
     ['authorization in any case', (key) => ({ authorization: `bEARER  ${key}` })],
-  ])(
-    'when a key comes as %s, then its caller comes in, with the key that replaces it as well',
-    async (_how, headers) => {
-      cameIn(await probe(api, headers(ada.key)));
-      cameIn(await probe(api, headers(replaced.key)));
-    },
-  );
+  ])('accepts the current and the replacement key of a caller as %s', async (_how, headers) => {
+    cameIn(await probe(api, headers(ada.key)));
+    cameIn(await probe(api, headers(replaced.key)));
+  });
 
   test.each<[string, Record<string, string>, RegExp]>([
     ['no key', {}, /send an API key/],
@@ -71,28 +68,31 @@ describe('API keys', () => {
     ['a token where there are only keys', bearer('a.b.c'), /none that is accepted/],
     ['a key in both headers', { 'x-api-key': ada.key, ...bearer(ada.key) }, /send one of them/],
     ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
-  ])('when there is %s, then 401 says what to do and the key is not repeated', async (_what, headers, detail) => {
-    const answer = await probe(api, headers);
+  ])(
+    'rejects a request with %s with 401, says how to authenticate and does not repeat the key',
+    async (_what, headers, detail) => {
+      const answer = await probe(api, headers);
 
-    refused(answer, detail);
-    expect(JSON.stringify(answer.body)).not.toContain(ada.key);
-  });
+      refused(answer, detail);
+      expect(JSON.stringify(answer.body)).not.toContain(ada.key);
+    },
+  );
 
-  test('when a caller has another role, then 403 names his and those that are needed', async () => {
+  test('denies a caller without the needed role with 403 and names both roles', async () => {
     const { status, body } = await probe(api, { 'x-api-key': clerk.key });
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
     expect(body.detail).toBe(`this is for shopper, operator; ${clerk.id} is approver`);
   });
 
-  test('when somebody unknown sends a body that is no JSON, then it is not read: 401', async () => {
+  test('rejects an unauthenticated request with 401 before it parses the body', async () => {
     for (const text of ['{', 'x'.repeat(10_000)]) {
       const headers = { 'content-type': 'application/json' };
       refused(await api.request('POST', '/v1/orders', { text, headers }), /send an API key/);
     }
   });
 
-  test('when a key is made, then it has 256 random bits and only its hash is for the configuration', () => {
+  test('generates a key with 256 random bits and returns its hash for the configuration', () => {
     const [one, other] = [createApiKey(), createApiKey()];
 
     expect(one.key).toMatch(/^wop_[A-Za-z0-9_-]{43}$/);
@@ -121,7 +121,7 @@ describe('tokens', () => {
     vi.useRealTimers();
   });
 
-  /** An issuer, a key and an API of the test's own. */
+  /** Runs a test with an issuer, a signing key and an API of its own. */
   async function elsewhere(
     run: (world: { issuer: Issuer; key: SigningKey; api: Api }) => Promise<void>,
     { alg, ...settings }: Partial<TokenSettings> & { alg?: string } = {},
@@ -138,19 +138,19 @@ describe('tokens', () => {
     }
   }
 
-  /** As if so many seconds had passed. */
+  /** Moves the clock forward. */
   function later(seconds: number): void {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
   }
 
   const send = async (claims?: Claims) => probe(api, bearer(await issuer.token(signer, claims)));
 
-  test('when a token is good, then its caller comes in; its keys are fetched once', async () => {
+  test('accepts a valid token and fetches the keys of the issuer once', async () => {
     for (let number = 0; number < 3; number += 1) cameIn(await send());
     expect(issuer.fetches()).toBe(1);
   });
 
-  test('when keys and tokens are configured, then both are accepted', async () => {
+  test('accepts keys and tokens when both are configured', async () => {
     cameIn(await probe(api, bearer(clerk.key)));
     cameIn(await probe(api, { 'x-api-key': clerk.key }));
     refused(await probe(api, { 'x-api-key': await issuer.token(signer) }), /none that is accepted/);
@@ -167,11 +167,11 @@ describe('tokens', () => {
     ['has an empty subject', { sub: '' }, /claim sub of the token must be a text/],
     ['names somebody by a number', { sub: 7 }, /claim sub of the token must be a text/],
     ['has a subject with a lone surrogate', { sub: 'ada\ud800' }, /claim sub of the token must be a text/],
-  ])('when a token %s, then 401 says so', async (_what, claims, detail) => {
+  ])('rejects a token that %s with 401 and the reason', async (_what, claims, detail) => {
     refused(await send(claims), detail);
   });
 
-  /** The id that the API knows the caller of a token by. */
+  /** The caller id that the API derives from a token. */
   async function idOf(api: Api, token: string): Promise<string | undefined> {
     const { status, body } = await probe(api, bearer(token));
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -240,14 +240,14 @@ describe('tokens', () => {
     );
   });
 
-  test('when clocks differ by some seconds, then the token is accepted', async () => {
+  test('accepts a token when clocks differ by a few seconds', async () => {
     cameIn(await send({ exp: secondsFromNow(-2), nbf: secondsFromNow(3) }));
   });
 
   test.each<[string, Claims]>([
     ['a list', { roles: ['cook', 'shopper'] }],
     ['words', { roles: 'cook shopper' }],
-  ])('when the roles are %s, then those that are known count', async (_what, claims) => {
+  ])('reads the known roles from %s', async (_what, claims) => {
     cameIn(await send(claims));
   });
 
@@ -256,7 +256,7 @@ describe('tokens', () => {
     ['none that is known', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
     ['roles of another shape', { roles: { shopper: true } }],
     ['null', { roles: null }],
-  ])('when a token has %s, then its caller has no role here: 403', async (_what, claims) => {
+  ])('denies a token with %s with 403, because its caller has no role', async (_what, claims) => {
     const { status, body } = await send(claims);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -266,7 +266,7 @@ describe('tokens', () => {
   test.each<[string, string, Claims]>([
     ['within another claim', 'realm_access.roles', { realm_access: { roles: ['shopper'] } }],
     ['under a name with dots', 'https://shop.example.com/roles', { 'https://shop.example.com/roles': ['shopper'] }],
-  ])('when the roles are %s, then they are found there and nowhere else', async (_what, rolesClaim, claims) => {
+  ])('finds roles %s, and only there', async (_what, rolesClaim, claims) => {
     await elsewhere(
       async ({ issuer, key, api }) => {
         cameIn(await probe(api, bearer(await issuer.token(key, { roles: [], ...claims }))));
@@ -276,14 +276,11 @@ describe('tokens', () => {
     );
   });
 
-  test.each(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'])(
-    'when tokens are signed with %s, then they are accepted',
-    async (alg) => {
-      await elsewhere(async ({ issuer, key, api }) => cameIn(await probe(api, bearer(await issuer.token(key)))), {
-        alg,
-      });
-    },
-  );
+  test.each(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'])('accepts tokens signed with %s', async (alg) => {
+    await elsewhere(async ({ issuer, key, api }) => cameIn(await probe(api, bearer(await issuer.token(key)))), {
+      alg,
+    });
+  });
 
   const claims = () => ({ sub: 'ada', roles: ['operator'], exp: secondsFromNow(300) });
   const ofIssuer = <T extends UnsecuredJWT | SignJWT>(jwt: T) =>
@@ -321,11 +318,11 @@ describe('tokens', () => {
     ['has a header that is no JSON', () => `${Buffer.from('{').toString('base64url')}.e30.AA`],
     ['has a header that is a list', () => `${Buffer.from('[]').toString('base64url')}.e30.AA`],
     ['has four parts', async () => `${await issuer.token(signer)}.x`],
-  ])('when a token %s, then 401', async (_what, make) => {
+  ])('rejects a token that %s with 401', async (_what, make) => {
     refused(await probe(api, bearer(await make())), /./);
   });
 
-  test('when the issuer has a new key, then its tokens are accepted, and those of the withdrawn one no longer', async () => {
+  test('accepts tokens of a new issuer key and rejects tokens of the withdrawn key', async () => {
     await elsewhere(async ({ issuer, key, api }) => {
       cameIn(await probe(api, bearer(await issuer.token(key))));
       const next = await aSigningKey('next');
@@ -338,7 +335,7 @@ describe('tokens', () => {
     });
   });
 
-  test('when tokens name keys that nobody knows, then the issuer is not asked for each', async () => {
+  test('does not fetch the issuer’s keys again for each token with an unknown key', async () => {
     await elsewhere(async ({ issuer, key, api }) => {
       cameIn(await probe(api, bearer(await issuer.token(key))));
       const stranger = await aSigningKey('stranger');
@@ -348,7 +345,7 @@ describe('tokens', () => {
     });
   });
 
-  test('when the issuer is away for longer than its keys are fresh, then tokens of keys that are known are accepted', async () => {
+  test('accepts tokens of known keys while the issuer is unreachable, even after the keys expire in the cache', async () => {
     await elsewhere(async ({ issuer, key, api }) => {
       const token = await issuer.token(key, { exp: secondsFromNow(3_600) });
       cameIn(await probe(api, bearer(token)));
@@ -366,7 +363,7 @@ describe('tokens', () => {
     ['answers no keys', (issuer) => issuer.fail(200, '{"error":"x"}')],
     ['is gone', (issuer) => issuer.close()],
   ])(
-    'when the issuer %s, then 503 tells nothing of it and when to come again; keys that are known last',
+    'returns 503 with Retry-After and without details when the issuer %s, and still accepts known keys',
     async (_what, breakIt) => {
       await elsewhere(async ({ issuer, key, api }) => {
         const token = await issuer.token(key);
@@ -390,14 +387,14 @@ describe('tokens', () => {
   );
 });
 
-describe('an API that runs open', () => {
+describe('an API without authentication', () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApiNowhere();
   });
   afterAll(() => api?.close());
 
-  /** fetch() does not let anybody choose the host. */
+  /** fetch() does not allow a custom Host header. */
   const asked = (host: string) =>
     new Promise<{ status: number; body: Problem }>((resolve, reject) => {
       const headers = { host, 'content-type': 'application/json' };
@@ -410,7 +407,7 @@ describe('an API that runs open', () => {
     });
 
   test.each(['localhost', 'LOCALHOST:3000', '127.0.0.1', '127.0.0.1:3000', '127.8.8.8:1', '[::1]', '[::1]:3000'])(
-    'when it is called %s, then everybody may do everything',
+    'allows every request for the host %s',
     async (host) => {
       expect(await asked(host)).toMatchObject({ status: 400, body: { type: '/problems/invalid-request' } });
     },
@@ -424,7 +421,7 @@ describe('an API that runs open', () => {
     '10.0.0.1',
     '127.0.0.1@evil.example.com',
     '0.0.0.0:3000',
-  ])('when it is called "%s", then 403 says what is missing', async (host) => {
+  ])('denies a request for the host "%s" with 403 that names the missing setting', async (host) => {
     const { status, body } = await asked(host);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
@@ -437,7 +434,7 @@ describe('an API that runs open', () => {
     ['null', 403],
     ['http://localhost:5173', 400],
     ['http://127.0.0.1:3000', 400],
-  ])('when a page of %s asks for a change, then %i', async (origin, status) => {
+  ])('answers a write request of a page of %s with %i', async (origin, status) => {
     expect((await api.request('POST', '/v1/orders', { headers: { origin } })).status).toBe(status);
   });
 });

@@ -13,7 +13,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../support/
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorker } from '../support/workers.js';
 
-/** The time limits are 5 s for a server and 8 s for a worker; the rest is for a busy machine. */
+/** The time limits are 5 s for a server and 8 s for a worker; the rest is a margin for a busy machine. */
 const BOUND_MS = 15_000;
 
 const readiness = (temporal: string, worker: string, store: string) => ({
@@ -21,7 +21,7 @@ const readiness = (temporal: string, worker: string, store: string) => ({
   checks: { temporal, worker, store },
 });
 
-/** What a client is told when a part is away: which one, when to come back, and nothing of the inside. */
+/** Checks a 503: it names the unavailable part, has Retry-After and contains no internal details. */
 function expectAway({ status, headers, body }: Answer<Problem>, kind: string, names: string): void {
   expect(status).toBe(503);
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
@@ -57,7 +57,7 @@ const aBody = () => anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
 
 const resolution = { compensation: 'refundPayment', attempt: 1, action: 'skip' };
 
-/** What can be asked of an API whose servers are away, and what the answer is about. */
+/** Calls to an API whose servers are unreachable, each with a description. */
 const calls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
   ['an order is placed', (api) => api.post('/v1/orders', aBody())],
   ['an order is asked for', (api) => api.get('/v1/orders/some-order')],
@@ -74,14 +74,14 @@ const calls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
       ),
   ],
 ];
-/** Lists that the store answers. */
+/** Lists that the API reads from the database. */
 const storeCalls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
   ['products are', (api) => api.get('/v1/products')],
   ['orders are', (api) => api.get('/v1/orders')],
 ];
 const healthCall = (api: Api) => api.get('/readyz');
 
-// All of this is waiting for time limits, so it is done side by side.
+// These tests mostly wait for timeouts, so they run concurrently.
 describe.concurrent.each(['refuse connections', 'accept connections and say nothing'])(
   'when Temporal and the database %s',
   (how) => {
@@ -116,15 +116,15 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
       return answer;
     }
 
-    test.each(calls)('when %s, then 503 in bounded time says that it is Temporal', (_what, call) => {
+    test.each(calls)('returns a Temporal 503 within the time limit when %s', (_what, call) => {
       expectAway(answerTo(call), 'temporal-unavailable', 'Temporal');
     });
 
-    test.each(storeCalls)('when %s listed, then 503 in bounded time says that it is the database', (_what, call) => {
+    test.each(storeCalls)('returns a database 503 within the time limit when %s listed', (_what, call) => {
       expectAway(answerTo(call), 'store-unavailable', 'database');
     });
 
-    test('when it is asked whether it is ready, then 503 in bounded time names both', () => {
+    test('returns 503 for readiness within the time limit and names both servers', () => {
       const { status, body } = answerTo(healthCall);
 
       expect(status).toBe(503);
@@ -133,7 +133,7 @@ describe.concurrent.each(['refuse connections', 'accept connections and say noth
   },
 );
 
-test.concurrent('when something breaks that nobody thought of, then 500 tells nothing of it', async () => {
+test.concurrent('returns 500 without details on an unexpected error', async () => {
   const store = {
     ...aStore('127.0.0.1:1'),
     listProducts: () => Promise.reject(new Error('secret inner text of /srv/app.js')),
@@ -182,7 +182,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     ['asked for', (orderId) => api.get(`/v1/orders/${orderId}`)],
     ['cancelled', (orderId) => api.post(`/v1/orders/${orderId}/cancel`)],
     ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, resolution)],
-  ])('when an order is %s, then 503 in bounded time names the task queue', async (_what, call) => {
+  ])('returns 503 that names the task queue within the time limit when an order is %s', async (_what, call) => {
     const { orderId } = await placed();
 
     const answer = await inTime(() => call(orderId));
@@ -191,7 +191,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     expect(answer.body).toMatchObject({ taskQueue: 'orders' });
   });
 
-  test('when a running order is asked for, then 503 still tells what Temporal knows of it', async () => {
+  test('includes what Temporal knows of a running order in the 503', async () => {
     const { orderId, customerId } = await placed();
 
     const { body } = await api.get(`/v1/orders/${orderId}`);
@@ -199,7 +199,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     expect(body.order).toEqual({ orderId, customerId, status: 'processing', placedAt: expect.any(String) });
   });
 
-  test('when a terminated order is asked for, then 503 tells that it has failed', async () => {
+  test('reports a terminated order as failed in the 503', async () => {
     const { orderId } = await placed();
     await shop.client.workflow.getHandle(orderWorkflowId(orderId)).terminate();
 
@@ -209,11 +209,11 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     expect(body.order).toMatchObject({ orderId, status: 'failed', closedAt: expect.any(String) });
   });
 
-  test('when an unknown order is asked for, then 404: no worker is needed to know that', async () => {
+  test('returns 404 for an unknown order without a worker', async () => {
     expect((await api.get(`/v1/orders/${randomUUID()}`)).status).toBe(404);
   });
 
-  test('when it is asked whether it is ready, then 503 says that a worker is missing', async () => {
+  test('returns 503 for readiness and names the task queues without a worker', async () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(503);
@@ -222,7 +222,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
     );
   });
 
-  test('when a worker appears, then the orders that were accepted before it complete', async () => {
+  test('completes earlier orders once a worker starts', async () => {
     const elsewhere = await server.inNamespace('with-a-worker-later');
     const later = await openShop(elsewhere, { withWorker: false });
     const laterApi = await startApi(later);
@@ -248,7 +248,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
 });
 
 describeOnDevServer.concurrent('when Temporal comes and goes', () => {
-  test('when it comes after the API, then orders are taken; when it goes again, then 503', async () => {
+  test('accepts orders once Temporal starts after the API, and returns 503 when Temporal stops again', async () => {
     const port = await freePort();
     const store = aStore('127.0.0.1:1');
     const client = aClient(`127.0.0.1:${port}`);

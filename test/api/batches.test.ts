@@ -43,7 +43,7 @@ interface RawAnswer {
   body: Body;
 }
 
-/** A request whose body the test sends piece by piece. */
+/** Opens a request whose body the test sends piece by piece. */
 function openRequest(
   api: Api,
   path: string,
@@ -73,7 +73,7 @@ interface ServerEvent {
   data: BatchResource;
 }
 
-/** A stream of events as a browser reads it. */
+/** Reads a server-sent event stream as a browser does. */
 async function openEvents({ url }: Pick<Api, 'url'>, batchId: string) {
   const response = await fetch(`${url}/v1/batches/${batchId}/events`, {
     headers: { accept: 'text/event-stream' },
@@ -83,7 +83,7 @@ async function openEvents({ url }: Pick<Api, 'url'>, batchId: string) {
   let held = '';
   return {
     response,
-    /** The next event, or undefined at the end of the stream. */
+    /** Returns the next event, or undefined at the end of the stream. */
     async next(): Promise<ServerEvent | undefined> {
       for (;;) {
         const end = held.indexOf('\n\n');
@@ -104,7 +104,7 @@ async function openEvents({ url }: Pick<Api, 'url'>, batchId: string) {
         if (event && data) return { event, data: JSON.parse(data) as BatchResource };
       }
     },
-    /** All that is still to come. */
+    /** Returns all remaining events. */
     async rest(): Promise<ServerEvent[]> {
       const events = [];
       for (let event = await this.next(); event; event = await this.next()) events.push(event);
@@ -151,7 +151,7 @@ describeOnDevServer('/v1/batches', () => {
   const inStatus = (batchId: string, status: BatchResource['status']) =>
     batchOnce(batchId, (batch) => batch.status === status, status);
 
-  /** Uploads that are under way, as the database sees them. */
+  /** Waits until the database reports this number of running uploads. */
   const copiesOnce = (count: number) =>
     waitUntil(
       async () => {
@@ -162,7 +162,7 @@ describeOnDevServer('/v1/batches', () => {
       { what: `${count} uploads being under way`, deadlineMs: 15_000, everyMs: 20 },
     );
 
-  /** Neither the store nor Temporal knows of it, and no items of nobody lie around. */
+  /** Checks that neither the store nor Temporal has the batch and that no orphaned items remain. */
   async function expectNothingLeft(batchId: string): Promise<void> {
     const { rows } = await sql<{ batches: number; orphans: number }>`
       select (select count(*)::int from batches where batch_id = ${batchId}) as batches,
@@ -175,7 +175,7 @@ describeOnDevServer('/v1/batches', () => {
     expect((await get(batchId)).status).toBe(404);
   }
 
-  /** A batch whose calls stand still until they are let through. */
+  /** Starts a batch whose calls block until the test releases them. */
   async function aHeldBatch(count = 4): Promise<string> {
     tests.close();
     const batchId = await stage(shop.store, { operation: 'call', items: keys(count, randomUUID()), itemsPerTask: 2 });
@@ -184,7 +184,7 @@ describeOnDevServer('/v1/batches', () => {
     return batchId;
   }
 
-  /** A batch some of whose items fail, which has ended. */
+  /** Runs a batch in which some items fail, and waits for its end. */
   async function anEndedBatch(failing: number, count = failing + 1): Promise<string> {
     const { sku } = await aProduct(shop.store);
     const items = times(count, (n) => ({ sku: n < failing ? 'NOT-THERE' : sku, quantity: 1 }));
@@ -194,8 +194,8 @@ describeOnDevServer('/v1/batches', () => {
     return body.batchId;
   }
 
-  describe('uploading', () => {
-    test('when NDJSON is uploaded, then 202 tells where the batch is, and it does each of its items', async () => {
+  describe('uploads', () => {
+    test('returns 202 with the location for NDJSON and processes each item', async () => {
       const { sku } = await aProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const items = times(25, () => ({ sku, quantity: 2 }));
@@ -218,7 +218,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await description.staticSummary()).toBe('restock: 25 items');
     });
 
-    test('when CSV is uploaded, then its columns are the fields of the items', async () => {
+    test('reads the columns of CSV as item fields', async () => {
       const [mug, filter] = [await aProduct(shop.store), await aProduct(shop.store)];
       const text = `sku,price.value,price.currency\r\n${mug.sku},77,EUR\r\n"${filter.sku}",88,EUR\r\nNOT-THERE,1,EUR\r\n`;
       const { status, body } = await upload(api, {
@@ -241,7 +241,7 @@ describeOnDevServer('/v1/batches', () => {
       });
     });
 
-    test('when no id is given, then each upload is a batch of its own', async () => {
+    test('creates a new batch for each upload without an id', async () => {
       const { sku } = await aProduct(shop.store);
       const text = ndjson([{ sku, quantity: 1 }]);
       const [first, second] = [await upload(api, { text }), await upload(api, { text })];
@@ -262,7 +262,7 @@ describeOnDevServer('/v1/batches', () => {
       ['Application/JSONL', 2],
       ['text/csv', 1],
       ['TEXT/CSV; header=present', 1],
-    ])('when the content type is %s, then it is taken', async (type, total) => {
+    ])('accepts the content type %s', async (type, total) => {
       const { sku } = await aProduct(shop.store);
       const items = [
         { sku, quantity: 1 },
@@ -280,7 +280,7 @@ describeOnDevServer('/v1/batches', () => {
       ['1', 1, 7],
       ['3', 3, 3],
       ['5000', 5_000, 1],
-    ])('when itemsPerTask is %s, then tasks have up to %i items', async (given, itemsPerTask, tasks) => {
+    ])('with itemsPerTask %s, puts at most %i items into a chunk', async (given, itemsPerTask, tasks) => {
       const { sku } = await aProduct(shop.store);
       const text = ndjson(times(7, () => ({ sku, quantity: 1 })));
       const { body } = await upload(api, { text, query: { ...(given && { itemsPerTask: given }) } });
@@ -305,7 +305,7 @@ describeOnDevServer('/v1/batches', () => {
       ['the id is too long', { batchId: 'x'.repeat(65) }, '', '/batchId'],
       ['the id has a slash', { batchId: 'a/0' }, '', '/batchId'],
       ['there is an unknown field', { limit: '1' }, '', '/limit'],
-    ])('when %s, then 400 says where', async (_what, query, more, pointer) => {
+    ])('rejects a query with 400 and the wrong parameter: %s', async (_what, query, more, pointer) => {
       const { status, headers, body } = await api.request('POST', uploadPath(query) + more, {
         ...{ text: ndjson([{ sku: 'MUG', quantity: 1 }]), headers: { 'content-type': NDJSON } },
       });
@@ -316,7 +316,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(body.errors).toHaveLength(1);
     });
 
-    test('when the operation is unknown, then 400 names those that there are; without one it is 400 as well', async () => {
+    test('rejects an unknown operation with 400 and the known ones, and a missing operation with 400', async () => {
       const unknown = await upload(api, { text: '', query: { operation: 'delete-all' } });
       expect(unknown.body.errors).toEqual([{ pointer: '/operation', detail: 'must be one of price-update, restock' }]);
       const { status, body } = await api.request('POST', '/v1/batches', {
@@ -334,7 +334,7 @@ describeOnDevServer('/v1/batches', () => {
       'multipart/form-data; boundary=x',
       'application/x-www-form-urlencoded',
       'nonsense',
-    ])('when the content type is %s, then 415', async (type) => {
+    ])('rejects the content type %s with 415', async (type) => {
       const batchId = randomUUID();
       const { status, headers, body } = await upload(api, { text: '{"sku":"MUG"}', type, query: { batchId } });
 
@@ -431,7 +431,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test.each(['a body', 'no body'])('when there is %s without a content type, then 415', async (what) => {
+    test.each(['a body', 'no body'])('rejects a request with %s and without a content type with 415', async (what) => {
       const { request, answer } = openRequest(api, uploadPath(), {
         headers: what === 'a body' ? { 'transfer-encoding': 'chunked' } : { 'content-length': '0' },
       });
@@ -441,13 +441,13 @@ describeOnDevServer('/v1/batches', () => {
       expect([status, body.type]).toEqual([415, '/problems/unsupported-media-type']);
     });
 
-    test.each(['PUT', 'DELETE', 'PATCH'])('when the method is %s, then 405', async (method) => {
+    test.each(['PUT', 'DELETE', 'PATCH'])('rejects the method %s with 405', async (method) => {
       expect((await api.request(method, '/v1/batches')).status).toBe(405);
     });
   });
 
-  describe('items that are not valid', () => {
-    test('when lines are wrong, then 422 names each of them with its place, and nothing is left', async () => {
+  describe('uploads with invalid items', () => {
+    test('rejects invalid lines with 422, names each with its pointer and stores nothing', async () => {
       const batchId = randomUUID();
       const good = JSON.stringify({ sku: 'MUG', quantity: 1 });
       const lines = [
@@ -481,7 +481,7 @@ describeOnDevServer('/v1/batches', () => {
       await expectNothingLeft(batchId);
     });
 
-    test('when many lines are wrong, then the first 100 are named', async () => {
+    test('names the first 100 invalid lines', async () => {
       const batchId = randomUUID();
       const items = times(250, (n) => ({ sku: 'MUG', quantity: n % 2 }));
       const { status, body } = await upload(api, { text: ndjson(items), query: { batchId, itemsPerTask: '1' } });
@@ -499,14 +499,14 @@ describeOnDevServer('/v1/batches', () => {
       ['nothing', 'text/csv', ''],
       ['a wrong column', 'text/csv', 'sku,amount\nMUG,1\n'],
       ['a wrong value', 'text/csv', 'sku,quantity\nMUG,none\n'],
-    ])('when there is %s in %s, then 422 and nothing is left', async (_what, type, text) => {
+    ])('rejects %s in %s with 422 and stores nothing', async (_what, type, text) => {
       const batchId = randomUUID();
       const { status, body } = await upload(api, { text, type, query: { batchId } });
       expect([status, body.type]).toEqual([422, '/problems/invalid-items']);
       await expectNothingLeft(batchId);
     });
 
-    test('when an upload was refused, then its id is free for a better one', async () => {
+    test('leaves the id of a rejected upload free for a corrected one', async () => {
       const batchId = randomUUID();
       const { sku } = await aProduct(shop.store);
       expect((await upload(api, { text: '{}', query: { batchId } })).status).toBe(422);
@@ -514,7 +514,7 @@ describeOnDevServer('/v1/batches', () => {
       await inStatus(batchId, 'completed');
     });
 
-    test('when the body is not UTF-8, then 400 and nothing is left', async () => {
+    test('rejects a body that is not UTF-8 with 400 and stores nothing', async () => {
       const batchId = randomUUID();
       const { request, answer } = openRequest(api, uploadPath({ batchId }));
       request.end(Buffer.concat([Buffer.from(ndjson([{ sku: 'MUG', quantity: 1 }])), Buffer.from([0xff, 0xfe])]));
@@ -524,7 +524,7 @@ describeOnDevServer('/v1/batches', () => {
     });
   });
 
-  describe('uploads that are too large', () => {
+  describe('uploads above the size limits', () => {
     const LIMITS = { maxBytes: 2_000, maxLineLength: 100 };
     let small: Api;
     beforeAll(async () => {
@@ -539,7 +539,7 @@ describeOnDevServer('/v1/batches', () => {
       ['a line is too long', NDJSON, `${line.repeat(3)}{"sku":"${'M'.repeat(100)}"}\n`, /^line 4 has more than 100/],
       ['a line never ends', NDJSON, 'x'.repeat(200), /^line 1 has more than 100/],
       ['a quote is never closed', 'text/csv', `sku,quantity\n"MUG,1\n${'MUG,1\n'.repeat(30)}`, /^the record at line 2/],
-    ])('when %s, then 413 and nothing is left', async (_what, type, text, detail) => {
+    ])('rejects an upload with 413 and stores nothing: %s', async (_what, type, text, detail) => {
       const batchId = randomUUID();
       const { status, body } = await upload(small, { text, type, query: { batchId, itemsPerTask: '1' } });
 
@@ -548,20 +548,20 @@ describeOnDevServer('/v1/batches', () => {
       await expectNothingLeft(batchId);
     });
 
-    test('when the body has just as many bytes as allowed, then it is taken', async () => {
+    test('accepts a body of exactly the maximum size', async () => {
       const text = line.repeat(50).padEnd(LIMITS.maxBytes, '\n');
       const { status, body } = await upload(small, { text });
       expect([status, body.total]).toEqual([202, 50]);
       await inStatus(body.batchId, 'completed_with_failures');
     });
 
-    test('when the body is much larger, then whoever sends all of it before reading the answer gets it too', async () => {
+    test('delivers the 413 to a client that sends its whole body before it reads the response', async () => {
       const { request, answer } = openRequest(small, uploadPath());
       request.end(line.repeat(500_000));
       expect((await answer).status).toBe(413);
     });
 
-    test('when an upload was refused in the middle, then the connection is good for the next request, or closed', async () => {
+    test('reuses or closes the connection after it rejects an upload midway', async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       try {
         for (const text of [line.repeat(50_000), line]) {
@@ -575,11 +575,11 @@ describeOnDevServer('/v1/batches', () => {
     });
   });
 
-  describe('uploads that break off', () => {
+  describe('interrupted uploads', () => {
     test.each([
       ['is sent in chunks', {}],
       ['has a length', { 'content-length': '100000' }],
-    ])('when the client hangs up in the middle of a body that %s, then nothing is left', async (_what, more) => {
+    ])('stores nothing when the client disconnects during a body that %s', async (_what, more) => {
       const batchId = randomUUID();
       const { sku } = await aProduct(shop.store);
       const query = { batchId, itemsPerTask: '1' };
@@ -596,7 +596,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(30);
     });
 
-    test('when the database cuts the connection in the middle, then 503 and the next upload works', async () => {
+    test('returns 503 when the database drops the connection during an upload, and accepts the next upload', async () => {
       const batchId = randomUUID();
       const { sku } = await aProduct(shop.store);
       const item = ndjson([{ sku, quantity: 1 }]);
@@ -617,7 +617,7 @@ describeOnDevServer('/v1/batches', () => {
       await inStatus(batchId, 'completed');
     });
 
-    test('when the connection to the database is found to be lost only by writing to it, then 503 as well', async () => {
+    test('returns 503 when a write discovers the lost database connection', async () => {
       const stageBatch = () => Promise.reject(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
       const cut = await startApi({ ...shop, store: { ...shop.store, stageBatch } });
       try {
@@ -628,7 +628,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when one client sends many uploads over one connection, then nothing piles up on it', async () => {
+    test('serves many uploads over one connection without a warning', async () => {
       const warnings: string[] = [];
       const note = ({ name }: Error) => void warnings.push(name);
       process.on('warning', note);
@@ -656,8 +656,8 @@ describeOnDevServer('/v1/batches', () => {
     });
   });
 
-  describe('the id as the key of an upload', () => {
-    test('when the same is uploaded again, then it is the same batch, and nothing is done twice', async () => {
+  describe('the batch id as an idempotency key', () => {
+    test('returns the same batch for a repeated upload and processes each item once', async () => {
       const { sku } = await aProduct(shop.store);
       const given = { text: ndjson(times(5, () => ({ sku, quantity: 1 }))), query: { batchId: randomUUID() } };
       const { batchId } = given.query;
@@ -680,7 +680,7 @@ describeOnDevServer('/v1/batches', () => {
         { text: ndjson([{ sku: 'MUG', price: { value: 1, currency: 'EUR' } }]), query: { operation: 'price-update' } },
       ],
       ['another size of its tasks', { query: { itemsPerTask: '7' } }],
-    ])('when the id comes again with %s, then 409 and the first batch stays', async (_what, { text, query }) => {
+    ])('rejects a repeated id with %s with 409 and keeps the first batch', async (_what, { text, query }) => {
       const batchId = randomUUID();
       const given = { text: ndjson([{ sku: 'MUG', quantity: 1 }]), query: { batchId } };
       await upload(api, given);
@@ -691,7 +691,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ operation: 'restock', total: 1 });
     });
 
-    test('when a batch was started before its upload, and failed, then the upload still runs', async () => {
+    test('runs an upload whose batch was started before it and failed', async () => {
       const batchId = randomUUID();
       const early = await run(shop.client, batchId);
       await expect(early.result()).rejects.toThrow();
@@ -704,7 +704,7 @@ describeOnDevServer('/v1/batches', () => {
       await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded === 1, 'its item');
     });
 
-    test('when it is uploaded several times at once, then there is one batch and everybody is told of it', async () => {
+    test('creates one batch for simultaneous identical uploads and returns it to each', async () => {
       const { sku } = await aProduct(shop.store);
       const batchId = randomUUID();
       const text = ndjson(times(10, () => ({ sku, quantity: 1 })));
@@ -717,7 +717,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(20);
     });
 
-    test('when two different ones are uploaded at once, then one of them has the id and the other one 409', async () => {
+    test('gives the id to one of two different simultaneous uploads and returns 409 to the other', async () => {
       const { sku } = await aProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const uploads = [1, 1_000].map((quantity) => {
@@ -738,8 +738,8 @@ describeOnDevServer('/v1/batches', () => {
     });
   });
 
-  describe('uploads at once', () => {
-    test('when four are under way, then another one is 503 until one of them has ended', async () => {
+  describe('simultaneous uploads', () => {
+    test('returns 503 for a fifth upload until one of four ends', async () => {
       const item = ndjson([{ sku: 'MUG', quantity: 1 }]);
       const open = times(4, () => openRequest(api, uploadPath({ itemsPerTask: '1' })));
       for (const { request } of open) request.write(item);
@@ -761,13 +761,13 @@ describeOnDevServer('/v1/batches', () => {
       for (const answer of answers) await inStatus(answer.body.batchId, 'completed_with_failures');
     });
 
-    test('when more than four were refused, then these are not counted as being under way', async () => {
+    test('does not count rejected uploads as running', async () => {
       for (let count = 0; count < 6; count += 1) expect((await upload(api, { text: '{}' })).status).toBe(422);
       expect((await upload(api, { text: ndjson([{ sku: 'MUG', quantity: 1 }]) })).status).toBe(202);
     });
   });
 
-  describe('what is not there', () => {
+  describe('unknown batches', () => {
     test.each([
       ['GET', ''],
       ['GET', '/failures'],
@@ -776,12 +776,12 @@ describeOnDevServer('/v1/batches', () => {
       ['POST', '/resume'],
       ['POST', '/cancel'],
       ['POST', '/retry'],
-    ])('when nobody knows the batch, then %s %s is 404', async (method, path) => {
+    ])('returns 404 for an unknown batch: %s %s', async (method, path) => {
       const { status, body } = await api.request(method, `/v1/batches/${randomUUID()}${path}`);
       expect([status, body.type]).toEqual([404, '/problems/not-found']);
     });
 
-    test('when a workflow has the id and nothing was uploaded, then 404 as well', async () => {
+    test('returns 404 for a batch id with a workflow but without an upload', async () => {
       const batchId = randomUUID();
       const handle = await shop.client.workflow.start('batch', {
         ...{ workflowId: batchWorkflowId(batchId), taskQueue: 'batches', args: [{ batchId }] },
@@ -794,7 +794,7 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each(['/v1/batches/a%20b', '/v1/batches/a%20b/failures', '/v1/batches/-/events'])(
-      'when %s has no id of a batch, then 400',
+      'rejects %s, whose batch id is invalid, with 400',
       async (path) => {
         expect((await api.get(path)).body).toMatchObject({ status: 400, errors: [{ pointer: '/batchId' }] });
       },
@@ -807,7 +807,7 @@ describeOnDevServer('/v1/batches', () => {
       nextCursor?: string;
     }
 
-    test('when items failed, then they are listed page by page in the order of their lines', async () => {
+    test('lists failed items page by page in the order of their lines', async () => {
       const { sku } = await aProduct(shop.store);
       const items = times(9, (n) => ({ sku: n % 2 ? sku : `NONE-${n}`, quantity: 1 }));
       const { body } = await upload(api, { text: ndjson(items), query: { itemsPerTask: '4' } });
@@ -833,12 +833,12 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when nothing failed, then the list is empty', async () => {
+    test('returns an empty list when no item failed', async () => {
       const batchId = await anEndedBatch(0);
       expect((await api.get(`/v1/batches/${batchId}/failures`)).body).toEqual({ items: [] });
     });
 
-    test('when the cursor is none that this list gave, then 400', async () => {
+    test('rejects a cursor of another list with 400', async () => {
       const batchId = await anEndedBatch(3);
       await aProduct(shop.store);
       const { body: products } = await api.get<Page>('/v1/products?limit=1');
@@ -857,20 +857,20 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test.each(['limit=0', 'limit=201', 'limit=x', 'page=2'])('when it is asked with %s, then 400', async (query) => {
+    test.each(['limit=0', 'limit=201', 'limit=x', 'page=2'])('rejects the query %s with 400', async (query) => {
       const batchId = await stage(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
       expect((await api.get(`/v1/batches/${batchId}/failures?${query}`)).status).toBe(400);
     });
   });
 
-  describe('steering', () => {
+  describe('pause, resume, cancel and retry', () => {
     const refusal = async (batchId: string, what: string) => {
       const { status, body } = await steer(batchId, what);
       expect(body.batchId).toBe(batchId);
       return `${status} ${String(body.type)}`;
     };
 
-    test('when it is paused and resumed, each also twice, then it does all of its items in the end', async () => {
+    test('processes all items after repeated pauses and resumes', async () => {
       const batchId = await aHeldBatch();
       const pauses = [await steer(batchId, 'pause'), await steer(batchId, 'pause')];
       expect(pauses.map(({ status, body }) => [status, body.batchId])).toEqual(times(2, () => [202, batchId]));
@@ -887,14 +887,14 @@ describeOnDevServer('/v1/batches', () => {
       expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, round: 1 });
     });
 
-    test('when it runs, then resuming changes nothing', async () => {
+    test('resumes a running batch without an effect', async () => {
       const batchId = await aHeldBatch();
       expect(await steer(batchId, 'resume')).toMatchObject({ status: 202, body: { status: 'running' } });
       tests.letThrough();
       await inStatus(batchId, 'completed');
     });
 
-    test('when it is cancelled, also again, then it is cancelled, and a retry does what was not done', async () => {
+    test('accepts a repeated cancel, and a retry processes the remaining items', async () => {
       const batchId = await aHeldBatch();
       for (let count = 0; count < 2; count += 1) expect((await steer(batchId, 'cancel')).status).toBe(202);
       expect(await inStatus(batchId, 'cancelled')).toMatchObject({ succeeded: 0, closedAt: expect.any(String) });
@@ -907,7 +907,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: 4, failed: 0, round: 2 });
     });
 
-    test('when it is paused, then it can be cancelled', async () => {
+    test('cancels a paused batch', async () => {
       const batchId = await aHeldBatch();
       await steer(batchId, 'pause');
       await inStatus(batchId, 'paused');
@@ -915,7 +915,7 @@ describeOnDevServer('/v1/batches', () => {
       await inStatus(batchId, 'cancelled');
     });
 
-    test('when it has ended by itself, then it can neither be paused nor resumed nor cancelled', async () => {
+    test('rejects pause, resume and cancel of a closed batch with 409', async () => {
       for (const batchId of [await anEndedBatch(0), await anEndedBatch(1)]) {
         for (const what of ['pause', 'resume', 'cancel']) {
           expect(await refusal(batchId, what)).toBe('409 /problems/batch-ended');
@@ -923,7 +923,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when it runs or is paused, then a retry is 409', async () => {
+    test('rejects a retry of a running or paused batch with 409', async () => {
       const batchId = await aHeldBatch();
       expect(await refusal(batchId, 'retry')).toBe('409 /problems/batch-running');
       await steer(batchId, 'pause');
@@ -933,11 +933,11 @@ describeOnDevServer('/v1/batches', () => {
       await inStatus(batchId, 'cancelled');
     });
 
-    test('when every item succeeded, then there is nothing to retry', async () => {
+    test('rejects a retry with 409 when every item succeeded', async () => {
       expect(await refusal(await anEndedBatch(0), 'retry')).toBe('409 /problems/nothing-to-retry');
     });
 
-    test('when items failed, then a retry does these alone', async () => {
+    test('retries only the failed items', async () => {
       const { sku } = await aProduct(shop.store);
       const late = `LATE-${randomUUID().slice(0, 8).toUpperCase()}`;
       const items = times(7, (n) => ({ sku: n % 2 ? late : sku, quantity: 1 }));
@@ -953,7 +953,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await description.staticSummary()).toBe('restock: 3 items once more');
     });
 
-    test('when many ask for a retry at once, then there is one', async () => {
+    test('starts one attempt for simultaneous retries', async () => {
       const batchId = await anEndedBatch(2);
       const answers = await Promise.all(times(5, () => steer(batchId, 'retry')));
 
@@ -964,8 +964,8 @@ describeOnDevServer('/v1/batches', () => {
       expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ round: 2 });
     });
 
-    test('when its workflow was terminated, then it has failed, and a retry does what was not done', async () => {
-      // More than are done by tasks that are under way, and come to their end.
+    test('shows a batch as failed after its workflow is terminated, and a retry processes the remaining items', async () => {
+      // More items than the running chunks hold; those chunks still complete.
       const count = 20;
       const batchId = await aHeldBatch(count);
       await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
@@ -978,7 +978,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await inStatus(batchId, 'completed')).toMatchObject({ succeeded: count, round: 2 });
     });
 
-    test('when it is stored and was not started, then it can only be retried, which starts it', async () => {
+    test('starts a staged batch on retry and rejects pause, resume and cancel with 409', async () => {
       const { sku } = await aProduct(shop.store);
       const batchId = await stage(shop.store, { items: [{ sku, quantity: 1 }] });
       const { body } = await get(batchId);
@@ -994,7 +994,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(11);
     });
 
-    test('when there is something in the body, then 400', async () => {
+    test('rejects a retry with unknown body fields with 400', async () => {
       const batchId = await stage(shop.store, { items: [{ sku: 'MUG', quantity: 1 }] });
       const { status, body } = await api.post(`/v1/batches/${batchId}/retry`, { force: true });
       expect([status, body.errors?.map(({ pointer }) => pointer)]).toEqual([400, ['/force']]);
@@ -1003,7 +1003,7 @@ describeOnDevServer('/v1/batches', () => {
   });
 
   describe('GET /v1/batches/{id}/events', () => {
-    test('when a batch runs, then its progress comes as it goes on, and its end at last', async () => {
+    test('streams progress while a batch runs, and an end event when it closes', async () => {
       const batchId = await aHeldBatch();
       const events = await openEvents(api, batchId);
 
@@ -1025,13 +1025,13 @@ describeOnDevServer('/v1/batches', () => {
       expect(rest.at(-1)!.data).toMatchObject({ status: 'completed', succeeded: 4 });
     });
 
-    test('when it has ended, then there is just its end', async () => {
+    test('sends only the end event for a closed batch', async () => {
       const batchId = await anEndedBatch(1);
       const events = await openEvents(api, batchId);
       expect(await events.rest()).toEqual([{ event: 'end', data: (await get(batchId)).body }]);
     });
 
-    test('when it is stored and was not started, then the stream waits for its start', async () => {
+    test('waits for the start of a staged batch', async () => {
       const { sku } = await aProduct(shop.store);
       const batchId = await stage(shop.store, { items: [{ sku, quantity: 1 }] });
       const events = await openEvents(api, batchId);
@@ -1046,7 +1046,7 @@ describeOnDevServer('/v1/batches', () => {
       ['*/*', 200],
       ['text/*', 200],
       ['text/html, text/event-stream;q=0.9', 200],
-    ])('when the client accepts %s, then %i', async (accept, expected) => {
+    ])('answers Accept %s with %i', async (accept, expected) => {
       const batchId = await anEndedBatch(0);
       const response = await fetch(`${api.url}/v1/batches/${batchId}/events`, { headers: { accept } });
       const text = await response.text();
@@ -1056,7 +1056,7 @@ describeOnDevServer('/v1/batches', () => {
       else expect(text).toMatch(/^retry: \d+\n\nevent: end\ndata: \{.*\}\n\n$/);
     });
 
-    test('when the API is closed, then the stream ends at once, without an end of the batch', async () => {
+    test('ends the stream without an end event when the API closes', async () => {
       const batchId = await aHeldBatch();
       const closing = await startApi(shop);
       const events = await openEvents(closing, batchId);
@@ -1070,7 +1070,7 @@ describeOnDevServer('/v1/batches', () => {
       expect((await get(batchId)).body.status).toBe('running');
     });
 
-    /** An API that tells when it looks at counts, and looks as slowly as it is told to. */
+    /** An API that records its progress polls and takes as long for one as the test wants. */
     async function aWatchedApi() {
       const watched = { looks: 0, lookedAt: 0, until: Promise.resolve() };
       const tallyBatch: Shop['store']['tallyBatch'] = async (id) => {
@@ -1083,7 +1083,7 @@ describeOnDevServer('/v1/batches', () => {
       return { watched, url, close };
     }
 
-    test('when the API is closed while it looks, then it ends with that look', async () => {
+    test('waits for a running progress poll when the API closes, then ends the stream', async () => {
       const batchId = await aHeldBatch();
       const { watched, url, close } = await aWatchedApi();
       const events = await openEvents({ url }, batchId);
@@ -1108,7 +1108,7 @@ describeOnDevServer('/v1/batches', () => {
       expect((await rest).map(({ event }) => event)).not.toContain('end');
     });
 
-    test('when the client hangs up, then nobody looks any more', async () => {
+    test('stops polling when the client disconnects', async () => {
       const batchId = await aHeldBatch();
       const { watched, url, close } = await aWatchedApi();
       try {
@@ -1116,7 +1116,7 @@ describeOnDevServer('/v1/batches', () => {
         request.on('error', () => undefined);
         await waitUntil(() => watched.looks >= 3 || undefined, { what: 'looks', deadlineMs: 10_000 });
         request.destroy();
-        // It looked each second before.
+        // The stream polled once per second before.
         const isQuiet = () => performance.now() - watched.lookedAt > 2_500 || undefined;
         await waitUntil(isQuiet, { what: 'the end of the looks', deadlineMs: 8_000 });
       } finally {
@@ -1124,7 +1124,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when only the head is asked for, then nobody looks any more', async () => {
+    test('does not poll for a HEAD request', async () => {
       const batchId = await aHeldBatch();
       const { watched, url, close } = await aWatchedApi();
       try {
@@ -1137,7 +1137,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when the store is away for a while, then the stream outlives it', async () => {
+    test('keeps the stream open while the database is unreachable', async () => {
       const batchId = await aHeldBatch();
       let away = false;
       let refused = 0;
@@ -1167,7 +1167,7 @@ describeOnDevServer('/v1/batches', () => {
       items: BatchSummary[];
       nextCursor?: string;
     }
-    /** All pages of a list, one after another. */
+    /** Reads all pages of a list. */
     async function listed(query: Record<string, string>): Promise<BatchSummary[]> {
       const found: BatchSummary[] = [];
       for (let cursor: string | undefined = ''; cursor !== undefined;) {
@@ -1180,7 +1180,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(new Set(found.map(({ batchId }) => batchId)).size).toBe(found.length);
       return found;
     }
-    /** Visibility lags behind by up to a second or so. */
+    /** Visibility lags by up to about a second. */
     const inList = (query: Record<string, string>, batchIds: string[]) =>
       waitUntil(
         async () => {
@@ -1194,7 +1194,7 @@ describeOnDevServer('/v1/batches', () => {
         ...{ what: `no such batch in the list by ${JSON.stringify(query)}`, deadlineMs: 15_000 },
       });
 
-    test('when there are more than a page holds, then cursors lead through all of them, newest first', async () => {
+    test('pages through all batches, newest first', async () => {
       const batchIds: string[] = [];
       for (let count = 0; count < 3; count += 1) batchIds.push(await anEndedBatch(1));
       const mine = await inList({ limit: '2', status: 'completed_with_failures' }, batchIds);
@@ -1210,7 +1210,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(all).toEqual(mine);
     });
 
-    test('when a batch goes on, then it moves through the lists by status', async () => {
+    test('moves a batch through the lists by status', async () => {
       const batchId = await aHeldBatch();
       expect(await inList({ status: 'running' }, [batchId])).toMatchObject([{ batchId, status: 'running' }]);
       await steer(batchId, 'pause');
@@ -1253,7 +1253,7 @@ describeOnDevServer('/v1/batches', () => {
       tests.letThrough();
     });
 
-    test('does not list a workflow whose id is not that of a batch', async () => {
+    test('does not list a workflow whose id does not have the form of a batch id', async () => {
       const workflowId = `plain-${randomUUID()}`;
       const foreign = await shop.client.workflow.start('batch', {
         ...{ workflowId, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId: 'none' }] },
@@ -1263,7 +1263,7 @@ describeOnDevServer('/v1/batches', () => {
       expect((await listed({})).some(({ batchId }) => workflowId.includes(batchId))).toBe(false);
     });
 
-    test('when its workflow was terminated, then it is listed as failed and no longer as running', async () => {
+    test('lists a batch as failed, and not as running, after its workflow is terminated', async () => {
       const batchId = await aHeldBatch();
       await inList({ status: 'running' }, [batchId]);
       await shop.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
@@ -1279,14 +1279,14 @@ describeOnDevServer('/v1/batches', () => {
       ['limit=201', '/limit'],
       ['cursor=AAAA', '/cursor'],
       ['operation=restock', '/operation'],
-    ])('when the list is asked with %s, then 400 names %s', async (query, pointer) => {
+    ])('rejects the query %s with 400 that names %s', async (query, pointer) => {
       const { status, body } = await api.get(`/v1/batches?${query}`);
       expect([status, body.errors?.map((error) => error.pointer)]).toEqual([400, [pointer]]);
     });
   });
 
-  describe('when something is away', () => {
-    test('when no worker is there, then batches are taken, read and steered all the same', async () => {
+  describe('unavailable workers or servers', () => {
+    test('accepts, shows and pauses batches without a worker', async () => {
       const elsewhere = await server.inNamespace(`no-worker-${randomUUID()}`);
       const idle = await openShop(elsewhere, { withWorker: false });
       const idleApi = await startApi(idle);
@@ -1313,7 +1313,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when Temporal is away, then 503 and the items are stored; the same upload starts them once it is there', async () => {
+    test('returns 503 but stores the items without Temporal; the same upload starts the batch later', async () => {
       const client = createClient({
         ...{ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: server.namespace },
       });
@@ -1337,7 +1337,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('when a batch ran and Temporal no longer keeps it, then its counts tell what became of it', async () => {
+    test('derives the status of a batch from its counts when Temporal no longer has the workflow', async () => {
       const items = times(4, () => ({ sku: 'MUG', quantity: 1 }));
       const batchId = await stage(shop.store, { items, itemsPerTask: 2 });
       const { roundId } = (await shop.store.openRound(batchId, 'a run of long ago'))!;
@@ -1354,10 +1354,10 @@ describeOnDevServer('/v1/batches', () => {
   });
 });
 
-describe('requests that are not received whole in time', () => {
+describe('requests that are not complete within the time limit', () => {
   const LIMIT_MS = 200;
 
-  /** An application whose one route waits until it is told to answer. */
+  /** An application with one route, whose handler waits until the test lets it respond. */
   async function anApp() {
     const app = Fastify();
     const handled: unknown[] = [];
@@ -1374,7 +1374,7 @@ describe('requests that are not received whole in time', () => {
     return { app, port, handled, answer };
   }
 
-  /** Sends text as it is, and reads until the connection is closed. */
+  /** Sends raw text and reads until the connection closes. */
   function openSocket(port: number) {
     const socket = connect(port, '127.0.0.1').setEncoding('utf8');
     let received = '';
@@ -1387,7 +1387,7 @@ describe('requests that are not received whole in time', () => {
   const head = (length: number) =>
     `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
 
-  test('when a body does not come to its end, then 408 and the connection is closed', async () => {
+  test('returns 408 and closes the connection when the body does not end', async () => {
     const { app, port, handled } = await anApp();
     const { socket, closed } = openSocket(port);
     socket.write(`${head(100)}{"a":`);
@@ -1405,7 +1405,7 @@ describe('requests that are not received whole in time', () => {
     expect(handled).toEqual([]);
   });
 
-  test('when a body trickles in, then 408 as well: what counts is its end', async () => {
+  test('returns 408 when the body arrives slowly, because the limit applies to its end', async () => {
     const { app, port, handled } = await anApp();
     const { socket, closed } = openSocket(port);
     socket.write(head(10_000));
@@ -1421,7 +1421,7 @@ describe('requests that are not received whole in time', () => {
   test.each([
     ['is received in one piece', [`${head(7)}{"a":1}`]],
     ['is received in several pieces', [head(7), '{"a"', ':1}']],
-  ])('when a body %s and answering takes longer than that, then it is answered', async (_what, pieces) => {
+  ])('responds when a body %s and the handler takes longer than the limit', async (_what, pieces) => {
     const { app, port, handled, answer } = await anApp();
     const { socket, closed, received } = openSocket(port);
     for (const piece of pieces) socket.write(piece);

@@ -13,7 +13,7 @@ import { anOrder, openShop, type Shop } from '../support/shop.js';
 const PATH = '/v1/callbacks/shipments';
 const FIVE_MINUTES_MS = 5 * 60_000;
 
-// No worker runs here: a report counts as accepted when Temporal has stored it.
+// No worker runs here. A report counts as accepted when Temporal has stored it.
 describeOnDevServer('POST /v1/callbacks/shipments', () => {
   let shop: Shop;
   let api: Api;
@@ -34,7 +34,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     return order;
   }
 
-  /** An order that has ended, as far as its last status says. */
+  /** Starts an order and stores its final status. */
   async function endedAs(outcome: OrderStatus): Promise<OrderInput> {
     const order = anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
     const handle = await shop.client.workflow.start('order', {
@@ -63,7 +63,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     );
   }
 
-  test('when a report is signed, then 202, and it is in the history though no worker runs', async () => {
+  test('accepts a signed report with 202 and signals the workflow, even without a worker', async () => {
     const order = await placed();
     const report = aReport(order.orderId);
 
@@ -74,14 +74,14 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
-  test('when a secret is being replaced, then reports with the old one are accepted as well', async () => {
+  test('accepts reports that are signed with the old secret during a rotation', async () => {
     const order = await placed();
     const report = signedReport(aReport(order.orderId), { secret: REPLACED_WEBHOOK_SECRET });
     expect((await api.request('POST', PATH, report)).status).toBe(202);
     expect(await signalsOf(order)).toHaveLength(1);
   });
 
-  test('when the same message comes again, then it leaves no trace', async () => {
+  test('signals the order once for a repeated message', async () => {
     const order = await placed();
     const report = signedReport(aReport(order.orderId), { id: 'msg_again' });
     for (let count = 0; count < 3; count += 1) expect((await api.request('POST', PATH, report)).status).toBe(202);
@@ -91,9 +91,9 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toHaveLength(2);
   });
 
-  test('when the played carrier reports, then its signature holds', async () => {
+  test('accepts the signature of the fake carrier', async () => {
     const order = await placed();
-    // The carrier only reports what it was asked to carry.
+    // The fake carrier only reports parcels that it was asked to ship.
     const headers = { 'idempotency-key': `order:${order.orderId}:shipment`, 'content-type': 'application/json' };
     await shop.outside.app.inject({
       method: 'POST',
@@ -138,7 +138,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       'comes from the future',
       (orderId) => signedReport(aReport(orderId), { at: new Date(Date.now() + FIVE_MINUTES_MS + 5_000) }),
     ],
-  ])('when a report %s, then 401 and nothing is told to the order', async (_what, make) => {
+  ])('rejects a report that %s with 401 and does not signal the order', async (_what, make) => {
     const order = await placed();
 
     const { status, headers, body } = await api.request('POST', PATH, make(order.orderId));
@@ -149,7 +149,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([]);
   });
 
-  test('when a report is about an order that nobody knows, then 404', async () => {
+  test('returns 404 for a report about an unknown order', async () => {
     const { status, body } = await api.request('POST', PATH, signedReport(aReport(randomUUID())));
 
     expect(status).toBe(404);
@@ -162,7 +162,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ['has no shipment id', (orderId) => JSON.stringify({ orderId, status: 'lost' }), ['/shipmentId']],
     ['has a status that is no text', (orderId) => JSON.stringify({ ...aReport(orderId), status: 7 }), ['/status']],
     ['has an id that is none', () => aReport("x' or 'y"), ['/orderId']],
-  ])('when a signed report %s, then 400 names what is wrong', async (_what, make, pointers) => {
+  ])('rejects a signed report that %s with 400 and the wrong fields', async (_what, make, pointers) => {
     const order = await placed();
 
     const { status, headers, body } = await api.request('POST', PATH, signedReport(make(order.orderId)));
@@ -208,7 +208,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     expect(await signalsOf(order)).toEqual([['shipmentReported', report]]);
   });
 
-  test('passes on that the carrier cancelled the parcel', async () => {
+  test('signals the order when the carrier cancelled the parcel', async () => {
     const order = await placed();
     const report = aReport(order.orderId, { status: 'cancelled' });
 
@@ -249,7 +249,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       ['in_transit', 'cancelled', 'contradicts_outcome'],
       ['delivered', 'failed', 'contradicts_outcome'],
       ['delivered', 'rejected', 'contradicts_outcome'],
-      // A terminated order keeps the status that it had.
+      // A terminated order keeps its last status.
       ['delivered', 'processing', 'contradicts_outcome'],
       ['lost', 'completed', 'contradicts_outcome'],
       ['cancelled', 'completed', 'contradicts_outcome'],
@@ -315,7 +315,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ]);
   });
 
-  test('when the content type is not JSON, then 415', async () => {
+  test('rejects a content type other than JSON with 415', async () => {
     const order = await placed();
     const { text, headers } = good(order.orderId);
 

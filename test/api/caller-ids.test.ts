@@ -10,7 +10,7 @@ import type { CartBody } from '../support/carts.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** Subjects of common identity providers, made unique for this run. Pairs differ in case or in one character. */
+/** Subjects of common identity providers, unique for each run. Pairs differ only in case or in one character. */
 const tag = randomUUID().slice(0, 8);
 const IDS = [
   `ada.lovelace+shop-${tag}@example.com`,
@@ -49,7 +49,7 @@ describeOnDevServer('callers whose ids are not plain', () => {
   const post = <T>(by: TestCaller, path: string, json?: unknown) => by.send<T>(api, 'POST', path, { json });
   const query = (values: Record<string, string>) => new URLSearchParams({ limit: '200', ...values }).toString();
 
-  test('lets each customer place, read and list own orders, and nobody else’s', async () => {
+  test('lets each customer place, read and list their own orders only', async () => {
     const orders = new Map<string, string>();
     for (const by of callers) {
       const order = { customerId: by.id, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
@@ -58,7 +58,7 @@ describeOnDevServer('callers whose ids are not plain', () => {
       expect([by.id, status]).toEqual([by.id, 202]);
       orders.set(by.id, body.orderId);
     }
-    // The same Idempotency-Key of two callers names two orders.
+    // The same Idempotency-Key from two callers must create two orders.
     expect(new Set(orders.values()).size).toBe(IDS.length);
 
     const list = async (by: TestCaller, customerId: string) => {
@@ -83,7 +83,7 @@ describeOnDevServer('callers whose ids are not plain', () => {
     }
   });
 
-  test('gives each customer a cart, and its order to the same customer', async () => {
+  test('gives each customer a cart, and the order of the cart to the same customer', async () => {
     for (const [index, by] of callers.entries()) {
       const cart = `/v1/carts/${randomUUID()}`;
       const added = await post<CartBody>(by, `${cart}/items`, { sku, quantity: 1 });
@@ -103,7 +103,7 @@ describeOnDevServer('callers whose ids are not plain', () => {
     }
   });
 
-  test('lets each approver list and decide, but not decide an own request', async () => {
+  test('lets each approver list and decide, but not decide their own request', async () => {
     for (const [index, by] of callers.entries()) {
       const requester = callers[(index + 1) % callers.length]!;
       const approvers = [{ id: by.id }, { id: requester.id }];
@@ -130,7 +130,7 @@ describeOnDevServer('callers whose ids are not plain', () => {
     }
   });
 
-  test('lists for an approver only what waits for that exact id', async () => {
+  test('lists for an approver only approvals that wait for that exact id', async () => {
     const asked = new Map<string, string>();
     for (const by of callers) {
       const input = anApproval({ stages: [aStage({ id: by.id })] });

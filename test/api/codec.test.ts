@@ -59,7 +59,7 @@ describe('the codec endpoint', () => {
   const ask = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
     api.request<T>('POST', `/codec/${action}`, { json: { payloads }, headers: { ...ours, ...headers } });
 
-  test('when payloads are decoded, then in their order, of each key, and what is not encrypted as it is', async () => {
+  test('decodes payloads in order, with each of the keys, and returns unencrypted payloads unchanged', async () => {
     const payloads = [await encryptedWith(keys[1]!, 'one'), json(plain('two')), await encryptedWith(keys[0]!, 'three')];
     const { status, body } = await ask('decode', payloads);
     expect(status).toBe(200);
@@ -68,7 +68,7 @@ describe('the codec endpoint', () => {
     expect((await ask('decode', [])).body).toEqual({ payloads: [] });
   });
 
-  test('when payloads are encoded, then with the first key, and decoding gives them back', async () => {
+  test('encodes with the first key, and decodes the result', async () => {
     const { body } = await ask('encode', [json(plain({ sku: 'MUG' }))]);
     expect(Buffer.from(body.payloads[0]!.metadata!['encryption-key-id']!, 'base64').toString()).toBe('today');
     expect((await ask('decode', body.payloads)).body.payloads).toEqual([json(plain({ sku: 'MUG' }))]);
@@ -77,13 +77,13 @@ describe('the codec endpoint', () => {
   test.each([
     ['of a key that is not here', async () => await encryptedWith(readKeys(aKey('lost'))[0]!, 'secret'), '"lost"'],
     ['of another namespace', async () => await encryptedWith(keys[0]!, 'secret', 'other'), '"today"'],
-  ])('when a payload is %s, then 422 names the key', async (_what, make, named) => {
+  ])('rejects a payload %s with 422 and names the key', async (_what, make, named) => {
     const { status, body } = await ask<{ type: string; detail: string }>('decode', [await make()]);
     expect([status, body.type]).toEqual([422, '/problems/unreadable-payload']);
     expect(body.detail).toContain(named);
   });
 
-  test('when some of a history cannot be read, then they come back as they are, and all others in plain', async () => {
+  test('returns the unreadable payloads of a history unchanged and decodes the others', async () => {
     const [lost, foreign, good] = [
       await encryptedWith(readKeys(aKey('lost'))[0]!, 'one'),
       await encryptedWith(keys[0]!, 'two', 'other'),
@@ -92,20 +92,20 @@ describe('the codec endpoint', () => {
     const { status, body } = await ask('decode', [lost, good, foreign]);
     expect(status).toBe(200);
     expect(body.payloads).toEqual([lost, json(plain('three')), foreign]);
-    // What is not encrypted says nothing about the keys.
+    // Unencrypted payloads do not count: no encrypted payload can be decrypted here, so the response is 422.
     expect((await ask('decode', [lost, json(plain('four'))])).status).toBe(422);
   });
 
   test.each([
     ['other', 400],
     ['default2', 400],
-    // The CLI leaves it empty when nobody named one.
+    // The CLI sends an empty namespace when none is set.
     ['', 200],
-  ])('when the request is for the namespace %j, then %d', async (namespace, status) => {
+  ])('answers a request for the namespace %j with %d', async (namespace, status) => {
     expect((await ask('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
   });
 
-  test('when there is nothing to decode, then Protobuf leaves out the list, and that is good', async () => {
+  test('accepts a request without a payload list, which Protobuf omits when empty', async () => {
     const { status, body } = await api.request('POST', '/codec/decode', { json: {}, headers: asInspector });
     expect([status, body]).toEqual([200, { payloads: [] }]);
   });
@@ -114,19 +114,19 @@ describe('the codec endpoint', () => {
     [[{ data: 'no base64!' }], '/payloads/0/data'],
     [[{ metadata: { encoding: 1 } }], '/payloads/0/metadata/encoding'],
     ['none', '/payloads'],
-  ])('when the payloads are %j, then 400 names the place', async (payloads, pointer) => {
+  ])('rejects the payloads %j with 400 and the location', async (payloads, pointer) => {
     const { status, body } = await ask<{ errors: { pointer: string }[] }>('decode', payloads);
     expect([status, body.errors[0]?.pointer]).toEqual([400, pointer]);
   });
 
-  test('when a payload is as large as a message to Temporal can be, then it passes, and more is 413', async () => {
+  test('accepts a payload of Temporal’s maximum message size and rejects a larger body with 413', async () => {
     const large = json(plain('x'.repeat(4 * 1024 * 1024 - 100)));
     expect((await ask('decode', [large])).status).toBe(200);
     const tooLarge = await ask<{ detail: string }>('decode', [{ data: 'A'.repeat(CODEC_BODY_LIMIT) }]);
     expect([tooLarge.status, tooLarge.body.detail]).toEqual([413, `the body has more than ${CODEC_BODY_LIMIT} bytes`]);
   });
 
-  test('when somebody decodes, then the log says who and how many, and nothing of what', async () => {
+  test('logs the caller and the number of payloads, but no content', async () => {
     logged.length = 0;
     await ask('decode', [await encryptedWith(keys[0]!, 'ada@example.com'), json(plain('ada@example.com'))]);
     const line = logged
@@ -137,11 +137,11 @@ describe('the codec endpoint', () => {
       expect(logged.join()).not.toContain(hidden);
   });
 
-  test('when an operator of the shop asks, who is no inspector, then 403', async () => {
+  test('denies an operator without the role inspector with 403', async () => {
     expect((await ask('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
   });
 
-  describe('for pages in a browser', () => {
+  describe('CORS of the codec', () => {
     const preflight = async (origin: string, path = '/codec/decode') =>
       await fetch(api.url + path, {
         method: 'OPTIONS',
@@ -152,7 +152,7 @@ describe('the codec endpoint', () => {
         },
       });
 
-    test.each([ui, 'http://localhost:8233'])('when it is %s, then it may ask, with cookies', async (origin) => {
+    test.each([ui, 'http://localhost:8233'])('allows %s with credentials', async (origin) => {
       const { status, headers } = await preflight(origin);
       expect(status).toBe(204);
       expect(headers.get('access-control-allow-origin')).toBe(origin);
@@ -172,12 +172,12 @@ describe('the codec endpoint', () => {
       'https://127.0.0.1:8233',
       'http://127.0.0.1:8233.example.com',
       'null',
-    ])('when it is %s, then its browser does not let it', async (origin) => {
+    ])('does not allow %s', async (origin) => {
       const answers = [await preflight(origin), await ask('decode', [], { ...asInspector, origin })];
       for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBeNull();
     });
 
-    test('when it may ask the codec, then still nothing else, and who may ask the rest has no cookies', async () => {
+    test('keeps the allowed origins of the codec and of the rest of the API separate', async () => {
       expect((await preflight(ui, '/v1/orders')).headers.get('access-control-allow-origin')).toBeNull();
       const { headers } = await preflight(shopPage, '/v1/orders');
       expect(headers.get('access-control-allow-origin')).toBe(shopPage);
@@ -185,7 +185,7 @@ describe('the codec endpoint', () => {
     });
   });
 
-  describe('its sessions', () => {
+  describe('codec sessions', () => {
     const fromOwnPage = { 'sec-fetch-site': 'same-origin' };
     const sendForm = async (form: Record<string, string>, headers: Record<string, string> = fromOwnPage) =>
       await fetch(`${api.url}/codec/session`, {
@@ -199,11 +199,11 @@ describe('the codec endpoint', () => {
     const withCookie = (cookie: string, headers: Record<string, string> = { origin: ui }) =>
       ask('decode', [], { cookie, ...headers });
 
-    test('when an inspector signs in, then with a cookie for scripts of nobody and for no other site', async () => {
+    test('signs an inspector in with a cookie that is HttpOnly and SameSite=Strict', async () => {
       const response = await sendForm({ key: ` ${inspector.key}\n` }, fromOwnPage);
       expect([response.status, response.headers.get('location')]).toEqual([303, './session']);
       const [value, ...attributes] = cookieOf(response).split('; ');
-      // Without a path, a browser takes that of the page: /codec.
+      // Without a Path attribute, the browser uses the directory of the page: /codec.
       expect(attributes).toEqual([`Max-Age=${60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
       expect(value).not.toContain(inspector.key);
       expect((await withCookie(value!)).status).toBe(200);
@@ -212,9 +212,9 @@ describe('the codec endpoint', () => {
     });
 
     test.each([
-      ['before the hour is over, then it ends with the token', 300, 300],
-      ['later, then it ends after an hour all the same', 36_000, 3_600],
-    ])('when the token that signs in ends %s', async (_when, tokenSeconds, sessionSeconds) => {
+      ['with the token when the token expires within an hour', 300, 300],
+      ['after an hour when the token lives longer', 36_000, 3_600],
+    ])('ends the session %s', async (_when, tokenSeconds, sessionSeconds) => {
       const claims = { roles: ['inspector'], exp: secondsFromNow(tokenSeconds) };
       const set = cookieOf(await sendForm({ key: await issuer.token(signingKey, claims) }));
       const maxAge = Number(/Max-Age=(\d+)/.exec(set)?.[1]);
@@ -224,7 +224,7 @@ describe('the codec endpoint', () => {
       for (const seconds of [maxAge, exp! - secondsFromNow(0)]) expect(seconds).toBeLessThanOrEqual(sessionSeconds);
     });
 
-    test('when the API is not on this machine, then the cookie is for https alone', async () => {
+    test('sets a Secure cookie when the host is not local', async () => {
       const { request } = await import('node:http');
       const setCookie = await new Promise<string>((resolve, reject) => {
         const headers = {
@@ -244,7 +244,7 @@ describe('the codec endpoint', () => {
       ['a key of nobody', 'wop_nobody', 'none that is accepted'],
       ['nothing', '', 'none that is accepted'],
       ['the key of an operator', operator.key, 'does not have the role inspector'],
-    ])('when somebody signs in with %s, then the page says no, and there is no cookie', async (_what, key, said) => {
+    ])('rejects a sign-in with %s on the page and sets no cookie', async (_what, key, said) => {
       const response = await sendForm({ key });
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
       expect(await response.text()).toContain(said);
@@ -256,7 +256,7 @@ describe('the codec endpoint', () => {
       ['another origin, over plain http', { origin: 'http://evil.example' }],
       ['an origin that is hidden', { origin: 'null' }],
       ['who does not say from where', { accept: '*/*' }],
-    ])('when the form comes from %s, then nobody is signed in', async (_where, headers) => {
+    ])('rejects a sign-in form from %s with 403', async (_where, headers) => {
       const response = await sendForm({ key: inspector.key }, headers);
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
     });
@@ -264,11 +264,11 @@ describe('the codec endpoint', () => {
     test.each<[string, Record<string, string>]>([
       ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
       ['no page', {}],
-    ])('when %s uses the cookie, then 403', async (_who, headers) => {
+    ])('rejects the cookie from %s with 403', async (_who, headers) => {
       expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
     });
 
-    test('when the cookie was changed, or is of other keys, then 401', async () => {
+    test('rejects a cookie that was changed or signed with other keys with 401', async () => {
       const cookie = await signIn(inspector);
       expect((await withCookie(`${cookie.slice(0, -2)}xx`)).status).toBe(401);
       const other = await startApiNowhere({ auth: { apiKeys: [inspector.entry] }, protection: { codecOrigins: [ui] } });
@@ -280,13 +280,13 @@ describe('the codec endpoint', () => {
       expect(status).toBe(401);
     });
 
-    test('when it is good for the codec, then for nothing else', async () => {
+    test('rejects the session cookie outside the codec with 401', async () => {
       const cookie = await signIn(inspector);
       const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: ui } });
       expect(status).toBe(401);
     });
 
-    test('when somebody signs out, then the browser forgets the cookie', async () => {
+    test('expires the cookie on sign-out', async () => {
       const response = await sendForm({ leave: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
       expect([response.status, cookieOf(response)]).toEqual([
         303,
@@ -294,7 +294,7 @@ describe('the codec endpoint', () => {
       ]);
     });
 
-    test('when the form is too large, or no form, then a page says so', async () => {
+    test('shows an error page for a form that is too large or has another content type', async () => {
       const answers = [
         await sendForm({ key: 'x'.repeat(300_000) }),
         await sendForm({ key: 'x'.repeat(9_000) }),
@@ -310,8 +310,8 @@ describe('the codec endpoint', () => {
   });
 });
 
-describe('an API that runs open', () => {
-  test('when its codec is asked, then everybody on this machine may, and nobody has to sign in', async () => {
+describe('a codec without authentication', () => {
+  test('decodes for local callers without a sign-in and rejects other origins', async () => {
     const api = await startApiNowhere({ encryptionKeys: keys });
     const payloads = [await encryptedWith(keys[0]!, 'one')];
     const { status, body } = await api.request<Body>('POST', '/codec/decode', { json: { payloads }, headers: ours });
@@ -326,7 +326,7 @@ describe('an API that runs open', () => {
     expect(foreign.status).toBe(403);
   });
 
-  test('when nothing is encrypted, then there is no codec', async () => {
+  test('has no codec routes when encryption is off', async () => {
     const api = await startApiNowhere({ encryptionKeys: 'none' });
     const answers = [await api.post('/codec/decode', { payloads: [] }), await api.get('/codec/session')];
     await api.close();

@@ -8,7 +8,7 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { replayGrown } from '../support/replays.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** A deletion waits until the server has written down that the close is processed, which takes it half a minute by default. */
+/** The server deletes a workflow only after it has recorded that the close is processed: 30 s by default. */
 const PROMPT_DELETION = [
   'history.transferProcessorUpdateAckInterval="200ms"',
   'history.visibilityProcessorUpdateAckInterval="200ms"',
@@ -27,7 +27,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     await shop?.close();
   });
 
-  /** An order that waits for the carrier. */
+  /** Places an order and waits until it awaits the carrier. */
   async function aShippedOrder() {
     const product = await aProduct(shop.store);
     const order = anOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
@@ -39,10 +39,10 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
   const once = (order: OrderInput, status: OrderResource['status']) =>
     api.orderOnce(order.orderId, (seen) => seen.status === status, status);
 
-  /** Deletes the execution, as Temporal itself does after its retention time. */
+  /** Deletes the execution, as Temporal does after the retention period. */
   async function forget({ orderId }: OrderInput): Promise<void> {
     const workflowId = orderWorkflowId(orderId);
-    // Its history is replayed while there is one.
+    // Replay the history before it is deleted.
     await replayGrown();
     const { namespace } = shop.client.options;
     await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
@@ -111,7 +111,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(cancel).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
   });
 
-  test('answers a cancel only if it is cancelled already', async () => {
+  test('accepts a cancel only if the order is already cancelled', async () => {
     const [cancelled, completed] = [await aShippedOrder(), await aDeliveredOrder()];
     await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
     const end = await once(cancelled.order, 'cancelled');

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { askWorker, hasPoller } from '../../src/api/executions/executions.js';
 import { createClient } from '../../src/temporal/connections.js';
 
-/** What the server says when something else arrived while the update was about to close the workflow. */
+/** The error of the server when another event arrived while the update was about to close the workflow. */
 const lostTask = () =>
   new ServiceError('Failed to start Update', {
     cause: Object.assign(new Error('9 FAILED_PRECONDITION'), {
@@ -37,7 +37,7 @@ describe('hasPoller', () => {
     ['only another version polls than the current one', polledBy(version('2'), version('1')), false],
     ['only workers without a version poll', polledBy(version('2'), undefined), false],
     ['nobody polls', polledBy(undefined), false],
-  ])('when %s, then it says so', async (_what, asked, answer) => {
+  ])('reports whether a worker polls when %s', async (_what, asked, answer) => {
     expect(await asked).toBe(answer);
   });
 });
@@ -60,7 +60,7 @@ describe('askWorker', () => {
     await client.connection.close();
   });
 
-  test('when an update gets lost with its workflow task, then it is sent again', async () => {
+  test('sends an update again when its workflow task is lost', async () => {
     let tries = 0;
     const answer = await askWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;
@@ -72,7 +72,7 @@ describe('askWorker', () => {
 
   test('reports that a run accepts no further updates', async () => {
     const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
-    // Servers differ in the code.
+    // The status code differs between server versions.
     for (const code of [8, 9]) {
       const cause = Object.assign(new Error(details), { code, details, metadata: {} });
       const asking = askWorker(client, { workflowId: 'cart:x' }, async () => {
@@ -82,7 +82,7 @@ describe('askWorker', () => {
     }
   });
 
-  test('when it fails in another way, then it is not sent again', async () => {
+  test('does not send an update again after another error', async () => {
     let tries = 0;
     const asking = askWorker(client, { workflowId: 'order:x' }, async () => {
       tries += 1;

@@ -12,11 +12,11 @@ import { aProduct, openShop, type Shop } from '../support/shop.js';
 
 const RUNS = 50;
 
-/** The id of everything that is there to be found. */
+/** The id of every existing resource. */
 const THERE = 'fuzz';
 const SKU = 'FUZZ';
 
-/** Nothing in a value needs escaping: ids of our own form, names of types and statuses, times. */
+/** Values that need no escaping: ids of the project’s own form, names of types and statuses, times. */
 const VALUE = `'[A-Za-z0-9._:-]{1,100}'`;
 const TERM = `(?:WorkflowType = ${VALUE}|CloseTime > ${VALUE}|(?:WorkflowId|ExecutionStatus) in \\(${VALUE}(?:, ${VALUE})*\\))`;
 const VISIBILITY_QUERY = new RegExp(`^${TERM}(?: and ${TERM})*$`);
@@ -67,7 +67,7 @@ describeOnDevServer('an API that is asked nonsense', () => {
   }
 
   test.each(operations.map((operation) => [operation.operationId, operation] as const))(
-    'when %s is, then it answers as the document says, never with 500',
+    'gives only documented responses and never 500: %s',
     async (_name, operation) => {
       await fc.assert(
         fc.asyncProperty(nonsenseFor(operation), async ({ path, ...sent }) => {
@@ -81,7 +81,7 @@ describeOnDevServer('an API that is asked nonsense', () => {
     },
   );
 
-  test('when lists are asked for, then only names, times and ids of our own form reach a visibility query', async () => {
+  test('passes only names, times and valid ids to visibility queries', async () => {
     const { body } = await api.post<{ orderId: string }>('/v1/orders', {
       customerId: THERE,
       lines: [{ sku: SKU, quantity: 1 }],
@@ -119,7 +119,7 @@ interface Nonsense {
   body?: string;
 }
 
-/** Requests of an operation that are wrong in some places, and right enough in the others to get there. */
+/** Generates requests that are invalid in some places and valid enough elsewhere to reach the handler. */
 function nonsenseFor({ operationId, path, parameters, body }: Operation): fc.Arbitrary<Nonsense> {
   const named = (place: string) => parameters.filter(({ in: where }) => where === place).map(({ name }) => name);
   const ids = fc.record(
@@ -150,7 +150,7 @@ function nonsenseFor({ operationId, path, parameters, body }: Operation): fc.Arb
     });
 }
 
-/** So that what is signed gets looked at. */
+/** Signs the body, so that the API validates it. */
 function signatureFor(operationId: string, text = ''): Record<string, string> {
   const sign = { reportShipment: signedReport, reportDecision: signedDecision }[operationId];
   if (!sign) return {};

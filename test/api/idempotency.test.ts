@@ -28,13 +28,13 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { historyOf } from '../support/history.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** A request that is sent again and again, and what it must do once. */
+/** A request that the tests repeat and that must take effect once. */
 interface Case extends RequestOptions {
   method: string;
   path: string;
-  /** The same request with another content. */
+  /** The same request with different content. */
   other: RequestOptions & { path?: string };
-  /** What it has done, asked of Temporal or the store. */
+  /** Reads the effect from Temporal or the store. */
   effect: (first: Answer<Body>) => Promise<unknown>;
   once: unknown;
 }
@@ -48,7 +48,7 @@ const CLAIM_SECONDS = 30;
 
 describeOnDevServer('Idempotency-Key', () => {
   let shop: Shop;
-  /** Two processes as a load balancer would see them. */
+  /** Two API processes, as behind a load balancer. */
   let api: Api;
   let second: Api;
   const root = aCaller(['operator', 'approver', 'shopper']);
@@ -77,7 +77,7 @@ describeOnDevServer('Idempotency-Key', () => {
     ...(text !== undefined && { text }),
   });
 
-  /** Sends it under a name. */
+  /** Sends the request with an idempotency key. */
   const send = (to: Api, key: string, request: Pick<Case, 'method' | 'path'> & RequestOptions, by: TestCaller = root) =>
     by.send<Body>(to, request.method, request.path, named(key, request));
 
@@ -102,7 +102,7 @@ describeOnDevServer('Idempotency-Key', () => {
   const eventsIn = async (workflow: WorkflowHandle, type: string, name?: string) =>
     (await historyOf(workflow)).filter((event) => event.type === type && event.name === name).length;
 
-  /** The same, once there is one: what comes during a workflow task is written after it. */
+  /** Waits for the first event: Temporal writes events that arrive during a workflow task after the task. */
   const arrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
     waitUntil(async () => (await eventsIn(workflow, type, name)) || undefined, { what: type, deadlineMs: 10_000 });
 
@@ -114,7 +114,7 @@ describeOnDevServer('Idempotency-Key', () => {
         () => false,
       );
 
-  /** The executions that visibility finds, once it finds any. */
+  /** Counts the executions that visibility finds, once there are any. */
   const found = (query: string) =>
     waitUntil(async () => (await shop.client.workflow.count(query)).count || undefined, {
       what: query,
@@ -137,7 +137,7 @@ describeOnDevServer('Idempotency-Key', () => {
   const batchOnce = (batchId: string, ...wanted: Parameters<ReturnType<typeof seenBy<BatchResource>>>) =>
     seenBy<BatchResource>(`/v1/batches/${batchId}`)(...wanted);
 
-  /** An order that waits for the carrier. */
+  /** Places an order and waits until it awaits the carrier. */
   async function aShippedOrder(): Promise<string> {
     const orderId = randomUUID();
     await post('/v1/orders', { ...(await aBody()), orderId });
@@ -145,7 +145,7 @@ describeOnDevServer('Idempotency-Key', () => {
     return orderId;
   }
 
-  /** An order whose parcel is on the road for longer than the second that the carrier has. */
+  /** Places an order whose parcel is in transit for longer than its delivery timeout of one second. */
   async function anOverdueOrder(): Promise<string> {
     const orderId = randomUUID();
     const input = { ...(await aBody()), orderId, deliveryTimeoutSeconds: 1 };
@@ -175,7 +175,7 @@ describeOnDevServer('Idempotency-Key', () => {
     return { path, events };
   }
 
-  /** A batch whose calls stand still. */
+  /** Starts a batch whose calls block. */
   async function aHeldBatch() {
     tests.close();
     const items = keys(2, randomUUID());
@@ -382,7 +382,7 @@ describeOnDevServer('Idempotency-Key', () => {
     },
   };
 
-  /** As if the process had died before it could answer, so long ago. */
+  /** Simulates a process that died before it responded. */
   async function forgetAnswer(secondsAgo: number): Promise<void> {
     const { rows } = await sql`
       update idempotency_keys
@@ -391,23 +391,23 @@ describeOnDevServer('Idempotency-Key', () => {
     expect(rows).toHaveLength(1);
   }
 
-  test('when an operation takes an Idempotency-Key, then there is a case of it here', async () => {
+  test('covers every operation that takes an Idempotency-Key', async () => {
     const taking = (await operationsOf(api)).filter(({ parameters = [] }) =>
       parameters.some(({ name }) => name.toLowerCase() === 'idempotency-key'),
     );
     expect(taking.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
   });
 
-  test('when an operation changes something for a caller with a role, then it takes an Idempotency-Key', async () => {
+  test('offers an Idempotency-Key on every operation that changes data for a role', async () => {
     const changing = (await operationsOf(api)).filter(
-      // The codec changes nothing: it answers with what it was given, in plain or encrypted.
+      // The codec changes no data: it only encodes or decodes its input.
       ({ method, path, 'x-roles': roles }) => method !== 'GET' && roles && !path.startsWith('/codec/'),
     );
     expect(changing.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
   });
 
   describe.each(Object.keys(cases))('%s', (operationId) => {
-    test('when it is repeated, then any process answers as the first one did, and it is done once', async () => {
+    test('replays the first response from any process and takes effect once', async () => {
       const { effect, once, other, ...request } = await cases[operationId]!();
       const key = aKey();
 
@@ -426,7 +426,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(running.headers.get('retry-after')).toBe('1');
     });
 
-    test('when the process dies before it answers, then another one answers, and it is done once', async () => {
+    test('takes effect once when the first process dies before it responds', async () => {
       const { effect, once, other, ...request } = await cases[operationId]!();
       const key = aKey();
       const first = await send(api, key, request);
@@ -444,8 +444,8 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  describe('while the first one is running', () => {
-    test('when it is repeated, then 409 until it is answered, then the first answer', async () => {
+  describe('a repetition of a running request', () => {
+    test('returns 409 until the first request completes, then replays its response', async () => {
       const { path, sku } = await aFilledCart();
       const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const lock = await lockCatalogue(shop.ownerDatabaseUrl);
@@ -462,7 +462,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
     });
 
-    test('when many come at the same moment to two processes, then one is done and nobody hears of another', async () => {
+    test('runs one of many simultaneous requests to two processes and returns 409 to the others', async () => {
       const json = await aBody();
       const key = aKey();
       const answers = await Promise.all(
@@ -477,8 +477,8 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  describe('what the name belongs to', () => {
-    test('when another caller uses it, then it is a request of his own', async () => {
+  describe('scope of an idempotency key', () => {
+    test('treats the same key of another caller as a new request', async () => {
       const key = aKey();
       const [hers, his] = [placing(await aBody(ada.id)), placing(await aBody(bob.id))];
 
@@ -492,7 +492,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectReplayed(await send(second, key, his, bob), other);
     });
 
-    test('when it is used on another path, then it is another request', async () => {
+    test('treats the same key on another path as a new request', async () => {
       const key = aKey();
       const [one, other] = [await aShippedOrder(), await aShippedOrder()];
       for (const orderId of [one, other]) {
@@ -502,7 +502,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('when the fields come in another order, then it is the same request', async () => {
+    test('ignores the order of fields', async () => {
       const json = await aBody();
       const key = aKey();
       const first = await send(api, key, placing(json));
@@ -512,13 +512,13 @@ describeOnDevServer('Idempotency-Key', () => {
     test.each([
       ['is empty', ''],
       ['has 256 characters', 'k'.repeat(256)],
-    ])('when it %s, then 400 and nothing is started', async (_what, key) => {
+    ])('rejects a key that %s with 400 and starts nothing', async (_what, key) => {
       const json = { ...(await aBody()), orderId: randomUUID() };
       expectProblem(await send(api, key, placing(json)), 400, 'invalid-request');
       expect(await isThere(orderWorkflowId(json.orderId))).toBe(false);
     });
 
-    test('when somebody has no role for it, then he does not hear the answer that another one got', async () => {
+    test('denies a caller without the role with 403 instead of a replay', async () => {
       const key = aKey();
       const { path } = await aHeldBatch();
       expect((await send(api, key, { method: 'POST', path: `${path}/pause` })).status).toBe(202);
@@ -526,8 +526,8 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  describe('what is kept', () => {
-    test('when the API was restarted, then a new one answers as the old one did', async () => {
+  describe('stored responses', () => {
+    test('replays a response after a restart of the API', async () => {
       const before = await startApi({ ...shop, auth });
       const [key, request] = [aKey(), placing(await aBody())];
       const first = await send(before, key, request);
@@ -541,7 +541,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('when a cart was closed since, then a repeated change is still answered as the first time', async () => {
+    test('replays a cart change after the cart is closed', async () => {
       const { path, sku } = await aFilledCart();
       const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
       const first = await send(api, key, request);
@@ -555,7 +555,7 @@ describeOnDevServer('Idempotency-Key', () => {
       ['400', async () => ({ wrong: { json: {} }, status: 400 })],
       ['413', async () => ({ wrong: { json: { text: 'x'.repeat(300_000) } }, status: 413 })],
       ['415', async () => ({ wrong: { text: 'order', headers: { 'content-type': 'text/plain' } }, status: 415 })],
-    ])('when the first try was %s, then the mended one is done', async (_what, make) => {
+    ])('runs a corrected request after a first attempt with %s', async (_what, make) => {
       const { wrong, status } = await make();
       const [key, good] = [aKey(), placing(await aBody())];
 
@@ -565,13 +565,13 @@ describeOnDevServer('Idempotency-Key', () => {
       expect([mended.status, mended.headers.get('idempotent-replayed')]).toEqual([202, null]);
     });
 
-    test('when the first try was 403, then the mended one is done', async () => {
+    test('runs a corrected request after a first attempt with 403', async () => {
       const key = aKey();
       expectProblem(await send(api, key, placing(await aBody('somebody-else')), ada), 403, 'forbidden');
       expect((await send(second, key, placing(await aBody(ada.id)), ada)).status).toBe(202);
     });
 
-    test('when there was no such thing, then the next try is done once there is', async () => {
+    test('runs a request again after a 404, once the resource exists', async () => {
       const orderId = randomUUID();
       const [key, cancel] = [aKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
       expectProblem(await send(api, key, cancel), 404, 'not-found');
@@ -582,7 +582,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
     });
 
-    test('when a rule refuses it, then its refusal is kept: the same name is not another try', async () => {
+    test('replays a rejection by a business rule', async () => {
       const { path } = await aFilledCart();
       const { sku } = await aProduct(shop.store, { available: 0 });
       const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
@@ -594,7 +594,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect((await send(second, aKey(), request)).status).toBe(200);
     });
 
-    test('when Temporal was away, then the next try is done', async () => {
+    test('runs a request again after Temporal was unreachable', async () => {
       const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
       const away = await startApi({ ...shop, client, auth });
       try {
@@ -608,7 +608,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('when the database is away, then the ids of Temporal alone see to it that an order is one', async () => {
+    test('creates one order for a repeated request without the database, by its workflow id', async () => {
       const databaseUrl = `postgres://u:p@127.0.0.1:${await freePort()}/shop`;
       const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
       const away = await startApi({ ...shop, store, auth });
@@ -627,7 +627,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('when the answer cannot be kept, then it is given all the same, and the next one names the same order', async () => {
+    test('returns the response when storing it fails, and a repetition names the same order', async () => {
       const store = { ...shop.store, keepAnswer: () => Promise.reject(new Error('no room')) };
       const forgetful = await startApi({ ...shop, store, auth });
       try {
@@ -644,7 +644,7 @@ describeOnDevServer('Idempotency-Key', () => {
       }
     });
 
-    test('when a day has passed, then the name is free again, and what it named is forgotten', async () => {
+    test('expires a key after 24 hours', async () => {
       const key = aKey();
       const [one, other] = [await aBody(), await aBody()].map((body) => placing({ ...body, orderId: randomUUID() }));
       const first = await send(api, key, one!);
@@ -659,7 +659,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectReplayed(await send(second, key, other!), later);
     });
 
-    test('when names are older than a day, then they are purged and no others', async () => {
+    test('purges only keys older than 24 hours', async () => {
       const [old, young] = [aKey(), aKey()];
       const request = placing({ ...(await aBody()), orderId: randomUUID() });
       await send(api, old, request);
@@ -674,13 +674,13 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  describe('uploads', () => {
+  describe('uploads with an idempotency key', () => {
     const anItem = async () => ({ sku: (await aProduct(shop.store, { available: 0 })).sku, quantity: 5 });
 
     test.each([
       ['without a batch id', () => ({})],
       ['with a batch id', () => ({ batchId: randomUUID() })],
-    ])('when %s the content is another one, then 422 and the first batch stays as it is', async (_what, query) => {
+    ])('rejects other content %s with 422 and keeps the first batch', async (_what, query) => {
       const [key, item, given] = [aKey(), await anItem(), query()];
       const first = await send(api, key, uploading(ndjson(item), given));
       expect(first.status).toBe(202);
@@ -694,7 +694,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expect(await stockOf(item.sku)).toBe(5);
     });
 
-    test('when the query is another one, then 422', async () => {
+    test('rejects another query with 422', async () => {
       const [key, item] = [aKey(), await anItem()];
       await send(api, key, uploading(ndjson(item)));
       expectProblem(
@@ -704,14 +704,14 @@ describeOnDevServer('Idempotency-Key', () => {
       );
     });
 
-    test('when a batch id is taken by a request of another name, then 409', async () => {
+    test('rejects a batch id that another request has taken with 409', async () => {
       const [item, batchId] = [await anItem(), randomUUID()];
       expect((await send(api, aKey(), uploading(ndjson(item), { batchId }))).status).toBe(202);
       const other = ndjson({ ...item, quantity: 7 });
       expectProblem(await send(api, aKey(), uploading(other, { batchId })), 409, 'batch-id-taken');
     });
 
-    test('when items were wrong, then the mended upload under the same name is done and says so', async () => {
+    test('runs a corrected upload under the same key after invalid items', async () => {
       const [key, item] = [aKey(), await anItem()];
       expectProblem(await send(api, key, uploading(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
 
@@ -723,7 +723,7 @@ describeOnDevServer('Idempotency-Key', () => {
       expectReplayed(await send(api, key, uploading(ndjson(item))), mended);
     });
 
-    test('when a replayed upload has wrong items, then they are what is answered', async () => {
+    test('reports invalid items in a repeated upload', async () => {
       const [key, item] = [aKey(), await anItem()];
       expect((await send(api, key, uploading(ndjson(item)))).status).toBe(202);
       const wrong = await send(api, key, uploading(ndjson({ ...item, quantity: -1 })));
@@ -732,7 +732,7 @@ describeOnDevServer('Idempotency-Key', () => {
     });
   });
 
-  /** Lets time pass for all names. */
+  /** Ages all keys. */
   async function age(seconds: number): Promise<void> {
     await sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds})`.execute(
       shop.store.db,
@@ -741,7 +741,7 @@ describeOnDevServer('Idempotency-Key', () => {
 });
 
 function expectReplayed(again: Answer<Body>, first: Answer<Body>): void {
-  // A problem names the request that it answers.
+  // A problem contains the id of its own request.
   const named = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
   expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...named }]);
   expect(again.headers.get('idempotent-replayed')).toBe('true');

@@ -28,7 +28,7 @@ const notes: ItemsOptions = { ...ndjson, schema: z.strictObject({ note: z.string
 
 const bodyOf = (...chunks: (string | Uint8Array)[]) => Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
 
-/** A body of a beginning and then chunks of the same text, and how much of these was asked for. */
+/** A body of a start text and then repeated chunks. It counts the requested bytes of the chunks. */
 function repeated(chunk: string, { first = '', bytes = Infinity } = {}) {
   const buffer = Buffer.from(chunk);
   const body = new Readable({
@@ -50,7 +50,7 @@ async function listsOf(body: Readable, options: ItemsOptions): Promise<StagedIte
 
 const itemsIn = async (text: string, options: ItemsOptions) => (await listsOf(bodyOf(text), options)).flat();
 
-/** What a client is told about an upload that is refused. */
+/** Returns the problem that a client gets for a rejected upload. */
 async function refusalOf(upload: Promise<unknown>) {
   const problem = await upload.then(
     () => undefined,
@@ -63,7 +63,7 @@ async function refusalOf(upload: Promise<unknown>) {
 
 const errorsOf = async (text: string, options: ItemsOptions) => (await refusalOf(itemsIn(text, options))).errors;
 
-/** The bytes of a text, cut at places that need not be the borders of characters. */
+/** Splits the bytes of a text at places that may lie within a character. */
 const cut = (text: string, places: number[]): Buffer[] => {
   const bytes = Buffer.from(text);
   const borders = [0, ...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
@@ -73,11 +73,11 @@ const anyPlaces = fc.array(fc.nat(), { maxLength: 20 });
 const anyLineEnding = fc.constantFrom('\n', '\r\n');
 const anyNote = fc.string({ unit: fc.constantFrom('a', 'é', '好', '🙂', '"', ',', '\n', '\r\n', ' ') });
 
-describe('lists of items', () => {
+describe('chunks of items', () => {
   test.each<[ItemFormat, string, number]>([
     ['ndjson', '{"sku":"A"}\n{"sku":"B"}\n{"sku":"C"}\n{"sku":"D"}\n{"sku":"E"}\n', 1],
     ['csv', 'sku\nA\nB\nC\nD\nE\n', 2],
-  ])('when %s has more items than a task, then all lists are full but the last', async (format, text, first) => {
+  ])('fills every chunk except the last (%s)', async (format, text, first) => {
     const lists = await listsOf(bodyOf(text), { ...ndjson, format, itemsPerTask: 2 });
 
     expect(lists).toEqual([
@@ -93,7 +93,7 @@ describe('lists of items', () => {
     ]);
   });
 
-  test('when the last list is full, then no empty one follows', async () => {
+  test('adds no empty chunk after a full one', async () => {
     const lists = await listsOf(bodyOf('{"sku":"A"}\n{"sku":"B"}'), { ...ndjson, itemsPerTask: 1 });
     expect(lists.map(({ length }) => length)).toEqual([1, 1]);
   });
@@ -105,7 +105,7 @@ describe('lists of items', () => {
     ['blank lines', 'ndjson', '\n  \r\n\n'],
     ['blank lines', 'csv', '\n  \r\n\n'],
     ['a header', 'csv', 'sku,quantity\n'],
-  ])('when there is only %s in %s, then there are no items', async (_what, format, text) => {
+  ])('reports that there are no items in a body of %s (%s)', async (_what, format, text) => {
     expect(await refusalOf(itemsIn(text, { ...ndjson, format }))).toMatchObject({
       status: 422,
       kind: 'invalid-items',
@@ -114,8 +114,8 @@ describe('lists of items', () => {
   });
 });
 
-describe('wrong lines', () => {
-  test('when lines are wrong, then each problem is told with its line', async () => {
+describe('invalid lines', () => {
+  test('reports each problem with its line', async () => {
     const text = '{"sku":"A"}\n{"sku":"b","more":1}\n\n[]\n{"sku":"C"}\n{"sku":\n';
 
     const refusal = await refusalOf(itemsIn(text, ndjson));
@@ -133,11 +133,11 @@ describe('wrong lines', () => {
     ]);
   });
 
-  test('when one line is wrong, then the detail says so', async () => {
+  test('counts a single invalid line in the detail', async () => {
     expect((await refusalOf(itemsIn('{}', ndjson))).detail).toBe('1 line is wrong, nothing was stored');
   });
 
-  test('when a line is wrong, then no list comes after it, but the body is read to its end', async () => {
+  test('emits no chunk after an invalid line, but reads the body to its end', async () => {
     const body = bodyOf('{"sku":"A"}\n{"sku":"B"}\n{}\n', '{"sku":"C"}\n{"sku":"D"}\n', '{}\n');
     const lists: unknown[] = [];
 
@@ -150,7 +150,7 @@ describe('wrong lines', () => {
     expect(body.readableEnded).toBe(true);
   });
 
-  test('when very many lines are wrong, then the first hundred problems are told', async () => {
+  test('reports the first 100 problems', async () => {
     const refusal = await refusalOf(listsOf(bodyOf('{"sku":1,"x":1,"y":1}\n'.repeat(1_234)), ndjson));
 
     expect(refusal.detail).toBe('at least 34 lines are wrong, nothing was stored');
@@ -158,7 +158,7 @@ describe('wrong lines', () => {
     expect(refusal.errors.at(-1)).toMatchObject({ line: 34, pointer: '/sku' });
   });
 
-  test('when a line is not JSON, then little of it is repeated', async () => {
+  test('truncates the reported text of a line that is not JSON', async () => {
     const [error] = (await errorsOf(`{"sku":"${'x'.repeat(900)}`, ndjson)) as { detail: string }[];
     expect(error!.detail.length).toBeLessThanOrEqual(200);
   });
@@ -171,14 +171,14 @@ describe('wrong lines', () => {
     ['__proto__.polluted', 'csv', 'sku,__proto__.polluted\nA,1\n', '/__proto__/polluted'],
     ['constructor.prototype', 'csv', 'sku,constructor.prototype\nA,1\n', '/constructor/prototype'],
     ['a field of a field', 'csv', 'sku,sku.length\nA,1\n', '/sku/length'],
-  ])('when the name of a field is %s in %s, then it is not a known field', async (_name, format, text, pointer) => {
+  ])('rejects the field name %s in %s as an unknown field', async (_name, format, text, pointer) => {
     expect(await errorsOf(text, { ...ndjson, format })).toEqual([{ line: 1, pointer, detail: 'is not a known field' }]);
     expect('polluted' in {}).toBe(false);
   });
 });
 
 describe('NDJSON', () => {
-  test('when lines are blank, end with CRLF or have no end, then items keep their line numbers', async () => {
+  test('keeps line numbers across blank lines, CRLF and a missing last line end', async () => {
     expect(await itemsIn('\uFEFF{"sku":"A"}\r\n\r\n \t\n{"sku":"B"}\n\n{"sku":"C"}', ndjson)).toMatchObject([
       { line: 1, item: { sku: 'A' } },
       { line: 4, item: { sku: 'B' } },
@@ -186,7 +186,7 @@ describe('NDJSON', () => {
     ]);
   });
 
-  test('when the body comes in any pieces, then the items are the same', async () => {
+  test('reads the same items however the body is split', async () => {
     const anyLine = fc.tuple(fc.option(anyNote, { nil: undefined }), anyLineEnding);
     await fc.assert(
       fc.asyncProperty(fc.array(anyLine), anyPlaces, async (lines, places) => {
@@ -203,7 +203,7 @@ describe('NDJSON', () => {
   });
 });
 
-describe('JSON that a line loses in silence', () => {
+describe('JSON that would silently lose data', () => {
   const one = { ...ndjson, schema: z.strictObject({ sku: z.string(), quantity: z.number().optional() }) };
 
   test.each([
@@ -211,7 +211,7 @@ describe('JSON that a line loses in silence', () => {
     ['a repeated name with the same value', '{"sku":"A","sku":"A"}', '/sku', /more than once/],
     ['a number that is rounded', '{"sku":"A","quantity":0.99999999999999999999}', '/quantity', /would become 1;/],
     ['a number that is too large', '{"sku":"A","quantity":1e400}', '/quantity', /would become Infinity;/],
-  ])('rejects a line with %s, once, with its pointer', async (_what, text, pointer, detail) => {
+  ])('rejects a line with %s and reports it once with its pointer', async (_what, text, pointer, detail) => {
     expect(await errorsOf(`{"sku":"A"}\n${text}\n`, one)).toEqual([
       { line: 2, pointer, detail: expect.stringMatching(detail) },
     ]);
@@ -222,7 +222,7 @@ describe('JSON that a line loses in silence', () => {
     expect(await errorsOf(text, one)).toEqual([{ line: 1, pointer: '', detail: 'is nested deeper than 32 levels' }]);
   });
 
-  test('reports the other problems of the line, too', async () => {
+  test('also reports the other problems of the line', async () => {
     expect(await errorsOf('{"sku":7,"quantity":1e999,"more":1}', one)).toMatchObject([
       { pointer: '/quantity' },
       { pointer: '/sku' },
@@ -234,7 +234,7 @@ describe('JSON that a line loses in silence', () => {
 describe('parseJson', () => {
   const pointersIn = (text: string) => parseJson(text).losses.map(({ pointer }) => pointer);
 
-  test('finds no loss in what JSON.stringify writes, and returns the value', () => {
+  test('accepts all output of JSON.stringify and returns the value', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), fc.constantFrom(undefined, 2), (value, space) => {
         const text = JSON.stringify(value, undefined, space);
@@ -244,14 +244,14 @@ describe('parseJson', () => {
     );
   });
 
-  test('finds a number that changes, and only that', () => {
+  test('reports exactly the numbers that change', () => {
     const digits = fc.tuple(fc.bigInt(0n, 10n ** 25n), fc.nat(30), fc.integer({ min: -30, max: 30 }));
     fc.assert(
       fc.property(digits, ([value, places, exponent]) => {
         const padded = value.toString().padStart(places + 1, '0');
         const whole = padded.slice(0, padded.length - places);
         const literal = `${whole}${places ? `.${padded.slice(-places)}` : ''}e${exponent}`;
-        // The value of a float is printed with all its digits, so that BigInt can compare it.
+        // A float prints with all its digits, so that BigInt can compare it.
         const isSame = sameDecimal(literal, String(Number(literal)));
         expect(pointersIn(`{"a":[1,${literal}]}`)).toEqual(isSame ? [] : ['/a/1']);
       }),
@@ -259,7 +259,7 @@ describe('parseJson', () => {
     );
   });
 
-  /** Whether two decimals are equal, by whole numbers. */
+  /** Compares two decimals as integers. */
   function sameDecimal(one: string, other: string): boolean {
     const scaled = (text: string) => {
       const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e');
@@ -269,7 +269,7 @@ describe('parseJson', () => {
     return scaled(one) === scaled(other);
   }
 
-  test('finds every repeated name, whatever stands in strings', () => {
+  test('finds every repeated name, whatever strings contain', () => {
     const name = fc.constantFrom('a', 'b', '"', '\\', '\\"', ':', '{', '__proto__', '~/');
     const fields = fc.array(fc.tuple(name, fc.constantFrom(':', '{"a":1,"a":2}', '1e999', '\\', '"')), {
       maxLength: 6,
@@ -294,14 +294,14 @@ describe('CSV', () => {
     }),
   };
 
-  test('when the name of a column has a dot, then it is a field within another', async () => {
+  test('reads a dot in a column name as a nested field', async () => {
     expect(await itemsIn('\uFEFFprice.value,sku,price.currency\r\n1999,A,EUR\r\n-0.5,B,USD', price)).toEqual([
       { line: 2, item: { sku: 'A', price: { value: 1999, currency: 'EUR' } } },
       { line: 3, item: { sku: 'B', price: { value: -0.5, currency: 'USD' } } },
     ]);
   });
 
-  test('when cells are empty, then the fields are missing', async () => {
+  test('treats empty cells as missing fields', async () => {
     const text = 'sku,price.value,price.currency\nA,,\n"",1,EUR\nC,1,""\n';
 
     expect(await errorsOf(text, price)).toMatchObject([
@@ -319,7 +319,7 @@ describe('CSV', () => {
     ['a default', z.number().default(7)],
     ['several of these', z.number().nullable().optional().default(7).readonly()],
     ['changed afterwards', z.number().transform((value) => value)],
-  ])('when a field is %s, then text that is a number becomes one', async (_what, field) => {
+  ])('converts text to a number when the field is %s', async (_what, field) => {
     const options = { ...csv, schema: z.strictObject({ field, text: z.string() }) };
     expect(await itemsIn('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
   });
@@ -342,7 +342,7 @@ describe('CSV', () => {
     ]);
   });
 
-  test('does not take a record of empty values between tabs for a blank line', async () => {
+  test('does not treat a record of empty tab-separated values as a blank line', async () => {
     const options = { ...price, delimiter: '\t' };
     expect(await errorsOf('price.value\tsku\tprice.currency\n\t\t\n', options)).toMatchObject([
       { line: 2, pointer: '/sku' },
@@ -374,7 +374,7 @@ describe('CSV', () => {
     ['0.99999999999999999999', '0.99999999999999999999 would become 1'],
     ['9007199254740993', '9007199254740993 would become 9007199254740992'],
     ['9'.repeat(400), `${'9'.repeat(40)}… would become Infinity`],
-  ])('rejects the number %s, which is not kept exactly', async (value, becomes) => {
+  ])('rejects the number %s, which would lose precision', async (value, becomes) => {
     expect(await errorsOf(`price.value,sku,price.currency\n${value},A,EUR\n`, price)).toEqual([
       {
         line: 2,
@@ -384,7 +384,7 @@ describe('CSV', () => {
     ]);
   });
 
-  test('when values have line feeds and lines are blank, then the line of an item is where it starts', async () => {
+  test('numbers an item by its first line across line feeds in values and blank lines', async () => {
     const text = 'note,tag\r\n\r\n"two\r\nlines ""quoted""","a,b"\n\n"",c\nd,"\n\n"\n"e",f';
 
     expect(await itemsIn(text, { ...notes, format: 'csv' })).toEqual([
@@ -402,7 +402,7 @@ describe('CSV', () => {
     ['has an unknown column', 'sku,a~b/c', '/a~0b~1c', /not a known field/],
     ['names a field that has fields', 'sku,price', '/price', /each of its fields is a column/],
     ['has a misplaced quote', 'sku"', '', /has a quote within a value/],
-  ])('when the header %s, then only that is told', async (_what, header, pointer, detail) => {
+  ])('reports only the header when it %s', async (_what, header, pointer, detail) => {
     const body = bodyOf(`${header}\nA\n`, 'A,1\n', 'A\n');
 
     expect((await refusalOf(listsOf(body, price))).errors).toEqual([
@@ -411,7 +411,7 @@ describe('CSV', () => {
     expect(body.readableEnded).toBe(true);
   });
 
-  test('when records have more or fewer columns than the header, then each of them is told', async () => {
+  test('reports each record with more or fewer columns than the header', async () => {
     expect(await errorsOf('sku,quantity\nA\nB,1\n"C,1",1,"1,1"\nd,1\nE,1', csv)).toEqual([
       { line: 2, pointer: '', detail: 'must have as many columns as the header: 2, not 1' },
       { line: 4, pointer: '', detail: 'must have as many columns as the header: 2, not 3' },
@@ -422,7 +422,7 @@ describe('CSV', () => {
   test.each([
     ['within a value', 'C"C,1', /^has a quote within a value/],
     ['before the end of a value', '"C"C,1', /^has text behind the closing quote/],
-  ])('when a quote is %s, then that is told, and what follows is not read', async (_where, record, detail) => {
+  ])('reports a quote %s and skips the rest', async (_where, record, detail) => {
     const body = bodyOf(`sku,quantity\nA,1\nb,1\n${record}\nd,1\n`, 'e,1\n'.repeat(10));
 
     expect((await refusalOf(listsOf(body, { ...csv, maxLineLength: 20 }))).errors).toEqual([
@@ -432,13 +432,13 @@ describe('CSV', () => {
     expect(body.readableEnded).toBe(true);
   });
 
-  test('when a quote is never closed, then the line on which it opens is told', async () => {
+  test('reports the line of a quote that is never closed', async () => {
     expect(await errorsOf('sku,quantity\nA,1\n"B,1\nC,1\n', csv)).toEqual([
       { line: 3, pointer: '', detail: 'has a quote that is not closed; what follows was not read' },
     ]);
   });
 
-  test('when the body comes in any pieces, then the items are the same', async () => {
+  test('reads the same items however the body is split', async () => {
     const anyRecord = fc.record({ note: anyNote, tag: anyNote, end: anyLineEnding, blank: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(fc.array(anyRecord, { minLength: 1 }), anyPlaces, async (records, places) => {
@@ -458,7 +458,7 @@ describe('CSV', () => {
     );
   });
 
-  test('when any text is uploaded, then it is read as the CSV library reads all of it at once', async () => {
+  test('agrees with the CSV library on any text', async () => {
     const anyText = fc.string({ unit: fc.constantFrom('a', '"', '"', ',', '\n', '\n', '\r\n'), maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(anyText, anyPlaces, async (text, places) => {
@@ -482,8 +482,8 @@ describe('CSV', () => {
   });
 });
 
-describe('limits', () => {
-  test('when the body has exactly the bytes that are allowed, then it is read', async () => {
+describe('size limits', () => {
+  test('accepts a body of exactly the maximum size', async () => {
     const text = '{"sku":"Ä"}\n';
     const options = { ...ndjson, schema: z.strictObject({ sku: z.string() }), maxBytes: Buffer.byteLength(text) };
 
@@ -495,7 +495,7 @@ describe('limits', () => {
     });
   });
 
-  test.each(formats)('when %s has more bytes than allowed, then no more of it is read', async (format) => {
+  test.each(formats)('stops reading %s at the maximum size', async (format) => {
     const upload = repeated('\n'.repeat(CHUNK));
 
     const refusal = await refusalOf(listsOf(upload.body, { ...ndjson, format, maxBytes: MB }));
@@ -507,25 +507,22 @@ describe('limits', () => {
   test.each<[ItemFormat, string, string]>([
     ['ndjson', '\n{"tag":"x"}\n', '{"tag":"…"}'],
     ['csv', 'tag\nx\n', '"…\n"'],
-  ])(
-    'when a line of %s is as long as allowed, then it is read, and if longer refused',
-    async (format, before, line) => {
-      const options = { ...notes, format, maxLineLength: 50 };
-      const longest = line.replace('…', '好'.repeat(50 - line.length + 1));
-      const longer = line.replace('…', '好'.repeat(50 - line.length + 2));
+  ])('accepts a line of %s of the maximum length and rejects a longer one', async (format, before, line) => {
+    const options = { ...notes, format, maxLineLength: 50 };
+    const longest = line.replace('…', '好'.repeat(50 - line.length + 1));
+    const longer = line.replace('…', '好'.repeat(50 - line.length + 2));
 
-      for (const end of ['\n', '\r\n', '']) {
-        for (const places of [[], [1, 20, 150], Array.from({ length: 300 }, (_, place) => place)]) {
-          expect((await listsOf(bodyOf(...cut(before + longest + end, places)), options)).flat()).not.toEqual([]);
-          expect(await refusalOf(listsOf(bodyOf(...cut(before + longer + end, places)), options))).toMatchObject({
-            status: 413,
-            kind: 'too-large',
-            detail: expect.stringMatching(/line 3 has more than 50 characters/),
-          });
-        }
+    for (const end of ['\n', '\r\n', '']) {
+      for (const places of [[], [1, 20, 150], Array.from({ length: 300 }, (_, place) => place)]) {
+        expect((await listsOf(bodyOf(...cut(before + longest + end, places)), options)).flat()).not.toEqual([]);
+        expect(await refusalOf(listsOf(bodyOf(...cut(before + longer + end, places)), options))).toMatchObject({
+          status: 413,
+          kind: 'too-large',
+          detail: expect.stringMatching(/line 3 has more than 50 characters/),
+        });
       }
-    },
-  );
+    }
+  });
 
   test.each<[string, ItemFormat, string, string]>([
     ['a line', 'ndjson', '{"sku":"A"}\n', 'x'],
@@ -534,7 +531,7 @@ describe('limits', () => {
     ['a record of nothing but columns', 'csv', 'sku\n', ','],
     ['a record of nothing but quotes', 'csv', 'sku\n', '"'],
     ['a value in quotes', 'csv', 'sku\n"', 'x\n'],
-  ])('when %s never ends, then no more than it may have is read', async (_what, format, before, endless) => {
+  ])('stops reading %s that never ends at the maximum length', async (_what, format, before, endless) => {
     const upload = repeated(endless.repeat(CHUNK / endless.length), { first: before });
     const options = { ...ndjson, format, maxLineLength: 4 * CHUNK, maxBytes: 1_000 * MB };
 
@@ -554,7 +551,7 @@ describe('limits', () => {
     ['has half of a surrogate pair', [0xed, 0xa0, 0x80]],
     ['is Latin-1', [...Buffer.from('{"sku":"Ä"}', 'latin1')]],
     ['ends within a character', [0x0a, 0xe2, 0x82]],
-  ])('when the body %s, then it is not UTF-8', async (_what, bytes) => {
+  ])('rejects a body that %s as not UTF-8', async (_what, bytes) => {
     const chunks = bytes.map((byte) => Uint8Array.of(byte));
 
     for (const format of formats) {
@@ -567,10 +564,10 @@ describe('limits', () => {
   });
 });
 
-describe('the body', () => {
+describe('the request body', () => {
   const line = '{"sku":"A"}\n';
 
-  test('when nobody takes lists, then no more of the body is read than fits into buffers', async () => {
+  test('reads no more than the buffers hold while no chunk is consumed', async () => {
     const upload = repeated(line.repeat(1_000), { bytes: 50 * MB });
     const lists = itemsOf(upload.body, ndjson);
     for (let turns = 0; turns < 100; turns += 1) await turn();
@@ -586,7 +583,7 @@ describe('the body', () => {
   test.each<[string, (body: Readable) => void, RegExp]>([
     ['is destroyed', (body) => body.destroy(), /premature close/i],
     ['fails', (body) => body.destroy(new Error('ECONNRESET')), /ECONNRESET/],
-  ])('when the body %s before its end, then that is no end', async (_what, breakOff, error) => {
+  ])('fails when the body %s before its end', async (_what, breakOff, error) => {
     for (const before of [0, 1, 2]) {
       const body = new Readable({ read: () => undefined });
       body.on('error', () => undefined);
@@ -602,7 +599,7 @@ describe('the body', () => {
     }
   });
 
-  test('when no more lists are wanted, then the body is left as it is', async () => {
+  test('leaves the body open when the consumer stops early', async () => {
     const { body } = repeated(line.repeat(1_000), { bytes: MB });
     const listeners = () => body.eventNames().map((name) => [name, body.listenerCount(name)]);
     const before = listeners();
@@ -616,14 +613,14 @@ describe('the body', () => {
     expect(listeners()).toEqual(before);
   });
 
-  describe('over HTTP', () => {
+  describe('uploads over HTTP', () => {
     let server: Server | undefined;
     afterEach(() => {
       server?.closeAllConnections();
       server?.close();
     });
 
-    /** An upload that a client has begun and not ended. */
+    /** Starts an upload and does not end it. */
     async function begunUpload() {
       server = createServer();
       await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -635,7 +632,7 @@ describe('the body', () => {
       return { client, incoming, response };
     }
 
-    test('when an upload is refused before its end, then the client still gets the answer', async () => {
+    test('delivers the response when it rejects an upload before its end', async () => {
       const { client, incoming, response } = await begunUpload();
 
       const { status } = await refusalOf(listsOf(incoming, { ...ndjson, maxBytes: 1 }));
@@ -644,7 +641,7 @@ describe('the body', () => {
       expect(await once(client, 'response')).toMatchObject([{ statusCode: 413 }]);
     });
 
-    test('when the client hangs up, then that is no end', async () => {
+    test('fails when the client disconnects', async () => {
       const { client, incoming } = await begunUpload();
       const lists = listsOf(incoming, ndjson);
 

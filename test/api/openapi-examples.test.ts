@@ -14,7 +14,10 @@ import { openApiFile, operationsOf, validatorOf, type Operation } from '../suppo
 import { openReceiver, type Receiver } from '../support/receiver.js';
 import { openShop, type Shop } from '../support/shop.js';
 
-/** What no document can know of a request, because it is made of the world that it is for: a token, a signature. */
+/**
+ * Request values that the document cannot contain because they depend on the environment, such as a token or
+ * signature.
+ */
 interface Given {
   parameters?: Record<string, string>;
   headers?: Record<string, string>;
@@ -82,7 +85,7 @@ describeOnDevServer('the examples of the API', () => {
     await api.orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
   }
 
-  /** The carrier has a second for a parcel that is on its way. */
+  /** Starts an order whose parcel has one second for its delivery. */
   async function overdue(orderId: string): Promise<void> {
     const input = { ...orderOf(orderId), deliveryTimeoutSeconds: 1 };
     await shop.client.workflow.start('order', {
@@ -113,7 +116,7 @@ describeOnDevServer('the examples of the API', () => {
 
   const runOf = async (batchId: string) => (await api.get<BatchResource>(`/v1/batches/${batchId}`)).body;
 
-  /** The batch of the upload, which has ended. */
+  /** Uploads the batch of the example and waits for its end. */
   async function restocked(): Promise<void> {
     const { bodies, parameters } = examples.uploadBatch!;
     const query = new URLSearchParams(parameters as Record<string, string>);
@@ -124,7 +127,7 @@ describeOnDevServer('the examples of the API', () => {
     await waitUntil(look, { what: 'the end of restock-1001', deadlineMs: 20_000 });
   }
 
-  /** A batch that comes to no end while this test runs. */
+  /** Starts a batch that does not end during the test. */
   async function running(batchId: string): Promise<void> {
     const items = [{ key: `${batchId}-1` }, { key: `${batchId}-2` }];
     await shop.store.stageBatch({ batchId, operation: 'call', itemsPerTask: 2 }, pagesOf(items, 2));
@@ -133,7 +136,7 @@ describeOnDevServer('the examples of the API', () => {
 
   const nothing = async () => undefined;
 
-  /** By `operationId`: makes a world in which the example is good. */
+  /** By `operationId`: sets up the state that the example needs. */
   const preparations: Record<string, Preparation> = {
     getOpenApi: nothing,
     getLiveness: nothing,
@@ -159,11 +162,11 @@ describeOnDevServer('the examples of the API', () => {
       await api.request('POST', '/v1/callbacks/shipments', signedReport(JSON.stringify(report)));
     },
 
-    // The document's is the namespace of a shop that has none of its own.
+    // The document shows the default namespace; the test shop has its own.
     encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
     openCodecSession: nothing,
-    // A browser says by itself that it is our own page.
+    // A browser sends this header on a request from the page itself.
     changeCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
 
     listCarts: nothing,
@@ -187,7 +190,7 @@ describeOnDevServer('the examples of the API', () => {
       return { headers: signedDecision(examples.reportDecision!.body as never).headers! };
     },
 
-    // As CSV, the same items come from other lines, and so are another batch.
+    // In CSV the same items have other line numbers, so they form another batch with an id of its own.
     uploadBatch: async (contentType) =>
       contentType === 'text/csv'
         ? { parameters: { batchId: 'restock-as-csv' }, headers: { 'Idempotency-Key': 'restock-as-csv' } }
@@ -202,16 +205,16 @@ describeOnDevServer('the examples of the API', () => {
     retryBatch: restocked,
   };
 
-  test('when an operation is in the document, then here is its example, and what has to be there before', () => {
+  test('prepares an example for every operation of the document', () => {
     const ids = operationsOf(document).map(({ operationId }) => operationId);
     expect(Object.keys(preparations).sort()).toEqual(ids.sort());
   });
 
-  test('when the document is asked for, then it is the one that is checked in', async () => {
+  test('serves the committed document', async () => {
     expect((await api.get<unknown>('/openapi.json')).body).toEqual(document);
   });
 
-  /** The request as the document shows it. */
+  /** Builds the example request of the document. */
   function requestOf({ path, method, parameters, body }: Operation, type: string | undefined, given: Given) {
     const url = new URL(api.url);
     const headers = new Headers();
@@ -238,32 +241,29 @@ describeOnDevServer('the examples of the API', () => {
     return JSON.stringify(value);
   }
 
-  test.each(calls)(
-    'when the example of %s is sent, then it is answered as declared',
-    async (_what, operation, type) => {
-      const { operationId, at, responses } = operation;
-      const given = (await preparations[operationId]!(type)) ?? {};
+  test.each(calls)('gives a declared response to the example of %s', async (_what, operation, type) => {
+    const { operationId, at, responses } = operation;
+    const given = (await preparations[operationId]!(type)) ?? {};
 
-      const response = await fetch(requestOf(operation, type, given));
-      const text = await response.text();
+    const response = await fetch(requestOf(operation, type, given));
+    const text = await response.text();
 
-      const { status, headers } = response;
-      const [firstGood] = Object.keys(responses).filter((declared) => Number(declared) < 400);
-      expect(status, text).toBe(examples[operationId]!.status ?? Number(firstGood));
+    const { status, headers } = response;
+    const [firstGood] = Object.keys(responses).filter((declared) => Number(declared) < 400);
+    expect(status, text).toBe(examples[operationId]!.status ?? Number(firstGood));
 
-      const declared = responses[status]!;
-      const missing = Object.keys(declared.headers ?? {}).filter((name) => !headers.has(name));
-      // Only of a request that was sent before.
-      expect(missing.filter((name) => name !== 'idempotent-replayed')).toEqual([]);
+    const declared = responses[status]!;
+    const missing = Object.keys(declared.headers ?? {}).filter((name) => !headers.has(name));
+    // This header appears only on a replayed response.
+    expect(missing.filter((name) => name !== 'idempotent-replayed')).toEqual([]);
 
-      const contentType = headers.get('content-type')?.split(';')[0];
-      expect(contentType).toBe(Object.keys(declared.content ?? {})[0]);
-      if (contentType === undefined) return;
-      const answer: unknown = contentType === 'application/json' ? JSON.parse(text) : text;
-      expect(problemsOf(answer, [...at, 'responses', String(status), 'content', contentType, 'schema'])).toEqual([]);
-      const shown: unknown = declared.content![contentType]!.example;
-      if (typeof shown === 'object')
-        expect(Object.keys(answer as object)).toEqual(expect.arrayContaining(Object.keys(shown!)));
-    },
-  );
+    const contentType = headers.get('content-type')?.split(';')[0];
+    expect(contentType).toBe(Object.keys(declared.content ?? {})[0]);
+    if (contentType === undefined) return;
+    const answer: unknown = contentType === 'application/json' ? JSON.parse(text) : text;
+    expect(problemsOf(answer, [...at, 'responses', String(status), 'content', contentType, 'schema'])).toEqual([]);
+    const shown: unknown = declared.content![contentType]!.example;
+    if (typeof shown === 'object')
+      expect(Object.keys(answer as object)).toEqual(expect.arrayContaining(Object.keys(shown!)));
+  });
 });

@@ -13,14 +13,14 @@ const operations = operationsOf(document);
 const problemsOf = validatorOf(document);
 const named = operations.map((operation) => [operation.operationId, operation] as const);
 
-test('when the files of the API are generated again, then they are those that are checked in', async () => {
+test('has committed files that match the generated ones', async () => {
   for (const [path, text] of Object.entries(await generatedFiles())) {
     const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
     expect(isSame, `${relative(checkout, path)} is not what the code says: run "npm run openapi"`).toBe(true);
   }
 });
 
-test('when operations are looked up, then each has a name of its own, a summary and a tag that is explained', () => {
+test('gives each operation a unique id, a summary and described tags', () => {
   const ids = operations.map(({ operationId }) => operationId);
   expect(ids.length).toBeGreaterThan(30);
   expect(new Set(ids).size).toBe(ids.length);
@@ -31,11 +31,14 @@ test('when operations are looked up, then each has a name of its own, a summary 
   }
 });
 
-test('when operations are looked up, then each has an example, and there are no others', () => {
+test('has exactly one example for each operation', () => {
   expect(Object.keys(examples).sort()).toEqual(operations.map(({ operationId }) => operationId).sort());
 });
 
-/** What follows from how an operation is called. Pages are answered to people, who have no keys. */
+/**
+ * Derives error statuses from the parameters, body and security of an operation. Pages are for people, who have no
+ * keys.
+ */
 function impliedStatuses({ spec, parameters, body }: Operation): number[] {
   const has = (place: string, name?: string) =>
     parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
@@ -49,7 +52,7 @@ function impliedStatuses({ spec, parameters, body }: Operation): number[] {
   ];
 }
 
-test.each(named)('when %s goes wrong, then how is declared, each as a problem', (_id, operation) => {
+test.each(named)('declares each error of %s as a problem', (_id, operation) => {
   const { operationId, path, responses, spec } = operation;
   const missing = impliedStatuses(operation).filter((status) => !(status in responses));
   expect(missing).toEqual([]);
@@ -68,7 +71,7 @@ test.each(named)('when %s goes wrong, then how is declared, each as a problem', 
   }
 });
 
-test.each(named)('when the example of %s is read, then it is whole, and the schemas take it', (_id, operation) => {
+test.each(named)('has complete and valid examples for %s', (_id, operation) => {
   const { at, parameters, body, responses } = operation;
   const wrong: string[] = [];
   for (const [index, { name, required, example }] of parameters.entries()) {
@@ -96,7 +99,7 @@ test.each(named)('when the example of %s is read, then it is whole, and the sche
   }
 });
 
-test('when a kind of problem is shown, then the schema of problems takes it', () => {
+test('has problem examples that match the problem schema', () => {
   const shown = Object.entries(document.components?.examples ?? {}) as [string, { value: unknown }][];
   expect(shown.length).toBeGreaterThan(20);
   for (const [kind, { value }] of shown) {

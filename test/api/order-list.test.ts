@@ -40,7 +40,7 @@ describeOnDevServer('GET /v1/orders', () => {
     return body;
   }
 
-  /** Visibility lags behind by up to a second or so. */
+  /** Visibility lags by up to about a second. */
   async function listed(query: Record<string, string>, orders: OrderInput[]): Promise<OrderSummary[]> {
     const wanted = orders.map(({ orderId }) => orderId).sort();
     return await waitUntil(
@@ -53,7 +53,7 @@ describeOnDevServer('GET /v1/orders', () => {
     );
   }
 
-  test('when a customer has orders, then the list by customer has these and no others', async () => {
+  test('lists exactly the orders of a customer', async () => {
     const [customerId, somebodyElse] = [aCustomer(), aCustomer()];
     const open = await placed(customerId);
     const closed = await placed(customerId, 'tok_declined');
@@ -75,7 +75,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(items).toContainEqual({ ...known, orderId: closed.orderId, status: 'rejected', closedAt: placedAt });
   });
 
-  test('when the list is by status, then an order moves through it as its status changes', async () => {
+  test('moves an order through the lists by status', async () => {
     const customerId = aCustomer();
     const order = await placed(customerId);
     await api.orderOnce(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
@@ -95,7 +95,7 @@ describeOnDevServer('GET /v1/orders', () => {
     await listed({ customerId, status: 'compensation_stuck' }, []);
   });
 
-  test('when a workflow was terminated, then its order is listed as failed and no longer as processing', async () => {
+  test('lists an order as failed, and not as processing, after its workflow is terminated', async () => {
     const customerId = aCustomer();
     const order = await placed(customerId);
     await listed({ customerId, status: 'processing' }, [order]);
@@ -107,7 +107,7 @@ describeOnDevServer('GET /v1/orders', () => {
     await listed({ customerId, status: 'processing' }, []);
   });
 
-  test('when an order was started past the API, then it is found by its customer as well', async () => {
+  test('lists an order that was started without the API by its customer', async () => {
     const customerId = aCustomer();
     const { sku } = await aProduct(shop.store);
     const order = anOrder({ customerId, lines: [{ sku, quantity: 1 }] });
@@ -120,7 +120,7 @@ describeOnDevServer('GET /v1/orders', () => {
     await listed({ customerId, status: 'processing' }, [order]);
   });
 
-  test('when there are more orders than a page holds, then the cursors lead through all of them, newest first', async () => {
+  test('pages through all orders, newest first', async () => {
     const customerId = aCustomer();
     const orders: OrderInput[] = [];
     for (let count = 0; count < 5; count++) orders.push(await placed(customerId));
@@ -164,7 +164,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(seen).toEqual(before.map(({ orderId }) => orderId));
   });
 
-  test('filters by the exact time of placing: from a time on, and before another', async () => {
+  test('filters by exact placement time, from a time (inclusive) and before a time (exclusive)', async () => {
     const customerId = aCustomer();
     const orders = [await placed(customerId), await placed(customerId), await placed(customerId)];
     const [newest, middle, oldest] = await listed({ customerId }, orders);
@@ -176,7 +176,7 @@ describeOnDevServer('GET /v1/orders', () => {
     expect(await ids({ placedFrom: middle!.placedAt, placedBefore: newest!.placedAt })).toEqual([middle!.orderId]);
   });
 
-  test('does not list a workflow whose id is not of the form of an order', async () => {
+  test('does not list a workflow whose id does not have the form of an order id', async () => {
     const customerId = aCustomer();
     const { sku } = await aProduct(shop.store);
     const order = anOrder({ customerId, lines: [{ sku, quantity: 1 }] });
@@ -194,11 +194,11 @@ describeOnDevServer('GET /v1/orders', () => {
     expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
   });
 
-  test('when nobody has such orders, then the list is empty', async () => {
+  test('returns an empty list when no order matches', async () => {
     expect(await list({ customerId: aCustomer() })).toEqual({ items: [] });
   });
 
-  test('when the cursor is none that this list gave, then 400 at once', async () => {
+  test('rejects a cursor of another list with 400', async () => {
     await aProduct(shop.store);
     await aProduct(shop.store);
     const { body: products } = await api.get<{ nextCursor: string }>('/v1/products?limit=1');
