@@ -17,7 +17,7 @@ const env = {
 const stages = [{ approvers: [{ id: 'lead', email: 'lead@example.com' }], timeoutSeconds: 60 }];
 
 describe('loadConfig', () => {
-  test('when what is needed is there, then the rest has its default', () => {
+  test('applies defaults to everything that is not required', () => {
     expect(loadConfig('worker', env)).toMatchObject({
       PUBLIC_URL: 'https://shop.example.com',
       APPROVAL_LINK_SECRET: ['a'.repeat(32)],
@@ -35,33 +35,33 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', env).ORDER_APPROVAL_THRESHOLD).toBeUndefined();
   });
 
-  test('when two secrets are valid at once, then both are read, the new one first', () => {
+  test('reads two valid secrets, the new one first', () => {
     const other = `whsec_${'b3RoZXIw'.repeat(5)}`;
     expect(loadConfig('worker', { ...env, OUTGOING_WEBHOOK_SECRET: `${other}, ${secret}` })).toMatchObject({
       OUTGOING_WEBHOOK_SECRET: [other, secret],
     });
   });
 
-  test('when a worker is for some task queues, then they are read, each once', () => {
+  test('reads the task queues of a worker without duplicates', () => {
     expect(loadConfig('worker', { ...env, WORKER_QUEUES: 'payments, orders,payments' }).WORKER_QUEUES).toEqual([
       'orders',
       'payments',
     ]);
   });
 
-  test('when a worker has a version, then its build id may be one with dots', () => {
+  test('accepts a worker build id with dots', () => {
     const version = { TEMPORAL_DEPLOYMENT_NAME: 'shop', TEMPORAL_WORKER_BUILD_ID: '1.2.0+a1b2c3' };
     expect(loadConfig('worker', { ...env, ...version })).toMatchObject(version);
   });
 
-  test('when one of two that belong together is wrong, then that is said, and not that it is missing', () => {
+  test('reports an invalid setting instead of a missing counterpart', () => {
     const load = () =>
       loadConfig('worker', { ...env, TEMPORAL_DEPLOYMENT_NAME: 'sh.op', TEMPORAL_WORKER_BUILD_ID: '2' });
     expect(load).toThrow('TEMPORAL_DEPLOYMENT_NAME: must be');
     expect(load).not.toThrow('is needed with');
   });
 
-  test('when orders need approvals, then whose is read from JSON', () => {
+  test('reads the approval stages from JSON', () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     expect(loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '100000', ORDER_APPROVAL_STAGES })).toMatchObject({
       ORDER_APPROVAL_THRESHOLD: 100_000,
@@ -115,14 +115,14 @@ describe('loadConfig', () => {
     ['OTEL_TRACES_SAMPLER_ARG', '10', 'must be a number from 0 to 1'],
     ['ORDER_APPROVAL_STAGES', '{', 'must be JSON'],
     ['ORDER_APPROVAL_STAGES', '[{"approvers":[],"timeoutSeconds":1}]', '/0/approvers'],
-  ])('when %s is %j, then the start stops with its name, the problem and an example', (name, value, problem) => {
+  ])('rejects %s=%j with the name, the problem and an example', (name, value, problem) => {
     const load = () => loadConfig('worker', { ...env, [name]: value });
     expect(load).toThrow(ConfigError);
     expect(load).toThrow(problem);
     expect(load).toThrow(new RegExp(`${name}.*example: |needed with ${name}`));
   });
 
-  test('when payloads are encrypted, then the keys are read, the one that encrypts first', () => {
+  test('reads encryption keys, the encrypting one first', () => {
     const keys = loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: `${aKey('b')}, ${aKey('a')}` });
     expect(keys.PAYLOAD_ENCRYPTION_KEYS?.map(({ id }) => id)).toEqual(['b', 'a']);
     expect(keys.PAYLOAD_ENCRYPTION_KEYS?.map(({ key }) => key.symmetricKeySize)).toEqual([32, 32]);
@@ -130,13 +130,13 @@ describe('loadConfig', () => {
     expect(loadConfig('worker', env).PAYLOAD_ENCRYPTION_KEYS).toBeUndefined();
   });
 
-  test('when an encryption key is wrong, then it is not repeated', () => {
+  test('does not repeat an invalid encryption key in the error', () => {
     const wrong = aKey('a').slice(0, -4);
     const load = () => loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: wrong });
     expect(load).toThrow(expect.not.stringContaining(wrong.slice(2, 20)) as never);
   });
 
-  test('when a configuration is printed, then no secret and nobody is in it', () => {
+  test('prints no secrets or personal data', () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     const config = loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '1', ORDER_APPROVAL_STAGES });
     const printed = JSON.stringify(printable(config));
@@ -164,7 +164,7 @@ describe('the configuration of the API', () => {
   const API_KEYS = JSON.stringify([key]);
   const load = (more: NodeJS.ProcessEnv = {}) => loadConfig('api', { ...api, ...more });
 
-  test('when nothing is said of callers, then it listens on loopback, for nobody else', () => {
+  test('listens on loopback by default and needs no API keys there', () => {
     expect(load()).toMatchObject({
       ...{ HOST: '127.0.0.1', CORS_ORIGINS: [], HSTS_MAX_AGE: 0, RATE_LIMIT_PER_MINUTE: 6_000 },
       ...{ MAX_EVENT_LOOP_DELAY_MS: 1_000, JWT_ID_CLAIM: 'sub', JWT_ROLES_CLAIM: 'roles' },
@@ -173,7 +173,7 @@ describe('the configuration of the API', () => {
   });
 
   test.each(['0.0.0.0', '::', '10.0.0.7', 'shop.example.com', '127.0.0.1.example.com', 'localhost.example.com'])(
-    'when it listens on %s and nobody has a key, then it refuses to start and shows one',
+    'does not start on %s without keys or tokens and shows an example',
     (HOST) => {
       for (const nothing of [{}, { API_KEYS: '', JWT_ISSUER: '' }]) {
         expect(() => load({ HOST, ...nothing })).toThrow(ConfigError);
@@ -185,7 +185,7 @@ describe('the configuration of the API', () => {
   );
 
   test.each(['localhost', '127.0.0.1', '127.0.0.2', '::1', 'LOCALHOST'])(
-    'when it listens on %s, then it may be open',
+    'may listen on %s without authentication',
     (HOST) => {
       expect(load({ HOST }).HOST).toBe(HOST);
     },
@@ -195,24 +195,21 @@ describe('the configuration of the API', () => {
     ['keys', { API_KEYS }],
     ['tokens', jwt],
     ['both', { API_KEYS, ...jwt }],
-  ])('when there are %s, then it may listen anywhere', (_what, more) => {
+  ])('may listen on any address with %s', (_what, more) => {
     expect(load({ HOST: '0.0.0.0', ...more })).toMatchObject({ HOST: '0.0.0.0' });
   });
 
-  test('when callers have keys, then who they are is read from JSON, with two hashes while one replaces the other', () => {
+  test('reads callers and roles from JSON, with two hashes during a key rotation', () => {
     const rotating = { ...key, hashes: [hash, 'b'.repeat(64)] };
     expect(load({ API_KEYS: JSON.stringify([rotating]) }).API_KEYS).toEqual([rotating]);
   });
 
-  test.each(Object.keys(jwt))(
-    'when only %s is missing of the tokens, then its name and an example are told',
-    (name) => {
-      for (const HOST of ['127.0.0.1', '0.0.0.0']) {
-        const incomplete = { ...jwt, [name]: undefined, HOST };
-        expect(() => load(incomplete)).toThrow(new RegExp(`${name}: is needed with JWT_.*example: ${name}=https:`));
-      }
-    },
-  );
+  test.each(Object.keys(jwt))('names %s and shows an example if it is the only missing token setting', (name) => {
+    for (const HOST of ['127.0.0.1', '0.0.0.0']) {
+      const incomplete = { ...jwt, [name]: undefined, HOST };
+      expect(() => load(incomplete)).toThrow(new RegExp(`${name}: is needed with JWT_.*example: ${name}=https:`));
+    }
+  });
 
   test.each<[string, string, string | RegExp]>([
     ['API_KEYS', '{', 'must be JSON'],
@@ -243,29 +240,29 @@ describe('the configuration of the API', () => {
     ['HSTS_MAX_AGE', '-1', 'HSTS_MAX_AGE'],
     ['RATE_LIMIT_PER_MINUTE', '0', 'must be an integer from 1'],
     ['MAX_EVENT_LOOP_DELAY_MS', '0', 'must be an integer from 1'],
-  ])('when %s is %j, then the start stops with its name, the problem and an example', (name, value, problem) => {
+  ])('rejects %s=%j with the name, the problem and an example', (name, value, problem) => {
     const start = () => load({ ...jwt, API_KEYS, [name]: value });
     expect(start).toThrow(ConfigError);
     expect(start).toThrow(problem);
     expect(start).toThrow(new RegExp(`${name}.*example: ${name}=`));
   });
 
-  test('when a key itself stands where its hash belongs, then it is not repeated', () => {
+  test('does not repeat an API key that was given instead of its hash', () => {
     const wrong = JSON.stringify([{ ...key, hashes: ['wop_a-key-and-no-hash'] }]);
     expect(() => load({ API_KEYS: wrong })).toThrow(expect.not.stringContaining('wop_a-key') as never);
   });
 
-  test('when an identity provider runs on this machine, then it needs no https', () => {
+  test('accepts http for an identity provider on loopback', () => {
     const JWT_JWKS_URL = 'http://127.0.0.1:8080/jwks.json';
     expect(load({ ...jwt, JWT_JWKS_URL }).JWT_JWKS_URL).toBe(JWT_JWKS_URL);
   });
 
-  test('when pages may call, then their origins are read', () => {
+  test('reads the allowed CORS origins', () => {
     const CORS_ORIGINS = 'https://shop.example.com, http://localhost:5173';
     expect(load({ CORS_ORIGINS }).CORS_ORIGINS).toEqual(['https://shop.example.com', 'http://localhost:5173']);
   });
 
-  test('when it is printed, then neither callers nor secrets are in it', () => {
+  test('prints neither callers nor secrets', () => {
     const printed = JSON.stringify(printable(load({ API_KEYS, ...jwt })));
     for (const hidden of [hash, 'ada', 'c'.repeat(32), 'password', secret]) expect(printed).not.toContain(hidden);
     expect(printed).toContain('login.example.com');

@@ -19,7 +19,7 @@ async function serve(checks: Checks): Promise<string> {
   return url;
 }
 
-/** A store whose server is at this port. */
+/** A store whose database server is on the given port. */
 function aStore(port: number) {
   const store = openStore({
     ...{ databaseUrl: `postgres://u:p@127.0.0.1:${port}/shop`, maxConnections: 1 },
@@ -34,7 +34,7 @@ const read = async (url: string) => {
   return { status: answer.status, body: await answer.json() };
 };
 
-test('when every check is well, then it is ready', async () => {
+test('reports ready if every check is ok', async () => {
   const url = await serve({ temporal: () => 'ok', worker: async () => 'ok' });
 
   expect(await read(`${url}/readyz`)).toEqual({
@@ -43,7 +43,7 @@ test('when every check is well, then it is ready', async () => {
   });
 });
 
-test('when a worker does not poll, then it lives, is not ready, and says which queue', async () => {
+test('reports live but not ready, with the task queue, if a worker does not poll', async () => {
   const url = await serve({ temporal: () => 'ok', worker: () => 'does not poll orders' });
 
   expect(await read(`${url}/readyz`)).toEqual({
@@ -53,7 +53,7 @@ test('when a worker does not poll, then it lives, is not ready, and says which q
   expect(await read(`${url}/livez`)).toEqual({ status: 200, body: { status: 'ok' } });
 });
 
-test('when the database refuses or hangs, then the answer comes in bounded time and tells nothing of the inside', async () => {
+test('responds in bounded time, without internal details, if the database rejects connections or hangs', async () => {
   const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
   ends.push(() => silent.close());
   const stores = [aStore(await freePort()), aStore((silent.address() as AddressInfo).port)] as const;

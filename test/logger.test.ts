@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { boundedLine, temporalLogger } from '../src/observability/logger.js';
 
-test('when the SDK logs a whole task, then its payloads stay out of the log', () => {
+test("keeps the payloads of the SDK's log entries out of the log", () => {
   const lines: string[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -26,7 +26,7 @@ test('when the SDK logs a whole task, then its payloads stay out of the log', ()
   expect(lines.join()).not.toContain('secret');
 });
 
-test('writes every line well-formed and of bounded length, whatever is logged', () => {
+test('writes well-formed lines of bounded length for any log entry', () => {
   const lines: string[] = [];
   const stream = { write: (line: string) => void lines.push(line) };
   const logger = pino({ hooks: { streamWrite: boundedLine } }, stream);

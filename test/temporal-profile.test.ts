@@ -7,7 +7,7 @@ import { anAuthority, type Certificate } from './support/certificates.js';
 
 const SECRET = 'a-secret-that-nobody-may-see';
 
-describe('how Temporal is reached', () => {
+describe('the connection settings for Temporal', () => {
   let folder: string;
   let one: Certificate;
   let other: Certificate;
@@ -40,7 +40,7 @@ describe('how Temporal is reached', () => {
   type Environment = Partial<Record<string, string>>;
   const load = (env: Environment) => loadConfig('replay', env as NodeJS.ProcessEnv);
 
-  test('when nothing is said, then it is this machine, in plain text', () => {
+  test('default to localhost in plain text', () => {
     expect(load({})).toEqual({
       TEMPORAL_ADDRESS: '127.0.0.1:7233',
       TEMPORAL_NAMESPACE: 'default',
@@ -48,7 +48,7 @@ describe('how Temporal is reached', () => {
     });
   });
 
-  test('when a file is named, then its profile is taken, and the environment over it', () => {
+  test('use the profile of the configured file, overridden by the environment', () => {
     expect(load({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_NAMESPACE: 'other' })).toEqual({
       TEMPORAL_ADDRESS: 'temporal.example.com:7233',
       TEMPORAL_NAMESPACE: 'other',
@@ -60,7 +60,7 @@ describe('how Temporal is reached', () => {
     });
   });
 
-  test('when nobody asks for the file in the home folder, then it is not read', async () => {
+  test('ignore the file in the home directory unless a profile is set', async () => {
     const home = join(folder, 'home');
     await mkdir(join(home, 'temporalio'), { recursive: true });
     await copyFile(file, join(home, 'temporalio', 'temporal.toml'));
@@ -71,13 +71,13 @@ describe('how Temporal is reached', () => {
       });
   });
 
-  test('when an API key is in a file, then it goes with TLS', () => {
+  test('use TLS with an API key from a file', () => {
     const config = load({ TEMPORAL_ADDRESS: 'eu.example.com:7233', TEMPORAL_API_KEY_FILE: join(folder, 'key') });
     expect(config.TEMPORAL_CREDENTIALS).toEqual({ apiKey: SECRET, tls: true });
     expect(printable(config)).toMatchObject({ TEMPORAL_CREDENTIALS: 'TLS, an API key' });
   });
 
-  test('when another machine is to be talked to in plain text, then somebody has to say so', () => {
+  test('allow plain text to another machine only if TEMPORAL_TLS is false', () => {
     const env = { TEMPORAL_ADDRESS: 'temporal:7233' };
     expect(() => load(env)).toThrow('TEMPORAL_TLS: is needed for another machine: true, or false');
     expect(load({ ...env, TEMPORAL_TLS: 'false' }).TEMPORAL_CREDENTIALS).toEqual({ tls: false });
@@ -92,36 +92,40 @@ describe('how Temporal is reached', () => {
   });
 
   test.each<[string, () => Environment, RegExp]>([
-    ['an address is none', () => ({ TEMPORAL_ADDRESS: 'temporal' }), /TEMPORAL_ADDRESS: must be host:port/],
-    ['TLS is something else', () => ({ TEMPORAL_TLS: 'yes' }), /TEMPORAL_TLS: must be true or false/],
-    ['there is no such file', () => ({ TEMPORAL_CONFIG_FILE: '/nowhere' }), /TEMPORAL_CONFIG_FILE: there is no such/],
+    ['an address is invalid', () => ({ TEMPORAL_ADDRESS: 'temporal' }), /TEMPORAL_ADDRESS: must be host:port/],
+    ['TEMPORAL_TLS is not a boolean', () => ({ TEMPORAL_TLS: 'yes' }), /TEMPORAL_TLS: must be true or false/],
     [
-      'there is no such profile',
+      'the configuration file does not exist',
+      () => ({ TEMPORAL_CONFIG_FILE: '/nowhere' }),
+      /TEMPORAL_CONFIG_FILE: there is no such/,
+    ],
+    [
+      'the profile does not exist',
       () => ({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'none' }),
       /TEMPORAL_CONFIG_FILE: Profile 'none' not found/,
     ],
     [
-      'a key of the file is misspelt',
+      'a key of the file is unknown',
       () => ({ TEMPORAL_CONFIG_FILE: join(folder, 'odd.toml') }),
       /TEMPORAL_CONFIG_FILE: key\(s\) unrecognized in profile.default: adress/,
     ],
     [
-      'the file is broken',
+      'the file is not valid TOML',
       () => ({ TEMPORAL_CONFIG_FILE: join(folder, 'broken.toml') }),
       /TEMPORAL_CONFIG_FILE: the file is no TOML, look at its line 2/,
     ],
     [
-      'an API key would go in plain text',
+      'an API key would be sent in plain text',
       () => ({ TEMPORAL_ADDRESS: 'temporal:7233', TEMPORAL_TLS: 'false', TEMPORAL_API_KEY: SECRET }),
       /TEMPORAL_TLS: an API key goes to another machine with TLS only/,
     ],
     [
-      'an API key is there twice',
+      'an API key is set in two ways',
       () => ({ TEMPORAL_API_KEY: SECRET, TEMPORAL_API_KEY_FILE: join(folder, 'key') }),
       /TEMPORAL_API_KEY_FILE: is one way, TEMPORAL_API_KEY the other/,
     ],
     [
-      'the file of a secret is not there',
+      'the file of a secret does not exist',
       () => ({ TEMPORAL_API_KEY_FILE: join(folder, 'none') }),
       /TEMPORAL_API_KEY_FILE: cannot be read \(ENOENT\)/,
     ],
@@ -131,36 +135,36 @@ describe('how Temporal is reached', () => {
       /TEMPORAL_API_KEY_FILE: is an empty file/,
     ],
     [
-      'a certificate is not there',
+      'the file of a certificate does not exist',
       () => ({ TEMPORAL_TLS_SERVER_CA_CERT_PATH: '/nowhere' }),
       /TEMPORAL_TLS_SERVER_CA_CERT_PATH: cannot be read \(ENOENT\)/,
     ],
     [
-      'a certificate is none',
+      'a certificate is invalid',
       () => ({ TEMPORAL_TLS_SERVER_CA_CERT_DATA: SECRET }),
       /TEMPORAL_TLS_SERVER_CA_CERT_DATA: must be a certificate in PEM/,
     ],
     [
-      'a certificate is there twice',
+      'a certificate is set in two ways',
       () => ({ TEMPORAL_TLS_SERVER_CA_CERT_DATA: one.cert, TEMPORAL_TLS_SERVER_CA_CERT_PATH: one.certFile }),
       /TEMPORAL_TLS_SERVER_CA_CERT_PATH: is one way/,
     ],
     [
-      'a client has no key',
+      'a client certificate has no key',
       () => ({ TEMPORAL_TLS_CLIENT_CERT_PATH: one.certFile }),
       /TEMPORAL_TLS_CLIENT_KEY_PATH: is needed with the certificate/,
     ],
     [
-      'a client has no certificate',
+      'a client key has no certificate',
       () => ({ TEMPORAL_TLS_CLIENT_KEY_PATH: one.keyFile }),
       /TEMPORAL_TLS_CLIENT_CERT_PATH: is needed with the key/,
     ],
     [
-      'a key is that of another',
+      'a key belongs to another certificate',
       () => ({ TEMPORAL_TLS_CLIENT_CERT_PATH: one.certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyFile }),
       /TEMPORAL_TLS_CLIENT_KEY_PATH: is not the key of the certificate/,
     ],
-  ])('when %s, then the start stops and says so, with an example, without a secret', (_, env, problem) => {
+  ])('fail at start-up with an example and without secrets if %s', (_, env, problem) => {
     const error = (() => {
       try {
         return load(env());

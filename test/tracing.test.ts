@@ -18,7 +18,7 @@ const env = {
   ...{ APPROVAL_LINK_SECRET: 'l'.repeat(32), CURSOR_SECRET: 'c'.repeat(32) },
 };
 
-describe('whether there are traces', () => {
+describe('isTracingOn', () => {
   test.each<[boolean, NodeJS.ProcessEnv]>([
     [false, {}],
     [false, { OTEL_TRACES_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }],
@@ -28,14 +28,14 @@ describe('whether there are traces', () => {
     [true, { OTEL_TRACES_EXPORTER: 'console' }],
     [true, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }],
     [true, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:4318/v1/traces' }],
-  ])('%s when the environment says %j', (expected, said) => {
+  ])('is %s for the environment %j', (expected, said) => {
     expect(isTracingOn(loadConfig('api', { ...env, ...said }))).toBe(expected);
   });
 
   test.each([
     [{}, 0],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, 20],
-  ])('when it says %j, then so much of OpenTelemetry is loaded, at least: %i modules', async (said, least) => {
+  ])('loads, with %j, at least this much of OpenTelemetry: %i modules', async (said, least) => {
     const script = `
       import { createRequire } from 'node:module';
       import { loadConfig } from './src/config.ts';
@@ -58,7 +58,7 @@ describe('whether there are traces', () => {
   });
 });
 
-test('when the collector is away, then requests are answered, the log says so once, and the end does not wait for it', async () => {
+test('serves requests, logs the problem once and exits promptly if the trace collector is unreachable', async () => {
   const [port, nobody] = await Promise.all([freePort(), freePort()]);
   const lines: string[] = [];
   const api = await startProcess({
@@ -87,31 +87,28 @@ test('when the collector is away, then requests are answered, the log says so on
 test.each([
   ['api', 'src/api/server.ts'],
   ['worker', 'src/worker.ts'],
-])(
-  'when the OpenTelemetry SDK dislikes a variable of its own, then the log of the %s says so and it starts',
-  async (name, file) => {
-    const lines: string[] = [];
-    const started = await startProcess({
-      ...{ name, ...typescript(file) },
-      env: {
-        ...{ ...env, PORT: String(await freePort()), SMTP_URL: 'smtp://127.0.0.1:1', PUBLIC_URL: 'http://127.0.0.1:1' },
-        ...{ PAYMENTS_URL: 'http://127.0.0.1:1', CARRIER_URL: 'http://127.0.0.1:1', MAIL_FROM: 'shop@example.com' },
-        OUTGOING_WEBHOOK_SECRET: secret,
-        ...{ OTEL_TRACES_EXPORTER: 'console', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
-      },
-      onLine: (line) => lines.push(line),
-    });
-    const has = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
-    try {
-      await waitUntil(has('"msg":"starting"'), { what: `the start:\n${lines.join('\n')}`, deadlineMs: 60_000 });
-      expect(has('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
-    } finally {
-      await started.stop();
-    }
-  },
-);
+])("logs OpenTelemetry's warnings about its settings in the %s and starts", async (name, file) => {
+  const lines: string[] = [];
+  const started = await startProcess({
+    ...{ name, ...typescript(file) },
+    env: {
+      ...{ ...env, PORT: String(await freePort()), SMTP_URL: 'smtp://127.0.0.1:1', PUBLIC_URL: 'http://127.0.0.1:1' },
+      ...{ PAYMENTS_URL: 'http://127.0.0.1:1', CARRIER_URL: 'http://127.0.0.1:1', MAIL_FROM: 'shop@example.com' },
+      OUTGOING_WEBHOOK_SECRET: secret,
+      ...{ OTEL_TRACES_EXPORTER: 'console', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
+    },
+    onLine: (line) => lines.push(line),
+  });
+  const has = (text: string) => () => lines.some((line) => line.includes(text)) || undefined;
+  try {
+    await waitUntil(has('"msg":"starting"'), { what: `the start:\n${lines.join('\n')}`, deadlineMs: 60_000 });
+    expect(has('OTEL_BSP_SCHEDULE_DELAY')()).toBe(true);
+  } finally {
+    await started.stop();
+  }
+});
 
-test('when a span holds what is private, then it leaves without it', () => {
+test('exports spans without private attributes, messages and exceptions', () => {
   const memory = new InMemorySpanExporter();
   const processor = new SimpleSpanProcessor(withoutWhatIsPrivate(memory));
   const tracer = new BasicTracerProvider({ spanProcessors: [processor] }).getTracer('test');

@@ -22,7 +22,7 @@ const NOTHING = {
   WORKER_WORKFLOW_TASKS_AT_ONCE: undefined,
 } as const;
 
-test('when a worker heeds the machine, then by the targets that it was given, or by ours', () => {
+test('a resource-based worker uses the configured targets or the defaults', () => {
   const asked = { WORKER_TUNER: 'resource-based', WORKER_TARGET_MEMORY: 0.5, WORKER_TARGET_CPU: 0.7 } as const;
   expect(concurrencyOf({ ...NOTHING, ...asked }).targets).toEqual({ targetMemoryUsage: 0.5, targetCpuUsage: 0.7 });
   expect(concurrencyOf({ ...NOTHING, WORKER_TUNER: 'resource-based' }).targets).toEqual({
@@ -32,12 +32,12 @@ test('when a worker heeds the machine, then by the targets that it was given, or
   expect(concurrencyOf(NOTHING).targets).toBeUndefined();
 });
 
-test('when a worker has numbers, then they bound what is theirs', () => {
+test('a worker uses the configured concurrency limits', () => {
   const asked = { WORKER_ACTIVITIES_AT_ONCE: 7, WORKER_WORKFLOW_TASKS_AT_ONCE: 5 };
   expect(concurrencyOf({ ...NOTHING, ...asked })).toMatchObject({ activities: 7, workflowTasks: 5 });
 });
 
-describeOnDevServer('what a worker process takes on', () => {
+describeOnDevServer('the task queues and concurrency of a worker', () => {
   let server: DevServer;
   let shop: Shop;
   const ends: (() => Promise<unknown>)[] = [];
@@ -50,7 +50,7 @@ describeOnDevServer('what a worker process takes on', () => {
     await shop.close();
   });
 
-  /** A namespace of the test's own, so that no other test's worker takes its tasks; its workers end with the test. */
+  /** A namespace of its own, so that no worker of another test takes its tasks. Its workers stop after the test. */
   async function aNamespace() {
     const elsewhere = await server.inNamespace(`ns-${randomUUID()}`);
     return {
@@ -91,7 +91,7 @@ describeOnDevServer('what a worker process takes on', () => {
     for (const end of ends.splice(0)) await end();
   });
 
-  test('when workers are for some task queues, then they poll those alone, and together they complete an order', async () => {
+  test('workers with different task queues poll only those and complete an order together', async () => {
     const { client, work, place } = await aNamespace();
     const polled = async () => {
       const looks = TASK_QUEUES.map(async (queue): Promise<TaskQueue[]> => {
@@ -120,9 +120,9 @@ describeOnDevServer('what a worker process takes on', () => {
   });
 
   test.each<[string, Concurrency]>([
-    ['numbers', { activities: 1 }],
-    ['the machine, and a number', { activities: 1, targets: { targetMemoryUsage: 1, targetCpuUsage: 1 } }],
-  ])('when %s bound the activities, then the gateway is called by one at a time', async (_by, concurrency) => {
+    ['a fixed limit', { activities: 1 }],
+    ['a resource-based tuner with a limit', { activities: 1, targets: { targetMemoryUsage: 1, targetCpuUsage: 1 } }],
+  ])('%s of one activity calls the gateway once at a time', async (_by, concurrency) => {
     const { work, place } = await aNamespace();
     await work({ queues: ['orders', 'payments'], concurrency });
     const [one, other] = [anOrder({ lines: [] }).orderId, anOrder({ lines: [] }).orderId];
@@ -133,7 +133,7 @@ describeOnDevServer('what a worker process takes on', () => {
     const first = await Promise.race(Object.entries(holds).map(([id, hold]) => hold.arrived.then(() => id)));
     const last = first === one ? other : one;
 
-    // Another step of the same worker in the meantime: the second charge had its chance.
+    // Another order's step in the meantime, so that the worker has had time for the second charge.
     const third = await place();
     await third.stage('charging_payment');
     expect(holds[last]!.counts.arrived).toBe(0);
@@ -144,7 +144,7 @@ describeOnDevServer('what a worker process takes on', () => {
     await Promise.all([...orders, third].map(({ stage }) => stage('awaiting_pickup')));
   });
 
-  test('when nothing bounds the activities, then the gateway is called by many at a time', async () => {
+  test('without a limit, the worker makes many gateway calls at a time', async () => {
     const { work, place } = await aNamespace();
     await work({ queues: ['orders', 'payments'] });
     const ids = Array.from({ length: 5 }, () => randomUUID());
@@ -157,15 +157,15 @@ describeOnDevServer('what a worker process takes on', () => {
     await Promise.all(orders.map(({ stage }) => stage('awaiting_pickup')));
   });
 
-  test('when payments have a rate limit, then all workers together keep it', { timeout: 120_000 }, async () => {
+  test('the rate limit for payments holds across all workers', { timeout: 120_000 }, async () => {
     const { work, workInAProcess, place } = await aNamespace();
     const perSecond = 8;
-    // All charges wait before anybody makes one: it is the limit that spreads them, not the orders' coming in.
+    // All charges are scheduled before a payments worker runs, so only the rate limit spreads them over time.
     await work({ queues: ['orders'] });
     const orders = await Promise.all(Array.from({ length: 32 }, () => place()));
     await Promise.all(orders.map(({ stage }) => stage('charging_payment')));
 
-    // A worker that got it from the shell would not start.
+    // A worker process that inherited this variable would not start.
     vi.stubEnv('WORKER_TUNER', 'of-the-shell');
     const payments = { WORKER_QUEUES: 'payments', PAYMENTS_PER_SECOND: String(perSecond) };
     await Promise.all([workInAProcess(payments), workInAProcess(payments)]);
@@ -180,7 +180,7 @@ describeOnDevServer('what a worker process takes on', () => {
       )
       .sort((a, b) => a - b);
     expect(times).toHaveLength(orders.length);
-    // The server lets a first burst through, of a second's worth, and another for what it rounds up.
+    // The server allows a first burst of a second's worth of tasks, and another one because it rounds up.
     const atLeastMs = ((orders.length - 2 * perSecond) / perSecond) * 1000;
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(atLeastMs);
   });

@@ -13,7 +13,9 @@ import { waitUntil } from '../../dev/wait.js';
 import { releaseSignal } from './steps.js';
 import { bundleOf, createWorker, DEPLOYMENT_NAME, TASK_QUEUE } from './worker.js';
 
-/** Records the histories of this example anew, on a dev server of its own: `node dev/run.mjs examples/versioning/record.ts` */
+/**
+ * Records the histories of this example again, on its own dev server: `node dev/run.mjs examples/versioning/record.ts`
+ */
 const report = streamReport();
 Runtime.install({ logger: new DefaultLogger('WARN') });
 const namespace = 'default';

@@ -4,8 +4,8 @@ import { replay } from '../../dev/replay/replay.js';
 import { bundleOf } from './worker.js';
 
 /**
- * Replays the recorded histories of a part with the workflows of a file. Returns, for each history, `replays` or where the
- * code departs from it.
+ * Replays the recorded histories of a part with the workflows of a file. Returns for each history `replays`, or the
+ * difference between the history and the code.
  */
 export async function replays(part: string, workflows: string): Promise<Record<string, string>> {
   const recorded = await committedHistories(join(import.meta.dirname, part, 'histories'));

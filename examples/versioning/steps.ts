@@ -5,7 +5,7 @@ export const { pack, insure, ship } = proxyActivities<Activities>({ startToClose
 
 export const releaseSignal = defineSignal('release');
 
-/** The part that no version changes: a parcel is packed, and waits until somebody releases it. */
+/** The part that is the same in all versions: packs a parcel and waits for its release. */
 export async function packAndAwaitRelease(parcelId: string): Promise<void> {
   let isReleased = false;
   setHandler(releaseSignal, () => {

@@ -36,7 +36,7 @@ async function fileOf(results: Record<string, Part>, ending: string): Promise<st
   return files.find(([path]) => path.endsWith(ending))![1];
 }
 
-test('when rounds drift, then each is compared with the base of its own round', () => {
+test('compares each round with the base of the same round', () => {
   const figure = aFigure({ values: [10, 20, 60], baseValues: [10, 40, 30] });
   expect(summaryOf(figure)).toMatchObject({ ratio: 1, lowest: 0.5, highest: 2, value: 20, baseValue: 30, rounds: 3 });
 });
@@ -48,11 +48,11 @@ test.each([
   ['less', [11, 12], 'worse'],
   ['more', [9, 12], 'neither'],
   ['less', [10, 12], 'neither'],
-] as const)('when %s is better and 10 becomes %j, then that is %s', (better, values, verdict) => {
+] as const)('if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
   expect(summaryOf(aFigure({ better, values: [...values], baseValues: [10, 10] })).verdict).toBe(verdict);
 });
 
-test('when some are measured, then the first is the base of the others, with four digits', () => {
+test('compares all candidates with the first one, with four significant digits', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', of: 7 } as const;
   expect(besideFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
     { name: 'time: one', base: 'base', unit: 'ms', better: 'less', of: 7, values: [2.346], baseValues: [1.235] },
@@ -60,19 +60,19 @@ test('when some are measured, then the first is the base of the others, with fou
   ]);
 });
 
-test('when a round of somebody is missing, then there is no figure of it', () => {
+test('rejects a candidate with a missing round', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', of: 1 } as const;
   expect(() => besideFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
 });
 
-test('when a part is printed, then it says the ratio, its spread and what it is of', () => {
+test('prints the ratio with its spread and units', () => {
   expect(printed('first', aPart())).toBe(
     'first: 12 s, load of the machine 0.1 before, 1.5 after\n' +
       '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 against 10.0 a second, 3 x 100; base: none <b>\n',
   );
 });
 
-test('when the page is written, then a figure is a line of its table, and nothing in it is taken for Markdown', async () => {
+test('writes each figure as a table row and escapes Markdown', async () => {
   const page = await fileOf({ first: aPart() }, '.md');
   const [row] = page.split('\n').filter((line) => line.includes('orders: many'));
   expect(row!.split(/(?<!\\)\|/).map((cell) => cell.trim())).toEqual([
@@ -94,20 +94,20 @@ test('when the page is written, then a figure is a line of its table, and nothin
   expect(page).not.toContain('second.svg');
 });
 
-test('when parts are of different machines, then each machine says which', async () => {
+test('lists each machine with its parts if parts ran on different machines', async () => {
   const results = { first: aPart(), second: aPart({ machine: { ...machine, processors: 64 } }) };
   const page = await fileOf(results, '.md');
   expect(page).toMatch(/- 2 processors .*\(first\)/);
   expect(page).toMatch(/- 64 processors .*\(second\)/);
 });
 
-test('when a plot is drawn, then it has every figure with its numbers, and is the same whenever it is drawn', async () => {
+test('draws a reproducible plot with every figure and its numbers', async () => {
   const figures = [aFigure(), aFigure({ name: 'bytes: <few>', better: 'less', values: [1], baseValues: [1_000] })];
   const svg = await fileOf({ first: aPart({ figures }) }, 'first.svg');
   expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
   for (const text of ['All of first &amp; more', 'orders: many | few', 'bytes: &lt;few&gt;', '2.00  (1.00 to 3.00)'])
     expect(svg).toContain(text);
-  // From a thousandth to three times, in doublings.
+  // The axis goes from 1/1024 to 4, in steps of two doublings.
   expect([...svg.matchAll(/× ([\d/]+)/g)].map(([, times]) => times)).toEqual([
     '1/1024',
     '1/256',
@@ -122,7 +122,7 @@ test('when a plot is drawn, then it has every figure with its numbers, and is th
   expect(await fileOf({ first: aPart({ figures }) }, 'first.svg')).toBe(svg);
 });
 
-test('when some benches run again, then only their parts change, and the order stays', async () => {
+test('replaces only the parts of benchmarks that run again and keeps the order', async () => {
   const before = { second: aPart(), first: aPart() };
   const now = aPart({ commit: 'def5678', figures: [aFigure({ values: [40, 40, 40] })] });
   const results = merged(before, { first: now });
@@ -132,11 +132,11 @@ test('when some benches run again, then only their parts change, and the order s
   expect(Object.keys(JSON.parse(file) as object)).toEqual(['first', 'second']);
 });
 
-test('when there are no results yet, then there are none', async () => {
+test('reads no results from a missing file', async () => {
   await expect(readResults(`${RESULTS_PATH}.not-there`)).resolves.toEqual({});
 });
 
-test('when the page is written from the results that are checked in, then it is the one that is checked in', async () => {
+test('the committed performance page matches the committed results', async () => {
   const results = await readResults();
   expect(Object.keys(results)).not.toEqual([]);
   for (const [path, text] of Object.entries(await filesOf(benches, results))) {

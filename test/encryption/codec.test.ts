@@ -26,7 +26,7 @@ const encrypted = () => one(codec.encode([plain()]));
 const text = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
 describe('an encrypted payload', () => {
-  test('when it is stored, then neither its data nor its metadata can be read, only which key it needs', async () => {
+  test('hides data and metadata and shows only the id of its key', async () => {
     const stored = await encrypted();
     expect(Object.keys(stored.metadata!).sort()).toEqual(['encoding', 'encryption-key-id']);
     expect(text(stored.metadata!.encoding)).toBe('binary/encrypted');
@@ -34,16 +34,16 @@ describe('an encrypted payload', () => {
     for (const hidden of [secret, 'json/plain', 'Customer']) expect(asStored(stored).includes(hidden)).toBe(false);
   });
 
-  test('when the same is encrypted twice, then nobody sees that it is the same', async () => {
+  test('differs each time for the same content', async () => {
     const [one, two] = await codec.encode([plain(), plain()]);
     expect(Buffer.from(one!.data!).equals(two!.data!)).toBe(false);
     expect(one!.data!.subarray(0, 12)).not.toEqual(two!.data!.subarray(0, 12));
   });
 
-  test('when any payload is encrypted, then decrypting gives it back to the byte, in order', async () => {
+  test('decrypts to the same bytes in the same order', async () => {
     const bytes = fc.uint8Array({ maxLength: 2_000 });
     const payload = fc.record({ metadata: fc.dictionary(fc.string(), bytes, { noNullPrototype: true }), data: bytes });
-    // What is encrypted already may be encrypted again, and what says so and is not, is not ours to make up.
+    // Includes payloads that are already encrypted, and payloads whose metadata only claims so.
     await fc.assert(
       fc.asyncProperty(fc.array(payload, { maxLength: 4 }), async (payloads) => {
         const back = await codec.decode(await codec.encode(payloads));
@@ -53,7 +53,7 @@ describe('an encrypted payload', () => {
     );
   });
 
-  test('when any of its bytes is changed, or its end is missing, then it is refused, by the name of the key alone', async () => {
+  test('is rejected if a byte was changed or its end is missing, with an error that names only the key', async () => {
     const { metadata, data } = await encrypted();
     const changed = (at: number) => Buffer.from(data!.map((byte, index) => (index === at ? byte ^ 1 : byte)));
     const broken = [...Array(data!.length).keys()].flatMap((at) => [changed(at), data!.subarray(0, at)]);
@@ -66,12 +66,12 @@ describe('an encrypted payload', () => {
     await expect(codec.decode([{ metadata: metadata! }])).rejects.toThrow(BrokenPayload);
   });
 
-  test('when it comes from another namespace, then it is refused', async () => {
+  test('is rejected if it comes from another namespace', async () => {
     const other = createPayloadCodec({ keys: encryptionKeys.parse(current), namespace: 'shop2' });
     await expect(other.decode([await encrypted()])).rejects.toThrow(BrokenPayload);
   });
 
-  test('when the bytes are those of another SDK, then they open: an IV, the ciphertext and its tag in one', async () => {
+  test('can be decrypted if another SDK wrote it: IV, ciphertext and tag in one', async () => {
     const { key } = encryptionKeys.parse(current)[0]!;
     const subtle = await crypto.subtle.importKey('raw', key.export(), 'AES-GCM', false, ['encrypt']);
     const iv = randomBytes(12);
@@ -83,35 +83,35 @@ describe('an encrypted payload', () => {
   });
 });
 
-describe('a payload that is not encrypted', () => {
-  test('when it is read, then it passes as it is, so that what was started before goes on', async () => {
+describe('an unencrypted payload', () => {
+  test('is read unchanged, so that older workflows continue', async () => {
     expect(await codec.decode([plain(), {}])).toEqual([plain(), {}]);
   });
 
-  test('when there is no key, then nothing is encrypted', async () => {
+  test('stays unencrypted if there is no key', async () => {
     expect(await createPayloadCodec({ keys: [], namespace }).encode([plain()])).toEqual([plain()]);
   });
 });
 
-describe('one key after another', () => {
+describe('key rotation', () => {
   const before = createPayloadCodec({ keys: encryptionKeys.parse(old), namespace });
   const after = createPayloadCodec({ keys: encryptionKeys.parse(`${current},${old}`), namespace });
 
-  test('when a new key is put before the old one, then it encrypts, and what the old one encrypted is still read', async () => {
+  test('encrypts with the first key and decrypts with both keys', async () => {
     expect(text((await one(after.encode([plain()]))).metadata!['encryption-key-id'])).toBe('current');
     expect(await one(after.decode(await before.encode([plain()])))).toMatchObject({ data: plain().data });
   });
 
-  test('when a new key is put behind the old one first, then everybody reads what the first to change writes', async () => {
+  test("reads the new key's payloads everywhere if the new key is first added behind the old one", async () => {
     const prepared = createPayloadCodec({ keys: encryptionKeys.parse(`${old},${current}`), namespace });
     expect(text((await one(prepared.encode([plain()]))).metadata!['encryption-key-id'])).toBe('old');
     expect(await one(prepared.decode(await after.encode([plain()])))).toMatchObject({ data: plain().data });
   });
 
   test.each([
-    ['gone too early', codec],
+    ['removed too early', codec],
     ['unset', createPayloadCodec({ keys: [], namespace })],
-  ])('when the old key is %s, then the error names it and nothing else', async (_how, without) => {
+  ])('names only the missing key in the error if the old key is %s', async (_how, without) => {
     const reading = without.decode(await before.encode([plain()]));
     await expect(reading).rejects.toThrow(UnknownEncryptionKey);
     await expect(reading).rejects.toThrow('encrypted with the key "old", which is not in PAYLOAD_ENCRYPTION_KEYS');
@@ -124,16 +124,16 @@ describe('the codec of a worker', () => {
   const result = { type: 'activity', namespace, workflowId: 'order:1', isLocal: false } as const;
   const broken = async () => ({ ...(await encrypted()), data: randomBytes(64) });
 
-  test('when a message is broken, then it goes on as unreadable, and the others as they are', async () => {
+  test('marks a broken message as unreadable and decrypts the others', async () => {
     const decoded = await worker.decode([await encrypted(), await broken()], message);
     expect(decoded.map(({ metadata }) => text(metadata?.encoding))).toEqual(['json/plain', 'binary/unreadable']);
   });
 
-  test('when the result of an activity is broken, then it is refused', async () => {
+  test('rejects a broken activity result', async () => {
     await expect(worker.decode([await broken()], result)).rejects.toThrow(BrokenPayload);
   });
 
-  test('when a key is missing, then everything is refused, also messages: another worker may have it', async () => {
+  test('rejects everything with an unknown key, even messages, because another worker may have the key', async () => {
     const foreign = await createPayloadCodec({ keys: encryptionKeys.parse(old), namespace }).encode([plain()]);
     for (const context of [message, result])
       await expect(worker.decode(foreign, context)).rejects.toThrow(UnknownEncryptionKey);

@@ -11,12 +11,12 @@ import { failureConverter } from '../../src/temporal/encryption/failure-converte
 const write = (error: unknown) => failureConverter.errorToFailure(error, defaultPayloadConverter);
 const read = (failure: ProtoFailure) => failureConverter.failureToError(failure, defaultPayloadConverter);
 
-/** What can be read of a failure without its payloads. */
+/** The parts of a failure that are readable without its payloads. */
 function openPart({ message, stackTrace, cause }: ProtoFailure): (string | null | undefined)[] {
   return [message, stackTrace, ...(cause ? openPart(cause) : [])];
 }
 
-describe('failures', () => {
+describe('the encrypting failure converter', () => {
   const cause = ApplicationFailure.create({ message: 'ada@example.com bounced', type: 'MailRefused' });
   const error = new ActivityFailure(
     'no mail to ada@example.com',
@@ -27,13 +27,13 @@ describe('failures', () => {
     cause,
   );
 
-  test('when one is written, then messages and stack traces are in its payloads alone, also those of its causes', () => {
+  test('moves messages and stack traces into encrypted payloads, including those of causes', () => {
     const failure = write(error);
     expect(openPart(failure)).toEqual(['Encoded failure', '', 'Encoded failure', '']);
     expect(failure.cause?.applicationFailureInfo?.type).toBe('MailRefused');
   });
 
-  test('when it is read, then all of it is there again', () => {
+  test('restores the whole failure when it is read', () => {
     const back = read(write(error)) as ActivityFailure;
     expect(back).toBeInstanceOf(ActivityFailure);
     expect(back.message).toBe(error.message);
@@ -44,7 +44,7 @@ describe('failures', () => {
     });
   });
 
-  test('when an error that was read is written again and again, then it still says the same', () => {
+  test('keeps the failure when it is read and written repeatedly', () => {
     const back = read(write(error));
     for (const failure of [write(back), write(back)]) {
       expect(openPart(failure)).toEqual(['Encoded failure', '', 'Encoded failure', '']);
@@ -52,7 +52,7 @@ describe('failures', () => {
     }
   });
 
-  test('when it came in plain, before there was a key or from the server, then it is hidden where it is written again', () => {
+  test('encrypts a failure that was received in plain text when it is written again', () => {
     const back = defaultFailureConverter.failureToError(
       defaultFailureConverter.errorToFailure(error, defaultPayloadConverter),
       defaultPayloadConverter,

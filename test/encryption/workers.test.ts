@@ -17,7 +17,7 @@ import { startWorker } from '../support/workers.js';
 const keyA = aKey('a');
 const keyB = aKey('b');
 
-describeOnDevServer('workflows when keys come and go', () => {
+describeOnDevServer('workflows during key changes', () => {
   let server: DevServer;
   let shop: Shop;
   let worker: { stop: () => Promise<void> } | undefined;
@@ -34,7 +34,7 @@ describeOnDevServer('workflows when keys come and go', () => {
   });
   afterAll(() => shop?.close());
 
-  /** Nothing is in its cache: it reads each history from its beginning. */
+  /** Restarts the worker with an empty cache, so that it reads each history from the beginning. */
   async function workerWith(...keys: string[]) {
     await worker?.stop();
     worker = undefined;
@@ -51,12 +51,12 @@ describeOnDevServer('workflows when keys come and go', () => {
       workflowId: cartWorkflowId(cartId),
       taskQueue: CART_TASK_QUEUE,
       args: [{ cartId }],
-      // Whose task fails is asked again when its time is over.
+      // The server retries a failed workflow task after this time-out.
       workflowTaskTimeout: '1 second',
     });
   }
 
-  /** The same cart, for another client. */
+  /** A handle of the same cart for another client. */
   const seenBy = (client: Client, { workflowId }: CartHandle): CartHandle => client.workflow.getHandle(workflowId);
 
   const add = (handle: CartHandle) => handle.signal(addItemSignal, { sku, quantity: 1 });
@@ -67,7 +67,7 @@ describeOnDevServer('workflows when keys come and go', () => {
       deadlineMs: 20_000,
     });
 
-  /** What the last workflow task failed with, decrypted. */
+  /** The decrypted failure of the last failed workflow task. */
   const failureOfTask = (handle: CartHandle) =>
     waitUntil(
       async () => {
@@ -78,7 +78,7 @@ describeOnDevServer('workflows when keys come and go', () => {
       { what: 'a failed workflow task', deadlineMs: 20_000 },
     );
 
-  /** A signal with a payload of the caller's making. */
+  /** Sends a signal with the given payload. */
   async function signalRaw({ workflowId }: CartHandle, payload: proto.temporal.api.common.v1.IPayload): Promise<void> {
     await server.client.workflowService.signalWorkflowExecution({
       ...{ namespace: server.namespace, signalName: 'addItem', workflowExecution: { workflowId } },
@@ -90,7 +90,7 @@ describeOnDevServer('workflows when keys come and go', () => {
     return (await createPayloadCodec({ keys, namespace }).encode([payload]))[0]!;
   }
 
-  test('when a key is configured for what runs in plain, and replaced twice, then it goes on each time', async () => {
+  test('continue when a key is added to plain-text runs and replaced twice', async () => {
     await workerWith();
     const handle = await openCart(shop.client);
     await add(handle);
@@ -99,7 +99,7 @@ describeOnDevServer('workflows when keys come and go', () => {
     await workerWith(keyA);
     const withA = seenBy(clientWith(keyA), handle);
     await add(withA);
-    // The CLI without a codec sends in plain.
+    // The CLI without a codec sends plain text.
     await add(handle);
     await holds(withA, 3);
 
@@ -109,7 +109,7 @@ describeOnDevServer('workflows when keys come and go', () => {
     await holds(withBoth, 4);
   });
 
-  test('when a worker has none of the keys, then the workflow waits, by the name of the key, and loses nothing', async () => {
+  test('wait without data loss, naming the missing key, while the worker has none of the keys', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);
@@ -126,7 +126,7 @@ describeOnDevServer('workflows when keys come and go', () => {
     await holds(handle, 2);
   });
 
-  test('when a signal needs a key that nobody has yet, then it waits for the key, and then counts', async () => {
+  test('process a signal that needs an unknown key once the key is configured', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA, keyB));
     await signalRaw(handle, await encrypted(readKeys(keyB)));
@@ -137,7 +137,7 @@ describeOnDevServer('workflows when keys come and go', () => {
     await holds(handle, 1);
   });
 
-  test('when a signal is broken, or of another namespace, then it is ignored and the workflow goes on', async () => {
+  test('ignore a signal that is broken or from another namespace', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await signalRaw(handle, await encrypted(readKeys(keyA), 'another'));
@@ -147,7 +147,7 @@ describeOnDevServer('workflows when keys come and go', () => {
     await holds(handle, 1);
   });
 
-  test('when the API lacks the key, then it says that it is its own fault, and nothing of the data', async () => {
+  test('cause an internal error without data in the API if it lacks the key', async () => {
     await workerWith(keyA);
     const handle = await openCart(clientWith(keyA));
     await add(handle);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { pageQuery } from '../../src/schemas/page.js';
 
-/** Every schema that `src/schemas` exports, and every one within it. */
+/** Every schema that `src/schemas` exports, with all nested schemas. */
 const schemas = new Set<z.core.$ZodTypes>();
 const folder = new URL('../../src/schemas/', import.meta.url);
 for (const file of await readdir(folder)) {
@@ -22,12 +22,12 @@ const examples = [...schemas].flatMap((schema) =>
   ((metaOf(schema).examples ?? []) as unknown[]).map((example) => ({ schema, example })),
 );
 
-test('when the components are named, then no name is there twice, also with the suffix of inputs', () => {
+test('component schemas have unique names, even with the suffix for inputs', () => {
   expect(ids).toContain('OrderRequest');
   expect(ids.filter((id, index) => ids.indexOf(id) !== index || ids.includes(`${id}Input`))).toEqual([]);
 });
 
-test('when the components are published, then each of them says what it is', () => {
+test('every published component schema has a description', () => {
   const openapiObject = { openapi: '3.1.0', info: { title: '', version: '' } };
   const document = jsonSchemaTransformObject({ openapiObject }) as { components: { schemas: Record<string, object> } };
   const published = Object.entries(document.components.schemas);
@@ -35,12 +35,12 @@ test('when the components are published, then each of them says what it is', () 
   expect(published.filter(([, schema]) => !('description' in schema && schema.description))).toEqual([]);
 });
 
-test('when a schema gives an example, then it takes it', () => {
+test('schemas accept their own examples', () => {
   expect(examples.length).toBeGreaterThan(20);
   expect(examples.filter(({ schema, example }) => !z.safeParse(schema, example).success)).toEqual([]);
 });
 
-test('when the size of a page is asked for, then its limits are those of the schema', () => {
+test('pages have 1 to 200 items, 50 by default', () => {
   expect(z.toJSONSchema(pageQuery, { io: 'input' }).properties!.limit).toMatchObject({
     ...{ type: 'integer', minimum: 1, maximum: 200, default: 50 },
   });

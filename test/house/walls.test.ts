@@ -1,13 +1,13 @@
 import { ESLint } from 'eslint';
 import { expect, test } from 'vitest';
 
-// Only the rules of the walls, which need no types: with types it would check the whole project first.
+// Runs only the import rules, which need no type information. Type information would require the whole project.
 const eslint = new ESLint({
   ruleFilter: ({ ruleId }) => ruleId.includes('no-restricted'),
   overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false } } },
 });
 
-/** The rules that `code` breaks when it stands in `file`. */
+/** The rules that `code` breaks as content of `file`. */
 async function brokenRules(file: string, code: string): Promise<string[]> {
   const [result] = await eslint.lintText(code, { filePath: file });
   return result!.messages
@@ -43,7 +43,7 @@ test.each([
   [route, `import * as workflows from '../../workflows/index.js'; void workflows;`],
   [route, `void process.env.PATH;`],
   [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
-])('when %s has `%s`, then the lint refuses it', async (file, code) => {
+])('ESLint rejects, in %s, `%s`', async (file, code) => {
   expect(await brokenRules(file, code)).not.toEqual([]);
 });
 
@@ -58,6 +58,6 @@ test.each([
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
   ['src/config.ts', `void process.env.PATH;`],
-])('when %s has `%s`, then the lint lets it pass', async (file, code) => {
+])('ESLint accepts, in %s, `%s`', async (file, code) => {
   expect(await brokenRules(file, code)).toEqual([]);
 });

@@ -8,7 +8,7 @@ const bundle = await readFile(inject('workflowBundle'), 'utf8');
 /** The modules in the bundle, as webpack names them. */
 const modules = [...bundle.matchAll(/!\*\*\* (\S+) \*\*\*!/g)].map(([, path]) => path!);
 
-test('when the workflows are bundled, then the workflow code is in it', () => {
+test('the workflow bundle contains the workflow code', () => {
   expect(modules.filter((path) => path.startsWith('./src/'))).toEqual(
     expect.arrayContaining([
       './src/workflows/index.ts',
@@ -19,7 +19,7 @@ test('when the workflows are bundled, then the workflow code is in it', () => {
   );
 });
 
-test('when the workflows are bundled, then nothing of the other rooms is in it', () => {
+test('the workflow bundle contains no other module of the shop', () => {
   expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
     './src/temporal/payloads/failure-converter.ts',
     './src/temporal/payloads/json.ts',
@@ -30,7 +30,7 @@ test('when the workflows are bundled, then nothing of the other rooms is in it',
   ]);
 });
 
-test('when the workflows are bundled, then the only libraries are those of the SDK', () => {
+test("the workflow bundle contains no libraries except the SDK's", () => {
   const libraries = modules.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
   expect([...new Set(libraries)].sort()).toEqual([
     '@temporalio/common',
@@ -41,6 +41,6 @@ test('when the workflows are bundled, then the only libraries are those of the S
   ]);
 });
 
-test('when the workflows are bundled, then the bundle keeps to its budget', () => {
+test('the workflow bundle stays within its size budget', () => {
   expect(Buffer.byteLength(bundle)).toBeLessThan(SIZE_BUDGET_BYTES);
 });

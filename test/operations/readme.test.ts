@@ -9,7 +9,7 @@ import { stage } from '../support/batches.js';
 import { createDatabase } from '../support/database.js';
 import { aProduct } from '../support/shop.js';
 
-/** The operation that the README adds, as a file that lies elsewhere. */
+/** Writes the README's example operation into a temporary file and returns its path. */
 async function writeExample(): Promise<string> {
   const readme = await readFile(join(checkout, 'README.md'), 'utf8');
   const [, code] = /```ts\n(\/\/ src\/batch-operations\/discontinue\.ts\n[\s\S]*?)```/.exec(readme) ?? [];
@@ -22,7 +22,7 @@ async function writeExample(): Promise<string> {
   return file;
 }
 
-test('the operation that the README adds compiles and does what the README says', async () => {
+test("compiles the README's example operation, which behaves as the README says", async () => {
   const file = await writeExample();
   const { config } = ts.readConfigFile(join(checkout, 'tsconfig.json'), (path) => ts.sys.readFile(path));
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, checkout);

@@ -15,11 +15,11 @@ import { failuresIn } from '../support/raw.js';
 
 const { Failure } = proto.temporal.api.failure.v1;
 
-/** Short enough for protobufjs to write it without a repair. */
+/** Short enough for protobufjs to write the lone surrogate without repairing it. */
 const POISON = 'x\ud800';
 const LONG = '\udc00'.repeat(1_000_000);
 
-/** Every text in a message that is not empty. */
+/** All non-empty texts in a message. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return value ? [value] : [];
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
@@ -40,9 +40,9 @@ describe.each([
   ['encrypting', hiding],
 ])('the %s failure converter', (_kind, converter) => {
   test.each<[what: string, error: unknown]>([
-    ['a failure of ours', application],
+    ['an application failure', application],
     ['a long message', ApplicationFailure.create({ message: LONG })],
-    ['an error of the language', new TypeError(POISON)],
+    ['a JavaScript error', new TypeError(POISON)],
     ['an error with a stack trace of a megabyte', Object.assign(new Error('x'), { stack: LONG })],
     ['a thrown text', POISON],
     ['a thrown object', { [POISON]: LONG }],
@@ -51,7 +51,7 @@ describe.each([
       'a child failure',
       new ChildWorkflowFailure(POISON, { workflowId: POISON, runId: POISON }, POISON, 'TIMEOUT', application),
     ],
-    ['a failure that was received and is passed on', received],
+    ['a received failure that is passed on', received],
   ])('writes well-formed and bounded texts for %s', (_what, error) => {
     const failure: ProtoFailure = converter.errorToFailure(error, payloadConverter);
 
@@ -59,7 +59,7 @@ describe.each([
       expect(isWellFormed(text)).toBe(true);
       expect(text.length).toBeLessThanOrEqual(MAX_FAILURE_MESSAGE);
     }
-    // What the core decodes is what was written.
+    // The core must decode exactly what was written.
     const decoded = Failure.decode(Failure.encode(Failure.fromObject(failure)).finish());
     expect(textsIn(decoded)).toEqual(expect.arrayContaining(textsIn(failure)));
     expect(Failure.encode(decoded).finish().length).toBeLessThan(100_000);

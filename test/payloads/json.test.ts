@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { hasIllFormedText, isNestedDeeper, wellFormedJson } from '../../src/temporal/payloads/json.js';
 import { wellFormed } from '../../src/temporal/payloads/text.js';
 
-/** Text in which escapes and their lookalikes are frequent. */
+/** Text with frequent escapes and text that looks like escapes. */
 const trickyText = fc
   .array(fc.constantFrom('\\', 'u', '"', 'd800', '0000', '\ud800', '\udc00', '\0', '😀', '[', '{', '}', ']', 'x'))
   .map((parts) => parts.join(''));
@@ -57,7 +57,7 @@ describe('hasIllFormedText', () => {
     fc.assert(
       fc.property(json, fc.boolean(), (value, escapesAll) => {
         const plain = JSON.stringify(value);
-        // As SDKs write JSON that escape all that is not ASCII.
+        // Some SDKs write JSON with all non-ASCII characters escaped.
         const text = escapesAll
           ? plain.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`)
           : plain;

@@ -15,8 +15,8 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 /**
- * Each order is cancelled two milliseconds later after its start than the order before. Of orders with local activities
- * one of eight did not replay, so 30 orders miss such a fault once in fifty runs.
+ * Each order is cancelled two milliseconds later after its start than the previous order. With local activities, one of
+ * eight orders did not replay, so 30 orders miss such a fault once in fifty runs.
  */
 const ORDERS = 30;
 const ORDERS_AT_ONCE = 4;

@@ -32,7 +32,7 @@ test('does not replay a workflow task that is still open', async () => {
   expect(await replayer.replay(run, 0)).toEqual({ closed: false, replayed: 0 });
 });
 
-describeOnDevServer('what is done at the end of every test', () => {
+describeOnDevServer('the replay after every test', () => {
   let server: DevServer;
   let workflowBundle: WorkflowBundle;
   let worker: Worker | undefined;
@@ -57,7 +57,7 @@ describeOnDevServer('what is done at the end of every test', () => {
   const start = (type: keyof typeof workflows) =>
     server.client.workflow.start(type, { taskQueue, workflowId: randomUUID() });
 
-  /** What fails a test that leaves these workflows behind. */
+  /** The differences that would fail a test that leaves these workflows behind. */
   async function differences(): Promise<string[]> {
     await replayGrown();
     return takeDifferences();
@@ -66,7 +66,7 @@ describeOnDevServer('what is done at the end of every test', () => {
   const differs = (id: string): unknown =>
     expect.stringMatching(`^\\w+ ${id}, run .*, at event 5 TimerStarted: the history has TimerStarted, the code`);
 
-  test('when a workflow does something else each time, then it is named, and once', async () => {
+  test('reports a non-deterministic workflow once', async () => {
     const handle = await start('sleepsWhenNew');
     await handle.result();
 
@@ -74,21 +74,21 @@ describeOnDevServer('what is done at the end of every test', () => {
     expect(await differences()).toEqual([]);
   });
 
-  test('when it is the child of another, then it is found as well', async () => {
+  test('reports a non-deterministic child workflow', async () => {
     const handle = await start('hasAChild');
     await handle.result();
 
     expect(await differences()).toEqual([differs(`${handle.workflowId}/1`)]);
   });
 
-  test('when it is one run after another, then it is found as well', async () => {
+  test('reports a non-deterministic run after continue-as-new', async () => {
     const handle = await start('goesOnAsNew');
     await handle.result();
 
     expect(await differences()).toEqual([differs(handle.workflowId)]);
   });
 
-  test('when a process went on with it, which told nobody, then it is found as well', async () => {
+  test('reports a workflow that another process continued', async () => {
     const handle = await start('sleepsWhenNew');
     await handle.result();
     await differences();
@@ -105,13 +105,13 @@ describeOnDevServer('what is done at the end of every test', () => {
     expect(await differences()).toContainEqual(differs(handle.workflowId));
   });
 
-  test('when it does the same each time, then nothing is said', async () => {
+  test('reports nothing for a deterministic workflow', async () => {
     await (await start('sleepsAlways')).result();
 
     expect(await differences()).toEqual([]);
   });
 
-  test('when it cannot go on, and cannot when it is replayed, then that is no difference', async () => {
+  test('reports nothing for a workflow task that fails the same way on replay', async () => {
     const handle = await start('hasABug');
     await waitUntil(() => hasFailed(handle), { what: 'a failed workflow task', deadlineMs: 20_000 });
     const found = await differences();

@@ -9,7 +9,7 @@ import { typeOf } from '../../dev/replay/events.js';
 import '../support/quiet-runtime.js';
 import { recordedHistories as histories } from '../support/recorded-histories.js';
 
-/** Where the replay of each history leaves it, by file name; undefined where it does not. */
+/** The difference between each history and its replay by file name, undefined without a difference. */
 async function differences(
   histories: (Recorded & { file: string })[],
   bundle: Bundle,
@@ -27,7 +27,7 @@ describe('replay of committed histories', () => {
     expect(Object.entries(found).filter(([, difference]) => difference)).toEqual([]);
   });
 
-  test('reports where an order that charges before it reserves departs from a completed order', async () => {
+  test('reports where an order that charges before it reserves differs from a completed order', async () => {
     const { code } = await bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
       logger: new DefaultLogger('ERROR'),

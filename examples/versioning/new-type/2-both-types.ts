@@ -1,6 +1,6 @@
 import { insure, packAndAwaitRelease, ship } from '../steps.js';
 
-/** Open runs end with this type. Delete it when none is open or retained. */
+/** Open runs still use this type. Delete it when no run of it is open or retained. */
 export async function parcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);
   await ship(parcelId);

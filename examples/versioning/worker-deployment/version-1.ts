@@ -1,7 +1,7 @@
 import { setWorkflowOptions } from '@temporalio/workflow';
 import { packAndAwaitRelease, ship } from '../steps.js';
 
-/** Ends with the version that it started with. */
+/** Completes on the version on which it started. */
 export async function pinnedParcel(parcelId: string): Promise<void> {
   await packAndAwaitRelease(parcelId);
   await ship(parcelId);
