@@ -4,23 +4,26 @@ import type { ItemFailure, StagedItem } from '../store/batches.js';
 import type { Schema } from '../store/schema.js';
 
 interface Described<S extends z.ZodObject> {
-  /** As clients write it: a-z, 0-9 and -. It is stored with every batch, so it never changes. */
+  /** The name in the API: a-z, 0-9 and -. It is stored with every batch, so it must not change. */
   name: string;
-  /** An item as it is uploaded: a strict object. From CSV, each column is a field: `price.value` for one within another. */
+  /**
+   * The schema of an uploaded item: a strict object. In CSV each column is a field, and `price.value` is a nested
+   * field.
+   */
   item: S;
-  /** Default size of a task. */
+  /** Default number of items per chunk. */
   itemsPerTask: number;
 }
 
-/** The batch that a task belongs to. A batch that was uploaded later has a higher number. */
+/** The batch that a chunk belongs to. Later uploads have higher numbers. */
 export interface BatchOfTask {
   batchId: string;
   number: number;
 }
 
 /**
- * An operation on our own store: the items of a task and the mark that they are done are one transaction, so that none
- * is ever applied twice. `apply` uses bulk SQL, locks rows in the order of their keys, and answers what it did not do.
+ * An operation on our own store. One transaction applies the items of a chunk and marks the chunk as done, so that no
+ * item is applied twice. `apply` must use bulk SQL, lock rows in key order, and return the items that failed.
  */
 export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
   kind: 'store';
@@ -28,23 +31,23 @@ export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Des
 }
 
 /**
- * An operation that calls an external system, item by item. The same item can be applied again, always with the same
- * idempotency key. A non-retryable `ApplicationFailure` fails the item; any other error is retried. `apply` must end soon
- * after `cancellation` aborts, and must have a time limit of its own.
+ * An operation that calls an external system for each item. An item can be applied again, always with the same
+ * idempotency key. A non-retryable `ApplicationFailure` fails the item; any other error is retried. `apply` must end
+ * soon after `cancellation` aborts, and needs its own time limit.
  *
- * The key prevents a second effect only as long as the external system remembers it. A retry of the batch, or an attempt
- * after a long outage, can come days later. If the system forgets keys before that, `apply` must look the item up by a
- * reference that stays, as `chargePayment` does. No operation of the shop is of this kind.
+ * The key prevents a second effect only as long as the external system keeps the key. A retry of the batch, or an
+ * attempt after a long outage, can come days later. If the system discards keys earlier, `apply` must look the item up
+ * by a permanent reference, as `chargePayment` does. The shop has no operation of this kind yet.
  */
 export interface OutsideOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
   kind: 'outside';
-  /** How many calls one task may have open. */
+  /** Maximum number of concurrent calls per chunk. */
   callsAtOnce: number;
   apply: (item: z.infer<S>, call: { idempotencyKey: string; cancellation: AbortSignal }) => Promise<void>;
 }
 
 export type Operation = StoreOperation | OutsideOperation;
 
-/** Gives an operation its types: `apply` gets items as the schema makes them. */
+/** Adds types to an operation: `apply` gets the items as parsed by the schema. */
 export const defineOperation = <S extends z.ZodObject>(operation: StoreOperation<S> | OutsideOperation<S>): Operation =>
   operation;

@@ -6,13 +6,12 @@ import type { ItemFailure } from '../store/batches.js';
 import { lockProducts } from '../store/catalogue.js';
 import { defineOperation } from './operation.js';
 
-/** Prices fit into PostgreSQL's integer with room to spare. */
+/** Keeps prices well within PostgreSQL's integer range. */
 const MAX_PRICE = 1_000_000_000;
 
 /**
- * Products get new prices. Tasks run side by side and again, yet the outcome is the same as line by line: of several
- * prices for a product, the one of the latest batch counts, and of that its last line. Refused with `UnknownSku` or
- * `CurrencyMismatch`.
+ * Sets product prices. Chunks run concurrently and can be repeated, but the result is the same as line by line: the
+ * last line of the latest batch determines the price of a product. Items fail with `UnknownSku` or `CurrencyMismatch`.
  */
 export const priceUpdate = defineOperation({
   kind: 'store',

@@ -5,10 +5,10 @@ import type { ItemFailure } from '../store/batches.js';
 import { lockProducts } from '../store/catalogue.js';
 import { defineOperation } from './operation.js';
 
-/** The stock of a product fits into PostgreSQL's integer with room to spare. */
+/** Keeps the stock well within PostgreSQL's integer range. */
 const MAX_STOCK = 1_000_000_000;
 
-/** Pieces arrive at the warehouse. Refused with `UnknownSku` or `StockLimit`. */
+/** Adds pieces to the stock. Items fail with `UnknownSku` or `StockLimit`. */
 export const restock = defineOperation({
   kind: 'store',
   name: 'restock',

@@ -4,7 +4,7 @@ import { NON_RETRYABLE } from '../shared/failures.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-/** Makes no external call, so only a lost store can fail it. Retries for ever: an approval must not exist unrecorded. */
+/** Calls only the store, so only a store outage can fail it. Retries forever: an approval must not exist unrecorded. */
 const ON_STORE = {
   startToCloseTimeout: '10 seconds',
   retry: {
@@ -19,7 +19,7 @@ export const { openApproval } = proxyActivities<Activities>({ ...ON_STORE, summa
 export const { recordStage } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Record the stage' });
 export const { recordOutcome } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Record the outcome' });
 
-/** The receiver of the outcome may be down overnight: attempts for 24 hours, at most an hour apart. */
+/** Retries for 24 hours, at most an hour apart, because the receiver of the outcome may be down overnight. */
 export const { reportOutcome } = proxyActivities<Activities>({
   summary: 'Report the outcome',
   startToCloseTimeout: '30 seconds',
@@ -32,7 +32,7 @@ export const { reportOutcome } = proxyActivities<Activities>({
   },
 });
 
-/** The messages to one approver: retried ever more rarely until their stage is over. */
+/** The messages to one approver. Retried with backoff until the stage ends. */
 export const messageActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
   proxyActivities<Activities>({
     summary,

@@ -1,6 +1,6 @@
 import type { ApprovalView } from '../../schemas/approval.js';
 
-/** The current details in the Web UI, in Markdown: what needs attention comes first. Ids have no backticks. */
+/** The current details for the Web UI, as Markdown. Problems come first. Approver ids cannot contain backticks. */
 export function detailsOf(view: ApprovalView): string {
   const problems = problemsOf(view);
   return [

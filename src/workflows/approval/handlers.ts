@@ -8,14 +8,14 @@ import type { ApprovalProgress } from './progress.js';
 import { answerTo, isNewComment, isTrailFull, malformedDecision, saidBy, withdrawalRefusal } from './state.js';
 
 /**
- * An update answers once the store has the outcome, so that lists agree with the answer. While the store is down, it
- * answers after this time: the decision counts all the same.
+ * An update responds once the store has the outcome, so that lists agree with the response. During a store outage it
+ * responds after this time, and the decision still counts.
  */
 const RECORD_TIMEOUT_MS = 4_000;
 
 /**
- * Why validators reject what has already had its effect. A rejected update writes no event and does not count towards the
- * updates of the run, so callers cannot use them up.
+ * Rejections of repeated requests by the validators. A rejected update writes no event and does not count towards the
+ * run's update limit, so repetitions cannot exhaust that limit.
  */
 const REPEATED = {
   decision: { type: 'DecisionRepeated', message: 'this decision has already counted' },
@@ -23,9 +23,10 @@ const REPEATED = {
 } satisfies Record<string, Reason>;
 
 /**
- * Messages that wait for the approval to open.
+ * Registers the handlers. Messages wait until the approval opens.
  *
- * @returns a wait for those that came early: a decision that came before the question was asked counts.
+ * @returns a function that waits for the early messages, so that a decision that arrives before the first request
+ * counts.
  */
 export function registerHandlers(progress: ApprovalProgress): () => Promise<void> {
   let early = 0;
@@ -38,7 +39,7 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
       const refusal = await decide(decision);
       if (refusal) throw refused(refusal);
       await untilRecorded();
-      // After a reset the outcome on record may be another one.
+      // After a reset, the recorded outcome may differ.
       const overruled = refusalOf(decision);
       if (overruled) throw refused(overruled);
       return progress.view;
@@ -90,7 +91,7 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
     return (await untilOpened()) ?? progress.decide(decision);
   }
 
-  /** @returns why the approval did not open, if it did not. */
+  /** @returns why the approval did not open, or undefined when it opened. */
   async function untilOpened(): Promise<Reason | undefined> {
     early += 1;
     await CancellationScope.nonCancellable(() => condition(() => progress.phase !== 'opening'));
@@ -105,7 +106,10 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
     );
   }
 
-  /** Whether a decision changes nothing. Before the store has the outcome, a repetition waits for the store as well. */
+  /**
+   * Whether a decision changes nothing. Before the store has the outcome, a repetition is accepted and waits for the
+   * store as well.
+   */
   function isRepeated(decision: Decision): boolean {
     const { view, isOutcomeRecorded } = progress;
     if (!isOutcomeRecorded || answerTo(progress, decision) !== 'repeated') return false;

@@ -6,7 +6,7 @@ import { messageActivities } from './activities.js';
 import type { ApprovalProgress } from './progress.js';
 import { addresseesOf, type Addressee } from './stage.js';
 
-/** The messages of one stage. The workflow does not wait for them; the view shows how each of them went. */
+/** The messages of one stage. The workflow does not wait for them; the view shows the status of each. */
 export class StageMessages {
   private readonly scope = new CancellationScope();
   private readonly pending: Promise<void>[] = [];
@@ -18,14 +18,14 @@ export class StageMessages {
     this.endsAt = endsAt;
   }
 
-  /** Sends the question (number 0) or a reminder to every approver who has an address. */
+  /** Sends the request (number 0) or a reminder to every approver who has an address. */
   send(number: number): void {
     for (const addressee of addresseesOf(this.progress.deciders)) {
       this.pending.push(this.scope.run(() => this.sendTo(addressee, number)));
     }
   }
 
-  /** Gives up the messages that are not delivered yet. */
+  /** Cancels the messages that are not delivered yet. */
   async stop(): Promise<void> {
     this.scope.cancel();
     await CancellationScope.nonCancellable(() => Promise.all(this.pending));
@@ -34,7 +34,7 @@ export class StageMessages {
   private async sendTo([approver, channel]: Addressee, number: number): Promise<void> {
     const { view } = this.progress;
     const entry = entryOf(view, approver, channel);
-    // A message that is still being retried makes a reminder pointless.
+    // Skips the reminder while the previous message is still being retried.
     if (number > 0 && entry.status === 'sending') return;
     entry.status = 'sending';
     delete entry.reason;
@@ -60,7 +60,7 @@ export class StageMessages {
   }
 }
 
-/** The content of a message, kept small: the history has it once for each approver and each reminder. */
+/** The content of a message. Kept small, because the history contains it once per approver and reminder. */
 function questionOf({ firstRunId, view }: ApprovalProgress) {
   const { approvalId, title, description, requestedBy, amount, stage, stages, deadline } = view;
   return {

@@ -11,32 +11,32 @@ import type { Reason } from '../../schemas/reason.js';
 import { decidersOf, endOf, givenStages } from './stage.js';
 import { answerTo, givenText, isNewComment, isTrailFull, outcomeOf, saidBy } from './state.js';
 
-/** The state of one approval, and the changes that are possible. Every change calls `onChange`. */
+/** The state of one approval, and its changes. Every change calls `onChange`. */
 export class ApprovalProgress {
   readonly firstRunId: string;
-  /** When the approval was requested, in ms since 1970. */
+  /** When the approval was requested, in ms since the epoch. */
   readonly requestedAt: number;
   view: ApprovalView;
-  /** Those who may decide in the current stage, or could in the last one. */
+  /** The approvers of the current stage, or of the last stage once the approval is closed. */
   deciders: readonly Approver[] = [];
   /** When the current stage began. */
   askedAt: number;
-  /** The deadline of the stage that is asked first. */
+  /** The deadline of the first stage. */
   dueAt: Date | undefined;
   phase: 'opening' | 'open' | 'rejected' = 'opening';
   /** Why the approval did not open. */
   rejection: Reason | undefined;
   /** Whether the store has the outcome. */
   isOutcomeRecorded = false;
-  /** Whether the view changed since the store got it. */
+  /** Whether the view has changed since it was last stored. */
   hasChanges = false;
   onChange: () => void = () => undefined;
 
   private readonly stages: readonly Stage[];
-  /** The place of the current stage in the list. */
+  /** The index of the current stage. */
   private index = -1;
 
-  /** @param input is not parsed yet and may have any shape. */
+  /** @param input the raw input, of any shape. */
   constructor({ approvalId, firstRunId, input }: { approvalId: string; firstRunId: string; input: unknown }) {
     this.firstRunId = firstRunId;
     this.requestedAt = Date.now();
@@ -78,13 +78,13 @@ export class ApprovalProgress {
     this.phase = 'open';
   }
 
-  /** Gives the reason why the approval does not open to all who wait for it. */
+  /** Rejects the approval. All waiting messages get the reason. */
   reject(reason: Reason): void {
     this.rejection = reason;
     this.phase = 'rejected';
   }
 
-  /** Takes over the view on record: its outcome stands. */
+  /** Replaces the view by the recorded one, whose outcome is final. */
   adopt(view: ApprovalView): void {
     this.view = view;
     this.phase = 'open';
@@ -93,7 +93,7 @@ export class ApprovalProgress {
     this.onChange();
   }
 
-  /** Moves on to the next stage that somebody may decide. @returns false when none is left. */
+  /** Moves to the next stage that has an eligible approver. @returns false when there is none. */
   escalate(): boolean {
     const skippedFrom = this.index + 1;
     const next = this.nextStage();
@@ -107,14 +107,14 @@ export class ApprovalProgress {
     return true;
   }
 
-  /** Gives the current stage its full time from now on. */
+  /** Restarts the timeout of the current stage. */
   restartClock(): void {
     this.askedAt = Date.now();
     const { deadline } = this;
     if (deadline) this.view.deadline = deadline.toISOString();
   }
 
-  /** Takes a decision. @returns the reason why it does not count, if it does not. */
+  /** Applies a decision. @returns why the decision does not count, or undefined when it counts. */
   decide(decision: Decision): Reason | undefined {
     const answer = answerTo(this, decision);
     if (answer === 'counts') {
@@ -130,7 +130,7 @@ export class ApprovalProgress {
     return undefined;
   }
 
-  /** Keeps a decision that does not count in the trail. @param said is missing when the message is malformed. */
+  /** Adds an ignored decision to the trail. @param said is missing when the message is malformed. */
   ignore(reason: Reason, said: Partial<TrailEntry> = {}): void {
     if (!isTrailFull(this.view.trail, 'ignored')) this.note('ignored', { ...said, reason });
   }
@@ -153,7 +153,7 @@ export class ApprovalProgress {
     this.onChange();
   }
 
-  /** The place of the next stage that somebody may decide; behind the last stage when there is none. */
+  /** The index of the next stage with an eligible approver, or the number of stages when there is none. */
   private nextStage(): number {
     const { requestedBy } = this.view;
     const next = this.stages.findIndex((stage, n) => n > this.index && decidersOf(stage, requestedBy).length > 0);

@@ -3,7 +3,7 @@ import { approvalDueAtAttribute, approvalStatusAttribute, approversAttribute } f
 import { detailsOf } from './details.js';
 import type { ApprovalProgress } from './progress.js';
 
-/** Shows every change to operators: in the current details and the Search Attributes. */
+/** Publishes every change in the current details and the search attributes. */
 export function publishOn(progress: ApprovalProgress): void {
   progress.onChange = () => {
     setCurrentDetails(detailsOf(progress.view));
@@ -17,7 +17,7 @@ export function publishOn(progress: ApprovalProgress): void {
   };
 }
 
-/** Whether the Search Attributes agree already, such as those that the API set at the start. */
+/** Whether the search attributes are already up to date, as when the API set them at the start. */
 function isPublished({ view, isClosed }: ApprovalProgress): boolean {
   const { typedSearchAttributes } = workflowInfo();
   const approvers = isClosed ? [] : view.approvers;

@@ -4,18 +4,21 @@ export type Addressee = readonly [approver: Approver, channel: Notification['cha
 
 const YEAR_SECONDS = 366 * 24 * 60 * 60;
 
-/** A reminder that is later than this was missed, as in an outage. */
+/** A reminder that is later than this counts as missed, for example after an outage. */
 const MISSED_AFTER_MS = 10_000;
 
-/** After an outage the reminders of many approvals are due at once; each waits a random part of this. */
+/**
+ * After an outage, the reminders of many approvals are due at once. A missed reminder is delayed by a random time up to
+ * this limit.
+ */
 const MAX_JITTER_MS = 5 * 60_000;
 
-/** The approvers who may decide: requesters cannot decide their own request. */
+/** The approvers who can decide: requesters cannot decide their own request. */
 export function decidersOf({ approvers }: Stage, requestedBy: string): Approver[] {
   return approvers.filter(({ id }) => id !== requestedBy);
 }
 
-/** The messages of a question: one for each approver and channel. */
+/** The recipients of a request: one per approver and channel. */
 export function addresseesOf(deciders: readonly Approver[]): Addressee[] {
   return deciders.flatMap((approver): Addressee[] => [
     ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
@@ -23,7 +26,7 @@ export function addresseesOf(deciders: readonly Approver[]): Addressee[] {
   ]);
 }
 
-/** The end of a stage that begins at `askedAt`. Times are in ms since 1970. */
+/** The end of a stage that begins at `askedAt`. Times are in ms since the epoch. */
 export function endOf({ timeoutSeconds }: Stage, askedAt: number): number {
   return askedAt + timeoutSeconds * 1000;
 }
@@ -35,18 +38,18 @@ export function remindersOf({ timeoutSeconds, remindEverySeconds = timeoutSecond
 }
 
 export interface Reminder {
-  /** 1 is the first. */
+  /** 1 for the first reminder. */
   number: number;
   at: number;
-  /** Whether its time passed long ago; `at` is a random time from now on. */
+  /** Whether the reminder was missed. `at` is then a random time in the future. */
   isMissed: boolean;
 }
 
 /**
- * The reminder to send next: the newest one that is due, or else the next one; undefined when none is left.
+ * The reminder to send next: the newest one that is due, otherwise the next one. Undefined when none is left.
  *
- * @param sent the number of the reminder that was sent last, 0 for the question.
- * @param random from 0 to 1, for the time of a missed reminder.
+ * @param sent the number of the last reminder sent, 0 for the request.
+ * @param random from 0 to 1, for the delay of a missed reminder.
  */
 export function nextReminder(
   times: readonly number[],
@@ -61,10 +64,7 @@ export function nextReminder(
   return { number, at: now + Math.floor(random * jitter), isMissed: true };
 }
 
-/**
- * The stages of input that is not parsed yet, so that an approval shows them from its first moment; none when the input
- * has another shape.
- */
+/** Reads the stages from raw input, so that an approval shows them from the start. Empty if the input is invalid. */
 export function givenStages(input: unknown): readonly Stage[] {
   const stages = (input as { stages?: unknown } | null | undefined)?.stages;
   return Array.isArray(stages) && stages.every(isStage) ? stages : [];

@@ -4,12 +4,12 @@ import type { Reason } from '../../schemas/reason.js';
 import { isCallerId, isText } from '../shared/arguments.js';
 import { closedWith, isSameDecision } from './contract.js';
 
-/** The same rules as in `schemas/`, which must not be imported here at run time; a test compares both. */
+/** The same rules as in `schemas/`, which this module must not import at run time. A test compares both. */
 const MAX_COMMENT = 1_000;
 const VIAS: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
 const FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
 
-/** Checks an argument that is not parsed yet. @returns why it is not a decision; undefined when it is one. */
+/** Validates a raw decision. @returns the problem, or undefined when the decision is valid. */
 export function malformedDecision(value: unknown): Reason | undefined {
   const problem = problemOf(value);
   return problem === undefined ? undefined : { type: 'InvalidInput', message: problem };
@@ -20,7 +20,7 @@ function problemOf(value: unknown): string | undefined {
     return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
   }
   const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
-  // The message quotes no name: a name may be as long as a payload, and the trail keeps the message.
+  // The message omits the unknown names, which can be as long as a payload, because the trail stores the message.
   if (Object.keys(value).some((key) => !FIELDS.includes(key))) return `only ${FIELDS.join(', ')} are known fields`;
   if (!isCallerId(approver)) return 'approver must be an id';
   if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
@@ -34,16 +34,16 @@ function problemOf(value: unknown): string | undefined {
 
 const isStageNumber = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
 
-/** The facts that decide whether a decision counts. */
+/** The facts that determine whether a decision counts. */
 export interface Standing {
   view: Pick<ApprovalView, 'status' | 'stage' | 'decision' | 'requestedBy'>;
-  /** Those who may decide in the current stage, or could in the last one. */
+  /** The approvers of the current stage, or of the last stage once the approval is closed. */
   deciders: readonly Approver[];
 }
 
 /**
- * The answer to a decision: it counts, it repeats the decision that counted, or the reason why it does not count. A closed
- * approval gives every caller its outcome, because the approvers of today may differ from those who were asked.
+ * Whether a decision counts, repeats the decision that counted, or is rejected with a reason. A closed approval returns
+ * its outcome to every caller, because the configured approvers may have changed since.
  */
 export function answerTo({ view, deciders }: Standing, decision: Decision): 'counts' | 'repeated' | Reason {
   if (view.status !== 'pending') return isSameDecision(view.decision, decision) ? 'repeated' : closedWith(view);
@@ -72,25 +72,27 @@ export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
   return decision === 'approve' ? 'approved' : 'rejected';
 }
 
-/** Why an approval cannot be withdrawn, if it cannot: a decision stands. Withdrawing again is fine. */
+/**
+ * Why an approval cannot be withdrawn, or undefined. A decision is final. An approval that is already withdrawn passes.
+ */
 export function withdrawalRefusal(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
   return view.status === 'pending' || view.status === 'withdrawn' ? undefined : closedWith(view);
 }
 
-/** A decision as the trail keeps it. */
+/** A decision in the format of the trail. */
 export function saidBy({ approver, decision, comment, via = 'cli' }: Decision) {
   return { approver, decision, ...(comment && { comment }), via };
 }
 
-/** Most entries of one kind that callers can add to the trail; each message is in the history anyway. */
+/** Maximum number of entries of one kind that callers can add to the trail. The history has every message anyway. */
 const MAX_ADDED = 20;
 
-/** Whether the trail takes no further entry of this kind. */
+/** Whether the trail is full for this kind of entry. */
 export function isTrailFull(trail: readonly Pick<TrailEntry, 'event'>[], kind: 'ignored' | 'commented'): boolean {
   return trail.filter(({ event }) => event === kind).length >= MAX_ADDED;
 }
 
-/** Whether a repeated decision has a comment that the approval does not have yet. */
+/** Whether a repeated decision has a new comment. */
 export function isNewComment(
   { decision, trail }: Pick<ApprovalView, 'decision' | 'trail'>,
   repeated: Decision,
@@ -100,7 +102,7 @@ export function isNewComment(
   return !trail.some((entry) => entry.event === 'commented' && entry.comment === comment);
 }
 
-/** A text of input that is not parsed yet. */
+/** Reads a text from raw input. */
 export function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
   const value = (input as Record<string, unknown> | null | undefined)?.[field];
   return typeof value === 'string' ? bounded(value, 200) : '';

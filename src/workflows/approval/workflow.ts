@@ -11,16 +11,18 @@ import { ApprovalProgress } from './progress.js';
 import { publishOn } from './publish.js';
 import { endOf, nextReminder, remindersOf } from './stage.js';
 
-/** A stage that took longer than this to record, as in an outage of the store, gets its full time from then on. */
+/** If recording a stage took longer than this, as in a store outage, the stage's timeout restarts. */
 const LATE_MS = 60_000;
 
 /**
- * Asks people or systems for a decision, stage after stage, until somebody decides or the last stage times out. The first
- * decision wins. The outcome is final, recorded in the store and reported to the callback URL, if there is one.
+ * Asks approvers or systems for a decision, stage by stage, until one decides or the last stage times out. The first
+ * decision counts. The outcome is final. The workflow records it in the store and reports it to the callback URL, if
+ * any.
  *
- * Completes with the approval's view, whatever the outcome; a native cancellation withdraws the approval and ends the run
- * as Cancelled. Input that does not parse fails as `InvalidInput` with the list of problems, and an id that belongs to
- * another content as `ApprovalIdTaken`. An approval that has closed before completes at once with the recorded outcome.
+ * Completes with the approval's view, whatever the outcome. A native cancellation withdraws the approval and ends the
+ * run as Cancelled. Invalid input fails with `InvalidInput` and the list of problems, and an id that belongs to other
+ * content with `ApprovalIdTaken`. An approval that is already closed in the store completes at once with the recorded
+ * outcome.
  */
 export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   const { workflowId, firstExecutionRunId: firstRunId } = workflowInfo();
@@ -37,7 +39,10 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   return progress.view;
 }
 
-/** Parses the input and records the request, also when the run is cancelled already: accepted decisions come first. */
+/**
+ * Parses the input and records the request, even if the run is already cancelled, because accepted decisions take
+ * precedence.
+ */
 async function open(progress: ApprovalProgress, input: ApprovalInput): Promise<void> {
   const { firstRunId, requestedAt } = progress;
   const opening = {
@@ -59,7 +64,7 @@ async function open(progress: ApprovalProgress, input: ApprovalInput): Promise<v
   }
 }
 
-/** Asks stage after stage until the approval is closed. */
+/** Asks stage by stage until the approval is closed. */
 async function ask(progress: ApprovalProgress, { onTimeout }: ApprovalInput): Promise<void> {
   while (!progress.isClosed) {
     await untilOnTime(progress);
@@ -78,7 +83,7 @@ async function untilOnTime(progress: ApprovalProgress): Promise<void> {
   }
 }
 
-/** Asks the approvers of the current stage and reminds them, until the approval is closed or the stage times out. */
+/** Asks and reminds the approvers of the current stage until the approval is closed or the stage times out. */
 async function askStage(progress: ApprovalProgress): Promise<void> {
   if (progress.isClosed) return;
   const stage = progress.stage!;
@@ -96,7 +101,7 @@ async function askStage(progress: ApprovalProgress): Promise<void> {
         await condition(() => progress.isClosed, Math.max(wakeAt - now, 1), { summary });
       }
       if (progress.isClosed || Date.now() >= endsAt) return;
-      // A timer that fires late, as after an outage, may have passed reminders that are newer than its own.
+      // A late timer, as after an outage, may have passed newer reminders. Compute the next one again.
       if (!next || (wakeAt > now && !next.isMissed)) continue;
       messages.send(next.number);
       sent = next.number;
@@ -106,7 +111,7 @@ async function askStage(progress: ApprovalProgress): Promise<void> {
   }
 }
 
-/** Records and reports the outcome, and what comes while that is under way. */
+/** Records and reports the outcome, including changes that arrive meanwhile. */
 async function conclude(progress: ApprovalProgress, { callbackUrl }: ApprovalInput): Promise<void> {
   await recordChanges(progress);
   if (callbackUrl !== undefined) await report(progress, callbackUrl);
@@ -125,7 +130,7 @@ async function recordChanges(progress: ApprovalProgress): Promise<void> {
   }
 }
 
-/** Reports the outcome. A report that fails is visible, and changes nothing about the outcome. */
+/** Reports the outcome. A failed report is visible in the view and does not change the outcome. */
 async function report(progress: ApprovalProgress, callbackUrl: string): Promise<void> {
   const { approvalId, status, decision, withdrawal, delivery } = progress.view;
   if (delivery?.status === 'delivered') return;

@@ -1,6 +1,6 @@
 import type { BatchView } from '../../schemas/batch.js';
 
-/** Progress for the Web UI, as Markdown: what needs attention first, and a blank line before the list. */
+/** Progress as Markdown for the Web UI. Problems come first. */
 export function shownProgress(view: BatchView): string {
   const { status, operation, total, succeeded, failed, itemsPerSecond, secondsLeft, round } = view;
   const done = succeeded + failed;
@@ -17,12 +17,12 @@ export function shownProgress(view: BatchView): string {
   ].join('\n');
 }
 
-/** How a batch ends that was not cancelled. */
+/** The final status of a batch that was not cancelled. */
 export function endOf({ failed }: Pick<BatchView, 'failed'>): 'completed' | 'completed_with_failures' {
   return failed > 0 ? 'completed_with_failures' : 'completed';
 }
 
-/** Whether the counts, after all that a run had to do, are those of another run. */
+/** Whether the final counts belong to another execution of the batch. */
 export function isOvertaken({ round, total, succeeded, failed }: BatchView, ownRound: number): boolean {
   return round !== ownRound || succeeded + failed < total;
 }

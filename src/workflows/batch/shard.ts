@@ -20,7 +20,10 @@ import type { batchShard } from './workflow.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-/** After 15 tries, ten minutes of waiting between them, what is not done of a task counts as failed, and can be retried. */
+/**
+ * After 15 attempts, with about ten minutes of backoff in total, the unfinished items of a chunk count as failed. They
+ * can be retried later.
+ */
 const chunkOptions = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
@@ -34,11 +37,11 @@ const chunkOptions = {
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 } as const;
 
-/** The activity of one chunk, which the Web UI shows by its number, counted from one. */
+/** The activity of one chunk. The Web UI shows its 1-based number. */
 const chunkActivity = (task: number) =>
   proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${task + 1}` }).runBatchTask;
 
-/** Without this the batch would not know how it ended, so it is tried until it works. */
+/** Retries forever, because without these counts the outcome of the batch is unknown. */
 const { giveUpBatchTasks } = proxyActivities<Activities>({
   summary: 'Count as failed',
   startToCloseTimeout: '10 minutes',
@@ -48,20 +51,20 @@ const { giveUpBatchTasks } = proxyActivities<Activities>({
 });
 
 /**
- * A pause puts back what is under way, so that it holds within seconds. This often; after that it lets it finish, because
- * each task that is put back writes events.
+ * A pause cancels running chunks, so that it takes effect within seconds. After this many pauses, running chunks finish
+ * instead, because each cancelled chunk writes events.
  */
 const MAX_PUT_BACK = 100;
 
 /**
- * Works through a range of tasks: by itself, or, if there are too many for one workflow, by children of the same shape.
- * How many are open at any time is bounded. A task or child that fails is counted and holds up nothing.
+ * Processes a range of chunks, or starts children of the same type if there are too many for one workflow. Limits the
+ * number of open chunks and children. A failed chunk or child is counted and does not block the others.
  */
 export class Shard {
   private readonly input: Omit<ShardInput, 'pace'>;
   private pace: Pace;
   private pauses = 0;
-  /** What a pause puts back. */
+  /** The scope of the running chunks, which a pause cancels. */
   private underWay: CancellationScope | undefined;
   private readonly children = new Set<ChildWorkflowHandle<typeof batchShard>>();
 
@@ -70,7 +73,7 @@ export class Shard {
     this.pace = pace;
   }
 
-  /** Takes the newest word on whether to work, and passes it on. */
+  /** Applies a newer pace and sends it to the children. */
   follow(pace: Pace): void {
     if (pace.sequence <= this.pace.sequence) return;
     const isNews = pace.paused !== this.pace.paused;
@@ -81,7 +84,7 @@ export class Shard {
     this.underWay = undefined;
   }
 
-  /** @throws the cancellation, when nothing of it works any more. */
+  /** @throws the cancellation, after all work in it has ended. */
   async run(): Promise<void> {
     const { range } = this.input;
     const ranges = childrenOf(range);
@@ -99,7 +102,7 @@ export class Shard {
         return;
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
-        // Once it is cancelled an activity is not tried again, so any failure of it may be the last one.
+        // A cancelled activity is not retried, so any failure of it may stem from the cancellation.
         if (isCancellation(error) || scope.consideredCancelled) this.rethrowIfCancelled(error);
         else return await this.giveUp({ first: task, count: 1 }, error);
       }
@@ -118,7 +121,7 @@ export class Shard {
     }
   }
 
-  /** When this workflow was reset, the children of the run before it have these ids until they are done or ended. */
+  /** After a reset, children of the earlier run keep these ids until they are closed. */
   private async startChild(n: number, range: Range): Promise<ChildWorkflowHandle<typeof batchShard>> {
     for (let tries = 1; ; tries += 1) {
       const { pace } = this;
@@ -143,7 +146,7 @@ export class Shard {
     await condition(() => !this.pace.paused);
   }
 
-  /** A pause cancels tasks, and an operator may cancel a child: only a cancellation of this workflow ends it. */
+  /** A pause cancels chunks and an operator may cancel a child, but only a cancellation of this workflow ends it. */
   private rethrowIfCancelled(error: TemporalFailure): void {
     if (CancellationScope.current().consideredCancelled) throw error;
   }
@@ -153,7 +156,7 @@ export class Shard {
   }
 }
 
-/** A child that is closed meanwhile has no need of it. */
+/** Ignores the failure when the child has closed meanwhile. */
 function tell(child: ChildWorkflowHandle<typeof batchShard>, pace: Pace): void {
   child.signal(paceSignal, pace).catch((error: unknown) => {
     if (!(error instanceof TemporalFailure)) throw error;

@@ -1,7 +1,7 @@
 import type { Pace } from './contract.js';
 import type { Range } from './plan.js';
 
-/** What a workflow of a batch works on. */
+/** The input of a shard. */
 export interface ShardInput {
   batchId: string;
   number: number;
@@ -12,7 +12,7 @@ export interface ShardInput {
   pace: Pace;
 }
 
-/** Whether an argument that may come from anywhere is what a parent tells. */
+/** Validates a raw signal argument, which any client could have sent. */
 export const isPace = (value: unknown): value is Pace => hasFields(value, { sequence: 'number', paused: 'boolean' });
 
 export const isShardInput = (value: unknown): value is ShardInput =>
@@ -21,10 +21,10 @@ export const isShardInput = (value: unknown): value is ShardInput =>
   hasFields(value['range'], { first: 'number', count: 'number' }) &&
   isPace(value['pace']);
 
-/** A shard hands its input to its children as it is, so it takes no further fields. */
+/** A shard passes its input on to its children unchanged, so further fields are not allowed. */
 const SHARD_FIELDS = 7;
 
-/** Of an id or a name, in UTF-16 code units; the schemas allow no longer ones. */
+/** Maximum length of an id or name in UTF-16 code units, as in the schemas. */
 const MAX_TEXT = 64;
 
 function hasFields(value: unknown, types: Record<string, string>): value is Record<string, unknown> {

@@ -1,4 +1,4 @@
-/** Runs `count` pieces of work, `width` at a time. @throws the first failure, once nothing is under way any more. */
+/** Runs `count` jobs, at most `width` at a time. @throws the first failure, after all started jobs have ended. */
 export async function inWindow(count: number, width: number, run: (n: number) => Promise<void>): Promise<void> {
   let next = 0;
   let failure: { error: unknown } | undefined;

@@ -30,7 +30,7 @@ import { isPace, isShardInput, type ShardInput } from './told.js';
 
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 
-/** A batch of any size can be counted, or divided into chunks again, in this time. */
+/** Enough time to count a batch of any size or to divide it into chunks again. */
 const counting = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
@@ -40,8 +40,8 @@ const { openBatch } = proxyActivities<Activities>({ ...counting, summary: 'Find 
 const { closeBatch } = proxyActivities<Activities>({ ...counting, summary: 'Count and record the end' });
 
 /**
- * Progress for the Web UI and the query. A failed poll is ignored: the next poll catches up. The priority takes the poll
- * past the chunks that wait in the same task queue.
+ * Progress for the Web UI and the query. A failed poll is ignored; the next poll catches up. The priority puts polls
+ * ahead of the chunks that wait in the same task queue.
  */
 const { countProgress } = proxyActivities<Activities>({
   summary: 'Count the progress',
@@ -51,11 +51,12 @@ const { countProgress } = proxyActivities<Activities>({
 });
 
 /**
- * Does everything of a batch that has not succeeded yet, task by task, on as many levels of children as it takes. The
- * items stay in the store; so does what becomes of each.
+ * Processes all items of a batch that have not succeeded yet, in chunks, with as many levels of children as needed. The
+ * items and their results stay in the store.
  *
- * Completes with the counts, also when items failed. A native cancellation ends it as Cancelled once nothing works any
- * more; what was done stays done. Input that does not parse fails as `InvalidInput`, an unknown batch as `BatchNotFound`.
+ * Completes with the counts, also when items failed. A native cancellation ends the run as Cancelled once all chunks
+ * have ended; finished items stay applied. Invalid input fails with `InvalidInput`, an unknown batch with
+ * `BatchNotFound`.
  */
 export async function batch(input: BatchInput): Promise<BatchView> {
   const { workflowId, firstExecutionRunId: firstRunId, startTime, typedSearchAttributes } = workflowInfo();
@@ -116,7 +117,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     publish();
   }
 
-  /** Polls the progress while the batch works, and at once when it is paused or resumed, so that lists show it. */
+  /** Polls the progress while the batch runs, and immediately after a pause or resume, so that lists are up to date. */
   async function watch(): Promise<void> {
     const begun = Date.now();
     let wasPaused = false;
@@ -131,7 +132,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       }
       describe();
-      // What was under way at the pause has ended by the second poll; nothing changes until the batch is resumed.
+      // At the second poll after a pause, all running chunks have ended. Nothing changes until the batch is resumed.
       if (wasPaused && !isNews) await condition(() => !pace.paused);
     }
   }
@@ -161,7 +162,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     publish();
   }
 
-  /** What lists and the Web UI show. A start by the API has told it already. */
+  /** Updates the Web UI and the search attribute. Skips an unchanged attribute, which the API sets at the start. */
   function publish(): void {
     describe();
     if (told === view.status) return;
@@ -175,8 +176,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
 }
 
 /**
- * A part of a batch, started by its parent alone. What it has done, the store knows; that it failed or was terminated is
- * counted by its parent.
+ * A part of a batch, started by its parent. The store has its results; its parent counts its failure or termination.
  */
 export async function batchShard(input: ShardInput): Promise<void> {
   if (!isShardInput(input)) throw refused({ type: 'InvalidInput', message: 'a shard is started by its batch' });

@@ -3,7 +3,7 @@ import { isCancellation, proxyActivities, type ActivityOptions } from '@temporal
 import type { Activities } from '../../activities/index.js';
 import { NON_RETRYABLE, rootFailure } from '../shared/failures.js';
 
-/** A change gives up after this time and names what did not answer. The API waits eight seconds for it. */
+/** Time limit of a change; the failure then names the system that did not respond. The API waits for eight seconds. */
 export const CHANGE_DEADLINE_MS = 6_000;
 
 const retry = {
@@ -13,7 +13,7 @@ const retry = {
   nonRetryableErrorTypes: [...NON_RETRYABLE],
 } satisfies ActivityOptions['retry'];
 
-/** Makes no external call, so only a lost worker can fail it. Retries for ever: a cart must not exist unopened. */
+/** Makes no external call, so only a lost worker can fail it. Retries forever: a cart must not exist unopened. */
 export const { openCart } = proxyActivities<Activities>({
   summary: 'Parse the input',
   startToCloseTimeout: '2 seconds',
@@ -23,10 +23,10 @@ export const { openCart } = proxyActivities<Activities>({
 type StoreActivities = Pick<Activities, 'checkItem' | 'checkOutCart' | 'notifyCustomer' | 'closeCart'>;
 
 /**
- * Runs an activity on the store that has to end before `deadline`: a caller waits for the answer, and other changes wait
- * for their turn.
+ * Runs a store activity that must end before `deadline`, because a caller waits for the response and other changes wait
+ * in the queue.
  *
- * @throws what the activity rejects, or `StoreUnavailable`.
+ * @throws the activity's rejection, or `StoreUnavailable`.
  */
 export async function onStore<T>(
   summary: string,

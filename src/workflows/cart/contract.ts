@@ -3,11 +3,11 @@ import type { AbandonCart, AddItem, CartView, CheckoutCart, RemoveItem, SetQuant
 
 export const CART_TASK_QUEUE = 'carts';
 
-/** When the input does not say: an idle cart is reminded of after a day, and expires after thirty. */
+/** Defaults: an idle cart gets a reminder after a day and expires after 30 days. */
 export const DEFAULT_REMIND_AFTER_SECONDS = 24 * 60 * 60;
 export const DEFAULT_EXPIRE_AFTER_SECONDS = 30 * 24 * 60 * 60;
 
-/** The workflow id of a cart. One cart, one execution, for its whole life. */
+/** The workflow id of a cart: one cart, one execution. */
 export const cartWorkflowId = (cartId: string): string => `cart:${cartId}`;
 
 /** The cart id in a workflow id. */
@@ -16,9 +16,9 @@ export const cartIdOf = (workflowId: string): string => workflowId.replace(/^car
 export const cartQuery = defineQuery<CartView>('cart');
 
 /**
- * The changes of a cart. As updates they answer with the cart and are refused with a reason (`UnknownSku`, `OutOfStock`,
- * `TooManyLines`, `QuantityTooLarge`, `NotInCart`, `EmptyCart`, `RequestIdReused`, `CartClosed`); as signals of the same
- * name they are for senders that need no answer.
+ * The changes of a cart. Updates return the cart, or are rejected with a reason (`UnknownSku`, `OutOfStock`,
+ * `TooManyLines`, `QuantityTooLarge`, `NotInCart`, `EmptyCart`, `RequestIdReused`, `CartClosed`). The signals of the
+ * same names are for senders that need no response.
  */
 export const addItemUpdate = defineUpdate<CartView, [AddItem]>('addItem');
 export const setQuantityUpdate = defineUpdate<CartView, [SetQuantity]>('setQuantity');
@@ -26,7 +26,7 @@ export const removeItemUpdate = defineUpdate<CartView, [RemoveItem]>('removeItem
 export const checkoutUpdate = defineUpdate<CartView, [CheckoutCart]>('checkout');
 export const abandonUpdate = defineUpdate<CartView, [AbandonCart]>('abandon');
 
-/** The changes of a cart, by the name under which updates and signals arrive. */
+/** The updates by name, which equals the name of the signal. */
 export const UPDATES = {
   addItem: addItemUpdate,
   setQuantity: setQuantityUpdate,

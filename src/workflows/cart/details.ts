@@ -1,6 +1,6 @@
 import type { CartView } from '../../schemas/cart.js';
 
-/** A cart for the Web UI, as Markdown: what needs attention first, and a blank line before the list. */
+/** A cart as Markdown for the Web UI. Problems come first. */
 export function describeCart({ status, orderId, remindedAt, lines }: CartView, trouble?: string): string {
   const facts = [
     `**${status}**`,

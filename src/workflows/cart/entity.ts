@@ -36,23 +36,23 @@ import {
   type Refusal,
 } from './state.js';
 
-/** The last instant that a four-digit year can name. */
+/** The last instant of the year 9999, the last year with four digits. */
 const LAST_INSTANT_MS = Date.UTC(10_000, 0) - 1;
 
-/** How long a reminder or an expiry that the store did not take waits for its next attempt. */
+/** Retry delay of a reminder or an expiry that the store did not accept. */
 const NEXT_ATTEMPT_MS = 60_000;
 
-/** One cart: its state, and what acts on it, one after the other: changes, and the passing of time. */
+/** The state of one cart. Processes changes, reminders and expiry one at a time. */
 export class CartEntity {
   private readonly input: CartInput;
   private readonly cartId: string;
-  /** Names this life of the cart: it survives continue-as-new and reset. */
+  /** Identifies this execution of the cart. Continue-as-new and reset keep it. */
   private readonly firstRunId: string;
   private readonly turns = new Mutex();
   private state: CartState = emptyCart(now());
   private status: CartStatus = 'open';
   private orderId: string | undefined;
-  /** The input, once it was parsed. */
+  /** The input, once it is parsed. */
   private settings: Partial<CartInput> = {};
   private notOpened: TemporalFailure | undefined;
   private notBefore = 0;
@@ -69,25 +69,25 @@ export class CartEntity {
     return this.status === 'open';
   }
 
-  /** A checkout that was under way when the workflow was cancelled has become an order. */
+  /** Whether the cart became an order. A checkout in progress completes even if the workflow is cancelled. */
   get becameOrder(): boolean {
     return this.orderId !== undefined;
   }
 
-  /** Events after which a run hands over, when the server does not suggest it before. */
+  /** Number of history events after which the run continues as new, unless the server suggests it earlier. */
   get maxEvents(): number {
     return this.settings.continueAsNewAfterEvents ?? Infinity;
   }
 
-  /** What the next run starts with. */
+  /** The input of the next run. */
   get handover(): CartInput {
     return { ...this.input, state: this.state };
   }
 
   /**
-   * Parses the input. Takes the first turn: changes that arrive with the start must not be applied before.
+   * Parses the input. Runs first, because changes that arrive with the start must wait for it.
    *
-   * @throws `InvalidInput`; so does every change that waits.
+   * @throws `InvalidInput`. Waiting changes then fail with it as well.
    */
   async open(): Promise<void> {
     await this.turns.run(async () => {
@@ -109,7 +109,7 @@ export class CartEntity {
     });
   }
 
-  /** Why a request is rejected on arrival. An update that its validator rejects costs no event. */
+  /** Why a request is rejected on arrival. An update rejected by its validator writes no event. */
   rejectionOf(name: string, argument: unknown): Refusal | undefined {
     if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart takes ${CHANGES.join(', ')}` };
     const problem = malformed(name, argument);
@@ -122,13 +122,13 @@ export class CartEntity {
     return this.closedTo(request) ?? (this.turns.idle ? refusalOf(this.state, request) : undefined);
   }
 
-  /** Applies an update, once. @throws why the cart rejects it, at the latest after `CHANGE_DEADLINE_MS`. */
+  /** Applies an update once. @throws the cart's rejection, at the latest after `CHANGE_DEADLINE_MS`. */
   async takeUpdate(request: Change): Promise<CartView> {
     const deadline = Date.now() + CHANGE_DEADLINE_MS;
     return await this.inTurn(() => this.change(request, deadline));
   }
 
-  /** Applies a signal, once. No caller waits for it, so its time starts with its turn, and a rejection is logged. */
+  /** Applies a signal once. The deadline starts with its turn, because no caller waits. A rejection is logged. */
   async takeSignal(name: string, argument: unknown): Promise<void> {
     const rejection = this.rejectionOf(name, argument);
     if (rejection) {
@@ -143,7 +143,7 @@ export class CartEntity {
     }
   }
 
-  /** What falls due when nothing changes: a reminder, then the expiry. */
+  /** Sends the reminder or expires the cart when it is due. */
   async beIdle(): Promise<void> {
     await this.turns.run(async () => {
       if (!this.isOpen || Date.now() < this.dueAt()) return;
@@ -162,18 +162,18 @@ export class CartEntity {
     });
   }
 
-  /** Closes a cart whose workflow was cancelled, after the changes that were accepted before. */
+  /** Closes a cart whose workflow was cancelled, after all accepted changes. */
   async giveUp(): Promise<void> {
     await this.turns.run(async () => {
       if (!this.isOpen) return;
-      // A list finds out by itself when the store does not answer.
+      // Best effort: lists reconcile the status if the store does not respond.
       await this.recordClosed('abandoned', 'Record the cancellation').catch(ignoreFailure);
       this.status = 'abandoned';
       this.publish();
     });
   }
 
-  /** When something falls due if nothing changes, in milliseconds since the epoch. */
+  /** When the reminder or expiry is due without further changes, in milliseconds since the epoch. */
   dueAt(): number {
     const { remindAfterSeconds = this.settings.remindAfterSeconds ?? DEFAULT_REMIND_AFTER_SECONDS } = this.state;
     const remindAt = new Date(this.state.lastChangeAt).getTime() + remindAfterSeconds * 1000;
@@ -181,7 +181,7 @@ export class CartEntity {
     return Math.max(dueAt, this.notBefore);
   }
 
-  /** What falls due then, as the summary of its timer. */
+  /** The timer summary for what is due next. */
   dueStep(): string {
     if (this.trouble !== undefined) return 'Next attempt';
     return this.state.reminderPassed ? 'Expiry of the cart' : 'Reminder to the customer';
@@ -201,7 +201,10 @@ export class CartEntity {
     };
   }
 
-  /** A cancellation of the workflow reaches neither what was accepted, nor the order that the cart becomes. */
+  /**
+   * Runs `work` in its turn, in a non-cancellable scope: cancelling the workflow affects neither accepted changes nor
+   * the order of the cart.
+   */
   private async inTurn<T>(work: () => Promise<T>): Promise<T> {
     return await CancellationScope.nonCancellable(() => this.turns.run(work));
   }
@@ -214,7 +217,7 @@ export class CartEntity {
       if (refusal) throw refused(refusal);
       await this.assertAvailable(request, deadline);
     } catch (error) {
-      // A cart that its first change opens does not exist when that change is rejected and no other one waits.
+      // A rejected first change must not leave an empty cart, unless another change is waiting.
       if (this.settings.openedByChange && this.isOpen && !this.state.changed && this.turns.isLast) {
         this.status = 'abandoned';
       }
@@ -240,8 +243,9 @@ export class CartEntity {
   }
 
   /**
-   * One life of a cart becomes at most one order. The store keeps which one, and its content: a run that was reset to
-   * before its checkout joins that order only with the same content. The order outlives the cart.
+   * Starts the order of the cart. An execution of a cart becomes at most one order. The store keeps the order id and
+   * the content, so that a run that was reset to before its checkout joins that order only with the same content. The
+   * order continues after the cart has closed.
    *
    * @throws `PriceChanged`, `AlreadyOrdered`, `UnknownSku`, `MixedCurrencies`, or `StoreUnavailable`.
    */
@@ -295,7 +299,10 @@ export class CartEntity {
     this.status = 'expired';
   }
 
-  /** Records the end of a cart in the store, which knows a cart from its first item on, and notifies its customer. */
+  /**
+   * Records in the store that the cart closed, and notifies its customer. The store has no record of a cart before its
+   * first change.
+   */
   private async recordClosed(
     status: Exclude<CartStatus, 'open'>,
     summary: string,
@@ -307,7 +314,7 @@ export class CartEntity {
     await onStore(summary, deadline, ({ closeCart }) => closeCart(closing));
   }
 
-  /** A change that is applied again after a reset has its request id again, and another time. */
+  /** Prefers the request id: when a reset applies a change again, the request id is the same but the time is not. */
   private notificationKey(kind: string): string {
     return `${this.firstRunId}:${kind}:${this.state.lastRequestId ?? this.state.lastChangeAt}`;
   }
@@ -342,7 +349,7 @@ function now(): string {
   return new Date().toISOString();
 }
 
-/** Whether the previous run wrote the input. A workflow retry and the next run of a cron schedule get the first input. */
+/** Whether the previous run wrote the input. A workflow retry and a cron run get the original input. */
 function isHandedOver(): boolean {
   const { continuedFromExecutionRunId, attempt, cronSchedule } = workflowInfo();
   return continuedFromExecutionRunId !== undefined && attempt === 1 && !cronSchedule;
@@ -352,7 +359,7 @@ function ignoreFailure(error: unknown): void {
   if (!(error instanceof TemporalFailure)) throw error;
 }
 
-/** The customer in an input that may not be parsed yet. */
+/** The customer id in raw input. */
 const ownerIn = (input: unknown): unknown => (input as { customerId?: unknown } | null | undefined)?.customerId;
 
 function isChangeKind(name: string): name is ChangeKind {

@@ -9,10 +9,10 @@ import type {
 } from '../../schemas/cart.js';
 import { isCallerId, isText } from '../shared/arguments.js';
 
-/** The same limits as in `schemas/`, which must not be imported here at run time; a test holds them together. */
+/** The same limits as in `schemas/`, which this module must not import at run time. A test compares both. */
 export const LIMITS = { lines: 100, quantity: 1_000, ledger: 500, requestId: 255, seconds: 315_360_000 } as const;
 
-/** A request to a cart: what an update or signal asks for. */
+/** A change of a cart, from an update or a signal. */
 export type Change =
   | ({ kind: 'addItem' } & AddItem)
   | ({ kind: 'setQuantity' } & SetQuantity)
@@ -22,7 +22,7 @@ export type Change =
 
 export type ChangeKind = Change['kind'];
 
-/** Why a change is not applied: a type name that callers can rely on, and a sentence. */
+/** Why a change is rejected: a stable type name, and a message. */
 export interface Refusal {
   type:
     | 'InvalidInput'
@@ -40,18 +40,18 @@ export function emptyCart(now: string): CartState {
   return { lines: [], ledger: [], lastChangeAt: now, reminderPassed: false };
 }
 
-/** The quantity of a SKU in the cart; 0 when it is not in it. */
+/** The quantity of a SKU in the cart, 0 if absent. */
 export function quantityOf({ lines }: CartState, sku: string): number {
   return lines.find((line) => line.sku === sku)?.quantity ?? 0;
 }
 
-/** How many of the SKU the cart would hold after the change, for changes that ask for stock. */
+/** The quantity of the SKU after the change. Only for changes that need stock. */
 export function wantedQuantity(state: CartState, change: Change): number | undefined {
   if (change.kind === 'addItem') return quantityOf(state, change.sku) + change.quantity;
   return change.kind === 'setQuantity' ? change.quantity : undefined;
 }
 
-/** Why a change of the lines cannot be, whatever the catalogue says. */
+/** Why the change is impossible, regardless of the catalogue. */
 export function refusalOf(state: CartState, change: Change): Refusal | undefined {
   if (change.kind === 'abandon') return undefined;
   if (change.kind === 'checkout') {
@@ -71,7 +71,7 @@ export function refusalOf(state: CartState, change: Change): Refusal | undefined
   return undefined;
 }
 
-/** The cart after a change that was not refused. New state, the old one stays. */
+/** The cart after an accepted change. Does not modify the old state. */
 export function apply(state: CartState, change: Change, now: string): CartState {
   const { remindedAt: _reset, lastRequestId: _replaced, ...rest } = state;
   return {
@@ -88,7 +88,7 @@ export function apply(state: CartState, change: Change, now: string): CartState 
   };
 }
 
-/** A cart may be told with an item how long it lives. */
+/** Adding an item can set the reminder and expiry times of the cart. */
 function lifetimeOf({ remindAfterSeconds, expireAfterSeconds }: AddItem): Partial<CartState> {
   return {
     ...(remindAfterSeconds !== undefined && { remindAfterSeconds }),
@@ -114,7 +114,7 @@ function linesAfter(lines: CartLine[], change: Change): CartLine[] {
   }
 }
 
-/** What the ledger knows of a request: nothing, that it was applied, or that its id was used for something else. */
+/** Compares a change with the ledger: new, already applied, or its request id was used for another request. */
 export function recall({ ledger }: CartState, change: Change): 'new' | 'repeated' | 'other' {
   const known = change.requestId && ledger.find(({ id }) => id === change.requestId);
   if (!known) return 'new';
@@ -143,9 +143,9 @@ export function fingerprint(change: Change): string {
 }
 
 /**
- * Checks what an update or signal brought, which nobody has parsed: the same rules as the schemas, without a library.
+ * Validates the raw argument of an update or a signal by the rules of the schemas, without zod.
  *
- * @returns what is wrong, or undefined when it can be trusted to be a change of this kind.
+ * @returns the problem, or undefined when the argument is valid for this kind of change.
  */
 export function malformed(kind: ChangeKind, argument: unknown): Refusal | undefined {
   const expected = {

@@ -15,14 +15,14 @@ import { refused } from '../shared/failures.js';
 import { cartQuery, CHANGES, UPDATES } from './contract.js';
 import { CartEntity, toChange } from './entity.js';
 
-/** All updates of a cart have this shape; each handler checks its own argument. */
+/** The common type of all cart updates. Each handler validates its own argument. */
 type ChangeUpdate = UpdateDefinition<CartView, [unknown]>;
 
 /**
- * One shopping cart, for its whole life: takes changes one after the other, reminds its customer when it is idle, expires,
- * or becomes an order. Its history stays bounded: a run hands the whole state over to the next one.
+ * One shopping cart. Applies changes one at a time, sends a reminder when the cart is idle, and ends when the cart
+ * expires, is abandoned or becomes an order. Continue-as-new keeps its history bounded and passes on the whole state.
  *
- * Completes with the cart's last view. Input that does not parse fails as `InvalidInput` with the list of problems.
+ * Completes with the cart's last view. Invalid input fails with `InvalidInput` and the list of problems.
  */
 export async function cart(input: CartInput): Promise<CartView> {
   const entity = new CartEntity(input);
@@ -44,7 +44,7 @@ export async function cart(input: CartInput): Promise<CartView> {
   }
   return entity.view();
 
-  /** Takes changes until the cart is closed. */
+  /** Applies changes until the cart is closed. */
   async function live(): Promise<void> {
     while (entity.isOpen) {
       noteFullness();
@@ -61,7 +61,8 @@ export async function cart(input: CartInput): Promise<CartView> {
   }
 
   function registerHandlers(): void {
-    // Requests that arrive before their handlers are dealt out by kind; only default handlers get them in their order.
+    // The SDK delivers requests that arrive before their handlers grouped by kind. Only default handlers receive them
+    // in order.
     setDefaultSignalHandler((name, argument) => counted(() => entity.takeSignal(name, argument)));
     setDefaultUpdateHandler(async (name, argument) => {
       assertAccepted(name, argument);
@@ -94,14 +95,16 @@ export async function cart(input: CartInput): Promise<CartView> {
   }
 
   /**
-   * Called only where an event in the history has led to. A rejected update also starts a workflow task and makes the
-   * history longer, but leaves no event that a replay would come by: a `condition` that looks there would not replay.
+   * Call only after a history event. A rejected update starts a workflow task and lengthens the history, but leaves no
+   * event for a replay. A `condition` that checked the history length there would not replay.
    */
   function noteFullness(): void {
     isFull ||= isHistoryFull();
   }
 
-  /** A threshold below the events of a start would never end, so a run handles a request before it hands over. */
+  /**
+   * A run handles at least one request, because a threshold below the events of a start would continue as new forever.
+   */
   function isHistoryFull(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
     return continueAsNewSuggested || (handledInThisRun > 0 && historyLength >= entity.maxEvents);

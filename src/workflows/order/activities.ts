@@ -6,7 +6,7 @@ import { PAYMENT_TASK_QUEUE } from './contract.js';
 const nonRetryableErrorTypes = [...NON_RETRYABLE];
 const cancellationType = 'WAIT_CANCELLATION_COMPLETED';
 
-/** Short steps on our own database. Twelve attempts bridge a restart of it, about a minute. */
+/** Short steps on our own database. Twelve attempts bridge a database restart of about a minute. */
 const inStore = {
   startToCloseTimeout: '5 seconds',
   cancellationType,
@@ -19,21 +19,21 @@ const inStore = {
   },
 } as const;
 
-/** What must be recorded in the end is retried until the database is back. */
+/** Records that must not be lost: retried until the database is available. */
 const inStoreAlways = {
   ...inStore,
   retry: { ...inStore.retry, maximumInterval: '1 minute', maximumAttempts: Infinity },
 } as const;
 
 /**
- * Calls to external systems. Their own cancellation is awaited before anything is compensated, so that a refund never runs
- * beside its charge.
+ * Calls to external systems. A cancelled call must end before compensation starts, so that a refund never runs
+ * concurrently with its charge.
  */
 const external = { startToCloseTimeout: '15 seconds', heartbeatTimeout: '5 seconds', cancellationType } as const;
 
 /**
- * Steps forward are retried for six hours. That is shorter than the time for which partners keep idempotency keys, and
- * bridges an outage or a wrong configuration of ours.
+ * Forward steps are retried for six hours. This bridges an outage or a wrong configuration, and is shorter than the
+ * time for which partners keep idempotency keys.
  */
 const forward = {
   ...external,
@@ -46,7 +46,9 @@ const forward = {
   },
 } as const;
 
-/** Compensations and questions: ten attempts bridge an outage of four minutes. Then the workflow decides what to do. */
+/**
+ * Compensations and polls: ten attempts bridge an outage of four minutes. Then the workflow decides how to continue.
+ */
 const backward = {
   ...external,
   retry: {
@@ -82,7 +84,7 @@ export const { requestShipment } = proxyActivities<Activities>({ ...forward, sum
 export const { cancelShipment } = proxyActivities<Activities>({ ...backward, summary: 'Cancel the shipment' });
 export const { trackShipment } = proxyActivities<Activities>({ ...backward, summary: 'Ask where the parcel is' });
 
-/** The wait for an approval that exists already, after a reset. Approvals have at most a year for each stage. */
+/** Waits for an existing approval after a reset. Each stage of an approval lasts at most a year. */
 export const { joinApproval } = proxyActivities<Activities>({
   startToCloseTimeout: '730 days',
   heartbeatTimeout: '30 seconds',

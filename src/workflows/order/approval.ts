@@ -7,7 +7,7 @@ import { refused } from '../shared/failures.js';
 import { joinApproval } from './activities.js';
 import type { OrderState } from './state.js';
 
-/** What an approval that did not end well means for the order. */
+/** Maps the negative outcomes of an approval to rejections of the order. */
 const REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
   rejected: { type: 'ApprovalRejected', message: 'the order was not approved' },
   timed_out: { type: 'ApprovalTimedOut', message: 'nobody approved the order in time' },
@@ -15,11 +15,10 @@ const REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
 };
 
 /**
- * Has the order approved by a child workflow. A cancellation of the order withdraws the approval, and waits until it is
- * withdrawn.
+ * Has the order approved by a child workflow. Cancelling the order withdraws the approval and waits for the withdrawal.
  *
- * @throws `ApprovalRejected`, `ApprovalTimedOut`, `ApprovalWithdrawn`, or `ApprovalIdTaken` when another approval has the
- * id.
+ * @throws `ApprovalRejected`, `ApprovalTimedOut`, `ApprovalWithdrawn`, or `ApprovalIdTaken` when the id belongs to
+ * another approval.
  */
 export async function awaitApproval(state: OrderState, question: ApprovalInput): Promise<void> {
   const { approvalId } = question;
@@ -47,7 +46,7 @@ async function outcomeOf({ cancellable }: OrderState, question: ApprovalInput): 
     });
     return status;
   } catch (error) {
-    // A run that was reset finds the approval that an earlier run started.
+    // After a reset, the approval started by an earlier run already exists.
     if (error instanceof WorkflowExecutionAlreadyStartedError) return await joinApproval(question);
     const isWithdrawn =
       error instanceof ChildWorkflowFailure && (isCancellation(error) || error.cause instanceof TerminatedFailure);

@@ -4,26 +4,26 @@ import type { Parcel } from './parcel.js';
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** After an outage of the workers many questions are due at the same moment. They are spread over this time. */
+/** After a worker outage, the polls of many orders are due at once. They are spread over this time. */
 const SPREAD_MS = 10 * 60_000;
 const LATE_MS = 60 * 60_000;
 
-/** How the carrier's time ended: it answered that nothing has changed, or it did not answer for a day. */
+/** Why the carrier's time ended: the carrier reported nothing new, or did not respond for a day. */
 export type Expiry = 'no_news' | 'unanswered';
 
 /**
- * Measures the time that the carrier has. Reports get lost, so the carrier is asked after a day of silence and once more
- * when the time is over. An order that waits for an operator is asked about once a day.
+ * Tracks the carrier's time limit. Reports can get lost, so the workflow polls the carrier after a day of silence and
+ * when the time is up. While an order waits for an operator, it polls once a day.
  */
 export class DeliveryClock {
   /** Milliseconds since the epoch. */
   dueAt: number;
-  /** Set once the time is over and the last question was answered, or was not answered often enough. */
+  /** Set when the time is up and the last poll brought no news, or too many polls failed. */
   expiry: Expiry | undefined;
   private heardAt: number;
   private readonly seconds: number;
   private readonly parcel: Parcel;
-  /** @returns whether the carrier answered. */
+  /** Polls the carrier. @returns whether the carrier responded. */
   private readonly ask: () => Promise<boolean>;
 
   constructor(options: { seconds: number; parcel: Parcel; ask: () => Promise<boolean> }) {
@@ -34,25 +34,28 @@ export class DeliveryClock {
     this.dueAt = this.heardAt + this.seconds * 1000;
   }
 
-  /** Runs until the parcel has a final status. Its timer is not cancelled at the end of the order: that saves an event. */
+  /**
+   * Runs until the parcel has a final status. The last timer is not cancelled when the order ends, which saves an
+   * event.
+   */
   start(): void {
     void CancellationScope.nonCancellable(() => this.run());
   }
 
-  /** The carrier said something new. */
+  /** Restarts the silence period after news from the carrier. */
   heard(): void {
     this.heardAt = Date.now();
   }
 
-  /** Gives the carrier more time from now on: the order's time unless told otherwise. */
+  /** Extends the time limit from now, by the order's own limit unless given. */
   extend(seconds = this.seconds): void {
     this.dueAt = Date.now() + seconds * 1000;
     this.expiry = undefined;
   }
 
   /**
-   * Compares planned times with each other and not with the clock: what a timer leads to must not depend on a millisecond
-   * between the first execution and a replay.
+   * Compares planned times with each other, not with the clock. Otherwise a millisecond between the first execution and
+   * a replay could change the result of a timer.
    */
   private async run(): Promise<void> {
     let unanswered = 0;
@@ -82,7 +85,7 @@ export class DeliveryClock {
   }
 }
 
-/** The latest of the daily questions from `plannedAt` on: one question answers all that an outage of the workers missed. */
+/** The latest daily poll time since `plannedAt`. One poll replaces all polls missed during a worker outage. */
 export const latestPlanned = (plannedAt: number, now: number): number =>
   plannedAt + Math.max(0, Math.floor((now - plannedAt) / DAY_MS)) * DAY_MS;
 

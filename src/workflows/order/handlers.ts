@@ -15,10 +15,10 @@ import {
 import { isShipmentReport } from './parcel.js';
 import type { OrderState } from './state.js';
 
-/** A decision may give the carrier at most a year more. */
+/** A decision can extend the delivery by at most a year. */
 const MAX_WAIT_SECONDS = 31_536_000;
 
-/** Registers all messages that an order accepts. Nothing in them awaits anything but the effect of a decision. */
+/** Registers all message handlers of an order. A handler awaits nothing except the effect of a decision. */
 export function registerHandlers(state: OrderState): void {
   const { view, parcel } = state;
 
@@ -79,7 +79,9 @@ export function registerHandlers(state: OrderState): void {
     return state.compensationDecisions.has(compensation) || state.isStuck(compensation);
   }
 
-  /** The stage counts, too: the carrier may have refused to stop a parcel that it has not reported yet. */
+  /**
+   * Checks the stage as well: the carrier may have rejected the cancellation of a parcel without reporting its pickup.
+   */
   function whyNotCancellable(): Reason | undefined {
     if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.refused) {
       return { type: 'ParcelLeft', message: 'the carrier has the parcel, the order can no longer be cancelled' };
@@ -92,11 +94,11 @@ export function registerHandlers(state: OrderState): void {
   }
 }
 
-/** The decision takes effect within the same workflow task. A cancellation of the workflow does not stop that. */
+/** The decision takes effect within the same workflow task. Cancelling the workflow does not interrupt it. */
 const untilTaken = (isTaken: () => boolean): Promise<void> =>
   CancellationScope.nonCancellable(() => condition(isTaken));
 
-/** An update that its validator rejects writes no event. */
+/** An update rejected by its validator writes no event. */
 function reject(reason: Reason | undefined): void {
   if (reason) throw refused(reason);
 }

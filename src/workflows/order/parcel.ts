@@ -6,10 +6,13 @@ const REPORTED: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lo
 
 export type ParcelStatus = keyof typeof RANK;
 
-/** Reports that are kept until the shipment is known. A parcel has five statuses; the rest are repetitions. */
+/**
+ * Maximum number of reports kept until the shipment id is known. A parcel has five statuses; further reports are
+ * duplicates.
+ */
 const MAX_EARLY_REPORTS = 10;
 
-/** Whether a signal's argument, which is not parsed yet, is a report on this order. */
+/** Whether the raw argument of a signal is a report about this order. */
 export function isShipmentReport(value: unknown, orderId: string): value is ShipmentReport {
   if (typeof value !== 'object' || value === null) return false;
   const report = value as Record<string, unknown>;
@@ -17,15 +20,14 @@ export function isShipmentReport(value: unknown, orderId: string): value is Ship
 }
 
 /**
- * What is known of an order's parcel. Reports can arrive twice, late or in any order; the first final status stands.
- * Only the carrier's answers to our own calls tell which shipment is ours. Reports count from then on: those that overtake
- * the answer, or that a reset delivers again at once, are kept until then. Reports on another shipment are ignored and
- * counted.
+ * The state of an order's parcel. Reports can be duplicated, late or out of order; the first final status counts. The
+ * carrier's responses to our calls are the only source of our shipment id. Reports that arrive before the response, or
+ * are replayed early by a reset, are kept until then. Reports about other shipments are ignored and counted.
  */
 export class Parcel {
   status: ParcelStatus = 'requested';
   shipmentId: string | undefined;
-  /** Whether the carrier has or had the parcel. Then it cannot be called back. */
+  /** Whether the carrier has picked the parcel up. After that it cannot be recalled. */
   hasLeft = false;
   ignoredReports = 0;
   private early: ShipmentReport[] = [];
@@ -34,7 +36,7 @@ export class Parcel {
     return RANK[this.status] === RANK.delivered;
   }
 
-  /** The carrier named our shipment. Applies the reports that came before. @returns whether any of them was news. */
+  /** Sets our shipment id and applies the reports kept until now. @returns whether a report changed the status. */
   confirm(shipmentId: string): boolean {
     this.shipmentId ??= shipmentId;
     const early = this.early;
@@ -42,36 +44,36 @@ export class Parcel {
     return early.map((report) => this.apply(report)).some((isNews) => isNews);
   }
 
-  /** The carrier refused to call the parcel back because it was picked up. */
+  /** Marks the parcel as picked up, after the carrier rejected a cancellation. */
   markLeft(): void {
     this.hasLeft = true;
     if (!this.isFinal) this.status = 'in_transit';
   }
 
-  /** The order ends without a shipment: the reports that were kept are about nothing of ours. */
+  /** Ignores the reports kept until now, because the order ends without a shipment. */
   dropEarlyReports(): void {
     this.ignoredReports += this.early.length;
     this.early = [];
   }
 
-  /** Called back before it was picked up. */
+  /** Marks the parcel as cancelled before pickup. */
   cancel(): void {
     this.status = 'cancelled';
   }
 
-  /** Delivered, as somebody else than the carrier says. */
+  /** Marks the parcel as delivered, on the word of an operator. */
   deliver(): void {
     this.hasLeft = true;
     this.status = 'delivered';
   }
 
-  /** Whether a report about our shipment says something else than the final status that the order acts on. */
+  /** Whether a report about our shipment contradicts the final status that the order acts on. */
   contradicts({ shipmentId, status }: ShipmentReport): boolean {
     if (!this.isFinal || shipmentId !== this.shipmentId || status === this.status) return false;
     return RANK[status] === RANK.delivered || (status === 'in_transit' && this.status === 'cancelled');
   }
 
-  /** @returns whether the report is news. */
+  /** @returns whether the report changed the status. */
   apply(report: ShipmentReport): boolean {
     const { shipmentId, status } = report;
     if (this.shipmentId === undefined && this.early.length < MAX_EARLY_REPORTS) {
@@ -84,7 +86,7 @@ export class Parcel {
     }
     if (RANK[status] <= RANK[this.status]) return false;
     this.status = status;
-    // A carrier cancels what it has not picked up.
+    // `cancelled` does not imply pickup: a carrier cancels parcels that it has not picked up.
     if (RANK[status] >= RANK.in_transit && status !== 'cancelled') this.hasLeft = true;
     return true;
   }

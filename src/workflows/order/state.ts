@@ -33,7 +33,10 @@ import { describeOrder, Timeline } from './timeline.js';
 
 const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
 
-/** Seconds until a compensation that has been parked `attempt` times is retried, if it is retried without an operator. */
+/**
+ * Seconds until the automatic retry of a compensation that was parked `attempt` times. Undefined when only an operator
+ * can retry it.
+ */
 export const secondsToRetry = (attempt: number): number | undefined =>
   attempt <= MAX_RETRIES_OF_STUCK
     ? Math.min(FIRST_RETRY_OF_STUCK_SECONDS * 2 ** (attempt - 1), LONGEST_RETRY_OF_STUCK_SECONDS)
@@ -42,20 +45,20 @@ export const secondsToRetry = (attempt: number): number | undefined =>
 type Step = OrderView['steps'][number];
 type Compensation = OrderView['compensations'][number];
 
-/** All that an order remembers. The view is what queries, updates and the result return. */
+/** The complete state of an order. The view is returned by queries, updates and the result. */
 export class OrderState {
   readonly view: OrderView;
   readonly parcel = new Parcel();
-  /** What a cancellation stops. After the parcel has left, nothing in it is cancellable any more. */
+  /** The scope that a cancellation cancels. Once the parcel is picked up, no cancellable work remains in it. */
   readonly cancellable = new CancellationScope();
   clock: DeliveryClock | undefined;
-  /** Lost or written off: the pieces do not come back. */
+  /** The goods are lost or written off, so the stock is not returned. */
   goodsAreGone = false;
-  /** Decisions of operators that have not taken effect yet. */
+  /** Operators' decisions that have not taken effect yet. */
   readonly compensationDecisions = new Map<string, CompensationDecision['action']>();
   deliveryDecision: DeliveryDecision | undefined;
 
-  /** What the activities on the store need to know whose order it is. */
+  /** Identifies the order in store activities. */
   readonly key: { orderId: string; owner: string; placedAt: string; order: OrderInput };
   private readonly steps: Timeline<Step>;
   private readonly compensations: Timeline<Compensation>;
@@ -80,7 +83,7 @@ export class OrderState {
     setCurrentDetails(describeOrder(this.view));
   }
 
-  /** Sets the final status. An open order's status follows from what is parked. */
+  /** Sets the final status. The status of an open order depends on what is parked. */
   close(status: OrderStatus): void {
     this.view.stage = 'done';
     this.parcel.dropEarlyReports();
@@ -88,7 +91,7 @@ export class OrderState {
     this.setStatus(status);
   }
 
-  /** Runs a step and keeps its entry in the timeline. */
+  /** Runs a step and records it in the timeline. */
   async step<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {
     this.enter(stage);
     this.steps.start(name);
@@ -103,7 +106,9 @@ export class OrderState {
     }
   }
 
-  /** Keeps compensations in the timeline, and parks those that keep failing until an operator decides or time is up. */
+  /**
+   * Records compensations in the timeline. Parks a failing compensation until an operator decides or its retry is due.
+   */
   readonly sagaObserver: SagaObserver = {
     onCompensation: (name, status) => {
       if (status === 'started') this.compensations.start(name).attempt += 1;
@@ -147,13 +152,13 @@ export class OrderState {
     this.clock.start();
   }
 
-  /** Gives the carrier more time: its usual time unless told otherwise. */
+  /** Extends the carrier's time limit, by the order's own limit unless given. */
   extendDelivery(seconds?: number): void {
     this.clock?.extend(seconds);
     this.showDueTime();
   }
 
-  /** Parks the order until an operator decides about the delivery, or `isNews` says that there is news of the parcel. */
+  /** Parks the order until an operator decides about the delivery, or until `isNews` returns true. */
   async parkDelivery(isNews: () => boolean): Promise<DeliveryDecision | undefined> {
     const delivery = this.view.delivery!;
     delivery.attempt = (delivery.attempt ?? 0) + 1;
@@ -161,7 +166,7 @@ export class OrderState {
     this.updateStatus();
     try {
       await condition(() => this.deliveryDecision !== undefined || isNews());
-      // A decision that meets news of the parcel was made without knowing it.
+      // News takes precedence, because the operator decided without it.
       return isNews() ? undefined : this.deliveryDecision;
     } finally {
       this.deliveryDecision = undefined;
@@ -182,10 +187,10 @@ export class OrderState {
     if (isNews) this.onNews(hasLeft);
   }
 
-  /** The carrier's answer to one of our calls names the shipment. */
+  /** Sets the shipment id from the carrier's response to one of our calls. */
   onShipment(shipmentId: string): void {
     const { hasLeft } = this.parcel;
-    // The carrier's time begins when it accepts the shipment.
+    // The carrier's time limit starts when the carrier accepts the shipment.
     if (this.parcel.shipmentId === undefined) this.extendDelivery();
     const isNews = this.parcel.confirm(shipmentId);
     this.showShipment();
@@ -193,20 +198,20 @@ export class OrderState {
     if (isNews) this.onNews(hasLeft);
   }
 
-  /** The carrier refused to cancel the shipment: the parcel is on its way, and the carrier has its time for that. */
+  /** Handles a rejected cancellation: the parcel is in transit, and the carrier's time limit restarts. */
   onAlreadyLeft(): void {
     this.parcel.markLeft();
     this.extendDelivery();
     this.showShipment();
   }
 
-  /** The carrier cancelled the shipment as we asked. */
+  /** Handles a successful cancellation of the shipment. */
   onCalledBack(): void {
     this.parcel.cancel();
     this.showShipment();
   }
 
-  /** An operator knows that the customer has the parcel. */
+  /** Handles an operator's decision that the parcel was delivered. */
   onDelivered(): void {
     this.parcel.deliver();
     this.showShipment();
@@ -217,7 +222,7 @@ export class OrderState {
     if (shipmentId !== undefined) this.view.shipment = { shipmentId, status };
   }
 
-  /** Waits until the store has the last status. */
+  /** Waits until the store has the latest status. */
   async recorded(): Promise<void> {
     await this.recording;
   }
@@ -230,7 +235,7 @@ export class OrderState {
     if (this.view.stage === 'awaiting_pickup') this.enter('in_transit');
   }
 
-  /** The carrier's answer counts like a report. @returns whether it answered. */
+  /** Polls the carrier and treats the response as a report. @returns whether the carrier responded. */
   async askCarrier(): Promise<boolean> {
     if (this.view.stage === 'compensating') return true;
     try {
@@ -247,7 +252,9 @@ export class OrderState {
     }
   }
 
-  /** The order acts on no report once its parcel has a final status, so one that contradicts it is kept for an operator. */
+  /**
+   * An order ignores reports after the final status of its parcel. A contradicting report is recorded for an operator.
+   */
   private recordContradiction({ shipmentId, status }: ShipmentReport): void {
     log.warn('a shipment report contradicts the final status of the parcel', { status, final: this.parcel.status });
     const report = { orderId: this.key.orderId, shipmentId, status };
@@ -286,7 +293,10 @@ export class OrderState {
   }
 }
 
-/** The Temporal failure that ended `run`, if one did. Anything else is a bug, which must stop and not compensate. */
+/**
+ * The Temporal failure that ended `run`, if any. Any other error is a bug and is rethrown, because it must not trigger
+ * compensation.
+ */
 export async function failureOf(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
   try {
     await run();

@@ -1,7 +1,7 @@
 import type { OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
 
-/** A list of timeline entries. Each name has at most one entry, which moves from `started` to how it ended. */
+/** A list of timeline entries with unique names. An entry starts as `started` and ends with its outcome. */
 export class Timeline<Entry extends OrderView['steps'][number] | OrderView['compensations'][number]> {
   private readonly entries: Entry[];
   private readonly create: (name: string, startedAt: string) => Entry;
@@ -15,7 +15,7 @@ export class Timeline<Entry extends OrderView['steps'][number] | OrderView['comp
     return this.entries.find((entry) => entry.name === name);
   }
 
-  /** Adds an entry, or starts an existing entry again. */
+  /** Adds an entry, or restarts an existing entry. */
   start(name: string): Entry {
     const known = this.find(name);
     if (!known) {
@@ -40,7 +40,7 @@ export class Timeline<Entry extends OrderView['steps'][number] | OrderView['comp
 
 const now = () => new Date().toISOString();
 
-/** The order as the Web UI shows it under "Current Details": Markdown, with what needs attention first. */
+/** The order as Markdown for the Web UI's "Current Details". Problems for an operator come first. */
 export function describeOrder(view: OrderView): string {
   const reason = view.reason ? `: ${view.reason.type}, ${view.reason.message}` : '';
   const head = view.stage === 'done' ? `**${view.status}**${reason}` : `**${view.status}**, ${view.stage}`;

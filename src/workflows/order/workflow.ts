@@ -31,12 +31,12 @@ import { registerHandlers } from './handlers.js';
 import { failureOf, OrderState } from './state.js';
 
 /**
- * Sells an order: reserve the stock, have a large order approved, charge, ship, and wait for the delivery. A failure or
- * cancellation compensates what was done, last step first.
+ * Processes an order: reserve the stock, get a large order approved, charge, ship, and wait for the delivery. A failure
+ * or cancellation compensates the completed steps in reverse order.
  *
- * Completes with the order's view when the order is `completed`, `rejected`, or `cancelled` by update; a native
- * cancellation ends the run as Cancelled, anything else as Failed. Input that does not parse fails as `InvalidInput` with
- * the list of problems as details.
+ * Completes with the order's view when the order is `completed`, `rejected`, or `cancelled` by update. A native
+ * cancellation ends the run as Cancelled, any other failure as Failed. Invalid input fails with `InvalidInput` and the
+ * list of problems as details.
  */
 export async function order(input: OrderInput): Promise<OrderView> {
   const state = new OrderState(input);
@@ -45,16 +45,17 @@ export async function order(input: OrderInput): Promise<OrderView> {
   const saga = new Saga(state.sagaObserver);
   const refund = { name: 'refundPayment', run: () => refundPayment({ orderId }) };
   registerHandlers(state);
-  /** The input names no order that could be recorded. */
+  /** Invalid input has no order that could be recorded. */
   let isUnreadable = false;
 
   let failure = await failureOf(() => state.cancellable.run(fulfil));
-  // A step that fails while it is being cancelled may report its own failure. The caller was promised a cancellation.
+  // A step that fails during a cancellation may throw its own failure. The caller was promised a cancellation, so
+  // report that.
   if (failure && !isCancellation(failure) && state.cancellable.consideredCancelled && !parcel.hasLeft) {
     failure = new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
   }
   if (failure && !(await saga.compensate())) {
-    // The carrier could not stop the parcel, so the order goes forward and ends as the parcel does.
+    // The carrier could not stop the parcel, so the order continues and its outcome depends on the delivery.
     failure = await failureOf(() => CancellationScope.nonCancellable(awaitDelivery));
     if (failure) await saga.compensate();
   }
@@ -98,9 +99,10 @@ export async function order(input: OrderInput): Promise<OrderView> {
       }
       return quote;
     } catch (error) {
-      // A rejection says that nothing was reserved; so does input that never parses.
+      // After a rejection or invalid input, nothing was reserved.
       if (error instanceof TemporalFailure && isNothingReserved(error)) saga.forget('releaseStock');
-      // An earlier run charged, rolled back, and was reset. Its refund may be stuck; its shipment is called back already.
+      // An earlier run charged and rolled back before the reset. Its refund may still be stuck; its shipment is already
+      // cancelled.
       if (error instanceof TemporalFailure && reasonOf(error).type === 'ReservationReleased') saga.register(refund);
       isUnreadable = error instanceof TemporalFailure && reasonOf(error).type === 'InvalidInput';
       throw error;
@@ -118,11 +120,14 @@ export async function order(input: OrderInput): Promise<OrderView> {
     }
   }
 
-  /** From here on the order cannot be cancelled: the goods are on the road. No timer refunds them, only a final word. */
+  /**
+   * The order can no longer be cancelled, because the goods are in transit. Only a final status leads to a refund,
+   * never a timer.
+   */
   async function awaitDelivery(): Promise<void> {
     if (view.cancellation && parcel.hasLeft) view.cancellation.refused = true;
     if (!parcel.isFinal) state.enter('in_transit');
-    // The answer to the request was lost, and with it the id of the shipment.
+    // The response to the shipment request was lost, and the shipment id with it.
     if (parcel.shipmentId === undefined) await state.askCarrier();
     while (!parcel.isFinal) {
       await condition(() => parcel.isFinal || state.clock?.expiry !== undefined);
@@ -142,7 +147,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
     if (decision?.action === 'write_off') throw writtenOff(WRITTEN_OFF);
   }
 
-  /** The goods are gone, only the money can come back. */
+  /** The goods are lost, so only the payment is compensated. */
   function writtenOff(failure: ApplicationFailureOptions): ApplicationFailure {
     saga.forget('cancelShipment', 'releaseStock');
     state.goodsAreGone = true;

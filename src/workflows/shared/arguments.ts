@@ -9,14 +9,17 @@ const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 /** In UTF-16 code units. */
 const MAX_REASON = 500;
 
-/** Whether a value is the id of a customer, an approver or another caller. */
+/** Whether a value is a valid id of a customer, an approver or another caller. */
 export const isCallerId = (value: unknown): value is string => typeof value === 'string' && CALLER_ID.test(value);
 
 /** Whether a value is well-formed text of at most `max` UTF-16 code units. */
 export const isText = (value: unknown, max: number): value is string =>
   typeof value === 'string' && value.length <= max && isWellFormed(value);
 
-/** What is wrong with an argument that may only say why: nothing at all, or `{"reason"?: string}`. */
+/**
+ * Checks an optional argument `{"reason"?: string}`. @returns the problem, or undefined when the argument is valid or
+ * missing.
+ */
 export function malformedReasonRequest(value: unknown): Reason | undefined {
   if (value === undefined || value === null || isReasonRequest(value)) return undefined;
   return { type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' };

@@ -2,7 +2,7 @@ import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFail
 import { bounded } from '../../temporal/payloads/text.js';
 import type { Reason } from '../../schemas/reason.js';
 
-/** Business rules that say no. They end an order as `rejected`; trying again would not change the answer. */
+/** Rejections by business rules. They end an order as `rejected`; a retry would have the same result. */
 export const REJECTIONS = [
   'UnknownSku',
   'OutOfStock',
@@ -17,7 +17,7 @@ export const REJECTIONS = [
   'ApprovalWithdrawn',
 ] as const;
 
-/** Failures that no retry can mend, by the type name that is written to histories. */
+/** Failures that a retry cannot fix, by the type name in histories. */
 export const NON_RETRYABLE = [
   'InvalidInput',
   ...REJECTIONS,
@@ -36,30 +36,30 @@ export const NON_RETRYABLE = [
 ] as const;
 
 /**
- * The failure at the bottom of a chain. A failure of an activity arrives wrapped in an `ActivityFailure`, and that of an
- * activity of a child workflow in a `ChildWorkflowFailure` as well. A failure that the workflow itself throws is bare.
+ * The root cause of a failure. An activity's failure arrives in an `ActivityFailure`, and that of a child workflow's
+ * activity also in a `ChildWorkflowFailure`. A failure thrown by the workflow itself is not wrapped.
  */
 export function rootFailure(failure: TemporalFailure): TemporalFailure {
   const wrapped = failure instanceof ActivityFailure || failure instanceof ChildWorkflowFailure;
   return wrapped && failure.cause instanceof TemporalFailure ? rootFailure(failure.cause) : failure;
 }
 
-/** In UTF-16 code units, of a reason as views, logs, current details and the store have it. */
+/** Limits for a reason in views, logs, current details and the store. In UTF-16 code units. */
 const MAX_REASON_TYPE = 100;
 const MAX_REASON_MESSAGE = 1_000;
 
-/** Type and message of a failure. Failures without a type of their own (timeouts, cancellation) give their class name. */
+/** Type and message of a failure. A failure without a type, such as a timeout or cancellation, gets its class name. */
 export function reasonOf(failure: TemporalFailure): Reason {
   const root = rootFailure(failure);
   const type = root instanceof ApplicationFailure && root.type ? root.type : root.name;
   return { type: bounded(type, MAX_REASON_TYPE), message: bounded(root.message, MAX_REASON_MESSAGE) };
 }
 
-/** The failure that tells a caller why the workflow does not do what was asked; an expected answer, no error. */
+/** A rejection of a caller's request. The category BENIGN keeps this expected result out of error logs and metrics. */
 export const refused = ({ type, message }: Reason): ApplicationFailure =>
   ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
-/** Whether a failure is a business rule that said no. */
+/** Whether a failure is a rejection by a business rule. */
 export function isRejection(failure: TemporalFailure): boolean {
   return (REJECTIONS as readonly string[]).includes(reasonOf(failure).type);
 }

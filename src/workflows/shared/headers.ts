@@ -2,8 +2,8 @@ import type { Headers } from '@temporalio/common';
 import { payloadConverter } from '../../temporal/payloads/payload-converter.js';
 
 /**
- * What a header says, or undefined where there is none or none that can be read. Anybody may send headers by our names, and
- * an error that is thrown over one fails the workflow task for ever.
+ * The value of a header, or undefined when the header is missing or unreadable. Any client can set this header, and an
+ * error thrown here would fail the workflow task forever.
  */
 export function readHeader(headers: Headers, name: string): unknown {
   const header = headers[name];

@@ -8,13 +8,13 @@ import {
 } from '@temporalio/workflow';
 import { readHeader } from './headers.js';
 
-/** When the first run of an entity began, told from run to run. */
+/** Header with the start time of the first run, which continue-as-new passes on. */
 const BEGAN = 'shop-began';
 
 /**
- * Measures how long workflows live, from the first run to the last, by how they end: what their result says of itself, else
- * `completed`, `cancelled` or `failed`. On a replay nothing is counted, and no command is added to a history but a header
- * to those that continue as new. Nothing is awaited: the workflow ends at the same turn as without it.
+ * Measures the duration of workflows across continue-as-new, by outcome: the `status` of the result, otherwise
+ * `completed`, `cancelled` or `failed`. Counts nothing during replay. Adds no command to the history, only a header to
+ * continue-as-new. Awaits nothing, so it does not change when the workflow ends.
  */
 export const interceptors = (): WorkflowInterceptors => {
   let began = workflowInfo().startTime.getTime();
@@ -27,7 +27,7 @@ export const interceptors = (): WorkflowInterceptors => {
           outcome.then(
             (result) => end(outcomeIn(result)),
             (error: unknown) => {
-              // Anything else is a bug, which stops the workflow and does not end it.
+              // Any other error is a bug. It blocks the workflow but does not end it.
               if (error instanceof TemporalFailure && !(error instanceof ContinueAsNew))
                 end(isCancellation(error) ? 'cancelled' : 'failed');
             },
@@ -40,7 +40,7 @@ export const interceptors = (): WorkflowInterceptors => {
       {
         continueAsNew: (input, next) =>
           next({ ...input, headers: { ...input.headers, [BEGAN]: defaultPayloadConverter.toPayload(began) } }),
-        // As the SDK's own metrics name it, so that they can be joined.
+        // The label name of the SDK's own metrics, so that queries can join them.
         getMetricTags: ({ workflowType, ...tags }, next) => next({ ...tags, workflow_type: workflowType! }),
       },
     ],
@@ -58,7 +58,7 @@ function toldIn(headers: Headers): number | undefined {
   return typeof told === 'number' ? told : undefined;
 }
 
-/** The views of our workflows say what became of them, each with a word out of a few. */
+/** The result views of our workflows have a `status` from a small set of values. */
 function outcomeIn(result: unknown): string {
   const { status } = (result ?? {}) as { status?: unknown };
   return typeof status === 'string' ? status : 'completed';

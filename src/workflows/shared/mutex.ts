@@ -1,19 +1,19 @@
-/** Lets asynchronous handlers take turns, in the order in which they arrived. */
+/** Runs asynchronous handlers one at a time, in order of arrival. */
 export class Mutex {
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
 
-  /** Whoever has the turn now is the only one. */
+  /** Whether the running handler is the only one. */
   get isLast(): boolean {
     return this.waiting === 1;
   }
 
-  /** Nobody has the turn or waits for it. */
+  /** Whether no handler runs or waits. */
   get idle(): boolean {
     return this.waiting === 0;
   }
 
-  /** Runs `work` after all that was handed in before it, whether that went well or not. */
+  /** Runs `work` after all earlier work has ended, successfully or not. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     this.waiting += 1;
     const turn = this.last.then(work, work);

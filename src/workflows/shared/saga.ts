@@ -1,37 +1,37 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { TemporalFailure } from '@temporalio/common';
 
-/**
- * Thrown by a gate whose step can no longer be compensated. Nothing older is compensated either: the saga has to go
- * forward.
- */
+/** Thrown by a gate whose step can no longer be compensated. The saga then keeps all older steps and must complete. */
 export class PointOfNoReturn extends Error {
   override readonly name = 'PointOfNoReturn';
 }
 
-/** Compensates a step. `run` must be safe when the step never happened, and when it is called again. */
+/** Compensates a step. `run` must be idempotent, and safe if the step never happened. */
 export interface Compensation {
   name: string;
   run: () => Promise<unknown>;
-  /** Older compensations are right only once this one is done: they wait while it is stuck. It may throw `PointOfNoReturn`. */
+  /**
+   * While a gate is stuck, older compensations wait, because they are correct only after it. A gate may throw
+   * `PointOfNoReturn`.
+   */
   isGate?: boolean;
 }
 
 export interface SagaObserver {
-  /** Called on every change of a compensation, for timelines and search attributes. */
+  /** Called on every compensation state change, for timelines and search attributes. */
   onCompensation?: (name: string, status: 'started' | 'completed' | 'skipped' | 'refused') => void;
-  /** A compensation used up its retries and is parked. Resolves with what to do about it. */
+  /** Called when a compensation has used up its retries and is parked. Resolves with the decision. */
   onStuck: (name: string, failure: TemporalFailure) => Promise<'retry' | 'skip'>;
 }
 
 /**
  * The compensation stack of a saga.
  *
- * - A compensation is registered **before** its step runs: a step may take effect and lose its answer.
- * - Compensations run last in, first out, in a scope that no cancellation reaches, each at most once.
- * - A compensation that keeps failing is parked, not swallowed: the observer decides whether to retry or to skip it. Older
- *   compensations run meanwhile, unless the parked one is a gate.
- * - Only Temporal failures are handled. Anything else is a bug in workflow code: it is rethrown, so that the workflow
+ * - A compensation is registered **before** its step runs, because a step may take effect and lose its response.
+ * - Compensations run last in, first out, in a non-cancellable scope, each at most once.
+ * - A compensation that keeps failing is parked, not dropped: the observer decides whether to retry or skip it.
+ *   Meanwhile older compensations run, unless the parked one is a gate.
+ * - Only Temporal failures are handled. Any other error is a bug in workflow code and is rethrown, so that the workflow
  *   task waits for a fix instead of refunding customers.
  */
 export class Saga {
@@ -53,16 +53,16 @@ export class Saga {
     this.stack.push(compensation);
   }
 
-  /** Drops compensations by name: what they would compensate never happened, or has become final by other means. */
+  /** Removes compensations by name, because their steps never happened or are already settled otherwise. */
   forget(...names: string[]): void {
     this.stack = this.stack.filter(({ name }) => !names.includes(name));
   }
 
   /**
-   * Compensates what was done, last step first. Returns when nothing is parked any more.
+   * Runs the compensations, last step first. Resolves when no compensation is parked any more.
    *
-   * @returns true when the stack is empty, false when a gate threw `PointOfNoReturn`: the gate is dropped, older
-   * compensations stay registered, and the caller goes forward.
+   * @returns true when the stack is empty; false when a gate threw `PointOfNoReturn`. The gate is then removed, older
+   * compensations stay registered, and the caller must complete the saga.
    */
   async compensate(): Promise<boolean> {
     return await CancellationScope.nonCancellable(async () => {
@@ -85,7 +85,7 @@ export class Saga {
     });
   }
 
-  /** Asks the observer about a stuck compensation until it is done, skipped or refused. */
+  /** Asks the observer about a stuck compensation until it is completed, skipped or past the point of no return. */
   private async resolve(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'refused'> {
     let outcome: Outcome = failure;
     while (outcome instanceof TemporalFailure) {
