@@ -269,7 +269,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       expect(await counted(reason)).toBe(before + 1);
     });
 
-    test('is recorded and counted once when the carrier repeats it', async () => {
+    test('records and counts a repeated report once', async () => {
       const order = await endedAs('cancelled');
       const before = await counted('contradicts_outcome');
       const report = signedReport(aReport(order.orderId, { status: 'delivered' }), { id: `msg_${order.orderId}` });
@@ -280,7 +280,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       expect(await counted('contradicts_outcome')).toBe(before + 1);
     });
 
-    test('is listed newest first, page by page, and by reason', async () => {
+    test('lists reports newest first, page by page, and by reason', async () => {
       const order = await placed();
       const statuses = Array.from({ length: 5 }, (_, index) => `odd_${index}`);
       for (const status of statuses)

@@ -73,7 +73,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     return runs;
   };
 
-  test('keeps its order id taken', async () => {
+  test('keeps the order id taken', async () => {
     const { order } = await aDeliveredOrder();
     await forget(order);
 
@@ -86,7 +86,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(shop.outside.statement(order.orderId).charges).toHaveLength(1);
   });
 
-  test('is shown with its final view', async () => {
+  test('shows the order with its final view', async () => {
     const { order, completed } = await aDeliveredOrder();
     await forget(order);
 
@@ -97,7 +97,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(body).toMatchObject({ status: 'completed', steps: [{}, {}, {}], total: { value: 2500, currency: 'EUR' } });
   });
 
-  test('is shown as failed when it was open', async () => {
+  test('shows the order as failed when it was open', async () => {
     const { order } = await aShippedOrder();
     await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
     await forget(order);
@@ -111,7 +111,7 @@ describeOnDevServer('an order whose workflow Temporal has deleted', () => {
     expect(cancel).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
   });
 
-  test('accepts a cancel only if the order is already cancelled', async () => {
+  test('accepts a cancel only for an order that is already cancelled', async () => {
     const [cancelled, completed] = [await aShippedOrder(), await aDeliveredOrder()];
     await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
     const end = await once(cancelled.order, 'cancelled');

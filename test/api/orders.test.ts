@@ -29,7 +29,7 @@ describeOnDevServer('orders over HTTP', () => {
     return { product, order: anOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides }) };
   }
 
-  /** An order that waits for the carrier. */
+  /** Places an order and waits until it awaits the carrier. */
   async function aShippedOrder(overrides?: Partial<OrderInput>) {
     const made = await anOrderForOne(overrides);
     expect((await api.post('/v1/orders', made.order)).status).toBe(202);
@@ -43,7 +43,7 @@ describeOnDevServer('orders over HTTP', () => {
   const verdictOn = async (order: OrderInput, product: Product) =>
     (await balanceOf(shop, { ...order, products: [product], token: order.payment.token })).verdict;
 
-  /** Where the pieces of the order are, as the store has it. */
+  /** The stock reservation of the order in the store. */
   const reservationOf = async ({ orderId }: OrderInput) =>
     (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
       ?.reservation;
@@ -58,7 +58,7 @@ describeOnDevServer('orders over HTTP', () => {
   }
 
   describe('POST /v1/orders', () => {
-    test('when an order is placed, then 202 tells where it is and its workflow runs', async () => {
+    test('returns 202 with the location and starts the workflow', async () => {
       const { order } = await anOrderForOne();
 
       const { status, headers, body } = await api.post('/v1/orders', order);
@@ -71,7 +71,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await description.staticSummary()).toBe(`1 line(s) for ${order.customerId}`);
     });
 
-    test('when the client names no id, then each order gets one of its own', async () => {
+    test('generates a new id for each order without one', async () => {
       const { order } = await anOrderForOne();
       const { orderId: _none, ...anonymous } = order;
 
@@ -84,9 +84,9 @@ describeOnDevServer('orders over HTTP', () => {
       expect((await api.get(`/v1/orders/${first.body.orderId}`)).status).toBe(200);
     });
 
-    test('when the same order comes again, then it is answered with the one that is there', async () => {
+    test('returns the existing order for a repeated request', async () => {
       const { order } = await anOrderForOne();
-      // The order of the fields is not content.
+      // The order of the fields is not part of the content.
       const reversed = Object.fromEntries(Object.entries(order).reverse());
 
       const answers = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
@@ -103,7 +103,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(description.raw.workflowExecutionInfo?.firstRunId).toBe(description.runId);
     });
 
-    test('when the same order comes again after it has closed, then it answers how it ended and starts nothing', async () => {
+    test('returns the status of a closed order for a repeated request and starts nothing', async () => {
       const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
       const rejected = await once(order, 'rejected');
@@ -116,7 +116,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(runId).toBe(rejected.workflow.runId);
     });
 
-    test('accepts an order whose total is the expected one', async () => {
+    test('accepts an order whose total equals the expected total', async () => {
       const { order, product } = await anOrderForOne();
       const expectedTotal = { value: 2 * product.price.value, currency: 'EUR' };
 
@@ -130,7 +130,7 @@ describeOnDevServer('orders over HTTP', () => {
     test.each([
       ['amount', { value: 2499, currency: 'EUR' }],
       ['currency', { value: 2500, currency: 'USD' }],
-    ])('rejects another expected %s with 409 and both totals, and starts nothing', async (_what, expectedTotal) => {
+    ])('rejects a different expected %s with 409 and both totals, and starts nothing', async (_what, expectedTotal) => {
       const { order, product } = await anOrderForOne();
 
       const { status, body } = await api.post('/v1/orders', { ...order, expectedTotal });
@@ -166,7 +166,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(another).toMatchObject({ status: 409, body: { type: '/problems/price-changed' } });
     });
 
-    test('answers a repeated request for a terminated order with its end', async () => {
+    test('returns the final status for a repeated request for a terminated order', async () => {
       const { order } = await aShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
@@ -178,7 +178,7 @@ describeOnDevServer('orders over HTTP', () => {
       ['another customer', (order) => ({ ...order, customerId: 'somebody-else' })],
       ['another token', (order) => ({ ...order, payment: { token: 'tok_declined' } })],
       ['one more line', (order) => ({ ...order, lines: [...order.lines, ...order.lines] })],
-    ])('when the id is taken by an order with %s, then 409', async (_what, change) => {
+    ])('rejects the id of an existing order with %s with 409', async (_what, change) => {
       const { order } = await anOrderForOne();
       await api.post('/v1/orders', order);
 
@@ -191,14 +191,14 @@ describeOnDevServer('orders over HTTP', () => {
   });
 
   describe('GET /v1/orders/{id}', () => {
-    test('when there is no such order, then 404', async () => {
+    test('returns 404 for an unknown order', async () => {
       const { status, body } = await api.get(`/v1/orders/${randomUUID()}`);
 
       expect(status).toBe(404);
       expect(body).toMatchObject({ type: '/problems/not-found', status: 404 });
     });
 
-    test('when the order waits for the carrier, then it tells prices, shipment and the steps that are done', async () => {
+    test('shows prices, shipment and completed steps while the order awaits the carrier', async () => {
       const { order, product, waits } = await aShippedOrder();
 
       expect(waits).toMatchObject({
@@ -221,7 +221,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(times).toEqual([...times].sort());
     });
 
-    test('when the carrier has delivered, then the closed order still tells its story', async () => {
+    test('shows prices, shipment and steps of a delivered order', async () => {
       const { order, product } = await aShippedOrder();
       expect(await shop.outside.carrier.reportNow(order.orderId, 'in_transit')).toMatchObject({ status: 202 });
       await api.orderOnce(order.orderId, ({ stage }) => stage === 'in_transit', 'is in transit');
@@ -240,7 +240,7 @@ describeOnDevServer('orders over HTTP', () => {
     test.each([
       ['tok_declined', 'CardDeclined'],
       ['tok_insufficient_funds', 'InsufficientFunds'],
-    ])('when the payment with %s is refused, then it tells the reason and what was undone', async (token, type) => {
+    ])('shows the reason and the compensations of an order whose payment with %s is declined', async (token, type) => {
       const { order, product } = await anOrderForOne({ payment: { token } });
       await api.post('/v1/orders', order);
 
@@ -258,7 +258,7 @@ describeOnDevServer('orders over HTTP', () => {
     test.each<[string, Partial<OrderInput>, string]>([
       ['that nobody sells', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
       ['that is not there in that number', {}, 'OutOfStock'],
-    ])('when the order is for something %s, then it is rejected by name', async (_what, overrides, type) => {
+    ])('rejects an order for a product %s and names the reason', async (_what, overrides, type) => {
       const scarce = await aProduct(shop.store, { available: 1 });
       const order = anOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });
       await api.post('/v1/orders', order);
@@ -269,7 +269,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(shop.outside.statement(order.orderId).charges).toEqual([]);
     });
 
-    test('when the gateway is away, then it tells the attempts, and the order can be cancelled', async () => {
+    test('shows the attempts while the payment gateway is unavailable, and the order can be cancelled', async () => {
       const { order, product } = await anOrderForOne({ payment: { token: 'tok_gateway_down' } });
       await api.post('/v1/orders', order);
 
@@ -308,7 +308,7 @@ describeOnDevServer('orders over HTTP', () => {
           },
         },
       ]);
-      // Minutes, not seconds: only a person can repair it.
+      // The retry delay is minutes, not seconds, because only an operator can fix the credentials.
       expect(Date.parse(seen.retrying![0]!.nextAttemptAt!) - Date.now()).toBeGreaterThan(2 * 60_000);
 
       await api.post(`/v1/orders/${orderId}/cancel`);
@@ -316,7 +316,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('returns the final view of a closed order while Temporal is away', async () => {
+    test('returns the final view of a closed order while Temporal is unreachable', async () => {
       const { order, completed } = await aDeliveredOrder();
       const away = await nowhere();
       const lonely = await startApi({ client: away.client, store: shop.store });
@@ -328,7 +328,7 @@ describeOnDevServer('orders over HTTP', () => {
       }
     });
 
-    test('when the workflow was terminated, then the order has failed and says why', async () => {
+    test('shows an order as failed, with the reason, after its workflow is terminated', async () => {
       const { order } = await aShippedOrder();
       await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
 
@@ -340,7 +340,7 @@ describeOnDevServer('orders over HTTP', () => {
   });
 
   describe('POST /v1/orders/{id}/cancel', () => {
-    test('when the parcel has not left, then 202, everything is undone, and a repetition answers the same', async () => {
+    test('cancels an order before pickup with 202, compensates it, and accepts a repetition', async () => {
       const { order, product } = await aShippedOrder();
 
       const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
@@ -388,7 +388,7 @@ describeOnDevServer('orders over HTTP', () => {
       await once(order, 'cancelled');
     });
 
-    test('when the step fails before it hears of the cancellation, then the order is cancelled as was promised', async () => {
+    test('cancels an order as promised when its running step fails before it learns of the cancellation', async () => {
       const product = await aProduct(shop.store);
       const order = anOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
       const { orderId } = order;
@@ -406,14 +406,14 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('when it is asked without a body, then it cancels as well', async () => {
+    test('accepts a cancel without a body', async () => {
       const { order } = await aShippedOrder();
 
       expect((await api.request('POST', `/v1/orders/${order.orderId}/cancel`)).status).toBe(202);
       await once(order, 'cancelled');
     });
 
-    test('when two cancel at once, then both are told 202 and it is undone once', async () => {
+    test('accepts two simultaneous cancels with 202 and compensates once', async () => {
       const { order, product } = await aShippedOrder();
 
       const answers = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
@@ -423,7 +423,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('when the carrier has the parcel, then 409 says so and the order goes on', async () => {
+    test('rejects a cancel after pickup with 409, and the order continues', async () => {
       const { order, product } = await aShippedOrder();
       await shop.outside.carrier.reportNow(order.orderId, 'in_transit');
 
@@ -437,7 +437,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('sold');
     });
 
-    test('when the order has ended otherwise, then 409 says how', async () => {
+    test('rejects a cancel of a rejected order with 409 and its status', async () => {
       const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
       await once(order, 'rejected');
@@ -448,7 +448,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(body).toMatchObject({ type: '/problems/order-closed', detail: expect.stringContaining('rejected') });
     });
 
-    test('when there is no such order, then 404', async () => {
+    test('rejects a cancel of an unknown order with 404', async () => {
       expect((await api.post(`/v1/orders/${randomUUID()}/cancel`)).status).toBe(404);
     });
   });
@@ -457,7 +457,7 @@ describeOnDevServer('orders over HTTP', () => {
   const skipRefund = (attempt: number) => ({ compensation: 'refundPayment', attempt, action: 'skip' }) as const;
 
   describe('POST /v1/orders/{id}/compensation', () => {
-    /** An order that was cancelled and whose refund the gateway refuses, as often as told. */
+    /** A cancelled order whose refund the gateway rejects `refusals` times. */
     async function aStuckOrder(refusals: number) {
       const made = await aShippedOrder();
       const { orderId } = made.order;
@@ -468,7 +468,7 @@ describeOnDevServer('orders over HTTP', () => {
       return { ...made, stuck: await api.orderOnce(orderId, isStuck, 'stuck') };
     }
 
-    test('when a refund is stuck and retried, then the order is undone and cancelled', async () => {
+    test('cancels the order when an operator retries a stuck refund', async () => {
       const { order, product, stuck } = await aStuckOrder(1);
       expect(stuck).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
       expect(stuck.compensations).toMatchObject([
@@ -494,7 +494,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('when a retry fails again, then the order is stuck again', async () => {
+    test('gets stuck again when a retry fails, and rejects a decision about the earlier attempt', async () => {
       const { order, product } = await aStuckOrder(2);
 
       await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
@@ -514,7 +514,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('when a refund is stuck and skipped, then the rest is undone and the money stays', async () => {
+    test('keeps the money and compensates the rest when an operator skips a stuck refund', async () => {
       const { order, product } = await aStuckOrder(1);
 
       const answer = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
@@ -533,7 +533,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
     });
 
-    test('when two decide at once, then one is taken and the other is told 409', async () => {
+    test('accepts one of two simultaneous decisions and rejects the other with 409', async () => {
       const { order } = await aStuckOrder(1);
 
       const answers = await Promise.all(
@@ -544,7 +544,7 @@ describeOnDevServer('orders over HTTP', () => {
       await once(order, 'cancelled');
     });
 
-    test('when nothing is stuck, then 409', async () => {
+    test('rejects a decision with 409 when no compensation is stuck', async () => {
       const { order } = await aShippedOrder();
 
       const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
@@ -553,7 +553,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(body).toMatchObject({ type: '/problems/not-stuck', orderId: order.orderId });
     });
 
-    test('when the order is closed, then 409', async () => {
+    test('rejects a decision about a closed order with 409', async () => {
       const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
       await api.post('/v1/orders', order);
       await once(order, 'rejected');
@@ -564,12 +564,12 @@ describeOnDevServer('orders over HTTP', () => {
       expect(body).toMatchObject({ type: '/problems/order-closed' });
     });
 
-    test('when there is no such order, then 404', async () => {
+    test('rejects a decision about an unknown order with 404', async () => {
       expect((await api.post(`/v1/orders/${randomUUID()}/compensation`, skipRefund(1))).status).toBe(404);
     });
   });
 
-  test('when Temporal, a worker and the database are there, then the API is ready', async () => {
+  test('is ready when Temporal, the workers and the database are available', async () => {
     const { status, body } = await api.get('/readyz');
 
     expect(status).toBe(200);

@@ -61,7 +61,9 @@ describeOnDevServer('whose it is', () => {
     return typedSearchAttributes.get(customerIdAttribute);
   }
 
-  /** The answer about somebody else's thing is, but for its id, the one about a thing that is not there. */
+  /**
+   * Checks that the response about another caller's resource equals the response for a missing one, except for the id.
+   */
   function expectNotThere(theirs: Answer<Body>, id: string, missing: Answer<Body>, missingId: string): void {
     expect([theirs.status, theirs.body.type]).toEqual([404, '/problems/not-found']);
     const bare = ({ headers, body }: Answer<Body>, id: string) => {
@@ -87,7 +89,7 @@ describeOnDevServer('whose it is', () => {
   const send = (by: TestCaller, [method, path, options]: Ask, id: string) =>
     by.send<Body>(api, method, path(id), options);
 
-  test('when a shopper may ask for a single order or cart, then it is asked for here', async () => {
+  test('covers every operation on a single order or cart that is open to shoppers', async () => {
     const asked = (await operationsOf(api)).filter(
       ({ path, ...operation }) => operation['x-roles']?.includes('shopper') && /\/\{(orderId|cartId)\}/.test(path),
     );
@@ -95,9 +97,9 @@ describeOnDevServer('whose it is', () => {
     expect(asked.map(({ operationId }) => operationId).sort()).toEqual(known.sort());
   });
 
-  describe('orders', () => {
+  describe('access to orders', () => {
     test.each(Object.entries(orderAsks))(
-      'when bob asks for one of ada by %s, then it is as if it were not there, also once it is over',
+      'hides the order of another shopper in %s, also after it closes',
       async (_operation, ask) => {
         const [orderId, missingId] = [await anOrderOf(ada), randomUUID()];
         const missing = await send(bob, ask(), missingId);
@@ -113,7 +115,7 @@ describeOnDevServer('whose it is', () => {
       },
     );
 
-    test('when ada or an operator asks for it, then it is there', async () => {
+    test('serves an order to its customer and to an operator', async () => {
       const orderId = await anOrderOf(ada);
       for (const by of [ada, operator]) {
         const { status, body } = await get<OrderResource>(by, `/v1/orders/${orderId}`);
@@ -133,7 +135,7 @@ describeOnDevServer('whose it is', () => {
       expect(order).toMatchObject({ customerId: ada.id, reason: { type: 'UnknownSku' } });
     });
 
-    test('when somebody orders for another one, then 403 and nothing is started; an operator may', async () => {
+    test('denies an order for another customer with 403; an operator may place it', async () => {
       const order = { orderId: randomUUID(), customerId: ada.id, lines: [{ sku, quantity: 1 }], payment };
 
       const { status, body } = await post(bob, '/v1/orders', order);
@@ -144,7 +146,7 @@ describeOnDevServer('whose it is', () => {
       expect(await ownerIn(orderWorkflowId(order.orderId))).toBe(ada.id);
     });
 
-    test('when they are listed, then each gets his own and an operator all', async () => {
+    test('lists to each shopper their own orders and to an operator all', async () => {
       const [hers, his] = [await anOrderOf(ada), await anOrderOf(bob)];
       const list = async (by: TestCaller, query = '') => {
         const { body } = await get<{ items: OrderSummary[] }>(by, `/v1/orders?limit=200${query}`);
@@ -170,7 +172,7 @@ describeOnDevServer('whose it is', () => {
       expect((await list(operator, `&customerId=${ada.id}`)).map(({ orderId }) => orderId)).toContain(hers);
     });
 
-    test('when bob takes the cursor of a list of ada, then 400', async () => {
+    test('rejects the cursor of another shopper’s list with 400', async () => {
       await Promise.all([anOrderOf(ada), anOrderOf(ada), anOrderOf(bob), anOrderOf(bob)]);
       const cursor = await waitUntil(
         async () => (await get<{ nextCursor?: string }>(ada, '/v1/orders?limit=1')).body.nextCursor,
@@ -184,9 +186,9 @@ describeOnDevServer('whose it is', () => {
     });
   });
 
-  describe('carts', () => {
+  describe('access to carts', () => {
     test.each(Object.entries(cartAsks))(
-      'when bob asks for one of ada by %s, then it is as if it were not there, also once it is closed',
+      'hides the cart of another shopper in %s, also after it closes',
       async (operation, ask) => {
         const [cartId, missingId] = [await aCartOf(ada), randomUUID()];
         const missing = await send(bob, ask(), missingId);
@@ -205,7 +207,7 @@ describeOnDevServer('whose it is', () => {
       },
     );
 
-    test('when bob adds to a cart of ada, then 404 and no trace of it in her cart', async () => {
+    test('returns 404 when another shopper adds to a cart, and writes nothing to its history', async () => {
       const [cartId, missingId] = [await aCartOf(ada), randomUUID()];
       const missing = await get(bob, `/v1/carts/${missingId}`);
       const before = await historyOf(cartOf(cartId));
@@ -218,7 +220,7 @@ describeOnDevServer('whose it is', () => {
       expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
     });
 
-    test('when ada opens one, then it says that it is hers, also after its history was handed over', async () => {
+    test('names the owner of a cart, also after continue-as-new', async () => {
       const cartId = randomUUID();
       const { firstExecutionRunId } = await startCart(shop.client, {
         ...{ cartId, customerId: ada.id, continueAsNewAfterEvents: 1 },
@@ -239,14 +241,14 @@ describeOnDevServer('whose it is', () => {
       expect((await get<CartBody>(ada, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
-    test('when a shopper opens one over HTTP, then its owner is a Search Attribute and in what is told of it', async () => {
+    test('stores the owner of a cart as a search attribute and shows it', async () => {
       const cartId = await aCartOf(ada);
 
       expect(await ownerIn(cartWorkflowId(cartId))).toBe(ada.id);
       expect((await get<CartBody>(operator, `/v1/carts/${cartId}`)).body.customerId).toBe(ada.id);
     });
 
-    test('when bob puts something into one that ada has checked out, then it is not opened again, and she sees what became of it', async () => {
+    test('does not reopen a checked-out cart for another shopper, and shows its owner the order', async () => {
       const cartId = await aCartOf(ada);
       const { body } = await post<CartBody>(ada, `/v1/carts/${cartId}/checkout`, { payment });
 
@@ -256,7 +258,7 @@ describeOnDevServer('whose it is', () => {
       expect([gone.status, gone.body.orderId]).toEqual([410, body.orderId]);
     });
 
-    test('when two open the same one at once, then it belongs to one and the other gets 404', async () => {
+    test('gives a cart to one of two simultaneous openers and returns 404 to the other', async () => {
       const cartId = randomUUID();
       const both = [ada, bob];
       const answers = await Promise.all(both.map((by) => post(by, `/v1/carts/${cartId}/items`, { sku, quantity: 1 })));
@@ -268,7 +270,7 @@ describeOnDevServer('whose it is', () => {
       expect(body.lines).toMatchObject([{ sku, quantity: 1 }]);
     });
 
-    test('when ada or an operator checks her cart out, then the order is hers', async () => {
+    test('places the order for the owner of the cart, also when an operator checks it out', async () => {
       for (const by of [ada, operator]) {
         const cartId = await aCartOf(ada);
         const { status, body } = await post(by, `/v1/carts/${cartId}/checkout`, { payment });
@@ -279,7 +281,7 @@ describeOnDevServer('whose it is', () => {
       }
     });
 
-    test('when she checks it out for somebody else, then 403 and it stays open', async () => {
+    test('denies a checkout for another customer with 403 and keeps the cart open', async () => {
       const cartId = await aCartOf(ada);
 
       const { status, body } = await post(ada, `/v1/carts/${cartId}/checkout`, { payment, customerId: bob.id });
@@ -288,7 +290,7 @@ describeOnDevServer('whose it is', () => {
       expect((await get(ada, `/v1/carts/${cartId}`)).status).toBe(200);
     });
 
-    test('when an operator opens one, then it is nobody’s and no shopper has it', async () => {
+    test('opens a cart without an owner for an operator, and hides it from shoppers', async () => {
       const cartId = await aCartOf(operator);
 
       expect(await ownerIn(cartWorkflowId(cartId))).toBeUndefined();
@@ -297,7 +299,7 @@ describeOnDevServer('whose it is', () => {
     });
   });
 
-  describe('approvals', () => {
+  describe('access to approvals', () => {
     async function asked(overrides: Partial<ApprovalInput> = {}) {
       const stages = [aStage({ id: lead.id }, { id: boss.id })];
       const input = anApproval({ stages, requestedBy: boss.id, ...overrides });
@@ -311,7 +313,7 @@ describeOnDevServer('whose it is', () => {
         .result()
         .catch(() => undefined);
 
-    test('when somebody is party to one, then he and an operator see it, and nobody else', async () => {
+    test('shows an approval to its parties and to operators only', async () => {
       const { path, approvalId } = await asked({ requestedBy: 'nobody' });
       const missingId = randomUUID();
       const missing = await get(stranger, `/v1/approvals/${missingId}`);
@@ -321,7 +323,7 @@ describeOnDevServer('whose it is', () => {
       expect((await get(ada, path)).status).toBe(403);
     });
 
-    test('when somebody asks, then he sees what he asked, and asks in his own name alone', async () => {
+    test('shows requesters their own requests, and denies a request in another name with 403', async () => {
       const stages = [aStage({ id: lead.id })];
       const own = anApproval({ stages, requestedBy: stranger.id });
       expect((await post(stranger, '/v1/approvals', own)).status).toBe(202);
@@ -332,7 +334,7 @@ describeOnDevServer('whose it is', () => {
       expect((await get(operator, `/v1/approvals/${others.approvalId}`)).status).toBe(404);
     });
 
-    test('when somebody decides, then as himself alone', async () => {
+    test('accepts decisions only in the caller’s own name', async () => {
       const { path } = await asked();
       for (const by of [boss, stranger]) {
         const { status, body } = await post(by, `${path}/decision`, deciding(lead));
@@ -346,7 +348,7 @@ describeOnDevServer('whose it is', () => {
       expect([status, body.decision?.approver]).toEqual([200, lead.id]);
     });
 
-    test('when a stranger decides or withdraws, then it is as if it were not there', async () => {
+    test('hides an approval from a stranger who decides or withdraws', async () => {
       const { path, approvalId } = await asked();
       const missingId = randomUUID();
       for (const [what, json] of [
@@ -359,7 +361,7 @@ describeOnDevServer('whose it is', () => {
       expect((await get<ApprovalResource>(operator, path)).body).toMatchObject({ status: 'pending', trail: [{}] });
     });
 
-    test('when a stranger decides one that was decided, then it is as if it were not there', async () => {
+    test('hides a decided approval from a stranger who decides', async () => {
       const { path, approvalId } = await asked();
       expect((await post(lead, `${path}/decision`, deciding(lead))).status).toBe(200);
       await closed(approvalId);
@@ -372,7 +374,7 @@ describeOnDevServer('whose it is', () => {
       }
     });
 
-    test('when the requester withdraws, then it is withdrawn; an approver who did not ask gets 403', async () => {
+    test('lets the requester withdraw and denies an approver with 403', async () => {
       const { path } = await asked();
       const refused = await post(lead, `${path}/withdraw`, {});
       expect([refused.status, refused.body.type]).toEqual([403, '/problems/forbidden']);
@@ -384,7 +386,7 @@ describeOnDevServer('whose it is', () => {
       expect((await post(operator, `${others.path}/withdraw`)).status).toBe(200);
     });
 
-    test('when they are listed, then an approver gets what waits for him, and an operator all', async () => {
+    test('lists to an approver the approvals that wait for them, and to an operator all', async () => {
       const [hers, other] = [
         await asked({ stages: [aStage({ id: lead.id })] }),
         await asked({ requestedBy: lead.id, stages: [aStage({ id: boss.id })] }),

@@ -13,7 +13,7 @@ describeOnDevServer('an activity that an operator paused', () => {
 
   beforeAll(async () => {
     server = await startDevServer();
-    // Nobody takes payments until a test wants it.
+    // No worker polls the payment queue until a test starts one.
     shop = await openShop(server, { queues: ['orders'] });
     api = await startApi(shop);
   });
@@ -41,7 +41,7 @@ describeOnDevServer('an activity that an operator paused', () => {
     expect([code, stderr]).toEqual([0, '']);
   }
 
-  test('shows as paused among what waits before its first attempt, and no more once it is unpaused', async () => {
+  test('shows the activity as paused before its first attempt, and no longer once it is unpaused', async () => {
     const orderId = await placed('tok_ok');
 
     await change('pause', orderId);
@@ -54,7 +54,7 @@ describeOnDevServer('an activity that an operator paused', () => {
     await api.orderOnce(orderId, ({ waiting }) => !waiting || waiting.every(isUnpaused), 'is unpaused');
   });
 
-  test('shows as paused among what is retried, without a next attempt', async () => {
+  test('shows a retried activity as paused, without a next attempt', async () => {
     const worker = await startWorker(server, shop, { queues: ['payments'] });
     try {
       const orderId = await placed('tok_gateway_down');

@@ -21,20 +21,20 @@ import { openIssuer, aSigningKey } from '../support/issuer.js';
 import { startApiNowhere } from '../support/nowhere.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** What a problem looks like from outside; the body of a page is its text. */
+/** A problem response. The body of an HTML page is its text. */
 interface Seen {
   status: number;
   headers: Headers;
   text: string;
 }
 
-/** Makes the API answer with a kind of problem. */
+/** Makes the API return one kind of problem. */
 type Maker = () => Promise<Seen | Answer<unknown>>;
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 
-/** Kinds that people see, as a page. */
+/** Kinds that the API returns as HTML pages. */
 const PAGES: readonly ProblemKind[] = ['unknown-link'];
 
 async function fetched(url: string, init: RequestInit = {}): Promise<Seen> {
@@ -42,7 +42,7 @@ async function fetched(url: string, init: RequestInit = {}): Promise<Seen> {
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** A request that is begun and not ended; it resolves with the answer. */
+/** Starts a request and does not end it. Resolves with the response. */
 function unended(url: string, headers: Record<string, string>, begin: string) {
   const agent = new Agent();
   const request = httpRequest(url, { method: 'POST', headers, agent });
@@ -62,11 +62,11 @@ function unended(url: string, headers: Record<string, string>, begin: string) {
 }
 
 describe('docs/problems.md', () => {
-  test('when a kind of problem is changed, then the table has it', async () => {
+  test('keeps the table up to date with the kinds of problems', async () => {
     expect(await readFile(PROBLEM_TABLE_PATH, 'utf8')).toBe(await problemTable());
   });
 
-  test('when there is a kind, then it has a row, its status and whether to try again', async () => {
+  test('has a row with status and retry advice for each kind', async () => {
     const table = await problemTable();
     for (const kind of PROBLEM_KINDS) {
       const { status, retryAfter } = factsOf(kind);
@@ -105,8 +105,8 @@ const asOperator = { 'x-api-key': operator.key };
 
 let doorKinds: string[] = [];
 
-/** At the door: neither Temporal nor a database is there. */
-describe.concurrent('refused at the door', () => {
+/** Temporal and the database are unreachable. */
+describe.concurrent('problems without Temporal and a database', () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApiNowhere({ auth });
@@ -170,7 +170,7 @@ describe.concurrent('refused at the door', () => {
 
   test.each(Object.entries(makers))('%s', async (kind, make) => expectKind(kind as ProblemKind, await make()));
 
-  test.each(PROBLEM_KINDS)('when somebody follows the type %s, then there is a page', async (kind) => {
+  test.each(PROBLEM_KINDS)('serves a page for the problem type %s', async (kind) => {
     const { status, headers, text } = await fetched(`${api.url}/problems/${kind}`);
 
     expect(status).toBe(200);
@@ -178,7 +178,7 @@ describe.concurrent('refused at the door', () => {
     expect(text).toContain(factsOf(kind).title);
   });
 
-  test('when somebody asks for all of them, then there is a page with a link to each; none for another', async () => {
+  test('serves a page that links all kinds of problems, and 404 for an unknown kind', async () => {
     const { status, text } = await fetched(`${api.url}/problems`);
 
     expect(status).toBe(200);
@@ -187,9 +187,9 @@ describe.concurrent('refused at the door', () => {
   });
 });
 
-/** It must be alone: the event loop of this process is blocked. */
-describe('overloaded', () => {
-  test('overloaded', async () => {
+/** Runs alone, because it blocks the event loop of this process. */
+describe('an overloaded process', () => {
+  test('returns the problem overloaded', async () => {
     const api = await startApiNowhere({ auth, protection: { maxEventLoopDelayMs: 20 } });
     try {
       const pressed = async () => {
@@ -268,7 +268,7 @@ describeOnDevServer('refused by what is there', () => {
     return { path, sku };
   }
 
-  /** The shop, with a client that hears this of every update. */
+  /** Runs the call with a client whose updates all fail with this error. */
   async function whenUpdatesFail(failure: (workflowId: string) => Error, run: (api: Api) => Promise<Answer<unknown>>) {
     const { connection, options } = shop.client;
     const startUpdate = ({ workflowExecution }: { workflowExecution: { workflowId?: string | null } }) =>
@@ -287,7 +287,7 @@ describeOnDevServer('refused by what is there', () => {
   const refusing = (type: string) => () =>
     new WorkflowUpdateFailedError('refused', ApplicationFailure.nonRetryable('refused', type));
 
-  /** Asks for an order that no worker takes, and does not wait long; `queue` is where it is looked for workers. */
+  /** Requests an order that no worker serves, with a short timeout. `queue` is where the API looks for pollers. */
   async function askInVain(queue: string): Promise<Answer<unknown>> {
     const orderId = randomUUID();
     const workflowId = orderWorkflowId(orderId);
@@ -350,7 +350,7 @@ describeOnDevServer('refused by what is there', () => {
       const expectedTotal = { value: 1, currency: 'EUR' };
       return await post('/v1/orders', anOrder({ lines: [{ sku, quantity: 1 }], expectedTotal }));
     },
-    // The real limit is reached in test/api/update-limit.test.ts.
+    // test/api/update-limit.test.ts reaches the real limit.
     'update-limit': async () => {
       const { path } = await placed(isShipped);
       const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
@@ -374,7 +374,7 @@ describeOnDevServer('refused by what is there', () => {
       await post(`${path}/withdraw`);
       return await decide(path);
     },
-    // Only a link names a stage, and its page says it in its own words.
+    // Only a link names a stage, and its page has its own text for this problem.
     'stage-passed': async () => {
       const { path } = await asked();
       return await whenUpdatesFail(refusing('StagePassed'), (other) =>
@@ -435,11 +435,11 @@ describeOnDevServer('refused by what is there', () => {
       const { path } = await aCart();
       const { sku } = await aProduct(shop.store, { price: { value: 100, currency: 'USD' } });
       await post(`${path}/items`, { sku, quantity: 1 });
-      // Without an expected total, the order itself finds out, and is rejected.
+      // Without an expected total, the order workflow rejects the order itself.
       const expectedTotal = { value: 100, currency: 'USD' };
       return await post(`${path}/checkout`, { payment: { token: 'tok_ok' }, expectedTotal });
     },
-    // Needs a reset of the cart: test/e2e/cart-resets.test.ts does that.
+    // The real case needs a reset of the cart: see test/e2e/cart-resets.test.ts.
     'already-ordered': async () => {
       const { path } = await aCart();
       return await whenUpdatesFail(refusing('AlreadyOrdered'), (other) =>
@@ -483,8 +483,8 @@ describeOnDevServer('refused by what is there', () => {
     },
   } satisfies Partial<Record<ProblemKind, Maker>>;
 
-  test('when there is a kind of problem, then it has a test here', () => {
-    // The codec's own is in test/api/codec.test.ts.
+  test('covers every kind of problem', () => {
+    // test/api/codec.test.ts covers the kind of the codec.
     const elsewhere = ['overloaded', 'unreadable-payload'];
     expect([...doorKinds, ...elsewhere, ...Object.keys(makers)].sort()).toEqual([...PROBLEM_KINDS].sort());
   });

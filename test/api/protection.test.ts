@@ -31,14 +31,14 @@ async function withApi(
   }
 }
 
-describe.concurrent('what is no request', () => {
+describe.concurrent('malformed HTTP', () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApiNowhere({ auth });
   });
   afterAll(() => api?.close());
 
-  /** Sends bytes; the answer is complete when the API has ended the connection. */
+  /** Sends raw bytes. The response is complete when the API closes the connection. */
   async function bytes(sent: string) {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
@@ -96,19 +96,22 @@ describe.concurrent('what is no request', () => {
       `GET /${'x'.repeat(17_000)} HTTP/1.1\r\n${host}\r\n`,
       /16384/,
     ],
-  ])('when it %s, then %i %s, and the connection ends', async (_what, status, kind, sent, detail) => {
-    const answer = await bytes(sent);
+  ])(
+    'answers bytes that are not a valid request with an error and closes the connection: %s, %i %s',
+    async (_what, status, kind, sent, detail) => {
+      const answer = await bytes(sent);
 
-    expect([answer.status, answer.body.type]).toEqual([status, `/problems/${kind}`]);
-    expect(answer.body).toMatchObject({ status, title: expect.any(String) });
-    expect(answer.body.detail ?? '').toMatch(detail);
-    expect(answer.headers.get('content-type')).toBe('application/problem+json');
-    expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
-    expect(answer.headers.get('connection')).toBe('close');
-    expect(Number(answer.headers.get('content-length'))).toBe(answer.length);
-  });
+      expect([answer.status, answer.body.type]).toEqual([status, `/problems/${kind}`]);
+      expect(answer.body).toMatchObject({ status, title: expect.any(String) });
+      expect(answer.body.detail ?? '').toMatch(detail);
+      expect(answer.headers.get('content-type')).toBe('application/problem+json');
+      expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
+      expect(answer.headers.get('connection')).toBe('close');
+      expect(Number(answer.headers.get('content-length'))).toBe(answer.length);
+    },
+  );
 
-  test('when a connection is reset, then others are answered all the same', async () => {
+  test('serves other clients after a connection reset', async () => {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
@@ -119,8 +122,8 @@ describe.concurrent('what is no request', () => {
     expect((await api.get('/livez')).status).toBe(200);
   });
 
-  // The limit is ten seconds; this waits for it beside the tests of sizes.
-  test('when a body does not come to its end, then 408 says how long it may take, and the connection ends', async () => {
+  // The limit is ten seconds, so this test waits.
+  test('returns 408 with the time limit for an unfinished body and closes the connection', async () => {
     const key = `X-API-Key: ${operator.key}\r\n`;
     const answer = await bytes(
       `POST /v1/orders HTTP/1.1\r\n${host}${key}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
@@ -132,7 +135,7 @@ describe.concurrent('what is no request', () => {
     expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
   });
 
-  test('when headers do not come to their end, then 408 about as soon, and the connection ends', async () => {
+  test('returns 408 for unfinished headers and closes the connection', async () => {
     const answer = await bytes(`GET /livez HTTP/1.1\r\n${host}X-Slow: `);
 
     expect([answer.status, answer.body.type]).toEqual([408, '/problems/request-timeout']);
@@ -140,7 +143,7 @@ describe.concurrent('what is no request', () => {
   });
 
   test.each(['/v1/orders', '/v1/batches?operation=restock'])(
-    'when a body to %s goes on coming after its refusal, then the connection ends all the same',
+    'closes the connection when a rejected body to %s never ends',
     async (path) => {
       const answer = await bytes(
         `POST ${path} HTTP/1.1\r\n${host}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nx`,
@@ -150,13 +153,13 @@ describe.concurrent('what is no request', () => {
     },
   );
 
-  test('when there is no host, then 400 is a problem as well', async () => {
+  test('returns a problem with 400 for a missing Host header', async () => {
     const { status, body } = await bytes('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n');
     expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
   });
 });
 
-describe('sizes', () => {
+describe('request size limits', () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApiNowhere({ auth, uploadLimits: { maxBytes: 1_000 } });
@@ -168,14 +171,14 @@ describe('sizes', () => {
   test.each([
     ['a body', '/v1/orders', 262_144, JSON_TYPE],
     ['an upload', '/v1/batches?operation=restock', 1_000, { 'content-type': 'text/csv' }],
-  ])('when %s is too large, then 413 names how large it may be', async (_what, path, limit, headers) => {
+  ])('rejects %s that is too large with 413 and the limit', async (_what, path, limit, headers) => {
     const { status, body } = await post(path, 'x'.repeat(limit + 1), headers);
 
     expect([status, body.type]).toEqual([413, '/problems/too-large']);
     expect(body.detail).toContain(`more than ${limit} bytes`);
   });
 
-  test('when a body of unknown length is too large, then 413 as well', async () => {
+  test('rejects a body of unknown length that is too large with 413', async () => {
     const chunk = new TextEncoder().encode('x'.repeat(64 * 1024));
     let left = 6;
     const body = new ReadableStream<Uint8Array>({
@@ -205,7 +208,7 @@ describe('sizes', () => {
     ['a prototype', '{"customerId":"a","__proto__":{"x":1}}', 'malformed-request'],
     ['a prototype in disguise', '{"\\u005f_proto__":{"x":1}}', 'malformed-request'],
     ['a constructor', '{"constructor":{"prototype":{"x":1}}}', 'malformed-request'],
-  ])('when JSON is %s, then %# 400', async (_what, text, kind) => {
+  ])('returns 400 for JSON that does not fit: %s (%#)', async (_what, text, kind) => {
     const { status, body } = await post('/v1/orders', text);
 
     expect([status, body.type]).toEqual([400, `/problems/${kind}`]);
@@ -213,7 +216,7 @@ describe('sizes', () => {
   });
 });
 
-describe('headers of answers', () => {
+describe('response headers', () => {
   const PAGE = 'https://shop.example.com';
   let api: Api;
   beforeAll(async () => {
@@ -222,7 +225,7 @@ describe('headers of answers', () => {
   afterAll(() => api?.close());
 
   test.each(['/livez', '/v1/orders', '/nowhere', '/problems', '/openapi.json'])(
-    'when %s answers, then browsers are told to be careful',
+    'sends security headers with the response to %s',
     async (path) => {
       const { headers } = await fetch(api.url + path);
 
@@ -236,13 +239,13 @@ describe('headers of answers', () => {
     },
   );
 
-  test('when nothing is said of https, then nothing is said', async () => {
+  test('sends no HSTS header by default', async () => {
     await withApi({}, async (plain) => {
       expect((await plain.get('/livez')).headers.get('strict-transport-security')).toBeNull();
     });
   });
 
-  test('when a page may call, then it is told so, and which headers it may read, also of problems', async () => {
+  test('allows a configured origin and exposes the response headers, also of problems', async () => {
     for (const headers of [{ 'x-api-key': operator.key }, {}]) {
       const answer = await api.request('POST', '/v1/orders', { json: {}, headers: { ...headers, origin: PAGE } });
 
@@ -262,29 +265,26 @@ describe('headers of answers', () => {
     'https://shop.example.com:8443',
     'https://shop.example.com.evil.com',
     'null',
-  ])('when the page is of %s, then it is not', async (origin) => {
+  ])('does not allow the origin %s', async (origin) => {
     const { headers } = await operator.send(api, 'POST', '/v1/orders', { json: {}, headers: { origin } });
     expect(headers.get('access-control-allow-origin')).not.toBe(origin);
     expect(headers.get('access-control-allow-origin')).not.toBe('*');
   });
 
-  test.each(['POST', 'PATCH', 'DELETE'])(
-    'when a browser asks first whether it may %s, then it may, without a key',
-    async (method) => {
-      const { status, headers } = await api.request<string>('OPTIONS', '/v1/carts/any/items', {
-        headers: {
-          ...{ origin: PAGE, 'access-control-request-method': method },
-          'access-control-request-headers': 'content-type,idempotency-key,x-api-key,authorization',
-        },
-      });
+  test.each(['POST', 'PATCH', 'DELETE'])('allows a preflight for %s without a key', async (method) => {
+    const { status, headers } = await api.request<string>('OPTIONS', '/v1/carts/any/items', {
+      headers: {
+        ...{ origin: PAGE, 'access-control-request-method': method },
+        'access-control-request-headers': 'content-type,idempotency-key,x-api-key,authorization',
+      },
+    });
 
-      expect(status).toBe(204);
-      expect(headers.get('access-control-allow-origin')).toBe(PAGE);
-      expect(headers.get('access-control-allow-methods')).toContain(method);
-      expect(headers.get('access-control-allow-headers')).toMatch(/idempotency-key.*x-api-key.*authorization/);
-      expect(headers.get('access-control-max-age')).toBe('600');
-    },
-  );
+    expect(status).toBe(204);
+    expect(headers.get('access-control-allow-origin')).toBe(PAGE);
+    expect(headers.get('access-control-allow-methods')).toContain(method);
+    expect(headers.get('access-control-allow-headers')).toMatch(/idempotency-key.*x-api-key.*authorization/);
+    expect(headers.get('access-control-max-age')).toBe('600');
+  });
 
   test('answers OPTIONS of an unknown path with 404, also as a preflight', async () => {
     for (const headers of [{}, { origin: PAGE, 'access-control-request-method': 'POST' }]) {
@@ -293,7 +293,7 @@ describe('headers of answers', () => {
     }
   });
 
-  test('when no pages are allowed, then nothing is told to any', async () => {
+  test('sends no CORS headers when no origin is configured', async () => {
     await withApi({ auth }, async (closed) => {
       const { headers } = await operator.send(closed, 'GET', '/livez', { headers: { origin: PAGE } });
       expect(headers.get('access-control-allow-origin')).toBeNull();
@@ -301,13 +301,13 @@ describe('headers of answers', () => {
   });
 });
 
-describe('too many requests', () => {
+describe('rate limits', () => {
   const LIMIT = 3;
   const limited = (run: (api: Api) => Promise<void>) =>
     withApi({ auth, protection: { requestsPerMinute: LIMIT } }, run);
   const ask = (api: Api, by: { send: typeof ada.send }) => by.send<Problem>(api, 'GET', '/v1/products');
 
-  test('when a caller sends more than he may, then 429 says when to come again; others and health go on', async () => {
+  test('returns 429 with Retry-After above the limit, and still serves other callers and health checks', async () => {
     await limited(async (api) => {
       for (let number = 0; number < LIMIT; number += 1) expect((await ask(api, ada)).status).toBe(503);
       const { status, headers, body } = await ask(api, ada);
@@ -327,7 +327,7 @@ describe('too many requests', () => {
     });
   });
 
-  test('when somebody tries keys, then his tries are counted by his address, and good keys are not hindered', async () => {
+  test('counts invalid keys by address and does not limit valid keys', async () => {
     await limited(async (api) => {
       const guess = (number: number) =>
         api.request<Problem>('GET', '/v1/products', { headers: { 'x-api-key': `wop_guess-${number}` } });
@@ -339,7 +339,7 @@ describe('too many requests', () => {
     });
   });
 
-  test('when somebody says that he comes from elsewhere, then nobody believes him', async () => {
+  test('ignores forwarded addresses', async () => {
     await limited(async (api) => {
       const from = (address: string) =>
         api.request('GET', '/v1/products', { headers: { 'x-forwarded-for': address, forwarded: `for=${address}` } });
@@ -348,7 +348,7 @@ describe('too many requests', () => {
     });
   });
 
-  test('when no limit is set, then nobody is counted', async () => {
+  test('counts no requests without a limit', async () => {
     await withApi({ auth }, async (api) => {
       const { status, headers } = await ask(api, ada);
       expect([status, headers.get('ratelimit-limit')]).toEqual([503, null]);
@@ -356,7 +356,7 @@ describe('too many requests', () => {
   });
 });
 
-test('when the process cannot keep up, then 503 overloaded; it is still alive, and takes requests again', async () => {
+test('returns 503 overloaded while the event loop lags, stays alive and recovers', async () => {
   await withApi({ auth, protection: { maxEventLoopDelayMs: 20 } }, async (api) => {
     const kind = async (path: string) => (await operator.send<Problem>(api, 'GET', path)).body.type;
     const block = () => {
@@ -379,7 +379,7 @@ test('when the process cannot keep up, then 503 overloaded; it is still alive, a
   });
 });
 
-describe('cursors', () => {
+describe('list cursors', () => {
   let database: Awaited<ReturnType<typeof createDatabase>>;
   let away: Awaited<ReturnType<typeof nowhere>>;
   let store: Store;
@@ -409,7 +409,7 @@ describe('cursors', () => {
   };
   const refusedPage = { status: 400, errors: [{ pointer: '/cursor', detail: expect.stringContaining('nextCursor') }] };
 
-  test('when a list is read page by page, then each product is there once, and cursors tell nothing', async () => {
+  test('pages through all products with opaque cursors', async () => {
     const seen: string[] = [];
     for (let cursor: string | undefined, pages = 0; pages === 0 || cursor !== undefined; pages += 1) {
       const page = await list(cursor);
@@ -420,7 +420,7 @@ describe('cursors', () => {
     expect(seen).toEqual(skus);
   });
 
-  test('when any byte of a cursor is changed, or it is cut or made up, then 400 names it', async () => {
+  test('rejects a cursor that is changed, cut or made up with 400', async () => {
     const { next } = await list();
     const bytes = Buffer.from(next!, 'base64url');
     const changed = [...bytes.keys()].map((at) => {
@@ -440,14 +440,14 @@ describe('cursors', () => {
       expect(await list(bytes.toString('base64url'))).toMatchObject(refusedPage);
   });
 
-  test('when a cursor is of another list, or of another filter, then 400', async () => {
+  test('rejects the cursor of another list with 400', async () => {
     const { next } = await list();
 
     for (const path of ['/v1/orders', '/v1/approvals', '/v1/batches'])
       expect(await list(next, path)).toMatchObject(refusedPage);
   });
 
-  test('when a list takes a cursor that this API gave, then it is asked for; of another customer or status, 400', async () => {
+  test('accepts a cursor only with the customer and status of its list', async () => {
     const cursors = createCursors([CURSOR_SECRET]);
     const place = JSON.stringify({ placedAt: new Date().toISOString(), orderId: randomUUID() });
     const cursor = cursors.encode('orders', { customerId: ada.id }, Buffer.from(place));
@@ -461,7 +461,7 @@ describe('cursors', () => {
     expect(await orders(ada, '&status=failed')).toBe(400);
   });
 
-  test('when the secret is being replaced, then cursors of the old one are good, and new ones are of the new one', () => {
+  test('accepts old cursors during a rotation of the secret and signs new ones with the new secret', () => {
     const [before, during, after] = [['old'], ['new', 'old'], ['new']].map(createCursors);
     const place = Buffer.from([0, 255, 1]);
     const ofOld = before!.encode('batches', {}, place);
@@ -474,7 +474,7 @@ describe('cursors', () => {
     expect(during!.decode('batches', {}, during!.encode('batches', {}, Buffer.alloc(0)))).toHaveLength(0);
   });
 
-  test('when a filter has the same content in another order, then its cursors are the same', () => {
+  test('ignores the order of the filters in a cursor', () => {
     const cursors = createCursors(['secret']);
     const cursor = cursors.encode('orders', { status: 'failed', customerId: 'ada' }, Buffer.from('x'));
     expect(cursors.decode('orders', { customerId: 'ada', status: 'failed' }, cursor).toString()).toBe('x');

@@ -24,7 +24,7 @@ afterAll(async () => {
 const line = { sku: 'MUG-BLUE', quantity: 1 };
 const order = { customerId: 'ada', lines: [line], payment: { token: 'tok_ok' } };
 
-/** Every refusal looks the same, whatever was refused. */
+/** Checks the form that all problems share. */
 function expectProblem({ status, headers, body }: Answer<Problem>, expected: number, kind: string): void {
   expect(status).toBe(expected);
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);

@@ -6,7 +6,7 @@ import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 
-/** The API as it runs in production, in a process of its own; nothing that it needs is there. */
+/** Runs the API as in production, in its own process and without Temporal and a database. */
 async function start(env: Record<string, string>) {
   const port = await freePort();
   const lines: string[] = [];
@@ -28,7 +28,7 @@ const alive = (url: string) =>
   waitUntil(() => fetch(`${url}/livez`).then(({ ok }) => ok || undefined), { what: 'the API', deadlineMs: 60_000 });
 
 describe.concurrent('the API process', () => {
-  test('when it would listen on all addresses and nobody has a key, then it ends and says what is missing', async () => {
+  test('exits with the name of the missing setting when it would listen on all addresses without a key', async () => {
     const { api, lines } = await start({ HOST: '0.0.0.0' });
     try {
       expect((await api.exited).code).toBe(1);
@@ -38,7 +38,7 @@ describe.concurrent('the API process', () => {
     }
   });
 
-  test('when nobody has a key, then it says loudly that it is open, and asks nobody who he is', async () => {
+  test('warns that it is open without keys and authenticates nobody', async () => {
     const { api, lines, url } = await start({});
     try {
       await alive(url);
@@ -49,7 +49,7 @@ describe.concurrent('the API process', () => {
     }
   });
 
-  test('when somebody has a key, then it listens on all addresses, asks for it, and says nothing of it', async () => {
+  test('listens on all addresses and requires a key, without the warning, when a key is set', async () => {
     const { key, hash } = createApiKey();
     const API_KEYS = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: [hash] }]);
     const { api, lines, url } = await start({ HOST: '0.0.0.0', API_KEYS });

@@ -11,7 +11,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../support/
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { temporal } from '../support/temporal-command.js';
 
-/** A worker has eight seconds; "at once" is well below that, also on a busy machine. */
+/** A worker has 8 s to respond. An immediate response takes much less, even on a busy machine. */
 const AT_ONCE_MS = 5_000;
 
 const NOBODYS_QUEUE = 'nobody-polls-this';
@@ -33,7 +33,7 @@ describeOnDevServer('workflows that somebody else started', () => {
     await shop?.close();
   });
 
-  /** Starts a workflow by the CLI. */
+  /** Starts a workflow with the Temporal CLI. */
   async function start(workflowId: string, type: string, taskQueue: string, input: unknown): Promise<void> {
     const what = ['--workflow-id', workflowId, '--type', type, '--task-queue', taskQueue];
     const { code, stderr } = await temporal(server, 'workflow', 'start', ...what, '--input', JSON.stringify(input));
@@ -52,7 +52,7 @@ describeOnDevServer('workflows that somebody else started', () => {
   const decision = { approver: 'grace', decision: 'approve' } as const;
   const payment = { token: 'tok_ok' };
 
-  /** Each resource that a worker answers for: how somebody starts it, and what can be asked of it. */
+  /** The resources that a worker serves: how to start each, and its calls. */
   const resources: {
     name: string;
     type: string;
@@ -98,7 +98,7 @@ describeOnDevServer('workflows that somebody else started', () => {
     },
   ];
 
-  test.each(resources)('names the task queue of the $name at once when nobody polls it', async (resource) => {
+  test.each(resources)('names the task queue of the $name immediately when no worker polls it', async (resource) => {
     const { workflowId, path, input } = resource.make();
     await start(workflowId, resource.type, NOBODYS_QUEUE, input);
 

@@ -12,7 +12,7 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { openReceiver } from '../support/receiver.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** How many updates a run accepts here; 2,000 by default. */
+/** How many updates a run accepts in this test; Temporal’s default is 2,000. */
 const MAX_UPDATES = 3;
 
 describeOnDevServer('a run that accepts no further updates', () => {
@@ -54,7 +54,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
   const decide = (orderId: string, attempt: number, action: 'retry' | 'skip') =>
     api.post<OrderResource>(`/v1/orders/${orderId}/compensation`, { compensation: 'refundPayment', attempt, action });
 
-  test('rejects repeated cancels of an order without an event, so that they do not count', async () => {
+  test('rejects repeated cancels without a history event, so that they do not count against the limit', async () => {
     const orderId = await anOrderWithStuckRefund();
     const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
     const before = await waitUntil(
@@ -74,7 +74,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     expect((await decide(orderId, 1, 'retry')).status).toBe(202);
   });
 
-  test('takes the decision of an operator about an order as a signal', async () => {
+  test('accepts the decision of an operator about an order as a signal', async () => {
     const orderId = await anOrderWithStuckRefund();
     for (const attempt of [1, 2]) {
       expect((await decide(orderId, attempt, 'retry')).status).toBe(202);
@@ -91,7 +91,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     expect(shop.outside.statement(orderId).refunds).toEqual([]);
   });
 
-  /** An approval that has its outcome and stays open, because its callback URL does not take the report. */
+  /** A decided approval that stays open, because its callback URL rejects the report. */
   async function anUnreportedApproval() {
     const receiver = await openReceiver();
     receiver.answerWith(500);
@@ -109,7 +109,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     return { path, decide, acceptedUpdates };
   }
 
-  test('answers a repeated decision about an approval without an event', async () => {
+  test('answers a repeated decision about an approval without a history event', async () => {
     const { path, decide, acceptedUpdates } = await anUnreportedApproval();
     const { body: first } = await decide({ comment: 'fine' });
     expect(first).toMatchObject({ status: 'approved', decision: { comment: 'fine' } });
@@ -132,7 +132,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     });
   });
 
-  test('answers a repeated withdrawal of an approval without an event', async () => {
+  test('answers a repeated withdrawal of an approval without a history event', async () => {
     const { path, acceptedUpdates } = await anUnreportedApproval();
 
     for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
@@ -143,7 +143,7 @@ describeOnDevServer('a run that accepts no further updates', () => {
     expect(await acceptedUpdates()).toBe(1);
   });
 
-  test('answers the decision that counted, and keeps its comment in the store', async () => {
+  test('returns the decision that counted and keeps its comment in the store', async () => {
     const { path, decide, acceptedUpdates } = await anUnreportedApproval();
     for (let number = 1; number <= MAX_UPDATES; number++)
       expect((await decide({ comment: `comment ${number}` })).status).toBe(200);

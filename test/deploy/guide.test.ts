@@ -7,10 +7,10 @@ import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { readComposeFile } from '../support/compose.js';
 import { roleOf } from '../support/deployment.js';
 
-/** docs/deployment.md, as far as it can be wrong. */
+/** Checks the facts of docs/deployment.md that code can contradict. */
 const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
 
-test('when somebody makes the Search Attributes by hand, then those that are listed, with their types', () => {
+test('lists all search attributes with their types', () => {
   const listed = [...guide.matchAll(/^\| `(\w+)` +\| `(\w+)` +\|$/gm)].map(([, name, type]) => [name, type]);
   const shown: Partial<Record<SearchAttribute['type'], string>> = {
     ...{ KEYWORD: 'Keyword', KEYWORD_LIST: 'KeywordList', DATETIME: 'Datetime' },
@@ -18,12 +18,12 @@ test('when somebody makes the Search Attributes by hand, then those that are lis
   expect(listed).toEqual(SEARCH_ATTRIBUTES.map(({ name, type }) => [name, shown[type]]));
 });
 
-test('when somebody starts a program of the image, then it is there', () => {
+test('starts programs that the image contains', () => {
   const commands = [...guide.matchAll(/^\| `(node [^`]+)`/gm)].map(([, command = '']) => roleOf(command.split(' ')));
   expect(commands).toEqual(['setup', 'worker', 'api']);
 });
 
-test('when somebody opens a page of the compose file, then it is published', () => {
+test('links exactly the ports that the Compose file publishes', () => {
   const { services } = readComposeFile('docker-compose.yml');
   const published = Object.values(services).flatMap(({ ports = [] }) => ports.map((port) => port.split(':')[1]));
   const named = [...guide.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, port]) => port);

@@ -24,7 +24,7 @@ const SECRET: Record<string, string> = {
   SMTP_URL: 'smtps://shop:password@mail.example.com',
 };
 
-/** What KEDA's `temporal` trigger may be told, as far as it is wanted here. Every value is a string. */
+/** The settings of KEDA's `temporal` trigger that this project allows. Every value is a string. */
 const temporalTrigger = z.strictObject({
   endpointFromEnv: z.literal('TEMPORAL_ADDRESS'),
   namespaceFromEnv: z.literal('TEMPORAL_NAMESPACE'),
@@ -57,7 +57,7 @@ describeRendered('the manifests for Kubernetes', () => {
   const roleIn = (workload: Manifest) => roleOf(containerOf(workload).command) as Role;
   const workers = () => ofKind('Deployment').filter((workload) => roleIn(workload) === 'worker');
 
-  /** The variables that a container starts with. */
+  /** The environment variables of a container. */
   const environmentOf = (workload: Manifest): Record<string, string> => {
     const { env, envFrom } = containerOf(workload);
     const fromMaps = envFrom.map(({ configMapRef }) => named('ConfigMap', configMapRef.name).data ?? {});
@@ -68,23 +68,23 @@ describeRendered('the manifests for Kubernetes', () => {
     return Object.assign({}, ...fromMaps, Object.fromEntries(own)) as Record<string, string>;
   };
 
-  describe('as objects', () => {
-    test('when they are rendered, then each is what its kind allows, the base and the example', async () => {
+  describe('manifests', () => {
+    test('has manifests that are valid for their kinds, in the base and in the example', async () => {
       for (const manifest of [...base, ...manifests]) {
         const { kind, metadata } = manifest;
         await expect(validate(manifest), `${kind} ${metadata.name}`).resolves.toBeUndefined();
       }
     });
 
-    test('when a field is unknown to Kubernetes, then none of ours is it', () => {
+    test('uses only fields that Kubernetes knows', () => {
       expect(typeErrors(manifests)).toEqual([]);
     });
 
-    test('when the example is applied, then everything goes into one namespace', () => {
+    test('puts everything of the example into one namespace', () => {
       for (const { kind, metadata } of manifests) expect(metadata.namespace, `${kind} ${metadata.name}`).toBe('shop');
     });
 
-    test('when they are counted, then there is an API, a setup, and workers for each task queue', () => {
+    test('contains an API, a setup job, and workers for each task queue', () => {
       expect(workloads().map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
         'Deployment api',
         ...[...TASK_QUEUES].sort().map((queue) => `Deployment worker-${queue}`),
@@ -94,13 +94,13 @@ describeRendered('the manifests for Kubernetes', () => {
     });
   });
 
-  describe('the processes', () => {
-    test('when one starts, then it has every variable that it needs, and none that it does not know', () => {
+  describe('containers', () => {
+    test('gives each container all variables that it needs and none that it does not know', () => {
       for (const workload of workloads())
         expect(unknownVariables(roleIn(workload), environmentOf(workload)), workload.metadata.name).toEqual([]);
     });
 
-    test('when a variable holds a secret, then it comes from the Secret, never from the manifests', () => {
+    test('takes secrets from the Secret, never from the manifests', () => {
       const open = [
         ...ofKind('ConfigMap').flatMap(({ data = {} }) => Object.entries(data)),
         ...workloads().flatMap((workload) =>
@@ -113,7 +113,7 @@ describeRendered('the manifests for Kubernetes', () => {
       }
     });
 
-    test('when somebody makes the Secret as documented, then with all keys that are asked for, and no others', () => {
+    test('uses exactly the keys of the documented Secret', () => {
       const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
       const [, command = ''] = /kubectl [^\n]*create secret generic shop \\\n((?:[^\n]*\\\n)*[^\n]*)/.exec(guide) ?? [];
       const documented = [...command.matchAll(/--from-literal=(\w+)=/g)].map(([, name]) => name);
@@ -123,7 +123,7 @@ describeRendered('the manifests for Kubernetes', () => {
       expect(documented.sort()).toEqual([...new Set(used)].sort());
     });
 
-    test('when workers are counted by queue, then each task queue has one group of its own', () => {
+    test('gives each task queue its own Deployment of workers', () => {
       const queues = workers().map((workload) => loadConfig('worker', environmentOf(workload)).WORKER_QUEUES);
       expect(queues.map((polled) => polled.join()).sort()).toEqual([...TASK_QUEUES].sort());
       expect(workers().map(({ metadata }) => metadata.name)).toEqual(
@@ -131,12 +131,12 @@ describeRendered('the manifests for Kubernetes', () => {
       );
     });
 
-    test('when the payment gateway has a limit, then the workers of its queue know it, and only they', () => {
+    test('sets the payment rate limit only on the workers of the payment queue', () => {
       const limited = workers().filter((workload) => environmentOf(workload).PAYMENTS_PER_SECOND !== undefined);
       expect(limited.map(({ metadata }) => metadata.name)).toEqual(['worker-payments']);
     });
 
-    test('when the setup goes first as documented, then with what it needs, and nothing of API and workers', () => {
+    test('lets the documented setup run first, without the API and workers', () => {
       const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
       expect(guide).toContain("-l 'app.kubernetes.io/name notin (api, worker)'");
       const first = manifests.filter(
@@ -147,7 +147,7 @@ describeRendered('the manifests for Kubernetes', () => {
       );
     });
 
-    test('when they run an image, then all the same one, at a version', () => {
+    test('runs the same image at a pinned version in every workload', () => {
       const images = new Set(workloads().map((workload) => containerOf(workload).image));
       expect([...images]).toEqual([expect.stringMatching(/\/workflow-orchestration-patterns:\d+\.\d+\.\d+$/)]);
     });
@@ -157,7 +157,7 @@ describeRendered('the manifests for Kubernetes', () => {
     const portOf = (workload: Manifest, name: string) =>
       containerOf(workload).ports?.find((port) => port.name === name)?.containerPort;
 
-    test('when a worker is asked, then where it listens for that, and it is ready only while it polls', async () => {
+    test('probes a worker on its health port, and a worker is ready only while it polls', async () => {
       const { url, close } = await serveHealth(
         { worker: () => 'does not poll' },
         { ...{ host: '127.0.0.1', port: 0 }, logger: createLogger('worker', 'silent') },
@@ -174,7 +174,7 @@ describeRendered('the manifests for Kubernetes', () => {
             return answer.status;
           });
           expect(await Promise.all(statuses)).toEqual([200, 200, 503]);
-          // Each of its checks is given five seconds.
+          // Each check of the worker has five seconds.
           expect(readinessProbe?.timeoutSeconds).toBeGreaterThan(5);
         }
       } finally {
@@ -182,7 +182,7 @@ describeRendered('the manifests for Kubernetes', () => {
       }
     });
 
-    test('when Temporal or the workers are away, then no API leaves the Service, which /readyz would make all of them do', () => {
+    test('keeps the API in the Service while Temporal or the workers are unavailable, because it probes /livez', () => {
       const api = named('Deployment', 'api');
       const { startupProbe, livenessProbe, readinessProbe } = containerOf(api);
       for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
@@ -194,10 +194,10 @@ describeRendered('the manifests for Kubernetes', () => {
     });
   });
 
-  describe('metrics', () => {
+  describe('metrics of the pods', () => {
     const scraped = () => [...workers(), named('Deployment', 'api')];
 
-    test('when workers and API are scraped, then each pod, where it listens for that', () => {
+    test('annotates each pod with its metrics port', () => {
       for (const workload of scraped()) {
         const { METRICS_HOST, METRICS_PORT } = loadConfig(
           roleIn(workload) as 'api' | 'worker',
@@ -211,7 +211,7 @@ describeRendered('the manifests for Kubernetes', () => {
       }
     });
 
-    test('when the shop is asked how it stands, then by a name for all APIs, as the guide has it', () => {
+    test('offers the business metrics under one Service name, as documented', () => {
       const { selector, ports } = named('Service', 'api-metrics').spec!;
       const api = named('Deployment', 'api');
       const { METRICS_PORT } = loadConfig('api', environmentOf(api));
@@ -222,8 +222,8 @@ describeRendered('the manifests for Kubernetes', () => {
     });
   });
 
-  describe('the end of a pod', () => {
-    test('when a worker is stopped, then the cluster waits longer than it takes to let activities finish', () => {
+  describe('pod termination', () => {
+    test('waits longer for a worker than its activities need to finish', () => {
       for (const workload of workers()) {
         const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', environmentOf(workload));
         expect(podOf(workload).terminationGracePeriodSeconds).toBeGreaterThan(
@@ -232,7 +232,7 @@ describeRendered('the manifests for Kubernetes', () => {
       }
     });
 
-    test('when an API is stopped, then it goes on until nobody sends it anything, and has time left', () => {
+    test('delays the stop of an API pod until it gets no more requests', () => {
       const api = named('Deployment', 'api');
       const [program, seconds] = containerOf(api).lifecycle!.preStop.exec.command;
       expect(program).toBe('sleep');
@@ -240,7 +240,7 @@ describeRendered('the manifests for Kubernetes', () => {
       expect(podOf(api).terminationGracePeriodSeconds! - Number(seconds)).toBeGreaterThanOrEqual(30);
     });
 
-    test('when nodes are emptied, then each Deployment loses one pod at a time', () => {
+    test('evicts one pod of each Deployment at a time', () => {
       for (const workload of ofKind('Deployment')) {
         const budgets = ofKind('PodDisruptionBudget').filter(({ spec }) =>
           selects((spec!.selector as { matchLabels: Record<string, string> }).matchLabels, labelsOf(workload)),
@@ -252,7 +252,7 @@ describeRendered('the manifests for Kubernetes', () => {
   });
 
   describe('selectors', () => {
-    test('when a Deployment looks for its pods, then it finds them and nobody else’s', () => {
+    test('selects exactly the pods of each Deployment', () => {
       for (const workload of ofKind('Deployment')) {
         const { matchLabels } = workload.spec!.selector as { matchLabels: Record<string, string> };
         const found = workloads().filter((other) => selects(matchLabels, labelsOf(other)));
@@ -263,7 +263,7 @@ describeRendered('the manifests for Kubernetes', () => {
       }
     });
 
-    test('when the Service is called, then an API answers, at a port that it has', () => {
+    test('routes the Service to the API on an open port', () => {
       const { selector, ports } = named('Service', 'api').spec!;
       const found = workloads().filter((other) => selects(selector as Record<string, string>, labelsOf(other)));
       expect(found.map(({ metadata }) => metadata.name)).toEqual(['api']);
@@ -272,7 +272,7 @@ describeRendered('the manifests for Kubernetes', () => {
       expect(open).toContain('http');
     });
 
-    test('when somebody calls a pod, then a policy lets him in at the API alone, and Prometheus at its metrics', () => {
+    test('allows traffic only to the API, and Prometheus only to the metrics', () => {
       for (const workload of workloads()) {
         const policies = ofKind('NetworkPolicy').filter(({ spec }) => {
           const { matchLabels = {}, matchExpressions = [] } = spec!.podSelector!;
@@ -296,11 +296,11 @@ describeRendered('the manifests for Kubernetes', () => {
     });
   });
 
-  describe('how many there are', () => {
+  describe('autoscaling', () => {
     const scalersOf = (workload: Manifest, kind: string) =>
       ofKind(kind).filter(({ spec }) => spec!.scaleTargetRef!.name === workload.metadata.name);
 
-    test('when tasks wait in a queue, then its own workers become more, and there are never none', () => {
+    test('scales the workers of a queue by its backlog and never to zero', () => {
       expect(ofKind('ScaledObject')).toHaveLength(TASK_QUEUES.length);
       for (const workload of workers()) {
         const [scaler, ...others] = scalersOf(workload, 'ScaledObject');
@@ -320,21 +320,21 @@ describeRendered('the manifests for Kubernetes', () => {
       }
     });
 
-    test('when the API is busy, then there are more of it', () => {
+    test('scales the API between two pods and the maximum', () => {
       const [scaler] = scalersOf(named('Deployment', 'api'), 'HorizontalPodAutoscaler');
       expect(scaler?.spec?.minReplicas).toBe(2);
       expect(scaler?.spec?.maxReplicas).toBe(MAX_APIS);
     });
 
-    test('when something scales a Deployment, then applying the manifests again does not', () => {
+    test('does not reset replica counts when the manifests are applied again', () => {
       for (const { metadata, spec } of ofKind('Deployment')) expect(spec?.replicas, metadata.name).toBeUndefined();
       const fixed = ofKind('Deployment', base).filter(({ spec }) => spec?.replicas !== undefined);
       expect(fixed.map(({ metadata }) => metadata.name)).toEqual(workers().map(({ metadata }) => metadata.name));
     });
   });
 
-  describe('containment', () => {
-    test('when a pod runs, then it can do no more than it must', () => {
+  describe('pod hardening', () => {
+    test('limits the rights and resources of each pod', () => {
       for (const workload of workloads()) {
         const { securityContext, resources } = containerOf(workload);
         const pod = podOf(workload);

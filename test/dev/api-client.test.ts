@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { connectApi } from '../../dev/api/client.js';
 
 const servers: Server[] = [];
 afterEach(() => servers.splice(0).forEach((server) => server.close()));
 
-/** Answers every request with the body that it got. */
+/** Answers every request with its own body. */
 async function anApi(heard: string[]): Promise<string> {
   const server = createServer((request, response) => {
     heard.push(`${request.method} ${request.url}`);
@@ -19,7 +19,7 @@ async function anApi(heard: string[]): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-it('when an API has two processes, then each gets a request in turn, whole', async () => {
+test('sends whole requests to two API processes in turn', async () => {
   const [one, two]: [string[], string[]] = [[], []];
   const api = connectApi([await anApi(one), await anApi(two)]);
 

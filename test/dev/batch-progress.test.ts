@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readCommandLine } from '../../dev/batch/command-line.js';
 import { followBatch } from '../../dev/batch/follow.js';
 import { displayOn, failureLines, figures, hasEnded, linesOn, outcome } from '../../dev/batch/progress.js';
@@ -25,7 +25,7 @@ function aBatch(changes: Partial<BatchResource> = {}): BatchResource {
   return { batchId: 'my-batch', operation: 'restock', status: 'running', ...counts, ...changes };
 }
 
-/** What was written to it, as text. */
+/** Returns the output so far as text. */
 function anOutput(terminal?: { isTTY: true; columns: number }) {
   const stream = Object.assign(new PassThrough(), terminal);
   return { stream, text: () => String(stream.read() ?? '') };
@@ -61,8 +61,8 @@ async function startApi(
 const answerJson = (response: ServerResponse, status: number, body: unknown) =>
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 
-describe('the command line of a batch', () => {
-  it('when only a file is given, then its name says which operation and which format', () => {
+describe('the command line of npm run batch', () => {
+  test('derives the operation and format from the file name', () => {
     expect(readCommandLine(['examples/restock.ndjson'])).toEqual({
       file: 'examples/restock.ndjson',
       contentType: 'application/x-ndjson',
@@ -84,7 +84,7 @@ describe('the command line of a batch', () => {
     });
   });
 
-  it('when everything is given, then it is as given', () => {
+  test('takes all options', () => {
     const options = ['--operation', 'restock', '--id', 'mine', '--items-per-task', '7', '--api', 'http://api.test/'];
     expect(readCommandLine(['goods.csv', '--delimiter', 'tab', ...options])).toEqual({
       file: 'goods.csv',
@@ -98,7 +98,7 @@ describe('the command line of a batch', () => {
     });
   });
 
-  it.each([
+  test.each([
     [['prices.csv'], /prices\.csv starts with the name of no operation\..*--operation: price-update, restock/],
     [['restock.csv', '--operation', 'discount'], /There is no operation discount\..*price-update, restock/],
     [['restock.xlsx'], /\.ndjson, \.jsonl, \.csv/],
@@ -107,32 +107,32 @@ describe('the command line of a batch', () => {
     [['restock.csv', '--items-per-task', ''], /--items-per-task/],
     [['restock.csv', '--id', 'a/b'], /--id a\/b: must be 1 to 64/],
     [['restock.csv', '--api', '127.0.0.1:3000'], /--api 127\.0\.0\.1:3000: must be a URL/],
-  ])('when it is %j, then the error says what would be right', (args, message) => {
+  ])('rejects %j with an error that names the valid values', (args, message) => {
     expect(() => readCommandLine(args)).toThrow(message);
     expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'Error' }));
   });
 
-  it.each([[[]], [['a.csv', 'b.csv']], [['a.csv', '--speed', '9']], [['a.csv', '--id']]])(
-    'when it is %j, then it asks for the usage',
+  test.each([[[]], [['a.csv', 'b.csv']], [['a.csv', '--speed', '9']], [['a.csv', '--id']]])(
+    'shows the usage for %j',
     (args) => {
       expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'UsageError' }));
     },
   );
 });
 
-describe('the progress of a batch', () => {
-  it.each([
+describe('batch progress display', () => {
+  test.each([
     [{ itemsPerSecond: 52_000.4, secondsLeft: 1 }, '40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left'],
     [{ itemsPerSecond: 0.25, secondsLeft: 3_725 }, '40,000 of 100,000 (40 %), 3 failed, 0.3/s, 1 h 2 min left'],
     [{ secondsLeft: 60 }, '40,000 of 100,000 (40 %), 3 failed, 1 min left'],
     [{ succeeded: 99_996 }, '99,999 of 100,000 (99 %), 3 failed'],
     [{ status: 'paused', itemsPerSecond: 0, secondsLeft: 9 }, 'paused at 40,000 of 100,000 (40 %), 3 failed'],
     [{ status: 'staged', succeeded: 0, failed: 0 }, 'staged at 0 of 100,000 (0 %), 0 failed'],
-  ] as const)('when it is %j, then it reads so', (changes, text) => {
+  ] as const)('formats %j', (changes, text) => {
     expect(figures(aBatch(changes))).toBe(text);
   });
 
-  it('when it is shown elsewhere than on a terminal, then by a line in two seconds, if it has changed', () => {
+  test('prints a changed line at most every two seconds when the output is not a terminal', () => {
     let now = 0;
     const { stream, text } = anOutput();
     const display = linesOn(stream, () => now);
@@ -156,7 +156,7 @@ describe('the progress of a batch', () => {
     ]);
   });
 
-  it.each([200, 80, 40])('when the terminal has %i columns, then the bar fits into them', (columns) => {
+  test.each([200, 80, 40])('fits the bar into %i columns', (columns) => {
     const { stream, text } = anOutput({ isTTY: true, columns });
     const display = displayOn(stream);
     display.show(aBatch({ itemsPerSecond: 52_000, secondsLeft: 1 }));
@@ -173,23 +173,23 @@ describe('the progress of a batch', () => {
     expect(Math.max(...shown.map((line) => line.length))).toBeLessThanOrEqual(columns);
   });
 
-  it('when it can still move by itself, then it has not ended', () => {
+  test('counts only closed statuses as ended', () => {
     const ended = batchStatus.options.filter((status) => hasEnded(aBatch({ status })));
     expect(ended).toEqual(['completed', 'completed_with_failures', 'cancelled', 'failed']);
   });
 
-  it.each([
+  test.each([
     [{ status: 'completed', succeeded: 100_000, failed: 0 }, 'completed: 100,000 of 100,000 succeeded, 0 failed'],
     [
       { status: 'completed_with_failures', succeeded: 99_997 },
       'completed with failures: 99,997 of 100,000 succeeded, 3 failed',
     ],
     [{ status: 'cancelled' }, 'was cancelled: 39,997 of 100,000 succeeded, 3 failed, 60,000 not done'],
-  ] as const)('when it has ended as %j, then one line says so', (changes, text) => {
+  ] as const)('summarizes %j in one line', (changes, text) => {
     expect(outcome(aBatch(changes))).toBe(`my-batch ${text}`);
   });
 
-  it('when more items failed than are shown, then it says where the others are', () => {
+  test('says where to find further failed items', () => {
     const reason = { type: 'UnknownSku', message: 'not in the catalogue: X' };
     expect(failureLines([{ line: 5, item: { sku: 'X' }, reason }], aBatch({ failed: 1_235 }))).toEqual([
       '  line 5: UnknownSku, not in the catalogue: X',
@@ -197,10 +197,10 @@ describe('the progress of a batch', () => {
     ]);
   });
 
-  it.each([
+  test.each([
     [12, '  … 2 more'],
     [100, '  … at least 90 more'],
-  ])('when an upload is refused for %i lines, then the first ten are told', (count, more) => {
+  ])('lists the first ten of %i wrong lines', (count, more) => {
     const errors = Array.from({ length: count }, (_, index) => ({
       line: index + 7,
       pointer: '/quantity',
@@ -214,7 +214,7 @@ describe('the progress of a batch', () => {
     ]);
   });
 
-  it('when an upload is refused for its query, then each field is told once', () => {
+  test('lists each wrong query field once', () => {
     const errors = [{ pointer: '/batchId', detail: 'is wrong' }];
     const refused = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
     expect(refusalOf(400, JSON.stringify(refused)).split('\n')).toEqual([
@@ -223,7 +223,7 @@ describe('the progress of a batch', () => {
     ]);
   });
 
-  it('when a refusal is no problem document, then it is told as it is', () => {
+  test('prints an error response that is not a problem document as it is', () => {
     expect(refusalOf(502, '<h1>Bad Gateway</h1>')).toBe('The API answered 502: <h1>Bad Gateway</h1>');
   });
 });
@@ -231,7 +231,7 @@ describe('the progress of a batch', () => {
 describe('following a batch', () => {
   const patience = { everyMs: 10, deadlineMs: 10_000 };
 
-  it('when the API restarts meanwhile, then it is waited for, with a note', async () => {
+  test('waits with a note while the API restarts', async () => {
     const port = await freePort();
     const { stream, text } = anOutput();
     const first = await startApi((_, response) => answerJson(response, 200, aBatch()), port);
@@ -257,13 +257,13 @@ describe('following a batch', () => {
     ]);
   });
 
-  it('when the API stays away, then it gives up and says why', async () => {
+  test('gives up with the reason when the API stays unavailable', async () => {
     const api = await startApi((_, response) => answerJson(response, 503, {}));
     const following = followBatch(`${api.url}/x`, linesOn(anOutput().stream), { everyMs: 10, deadlineMs: 100 });
     await expect(following).rejects.toThrow(/within 0\.1 s: it answers 503$/);
   });
 
-  it('when the API answers otherwise, then there is nothing to wait for', async () => {
+  test('fails at once on a final error response', async () => {
     const api = await startApi((_, response) => answerJson(response, 404, { title: 'There is no such resource' }));
     const following = followBatch(`${api.url}/x`, linesOn(anOutput().stream), patience);
     await expect(following).rejects.toThrow(/answered 404: .*no such resource/);
@@ -271,7 +271,7 @@ describe('following a batch', () => {
   });
 });
 
-describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
+describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'batch-'));
@@ -284,7 +284,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
       name: 'batch',
       command: process.execPath,
       args: ['dev/run.mjs', 'dev/batch.ts', ...args],
-      // A folder and a port at which nothing runs, so that it cannot find anybody's stack.
+      // An empty folder and an unused port, so that the command finds no running stack.
       env: { DATA_DIR: folder, PORT: String(await freePort()) },
       cwd: checkout,
       onLine: (line, stream) => lines[stream].push(line),
@@ -301,7 +301,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
 
   const uploadedAs = (request: IncomingMessage) => new URL(request.url!, 'http://api.test').searchParams;
 
-  it('when every item succeeds, then it sent the file and ends with 0', async () => {
+  test('uploads the file and exits with 0 when every item succeeds', async () => {
     const file = join(folder, 'restock.ndjson');
     const line = '{"sku":"MUG-ENAMEL","quantity":1}\n';
     await writeFile(file, line.repeat(100_000));
@@ -325,7 +325,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
     expect(sent === line.repeat(100_000)).toBe(true);
   });
 
-  it.each(['cancelled', 'failed'] as const)('when the batch ends as %s, then it ends with 1', async (status) => {
+  test.each(['cancelled', 'failed'] as const)('exits with 1 when the batch ends as %s', async (status) => {
     const api = await startApi((request, response) =>
       request.method === 'POST'
         ? answerJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
@@ -336,7 +336,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  it('when Ctrl-C comes, then it says how the batch goes on and ends with 130', async () => {
+  test('says that the batch continues and exits with 130 on Ctrl-C', async () => {
     const api = await startApi((request, response) =>
       request.method === 'POST'
         ? answerJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
@@ -355,7 +355,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
     ]);
   });
 
-  it('when Ctrl-C comes during the upload, then it does not say that there is a batch', async () => {
+  test('does not claim that the batch exists on Ctrl-C during the upload', async () => {
     let arrived = false;
     const api = await startApi(() => (arrived = true));
     const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
@@ -366,7 +366,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
     expect(lines.stdout.at(-1)).toMatch(/^The upload was not finished\. .*\/v1\/batches\/mine$/);
   });
 
-  it('when the id belongs to another content, then it says so and ends with 1', async () => {
+  test('exits with 1 when the id belongs to other content', async () => {
     const api = await startApi((request, response) => {
       expect(uploadedAs(request).get('operation')).toBe('price-update');
       return answerJson(response, 409, { title: 'The request conflicts', detail: 'the id belongs to another batch' });
@@ -376,7 +376,7 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  it('when nobody answers at --api, then it says so and that it is safe to repeat', async () => {
+  test('says that a repetition is safe when the API at --api is unreachable', async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const { code, stderr } = await run('examples/restock.ndjson', '--id', 'mine', '--api', url);
     expect(stderr.split('\n')).toEqual([
@@ -386,23 +386,23 @@ describe('npm run batch, against a played API', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
   });
 
-  it('when no stack runs, then it says how to start one and ends with 1', async () => {
+  test('says how to start a stack when none runs, and exits with 1', async () => {
     const { code, stderr } = await run('examples/restock.ndjson');
     expect(stderr).toMatch(/^No stack is running\. Start one with "npm start"/);
     expect(code).toBe(1);
   });
 
-  it.each([
+  test.each([
     ['missing/restock.csv', 'There is no file missing/restock.csv.'],
     ['restock.csv', 'restock.csv is a folder, not a file.'],
-  ])('when the file is %s, then the error is one line', async (name, message) => {
+  ])('prints one line when the file is %s', async (name, message) => {
     await mkdir(join(folder, 'restock.csv'));
     const { code, stderr } = await run(join(folder, name));
     expect(stderr.replaceAll(`${folder}/`, '')).toBe(message);
     expect(code).toBe(1);
   });
 
-  it('when it is asked for help, then it tells its exit codes; with an unknown flag it tells both', async () => {
+  test('prints exit codes with --help, and the error and the usage for an unknown flag', async () => {
     const help = await run('--help');
     expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/Exit code: 0 completed, 2 completed with/) });
     const wrong = await run('examples/restock.ndjson', '--speed');

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkDependencies } from '../../dev/dependencies.js';
 import { checkout } from '../../dev/settings.js';
 
-describe('what is installed', () => {
+describe('dependency check', () => {
   let folder: string;
   beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'dependencies-'))));
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -19,7 +19,7 @@ describe('what is installed', () => {
   }
   const good = { version: '1.0.0', integrity: 'sha512-…', license: 'MIT' };
 
-  test('when it is this project, then nothing is wrong', async () => {
+  test('accepts this project', async () => {
     await expect(checkDependencies(checkout)).resolves.toBeUndefined();
   });
 
@@ -53,11 +53,11 @@ describe('what is installed', () => {
     ],
     ['a licence is one of many', {}, { 'node_modules/a': { ...good, license: '(MIT AND GPL-2.0)' } }, 'its licence is'],
     ['a licence is not said', {}, { 'node_modules/a': { ...good, license: undefined } }, 'its licence is none'],
-  ])('when %s, then that is said', async (_, manifest, packages, problem) => {
+  ])('reports when %s', async (_, manifest, packages, problem) => {
     await expect(check(manifest, packages)).rejects.toThrow(problem);
   });
 
-  test('when something is for development, or one licence of two will do, then it may be', async () => {
+  test('accepts development tools of any licence and one allowed licence of two', async () => {
     await check(
       { overrides: { a: '$a' } },
       {
@@ -68,7 +68,7 @@ describe('what is installed', () => {
     );
   });
 
-  test('when the bill of materials is made, then all that is deployed is in it, and no tool', async () => {
+  test('writes an SBOM with all deployed packages and no tools', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', 'dev/sbom.ts'], {
       ...{ cwd: checkout, maxBuffer: 2 ** 26 },
     });

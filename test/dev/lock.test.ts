@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LockHeld, takeLock, withLock } from '../../dev/lock.mjs';
 import { startProcess } from '../../dev/processes.js';
 
@@ -14,8 +14,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-describe('a lock', () => {
-  it('when somebody alive holds it, then it is refused and names the holder', async () => {
+describe('the lock file', () => {
+  test('refuses a lock that a live process holds, and names the holder', async () => {
     const release = await takeLock(file);
     await expect(takeLock(file)).rejects.toThrow(LockHeld);
     await expect(takeLock(file)).rejects.toMatchObject({ pid: process.pid });
@@ -24,7 +24,7 @@ describe('a lock', () => {
     expect(await readdir(join(folder, 'a'))).toEqual([]);
   });
 
-  it('when its holder is gone, then it is taken over', async () => {
+  test('takes over a lock whose holder is gone', async () => {
     const gone = await startProcess({ name: 'gone', command: process.execPath, args: ['-e', ''] });
     await gone.exited;
     (await takeLock(file))();
@@ -32,8 +32,8 @@ describe('a lock', () => {
     (await takeLock(file))();
   });
 
-  it.runIf(process.platform === 'linux')(
-    "when the holder's process id belongs to another process by now, then it is taken over",
+  test.runIf(process.platform === 'linux')(
+    "takes over a lock when the holder's process id belongs to another process",
     async () => {
       (await takeLock(file))();
       await writeFile(file, JSON.stringify({ pid: process.pid, started: 'before the machine was started' }));
@@ -41,7 +41,7 @@ describe('a lock', () => {
     },
   );
 
-  it('when many want it at once over a stale one, then never two have it', async () => {
+  test('gives a stale lock to at most one of many competing processes', async () => {
     let taken = 0;
     for (let round = 0; round < 30; round++) {
       (await takeLock(file))();
@@ -65,7 +65,7 @@ describe('a lock', () => {
     expect(await readdir(join(folder, 'a'))).toEqual([]);
   });
 
-  it('when several want it one after the other, then each waits for its turn and is told for whom', async () => {
+  test('makes waiting processes take turns and reports the holder', async () => {
     const waitedFor = new Set<number>();
     const done: number[] = [];
     const work = (n: number) => () => new Promise<void>((resolve) => setImmediate(() => resolve(void done.push(n))));

@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { buildProviders, type Providers, type ProvidersOptions } from '../../dev/providers/app.js';
 import { MailStore } from '../../dev/providers/mail-store.js';
 import { waitUntil } from '../../dev/wait.js';
@@ -66,8 +66,8 @@ async function startWorld(options: ProvidersOptions = {}): Promise<World> {
   };
 }
 
-describe('the mail server', () => {
-  it('when a mail is sent, then each of its recipients has it, as it was written', async () => {
+describe('the fake mail server', () => {
+  test('delivers a mail to each recipient unchanged', async () => {
     const world = await startWorld();
 
     const { messageId } = await world.send({
@@ -100,7 +100,7 @@ describe('the mail server', () => {
     expect(await world.test('GET', 'mails?to=bob@example.com')).toEqual({ status: 200, body: { mails } });
   });
 
-  it('when the answer arrives, then the mail is already in the folder', async () => {
+  test('stores a mail in the folder before it responds', async () => {
     const mailFolder = aFolder();
     const world = await startWorld({ mailFolder });
 
@@ -114,7 +114,7 @@ describe('the mail server', () => {
     );
   });
 
-  it('when it restarts, also after a torn write, then it has the mails and gives none their number again', async () => {
+  test('keeps its mails and their numbers after a restart, also after a torn write', async () => {
     const mailFolder = aFolder();
     const first = await startWorld({ mailFolder });
     await first.send({ to: 'ada@example.com', subject: 'One' });
@@ -132,7 +132,7 @@ describe('the mail server', () => {
     expect(readdirSync(mailFolder).sort()).toEqual(['1.eml', '2.eml', '8.eml', '9.eml']);
   });
 
-  it('when there are more than it keeps, then the oldest go, from the folder too', async () => {
+  test('deletes the oldest mails above its limit, also from the folder', async () => {
     const folder = aFolder();
     const envelope = { from: 'a@example.com', to: ['b@example.com'], receivedAt: new Date().toISOString() };
     const store = new MailStore(folder, 2);
@@ -143,7 +143,7 @@ describe('the mail server', () => {
     expect(readdirSync(folder).sort()).toEqual(['3.eml', '4.eml']);
   });
 
-  it('when the folder is gone, then the sender is asked to come again', async () => {
+  test('responds with a temporary error when the folder is gone', async () => {
     const mailFolder = aFolder();
     const world = await startWorld({ mailFolder });
     rmSync(mailFolder, { recursive: true });
@@ -152,7 +152,7 @@ describe('the mail server', () => {
     expect(await world.mailbox.mails()).toEqual([]);
   });
 
-  it('when a mail is too large, then it is refused and not kept', async () => {
+  test('rejects a mail that is too large and does not keep it', async () => {
     const world = await startWorld();
 
     const sent = world.send({ to: 'ada@example.com', text: 'x'.repeat(10_000_001) });
@@ -161,7 +161,7 @@ describe('the mail server', () => {
     expect(await world.mailbox.mails()).toEqual([]);
   });
 
-  it('when a mail cannot be read, then it is refused for good and not kept', async () => {
+  test('rejects an unreadable mail permanently and does not keep it', async () => {
     const world = await startWorld();
 
     const sent = world.send({ to: 'ada@example.com', raw: `X-Long: ${'x'.repeat(3_000_000)}\r\n\r\nHello` });
@@ -170,7 +170,7 @@ describe('the mail server', () => {
     expect(await world.mailbox.mails()).toEqual([]);
   });
 
-  it('when the connection breaks within a mail, then nothing is kept', async () => {
+  test('keeps nothing of a mail whose connection breaks', async () => {
     const world = await startWorld();
     const client = createConnection(world.smtpPort, '127.0.0.1').setEncoding('utf8');
     for (const line of ['EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) {
@@ -186,7 +186,7 @@ describe('the mail server', () => {
     expect((await world.mailbox.mails()).map(({ subject }) => subject)).toEqual(['whole']);
   });
 
-  it('when a client keeps its connection, then closing does not wait for it', async () => {
+  test('closes without waiting for idle clients', async () => {
     const world = await startWorld();
     const client = createConnection(world.smtpPort, '127.0.0.1');
     await once(client, 'data');
@@ -197,7 +197,7 @@ describe('the mail server', () => {
     await ended;
   });
 
-  it('when its port is taken, then listening fails', async () => {
+  test('fails to listen on a taken port', async () => {
     const { smtpPort } = await startWorld();
     const other = buildProviders();
     cleanups.push(other.close);
@@ -206,8 +206,8 @@ describe('the mail server', () => {
   });
 });
 
-describe('refusals', () => {
-  it.each([451, 550])('when an address is refused with %i, then as often as told and no other one', async (code) => {
+describe('rejected recipients of the fake mail server', () => {
+  test.each([451, 550])('rejects an address with %i as often as configured, and no other address', async (code) => {
     const world = await startWorld();
     world.mailbox.refuse('Ada@example.com', { code, times: 2 });
 
@@ -220,7 +220,7 @@ describe('refusals', () => {
     expect(await world.mailbox.mailsTo('bob@example.com')).toHaveLength(1);
   });
 
-  it('when one of two recipients is refused, then the other one has the mail', async () => {
+  test('delivers to one recipient when it rejects the other', async () => {
     const world = await startWorld();
     world.mailbox.refuse('ada@example.com', { code: 550 });
 
@@ -230,7 +230,7 @@ describe('refusals', () => {
     expect((await world.mailbox.mails()).map(({ to }) => to)).toEqual([['bob@example.com']]);
   });
 
-  it('when a refused mail is kept, then the sender is told no and the mail is there', async () => {
+  test('keeps a rejected mail when configured to', async () => {
     const world = await startWorld();
     world.mailbox.refuse('ada@example.com', { kept: true });
 
@@ -239,7 +239,7 @@ describe('refusals', () => {
     expect(await world.mailbox.mailsTo('ada@example.com')).toHaveLength(1);
   });
 
-  it('when the server hangs, then closing ends it', async () => {
+  test('closes while a response is delayed', async () => {
     const world = await startWorld();
     world.mailbox.refuse('ada@example.com', { kept: true, delayMs: 600_000 });
 
@@ -250,7 +250,7 @@ describe('refusals', () => {
     await broken;
   });
 
-  it('when refusals are made and deleted over HTTP, then they hold as long', async () => {
+  test('adds and deletes rejections over HTTP', async () => {
     const world = await startWorld();
     const refusal = { to: 'ada@example.com', code: 550, times: -1 };
 
@@ -264,8 +264,8 @@ describe('refusals', () => {
   });
 });
 
-describe('the pages', () => {
-  it('when there are mails, then the list has them, newest first, with links to them', async () => {
+describe('pages of the fake mail server', () => {
+  test('lists mails newest first with links', async () => {
     const world = await startWorld();
     expect((await world.get('/mails')).body).toContain('none yet');
     await world.send({ to: 'ada@example.com', subject: 'Older' });
@@ -282,7 +282,7 @@ describe('the pages', () => {
     expect(body).toContain('<td>ada@example.com, bob@example.com</td>');
   });
 
-  it('when a mail is hostile, then its markup is shown and nothing of it is a part of the page', async () => {
+  test('escapes the markup of a hostile mail', async () => {
     const warn = vi.spyOn(console, 'warn');
     const world = await startWorld();
     const attack = `"'></pre></iframe><script>alert(1)</script>`;
@@ -301,7 +301,7 @@ describe('the pages', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  it('when a mail has links, then those to http and https can be followed and others are text', async () => {
+  test('links only http and https URLs', async () => {
     const world = await startWorld();
     const text =
       'See https://example.com/a?b=1&c="2. Or (http://example.com/x). Not javascript:alert(1) or data:text/html,x';
@@ -314,7 +314,7 @@ describe('the pages', () => {
     expect(body).toContain('javascript:alert(1)');
   });
 
-  it('when the source is asked for, then it is the mail, to be saved and not shown', async () => {
+  test('offers the source of a mail as a download', async () => {
     const world = await startWorld();
     await world.send({ to: 'ada@example.com', subject: 'Source', text: '<script>' });
 
@@ -327,8 +327,8 @@ describe('the pages', () => {
     expect(body).toContain('\r\nSubject: Source\r\n');
   });
 
-  it.each(['/mails/1', '/mails/1.eml', '/mails/0', '/mails/x', '/mails/..%2f1.eml'])(
-    'when there is no such mail as %s, then it is 404',
+  test.each(['/mails/1', '/mails/1.eml', '/mails/0', '/mails/x', '/mails/..%2f1.eml'])(
+    'returns 404 for %s',
     async (path) => {
       const world = await startWorld();
 

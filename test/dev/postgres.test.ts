@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startPostgres, type PostgresServer } from '../../dev/postgres.js';
 import { silentReport as report } from '../../dev/report.js';
@@ -37,14 +37,14 @@ async function query(url: string, text: string): Promise<unknown[]> {
 }
 
 describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
-  it('when it is started below a folder that only we may enter, then it comes up and listens on loopback only', async () => {
+  test('starts below a folder with mode 0700 and listens on loopback only', async () => {
     const { url } = await start();
     expect(new URL(url).hostname).toBe('127.0.0.1');
     expect(await query(url, 'show listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }]);
     expect(await query(url, 'select current_database() as name')).toEqual([{ name: 'shop' }]);
   });
 
-  it('when it is started again, then data and password are those of the first time', async () => {
+  test('keeps its data and password on a restart', async () => {
     const first = await start();
     await query(first.url, 'create table kept as select 42 as answer');
     await first.stop();
@@ -54,7 +54,7 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
     expect(await query(second.url, 'select * from kept')).toEqual([{ answer: 42 }]);
   });
 
-  it('when it was killed, then it comes up again with what was committed', async () => {
+  test('recovers committed data after SIGKILL', async () => {
     const first = await start();
     await query(first.url, 'create table kept as select 42 as answer');
     first.process.kill('SIGKILL');
@@ -63,7 +63,7 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
     expect(await query(url, 'select * from kept')).toEqual([{ answer: 42 }]);
   });
 
-  it('when its folder was deleted, then it starts anew', async () => {
+  test('starts empty when its folder was deleted', async () => {
     const first = await start();
     await query(first.url, 'create table gone as select 42 as answer');
     await first.stop();
@@ -72,14 +72,14 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
     await expect(query(url, 'select * from gone')).rejects.toThrow(/does not exist/);
   });
 
-  it('when the password is wrong, then nobody gets in', async () => {
+  test('rejects a wrong password', async () => {
     const { url } = await start();
     const wrong = new URL(url);
     wrong.password = 'wrong';
     await expect(query(wrong.href, 'select 1')).rejects.toThrow(/password authentication failed/);
   });
 
-  it('when its folder may be entered by everyone, then the data stays in it and only the server may read it', async () => {
+  test('keeps its data private below a folder that is open to everyone', async () => {
     const { chmod } = await import('node:fs/promises');
     await chmod(folder, 0o755);
     const { dataPlace } = await start();
@@ -88,7 +88,7 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
     expect((await stat(join(dataPlace, 'password'))).mode & 0o077).toBe(0);
   });
 
-  it('when it is destroyed, then its data is gone', async () => {
+  test('deletes its data when it is destroyed', async () => {
     await mkdir(join(folder, 'deep', 'er'), { recursive: true });
     const started = await start(join(folder, 'deep', 'er', 'postgres'));
     await started.destroy();

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { liveProcesses, startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
 import { waitUntil } from '../../dev/wait.js';
 import { isAlive, untilGone } from './fixtures/alive.js';
@@ -9,7 +9,7 @@ import { isAlive, untilGone } from './fixtures/alive.js';
 const node = (script: string) => ({ command: process.execPath, args: ['-e', script] });
 const stay = 'setInterval(() => {}, 1000);';
 
-/** A parent that was started like any program, so that it can die like any program. */
+/** Starts a parent as an ordinary program, so that a test can kill it. */
 async function aParent(...args: string[]): Promise<{ parent: ManagedProcess; child: number }> {
   const lines: string[] = [];
   const parent = await startProcess({
@@ -26,20 +26,20 @@ afterEach(async () => {
 });
 
 describe('a managed process', { timeout: 40_000 }, () => {
-  it('when its parent is killed with SIGKILL, then it ends too', async () => {
+  test('ends when its parent is killed with SIGKILL', async () => {
     const { parent, child } = await aParent();
     expect(isAlive(child)).toBe(true);
     parent.kill('SIGKILL');
     await untilGone(child);
   });
 
-  it('when its parent is killed and it ignores SIGTERM, then it is killed after the grace time', async () => {
+  test('is killed after the grace period when its parent is killed and it ignores SIGTERM', async () => {
     const { parent, child } = await aParent('stubborn');
     parent.kill('SIGKILL');
     await untilGone(child);
   });
 
-  it('when it is killed, then it is gone with its own children and the exit tells the signal', async () => {
+  test('dies with its own children on SIGKILL and reports the signal', async () => {
     const lines: string[] = [];
     const child = await startProcess({
       name: 'child',
@@ -53,7 +53,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     expect(child.kill('SIGKILL')).toBe(false);
   });
 
-  it('when its guard is killed, then it does not stay behind', async () => {
+  test('ends when its guard process is killed', async () => {
     const child = await startProcess({ name: 'child', ...node(stay) });
     const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8').catch(() => undefined);
     if (!stat) return;
@@ -62,7 +62,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     await untilGone(child.pid);
   });
 
-  it('when it is stopped, then it gets its own signal first and may end in its own way', async () => {
+  test('gets its configured stop signal and may exit by itself', async () => {
     const ready: string[] = [];
     const child = await startProcess({
       name: 'child',
@@ -77,7 +77,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     expect(child.tail()).toBe('ready\ndraining');
   });
 
-  it('when it prints, then the log file holds what both streams said', async () => {
+  test('writes stdout and stderr to the log file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'managed-process-'));
     const logFile = join(folder, 'logs', 'child.log');
     const child = await startProcess({ name: 'child', ...node("console.log('out'); console.error('err')"), logFile });
@@ -86,7 +86,7 @@ describe('a managed process', { timeout: 40_000 }, () => {
     await rm(folder, { recursive: true });
   });
 
-  it('when the command does not exist, then the start fails and names it', async () => {
+  test('fails to start with the name of a missing command', async () => {
     await expect(startProcess({ name: 'child', command: '/no/such/program' })).rejects.toThrow(
       /child could not be started \(\/no\/such\/program\).*ENOENT/,
     );

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import Fastify from 'fastify';
 import { createTransport } from 'nodemailer';
 import { Webhook } from 'standardwebhooks';
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, describe, expect, test, onTestFinished, vi } from 'vitest';
 import { buildProviders, type Providers, type ProvidersOptions } from '../../dev/providers/app.js';
 
 const secret = `whsec_${Buffer.from('a secret that only the tests know').toString('base64')}`;
@@ -88,7 +88,7 @@ interface ReceivedWebhook {
   status: string;
 }
 
-/** A shop that answers each webhook with the next given status, and 202 when there is none left. */
+/** A shop that answers the webhooks with the given statuses, and then with 202. */
 async function startShop(statuses: number[] = []) {
   const received: ReceivedWebhook[] = [];
   const shop = Fastify();
@@ -111,8 +111,8 @@ async function startShop(statuses: number[] = []) {
   return { received, statuses, url: `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}/callbacks` };
 }
 
-describe('payments', () => {
-  it('when a charge is repeated with its key, then the first answer comes again and the money is taken once', async () => {
+describe('fake payment gateway', () => {
+  test('returns the first response for a repeated charge and takes the money once', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
 
@@ -129,7 +129,7 @@ describe('payments', () => {
     ]);
   });
 
-  it('when a key comes again with another body, then it is refused as a mismatch without an effect', async () => {
+  test('rejects another body under the same key without an effect', async () => {
     const providers = await startProviders();
     const [orderId, other] = [anOrderId(), anOrderId()];
     await providers.charge(orderId);
@@ -150,13 +150,13 @@ describe('payments', () => {
     expect(providers.ledger.statement()).toEqual(before);
   });
 
-  it.each([
+  test.each([
     ['tok_declined', 402, 'card_declined', ['declined']],
     ['tok_insufficient_funds', 402, 'insufficient_funds', ['declined']],
     ['tok_gateway_down', 503, 'gateway_unavailable', []],
     ['tok_unheard_of', 400, 'unknown_token', []],
     ['constructor', 400, 'unknown_token', []],
-  ])('when %s pays, then the answer is %i %s each time and nothing is taken', async (token, status, code, charges) => {
+  ])('answers a payment with %s with %i %s each time and takes nothing', async (token, status, code, charges) => {
     const providers = await startProviders();
     const orderId = anOrderId();
 
@@ -167,7 +167,7 @@ describe('payments', () => {
     expect(providers.statement(orderId).charges.map((charge) => charge.status)).toEqual(charges);
   });
 
-  it('refunds the whole amount once for each key, and tells by order id what was done', async () => {
+  test('refunds the whole amount once for each key and reports it by order id', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     const unknown = await providers.payment(orderId);
@@ -177,7 +177,7 @@ describe('payments', () => {
     const first = await providers.refund(orderId);
     const again = await providers.refund(orderId);
     const refunded = await providers.payment(orderId);
-    // Whoever loses the key pays twice: the look-up by order id is what protects from that.
+    // A caller that loses its key refunds twice; the lookup by order id prevents that.
     await providers.refund(orderId, { key: 'another' });
 
     expect(first).toEqual({
@@ -196,7 +196,7 @@ describe('payments', () => {
     ]);
   });
 
-  it('takes a call with a forgotten key for a new one, and still knows the order', async () => {
+  test('treats a call with an expired key as new and still knows the order', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     const first = await providers.charge(orderId);
@@ -225,7 +225,7 @@ describe('payments', () => {
     expect(providers.statement(orderId).charges).toHaveLength(2);
   });
 
-  it('refuses a charge and a shipment that arrive after their void, also when the keys are forgotten', async () => {
+  test('rejects a charge and a shipment after their void, also when the keys have expired', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     providers.keys.retentionSeconds = 0;
@@ -241,7 +241,7 @@ describe('payments', () => {
     expect((await providers.payment(orderId)).body).toEqual({ charge: null, refund: { status: 'voided' } });
   });
 
-  it('when a charge that never came is refunded, then the order is void and the late charge is refused', async () => {
+  test('voids the order when a charge that never arrived is refunded, and rejects the late charge', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
 
@@ -255,7 +255,7 @@ describe('payments', () => {
     expect(providers.statement(orderId).charges).toEqual([]);
   });
 
-  it('when a declined charge is refunded, then it is voided', async () => {
+  test('voids a declined charge on a refund', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     await providers.charge(orderId, { token: 'tok_declined' });
@@ -263,13 +263,13 @@ describe('payments', () => {
     expect(await providers.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
   });
 
-  it.each([
+  test.each([
     ['no idempotency key', undefined, { orderId: 'o', amount, token: 'tok_ok' }, 'idempotency_key_required'],
     ['an unknown field', 'k', { orderId: 'o', amount, token: 'tok_ok', tip: 1 }, 'invalid_request'],
     ['an amount of zero', 'k', { orderId: 'o', amount: { ...amount, value: 0 }, token: 'tok_ok' }, 'invalid_request'],
     ['an empty order id', 'k', { orderId: '', amount, token: 'tok_ok' }, 'invalid_request'],
     ['no object', 'k', [], 'invalid_request'],
-  ])('when a charge has %s, then it is 400 and nothing happens', async (_what, key, body, code) => {
+  ])('rejects a charge with %s with 400 and without an effect', async (_what, key, body, code) => {
     const providers = await startProviders();
 
     const answer = await providers.post('/payments/charges', key, body);
@@ -279,8 +279,8 @@ describe('payments', () => {
   });
 });
 
-describe('carrier', () => {
-  it('when a shipment is repeated with its key, then there is one parcel and the same answer, even after it moved', async () => {
+describe('fake carrier', () => {
+  test('creates one parcel for a repeated shipment and returns the same response, also after the parcel moved', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const orderId = anOrderId();
@@ -296,7 +296,7 @@ describe('carrier', () => {
     ]);
   });
 
-  it('when a parcel is tracked, then its place in the ledger is told; one that nobody sent is unknown', async () => {
+  test('tracks a parcel, and returns 404 for an unknown one', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
 
@@ -311,7 +311,7 @@ describe('carrier', () => {
     });
   });
 
-  it('when a parcel is cancelled before the pick-up, then it never moves', async () => {
+  test('never moves a parcel that was cancelled before pickup', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const [orderId, other] = [anOrderId(), anOrderId()];
@@ -336,8 +336,8 @@ describe('carrier', () => {
     });
   });
 
-  it.each(['in_transit', 'delivered', 'lost'] as const)(
-    'when a parcel is %s, then it cannot be cancelled any more',
+  test.each(['in_transit', 'delivered', 'lost'] as const)(
+    'rejects a cancellation of a parcel that is %s with 409',
     async (status) => {
       const shop = await startShop();
       const providers = await startProviders({ callbackUrl: shop.url });
@@ -353,7 +353,7 @@ describe('carrier', () => {
     },
   );
 
-  it('when a shipment that never came is cancelled, then the order is void and the late shipment is refused', async () => {
+  test('voids the order when a shipment that never arrived is cancelled, and rejects the late shipment', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
 
@@ -365,7 +365,7 @@ describe('carrier', () => {
     expect(providers.statement(orderId).shipments).toEqual([]);
   });
 
-  it('when a parcel moves by itself, then signed reports arrive in order at a shop that was made known later', async () => {
+  test('sends signed reports of an automatic delivery in order, also to a callback URL that is set later', async () => {
     const shop = await startShop();
     const providers = await startProviders({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0.05 });
     const orderId = anOrderId();
@@ -389,7 +389,7 @@ describe('carrier', () => {
     );
   });
 
-  it('when the shop refuses a report, then it is retried with the same id before the next one is sent', async () => {
+  test('retries a failed report with the same id before it sends the next', async () => {
     const shop = await startShop([503, 404, 302]);
     const providers = await startProviders({
       callbackUrl: shop.url,
@@ -413,7 +413,7 @@ describe('carrier', () => {
     expect(ids[4]).not.toBe(ids[0]);
   });
 
-  it('when the shop does not know the order for too long, then the report is given up and the next one is sent', async () => {
+  test('gives up a report for an unknown order after the time limit and sends the next', async () => {
     const shop = await startShop([503, 503, 404]);
     const providers = await startProviders({ callbackUrl: shop.url, giveUpUnknownAfterSeconds: 0 });
     const orderId = anOrderId();
@@ -427,7 +427,7 @@ describe('carrier', () => {
     expect(providers.statement(orderId).reports.map((report) => report.state)).toEqual(['given_up', 'delivered']);
   });
 
-  it('when told to report, then the carrier sends a webhook each time, also a duplicate or one out of order', async () => {
+  test('sends a webhook for each requested report, also for duplicates and out of order', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const orderId = anOrderId();
@@ -445,7 +445,7 @@ describe('carrier', () => {
     expect(providers.statement(orderId).shipments[0]?.status).toBe('delivered');
   });
 
-  it('keeps its reports while it is silent, and sends them late', async () => {
+  test('holds its reports while it is paused and sends them late', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const orderId = anOrderId();
@@ -465,7 +465,7 @@ describe('carrier', () => {
     expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
   });
 
-  it('cancels a parcel itself when told to, and says so to the tracking and to a later cancellation', async () => {
+  test('cancels a parcel by itself on request, and reports that to tracking and to a later cancellation', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const orderId = anOrderId();
@@ -478,7 +478,7 @@ describe('carrier', () => {
     expect((await providers.cancel(orderId)).body).toMatchObject({ status: 'cancelled' });
   });
 
-  it('reports about another parcel, an unknown status and more fields when told to; the parcel stays as it is', async () => {
+  test('sends reports about another parcel, an unknown status or extra fields without changing the parcel', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const [orderId, withoutParcel] = [anOrderId(), anOrderId()];
@@ -496,7 +496,7 @@ describe('carrier', () => {
     expect((await providers.track(orderId)).body).toMatchObject({ status: 'accepted' });
   });
 
-  it('answers questions as told: tracking is down for a while, a cancellation comes too late', async () => {
+  test('fails tracking and rejects cancellations as configured', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     await providers.ship(orderId);
@@ -518,7 +518,7 @@ describe('carrier', () => {
     expect(await providers.payment(orderId)).toMatchObject({ status: 200 });
   });
 
-  it('answers with a page and Retry-After when told to', async () => {
+  test('returns an HTML page and Retry-After as configured', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     providers.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, code: null, retryAfter: '7' });
@@ -533,7 +533,7 @@ describe('carrier', () => {
     expect(await response.text()).toContain('<html>');
   });
 
-  it('when told to report while the shop is away, then the answer says so and the report is retried', async () => {
+  test('returns the failed delivery of a report and retries it', async () => {
     const shop = await startShop([503]);
     const providers = await startProviders({ callbackUrl: shop.url });
     const orderId = anOrderId();
@@ -546,7 +546,7 @@ describe('carrier', () => {
     expect(shop.received[0]?.headers['webhook-id']).toBe(shop.received[1]?.headers['webhook-id']);
   });
 
-  it('when one order is told how to move, then its parcel moves at those times and the others stay', async () => {
+  test('moves the parcel of one order at its own times', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url, deliverySeconds: 600 });
     const [orderId, other] = [anOrderId(), anOrderId()];
@@ -569,8 +569,8 @@ describe('carrier', () => {
   });
 });
 
-describe('ledger', () => {
-  it('when the server restarts, also after a torn write, then it knows all that it answered', async () => {
+describe('ledger of the fake partners', () => {
+  test('keeps all its responses after a restart, also after a torn write', async () => {
     const ledgerFile = aLedgerFile();
     const [orderId, voided] = [anOrderId(), anOrderId()];
     const first = await startProviders({ ledgerFile });
@@ -607,14 +607,14 @@ describe('ledger', () => {
     ]);
   });
 
-  it('when a line in the middle of the journal is damaged, then the server refuses to start and names it', async () => {
+  test('refuses to start when a line of the journal is damaged, and names the line', async () => {
     const ledgerFile = aLedgerFile();
     appendFileSync(ledgerFile, 'not an entry\n{"type":"reportClosed","reportId":"r","state":"delivered"}\n');
 
     expect(() => buildProviders({ ledgerFile })).toThrow(/ledger\.jsonl is damaged at line 1/);
   });
 
-  it('when an answer arrives, then its entry is already in the journal', async () => {
+  test('writes a journal entry before it responds', async () => {
     const ledgerFile = aLedgerFile();
     const providers = await startProviders({ ledgerFile });
     const orderIds = Array.from({ length: 20 }, anOrderId);
@@ -627,7 +627,7 @@ describe('ledger', () => {
     );
   });
 
-  it('when the server restarts with parcels on the way, then it moves them on and sends the open reports', async () => {
+  test('continues deliveries and open reports after a restart', async () => {
     const ledgerFile = aLedgerFile();
     const orderId = anOrderId();
     const first = await startProviders({ ledgerFile });
@@ -656,11 +656,11 @@ describe('ledger', () => {
   });
 });
 
-describe('faults', () => {
-  it.each([
+describe('fault injection', () => {
+  test.each([
     ['lose-answer', 1],
     ['unreachable', 0],
-  ] as const)('when the fault is %s, then the connection breaks after %i effects', async (fault, effects) => {
+  ] as const)('breaks the connection with the fault %s after %i effects', async (fault, effects) => {
     const providers = await startProviders();
     const orderId = anOrderId();
     await providers.test('POST', 'faults', { on: 'charge', orderId, fault });
@@ -685,7 +685,7 @@ describe('faults', () => {
     ]);
   });
 
-  it('when the fault is an error, then the status is answered without an effect as often as told', async () => {
+  test('returns an error status without an effect as often as configured', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     providers.faults.add({ on: 'refund', fault: 'error', status: 500, times: 2 });
@@ -697,7 +697,7 @@ describe('faults', () => {
     expect(await providers.refund(orderId)).toMatchObject({ status: 200 });
   });
 
-  it('when the fault is malformed, then the effect happens and the body is not the agreed one', async () => {
+  test('takes effect but returns an unexpected body for the fault malformed', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     providers.faults.add({ on: 'shipment', orderId, fault: 'malformed' });
@@ -706,7 +706,7 @@ describe('faults', () => {
     expect(providers.statement(orderId).shipments).toHaveLength(1);
   });
 
-  it('when the fault is slow, then the effect happens at once and the answer comes after the delay', async () => {
+  test('takes effect at once and responds after the delay for the fault slow', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     providers.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 100 });
@@ -723,7 +723,7 @@ describe('faults', () => {
     expect(await unanswered).toMatchObject({ status: 201 });
   });
 
-  it('when a fault is for another kind, another order or deleted, then the call is not hit', async () => {
+  test('ignores faults of another kind, of another order or that were deleted', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     providers.faults.add({ on: 'charge', fault: 'error', times: -1 });
@@ -736,7 +736,7 @@ describe('faults', () => {
     expect((await providers.charge(orderId)).status).toBe(201);
   });
 
-  it('when a fault is not one, then it is refused', async () => {
+  test('rejects an unknown fault with 400', async () => {
     const providers = await startProviders();
 
     const answer = await providers.test('POST', 'faults', { on: 'charge', fault: 'explode' });
@@ -749,7 +749,7 @@ describe('faults', () => {
 });
 
 describe('holds', () => {
-  it('when the answer is held, then the effect is in the ledger on arrival and the answer comes at the release', async () => {
+  test('records the effect on arrival and responds on release when the response is held', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     const hold = providers.hold('charge', orderId);
@@ -766,7 +766,7 @@ describe('holds', () => {
     expect(await providers.charge(orderId)).toEqual(await answer);
   });
 
-  it('when the effect is held and the key voided meanwhile, then the released charge is refused', async () => {
+  test('rejects a held charge on release when the key was voided meanwhile', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     const hold = providers.hold('charge', orderId, { effect: 'after' });
@@ -780,11 +780,11 @@ describe('holds', () => {
     expect(await answer).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
   });
 
-  it.each([
+  test.each([
     [true, 1],
     [false, 0],
   ])(
-    'when the client leaves during a held effect and evenIfAborted is %s, then there are %i effects',
+    'when the client disconnects during a held effect, evenIfAborted %s leads to %i effects',
     async (evenIfAborted, effects) => {
       const providers = await startProviders();
       const orderId = anOrderId();
@@ -805,7 +805,7 @@ describe('holds', () => {
     },
   );
 
-  it('when held over HTTP, then arrivals can be read, other orders pass and deleting releases', async () => {
+  test('reads and releases holds over HTTP without blocking other orders', async () => {
     const providers = await startProviders();
     const [orderId, other] = [anOrderId(), anOrderId()];
     const { status, body } = await providers.test('POST', 'holds', { on: 'shipment', orderId });
@@ -824,7 +824,7 @@ describe('holds', () => {
     expect(await providers.test('GET', hold)).toMatchObject({ status: 404 });
   });
 
-  it('when the server closes, then a held call ends without an effect', async () => {
+  test('ends a held call without an effect when the server closes', async () => {
     const providers = await startProviders();
     const orderId = anOrderId();
     const hold = providers.hold('charge', orderId, { effect: 'after' });
@@ -838,8 +838,8 @@ describe('holds', () => {
   });
 });
 
-describe('closing', () => {
-  it('when a client keeps a connection that never sent a request, then closing does not wait for it', async () => {
+describe('closing the fake partners', () => {
+  test('does not wait for a connection that never sent a request', async () => {
     const providers = await startProviders();
     const accepted = once(providers.app.server, 'connection');
     const connection = connect(Number(new URL(providers.base).port), '127.0.0.1');
@@ -852,7 +852,7 @@ describe('closing', () => {
   });
 });
 
-describe('the process', () => {
+describe('the process of the fake partners', () => {
   const main = fileURLToPath(new URL('../../dev/providers/main.ts', import.meta.url));
 
   function start(env: Record<string, string>) {
@@ -873,8 +873,8 @@ describe('the process', () => {
     return clientOf(url()!);
   }
 
-  it(
-    'when it is killed and started again, then it still knows a charge; on SIGTERM it ends with 0',
+  test(
+    'still knows a charge after SIGKILL and a restart, and exits with 0 on SIGTERM',
     { timeout: 60_000 },
     async () => {
       const PROVIDERS_LEDGER = aLedgerFile();
@@ -895,7 +895,7 @@ describe('the process', () => {
     },
   );
 
-  it('when its settings are wrong, then it ends at once and names each of them', { timeout: 60_000 }, async () => {
+  test('exits at once and names each wrong setting', { timeout: 60_000 }, async () => {
     const { output, exited } = start({ PROVIDERS_PORT: 'many', CARRIER_WEBHOOK_SECRET: 'hush' });
 
     expect(await exited).toEqual([1, null]);
@@ -903,8 +903,8 @@ describe('the process', () => {
     expect(output.text).toMatch(/CARRIER_WEBHOOK_SECRET/);
   });
 
-  it.each(['PROVIDERS_PORT', 'PROVIDERS_SMTP_PORT'])(
-    'when the port of %s is taken, then it ends and names both',
+  test.each(['PROVIDERS_PORT', 'PROVIDERS_SMTP_PORT'])(
+    'exits with the variable and the port when the port of %s is taken',
     { timeout: 60_000 },
     async (variable) => {
       const providers = await startProviders();
@@ -917,8 +917,8 @@ describe('the process', () => {
     },
   );
 
-  it(
-    'when it stops while the mail server hangs, then it ends, and the mail is in its folder; without a port it takes none',
+  test(
+    'exits while its mail server hangs, keeps the mail in its folder, and takes no mail without an SMTP port',
     { timeout: 60_000 },
     async () => {
       const PROVIDERS_MAILS = join(aLedgerFile(), 'mails');
