@@ -295,7 +295,7 @@ describe('stageBatch', () => {
       };
     }
 
-    test("wait for the first one's commit", async () => {
+    test('wait for the commit of the first upload', async () => {
       const batch = aBatch();
       const release = await beforeTheCommit();
       const first = store.stageBatch(batch, pagesOf(numbers(5), 2));
@@ -310,7 +310,7 @@ describe('stageBatch', () => {
       expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
     });
 
-    test('store the second one if the first one fails', async () => {
+    test('store the second upload if the first one fails', async () => {
       const batch = aBatch();
       const release = await beforeTheCommit();
       const first = store.stageBatch(batch, pagesOf(numbers(5), 2)).catch((error: unknown) => String(error));

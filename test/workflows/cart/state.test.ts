@@ -141,7 +141,7 @@ describe('the request ledger', () => {
       { ...abandon, requestId: 'r' },
     ],
   ];
-  test.each(known)('takes %j followed by %j for a repetition', (first, again) => {
+  test.each(known)('treats %j followed by %j as a repetition', (first, again) => {
     expect(recall(apply(aCart(), first, NOW), again)).toBe('repeated');
   });
 
@@ -167,11 +167,11 @@ describe('the request ledger', () => {
       { ...abandon, requestId: 'r' },
     ],
   ];
-  test.each(reused)('takes a request id of %j reused by %j for another request', (first, other) => {
+  test.each(reused)('treats the request id of %j reused by %j as another request', (first, other) => {
     expect(recall(apply(aCart(), first, NOW), other)).toBe('other');
   });
 
-  test('takes requests without a request id for new ones', () => {
+  test('treats requests without a request id as new', () => {
     expect(recall(apply(aCart(), add('MUG', 1), NOW), add('MUG', 1))).toBe('new');
     expect(recall(apply(aCart(), add('MUG', 1, 'r'), NOW), add('MUG', 1, 's'))).toBe('new');
   });
@@ -518,7 +518,7 @@ describe('unparsed cart requests', () => {
     ['removeItem', ['MUG']],
     ['checkout', { payment: [] }],
     ['checkout', { payment: { token: 'x', amount: 1 } }],
-  ])('are judged like the schema does for %s with %j', (kind, argument) => {
+  ])('are accepted or rejected as by the schema: %s with %j', (kind, argument) => {
     expectAgreement(kind, argument);
   });
 

@@ -133,7 +133,7 @@ describeOrders('unparsed messages to an order', (shop) => {
   test.each<[string, unknown[]]>([
     ['no argument', []],
     ['null', [null]],
-  ])('cancels the order without a reason given %s', async (_what, args) => {
+  ])('cancels the order without a reason on an update with %s', async (_what, args) => {
     const order = await shop().place();
     await order.reached('awaiting_pickup');
     await order.handle.executeUpdate('cancelOrder', { args: args as [unknown] });

@@ -26,7 +26,7 @@ describe('isShipmentReport', () => {
   );
 
   test.each([
-    ['nothing', undefined],
+    ['undefined', undefined],
     ['null', null],
     ['a string', 'delivered'],
     ['a number', 7],

@@ -47,7 +47,7 @@ describe('rootFailure', () => {
 describe('reasonOf', () => {
   test.each<[string, TemporalFailure, { type: string; message: string }]>([
     ['has a type', inActivity(declined), { type: 'CardDeclined', message: 'no' }],
-    ['has none', ApplicationFailure.create({ message: 'oh' }), { type: 'ApplicationFailure', message: 'oh' }],
+    ['has no type', ApplicationFailure.create({ message: 'oh' }), { type: 'ApplicationFailure', message: 'oh' }],
     ['is a cancellation', inActivity(new CancelledFailure('stop')), { type: 'CancelledFailure', message: 'stop' }],
     [
       'is a timeout',
