@@ -46,15 +46,16 @@ interface Deps {
   store: Store;
 }
 
-/** The approval that a link is for: `firstRunId` names its execution chain, which a reset continues. */
+/** For links: `firstRunId` selects the execution chain that started with this run. A reset continues the same chain. */
 interface Lookup extends Asking {
   firstRunId?: string;
 }
 
 /**
- * Requests an approval. The approval id is the idempotency key: the same request again asks nobody twice.
+ * Requests an approval. The approval id is the idempotency key and never expires: a repetition of the request notifies
+ * no approver again.
  *
- * @throws 409 when the id belongs to another request, also years later.
+ * @throws 409 when the id belongs to another request.
  */
 export async function requestApproval({ client, store }: Deps, input: ApprovalInput): Promise<ApprovalStatus> {
   const { approvalId } = input;
@@ -87,7 +88,7 @@ export async function requestApproval({ client, store }: Deps, input: ApprovalIn
   return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
 }
 
-/** The stage that is asked first, with those who may decide. */
+/** The first stage that has an approver other than the requester, with only the approvers who may decide. */
 function firstStageOf({ requestedBy, stages }: ApprovalInput) {
   const decidable = stages.map((stage) => ({
     ...stage,
@@ -96,7 +97,11 @@ function firstStageOf({ requestedBy, stages }: ApprovalInput) {
   return decidable.find(({ approvers }) => approvers.length > 0)!;
 }
 
-/** An approval with its trail. Once it is closed, the store answers, also when Temporal no longer knows it. @throws 404, 503. */
+/**
+ * Returns an approval with its trail. A closed approval comes from the store, even if Temporal no longer knows it.
+ *
+ * @throws 404, 503.
+ */
 export async function getApproval(deps: Deps, approvalId: string, lookup: Lookup = {}): Promise<ApprovalResource> {
   const description = await findExecution(deps.client, approvalId, lookup.firstRunId);
   const view = await readApproval(deps, approvalId, description, lookup.only === undefined);
@@ -121,12 +126,12 @@ async function readApproval(
   return await readView<typeof workflows.approval>(client, description, approvalQuery, showsKnown ? known : {});
 }
 
-/** What is left of an approval whose workflow ended without an outcome, once Temporal no longer keeps it. */
+/** The view of an approval whose workflow ended without an outcome. */
 function viewOf({ closedAt: _closedAt, startedAt: _startedAt, ...summary }: ApprovalSummary): ApprovalView {
   return { ...summary, trail: [], notifications: [] };
 }
 
-/** Whether somebody requested, is or was asked, or decided. */
+/** Whether this person requested the approval, is or was asked to decide, or has decided. */
 const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView, id: string): boolean =>
   requestedBy === id ||
   approvers.includes(id) ||
@@ -134,10 +139,10 @@ const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView,
   trail.some(({ approver, event }) => approver === id && event !== 'ignored');
 
 /**
- * Takes a decision. The first one wins; the same one again gets the same answer, and its comment is kept.
+ * Records a decision. The first decision counts. A repetition of it gets the same answer, and its comment is kept.
  *
- * @throws 403 for callers who cannot decide, 409 when another decision was first, the approval closed otherwise or is in
- * another stage by now.
+ * @throws 403 for callers who cannot decide; 409 when another decision was first, or when the approval has closed
+ * otherwise or is now in another stage.
  */
 export async function decideApproval(
   deps: Deps,
@@ -153,7 +158,7 @@ export async function decideApproval(
       onDone: (view) => keepComment(deps.store, view, decision),
     });
   } catch (error) {
-    // Callers who are no party to the approval must not learn that it exists.
+    // Callers who are not a party to the approval must not learn that it exists.
     if (asking.only !== undefined && error instanceof HttpProblem && (error.status === 403 || error.status === 409)) {
       await getApproval(deps, approvalId, asking);
     }
@@ -161,7 +166,7 @@ export async function decideApproval(
   }
 }
 
-/** Keeps the comment of a decision that repeats the one that counted when the workflow no longer takes the comment. */
+/** Stores the comment of a repeated decision when the workflow no longer accepts it. */
 async function keepComment(store: Store, view: ApprovalView, repeated: Decision): Promise<void> {
   const { approver, decision, comment, via = 'api' } = repeated;
   if (!comment) return;
@@ -172,7 +177,9 @@ async function keepComment(store: Store, view: ApprovalView, repeated: Decision)
   await store.addApprovalComment(approvalId, { at, event: 'commented', stage, approver, decision, comment, via });
 }
 
-/** Withdraws an approval. @throws 409 when it was decided before. */
+/**
+ * Withdraws an approval. @throws 403 unless the caller requested it or is an operator; 409 when it is already decided.
+ */
 export async function withdrawApproval(
   deps: Deps,
   approvalId: string,
@@ -195,7 +202,10 @@ export async function withdrawApproval(
   );
 }
 
-/** A page of approvals, newest first, from the store. The order never changes, so pages neither repeat nor skip one. */
+/**
+ * Lists a page of approvals from the store, newest first. The order never changes, so pages neither repeat nor skip an
+ * approval.
+ */
 export async function listApprovals(
   store: Store,
   filter: ApprovalFilter,
@@ -210,7 +220,7 @@ export async function listApprovals(
 
 interface Change {
   update: (handle: WorkflowHandle<typeof workflows.approval>) => Promise<ApprovalView>;
-  /** Whether a closed approval is as the change wants it. */
+  /** Whether a closed approval already has the state that the change asks for. */
   isDone: (view: ApprovalView) => boolean;
   onDone?: (view: ApprovalView) => Promise<void>;
 }
@@ -226,7 +236,7 @@ async function updateApproval(
   let limit: HttpProblem | undefined;
   if (description?.status.name === 'RUNNING') {
     const firstExecutionRunId = firstRunOf(description);
-    // Names the chain and not the run: a reset in between changes nothing.
+    // Addresses the execution chain instead of the run, so that a reset in between makes no difference.
     const handle = client.workflow.getHandle(description.workflowId, undefined, { firstExecutionRunId });
     try {
       const view = await askWorker(client, description, () => update(handle));
@@ -251,7 +261,10 @@ function problemOf({ type, message }: Reason, approvalId: string): HttpProblem {
   return httpProblem(kindOf(type, 'conflict'), message, { approvalId });
 }
 
-/** The newest run of an approval; of the chain with this first run, if one is named. */
+/**
+ * Describes the newest run of an approval. With `firstRunId`, the run belongs to the execution chain that started with
+ * it.
+ */
 async function findExecution(client: Client, approvalId: string, firstRunId?: string) {
   const workflowId = approvalWorkflowId(approvalId);
   const newest = await describe(client, workflowId);

@@ -33,15 +33,15 @@ import { heldUpBy, workflowOf } from '../executions/resources.js';
 export interface BatchWorld {
   client: Client;
   store: Store;
-  /** Of batches that are running. */
+  /** Counts of a running batch, at most about five seconds old. */
   recentTally: (batchId: string) => Promise<BatchTally | undefined>;
 }
 
 /**
- * Stores the items and starts the batch. The batch id is the idempotency key: the same content again is the same batch,
- * also when the first upload was stored and its batch could not be started.
+ * Stores the items and starts the batch. The batch id is the idempotency key: the same content gives the same batch.
+ * This also holds when the first upload was stored but its batch could not be started.
  *
- * @throws 409 when the id belongs to another content; whatever `pages` throws, and then nothing is stored.
+ * @throws 409 when the id belongs to another content. Also throws the errors of `pages`, and then nothing is stored.
  */
 export async function createBatch(
   world: BatchWorld,
@@ -56,16 +56,16 @@ export async function createBatch(
   }
   const { total } = staged;
   const known = staged.status === 'existing' ? await getBatch(world, batchId) : undefined;
-  // Until a run has opened it, nothing has been done of it, whatever became of runs before the upload.
+  // In round 0, no run has opened the batch: no item was processed, whatever the state of older runs with this id.
   if (known && (known.round > 0 || known.status === 'running')) return { total, status: known.status };
   await startRun(client, batchId, `${batch.operation}: ${total} items`);
   await store.recordStarted(batchId);
   return { total, status: 'running' };
 }
 
-/** A batch and how far it has come. No worker is needed. @throws 404. */
+/** Returns a batch with its progress. No worker is needed. @throws 404. */
 export async function getBatch({ client, store, recentTally }: BatchWorld, batchId: string): Promise<BatchResource> {
-  // In this order: the counts of a batch that has ended are its last ones.
+  // Read the status before the counts: the counts of a batch that has ended are then final.
   const description = await describe(client, batchWorkflowId(batchId));
   const isRunning = description?.status.name === 'RUNNING';
   const tally = await (isRunning ? recentTally(batchId) : store.tallyBatch(batchId));
@@ -73,18 +73,18 @@ export async function getBatch({ client, store, recentTally }: BatchWorld, batch
   return toResource(batchId, tally, description);
 }
 
-/** Asks only the store. @throws 404. */
+/** Checks that the batch exists, in the store only. @throws 404. */
 export async function expectBatch({ store }: Pick<BatchWorld, 'store'>, batchId: string): Promise<void> {
   if (!(await store.hasBatch(batchId))) throw unknown(batchId);
 }
 
-/** A page of batches, the newest upload first, from the store. */
+/** Lists a page of batches from the store, newest upload first. */
 export async function listBatches(
   { client, store }: Pick<BatchWorld, 'client' | 'store'>,
   { status }: { status?: BatchStatus | undefined },
   { limit, place }: PageRequest,
 ): Promise<Page<BatchSummary>> {
-  // A batch whose workflow was terminated is open in the store.
+  // A batch whose workflow was terminated is still open in the store.
   const isEnd = status === 'failed' || status === 'cancelled';
   const statuses = isEnd ? ([status, ...OPEN] as const) : status && [status];
   const before = place && Number(Buffer.from(place).toString());
@@ -106,17 +106,17 @@ export async function listBatches(
 
 const OPEN = ['running', 'paused'] as const;
 
-/** Nothing more is begun until it is resumed. @throws 404, 409 when it has ended. */
+/** Pauses a batch: no further chunk starts until it is resumed. @throws 404, 409 when the batch has ended. */
 export async function pauseBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
   return await signal(world, batchId, pauseSignal, requestId);
 }
 
-/** Goes on. Also while no worker is there: it is done once one is. @throws 404, 409 when it has ended. */
+/** Resumes a batch. Without a worker, it continues once one is available. @throws 404, 409 when the batch has ended. */
 export async function resumeBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
   return await signal(world, batchId, resumeSignal, requestId);
 }
 
-/** Ends a batch for good; what was done stays done. @throws 404, 409 when it has ended otherwise. */
+/** Cancels a batch. Items that were processed stay processed. @throws 404, 409 when the batch has ended otherwise. */
 export async function cancelBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
   const batch = await getBatch(world, batchId);
   if (batch.status === 'cancelled') return batch;
@@ -132,14 +132,14 @@ export async function cancelBatch(world: BatchWorld, batchId: string): Promise<B
 }
 
 /**
- * Starts another run for what has not succeeded: what failed, and what was never run because the batch was cancelled or
- * terminated. What succeeded is not done again.
+ * Starts another run for all items that have not succeeded: items that failed, and items that never ran because the
+ * batch was cancelled or terminated. Items that succeeded are not processed again.
  *
- * @throws 404, 409 while it is running or when nothing is left.
+ * @throws 404, 409 while the batch is running or when every item succeeded.
  */
 export async function retryBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
   const { client } = world;
-  // Whoever died between the start and his answer has started it.
+  // If the process died before it responded, the run already exists.
   const latest = requestId && (await describe(client, batchWorkflowId(batchId)));
   if (latest && latest.memo?.requestId === requestId) return await getBatch(world, batchId);
   const { status, succeeded, total, operation } = await getBatch(world, batchId);
@@ -167,12 +167,12 @@ async function startRun(client: Client, batchId: string, staticSummary: string, 
       }),
     );
   } catch (error) {
-    // Somebody else was faster with the same.
+    // A concurrent request has already started this run.
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
 }
 
-/** Signals a batch that is open, once. A batch that is already so gets no signal. @throws 404, 409. */
+/** Signals an open batch once. Sends no signal to a batch that is already in the requested state. @throws 404, 409. */
 async function signal(
   world: BatchWorld,
   batchId: string,
@@ -189,8 +189,8 @@ async function signal(
 }
 
 /**
- * Whether the last command that an open batch got is this one. A run takes 10,000 signals, so a client that repeats a pause
- * until a worker comes must not use them up.
+ * Whether the last command that an open batch received is this one. A run accepts 10,000 signals, and a client that
+ * repeats a pause while no worker is available must not use them up.
  */
 async function isAlreadySo(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
   const description = await describe(client, workflowId);
@@ -199,7 +199,7 @@ async function isAlreadySo(client: Client, workflowId: string, { name }: SignalD
   return statusOf(description) === (name === pauseSignal.name ? 'paused' : 'running');
 }
 
-/** The newest signal that no worker has taken yet, if it is one of the last events. */
+/** The newest pause or resume signal that no worker has processed yet, if it is among the last events. */
 async function lastCommand(
   client: Client,
   { workflowId, runId }: WorkflowExecutionDescription,
@@ -249,7 +249,7 @@ function toResource(
   };
 }
 
-/** When there is no execution, or Temporal no longer keeps it, the counts tell what became of it. */
+/** The status according to the counts, for a batch without an execution or whose execution Temporal no longer keeps. */
 function statusByCounts({ round, total, succeeded, failed }: BatchTally): BatchStatus {
   if (round === 0) return 'staged';
   if (succeeded + failed < total) return 'cancelled';

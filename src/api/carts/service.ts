@@ -30,54 +30,58 @@ import { describeOwn, ownerOf } from '../plugins/ownership.js';
 import { kindOf } from '../plugins/problems.js';
 
 /**
- * Updates of one cart in flight from this process. Temporal takes ten of one workflow and refuses more with
- * RESOURCE_EXHAUSTED, in a way that can cost the worker the task that it has: seconds for everybody. So they wait here.
- * Two, because a cart takes them one after the other anyway, and so that five processes may do the same.
+ * Maximum updates of one cart in flight from this process. Temporal accepts ten for each workflow and rejects more with
+ * RESOURCE_EXHAUSTED. Such a rejection can cost the worker its current workflow task, which delays every caller by
+ * seconds, so excess updates wait here. The limit is two because a cart applies updates one at a time, and because five
+ * API processes then stay within Temporal's limit.
  */
 export const UPDATES_IN_FLIGHT = 2;
 const lanes = new Lanes(UPDATES_IN_FLIGHT);
 
-/** Tries to find a cart open that is being closed again and again. */
+/** Maximum attempts to add an item to a cart that closes during each attempt. */
 const MAX_OPENINGS = 10;
 
-/** Longer from try to try, so that the one that closes it has ended. */
+/** Delay between attempts, multiplied by the attempt number, so that the closing run has time to end. */
 const BETWEEN_OPENINGS_MS = 20;
 
-/** A failure that arrives sooner is one that Temporal remembers: five attempts at the store take longer. */
+/**
+ * A store failure that arrives faster than this is the recorded result of an earlier request: five new attempts at the
+ * store take longer.
+ */
 const REMEMBERED_WITHIN_MS = 1_000;
 
-/** How long the store may take to answer when a cart did not answer in time. */
+/** Time limit of the store check that follows when a cart did not answer in time. */
 const PING_MS = 1_000;
 
-/** What every change says of itself: its name, and the customer who asks, if it is one who may only see his own. */
+/** Fields of every cart change: the request id, and the customer if the caller may only see their own carts. */
 interface CartRequest {
   requestId?: string | undefined;
   caller?: string | undefined;
 }
 
-/** What a change needs of the world. */
 interface Shop {
   client: Client;
   store: Store;
 }
 
-/** A cart with names and prices of the catalogue. @throws 404, or 410 with what became of it. */
+/** Returns a cart with names and prices from the catalogue. @throws 404, or 410 with the outcome of a closed cart. */
 export async function getCart({ client, store }: Shop, cartId: string, only?: string): Promise<CartResource> {
   const description = await describeOwn(client, cartWorkflowId(cartId), `cart ${cartId}`, only);
   if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
   const handle = client.workflow.getHandle(description.workflowId);
   const known = { cart: { cartId, status: 'open' } };
   const view = await askWorker(client, description, () => handle.query(cartQuery), known);
-  // It may have been closed, and opened by somebody else, since it was described.
+  // The cart may have closed since it was described, and another customer may have opened a new one.
   if (only !== undefined && view.customerId !== only) throw notFound(`there is no cart ${cartId}`);
   if (view.status !== 'open') throw goneWith(view);
   return await priced(store, view);
 }
 
 /**
- * Puts something into a cart, and opens the cart if there is none: it belongs to the caller then, if he is a customer.
+ * Adds an item to a cart, and opens the cart if none is open. A new cart belongs to the caller if the caller is a
+ * customer.
  *
- * @throws 404 for the cart of another customer, open or closed, 422 when a rule refuses it.
+ * @throws 404 for the cart of another customer, open or closed; 422 when a business rule rejects the item.
  */
 export async function addToCart(shop: Shop, cartId: string, item: AddItem): Promise<CartResource> {
   const { client } = shop;
@@ -106,7 +110,7 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
       try {
         return await add();
       } catch (error) {
-        // It closed between the two halves of the call: now it is gone, and the next try opens a new one.
+        // The cart closed between the start and the update of this call. The next attempt opens a new cart.
         const isClosed = refusalOf(error)?.type === 'CartClosed' || isLost(error);
         if (!isClosed || tries === MAX_OPENINGS) throw error;
         await setTimeout(tries * BETWEEN_OPENINGS_MS);
@@ -115,13 +119,16 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
   });
 }
 
-/** A page of carts, newest first, from the store: a cart from its first item on, each life of a cart id by itself. */
+/**
+ * Lists a page of carts from the store, newest first. A cart appears with its first item. A cart id that was used again
+ * is listed once for each cart.
+ */
 export async function listCarts(
   { client, store }: Shop,
   { customerId, status }: { customerId?: string | undefined; status?: CartStatus | undefined },
   { limit, place }: PageRequest,
 ): Promise<Page<CartSummary>> {
-  // A cart whose workflow was terminated is open in the store.
+  // A cart whose workflow was terminated still has the status `open` in the store.
   const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
   const before = place && Number(Buffer.from(place).toString());
   const rows = await store.listCarts({ customerId, statuses }, { before, limit });
@@ -143,22 +150,25 @@ function summaryOf(row: CartRecord, hasEnded: boolean): CartSummary {
     cartId,
     ...(customerId !== undefined && { customerId }),
     status: hasEnded ? 'abandoned' : status,
-    // A cart that is open, or was abandoned, can have an order id of a checkout that timed out.
+    // An open or abandoned cart can have the order id of a checkout that timed out.
     ...(status === 'checked_out' && orderId !== undefined && { orderId }),
     openedAt: openedAt.toISOString(),
     ...(closedAt && { closedAt: closedAt.toISOString() }),
   };
 }
 
-/** A closed cart's id stays its owner's: somebody else who opened it again would hide what became of it. @throws 404. */
+/**
+ * A closed cart's id stays with its owner: another customer who opened it again would hide the outcome of that cart.
+ * @throws 404 for another customer.
+ */
 async function assertNobodyElses(client: Client, cartId: string, owner: string): Promise<void> {
   const latest = await describe(client, cartWorkflowId(cartId));
-  // One that is not told yet is checked by the cart itself.
+  // If Temporal does not know the owner yet, the cart itself checks.
   const known = latest && ownerOf(latest);
   if (known !== undefined && known !== owner) throw notFound(`there is no cart ${cartId}`);
 }
 
-/** Changes a cart that is there. @throws 404, 410 when it is closed, 422 when a rule refuses the change. */
+/** Changes an existing cart. @throws 404, 410 when the cart is closed, 422 when a business rule rejects the change. */
 export async function changeCart<Argument extends CartRequest>(
   shop: Shop,
   cartId: string,
@@ -172,8 +182,8 @@ export async function changeCart<Argument extends CartRequest>(
 }
 
 /**
- * Sends a request under a name, its own or a new one: the cart applies it once, however often it is sent. The update's
- * id covers kind and content too, because Temporal answers another request under the same id with the first one's result.
+ * Sends a change with its request id, or a new one, so that the cart applies it once, however often it is sent. The
+ * update id also covers kind and content, because Temporal answers every update with the same id with the first result.
  */
 async function answer<Argument extends CartRequest>(
   { client, store }: Shop,
@@ -193,7 +203,8 @@ async function answer<Argument extends CartRequest>(
         return await send(argument, updateId);
       } catch (error) {
         if (isLost(error)) return await send(argument, updateId);
-        // Temporal remembers the failure of an earlier request under the update's id; this request deserves an attempt.
+        // The failure is the recorded result of an earlier request with this update id. A new id gives this request its
+        // own attempt.
         const isRemembered = performance.now() - sentAt < REMEMBERED_WITHIN_MS;
         if (isRemembered && refusalOf(error)?.type === 'StoreUnavailable') return await send(argument, randomUUID());
         throw error;
@@ -217,7 +228,10 @@ const storeUnavailable = () => httpProblem('store-unavailable', 'the database do
 
 const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.kind === 'worker-busy';
 
-/** Whether the store answers quickly. A request that waited for its turn behind others knows only that it waited. */
+/**
+ * Whether the store answers within `PING_MS`. A request that timed out behind others in the queue does not know the
+ * cause of the delay.
+ */
 async function isThere(store: Store): Promise<boolean> {
   const ping = store.ping().then(
     () => true,
@@ -227,14 +241,17 @@ async function isThere(store: Store): Promise<boolean> {
 }
 
 /**
- * An update that meets the hand-over between two runs, or a worker that loses its task, can get lost on its way; the
- * name makes a second try safe.
+ * Whether an update got lost. That happens at a continue-as-new, or when a worker loses its workflow task. The request
+ * id makes a second attempt safe.
  */
 function isLost(error: unknown): boolean {
   return isNotFound(error) || refusalOf(error)?.type === 'UnprocessedUpdate';
 }
 
-/** What a cart's own refusals mean over HTTP. Any other failure is not the caller's business. */
+/**
+ * Maps a rejection by the cart to an HTTP problem. Returns undefined for any other failure, which the caller must not
+ * see.
+ */
 function problemOf({
   type,
   message,
@@ -255,7 +272,7 @@ function problemOf({
     case 'MixedCurrencies':
     case 'PriceChanged':
     case 'AlreadyOrdered':
-      // Details that are an object are members of the problem: both totals, or the order.
+      // A detail that is an object becomes members of the problem: both totals, or the order id.
       return httpProblem(kindOf(type, 'conflict'), message, isRecord(detail) ? detail : {});
     case 'RequestIdReused':
       return httpProblem('idempotency-key-reused', message);
@@ -271,7 +288,7 @@ function problemOf({
   }
 }
 
-/** The 410 of a cart that is closed: its result is in the history, so no worker is needed. */
+/** The 410 of a closed cart. Its result is in the workflow history, so no worker is needed. */
 async function goneCart(
   client: Client,
   cartId: string,

@@ -27,16 +27,16 @@ import { describerOf } from './memo.js';
 /** Time limit of a call that needs no worker. */
 export const SERVER_DEADLINE_MS = 5_000;
 
-/** Time limit of a query or update, which a worker answers. A healthy one takes milliseconds. */
+/** Time limit of a query or update, which a worker must answer. A healthy worker answers within milliseconds. */
 export const WORKER_DEADLINE_MS = 8_000;
 
-/** How long a worker may take before the API checks whether anybody polls the task queue. */
+/** If no worker has answered after this time, the API checks whether any worker polls the task queue. */
 const CHECK_POLLERS_AFTER_MS = 500;
 
-/** Of an update whose workflow task gets lost each time. */
+/** Maximum attempts of an update whose workflow task the server lost. */
 const MAX_TRIES = 5;
 
-/** A worker polls without pause, each poll up to about a minute; one that was not seen for longer is gone. */
+/** A worker polls continuously, and one poll lasts up to about a minute. A worker not seen for longer is gone. */
 const POLLER_SEEN_WITHIN_MS = 70_000;
 
 const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
@@ -44,13 +44,13 @@ const { VERSIONING_BEHAVIOR_PINNED } = proto.temporal.api.enums.v1.VersioningBeh
 
 const TASK_QUEUE_TYPES = { workflow: TASK_QUEUE_TYPE_WORKFLOW, activity: TASK_QUEUE_TYPE_ACTIVITY };
 
-/** A version of the workers, by the names of Temporal's worker deployments. */
+/** A worker deployment version, as Temporal identifies it. */
 interface WorkerVersion {
   deploymentName?: string | null;
   buildId?: string | null;
 }
 
-/** An execution, or the newest run of a workflow. */
+/** A workflow run; the newest run of the workflow when `runId` is absent. */
 interface ExecutionId {
   workflowId: string;
   runId?: string;
@@ -62,10 +62,10 @@ export async function withDeadline<T>(client: Client, ms: number, run: () => Pro
 }
 
 /**
- * The description of a workflow's newest run, or of the one that is named, or undefined when there is none. Why a pending
- * activity failed last is readable in it, also when it is encrypted.
+ * Describes the newest run of a workflow, or the run `runId`. Returns undefined when there is none. The last failure of
+ * each pending activity is decoded, so its message is readable even if failures are encrypted.
  *
- * @throws 409 `wrong-workflow-type` when somebody started another type of workflow under the id.
+ * @throws 409 `wrong-workflow-type` when a workflow of another type has this id.
  */
 export async function describe(
   client: Client,
@@ -89,7 +89,7 @@ export async function describe(
   }
 }
 
-/** The id of a workflow of ours starts with its type. @throws 409. */
+/** The ids of our workflows start with the workflow type. @throws 409 `wrong-workflow-type` for any other type. */
 function assertType({ workflowId, type, taskQueue }: WorkflowExecutionDescription): void {
   const expected = workflowId.split(':', 1)[0];
   if (type === expected) return;
@@ -105,10 +105,10 @@ export async function describeOr404(client: Client, workflowId: string, what: st
 }
 
 /**
- * Signals a workflow, once for each `requestId`, which Temporal itself remembers: a repetition leaves no trace in the
+ * Signals a workflow once for each `requestId`. Temporal remembers the request id, so a repetition adds nothing to the
  * history. No worker is needed.
  *
- * @returns false when the workflow is closed or was never there.
+ * @returns false when the workflow is closed or never existed.
  */
 export async function signalOnce<Arguments extends unknown[]>(
   client: Client,
@@ -141,7 +141,8 @@ export async function signalOnce<Arguments extends unknown[]>(
 }
 
 /**
- * What a workflow says of itself: the result when it has ended by itself, for which no worker is needed, else its query.
+ * Reads the view of a workflow: the result of a completed workflow, which needs no worker, otherwise the answer to
+ * `query`.
  *
  * @throws like `askWorker`.
  */
@@ -157,8 +158,9 @@ export async function readView<T extends Workflow>(
 }
 
 /**
- * Whether a worker took tasks of this kind from the queue lately. Only workers of the version `pinnedTo` count; without
- * it, only those of the current version where there is one, because new executions start on that.
+ * Whether a worker recently polled the task queue for tasks of this kind. Counts only workers of the version
+ * `pinnedTo`. Without `pinnedTo`, counts only workers of the current version, if there is one, because new executions
+ * start on it.
  */
 export async function hasPoller(
   client: Client,
@@ -182,11 +184,13 @@ export async function hasPoller(
 }
 
 /**
- * Sends a query or update, which a worker answers, with a time limit. The workflow may run on any task queue.
+ * Sends a query or update, which a worker must answer, with a time limit. The workflow may run on any task queue.
+ * Rejections by the workflow itself are thrown unchanged.
  *
- * @throws 503 `no-worker` within about a second when nobody polls that task queue, 503 `worker-busy` after the time limit;
- * both name the task queue and carry `extensions`. 409 `wrong-workflow-type` for an execution that is not ours, 409
- * `update-limit` when the run accepts no further updates. What the workflow itself refused is left to the caller.
+ * @throws 503 `no-worker` within about a second when no worker polls the task queue, 503 `worker-busy` after the time
+ * limit. Both name the task queue and carry `extensions`.
+ * @throws 409 `wrong-workflow-type` for an execution that is not ours, 409 `update-limit` when the run accepts no
+ * further updates.
  */
 export async function askWorker<T>(
   client: Client,
@@ -196,12 +200,12 @@ export async function askWorker<T>(
 ): Promise<T> {
   const gaveUp = new AbortController();
   let found: HttpProblem | undefined;
-  // Beside the call, so that a worker that answers costs no further request.
+  // Runs beside the call and after a delay, so that a worker that answers in time causes no extra request.
   const check = async () => {
     found = await whyNoAnswer(client, execution, extensions);
     if (found.kind !== 'worker-busy') gaveUp.abort();
   };
-  // A check that fails is made again at the time limit.
+  // If this check fails, the check at the time limit repeats it.
   const timer = setTimeout(() => void check().catch(() => undefined), CHECK_POLLERS_AFTER_MS);
   try {
     return await client.withAbortSignal(gaveUp.signal, () =>
@@ -220,7 +224,10 @@ export async function askWorker<T>(
   }
 }
 
-/** What hinders the worker of an execution, by what the server knows. @throws 409 for an execution that is not ours. */
+/**
+ * Explains why no worker answered, from what the server knows. The problem is a 503, or the 409 `wrong-workflow-type`
+ * of an execution that is not ours.
+ */
 async function whyNoAnswer(
   client: Client,
   { workflowId, runId }: ExecutionId,
@@ -231,7 +238,7 @@ async function whyNoAnswer(
     throw error;
   });
   if (description instanceof HttpProblem) return description;
-  // An update that starts its workflow may not have reached the server.
+  // An update-with-start may not have reached the server.
   if (!description) return httpProblem('worker-busy', 'the workflow was not started in time', extensions);
   const { taskQueue, raw } = description;
   const facts = { taskQueue, ...extensions };
@@ -247,8 +254,8 @@ function pinnedVersion({ workflowExecutionInfo }: WorkflowExecutionDescription['
 }
 
 /**
- * An update that would close its workflow gets lost with its workflow task when something else arrives at that moment;
- * the server says so. All updates here may be sent again.
+ * Retries an update that the server lost. The server loses an update that would close its workflow when another event
+ * arrives at that moment, and returns an error that says so. Every update here is safe to send again.
  */
 async function againIfTaskIsLost<T>(run: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
@@ -265,12 +272,12 @@ function isLostTask(error: unknown): boolean {
   return grpc?.code === FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);
 }
 
-/** Whether the server knows no such workflow, or none that is open. */
+/** Whether the error says that the workflow does not exist or is closed. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || grpcErrorIn(error)?.code === NOT_FOUND;
 }
 
-/** The server's own error, which the client often wraps. */
+/** The gRPC error of the server, which the client often wraps. */
 function grpcErrorIn(error: unknown): { code: number; details: string } | undefined {
   const grpc = (error as { cause?: unknown }).cause ?? error;
   return isGrpcServiceError(grpc) ? grpc : undefined;
@@ -280,13 +287,13 @@ function grpcErrorIn(error: unknown): { code: number; details: string } | undefi
 export const isUpdateLimit = (error: unknown): error is HttpProblem =>
   error instanceof HttpProblem && error.kind === 'update-limit';
 
-/** Whether the run has accepted as many updates as the server allows, which is not the worker's fault. */
+/** Whether the server rejected an update because the run has reached its update limit. */
 function isAtUpdateLimit(error: unknown): boolean {
   const grpc = grpcErrorIn(error);
   return grpc !== undefined && /total number of (distinct )?updates/i.test(grpc.details);
 }
 
-/** The type, message and details with which a workflow rejected an update, if that is what happened. */
+/** The type, message and details with which a workflow rejected an update; undefined for any other error. */
 export function refusalOf(error: unknown): { type: string; message: string; details?: unknown[] } | undefined {
   if (!(error instanceof WorkflowUpdateFailedError)) return undefined;
   const { cause } = error;

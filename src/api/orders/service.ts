@@ -57,16 +57,17 @@ export interface OrderDependencies {
 }
 
 /**
- * Starts an order. The order id is the idempotency key, for ever: the same input again starts nothing and returns the
- * status of the same order.
+ * Starts an order. The order id is the idempotency key and never expires: a repetition with the same input starts
+ * nothing and returns the status of the existing order.
  *
- * @throws 409 when the id belongs to an order with another input, or when the total is not the expected one.
+ * @throws 409 when the id belongs to an order with another input, or when the total differs from the expected total.
  */
 export async function startOrder(deps: OrderDependencies, input: OrderInput): Promise<OrderStatus> {
   const { client, store } = deps;
   const { orderId, customerId, expectedTotal } = input;
   const taken = () => httpProblem('order-id-taken', `order ${orderId} exists with another content`, { orderId });
-  // Without the store, Temporal still knows the orders of its retention time. The reservation checks again.
+  // If the store is unavailable, Temporal still knows the orders within its retention period. The stock reservation
+  // compares the content again.
   const record = await unlessAway('store-unavailable', () => store.findOrder(orderId));
   if (record && !(record instanceof HttpProblem)) {
     if (record.contentHash !== contentHashOf(input)) throw taken();
@@ -90,7 +91,10 @@ export async function startOrder(deps: OrderDependencies, input: OrderInput): Pr
   return statusOf(existing);
 }
 
-/** The store does not learn that the server ended a workflow; Temporal, if it answers, knows. */
+/**
+ * The status of a recorded order. The store does not learn that the server ended a workflow, so this asks Temporal
+ * about an open order. If Temporal does not answer, the recorded status counts.
+ */
 async function statusOfRecorded(client: Client, record: OrderRecord): Promise<OrderStatus> {
   if (record.closed) return record.status;
   const execution = await unlessAway('temporal-unavailable', () => describe(client, orderWorkflowId(record.orderId)));
@@ -98,7 +102,7 @@ async function statusOfRecorded(client: Client, record: OrderRecord): Promise<Or
   return execution ? statusOf(execution) : 'failed';
 }
 
-/** What `read` returns, or the problem when what it reads from is away. */
+/** Returns the result of `read`, or the problem if `read` fails with a problem of this kind. Throws any other error. */
 async function unlessAway<T>(kind: ProblemKind, read: () => Promise<T>): Promise<T | HttpProblem> {
   try {
     return await read();
@@ -110,10 +114,11 @@ async function unlessAway<T>(kind: ProblemKind, read: () => Promise<T>): Promise
 }
 
 /**
- * An early answer for the customer. The reservation compares again, and its word counts.
+ * Checks the expected total early, so that the customer gets the 409 in the response. The stock reservation compares
+ * again, and its result counts.
  *
- * @throws 409 with both totals when the catalogue gives another total than the expected one. Lines that cannot be priced
- * are left to the order.
+ * @throws 409 with both totals when the catalogue gives another total than the expected one. Lines that cannot be
+ * priced are left to the order workflow.
  */
 export async function assertTotal(store: Store, lines: OrderInput['lines'], expectedTotal: Money): Promise<void> {
   const products = await store.findProducts(lines.map(({ sku }) => sku)).catch((error: unknown) => {
@@ -129,9 +134,9 @@ export async function assertTotal(store: Store, lines: OrderInput['lines'], expe
 }
 
 /**
- * An order with its timeline. The workflow knows an open order, the store a closed one.
+ * Returns an order with its timeline: an open order from its workflow, a closed order from the store.
  *
- * @throws 404, or 503 with the status that is known when no worker answers.
+ * @throws 404, or 503 with the last known status when no worker answers.
  */
 export async function getOrder(
   { client, store }: OrderDependencies,
@@ -149,7 +154,7 @@ export async function getOrder(
   const record = stored instanceof HttpProblem ? undefined : stored;
   if (record) assertReadable(record.customerId);
   const execution = described && !('error' in described) && isOf(described, record) ? described : undefined;
-  // A closed order whose workflow runs in another run was reset.
+  // The recorded order is closed but another run of its workflow is open: the workflow was reset.
   const isReset = execution?.status.name === 'RUNNING' && execution.runId !== record?.closed?.runId;
   if (record?.closed && !isReset) return closedOrder(record.closed, record);
   if (described && 'error' in described) throw described.error;
@@ -160,7 +165,7 @@ export async function getOrder(
   const customerId = record?.customerId ?? ownerOf(execution);
   assertReadable(customerId);
   if (record && execution.status.name !== 'RUNNING' && !endedByServer(execution)) {
-    // It closed after the store was read. The store knows its end, which needs no worker.
+    // The order closed after the store was read. Now the store has the outcome, which needs no worker.
     const { closed } = (await store.findOrder(orderId)) ?? record;
     if (closed) return closedOrder(closed, record);
   }
@@ -176,13 +181,19 @@ export async function getOrder(
   return toResource(view, execution, only);
 }
 
-/** Whether it is the execution of the recorded order. An id that Temporal has forgotten can be started again. */
+/**
+ * Whether the execution belongs to the recorded order. An order id can be started again once Temporal no longer keeps
+ * its first workflow.
+ */
 function isOf({ raw }: WorkflowExecutionDescription, record: OrderRecord | undefined): boolean {
   const firstRunId = raw.workflowExecutionInfo?.firstRunId;
   return !record || !firstRunId || firstRunId === record.owner;
 }
 
-/** @param record names the customer also when the order was rejected before the workflow knew. */
+/**
+ * The customer id comes from the record, because the view lacks it when the order was rejected before the workflow knew
+ * the customer.
+ */
 const closedOrder = (
   { view, runId }: NonNullable<OrderRecord['closed']>,
   { orderId, customerId }: OrderRecord,
@@ -192,7 +203,10 @@ const closedOrder = (
   workflow: { workflowId: orderWorkflowId(orderId), runId },
 });
 
-/** An order that is open in the store and unknown to Temporal: its workflow was deleted, or terminated long ago. */
+/**
+ * An order that is open in the store but unknown to Temporal: its workflow was deleted, or was terminated and is past
+ * its retention period.
+ */
 function lostOrder({ orderId, owner, customerId, lines, total }: OrderRecord): OrderResource {
   return {
     orderId,
@@ -209,8 +223,8 @@ function lostOrder({ orderId, owner, customerId, lines, total }: OrderRecord): O
 }
 
 /**
- * Requests the cancellation of an order. Compensations run after the response; `GET` shows their progress. An order whose
- * cancellation was requested before, or is done, is returned as it is.
+ * Requests the cancellation of an order. Compensations run after the response; `GET` shows their progress. If the
+ * cancellation was already requested or is complete, the order is returned unchanged.
  *
  * @throws 409 once the carrier has the parcel, or when the order has ended otherwise.
  */
@@ -228,7 +242,7 @@ export async function cancelOrder(
 }
 
 /**
- * Retries or skips a stuck compensation. A run that accepts no further updates gets the decision as a signal.
+ * Retries or skips a stuck compensation. Sends the decision as a signal when the run accepts no further updates.
  *
  * @throws 409 when this attempt of the compensation is not stuck.
  */
@@ -271,11 +285,11 @@ export async function resolveDelivery(
 
 interface OrderChange {
   update: (handle: WorkflowHandle, updateId: { updateId?: string }) => Promise<OrderView>;
-  /** Sends the same to a run that accepts no further updates. */
+  /** Sends the same change as a signal, for a run that accepts no further updates. */
   signal?: (handle: WorkflowHandle) => Promise<void>;
-  /** What a signal, which is not answered, would be ignored for. */
+  /** Why the workflow would ignore the signal. Checked before sending, because a signal returns no result. */
   whyNot?: (order: OrderResource) => HttpProblem | undefined;
-  /** Whether the order is already what the change would make of it. */
+  /** Whether the order already has the state that the change asks for. */
   isAlreadySo?: (order: OrderResource) => boolean;
 }
 
@@ -289,10 +303,10 @@ async function updateOrder(
   const workflowId = orderWorkflowId(orderId);
   const current = () => getOrder(deps, orderId, asking);
   const description = await describe(client, workflowId);
-  // An order whose workflow Temporal no longer has is closed.
+  // Temporal no longer has this workflow, so the order is closed.
   if (!description) return unchanged(await current());
   assertOwn(description, `order ${orderId}`, asking.only);
-  // The newest run of this execution: it may be reset meanwhile.
+  // Addresses the newest run of the execution chain, so that a reset in the meantime makes no difference.
   const firstExecutionRunId = description.raw.workflowExecutionInfo?.firstRunId ?? description.runId;
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId });
   try {
@@ -306,7 +320,7 @@ async function updateOrder(
     return unchanged(await current());
   }
 
-  /** @throws 409 unless there is nothing to change. */
+  /** Returns the order if it already has the requested state. @throws 409 otherwise. */
   function unchanged(
     order: OrderResource,
     kind: ProblemKind = 'order-closed',
@@ -327,8 +341,8 @@ async function updateOrder(
 }
 
 /**
- * The order as a view plus what the server knows: its customer, also before the stock is reserved, retries that are under
- * way, and an end that the workflow did not see.
+ * The view of an order plus what only the server knows: the customer before the stock is reserved, activities that are
+ * being retried, and an end that the workflow did not see.
  */
 export function toResource(view: OrderView, description: WorkflowExecutionDescription, only?: string): OrderResource {
   const heldUp = heldUpBy(description, { withReasons: only === undefined });

@@ -16,19 +16,19 @@ import { factsOf, PROBLEM_KINDS, type ProblemKind } from './problems.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The resource that the request creates, once the API has made an id for it. */
+    /** The resource that the request creates, if the API generated its id. */
     newResource?: { path: string; idField: string; id: string };
   }
 }
 
 interface ProblemOptions {
   detail?: string;
-  /** Members that the problem has beside the standard ones. */
+  /** Members of the problem beyond the standard ones. */
   extensions?: Record<string, unknown>;
   headers?: Record<string, string>;
 }
 
-/** An error that a client may see. Whatever else is thrown becomes a 500 that tells nothing. */
+/** An error that a client may see. Any other error becomes a 500 without details. */
 export class HttpProblem extends Error {
   readonly kind: ProblemKind;
   readonly options: ProblemOptions;
@@ -57,7 +57,7 @@ export const invalidRequest = (errors: InputProblem[]) =>
     extensions: { errors },
   });
 
-/** Parses requests with zod; the problem names each wrong field by its JSON pointer. */
+/** Parses requests with zod. The problem names each invalid field by its JSON pointer. */
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data) => {
@@ -73,7 +73,7 @@ export const tooLarge = detailed('too-large');
 export const unauthorized = (detail: string) =>
   new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
 
-/** A 415 that lists what the route takes: its content types, and how a body may be compressed. */
+/** A 415 that lists what the route accepts: content types and content encodings. */
 export function unsupportedMediaType({ routeOptions: { config } }: FastifyRequest): HttpProblem {
   const { bodies, compressed } = config.contract ?? {};
   const types = Object.keys(bodies ?? { 'application/json': true }).join(', ');
@@ -84,24 +84,26 @@ export function unsupportedMediaType({ routeOptions: { config } }: FastifyReques
   });
 }
 
-/** Any other kind; `extensions` tell of the resource. */
+/** A problem of any kind; `extensions` describe the resource. */
 export const httpProblem = (kind: ProblemKind, detail: string, extensions: Record<string, unknown> = {}) =>
   new HttpProblem(kind, { detail, extensions });
 
 export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
 
-/** gRPC status codes that say that the server is away or overloaded, not that the request was wrong. */
+/** gRPC status codes that mean that the server is unavailable or overloaded, not that the request was wrong. */
 const AWAY = new Set([1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */]);
 const INVALID_ARGUMENT = 3;
 
-/** PostgreSQL's SQLSTATE classes: connection, resources, operator intervention (a restart). */
+/**
+ * SQLSTATE classes of PostgreSQL: connection (08), resources (53) and operator intervention, such as a restart (57).
+ */
 const STORE_AWAY = /^(08|53|57)/;
 /** SQLSTATE `disk_full` and `read_only_sql_transaction`. */
 const NOT_WRITABLE = new Set(['53100', '25006']);
 
 const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-/** Installs the one place where errors become answers: always `application/problem+json`. */
+/** Installs the handlers that turn every error into an `application/problem+json` response. */
 export function installErrorHandling(app: FastifyInstance): void {
   app.setErrorHandler(answerError);
   const nothingThere = ({ url }: FastifyRequest) => {
@@ -111,20 +113,20 @@ export function installErrorHandling(app: FastifyInstance): void {
       : notFound('no route has this path');
   };
   app.setNotFoundHandler((request, reply) => send(nothingThere(request), request, reply));
-  // A method that is not there is no reason to read a body, nor to tell that it cannot be read.
+  // Rejects an unsupported method before the body is read, so that the client gets 405 and no error about the body.
   app.addHook('preParsing', async (request) => {
     const problem = request.is404 ? nothingThere(request) : undefined;
     if (problem?.kind === 'method-not-allowed') throw problem;
   });
 }
 
-/** The methods that a path has; none when there is no such path. */
+/** The methods that a path supports; none when there is no such path. */
 export function methodsOf(app: FastifyInstance, url: string): HTTPMethods[] {
   const [path = ''] = url.split('?');
   return METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
 }
 
-/** Answers an error as a problem. What is our own fault is logged, and tells nothing. */
+/** Sends an error as a problem. Logs every 5xx; an unexpected error becomes a 500 without details. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const isMediaType = (error as FastifyError | undefined)?.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
   const problem = isMediaType ? unsupportedMediaType(request) : namingResource(toProblem(error), request);
@@ -133,8 +135,8 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 }
 
 /**
- * After a 5xx, a request for a new resource may have created it. Its id is new too, so only this problem can tell the
- * caller where to look, and what to repeat.
+ * Adds the id of the new resource to a 5xx, because the request may have created it. The API generated the id, so the
+ * caller can learn only from this problem what to read or which id to repeat.
  */
 function namingResource(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
   if (problem.status < 500 || !newResource) return problem;
@@ -147,7 +149,7 @@ function namingResource(problem: HttpProblem, { newResource }: FastifyRequest): 
   });
 }
 
-/** Answers 408 to a request that is not received whole in time, and ends its connection. */
+/** Responds 408 to a request that is not received completely in time, and closes its connection. */
 export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
   const { raw } = request;
   if (raw.complete) return;
@@ -160,7 +162,10 @@ export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitM
   for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
 }
 
-/** A client that is still sending reads the answer only if the rest is taken from it: for a while, then it is cut. */
+/**
+ * Reads and discards the rest of a request that was answered early, because a client that is still sending does not
+ * read the response. After `DISCARD_MS`, the connection is closed.
+ */
 export function discardRest({ raw }: FastifyRequest): void {
   if (raw.complete || raw.destroyed) return;
   const timer = setTimeout(() => raw.destroy(), DISCARD_MS).unref();
@@ -177,7 +182,7 @@ function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply
     .send(bodyOf(problem, request.id));
 }
 
-/** A problem as RFC 9457 writes it. */
+/** The body of a problem, as RFC 9457 defines it. */
 export function bodyOf({ kind, status, options }: HttpProblem, requestId: string): Problem {
   return {
     type: `/problems/${kind}`,
@@ -189,14 +194,14 @@ export function bodyOf({ kind, status, options }: HttpProblem, requestId: string
   };
 }
 
-/** What an error means for a client. */
+/** Maps an error to the problem that a client gets. */
 export function toProblem(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof WorkflowNotFoundError) return notFound('it does not exist, or its history is no longer kept');
   return temporalProblem(error) ?? storeProblem(error) ?? fastifyProblem(error) ?? internalError();
 }
 
-/** What a failed call to Temporal means for an HTTP client. */
+/** Maps a failed call to Temporal to a problem; undefined for other errors. */
 function temporalProblem(error: unknown): HttpProblem | undefined {
   const grpc = error instanceof ServiceError ? error.cause : error;
   if (!isGrpcServiceError(grpc)) return undefined;
@@ -222,7 +227,7 @@ function storeProblem(error: unknown): HttpProblem | undefined {
   return lost ? away() : undefined;
 }
 
-/** Fastify's own refusals: malformed JSON, wrong content type, body too large, and so on. */
+/** Maps Fastify's own rejections to problems: malformed JSON, wrong content type, body too large, and so on. */
 function fastifyProblem(error: unknown): HttpProblem | undefined {
   const { statusCode, code, message } = (error ?? {}) as FastifyError;
   if (code === 'FST_ERR_HANDLER_TIMEOUT') return httpProblem('overloaded', 'no answer was found in time');

@@ -1,7 +1,7 @@
 interface ProblemKindFacts {
   status: number;
   title: string;
-  /** When it is answered, for the page and the table that document it. */
+  /** When the API returns the problem, for the page and the table that document it. */
   when: string;
   /** Seconds after which the same request may succeed. */
   retryAfter?: number;
@@ -17,8 +17,8 @@ const AWAY = 'A part of the service is away';
 const BUSY = 'A part of the service has too much to do';
 
 /**
- * Every kind of problem that the API answers with; its `type` is `/problems/<kind>`. A kind that was published keeps its
- * status and its meaning.
+ * Every kind of problem that the API returns; its `type` is `/problems/<kind>`. A published kind keeps its status and
+ * its meaning.
  */
 export const PROBLEMS = {
   'malformed-request': {
@@ -246,7 +246,10 @@ export const PROBLEM_KINDS = Object.keys(PROBLEMS) as ProblemKind[];
 
 export const factsOf = (kind: ProblemKind): ProblemKindFacts => PROBLEMS[kind];
 
-/** The kind that a failure's name stands for: `OutOfStock` is `out-of-stock`. */
+/**
+ * Converts the type of a failure to a kind of problem: `OutOfStock` becomes `out-of-stock`. Returns `otherwise` for an
+ * unknown type.
+ */
 export function kindOf(type: string, otherwise: ProblemKind): ProblemKind {
   const kind = type.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
   return kind in PROBLEMS ? (kind as ProblemKind) : otherwise;
