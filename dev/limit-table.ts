@@ -64,7 +64,7 @@ const COMPENSATIONS = 3;
 const EVENTS_PER_QUESTION = EVENTS_PER_TIMER + EVENTS_PER_ACTIVITY;
 /** The longest time that the carrier may take until the pickup, and again until the delivery. */
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
-/** The largest number of polls of the carrier in a year. While the order is compensating, only the timer fires. */
+/** How often a silent carrier is polled in a year. While the order is compensating, only the timer fires. */
 const QUESTIONS_PER_YEAR = Math.ceil(YEAR_SECONDS / ASK_CARRIER_AFTER_SECONDS);
 /** Assumes that no batch runs longer than a year. */
 const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;

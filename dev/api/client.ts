@@ -2,14 +2,14 @@ import createClient, { type Client } from 'openapi-fetch';
 import { credentials } from '../credentials.js';
 import type { components, paths } from './schema.js';
 
-/** What the API takes and answers, by the names in `openapi.json`. */
+/** The request and response types of the API, by their names in `openapi.json`. */
 export type Schemas = components['schemas'];
 
 export type ApiClient = Client<paths>;
 
 /**
- * A client of the API, with the key in `API_KEY` if there is one; `tell` hears of each answer. Of several API processes,
- * which are one API, each gets a request in turn.
+ * A client of the API, with the key in `API_KEY` if it is set. Calls `tell` with each response. Sends requests to the
+ * API processes in turn.
  */
 export function connectApi(
   [baseUrl, ...others]: readonly [string, ...string[]],

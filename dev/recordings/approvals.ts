@@ -15,7 +15,7 @@ async function askedAbout(recorder: Recorder, orderId: string) {
   return { order, approval };
 }
 
-/** How to bring about each outcome of an approval, and of an order that waits for one. */
+/** How to produce each outcome of an approval, and of an order that waits for one. */
 export const approvalRecordings: Record<string, Recording> = {
   'approval-approved': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId);

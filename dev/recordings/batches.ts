@@ -6,10 +6,10 @@ import { ended, type Recorder, type Recording } from './recorder.js';
 const good = { sku: 'MUG-ENAMEL', quantity: 1 };
 const bad = { sku: 'NOT-THERE', quantity: 1 };
 
-/** Work for some seconds, to interrupt it. */
+/** Enough work for several seconds, so that a recording can interrupt it. */
 const longItems = Array.from({ length: 60 }, () => good);
 
-/** One task more than a workflow has: two children, of which the second has a single task. */
+/** One chunk more than one workflow can have, so the batch gets two children, and the second has a single chunk. */
 const treeItems = Array.from({ length: 1_001 }, () => good);
 
 async function endedTree(recorder: Recorder, batchId: string) {
@@ -21,13 +21,13 @@ async function isOpen(handle: WorkflowHandle): Promise<void> {
   await waitUntil(look, { what: `${handle.workflowId} running`, deadlineMs: 60_000 });
 }
 
-/** It has tasks under way: more than the one activity with which it begins. */
+/** Waits until chunks are running: more than the one activity that starts the batch. */
 async function isAtWork(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
   const look = async () => ((await handle.describe()).raw.pendingActivities ?? []).length > 1 || undefined;
   await waitUntil(look, { what: `${handle.workflowId} at work`, deadlineMs: 60_000, everyMs: 10 });
 }
 
-/** How to bring about each outcome of a batch. */
+/** How to produce each outcome of a batch. */
 export const batchRecordings: Record<string, Recording> = {
   'batch-completed': async (recorder, batchId) => ended(await recorder.startBatch(batchId, [good, good, good])),
   'batch-completed-with-failures': async (recorder, batchId) =>

@@ -26,7 +26,7 @@ const filledCart = async (recorder: Recorder, cartId: string, overrides: Paramet
   return handle;
 };
 
-/** The cart says no; that is in the history, too. */
+/** Expects the cart to reject the change; the history then contains the rejection. */
 const refused = async (change: Promise<unknown>): Promise<void> => {
   await change.then(
     () => {
@@ -36,7 +36,7 @@ const refused = async (change: Promise<unknown>): Promise<void> => {
   );
 };
 
-/** A cart that was handed over once, to a run that goes on with what the first one had. */
+/** A cart after one continue-as-new; the new run continues with the state of the first. */
 const handedOverCart = async (recorder: Recorder, cartId: string): Promise<CartHandle> => {
   const handle = await filledCart(recorder, cartId, { continueAsNewAfterEvents: 40 });
   const next = async () => {
@@ -47,7 +47,7 @@ const handedOverCart = async (recorder: Recorder, cartId: string): Promise<CartH
   return handle;
 };
 
-/** How to bring about each outcome of a cart. */
+/** How to produce each outcome of a cart. */
 export const cartRecordings: Record<string, Recording> = {
   'cart-checked-out': async (recorder, cartId) => {
     const handle = await filledCart(recorder, cartId);

@@ -10,7 +10,7 @@ import {
 } from '../../src/workflows/order/contract.js';
 import { ended, type OrderHandle, type Recorder, type Recording } from './recorder.js';
 
-/** An answer that is not retried, so that the compensation is stuck at once. */
+/** A response that is not retried, so that the compensation is stuck at once. */
 const brokenRefund = { on: 'refund', fault: 'error', status: 400 };
 
 const stuckOrder = async (recorder: Recorder, orderId: string) => {
@@ -20,7 +20,7 @@ const stuckOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
-/** An order whose parcel left and did not arrive in time. */
+/** An order whose parcel was picked up and not delivered in time. */
 const overdueOrder = async (recorder: Recorder, orderId: string) => {
   const handle = await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 5 });
   await recorder.until(handle, 'awaiting_pickup');
@@ -29,7 +29,7 @@ const overdueOrder = async (recorder: Recorder, orderId: string) => {
   return handle;
 };
 
-/** A callback URL that receives nothing: reports of the carrier get lost. */
+/** A callback URL without a receiver, so that the carrier's reports get lost. */
 const nowhere = 'http://127.0.0.1:9/';
 
 /** How to produce each outcome of an order. */
@@ -69,7 +69,7 @@ export const orderRecordings: Record<string, Recording> = {
   'order-cancellation-refused': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
     await recorder.until(handle, 'awaiting_pickup');
-    // The carrier has the parcel, and its report gets lost.
+    // The carrier picks the parcel up, and its report gets lost.
     await recorder.outsideWorld('PUT', '/carrier', { callbackUrl: nowhere });
     await recorder.carrierReports(orderId, 'in_transit');
     await handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -149,14 +149,14 @@ export const orderRecordings: Record<string, Recording> = {
   },
 };
 
-/** A decision about the compensation that is stuck. */
+/** A decision about the stuck compensation. */
 async function aboutStuck(handle: OrderHandle, action: 'retry' | 'skip') {
   const { compensations } = await handle.query(orderStatusQuery);
   const { name: compensation, attempt } = compensations.find(({ status }) => status === 'stuck')!;
   return { compensation, attempt, action };
 }
 
-/** Sends a report about the order's own parcel past the API. */
+/** Sends a report about the order's own parcel directly as a signal, without the API. */
 async function report(handle: OrderHandle, orderId: string, status: ShipmentReport['status']): Promise<void> {
   const { shipment } = await handle.query(orderStatusQuery);
   await handle.signal(shipmentReportedSignal, { orderId, shipmentId: shipment!.shipmentId, status });

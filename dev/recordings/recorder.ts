@@ -22,20 +22,20 @@ import {
 import type { Addresses } from '../stack.js';
 import { waitUntil } from '../wait.js';
 
-/** The run whose history is kept: the newest one unless told. */
+/** The run whose history is recorded. Default: the newest run. */
 export interface RecordedRun {
   workflowId: string;
   runId?: string;
 }
 
-/** Brings about one outcome, for an id of its own. */
+/** Produces one outcome, with the given id. */
 export type Recording = (recorder: Recorder, id: string) => Promise<RecordedRun>;
 
 export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.approval>;
 
 export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
 
-/** Starts workflows on a stack and steers the played outside world. */
+/** Starts workflows on a stack and controls the fake external systems. */
 export class Recorder {
   private readonly client: Client;
   private readonly outside: string;
@@ -53,7 +53,7 @@ export class Recorder {
     return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
   }
 
-  /** Somebody whose webhooks all get this answer. */
+  /** The URL of a webhook receiver that always returns this status. */
   receiverThatAnswers(status: number): string {
     return `${this.outside}/test/answers/${status}`;
   }
@@ -96,7 +96,7 @@ export class Recorder {
     });
   }
 
-  /** Uploads a restock with one item a task, which starts it. */
+  /** Uploads a restock with one item per chunk, which starts the batch. */
   async startBatch(batchId: string, items: readonly unknown[]): Promise<WorkflowHandle<typeof workflows.batch>> {
     const query = new URLSearchParams({ operation: 'restock', batchId, itemsPerTask: '1' });
     const response = await fetch(`${this.apiUrl}/v1/batches?${query.toString()}`, {
@@ -108,7 +108,7 @@ export class Recorder {
     return this.client.workflow.getHandle<typeof workflows.batch>(batchWorkflowId(batchId));
   }
 
-  /** Starts a batch, or starts it again, past the API. */
+  /** Starts or restarts a batch directly, without the API. */
   async runBatch(batchId: string, input: unknown = { batchId }) {
     return await this.client.workflow.start<typeof workflows.batch>('batch', {
       workflowId: batchWorkflowId(batchId),
@@ -126,7 +126,7 @@ export class Recorder {
     return this.client.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
   }
 
-  /** Waits until everybody was told who is to be told. */
+  /** Waits until every notification is sent or has failed. */
   async told(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
     return await waitUntil(
       async () => {
@@ -149,7 +149,7 @@ export class Recorder {
     );
   }
 
-  /** Speaks to the test interface of the played outside world. */
+  /** Calls the test interface of the fake external systems. */
   async outsideWorld(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<void> {
     const response = await fetch(`${this.outside}/test${path}`, {
       method,
@@ -167,7 +167,7 @@ export class Recorder {
   }
 }
 
-/** Waits for the end, whichever it is. */
+/** Waits until the workflow is closed, whatever the result. */
 export async function ended(handle: Pick<WorkflowHandle, 'result' | 'workflowId'>): Promise<RecordedRun> {
   await handle.result().catch((error: unknown) => {
     if (!(error instanceof WorkflowFailedError)) throw error;

@@ -1,27 +1,28 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from '../command-line.js';
 
-/** What `npm run replay` was asked to do. */
+/** The arguments of `npm run replay`. */
 export interface ReplayCommand {
-  /** Without it, only the committed histories are replayed. */
+  /** If undefined, only the committed histories are replayed. */
   server: ServerSample | undefined;
   /** Whether the committed histories are replayed. */
   committed: boolean;
-  /** The file of bundled workflows; without it, those of this checkout. */
+  /** The file of bundled workflows. Default: the workflows of this checkout. */
   bundle: string | undefined;
 }
 
 export interface ServerSample {
   query: string;
-  /** Whether somebody chose the query: then it has to find something. */
+  /** Whether the user gave the query; it must then find at least one run. */
   chosen: boolean;
   limit: number;
-  /** Without them, what the environment says, else the running stack. */
+  /** Default: the environment's settings, else the running stack. */
   address: string | undefined;
   namespace: string | undefined;
 }
 
-// What is pinned to a version of its workers ends with that code; it never gets the new one.
+// Excludes runs that are pinned to a version of their workers: they end with that version's code and never run the new
+// code.
 const behaviour = 'TemporalWorkflowVersioningBehavior';
 const DEFAULT_QUERY = `ExecutionStatus = 'Running' and (${behaviour} is null or ${behaviour} != 'Pinned')`;
 const DEFAULT_LIMIT = 100;

@@ -12,7 +12,7 @@ import { replay, type Bundle, type Code, type Recorded, type Replayed } from './
 
 const codes = { replays: 0, differs: 1, unknown: 2 };
 
-/** Where the command runs, and whom it tells. */
+/** Environment and output of the command. */
 interface Caller {
   env: NodeJS.ProcessEnv;
   say: (text: string) => void;
@@ -20,8 +20,8 @@ interface Caller {
 }
 
 /**
- * `npm run replay`: whether the workflows of this checkout would go on with what is recorded, and with what runs. Answers
- * with the exit code; never throws.
+ * `npm run replay`: checks whether the workflows of this checkout can replay the recorded histories and the runs on a
+ * server. Returns the exit code; never throws.
  */
 export async function runReplay(args: string[], caller: Caller): Promise<number> {
   try {
@@ -63,7 +63,7 @@ async function main(args: string[], caller: Caller): Promise<number> {
   }
 }
 
-/** How many of the histories the code would not go on with; each is told. */
+/** Returns the number of histories that the code does not replay, and reports each of them. */
 async function replayed(
   where: string,
   histories: Iterable<Recorded> | AsyncIterable<Recorded>,
@@ -89,7 +89,7 @@ function inOneLine({ file, workflowId, runId, type, difference }: Replayed): str
   return `${type} ${workflowId}, run ${runId}${file ? ` (${file})` : ''}, ${at}${what}`;
 }
 
-/** @throws when the server does not answer, or the namespace is not there. */
+/** @throws when the server does not respond or the namespace does not exist. */
 async function connect({ address, namespace }: ServerSample, caller: Caller): Promise<Client> {
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } = caller.env;
   const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
@@ -98,7 +98,7 @@ async function connect({ address, namespace }: ServerSample, caller: Caller): Pr
   const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
   if (named === undefined && !inProfile && !stack)
     throw new Error('Which server? Name one with --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
-  // What else the environment has (TLS, an API key) is for the server that it names.
+  // The environment's other connection settings (TLS, an API key) belong to the server that it names.
   const config = loadConfig('replay', {
     ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
     ...{ PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE },

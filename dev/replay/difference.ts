@@ -1,21 +1,23 @@
 import { localActivityIn, subjectOf, typeOf, type HistoryEvent } from './events.js';
 
-/** Where the code leaves the history, and how. */
+/** Where and how the code differs from the history. */
 export interface Difference {
-  /** Missing when the replay did not say, and nothing tells. */
+  /** Missing when neither the replay's error nor the history shows the event. */
   event?: { id: number; type: string; subject?: string };
-  /** What the history has and what the code does instead, in words. */
+  /** What the history has, and what the code does instead, in words. */
   what: string;
 }
 
-/** The words of the SDK for what it found, without the many in which it wraps them. */
+/** The SDK's message for the difference, without the text in which the SDK wraps it. */
 export function complaintOf(error: Error): string {
   const [, quoted] = /message: ("(?:[^"\\]|\\.)*")/.exec(error.message) ?? [];
   const complaint = quoted === undefined ? error.message : unquoted(quoted);
   return complaint.replace('[TMPRL1100] Nondeterminism error: ', '');
 }
 
-/** A string as Rust prints it for debugging. Some of its escapes are not those of JSON: then as it stands. */
+/**
+ * Parses a string in Rust's debug format. Some of its escapes are invalid in JSON; such a string is returned unparsed.
+ */
 function unquoted(quoted: string): string {
   try {
     return JSON.parse(quoted) as string;
@@ -24,13 +26,16 @@ function unquoted(quoted: string): string {
   }
 }
 
-/** Whether a complaint names the event: by its id, by the number of a local activity, or because it is the first one. */
+/**
+ * Whether a complaint identifies the event: by its id, by the number of a local activity, or because it is the first
+ * event.
+ */
 export const saysWhere = (complaint: string): boolean =>
   /HistoryEvent\(id: |LocalActivity\(|^Failed to initialize/.test(complaint);
 
 /**
- * Reads a complaint. `candidates` are the events of the workflow task that failed: complaints about a name do not say at
- * which event they found it.
+ * Parses a complaint. `candidates` are the events of the workflow task that failed, because complaints about a name do
+ * not include the event.
  */
 export function differenceIn(complaint: string, candidates: readonly HistoryEvent[]): Difference {
   const event = candidates.find(isMeantBy(complaint)) ?? candidates[0];
@@ -52,7 +57,7 @@ const subjectIn = (event: HistoryEvent) => {
   return subject === undefined ? {} : { subject };
 };
 
-/** What the SDK says, by the shape of its sentence. */
+/** The SDK's messages by their pattern, and their plain wording. */
 const SENTENCES: [RegExp, (found: string[], event: string) => string][] = [
   [/^No command scheduled for event/, (_found, event) => `the history has ${event}, the code does nothing`],
   [/^Missing associated machine for/, (_found, event) => `the history has ${event}, the code does not do that`],

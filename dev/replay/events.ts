@@ -12,7 +12,10 @@ export const typeOf = ({ eventType }: HistoryEvent): string =>
     .toLowerCase()
     .replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 
-/** What an event is about, where it says: the type of an activity or a child, a signal, a patch, a local activity. */
+/**
+ * The subject of an event, if it has one: the type of an activity or child, or the name of a signal, patch or local
+ * activity.
+ */
 export function subjectOf(event: HistoryEvent): string | undefined {
   return (
     event.activityTaskScheduledEventAttributes?.activityType?.name ??
@@ -23,13 +26,13 @@ export function subjectOf(event: HistoryEvent): string | undefined {
   );
 }
 
-/** The patch that a marker is of. */
+/** The id of the patch that a marker records. */
 export const patchIn = (event: HistoryEvent): string | undefined => mark(event).id;
 
-/** Which local activity of its run a marker is the result of, counted from 1. */
+/** The number of the local activity in its run, counted from 1, whose result a marker records. */
 export const localActivityIn = (event: HistoryEvent): number | undefined => mark(event).seq;
 
-/** What the SDK keeps in a marker: of a patch its id, of a local activity its type and number. */
+/** The SDK's data in a marker: the id of a patch, or the type and number of a local activity. */
 interface Mark {
   id?: string;
   activity_type?: string;

@@ -8,10 +8,10 @@ import { checkout } from '../settings.js';
 import type { History } from './events.js';
 import type { Recorded } from './replay.js';
 
-/** A folder for each generation: `0001/order-completed.json`. */
+/** Contains a folder for each generation: `0001/order-completed.json`. */
 export const HISTORIES_FOLDER = join(checkout, 'test', 'replay', 'histories');
 
-/** The histories in a folder, sorted by generation and name; none when there is no such folder. */
+/** The histories in a folder, sorted by generation and name; empty when the folder does not exist. */
 export async function committedHistories(folder = HISTORIES_FOLDER): Promise<(Recorded & { file: string })[]> {
   if (!existsSync(folder)) return [];
   const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.json')).sort();
@@ -30,8 +30,8 @@ function identified(history: History): Omit<Recorded, 'file'> {
 }
 
 /**
- * A sample of the runs that a visibility query finds, at most `limit`: some of each workflow type, so that the few of a
- * rare one are not lost among the many of another.
+ * A sample of at most `limit` runs that a visibility query finds. It includes runs of each workflow type, so that a
+ * frequent type does not crowd out a rare one.
  */
 export async function sampleOf(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
   const byType = new Map<string, WorkflowExecutionInfo[]>();

@@ -2,9 +2,9 @@ import { Worker, type DataConverter } from '@temporalio/worker';
 import { complaintOf, differenceIn, saysWhere, type Difference } from './difference.js';
 import { typeOf, type History, type HistoryEvent } from './events.js';
 
-/** The history of a run, and where it was found. */
+/** The history of a run, and its origin. */
 export interface Recorded {
-  /** The file, or nothing for a run on a server. */
+  /** The file; undefined for a run on a server. */
   file?: string;
   workflowId: string;
   runId: string;
@@ -13,25 +13,25 @@ export interface Recorded {
 }
 
 export interface Replayed extends Recorded {
-  /** Missing when the code does what the history says. */
+  /** Missing when the code produces the same commands as the history. */
   difference?: Difference;
 }
 
 export type Bundle = { code: string } | { codePath: string };
 
-/** A traced bundle hands out spans, and is told when nobody takes them. */
+/** A traced bundle exports spans through a sink, and the SDK logs an error when that sink is missing. */
 const sinks = { exporter: { export: { fn: () => undefined } } };
 
 type Histories = AsyncIterable<Recorded> | Iterable<Recorded>;
 
-/** What histories are replayed with. */
+/** The code that replays histories. */
 export interface Code {
   workflowBundle: Bundle;
-  /** How their payloads are read. */
+  /** Decodes their payloads. */
   dataConverter?: DataConverter;
 }
 
-/** Replays histories, in order, one at a time. */
+/** Replays histories in order, one at a time. */
 export async function* replay(histories: Histories, code: Code): AsyncGenerator<Replayed> {
   let current: Recorded | undefined;
   async function* handedOver() {
@@ -49,7 +49,10 @@ async function explain({ workflowId, history }: Recorded, error: Error, code: Co
   return differenceIn(complaint, saysWhere(complaint) ? events : await failingTask(workflowId, events, code));
 }
 
-/** The events that the first workflow task wrote which does not replay. Histories can be replayed up to any task. */
+/**
+ * The events of the first workflow task that does not replay, found by binary search: a history can be replayed up to
+ * any workflow task.
+ */
 async function failingTask(workflowId: string, events: HistoryEvent[], code: Code): Promise<HistoryEvent[]> {
   const starts = events.flatMap((event, index) => (typeOf(event) === 'WorkflowTaskStarted' ? [index] : []));
   let [low, high] = [0, starts.length];

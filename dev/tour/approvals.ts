@@ -10,7 +10,7 @@ const readingApproval = (guide: Guide, approvalId: string) => () =>
 const decision = (guide: Guide, approvalId: string, body: Schemas['DecisionRequest']) =>
   guide.api.POST('/v1/approvals/{approvalId}/decision', { params: { path: { approvalId } }, body });
 
-/** Places a large order and waits until somebody was asked about it. */
+/** Places a large order and waits until its approvers are notified. */
 async function askAbout(guide: Guide, file: string) {
   const orderId = await place(guide, file);
   const { approval } = await guide.watch(
@@ -26,7 +26,7 @@ async function askAbout(guide: Guide, file: string) {
   return { orderId, approvalId, approver: question.approvers[0]!, seen: () => guide.expect(200, look()) };
 }
 
-/** The approval callback: people decide, or nobody does. */
+/** The approval: approved, rejected, and timed out. */
 export const approvalScenes: Scene[] = [
   {
     title: 'A large order that is approved by the link in a mail',

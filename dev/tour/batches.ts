@@ -8,7 +8,7 @@ const SKU = 'MUG-ENAMEL';
 const ITEMS = 2_000;
 const BAD_LINES = [7, 700, 1_999];
 
-/** Restocks one product, with some lines about a product that does not exist. */
+/** Restocks one product; some lines name a product that does not exist. */
 const upload = Array.from({ length: ITEMS }, (_, index) =>
   JSON.stringify({ sku: BAD_LINES.includes(index + 1) ? 'NO-SUCH-MUG' : SKU, quantity: 1 }),
 ).join('\n');
@@ -16,7 +16,7 @@ const upload = Array.from({ length: ITEMS }, (_, index) =>
 const shown = ({ status, succeeded, failed, total }: Schemas['Batch']) =>
   `    ${status}: ${succeeded} succeeded, ${failed} failed, of ${total}`;
 
-/** A batch of its own. */
+/** A batch with a new id. */
 function aBatch(guide: Guide) {
   const batchId = `tour-${randomUUID()}`;
   const params = { path: { batchId } };

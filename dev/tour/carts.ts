@@ -3,7 +3,10 @@ import type { Schemas } from '../api/client.js';
 import { example, type Guide, type Scene } from './guide.js';
 import { reading } from './order-steps.js';
 
-/** A cart of its own. Each change is named, so that it may be repeated, and tells what is in the cart then. */
+/**
+ * A cart with a new id. Each change has an idempotency key, so that it can be repeated, and prints the cart's new
+ * content.
+ */
 function aCart(guide: Guide) {
   const cartId = `tour-${randomUUID()}`;
   const path = { cartId };
@@ -34,7 +37,7 @@ function aCart(guide: Guide) {
       );
       return orderId!;
     },
-    /** What became of it. */
+    /** The response of the closed cart, with its outcome. */
     end: () => guide.expectRefusal(410, guide.api.GET('/v1/carts/{cartId}', { params: { path } })),
     gone: () => guide.until(410, () => guide.quiet.GET('/v1/carts/{cartId}', { params: { path } }), 'the cart is gone'),
   };

@@ -3,21 +3,21 @@ import { z } from 'zod';
 import { connectApi, type ApiClient, type Schemas } from '../api/client.js';
 import { waitUntil } from '../wait.js';
 
-/** Where the tour finds what it visits. */
+/** The addresses that the tour needs. */
 export interface Places {
-  /** Of the API's processes. */
+  /** The API's processes. */
   apiUrls: readonly [string, ...string[]];
-  /** Without one, the tour gives workflow ids instead of links. */
+  /** Without it, the tour prints workflow ids instead of links. */
   webUiUrl?: string | undefined;
   namespace: string;
-  /** The played mailbox, if mails go there. */
+  /** The fake mailbox, if mails go there. */
   mailsUrl?: string | undefined;
   say: (text: string) => void;
 }
 
 const mailsSchema = z.object({ mails: z.array(z.object({ text: z.string() })) });
 
-/** An answer of the typed client. */
+/** A response of the typed client. */
 interface Answer {
   data?: unknown;
   error?: unknown;
@@ -29,12 +29,12 @@ export class Surprise extends Error {
   override readonly name = 'Surprise';
 }
 
-/** Calls the HTTP API, tells what it does, and notices when something is not as it should be. */
+/** Calls the HTTP API, prints what it does, and throws a Surprise when an outcome is not the expected one. */
 export class Guide {
   readonly say: (text: string) => void;
-  /** Its answers are told. */
+  /** Prints every response. */
   readonly api: ApiClient;
-  /** Its answers are not: for what is asked again and again. */
+  /** Prints nothing; for polling. */
   readonly quiet: ApiClient;
   private readonly places: Places;
 
@@ -48,7 +48,7 @@ export class Guide {
     });
   }
 
-  /** @throws when the API does not let us in: it needs a key then that may do all that the tour does. */
+  /** @throws when the API denies access: the tour then needs a key with all roles that it uses. */
   async arrive(): Promise<void> {
     const { response } = await this.quiet.GET('/v1/batches', { params: { query: { limit: 1 } } });
     if (response.status !== 401 && response.status !== 403) return;
@@ -58,21 +58,21 @@ export class Guide {
     );
   }
 
-  /** What a call answers. @throws Surprise when it has another status. */
+  /** Returns the body of a response. @throws Surprise when the response has another status. */
   async expect<T extends Answer>(status: number, call: Promise<T>): Promise<NonNullable<T['data']>> {
     const { data, error, response } = await call;
     if (response.status !== status || data === undefined || data === null) throw surpriseAt(status, response, error);
     return data;
   }
 
-  /** Why a call is refused. @throws Surprise when it has another status. */
+  /** Returns the error of a rejected call. @throws Surprise when the response has another status. */
   async expectRefusal<T extends Answer>(status: number, call: Promise<T>): Promise<NonNullable<T['error']>> {
     const { data, error, response } = await call;
     if (response.status !== status || error === undefined || error === null) throw surpriseAt(status, response, data);
     return error;
   }
 
-  /** Opens a page as a browser without JavaScript would, or sends its form. @returns its HTML. */
+  /** Opens a page, or submits its form, like a browser without JavaScript. @returns its HTML. */
   async page(method: 'GET' | 'POST', url: string, form?: Record<string, string>): Promise<string> {
     const response = await fetch(url, { method, ...(form && { body: new URLSearchParams(form) }) });
     this.say(`  ${method} ${new URL(url).pathname.replace(/(.{20}).+/, '$1…')} -> ${response.status}`);
@@ -80,7 +80,7 @@ export class Guide {
     return await response.text();
   }
 
-  /** The link in the mail that says `about`, or undefined where mails are not kept by the played mailbox. */
+  /** The link in the mail that contains `about`, or undefined if mails do not go to the fake mailbox. */
   async linkInMail(to: string, path: string, about: string): Promise<string | undefined> {
     const { mailsUrl } = this.places;
     if (mailsUrl === undefined) return undefined;
@@ -95,7 +95,7 @@ export class Guide {
     );
   }
 
-  /** Reads a resource until it is as wanted. */
+  /** Polls a resource until it is in the wanted state. */
   async watch<T extends Answer>(
     read: () => Promise<T>,
     wanted: (resource: NonNullable<T['data']>) => boolean,
@@ -110,7 +110,7 @@ export class Guide {
     );
   }
 
-  /** Reads a resource until it is as wanted and, a second later, still the same. */
+  /** Polls a resource until it is in the wanted state and, a second later, unchanged. */
   async settled<T extends Answer>(
     read: () => Promise<T>,
     wanted: (resource: NonNullable<T['data']>) => boolean,
@@ -129,7 +129,7 @@ export class Guide {
     );
   }
 
-  /** Reads until the answer has this status. */
+  /** Polls until the response has this status. */
   async until(status: number, read: () => Promise<Answer>, what: string): Promise<void> {
     await waitUntil(async () => ((await read()).response.status === status ? true : undefined), {
       what,
@@ -138,7 +138,7 @@ export class Guide {
     });
   }
 
-  /** Says where people see a workflow. */
+  /** Prints the link of a workflow in the Web UI, or its id. */
   show({ workflowId, runId }: { workflowId: string; runId?: string }): void {
     const { webUiUrl, namespace } = this.places;
     this.say(
@@ -157,7 +157,7 @@ export class Guide {
 const surpriseAt = (status: number, { url, status: actual }: Response, said: unknown) =>
   new Surprise(`${new URL(url).pathname} answered ${actual}, not ${status}: ${JSON.stringify(said)}`);
 
-/** An input file of `examples/`, taken for what the API calls by this name; the API checks it. */
+/** An input file of `examples/`, typed as the API's schema of this name; only the API validates it. */
 export async function example<Name extends keyof Schemas>(_name: Name, file: string): Promise<Schemas[Name]> {
   const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
   return JSON.parse(text) as Schemas[Name];

@@ -3,7 +3,7 @@ import { example, type Guide } from './guide.js';
 
 const FINAL = ['completed', 'rejected', 'cancelled', 'failed'];
 
-/** Reads an order, without a word. */
+/** Reads an order without output. */
 export const reading = (guide: Guide, orderId: string) => () =>
   guide.quiet.GET('/v1/orders/{orderId}', { params: { path: { orderId } } });
 
@@ -16,7 +16,7 @@ export async function place(guide: Guide, file: string): Promise<string> {
   return orderId;
 }
 
-/** Waits for the end of an order, and tells its story. */
+/** Waits for the end of an order and prints its steps. */
 export async function end(guide: Guide, orderId: string): Promise<Schemas['Order']> {
   const order = await guide.watch(
     reading(guide, orderId),
@@ -31,7 +31,7 @@ export async function end(guide: Guide, orderId: string): Promise<Schemas['Order
   return order;
 }
 
-/** Pieces of a product that can still be sold. */
+/** The number of pieces of a product that are still for sale. */
 export async function available(guide: Guide, sku: string): Promise<number> {
   const { items } = await guide.expect(200, guide.quiet.GET('/v1/products', { params: { query: { limit: 200 } } }));
   return items.find((item) => item.sku === sku)?.available ?? 0;

@@ -4,7 +4,7 @@ import { available, end, place } from './order-steps.js';
 
 const undone = (order: Schemas['Order']) => order.compensations.map(({ name }) => name).join(', ');
 
-/** The order saga: what completes, what is refused, and what is undone. */
+/** The order saga: completed, rejected and compensated orders. */
 export const orderScenes: Scene[] = [
   {
     title: 'An order that completes',
