@@ -4,21 +4,21 @@ import { developmentEnvironment, developmentWebhookSecret, loadSettings, type Se
 import type { Stack } from '../dev/stack.js';
 import { waitUntil } from '../dev/wait.js';
 
-/** What is looked at is over in seconds. */
+/** Short, because the measured startups take only seconds. */
 const ASK_EVERY_MS = 10;
 
-/** Another process of a running stack, of which nobody takes care but who starts it. */
+/** A further process of a running stack. The stack does not supervise it; its starter must stop it. */
 export interface AnotherProcess {
   process: ManagedProcess;
   url: string;
 }
 
-/** Another API process. Answers when it says that it is ready. */
+/** Starts a further API process. Resolves when the API is ready. */
 export async function startAnotherApi(stack: Stack, more: Record<string, string> = {}): Promise<AnotherProcess> {
   return await start(stack, 'src/api/server.ts', 'PORT', more);
 }
 
-/** Another worker process; its url is where it tells how it is. Answers when it polls. */
+/** Starts a further worker process; `url` is its health endpoint. Resolves when it polls. */
 export async function startAnotherWorker(stack: Stack, more: Record<string, string> = {}): Promise<AnotherProcess> {
   return await start(stack, 'src/worker.ts', 'HEALTH_PORT', more);
 }

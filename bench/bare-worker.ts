@@ -9,7 +9,9 @@ export interface BareActivities {
   doNothing: () => Promise<void>;
 }
 
-/** A worker process with the settings of the shop's, for workflows that do nothing. Says `ready` when it polls. */
+/**
+ * A worker process with the settings of the shop's worker, for workflows that do nothing. Prints `ready` when it polls.
+ */
 const { ADDRESS, NAMESPACE, BUNDLE } = z
   .object({ ADDRESS: z.string(), NAMESPACE: z.string(), BUNDLE: z.string() })
   .parse(process.env);

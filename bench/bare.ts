@@ -16,18 +16,18 @@ const NAMESPACE = 'bare';
 
 type BareWorkflow = keyof typeof bareWorkflows;
 
-/** What the shop is compared with: workflows that do nothing, on a worker process of their own with the shop's settings. */
+/** The baseline for the shop: workflows that do nothing, on a separate worker process with the shop's settings. */
 export interface Bare {
   bundle: string;
-  /** Of the worker. */
+  /** Process id of the worker. */
   pid: number;
   client: Client;
-  /** Runs one to its end. */
+  /** Runs one workflow to its end. */
   run: (type: BareWorkflow) => Promise<WorkflowHandle>;
   stop: () => Promise<void>;
 }
 
-/** In a namespace of its own, so that its task queues can have the names of the shop's. */
+/** Starts the baseline in its own namespace, so that its task queues can have the same names as the shop's. */
 export async function startBare(address: string): Promise<Bare> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-bare-'));
   const connection = await Connection.connect({ address });

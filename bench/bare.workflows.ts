@@ -5,7 +5,7 @@ const options = { startToCloseTimeout: '15 seconds' } as const;
 const regular = proxyActivities<BareActivities>(options);
 const local = proxyLocalActivities<BareActivities>(options);
 
-/** The least that three steps can be. */
+/** The minimum for three steps. */
 export async function threeActivities(): Promise<void> {
   await regular.doNothing();
   await regular.doNothing();

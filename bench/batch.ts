@@ -14,10 +14,10 @@ const MILLION = 1_000_000;
 const FEW = 10_000;
 const ROUNDS = 3;
 
-/** An activity for each item is slow; its time per item does not depend on how many there are. */
+/** One activity per item is slow; the time per item does not depend on the number of items. */
 const SINGLE_ITEMS = 1_000;
 
-/** Children of one task too many for one workflow, and some more than are open at once. */
+/** More chunks than one workflow can have, so the batch becomes a tree, with more children than are open at once. */
 const TREE_TASKS = 4 * 1_000;
 const FLAT_TASKS = 1_000;
 const TREE_ROUNDS = 3;
@@ -34,13 +34,16 @@ interface Shop {
   store: Store;
 }
 
-/** What a million items cost over the bare SQL, over one activity an item, and in memory of the worker. Linux only. */
+/**
+ * The throughput of a million items against plain SQL, the time per item against one activity per item, and the
+ * worker's memory. Linux only.
+ */
 export async function benchBatch({ take }: Effort): Promise<Figure[]> {
   const [few, million, alone] = [take(FEW), take(MILLION), take(SINGLE_ITEMS)];
   const perSecond: Record<'apply' | 'whole', Measured> = { apply: {}, whole: {} };
   const perItem: Measured = {};
   const bySize: Record<'time' | 'memory', Measured> = { time: {}, memory: {} };
-  // A worker of its own in each round: the memory of a process does not get less again.
+  // Each round has a new worker, because the memory of a process does not shrink.
   for (let round = 0; round < take(ROUNDS); round += 1) {
     await withShop(async (shop) => {
       await viaWorkflow(shop, few);
@@ -71,7 +74,7 @@ export async function benchBatch({ take }: Effort): Promise<Figure[]> {
   ];
 }
 
-/** A real tree, whose children have 1,000 tasks each, against one workflow with 1,000 tasks. */
+/** Compares a tree, whose children have 1,000 chunks each, with one workflow of 1,000 chunks. */
 export async function benchBatchTree({ take }: Effort): Promise<Figure[]> {
   const perTask: Measured = {};
   await withShop(async (shop) => {
@@ -86,13 +89,15 @@ export async function benchBatchTree({ take }: Effort): Promise<Figure[]> {
   return besideFirst(perTask, { what: 'time a task', unit: 'ms', better: 'less', of: TREE_TASKS });
 }
 
-/** Seconds until the items are in the store, and from there to the outcome. */
+/** Seconds until all items are in the store, and from there to the outcome. */
 interface Timing {
   stage: number;
   apply: number;
 }
 
-/** What the workflow does, without it: the same COPY, then the same transactions one after another. */
+/**
+ * The database work of the workflow, without the workflow: the same COPY, then the same transactions one after another.
+ */
 async function viaSql({ store }: Shop, count: number): Promise<Timing> {
   if (restock.kind !== 'store') throw new Error('restock works on the store');
   const batchId = randomUUID();
@@ -156,7 +161,7 @@ export async function runBatch(upload: Upload): Promise<Timing & { batchId: stri
 async function expectAll(store: Store, batchId: string, count: number): Promise<void> {
   const tally = await store.tallyBatch(batchId);
   if (tally?.succeeded !== count) throw new Error(`not all items were done: ${JSON.stringify(tally)}`);
-  // Whoever comes next finds the same tables.
+  // Empties the table, so that the next measurement starts with the same tables.
   await store.db.deleteFrom('batch_tasks').execute();
 }
 
@@ -176,7 +181,7 @@ function* linesOf(count: number): Generator<Buffer> {
   }
 }
 
-/** Runs something and answers the most memory that the worker process had meanwhile. Linux only. */
+/** Runs a function and returns its result with the peak memory of the worker process. Linux only. */
 async function withPeak<T>(stack: Stack, run: () => Promise<T>): Promise<{ result: T; bytes: number }> {
   const { pid } = stack.parts.get('worker')!.process;
   let bytes = 0;

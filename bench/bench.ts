@@ -1,18 +1,18 @@
 import type { Figure } from './figure.js';
 
-/** A set of claims that are measured together. It starts what it needs, and ends it also when it fails. */
+/** A set of claims that are measured together. A bench starts what it needs, and stops it even if it fails. */
 export interface Bench {
-  /** As it is asked for: `npm run bench -- <name>`. */
+  /** The name on the command line: `npm run bench -- <name>`. */
   name: string;
   title: string;
-  /** For the page: what is compared, and how. Markdown, without figures: those are measured anew. */
+  /** Text for the page: what is compared, and how. Markdown without figures, because each run measures them again. */
   about: string;
   run: (effort: Effort) => Promise<Figure[]>;
 }
 
-/** How much is measured. */
+/** The amount of measurements. */
 export interface Effort {
-  /** As many as are wanted; of a quick run a small part of them, at least one. */
+  /** Returns the given count; in a quick run about a tenth of it, at least one. */
   take: (count: number) => number;
 }
 

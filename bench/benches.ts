@@ -1,6 +1,6 @@
 import type { Bench } from './bench.js';
 
-/** All of them, as the page has them. What they need is loaded when they run: the page needs none of it. */
+/** All benches, in the order of the page. Each loads its code only when it runs, because the page does not need it. */
 export const benches: readonly Bench[] = [
   {
     name: 'order',

@@ -12,7 +12,7 @@ const ROUNDS = 5;
 const CALLS = 60;
 const WARM_UP = 20;
 
-/** What a change of a cart costs over HTTP, and what opening one costs, against update-with-start by the bare client. */
+/** The cost of changing and opening a cart over HTTP, against update-with-start by the bare client. */
 export async function benchCart({ take }: Effort): Promise<Figure[]> {
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;

@@ -1,22 +1,22 @@
 import { percentile } from '../dev/percentile.js';
 
-/** Something that was measured beside something else, in turn, in one run. What counts is the ratio of the two. */
+/** A measurement and its base, measured in turn in one run. Only the ratio of the two matters. */
 export interface Figure {
-  /** What was measured, and of whom: `orders a second: through HTTP`. */
+  /** What was measured, and for which contender: `orders a second: through HTTP`. */
   name: string;
-  /** What it is compared with. */
+  /** The name of the base. */
   base: string;
   unit: string;
   better: 'more' | 'less';
-  /** How many orders, calls or items each of the values is of. */
+  /** Number of orders, calls or items behind each value. */
   of: number;
-  /** One of each round. */
+  /** One value for each round. */
   values: number[];
-  /** Of the base, in the same rounds. */
+  /** The values of the base in the same rounds. */
   baseValues: number[];
 }
 
-/** A figure as it is shown: the median of the rounds, and how far apart they were. */
+/** A figure as it is shown: the median of the rounds, and their spread. */
 export interface Summary {
   ratio: number;
   lowest: number;
@@ -27,10 +27,13 @@ export interface Summary {
   verdict: 'better' | 'worse' | 'neither';
 }
 
-/** Values of each round, by who was measured; the first is the base. */
+/** Values of each round, by contender; the first contender is the base. */
 export type Measured = Record<string, number[]>;
 
-/** Figures of all others beside the first. Values have four digits from here on, so that whoever computes with them agrees. */
+/**
+ * Compares all other contenders with the first. Rounds values to four digits, so that anyone who recomputes the ratios
+ * gets the same result.
+ */
 export function besideFirst(
   measured: Measured,
   { what, ...rest }: { what: string } & Pick<Figure, 'unit' | 'better' | 'of'>,
@@ -51,7 +54,7 @@ export function note(measured: Measured, name: string, value: number): void {
   (measured[name] ??= []).push(value);
 }
 
-/** Each round's ratio to the base of that round: what drifts from round to round falls out. */
+/** Computes each round's ratio to the base of that round, which cancels drift between rounds. */
 export function summaryOf({ values, baseValues, better }: Figure): Summary {
   const ratios = values.map((value, round) => value / baseValues[round]!);
   const [lowest, highest] = [Math.min(...ratios), Math.max(...ratios)];
@@ -63,7 +66,7 @@ export function summaryOf({ values, baseValues, better }: Figure): Summary {
   };
 }
 
-/** Three digits at least, as many as a ratio is worth. */
+/** Shows at least three significant digits, which is the precision of a ratio. */
 export function shown(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

@@ -24,13 +24,13 @@ const ROUNDS = 3;
 const CHANGES = 100;
 const ITEMS = 10_000;
 
-/** What a history has grown by. */
+/** The growth of a history. */
 interface Size {
   events: number;
   bytes: number;
 }
 
-/** How many events and bytes each thing that the shop does writes, against three activities that do nothing. */
+/** The number of events and bytes that each operation of the shop writes, against three activities that do nothing. */
 export async function benchHistories({ take }: Effort): Promise<Figure[]> {
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
@@ -75,7 +75,7 @@ async function sizeOf(client: Client, workflowId: string): Promise<Size> {
   return { events: historyLength, bytes: historySize ?? 0 };
 }
 
-/** Of many, what each of them adds. */
+/** The average growth per change. */
 async function changeOfCart(client: Client, changes: number): Promise<Size> {
   const cartId = randomUUID();
   const change = () => ({ sku: SKU, quantity: 1, requestId: randomUUID() });
@@ -94,7 +94,7 @@ async function changeOfCart(client: Client, changes: number): Promise<Size> {
   return { events: (after.events - before.events) / changes, bytes: (after.bytes - before.bytes) / changes };
 }
 
-/** One stage, one approver who gets a mail, and a decision once the mail is out. Answers the approval's id. */
+/** Runs an approval with one stage and one approver: sends the mail, then decides. Returns the approval's id. */
 async function approve(client: Client): Promise<string> {
   const approvalId = randomUUID();
   const approver = { id: 'lead', email: 'lead@example.com' };

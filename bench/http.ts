@@ -28,12 +28,12 @@ const CONNECTIONS = 32;
 
 const item = { sku: SKU, quantity: 1 };
 
-/** An order for it ends at its first step: only what it takes to place it is of interest. */
+/** An unknown product: its order ends at the first step, so that only placing the order is measured. */
 const NOWHERE = 'NOT-THERE';
 
-/** What HTTP costs over the bare client, call by call, and how many requests a second one and two processes answer. */
+/** The cost of HTTP over the bare client, call by call, and the requests per second of one and two processes. */
 export async function benchHttp({ take }: Effort): Promise<Figure[]> {
-  // Parcels are under way for an hour, so that orders stay open and a worker is asked for them.
+  // Deliveries take an hour, so that orders stay open and the API queries a worker for them.
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 3_600, logLevel: 'warn' });
   const stops = [() => stack.stop()];
   const start = async (more: Record<string, string> = {}) => {
@@ -60,13 +60,13 @@ export async function benchHttp({ take }: Effort): Promise<Figure[]> {
 
 interface Apis {
   open: string;
-  /** Asks for an API key, and counts requests. */
+  /** Requires an API key and counts requests for the rate limit. */
   guarded: string;
   key: string;
 }
 
 async function callByCall(client: Client, { open, guarded, key }: Apis, take: Effort['take']): Promise<Figure[]> {
-  /** One call in the four ways of HTTP, beside the bare client. */
+  /** Compares one call in the four HTTP variants with the bare client. */
   const compare = async (what: string, bare: () => Promise<unknown>, call: (ask: Ask) => Promise<unknown>) => {
     const keyed = { 'x-api-key': key };
     const contenders = {
@@ -142,7 +142,7 @@ const asking =
     return text;
   };
 
-/** Requests a second with one and with two processes, in turn. @throws when one of them is not answered well. */
+/** Requests per second with one and with two processes, in turn. @throws when a request fails or does not get 2xx. */
 async function saturation(urls: string[], take: Effort['take']): Promise<Figure[]> {
   const { orderId, ...unnamed } = anOrder(NOWHERE);
   await asking(urls[0]!)('POST', '/v1/orders', { ...unnamed, orderId });

@@ -7,7 +7,7 @@ import { checkout, loadSettings } from '../dev/settings.js';
 import { findTemporalCli } from '../dev/temporal-cli.js';
 import { findTemporalPrograms } from '../dev/temporal-programs.js';
 
-/** What something was measured on. */
+/** The machine and the versions that were measured. */
 export interface Machine extends Hardware {
   sdk: string;
   devServer: string;
@@ -15,7 +15,7 @@ export interface Machine extends Hardware {
   postgres: string;
 }
 
-/** This machine, and the versions of what is measured on it. */
+/** This machine, and the installed versions. */
 export async function thisMachine(): Promise<Machine> {
   const settings = loadSettings();
   const { dependencies, devDependencies } = JSON.parse(
@@ -33,7 +33,7 @@ export async function thisMachine(): Promise<Machine> {
   };
 }
 
-/** Which code is measured: a commit, with a `+` when it was changed since. */
+/** The measured code: a commit, with a `+` if files were changed since. */
 export async function thisCommit(): Promise<string> {
   const git = (...args: string[]) => runCommand({ name: 'git', command: 'git', args, limitMs: 20_000 });
   try {

@@ -6,8 +6,8 @@ import type { OrderInput } from '../src/schemas/order.js';
 const READ_EVERY_MS = 1_000;
 
 /**
- * A worker process that keeps the workflows of one kind in its cache, and says every second how many bytes its heap
- * holds after a garbage collection. Runs with --expose-gc.
+ * A worker process that keeps workflows in its cache. Prints the bytes in its heap every second, after a garbage
+ * collection. Runs with --expose-gc.
  */
 const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH } = z
   .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string() })
@@ -20,7 +20,7 @@ const worker = await Worker.create({
   taskQueue: TASK_QUEUE,
   workflowsPath: WORKFLOWS_PATH,
   maxCachedWorkflows: 10_000,
-  // In this thread, so that its heap holds the workflows and can be collected before it is read.
+  // Runs workflows in this thread, so that this heap contains them and the garbage collection covers them.
   debugMode: true,
   activities: {
     openCart: async () => undefined,

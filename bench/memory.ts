@@ -17,9 +17,9 @@ const CACHED = 300;
 const WARM_UP = 30;
 const CALLERS = 10;
 
-/** What a workflow that waits costs a worker in memory, against one that does nothing else. */
+/** The memory of a waiting workflow in a worker's cache, against a workflow that only waits. */
 export async function benchMemory({ take }: Effort): Promise<Figure[]> {
-  // Its own worker makes the calls to the payment gateway; the rest is the memory worker's.
+  // The stack's own worker calls the payment gateway; the memory worker does everything else.
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
   try {
@@ -43,12 +43,12 @@ export async function benchMemory({ take }: Effort): Promise<Figure[]> {
   }
 }
 
-/** Starts one of each kind, and comes back when the worker has it in its cache and nothing happens to it any more. */
+/** Starts one workflow of each kind, and resolves when the worker has it in its cache and it makes no more progress. */
 function waitingWorkflows(client: Client, taskQueue: string): Record<string, () => Promise<unknown>> {
   return {
     'bare waiting workflow': async () => {
       const handle = await client.workflow.start('bare', { taskQueue, workflowId: randomUUID() });
-      // Answered by the worker.
+      // The worker answers this query, so the workflow is in its cache.
       await handle.query('__stack_trace');
     },
     'cart with one line': async () => {
@@ -75,7 +75,7 @@ function waitingWorkflows(client: Client, taskQueue: string): Record<string, () 
   };
 }
 
-/** A worker process that answers how many bytes its heap holds. */
+/** Starts a worker process and passes a function that returns the bytes in its heap. */
 async function withWorker(
   address: string,
   taskQueue: string,

@@ -30,7 +30,7 @@ const ROUNDS = 5;
 /** Three times as often as deploy/observability/prometheus.yml. */
 const SCRAPED_EVERY_MS = 5_000;
 
-/** What is switched on, and by which variables of worker and API. */
+/** A set of enabled features, and the variables of worker and API that enable them. */
 interface Variant {
   name: string;
   flavour: BundleFlavour;
@@ -41,7 +41,7 @@ interface Variant {
 const KEY = { id: 'bench', base64: randomBytes(32).toString('base64') };
 const encryption = { PAYLOAD_ENCRYPTION_KEYS: `${KEY.id}:${KEY.base64}` };
 
-/** The first one is what the others are compared with. */
+/** The first variant is the base of the comparison. */
 const VARIANTS: readonly [Variant, ...Variant[]] = [
   { name: 'off', flavour: {}, application: () => ({}) },
   { name: 'metrics', flavour: {}, application: () => ({}), metrics: true },
@@ -59,11 +59,11 @@ interface Contender {
   name: string;
   stack: Stack;
   client: Client;
-  /** What Prometheus would read. */
+  /** The URLs that Prometheus would scrape. */
   scraped: readonly string[];
 }
 
-/** What an order costs. */
+/** The measured costs of an order. */
 const COSTS = {
   perSecond: { what: 'orders', unit: 'a second', better: 'more' },
   worker: { what: "an order's processor, worker", unit: 'ms', better: 'less' },
@@ -75,8 +75,8 @@ const COSTS = {
 type Costs = Record<keyof typeof COSTS, number>;
 
 /**
- * What it costs to see what happens and to hide it: orders from their POST to `completed`, with nothing on and with each, in
- * turn on the same servers. Linux only.
+ * The cost of metrics, traces and encryption: orders from their POST to `completed`, without any of them and with each,
+ * in turn on the same servers. Linux only.
  */
 export async function benchObservability({ take }: Effort): Promise<Figure[]> {
   const report = streamReport();
@@ -163,7 +163,7 @@ async function measure({ stack, client, scraped }: Contender, orders: number): P
   };
 }
 
-/** Takes spans and forgets them. */
+/** An OTLP receiver that discards spans. */
 async function openSink(): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));

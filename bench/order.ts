@@ -13,7 +13,7 @@ const AT_ONCE = 20;
 const CALLS = 40;
 const WARM_UP = 60;
 
-/** Who is measured, and the worker that does the work. */
+/** A measured variant, and the worker that executes it. */
 interface Contender {
   name: string;
   workerPid: number;

@@ -4,10 +4,10 @@ import type { OrderInput } from '../src/schemas/order.js';
 import { openStore } from '../src/store/index.js';
 import { ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../src/workflows/order/contract.js';
 
-/** A product of which there is enough for any bench. */
+/** A product with enough stock for any bench. */
 export const SKU = 'BENCH';
 
-/** Puts it into the catalogue, as the owner of the database. */
+/** Adds the product to the catalogue, as the owner of the database. */
 export async function stockUp(ownerDatabaseUrl: string): Promise<void> {
   const store = openStore({ databaseUrl: ownerDatabaseUrl, maxConnections: 1, onIdleError: () => undefined });
   try {
@@ -23,7 +23,7 @@ export const anOrder = (sku = SKU): OrderInput => ({
   ...{ orderId: randomUUID(), customerId: 'bench', lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } },
 });
 
-/** Starts an order as a client of Temporal does, and waits for its end. @throws when it does not complete. */
+/** Starts an order with the Temporal client and waits for its end. @throws when the order does not complete. */
 export async function sellByClient(client: Client): Promise<string> {
   const order = anOrder();
   await client.workflow.start(ORDER_WORKFLOW_TYPE, {

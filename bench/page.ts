@@ -27,7 +27,7 @@ npm run bench -- --quick          # a few samples of all, to see that they run; 
 \`\`\`
 `;
 
-/** The page, its plots and the results themselves: text by path. */
+/** The contents of the page, its plots and the results file, by path. */
 export async function filesOf(benches: readonly Bench[], results: Results): Promise<Record<string, string>> {
   const found = benches.flatMap((bench) => {
     const part = results[bench.name];
@@ -49,12 +49,15 @@ export async function filesOf(benches: readonly Bench[], results: Results): Prom
   };
 }
 
-/** As the page has them, so that the file does not depend on which bench was last. Those that are no more are left out. */
+/**
+ * Sorts the results as on the page, so that the file does not depend on which bench ran last. Leaves out benches that
+ * no longer exist.
+ */
 function inOrder(benches: readonly Bench[], results: Results): Results {
   return Object.fromEntries(benches.flatMap(({ name }) => (results[name] ? [[name, results[name]]] : [])));
 }
 
-/** Machines that differ have a line each. */
+/** Lists the machines, with one line for each different one. */
 function machineTable(measured: { name: string; machine: Machine }[]): string {
   const byFacts = new Map<string, string[]>();
   for (const { name, machine } of measured) {

@@ -8,15 +8,18 @@ const ROW = 26;
 const HEAD = 76;
 const FOOT = 34;
 
-/** A background of its own, so that it reads the same on a light and on a dark page. */
+/** A fixed background, so that the plot looks the same on a light and on a dark page. */
 const COLOURS = { background: '#ffffff', text: '#1f2328', faint: '#d1d9e0', muted: '#59636e' };
 const BY_VERDICT = { better: '#0969da', worse: '#bc4c00', neither: '#59636e' };
 
-/** At least from half to double; a wider range has fewer lines. */
+/** The axis spans at least half to double; a wider range gets fewer grid lines. */
 const MOST_LINES = 6;
 const FURTHEST = 16;
 
-/** The ratios of a bench as an SVG: a point for the median, a line from the lowest to the highest, each doubling as wide. */
+/**
+ * Plots the ratios of a bench as an SVG with a logarithmic axis, on which all doublings are equally wide. A point marks
+ * the median, a line the range from lowest to highest.
+ */
 export function plotOf(title: string, figures: Figure[]): string {
   const summaries = figures.map(summaryOf);
   const height = HEAD + figures.length * ROW + FOOT;
@@ -77,7 +80,10 @@ export function plotOf(title: string, figures: Figure[]): string {
   return `${withoutCounters(svg)}\n`;
 }
 
-/** The library numbers what it styles and draws through the life of the process, for pages on which something moves. */
+/**
+ * The library numbers styles and elements over the life of the process, for interactive pages. Without the numbers, the
+ * same figures give the same file.
+ */
 function withoutCounters(svg: string): string {
   return svg.replace(/<style[^]*?<\/style>\n*/g, '').replace(/ (class|ecmeta_\w+)="[^"]*"/g, '');
 }
@@ -88,15 +94,15 @@ function lineFrom([x1, y1]: Point, [x2, y2]: Point, stroke: string) {
   return { type: 'line' as const, shape: { x1, y1, x2, y2 }, style: { stroke, lineWidth: 2 } };
 }
 
-/** What is nothing beside something, or the other way round, is drawn at the end of the world. */
+/** Limits the axis: a ratio near zero or infinity is drawn at its end. */
 const doublingsOf = (ratio: number): number => Math.min(Math.max(Math.log2(ratio), -FURTHEST), FURTHEST) || 0;
 
-/** The axis counts doublings: half and double are as far from the base as each other. */
+/** The axis counts doublings: half and double are equally far from the base. */
 function rangeOf(summaries: Summary[]): { min: number; max: number; interval: number } {
   const min = Math.min(-1, ...summaries.map(({ lowest }) => Math.floor(doublingsOf(lowest))));
   const max = Math.max(1, ...summaries.map(({ highest }) => Math.ceil(doublingsOf(highest))));
   const interval = Math.ceil((max - min) / MOST_LINES);
-  // The line of the base is one of them.
+  // Multiples of the interval, so that the line of the base is one of the grid lines.
   return { min: Math.floor(min / interval) * interval, max: Math.ceil(max / interval) * interval, interval };
 }
 

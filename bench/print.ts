@@ -1,7 +1,7 @@
 import { shown, summaryOf } from './figure.js';
 import type { Part } from './results.js';
 
-/** What a bench found, as lines for a terminal. */
+/** The result of a bench as lines for a terminal. */
 export function printed(name: string, { figures, seconds, load }: Part): string {
   const width = Math.max(...figures.map((figure) => figure.name.length));
   const lines = figures.map((figure) => {

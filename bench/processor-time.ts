@@ -1,10 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 
-/** The kernel counts in these, on every Linux there is. */
+/** The kernel's unit of processor time, the same on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** Processor seconds that a process has used. With `family`, those of its children too, also of those that are gone. Linux only. */
+/**
+ * Processor seconds that a process has used. With `family`, includes its children, even those that have ended. Linux
+ * only.
+ */
 export async function processorSeconds(pid: number, { family = false } = {}): Promise<number> {
   const { own, reaped } = await timesOf(pid);
   if (!family) return own;
@@ -13,7 +16,7 @@ export async function processorSeconds(pid: number, { family = false } = {}): Pr
   return sum;
 }
 
-/** Processor seconds that the whole machine has used, by anybody. */
+/** Processor seconds that the whole machine has used. */
 export function machineSeconds(): number {
   const busy = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
   return busy / 1000;
@@ -21,7 +24,7 @@ export function machineSeconds(): number {
 
 async function timesOf(pid: number): Promise<{ own: number; reaped: number; parent: number }> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // What comes before may hold blanks: the name of the program, in brackets.
+  // Skips the name of the program, which is in brackets and may contain spaces.
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')

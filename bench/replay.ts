@@ -20,13 +20,13 @@ const AT_ONCE = 10;
 const TASKS = 1_000;
 const BATCHES = 5;
 
-/** Histories, of which the first ones only make everything ready. */
+/** Histories to replay; the first ones only warm up. */
 interface Sequence {
   bundle: Bundle;
   histories: Recorded[];
 }
 
-/** How fast workflows are brought back from their histories, as after a restart or when they have left the cache. */
+/** The speed at which workflows are replayed from their histories, as after a restart or an eviction from the cache. */
 export async function benchReplay({ take }: Effort): Promise<Figure[]> {
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
@@ -90,7 +90,7 @@ async function historiesOf(client: Client, workflowIds: string[]): Promise<Recor
   return histories;
 }
 
-/** @throws when one of them is not what the code would do. */
+/** @throws when the code does not replay one of the histories. */
 async function eventsPerSecond({ bundle, histories }: Sequence): Promise<number> {
   let [done, events, started] = [0, 0, 0];
   for await (const { workflowId, history, difference } of replay(histories, { workflowBundle: bundle })) {

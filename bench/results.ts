@@ -6,22 +6,22 @@ import type { Machine } from './machine.js';
 
 export const RESULTS_PATH = join(checkout, 'docs/performance/results.json');
 
-/** What one bench found, when and where. */
+/** The result of one bench, with time and machine. */
 export interface Part {
-  /** The day, as `2026-11-23`. */
+  /** The date, as `2026-11-23`. */
   date: string;
   commit: string;
   seconds: number;
-  /** The load of the machine, over the last minute. */
+  /** Load average of the machine over the last minute. */
   load: { before: number; after: number };
   machine: Machine;
   figures: Figure[];
 }
 
-/** The newest part of each bench, by its name. */
+/** The newest result of each bench, by its name. */
 export type Results = Partial<Record<string, Part>>;
 
-/** What was found before; nothing when there is no file yet. */
+/** The stored results; empty when the file does not exist. */
 export async function readResults(path = RESULTS_PATH): Promise<Results> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '{}';
@@ -30,7 +30,7 @@ export async function readResults(path = RESULTS_PATH): Promise<Results> {
   return JSON.parse(text) as Results;
 }
 
-/** What was found now takes the place of what the same benches found before; the parts of the others stay. */
+/** Replaces the results of the benches that ran now and keeps those of the others. */
 export function merged(before: Results, now: Results): Results {
   return { ...before, ...now };
 }

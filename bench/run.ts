@@ -19,13 +19,13 @@ const usage = `Usage: npm run bench [-- options] [-- <name> …]
   --help`;
 
 /**
- * `npm run bench [-- <name> …]`: the measured claims of the documentation, all or those that are named. Every figure is a
- * ratio of two things that were measured side by side in one run, because machines differ and drift.
+ * `npm run bench [-- <name> …]`: measures the performance claims of the documentation, all or the named ones. Every
+ * figure is a ratio of two measurements taken in turn in one run, because machines differ and drift.
  *
- * What a bench finds is printed and takes the place of what it found before, in docs/performance/results.json, on the page
- * docs/performance.md and in its plot; the parts of the others stay. One that fails keeps what it found before.
+ * The result of a bench is printed and replaces its earlier result in docs/performance/results.json, on the page
+ * docs/performance.md and in its plot. The results of other benches stay. A bench that fails keeps its earlier result.
  *
- * Exit code: 0, or 1 when a bench failed (which are named) or the command line cannot be understood.
+ * Exit code: 0, or 1 when a bench failed (the output names it) or the command line is invalid.
  */
 async function main(): Promise<number> {
   const command = parsed(process.argv.slice(2));
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
     await write({});
     return 0;
   }
-  // What workers say of themselves is not a result.
+  // The workers' own log lines are not results.
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const failed: string[] = [];
   for (const bench of command.chosen) {
@@ -88,7 +88,7 @@ async function measured(bench: Bench, isQuick: boolean): Promise<Part> {
   return { ...facts, seconds, load: { before, after: load() }, figures };
 }
 
-/** After each bench, so that nothing is lost when a later one does not come back. */
+/** Writes after each bench, so that no result is lost when a later bench hangs. */
 async function write(now: Record<string, Part>): Promise<void> {
   for (const [path, text] of Object.entries(await filesOf(benches, merged(await readResults(), now)))) {
     await mkdir(dirname(path), { recursive: true });

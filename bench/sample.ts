@@ -3,7 +3,9 @@ import { note, type Measured } from './figure.js';
 
 type Contenders<Name extends string> = Record<Name, (round: number) => Promise<unknown>>;
 
-/** Runs the contenders in turn, `rounds` times, so that all see the same drift; answers milliseconds by name. */
+/**
+ * Runs the contenders in turn, `rounds` times, so that drift affects all of them equally. Returns milliseconds by name.
+ */
 export async function sideBySide<Name extends string>(
   rounds: number,
   contenders: Contenders<Name>,
@@ -21,13 +23,13 @@ export async function sideBySide<Name extends string>(
   return samples;
 }
 
-/** What callers feel of their calls, in milliseconds: a value of each round, by the contender's name. */
+/** Latencies of calls in milliseconds: one value per round, by the contender's name. */
 export interface Latencies {
   p50: Measured;
   slowest: Measured;
 }
 
-/** One caller, `calls` of each contender in each of the rounds, in turn. */
+/** One caller makes `calls` calls of each contender in each round, in turn. */
 export async function latencies(
   { rounds, calls }: { rounds: number; calls: number },
   contenders: Contenders<string>,
@@ -42,7 +44,7 @@ export async function latencies(
   return felt;
 }
 
-/** Does something `count` times, `atOnce` at a time; answers what came out, in the order of the ends. */
+/** Runs a function `count` times, `atOnce` at a time. Returns the results in order of completion. */
 export async function inParallel<T>(count: number, atOnce: number, run: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   let left = count;

@@ -11,10 +11,12 @@ import { besideFirst, note, type Figure, type Measured } from './figure.js';
 import { sellByClient, stockUp } from './orders.js';
 
 const ROUNDS = 5;
-/** Under way when their worker is killed, each somewhere else. */
+/** Number of orders that are in progress, each at another step, when their worker is killed. */
 const UNDER_WAY = 10;
 
-/** How long a worker takes until it polls, and how long after a SIGKILL orders complete again when another one is started. */
+/**
+ * The time until a new worker polls, and the time from a SIGKILL until orders complete again with a replacement worker.
+ */
 export async function benchStart({ take }: Effort): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-start-'));
   const stops = [() => rm(folder, { recursive: true, force: true })];
@@ -26,7 +28,7 @@ export async function benchStart({ take }: Effort): Promise<Figure[]> {
     const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
     stops.unshift(() => connection.close());
     await stockUp(stack.addresses.ownerDatabaseUrl);
-    // From here on the workers are those of this bench: the stack would start its own again.
+    // From here on, only this bench starts workers: the stack would restart its own.
     await stack.parts.get('worker')!.stop();
 
     const starts: Measured = {};
@@ -50,12 +52,12 @@ export async function benchStart({ take }: Effort): Promise<Figure[]> {
   }
 }
 
-/** Kills a worker at work and starts another one at once, as a supervisor would. In seconds. */
+/** Kills a busy worker and starts another one at once, as a supervisor would. Times are in seconds. */
 async function recover(stack: Stack, client: Client, env: Record<string, string>) {
   const { seconds: started, result: first } = await timed(() => startAnotherWorker(stack, env));
   await sellByClient(client);
   const underWay = Array.from({ length: UNDER_WAY }, () => sellByClient(client));
-  // One has got through: the others are in the midst of it, or just done.
+  // When the first order completes, the others are in progress or just completed.
   await Promise.race(underWay);
   first.process.kill('SIGKILL');
   const second = startAnotherWorker(stack, env);

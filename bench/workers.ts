@@ -18,11 +18,11 @@ const ROUNDS = 3;
 const WARM_UP = 30;
 const AT_ONCE = 40;
 
-/** What the orders of a run wait for. */
+/** The kind of load: what limits the throughput of its orders. */
 interface Kind {
   what: string;
   orders: number;
-  /** Of the payment gateway, before it answers a charge. */
+  /** How long the payment gateway takes to respond to a charge. */
   gatewayMs: number;
   activitiesAtOnce?: string;
 }
@@ -32,7 +32,7 @@ const KINDS: Kind[] = [
   { what: 'gateway slow', orders: 40, gatewayMs: 500, activitiesAtOnce: '2' },
 ];
 
-/** Everything of one run; each has as many worker processes as it says, and a namespace and a database of its own. */
+/** One stack with the given number of worker processes, and its own namespace and database. */
 interface Fleet {
   workers: number;
   stack: Stack;
@@ -40,8 +40,8 @@ interface Fleet {
 }
 
 /**
- * Orders a second, from their start to `completed`, with 1, 2 and 4 worker processes on the full server with PostgreSQL,
- * and who used the processors meanwhile. Linux only.
+ * Orders per second, from their start to `completed`, with 1, 2 and 4 worker processes on the full server with
+ * PostgreSQL, and the processor time of each component. Linux only.
  */
 export async function benchWorkers({ take }: Effort): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-workers-'));
@@ -69,7 +69,8 @@ async function compare(
   const orders = take(kind.orders);
   const fleets: Fleet[] = [];
   try {
-    // All are there all the time, and idle but for one: what is compared in turn has the same drift, and no cold start.
+    // All fleets run the whole time, and only one is busy at a time. So drift affects all of them equally and none has
+    // a cold start.
     for (const workers of FLEETS) fleets.push(await openFleet(cluster, connection, kind, workers, bundle));
     const sell = ({ client }: Fleet, count: number) => inParallel(count, AT_ONCE, () => sellByClient(client));
     for (const fleet of fleets) await sell(fleet, take(WARM_UP));
@@ -132,7 +133,7 @@ async function openFleet(
   return { workers, stack, client: new Client({ connection, namespace }) };
 }
 
-/** Processor seconds until now, by who used them. */
+/** Processor seconds used so far, by component. */
 async function usedBy({ pids }: TemporaryCluster, { stack }: Fleet): Promise<Record<string, number>> {
   const parts = [...stack.parts];
   const ofParts = async (kind: string) => {
