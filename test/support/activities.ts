@@ -9,7 +9,7 @@ import type { Store } from '../../src/store/index.js';
 import { KEY_RETENTION } from './held-stock.js';
 import type { OutsideWorld } from './outside-world.js';
 
-/** From this total on an order needs an approval; what tests sell is cheaper unless they want it. */
+/** Orders of this total or more need an approval; products in tests are cheaper unless a test wants an approval. */
 export const APPROVAL_THRESHOLD = 100_000;
 
 export const ORDER_APPROVAL_STAGES: Stage[] = [
@@ -17,21 +17,21 @@ export const ORDER_APPROVAL_STAGES: Stage[] = [
   { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 172_800 },
 ];
 
-/** Links in mails start with it; nothing listens there. */
+/** Links in mails start with it; no server listens there. */
 export const PUBLIC_URL = 'http://shop.test';
 
 export const LINK_SECRETS = ['test-link-secret-that-is-long-enough-1'];
 export const OUTGOING_WEBHOOK_SECRET = 'whsec_dGVzdC1vdXRnb2luZy13ZWJob29rLXNlY3JldC0wMDE=';
 export const APPROVAL_WEBHOOK_SECRET = 'whsec_dGVzdC1hcHByb3ZhbC13ZWJob29rLXNlY3JldC0wMDE=';
 
-/** The API accepts it beside the current one, for both kinds of callbacks. */
+/** A replaced secret that the API still accepts beside the current one, for both kinds of callbacks. */
 export const REPLACED_WEBHOOK_SECRET = 'whsec_dGVzdC1yZXBsYWNlZC13ZWJob29rLXNlY3JldC0wMDE=';
 
-/** Calls to this machine are allowed: whoever is called in a test is there. */
+/** Allows calls to this machine, because all receivers in tests run here. */
 export const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: true });
 export const links = createApprovalLinks(LINK_SECRETS);
 
-/** All activities, bound to the world of a test. */
+/** All activities, with the store and the external systems of a test. */
 export function activitiesOf({
   store,
   outside,
@@ -41,7 +41,7 @@ export function activitiesOf({
   store: Store;
   outside: OutsideWorld;
   operations?: Operations;
-  /** Who approves large orders. */
+  /** The approval stages of large orders. */
   approvalStages?: Stage[];
 }): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = outside;
@@ -56,7 +56,7 @@ export function activitiesOf({
   });
 }
 
-/** The same world as environment variables, for a worker in a process of its own. */
+/** The same settings as environment variables, for a worker in a separate process. */
 export const approvalEnvironment = ({ smtpUrl }: Pick<OutsideWorld, 'smtpUrl'>) => ({
   SMTP_URL: smtpUrl,
   MAIL_FROM: 'The shop <no-reply@shop.test>',

@@ -1,12 +1,15 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 
-/** Where an activity runs in a test without a server; an activity that fails is no news there. */
+/**
+ * The environment of an activity in a test without a server. It logs only errors, because failing activities are
+ * expected.
+ */
 export function anEnvironment(): MockActivityEnvironment {
   return new MockActivityEnvironment(undefined, { logger: new DefaultLogger('ERROR') });
 }
 
-/** Runs an activity as a worker would, in an environment of its own unless one is given. */
+/** Runs an activity as a worker would. Default: in a new environment. */
 export async function runActivity<Input, Output>(
   activity: (input: Input) => Promise<Output>,
   input: Input,

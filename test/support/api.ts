@@ -30,7 +30,7 @@ import type { DevServer } from './dev-server.js';
 import type { Shop } from './shop.js';
 import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
 
-/** What seals the cursors of all APIs in tests. */
+/** Encrypts the cursors of all APIs in tests. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
 
 export interface Answer<Body> {
@@ -41,20 +41,20 @@ export interface Answer<Body> {
 
 export interface RequestOptions {
   headers?: Record<string, string>;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   text?: string;
   /** Sent as JSON. */
   json?: unknown;
 }
 
-/** The HTTP API of one test file, on a port of its own; with replicas, `request` goes to one after another. */
+/** The HTTP API of one test file, on its own port; with replicas, `request` calls them in turn. */
 export interface Api {
   url: string;
-  /** The body is what the test expects there; nothing checks it but the test's own assertions. */
+  /** The type of the body is the test's expectation; only the test's own assertions check it. */
   request: <Body = Problem>(method: string, path: string, options?: RequestOptions) => Promise<Answer<Body>>;
   get: <Body = Problem>(path: string) => Promise<Answer<Body>>;
   post: <Body = Problem>(path: string, json?: unknown) => Promise<Answer<Body>>;
-  /** Asks for the order until it is as wanted. */
+  /** Polls the order until it is in the wanted state. */
   orderOnce: (orderId: string, wanted: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
   close: () => Promise<void>;
 }
@@ -69,11 +69,11 @@ interface ApiOptions {
   protection?: Partial<AppDependencies['protection']>;
   logger?: Logger;
   metrics?: AppDependencies['metrics'];
-  /** Those of the codec; with `none`, there is no codec. */
+  /** The codec's keys; with `none`, the API has no codec. */
   encryptionKeys?: readonly EncryptionKey[] | 'none';
 }
 
-/** The API as all tests have it, unless told otherwise; it does not listen yet. */
+/** The API with the defaults of all tests; it does not listen yet. */
 export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
   const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
   const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics } = deps;
@@ -85,7 +85,7 @@ export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
     operations,
     uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
     auth,
-    // Machines that run tests stand still at times, so nothing is shed.
+    // Test machines sometimes stall, so load shedding is off.
     protection: { corsOrigins: [], codecOrigins, hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
     cursors: createCursors([CURSOR_SECRET]),
     codec:
@@ -98,7 +98,7 @@ export async function anApp(deps: ApiOptions): Promise<FastifyInstance> {
   });
 }
 
-/** Starts the API on a free port; the played carrier then reports to it. */
+/** Starts the API on a free port and sends the fake carrier's reports to it. */
 export async function startApi(deps: ApiOptions): Promise<Api> {
   const { outside } = deps;
   const apps = await Promise.all(Array.from({ length: inject('replicas') }, () => anApp(deps)));
@@ -145,7 +145,7 @@ export async function startApi(deps: ApiOptions): Promise<Api> {
   };
 }
 
-/** The API as it runs in production, src/api/server.ts in a process of its own; it answers when this returns. */
+/** The API as in production: src/api/server.ts in a separate process. Resolves when it responds. */
 export async function startApiProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,

@@ -9,16 +9,16 @@ export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof approv
 
 export const DAY = 24 * 60 * 60;
 
-/** Somebody of the test's own, with an address. */
+/** A new approver with an e-mail address. */
 export function anApprover(name = 'approver'): { id: string; email: string } {
   const id = `${name}-${randomUUID().slice(0, 8)}`;
   return { id, email: `${id}@example.com` };
 }
 
-/** A stage of ten days that nobody is reminded of. */
+/** A stage of ten days without reminders. */
 export const aStage = (...approvers: Stage['approvers']): Stage => ({ approvers, timeoutSeconds: 10 * DAY });
 
-/** A question with an id of its own. */
+/** An approval request with a new id. */
 export function anApproval(overrides: Partial<ApprovalInput> & Pick<ApprovalInput, 'stages'>): ApprovalInput {
   return { approvalId: randomUUID(), title: 'May we?', requestedBy: 'somebody', ...overrides };
 }
@@ -32,7 +32,7 @@ export async function ask(client: Client, input: ApprovalInput): Promise<Approva
   });
 }
 
-/** Waits until the approval is as wanted. */
+/** Polls the approval until it is in the wanted state. */
 export async function approvalOnce(
   handle: Pick<ApprovalHandle, 'query' | 'workflowId'>,
   wanted: (view: ApprovalView) => boolean,

@@ -13,13 +13,13 @@ import type { batch } from '../../src/workflows/batch/workflow.js';
 
 export type BatchHandle = WorkflowHandleWithFirstExecutionRunId<typeof batch>;
 
-/** Items as lines of an upload, the first one at line 1. */
+/** Items as lines of an upload, in pages, starting at line 1. */
 export async function* pagesOf(items: unknown[], itemsPerTask: number): AsyncGenerator<StagedItem[]> {
   const numbered = items.map((item, index) => ({ line: index + 1, item }));
   for (let from = 0; from < items.length; from += itemsPerTask) yield numbered.slice(from, from + itemsPerTask);
 }
 
-/** Puts a batch of the test's own into the store. */
+/** Stores a batch with a new id. */
 export async function stage(
   store: Store,
   { operation = 'restock', items, itemsPerTask = 10 }: { operation?: string; items: unknown[]; itemsPerTask?: number },
@@ -29,7 +29,7 @@ export async function stage(
   return batchId;
 }
 
-/** Starts a batch as the CLI would; again, when it has ended. */
+/** Starts a batch as the CLI would, or restarts it after it has ended. */
 export async function run(client: Client, batchId: string, ...inputs: unknown[]): Promise<BatchHandle> {
   return await client.workflow.start<typeof batch>('batch', {
     workflowId: batchWorkflowId(batchId),
@@ -38,7 +38,7 @@ export async function run(client: Client, batchId: string, ...inputs: unknown[])
   });
 }
 
-/** Waits until the counts are as wanted. */
+/** Polls the counts until they are as wanted. */
 export async function tallyOnce(
   store: Store,
   batchId: string,
@@ -57,7 +57,7 @@ export async function tallyOnce(
   );
 }
 
-/** The tasks of the last round by their marks. */
+/** The chunks of the last attempt with their outcomes. */
 export async function tasksOf(store: Store, batchId: string): Promise<{ outcome: string | null; reason?: string }[]> {
   const rows = await store.db
     .selectFrom('batch_tasks')
@@ -72,7 +72,7 @@ export async function tasksOf(store: Store, batchId: string): Promise<{ outcome:
     .map(({ outcome, reason }) => ({ outcome, ...(reason && { reason: reason.type }) }));
 }
 
-/** Waits until that many of a workflow's activities are open. */
+/** Waits until the number of the workflow's open activities is as wanted. */
 export async function pendingOnce(
   handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>,
   wanted: (pending: number) => boolean,
@@ -81,9 +81,9 @@ export async function pendingOnce(
   await waitUntil(look, { what: `open activities of ${handle.workflowId}`, deadlineMs: 40_000, everyMs: 20 });
 }
 
-/** Operations that do what a test tells them, beside those of the shop. Items are `{"key": …}`. */
+/** The shop's operations plus two that a test controls. Their items are `{"key": …}`. */
 export class TestOperations {
-  /** Keys in the order in which they were called for. */
+  /** Keys in the order of the calls. */
   readonly called: string[] = [];
   readonly idempotencyKeys: string[] = [];
   readonly operations: Operations;
@@ -129,7 +129,7 @@ export class TestOperations {
     ]);
   }
 
-  /** From now on this item fails, so many times; `final`: in a way that is its own fault. */
+  /** Makes an item fail from now on, the given number of times. `final` fails in a way that is not retried. */
   trouble(key: string, kind: 'passing' | 'final', times = Infinity): void {
     this.troubles.set(key, { kind, times });
   }
@@ -138,12 +138,12 @@ export class TestOperations {
     this.troubles.clear();
   }
 
-  /** From now on whoever comes waits. */
+  /** Makes calls wait from now on. */
   close(): void {
     this.gate = new Promise((resolve) => (this.open = resolve));
   }
 
-  /** All that wait go on, and whoever comes later passes. */
+  /** Lets all waiting and later calls through. */
   letThrough(): void {
     this.gate = undefined;
     this.open();

@@ -4,11 +4,11 @@ import type { ApiKey, Role } from '../../src/schemas/api-key.js';
 import type { Answer, Api, RequestOptions } from './api.js';
 import type { Problem } from '../../src/schemas/problem.js';
 
-/** Somebody with an API key. */
+/** A caller with an API key. */
 export interface TestCaller {
   id: string;
   key: string;
-  /** What the configuration keeps of it. */
+  /** The caller's entry in the configuration. */
   entry: ApiKey;
   /** Sends a request as this caller. */
   send: <Body = Problem>(api: Api, method: string, path: string, options?: RequestOptions) => Promise<Answer<Body>>;
@@ -38,7 +38,7 @@ export interface Operation extends Described {
   path: string;
 }
 
-/** What the OpenAPI document says of each operation. */
+/** All operations in the OpenAPI document. */
 export async function operationsOf(api: Api): Promise<Operation[]> {
   const { body } = await api.get<{ paths: Record<string, Record<string, Described>> }>('/openapi.json');
   return Object.entries(body.paths).flatMap(([path, methods]) =>

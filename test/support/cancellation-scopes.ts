@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
- * The SDK's cancellation scopes work outside of its sandbox as well, when they find there, before they are loaded, what
- * the sandbox gives them.
+ * The SDK's cancellation scopes also work outside of its sandbox, if this global, which the sandbox provides, exists
+ * before they are loaded.
  */
 Object.assign(globalThis, { AsyncLocalStorage });

@@ -10,14 +10,14 @@ import type { Answer, Api } from './api.js';
 
 const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
-/** What a cart's answer may hold: the cart, or why not. */
+/** The possible bodies of a cart's response: the cart, or a problem. */
 export type CartBody = CartResource & Omit<Problem, 'status'>;
 
 export const aCartId = (): string => randomUUID();
 
 export type CartHandle = WorkflowHandle<typeof cart>;
 
-/** Starts a cart with input that HTTP does not take. */
+/** Starts a cart with input that HTTP does not accept. */
 export async function startCart(client: Client, input: CartInput, cartId: string = input.cartId) {
   return await client.workflow.start<typeof cart>('cart', {
     workflowId: cartWorkflowId(cartId),
@@ -27,8 +27,8 @@ export async function startCart(client: Client, input: CartInput, cartId: string
 }
 
 /**
- * One cart over HTTP. `key` becomes the header `Idempotency-Key`; whoever hears that the first request under it is not
- * answered yet asks again, as the problem tells him to.
+ * Calls one cart over HTTP. `key` becomes the header `Idempotency-Key`. Repeats a request while the first request with
+ * the same key is in progress, as that problem instructs.
  */
 export class CartCaller {
   private readonly api: Api;
@@ -84,7 +84,7 @@ export class CartCaller {
 export const quantitiesOf = ({ lines }: Pick<CartResource, 'lines'>): Record<string, number> =>
   Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
 
-/** One life of a cart: its runs from the first to the newest, and the workflow tasks that failed in them, by cause. */
+/** The runs of a cart from the first to the newest, and the causes of failed workflow tasks in them. */
 export async function lifeOf(client: Client, workflowId: string, firstRunId: string) {
   const runIds: string[] = [];
   const taskFailures: string[] = [];
@@ -102,5 +102,5 @@ export async function lifeOf(client: Client, workflowId: string, firstRunId: str
   return { runIds, taskFailures };
 }
 
-/** The one failure of a workflow task that is no bug: a request came in while the task was about to end the run. */
+/** The one expected failure of a workflow task: a request arrived while the task was about to end the run. */
 export const TASK_OVERTAKEN = 'WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND';

@@ -10,13 +10,13 @@ export interface Certificate {
   keyFile: string;
 }
 
-/** Who signs certificates; what it signed is known by its own. */
+/** A certificate authority. Its own certificate verifies those that it signed. */
 export interface Authority extends Certificate {
-  /** For a server on loopback, and for a client. */
+  /** Signs a certificate for a server on loopback and for a client. */
   sign: (name: string) => Promise<Certificate>;
 }
 
-/** An authority that nobody knows yet. Its files and those of what it signs are in the folder. */
+/** Creates a new authority. The folder contains its files and those of the certificates that it signs. */
 export async function anAuthority(folder: string, name: string): Promise<Authority> {
   const own = await make(folder, name, {
     extensions: [

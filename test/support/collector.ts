@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { waitUntil } from '../../dev/wait.js';
 
-/** A span as it arrived. */
+/** A received span. */
 export interface Span {
   traceId: string;
   spanId: string;
   parentSpanId: string | undefined;
   name: string;
-  /** Of the resource: which process made it. */
+  /** From the resource: the process that created the span. */
   service: string;
   instance: string;
   attributes: Record<string, unknown>;
@@ -17,15 +17,15 @@ export interface Span {
   status: number;
 }
 
-/** Somebody who takes OTLP over HTTP, in JSON. */
+/** A collector that receives OTLP over HTTP, in JSON. */
 export interface Collector {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   url: string;
   spans: Span[];
-  /** What arrived, as it arrived, and with which `api-key`. */
+  /** The request bodies, unparsed, and their `api-key` headers. */
   bodies: string[];
   keys: Set<string | string[] | undefined>;
-  /** Waits for a span that is as wanted. */
+  /** Waits for a span that matches. */
   once: (what: string, wanted: (span: Span) => boolean) => Promise<Span>;
   close: () => Promise<void>;
 }

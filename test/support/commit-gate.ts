@@ -1,16 +1,22 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A way to the database on which the answer to one commit can be kept back: done, but nobody knows. */
+/**
+ * A proxy to the database that can withhold the response to one commit: the transaction is committed, but the client
+ * does not learn it.
+ */
 export interface CommitGate {
-  /** The database behind the gate. */
+  /** The URL of the proxy. */
   url: string;
-  /** Keeps the answer to the next commit of a transaction, or of a statement outside one, in which this text was sent. It resolves once it is committed. */
+  /**
+   * Withholds the response to the next commit of a transaction that contains this text, or of such a statement outside
+   * a transaction. Resolves once it is committed.
+   */
   keepAnswer: (text: string) => Promise<void>;
   close: () => Promise<void>;
 }
 
-/** Passes everything on, byte by byte, except for the answers that it was told to keep; these are never given. */
+/** Opens a proxy that forwards everything byte by byte, except the responses to withhold, which it drops. */
 export async function openCommitGate(databaseUrl: string): Promise<CommitGate> {
   const database = new URL(databaseUrl);
   const waiting = new Map<string, () => void>();
@@ -36,7 +42,7 @@ export async function openCommitGate(databaseUrl: string): Promise<CommitGate> {
     client.on('data', (chunk) => {
       const sent = chunk.toString('latin1');
       if (/\bbegin\b/i.test(sent)) isOpen = true;
-      // A statement outside a transaction is a transaction of its own.
+      // A statement outside a transaction is its own transaction.
       if (/\bbegin\b/i.test(sent) || !isOpen) transaction = '';
       transaction += sent;
       const commits = !isOpen || /\bcommit\b/i.test(sent);

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { composeSecrets } from '../../dev/compose-secrets.js';
 import { checkout } from '../../dev/settings.js';
 
-/** A service of a compose file, as far as tests ask for it. */
+/** A service of a compose file, with the fields that tests check. */
 export interface Service {
   image: string;
   build?: { target: string; args: Record<string, string> };
@@ -44,17 +44,17 @@ export function readVariables(file: string): Record<string, string> {
   );
 }
 
-/** A compose file as it is written, its merges done. */
+/** A compose file with its YAML merges applied, and its variables unresolved. */
 export function readComposeFile(file: string): ComposeFile {
   return parse(readFileSync(join(checkout, file), 'utf8'), { merge: true }) as ComposeFile;
 }
 
-/** The same with the versions of `.env` and with secrets as `npm run secrets` makes them. */
+/** The same file with the versions of `.env` and with secrets as `npm run secrets` generates them. */
 export function resolveComposeFile(file: string, secrets: Record<string, string> = composeSecrets()): ComposeFile {
   return interpolate(readComposeFile(file), { ...readVariables('.env'), ...secrets }) as ComposeFile;
 }
 
-/** Replaces `${NAME}`, `${NAME:?message}` and `$$`, as compose does. @throws for a variable without a value. */
+/** Replaces `${NAME}`, `${NAME:?message}` and `$$` as compose does. @throws for a variable without a value. */
 function interpolate(value: unknown, variables: Record<string, string>): unknown {
   if (typeof value === 'string')
     return value.replace(/\$\$|\$\{(\w+)(?::\?([^}]*))?\}/g, (text, name: string | undefined, message = 'not set') => {

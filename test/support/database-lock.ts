@@ -1,24 +1,27 @@
 import pg from 'pg';
 import { waitUntil } from '../../dev/wait.js';
 
-/** A transaction that stands in the way of others until it is released. */
+/** A transaction that blocks others until it is released. */
 export interface DatabaseLock {
-  /** Resolves when so many transactions, one at least, wait for it or behind each other. */
+  /**
+   * Resolves when at least this many transactions (default 1) wait for a lock: this one, or that of another waiting
+   * transaction.
+   */
   waitedFor: (who?: { by: number }) => Promise<void>;
   release: () => Promise<void>;
 }
 
-/** Whoever wants to change the stock of this product waits. */
+/** Blocks changes of this product's stock. */
 export async function lockProduct(databaseUrl: string, sku: string): Promise<DatabaseLock> {
   return await lock(databaseUrl, 'select from products where sku = $1 for update', [sku]);
 }
 
-/** Whoever reads or changes the catalogue waits. */
+/** Blocks all reads and changes of the catalogue. */
 export async function lockCatalogue(databaseUrl: string): Promise<DatabaseLock> {
   return await lock(databaseUrl, 'lock table products in access exclusive mode');
 }
 
-/** Whoever reads or changes a cart waits. */
+/** Blocks all reads and changes of carts. */
 export async function lockCarts(databaseUrl: string): Promise<DatabaseLock> {
   return await lock(databaseUrl, 'lock table carts in access exclusive mode');
 }
@@ -31,7 +34,7 @@ async function lock(databaseUrl: string, statement: string, values: unknown[] = 
   return {
     async waitedFor({ by } = { by: 1 }) {
       const waiting = async () => {
-        // Within a transaction the view shows what it showed at first.
+        // Within a transaction, the view returns its first result unless the snapshot is cleared.
         await client.query('select pg_stat_clear_snapshot()');
         const { rowCount } = await client.query(
           `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,

@@ -4,7 +4,7 @@ import { environmentSchema } from '../../dev/providers/environment.js';
 import { checkout } from '../../dev/settings.js';
 import { loadConfig, variablesOf, type Role } from '../../src/config.js';
 
-/** The files that a deployment starts, and as what they read their environment. */
+/** The files that a deployment starts, and the role whose configuration they read. */
 const ROLES: Record<string, Role | 'outside-world'> = {
   'dist/worker.js': 'worker',
   'dist/api/server.js': 'api',
@@ -13,7 +13,7 @@ const ROLES: Record<string, Role | 'outside-world'> = {
   'dev/providers/main.ts': 'outside-world',
 };
 
-/** What a command like `node dist/worker.js` starts. @throws when the checkout has no such file. */
+/** The role that a command like `node dist/worker.js` starts. @throws when the checkout has no such file. */
 export function roleOf(command: readonly string[]): Role | 'outside-world' {
   const [program, ...args] = command;
   const file = args.at(-1) ?? '';
@@ -25,7 +25,10 @@ export function roleOf(command: readonly string[]): Role | 'outside-world' {
   return role;
 }
 
-/** Of an environment the names that the role would not read. @throws what is missing or wrong, as its start would. */
+/**
+ * The names in an environment that the role does not read. @throws what is missing or invalid, as the program's start
+ * would.
+ */
 export function unknownVariables(role: Role | 'outside-world', env: Record<string, string>): string[] {
   const known =
     role === 'outside-world'

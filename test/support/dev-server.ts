@@ -13,13 +13,13 @@ import './watched-workers.js';
 const NAMESPACE = 'default';
 
 export interface DevServer extends TemporalServer {
-  /** `host:port`, for other processes: a worker, the `temporal` program. */
+  /** `host:port`, for other processes such as a worker or the `temporal` program. */
   address: string;
-  /** The same server in another namespace, where nobody else's workers are. It closes with the server. */
+  /** The same server in another namespace, without other tests' workers. It closes with the server. */
   inNamespace: (namespace: string) => Promise<TemporalServer>;
 }
 
-/** Like `describe`, for tests on the real server; without one they are skipped and the title says why. */
+/** Like `describe`, for tests on the real server. Without one, the tests are skipped and the title says why. */
 export const describeOnDevServer = Object.assign(
   (title: string, define: () => void) => onDevServer(describe, title, define),
   { concurrent: (title: string, define: () => void) => onDevServer(describe.concurrent, title, define) },
@@ -31,7 +31,7 @@ function onDevServer(suite: typeof describe | typeof describe.concurrent, title:
   else suite(title, define);
 }
 
-/** The `temporal` program. */
+/** The path of the `temporal` program. */
 export function temporalCli(): string {
   const found = inject('temporalCli');
   if ('missing' in found) throw new Error(found.missing);
@@ -40,13 +40,13 @@ export function temporalCli(): string {
 
 interface DevServerOptions {
   port?: number;
-  /** `key=value`, as the server's flag takes them. */
+  /** `key=value`, as the server's flag expects them. */
   dynamicConfig?: readonly string[];
 }
 
 /**
- * A real Temporal server of the caller's own, in memory: it has visibility, and time passes at its own pace. In a run on
- * a cluster, a namespace of the caller's own there. One whose port or configuration is given is always the caller's own.
+ * Starts a new real Temporal server in memory, with visibility and without time skipping. In a run on a cluster, it
+ * creates a namespace there instead, unless the options set port or configuration.
  */
 export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
   const shared = Object.keys(options).length === 0 ? inject('clusterAddress') : undefined;

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { DockerfileParser, type Copy } from 'dockerfile-ast';
 import { checkout } from '../../dev/settings.js';
 
-/** What one `FROM` begins. */
+/** A build stage: everything after one `FROM`. */
 export interface Stage {
   name: string;
-  /** The image or stage that it starts from, as written. */
+  /** The base image or stage, as written. */
   from: string;
   copies: { from: string | undefined; sources: string[] }[];
   runs: string[];
@@ -15,12 +15,12 @@ export interface Stage {
 }
 
 export interface Dockerfile {
-  /** Before the first stage, with their defaults. */
+  /** The arguments before the first stage, with their defaults. */
   args: Record<string, string>;
   stages: Stage[];
 }
 
-/** The Dockerfile of the checkout, as far as tests ask for it. */
+/** The Dockerfile of the checkout, with the instructions that tests check. */
 export function readDockerfile(): Dockerfile {
   const args: Dockerfile['args'] = {};
   const stages: Stage[] = [];
@@ -47,7 +47,7 @@ export function readDockerfile(): Dockerfile {
   return { args, stages };
 }
 
-/** The stage of that name. @throws when there is none. */
+/** The stage with that name. @throws when there is none. */
 export function stageOf({ stages }: Dockerfile, name: string): Stage {
   const stage = stages.find((stage) => stage.name === name);
   if (!stage) throw new Error(`the Dockerfile has no stage ${name}`);

@@ -5,10 +5,10 @@ import { clientDataConverter } from '../../src/temporal/encryption/data-converte
 import { encryptionKeys, type EncryptionKey } from '../../src/temporal/encryption/keys.js';
 import type { TemporalServer } from './shop.js';
 
-/** A new key as PAYLOAD_ENCRYPTION_KEYS has it. */
+/** A new key in the format of PAYLOAD_ENCRYPTION_KEYS. */
 export const aKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
 
-/** Keys as the configuration gives them, the first one first. */
+/** Keys as the configuration returns them, in the given order. */
 export const readKeys = (...keys: string[]): EncryptionKey[] => encryptionKeys.parse(keys.join(','));
 
 /** A client that encrypts and decrypts. */
@@ -23,7 +23,9 @@ export function encryptingClient(
   });
 }
 
-/** The SDK loads the converters of a worker with `require`, which knows no TypeScript in a process of tests. */
+/**
+ * The SDK loads the converters of a worker with `require`, which cannot load TypeScript in a test process without this.
+ */
 export async function withRequiredTypeScript<T>(run: () => Promise<T>): Promise<T> {
   const unregister = register();
   try {

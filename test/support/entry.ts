@@ -10,7 +10,7 @@ export type Entry = keyof typeof ENTRIES;
 /** No server listens there. */
 const NOWHERE = '127.0.0.1:1';
 
-/** Starts an entry point with an environment in which everything is right, but for the servers, which are not there. */
+/** Starts an entry point with a valid environment, but without the servers that the environment names. */
 export async function startEntry(
   entry: Entry,
   env: Record<string, string | undefined>,

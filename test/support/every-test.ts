@@ -2,16 +2,15 @@ import { afterAll, afterEach } from 'vitest';
 import { closeReplayers, replayGrown, takeDifferences } from './replays.js';
 
 /**
- * At the end of every test, each workflow that a worker has gone on with is run once more from its history; of
- * those that took the same course, event by event, the first. One that does something else then fails the test: it would
- * have got stuck with the next restart of a worker.
+ * After every test, replays each workflow that a worker has advanced. Of workflows with the same sequence of events, it
+ * replays only the first. A difference fails the test: after a worker restart, such a workflow would be stuck.
  */
 afterEach(async () => {
   await replayGrown();
   expectNoDifference();
 });
 
-// Servers look once more before they close; what that found belongs to no test.
+// Servers replay once more before they close. Those differences belong to no single test.
 afterAll(async () => {
   await closeReplayers();
   expectNoDifference();

@@ -1,9 +1,9 @@
 import type { Payload } from '@temporalio/common';
 import fc from 'fast-check';
 
-/** A payload that no sender of ours writes. */
+/** A payload that none of this project's clients sends. */
 export interface ForeignPayload {
-  /** For the report of a failing test. */
+  /** A description for the report of a failing test. */
   what: string;
   payload: Payload;
   /** Whether no workflow can read it. Otherwise it is only too large. */
@@ -22,7 +22,7 @@ const encoded = (encoding: string): Payload => ({
   data: Buffer.from('{}'),
 });
 
-/** Payloads that are broken whatever stands in them. */
+/** Payloads that are invalid whatever their content. */
 const broken: Record<string, Payload> = {
   'an unknown encoding': encoded('binary/unknown'),
   'an encoding with a long name': encoded('x'.repeat(10_000)),
@@ -39,7 +39,7 @@ const broken: Record<string, Payload> = {
   'numbers that grow when they are written': jsonPayload(`[${'1e20,'.repeat(200_000)}0]`),
 };
 
-/** Texts that some reader cannot take. `JSON.stringify` writes the first ones as escapes. */
+/** Texts that some reader cannot process. `JSON.stringify` writes the first ones as escapes. */
 const texts: Record<string, { text: string; isUnreadable: boolean }> = {
   'a lone high surrogate': { text: '\ud800', isUnreadable: true },
   'a lone low surrogate between letters': { text: 'a\udc00b', isUnreadable: true },
@@ -49,8 +49,8 @@ const texts: Record<string, { text: string; isUnreadable: boolean }> = {
 };
 
 /**
- * Foreign payloads in place of a valid argument: broken ones, and the argument with one of its texts replaced, with a key
- * too many, or replaced as a whole.
+ * Foreign payloads in place of a valid argument: invalid payloads, and arguments with one text replaced, with an
+ * additional key, or replaced as a whole.
  */
 export function foreignPayload(valid: object): fc.Arbitrary<ForeignPayload> {
   const brokenOnes = fc
@@ -67,11 +67,11 @@ export function foreignPayload(valid: object): fc.Arbitrary<ForeignPayload> {
   return fc.oneof({ weight: 2, arbitrary: brokenOnes }, { weight: 3, arbitrary: spoilt }).map(shownByName);
 }
 
-/** A counterexample is no megabyte on the screen. */
+/** Shows a counterexample by its description, because it may be a megabyte long. */
 const shownByName = (foreign: ForeignPayload): ForeignPayload =>
   Object.defineProperty(foreign, fc.toStringMethod, { value: () => foreign.what });
 
-/** The same for a field of a memo. Lists read many memos in one message of at most 4 MB. */
+/** The same for a field of a memo, but smaller: a list returns many memos in one message of at most 4 MB. */
 export const foreignMemo = (): fc.Arbitrary<ForeignPayload> =>
   foreignPayload({ text: 'none' }).filter(({ payload }) => (payload.data?.length ?? 0) < MEGABYTE / 4);
 

@@ -21,16 +21,19 @@ import { findKustomize } from './kustomize.js';
 import { findPrometheus } from './prometheus.js';
 import { findSchemathesis } from './schemathesis.js';
 
-/** A program that tests need, or why it is not there. */
+/** A program that tests need, or the reason why it is missing. */
 type Found = { path: string } | { missing: string };
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** A migrated, empty database; each test file copies it. */
     databaseUrl: string;
-    /** The address of a Temporal server that the run shares, if it does; else each file that needs one starts a dev server. */
+    /**
+     * The address of a Temporal server that the whole run shares. If undefined, each file that needs a server starts a
+     * dev server.
+     */
     clusterAddress: string | undefined;
-    /** How many workers and APIs a test file has at once, where it does not count them itself. */
+    /** Number of workers and of APIs in a test file, unless the test sets it. */
     replicas: number;
     temporalCli: Found;
     timeSkippingServer: Found;
@@ -45,7 +48,7 @@ declare module 'vitest' {
   }
 }
 
-/** What all test files share, made once: a PostgreSQL cluster, the workflow bundle, and where the servers are. */
+/** Creates what all test files share: a PostgreSQL cluster, the workflow bundle, and the paths of the servers. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'orchestration-test-'));
   const settings = loadSettings();
@@ -63,7 +66,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ]);
   const { cluster } = settings;
   const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus];
-  // On a cluster nearly every test is for the real server; without the program they would be skipped there as well.
+  // On a cluster, nearly every test needs the CLI; without it, these tests would be skipped and the run would pass.
   const required = process.env.REQUIRE_ALL_SERVERS ? all : cluster ? [temporalCli] : [];
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
   const [database, { code }] = await Promise.all([
@@ -97,7 +100,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** In a PostgreSQL that is there for this run alone. */
+/** A database in a new PostgreSQL for this run alone. */
 async function ownDatabase(dataDir: string): Promise<Database> {
   const postgres = await startPostgres({ dataDir, port: await freePort(), durable: false, report: silentReport });
   return { url: postgres.url, drop: () => postgres.destroy() };

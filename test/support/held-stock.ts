@@ -1,9 +1,12 @@
 import type { Store } from '../../src/store/index.js';
 
-/** How long the partners remember idempotency keys, as far as our side knows. */
+/** How long the shop assumes that the partners remember idempotency keys. */
 export const KEY_RETENTION = { paymentsKeyRetentionHours: 24, carrierKeyRetentionHours: 24 };
 
-/** A store in which the stock of every order has been held since a time, for tests of what comes after the fence. */
+/**
+ * A store in which the stock of every order has been held since the given time, for tests of what happens after the
+ * fence.
+ */
 export const heldSince = (placedAt: Date): Pick<Store, 'stockHeldSince'> => ({
   stockHeldSince: () => Promise.resolve(placedAt),
 });
@@ -11,5 +14,5 @@ export const heldSince = (placedAt: Date): Pick<Store, 'stockHeldSince'> => ({
 /** A store in which every order was placed a moment ago. */
 export const heldStock: Pick<Store, 'stockHeldSince'> = { stockHeldSince: () => Promise.resolve(new Date()) };
 
-/** The execution that such an order belongs to. */
+/** The execution that owns the order. */
 export const owner = 'first-run';

@@ -1,14 +1,14 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { typeOf } from '../../dev/replay/events.js';
 
-/** The events of a run as the Web UI names them: `ActivityTaskScheduled` and so on, with what they are about. */
+/** The events of a run as the Web UI names them (`ActivityTaskScheduled`), with their subject. */
 export interface HistoryEvent {
   type: string;
-  /** Activity type, signal name, or kind of marker, where there is one. */
+  /** Activity type, signal name or kind of marker, if the event has one. */
   name?: string;
 }
 
-/** What a workflow has written to its history. */
+/** The events in a workflow's history. */
 export async function historyOf(handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<HistoryEvent[]> {
   const { events } = await handle.fetchHistory();
   return (events ?? []).map((event) => {

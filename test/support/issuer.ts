@@ -15,19 +15,19 @@ export async function aSigningKey(kid: string, alg = 'ES256'): Promise<SigningKe
   return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }
 
-/** What a token says; undefined takes a claim away. */
+/** The claims of a token; undefined removes a claim. */
 export type Claims = Record<string, unknown>;
 
-/** An identity provider: signs tokens, and publishes its keys at a URL. */
+/** An identity provider that signs tokens and publishes its keys at a URL. */
 export interface Issuer {
   settings: TokenSettings;
-  /** How often its keys were fetched. */
+  /** How often the keys were fetched. */
   fetches: () => number;
-  /** What it publishes from now on. */
+  /** Replaces the published keys. */
   publish: (...keys: SigningKey[]) => void;
-  /** Answers with this instead of its keys. */
+  /** Returns this status instead of the keys. */
   fail: (status: number, body?: string) => void;
-  /** A token that is good for five minutes, unless told. */
+  /** Creates a token. Default: valid for five minutes. */
   token: (key: SigningKey, claims?: Claims) => Promise<string>;
   close: () => Promise<void>;
 }

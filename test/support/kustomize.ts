@@ -9,10 +9,10 @@ const VERSION = '5.8.1';
 const LIMIT_MS = 60_000;
 
 /**
- * A program that renders kustomizations: KUSTOMIZE_PATH, `kustomize` on PATH, the one that `.ci/run` put into the cache
- * folder, or a `kubectl` that brings version 5 along.
+ * A program that renders kustomizations: KUSTOMIZE_PATH, `kustomize` on PATH, the program that `.ci/run` put into the
+ * cache folder, or a `kubectl` that contains version 5.
  *
- * @throws with the cure when there is none.
+ * @throws with installation instructions when there is none.
  */
 export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const folder = join(cacheDir, `kustomize-${VERSION}`);
@@ -25,7 +25,7 @@ export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): P
   throw new Error(`there is no kustomize, and no kubectl with its version 5: ${cure}`);
 }
 
-/** Like `describe`, for tests of what kustomize renders; without it they are skipped and the title says why. */
+/** Like `describe`, for tests of what kustomize renders. Without it, the tests are skipped and the title says why. */
 export function describeRendered(title: string, define: () => void): void {
   const found = inject('kustomize');
   if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);

@@ -5,10 +5,10 @@ import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@tempora
 import type { ShipmentReport } from '../../src/schemas/order.js';
 import { orderWorkflowId, shipmentReportedSignal } from '../../src/workflows/order/contract.js';
 
-/** Where the carrier's webhooks arrive: each becomes a signal, like in the API. */
+/** Receives the carrier's webhooks and sends each as a signal, like the API. */
 export interface Letterbox {
   url: string;
-  /** Reports on this order are turned away (503), so that the carrier tries again later. */
+  /** Rejects reports on this order with 503, so that the carrier retries later. */
   shut: (orderId: string) => void;
   open: (orderId: string) => void;
   close: () => Promise<void>;

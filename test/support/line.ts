@@ -1,6 +1,8 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A line to a server that can be cut without anybody being told: what is sent is not lost, it arrives when it is mended. */
+/**
+ * A proxy whose connections can stall without being closed: data sent meanwhile is not lost, it arrives after `mend`.
+ */
 export interface Line {
   /** `host:port`. */
   address: string;

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Folders whose files start processes, and so take longest. */
+/** Folders whose files start processes and therefore take longest. */
 const LONG = [
   'test/e2e/',
   'test/metrics/',
@@ -12,8 +12,8 @@ const LONG = [
 ];
 
 /**
- * The longest files first, so that none of them is alone at the end. vitest itself goes by what it measured before, and
- * on a fresh clone by size.
+ * Runs the longest files first, so that none of them runs alone at the end. vitest itself sorts by its earlier
+ * measurements, and on a fresh clone by size.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { checkout } from '../../dev/settings.js';
 
-/** Names of a label's values, or of a ConfigMap's. */
+/** Values by name, as in labels or a ConfigMap. */
 type Strings = Record<string, string>;
 
 export interface Probe {
@@ -34,7 +34,7 @@ export interface PodSpec {
   containers: Container[];
 }
 
-/** A Kubernetes object, as far as tests ask for it. */
+/** A Kubernetes object, with the fields that tests check. */
 export interface Manifest {
   apiVersion: string;
   kind: string;
@@ -56,11 +56,11 @@ export interface Manifest {
   };
 }
 
-/** The package that knows an object's kind: Kubernetes' own, or that of an extension. */
+/** The package with the schema of an object's kind: that of Kubernetes, or of an extension. */
 const modelsOf = ({ apiVersion }: Manifest): string =>
   apiVersion.startsWith('keda.sh/') ? `@kubernetes-models/keda/${apiVersion}` : `kubernetes-models/${apiVersion}`;
 
-/** Checks an object with the schema of its kind. @throws what is missing or of a wrong type. */
+/** Validates an object against the schema of its kind. @throws what is missing or has a wrong type. */
 export async function validate(manifest: Manifest): Promise<void> {
   const models = (await import(modelsOf(manifest))) as Record<string, new (data: Manifest) => { validate: () => void }>;
   const Model = models[manifest.kind];
@@ -69,8 +69,8 @@ export async function validate(manifest: Manifest): Promise<void> {
 }
 
 /**
- * What the type checker says of the objects as literals of their types. The schemas of Kubernetes let fields through that
- * they do not know, so a misspelt one would only be missing.
+ * The type checker's errors for the objects as literals of their types. The Kubernetes schemas allow unknown fields, so
+ * a misspelt field would only appear as missing.
  */
 export function typeErrors(manifests: readonly Manifest[]): string[] {
   const file = join(checkout, 'manifests.ts');
@@ -94,7 +94,7 @@ export function typeErrors(manifests: readonly Manifest[]): string[] {
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
-/** Whether a selector that lists labels selects something with these. */
+/** Whether a selector with these labels selects an object with those. */
 export function selects(matchLabels: Strings, labels: Strings): boolean {
   return Object.entries(matchLabels).every(([name, value]) => labels[name] === value);
 }

@@ -5,11 +5,11 @@ import { startApi, type Api } from './api.js';
 
 const GIVE_UP_MS = 50;
 
-/** Neither Temporal nor a database. */
+/** A client and a store whose servers do not exist. */
 export async function nowhere() {
   const address = `127.0.0.1:${await freePort()}`;
   const client = createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' });
-  // How long it is waited for is not what these tests are about.
+  // Shortens the wait for the server, because these tests do not check it.
   client.withDeadline = (_deadline, run) => client.connection.withDeadline(Date.now() + GIVE_UP_MS, run);
   const store = openStore({
     databaseUrl: `postgres://${address}/shop`,
@@ -26,7 +26,7 @@ export async function nowhere() {
   };
 }
 
-/** An API without its servers: whatever it answers is said at the door. */
+/** An API without its servers: every response comes from the HTTP layer alone. */
 export async function startApiNowhere(
   options: Omit<Parameters<typeof startApi>[0], 'client' | 'store'> = {},
 ): Promise<Api> {

@@ -41,7 +41,7 @@ const read = (file: string) => parse(readFileSync(file, 'utf8')) as unknown;
 export const rules = read(ALERTS_FILE) as Rules;
 export const alerts = rules.groups.flatMap((group) => group.rules).filter((rule) => 'alert' in rule);
 
-/** How Prometheus is told to scrape, with where the targets of this machine are, and others beside them. */
+/** The Prometheus scrape configuration, with the targets of this machine and optional further jobs. */
 export function scraping(targets: Record<string, string[]>, others: object[] = []): object {
   const config = read(PROMETHEUS_FILE) as { scrape_configs: { job_name: string; metrics_path?: string }[] };
   const ours = config.scrape_configs.map(({ job_name, metrics_path }) => ({
@@ -55,7 +55,7 @@ export const dashboards: Dashboard[] = readdirSync(DASHBOARDS).map(
   (file) => JSON.parse(readFileSync(join(DASHBOARDS, file), 'utf8')) as Dashboard,
 );
 
-/** The rules in a time that passes sixty times as fast: minutes are seconds, in durations and in thresholds of seconds. */
+/** The alert rules with time sped up sixty times: minutes become seconds, in durations and in thresholds of seconds. */
 export function hurried(): Rules {
   const faster = (text: string) =>
     text
@@ -73,7 +73,10 @@ export function hurried(): Rules {
   };
 }
 
-/** What an alert looks at, whether or not it is too much. @throws when it does not end with a comparison. */
+/**
+ * The measured side of an alert's expression, without its threshold. @throws when the expression does not end with a
+ * comparison.
+ */
 export function withoutComparison(expr: string): string {
   const [, left] = /^([^]*) (?:>|<|==) [\d.]+$/.exec(expr) ?? [];
   if (left === undefined) throw new Error(`it does not end with a comparison: ${expr}`);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Text that has broken somebody before, as it is written in a path or query. */
+/** Text that often breaks parsers, as written in a path or query. */
 const ODD_PARTS = ['%', '%zz', '%00', '%ff', '%c0%af', '%2e%2e%2f', '%27', `'`, '"', '%22', '*', ';', '$', '%0d%0a'];
 
 const ODD_TEXTS = [
@@ -30,16 +30,16 @@ export const aString: fc.Arbitrary<string> = fc.oneof(
   fc.string({ maxLength: 100 }),
 );
 
-/** A part of a path; sometimes the id of what is there. */
+/** A path segment; sometimes the id of an existing resource. */
 export const oddId = (there: string): fc.Arbitrary<string> =>
   fc.oneof(
     fc.constant(there),
-    // A client resolves dots before it sends them.
+    // A client resolves dot segments before it sends the path.
     aString.map((text) => encodeURIComponent(text.toWellFormed())).filter((text) => !/^(\.|%2e)*$/i.test(text)),
     fc.constantFrom(...ODD_PARTS).map((part) => there + part),
   );
 
-/** A query string: of the names that the operation knows, and of others. */
+/** A query string with the operation's own parameter names and with others. */
 export function oddQuery(names: readonly string[], there: string): fc.Arbitrary<string> {
   const value = fc.oneof(
     fc.constantFrom(there, '1', '50', 'completed', 'pending', 'restock'),
@@ -56,7 +56,7 @@ export function oddQuery(names: readonly string[], there: string): fc.Arbitrary<
     .map((pairs) => (pairs.length ? `?${pairs.map((pair) => pair.join('=')).join('&')}` : ''));
 }
 
-/** What fits into a header. */
+/** Text that is valid in a header. */
 export const oddHeader: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('', 'again', 'application/json', 'text/plain', 'application/json; charset=utf-16', 'x'.repeat(300)),
   fc
@@ -64,7 +64,7 @@ export const oddHeader: fc.Arbitrary<string> = fc.oneof(
     .map((codes) => String.fromCharCode(...codes.filter((code) => code !== 0x7f))),
 );
 
-/** Bodies of a type: any at all, and the example with something wrong in it. */
+/** Bodies of a content type: arbitrary bodies, and the example with one mutation. */
 export function bodyLike(type: string, example: unknown): fc.Arbitrary<string> {
   if (type.endsWith('urlencoded')) return fc.oneof(aString, formLike(example));
   if (typeof example === 'string') return fc.oneof(aString, textLike(example));
@@ -82,7 +82,7 @@ const formLike = (example: unknown): fc.Arbitrary<string> =>
       .join('&');
   });
 
-/** With something else in place of a stretch of it. */
+/** The example with a part of it replaced. */
 const textLike = (example: string): fc.Arbitrary<string> =>
   fc
     .tuple(fc.nat(example.length), fc.nat(8), fc.oneof(aString, fc.constantFrom(...ODD_JSON)))
@@ -94,7 +94,7 @@ const oddValue = fc.oneof(
   fc.constantFrom(0, -1, 1.5, 1e21, 2 ** 53, Number.MAX_VALUE, '', [], {}, null, true),
 );
 
-/** The example with one value changed, taken away, or given a neighbour that nobody knows. */
+/** The example with one value changed, removed, or given an unknown additional field. */
 function mutated(example: unknown): fc.Arbitrary<unknown> {
   const places = placesIn(example);
   const change = fc.oneof(
@@ -103,7 +103,7 @@ function mutated(example: unknown): fc.Arbitrary<unknown> {
     fc.tuple(fc.constantFrom('x', '__proto__', 'constructor', ''), oddValue).map(
       ([name, value]) =>
         (old: unknown) =>
-          // A computed name is a property, also when it is `__proto__`.
+          // A computed name defines a property, even if it is `__proto__`.
           ({ ...Object(old), [name]: value }) as unknown,
     ),
   );

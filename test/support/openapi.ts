@@ -6,7 +6,7 @@ import type { OpenAPIV3_1 } from 'openapi-types';
 export type Parameter = OpenAPIV3_1.ParameterObject;
 export type Response = OpenAPIV3_1.ResponseObject;
 
-/** An operation of the document, and where it is. */
+/** An operation of the document, and its location. */
 export interface Operation {
   operationId: string;
   method: string;
@@ -18,7 +18,7 @@ export interface Operation {
   responses: Record<string, Response>;
 }
 
-/** The document as it is checked in. */
+/** The committed document. */
 export async function openApiFile(): Promise<OpenAPIV3_1.Document> {
   return JSON.parse(await readFile('openapi.json', 'utf8')) as OpenAPIV3_1.Document;
 }
@@ -36,7 +36,7 @@ export function operationsOf(document: OpenAPIV3_1.Document): Operation[] {
   );
 }
 
-/** Holds values against the schemas of a document, each named by the keys that lead to it; answers what is wrong. */
+/** Validates values against the schemas of a document, each located by the keys that lead to it. Returns the errors. */
 export function validatorOf(document: OpenAPIV3_1.Document): (value: unknown, at: readonly string[]) => string[] {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);

@@ -29,18 +29,18 @@ import { WatchedActivities, type ActivityCall, type ActivityName } from './watch
 
 const DEADLINE_MS = 20_000;
 
-/** A shop on a time-skipping server, whose activities are watched and whose carrier's reports arrive. */
+/** A shop on a time-skipping server, with watched activities and with delivery of the carrier's reports. */
 export interface OrderShop extends Shop {
   activities: WatchedActivities;
   letterbox: Letterbox;
-  /** Starts an order that would complete, unless the overrides say otherwise. */
+  /** Starts an order that would complete, unless the overrides change that. */
   place: (overrides?: PlaceOptions) => Promise<PlacedOrder>;
-  /** Lets this much time pass at once, and no more: what is awaited longer than that goes on waiting. */
+  /** Skips exactly this much time: a longer timer stays pending. */
   skip: (time: Duration) => Promise<void>;
 }
 
 interface OrderShopOptions {
-  /** Who approves large orders. */
+  /** The approval stages of large orders. */
   approvalStages?: Stage[];
 }
 
@@ -50,7 +50,7 @@ export interface PlaceOptions extends Partial<OrderInput> {
   start?: Partial<WorkflowStartOptions<typeof order>>;
 }
 
-/** An order as its customer and its auditor see it. */
+/** An order with the views that tests need: its state, its activities and calls, and the auditor's balance. */
 export class PlacedOrder implements Order {
   readonly shop: OrderShop;
   readonly input: OrderInput;
@@ -80,7 +80,7 @@ export class PlacedOrder implements Order {
     return this.handle.query(orderStatusQuery);
   }
 
-  /** Waits until the order has come this far. */
+  /** Waits until the order reaches this stage. */
   async reached(stage: OrderStage): Promise<OrderView> {
     return await this.seen((view) => view.stage === stage, stage);
   }
@@ -103,7 +103,7 @@ export class PlacedOrder implements Order {
     return this.handle.result();
   }
 
-  /** The failure that the order ends with. @throws when it ends well. */
+  /** The failure that the order ends with. @throws when the order succeeds. */
   async failure(): Promise<TemporalFailure> {
     try {
       await this.result();
@@ -119,7 +119,7 @@ export class PlacedOrder implements Order {
     return balanceOf(this.shop, this, options);
   }
 
-  /** The activities that came to a good end, in order. */
+  /** The activities that succeeded, in order. */
   done(): ActivityName[] {
     return this.shop.activities.doneOf(this.orderId);
   }
@@ -129,7 +129,7 @@ export class PlacedOrder implements Order {
     return this.shop.activities.callsOf(this.orderId).flatMap((call) => (call.name === name ? [call.end] : []));
   }
 
-  /** The calls that arrived in the outside world, in order. */
+  /** The calls that the external systems received, in order. */
   calls(): string[] {
     return this.shop.outside.statement(this.orderId).requests.map(({ path }) => path);
   }
@@ -142,7 +142,10 @@ export class PlacedOrder implements Order {
 
 export const anOrderId = (): string => randomUUID();
 
-/** Like `describe`, with a shop on a server that skips time; without such a server the tests are skipped and say why. */
+/**
+ * Like `describe`, with a shop on a time-skipping server. Without such a server, the tests are skipped and the title
+ * says why.
+ */
 export function describeOrders(
   title: string,
   define: (shop: () => OrderShop) => void,

@@ -8,7 +8,7 @@ export interface OutsideWorld extends Providers {
   smtpUrl: string;
 }
 
-/** The played payment gateway, carrier and mail server on free ports; parcels move when a test says so. */
+/** Starts the fake payment gateway, carrier and mailbox on free ports; parcels move only when a test requests it. */
 export async function startOutsideWorld(): Promise<OutsideWorld> {
   const providers = buildProviders({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
   const url = await providers.app.listen({ host: '127.0.0.1', port: 0 });

@@ -10,10 +10,10 @@ import type { Settings } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
 
 /**
- * The path of a Prometheus: PROMETHEUS_PATH, `prometheus` on PATH, or the one that `.ci/run` unpacked into the cache
- * folder. `promtool` has to lie beside it.
+ * The path of a Prometheus: PROMETHEUS_PATH, `prometheus` on PATH, or the program that `.ci/run` unpacked into the
+ * cache folder. `promtool` must be in the same folder.
  *
- * @throws with the cure when there is none.
+ * @throws with installation instructions when there is none.
  */
 export async function findPrometheus({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const folder = join(cacheDir, 'prometheus');
@@ -26,7 +26,7 @@ export async function findPrometheus({ cacheDir }: Pick<Settings, 'cacheDir'>): 
   return { path };
 }
 
-/** Like `describe`, for tests on a real Prometheus; without one they are skipped and the title says why. */
+/** Like `describe`, for tests on a real Prometheus. Without one, the tests are skipped and the title says why. */
 export function describeOnPrometheus(title: string, define: () => void): void {
   const found = inject('prometheus');
   const cli = inject('temporalCli');
@@ -41,7 +41,7 @@ export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
   return join(dirname(found.path), name);
 }
 
-/** A value of a query, with the labels that it belongs to. */
+/** A value of a query, with its labels. */
 export interface Sample {
   metric: Record<string, string>;
   value: number;
@@ -50,12 +50,12 @@ export interface Sample {
 export interface Prometheus {
   /** @throws what is wrong with the expression. */
   query: (expression: string) => Promise<Sample[]>;
-  /** Of the alerts that are pending or firing, those that fire. */
+  /** The alerts that fire, without those that are only pending. */
   firing: () => Promise<{ name: string; labels: Record<string, string> }[]>;
   stop: () => Promise<void>;
 }
 
-/** A Prometheus of the caller's own, with these files, whose data is gone when it stops. */
+/** Starts a new Prometheus with this configuration; its data is deleted when it stops. */
 export async function startPrometheus({ config, rules }: { config: object; rules: object }): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'prometheus-'));
   await writeFile(join(folder, 'rules.yml'), stringify(rules));

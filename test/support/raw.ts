@@ -6,16 +6,16 @@ const { HistoryEvent } = proto.temporal.api.history.v1;
 const { WorkflowExecutionInfo } = proto.temporal.api.workflow.v1;
 const { DescribeWorkflowExecutionResponse } = proto.temporal.api.workflowservice.v1;
 
-/** All that Temporal tells of a run to somebody who has no codec. */
+/** All data of a run that Temporal returns to a client without a codec. */
 export interface RawRun {
   workflowId: string;
   events: proto.temporal.api.history.v1.IHistoryEvent[];
-  /** To the byte, with the data of payloads as it is stored. */
+  /** The exact bytes, with the payloads' data as stored. */
   history: Buffer;
   visibility: Buffer;
 }
 
-/** Every run of a namespace, or those that a query finds, read from the server itself. */
+/** Reads every run of a namespace, or those that a query finds, directly from the server. */
 export async function rawRuns(
   { workflowService }: Pick<Connection, 'workflowService'>,
   namespace: string,
@@ -68,11 +68,11 @@ interface Found<T> {
   value: T;
 }
 
-/** Every payload in a message, however deep. */
+/** Every payload in a message, at any depth. */
 export const payloadsIn = (message: unknown): Found<Payload>[] =>
   walk(message, (value) => 'data' in value && value.data instanceof Uint8Array);
 
-/** Every failure in a message, causes among them. */
+/** Every failure in a message, including causes. */
 export const failuresIn = (message: unknown): Found<proto.temporal.api.failure.v1.IFailure>[] =>
   walk(message, (value) => 'source' in value && 'message' in value);
 

@@ -7,7 +7,7 @@ export interface Received {
   headers: IncomingHttpHeaders;
 }
 
-/** Somebody whose webhooks arrive here; answers what it is told to, 204 at first. */
+/** A webhook receiver. It returns 204 until `answerWith` sets another status. */
 export interface Receiver {
   url: string;
   received: Received[];

@@ -6,12 +6,12 @@ const CLOSED = /^WorkflowExecution(Completed|Failed|TimedOut|Canceled|Terminated
 
 interface Found {
   closed: boolean;
-  /** How many events have been replayed by now. */
+  /** The number of events replayed so far. */
   replayed: number;
   difference?: string;
 }
 
-/** Replays history after history with one worker: to start one takes longer than most replays. */
+/** Replays many histories with one worker, because starting a worker takes longer than most replays. */
 export class Replayer {
   private readonly histories = new PassThrough({ objectMode: true });
   private readonly results: AsyncGenerator<Replayed>;
@@ -22,9 +22,10 @@ export class Replayer {
   }
 
   /**
-   * Replays a history if more of its events are decided than `before`, unless another of the same course replayed well.
+   * Replays a history if it has more completed events than `before`, unless a history with the same sequence of events
+   * replayed successfully.
    *
-   * @throws when the worker does not go on.
+   * @throws when the worker has ended.
    */
   async replay(recorded: Recorded, before: number): Promise<Found> {
     const { history } = recorded;
@@ -50,8 +51,8 @@ export class Replayer {
 }
 
 /**
- * The events up to the last workflow task that was completed: one that is open the worker would take for its own, and
- * begin its local activities.
+ * The events up to the last completed workflow task. The replay worker would take an open workflow task for its own and
+ * start its local activities.
  */
 function decided({ events }: History): HistoryEvent[] {
   const types = (events ?? []).map(typeOf);
@@ -61,7 +62,7 @@ function decided({ events }: History): HistoryEvent[] {
   return end > done ? events!.slice(0, end) : events!;
 }
 
-/** What happened in which order, by name: workflows that took the same course have decided the same. */
+/** The sequence of events by name. Workflows with the same sequence have made the same decisions. */
 const courseOf = (type: string, events: HistoryEvent[]): string =>
   [type, ...events.map((event) => `${typeOf(event)} ${subjectOf(event) ?? updateIn(event) ?? ''}`)].join('\n');
 

@@ -4,7 +4,7 @@ import { listedExecutions } from '../../dev/executions.js';
 import type { Bundle, Recorded } from '../../dev/replay/replay.js';
 import type { Replayer } from './replayer.js';
 
-/** What wrote a history, and is to write it once more. */
+/** The code that wrote a history and that replays it. */
 export interface Author {
   workflowBundle: Bundle;
   payloadCodecs: readonly PayloadCodec[];
@@ -15,32 +15,32 @@ type Named = Pick<Recorded, 'workflowId' | 'runId' | 'type'>;
 interface Run extends Named {
   client: Client;
   author: Author;
-  /** How many of its events have been replayed. */
+  /** The number of its events that have been replayed. */
   replayed: number;
   closed: boolean;
 }
 
-/** What was run since the last server closed, by run id, and what of it has gone on since it was replayed. */
+/** The runs since the last server closed, by run id, and those of them that advanced since their last replay. */
 const runs = new Map<string, Run>();
 const grown = new Set<Run>();
-/** Where processes work, which tell nobody here what they go on with. */
+/** Namespaces in which separate worker processes run, whose progress this process cannot observe. */
 const unseen = new Map<string, { client: Client; author: Author }>();
 const replayers = new Map<unknown, Promise<Replayer>>();
 let differences: string[] = [];
 
-/** Notes that a run has gone on. */
+/** Records that a run has advanced. */
 export function hasGoneOn(client: Client, { workflowId, runId, type }: Named, author: Author): void {
   const run = runs.get(runId) ?? { workflowId, runId, type, client, author, replayed: 0, closed: false };
   runs.set(runId, Object.assign(run, { client, author }));
   grown.add(run);
 }
 
-/** All in a place, a namespace of a server, is replayed as well until the next server closes. */
+/** Also replays all runs of a place (a namespace of a server) until the next server closes. */
 export function goesOnUnseen(place: string, { client, author }: { client: () => Client; author: Author }): void {
   if (!unseen.has(place)) unseen.set(place, { client: client(), author });
 }
 
-/** Replays the runs that have gone on since; where one differs is kept for `takeDifferences`. */
+/** Replays the runs that have advanced since the last call; keeps differences for `takeDifferences`. */
 export async function replayGrown(): Promise<void> {
   for (const { client, author } of unseen.values()) {
     for await (const run of listedExecutions(client)) {
@@ -52,7 +52,10 @@ export async function replayGrown(): Promise<void> {
   await Promise.all(toReplay.map(replay));
 }
 
-/** The same with all that is still open, before its server is gone: the last events may have come after a look. */
+/**
+ * Replays all runs that are still open, before their server closes, because events may have been added after the last
+ * replay.
+ */
 export async function replayOpen(): Promise<void> {
   for (const run of runs.values()) if (!run.closed) grown.add(run);
   await replayGrown();
@@ -62,7 +65,7 @@ export async function replayOpen(): Promise<void> {
   await Promise.all(places.map(({ client }) => client.connection.close()));
 }
 
-/** What replays have found since this was asked last. */
+/** Returns the differences found since the last call. */
 export function takeDifferences(): string[] {
   const taken = differences;
   differences = [];
@@ -75,7 +78,7 @@ export async function closeReplayers(): Promise<void> {
 }
 
 async function replay(run: Run): Promise<void> {
-  // A query of a closed run comes here as well. Nothing was added, and Temporal may have deleted the run meanwhile.
+  // A query of a closed run also ends up here. It adds no events, and Temporal may have deleted the run meanwhile.
   if (run.closed) return;
   const { client, workflowId, runId, type } = run;
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
@@ -85,11 +88,11 @@ async function replay(run: Run): Promise<void> {
   if (difference) differences.push(difference);
 }
 
-/** One for each bundle; a worker with keys has one of its own. */
+/** One replayer for each bundle, and one for each worker with encryption keys. */
 async function replayerOf({ workflowBundle, payloadCodecs }: Author): Promise<Replayer> {
   const key = payloadCodecs[0] ?? ('code' in workflowBundle ? workflowBundle.code : workflowBundle.codePath);
   const start = async () => {
-    // It brings the SDK's worker along, which tests without workflows have no need of.
+    // Loaded only here: it imports the SDK's worker, which tests without workflows do not need.
     const { Replayer } = await import('./replayer.js');
     return new Replayer({ workflowBundle, dataConverter: { payloadCodecs: [...payloadCodecs] } });
   };

@@ -16,7 +16,7 @@ export async function resetPoints(handle: Pick<WorkflowHandle, 'fetchHistory'>):
 /**
  * Resets a run, as `temporal workflow reset` does.
  *
- * @param without `--reapply-exclude Update,Signal`: what arrived after the reset point does not arrive again.
+ * @param without like `--reapply-exclude Update,Signal`: signals and updates after the reset point are not reapplied.
  * @returns the handle of the new run.
  */
 export async function reset(
@@ -36,7 +36,7 @@ export async function reset(
   return client.workflow.getHandle(workflowId, response.runId);
 }
 
-/** Waits until a workflow is closed. Returns how. */
+/** Waits until a workflow is closed. Returns its final status. */
 export async function closedAs(handle: WorkflowHandle): Promise<string> {
   const status = async () => {
     const { name } = (await handle.describe()).status;

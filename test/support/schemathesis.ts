@@ -4,13 +4,13 @@ import { describe, inject } from 'vitest';
 import { onPath } from '../../dev/commands.js';
 import { checkout, type Settings } from '../../dev/settings.js';
 
-/** What schemathesis is told, and the one version that it is told to. */
+/** The folder with the configuration of schemathesis and its pinned version. */
 export const SCHEMATHESIS_FOLDER = join(checkout, 'test', 'schemathesis');
 
 /**
- * The path of `st`: SCHEMATHESIS_PATH, the one that `.ci/run` put into the cache folder, or one on PATH.
+ * The path of `st`: SCHEMATHESIS_PATH, the program that `.ci/run` put into the cache folder, or one on PATH.
  *
- * @throws with the cure when there is none.
+ * @throws with installation instructions when there is none.
  */
 export async function findSchemathesis({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
   const requirements = await readFile(join(SCHEMATHESIS_FOLDER, 'requirements.txt'), 'utf8');
@@ -29,7 +29,7 @@ const programAt = (path: string): Promise<string | undefined> =>
     () => undefined,
   );
 
-/** Like `describe`, for tests by schemathesis; without it they are skipped and the title says why. */
+/** Like `describe`, for tests with schemathesis. Without it, the tests are skipped and the title says why. */
 export function describeBySchemathesis(title: string, define: () => void): void {
   const found = inject('schemathesis');
   if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);

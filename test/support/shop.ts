@@ -15,23 +15,23 @@ import './quiet-runtime.js';
 import { replayOpen } from './replays.js';
 import './watched-workers.js';
 
-/** What every server for tests offers. */
+/** The common interface of all test servers. */
 export interface TemporalServer {
   client: Client;
   nativeConnection: NativeConnection;
-  /** On these there is another worker each; one connection can have only one on a task queue. */
+  /** Each of these connections gets another worker; one connection can have only one worker on a task queue. */
   moreConnections?: readonly NativeConnection[];
   namespace: string;
   close: () => Promise<void>;
 }
 
-/** The shop as one test file owns it: a database, the outside world, and a worker in this process. */
+/** The shop of one test file: a database, fake external systems, and a worker in this process. */
 export interface Shop {
   client: Client;
   store: Store;
-  /** The store of those who may do everything with it. */
+  /** The store with the privileges of the database owner. */
   owner: Store;
-  /** As worker and API have it. */
+  /** The database as worker and API use it. */
   databaseUrl: string;
   ownerDatabaseUrl: string;
   outside: OutsideWorld;
@@ -41,9 +41,9 @@ export interface Shop {
 interface ShopOptions {
   /** False leaves the worker to the test. */
   withWorker?: boolean;
-  /** What the worker is for; a worker for everything takes four times as long to start. */
+  /** The worker's task queues; a worker for all queues takes four times as long to start. */
   queues?: readonly TaskQueue[];
-  /** What batches can do here, if not what the shop can. */
+  /** The batch operations. Default: those of the shop. */
   operations?: Operations;
 }
 
@@ -71,7 +71,7 @@ export async function openShop(
   const running = workers.map((worker) => worker.run());
   return {
     client: server.client,
-    // The application never adds products.
+    // The application never adds products, so its role may not.
     store: { ...store, addProducts: owner.addProducts },
     owner,
     databaseUrl: database.appUrl,
@@ -89,7 +89,7 @@ export async function openShop(
   };
 }
 
-/** Adds a product of the test's own to the catalogue. */
+/** Adds a new product to the catalogue. */
 export async function aProduct(store: Store, overrides: Partial<Product> = {}): Promise<Product> {
   const product: Product = {
     sku: `SKU-${randomUUID().slice(0, 8).toUpperCase()}`,
@@ -102,7 +102,7 @@ export async function aProduct(store: Store, overrides: Partial<Product> = {}): 
   return product;
 }
 
-/** An order that would complete, with an id of its own. */
+/** An order that would complete, with a new id. */
 export function anOrder(overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>): OrderInput {
   return {
     orderId: randomUUID(),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A server that accepts connections and never answers. */
+/** A server that accepts connections and never responds. */
 export interface SilentServer {
   /** `host:port`. */
   address: string;

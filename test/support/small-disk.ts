@@ -7,9 +7,9 @@ import pg from 'pg';
 import { describe, inject } from 'vitest';
 import { createDatabase } from './database.js';
 
-/** A database in a tablespace on a disk of its own, which can be filled. */
+/** A database in a tablespace on a separate small disk, which a test can fill. */
 export interface SmallDisk {
-  /** As worker and API have it. */
+  /** The database as worker and API use it. */
   appUrl: string;
   fill: () => Promise<void>;
   makeRoom: () => Promise<void>;
@@ -19,7 +19,7 @@ export interface SmallDisk {
 const SIZE_MB = 64;
 const BLOCK = Buffer.alloc(4_096);
 
-/** Like `describe`; where no disk can be mounted, the tests are skipped and the title says why and how they run. */
+/** Like `describe`. Where no disk can be mounted, the tests are skipped and the title says why and how to run them. */
 export function describeOnSmallDisk(title: string, define: () => void): void {
   const problem = mountProblem();
   if (problem === undefined) describe(title, define);

@@ -7,7 +7,7 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** Runs the `temporal` program against a server, as an operator would, whatever is set on this machine. */
+/** Runs the `temporal` program against a server, as an operator would. Ignores this machine's Temporal settings. */
 export async function temporal(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   ...args: string[]

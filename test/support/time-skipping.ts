@@ -6,26 +6,28 @@ import { replayOpen } from './replays.js';
 import type { TemporalServer } from './shop.js';
 import './watched-workers.js';
 
-/** Why tests on the time-skipping server cannot run on this machine, if they cannot. */
+/** The reason why tests on the time-skipping server cannot run on this machine; undefined if they can. */
 export function timeSkippingMissing(): string | undefined {
   const found = inject('timeSkippingServer');
   return 'missing' in found ? found.missing : undefined;
 }
 
-/** Like `describe`, for tests on the time-skipping server; without one they are skipped and the title says why. */
+/**
+ * Like `describe`, for tests on the time-skipping server. Without one, the tests are skipped and the title says why.
+ */
 export function describeWithTimeSkipping(title: string, define: () => void): void {
   const missing = timeSkippingMissing();
   if (missing === undefined) describe(title, define);
   else describe.skip(`${title} (skipped, there is no time-skipping server: ${missing})`, define);
 }
 
-/** A time-skipping test server of the caller's own: a wait of weeks passes at once while a result is awaited. */
+/** Starts a new time-skipping test server: a wait of weeks passes at once while a result is awaited. */
 export async function startTimeSkipping(): Promise<TemporalServer & { env: TestWorkflowEnvironment }> {
   const found = inject('timeSkippingServer');
   if ('missing' in found) throw new Error(found.missing);
   const env = await startEnvironment(found.path);
   const namespace = env.namespace ?? 'default';
-  // This server has no list of them, so the set-up of real servers does not work here.
+  // This server cannot list search attributes, so the setup for real servers does not work here.
   await env.connection.operatorService.addSearchAttributes({
     namespace,
     searchAttributes: indexedValueTypes(SEARCH_ATTRIBUTES),
@@ -42,7 +44,7 @@ export async function startTimeSkipping(): Promise<TemporalServer & { env: TestW
   };
 }
 
-/** The SDK gives a server five seconds to come up, which java can miss on a busy machine. */
+/** The SDK gives a server five seconds to start, which java can exceed on a busy machine, so this retries. */
 async function startEnvironment(path: string, attempts = 10): Promise<TestWorkflowEnvironment> {
   try {
     return await TestWorkflowEnvironment.createTimeSkipping({

@@ -4,13 +4,13 @@ import type { Activities } from '../../src/activities/index.js';
 
 export type ActivityName = keyof Activities;
 
-/** One attempt of an activity: what it was called with and how it went. */
+/** One attempt of an activity: its arguments and its outcome. */
 export interface ActivityCall {
   name: ActivityName;
   orderId: string;
   args: unknown[];
   end: 'running' | 'done' | 'failed' | 'answer lost';
-  /** Whether it was told, while it ran, that it is cancelled. */
+  /** Whether the attempt received a cancellation while it ran. */
   cancelled: boolean;
 }
 
@@ -24,7 +24,7 @@ interface Trouble {
 
 type AnyActivity = (...args: unknown[]) => Promise<unknown>;
 
-/** The real activities, with a note of each attempt; some can be told to go wrong, as a worker's machine can. */
+/** The real activities, with a record of each attempt. A test can make them fail like a crashed worker would. */
 export class WatchedActivities {
   readonly #calls: ActivityCall[] = [];
   #troubles: Trouble[] = [];
@@ -34,22 +34,22 @@ export class WatchedActivities {
     return Object.fromEntries(wrapped) as Activities;
   }
 
-  /** The attempts made for an order so far, in the order in which they began. */
+  /** The attempts for an order so far, in the order in which they began. */
   callsOf(orderId: string): ActivityCall[] {
     return this.#calls.filter((call) => call.orderId === orderId);
   }
 
-  /** The activities of an order that came to a good end, in the order in which they began. */
+  /** The activities of an order that succeeded, in the order in which they began. */
   doneOf(orderId: string): ActivityName[] {
     return this.callsOf(orderId).flatMap(({ name, end }) => (end === 'done' ? [name] : []));
   }
 
-  /** The next attempt takes effect, then fails; `forGood`: in a way that is not retried. */
+  /** The next attempt takes effect, then fails. `forGood` makes the failure non-retryable. */
   loseAnswer(name: ActivityName, orderId: string, { forGood = false } = {}): void {
     this.#troubles.push({ name, orderId, withEffect: true, forGood, times: 1 });
   }
 
-  /** The next attempts have no effect and fail in a way that is not retried. */
+  /** The next attempts have no effect and fail with a non-retryable failure. */
   fail(name: ActivityName, orderId: string, { times = 1 } = {}): void {
     this.#troubles.push({ name, orderId, withEffect: false, forGood: true, times });
   }
@@ -87,7 +87,7 @@ function failureOf(name: ActivityName, { withEffect, forGood }: Trouble): Applic
   });
 }
 
-/** Activities of an order have its id in their argument. */
+/** Activities of an order have the order's id in their argument. */
 function orderIdOf([first]: unknown[]): string {
   return (first as { orderId?: string } | undefined)?.orderId ?? '';
 }

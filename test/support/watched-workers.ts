@@ -2,8 +2,8 @@ import { Worker } from '@temporalio/worker';
 import { hasGoneOn } from './replays.js';
 
 /**
- * Notes each run that a worker of this process goes on with, whoever started it: a client, the API, the command line, a
- * parent, the run before. The SDK tells nobody of that, so its own method is wrapped.
+ * Records each run that a worker of this process advances, whatever started it: a client, the API, the command line, a
+ * parent, the previous run. The SDK has no hook for this, so its own method is wrapped.
  */
 const handleActivation = Worker.prototype['handleActivation'];
 

@@ -19,7 +19,7 @@ interface WorkerChoices extends Partial<Omit<WorkersOptions, 'connection' | 'nam
   operations?: Operations;
 }
 
-/** A worker in this process, for a shop that was opened without one. */
+/** Starts a worker in this process, for a shop that was opened without one. */
 export async function startWorker(
   server: TemporalServer,
   { store, outside }: Shop,
@@ -42,10 +42,10 @@ export async function startWorker(
   };
 }
 
-/** The processes of the worker, as one: what is done to it is done to each. */
+/** The worker processes as one: each method applies to all of them. */
 export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 'tail'>;
 
-/** The worker as it runs in production, src/worker.ts in processes of its own; it polls when this returns. */
+/** The worker as in production: src/worker.ts in separate processes. Resolves when they poll. */
 export async function startWorkerProcess(
   server: Pick<DevServer, 'address' | 'namespace'>,
   shop: Pick<Shop, 'databaseUrl' | 'outside'>,
@@ -71,7 +71,7 @@ async function sameEnd(exits: Promise<Exit>[]): Promise<Exit> {
   throw new Error(`the workers ended differently: ${JSON.stringify([first, ...others])}`);
 }
 
-/** The same in one process, also where the run has replicas. `lines` gets what it prints. */
+/** Starts one worker process, even if the run has replicas. `lines` receives its output. */
 export async function startOneWorkerProcess(
   { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
   { databaseUrl, outside }: Pick<Shop, 'databaseUrl' | 'outside'>,
