@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 
-/** A validator decides at once, by what it is given; what needs an answer from elsewhere is up to the handler. */
+/** A validator decides synchronously, from its arguments alone. Checks that need other data belong in the handler. */
 export async function refusesAtOnce(): Promise<void> {
   setHandler(defineUpdate<void, [number]>('add'), () => undefined, {
     validator: (quantity) => {

@@ -1,7 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 
-/** Nobody waits for the validator: instead of refusing the update, it fails the workflow task, again and again. */
+/**
+ * The SDK does not await the validator. Its error does not reject the update; it fails the workflow task, again and
+ * again.
+ */
 export async function refusesLater(): Promise<void> {
   setHandler(defineUpdate<void, [number]>('add'), () => undefined, {
     validator: async (quantity) => {

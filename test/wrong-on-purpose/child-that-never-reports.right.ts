@@ -2,7 +2,7 @@ import { ChildWorkflowFailure } from '@temporalio/common';
 import { executeChild, workflowInfo } from '@temporalio/workflow';
 import { failsWithoutStock } from './stock.js';
 
-/** Waits for the child itself: however it ends, the server tells. */
+/** Waits for the child workflow itself: the server reports every kind of end to the parent. */
 export async function waitsForTheChild(stock: number): Promise<'done' | 'failed'> {
   try {
     await executeChild(takesStock, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });

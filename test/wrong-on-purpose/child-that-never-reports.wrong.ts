@@ -10,7 +10,7 @@ import { failsWithoutStock } from './stock.js';
 
 const doneSignal = defineSignal('done');
 
-/** Waits to be told; a child that fails, times out or is terminated tells nothing. */
+/** Waits for a signal from the child. A child that fails, times out or is terminated sends none. */
 export async function waitsToBeTold(stock: number): Promise<'done' | 'failed'> {
   let done = false;
   setHandler(doneSignal, () => void (done = true));

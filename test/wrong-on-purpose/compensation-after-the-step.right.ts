@@ -7,7 +7,7 @@ const { charge, refund } = proxyActivities<Activities>({
   retry: { maximumAttempts: 1 },
 });
 
-/** Undoes what may have happened: the compensation is registered before its step runs. */
+/** Compensates everything that may have happened, because each compensation is registered before its step runs. */
 export async function undoesWhatMayHaveHappened(orderId: string): Promise<void> {
   const saga = new Saga({ onStuck: async () => 'retry' });
   try {

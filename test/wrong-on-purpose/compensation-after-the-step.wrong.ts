@@ -6,7 +6,7 @@ const { charge, refund } = proxyActivities<Activities>({
   retry: { maximumAttempts: 1 },
 });
 
-/** Undoes what has succeeded; a charge whose answer was lost counts as one that never was. */
+/** Compensates only steps that returned. A charge whose response was lost is not refunded. */
 export async function undoesWhatSucceeded(orderId: string): Promise<void> {
   const undo: (() => Promise<void>)[] = [];
   try {

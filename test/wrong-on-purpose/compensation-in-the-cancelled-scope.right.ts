@@ -7,7 +7,7 @@ const { charge, refund } = proxyActivities<Activities>({
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 });
 
-/** The saga refunds in a scope that no cancellation reaches. */
+/** The saga runs the refund in a non-cancellable scope. */
 export async function undoesOutsideTheCancelledScope(orderId: string): Promise<void> {
   const saga = new Saga({ onStuck: async () => 'retry' });
   try {

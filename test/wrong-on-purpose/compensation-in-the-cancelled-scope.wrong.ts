@@ -3,7 +3,7 @@ import type { Activities } from './world.js';
 
 const { charge, refund } = proxyActivities<Activities>({ startToCloseTimeout: '10 seconds' });
 
-/** Refunds where everything is cancelled already, also the refund. */
+/** Starts the refund in a scope that is already cancelled, so the refund is cancelled too. */
 export async function undoesInTheCancelledScope(orderId: string): Promise<void> {
   await charge(orderId);
   try {

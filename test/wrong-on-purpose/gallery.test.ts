@@ -25,7 +25,7 @@ describeOnDevServer('wrong on purpose', () => {
   const started: WorkflowHandle[] = [];
 
   beforeAll(async () => {
-    // A run that goes on as new at once waits for a second otherwise.
+    // Without this setting, an immediate continue-as-new waits for a second.
     server = await startDevServer({ dynamicConfig: ['history.workflowIdReuseMinimalInterval="0s"'] });
     worker = await Worker.create({
       connection: server.nativeConnection,
@@ -44,14 +44,14 @@ describeOnDevServer('wrong on purpose', () => {
     await running;
     await server?.close();
   });
-  // Most of what is wrong here never ends by itself.
+  // Most of the wrong workflows never end by themselves.
   afterEach(async () => {
     for (const handle of started.splice(0)) {
       if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
     }
   });
 
-  /** Starts a workflow under an id of its own, which it also gets as its argument unless there is another. */
+  /** Starts a workflow with a new id. The default argument is that id. */
   async function start(type: Type, argument?: unknown): Promise<WorkflowHandle> {
     const workflowId = randomUUID();
     const handle = await server.client.workflow.start(type, { taskQueue, workflowId, args: [argument ?? workflowId] });
@@ -65,7 +65,7 @@ describeOnDevServer('wrong on purpose', () => {
       deadlineMs,
     });
 
-  /** What the workflow task fails with, and not only once. */
+  /** Returns the failure of the workflow task, after at least two attempts. */
   async function stuckWith(handle: WorkflowHandle): Promise<string | null | undefined> {
     const again = async () => ((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0) >= 2 || undefined;
     await waitUntil(again, { what: `another try of ${handle.workflowId}`, deadlineMs });
@@ -133,7 +133,7 @@ describeOnDevServer('wrong on purpose', () => {
       const handle = await start(type);
       const count = () => handle.executeUpdate('count');
       for (let round = 0; round < 5; round += 1) {
-        // The last comes while the task of the first is open, as the query does.
+        // The last count arrives while the workflow task of the first is open, like the query.
         await Promise.all([count(), count(), handle.query('counted'), setTimeout(15).then(count)]);
       }
       await handle.executeUpdate('close');

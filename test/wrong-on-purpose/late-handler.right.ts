@@ -1,6 +1,6 @@
 import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 
-/** Listens before anything else; a decision may come at any time. */
+/** Sets the handler before anything else, because a decision may arrive at any time. */
 export async function listensFirst(): Promise<string | undefined> {
   let decision: string | undefined;
   setHandler(defineUpdate<string, [string]>('decide'), (made) => (decision = made));

@@ -1,6 +1,6 @@
 import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 
-/** Listens after its first step: who decides before that is turned away. */
+/** Sets the handler after its first step, so an earlier decision is rejected. */
 export async function listensLate(): Promise<string | undefined> {
   let decision: string | undefined;
   await sleep('1 hour');

@@ -4,7 +4,7 @@ import { shelf } from './shelf.js';
 
 const { count } = proxyActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 
-/** Each update takes its step as a regular activity, whose end is an event of its own, in order with all others. */
+/** Each update runs its step as a regular activity, whose completion is an event in a fixed order with all others. */
 export async function countsByActivity(): Promise<void> {
   await shelf(count);
 }

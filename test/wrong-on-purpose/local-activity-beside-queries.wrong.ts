@@ -4,7 +4,10 @@ import { shelf } from './shelf.js';
 
 const { count } = proxyLocalActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 
-/** Each update takes a step as a local activity: while a query is answered, its end goes into a task of its own. */
+/**
+ * Each update runs its step as a local activity. If it ends while a query is answered, its result goes into a separate
+ * workflow task.
+ */
 export async function countsLocally(): Promise<void> {
   await shelf(count);
 }

@@ -1,6 +1,6 @@
 import { continueAsNew } from '@temporalio/workflow';
 
-/** Hands plain JSON to the next run. */
+/** Passes plain JSON to the next run. */
 export async function carriesPlainJson(first: boolean, cart?: Record<string, number>): Promise<number | undefined> {
   if (first) await continueAsNew<typeof carriesPlainJson>(false, { MUG: 2 });
   return cart?.MUG;

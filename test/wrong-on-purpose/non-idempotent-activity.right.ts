@@ -6,7 +6,7 @@ const { chargeOnce } = proxyActivities<Activities>({
   retry: { initialInterval: '10 milliseconds' },
 });
 
-/** Charges under a key that is the same in every try, because it comes from the order. */
+/** Charges with the same idempotency key in every attempt, because the key is derived from the order. */
 export async function chargesUnderAKey(orderId: string): Promise<void> {
   await chargeOnce(orderId, `order:${orderId}:charge`);
 }

@@ -6,7 +6,7 @@ const { charge } = proxyActivities<Activities>({
   retry: { initialInterval: '10 milliseconds' },
 });
 
-/** Charges once more when the answer gets lost. */
+/** Charges a second time when the response is lost. */
 export async function chargesWithEachTry(orderId: string): Promise<void> {
   await charge(orderId);
 }

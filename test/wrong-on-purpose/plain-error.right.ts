@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 
-/** Fails. */
+/** Fails the workflow. */
 export async function throwsAFailure(): Promise<void> {
   throw ApplicationFailure.nonRetryable('unknown SKU', 'UnknownSku');
 }

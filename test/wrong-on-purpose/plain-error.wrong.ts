@@ -1,4 +1,4 @@
-/** Means to fail; but the SDK takes it for a bug and tries the workflow task again, for ever. */
+/** Should fail the workflow, but the SDK treats a plain Error as a bug and retries the workflow task for ever. */
 export async function throwsAnError(): Promise<void> {
   throw new Error('unknown SKU');
 }

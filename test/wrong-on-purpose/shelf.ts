@@ -1,6 +1,6 @@
 import { allHandlersFinished, condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
 
-/** Counts with each update, may be asked meanwhile, and is closed by an update. Its query takes a while to answer. */
+/** Counts with each update, answers queries, and ends with an update. Its query is slow to answer. */
 export async function shelf(count: () => Promise<void>): Promise<void> {
   let counted = 0;
   let isOpen = true;

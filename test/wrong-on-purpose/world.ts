@@ -1,17 +1,17 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** The outside world of these workflows: what it was asked to do, in order, and which of its answers get lost. */
+/** The external system of these workflows: records its effects in order, and can lose responses. */
 export class World {
   private readonly effects: { orderId: string; effect: 'charge' | 'refund' }[] = [];
   private readonly keys = new Set<string>();
   private readonly losesAnswerTo = new Set<string>();
 
-  /** What was done for an order. */
+  /** The effects for an order. */
   effectsOf(orderId: string): string[] {
     return this.effects.filter((each) => each.orderId === orderId).map(({ effect }) => effect);
   }
 
-  /** The next charge of the order takes effect, and nobody learns of it. */
+  /** The next charge of the order takes effect, but its response is lost. */
   loseAnswerTo(orderId: string): void {
     this.losesAnswerTo.add(orderId);
   }
@@ -26,7 +26,7 @@ export class World {
       this.keys.add(key);
       await this.activities.charge(orderId);
     },
-    /** Ends after a query was begun, and before it is answered. */
+    /** Takes long enough to end after a query starts and before it is answered. */
     count: () => setTimeout(10),
     refund: async (orderId: string): Promise<void> => {
       this.effects.push({ orderId, effect: 'refund' });
