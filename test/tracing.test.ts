@@ -18,7 +18,7 @@ const env = {
   ...{ APPROVAL_LINK_SECRET: 'l'.repeat(32), CURSOR_SECRET: 'c'.repeat(32) },
 };
 
-describe('isTracingOn', () => {
+describe('tracing', () => {
   test.each<[boolean, NodeJS.ProcessEnv]>([
     [false, {}],
     [false, { OTEL_TRACES_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }],
@@ -28,14 +28,14 @@ describe('isTracingOn', () => {
     [true, { OTEL_TRACES_EXPORTER: 'console' }],
     [true, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }],
     [true, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:4318/v1/traces' }],
-  ])('is %s for the environment %j', (expected, said) => {
+  ])('is on: %s, for the environment %j', (expected, said) => {
     expect(isTracingOn(loadConfig('api', { ...env, ...said }))).toBe(expected);
   });
 
   test.each([
     [{}, 0],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, 20],
-  ])('loads, with %j, at least this much of OpenTelemetry: %i modules', async (said, least) => {
+  ])('with the environment %j loads at least %i OpenTelemetry modules', async (said, least) => {
     const script = `
       import { createRequire } from 'node:module';
       import { loadConfig } from './src/config.ts';

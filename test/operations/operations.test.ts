@@ -38,7 +38,7 @@ const priceOf = async (sku: string) => (await productOf(sku)).price;
 const unknownSku = () => `NONE-${randomUUID().slice(0, 8).toUpperCase()}`;
 const eur = (value: number) => ({ value, currency: 'EUR' });
 
-/** Stages items as a batch and opens its first round. */
+/** Stages items as a batch and opens its first attempt. */
 async function aBatch(
   operation: string,
   items: unknown[],
@@ -48,7 +48,7 @@ async function aBatch(
   return { batchId, ...(await store.openRound(batchId, 'run'))! };
 }
 
-/** Applies a task as the activity does. */
+/** Applies a chunk as the activity does. */
 async function applied({ batchId, operation, number, roundId }: OpenRound & { batchId: string }, task: number) {
   const { apply } = operations.get(operation) as StoreOperation;
   await store.applyTask({ roundId, task }, (tx, items) =>
@@ -56,7 +56,7 @@ async function applied({ batchId, operation, number, roundId }: OpenRound & { ba
   );
 }
 
-/** Applies items as one task. @returns the failures, by line. */
+/** Applies items as one chunk. @returns the failures, by line. */
 async function outcomeOf(
   operation: string,
   items: unknown[],
@@ -70,22 +70,22 @@ async function outcomeOf(
   return failures.map(({ line, reason: { type, message } }) => [line, type, message]);
 }
 
-describe('the registry of batch operations', () => {
+describe('the batch operations', () => {
   const all = [...operations.entries()];
 
-  test('finds each operation by its own name', () => {
+  test('are registered by their own names', () => {
     expect(all.map(([name]) => name)).toEqual(all.map(([, operation]) => operation.name));
     expect(all.map(([name]) => name)).toEqual(['price-update', 'restock']);
   });
 
-  test.each(all)('has for %s a name and a number of items per task that can be stored', (name, operation) => {
+  test.each(all)('%s has a name and a number of items per chunk that can be stored', (name, operation) => {
     expect(name).toMatch(/^[a-z][a-z0-9-]{0,31}$/);
     expect(Number.isInteger(operation.itemsPerTask)).toBe(true);
     expect(operation.itemsPerTask).toBeGreaterThanOrEqual(1);
     expect(operation.itemsPerTask).toBeLessThanOrEqual(MAX_ITEMS_PER_TASK);
   });
 
-  test('contains every operation of the folder, with unique names', async () => {
+  test('include every operation of the folder, with unique names', async () => {
     const folder = new URL('../../src/batch-operations/', import.meta.url);
     const names = (await readdir(folder)).filter((name) => !['index.ts', 'operation.ts'].includes(name));
     const modules = await Promise.all(
@@ -102,7 +102,7 @@ describe('the registry of batch operations', () => {
     ['restock', { sku: 'M', quantity: 1_000_000 }],
     ['price-update', { sku: 'MUG-BLUE', price: eur(0) }],
     ['price-update', { sku: 'MUG-BLUE', price: { value: 1_000_000_000, currency: 'JPY' } }],
-  ])('accepts for %s the item %j unchanged', (name, item) => {
+  ])('%s accepts the item %j unchanged', (name, item) => {
     expect(operations.get(name)!.item.parse(item)).toEqual(item);
   });
 
@@ -142,7 +142,7 @@ describe('the registry of batch operations', () => {
     ],
     ['price-update', 'an unknown field in its price', { sku: 'MUG', price: { ...eur(1), net: true } }, 'price'],
     ['price-update', 'an unknown field', { sku: 'MUG', price: eur(1), quantity: 1 }, ''],
-  ])('rejects for %s an item with %s and names the field', (name, _what, item, path) => {
+  ])('%s rejects an item with %s and names the field', (name, _what, item, path) => {
     const { error } = operations.get(name)!.item.safeParse(item);
     expect(error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
   });
@@ -214,7 +214,7 @@ describe('restock', () => {
     expect(await Promise.all([sku, low.sku, high.sku].map(stockOf))).toEqual([1_000_000_000, 17, 1_000_000_000]);
   });
 
-  test('adds each item once and never exceeds the limit when tasks are repeated concurrently', async () => {
+  test('adds each item once and never exceeds the limit when chunks are repeated concurrently', async () => {
     const item = fc.record({ product: fc.nat({ max: 2 }), quantity: fc.integer({ min: 1, max: 10 }) });
     await fc.assert(
       fc.asyncProperty(
@@ -319,11 +319,11 @@ describe('price-update', () => {
     });
     const scenario = fc.record({
       uploads: fc.array(upload, { minLength: 1, maxLength: 4 }),
-      /** Indexes in the list of all tasks, in the order in which the first run of each batch applies them. */
+      /** Indexes in the list of all chunks, in the order in which the first run of each batch applies them. */
       first: fc.array(fc.nat(), { maxLength: 30 }),
-      /** The order in which another run applies the remaining tasks. */
+      /** The order in which another run applies the remaining chunks. */
       rest: fc.infiniteStream(fc.nat()),
-      /** The number of tasks at a time. */
+      /** The number of chunks at a time. */
       width: fc.integer({ min: 1, max: 8 }),
     });
 
@@ -376,7 +376,7 @@ describe('price-update', () => {
   });
 });
 
-describe('concurrent tasks over the same products', () => {
+describe('concurrent chunks over the same products', () => {
   const items: Record<string, (sku: string) => unknown> = {
     restock: (sku) => ({ sku, quantity: 1 }),
     'price-update': (sku) => ({ sku, price: eur(1) }),

@@ -64,7 +64,7 @@ const waitingOnce = (count: number) =>
     { what: `${count} transactions waiting`, deadlineMs: 10_000, everyMs: 10 },
   );
 
-/** Counts the rows of a batch, and task rows without a round. */
+/** Counts the rows of a batch, and chunk rows without an attempt. */
 async function tracesOf(batchId: string): Promise<{ batches: number; rounds: number; orphans: number }> {
   const { rows } = await sql<{ batches: number; rounds: number; orphans: number }>`
     select
@@ -78,14 +78,14 @@ async function tracesOf(batchId: string): Promise<{ batches: number; rounds: num
 const NO_TRACE = { batches: 0, rounds: 0, orphans: 0 };
 const ONE_BATCH = { batches: 1, rounds: 1, orphans: 0 };
 
-/** Opens a round and expects it to have tasks. */
+/** Opens an attempt and expects it to have chunks. */
 async function opened(batchId: string, runId: string): Promise<{ roundId: number; round: number; tasks: number }> {
   const round = await store.openRound(batchId, runId);
   expect(round?.tasks).toBeGreaterThan(0);
   return round!;
 }
 
-/** The stored items of a round, task by task. */
+/** The stored items of an attempt, chunk by chunk. */
 async function itemsOf(roundId: number): Promise<StagedItem[][]> {
   const rows = await store.db
     .selectFrom('batch_tasks')
@@ -100,7 +100,7 @@ async function itemsOf(roundId: number): Promise<StagedItem[][]> {
 
 type Apply = Parameters<Store['applyTask']>[1];
 
-/** Applies a task and holds its transaction open until `goOn` is called. */
+/** Applies a chunk and holds its transaction open until `goOn` is called. */
 async function beingApplied(key: TaskKey, apply: Apply = async () => []): Promise<{ goOn: () => Promise<void> }> {
   const [begun, gate] = [aGate(), aGate()];
   const applied = store.applyTask(key, async (tx, items) => {
@@ -125,7 +125,7 @@ describe('stageBatch', () => {
     ...overrides,
   });
 
-  test('stores the pages of a batch as the tasks of a first round that no run has opened', async () => {
+  test('stores the pages of a batch as the chunks of a first attempt that no run has opened', async () => {
     const batch = aBatch({ itemsPerTask: 3 });
 
     expect(await store.stageBatch(batch, pagesOf(numbers(7), 3))).toEqual({ status: 'staged', total: 7 });
@@ -203,7 +203,7 @@ describe('stageBatch', () => {
 
   test.each<[string, { operation?: string; itemsPerTask?: number }, unknown[]]>([
     ['another operation', { operation: 'price-update' }, numbers(5)],
-    ['another number of items per task', { itemsPerTask: 6 }, numbers(5)],
+    ['another number of items per chunk', { itemsPerTask: 6 }, numbers(5)],
     ['one item less', {}, numbers(4)],
     ['one item more', {}, numbers(6)],
     ['another item', {}, [{ n: 9 }, ...numbers(5).slice(1)]],
@@ -385,7 +385,7 @@ describe('stageBatch', () => {
 });
 
 describe('applyTask', () => {
-  /** Stages a batch with one task and opens its round. */
+  /** Stages a batch with one chunk and opens its attempt. */
   async function aTask(count = 3): Promise<{ batchId: string; key: TaskKey }> {
     const batchId = await stage(store, { items: numbers(count) });
     const { roundId } = await opened(batchId, 'run');
@@ -412,7 +412,7 @@ describe('applyTask', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
   });
 
-  test('applies a task once when called concurrently', async () => {
+  test('applies a chunk once when called concurrently', async () => {
     const { batchId, key } = await aTask();
     let calls = 0;
     const gate = aGate();
@@ -432,7 +432,7 @@ describe('applyTask', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('rolls back if applying throws, and lets a waiting call apply the task', async () => {
+  test('rolls back if applying throws, and lets a waiting call apply the chunk', async () => {
     const { batchId, key } = await aTask();
     const first = await beingApplied(key, async (tx) => {
       await leaveTrace(tx, batchId);
@@ -451,7 +451,7 @@ describe('applyTask', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
-  test('leaves the task open if applying throws', async () => {
+  test('leaves the chunk open if applying throws', async () => {
     const { batchId, key } = await aTask();
     await expect(store.applyTask(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
 
@@ -473,7 +473,7 @@ describe('applyTask', () => {
     },
   );
 
-  test('applies nothing if there is no such task', async () => {
+  test('applies nothing if there is no such chunk', async () => {
     const { key } = await aTask();
     const never = () => Promise.reject(new Error('applied'));
 
@@ -490,7 +490,7 @@ describe('giveUpTasks', () => {
   const outcomesOf = async (batchId: string) => (await tasksOf(store, batchId)).map(({ outcome }) => outcome);
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
-  test('counts the tasks in the range as failed and leaves the others', async () => {
+  test('counts the chunks in the range as failed and leaves the others', async () => {
     const { batchId, roundId } = await anOpenRound(5);
     await store.applyTask({ roundId, task: 2 }, async () => refusedAt(0));
     await store.giveUpTasks(roundId, { first: 1, count: 3 }, REASON);
@@ -512,7 +512,7 @@ describe('giveUpTasks', () => {
     expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'given_up', reason: 'Stopped' }]);
   });
 
-  test('waits for a task that is being applied, which counts as done', async () => {
+  test('waits for a chunk that is being applied, which counts as done', async () => {
     const { batchId, roundId } = await anOpenRound(2);
     const applied = await beingApplied({ roundId, task: 0 }, async () => refusedAt(1));
     const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
@@ -524,7 +524,7 @@ describe('giveUpTasks', () => {
     expect(linesOf(await store.listFailures(batchId, { limit: 200 }))).toEqual([2, 3, 4]);
   });
 
-  test('gives up a task whose application throws', async () => {
+  test('gives up a chunk whose application throws', async () => {
     const { batchId, roundId } = await anOpenRound(1);
     const applied = await beingApplied({ roundId, task: 0 }, () => Promise.reject(new Error('no luck')));
     const givenUp = store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
@@ -538,7 +538,7 @@ describe('giveUpTasks', () => {
 
   test('makes a concurrent application wait and do nothing', async () => {
     const { batchId, roundId } = await anOpenRound(2);
-    // The last task blocks giveUpTasks in the middle of its range.
+    // The last chunk blocks giveUpTasks in the middle of its range.
     const last = await beingApplied({ roundId, task: 1 });
     const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
     await waitingOnce(1);
@@ -555,7 +555,7 @@ describe('giveUpTasks', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
-  test('counts each item once in a race with applyTask, and applies exactly the done tasks', async () => {
+  test('counts each item once in a race with applyTask, and applies exactly the done chunks', async () => {
     const { batchId, roundId } = await anOpenRound(12);
     const applied = new Set<number>();
     const apply = (task: number) =>
@@ -600,7 +600,7 @@ describe('noteProgress', () => {
     expect(linesOf(await store.listFailures(batchId, { limit: 10 }))).toEqual([2]);
   });
 
-  test('records nothing for a task that is done or given up, which cannot be read either', async () => {
+  test('records nothing for a chunk that is done or given up, which cannot be read either', async () => {
     const { batchId, key } = await aTask(4);
     await store.noteProgress(key, { position: 4, failures: refusedAt(3), isDone: true });
 
@@ -616,7 +616,7 @@ describe('noteProgress', () => {
     expect(await store.tallyBatch(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
-  test('returns nothing for an unknown task', async () => {
+  test('returns nothing for an unknown chunk', async () => {
     const { key } = await aTask(1);
     expect(await store.readTask({ ...key, task: 7 })).toBeUndefined();
     expect(await store.noteProgress({ ...key, task: 7 }, { position: 1, failures: [], isDone: true })).toBe(false);
@@ -640,7 +640,7 @@ describe('openRound', () => {
     expect(await store.openRound(randomUUID(), 'run')).toBeUndefined();
   });
 
-  test('opens all items for a run and returns the same round when repeated', async () => {
+  test('opens all items for a run and returns the same attempt when repeated', async () => {
     const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
     const first = await store.openRound(batchId, 'run');
 
@@ -653,7 +653,7 @@ describe('openRound', () => {
     expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'done' }, { outcome: null }, { outcome: null }]);
   });
 
-  test('opens failed and unprocessed items for another run, in full tasks with their lines kept', async () => {
+  test('opens failed and unprocessed items for another run, in full chunks with their lines kept', async () => {
     const batchId = await stage(store, { operation: 'call', items: numbers(14), itemsPerTask: 4 });
     const { roundId } = await opened(batchId, 'run');
     await store.noteProgress({ roundId, task: 0 }, { position: 4, failures: refusedAt(2), isDone: true });
@@ -674,7 +674,7 @@ describe('openRound', () => {
     expect(await store.readTask({ roundId: next.roundId, task: 0 })).toMatchObject({ position: 0, failures: [] });
   });
 
-  test('opens no tasks once every item has succeeded', async () => {
+  test('opens no chunks once every item has succeeded', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     const { roundId } = await opened(batchId, 'run');
     await store.applyTask({ roundId, task: 0 }, async () => []);
@@ -685,7 +685,7 @@ describe('openRound', () => {
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0, round: 1 });
   });
 
-  test('gives every concurrent run a round and leaves open tasks only in the last one', async () => {
+  test('gives every concurrent run an attempt and leaves open chunks only in the last one', async () => {
     const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
     const startedAt = new Date();
     const rounds = await Promise.all(times(6, (index) => store.openRound(batchId, `run ${index}`, startedAt)));
@@ -716,7 +716,7 @@ describe('openRound', () => {
     expect((await itemsOf(third!.roundId)).flat().map(({ line }) => line)).toEqual([1, 3, 4, 5, 6]);
   });
 
-  test('opens one round for concurrent calls of the same run', async () => {
+  test('opens one attempt for concurrent calls of the same run', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     await opened(batchId, 'run');
     const startedAt = new Date();
@@ -749,7 +749,7 @@ describe('openRound', () => {
     await expect(store.openRound(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSuperseded);
   });
 
-  describe('tasks of an earlier run that are still being applied', () => {
+  describe('chunks of an earlier run that are still being applied', () => {
     async function twoTasks() {
       const batchId = await stage(store, { items: numbers(4), itemsPerTask: 2 });
       const { roundId } = await opened(batchId, 'run');
@@ -764,7 +764,7 @@ describe('openRound', () => {
       return { batchId, roundId, applied, note, applyAll };
     }
 
-    test('make the new round wait, which then excludes their items', async () => {
+    test('make the new attempt wait, which then excludes their items', async () => {
       const { batchId, roundId, applied, note, applyAll } = await twoTasks();
       const late = await beingApplied({ roundId, task: 1 }, note);
       const opening = opened(batchId, 'another run');
@@ -778,7 +778,7 @@ describe('openRound', () => {
       expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('do nothing if they start while the new round is being opened', async () => {
+    test('do nothing if they start while the new attempt is being opened', async () => {
       const { batchId, roundId, applied, note, applyAll } = await twoTasks();
       const holdsUp = await beingApplied({ roundId, task: 1 }, note);
       const opening = opened(batchId, 'another run');
@@ -792,7 +792,7 @@ describe('openRound', () => {
       expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('do nothing if they start after the new round was opened', async () => {
+    test('do nothing if they start after the new attempt was opened', async () => {
       const { batchId, roundId, applied, applyAll } = await twoTasks();
       const next = await opened(batchId, 'another run');
       await applyAll({ roundId, tasks: 2 });
@@ -804,7 +804,7 @@ describe('openRound', () => {
       expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
-    test('process no item twice in a race with the new round', async () => {
+    test('process no item twice in a race with the new attempt', async () => {
       for (let count = 0; count < 10; count += 1) {
         const { batchId, applied, note, applyAll, roundId } = await twoTasks();
         const old = times(2, (task) => store.applyTask({ roundId, task }, note));
@@ -823,7 +823,7 @@ describe('tallyBatch', () => {
     expect(await store.tallyBatch(randomUUID())).toBeUndefined();
   });
 
-  test('adds up successes over all rounds and counts failures of the last round', async () => {
+  test('adds up successes over all attempts and counts failures of the last attempt', async () => {
     const batchId = await stage(store, { items: numbers(6), itemsPerTask: 3 });
     const seen: number[][] = [];
     const look = async () => {
@@ -928,7 +928,7 @@ describe('listFailures', () => {
     expect((await store.tallyBatch(batchId))!.failed).toBe(expected.length);
   });
 
-  test('lists no failures of earlier rounds once a retry has started', async () => {
+  test('lists no failures of earlier attempts once a retry has started', async () => {
     const batchId = await stage(store, { items: numbers(3) });
     const { roundId } = await opened(batchId, 'run');
     await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0, 1, 2));
@@ -963,8 +963,8 @@ describe('listFailures', () => {
   });
 });
 
-describe('random sequences of rounds', () => {
-  /** The outcome of one task of a round, with indexes that are limited to its size. */
+describe('random sequences of attempts', () => {
+  /** The outcome of one chunk of an attempt, with indexes that are limited to its size. */
   type Fate =
     | { kind: 'applied'; failing: number[] }
     | { kind: 'noted'; position: number; failing: number[]; givenUp: boolean }
@@ -1070,7 +1070,7 @@ describe('progressOf', () => {
     expect(await store.progressOf([])).toEqual([]);
   });
 
-  test('counts items over all runs, but tasks of the last run only', async () => {
+  test('counts items over all runs, but chunks of the last run only', async () => {
     const { batchId } = await anOpenBatch();
     await opened(batchId, 'second');
 
@@ -1079,7 +1079,7 @@ describe('progressOf', () => {
     ]);
   });
 
-  test('measures idle time from the last finished task, or from the opening of the round', async () => {
+  test('measures idle time from the last finished chunk, or from the opening of the attempt', async () => {
     const { batchId, roundId } = await anOpenBatch();
     const idle = async () => (await store.progressOf([batchId]))[0]!.idleSeconds;
     const past = sql`now() - interval '1 hour'`;

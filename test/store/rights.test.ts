@@ -33,7 +33,7 @@ describe('the database role of worker and API', () => {
     ['rename a product', `update products set name = 'B'`],
     ['delete an order', 'delete from orders'],
     ['change the owner of an order', `update orders set owner = 'B'`],
-    ['delete the tasks of a batch', 'delete from batch_tasks'],
+    ['delete the chunks of a batch', 'delete from batch_tasks'],
     ['read the migrations', 'select * from kysely_migration'],
     ['set the sequence of batch numbers', `select setval('batches_number_seq', 1)`],
   ])('is not allowed to %s', async (_, text) => {

@@ -44,7 +44,7 @@ describe('the estimated time left', () => {
     ['nothing progresses', { itemsPerSecond: 0 }, undefined],
     ['one item is left', { failed: 19 }, 1],
     ['nothing is left', { failed: 20 }, undefined],
-  ])('is rounded up to the second if %s', (_what, more, seconds) => {
+  ])('has the expected seconds if %s', (_what, more, seconds) => {
     expect(secondsLeft({ ...tally, ...more })).toBe(seconds);
   });
 

@@ -88,11 +88,11 @@ describe('the child ids of a batch', () => {
     // The parent's id already names this attempt.
     ['batch:b/3.2', 0, 2, 'batch:b/3.2/0'],
     ['batch:b/3', 0, 1, 'batch:b/3/0'],
-  ])('for parent %s are, for child %i of attempt %i, %s', (parentId, n, round, id) => {
+  ])('parent %s, child %i, attempt %i: %s', (parentId, n, round, id) => {
     expect(childId(parentId, n, round)).toBe(id);
   });
 
-  test('are retried with a backoff of up to a minute, for over twelve minutes in total', () => {
+  test('retry a taken id with a backoff of up to a minute, for over twelve minutes in total', () => {
     const waits = Array.from({ length: MAX_CHILD_STARTS - 1 }, (_, n) => untilNextStart(n + 1));
 
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
@@ -107,11 +107,11 @@ describe('the progress polls of a batch', () => {
     [50_000, 2_000],
     [51_000, 2_040],
     [3_600_000, 144_000],
-  ])('after %i ms of work wait %i ms for the next poll', (elapsedMs, waitMs) => {
+  ])('after %i ms of work come every %i ms', (elapsedMs, waitMs) => {
     expect(untilNextPoll(elapsedMs)).toBe(waitMs);
   });
 
-  test('number about 215 in a day', () => {
+  test('come about 215 times in a day', () => {
     let polls = 0;
     for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += untilNextPoll(elapsedMs)) polls += 1;
 

@@ -111,7 +111,7 @@ describeOrders('order fulfilment', (shop) => {
       ['requestShipment', 'shipment', 'lose-answer', '/carrier/shipments'],
       ['requestShipment', 'shipment', 'malformed', '/carrier/shipments'],
     ] as const)(
-      "is repeated with the same key if the partner's response to %s is lost (%s: %s)",
+      "is repeated with the same key if the partner's response to %s is lost or malformed (%s: %s)",
       async (name, on, fault, path) => {
         const orderId = anOrderId();
         shop().outside.faults.add({ on, orderId, fault });
