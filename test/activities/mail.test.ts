@@ -201,7 +201,7 @@ describe("the mailer's send", () => {
     });
   });
 
-  test('fails retryably on a temporary rejection (450)', async () => {
+  test('fails with a retryable error on a temporary rejection (450)', async () => {
     const { url } = await aMailServer({ onRcptTo: (_to, _session, done) => done(answered(450, 'greylisted')) });
 
     expect(await failureOf(send(url))).toMatchObject({
@@ -241,7 +241,7 @@ describe("the mailer's send", () => {
     });
   });
 
-  test('fails retryably with the reason, without credentials, if the server is unreachable', async () => {
+  test('fails with a retryable error that names the reason without credentials if the server is unreachable', async () => {
     const failure = await failureOf(send(withLogin(urlOf(await freePort()))));
 
     expect(failure).toMatchObject({
@@ -253,7 +253,7 @@ describe("the mailer's send", () => {
     expect((failure as Error).message).not.toMatch(/p@ss|p%40ss|shop/);
   });
 
-  test('times out and fails retryably if the server does not respond', async () => {
+  test('times out with a retryable error if the server does not respond', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void silent.close());
     await once(silent, 'listening');

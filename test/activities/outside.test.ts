@@ -149,7 +149,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(effectsOf(on, orderId)).toBe(1);
   });
 
-  test.each([500, 503, 429, 408, 425])('fails retryably on %i', async (status) => {
+  test.each([500, 503, 429, 408, 425])('fails with a retryable error on %i', async (status) => {
     const orderId = randomUUID();
     outside.faults.add({ on, orderId, fault: 'error', status });
 
@@ -236,7 +236,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     expect(effectsOf(on, orderId)).toBe(1);
   });
 
-  test('gives up after the time limit and fails retryably', async () => {
+  test('gives up after the time limit with a retryable error', async () => {
     const orderId = randomUUID();
     const hold = outside.hold(on, orderId);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
@@ -276,7 +276,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
     await ended;
   });
 
-  test('fails retryably with the reason if the partner is unreachable', async () => {
+  test('fails with a retryable error that names the reason if the partner is unreachable', async () => {
     const nobody = `http://127.0.0.1:${await freePort()}`;
 
     await expect(run(randomUUID(), undefined, nobody)).rejects.toMatchObject({
@@ -289,7 +289,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
   test.each([
     ['HTML', 201, '<html>'],
     ['an empty response', 204, ''],
-  ])('fails retryably on %s instead of JSON', async (_what, status, answer) => {
+  ])('fails with a retryable error on %s instead of JSON', async (_what, status, answer) => {
     const url = await serverThatAnswers(status, answer);
 
     await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({ type: unavailable, nonRetryable: false });
@@ -313,7 +313,7 @@ describe.each(cases)('$name', ({ on, unavailable, path, key, body, run }) => {
   });
 });
 
-test("shortens and cleans the partner's error message", async () => {
+test("an activity shortens and cleans the partner's error message", async () => {
   const message = `no\u0000\ud800\n${'x'.repeat(1_000)}`;
   const url = await serverThatAnswers(402, JSON.stringify({ error: { code: 'card_declined', message } }));
 

@@ -66,7 +66,7 @@ describe('chargePayment', () => {
     expect(outside.statement(orderId).charges.filter(({ status }) => status === 'succeeded')).toEqual([]);
   });
 
-  test('fails retryably if the gateway is unavailable', async () => {
+  test('fails with a retryable error if the gateway is unavailable', async () => {
     await expect(charge(randomUUID(), { token: 'tok_gateway_down' })).rejects.toMatchObject({
       type: 'PaymentGatewayUnavailable',
       nonRetryable: false,

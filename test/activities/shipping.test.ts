@@ -179,7 +179,7 @@ describe('trackShipment', () => {
     });
   });
 
-  test('fails retryably if the carrier is unavailable', async () => {
+  test('fails with a retryable error if the carrier is unavailable', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
 
     await expect(track(randomUUID(), nowhere)).rejects.toMatchObject({

@@ -95,7 +95,7 @@ describe("a webhook's send", () => {
   });
 
   test.each([301, 302, 307, 400, 401, 404, 408, 429, 500, 503])(
-    'fails retryably on %i and reports only host and status',
+    'fails with a retryable error on %i and reports only host and status',
     async (status) => {
       const { url, host } = await aReceiver((response) =>
         response.writeHead(status, { location: 'http://127.0.0.1/' }).end('inner workings'),
@@ -154,7 +154,7 @@ describe("a webhook's send", () => {
     expect((failure as Error).message).not.toContain('s3cret');
   });
 
-  test('fails retryably with the reason if the receiver is unreachable', async () => {
+  test('fails with a retryable error that names the reason if the receiver is unreachable', async () => {
     const host = `127.0.0.1:${await freePort()}`;
 
     expect(await failureOf(send({ url: `http://${host}/?token=s3cret` }))).toMatchObject({
@@ -168,7 +168,7 @@ describe("a webhook's send", () => {
   test.each([
     ['is cut off', (response: ServerResponse) => response.socket?.destroy(), 'UND_ERR_SOCKET'],
     ['is not HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
-  ])('fails retryably if the response %s, without quoting it', async (_what, answer, code) => {
+  ])('fails with a retryable error if the response %s, without quoting it', async (_what, answer, code) => {
     const { url, host } = await aReceiver(answer);
 
     expect(await failureOf(send({ url }))).toMatchObject({
@@ -178,7 +178,7 @@ describe("a webhook's send", () => {
     });
   });
 
-  test('times out and fails retryably without a response', async () => {
+  test('times out with a retryable error without a response', async () => {
     const { url, host, arrived } = await aReceiver(() => undefined);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
     const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));

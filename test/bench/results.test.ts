@@ -36,7 +36,7 @@ async function fileOf(results: Record<string, Part>, ending: string): Promise<st
   return files.find(([path]) => path.endsWith(ending))![1];
 }
 
-test('compares each round with the base of the same round', () => {
+test('summaryOf compares each round with the base of the same round', () => {
   const figure = aFigure({ values: [10, 20, 60], baseValues: [10, 40, 30] });
   expect(summaryOf(figure)).toMatchObject({ ratio: 1, lowest: 0.5, highest: 2, value: 20, baseValue: 30, rounds: 3 });
 });
@@ -48,11 +48,11 @@ test.each([
   ['less', [11, 12], 'worse'],
   ['more', [9, 12], 'neither'],
   ['less', [10, 12], 'neither'],
-] as const)('if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
+] as const)('summaryOf, if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
   expect(summaryOf(aFigure({ better, values: [...values], baseValues: [10, 10] })).verdict).toBe(verdict);
 });
 
-test('compares all candidates with the first one, with four significant digits', () => {
+test('besideFirst compares all candidates with the first one, with four significant digits', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', of: 7 } as const;
   expect(besideFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
     { name: 'time: one', base: 'base', unit: 'ms', better: 'less', of: 7, values: [2.346], baseValues: [1.235] },
@@ -60,19 +60,19 @@ test('compares all candidates with the first one, with four significant digits',
   ]);
 });
 
-test('rejects a candidate with a missing round', () => {
+test('besideFirst rejects a candidate with a missing round', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', of: 1 } as const;
   expect(() => besideFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
 });
 
-test('prints the ratio with its spread and units', () => {
+test('the report prints the ratio with its spread and units', () => {
   expect(printed('first', aPart())).toBe(
     'first: 12 s, load of the machine 0.1 before, 1.5 after\n' +
       '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 against 10.0 a second, 3 x 100; base: none <b>\n',
   );
 });
 
-test('writes each figure as a table row and escapes Markdown', async () => {
+test('the page shows each figure as a table row and escapes Markdown', async () => {
   const page = await fileOf({ first: aPart() }, '.md');
   const [row] = page.split('\n').filter((line) => line.includes('orders: many'));
   expect(row!.split(/(?<!\\)\|/).map((cell) => cell.trim())).toEqual([
@@ -94,14 +94,14 @@ test('writes each figure as a table row and escapes Markdown', async () => {
   expect(page).not.toContain('second.svg');
 });
 
-test('lists each machine with its parts if parts ran on different machines', async () => {
+test('the page lists each machine with its parts if parts ran on different machines', async () => {
   const results = { first: aPart(), second: aPart({ machine: { ...machine, processors: 64 } }) };
   const page = await fileOf(results, '.md');
   expect(page).toMatch(/- 2 processors .*\(first\)/);
   expect(page).toMatch(/- 64 processors .*\(second\)/);
 });
 
-test('draws a reproducible plot with every figure and its numbers', async () => {
+test('the plot shows every figure with its numbers and is reproducible', async () => {
   const figures = [aFigure(), aFigure({ name: 'bytes: <few>', better: 'less', values: [1], baseValues: [1_000] })];
   const svg = await fileOf({ first: aPart({ figures }) }, 'first.svg');
   expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
@@ -122,7 +122,7 @@ test('draws a reproducible plot with every figure and its numbers', async () => 
   expect(await fileOf({ first: aPart({ figures }) }, 'first.svg')).toBe(svg);
 });
 
-test('replaces only the parts of benchmarks that run again and keeps the order', async () => {
+test('merged replaces only the parts of benchmarks that run again and keeps the order', async () => {
   const before = { second: aPart(), first: aPart() };
   const now = aPart({ commit: 'def5678', figures: [aFigure({ values: [40, 40, 40] })] });
   const results = merged(before, { first: now });
@@ -132,7 +132,7 @@ test('replaces only the parts of benchmarks that run again and keeps the order',
   expect(Object.keys(JSON.parse(file) as object)).toEqual(['first', 'second']);
 });
 
-test('reads no results from a missing file', async () => {
+test('readResults returns no results from a missing file', async () => {
   await expect(readResults(`${RESULTS_PATH}.not-there`)).resolves.toEqual({});
 });
 

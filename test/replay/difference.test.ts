@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { complaintOf, differenceIn } from '../../dev/replay/difference.js';
 
-test("quotes the SDK's message unchanged if it is not valid JSON", () => {
+test("complaintOf quotes the SDK's message unchanged if it is not valid JSON", () => {
   const words = String.raw`Activity type of scheduled event 'e\u{301}' does not match activity type of activity command 'pack'`;
   const error = new Error(
     `Failure { failure: Some(Failure { message: "[TMPRL1100] Nondeterminism error: ${words}" }) }`,

@@ -34,7 +34,7 @@ const age = (scope: Buffer, seconds: number) =>
 
 const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimKey(scope, content)).outcome;
 
-test('grants a key to one of many concurrent claims and reports "running" to the others', async () => {
+test('claimKey grants a key to one of many concurrent claims and reports "running" to the others', async () => {
   const scope = aScope();
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(scope)));
 
@@ -42,7 +42,7 @@ test('grants a key to one of many concurrent claims and reports "running" to the
   expect(outcomes.filter((outcome) => outcome === 'running')).toHaveLength(19);
 });
 
-test('keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
+test('claimKey keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
   const scope = aScope();
   const claim = await claimed(scope);
   await age(scope, 29);
@@ -57,7 +57,7 @@ test('keeps a claim while it is renewed, and lets the next attempt take it over 
   expect(await outcomeOf(scope), 'the answer of who lost his claim').toBe('running');
 });
 
-test('lets the next attempt with the same content take over a suspended key at once', async () => {
+test('claimKey lets the next attempt with the same content take over a suspended key at once', async () => {
   const scope = aScope();
   await store.suspendKey(scope, await claimed(scope));
 
@@ -77,7 +77,7 @@ test('keeps a stored response after a renew, suspend or release', async () => {
   expect(await store.claimKey(scope, CONTENT)).toEqual({ outcome: 'answered', answer: ANSWER });
 });
 
-test('purges all old keys over several statements and keeps the recent ones', async () => {
+test('purgeKeys deletes all old keys over several statements and keeps the recent ones', async () => {
   const young = aScope();
   await store.keepAnswer(young, await claimed(young), ANSWER);
   await sql`

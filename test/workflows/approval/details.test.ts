@@ -30,13 +30,13 @@ const decision = {
   at: '2030-01-01T00:00:00.000Z',
 } as const;
 
-test('lists the approvers it waits for after a blank line', () => {
+test('detailsOf lists the approvers that have yet to decide, after a blank line', () => {
   expect(detailsOf(pending)).toBe(
     '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
   );
 });
 
-test('shows what needs attention first', () => {
+test('detailsOf shows first what needs attention', () => {
   expect(detailsOf({ ...pending, notifications: [...pending.notifications, failed] })).toBe(
     '**Needs attention**\n\n- email to `lead` failed: MailRefused\n\n' +
       '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
@@ -47,7 +47,7 @@ test('shows what needs attention first', () => {
   );
 });
 
-test('shows the outcome and the state of its report', () => {
+test('detailsOf shows the outcome and the state of its report', () => {
   expect(detailsOf({ ...pending, status: 'timed_out' })).toBe('**timed_out**');
   expect(detailsOf({ ...pending, status: 'approved', decision, delivery: { status: 'pending' } })).toBe(
     '**approved** by `lead` (link), report of the outcome pending',

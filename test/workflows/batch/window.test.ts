@@ -22,7 +22,7 @@ function byHand() {
   return { open, begun, run, end };
 }
 
-test('runs each piece of work once and keeps the window full until none are left', async () => {
+test('inWindow runs each piece of work once and keeps the window full until none are left', async () => {
   const property = fc.asyncProperty(
     fc.nat(12),
     fc.integer({ min: 1, max: 5 }),
@@ -42,7 +42,7 @@ test('runs each piece of work once and keeps the window full until none are left
   await fc.assert(property);
 });
 
-test('starts nothing after a failure, waits for the open work and throws the first failure', async () => {
+test('inWindow starts nothing after a failure, waits for the open work and throws the first failure', async () => {
   const { begun, run, end } = byHand();
   let isOver = false;
   const done = inWindow(9, 3, run).finally(() => (isOver = true));

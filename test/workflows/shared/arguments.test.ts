@@ -23,12 +23,12 @@ const parts = fc.constantFrom(
 );
 const texts = fc.oneof(fc.string({ unit: parts, maxLength: 6 }), fc.constantFrom('x'.repeat(120), 'x'.repeat(121)));
 
-test('accepts the same caller ids as the schema', () => {
+test('isCallerId accepts the same values as the schema', () => {
   fc.assert(fc.property(texts, (value) => isCallerId(value) === callerId.safeParse(value).success));
   expect([undefined, null, 7, ['a'], {}].filter(isCallerId)).toEqual([]);
 });
 
-test('accepts the same texts as the schema, and also the empty text', () => {
+test('isText accepts the same values as the schema, and also the empty text', () => {
   const schema = text(5);
   fc.assert(fc.property(texts, (value) => isText(value, 5) === (value === '' || schema.safeParse(value).success)));
   expect([undefined, null, 7, ['a'], {}].filter((value) => isText(value, 5))).toEqual([]);
