@@ -22,6 +22,8 @@ const REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
  */
 export async function awaitApproval(state: OrderState, question: ApprovalInput): Promise<void> {
   const { approvalId } = question;
+  // A cancellation during the reservation does not stop it, and no approval is started after it.
+  if (state.cancellable.consideredCancelled) await state.cancellable.cancelRequested;
   state.view.approval = { approvalId, status: 'pending' };
   const status = await outcomeOf(state, question).catch((error: unknown) => {
     if (error instanceof ChildWorkflowFailure || isCancellation(error))

@@ -12,6 +12,7 @@ import type { approval } from '../../../src/workflows/approval/workflow.js';
 import { cancelOrderUpdate, orderStatusQuery } from '../../../src/workflows/order/contract.js';
 import { APPROVAL_THRESHOLD } from '../../support/activities.js';
 import { approvalOnce } from '../../support/approvals.js';
+import { lockProduct } from '../../support/database-lock.js';
 import { describeOrders, type PlacedOrder, type PlaceOptions } from '../../support/order-shop.js';
 import { aProduct } from '../../support/shop.js';
 
@@ -122,6 +123,20 @@ describeOrders('an order that needs an approval', (shop) => {
     expect(await order.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
     expect(await order.balance()).toEqual(nothing);
     expect(await approvalOf(order).query(approvalQuery)).toMatchObject({ status: 'withdrawn' });
+  });
+
+  test('shows no approval when it is cancelled during the reservation', async () => {
+    const product = await aProduct(shop().store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } });
+    const lock = await lockProduct(shop().databaseUrl, product.sku);
+    const order = await shop().place({ products: [product] });
+    await lock.waitedFor();
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await lock.release();
+    const view = await order.result();
+    expect(view).toMatchObject({ status: 'cancelled', reason: { type: 'Cancelled' } });
+    expect(view).not.toHaveProperty('approval');
+    expect(order.done()).toEqual(['reserveStock', 'releaseStock', 'closeOrder']);
+    expect(await order.balance()).toEqual(nothing);
   });
 
   test('withdraws the approval and releases the stock when its workflow is cancelled', async () => {
