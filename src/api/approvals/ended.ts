@@ -4,7 +4,10 @@ import { approvalIdOf, approvalWorkflowId } from '../../workflows/approval/contr
 import { isEndedByServer, watchEnds } from '../executions/ended.js';
 import { describe } from '../executions/executions.js';
 
-/** Records the end of approvals whose workflow was terminated or timed out: such a workflow cannot record its end itself. */
+/**
+ * Records the end of approvals whose workflow was terminated or timed out, because such a workflow cannot record its
+ * own end.
+ */
 export function createEndedApprovals({ client, store }: { client: Client; store: Store }) {
   const watch = watchEnds(client, 'approval');
 

@@ -58,11 +58,11 @@ const sendForm = {
 };
 
 /**
- * The page that a mail's link opens: what is asked, and a form to answer it. Only sending the form decides; whatever
- * looks at the link (a mail scanner, a preview) changes nothing. Every answer in here is a page, errors too.
+ * The page behind the link in a mail: the question, and a form to decide. Only sending the form decides. Opening the
+ * link (a mail scanner, a preview) changes nothing. Every response here is a page, errors too.
  */
 export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
-  // A form is all that is taken here, and the JSON API takes none: each has its own parser.
+  // These routes accept only forms, and the JSON API accepts none, so each has its own content type parser.
   app.removeAllContentTypeParsers();
   await app.register(formbody);
   app.setErrorHandler(answerWithPage);
@@ -90,7 +90,7 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependen
         await decideApproval(deps, approvalId, made, { firstRunId });
         return seeOther(reply, params.token);
       } catch (error) {
-        // Why it does not count shows in the approval.
+        // The approval, which is read below, shows why the decision does not count.
         if (!(error instanceof HttpProblem && (error.status === 403 || error.status === 409))) throw error;
       }
     }
@@ -115,7 +115,7 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependen
   }
 }
 
-/** Answers an error as a page. What is our own fault is logged, and tells nothing. */
+/** Sends an error as a page. Logs every 5xx; an unexpected error becomes a 500 without details. */
 export function answerWithPage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error);
   const { status, headers } = problem;
@@ -128,7 +128,7 @@ const unknownLink = () => new HttpProblem('unknown-link');
 
 type Standing = 'open' | 'own' | 'closed' | 'passed' | 'expired';
 
-/** What a link is still good for. */
+/** What the link still permits. */
 function standingOf(approval: ApprovalView, link: ApprovalLink, expired: boolean): Standing {
   if (approval.status !== 'pending') return 'closed';
   if (approval.stage !== link.stage) return 'passed';
@@ -161,7 +161,10 @@ function page(reply: FastifyReply, status: number, html: string): FastifyReply {
   return reply.code(status).headers(PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
 }
 
-/** Post/Redirect/Get: a reload shows the outcome and sends nothing. Relative, as there may be a path before ours. */
+/**
+ * Post/Redirect/Get: a reload shows the outcome and does not send the form again. The URL is relative because a proxy
+ * may add a path prefix.
+ */
 function seeOther(reply: FastifyReply, token: string): FastifyReply {
   return reply.headers(PAGE_HEADERS).redirect(`./${token}`, 303);
 }
@@ -178,13 +181,16 @@ function problemOf({ path }: z.core.$ZodIssue, body: unknown): DraftProblem {
   return { field: 'comment', detail };
 }
 
-/** What was typed in a form, whether or not it can be taken. */
+/** The comment of a form as typed, valid or not. */
 function commentIn(body: unknown): string {
   const { comment } = (body ?? {}) as { comment?: unknown };
   return typeof comment === 'string' ? comment : '';
 }
 
-/** Browsers send a line break as two characters, and count it as one; nothing typed is no comment. */
+/**
+ * Normalizes line breaks, because browsers send a line break as two characters but count one. An empty comment becomes
+ * undefined.
+ */
 function asTyped(comment: string): string | undefined {
   return comment.replaceAll('\r\n', '\n').trim() || undefined;
 }

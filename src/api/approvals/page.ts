@@ -3,7 +3,7 @@ import type { ApprovalView } from '../../schemas/approval.js';
 import { shownMoney } from '../../schemas/money.js';
 import { layOut } from '../plugins/page-layout.js';
 
-/** What somebody has typed and sent, and why it was not taken. */
+/** The form as the approver sent it, and why it was rejected. */
 export interface Draft {
   comment: string;
   problems: DraftProblem[];
@@ -16,26 +16,29 @@ export interface DraftProblem {
 
 interface Seen {
   approval: ApprovalView;
-  /** Who looks at it. */
+  /** The approver who opened the page. */
   approver: string;
   now: Date;
 }
 
-/** The question with a form to answer it. */
+/** The page of an open approval, with a form to decide. */
 export function questionPage(seen: Seen, draft: Draft = { comment: '', problems: [] }): string {
   const { title } = seen.approval;
   const content = [summaryOf(draft.problems), question(seen), form(draft)];
   return layOut(draft.problems.length ? `Error: ${title}` : `Please decide: ${title}`, content.join(''));
 }
 
-/** The question, for who asked it and is among its approvers nevertheless. */
+/**
+ * The page for a requester who is also listed as an approver and so cannot decide. `refused`: the requester has just
+ * tried to decide.
+ */
 export function ownQuestionPage(seen: Seen, { refused }: { refused: boolean }): string {
   const told = html`<p>You asked for this yourself, so somebody else has to decide.</p>`;
   const content = [question(seen), refused ? box('problem', told, 'alert') : box('note', told)];
   return layOut(seen.approval.title, content.join(''));
 }
 
-/** How it ended. `tooLate`: the reader has just sent a decision that no longer counts. */
+/** The page of a closed approval. `tooLate`: the reader has just sent a decision that no longer counts. */
 export function outcomePage({ approval, approver }: Omit<Seen, 'now'>, { tooLate }: { tooLate: boolean }): string {
   const { title, decision, requestedBy } = approval;
   const { heading, at, said } = outcomeOf(approval, approver);
@@ -58,7 +61,7 @@ export function outcomePage({ approval, approver }: Omit<Seen, 'now'>, { tooLate
   return layOut(`${heading}: ${title}`, content.join(''));
 }
 
-/** The link was good for another stage than the one that is asked now. */
+/** The page for a link to an earlier stage than the current one. */
 export function stagePassedPage({ stage, stages, title }: ApprovalView): string {
   return messagePage('The question went on to the next stage', [
     `“${title}” was not decided in time, so others are asked now: stage ${stage} of ${stages}.`,
@@ -66,7 +69,7 @@ export function stagePassedPage({ stage, stages, title }: ApprovalView): string 
   ]);
 }
 
-/** Something else than the approval itself. `sentences` are text. */
+/** A page with a message instead of an approval. `sentences` are plain text. */
 export function messagePage(title: string, sentences: string[]): string {
   return layOut(
     title,
@@ -75,7 +78,7 @@ export function messagePage(title: string, sentences: string[]): string {
   );
 }
 
-/** A part of us is away. Whoever was deciding gets the form back, with what was typed. */
+/** The page for a 503. An approver who was deciding gets the form back, with the comment as typed. */
 export function awayPage(unsent?: { comment: string }): string {
   const title = 'Please try again in a moment';
   const said = unsent
@@ -164,7 +167,7 @@ function about({ description }: ApprovalView): string {
   return description === undefined ? '' : html`<p class="typed" dir="auto">${description}</p>`;
 }
 
-/** A name, which is text, and a value, which is HTML. */
+/** A name, as plain text, and a value, as HTML. */
 type Fact = [name: string, value: string];
 
 function facts(list: Fact[]): string {
@@ -187,7 +190,7 @@ function remaining(deadline: string, now: Date): string {
   return html`${timeLeft(new Date(deadline), now)}, <span class="more">until $${time(deadline)}</span>`;
 }
 
-/** The two largest units: "2 days 3 hours left". */
+/** The time left, in its two largest units: "2 days 3 hours left". */
 export function timeLeft(deadline: Date, now: Date): string {
   const minutes = Math.floor((deadline.getTime() - now.getTime()) / 60_000);
   if (minutes < 0) return 'the time is over';

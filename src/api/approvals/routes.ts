@@ -29,7 +29,7 @@ import { takenByName } from '../plugins/idempotency.js';
 const params = z.strictObject({ approvalId });
 const response = { 200: approvalResource };
 
-/** Approvals: request, read, list, decide, withdraw. */
+/** Routes of approvals: request, read, list, decide, withdraw. */
 export async function approvalRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { store, outgoing, cursors } = deps;

@@ -5,14 +5,16 @@ import { bounded } from '../../temporal/payloads/text.js';
 import { inexact } from '../plugins/json.js';
 import type { Line } from './item-lines.js';
 
-/** One item as it was uploaded, and what could not be read of it; without an item, nothing could. */
+/** One uploaded item, and the problems of reading it. Without `item`, nothing could be read. */
 export interface Entry {
   line: number;
   item?: unknown;
   problems?: InputProblem[];
 }
 
-/** A field: its name, the names of the objects around it, and whether it is a number. */
+/**
+ * A column: the name of its field, the names of the objects that contain the field, and whether the field is a number.
+ */
 interface Column {
   around: string[];
   name: string;
@@ -22,7 +24,7 @@ interface Column {
 const NUMBER = /^-?\d+(\.\d+)?$/;
 const QUOTED = /"[^"]*"/g;
 
-/** Of a value, in the message that rejects it; in UTF-16 code units. */
+/** Maximum length of a value in the message that rejects it, in UTF-16 code units. */
 const MAX_SHOWN = 41;
 
 const QUOTE_PROBLEMS: Record<string, string> = {
@@ -32,9 +34,10 @@ const QUOTE_PROBLEMS: Record<string, string> = {
 };
 
 /**
- * A reader of CSV. The first record names the columns: each is a field of the schema, or with dots a field within one.
- * Every value is text, except that of a number field, which becomes a number if it looks like one; an empty one is a
- * field that is missing. A wrong header or a misplaced quote makes uncertain what follows: nothing after it is read.
+ * Creates a reader of CSV. The first record names the columns: each is a field of the schema, or a nested field, with
+ * dots. Every value is text, except that the value of a number field becomes a number if it looks like one. An empty
+ * value means that the field is missing. After a wrong header or a misplaced quote the rest is uncertain, so reading
+ * stops there.
  */
 export function csvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[]) => Generator<Entry> {
   let columns: Column[] | undefined;
@@ -55,7 +58,7 @@ export function csvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[])
       records = lines.slice(1);
     }
     const width = columns.length;
-    // The others are left out here: on a record of another width the parser spends twenty times as much.
+    // Records of another width are skipped here, because the parser takes twenty times as long for them.
     const fitting = records.filter(({ text }) => (widthOf(text, delimiter) ?? width) === width);
     const { rows, problem } = parsed(fitting, delimiter);
     let next = 0;
@@ -76,7 +79,7 @@ export function csvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[])
   };
 }
 
-/** How many columns a record has. With a quote that is not closed it has none: the parser says what is wrong. */
+/** The number of columns of a record; undefined if a quote is not closed, which the parser then reports. */
 function widthOf(text: string, delimiter: string): number | undefined {
   const bare = text.includes('"') ? text.replace(QUOTED, '') : text;
   if (bare.includes('"')) return undefined;
@@ -85,7 +88,7 @@ function widthOf(text: string, delimiter: string): number | undefined {
   return width;
 }
 
-/** The values of records up to the first whose quotes are wrong. */
+/** The values of the records up to the first with misplaced quotes. */
 function parsed(records: Line[], delimiter: string): { rows: string[][]; problem?: string } {
   const rowsOf = (some: Line[]) =>
     parse(some.map(({ text }) => text).join('\n'), { delimiter, record_delimiter: '\n' });
@@ -93,7 +96,7 @@ function parsed(records: Line[], delimiter: string): { rows: string[][]; problem
     return { rows: rowsOf(records) };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    // Asking the parser to tell of each record on the way would make all of it four times as slow.
+    // The valid records are parsed again: a parser that reports each record takes four times as long for every upload.
     const rows = rowsOf(records.slice(0, Number(error.records)));
     return { rows, problem: QUOTE_PROBLEMS[error.code] ?? 'is not CSV' };
   }
@@ -123,7 +126,7 @@ function headerOf(
   return issues.length > 0 ? { problems: problemsOf(issues) } : { columns };
 }
 
-/** The type of the field at a path, if there is one. */
+/** The type of the field at a path; undefined if there is no such field. */
 function typeAt(schema: z.core.$ZodType, path: string[]): string | undefined {
   let def = bareDefOf(schema);
   for (const name of path) {
@@ -133,7 +136,7 @@ function typeAt(schema: z.core.$ZodType, path: string[]): string | undefined {
   return def.type;
 }
 
-/** What a schema takes, beneath `optional`, `default`, `transform` and the like. */
+/** The definition of the input that a schema accepts, without `optional`, `default`, `transform` and the like. */
 function bareDefOf(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if (def.type === 'pipe') return bareDefOf(def.in);
@@ -158,7 +161,10 @@ function itemOf(row: string[], columns: Column[]): Required<Omit<Entry, 'line'>>
   return { item, problems };
 }
 
-/** Why a text is no number that can be kept. Spaces, exponents and separators of thousands have more than one reading. */
+/**
+ * Why a text is not a number that can be kept exactly; undefined if it is. Spaces, exponents and thousands separators
+ * are rejected as ambiguous.
+ */
 function notANumber(text: string): string | undefined {
   if (NUMBER.test(text)) return inexact(text);
   return `must be a number in plain digits, as in 1000 or 12.5, not ${JSON.stringify(bounded(text, MAX_SHOWN))}`;

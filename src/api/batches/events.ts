@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isOpenBatch, type BatchResource } from '../../schemas/batch.js';
 
-/** How often it is looked whether there is news. */
+/** How often to poll for changes. */
 const LOOK_EVERY_MS = 1_000;
 
-/** Proxies close connections on which nothing is said. */
+/** Proxies close idle connections, so a comment is sent after this time without an event. */
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * A batch as server-sent events: `progress` at once and whenever something has changed, at most once a second, and `end`
- * with its last state. A client that comes again just gets the state of then, so events have no ids.
+ * A batch as server-sent events: `progress` at once and on every change, at most once a second, and `end` with the
+ * final state. A client that reconnects gets the current state, so events have no ids.
  *
- * @param closing ends the stream without an `end`, so that the client comes back to another process.
+ * @param closing ends the stream without an `end`, so that the client reconnects to another process.
  */
 export async function* batchEvents(look: () => Promise<BatchResource>, closing: AbortSignal): AsyncGenerator<string> {
   let last = '';
   let saidAt = Date.now();
   yield 'retry: 2000\n\n';
   while (!closing.aborted) {
-    // What is away comes back; the stream outlives it.
+    // A failed poll is ignored; the next poll catches up.
     const batch = await look().catch(() => undefined);
     const data = batch ? JSON.stringify(batch) : last;
     if (batch && !isOpenBatch(batch.status)) {
@@ -37,5 +37,5 @@ export async function* batchEvents(look: () => Promise<BatchResource>, closing: 
   }
 }
 
-/** JSON has no line breaks, so the data is one line. */
+/** `JSON.stringify` writes no line breaks, so the data is one line. */
 const eventOf = (event: string, data: string) => `event: ${event}\ndata: ${data}\n\n`;

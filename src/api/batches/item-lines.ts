@@ -5,26 +5,28 @@ export type ItemFormat = 'ndjson' | 'csv';
 
 export interface LinesOptions {
   format: ItemFormat;
-  /** Between the values of a CSV record; a comma by default. */
+  /** Separates the values of a CSV record; a comma by default. */
   delimiter?: string | undefined;
-  /** Of the whole body. */
+  /** Maximum size of the whole body. */
   maxBytes: number;
-  /** Characters (UTF-16 code units) of a line or record, without its line ending. */
+  /** Maximum length of a line or record in UTF-16 code units, without its line ending. */
   maxLineLength: number;
 }
 
-/** A line of an upload, or a CSV record, which goes on over line feeds between quotes; without its line ending. */
+/** A line of an upload without its line ending. In CSV, a record, which may contain line feeds between quotes. */
 export interface Line {
-  /** Where it starts, counted from one. */
+  /** The number of the line where it starts, counted from one. */
   line: number;
   text: string;
 }
 
 /**
- * The lines of a body, as many at once as a chunk has; blank ones are left out, but count. No more than a chunk and the
- * start of one line is held. The body is read as lines are asked for, and not destroyed when no more of them are wanted.
+ * Yields the non-blank lines of a body, one list for each stream chunk. Line numbers include blank lines. Memory holds
+ * at most one stream chunk and the start of one line. The body is read only as lines are requested, and is not
+ * destroyed when the consumer stops early.
  *
- * @throws 400 for what is not UTF-8, 413 for too long a body or line, and the body's own error when it breaks off.
+ * @throws 400 for text that is not UTF-8, 413 for a body or line that is too long, and the body's own error when the
+ * connection breaks.
  */
 export async function* linesOf(body: Readable, options: LinesOptions): AsyncGenerator<Line[]> {
   const { format, delimiter = ',', maxBytes, maxLineLength } = options;
@@ -49,7 +51,8 @@ export async function* linesOf(body: Readable, options: LinesOptions): AsyncGene
     for (let mark = marks.exec(text); mark; mark = marks.exec(text)) {
       const at = mark.index;
       if (mark[0] === '"') {
-        // Only a quote in front of a value opens it; one right behind a closing quote means that neither of them closes.
+        // A quote opens a value only at the start of the value. A quote directly after a closing quote reopens the
+        // value, because two quotes in a value stand for one.
         quoted = !quoted && (at === start || text[at - 1] === delimiter || at === closed + 1);
         if (!quoted) closed = at;
         continue;
@@ -64,7 +67,7 @@ export async function* linesOf(body: Readable, options: LinesOptions): AsyncGene
     }
     held = text.slice(start);
     closed -= start;
-    // One more than allowed: the last character may be the CR of a CRLF.
+    // Allows one more character: the last one may be the CR of a CRLF.
     if (held.length > maxLineLength + 1) throw tooLong(line, options);
     if (lines.length > 0) yield lines;
   }
@@ -82,7 +85,7 @@ async function* textOf(body: Readable, maxBytes: number): AsyncGenerator<string>
     }
   };
   let bytes = 0;
-  // Destroying a request closes its socket, and then a refusal could not be answered any more.
+  // Destroying the request would close its socket, so a rejection could no longer be sent.
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw bodyTooLarge(maxBytes);
@@ -91,7 +94,7 @@ async function* textOf(body: Readable, maxBytes: number): AsyncGenerator<string>
   decode();
 }
 
-/** A record of nothing but tabs has values, which are empty. */
+/** If the delimiter is a tab, a record of only tabs is not blank: its values are empty. */
 const isBlank = ({ text }: Line, delimiter: string): boolean => text.trim() === '' && !text.includes(delimiter);
 
 const tooLong = (line: number, { format, maxLineLength }: LinesOptions) =>

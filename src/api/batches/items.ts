@@ -10,7 +10,7 @@ import { linesOf, type Line, type LinesOptions } from './item-lines.js';
 export type { ItemFormat } from './item-lines.js';
 
 export interface ItemsOptions extends LinesOptions {
-  /** One item: a strict object. */
+  /** The schema of one item: a strict object. */
   schema: z.ZodObject;
   itemsPerTask: number;
 }
@@ -19,21 +19,21 @@ interface LineProblem extends InputProblem {
   line: number;
 }
 
-/** Problems beyond these are not kept: memory stays flat however wrong an upload is. */
+/** Maximum number of problems kept, so that memory use stays flat however wrong an upload is. */
 const MAX_PROBLEMS = 100;
 
 /**
- * The items of an upload as lists, all full but the last: each item as the schema makes it, and the line on which it
- * starts. After the first wrong line no list comes any more, but the body is read on to find the others, up to 100
- * problems.
+ * Yields the items of an upload in lists that are all full but the last. Each item is as the schema returns it, with
+ * the line on which it starts. After the first invalid line no further list follows, but the body is read on to find up
+ * to 100 problems.
  *
- * The body is read no faster than lists are taken. It stays the caller's, who may still have to answer: it is not
- * destroyed, and after a 400, a 413 or when the caller wants no more lists, what is left of it is not read.
+ * The body is read no faster than lists are consumed. It belongs to the caller, who may still have to respond, so it is
+ * not destroyed. After a 400, a 413 or when the caller stops early, the rest of the body is not read.
  *
  * @throws 422 `invalid-items` with the first 100 problems in `errors`, also when there are no items.
- * @throws 413 `too-large` at once for too long a body or line.
- * @throws 400 `malformed-request` at once for what is not UTF-8.
- * @throws the body's own error when it breaks off.
+ * @throws 413 `too-large` at once for a body or line that is too long.
+ * @throws 400 `malformed-request` at once for text that is not UTF-8.
+ * @throws the body's own error when the connection breaks.
  */
 export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGenerator<StagedItem[]> {
   const { format, schema, delimiter, itemsPerTask } = options;
@@ -44,7 +44,7 @@ export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGene
   let isEmpty = true;
 
   for await (const lines of linesOf(body, options)) {
-    // Reading on tells whether it breaks off; parsing on would only count.
+    // Keeps reading to notice a broken connection, but stops parsing: further problems would only be counted.
     if (problems.length === MAX_PROBLEMS) continue;
     for (const entry of entriesOf(lines)) {
       isEmpty = false;
@@ -54,7 +54,7 @@ export async function* itemsOf(body: Readable, options: ItemsOptions): AsyncGene
       if (!result?.success || unread.length > 0) {
         wrongLines += 1;
         const left = MAX_PROBLEMS - problems.length;
-        // What could not be read is not measured by the schema as well.
+        // The schema does not validate a field that could not be read.
         const known = new Set(unread.map(({ pointer }) => pointer));
         const invalid = problemsOf(result?.error?.issues ?? []).filter(({ pointer }) => !known.has(pointer));
         const found = [...unread, ...invalid];
@@ -86,7 +86,7 @@ function ndjsonEntry(line: number, text: string): Entry {
     return { line, item: value, problems: losses };
   } catch (error) {
     if (error instanceof JsonTooDeep) return { line, problems: [{ pointer: '', detail: error.message }] };
-    // V8 repeats no more than a few characters of what is not JSON.
+    // The message of V8 quotes only a few characters of the invalid text.
     return { line, problems: [{ pointer: '', detail: `is not JSON: ${(error as Error).message}` }] };
   }
 }

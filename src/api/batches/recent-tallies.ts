@@ -1,13 +1,13 @@
 import type { BatchTally } from '../../schemas/batch.js';
 import type { Store } from '../../store/index.js';
 
-/** Counting a million tasks takes a third of a second, so it is done no more than this share of the time. */
+/** Maximum share of the time spent counting: counting a million chunks takes a third of a second. */
 const SHARE = 1 / 10;
 const MAX_AGE_MS = 5_000;
 
 /**
- * The counts of batches that are running, for all who follow one. They are as old as counting them is dear: ten times as
- * long as it took, up to five seconds.
+ * Caches the counts of running batches for all clients that follow one. Counts are kept ten times as long as it took to
+ * count, at most five seconds.
  */
 export function createRecentTallies(
   store: Pick<Store, 'tallyBatch'>,

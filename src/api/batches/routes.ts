@@ -18,7 +18,7 @@ import { batchUploadRoute } from './upload.js';
 const params = z.strictObject({ batchId });
 const noBody = z.strictObject({}).nullish();
 
-/** Batches: upload, read, list, follow, steer. */
+/** Routes of batches: upload, read, list, follow, pause, resume, cancel, retry. */
 export async function batchRoutes(
   instance: FastifyInstance,
   deps: AppDependencies & { closing: AbortSignal },
@@ -118,7 +118,7 @@ export async function batchRoutes(
       const { batchId } = request.params;
       if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
       await getBatch(world, batchId);
-      // Many streams end because we close: a connection that is kept after that would hold it up.
+      // Many streams end because the process shuts down, and a connection that is kept alive would delay that.
       return reply
         .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
         .header('connection', 'close')
@@ -164,7 +164,10 @@ const steering = (operationId: string, summary: string, problems: Contract['prob
     idempotent: true,
   });
 
-/** Aborts with `closing`, and when the client has gone, which a stream that has nothing to say would not notice. */
+/**
+ * A signal that aborts with `closing` and when the client disconnects. A stream without news would not notice the
+ * disconnect by itself.
+ */
 function untilClosed({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
   const closed = new AbortController();
   const close = () => closed.abort();
@@ -180,7 +183,7 @@ function untilClosed({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
 const cursorTo = (cursors: Cursors, batchId: string, { task, index }: FailurePlace) =>
   cursors.encode('failures', { batchId }, Buffer.from(`${task}.${index}`));
 
-/** @throws 400 for a cursor that this list never gave. */
+/** @throws 400 for a cursor that this list did not issue. */
 function placeIn(cursors: Cursors, batchId: string, cursor: string): FailurePlace {
   const [task, index] = cursors.decode('failures', { batchId }, cursor).toString().split('.');
   return { task: Number(task), index: Number(index) };

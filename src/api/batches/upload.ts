@@ -25,14 +25,14 @@ const FORMATS: Record<string, ItemFormat> = {
   'text/csv': 'csv',
 };
 
-/** Each upload holds a connection to the database until its end. */
+/** Maximum concurrent uploads of this process: each holds a database connection until its end. */
 const MAX_UPLOADS = 4;
 
-/** Slower than this, over half a minute, is no upload. */
+/** An upload that is slower than this over `WATCH_EVERY_MS` is cut. */
 const MIN_BYTES_PER_SECOND = 16 * 1024;
 const WATCH_EVERY_MS = 30_000;
 
-/** The one route whose body is a stream; what is not a list of items is refused by its content type. */
+/** The only route whose body is a stream. Rejects every content type that is not a list of items. */
 export async function batchUploadRoute(
   instance: FastifyInstance,
   { world, ...deps }: AppDependencies & { world: BatchWorld },
@@ -101,7 +101,8 @@ export async function batchUploadRoute(
         const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
         return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
       } catch (error) {
-        // Repeated under its name, it is the content that is another one, whatever id it has.
+        // If the idempotency key was answered before, a taken id means that this upload has another content, even if
+        // the caller chose the id.
         const isOfName = named && (request.query.batchId === undefined || request.claimed?.first !== undefined);
         throw takenByName(error, isOfName) ?? brokeOff(request) ?? notGzip(error) ?? error;
       } finally {
@@ -113,16 +114,16 @@ export async function batchUploadRoute(
   );
 }
 
-/** `x-gzip` is the same coding by an older name. */
+/** `x-gzip` is an older name of the same coding. */
 const GZIP = ['gzip', 'x-gzip'];
 
 /**
- * Expands a compressed body no faster than it is read, so that little of it is in memory, however much it expands to. The
- * body itself is not destroyed: its request may still have to be answered.
+ * Decompresses a body no faster than it is read, so that memory use stays small, however large the body becomes. The
+ * compressed body is not destroyed, because its request may still need a response.
  */
 function expand(body: Readable): { expanded: Readable; close: () => void } {
   const gunzip = createGunzip();
-  // The reader gets the error, also when it starts to read later. Without a listener it would end the process.
+  // The reader gets the error even if it starts to read later. Without a listener, the error would end the process.
   gunzip.on('error', () => undefined);
   const fail = (error?: Error) => void gunzip.destroy(error ?? new Error('the body broke off'));
   const onClose = () => (body.readableEnded ? undefined : fail());
@@ -136,22 +137,23 @@ function expand(body: Readable): { expanded: Readable; close: () => void } {
   };
 }
 
-/** Errors of zlib have such codes. */
+/** Maps zlib errors, whose codes start with `Z_`, to a 400. */
 function notGzip(error: unknown): HttpProblem | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return code?.startsWith('Z_') ? malformedRequest('the body is not gzip, or it ends too early') : undefined;
 }
 
-/** The connection is lost: nobody reads the answer, and nothing of ours is away. */
+/** Maps a lost connection to a 400, because no dependency of the API failed. Nobody reads the response. */
 function brokeOff({ raw }: FastifyRequest): HttpProblem | undefined {
   if (!raw.readableAborted) return undefined;
   return malformedRequest('the upload broke off');
 }
 
 /**
- * Cuts the connection of an upload that hardly moves while we wait for it: it holds one of few places, and a transaction.
+ * Cuts the connection of an upload that is too slow while the server waits for its data, because the upload holds one
+ * of few slots and a database transaction.
  *
- * @returns ends the watch.
+ * @returns a function that ends the watch.
  */
 function cutWhenSlow({ raw }: FastifyRequest): () => void {
   const { socket } = raw;

@@ -23,8 +23,8 @@ import { isKnownStatus, reasonForClosed } from '../shipment-reports/service.js';
 const MAX_WEBHOOK_ID = 255;
 
 /**
- * What external systems report, signed as Standard Webhooks. The API answers 202 once Temporal has stored the message,
- * for which no worker is needed. A repeated `webhook-id` has no effect. When the workflow is closed, or when the message
+ * Receives signed reports from external systems (Standard Webhooks). The API answers 202 once Temporal has stored the
+ * message; no worker is needed. A repeated `webhook-id` has no effect. When the workflow is closed, or when the message
  * has a value that the shop does not know, the API answers 200, which ends the sender's retries.
  */
 export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
@@ -75,7 +75,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
       const { approvalId, ...fields } = callback;
       const workflowId = approvalWorkflowId(approvalId);
       const isKnown = verdict.safeParse(fields.decision).success;
-      // An open approval also gets an unknown verdict: its trail keeps that the decision was ignored.
+      // An open approval also gets an unknown verdict, so that its trail records the ignored decision.
       const decision = { ...fields, via: 'webhook' } as Decision;
       const closed = await signalIfOpen(request, workflowId, decideSignal, decision);
       if (closed === 'signalled' && isKnown) return reply.code(202).send({ status: 'accepted' });
@@ -112,7 +112,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');
     const isStored = await signalOnce(client, workflowId, signal, [argument], requestId);
-    // It closed in the meantime, so its status has changed.
+    // The workflow closed in the meantime, so its status has changed.
     return isStored ? 'signalled' : await describe(client, workflowId);
   }
 
@@ -180,7 +180,7 @@ function signedBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequ
       return readJson(bytes);
     } catch (error) {
       if (error instanceof HttpProblem) throw error;
-      // The signature held, so it is the signed text that is no JSON.
+      // The signature is valid, so the signed text itself is not JSON.
       if (!(error instanceof WebhookVerificationError)) {
         throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
       }
@@ -190,7 +190,10 @@ function signedBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequ
   throw unauthorized(refusal);
 }
 
-/** @throws 400 that names each wrong field. Repeated names and odd numbers are ignored in fields that are unknown here. */
+/**
+ * Parses a callback. Repeated names and inexact numbers are accepted in fields that the schema does not have.
+ * @throws 400 that names each invalid field.
+ */
 function parsed<T extends z.ZodObject>(schema: T, { value, losses }: ParsedJson): z.infer<T> {
   const known = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
   if (known.length > 0) throw invalidRequest(known);

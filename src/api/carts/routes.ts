@@ -25,7 +25,7 @@ const params = z.strictObject({ cartId });
 const itemParams = params.extend({ sku });
 const response = { 200: cartResource };
 
-/** A change of a cart. A worker answers it, and prices come from the store. */
+/** The contract of a cart change. A worker applies the change, and prices come from the store. */
 const change = (operationId: string, summary: string, problems: ProblemKind[], more: Partial<Contract> = {}) =>
   contract({
     ...{ operationId, summary, tag: 'Carts', access: ['shopper', 'operator'], needs: ['worker', 'store'] },
@@ -33,7 +33,7 @@ const change = (operationId: string, summary: string, problems: ProblemKind[], m
     ...more,
   });
 
-/** Carts: a cart opens with its first item; every change returns the cart. */
+/** Routes of carts. A cart opens with its first item; every change returns the cart. */
 export async function cartRoutes(instance: FastifyInstance, shop: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
@@ -148,7 +148,7 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
   );
 }
 
-/** What a change says of itself: its name, and who asks, if it is somebody who may only see his own. */
+/** Fields of every cart change: the request id, and the customer if the caller may only see their own carts. */
 function saidOf({ named, caller }: FastifyRequest): { requestId?: string; caller?: string } {
   const only = restrictedTo(caller);
   return { ...(named && { requestId: named.resourceId }), ...(only !== undefined && { caller: only }) };

@@ -7,7 +7,10 @@ import type { AppDependencies } from '../app.js';
 import { contract } from '../plugins/contract.js';
 import { hasPoller } from '../executions/executions.js';
 
-/** `/livez`: the process answers. `/readyz`: orders can be taken, that is Temporal, a worker and the store are there. */
+/**
+ * `/livez`: the process responds. `/readyz`: the API can take orders, because Temporal, the workers and the store are
+ * available.
+ */
 export async function healthRoutes(instance: FastifyInstance, { client, store }: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
@@ -52,7 +55,10 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
   );
 }
 
-/** The task queues without a worker. No call is under way any more when this throws: the connection may be closed then. */
+/**
+ * The task queues without a worker. When this throws, no call is in flight any more, because the caller may then close
+ * the connection.
+ */
 async function silentQueues(client: Client): Promise<string[]> {
   const looks = TASK_QUEUES.map(async (queue) =>
     (await hasPoller(client, queue, hasWorkflows(queue) ? 'workflow' : 'activity')) ? [] : [queue],

@@ -14,19 +14,19 @@ import { toProblem } from '../plugins/errors.js';
 import { describe } from '../executions/executions.js';
 import { listExecutions, type Execution } from '../executions/listing.js';
 
-/** Ends that workflow code never sees, so that neither query, Search Attribute nor store shows them. */
+/** Ends that workflow code never sees, so that no query, search attribute or store record shows them. */
 const ENDS_BY_SERVER: Partial<Record<WorkflowExecutionStatusName, Reason>> = {
   TERMINATED: { type: 'Terminated', message: 'the workflow was terminated, nothing was compensated' },
   TIMED_OUT: { type: 'TimedOut', message: 'the workflow timed out, nothing was compensated' },
 };
 
-/** What a workflow's end by the server makes of its order; undefined for any other status. */
+/** The state of an order whose workflow the server ended; undefined for any other status. */
 export function endedByServer({ status }: Pick<Execution, 'status'>) {
   const reason = ENDS_BY_SERVER[status.name];
   return reason && { status: 'failed' as const, stage: 'done' as const, reason };
 }
 
-/** The status of an order by what Temporal knows without a worker. */
+/** The status of an order, from what Temporal knows without a worker. */
 export function statusOf({
   status,
   typedSearchAttributes,
@@ -36,30 +36,30 @@ export function statusOf({
 }
 
 export interface EndedOrders {
-  /** Records all ends since the call before. Lists of failed orders need it, because they filter by the store. */
+  /** Records all ends since the previous call. Lists of failed orders need this, because they filter in the store. */
   recordAll: () => Promise<void>;
-  /** Compares orders with what Temporal knows, in one call for all, and corrects the store. @returns the orders as they are. */
+  /** Compares orders with Temporal, in one call for all, and corrects the store. @returns the corrected orders. */
   correct: (orders: readonly ListedOrder[]) => Promise<ListedOrder[]>;
 }
 
 /**
- * Records which orders the server ended: a terminated workflow cannot record its own end. While Temporal is away, nothing
- * is recorded, and lists show what the store knows.
+ * Records which orders the server ended, because a terminated workflow cannot record its own end. While Temporal is
+ * unavailable, nothing is recorded, and lists show what the store knows.
  */
 export function createEndedOrders({ client, store }: { client: Client; store: Store }): EndedOrders {
   const watch = watchEnds(client, ORDER_WORKFLOW_TYPE);
 
-  /** @returns when the server ended the order, if it did. */
+  /** @returns the time when the server ended the order; undefined if it did not. */
   async function recordIfEnded(order: OrderIdentity): Promise<Date | undefined> {
     const newest = await describe(client, orderWorkflowId(order.orderId));
-    // A reset terminates a run as well, and continues in another one.
+    // A reset also terminates a run, and continues in a new one.
     if (newest && !isEndedByServer(newest)) return undefined;
     const closedAt = newest?.closeTime ?? new Date();
     return (await store.recordEndByServer(order, closedAt)) ? closedAt : undefined;
   }
 
   async function corrected(order: ListedOrder, execution: Execution | undefined): Promise<ListedOrder> {
-    // What a workflow recorded at its end stands.
+    // An outcome that the workflow itself recorded is correct.
     if (order.isClosed) return order;
     if (execution?.status.name === 'RUNNING') {
       if (!order.closedAt) return order;
@@ -90,7 +90,10 @@ export function createEndedOrders({ client, store }: { client: Client; store: St
   };
 }
 
-/** Runs calls to Temporal. @returns undefined when it is away, overloaded, or has another workflow under the id. */
+/**
+ * Runs calls to Temporal. @returns undefined when it is unavailable or overloaded, or has another workflow under the
+ * id.
+ */
 async function unlessAway<T>(run: () => Promise<T>): Promise<T | undefined> {
   try {
     return await run();
@@ -100,11 +103,11 @@ async function unlessAway<T>(run: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** By order id: the running execution, or else one that the server ended. */
+/** Executions by order id: the running one, or else one that the server ended. */
 async function visible(client: Client, orders: readonly ListedOrder[]): Promise<Map<string, Execution>> {
   const found = new Map<string, Execution>();
   if (orders.length === 0) return found;
-  // Ids of our own form need no escaping.
+  // Our workflow ids need no escaping in a query.
   const ids = orders.map(({ orderId }) => `'${orderWorkflowId(orderId)}'`).join(', ');
   const query = `WorkflowId in (${ids}) and ExecutionStatus in ('Running', 'Terminated', 'TimedOut')`;
   const { items } = await listExecutions(client, query, { limit: MAX_VISIBILITY_PAGE }, (execution) => execution);

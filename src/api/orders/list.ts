@@ -4,7 +4,7 @@ import type { ListedOrder, OrderFilter, OrderPlace } from '../../store/orders.js
 import type { EndedOrders } from './ended.js';
 import type { Page, PageRequest } from '../executions/listing.js';
 
-/** A page of orders from the store, newest first. It may be shorter than its limit before the last page. */
+/** A page of orders from the store, newest first. Any page may be shorter than its limit, not only the last one. */
 export async function listOrders(
   { store, ended }: { store: Store; ended: EndedOrders },
   filter: OrderFilter,

@@ -28,7 +28,9 @@ import { cancelOrder, getOrder, resolveCompensation, resolveDelivery, startOrder
 
 const params = z.strictObject({ orderId });
 
-/** Orders: start, read, list, cancel, and the operator's word on a stuck compensation. */
+/**
+ * Routes of orders: place, read, list, cancel, and operator decisions about stuck compensations and overdue deliveries.
+ */
 export async function orderRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
   const { cursors, store } = deps;
   const ended = createEndedOrders(deps);

@@ -2,7 +2,7 @@ import html from 'html-template-tag';
 import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../plugins/problems.js';
 import { layOut } from '../plugins/page-layout.js';
 
-/** Every kind of problem, with a link to each. */
+/** The page that lists every kind of problem. */
 export function problemsPage(): string {
   const entries = PROBLEM_KINDS.map(
     (kind) =>
@@ -18,7 +18,7 @@ export function problemsPage(): string {
   );
 }
 
-/** One kind of problem: when it is answered, and what can be done. */
+/** The page of one kind of problem: when the API returns it, and whether to repeat the request. */
 export function problemPage(kind: ProblemKind): string {
   const { status, title, when, retryAfter } = factsOf(kind);
   const again = retryAfter

@@ -9,7 +9,7 @@ import { PROBLEM_KINDS } from '../plugins/problems.js';
 
 const html = { 200: { content: { 'text/html': { schema: z.string().describe('A page') } } } };
 
-/** What the `type` of each problem leads to. */
+/** The pages that the `type` of a problem links to. */
 export async function problemRoutes(instance: FastifyInstance): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 

@@ -5,7 +5,7 @@ import { productList } from '../../schemas/product.js';
 import type { AppDependencies } from '../app.js';
 import { ANY_ROLE, contract } from '../plugins/contract.js';
 
-/** The catalogue. */
+/** Routes of the product catalogue. */
 export async function productRoutes(instance: FastifyInstance, { store, cursors }: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 

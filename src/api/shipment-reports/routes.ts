@@ -7,7 +7,7 @@ import { contract } from '../plugins/contract.js';
 import { sealedPage } from '../plugins/cursor.js';
 import { listReports } from './service.js';
 
-/** For operators: the reports of the carrier that no order acted on. */
+/** Lists the carrier's reports that no order acted on, for operators. */
 export async function shipmentReportRoutes(
   instance: FastifyInstance,
   { store, cursors }: AppDependencies,
