@@ -30,7 +30,7 @@ import type { DevServer } from './dev-server.js';
 import type { Shop } from './shop.js';
 import { CARRIER_WEBHOOK_SECRET, type OutsideWorld } from './outside-world.js';
 
-/** Encrypts the cursors of all APIs in tests. */
+/** Signs the cursors of all APIs in tests. */
 export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
 
 export interface Answer<Body> {
