@@ -1,17 +1,17 @@
 import Fastify from 'fastify';
 import type { Logger } from './logger.js';
 
-/** What a part says of itself: `ok`, or what is wrong. */
+/** Checks by name. A check returns `ok` or a description of the problem. */
 export type Checks = Record<string, () => Promise<string> | string>;
 
-/** A check must not hang with what it checks. */
+/** A check that hangs fails after this time. */
 const CHECK_TIMEOUT_MS = 5_000;
 
 /**
- * `/livez` and `/readyz` for a process that has no other HTTP: the first answers as long as the process does, the second
- * is 503, with the reason, unless every check says `ok`.
+ * Serves `/livez` and `/readyz` for a process without another HTTP server. `/livez` responds as long as the process
+ * runs. `/readyz` returns 503 with the reasons unless every check returns `ok`.
  *
- * @returns the URL it listens on, and its end.
+ * @returns the URL of the listener, and a function that closes it.
  */
 export async function serveHealth(
   checks: Checks,

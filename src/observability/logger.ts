@@ -8,8 +8,8 @@ export type { Logger } from 'pino';
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 /**
- * The process's logger: one JSON object a line on stdout. `service` is in every line, and whatever `fields` says at that
- * moment.
+ * The process's logger: one JSON object per line on stdout. Every line contains `service` and the current result of
+ * `fields`.
  */
 export function createLogger(service: string, level: string, fields?: () => object): Logger {
   return pino({
@@ -20,15 +20,15 @@ export function createLogger(service: string, level: string, fields?: () => obje
   });
 }
 
-/** In characters: of a line that is written as it is, and of a text in a longer one. */
+/** In characters: the maximum length of an unmodified line, and of each text in a longer line. */
 const MAX_LINE = 32_000;
 const MAX_LOGGED_TEXT = 2_000;
-/** Of a line that is still too long. */
+/** Maximum number of fields of a line that is still too long. */
 const MAX_PLAIN_FIELDS = 12;
 
-/** A line that every collector takes, whatever was logged: well-formed, and cut where a caller sent a megabyte. */
+/** Makes a log line acceptable for every collector: well-formed, and truncated when a caller sent large values. */
 export function boundedLine(line: string): string {
-  // Pino escapes most lone surrogates and writes the others as they are.
+  // Pino escapes most lone surrogates, but not all.
   if (line.length <= MAX_LINE) return wellFormedJson(line.toWellFormed());
   const fields = JSON.parse(line, (_key, value: unknown) =>
     typeof value === 'string' ? bounded(value, MAX_LOGGED_TEXT) : value,
@@ -39,24 +39,27 @@ export function boundedLine(line: string): string {
   return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_PLAIN_FIELDS)), isCut: true })}\n`;
 }
 
-/** Warnings of the SDK about what is meant to be so: the worker of `payments` has activities only. */
+/** SDK warnings about intended configuration: the worker of `payments` has activities only. */
 const INTENDED = new Set(['No workflows registered, not polling for workflow tasks']);
 
-/** The same logger in the shape of the Temporal SDK, for its own messages and for those of workflows and activities. */
+/** The logger for the Temporal SDK, for its own messages and for those of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
   return new DefaultLogger('TRACE', ({ level, message, meta }: LogEntry) => {
     logger[INTENDED.has(message) ? 'debug' : LEVELS[level]](fieldsOf(meta), message);
   });
 }
 
-/** What the SDK's core logs: its own lines from this level on, and of its libraries only errors. */
+/** Log filter of the SDK's core: its own lines from this level on, and only errors of its libraries. */
 export const coreLogFilter = (level: 'info' | 'warn' | 'error') =>
   ({ core: level.toUpperCase() as Uppercase<typeof level>, other: 'ERROR' }) as const;
 
-/** What the SDK adds of the tasks that it gets: whole ones, with the payloads in them, and what only Temporal can read. */
+/**
+ * Fields that the SDK adds for tasks. They contain whole tasks with their payloads, or data that only Temporal can
+ * read.
+ */
 const OF_TASKS = new Set(['task', 'taskEncoded', 'taskToken', 'jobs', 'start']);
 
-/** Names as workflows have them too, and nothing of tasks. */
+/** Renames fields as in workflow logs, and drops the fields of tasks. */
 function fieldsOf({ workflowRunId, error, ...rest }: Record<string, unknown> = {}) {
   return {
     ...(workflowRunId !== undefined && { runId: workflowRunId }),
@@ -65,7 +68,7 @@ function fieldsOf({ workflowRunId, error, ...rest }: Record<string, unknown> = {
   };
 }
 
-/** An error as it is logged: without what it carries along, the details of a failure or the values of a query. */
+/** Serializes an error without attached data, such as failure details or query values. */
 function loggedError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack, cause } = error;

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { callerId } from './text.js';
 
 /**
- * What a caller may be. The carrier and systems that approve are none of these: they sign what they send. An inspector
- * reads the payloads of all workflows in plain text, in the Web UI and with the CLI; who operates the shop need not.
+ * Roles of callers. The carrier and approval systems have no role, because they sign their messages. An inspector reads
+ * the payloads of all workflows in plain text, in the Web UI and with the CLI; an operator does not need this.
  */
 export const ROLES = ['shopper', 'operator', 'approver', 'inspector'] as const;
 
-/** Whose key it is, what he may do, and the SHA-256 of one key or of two, while one replaces the other. */
+/** The owner of a key, its roles, and its SHA-256, or two hashes during a rotation. */
 export const apiKey = z.strictObject({
   id: callerId,
   roles: z.array(z.enum(ROLES)).min(1),

@@ -7,8 +7,8 @@ import { reason, retrying, waiting } from './reason.js';
 import { callerId, text, time } from './text.js';
 
 /**
- * Limits of one approval. At all of them it sends 5 x 10 x 32 messages on two channels, of six events at most: 19,200
- * events of the 51,200 that Temporal allows. A test holds their bytes against its 50 MB.
+ * Limits of one approval. At the maximum it sends 5 x 10 x 32 messages on two channels, with at most six events each:
+ * 19,200 of the 51,200 events that Temporal allows. A test compares their bytes with the limit of 50 MB.
  */
 export const MAX_STAGES = 5;
 export const MAX_APPROVERS = 10;
@@ -24,10 +24,10 @@ const httpUrl = z
   .max(1_000)
   .meta({ examples: ['https://hooks.example.com/approvals'] });
 
-/** An approval of an order is started by the order alone. */
+/** Only an order can start the approval of an order. */
 const ORDER_PREFIX = 'order.';
 
-/** Long enough for an order's id with its prefix. */
+/** Long enough for an order id with its prefix. */
 export const approvalId = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 of A-Z a-z 0-9 . _ - and start with a letter or digit')
@@ -93,7 +93,7 @@ const approvalFields = {
   callbackUrl: httpUrl.optional().describe('Where the outcome is reported to, as a signed webhook.'),
 };
 
-/** Whether anybody but the requester could decide. Requesters cannot decide their own request. */
+/** Whether anyone except the requester can decide. Requesters cannot decide their own request. */
 export const isDecidable = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
   const approvers = stages.flatMap((stage) => stage.approvers);
   return approvers.length === 0 || approvers.some(({ id }) => id !== requestedBy);
@@ -120,7 +120,7 @@ export const approvalRequest = z
   .refine(isDecidable, undecidable)
   .meta({ id: 'ApprovalRequest', description: 'A question, and who decides.' });
 
-/** The id of the approval that an order waits for. */
+/** The id of the approval of an order. */
 export const approvalIdOfOrder = (orderId: string): string => `${ORDER_PREFIX}${orderId}`;
 
 export const verdict = z.enum(['approve', 'reject']).meta({ id: 'Verdict', description: 'How somebody decides.' });
@@ -137,11 +137,11 @@ export const decisionRequest = z
 /** The argument of the update and signal `decide`. */
 export const decision = decisionRequest.extend({
   via: via.optional(),
-  /** The stage that was asked, counted from one; without it, the current one. */
+  /** The 1-based stage of the decision; the current one by default. */
   stage: askedStage,
 });
 
-/** An external system adds fields and verdicts without notice: unknown ones are ignored. */
+/** An external system may add fields and verdicts without notice, so unknown ones are ignored. */
 export const decisionCallback = z
   .object({
     ...decisionRequest.shape,
@@ -158,7 +158,7 @@ export const withdrawRequest = z
   .strictObject({ reason: text(500).optional() })
   .meta({ id: 'WithdrawRequest', description: 'Why an approval is withdrawn.' });
 
-/** Also the Search Attribute `ApprovalStatus`. */
+/** Also the search attribute `ApprovalStatus`. */
 export const approvalStatus = z
   .enum(['pending', 'approved', 'rejected', 'timed_out', 'withdrawn'])
   .meta({ id: 'ApprovalStatus', description: '`pending` is open, the others are final.' });
@@ -195,7 +195,7 @@ const notification = z
     description: 'How far the messages to one approver of one stage have come, on one channel.',
   });
 
-/** What is told of an approval: by the `approval` query, by every update, and as the workflow's result. */
+/** Returned by the `approval` query, by every update, and as the workflow's result. */
 export const approvalView = z.object({
   approvalId: z.string(),
   status: approvalStatus,

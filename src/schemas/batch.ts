@@ -4,19 +4,19 @@ import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
 import { id, queryInteger, text, time } from './text.js';
 
-/** Most items of one task. They are one row of the store and one transaction. */
+/** Maximum number of items per chunk. A chunk is one row in the store and one transaction. */
 export const MAX_ITEMS_PER_TASK = 5_000;
 
 export const batchId = id.meta({ description: 'The id of a batch.', examples: ['restock-1001'] });
 
 export const itemsPerTask = queryInteger(1, MAX_ITEMS_PER_TASK);
 
-/** The input of the `batch` workflow. Its items are in the store already; no history ever holds them. */
+/** The input of the `batch` workflow. Its items are in the store and never in a history. */
 export const batchInput = z.strictObject({ batchId });
 
 export const CSV_DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const;
 
-/** Without an example: no delimiter fits the examples of both content types. */
+/** Without an example, because no delimiter fits the examples of both content types. */
 const csvDelimiter = z.enum(['comma', 'semicolon', 'tab']).meta({
   description: 'What stands between the values of a CSV record; a comma by default.',
 });
@@ -31,7 +31,9 @@ export const batchUpload = z.strictObject({
     .describe("How many items one task has at most; the operation's own default unless told."),
 });
 
-/** Also the Search Attribute `BatchStatus`, which is never `staged` or `failed`. Lists read the status from the store. */
+/**
+ * Also the search attribute `BatchStatus`, which is never `staged` or `failed`. Lists read the status from the store.
+ */
 export const batchStatus = z
   .enum(['staged', 'running', 'paused', 'completed', 'completed_with_failures', 'cancelled', 'failed'])
   .meta({
@@ -40,10 +42,13 @@ export const batchStatus = z
       '`staged` has its items stored and no execution yet. `failed` is an execution that came to no end of its own: terminated by hand, or never opened.',
   });
 
-/** Whether it may still change by itself. */
+/** Whether the status can still change without a caller. */
 export const isOpenBatch = (status: BatchStatus): boolean => ['staged', 'running', 'paused'].includes(status);
 
-/** How far a batch has come: exact to the task, and to some hundred items where an operation calls outside. */
+/**
+ * The progress of a batch. Exact per chunk; up to some hundred items behind for operations that call an external
+ * system.
+ */
 export const batchTally = z.object({
   operation: z.string(),
   itemsPerTask: z.int(),
@@ -55,7 +60,7 @@ export const batchTally = z.object({
   itemsPerSecond: z.number().optional().describe('Items that were finished in each of the last seconds.'),
 });
 
-/** What the workflow tells of a batch: by the `batch` query and as its result. The numbers are as of `asOf`. */
+/** Returned by the `batch` query and as the workflow's result. The counts are as of `asOf`. */
 export const batchView = batchTally.extend({
   batchId: z.string(),
   status: batchStatus,

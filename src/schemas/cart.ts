@@ -4,7 +4,7 @@ import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order
 import { pageOf } from './page.js';
 import { callerId, id, idempotencyKey, sku, time } from './text.js';
 
-/** A cart holds what one order may hold. */
+/** A cart has the same limit as an order. */
 export const MAX_CART_LINES = MAX_ORDER_LINES;
 
 export const cartId = id.meta({ description: 'The id of a cart.', examples: ['cart-1001'] });
@@ -17,7 +17,10 @@ const quantity = z
 
 const requestId = idempotencyKey.optional();
 
-/** The customer who asks; a cart that belongs to another one refuses. Without it, whoever asks may. */
+/**
+ * The customer who sends the request. A cart of another customer rejects it. Without `caller`, ownership is not
+ * checked.
+ */
 const caller = callerId.optional();
 
 const line = z.strictObject({ sku, quantity });
@@ -33,7 +36,7 @@ const lifetime = {
   expireAfterSeconds: seconds.optional().describe('Idle for this long, the cart expires; a change resets it.'),
 };
 
-/** The arguments of the cart's updates. Over HTTP, the request's id comes in a header and the SKU in the path. */
+/** The arguments of the cart's updates. Over HTTP, the request id comes in a header and the SKU in the path. */
 export const addItem = line.extend({ ...lifetime, requestId, caller });
 export const setQuantity = line.extend({ requestId, caller });
 export const removeItem = z.strictObject({ sku, requestId, caller });
@@ -61,18 +64,18 @@ export const checkoutRequest = checkoutCart
   .omit({ requestId: true, caller: true })
   .meta({ id: 'CheckoutRequest', description: 'How the order is paid that a cart becomes.' });
 
-/** The memory of a cart, as plain JSON: it is handed from run to run. */
+/** The state of a cart as plain JSON, which continue-as-new passes on. */
 export const cartState = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
-  /** The requests that were applied lately, oldest first. */
+  /** The most recently applied requests, oldest first. */
   ledger: z.array(z.strictObject({ id: z.string(), request: z.string() })),
   lastChangeAt: time,
   /** The request id of the last change, if it had one. */
   lastRequestId: z.string().optional(),
-  /** Whether the time of the reminder is over, also when there was nothing to remind of. */
+  /** Whether the time of the reminder has passed, even if the cart was empty and needed none. */
   reminderPassed: z.boolean(),
   remindedAt: time.optional(),
-  /** Whether it ever took a change. */
+  /** Whether the cart ever accepted a change. */
   changed: z.boolean().optional(),
   ...lifetime,
 });
@@ -80,14 +83,14 @@ export const cartState = z.strictObject({
 /** The input of the `cart` workflow. */
 export const cartInput = z.strictObject({
   cartId: id,
-  /** The customer whose cart it is. */
+  /** The customer who owns the cart. */
   customerId: callerId.optional(),
   ...lifetime,
-  /** The cart is opened by a change that comes along: if that is refused, there is no cart. */
+  /** The cart is opened by the change sent with the start. If that change is rejected, there is no cart. */
   openedByChange: z.boolean().optional(),
-  /** Events after which a run hands over to the next one, when the server does not suggest it before. */
+  /** Number of events after which a run continues as new, unless the server suggests it earlier. */
   continueAsNewAfterEvents: z.int().min(1).optional(),
-  /** What the run before hands over. */
+  /** The state from the previous run. */
   state: cartState.optional(),
 });
 
@@ -97,7 +100,7 @@ export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']
     '`open` takes changes. `abandoned` is a cart that its customer gave up, or that an operator cancelled or terminated.',
 });
 
-/** What is told of a cart: by the `cart` query, by every update, and as the workflow's result. */
+/** Returned by the `cart` query, by every update, and as the workflow's result. */
 export const cartView = z.object({
   cartId: z.string(),
   customerId: z.string().optional().describe('Whose cart it is, if it is somebody’s.'),

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
-/** At most so many in one request: the Web UI and the CLI send those of one event, or of one page of executions. */
+/**
+ * Maximum number of payloads in a request. The Web UI and the CLI send those of one event, or of a page of executions.
+ */
 const MAX_PAYLOADS = 10_000;
 
 const base64 = z
@@ -13,7 +15,7 @@ const payload = z
   .meta({ id: 'Payload', description: 'A payload of Temporal, as Protobuf writes it in JSON.' });
 
 export const payloads = z
-  // Protobuf leaves out what is empty.
+  // Protobuf omits empty fields.
   .object({ payloads: z.array(payload).max(MAX_PAYLOADS).default([]) })
   .meta({ id: 'Payloads', description: 'Payloads, answered in the same order.' });
 

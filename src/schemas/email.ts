@@ -4,7 +4,7 @@ import { z } from 'zod';
 /** RFC 5321: an address has at most 254 octets. */
 const MAX_ADDRESS = 254;
 
-/** The domain may be internationalised; a local part beyond ASCII would need SMTPUTF8, which few servers offer. */
+/** The domain may be internationalized. A local part beyond ASCII would need SMTPUTF8, which few servers support. */
 const ADDRESS =
   /^[A-Za-z0-9_'+-]+(?:\.[A-Za-z0-9_'+-]+)*@(?:[A-Za-z0-9\u00A1-\uFFFF][A-Za-z0-9\u00A1-\uFFFF-]*\.)+[A-Za-z0-9\u00A1-\uFFFF-]{2,}$/;
 const ASCII_DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
@@ -19,7 +19,7 @@ export const email = z
   .meta({ examples: ['grace@example.com'] });
 
 /**
- * The address as SMTP carries it: an internationalised domain as A-labels (`bücher.example` is `xn--bcher-kva.example`).
+ * The address for SMTP, with an internationalized domain as A-labels (`bücher.example` is `xn--bcher-kva.example`).
  *
  * @returns undefined when the domain is not valid.
  */

@@ -2,9 +2,8 @@ import * as currencies from 'dinero.js/currencies';
 import { z } from 'zod';
 
 /**
- * Digits of the minor unit by ISO 4217 code. Codes without a minor unit (gold, `XXX`) are not in the list.
- *
- * The library counts fifths for MGA and MRU; ISO 4217 assigns two digits to both.
+ * Digits of the minor unit by ISO 4217 code. Excludes codes without a minor unit (gold, `XXX`). The library has base 5
+ * for MGA and MRU; ISO 4217 assigns two digits to both.
  */
 const DIGITS: ReadonlyMap<string, number> = new Map(
   Object.values(currencies).map(({ code, base, exponent }) => [code, base === 10 ? exponent : 2]),
@@ -28,8 +27,8 @@ export const money = z
 export type Money = z.infer<typeof money>;
 
 /**
- * An amount as people write it: `HUF 12,500.00`. Its digits come from ISO 4217: the runtime has the digits that shops
- * display, which are none for HUF.
+ * Formats an amount for people: `HUF 12,500.00`. Uses ISO 4217 digits, because `Intl` has display digits, which are 0
+ * for HUF.
  */
 export function shownMoney({ value, currency }: Money): string {
   const digits = DIGITS.get(currency)!;
@@ -39,6 +38,6 @@ export function shownMoney({ value, currency }: Money): string {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
-  // A decimal text stays exact; a division does not.
+  // A decimal text is exact; a division is not.
   return format.format(`${value}E-${digits}` as Intl.StringNumericLiteral);
 }

@@ -6,7 +6,7 @@ import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
 import { callerId, id, sku, text, time } from './text.js';
 
-/** At most 100 lines of at most 1,000 pieces: far below a payload limit, and a total that stays an exact integer. */
+/** At most 100 lines of at most 1,000 pieces: far below the payload limit, and the total stays an exact integer. */
 export const MAX_ORDER_LINES = 100;
 export const MAX_LINE_QUANTITY = 1_000;
 
@@ -48,18 +48,18 @@ export const orderRequest = z
     description: 'What a client may say of an order. Prices are not in it: the catalogue sets them.',
   });
 
-/** The input of an order's workflow: the request with its id, and how long the carrier may take. */
+/** The input of an order's workflow: the request with its id and the carrier's time limit. */
 export const orderInput = orderRequest.extend({ orderId: id, deliveryTimeoutSeconds: seconds.optional() });
 
 export const shipmentId = text(100).meta({ description: 'The carrier’s id of a parcel.', examples: ['ship-1001'] });
 
-/** What the carrier says about a parcel. `delivered`, `lost` and `cancelled` (by the carrier) are final. */
+/** The carrier's status of a parcel. `delivered`, `lost` and `cancelled` (by the carrier) are final. */
 export const shipmentStatus = z.enum(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled']);
 
 /** A report as the order workflow receives it. */
 export const shipmentReport = z.object({ orderId, shipmentId, status: shipmentStatus });
 
-/** How often a step of an operator's decision has been parked before, counted from one. */
+/** The attempt that an operator's decision is about: how often the step has been parked, counted from 1. */
 const attempt = z.int().min(1);
 
 export const compensationDecision = z
@@ -89,7 +89,7 @@ export const cancelRequest = z
   .strictObject({ reason: text(500).optional() })
   .meta({ id: 'CancelRequest', description: 'Why an order is cancelled.' });
 
-/** Also the Search Attribute `OrderStatus`. */
+/** Also the search attribute `OrderStatus`. */
 export const orderStatus = z
   .enum(['processing', 'compensation_stuck', 'delivery_overdue', 'completed', 'rejected', 'cancelled', 'failed'])
   .meta({
@@ -140,7 +140,7 @@ const pricedLine = z
   .object({ sku: z.string(), name: z.string(), quantity: z.int(), unitPrice: money })
   .meta({ id: 'PricedLine', description: 'A line of an order with the price that was quoted.' });
 
-/** What is told of an order: by the `orderStatus` query, as the workflow's result, and over HTTP. */
+/** Returned by the `orderStatus` query, as the workflow's result, and over HTTP. */
 export const orderView = z.object({
   orderId: z.string(),
   customerId: z.string().optional(),

@@ -5,7 +5,7 @@ export const MAX_PAGE = 200;
 
 /** Query string of every list. */
 export const pageQuery = z.strictObject({
-  // A `default` would not be in the JSON Schema of what comes in.
+  // `prefault` instead of `default`, which would be missing in the JSON Schema of the input.
   limit: queryInteger(1, MAX_PAGE).prefault(50).describe('How many items the page has at most.'),
   cursor: z
     .string()
@@ -21,5 +21,5 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
     nextCursor: z.string().optional().describe('The `cursor` of the next page; without it, this is the last one.'),
   });
 
-/** Of routes that have no query string: what is in one was meant for something else. */
+/** Rejects a query string on routes without one, because it would have no effect. */
 export const noQuery = z.strictObject({});

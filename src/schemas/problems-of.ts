@@ -1,20 +1,20 @@
 import type { z } from 'zod';
 import { bounded } from '../temporal/payloads/text.js';
 
-/** One problem of an input: where (a JSON pointer, RFC 6901; empty for the whole input) and what. */
+/** A problem of an input: its location (a JSON pointer, RFC 6901; empty for the whole input) and a description. */
 export interface InputProblem {
   pointer: string;
   detail: string;
 }
 
-/** Problems beyond these are only counted, and longer texts cut: a list of them has to fit into a failure. */
+/** Limits the number of problems and the length of texts, because the list must fit into a failure. */
 const MAX_PROBLEMS = 100;
 const MAX_POINTER = 200;
 const MAX_DETAIL = 500;
 
 /**
- * The problems of a failed parse, one for each wrong field; a field that should not be there is named itself. At most
- * 100 of them, and one that says how many more there are.
+ * The problems of a failed parse, one per invalid or unknown field. At most 100, plus an entry with the number of
+ * further problems.
  */
 export function problemsOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   const problems = allOf(issues);
@@ -31,7 +31,7 @@ function allOf(issues: readonly z.core.$ZodIssue[]): InputProblem[] {
   );
 }
 
-/** A JSON pointer (RFC 6901), cut when it is too long to show. */
+/** A JSON pointer (RFC 6901), truncated when it is too long. */
 export function pointerTo(path: readonly PropertyKey[]): string {
   const pointer = path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
   return bounded(pointer, MAX_POINTER);

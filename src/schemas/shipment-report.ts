@@ -3,7 +3,7 @@ import { orderId, shipmentId, shipmentStatus } from './order.js';
 import { pageOf } from './page.js';
 import { text, time } from './text.js';
 
-/** A carrier adds fields and statuses without notice: an unknown field is dropped, an unknown status is recorded. */
+/** A carrier may add fields and statuses without notice. Unknown fields are dropped; unknown statuses are recorded. */
 export const shipmentCallback = z
   .object({
     orderId,

@@ -3,10 +3,10 @@ import { Script } from 'node:vm';
 import type { Problem } from '../config.js';
 import { bundleOfFlavour, type BundleFlavour } from '../temporal/workflow-bundle.js';
 
-/** By this name the SDK finds the workflows in a bundle. */
+/** The SDK finds the workflows in a bundle by this name. */
 const WORKFLOWS = /\bvar __TEMPORAL__\b/;
 
-/** What is wrong with the file that WORKFLOW_BUNDLE leads to. */
+/** The problem of the bundle file that WORKFLOW_BUNDLE selects, if any. */
 export function bundleProblem(given: string, flavour: BundleFlavour): Problem | undefined {
   const file = bundleOfFlavour(given, flavour);
   const problem = (text: string): Problem => ({

@@ -11,15 +11,15 @@ import { temporalFinding } from './temporal.js';
 
 type StartRole = Exclude<Role, 'replay'>;
 type AllVariables = Config<'worker'> & Config<'api'> & Config<'setup'>;
-/** Those that are set and right. */
+/** The variables with valid values. */
 type Values = { readonly [Name in keyof AllVariables]?: AllVariables[Name] | undefined };
 
 const TITLES: Record<StartRole, string> = { worker: 'The worker', api: 'The API', setup: 'The setup' };
 
 /**
- * The configuration of a process that is about to start.
+ * Reads the configuration of a starting process.
  *
- * @throws ConfigError with every problem: those of the values, and of what the right ones among them lead to.
+ * @throws ConfigError with all problems: invalid values, and failed checks of the valid ones.
  */
 export async function startConfig<R extends StartRole>(role: R): Promise<Config<R>> {
   const { values, problems } = readConfig(role);
@@ -29,10 +29,10 @@ export async function startConfig<R extends StartRole>(role: R): Promise<Config<
 }
 
 /**
- * Tries what the configuration leads to: ports, files, database and Temporal, each for some seconds at most.
+ * Checks ports, files, database and Temporal of a configuration, with a limit of a few seconds each.
  *
- * @returns for the API, which starts without its servers, those that cannot be reached.
- * @throws ConfigError with every problem.
+ * @returns for the API, which starts without its servers, the problems of unreachable servers.
+ * @throws ConfigError with all problems.
  */
 export async function checkAround<R extends StartRole>(role: R, config: Config<R>): Promise<Problem[]> {
   const { problems, tolerated } = await problemsAround(role, config);
@@ -56,7 +56,7 @@ async function problemsAround(role: StartRole, values: Values) {
   };
 }
 
-/** What database and Temporal answer. Setup makes the tables and the namespace, all others need them. */
+/** Checks database and Temporal. Tables and namespace must exist, except for the setup, which creates them. */
 export async function serverFindings(role: StartRole, values: Values): Promise<Finding[]> {
   const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = values;
   const isSetUp = role !== 'setup';
@@ -80,7 +80,7 @@ function listenersOf(role: StartRole, values: Values): Listener[] {
   ];
 }
 
-/** Of what only a worker has: the bundle of its workflows, and the systems that approve its orders. */
+/** Checks what only a worker needs: the workflow bundle, and the webhooks of the systems that approve orders. */
 export function workerProblems(values: Values): Problem[] {
   const { WORKFLOW_BUNDLE: bundle, WORKER_QUEUES: queues = [], ORDER_APPROVAL_STAGES: stages = [] } = values;
   const traced = isTracingOn(values as Config<'worker'>);

@@ -6,10 +6,10 @@ const EXAMPLE = 'postgres://user:password@127.0.0.1:5432/shop';
 /** SQLSTATE classes of a server that is starting, stopping or overloaded: connection, resources, operator. */
 const TRANSIENT = /^(08|53|57)/;
 
-/** pg has no codes for what it finds out about encryption and passwords by itself. */
+/** pg's own errors about encryption and passwords have no code, so match their text. */
 const OF_PG = /SSL|SASL|certificate/i;
 
-/** Connects as the application will. With `withTables`, the tables of the shop must be there as well. */
+/** Connects like the application. With `withTables`, also checks that the shop's tables exist. */
 export async function databaseFinding(
   databaseUrl: string,
   { withTables }: { withTables: boolean },
@@ -25,10 +25,10 @@ export async function databaseFinding(
       query_timeout: ANSWER_TIMEOUT_MS,
     });
   } catch (error) {
-    // A file that the URL names, such as sslrootcert, is read here.
+    // pg reads files named in the URL here, such as sslrootcert.
     return finding('rejected', `cannot be used: ${(error as Error).message}`);
   }
-  // A connection that breaks between two calls is reported by the second.
+  // Ignores errors of an idle connection; the next call reports them.
   client.on('error', () => undefined);
   const server = `${client.host}:${client.port}`;
   try {

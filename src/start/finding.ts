@@ -1,15 +1,15 @@
 import type { Problem } from '../config.js';
 
-/** What a process found out about a server that it needs. */
+/** A problem with a server that a process needs. */
 export interface Finding extends Problem {
   /**
-   * `rejected`: the server answers, and will not accept this configuration. `unreachable`: there was no usable answer; the
-   * variable may be wrong, or the server is down for the moment.
+   * `rejected`: the server responds but does not accept this configuration. `unreachable`: no usable response; the
+   * variable may be wrong, or the server is temporarily down.
    */
   kind: 'rejected' | 'unreachable';
 }
 
-/** How long a start waits for the answer of a server. */
+/** How long a start waits for a server's response. */
 export const ANSWER_TIMEOUT_MS = 5_000;
 
 export const NO_ANSWER = `no answer within ${ANSWER_TIMEOUT_MS / 1000} s`;
@@ -24,7 +24,7 @@ const REASONS: Record<string, string> = {
   ETIMEDOUT: NO_ANSWER,
 };
 
-/** An error of a connection in words. A host with several addresses fails with an error for each. */
+/** Describes a connection error. For a host with several addresses, describes the first one's error. */
 export function reasonOf(error: unknown): string {
   const { code, message, errors } = error as NodeJS.ErrnoException & { errors?: unknown[] };
   if (errors?.length) return reasonOf(errors[0]);

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { anotherPort, type Problem } from '../config.js';
 
-/** An address that a process is going to listen on, and the variables that say so. */
+/** An address for a listener, and the variables that set it. */
 export interface Listener {
   host: string;
   port: number;
@@ -9,7 +9,7 @@ export interface Listener {
   portVariable: string;
 }
 
-/** Listens for a moment. @returns why that is not possible. */
+/** Opens and closes a listener. @returns the error if the address is not available. */
 export async function listenError({ host, port }: Listener): Promise<NodeJS.ErrnoException | undefined> {
   const server = createServer();
   const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
@@ -20,7 +20,7 @@ export async function listenError({ host, port }: Listener): Promise<NodeJS.Errn
   return error;
 }
 
-/** What is wrong with a port or its host, if anything is. `holder` names the process that has the port. */
+/** Describes why a listener failed. `holder` names the process that uses the port. */
 export function portProblem(
   { host, port, hostVariable, portVariable }: Listener,
   error: NodeJS.ErrnoException,
@@ -41,10 +41,10 @@ export function portProblem(
   return ofPort(`cannot listen on port ${port} of ${host}: ${error.message}`);
 }
 
-/** The problems of listeners that cannot listen. */
+/** The problems of the listeners that cannot open. */
 export async function portProblems(listeners: readonly Listener[]): Promise<Problem[]> {
   const problems: Problem[] = [];
-  // One after the other: two that are equal would meet here.
+  // Sequentially, because two listeners with the same address would conflict.
   for (const listener of listeners) {
     const error = await listenError(listener);
     if (error) problems.push(portProblem(listener, error));

@@ -7,23 +7,24 @@ const SAME_PRESS_MS = 1_000;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** How a process ends. */
+/** Controls how a process ends. */
 export interface Lifetime {
   /**
-   * From now on the first SIGINT or SIGTERM calls `stop`, and the process exits after `limitMs` even if `stop` hangs.
-   * Until this is called, a signal ends the process at once: a start that hangs cannot hold it.
+   * From this call on, the first SIGINT or SIGTERM calls `stop`, and the process exits after `limitMs` even if `stop`
+   * hangs. Before it, a signal ends the process immediately, so that a hanging start can be stopped.
    */
   onStop(stop: (signal: StopSignal) => void | Promise<void>, limitMs: number): void;
 }
 
 /**
- * Runs the main function of a process. A failure is printed and ends the process with code 1: a wrong configuration
- * as its lines, anything else with its stack. A second signal, a moment after the first, ends the process at once.
+ * Runs the main function of a process. A failure ends the process with code 1 and is printed: an invalid configuration
+ * as its problems, any other error with its stack. A second signal, at least a second after the first, ends the process
+ * immediately.
  */
 export async function runProcess(main: (lifetime: Lifetime) => Promise<void>): Promise<void> {
   let stopping: Parameters<Lifetime['onStop']> | undefined;
   let askedAt: number | undefined;
-  // Without a listener, the kernel ignores these signals for the first process of a container.
+  // Without a handler, the kernel ignores these signals for PID 1 of a container.
   for (const signal of STOP_SIGNALS)
     process.on(signal, () => {
       if (!stopping) process.exit(128 + constants.signals[signal]);

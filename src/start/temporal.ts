@@ -15,7 +15,7 @@ const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
-/** Connects as the application will. With `withNamespace`, the namespace must exist as well. */
+/** Connects like the application. With `withNamespace`, also checks that the namespace exists. */
 export async function temporalFinding(
   target: Target,
   { withNamespace }: { withNamespace: boolean },
@@ -61,7 +61,7 @@ export async function temporalFinding(
   }
 }
 
-/** A gRPC client tries again and again and does not say why. */
+/** Tests the TCP connection first, because a gRPC client keeps retrying without reporting the reason. */
 async function tcpErrorOf(address: string): Promise<Error | undefined> {
   const { hostname, port } = new URL(`tcp://${address}`);
   const socket = connectTcp({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), timeout: ANSWER_TIMEOUT_MS });

@@ -16,7 +16,7 @@ type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMES
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** A page of a list holds the memos of up to 100 executions, and a page of a history up to 1,000 events. */
+/** A list page holds the memos of up to 100 executions, a history page up to 1,000 events. */
 const MAX_RECEIVED_BYTES = 128 * 1024 * 1024;
 
 interface ClientConfig extends TemporalConfig {
@@ -24,12 +24,12 @@ interface ClientConfig extends TemporalConfig {
 }
 
 interface ClientOptions {
-  /** Sees every request as it goes out, also those that are sent again. */
+  /** gRPC interceptors that see every request, including each retry. */
   eachTry?: Interceptor[] | undefined;
   interceptors?: WorkflowClientInterceptor[] | undefined;
 }
 
-/** A client whose connection is made with the first call, so that the API starts, and says 503, while Temporal is away. */
+/** A client that connects on the first call, so that the API can start and return 503 during a Temporal outage. */
 export function createClient(config: ClientConfig, { eachTry = [], interceptors = [] }: ClientOptions = {}): Client {
   const { TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
   const connection = Connection.lazy({
@@ -42,12 +42,12 @@ export function createClient(config: ClientConfig, { eachTry = [], interceptors 
   return new Client({ connection, namespace, dataConverter, interceptors: { workflow: interceptors } });
 }
 
-/** A connection without a client. @throws when the server does not answer in time. */
+/** A connection without a client. @throws when the server does not respond in time. */
 export async function connect(config: TemporalConfig): Promise<Connection> {
   return await Connection.connect({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS });
 }
 
-/** The connection of a worker. @throws when the server does not answer. */
+/** The connection of a worker. @throws when the server does not respond. */
 export async function connectWorker(config: TemporalConfig): Promise<NativeConnection> {
   return await NativeConnection.connect(connectionOf(config));
 }

@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { UnknownEncryptionKey } from './encryption/codec.js';
 
-/** The first argument that an execution was started with, by any client. Undefined when that cannot be read. */
+/** The first argument of an execution, which any client can have started. Undefined when it is unreadable. */
 export async function firstInput(client: Client, workflowId: string): Promise<unknown> {
   const { history } = await client.workflowService.getWorkflowExecutionHistory({
     namespace: client.options.namespace,
@@ -14,7 +14,7 @@ export async function firstInput(client: Client, workflowId: string): Promise<un
     const [input] = await decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
     return input;
   } catch (error) {
-    // A missing key is our own fault, and an operator may add it.
+    // A missing key is a configuration error, which an operator can fix.
     if (error instanceof UnknownEncryptionKey) throw error;
     return undefined;
   }

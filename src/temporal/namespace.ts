@@ -13,13 +13,13 @@ const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
 const ALREADY_EXISTS = 6;
 
-/** How long closed workflows are kept in a namespace that is created here. */
+/** Retention of closed workflows in a namespace that this code creates. */
 const RETENTION_DAYS = 7;
 
-/** A server takes a new namespace or Search Attribute into its caches within ten seconds or so. */
+/** A server needs about ten seconds to load a new namespace or search attribute into its caches. */
 const PROPAGATION_TIMEOUT_MS = 60_000;
 
-/** Creates the namespace if it is missing, and waits until the server knows it. */
+/** Creates the namespace if it is missing, and waits until the server accepts it. */
 export async function ensureNamespace(connection: Connection, namespace: string): Promise<void> {
   try {
     await connection.workflowService.describeNamespace({ namespace });
@@ -33,16 +33,16 @@ export async function ensureNamespace(connection: Connection, namespace: string)
     .catch((error: unknown) => {
       if (!hasCode(error, ALREADY_EXISTS)) throw error;
     });
-  // Describing a namespace reads the database; this call, like all others, asks the server's cache.
+  // `describeNamespace` reads the database. This call reads the server's cache, like all other calls.
   await untilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [NOT_FOUND]);
 }
 
 /**
- * Registers the Search Attributes that are missing, and waits until queries may use them: a start that names an unknown
- * one is refused.
+ * Registers missing search attributes and waits until queries can use them, because the server rejects a start with an
+ * unknown search attribute.
  *
- * @returns the names that were added.
- * @throws when one exists with another type.
+ * @returns the names of the new search attributes.
+ * @throws when a search attribute exists with another type.
  */
 export async function ensureSearchAttributes(
   connection: Connection,
@@ -72,7 +72,7 @@ export async function ensureSearchAttributes(
   return missing.map(({ name }) => name);
 }
 
-/** Search Attributes as the server's API names them. */
+/** Search attributes in the format of the server's API. */
 export function indexedValueTypes(attributes: readonly SearchAttribute[]) {
   return Object.fromEntries(attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]));
 }

@@ -10,17 +10,19 @@ import {
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { isLoopback } from '../http-client/loopback.js';
 
-/** TLS, API key and gRPC metadata, for a client's connection and a worker's; empty for a server that asks for none. */
+/**
+ * TLS, API key and gRPC metadata for the connections of clients and workers. Empty for a server without authentication.
+ */
 export type TemporalCredentials = Pick<NativeConnectionOptions, 'tls' | 'apiKey' | 'metadata'>;
 
-/** How Temporal is reached. */
+/** Connection settings for Temporal. */
 export interface TemporalProfile {
   address: string;
   namespace: string;
   credentials: TemporalCredentials;
 }
 
-/** What is given and cannot be used: the variable that says so, what is wrong, a value that would do. */
+/** An invalid connection setting: the variable, the problem and a valid value. */
 export interface ProfileProblem {
   name: string;
   problem: string;
@@ -28,14 +30,17 @@ export interface ProfileProblem {
   example: string;
 }
 
-/** What is given by value or by the path of a file. */
+/** Settings that can be given by value or as the path of a file. */
 const PEMS = {
   serverCACert: 'TEMPORAL_TLS_SERVER_CA_CERT',
   clientCert: 'TEMPORAL_TLS_CLIENT_CERT',
   clientKey: 'TEMPORAL_TLS_CLIENT_KEY',
 } as const;
 
-/** What the profile is made of, by the names of all of Temporal's SDKs and of its CLI; and `TEMPORAL_GRPC_META_…`. */
+/**
+ * The variables of a profile, with the names of Temporal's SDKs and CLI. `TEMPORAL_GRPC_META_…` variables are read as
+ * well.
+ */
 export const PROFILE_VARIABLES = [
   'TEMPORAL_ADDRESS',
   'TEMPORAL_NAMESPACE',
@@ -47,19 +52,19 @@ export const PROFILE_VARIABLES = [
   ...Object.values(PEMS).flatMap((name) => [`${name}_PATH`, `${name}_DATA`] as const),
 ] as const;
 
-/** A key of a client can be in a file without more: `TEMPORAL_TLS_CLIENT_KEY_PATH`. */
+/** The client's private key is not listed, because it has its own file variable: `TEMPORAL_TLS_CLIENT_KEY_PATH`. */
 export const PROFILE_SECRETS = ['TEMPORAL_API_KEY'] as const;
 
-/** Variables without empty ones. */
+/** Environment variables, without empty ones. */
 export type Environment = Partial<Record<string, string>>;
 
 /**
- * Reads the profile as `@temporalio/envconfig` does: what the file has, and what the environment says over it. Different
- * from there the file is read only when `TEMPORAL_PROFILE` or `TEMPORAL_CONFIG_FILE` asks for it (a service does not take
- * up what its user keeps for the CLI), certificates are tried here instead of with the first call, and nothing goes to
- * another machine in plain text unless TLS is turned off in so many words.
+ * Reads the profile like `@temporalio/envconfig`: the file, overridden by the environment. There are three differences.
+ * The file is read only if `TEMPORAL_PROFILE` or `TEMPORAL_CONFIG_FILE` is set, because a service must not use the CLI
+ * settings of its user. Certificates are checked here, not on the first call. A connection to another machine needs TLS
+ * unless TLS is disabled explicitly.
  *
- * @returns the profile, or all that is wrong with it. No problem repeats a secret or a line of the file.
+ * @returns the profile, or all problems. Problems contain neither secrets nor lines of the file.
  */
 export function readTemporalProfile(env: Environment): TemporalProfile | { problems: ProfileProblem[] } {
   const problems: ProfileProblem[] = [];
@@ -110,13 +115,13 @@ export function readTemporalProfile(env: Environment): TemporalProfile | { probl
   return { address, namespace, credentials: Object.fromEntries(given) };
 }
 
-/** `host:port`. */
+/** Accepts `host:port`. */
 export function isAddress(text: string): boolean {
   const [, port] = /^(?:[^\s/:]+|\[[0-9a-f:]+\]):(\d{1,5})$/i.exec(text) ?? [];
   return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
-/** The credentials as they may be printed. */
+/** The credentials for logs, without secrets. */
 export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCredentials): string {
   const mutual = typeof tls === 'object' && tls?.clientCertPair;
   return [
@@ -126,7 +131,7 @@ export function describeCredentials({ tls, apiKey, metadata = {} }: TemporalCred
   ].join(', ');
 }
 
-/** The parser of the file shows the lines around its error, and those may hold a key. */
+/** The parser's message quotes lines of the file, which may contain a key. Report only the line number. */
 function problemOfFile(error: Error & { line?: number; code?: string }): string {
   if (error.line !== undefined) return `the file is no TOML, look at its line ${error.line}`;
   if (error.code !== undefined) return `the file cannot be read (${error.code})`;

@@ -14,7 +14,10 @@ import { hasWorkflows, TASK_QUEUES, versioningOf, type TaskQueue } from './task-
 import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
 
-/** Longest wait for activities on shutdown after their grace period; then they are abandoned and retried elsewhere. */
+/**
+ * How long a shutdown waits for activities after their grace period. Activities still running are abandoned and retried
+ * on another worker.
+ */
 export const FORCE_AFTER_GRACE_SECONDS = 5;
 
 export interface WorkersOptions extends Pick<
@@ -29,28 +32,31 @@ export interface WorkersOptions extends Pick<
 > {
   connection: NativeConnection;
   activities: Activities;
-  /** The first encrypts, all of them decrypt. The bundle then has the flavour `encrypted`. */
+  /** The first key encrypts; all keys decrypt. With keys, the bundle must have the flavour `encrypted`. */
   encryptionKeys?: readonly EncryptionKey[] | undefined;
-  /** What this process polls; without it, everything. */
+  /** The task queues that this process polls; all by default. */
   queues?: readonly TaskQueue[];
   concurrency?: Concurrency;
-  /** A task of a batch holds a connection to the database, and the processor of the database, for as long as it runs. */
+  /** Limits concurrent chunks, because each uses a database connection and database CPU while it runs. */
   batchTasksAtOnce: number;
-  /** The most that the payment gateway is called in a second by all workers together. All must say the same. */
+  /**
+   * Maximum number of calls per second to the payment gateway by all workers together. All workers must have the same
+   * value.
+   */
   paymentsPerSecond?: number | undefined;
-  /** What this process runs, for Worker Deployment Versioning; without it, its workers take whatever comes. */
+  /** The version for Worker Deployment Versioning. Without it, the workers are unversioned. */
   deployment?: { name: string; buildId: string };
 }
 
-/** How much each worker takes on at a time: the SDK's numbers unless others are given, and less when `targets` say so. */
+/** Concurrency limits per worker. Defaults to the SDK's values; `targets` can reduce them. */
 export interface Concurrency {
   activities?: number | undefined;
   workflowTasks?: number | undefined;
-  /** Shares of the machine's (or container's) memory and processor above which no worker of this process takes more. */
+  /** Shares of the memory and CPU of the machine or container above which the workers accept no more tasks. */
   targets?: ResourceBasedTunerOptions | undefined;
 }
 
-/** What the SDK takes without a tuner. */
+/** The SDK's defaults without a tuner. */
 const FIXED = { activities: 100, workflowTasks: 40 };
 
 type ConcurrencyConfig = Pick<
@@ -62,7 +68,7 @@ type ConcurrencyConfig = Pick<
   | 'WORKER_WORKFLOW_TASKS_AT_ONCE'
 >;
 
-/** As it is configured. Targets leave room for what the process does besides, and for the machine's other processes. */
+/** Reads the configured concurrency. The default targets leave room for other work of the process and the machine. */
 export function concurrencyOf(config: ConcurrencyConfig): Concurrency {
   const { WORKER_TARGET_MEMORY: targetMemoryUsage = 0.8, WORKER_TARGET_CPU: targetCpuUsage = 0.9 } = config;
   return {
@@ -72,16 +78,16 @@ export function concurrencyOf(config: ConcurrencyConfig): Concurrency {
   };
 }
 
-/** The workers of this process, one for each task queue, on one connection. */
+/** The workers of this process: one per task queue, on one connection. */
 export interface Workers {
-  /** Polls until told to stop or until one of the workers fails; then all are drained. @throws that failure. */
+  /** Polls until shutdown or until a worker fails. Then all workers drain. @throws the failure. */
   run: () => Promise<void>;
   shutdown: () => void;
-  /** The task queues that are not polled, be it not yet or no more. */
+  /** The task queues that are not being polled, before `run` or after a stop. */
   silent: () => string[];
 }
 
-/** Creates the workers; nothing is polled before `run`. */
+/** Creates the workers. Polling starts with `run`. */
 export async function createWorkers({
   queues = TASK_QUEUES,
   concurrency = {},
@@ -97,7 +103,7 @@ export async function createWorkers({
   const workers = await Promise.all(
     queues.map((taskQueue) =>
       Worker.create({
-        // How late an activity learns of its cancellation, at most: it comes with the answer to a heartbeat.
+        // Bounds the delay until an activity notices its cancellation, which arrives in the response to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
         dataConverter,
@@ -132,8 +138,8 @@ export async function createWorkers({
 }
 
 /**
- * A tuner for each worker. Those that heed the machine share what they know of it. More workflow tasks than workflows in
- * the cache would push each other out of it.
+ * Creates a tuner per worker. Resource-based tuners share one controller. Limits workflow tasks to the size of the
+ * cache, because more concurrent workflows would evict each other.
  */
 function createTuners(
   { activities, workflowTasks, targets }: Concurrency,

@@ -2,15 +2,18 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, type Logger, type WorkflowBundleOption } from '@temporalio/worker';
 
-/** What a bundle holds besides the workflows. Each cached workflow has a copy of it, so nothing is in there for later. */
+/**
+ * Optional parts of a workflow bundle. Every cached workflow holds a copy of the bundle, so it contains only what it
+ * needs.
+ */
 export interface BundleFlavour {
-  /** Spans of workflows. */
+  /** Includes spans of workflows. */
   traced?: boolean;
-  /** Failures hide what they say in a payload, for the codec to encrypt. */
+  /** Moves failure messages into a payload, which the codec encrypts. */
   encrypted?: boolean;
 }
 
-/** All of them. */
+/** All combinations. */
 export const FLAVOURS: readonly BundleFlavour[] = [
   {},
   { traced: true },
@@ -18,16 +21,16 @@ export const FLAVOURS: readonly BundleFlavour[] = [
   { traced: true, encrypted: true },
 ];
 
-/** The bundle of a flavour, by the name of the plain one: `workflow-bundle.encrypted.js` beside `workflow-bundle.js`. */
+/** The file of a flavour next to the plain bundle: `workflow-bundle.encrypted.js` for `workflow-bundle.js`. */
 export function bundleOfFlavour(plain: string, { traced = false, encrypted = false }: BundleFlavour): string {
   const flavour = [traced && 'traced', encrypted && 'encrypted'].filter(Boolean).join('-');
   return flavour ? plain.replace(/(\.js)?$/, `.${flavour}$1`) : plain;
 }
 
 /**
- * The workflow code as a bundle: the given one, the one that the build made, or the sources, bundled now. Of the first two
- * the file of the flavour is taken. Only in a bundle the payload converter gets into the workflow sandbox without being
- * loaded by the worker as well.
+ * Returns the workflow bundle: the given file, the file from the build, or a new bundle of the sources. For files,
+ * selects the one of the flavour. The worker always gets a bundle, because a bundle's payload converter applies to the
+ * workflow sandbox only. Without a bundle, the worker would use the same converter.
  */
 export async function workflowBundle(
   given: string | undefined,

@@ -4,7 +4,7 @@ import { msOptionalToNumber } from '@temporalio/common/lib/time.js';
 import type { ActivityInterceptors, ActivityInterceptorsFactory } from '@temporalio/worker';
 import { NON_RETRYABLE } from '../../workflows/shared/failures.js';
 
-/** Failures that have a name of their own here; whatever else is thrown is `other`, so that labels stay few. */
+/** Failure types with their own label value. All others are `other`, which bounds the number of series. */
 const NAMED: ReadonlySet<string> = new Set([
   ...NON_RETRYABLE,
   'PaymentGatewayUnavailable',
@@ -19,12 +19,12 @@ const NAMED: ReadonlySet<string> = new Set([
   'UnknownOperation',
 ]);
 
-/** The server's own default where a policy does not say it. */
+/** The server's default when the retry policy has no maximum interval: this multiple of the initial interval. */
 const LONGEST_BACKOFF_IN_FIRST = 100;
 
 /**
- * What the SDK's metrics do not say of activities: why they fail, with which attempt they end, and how long they wait for
- * the next one. An attempt that times out has nobody here to tell of it.
+ * Activity metrics that the SDK lacks: failures by type, attempts until the end, and retry delays. Attempts that time
+ * out are not counted, because no code runs for them.
  */
 export const activityMetrics: ActivityInterceptorsFactory = (context): ActivityInterceptors => {
   const { metricMeter: meter } = context;
@@ -41,7 +41,7 @@ export const activityMetrics: ActivityInterceptorsFactory = (context): ActivityI
         }
       },
     },
-    // As the SDK's own metrics name it, so that they can be joined.
+    // The label name of the SDK's own metrics, so that queries can join them.
     outbound: {
       getMetricTags: ({ activityType, ...tags }, next) => next({ ...tags, activity_type: activityType! }),
     },
@@ -50,7 +50,7 @@ export const activityMetrics: ActivityInterceptorsFactory = (context): ActivityI
   function fail(error: unknown): void {
     meter.createCounter('shop_activity_failures', undefined, 'Failed attempts of activities, by why').add(1, {
       error: nameOf(error),
-      // An expected answer, like a declined card, is nothing to be woken for.
+      // Expected results, such as a declined card, must not trigger alerts.
       expected: error instanceof ApplicationFailure && error.category === 'BENIGN',
     });
     const backoff = backoffAfter(error, context);
@@ -71,11 +71,14 @@ function nameOf(error: unknown): string {
   return name && NAMED.has(name) ? name : 'other';
 }
 
-/** Seconds until the next attempt; undefined when there is none, also because it would begin after the activity's time. */
+/**
+ * Seconds until the next attempt. Undefined when there is none, also because it would start after the activity's
+ * timeout.
+ */
 function backoffAfter(error: unknown, { info }: Pick<Context, 'info'>): number | undefined {
   const seconds = backoffByPolicy(error, info);
   const { scheduledTimestampMs, scheduleToCloseTimeoutMs } = info;
-  // 0 is no limit.
+  // 0 means no limit.
   const endsAt = scheduleToCloseTimeoutMs > 0 ? scheduledTimestampMs + scheduleToCloseTimeoutMs : Infinity;
   return seconds === undefined || Date.now() + seconds * 1000 > endsAt ? undefined : seconds;
 }

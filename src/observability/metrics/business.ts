@@ -9,22 +9,25 @@ import { batchIdOf } from '../../workflows/batch/contract.js';
 import { ORDER_WORKFLOW_TYPE } from '../../workflows/order/contract.js';
 import type { MetricsPage } from './listener.js';
 
-/** How long an answer serves all who ask. */
+/** How long a result is cached for all scrapes. */
 const MAX_AGE_MS = 2_000;
 
-/** Time limit of what is asked of Temporal: below the ten seconds that Prometheus waits by default. */
+/** Time limit of requests to Temporal. Below Prometheus's default scrape timeout of 10 s. */
 const DEADLINE_MS = 5_000;
 
-/** Of what is asked of anybody. Requests to Temporal have ended by then. */
+/** Time limit of a whole part. Requests to Temporal have ended before it. */
 const LATE_MS = DEADLINE_MS + 1_000;
 
-/** Of so many running batches, the oldest, the tasks are counted. */
+/** Counts the chunks of at most 100 running batches, oldest first. */
 const MAX_BATCHES = 100;
 
-/** As many as the server hands out at once. */
+/** The server's maximum page size. */
 const PAGE_SIZE = 1_000;
 
-/** What the store is asked serves for so many times as long as it took: it works for this a twentieth of the time at most. */
+/**
+ * A store result is cached for this multiple of its query time, so that these queries use at most a twentieth of the
+ * time.
+ */
 const REST = 20;
 
 const WORKFLOW_TYPES = [ORDER_WORKFLOW_TYPE, 'cart', 'approval', 'batch', 'batchShard'];
@@ -39,7 +42,7 @@ interface World {
   operations: Operations;
 }
 
-/** What a part of the page says; set once all of it is known. */
+/** Measures one part of the page. Must return complete results or throw. */
 type Part = (world: World) => Promise<Measured[]>;
 
 interface Measured {
@@ -51,8 +54,8 @@ interface Measured {
 const PARTS: Record<string, Part> = { workflows, orders, approvals, batches, task_queues: taskQueues };
 
 /**
- * How the shop stands, read from Temporal and the store when somebody asks: each API process says the same, so it is to be
- * scraped once and not from each. A part that cannot be told is left out, and counted.
+ * Business metrics from Temporal and the store, read on demand. Every API process returns the same values, so
+ * Prometheus must scrape only one of them. A part that fails is omitted and reported in `shop_business_scrape_errors`.
  */
 export function businessMetrics({ client, store, operations }: World): MetricsPage {
   const world = {
@@ -94,7 +97,7 @@ function expose(registry: Registry, { name, help, values }: Measured): void {
   for (const { labels, value } of values) gauge.set(labels, value);
 }
 
-/** @throws when it takes too long, whatever it waits for. */
+/** @throws when `run` takes too long. */
 async function within<T>(run: () => Promise<T>, client: Client): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -188,7 +191,10 @@ async function batches({ client, store, operations }: World): Promise<Measured[]
   ];
 }
 
-/** Their ids. What stands still is old, and the server lists the newest first, whatever it is asked. */
+/**
+ * The ids of the oldest batches, because stalled batches are old. The server always lists the newest first, so this
+ * reads all pages.
+ */
 async function oldestBatches({ workflowService, options: { namespace } }: Client, query: string): Promise<string[]> {
   let ids: string[] = [];
   let nextPageToken: Uint8Array = new Uint8Array();
@@ -201,7 +207,7 @@ async function oldestBatches({ workflowService, options: { namespace } }: Client
   return ids;
 }
 
-/** The function, whose last answer, or failure, serves for as long as REST says. */
+/** Caches the last result or failure of `run` for the time that REST sets. */
 function withRest<Argument, Result>(run: (argument: Argument) => Promise<Result>): typeof run {
   let last: { answer: Promise<Result>; servesUntil: number } | undefined;
   return async (argument) => {
@@ -249,7 +255,10 @@ async function taskQueues({ client }: World): Promise<Measured[]> {
   ];
 }
 
-/** Like `Promise.all`, but nothing is under way any more when it throws: the connection may be closed then. */
+/**
+ * Like `Promise.all`, but rejects only after all promises have settled, because the caller may then close the
+ * connection.
+ */
 async function all<T extends readonly unknown[]>(
   promises: [...T],
 ): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> {
@@ -262,7 +271,7 @@ const single = (name: string, help: string, value: number): Measured => ({
   values: [{ labels: {}, value }],
 });
 
-/** The words in `query` are ours, so nothing has to be escaped. */
+/** Counts open workflows. `query` contains only constants, so nothing needs escaping. */
 async function running(client: Client, query: string): Promise<number> {
   const { count } = await client.workflow.count(`${query} and ExecutionStatus = 'Running'`);
   return count;

@@ -3,16 +3,16 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-/** Signed callbacks that had no effect, by the path of the callback and the reason. Each combination starts at 0. */
+/** Signed callbacks that had no effect, by callback path and reason. Each combination starts at 0. */
 const IGNORED_CALLBACKS = {
   shipments: ['unknown_status', 'contradicts_outcome', 'order_closed'],
   approvals: ['unknown_verdict', 'approval_closed'],
 } as const;
 
-/** What the HTTP API measures of itself. */
+/** The metrics of the HTTP API. */
 export type HttpMetrics = ReturnType<typeof httpMetrics>;
 
-/** Requests by the template of their route: what was really asked for may be anything, and names people. */
+/** Labels requests by route template, because actual paths are unbounded and contain personal data. */
 export function httpMetrics(registry: Registry) {
   const registers = [registry];
   const durations = new Histogram({
@@ -29,7 +29,7 @@ export function httpMetrics(registry: Registry) {
     labelNames: ['callback', 'reason'],
     registers,
   });
-  // Without a first value of 0, Prometheus does not see the first increase.
+  // Without an initial 0, Prometheus does not see the first increase.
   for (const [callback, reasons] of Object.entries(IGNORED_CALLBACKS))
     for (const reason of reasons) ignoredCallbacks.inc({ callback, reason }, 0);
   return {
@@ -41,7 +41,7 @@ export function httpMetrics(registry: Registry) {
       ignoredCallbacks.inc({ callback, reason });
     },
 
-    /** From here on every request of the application is measured. */
+    /** Measures all requests of the application from this call on. */
     install(app: FastifyInstance): void {
       const open = new WeakSet<FastifyRequest>();
       const close = (request: FastifyRequest) => {
@@ -69,6 +69,6 @@ export function httpMetrics(registry: Registry) {
   };
 }
 
-/** Lasts as long as somebody follows it, which says nothing about how fast we answer. */
+/** An event stream lasts as long as its client is connected, so its duration says nothing about response times. */
 const isEventStream = (reply: FastifyReply): boolean =>
   String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream');

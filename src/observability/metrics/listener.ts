@@ -1,7 +1,7 @@
 import Fastify from 'fastify';
 import type { Logger } from '../logger.js';
 
-/** Where metrics are read from. */
+/** The address of the metrics endpoint. */
 export interface MetricsAddress {
   host: string;
   port: number;
@@ -14,9 +14,9 @@ export interface MetricsPage {
 }
 
 /**
- * Serves pages of metrics by their paths, on a listener of their own: who may call the API may not read them.
+ * Serves pages of metrics by path, on a separate listener, because API callers must not read them.
  *
- * @returns its end.
+ * @returns a function that closes the listener.
  */
 export async function serveMetrics(
   pages: Record<string, MetricsPage>,
@@ -37,7 +37,7 @@ export async function serveMetrics(
   await app.listen({ host, port });
   return async () => {
     await app.close();
-    // What it is read from may be closed afterwards.
+    // Wait for running scrapes, because the caller may close their data sources next.
     await Promise.allSettled(underWay);
   };
 }

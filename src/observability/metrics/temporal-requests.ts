@@ -2,8 +2,8 @@ import { InterceptingCall, status, type Interceptor } from '@grpc/grpc-js';
 import { Counter, Histogram, type Registry } from 'prom-client';
 
 /**
- * Counts the requests of this process to Temporal, with the names that the SDK gives to those of a worker. The operation
- * is the method of the gRPC service, so there are only so many.
+ * Counts this process's requests to Temporal, with the names of the SDK's worker metrics. The operation is the gRPC
+ * method, so the number of series is bounded.
  */
 export function temporalRequestMetrics(registry: Registry): Interceptor {
   const registers = [registry];

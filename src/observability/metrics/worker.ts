@@ -1,19 +1,19 @@
 import type { TelemetryOptions } from '@temporalio/worker';
 import type { MetricsAddress } from './listener.js';
 
-/** Seconds. What is over at once, what takes a moment, what waits for people and carriers for weeks. */
+/** Buckets in seconds for workflow durations: from immediate results to weeks of waiting for people and carriers. */
 const LIVES = [
   0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 1_209_600, 2_592_000,
 ];
-/** Of an activity and of a wait in a queue: from a statement in our database to a batch's task of ten minutes. */
+/** Buckets for activities and waits in a task queue: from a database statement to a batch chunk of ten minutes. */
 const STEPS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
-/** Of what holds up a worker: workflow tasks, requests to the server. */
+/** Buckets for what blocks a worker: workflow tasks and requests to the server. */
 const MOMENTS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const ATTEMPTS = [1, 2, 3, 5, 7, 10, 15, 30];
 /** From the first retry delay of an activity to the longest of a webhook. */
 const BACKOFFS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3_600];
 
-/** By the name without prefix and unit. */
+/** By metric name without prefix and unit. */
 const BUCKETS: Record<string, number[]> = {
   shop_workflow_duration: LIVES,
   shop_activity_attempts: ATTEMPTS,
@@ -29,11 +29,11 @@ const BUCKETS: Record<string, number[]> = {
   long_request_latency: STEPS,
 };
 
-/** The SDK's metrics, and those of our workflows and activities, on `GET /metrics` of this address. */
+/** Serves the metrics of the SDK and of our workflows and activities at `GET /metrics`. */
 export function prometheusEndpoint({ host, port }: MetricsAddress): Pick<TelemetryOptions, 'metrics'> {
   return {
     metrics: {
-      // Every metric would have it, always with the same value.
+      // Otherwise every metric has a label with a constant value.
       attachServiceName: false,
       prometheus: {
         bindAddress: `${host.includes(':') ? `[${host}]` : host}:${port}`,

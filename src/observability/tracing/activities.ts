@@ -5,9 +5,9 @@ import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { carrierIn, TRACE_HEADER } from './carrier.js';
 
 /**
- * A span for each attempt of an activity, and its trace in each of its lines in the log.
+ * A span per activity attempt, and its trace ids in the activity's log lines.
  *
- * @param isWanted asked of traces that began in a workflow.
+ * @param isWanted decides whether a trace that began in a workflow is sampled.
  */
 export function activityInterceptors(
   isWanted: (traceId: string, traceState: string | undefined) => boolean,
@@ -32,7 +32,7 @@ export function activityInterceptors(
           }),
       },
       outbound: {
-        // Also the SDK's lines, which it writes when the span is over.
+        // Also applies to log lines that the SDK writes after the span has ended.
         getLogAttributes: (input, next) => next({ ...input, ...(own && { traceId: own.traceId, spanId: own.spanId }) }),
       },
     };
@@ -42,7 +42,7 @@ export function activityInterceptors(
 function sampledAs(isWanted: Parameters<typeof activityInterceptors>[0], headers: Headers): Headers {
   const carrier = carrierIn(headers);
   if (!carrier) {
-    // The span's own reader would throw over a header that cannot be read.
+    // Drop an unreadable header, because the SDK's interceptor would throw on it.
     const { [TRACE_HEADER]: _, ...others } = headers;
     return others;
   }

@@ -1,22 +1,28 @@
 import type { Headers } from '@temporalio/common';
 import { readHeader } from '../../workflows/shared/headers.js';
 
-/** What a trace carries along that began in a workflow and not in a request: a start by the command line, say. */
+/** Trace state of a trace that began in a workflow instead of a request, for example after a start with the CLI. */
 export const BEGUN_BY_WORKFLOW = 'shop=workflow';
 
-/** The header of @temporalio/interceptors-opentelemetry-v2, whose own constant would bring the OpenTelemetry API along. */
+/**
+ * The header of @temporalio/interceptors-opentelemetry-v2. Not imported, because the import would load the
+ * OpenTelemetry API.
+ */
 export const TRACE_HEADER = '_tracer-data';
 
-/** What is in that header. */
+/** The content of that header. */
 export interface Carrier {
   traceparent: string;
   tracestate?: string;
 }
 
-/** In characters; W3C Trace Context asks for 512. A longer one would go along with every activity. */
+/**
+ * In characters. W3C Trace Context requires 512. The trace state is sent with every activity, so longer ones are
+ * dropped.
+ */
 const MAX_TRACE_STATE = 512;
 
-/** The trace that headers tell, or undefined where they tell none or one that cannot be read. */
+/** The trace context in headers, or undefined when it is missing or unreadable. */
 export function carrierIn(headers: Headers): Carrier | undefined {
   const { traceparent, tracestate } = (readHeader(headers, TRACE_HEADER) ?? {}) as Record<keyof Carrier, unknown>;
   if (typeof traceparent !== 'string') return undefined;

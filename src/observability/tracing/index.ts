@@ -17,29 +17,29 @@ export type TracingConfig = Pick<
 
 export interface TracingOptions {
   service: 'api' | 'worker';
-  /** URLs of the systems that we call as partners: calls to them are spans, and they are told the trace. Nobody else is. */
+  /** Base URLs of partners. Only calls to partners get spans and trace headers. */
   partners?: readonly string[];
-  /** Told when spans could not be delivered, at most once a minute. */
+  /** Called when spans could not be delivered, at most once a minute. */
   onProblem: (problem: string) => void;
 }
 
-/** What a process hangs its spans on. */
+/** The tracing hooks of a process. */
 export interface Tracing {
-  /** Of a client's calls to workflows. */
+  /** For a client's calls to workflows. */
   clientInterceptors: WorkflowClientInterceptor[];
-  /** Of the activities of a worker. */
+  /** For the activities of a worker. */
   activityInterceptors: ActivityInterceptorsFactory;
-  /** By which workflows hand over their spans, out of their sandbox. */
+  /** Receives the spans of workflows from their sandbox. */
   sinks: InjectedSinks<OpenTelemetrySinks>;
-  /** The trace and the span that are under way here, for a line of the log. */
+  /** The active trace and span ids, for log lines. */
   logFields: () => { traceId?: string; spanId?: string };
-  /** Names the span of the HTTP request that is under way here after its route. */
+  /** Sets the route of the active HTTP request's span. */
   noteRoute: (template: string | undefined) => void;
-  /** Delivers what there is, within a few seconds or not at all. */
+  /** Delivers pending spans, within a few seconds or not at all. */
   shutdown: () => Promise<void>;
 }
 
-/** Whether the standard variables switch traces on: an exporter is named, or a place for spans. */
+/** Whether the standard variables enable tracing: an exporter or an endpoint is set. */
 export function isTracingOn(config: TracingConfig): boolean {
   const { OTEL_TRACES_EXPORTER: exporter, OTEL_SDK_DISABLED: isDisabled } = config;
   if (isDisabled || exporter === 'none') return false;
@@ -47,7 +47,7 @@ export function isTracingOn(config: TracingConfig): boolean {
   return exporter !== undefined || endpoint !== undefined;
 }
 
-/** Starts tracing, once in a process. Nothing of OpenTelemetry is loaded while it is off; then there is no answer. */
+/** Starts tracing, once per process. Returns undefined and loads no OpenTelemetry code when tracing is off. */
 export async function startTracing(config: TracingConfig, options: TracingOptions): Promise<Tracing | undefined> {
   if (!isTracingOn(config)) return undefined;
   const { openTracing } = await import('./open.js');

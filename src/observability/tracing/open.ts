@@ -31,15 +31,15 @@ import { withoutWhatIsPrivate } from './private.js';
 import type { Tracing, TracingConfig, TracingOptions } from './index.js';
 import { BEGUN_BY_WORKFLOW } from './carrier.js';
 
-/** How long the end of a process waits for a collector. */
+/** How long a stopping process waits for the collector. */
 const SHUTDOWN_TIMEOUT_MS = 5_000;
 
 const PROBLEM_INTERVAL_MS = 60_000;
 
-/** Requests that nobody wants a trace of: they come every few seconds, or last for hours. */
+/** Requests without traces: they repeat every few seconds or last for hours. */
 const UNTRACED_PATHS = /^\/(livez|readyz|metrics)(\/|\?|$)|\/events(\?|$)/;
 
-/** Takes hold of what is under way in this process: HTTP, SQL, calls to partners, and what Temporal's interceptors see. */
+/** Instruments this process: HTTP, SQL, calls to partners, and Temporal. */
 export function openTracing(config: TracingConfig, { service, partners = [], onProblem }: TracingOptions): Tracing {
   const report = atMostEvery(PROBLEM_INTERVAL_MS, onProblem);
   diag.setLogger(
@@ -61,7 +61,7 @@ export function openTracing(config: TracingConfig, { service, partners = [], onP
   trace.setGlobalTracerProvider(provider);
   instrument(service, partners);
 
-  /** The sandbox of a workflow knows no configuration: of traces that began there, it is asked here. */
+  /** Applies the sampler to traces that began in a workflow, because the workflow sandbox has no configuration. */
   const isWanted = (traceId: string, traceState?: string) =>
     traceState !== BEGUN_BY_WORKFLOW ||
     sampler.shouldSample(ROOT_CONTEXT, traceId, '', SpanKind.INTERNAL, {}, []).decision ===
@@ -77,7 +77,7 @@ export function openTracing(config: TracingConfig, { service, partners = [], onP
             const { workflowId, runId, workflowType, taskQueue } = info;
             const wanted = spans.filter(({ spanContext: { traceId, traceState } }) => isWanted(traceId, traceState));
             const told = { temporalWorkflowId: workflowId, run_id: runId, workflowType, taskQueue };
-            // All that it does with what is known of the workflow is to add it to the attributes.
+            // The exporter uses this info only to add it to the attributes.
             void toProcessor(told as unknown as typeof info, wanted);
           },
         },
@@ -97,7 +97,10 @@ export function openTracing(config: TracingConfig, { service, partners = [], onP
   };
 }
 
-/** Its headers come from here, as they may have come from a file; all else it reads from the environment by itself. */
+/**
+ * Passes the headers explicitly, because they can come from a file. The exporter reads all other settings from the
+ * environment.
+ */
 function otlpExporter(config: TracingConfig): OTLPTraceExporter {
   const { OTEL_EXPORTER_OTLP_HEADERS: all, OTEL_EXPORTER_OTLP_TRACES_HEADERS: own = all } = config;
   return new OTLPTraceExporter({ headers: parseKeyPairsIntoRecord(own) });
@@ -123,7 +126,8 @@ function instrument(service: TracingOptions['service'], partners: readonly strin
     });
     modules.push('http');
   }
-  // They change what `require` gives out, also when it was loaded before; ES modules share it.
+  // Loading the modules applies the instrumentation. It patches `require`, also for modules already loaded, and ES
+  // modules share the patched exports.
   const require = createRequire(import.meta.url);
   for (const name of modules) require(name);
 }

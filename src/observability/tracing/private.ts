@@ -2,7 +2,10 @@ import type { Attributes } from '@opentelemetry/api';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { bounded } from '../../temporal/payloads/text.js';
 
-/** What may leave the house. Whatever else a library notes (URLs, addresses, users, messages) stays. */
+/**
+ * Attributes that may be exported. All others are dropped, because libraries record URLs, addresses, users and
+ * messages.
+ */
 const ALLOWED = new Set([
   ...['http.request.method', 'http.route', 'http.response.status_code', 'error.type'],
   ...['http.method', 'http.status_code'],
@@ -11,10 +14,10 @@ const ALLOWED = new Set([
   ...['temporalWorkflowId', 'run_id', 'temporalActivityId', 'workflowType', 'taskQueue', 'attempt'],
 ]);
 
-/** SQL of a thousand rows is a thousand times the same. */
+/** Maximum length of a text. SQL for a thousand rows repeats the same text. */
 const MAX_TEXT = 500;
 
-/** An exporter before the given one that lets through what may leave the house: no messages, no stacks, no values. */
+/** Wraps an exporter so that it exports only allowed attributes: no messages, stack traces or values. */
 export function withoutWhatIsPrivate(exporter: SpanExporter): SpanExporter {
   return {
     export: (spans, done) => exporter.export(spans.map(harmless), done),

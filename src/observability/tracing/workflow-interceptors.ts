@@ -13,14 +13,14 @@ import { reasonOf } from '../../workflows/shared/failures.js';
 import { BEGUN_BY_WORKFLOW, carrierIn, TRACE_HEADER, type Carrier } from './carrier.js';
 
 /**
- * The spans of a workflow, made in its sandbox and handed out by a sink, which is silent during a replay. It writes the
- * headers of @temporalio/interceptors-opentelemetry-v2 and draws ids as it does, but takes neither its interceptors for
- * workflows nor the OpenTelemetry SDK, of which each cached workflow would hold a copy.
+ * Spans of workflows. Created in the sandbox and exported through a sink, which does nothing during replay. Writes the
+ * headers and generates the ids of @temporalio/interceptors-opentelemetry-v2. Uses neither that package's workflow
+ * interceptors nor the OpenTelemetry SDK, because each cached workflow would hold a copy of them.
  *
- * Switching traces on or off must not change what a workflow does. So nothing here is awaited: a span is ended beside the
- * call that it tells of, and what the workflow gets to see comes at the same turn as without it. (With that package's
- * interceptors, which await, 8 of the 71 recorded histories do not replay.) And ids are drawn for nothing that a replay
- * does not repeat: queries and validators have no spans.
+ * Switching traces on or off must not change a workflow's behavior, so this code awaits nothing. A span ends beside the
+ * call that it measures, and the workflow continues in the same microtask as without tracing. (With that package's
+ * interceptors, which await, 8 of the 71 recorded histories do not replay.) Queries and validators have no spans,
+ * because they are not replayed and would consume deterministic ids.
  */
 export const interceptors = (): WorkflowInterceptors => ({
   inbound: [
@@ -51,8 +51,8 @@ export const interceptors = (): WorkflowInterceptors => ({
 });
 
 /**
- * Of each kind of call that a span makes, this many are spans. A batch of any size has a trace that can be looked at: so
- * many of its shards, so many tasks of each. The others know their trace, for the logs, and are not sampled.
+ * Maximum number of spans per parent span and kind of call. It keeps the trace of any batch readable: 20 of its shards,
+ * and 20 chunks of each. Further calls carry the trace context for logs but are not sampled.
  */
 const SHOWN_OF_A_KIND = 20;
 
@@ -60,7 +60,7 @@ const SAMPLED = 1;
 const INTERNAL = 0;
 const STATUS = { unset: 0, ok: 1, error: 2 };
 
-/** A span that is under way, also one that is not sampled. */
+/** An open span, sampled or not. */
 interface Spot {
   traceId: string;
   spanId: string;
@@ -69,7 +69,7 @@ interface Spot {
   parent: Parent | undefined;
   name: string;
   startedAt: number;
-  /** How often it made each kind of call. */
+  /** Number of calls by kind. */
   calls: Record<string, number>;
 }
 
@@ -77,7 +77,7 @@ type Parent = Pick<Spot, 'traceId' | 'spanId' | 'isSampled' | 'traceState'>;
 
 const ids = new DeterministicIdGenerator();
 const here = new AsyncLocalStorage<Spot>();
-/** The span of the whole run, for what nobody's trace brought about. */
+/** The span of the run, the parent of everything without a trace of its own. */
 let run: Spot | undefined;
 
 function enter(name: string, parent: Parent | undefined): Spot {
@@ -102,7 +102,7 @@ function during<T>(spot: Spot, work: () => Promise<T>): Promise<T> {
   return outcome;
 }
 
-/** A call that goes out of the workflow, as a span, which whoever is called gets as its parent. */
+/** Creates a span for an outgoing call and passes it on as the parent. */
 function call<Input extends { headers: Headers }, T>(
   kind: string,
   type: string,
@@ -134,7 +134,7 @@ function told(headers: Headers, { traceId, spanId, isSampled, traceState }: Pare
   return { ...headers, [TRACE_HEADER]: defaultPayloadConverter.toPayload(carrier) };
 }
 
-/** A run that goes on as a new one has not failed, nor has what was called off, or an expected refusal. */
+/** Continue-as-new, cancellations and expected rejections are not errors. */
 function statusOf(error: unknown): number {
   if (error instanceof ContinueAsNew) return STATUS.ok;
   return isCancellation(error) || (error instanceof ApplicationFailure && error.category === 'BENIGN')

@@ -9,11 +9,11 @@ const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** What an encrypted payload says of itself, by the names that the encryption samples of all SDKs use. */
+/** Metadata of encrypted payloads, with the names of the encryption samples of all SDKs. */
 const ENCODING = Buffer.from('binary/encrypted');
 const KEY_ID = 'encryption-key-id';
 
-/** Nothing of the data is in the message: the id of a key is no secret, and it is what an operator has to look for. */
+/** The message contains the key id, which is not secret and which an operator needs, but no data. */
 export class UnknownEncryptionKey extends Error {
   override readonly name = 'UnknownEncryptionKey';
 
@@ -22,7 +22,7 @@ export class UnknownEncryptionKey extends Error {
   }
 }
 
-/** It was changed, belongs to another namespace, or was encrypted with another key under the same id. */
+/** The payload was modified, belongs to another namespace, or was encrypted with another key of the same id. */
 export class BrokenPayload extends Error {
   override readonly name = 'BrokenPayload';
 
@@ -32,16 +32,18 @@ export class BrokenPayload extends Error {
 }
 
 export interface Encryption {
-  /** The first encrypts, all of them decrypt. Without any, nothing is encrypted, and what is encrypted is refused. */
+  /**
+   * The first key encrypts; all keys decrypt. Without keys, nothing is encrypted, and encrypted payloads are rejected.
+   */
   keys: readonly EncryptionKey[];
-  /** Goes into the seal of each payload: it opens in no other namespace. */
+  /** Authenticated with each payload, so that a payload cannot be decrypted in another namespace. */
   namespace: string;
 }
 
 /**
- * Encrypts whole payloads, their metadata too, with AES-256-GCM. `data` is a random IV of 12 bytes, the ciphertext and a
- * tag of 16 bytes; the associated data is `v1:<namespace>`. What is not encrypted passes as it is: workflows that were
- * started before go on, and the CLI may send plain payloads.
+ * Encrypts whole payloads, including their metadata, with AES-256-GCM. `data` is a random 12-byte IV, the ciphertext
+ * and a 16-byte tag. The associated data is `v1:<namespace>`. Decoding leaves plain payloads unchanged, so that
+ * workflows started before encryption continue and the CLI can send plain payloads.
  *
  * `decode` throws UnknownEncryptionKey and BrokenPayload.
  */
@@ -63,7 +65,7 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
   function decrypt(payload: Payload): Payload {
     const keyId = keyIdOf(payload);
     const key = byId.get(keyId);
-    // One that names no key is broken: nobody can ever be given it.
+    // A payload without a key id is broken, because no key can ever match.
     if (!key) throw keyId === '' ? new BrokenPayload(keyId) : new UnknownEncryptionKey(keyId);
     try {
       return ProtoPayload.decode(opened(payload.data ?? Buffer.alloc(0), key));
@@ -85,24 +87,24 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
   };
 }
 
-/** Whether it says so. */
-export /** Empty bytes come from the SDK's core as an empty array. */
-const isEncrypted = ({ metadata }: Payload): boolean => ENCODING.equals(Buffer.from(metadata?.['encoding'] ?? []));
+/** Whether the metadata marks a payload as encrypted. The SDK's core passes empty bytes as an empty array. */
+export const isEncrypted = ({ metadata }: Payload): boolean =>
+  ENCODING.equals(Buffer.from(metadata?.['encoding'] ?? []));
 
-/** As the payload says: anybody may have written it, so it is cut to what an id can be. */
+/** The key id in the metadata. Any client can have written it, so it is cut to the maximum length of an id. */
 const keyIdOf = ({ metadata }: Payload): string =>
   Buffer.from(metadata?.[KEY_ID] ?? Buffer.alloc(0))
     .toString()
     .slice(0, 64);
 
-/** What a broken payload is for the workflow sandbox: no converter knows the encoding. */
+/** Replaces a broken payload for the workflow sandbox. No converter has this encoding. */
 const UNREADABLE: Payload = { metadata: { encoding: Buffer.from('binary/unreadable') }, data: Buffer.alloc(0) };
 
 /**
- * The codec as a worker has it. A workflow task with a payload whose key is missing fails and is tried again until a
- * worker has the key: what is unreadable here may be readable on the next worker, and both must see the same. A broken
- * payload is broken for everybody, so one that came from outside goes on to the workflow as unreadable, where
- * src/temporal/payloads/workflow-converter.ts decides: a broken signal must not stop it for ever.
+ * The codec for workers. A workflow task with a payload whose key is missing fails and is retried until a worker has
+ * the key: another worker may have it, and all workers must read the same value. A broken payload is broken on every
+ * worker. In the workflow context it becomes an unreadable payload, which src/temporal/payloads/workflow-converter.ts
+ * handles, so that a broken signal cannot block the workflow forever.
  */
 export function tolerant({ encode, decode }: PayloadCodec): PayloadCodec {
   return {

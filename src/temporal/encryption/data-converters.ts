@@ -5,7 +5,7 @@ import { payloadConverter } from '../payloads/payload-converter.js';
 import { createPayloadCodec, tolerant, type Encryption } from './codec.js';
 import { failureConverter as hidingFailureConverter } from './failure-converter.js';
 
-/** How a client reads and writes payloads and failures. */
+/** The data converter of clients. */
 export function clientDataConverter(encryption: Encryption): LoadedDataConverter {
   return {
     payloadConverter,
@@ -14,7 +14,10 @@ export function clientDataConverter(encryption: Encryption): LoadedDataConverter
   };
 }
 
-/** How a worker does. In the workflow sandbox there is what its bundle has: `encrypted` when there are keys. */
+/**
+ * The data converter of workers. The converter in the workflow sandbox comes from the bundle, which has the flavour
+ * `encrypted` when keys are set.
+ */
 export function workerDataConverter(encryption: Encryption): DataConverter {
   return {
     payloadCodecs: [tolerant(createPayloadCodec(encryption))],
@@ -23,7 +26,7 @@ export function workerDataConverter(encryption: Encryption): DataConverter {
   };
 }
 
-/** The SDK loads converters of a worker by their path. */
+/** The SDK loads a worker's converters by path. */
 function pathOf(module: string): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return fileURLToPath(new URL(`${module}.${extension}`, import.meta.url));

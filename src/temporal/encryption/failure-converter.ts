@@ -1,15 +1,15 @@
 import type { PayloadConverter, ProtoFailure } from '@temporalio/common';
 import { BoundedFailureConverter } from '../payloads/failure-converter.js';
 
-/** What a failure says to who cannot decrypt it; the words of the SDKs. */
+/** The message that readers without a key see. Same text as in the SDKs. */
 const PUBLIC_MESSAGE = 'Encoded failure';
 
 type Context = Parameters<BoundedFailureConverter['errorToFailure']>[2];
 
 /**
- * Moves message and stack trace of each failure, also of its causes, into a payload that the codec encrypts. The SDK's own
- * (`encodeCommonAttributes`) forgets the message of an error that is converted a second time, as one that is caught, kept
- * and thrown again is, and leaves causes as they are that came in plain.
+ * Moves message and stack trace of every failure and its causes into a payload, which the codec encrypts. The SDK's
+ * `encodeCommonAttributes` loses the message of an error that is converted twice, for example when it is caught, stored
+ * and rethrown. It also does not encode causes that arrived unencoded.
  */
 class HidingFailureConverter extends BoundedFailureConverter {
   override errorToFailure(error: unknown, converter: PayloadConverter, context?: Context): ProtoFailure {
@@ -30,5 +30,5 @@ function hidden(failure: ProtoFailure, converter: PayloadConverter, context: Con
   };
 }
 
-/** By this name the SDK looks for it, in the worker and in the workflow sandbox. */
+/** The SDK loads this export by name, in the worker and in the workflow sandbox. */
 export const failureConverter = new HidingFailureConverter();

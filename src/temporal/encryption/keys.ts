@@ -3,7 +3,9 @@ import { z } from 'zod';
 
 const KEY_BYTES = 32;
 
-/** A key of AES-256-GCM, and the name under which payloads say that they need it. Printed, it shows nothing. */
+/**
+ * An AES-256-GCM key with its id, which encrypted payloads reference. Printing a `KeyObject` does not reveal the key.
+ */
 export interface EncryptionKey {
   readonly id: string;
   readonly key: KeyObject;
@@ -19,7 +21,7 @@ const encryptionKey = z.string().transform((entry, context): EncryptionKey => {
   return z.NEVER;
 });
 
-/** Keys as they are configured: the first encrypts, all of them decrypt, so that one can replace another. */
+/** The configured keys. The first encrypts; all decrypt, so that keys can be rotated. */
 export const encryptionKeys = z
   .string()
   .transform((value) => value.split(',').map((entry) => entry.trim()))

@@ -1,24 +1,27 @@
 import { DefaultFailureConverter, type PayloadConverter, type ProtoFailure } from '@temporalio/common';
 import { bounded } from './text.js';
 
-/** In UTF-16 code units. A list of 100 problems is cut; whole it is in the details. */
+/** In UTF-16 code units. Truncates a message with 100 problems; the details keep the full list. */
 export const MAX_FAILURE_MESSAGE = 8_000;
 const MAX_STACK_TRACE = 8_000;
-/** Types, ids and other names. Temporal allows ids of 1,000. */
+/** Limit for types, ids and other names. Temporal allows ids of 1,000. */
 const MAX_NAME = 1_000;
-/** Our longest chain of causes has four. */
+/** The longest chain of causes in our code has four. */
 const MAX_CAUSES = 10;
 
-/** These hold payloads, which have a converter of their own. */
+/** Fields with payloads, which the payload converter handles. */
 const PAYLOADS = ['details', 'lastHeartbeatDetails', 'encodedAttributes'];
-/** The SDK copies a whole error into the part about an activity or child; these are no fields of the protocol. */
+/**
+ * The SDK copies these error properties into the info about an activity or child workflow. They are not fields of the
+ * protocol.
+ */
 const OF_THE_ERROR = ['cause', 'failure'];
 
 type Context = Parameters<DefaultFailureConverter['errorToFailureInner']>[2];
 
 /**
- * The SDK's own converter, except that every text of a failure and its causes is well-formed and bounded, whoever wrote
- * it: our code, the SDK, a partner, or the server.
+ * The SDK's converter with well-formed and bounded texts in all failures and causes, whether written by our code, the
+ * SDK, a partner or the server.
  */
 export class BoundedFailureConverter extends DefaultFailureConverter {
   override errorToFailureInner(error: unknown, converter: PayloadConverter, context?: Context): ProtoFailure {
@@ -26,7 +29,7 @@ export class BoundedFailureConverter extends DefaultFailureConverter {
   }
 }
 
-/** By this name the SDK looks for it, in the worker and in the workflow sandbox. */
+/** The SDK loads this export by name, in the worker and in the workflow sandbox. */
 export const failureConverter = new BoundedFailureConverter();
 
 function boundedFailure(failure: ProtoFailure, causes = MAX_CAUSES): ProtoFailure {
@@ -39,7 +42,7 @@ function boundedFailure(failure: ProtoFailure, causes = MAX_CAUSES): ProtoFailur
   };
 }
 
-/** The same message of the protocol with bounded texts, however deep they lie. */
+/** Copies a protocol message with all its texts bounded, including nested messages. */
 function boundedNames<T extends object>(message: T): T {
   const fields = Object.entries(message).filter(([key]) => !OF_THE_ERROR.includes(key));
   const entries = fields.map(([key, value]: [string, unknown]) => {
@@ -49,6 +52,6 @@ function boundedNames<T extends object>(message: T): T {
   return Object.fromEntries(entries) as T;
 }
 
-/** A 64-bit number is an object, too. */
+/** Excludes 64-bit numbers, which are objects too. */
 const isMessage = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !('low' in value);

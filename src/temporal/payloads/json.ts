@@ -1,13 +1,13 @@
 import { isWellFormed } from './text.js';
 
-/** Levels of objects and lists, in a request and in a payload; nothing that is valid has more than five. */
+/** Maximum nesting of objects and arrays in a request and in a payload. Valid input has at most five levels. */
 export const MAX_JSON_DEPTH = 32;
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Whether objects and lists are nested deeper than `levels`, without building them: `JSON.parse` reads 100,000 levels
- * that `JSON.stringify` cannot write again.
+ * Whether objects and arrays are nested deeper than `levels`. Scans the text without parsing, because `JSON.parse`
+ * accepts 100,000 levels that `JSON.stringify` cannot write.
  */
 export function isNestedDeeper(json: string, levels: number): boolean {
   let depth = 0;
@@ -32,10 +32,13 @@ function endOfString(json: string, start: number): number {
   return at;
 }
 
-/** Only an escape puts NUL or a lone surrogate into JSON that is UTF-8; most JSON has neither, and needs no walk. */
+/**
+ * In UTF-8 JSON, only an escape can produce NUL or a lone surrogate. Most JSON has no such escape and needs no full
+ * check.
+ */
 const SUSPECT = /\\u(?:0000|d[89a-f])/i;
 
-/** Whether a parsed value, from this JSON, holds NUL or a lone surrogate. */
+/** Whether the parsed value of this JSON contains NUL or a lone surrogate. */
 export function hasIllFormedText(value: unknown, json: string): boolean {
   return SUSPECT.test(json) && !isWellFormedIn(value);
 }
@@ -47,10 +50,10 @@ function isWellFormedIn(value: unknown): boolean {
   return Object.entries(value).every(([key, inner]) => isWellFormed(key) && isWellFormedIn(inner));
 }
 
-/** An escaped backslash, which is passed over, or one of the escapes that `JSON.stringify` writes for ill-formed text. */
+/** Matches an escaped backslash, which is skipped, or an escape that `JSON.stringify` writes for ill-formed text. */
 const ILL_FORMED = /\\(?:\\|u(?:0000|d[89a-f][0-9a-f]{2}))/g;
 
-/** What `JSON.stringify` wrote, with U+FFFD for each NUL and each lone surrogate. */
+/** Replaces each NUL and lone surrogate in the output of `JSON.stringify` with U+FFFD. */
 export function wellFormedJson(json: string): string {
   if (!json.includes('\\u')) return json;
   return json.replace(ILL_FORMED, (escape) => (escape === '\\\\' ? escape : '\ufffd'));

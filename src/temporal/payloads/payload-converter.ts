@@ -11,18 +11,18 @@ import {
 } from '@temporalio/common';
 import { hasIllFormedText, isNestedDeeper, MAX_JSON_DEPTH, wellFormedJson } from './json.js';
 
-/** The most bytes that a value may take when it is written again; Temporal takes 2 MiB with what stands beside it. */
+/** Maximum size of a value when written again. Temporal allows 2 MiB, including the surrounding data. */
 const MAX_WRITTEN_BYTES = 1_900_000;
 
-/** `1e20` is the worst case: 4 characters that `JSON.stringify` writes as 21. */
+/** The worst case is `1e20`: 4 characters that `JSON.stringify` writes as 21. */
 const MAX_GROWTH = 6;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * JSON with bounds. Reads only what can be written again and what every reader can take: UTF-8, at most `MAX_JSON_DEPTH`
- * levels, no NUL and no lone surrogate. Writes U+FFFD in their place.
+ * JSON with bounds. Reads only values that can be written again and that every reader accepts: UTF-8, at most
+ * `MAX_JSON_DEPTH` levels, no NUL and no lone surrogates. Writes U+FFFD for NUL and lone surrogates.
  */
 class BoundedJsonConverter implements PayloadConverterWithEncoding {
   readonly encodingType = encodingTypes.METADATA_ENCODING_JSON;
@@ -41,7 +41,7 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
     };
   }
 
-  /** @throws ValueError, or what TextDecoder and JSON.parse throw. */
+  /** @throws ValueError, and errors of TextDecoder and JSON.parse. */
   fromPayload<T>({ data }: Payload): T {
     if (!data) throw new ValueError('the payload has no data');
     const json = decoder.decode(data);
@@ -59,7 +59,7 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
 
 const bytesOf = (value: unknown): number => encoder.encode(JSON.stringify(value)).length;
 
-/** By this name the SDK looks for it, in the worker; clients have it, too. */
+/** The SDK loads this export by name in the worker. Clients use it as well. */
 export const payloadConverter = new CompositePayloadConverter(
   new UndefinedPayloadConverter(),
   new BinaryPayloadConverter(),

@@ -6,9 +6,9 @@ import { UNREADABLE } from './unreadable.js';
 type Context = Parameters<PayloadConverter['fromPayload']>[1];
 
 /**
- * The converter of the workflow sandbox: a payload from outside that cannot be read becomes `UNREADABLE`. Otherwise one
- * such signal, from any sender, would fail the workflow task for ever. The result of an activity or a child is not
- * guessed: then the task does fail.
+ * The payload converter of the workflow sandbox. Replaces an unreadable payload from a client by `UNREADABLE`.
+ * Otherwise any client could send a signal that fails the workflow task forever. An unreadable result of an activity or
+ * a child workflow still fails the task, because it has no safe replacement.
  */
 export const payloadConverter: PayloadConverter = {
   toPayload: (value) => bounded.toPayload(value),
