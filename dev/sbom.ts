@@ -10,9 +10,9 @@ interface Lock {
 }
 
 /**
- * `npm run sbom`: prints the bill of materials of what is deployed, as CycloneDX, for every platform. `npm sbom --omit
- * dev` alone also omits packages that a development tool needs as well, such as the Temporal SDK. So npm runs in a
- * folder whose lock contains no development packages.
+ * `npm run sbom`: prints the bill of materials of what is deployed, as CycloneDX, for every platform.
+ * `npm sbom --omit dev` alone also omits packages that a development tool needs as well, such as the Temporal SDK. So
+ * npm runs in a folder whose lock contains no development packages.
  */
 const folder = await mkdtemp(join(tmpdir(), 'sbom-'));
 try {
