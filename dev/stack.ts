@@ -38,7 +38,7 @@ export interface StackOptions {
   report: Report;
   /** False for tests: Temporal keeps its state in memory, and PostgreSQL does not wait for the disk. */
   durable?: boolean;
-  /** False for tests without a user interface. */
+  /** False starts no Web UI; for tests. */
   webUi?: boolean;
   /** Number of worker processes and of API processes. Default 1. */
   workers?: number;

@@ -16,7 +16,7 @@ export interface SupervisedPart {
 interface Supervision {
   name: string;
   start: () => Promise<ManagedProcess>;
-  /** Whether a process that ended may be started again; if not, its end is an error at once. */
+  /** Whether to restart a process that ended; if not, `onFailure` is called at once. */
   mayRestart: () => boolean;
   report: Report;
   /** Called once, when the process ended without a stop request and is not started again. */

@@ -94,7 +94,7 @@ export function typeErrors(manifests: readonly Manifest[]): string[] {
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
-/** Whether a selector with these labels selects an object with those. */
+/** Whether a selector with these `matchLabels` selects an object with these `labels`. */
 export function selects(matchLabels: Strings, labels: Strings): boolean {
   return Object.entries(matchLabels).every(([name, value]) => labels[name] === value);
 }
