@@ -46,42 +46,42 @@ import { problemRoutes } from './problem-pages/routes.js';
 import { productRoutes } from './products/routes.js';
 import { shipmentReportRoutes } from './shipment-reports/routes.js';
 
-/** Pages for people. What follows it in a path is a token, with which its bearer may decide. */
+/** Path of the approval pages. The rest of the path is a token that permits its bearer to decide. */
 const PAGES = '/approvals/';
 
 export interface AppDependencies {
   client: Client;
   store: Store;
   logger: Logger;
-  /** Whoever signs with one of these is the carrier. */
+  /** A webhook that is signed with one of these comes from the carrier. */
   carrierWebhookSecrets: readonly string[];
-  /** Whoever signs with one of these is a system that approves. */
+  /** A webhook that is signed with one of these comes from a system that approves. */
   approvalWebhookSecrets: readonly string[];
   links: ApprovalLinks;
   outgoing: Outgoing;
   operations: Operations;
-  /** Of the body of an upload in bytes, and of one of its lines in characters. */
+  /** Maximum size of an upload in bytes, and of one of its lines in characters. */
   uploadLimits: { maxBytes: number; maxLineLength: number };
-  /** Who may call. Open, whoever reaches the API may do everything. */
+  /** Who may call. `open`: every caller who reaches the API may do everything. */
   auth: AuthSettings | 'open';
   protection: ProtectionSettings;
   cursors: Cursors;
-  /** What measures the requests, if anything does. */
+  /** Measures the requests, if metrics are enabled. */
   metrics?: HttpMetrics | undefined;
-  /** Told the route of each request that has one, while the request is under way. */
+  /** Called with the route template of each request while the request is in flight; undefined if no route matches. */
   noteRoute?: ((template: string | undefined) => void) | undefined;
-  /** Of encrypted payloads, for Web UI and CLI; without it there is none. */
+  /** The codec of encrypted payloads for the Web UI and the CLI; without it, its routes do not exist. */
   codec?: { payloads: PayloadCodec; sessions: CodecSessions } | undefined;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Its body may take long; the route watches it itself. */
+    /** The body may take long to arrive. The route itself enforces a minimum speed. */
     isUpload?: true;
   }
 }
 
-/** The HTTP application, without a listener: what every request passes, then the routes by name. */
+/** Builds the HTTP application, without a listener: first the hooks for every request, then the routes. */
 export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.logger.child({}, { serializers: { req: loggedRequest } }),
@@ -90,7 +90,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     handlerTimeout: HANDLER_TIMEOUT_MS,
     http: {
       ...{ headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
-      // How often it is looked for headers that are late; and a missing Host is refused below, as a problem.
+      // How often to check for slow headers. A missing Host header is rejected below, as a problem.
       ...{ connectionsCheckingInterval: 1_000, requireHostHeader: false },
     },
     clientErrorHandler: answerClientError,
@@ -98,7 +98,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     requestIdHeader: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
-    // What the router itself refuses (a path that cannot be decoded) does not come to the error handlers.
+    // Rejections by the router itself (a path that cannot be decoded) do not reach the error handlers.
     frameworkErrors: (error, request, reply) =>
       void (request.url.startsWith(PAGES) ? answerWithPage : answerError)(error, request, reply),
   }) as unknown as FastifyInstance;
@@ -118,13 +118,14 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   installAuth(app, deps.auth, deps.codec?.sessions);
   installJsonParser(app);
   installIdempotency(app, deps.store);
-  // What a client expects beyond that is not refused with 417 and no body, it is ignored.
+  // Ignores unknown `Expect` headers. By default, Node responds 417 without a body.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
-  // Streams of events would hold up the end for ever.
+  // Open event streams would delay the shutdown for ever.
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
   installErrorHandling(app);
-  // Fastify's own parser of plain text: JSON under that name is 415, not a string that is no object.
+  // Without Fastify's parser of plain text, JSON with that content type is a 415, and not a string instead of an
+  // object.
   app.removeContentTypeParser('text/plain');
 
   await installOpenApi(app);
@@ -145,7 +146,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   return app;
 }
 
-/** A request as it is logged: no log holds a token, a query or who asks. */
+/** The logged fields of a request: without tokens, query string and client address. */
 function loggedRequest({ method, url, host }: FastifyRequest) {
   const [path = ''] = url.split('?');
   const shown = path.startsWith('/v1/') ? path : path.replace(/(\/approvals\/+).+/is, '$1[token]');

@@ -18,13 +18,13 @@ import { buildApp } from './app.js';
 import { createCodecSessions } from './plugins/auth/sessions.js';
 import { createCursors } from './plugins/cursor.js';
 
-/** Longest time from a signal to the end: connections that cannot be closed are abandoned then. */
+/** Maximum time from a stop signal to the exit. Connections that cannot be closed by then are abandoned. */
 const STOP_LIMIT_MS = 20_000;
 
-/** The API process: listens until SIGINT or SIGTERM, then answers what it has accepted and closes. */
+/** The API process: listens until SIGINT or SIGTERM, then answers the requests that it has accepted, and exits. */
 async function main({ onStop }: Lifetime): Promise<void> {
   const config = await startConfig('api');
-  // The logger first: traces tell their problems while they start.
+  // The logger comes first, because tracing logs its problems while it starts.
   let tracing: Tracing | undefined = undefined;
   const logger = createLogger('api', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
   tracing = await startTracing(config, {
@@ -32,7 +32,7 @@ async function main({ onStop }: Lifetime): Promise<void> {
     onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
   logger.info({ config: printable(config) }, 'starting');
-  // Without its servers the API starts all the same: it answers what it can, and 503 for the rest.
+  // The API starts even if its dependencies are unavailable: it answers what it can, and 503 for the rest.
   for (const problem of await checkAround('api', config)) logger.error(describeProblem(problem));
 
   const registry = config.METRICS_PORT === undefined ? undefined : new Registry();

@@ -8,7 +8,7 @@ const ALGORITHM = 'HS256';
 /** What a link permits: one decision of one approver in one stage of one approval. */
 export interface ApprovalLink {
   approvalId: string;
-  /** The first run of the execution chain that sent it: it stays the same after a reset. */
+  /** The first run of the execution chain that sent the link. It stays the same after a reset. */
   firstRunId: string;
   stage: number;
   approver: string;
@@ -16,15 +16,15 @@ export interface ApprovalLink {
 
 const claims = z.object({ sub: z.string(), approval: z.string(), run: z.string(), stage: z.int() });
 
-/** Signs and reads the tokens in links to the human page, as JSON Web Tokens. */
+/** Signs and reads the tokens in links to the approval page, as JSON Web Tokens. */
 export interface ApprovalLinks {
   /** Returns the token, which is valid until `expiresAt`. */
   sign: (link: ApprovalLink, expiresAt: Date) => Promise<string>;
-  /** Returns what a token permits and whether it has expired; undefined when we did not sign it. */
+  /** Returns what a token permits and whether it has expired; undefined when we did not sign the token. */
   read: (token: string) => Promise<{ link: ApprovalLink; expired: boolean } | undefined>;
 }
 
-/** @param secrets the first one signs, all of them verify, so that a secret can be rotated while links are in use. */
+/** @param secrets the first one signs; all of them verify, so that a secret can be rotated while links are in use. */
 export function createApprovalLinks(secrets: readonly string[]): ApprovalLinks {
   const keys = secrets.map((secret) => new TextEncoder().encode(secret));
   const [signingKey] = keys;
@@ -62,7 +62,7 @@ async function verify(token: string, key: Uint8Array): Promise<{ payload: JWTPay
     });
     return { payload, expired: false };
   } catch (error) {
-    // The signature is checked before the time, so an expired token is one of ours.
+    // The signature is verified before the expiry, so we signed this expired token.
     if (error instanceof errors.JWTExpired) return { payload: error.payload, expired: true };
     if (error instanceof errors.JOSEError) return undefined;
     throw error;

@@ -2,7 +2,7 @@ import type { Outgoing } from '../http-client/outgoing.js';
 import type { ApprovalInput } from '../schemas/approval.js';
 import type { InputProblem } from '../schemas/problems-of.js';
 
-/** URLs of a question that must not be called, as problems of its input. */
+/** Returns an input problem for each URL of an approval request that must not be called. */
 export function forbiddenUrls(
   { callbackUrl, stages }: Pick<ApprovalInput, 'callbackUrl' | 'stages'>,
   outgoing: Outgoing,

@@ -8,47 +8,55 @@ import { timeLimit } from './time-limit.js';
 export interface OutgoingOptions {
   /**
    * Hosts that may be called; `*.example.com` covers every host below it, `host:port` limits the port. Empty: any host.
-   * It narrows what may be called and never opens what is private.
+   * The list only restricts calls and never permits a private address.
    */
   allowedHosts: readonly string[];
-  /** Whether private, loopback, link-local … addresses may be called: for development and closed networks only. */
+  /**
+   * Whether private, loopback, link-local and similar addresses may be called: for development and closed networks
+   * only.
+   */
   allowPrivate: boolean;
-  /** All addresses of a name; as Node resolves it unless told. */
+  /** Resolves a name to all of its addresses; by default with Node's resolver. */
   lookup?: (hostname: string) => Promise<LookupAddress[]>;
 }
 
-/** The one way by which URLs that came from outside are called: the guard against server-side request forgery. */
+/** The only client for URLs that come from callers. It prevents server-side request forgery (SSRF). */
 export interface Outgoing {
-  /** Why a URL may not be called, as far as it can be told without the network; `undefined` when it may. */
+  /**
+   * Returns why a URL may not be called, as far as that can be checked without the network; `undefined` when it may.
+   */
   problemWith(url: string): string | undefined;
   /**
-   * POSTs once. A redirect is not followed, its status is the answer; the answer's body is discarded. `retryAfter` is the
-   * header of that name.
+   * Sends one POST. A redirect is not followed; its status is the result. The response body is discarded. `retryAfter`
+   * is the header of that name.
    *
-   * @throws OutgoingRefused before anything is connected when the URL has a problem, or when its name has an address
-   * that is not public: names are resolved and checked for each connection, which then goes to a checked address.
-   * @throws the signal's reason, or a `TimeoutError` after `timeoutMs`, which covers all of the call.
+   * @throws OutgoingRefused before connecting, when the URL has a problem or its host name has an address that is not
+   * public. Each connection resolves and checks the name, and then uses a checked address.
+   * @throws the signal's reason, or a `TimeoutError` after `timeoutMs`, which covers the whole call.
    */
   post(
     url: string,
     request: { headers: Record<string, string>; body: string; timeoutMs: number; signal?: AbortSignal },
   ): Promise<{ status: number; retryAfter?: string }>;
-  /** Ends what is under way; calls after it fail. */
+  /** Aborts the calls in flight; later calls fail. */
   close(): Promise<void>;
 }
 
-/** Forbidden to be called: final, never to be tried again. The message tells nothing that its caller did not know. */
+/** The URL may not be called. This is final: do not retry. The message reveals nothing that the caller did not know. */
 export class OutgoingRefused extends Error {
   override readonly name = 'OutgoingRefused';
 }
 
-/** Of an answer's body this much is read, so that short ones end in peace. */
+/** Drains up to 16 KiB so that short responses close cleanly. */
 const MAX_BODY_BYTES = 16_384;
 
-/** All of IPv6 that is handed out. ipaddr.js takes what it does not know for unicast, such as `::127.0.0.1`. */
+/**
+ * The allocated range of public IPv6 addresses. ipaddr.js classifies unknown addresses as unicast, such as
+ * `::127.0.0.1`.
+ */
 const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3');
 
-/** @throws an Error that names the entry of `allowedHosts` that is none. */
+/** @throws an Error that names the invalid entry of `allowedHosts`. */
 export function createOutgoing({ allowedHosts, allowPrivate, lookup = lookupAll }: OutgoingOptions): Outgoing {
   const allowed = allowedHosts.map(parseAllowed);
 
@@ -77,7 +85,7 @@ export function createOutgoing({ allowedHosts, allowPrivate, lookup = lookupAll 
     if (allowed.length && !allowed.some((matches) => matches(host, port)))
       return 'must be on a host that may be called';
     if (allowPrivate) return undefined;
-    // A literal address is never looked up, so this is its only check.
+    // An IP address in a URL is never resolved, so this is its only check.
     if (isIP(host) ? !isPublic(host) : /^(.+\.)?localhost$/.test(host)) return 'must be on a public address';
     return undefined;
   }
@@ -89,8 +97,8 @@ export function createOutgoing({ allowedHosts, allowPrivate, lookup = lookupAll 
       if (problem) throw new OutgoingRefused(`the URL ${problem}`);
       const { origin, pathname, search } = new URL(text);
       const end = timeLimit(timeoutMs, signal, closing.signal);
-      // A connection for each call, so that each resolves and checks anew. Its signal is told apart from the request's,
-      // which undici does not heed before there is a connection.
+      // Opens a connection for each call, so that each call resolves and checks the name. The connection also gets the
+      // signal, because undici ignores the signal of the request until it is connected.
       const client = new Client(origin, { connect: { lookup: checkedLookup, signal: end } });
       try {
         const answer = await client.request({ method: 'POST', path: pathname + search, headers, body, signal: end });
@@ -113,7 +121,7 @@ async function lookupAll(hostname: string): Promise<LookupAddress[]> {
   return await lookupByNode(hostname, { all: true });
 }
 
-/** Also refuses IPv4 in the clothes of IPv6 (mapped, 6to4, Teredo, NAT64), whatever address is inside. */
+/** Whether an address is public. IPv4 within IPv6 (mapped, 6to4, Teredo, NAT64) is not, whatever address is inside. */
 function isPublic(address: string): boolean {
   const parsed = ipaddr.parse(address);
   return parsed.range() === 'unicast' && (parsed.kind() === 'ipv4' || parsed.match(GLOBAL_IPV6));
@@ -123,7 +131,10 @@ function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** The host as it is compared: spelled by the URL parser, without the brackets of IPv6 and the dot of the root. */
+/**
+ * The host in the form that is compared: as the URL parser spells it, without the brackets of IPv6 and the trailing
+ * dot.
+ */
 function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$|\.+$/g, '');
 }

@@ -4,7 +4,7 @@ import { layOut } from '../plugins/page-layout.js';
 const TITLE = 'Payloads in plain text';
 const WHAT = 'While you are signed in, the Temporal Web UI shows in this browser what is stored encrypted.';
 
-/** Asks for a key. */
+/** The page that asks for a key. */
 export function signInPage({ problem }: { problem?: string } = {}): string {
   return layOut(
     TITLE,
@@ -19,7 +19,7 @@ export function signInPage({ problem }: { problem?: string } = {}): string {
   );
 }
 
-/** Says who is signed in, and lets him leave. */
+/** The page that shows who is signed in, with a button to sign out. */
 export function signedInPage({ caller, minutes }: { caller: string; minutes: number }): string {
   return layOut(
     TITLE,
@@ -38,7 +38,7 @@ export function signedInPage({ caller, minutes }: { caller: string; minutes: num
   );
 }
 
-/** Something else went wrong. */
+/** The page for any other error. */
 export function failedPage({ title, requestId }: { title: string; requestId: string }): string {
   return layOut(
     TITLE,
@@ -47,7 +47,7 @@ export function failedPage({ title, requestId }: { title: string; requestId: str
   );
 }
 
-/** An API that runs open asks nobody who he is. */
+/** The page of an API that runs open, where nobody has to sign in. */
 export function openPage(): string {
   return layOut(
     TITLE,

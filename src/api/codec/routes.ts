@@ -23,7 +23,10 @@ const ACTIONS = {
   },
 } as const;
 
-/** The codec of Web UI and CLI, by the protocol that they share. Who asks is logged, what for is not. */
+/**
+ * The codec of the Temporal Web UI and CLI, with their protocol. The log records the caller and the number of payloads,
+ * but not their content.
+ */
 export async function codecRoutes(
   instance: FastifyInstance,
   { client, codec }: Pick<AppDependencies, 'client'> & { codec: PayloadCodec },
@@ -71,16 +74,17 @@ export async function codecRoutes(
   }
 }
 
-/** @throws 400 */
+/** @throws 400 for another namespace. */
 function assertOurs({ headers }: FastifyRequest, namespace: string): void {
   if (!headers['x-namespace'] || headers['x-namespace'] === namespace) return;
   throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}: no other is encrypted here` }]);
 }
 
 /**
- * A history is asked for as a whole: what cannot be read in it must not hide what can.
+ * Decodes what can be decoded. A request contains the payloads of a whole history, and one that cannot be read must not
+ * hide the others.
  *
- * @throws 422 when none of those that are encrypted can be decrypted.
+ * @throws 422 when none of the encrypted payloads can be decrypted.
  */
 async function decoded(payloads: Payload[], codec: PayloadCodec): Promise<Payload[]> {
   const problems: string[] = [];
@@ -108,7 +112,7 @@ const fromJson = ({ metadata = {}, data = '' }: JsonPayload): Payload => ({
   data: bytes(data),
 });
 
-/** As Protobuf writes it: without data where there is none. */
+/** The JSON format of Protobuf, which omits empty data. */
 const toJson = ({ metadata, data }: Payload): JsonPayload => ({
   metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, base64(value)])),
   ...(data?.length && { data: base64(data) }),

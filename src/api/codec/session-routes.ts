@@ -12,7 +12,7 @@ import { PAGE_HEADERS } from '../plugins/page-layout.js';
 import { failedPage, openPage, signedInPage, signInPage } from './page.js';
 import { factsOf } from '../plugins/problems.js';
 
-/** There is no secret in its address, and without a referrer browsers do not say the origin of its form. */
+/** The URL contains no secret, and with `no-referrer` browsers would not send the origin of the form. */
 const HEADERS = { ...PAGE_HEADERS, 'referrer-policy': 'same-origin' };
 
 const form = z.object({
@@ -27,8 +27,8 @@ const answers = (...statuses: number[]) => ({
 });
 
 /**
- * The page on which somebody with the role of an inspector signs in once, with his key, because the Web UI can send
- * cookies to a codec and nothing else of its own. What he gets is good for the codec alone.
+ * The page on which an inspector signs in once, with a key or token, because the Web UI can only send cookies to a
+ * codec. The session is valid for the codec only.
  */
 export async function codecSessionRoutes(
   app: FastifyInstance,
@@ -89,7 +89,7 @@ export async function codecSessionRoutes(
     },
   );
 
-  /** Whose key or token it is; nobody's when it is not accepted. */
+  /** The caller of a key or token; undefined when it is not accepted. */
   async function callerWith(key: string, { identify }: FastifyRequest) {
     if (auth === 'open') return ANYBODY;
     return await identify({ authorization: `Bearer ${key}` }).catch((error: unknown) => {
@@ -100,7 +100,8 @@ export async function codecSessionRoutes(
 }
 
 /**
- * Browsers say whether it is our own page, but not over plain HTTP to another machine; there, the origin has to do.
+ * Checks that a form comes from our own page. Browsers send `Sec-Fetch-Site`, but not over plain HTTP to another
+ * machine. Without it, the origin is compared with the host.
  *
  * @throws 403
  */
@@ -118,7 +119,7 @@ function page(reply: FastifyReply, status: number, html: string): FastifyReply {
   return reply.code(status).headers(HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
 }
 
-/** Post/Redirect/Get, with a change of the cookie. */
+/** Post/Redirect/Get, and sets the cookie. */
 function again(reply: FastifyReply, cookie: string): FastifyReply {
   return reply.headers({ ...HEADERS, 'set-cookie': cookie }).redirect('./session', 303);
 }

@@ -4,19 +4,19 @@ import proto from '@temporalio/proto';
 import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { listExecutions } from './listing.js';
 
-/** Visibility shows starts and ends about a second late. */
+/** Visibility shows starts and ends about a second late; this leaves a wide margin. */
 export const VISIBILITY_LAG_MS = 60_000;
 
-/** The most that the server returns at once. */
+/** Maximum page size of the server. */
 export const MAX_VISIBILITY_PAGE = 1_000;
 
-/** Whether the server ended a run whose workflow code did not see that: it cannot record its own end. */
+/** Whether the server ended a run. Its workflow code did not notice and could not record the end. */
 export const isEndedByServer = ({ status }: { status: { name: string } }): boolean =>
   ['TERMINATED', 'TIMED_OUT'].includes(status.name);
 
 /**
- * Watches for executions of a type that the server ended. Each call passes on the workflow ids of those that ended since
- * the last call that succeeded; a reset ends a run as well, and continues in another one.
+ * Finds executions of a type that the server ended. Each call passes on the workflow ids of those that ended since the
+ * last successful call. They include reset workflows: a reset also ends a run, and continues in a new one.
  */
 export function watchEnds(client: Client, workflowType: string) {
   let since = new Date(0);
@@ -46,15 +46,18 @@ async function endedSince(client: Client, workflowType: string, since: Date): Pr
 const { WORKFLOW_EXECUTION_STATUS_RUNNING: RUNNING, WORKFLOW_EXECUTION_STATUS_CANCELED: CANCELED } =
   proto.temporal.api.enums.v1.WorkflowExecutionStatus;
 
-/** How an execution ended that did not record its end in the store: cancelled, or else failed, terminated or timed out. */
+/**
+ * How an execution ended without recording its end in the store: cancelled, or else failed, terminated or timed out.
+ */
 export type UnrecordedEnd = 'cancelled' | 'failed';
 
 /**
- * The executions, open in the store, that have ended all the same: workflow code does not see a termination. One call for
- * all; when Temporal does not answer, there are none, and a list shows what the store knows.
+ * The executions that have ended although they are open in the store, because workflow code does not see a termination.
+ * Makes one call for all executions. When Temporal does not answer, the result is empty, and a list shows what the
+ * store knows.
  *
- * @param executions with ids of our own form, which need no escaping in a query; `since` is when the store recorded the
- * execution as open. Runs that closed before are other lives of the same id.
+ * @param executions with our workflow ids, which need no escaping in a query. `since` is the time when the store
+ * recorded the execution as open; runs that closed earlier belong to an earlier use of the same id.
  */
 export async function unrecordedEnds(
   client: Client,
@@ -76,7 +79,7 @@ export async function unrecordedEnds(
   const running = new Set<string>();
   for (const { execution, status, closeTime } of found ?? []) {
     const workflowId = execution?.workflowId ?? '';
-    // A reset terminates a run and begins another one.
+    // A reset terminates a run and starts a new one.
     if (status === RUNNING) running.add(workflowId);
     else if (closeTime && tsToMs(closeTime) >= (sinceOf.get(workflowId) ?? Infinity)) {
       ends.set(workflowId, status === CANCELED ? 'cancelled' : 'failed');

@@ -1,11 +1,10 @@
-/** There is no room to wait in a lane any more. */
+/** Thrown when the maximum of waiting work is reached. */
 export class LaneFull extends Error {
   override readonly name = 'LaneFull';
 }
 
 /**
- * Lets so much work of the same key run at once and no more; what comes later waits, in the order in which it came, if
- * there is room to wait.
+ * Limits the concurrency for each key. Excess work waits, in the order of its arrival, up to a maximum of waiting work.
  */
 export class Lanes {
   readonly #width: number;
@@ -27,7 +26,7 @@ export class Lanes {
     try {
       return await work();
     } finally {
-      // The next one takes the place over.
+      // The next waiting work takes over the slot.
       const next = lane.waiting.shift();
       if (next) next();
       else if (--lane.busy === 0) this.#lanes.delete(key);

@@ -4,10 +4,13 @@ import { httpProblem } from '../plugins/errors.js';
 import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 import { LaneFull, Lanes } from './lanes.js';
 
-/** Lists are dear: so many of this process are made at once, and a few more wait; all at once, none would come in time. */
+/**
+ * Visibility queries are expensive. This process runs 8 of them at once, and at most 32 more wait. Without the limit,
+ * none of many concurrent queries would finish in time.
+ */
 const lists = new Lanes(8, 32);
 
-/** What visibility tells of an execution. */
+/** What visibility returns of an execution. */
 export type Execution = Pick<
   WorkflowExecutionDescription,
   'workflowId' | 'runId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
@@ -15,19 +18,19 @@ export type Execution = Pick<
 
 export interface PageRequest {
   limit: number;
-  /** Where the page before ended. */
+  /** The position where the previous page ended. */
   place?: Uint8Array;
 }
 
 export interface Page<T> {
   items: T[];
-  /** Where the next page starts; there is none without it. */
+  /** The position where the next page starts; absent on the last page. */
   nextPlace?: Uint8Array;
 }
 
 /**
- * A page of executions, newest first. Executions for which `toItem` returns
- * undefined are left out, so a page may be shorter than its limit.
+ * A page of executions, newest first. Executions for which `toItem` returns undefined are omitted, so a page may be
+ * shorter than its limit.
  */
 export async function listExecutions<T>(
   client: Client,
@@ -50,7 +53,7 @@ export async function listExecutions<T>(
   });
   const items = await Promise.all(
     (response.executions ?? []).map(async (raw) => {
-      // Nobody asks for it here, and one that cannot be decrypted would take the whole list along.
+      // The memo is not used here, and a memo that cannot be decrypted would fail the whole list.
       raw.memo = null;
       return toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace));
     }),

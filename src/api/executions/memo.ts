@@ -7,8 +7,8 @@ type Memo = proto.temporal.api.common.v1.IMemo;
 const describers = new WeakMap<Client, WorkflowClient>();
 
 /**
- * The client's workflows, with descriptions that cannot fail over a memo. The SDK decodes the whole memo of a description
- * at once, and any starter may have put a field into it that nobody here can decode.
+ * A workflow client whose descriptions never fail because of a memo. The SDK decodes all fields of a memo at once, and
+ * any client that starts a workflow may have added a field that cannot be decoded here.
  */
 export function describerOf(client: Client): WorkflowClient {
   const known = describers.get(client);
@@ -34,7 +34,7 @@ const memoGuard = (client: Client): WorkflowClientInterceptor => ({
   },
 });
 
-/** The fields of a memo that can be decoded; those of others, of other SDKs or with a lost key, are left out. */
+/** The fields of a memo that can be decoded. Fields from other SDKs or with a lost key are omitted. */
 async function readableMemo(client: Client, memo: Memo | null | undefined, workflowId: string): Promise<Memo> {
   const { namespace, loadedDataConverter } = client.options;
   const fields = await Promise.all(

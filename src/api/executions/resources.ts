@@ -10,10 +10,10 @@ const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_PAUSED } =
 
 type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 
-/** A task that is longer than this in its queue is told of: workers that are there take one within moments. */
+/** A task that waits longer than this in its queue is reported: available workers take a task within moments. */
 const WAITING_AFTER_MS = 5_000;
 
-/** What holds a workflow up just now: the activities that are being retried, and those that no worker takes. */
+/** What delays a workflow at the moment: activities that are being retried, and activities that no worker takes. */
 export function heldUpBy(
   description: Pick<WorkflowExecutionDescription, 'raw'>,
   options?: { withReasons?: boolean },
@@ -21,7 +21,7 @@ export function heldUpBy(
   return { ...retryingIn(description, options), ...waitingIn(description) };
 }
 
-/** Why an activity failed tells of the inside. */
+/** `withReasons: false` omits the failures, because they reveal internals. */
 function retryingIn(
   { raw }: Pick<WorkflowExecutionDescription, 'raw'>,
   { withReasons = true } = {},
@@ -56,9 +56,9 @@ function waitingIn({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waitin
   const waiting = (raw.pendingActivities ?? []).flatMap((activity) => {
     const { activityType, state, scheduledTime, activityOptions, attempt } = activity;
     const since = scheduledTime ? tsToMs(scheduledTime) : Date.now();
-    // A retry is scheduled for the time when it is due.
+    // The scheduled time of a retry is the time when it is due.
     const isOverdue = state === PENDING_ACTIVITY_STATE_SCHEDULED && Date.now() - since >= WAITING_AFTER_MS;
-    // A paused retry is among those that are retried.
+    // A paused retry is already listed as retrying.
     const isPaused = state === PENDING_ACTIVITY_STATE_PAUSED && (attempt ?? 1) === 1;
     if (!isOverdue && !isPaused) return [];
     const taskQueue = activityOptions?.taskQueue?.name;
@@ -74,7 +74,7 @@ function waitingIn({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waitin
   return waiting.length ? { waiting } : {};
 }
 
-/** The execution behind a resource. */
+/** The workflow execution behind a resource. */
 export function workflowOf({ workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>) {
   return { workflow: { workflowId, runId } };
 }

@@ -10,10 +10,10 @@ import { firstInput } from '../../temporal/history.js';
 import { describeOr404, SERVER_DEADLINE_MS, withDeadline } from './executions.js';
 
 /**
- * Starts a workflow whose id is the idempotency key: the same input again starts nothing.
+ * Starts a workflow whose id is the idempotency key: a repetition with the same input starts nothing.
  *
- * @returns undefined when it was started, the execution that was there with the same input, or `other` when the id
- * belongs to one with another input.
+ * @returns undefined when the workflow was started, the existing execution when it has the same input, or `other` when
+ * the id belongs to an execution with another input.
  */
 export async function startOnce<T extends Workflow>(
   client: Client,

@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import { restrictedTo } from './auth/caller.js';
 
-/** Who asks, as far as what he asks for has to know. */
+/** The data of a caller and their request that services need. */
 export interface Asking {
-  /** The one whose resources he is restricted to: himself. */
+  /** The id whose resources the caller is restricted to; undefined for operators. */
   only?: string | undefined;
-  /** The id of his request, if he gave it a name. */
+  /** The request id, if the request has an `Idempotency-Key`. */
   requestId?: string | undefined;
 }
 
@@ -14,6 +14,6 @@ export const askingOf = ({ caller, named }: FastifyRequest): Asking => ({
   requestId: named?.requestId,
 });
 
-/** Options of an update that a named request sends: Temporal does once what has the same id. */
+/** Options of an update. Temporal applies an update with the same update id once. */
 export const updateIdOf = ({ requestId }: Asking): { updateId?: string } =>
   requestId === undefined ? {} : { updateId: requestId };

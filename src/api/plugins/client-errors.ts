@@ -4,7 +4,10 @@ import type { Socket } from 'node:net';
 import { bodyOf, HttpProblem, malformedRequest } from './errors.js';
 import { MAX_HEADER_BYTES } from './limits.js';
 
-/** Answers what never became a request: no HTTP, headers that are too large or too late. Then the connection ends. */
+/**
+ * Responds to input that never became a request (invalid HTTP, headers that are too large or too late), and closes the
+ * connection.
+ */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

@@ -4,8 +4,9 @@ import { ROLES, type Role } from '../../schemas/api-key.js';
 import type { ProblemKind } from './problems.js';
 
 /**
- * Who may call a route: callers with one of the roles, whoever signed the body, whoever holds the link, or everybody; on a
- * page that asks who he is, everybody as well. Links and pages answer with pages, errors too.
+ * Who may call a route: callers with one of the roles, the sender of a signed body (`signed`), the holder of a link
+ * (`link`), or every caller (`public`, `page`). A `page` authenticates callers itself. Links and pages respond with
+ * pages, errors too.
  */
 export type Access = readonly Role[] | 'signed' | 'link' | 'page' | 'public';
 
@@ -20,26 +21,26 @@ export const TAGS = {
   Operations: 'Is it alive, is it ready, and what can it do.',
 } as const;
 
-/** What is promised of a route beside its schemas. The OpenAPI document is made of both. */
+/** What a route promises beyond its schemas. The OpenAPI document is generated from both. */
 export interface Contract {
   operationId: string;
   summary: string;
   description?: string;
   tag: keyof typeof TAGS;
   access: Access;
-  /** What it asks, and so what can be away. A worker is reached through Temporal. */
+  /** The dependencies of the route, which can be unavailable. A worker is reached through Temporal. */
   needs?: readonly ('temporal' | 'worker' | 'store')[];
-  /** What can go wrong beside what its needs, its access and its schemas make possible. */
+  /** Problems beyond those that follow from the needs, the access and the schemas. */
   problems?: readonly ProblemKind[];
-  /** A session of the codec's page lets in as well. */
+  /** The route also accepts a session of the codec page. */
   session?: true;
-  /** It takes an `Idempotency-Key`. `upload`: its content is known only once all of it was read. */
+  /** The route accepts an `Idempotency-Key`. `upload`: its content is known only after the whole body was read. */
   idempotent?: true | 'upload';
-  /** Headers of a good answer, by what they tell. */
+  /** Headers of a successful response, with their descriptions. */
   headers?: Record<string, string>;
-  /** Bodies that the route parses itself: the schema of JSON, or what a text is. */
+  /** Bodies that the route parses itself: the schema for JSON, a description for text. */
   bodies?: Record<string, z.ZodType | string>;
-  /** It takes bodies with `Content-Encoding: gzip`. */
+  /** The route accepts bodies with `Content-Encoding: gzip`. */
   compressed?: true;
 }
 
@@ -49,20 +50,20 @@ declare module 'fastify' {
   }
 }
 
-/** Whoever has a role. */
+/** Every caller with a role. */
 export const ANY_ROLE = ROLES;
 
-/** The roles of which a caller needs one; undefined where it is not roles that let him in. */
+/** The roles of which a caller needs one; undefined for a route that does not check roles. */
 export const rolesOf = (contract: Contract | undefined): readonly Role[] | undefined =>
   typeof contract?.access === 'object' ? contract.access : undefined;
 
-/** To be spread into the options of a route. */
+/** Route options with the contract, to be spread into the options of a route. */
 export const contract = (contract: Contract) => ({ config: { contract } });
 
-/** Pages of libraries, which have no contract of ours. They are public. */
+/** Public pages of libraries, which have no contract of ours. */
 const FOREIGN = /^\/docs(\/|$)/;
 
-/** Makes sure that no route comes in without a contract, and so none without a rule of who may call it. */
+/** Throws for a route without a contract, because nothing would define who may call the route. */
 export function requireContracts(app: FastifyInstance): void {
   app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
     if (config?.contract ?? (method === 'OPTIONS' || FOREIGN.test(url))) return;

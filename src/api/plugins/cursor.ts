@@ -7,17 +7,17 @@ type List = 'approvals' | 'batches' | 'carts' | 'failures' | 'orders' | 'product
 const CHECK_BYTES = 16;
 
 export interface Cursors {
-  /** A place in a list, as the client of it gets it. */
+  /** Encodes a position in a list as the cursor that the client gets. */
   encode: (list: List, filter: object, place: Uint8Array) => string;
-  /** @throws 400 for a cursor that this list, filtered like this, never gave. */
+  /** @throws 400 for a cursor that was not issued for this list with this filter. */
   decode: (list: List, filter: object, cursor: string) => Buffer;
 }
 
 /**
- * Places in lists as clients carry them: opaque, safe in a URL, and sealed. Nobody can make one up, nor carry one over to
- * another list or to what somebody else may see; Temporal would take a made-up place for a fault of its own.
+ * Cursors are signed, opaque and URL-safe positions in lists. A client can neither forge a cursor nor use it for
+ * another list or for the resources of another caller. Temporal would report a forged position as its own fault.
  *
- * @param secrets the first one seals; those that it replaces are still accepted.
+ * @param secrets the first one signs; the older ones are still accepted.
  */
 export function createCursors(secrets: readonly string[]): Cursors {
   const sealOf = (secret: string, list: List, filter: object, place: Uint8Array): Buffer =>
@@ -48,7 +48,7 @@ const definedEntries = (filter: object): [string, unknown][] =>
     .filter(([, value]) => value !== undefined)
     .sort();
 
-/** A page of a list as its client gets it, with a sealed place where the next one starts. @throws 400 for a foreign cursor. */
+/** Reads a page of a list, and adds a signed cursor to the next page. @throws 400 for a cursor of another list. */
 export async function sealedPage<T>(
   { encode, decode }: Cursors,
   list: List,

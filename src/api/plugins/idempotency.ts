@@ -10,52 +10,53 @@ import type { Contract } from './contract.js';
 import { httpProblem, HttpProblem, invalidRequest, toProblem } from './errors.js';
 import type { ProblemKind } from './problems.js';
 
-/** A request that its caller gave a name, and what the name stands for on its way through Temporal. */
+/** The ids that the API derives from an `Idempotency-Key` and sends to Temporal. */
 export interface NamedRequest {
-  /** The id of what the request creates, if the caller gives none: whoever repeats the request names the same thing. */
+  /** The id of the created resource, if the caller gives none. A repetition of the request gets the same id. */
   resourceId: string;
-  /** The id of the request itself: Temporal does once what has the same. */
+  /** The id of the request itself. Temporal applies requests with the same id once. */
   requestId: string;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     named: NamedRequest | undefined;
-    /** What becomes of the answer. */
+    /** The claim on the idempotency key, or the response to replay. */
     claimed: Claimed | undefined;
   }
 }
 
 interface Claimed {
   scope: Buffer;
-  /** None when the request was answered before, and is only run to see whether its content is the same. */
+  /** Absent when the request was answered before and only runs to compare its content. */
   claim?: string;
   first?: KeptAnswer;
-  /** Ends saying that somebody is at it. */
+  /** Stops renewing the claim. */
   letGo?: () => void;
 }
 
 /**
- * Answers of requests that were begun. Whatever else is answered changed nothing: the next try deserves another one. An
- * upload that is refused is not begun, and its content, which may be mended by then, is not known before it is read.
+ * Whether a response below 500 is kept for repetitions. A response that is not kept means that nothing changed, so the
+ * next attempt gets a response of its own. A rejected upload is not kept either: its caller may send corrected content,
+ * which is known only after it was read.
  */
 const isKept = (status: number, { idempotent }: Pick<Contract, 'idempotent'> = {}) =>
   (status >= 200 && status < 300) || (idempotent !== 'upload' && [409, 410, 422].includes(status));
 
 const KEPT_HEADERS = ['content-type', 'location'];
 
-/** A database that stands still must not hold up an answer. */
+/** A hanging database must not delay a response for longer than this. */
 const KEEP_TIMEOUT_MS = 5_000;
 
 const PURGE_EVERY_MS = 10 * 60_000;
 
-/** A third of what a claim is worth. */
+/** A third of the 30 s after which a claim expires. */
 const RENEW_EVERY_MS = 10_000;
 
 /**
- * `Idempotency-Key`: a request that is repeated under its name is answered as it was the first time, by any process.
- * What it does is done once anyway, because the name becomes the id of the workflow, update or signal; only the answer,
- * and what was asked, are kept in the store, because Temporal keeps neither beyond a run.
+ * `Idempotency-Key`: a repeated request gets the response to the first one, from any process. The operation runs only
+ * once in any case, because the key becomes the id of the workflow, update or signal. The store keeps the response and
+ * a fingerprint of the request, because Temporal keeps neither beyond a run.
  */
 export function installIdempotency(app: FastifyInstance, store: Store): void {
   app.decorateRequest('named');
@@ -73,7 +74,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
       requestId: toUuid(hash([scope.toString('hex'), fingerprint.toString('hex')])),
     };
     const claim = await store.claimKey(scope, fingerprint).catch((error: unknown) => {
-      // Where Temporal needs no store, its ids alone see to it that it is done once.
+      // If the operation does not need the store, Temporal's ids alone ensure that it runs once.
       if (contract.needs?.includes('store') || toProblem(error).kind !== 'store-unavailable') throw error;
       request.log.warn({ err: error }, 'could not look whether a named request was answered');
       return undefined;
@@ -98,14 +99,14 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
       return first.body;
     }
     const keep = async () => {
-      // A 5xx leaves open whether it was done, so the key goes on standing for this request.
+      // After a 5xx the outcome is unknown, so the key stays bound to this request.
       if (reply.statusCode >= 500) await store.suspendKey(scope, claim!);
       else if (!isKept(reply.statusCode, contract) || typeof payload !== 'string')
         await store.releaseKey(scope, claim!);
       else
         await store.keepAnswer(scope, claim!, { status: reply.statusCode, headers: keptHeaders(reply), body: payload });
     };
-    // If it cannot be kept it was done all the same, and says so; repeated, it is done again under the same ids.
+    // If the response cannot be kept, the caller gets it all the same. A repetition then runs again, with the same ids.
     const kept = keep().catch((err: unknown) => {
       request.log.warn({ err }, 'could not keep the answer to a named request');
     });
@@ -113,7 +114,7 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
     return payload;
   });
 
-  /** Goes on saying that somebody is at it: an upload takes as long as it takes. */
+  /** Renews the claim until the request ends, because an upload can take longer than a claim lasts. */
   function hold(reply: FastifyReply, scope: Buffer, claim: string) {
     const timer = setInterval(() => void store.renewKey(scope, claim).catch(() => undefined), RENEW_EVERY_MS).unref();
     const letGo = () => clearInterval(timer);
@@ -129,7 +130,10 @@ export function installIdempotency(app: FastifyInstance, store: Store): void {
 
 const TAKEN: readonly ProblemKind[] = ['order-id-taken', 'approval-id-taken', 'batch-id-taken'];
 
-/** What it means that an id is taken that was made of the name of the request: its content is another one. */
+/**
+ * Converts the error for a taken id if the id was derived from the idempotency key: the earlier request had another
+ * content.
+ */
 export function takenByName(error: unknown, isOfName: boolean | undefined): HttpProblem | undefined {
   return isOfName && error instanceof HttpProblem && TAKEN.includes(error.kind) ? keyReused() : undefined;
 }
@@ -137,7 +141,7 @@ export function takenByName(error: unknown, isOfName: boolean | undefined): Http
 const keyReused = () =>
   httpProblem('idempotency-key-reused', 'this Idempotency-Key named a request with another content before');
 
-/** The name that the caller gave the request. @throws 400 when the header is there and no name. */
+/** The idempotency key of a request. @throws 400 when the header is present but invalid. */
 function keyOf({ headers }: FastifyRequest): string | undefined {
   const header = headers['idempotency-key'];
   if (header === undefined) return undefined;
@@ -146,7 +150,7 @@ function keyOf({ headers }: FastifyRequest): string | undefined {
   throw invalidRequest([{ pointer: '', detail: 'the header Idempotency-Key must have 1 to 255 characters' }]);
 }
 
-/** A problem names the request that it answers, which is this one. */
+/** A replayed problem gets the request id of this request. */
 function bodyFor({ id: requestId }: FastifyRequest, { status, body }: KeptAnswer): string {
   return status < 400 ? body : JSON.stringify({ ...(JSON.parse(body) as Problem), requestId });
 }
@@ -159,13 +163,13 @@ const keptHeaders = (reply: FastifyReply): Record<string, string> =>
     KEPT_HEADERS.flatMap((name) => (reply.hasHeader(name) ? [[name, String(reply.getHeader(name))]] : [])),
   );
 
-/** What was parsed; of an upload, which is a stream, nothing yet. */
+/** The parsed body; null for an upload, whose stream is not read yet. */
 const bodyOf = ({ body, routeOptions }: FastifyRequest) =>
   routeOptions.config.contract?.idempotent === 'upload' ? null : (body ?? null);
 
 const hash = (parts: unknown[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest();
 
-/** As a UUID of version 8, whose bits are the maker's own (RFC 9562). */
+/** Formats a digest as a UUID of version 8, which leaves the bits to the application (RFC 9562). */
 function toUuid(digest: Buffer): string {
   const bytes = Buffer.from(digest.subarray(0, 16));
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;

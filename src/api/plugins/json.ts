@@ -1,7 +1,7 @@
 import { pointerTo, type InputProblem } from '../../schemas/problems-of.js';
 import { MAX_JSON_DEPTH } from '../../temporal/payloads/json.js';
 
-/** What came as JSON, and where the text said something else than the value does. */
+/** A parsed JSON text, and where the value differs from the text. */
 export interface ParsedJson {
   value: unknown;
   /** Repeated names, and numbers that changed. */
@@ -17,22 +17,22 @@ export class JsonTooDeep extends Error {
 }
 
 /**
- * Parses JSON from outside. `JSON.parse` keeps the last of two equal names and rounds numbers to 64-bit floats, both in
- * silence; here, both are reported.
+ * Parses JSON from callers. `JSON.parse` silently keeps the last of two equal names and rounds numbers to 64-bit
+ * floats. This function reports both.
  *
  * @throws JsonTooDeep, and what `parse` throws.
  */
 export function parseJson(text: string, parse: (text: string) => unknown = JSON.parse): ParsedJson {
   const value = parse(text);
-  // Cheap, and never wrong about a text that it clears. Colons and digits within strings only cost a closer look.
+  // A cheap check that misses no loss. Colons and digits within strings can only cause an unnecessary full scan.
   const isPlain = namesIn(value) === colonsIn(text) && !MAYBE_INEXACT.test(text);
   return { value, losses: isPlain ? [] : lossesIn(text) };
 }
 
-/** Every decimal of at most 15 digits without an exponent survives a 64-bit float. */
+/** A 64-bit float keeps every decimal of at most 15 digits without an exponent. */
 const MAYBE_INEXACT = /\d[\d.]{15}|\d[eE][-+\d]/;
 
-/** How many names of fields a value has in all its objects. @throws JsonTooDeep */
+/** Counts the field names of all objects in a value. @throws JsonTooDeep */
 function namesIn(value: unknown, depth = 0): number {
   if (typeof value !== 'object' || value === null) return 0;
   if (depth === MAX_JSON_DEPTH) throw new JsonTooDeep();
@@ -51,13 +51,15 @@ function colonsIn(text: string): number {
   return colons;
 }
 
-/** A list or object that is open at a place in the text: where in it that is, and the names that came before. */
+/**
+ * An array or object that is open at the current position: the current index or name, and the names that came before.
+ */
 type Level = { names?: undefined; place: number } | { names: Set<string>; place: string };
 
-/** A list of them has to fit into a response. */
+/** Limits the list of losses, which has to fit into a response. */
 const MAX_LOSSES = 100;
 
-/** The first losses in a text that is known to be JSON. */
+/** Finds the first losses in a text that is valid JSON. */
 function lossesIn(text: string): InputProblem[] {
   const losses: InputProblem[] = [];
   const levels: Level[] = [];
@@ -95,7 +97,7 @@ function lossesIn(text: string): InputProblem[] {
   return losses;
 }
 
-/** Where a string ends, behind its closing quote. */
+/** The index after the closing quote of a string. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; ; at += 1) {
     at = text.indexOf('"', at);
@@ -105,7 +107,7 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-/** What is wrong with a decimal that a 64-bit float cannot hold. */
+/** Why a 64-bit float cannot hold a decimal exactly; undefined if it can. */
 export function inexact(literal: string): string | undefined {
   const number = Number(literal);
   if (Number.isFinite(number) && normalized(literal) === normalized(String(number))) return undefined;
@@ -113,7 +115,7 @@ export function inexact(literal: string): string | undefined {
   return `cannot be kept exactly: ${shown} would become ${number}; send at most 15 digits, as in 12.5`;
 }
 
-/** A decimal as its digits, without zeros around them, and a power of ten. */
+/** Normalizes a decimal to its digits, without leading and trailing zeros, and a power of ten. */
 function normalized(literal: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([-+]?\d+))?$/.exec(
     literal,

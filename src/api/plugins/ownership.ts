@@ -4,12 +4,12 @@ import { notFound } from './errors.js';
 import { describeOr404 } from '../executions/executions.js';
 import type { Execution } from '../executions/listing.js';
 
-/** The customer whose cart or order it is. */
+/** The customer who owns the cart or order. */
 export const ownerOf = ({ typedSearchAttributes }: Pick<Execution, 'typedSearchAttributes'>): string | undefined =>
   typedSearchAttributes.get(customerIdAttribute);
 
 /**
- * The description of a cart or order, if `only` may see it: another customer's is as if it were not there.
+ * Describes a cart or order that `only` may see. Another customer's resource looks as if it did not exist.
  *
  * @throws 404.
  */
@@ -24,7 +24,7 @@ export async function describeOwn(
   return description;
 }
 
-/** @throws 404 for the cart or order of another customer than `only`. */
+/** @throws 404 for the cart or order of a customer other than `only`. */
 export function assertOwn(description: WorkflowExecutionDescription, what: string, only: string | undefined): void {
   if (only !== undefined && ownerOf(description) !== only) throw notFound(`there is no ${what}`);
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import html from 'html-template-tag';
 
-/** Every pair of text and ground has a contrast of 4.5 or more, every border that matters one of 3 or more. */
+/** Text has a contrast of at least 4.5 with its background, and a border that conveys meaning has at least 3. */
 const STYLE = `
 :root {
   color-scheme: light dark;
@@ -94,7 +94,9 @@ a { color: var(--focus); }
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
-/** What every page and redirect says to browsers: runs nothing, is kept and indexed nowhere, and its link stays here. */
+/**
+ * Headers of every page and redirect: no scripts, no caching, no indexing, and no referrer that would reveal the link.
+ */
 export const PAGE_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': [
@@ -109,10 +111,10 @@ export const PAGE_HEADERS = {
   'x-robots-tag': 'noindex',
 } as const;
 
-// The hash is of these bytes, so they are kept away from whatever formats templates.
+// The hash covers exactly these bytes, so they stay out of any template that a formatter could change.
 const STYLE_ELEMENT = `<style>${STYLE}</style>`;
 
-/** A whole page. `content` is HTML, `title` is text. */
+/** A complete page. `content` is HTML, `title` is plain text. */
 export function layOut(title: string, content: string): string {
   return html`<!doctype html>
     <html lang="en">

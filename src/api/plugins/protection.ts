@@ -17,27 +17,27 @@ import {
 import { JsonTooDeep, parseJson, type ParsedJson } from './json.js';
 
 export interface ProtectionSettings {
-  /** Requests that one caller may send in a minute to this process; none are counted without it. */
+  /** Requests that one caller may send to this process in a minute; without it, there is no limit. */
   requestsPerMinute?: number | undefined;
-  /** Web pages that may call the API from a browser, by their exact origin. */
+  /** Exact origins of web pages that may call the API from a browser. */
   corsOrigins: readonly string[];
-  /** Web pages that may ask the codec, with cookies, and nothing else. */
+  /** Exact origins of web pages that may call the codec, with cookies, and nothing else. */
   codecOrigins: readonly string[];
-  /** For how long browsers are told to come by https alone; 0 says nothing. */
+  /** The `max-age` of Strict-Transport-Security, in seconds; 0 omits the header. */
   hstsMaxAgeSeconds: number;
-  /** How long the event loop may be late before requests are turned away. */
+  /** Event loop delay above which requests are rejected. */
   maxEventLoopDelayMs: number;
 }
 
 const MINUTE_MS = 60_000;
 
-/** Callers that are remembered for counting. */
+/** Maximum number of callers that the rate limit tracks. */
 const MAX_COUNTED_CALLERS = 10_000;
 
-/** Answers while the process is under pressure, so that nobody takes it for dead. */
+/** Routes that respond even when the process is overloaded, so that a health check does not take it for dead. */
 const ALWAYS_ANSWERED = new Set(['/livez', '/readyz']);
 
-/** Where the codec is. Its pages may do more there than any other, so no other list of pages counts. */
+/** Path of the codec. Only `codecOrigins` applies to it, because its pages have more rights there than any others. */
 export const CODEC = '/codec';
 
 const READABLE_HEADERS = [
@@ -45,7 +45,7 @@ const READABLE_HEADERS = [
   ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
 ];
 
-/** Turns requests away before they do any work: too many of them, from pages that may not, while there is no room. */
+/** Protects the API before a request causes any work: security headers, CORS, overload protection and rate limits. */
 export async function installProtection(app: FastifyInstance, settings: ProtectionSettings): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -55,7 +55,8 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     strictTransportSecurity: settings.hstsMaxAgeSeconds > 0 && { maxAge: settings.hstsMaxAgeSeconds },
   });
   if (settings.corsOrigins.length || settings.codecOrigins.length) {
-    // Whatever else asks for OPTIONS gets the problem that any method gets that is not there.
+    // With `strictPreflight`, the library would answer any other OPTIONS request with a plain text 400 instead of a
+    // problem.
     const always = { exposedHeaders: READABLE_HEADERS, maxAge: 600, strictPreflight: false };
     const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
     const ofCodec = {
@@ -65,7 +66,7 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     await app.register(cors, {
       delegator(request, done) {
         const rules = request.url.startsWith(CODEC) ? ofCodec : ofApi;
-        // The library answers every preflight, also for a path that is not there.
+        // By default, the library answers every preflight, even for a path that does not exist.
         done(null, { ...rules, preflight: methodsOf(app, request.url).length > 0 });
       },
     });
@@ -83,7 +84,7 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
       timeWindow: MINUTE_MS,
       cache: MAX_COUNTED_CALLERS,
       enableDraftSpec: true,
-      // Whoever does not say who he is counts by his address, also his wrong keys.
+      // Requests without a verified caller are counted by IP address, so requests with wrong keys count too.
       keyGenerator: ({ caller, callerProblem, routeOptions, ip }) =>
         callerProblem || !rolesOf(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
       allowList: ({ routeOptions: { url = '', config } }) =>
@@ -97,9 +98,9 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
   }
 }
 
-/** JSON, parsed with limits. An empty body is none, whatever its content type says. */
+/** Installs the JSON parser, with limits. An empty body counts as no body, whatever its content type. */
 export function installJsonParser(app: FastifyInstance): void {
-  // A compressed body would be reported as one that is not UTF-8.
+  // Rejects a compressed body, which would otherwise be reported as one that is not UTF-8.
   app.addHook('preParsing', async (request) => {
     if (!request.is404 && !request.routeOptions.config.contract?.compressed && isCompressed(request.headers))
       throw unsupportedMediaType(request);
@@ -117,7 +118,7 @@ export function installJsonParser(app: FastifyInstance): void {
 const isCompressed = (headers: IncomingHttpHeaders): boolean =>
   (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
 
-/** @throws 400 for what is no UTF-8. */
+/** @throws 400 for bytes that are not UTF-8. */
 function decodeUtf8(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -126,7 +127,10 @@ function decodeUtf8(bytes: Buffer): string {
   }
 }
 
-/** @throws 400 like `readJson`, and for a body that repeats a name within an object or has a number that cannot be kept. */
+/**
+ * @throws 400 like `readJson`, and for a body that repeats a name within an object or has a number that cannot be kept
+ * exactly.
+ */
 function parseBody(bytes: Buffer): unknown {
   const { value, losses } = readJson(bytes);
   if (losses.length > 0) throw invalidRequest(losses);
@@ -134,7 +138,7 @@ function parseBody(bytes: Buffer): unknown {
 }
 
 /**
- * Reads a body, with limits; an empty one is undefined.
+ * Reads a JSON body, with limits; an empty body is undefined.
  *
  * @throws 400 for a body that is not UTF-8 or not JSON, is nested too deeply or sets a prototype.
  */

@@ -13,7 +13,7 @@ export interface AuthSettings {
   tokens?: TokenSettings | undefined;
 }
 
-/** The headers in which they come. */
+/** The headers that carry credentials. */
 interface Credentials {
   authorization?: string | undefined;
   'x-api-key'?: string | string[] | undefined;
@@ -21,9 +21,9 @@ interface Credentials {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose credentials they are. @throws 401. */
+    /** Returns the caller whom the credentials identify. @throws 401. */
     identify: (credentials: Credentials) => Promise<Caller>;
-    /** Who sends it. On routes that are for everybody, or for whoever signs, nobody in particular. */
+    /** The sender of the request; `ANYBODY` on routes without roles, and when the API runs open. */
     caller: Caller;
     /** Why the caller could not be verified. */
     callerProblem: unknown;
@@ -31,10 +31,10 @@ declare module 'fastify' {
 }
 
 /**
- * Finds out who calls, and refuses who may not. In between, other hooks may act on the caller: `callerProblem` is only
- * thrown once all of them have seen the request.
+ * Authenticates callers, and denies access to callers without a required role. Other hooks may act on the caller
+ * between the two steps: `callerProblem` is thrown only after all `onRequest` hooks have run.
  *
- * @param settings without any, the API runs open: whoever reaches it may do everything.
+ * @param settings `open`: every caller who reaches the API may do everything.
  */
 export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open', sessions?: CodecSessions): void {
   app.decorateRequest('caller');
@@ -69,7 +69,7 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
   });
 }
 
-/** Who sends a request: by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
+/** Identifies the sender of a request by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
 function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['identify'] {
   const findKey = createKeyring(apiKeys);
   const verifyToken = tokens && createTokenVerifier(tokens);
@@ -89,19 +89,19 @@ function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['iden
   };
 }
 
-/** Whether a `Host` is this machine. */
+/** Whether a `Host` header names this machine. */
 export const isLocalHost = (host: string) => isLoopback(host.replace(/:\d+$/, ''));
 
 const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
 
 /**
- * An API that runs open listens on loopback, and still any page in somebody's browser could reach it there, under its
- * address or a name of the page's own.
+ * An API that runs open listens on loopback. Any web page in a local browser could still call it there, by its address
+ * or by a host name of the page's own (DNS rebinding).
  *
  * @throws 403.
  */
 function assertLocal({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
-  // Who holds a link may come from anywhere, and browsers do not say from where.
+  // A link may be opened from anywhere, and browsers do not send the origin of the link page.
   const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
   if (isForeign || (host !== undefined && !isLocalHost(host))) {
     throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');

@@ -11,30 +11,33 @@ const COOKIE = 'codec-session';
 const AUDIENCE = 'codec-session';
 const ALGORITHM = 'HS256';
 
-/** At most: who may no longer be an inspector is one for no longer than that. */
+/** Maximum length of a session, and so the maximum time that a caller keeps access after losing the inspector role. */
 export const SESSION_SECONDS = 60 * 60;
 
 const claims = z.object({ sub: callerId, roles: z.array(z.enum(ROLES)) });
 
-/** Who is signed in to the codec with a browser: the Web UI can send cookies along, and no key of its own. */
+/** Browser sessions of the codec. The Web UI can send cookies, but no API key of its own. */
 export interface CodecSessions {
-  /** The `Set-Cookie` of a session. It ends with the caller's token, if he has one that ends earlier. */
+  /**
+   * The `Set-Cookie` header that starts a session. The session ends with the caller's token if the token expires
+   * earlier.
+   */
   begin: (caller: Caller, isSecure: boolean) => Promise<string>;
-  /** The `Set-Cookie` that ends it. */
+  /** The `Set-Cookie` header that ends a session. */
   end: () => string;
-  /** Whose session a request carries, whatever page sent it. */
+  /** Returns the caller of the session cookie, whatever page sent the request. */
   read: (request: FastifyRequest) => Promise<Caller | undefined>;
-  /** The same, for a page that may use it. @throws 403 for any other page. */
+  /** Like `read`, but only for pages that may use a session. @throws 403 for any other page. */
   use: (request: FastifyRequest) => Promise<Caller | undefined>;
 }
 
 /**
- * Sessions are cookies that are signed, and kept nowhere else. The signature needs the list of keys as well: a change of
- * `API_KEYS` ends them all.
+ * Sessions are signed cookies, and are stored nowhere else. The signing key includes the list of API keys, so a change
+ * of `API_KEYS` ends all sessions.
  *
- * @param secrets the first signs, all of them are accepted.
- * @param origins pages that may use a session. A page of another site does not even get the cookie sent; another page of
- * the same site would, and is refused.
+ * @param secrets the first one signs; all of them are accepted.
+ * @param origins the origins of pages that may use a session. Browsers do not send the cookie from a page of another
+ * site. They send it from another page of the same site, which is denied.
  */
 export function createCodecSessions(
   secrets: readonly string[],
@@ -84,7 +87,10 @@ export function createCodecSessions(
   };
 }
 
-/** Without a path, so that it is that of the page that sets it, `/codec`, also where there is a path before ours. */
+/**
+ * The cookie has no `Path` attribute. Browsers then use the path of the page that sets it, `/codec`, also behind a
+ * proxy that adds a path prefix.
+ */
 const cookie = (value: string, seconds: number, isSecure: boolean) =>
   [`${COOKIE}=${value}`, `Max-Age=${seconds}`, 'HttpOnly', 'SameSite=Strict', ...(isSecure ? ['Secure'] : [])].join(
     '; ',

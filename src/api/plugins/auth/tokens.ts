@@ -9,25 +9,26 @@ export interface TokenSettings {
   issuer: string;
   audience: string;
   jwksUrl: string;
-  /** The claim that names the caller: `callerIdOf` makes the caller's id of it. */
+  /** The claim that identifies the caller. `callerIdOf` converts it to the caller id. */
   idClaim: string;
-  /** The claim with his roles: a list, or words with blanks between them. `a.b` is `b` within `a`. */
+  /** The claim with the roles of the caller: a list, or words separated by spaces. `a.b` is `b` within `a`. */
   rolesClaim: string;
 }
 
-/** Asymmetric ones alone: whoever can verify must not be able to sign. */
+/** Only asymmetric algorithms: a party that can verify tokens must not be able to sign them. */
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
 
-/** Clocks of two machines differ. */
+/** Tolerance for clocks that differ between two machines. */
 const CLOCK_TOLERANCE_SECONDS = 5;
 
 const JWKS_TIMEOUT_MS = 5_000;
 
-/** How long the keys that are known serve before their issuer, who did not answer, is asked again. */
+/** After a failed fetch of the keys, the known keys are used for this time before the next fetch. */
 const JWKS_RETRY_MS = 30_000;
 
 /**
- * Verifies JWTs of one issuer. Its keys are fetched with the first token and again when one names a key that is unknown.
+ * Verifies JWTs of one issuer. Fetches the keys of the issuer with the first token, and again when a token names an
+ * unknown key.
  *
  * @returns a function that throws 401 for a token that is not accepted, 503 when the keys cannot be fetched.
  */
@@ -43,12 +44,15 @@ export function createTokenVerifier(settings: TokenSettings): (token: string) =>
   };
 }
 
-/** @throws 401 for a token that names nobody, or by an e-mail address that its issuer has not verified. */
+/**
+ * @throws 401 for a token that does not name the caller, or names the caller by an e-mail address that the issuer has
+ * not verified.
+ */
 function subjectOf(payload: JWTPayload, idClaim: string): string {
   const subject = claimOf(payload, idClaim);
   if (typeof subject !== 'string' || subject === '' || !subject.isWellFormed())
     throw unauthorized(`the claim ${idClaim} of the token must be a text that names the caller`);
-  // Anybody could sign up with the address of somebody else.
+  // Without verification, anyone could sign up with another person's address.
   if (idClaim === 'email' && isFalse(payload.email_verified))
     throw unauthorized('the issuer has not verified the e-mail address of the token (email_verified is false)');
   return subject;
@@ -60,8 +64,8 @@ const isFalse = (claim: unknown) => claim === false || claim === 'false';
 const HASHED = 'sha256:';
 
 /**
- * The caller id of a token's subject. A subject that is a caller id stays as it is; any other one becomes `sha256:` and
- * the hash of its UTF-8 bytes. A subject that starts like such an id is hashed too, so no two subjects share an id.
+ * Converts the subject of a token to a caller id. A valid caller id stays as it is. Any other subject becomes `sha256:`
+ * and the hash of its UTF-8 bytes. A subject that starts with `sha256:` is hashed too, so no two subjects share an id.
  */
 export function callerIdOf(subject: string): string {
   if (callerId.safeParse(subject).success && !subject.startsWith(HASHED)) return subject;
@@ -88,7 +92,7 @@ async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }
   }
 }
 
-/** The keys are not there, which is not the caller's fault. */
+/** The keys could not be fetched, which is not the caller's fault. */
 class KeysAway extends Error {
   override readonly name = 'KeysAway';
 }
@@ -104,7 +108,7 @@ function keysOf(jwksUrl: string): JWTVerifyGetKey {
     } catch (error) {
       const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
       if (isToken || error instanceof errors.JOSENotSupported) throw error;
-      // Those that were there before go on counting: an issuer that is away must not lock everybody out.
+      // Keeps using the known keys, because an unavailable issuer must not lock out every caller.
       askAgainAt = Date.now() + JWKS_RETRY_MS;
       if (known) return await createLocalJWKSet(known)(header, token);
       throw new KeysAway('no keys', { cause: error });

@@ -3,8 +3,9 @@ import type { OpenAPIV3_1 } from 'openapi-types';
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 /**
- * zod writes each component twice: as it comes in (`OrderInput`) and as it goes out (`Order`). Here, each is there once if
- * it can be, under the plain name, and what nobody refers to is not there. What only goes out may get more fields one day.
+ * Merges the two schemas that zod writes for each component: the input (`OrderInput`) and the output (`Order`). Each
+ * component has one schema if possible, under the plain name, and unused components are removed. Schemas that only
+ * describe output allow additional fields, so that responses can get new fields later.
  */
 export function withoutTwins(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
   const { schemas = {}, ...components } = document.components ?? {};
@@ -35,7 +36,7 @@ const REF = '#/components/schemas/';
 const isInput = (name: string) => name.endsWith('Input');
 const plain = (name: string) => name.replace(/Input$/, '');
 
-/** Equal but for which twins they refer to. */
+/** Whether both schemas are equal, apart from the `Input` suffix in references. */
 const same = (input: Json | undefined, output: Json | undefined): boolean =>
   input !== undefined &&
   output !== undefined &&

@@ -1,16 +1,16 @@
-/** One call of an operation, as readers see it; a test makes each of them. */
+/** One example call of an operation in the OpenAPI document. A test makes each call. */
 export interface Example {
-  /** By name, where the example of the parameter's own schema is not the one. */
+  /** Values by parameter name, for parameters whose schema has no suitable example. */
   parameters?: Record<string, string | number>;
   body?: unknown;
-  /** By content type, where there are several. */
+  /** Bodies by content type, for operations that accept several. */
   bodies?: Record<string, unknown>;
-  /** How it is answered, where there are several good ways. */
+  /** The status of the response, for operations with several successful responses. */
   status?: number;
   answer?: unknown;
 }
 
-/** `"ada"` and its metadata, as Protobuf writes them in JSON, and the same encrypted. */
+/** The payload `"ada"` with its metadata in the JSON format of Protobuf, in plain text and encrypted. */
 const PAYLOADS = { payloads: [{ metadata: { encoding: 'anNvbi9wbGFpbg==' }, data: 'ImFkYSI=' }] };
 const ENCRYPTED_PAYLOADS = {
   payloads: [
@@ -77,14 +77,17 @@ const batch = (batchId: string, status = 'running') => ({
   ...workflow(`batch:${batchId}`),
 });
 
-/** An upload of three items, the last of which is about nothing in the catalogue. */
+/** An upload of three items. The catalogue does not have the last one. */
 const restock = [
   { sku: 'MUG-ENAMEL', quantity: 120 },
   { sku: 'GRINDER-HAND', quantity: 25 },
   { sku: 'KETTLE-ELECTRIC', quantity: 30 },
 ];
 
-/** By `operationId`. The examples of one resource fit together; what needs another state of it has one of its own. */
+/**
+ * Examples by `operationId`. The examples of one resource are consistent with each other; an operation that needs
+ * another state has a resource of its own.
+ */
 export const examples: Record<string, Example> = {
   getOpenApi: {},
   getLiveness: { answer: { status: 'ok' } },

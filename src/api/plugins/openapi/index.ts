@@ -10,13 +10,16 @@ import { describeAnswers, describeOperation } from './operations.js';
 
 const TITLE = 'Workflow orchestration patterns';
 
-/** Its own scripts, styles and requests. The library's own policy would upgrade them to https, also where there is none. */
+/**
+ * The docs page may load only its own scripts, styles and requests. The default policy of the library would upgrade
+ * requests to https, even where there is no https.
+ */
 const DOCS_CSP = [
   ...["default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"],
   ...["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"],
 ].join('; ');
 
-/** Of the contract, not of the code: the first number changes with what breaks a client. */
+/** The version of the API contract, not of the code. A breaking change increases the first number. */
 const VERSION = '1.0.0';
 
 const DESCRIPTION = `Starts the workflows of the shop, sends them updates and signals, and reads what they tell.
@@ -45,7 +48,7 @@ const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {
   },
 };
 
-/** Makes the OpenAPI document of all routes that are registered after it: `/openapi.json`, and a page at `/docs`. */
+/** Serves the OpenAPI document of all routes that are registered later, at `/openapi.json`, and a page at `/docs`. */
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
   const contracts = new Map<string, Contract>();
   await app.register(swagger, {
@@ -71,7 +74,7 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     theme: { title: `${TITLE}: the API` },
     uiConfig: {
       ...{ docExpansion: 'list', showExtensions: true, displayRequestDuration: true },
-      // Without the bar that loads documents of others, and without the badge of somebody else's validator.
+      // Hides the bar that loads other documents, and the badge of an external validator.
       ...{ layout: 'BaseLayout', validatorUrl: null },
     },
   });
@@ -87,7 +90,7 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       }),
       schema: { response: { 200: z.looseObject({ openapi: z.string() }).describe('OpenAPI 3.1') } },
     },
-    // It does not change while the process runs.
+    // The document does not change while the process runs, so it is built once.
     async (_request, reply) =>
       reply
         .type('application/json; charset=utf-8')

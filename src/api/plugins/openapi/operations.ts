@@ -35,7 +35,7 @@ const SIGNED = z.object({
 
 type TransformInput = Parameters<SwaggerTransform>[0];
 
-/** What a route takes and promises, before anything is said of what can go wrong. */
+/** Describes the request and the successful responses of a route, without its problems. */
 export function describeOperation(
   input: TransformInput,
   contracts: Map<string, Contract>,
@@ -61,7 +61,7 @@ function securityOf(contract: Contract): OpenAPIV3_1.SecurityRequirementObject[]
   return contract.access === 'signed' ? [{ webhookSignature: [] }] : [];
 }
 
-/** Adds to each operation what its contract makes possible: answers with their headers, problems, and an example. */
+/** Adds what the contract of each operation implies: response headers, problems and an example. */
 export function describeAnswers(
   document: OpenAPIV3_1.Document,
   contracts: Map<string, Contract>,
@@ -114,20 +114,20 @@ function describeOutcomes(operation: Operation, known: Contract, schemas: Schema
   operation.responses = { ...problemResponses(kindsOf(operation, known)), ...operation.responses };
 }
 
-/** Whether it may be left out: what is validated then is `null`. */
+/** Whether the body may be omitted: an omitted body is validated as `null`. */
 const isOptional = ({ content }: OpenAPIV3_1.RequestBodyObject): boolean =>
   Object.values(content).every(({ schema = {} }) => 'anyOf' in schema && schema.anyOf?.some(isNull));
 
 const isNull = (schema: object) => 'type' in schema && schema.type === 'null';
 
-/** What its content is, in the words of the schema. */
+/** The description of a response, taken from its schema. */
 function descriptionOf({ description, content = {} }: Response, schemas: Schemas): string {
   const schema = Object.values(content)[0]?.schema;
   const named = schema && '$ref' in schema ? schemas[schema.$ref.replace(/.*\//, '')] : schema;
   return named?.description ?? description;
 }
 
-/** Puts the example of an operation where readers and tools look for it. */
+/** Adds the example of an operation to its parameters, request body and response. */
 function show(operation: Operation, example: Example): void {
   const values: Example['parameters'] = {
     'Idempotency-Key': `0b1f7a52-${operation.operationId}`,

@@ -9,7 +9,7 @@ export type Response = OpenAPIV3_1.ResponseObject;
 /** A reference to a component. */
 export const ref = (section: string, name: string) => ({ $ref: `#/components/${section}/${name}` });
 
-/** Each kind of problem as it may look. */
+/** An example of each kind of problem. */
 export const PROBLEM_EXAMPLES = Object.fromEntries(
   PROBLEM_KINDS.map((kind) => [kind, { summary: factsOf(kind).when, value: problem.parse(exampleOf(kind)) }]),
 );
@@ -25,7 +25,7 @@ function exampleOf(kind: ProblemKind): Problem {
   };
 }
 
-/** What can go wrong with any request. */
+/** Problems that every request can cause. */
 const ALWAYS = ['malformed-request', 'request-timeout', 'headers-too-large', 'internal-error', 'overloaded'] as const;
 
 const NEEDS = {
@@ -34,7 +34,7 @@ const NEEDS = {
   store: ['store-unavailable'],
 } as const;
 
-/** The kinds of problems that an operation can answer with, in the order of their table. */
+/** The kinds of problems that an operation can return, in the order of `PROBLEM_KINDS`. */
 export function kindsOf(operation: Operation, contract: Contract): ProblemKind[] {
   const { access, needs = [], problems = [], idempotent } = contract;
   const parameters = (operation.parameters ?? []) as OpenAPIV3_1.ParameterObject[];
@@ -52,7 +52,7 @@ export function kindsOf(operation: Operation, contract: Contract): ProblemKind[]
   return PROBLEM_KINDS.filter((kind) => kinds.has(kind));
 }
 
-/** The answers with which an operation can fail, by status. */
+/** The error responses of an operation, by status. */
 export function problemResponses(kinds: readonly ProblemKind[]): Record<string, Response> {
   const statuses = [...new Set(kinds.map((kind) => factsOf(kind).status))];
   return Object.fromEntries(
