@@ -81,7 +81,7 @@ export async function grantRights(db: Kysely<Schema>, role: string): Promise<voi
   });
 }
 
-/** The role owns the tables or runs the setup. Without its privileges, nobody could change the tables. */
+/** Rejects a role that owns the tables or runs the setup. Without its privileges, no role could change the tables. */
 export class OwnerNeedsAll extends Error {
   constructor(role: string) {
     super(`role ${role} owns the tables`);

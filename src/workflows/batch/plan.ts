@@ -25,7 +25,7 @@ export function childId(parentId: string, n: number, round: number): string {
   return round === 1 || parentId.includes('/') ? `${parentId}/${n}` : `${parentId}/${n}.${round}`;
 }
 
-/** Maximum number of attempts to start a child whose id is still in use, over twelve minutes. */
+/** Maximum number of attempts to start a child whose id is still in use. The attempts take over twelve minutes. */
 export const MAX_CHILD_STARTS = 17;
 
 /** Delay in ms before the next attempt to start a child. */

@@ -20,9 +20,9 @@ export function isShipmentReport(value: unknown, orderId: string): value is Ship
 }
 
 /**
- * The state of an order's parcel. Reports can be duplicated, late or out of order; the first final status counts. The
- * carrier's responses to our calls are the only source of our shipment id. Reports that arrive before the response, or
- * are replayed early by a reset, are kept until then. Reports about other shipments are ignored and counted.
+ * The state of an order's parcel. Reports can be duplicated, late or out of order; the first final status counts. Only
+ * the carrier's responses to our calls determine our shipment id. Reports that arrive before the response, or that a
+ * reset reapplies immediately, are kept until then. Reports about other shipments are ignored and counted.
  */
 export class Parcel {
   status: ParcelStatus = 'requested';
