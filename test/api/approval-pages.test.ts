@@ -84,7 +84,7 @@ test.each([
   expect(timeLeft(new Date(now.getTime() + ms), now)).toBe(said);
 });
 
-describeOnDevServer('the page of an approval', () => {
+describeOnDevServer('approval pages', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;

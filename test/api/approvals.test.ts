@@ -87,7 +87,7 @@ describeOnDevServer('/v1/approvals', () => {
       expect((await get(body.approvalId)).status).toBe(200);
     });
 
-    test('returns the existing approval for a repeated request and rejects other content under its id with 409', async () => {
+    test('returns the existing approval for a repeated request and rejects other content with 409', async () => {
       const input = await asked();
       const again = await api.post('/v1/approvals', input);
       expect([again.status, again.body]).toEqual([202, { approvalId: input.approvalId, status: 'pending' }]);
@@ -120,7 +120,7 @@ describeOnDevServer('/v1/approvals', () => {
   });
 
   describe('decisions', () => {
-    test('returns the outcome of a decision, also for a repetition, and rejects a different decision with 409', async () => {
+    test('returns the outcome for a decision and its repetition, and rejects a different decision with 409', async () => {
       const { approvalId } = await asked({ stages: [aStage({ id: 'lead' }, { id: 'boss' })] });
       const first = await decide(approvalId, { approver: 'lead', decision: 'approve', comment: 'fine' });
       expect(first.status).toBe(200);
@@ -555,7 +555,7 @@ describeOnDevServer('/v1/approvals', () => {
   });
 
   // This test comes last because it stops the worker.
-  test('accepts callbacks without a worker, returns 503 for decisions, and completes both once a worker runs', async () => {
+  test('without a worker accepts callbacks and answers decisions with 503; a later worker completes both', async () => {
     const receiver = await openReceiver();
     const robot = await asked({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] });
     const person = await asked();

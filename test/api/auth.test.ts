@@ -345,7 +345,7 @@ describe('tokens', () => {
     });
   });
 
-  test('accepts tokens of known keys while the issuer is unreachable, even after the keys expire in the cache', async () => {
+  test('accepts tokens of cached keys while the issuer is unreachable, even after the cache expires', async () => {
     await elsewhere(async ({ issuer, key, api }) => {
       const token = await issuer.token(key, { exp: secondsFromNow(3_600) });
       cameIn(await probe(api, bearer(token)));

@@ -83,7 +83,7 @@ const healthCall = (api: Api) => api.get('/readyz');
 
 // These tests mostly wait for timeouts, so they run concurrently.
 describe.concurrent.each(['refuse connections', 'accept connections and say nothing'])(
-  'when Temporal and the database %s',
+  'an API whose Temporal server and database %s',
   (how) => {
     const answers = new Map<unknown, Timed>();
 
@@ -157,7 +157,7 @@ test.concurrent('returns 500 without details on an unexpected error', async () =
   }
 });
 
-describeOnDevServer.concurrent('when no worker polls', () => {
+describeOnDevServer.concurrent('an API without workers', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -247,7 +247,7 @@ describeOnDevServer.concurrent('when no worker polls', () => {
   });
 });
 
-describeOnDevServer.concurrent('when Temporal comes and goes', () => {
+describeOnDevServer.concurrent('an API whose Temporal server starts and stops', () => {
   test('accepts orders once Temporal starts after the API, and returns 503 when Temporal stops again', async () => {
     const port = await freePort();
     const store = aStore('127.0.0.1:1');

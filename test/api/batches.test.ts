@@ -596,7 +596,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(30);
     });
 
-    test('returns 503 when the database drops the connection during an upload, and accepts the next upload', async () => {
+    test('returns 503 when the database drops the connection of an upload, and accepts the next upload', async () => {
       const batchId = randomUUID();
       const { sku } = await aProduct(shop.store);
       const item = ndjson([{ sku, quantity: 1 }]);
@@ -964,7 +964,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await inStatus(batchId, 'completed_with_failures')).toMatchObject({ round: 2 });
     });
 
-    test('shows a batch as failed after its workflow is terminated, and a retry processes the remaining items', async () => {
+    test('shows a batch as failed after its workflow is terminated, and a retry completes the rest', async () => {
       // More items than the running chunks hold; those chunks still complete.
       const count = 20;
       const batchId = await aHeldBatch(count);

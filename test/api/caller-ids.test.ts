@@ -28,7 +28,7 @@ const IDS = [
   'x'.repeat(112) + tag,
 ];
 
-describeOnDevServer('callers whose ids are not plain', () => {
+describeOnDevServer('callers with unusual ids', () => {
   let shop: Shop;
   let api: Api;
   let sku: string;

@@ -23,7 +23,7 @@ const VISIBILITY_QUERY = new RegExp(`^${TERM}(?: and ${TERM})*$`);
 
 const operations = operationsOf(await openApiFile());
 
-describeOnDevServer('an API that is asked nonsense', () => {
+describeOnDevServer('the API with random invalid requests', () => {
   let shop: Shop;
   let api: Api;
   const queries: string[] = [];

@@ -18,7 +18,7 @@ import { aProduct, openShop, type Shop } from '../support/shop.js';
 
 type Body = Problem & { orderId?: string };
 
-describeOnDevServer('whose it is', () => {
+describeOnDevServer('ownership of orders, carts and approvals', () => {
   let shop: Shop;
   let api: Api;
   let sku: string;

@@ -6,7 +6,7 @@ import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { temporal } from '../support/temporal-command.js';
 import { startWorker } from '../support/workers.js';
 
-describeOnDevServer('an activity that an operator paused', () => {
+describeOnDevServer('an activity paused by an operator', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;

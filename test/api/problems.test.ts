@@ -206,7 +206,7 @@ describe('an overloaded process', () => {
   });
 });
 
-describeOnDevServer('refused by what is there', () => {
+describeOnDevServer('problems with Temporal and a database', () => {
   let shop: Shop;
   let api: Api;
   const tests = new TestOperations();

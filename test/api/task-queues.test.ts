@@ -16,7 +16,7 @@ const AT_ONCE_MS = 5_000;
 
 const NOBODYS_QUEUE = 'nobody-polls-this';
 
-describeOnDevServer('workflows that somebody else started', () => {
+describeOnDevServer('workflows started outside the API', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;

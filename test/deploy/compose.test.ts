@@ -152,7 +152,7 @@ describe('Compose secrets', () => {
     expect(createKeyring(keys)(API_KEY)?.roles).toEqual(ROLES);
   });
 
-  test('writes secrets with mode 0600, in quotes that Compose and shells accept, and never overwrites them', async () => {
+  test('writes secrets with mode 0600, quoted for Compose and shells, and never overwrites them', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-secrets-'));
     closes.push(() => rm(folder, { recursive: true }));
     const file = join(folder, '.env.secrets');

@@ -280,7 +280,7 @@ describe('fake payment gateway', () => {
 });
 
 describe('fake carrier', () => {
-  test('creates one parcel for a repeated shipment and returns the same response, also after the parcel moved', async () => {
+  test('creates one parcel for a repeated shipment and repeats the response, even after the parcel moved', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const orderId = anOrderId();
@@ -478,7 +478,7 @@ describe('fake carrier', () => {
     expect((await providers.cancel(orderId)).body).toMatchObject({ status: 'cancelled' });
   });
 
-  test('sends reports about another parcel, an unknown status or extra fields without changing the parcel', async () => {
+  test('sends reports with another parcel, an unknown status or extra fields and keeps the parcel unchanged', async () => {
     const shop = await startShop();
     const providers = await startProviders({ callbackUrl: shop.url });
     const [orderId, withoutParcel] = [anOrderId(), anOrderId()];

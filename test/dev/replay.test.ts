@@ -19,11 +19,11 @@ import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 
 interface Outcome {
   code: number | null;
-  /** What it printed, errors among it. */
+  /** The output, including stderr. */
   said: string;
 }
 
-/** `npm run replay`, as somebody would run it whose environment says nothing of a server. */
+/** Runs `npm run replay` in an environment without server settings. */
 const replay = (...args: string[]) => replayWith({}, ...args);
 
 async function replayWith(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
@@ -33,7 +33,7 @@ async function replayWith(env: Record<string, string>, ...args: string[]): Promi
   return { code, said: lines.join('\n') };
 }
 
-/** The same as the command itself: each costs seconds of a processor. */
+/** Runs the command as a separate process. Each run costs seconds of CPU time. */
 async function replayAlone(...args: string[]): Promise<Outcome> {
   const lines: string[] = [];
   const command = await startProcess({
@@ -46,7 +46,7 @@ async function replayAlone(...args: string[]): Promise<Outcome> {
   return { code, said: lines.join('\n') };
 }
 
-/** Those of today, so that no run of the command has to bundle them again. */
+/** The current bundle, so that no run has to bundle the workflows again. */
 const today = ['--bundle', inject('workflowBundle')];
 
 describe('the command line of npm run replay', () => {
@@ -57,7 +57,7 @@ describe('the command line of npm run replay', () => {
     [['--from-server', '--limit', '0'], '--limit 0: must be a whole number from 1 to 10000'],
     [['--from-server', '--limit', 'many'], '--limit many: must be a whole number'],
     [['today'], 'Unexpected argument'],
-  ])('when it is %j, then it ends with 2 and tells what is wrong and how it is used', async (args, told) => {
+  ])('exits with 2 and prints the error and the usage for %j', async (args, told) => {
     const { code, said } = await replay(...args);
 
     expect(said).toContain(told);
@@ -65,14 +65,14 @@ describe('the command line of npm run replay', () => {
     expect(code).toBe(2);
   });
 
-  test('when the bundle is not there, then it ends with 2', async () => {
+  test('exits with 2 when the bundle is missing', async () => {
     const { code, said } = await replayAlone('--bundle', '/nowhere/bundle.js');
 
     expect(said).toContain('/nowhere/bundle.js');
     expect(code).toBe(2);
   });
 
-  test('when the server does not answer, then it ends with 2 and says where it looked', async () => {
+  test('exits with 2 and the address when the server does not respond', async () => {
     const address = `127.0.0.1:${await freePort()}`;
     const { code, said } = await replay(...today, '--from-server', '--address', address);
 
@@ -80,7 +80,7 @@ describe('the command line of npm run replay', () => {
     expect(code).toBe(2);
   });
 
-  test('replays the committed histories when no server is named', async () => {
+  test('replays the committed histories when no server is given', async () => {
     const { code, said } = await replayAlone(...today);
 
     expect(said).toMatch(/^\d+ histories committed: .*\d+ order\b.*; none not as the code would do it$/);
@@ -137,7 +137,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
 
   const lastLine = ({ said }: Outcome) => said.split('\n').at(-1);
 
-  test('when the code goes on with all that runs, then it ends with 0 and tells what it has seen', async () => {
+  test('exits with 0 and a summary when the code replays all open runs', async () => {
     const outcome = await fromServer(today);
 
     expect(lastLine(outcome)).toMatch(
@@ -147,14 +147,14 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcome.code).toBe(0);
   });
 
-  test('when a limit is set, then some of each type are among the sample', async () => {
+  test('includes each workflow type in a limited sample', async () => {
     const outcome = await fromServer(today, '--only-server', '--limit', '2');
 
     expect(lastLine(outcome)).toContain(': 1 cart, 1 order;');
     expect(outcome.code).toBe(0);
   });
 
-  test('when a query is given, then only what it finds is replayed', async () => {
+  test('replays only the runs of a given query', async () => {
     const outcome = await fromServer(
       today,
       '--only-server',
@@ -166,7 +166,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcome.code).toBe(0);
   });
 
-  test('when the code does something else, then it ends with 1 and names workflow, event and difference', async () => {
+  test('exits with 1 and names workflow, event and difference when the code differs', async () => {
     const workflowId = orderWorkflowId(orderIds[1]!);
     const { runId } = await shop.client.workflow.getHandle(workflowId).describe();
     const { code, said } = await fromServer(incompatible, '--query', `WorkflowId = '${workflowId}'`);
@@ -181,7 +181,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(code).toBe(1);
   });
 
-  test('when the code lacks a workflow type that runs, then it ends with 1 and names it', async () => {
+  test('exits with 1 and names a workflow type that the code lacks', async () => {
     const { code, said } = await fromServer(incompatible, '--query', `WorkflowType = 'cart'`);
 
     expect(said).toContain('cart cart:an-open-one');
@@ -189,14 +189,14 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(code).toBe(1);
   });
 
-  test('when the query that was given finds nothing, then it ends with 2 and says so', async () => {
+  test('exits with 2 when the query finds no run', async () => {
     const outcome = await fromServer(today, '--query', `WorkflowId = 'nobody'`);
 
     expect(lastLine(outcome)).toBe('The query finds no run: nothing could be said');
     expect(outcome.code).toBe(2);
   });
 
-  test('exits as the committed histories say when the server has no open run', async () => {
+  test('exits with the result of the committed histories when the server has no open run', async () => {
     const { namespace } = await server.inNamespace(`empty-${randomUUID()}`);
     const outcomes = [];
     for (const bundle of [today, incompatible]) outcomes.push(await fromServer(bundle, '--namespace', namespace));
@@ -205,7 +205,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcomes.map(({ code }) => code)).toEqual([0, 1]);
   });
 
-  test('when only the server is asked for, then the committed histories are left out', async () => {
+  test('skips the committed histories with --only-server', async () => {
     const outcome = await fromServer(incompatible, '--only-server', '--query', `WorkflowType = 'cart'`);
 
     expect(outcome.said).not.toContain('committed');
@@ -214,21 +214,21 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(outcome.code).toBe(1);
   });
 
-  test('when the query cannot be understood, then it ends with 2 and says so', async () => {
+  test('exits with 2 for an invalid query', async () => {
     const { code, said } = await fromServer(today, '--query', 'Colour = blue');
 
     expect(said).toContain('Colour');
     expect(code).toBe(2);
   });
 
-  test('when the namespace is not there, then it ends with 2', async () => {
+  test('exits with 2 when the namespace does not exist', async () => {
     const { code, said } = await replay(...today, '--from-server', '--address', server.address, '--namespace', 'none');
 
     expect(said).toContain('none');
     expect(code).toBe(2);
   });
 
-  test('when a history is encrypted, then it is replayed with the key, and without it the key is named', async () => {
+  test('replays an encrypted history with its key, and names the key when it is missing', async () => {
     const key = aKey('today');
     const workflowId = cartWorkflowId('an-encrypted-one');
     await openEncryptedCart(workflowId, key);
@@ -254,7 +254,7 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     expect(without.code).not.toBe(0);
   });
 
-  /** On a queue of its own: the worker of the shop has no key. */
+  /** Uses its own task queue, because the worker of the shop has no key. */
   async function openEncryptedCart(workflowId: string, key: string): Promise<void> {
     const { namespace, nativeConnection: connection } = server;
     const keys = readKeys(key);

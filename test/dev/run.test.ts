@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startProcess, type ManagedProcess } from '../../dev/processes.js';
 import { checkout } from '../../dev/settings.js';
 import { waitUntil } from '../../dev/wait.js';
@@ -30,7 +30,7 @@ const lock = (dependencies: Record<string, string>) => ({
   },
 });
 
-/** A clone whose only dependency stands in for tsx and lies next to it, so that installing needs no network. */
+/** A clone with one local dependency in place of tsx, so that the installation needs no network. */
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'clone-'));
   await mkdir(join(folder, 'dev'));
@@ -77,20 +77,20 @@ async function start(env?: Record<string, string>): Promise<{ child: ManagedProc
 }
 
 describe('dev/run.mjs', { timeout: 60_000 }, () => {
-  it('when nothing is installed, then it installs, says so, and runs the script in the same process', async () => {
+  test('installs missing dependencies and runs the script in the same process', async () => {
     const { code, pid, output } = await run();
     expect(output).toMatch(/Installing the dependencies with "npm ci" \(there is no node_modules\)/);
     expect(output).toContain(`hello a,b from ${pid}`);
     expect(code).toBe(0);
   });
 
-  it('when everything is installed, then it runs the script and nothing else', async () => {
+  test('only runs the script when everything is installed', async () => {
     await run();
     const { pid, output } = await run();
     expect(output).toBe(`hello a,b from ${pid}`);
   });
 
-  it('when the dependencies have changed since, then it installs again', async () => {
+  test('installs again after the dependencies have changed', async () => {
     await run();
     await aPackage('another');
     await dependOn({ tsx: 'file:packages/tsx', another: 'file:packages/another' });
@@ -99,13 +99,13 @@ describe('dev/run.mjs', { timeout: 60_000 }, () => {
     expect(code).toBe(0);
   });
 
-  it('when two start at once, then one installs and both run', async () => {
+  test('installs once when two commands start at the same time', async () => {
     const outcomes = await Promise.all([run(), run()]);
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0]);
     expect(outcomes.filter(({ output }) => output.includes('with "npm ci"'))).toHaveLength(1);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while npm hangs', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while npm hangs', async (signal) => {
     await write('npm-cli.js', `process.on('SIGTERM', () => {}); console.log('hanging'); setInterval(() => {}, 1000);`);
     const { child, output } = await start({ npm_execpath: join(folder, 'npm-cli.js') });
     await waitUntil(() => output.includes('hanging') || undefined, { what: 'npm hanging', deadlineMs: 20_000 });
@@ -114,9 +114,9 @@ describe('dev/run.mjs', { timeout: 60_000 }, () => {
     expect(await child.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 1, signal: null });
   });
 
-  // `npm test --silent` tells its own children to be silent, too.
-  it.each(['notice', 'silent'])(
-    'when npm (log level %s) fails, then its reason is shown and the script does not run',
+  // `npm test --silent` passes its log level on to child processes.
+  test.each(['notice', 'silent'])(
+    'prints the reason when npm (log level %s) fails, and does not run the script',
     async (level) => {
       await write('package.json', manifest({ tsx: 'file:packages/tsx', missing: 'file:packages/missing' }));
       const { code, output } = await run({ npm_config_loglevel: level });

@@ -1,10 +1,10 @@
 import { isAbsolute, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { checkout, developmentEnvironment, loadSettings, SettingsError } from '../../dev/settings.js';
 import { loadConfig } from '../../src/config.js';
 
 describe('the settings of the development stack', () => {
-  it('when nothing is set, then every default is there', () => {
+  test('has a default for every setting', () => {
     expect(loadSettings({})).toMatchObject({
       host: '127.0.0.1',
       port: 3000,
@@ -25,13 +25,13 @@ describe('the settings of the development stack', () => {
     });
   });
 
-  it('when a variable is empty, then it counts as unset', () => {
+  test('treats an empty variable as unset', () => {
     expect(
       loadSettings({ PORT: '', TEMPORAL_ADDRESS: '', DATABASE_URL: '', DATA_DIR: '', SMTP_URL: '', MAIL_FROM: '' }),
     ).toEqual(loadSettings({}));
   });
 
-  it.each([
+  test.each([
     ['PORT', '0'],
     ['PORT', '65536'],
     ['PORT', '3000x'],
@@ -48,11 +48,11 @@ describe('the settings of the development stack', () => {
     expect(load).toThrow(`got ${JSON.stringify(value)}`);
   });
 
-  it('names all wrong variables at once', () => {
+  test('names all wrong variables at once', () => {
     expect(() => loadSettings({ PORT: 'x', TEMPORAL_PORT: 'y' })).toThrow(/PORT: .*"x"[^]*TEMPORAL_PORT: .*"y"/);
   });
 
-  it.each([
+  test.each([
     ['CARRIER_WEBHOOK_SECRET', 'hunter2'],
     ['DATABASE_URL', 'mysql://shop:hunter2@localhost/shop'],
     ['PAYMENTS_URL', 'ftp://shop:hunter2@payments.example.com'],
@@ -62,7 +62,7 @@ describe('the settings of the development stack', () => {
     expect(load).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hunter2') }));
   });
 
-  it.each([
+  test.each([
     ['PAYMENTS_URL', ['CARRIER_URL']],
     ['CARRIER_URL', ['PAYMENTS_URL', 'CARRIER_WEBHOOK_SECRET']],
   ])('rejects %s without the variables that belong to it', (name, missing) => {
@@ -70,7 +70,7 @@ describe('the settings of the development stack', () => {
     for (const other of missing) expect(load).toThrow(`${other}: is needed with ${name} (example: ${other}=`);
   });
 
-  it('when a cluster is given, then its address and its database belong together', () => {
+  test('requires the address and the database of a cluster together', () => {
     const databaseUrl = 'postgres://postgres:secret@127.0.0.1:5432/shop';
     const both = { CLUSTER_ADDRESS: '127.0.0.1:7233', CLUSTER_DATABASE_URL: databaseUrl };
     expect(loadSettings(both).cluster).toEqual({ address: '127.0.0.1:7233', databaseUrl });
@@ -79,14 +79,14 @@ describe('the settings of the development stack', () => {
       expect(() => loadSettings({ [name]: value })).toThrow(`: is needed with ${name} (example: CLUSTER_`);
   });
 
-  it('when folders are given, then they become absolute, from the checkout and from the home folder', () => {
+  test('resolves folders from the checkout and from the home folder', () => {
     const { dataDir, cacheDir } = loadSettings({ DATA_DIR: 'elsewhere', CACHE_DIR: '~/cache' });
     expect(dataDir).toBe(join(checkout, 'elsewhere'));
     expect(isAbsolute(cacheDir)).toBe(true);
   });
 });
 
-describe("the application's own variables", () => {
+describe('variables of the application', () => {
   const apiUrl = 'http://127.0.0.1:3100';
   const others = {
     DATABASE_URL: 'postgres://127.0.0.1/shop',
@@ -95,7 +95,7 @@ describe("the application's own variables", () => {
     CARRIER_WEBHOOK_SECRET: loadSettings({}).carrierWebhookSecret,
   };
 
-  it('when nothing is set, then the application takes the defaults, and mails go to the played mail server', () => {
+  test('uses the defaults of the application and sends mails to the fake mail server', () => {
     const env = { ...others, ...developmentEnvironment(loadSettings({ SMTP_PORT: '3125' }), apiUrl) };
 
     expect(loadConfig('worker', env)).toMatchObject({
@@ -111,7 +111,7 @@ describe("the application's own variables", () => {
     expect(() => loadConfig('api', env)).not.toThrow();
   });
 
-  it('when some are set, also wrongly, then they are passed on as they are over the defaults', () => {
+  test('passes given variables on unchanged, even wrong ones, and prefers them to the defaults', () => {
     const given = {
       SMTP_URL: 'smtp://mail.example.com',
       PUBLIC_URL: 'not a URL',
@@ -124,7 +124,7 @@ describe("the application's own variables", () => {
     expect(env).toEqual({ ...developmentEnvironment(loadSettings({}), apiUrl), ...given });
   });
 
-  it.each([
+  test.each([
     'WORKER_QUEUES',
     'WORKER_TUNER',
     'WORKER_TARGET_MEMORY',
@@ -135,7 +135,7 @@ describe("the application's own variables", () => {
     'PAYMENTS_PER_SECOND',
     'TEMPORAL_DEPLOYMENT_NAME',
     'TEMPORAL_WORKER_BUILD_ID',
-  ])('when %s is set, then it is passed on, and taken from whoever has an application of its own', (name) => {
+  ])('passes %s on, and unsets it for a stack with its own application settings', (name) => {
     const settings = loadSettings({ [name]: 'given' });
     expect(developmentEnvironment(settings, apiUrl)).toMatchObject({ [name]: 'given' });
     const own = Object.entries(developmentEnvironment({ ...settings, application: {} }, apiUrl));

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, inject, it, vi, type TestContext } from 'vitest';
+import { afterEach, describe, expect, inject, test, vi, type TestContext } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript } from '../../dev/processes.js';
 import { silentReport as report } from '../../dev/report.js';
@@ -19,14 +19,14 @@ async function needsTemporal({ skip }: TestContext): Promise<void> {
 const isReady = async (apiUrl: string): Promise<true | undefined> =>
   (await fetch(`${apiUrl}/readyz`)).status === 200 || undefined;
 
-describe('the stack', { timeout: 180_000 }, () => {
+describe('the development stack', { timeout: 180_000 }, () => {
   afterEach(() => {
     vi.unstubAllEnvs();
   });
 
-  it('when it is started and stopped, then it was ready, survived the death of its worker, and nothing is left', async (context) => {
+  test('starts, recovers from the death of its worker and leaves nothing behind', async (context) => {
     await needsTemporal(context);
-    // A worker that got it from the shell would not start.
+    // Variables from the shell: a worker that received them would not start.
     vi.stubEnv('WORKER_QUEUES', 'of-the-shell');
     vi.stubEnv('METRICS_HOST', 'of-the-shell');
     const stack = await startTemporaryStack({ application: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
@@ -53,7 +53,7 @@ describe('the stack', { timeout: 180_000 }, () => {
     expect(existsSync(stack.dataDir)).toBe(false);
   });
 
-  it('when worker or API would not start with a variable, then it is named before anything is started', async () => {
+  test('names a wrong variable of the worker or the API before it starts anything', async () => {
     const said: string[] = [];
     const lines = { ...report, say: (line: string) => said.push(line) };
     for (const [application, name] of [
@@ -64,7 +64,7 @@ describe('the stack', { timeout: 180_000 }, () => {
     expect(said.filter((line) => line.startsWith('['))).toEqual(Array(2).fill(said[0]));
   });
 
-  it('when the process that started it is killed with SIGKILL, then every part of it ends', async (context) => {
+  test('ends all its parts when its parent process is killed with SIGKILL', async (context) => {
     await needsTemporal(context);
     const lines: string[] = [];
     const parent = await startProcess({
@@ -87,7 +87,7 @@ describe('the stack', { timeout: 180_000 }, () => {
     await rm(dataDir, { recursive: true });
   });
 
-  it('when it cannot have a database of its own, then its folder does not stay', async () => {
+  test('deletes its folder when it cannot create its database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'stack-test-'));
     vi.stubEnv('TMPDIR', folder);
     const nowhere = `127.0.0.1:${await freePort()}`;
@@ -100,7 +100,7 @@ describe('the stack', { timeout: 180_000 }, () => {
     }
   });
 
-  it.each([
+  test.each([
     ['temporalPort', 'TEMPORAL_PORT'],
     ['smtpPort', 'SMTP_PORT'],
   ] as const)('names the variable of a taken port (%s) and starts nothing', async (setting, variable) => {

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freePort } from '../../dev/ports.js';
 import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
 import { nothingOfTheShell } from '../../dev/settings.js';
@@ -25,7 +25,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true });
 });
 
-/** `npm start` with an environment of its own. */
+/** Runs `npm start` with the given environment. */
 async function start(env: Record<string, string>): Promise<{ process: ManagedProcess; lines: string[] }> {
   const lines: string[] = [];
   const ports = await Promise.all(PORTS.map(async (name) => [name, String(await freePort())] as const));
@@ -44,7 +44,7 @@ async function start(env: Record<string, string>): Promise<{ process: ManagedPro
 }
 
 describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
-  it('names all wrong variables of the stack, the worker and the API before it starts a database', async () => {
+  test('names all wrong variables of the stack, the worker and the API before it starts a database', async () => {
     const port = String(silent.port);
     const { process, lines } = await start({
       ...{ WORKER_HEALTH_PORT: port, METRICS_PORT: port, BATCH_TASKS_AT_ONCE: '50', CODEC_ORIGINS: 'everywhere' },
@@ -68,7 +68,7 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
     expect(await readdir(dataDir)).toEqual([]);
   });
 
-  it('names wrong variables of its own together with those of the application', async () => {
+  test('names wrong variables of its own together with those of the application', async () => {
     const { process, lines } = await start({
       ...{ PORT: 'abc', PAYMENTS_URL: 'https://payments.example.com', WORKER_TUNER: 'clever' },
       DATABASE_URL: 'mysql://shop:sesame@127.0.0.1/shop',
@@ -83,7 +83,7 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
     ]);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while a server keeps it waiting', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while a server keeps it waiting', async (signal) => {
     const { process, lines } = await start({ DATABASE_URL: `postgres://shop:sesame@${silent.address}/shop` });
     await waitUntil(() => silent.accepted() > 0 || undefined, { what: 'a connection', deadlineMs: DEADLINE_MS });
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { liveProcesses, startProcess } from '../../dev/processes.js';
 import type { Report } from '../../dev/report.js';
 import { shownLine } from '../../dev/shown-line.js';
@@ -25,7 +25,7 @@ function aSupervision({ script = 'setInterval(() => {}, 1000)', mayRestart = tru
 }
 
 describe('the supervisor', { timeout: 60_000 }, () => {
-  it('when a process dies, then it says so and starts another', async () => {
+  test('reports a dead process and restarts it', async () => {
     const { part: starting, said } = aSupervision();
     const part = await starting;
     const first = part.process.pid;
@@ -35,7 +35,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     await part.stop();
   });
 
-  it('when a process keeps dying, then it gives up and shows its last lines', async () => {
+  test('gives up on a process that keeps dying and prints its last lines', async () => {
     const { part, said, failures } = aSupervision({ script: "console.error('no configuration'); process.exit(3)" });
     await part;
     const [error] = await waitUntil(() => (failures.length ? failures : undefined), {
@@ -46,7 +46,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     expect(error?.message).toMatch(/worker ended 6 times within a minute.*code 3[^]*no configuration/);
   });
 
-  it('when it cannot be started again at first, then it keeps trying', async () => {
+  test('keeps trying when a restart fails', async () => {
     const said: string[] = [];
     let starts = 0;
     const part = await supervise({
@@ -73,7 +73,7 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     await part.stop();
   });
 
-  it('when it may not be started again, then its end is a failure at once', async () => {
+  test('fails at once when a process must not restart', async () => {
     const { part, said, failures } = aSupervision({ script: 'process.exit(3)', mayRestart: false });
     await part;
     await waitUntil(() => failures.length || undefined, { what: 'the failure', deadlineMs: 20_000 });
@@ -81,22 +81,22 @@ describe('the supervisor', { timeout: 60_000 }, () => {
     expect(said).toEqual([]);
   });
 
-  it('when it is stopped, then its end is no failure', async () => {
+  test('treats a requested stop as no failure', async () => {
     const { part, said, failures } = aSupervision();
     await (await part).stop();
     expect([said, failures]).toEqual([[], []]);
   });
 });
 
-describe('what is shown of a child', () => {
-  it.each([
+describe('console output of a child process', () => {
+  test.each([
     ['{"level":30,"msg":"started"}', 'stdout', undefined],
     ['{"level":40,"msg":"slow"}', 'stdout', 'warn: slow'],
     ['{"level":50,"msg":"no answer","err":{"message":"ECONNREFUSED"}}', 'stdout', 'error: no answer (ECONNREFUSED)'],
     ['Error: boom', 'stderr', 'Error: boom'],
     ['a banner', 'stdout', undefined],
     ['', 'stderr', undefined],
-  ] as const)('when it prints %j on %s, then the console shows %j', (line, stream, shown) => {
+  ] as const)('prints %j on %s as %j', (line, stream, shown) => {
     expect(shownLine(line, stream)).toBe(shown);
   });
 });

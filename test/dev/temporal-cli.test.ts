@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentReport as report } from '../../dev/report.js';
 import { findTemporalCli } from '../../dev/temporal-cli.js';
 import { findTimeSkippingServer } from '../../dev/time-skipping-server.js';
@@ -30,7 +30,7 @@ const closed = (name: string, reason: string): Way => ({
 const open = (path: string): Way => ({ name: 'open', cure: '', find: async () => ({ path, version: '1' }) });
 
 describe('the search for a Temporal CLI', () => {
-  it('when no way works, then the error lists each with its reason and its cure', async () => {
+  test('lists each failed way with its reason and remedy', async () => {
     const ways = [closed('PATH', 'none there'), closed('a download', 'host unreachable'), closed('a build', 'no go')];
     const search = findTemporalCli({ settings: { cacheDir: folder, temporalCliPath: undefined }, report, ways });
     await expect(search).rejects.toThrow(
@@ -38,36 +38,36 @@ describe('the search for a Temporal CLI', () => {
     );
   });
 
-  it('when an early way is closed, then the next one is taken and no later one is tried', async () => {
+  test('uses the first way that works and tries no later one', async () => {
     const ways = [closed('PATH', 'none there'), open('/the/one'), closed('a build', 'must not be tried')];
     const found = await findTemporalCli({ settings: { cacheDir: folder, temporalCliPath: undefined }, report, ways });
     expect(found).toMatchObject({ path: '/the/one', way: 'open' });
   });
 
-  it('when TEMPORAL_CLI_PATH names a CLI, then that one is taken', async () => {
+  test('uses the CLI of TEMPORAL_CLI_PATH', async () => {
     const temporalCliPath = await aProgram('temporal', 'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)');
     const found = await findTemporalCli({ settings: { cacheDir: folder, temporalCliPath }, report, ways: [] });
     expect(found).toEqual({ path: temporalCliPath, version: 'server 1.29.1', way: 'TEMPORAL_CLI_PATH' });
   });
 
-  it.each([
+  test.each([
     ['is no Temporal CLI', 'hello', /does not say that it is a Temporal CLI/],
     ['is too old', 'temporal version 1.1.0 (Server 1.25.0, UI 2.30.0)', /server 1\.25\.0; 1\.28 or newer/],
-  ])('when TEMPORAL_CLI_PATH %s, then nothing else is tried and the error says why', async (_, output, reason) => {
+  ])('fails with the reason when TEMPORAL_CLI_PATH %s, and tries nothing else', async (_, output, reason) => {
     const temporalCliPath = await aProgram('temporal', output);
     const search = findTemporalCli({ settings: { cacheDir: folder, temporalCliPath }, report, ways: [open('/x')] });
     await expect(search).rejects.toThrow(/^TEMPORAL_CLI_PATH: /);
     await expect(search).rejects.toThrow(reason);
   });
 
-  it('when TEMPORAL_CLI_PATH names nothing, then the error names the variable', async () => {
+  test('names TEMPORAL_CLI_PATH when the file does not exist', async () => {
     const settings = { cacheDir: folder, temporalCliPath: join(folder, 'nothing') };
     await expect(findTemporalCli({ settings, report, ways: [] })).rejects.toThrow(/^TEMPORAL_CLI_PATH: .*nothing/);
   });
 });
 
 describe('the search for a time-skipping server', () => {
-  it('when no way works, then the error lists each with its reason and its cure', async () => {
+  test('lists each failed way with its reason and remedy', async () => {
     const ways = [closed('a download', 'host unreachable'), closed('Maven', 'no java')];
     const settings = { cacheDir: folder, temporalTestServerPath: undefined };
     await expect(findTimeSkippingServer({ settings, report, ways })).rejects.toThrow(
@@ -75,7 +75,7 @@ describe('the search for a time-skipping server', () => {
     );
   });
 
-  it('when TEMPORAL_TEST_SERVER_PATH names nothing, then the error names the variable', async () => {
+  test('names TEMPORAL_TEST_SERVER_PATH when the file does not exist', async () => {
     const settings = { cacheDir: folder, temporalTestServerPath: join(folder, 'nothing') };
     await expect(findTimeSkippingServer({ settings, report, ways: [] })).rejects.toThrow(
       /^TEMPORAL_TEST_SERVER_PATH: /,

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentReport as report } from '../../dev/report.js';
 import { findTemporalPrograms } from '../../dev/temporal-programs.js';
 import type { Way } from '../../dev/ways.js';
@@ -26,7 +26,7 @@ const find = (temporalServerPath: string | undefined, ways: readonly Way[] = [])
   findTemporalPrograms({ settings: { cacheDir: folder, temporalServerPath }, report, ways });
 
 describe('the search for the programs of the full Temporal server', () => {
-  it('when TEMPORAL_SERVER_PATH names a folder with both, then those are taken', async () => {
+  test('uses both programs of the folder in TEMPORAL_SERVER_PATH', async () => {
     await programs({ server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.32.0' });
     expect(await find(folder)).toEqual({
       server: join(folder, 'temporal-server'),
@@ -36,7 +36,7 @@ describe('the search for the programs of the full Temporal server', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['has no server', { sqlTool: 'temporal-sql-tool version 1.32.0' }, /temporal-server/],
     ['has no schema tool', { server: 'temporal version 1.32.0' }, /temporal-sql-tool/],
     ['has something else', { server: 'hello', sqlTool: 'hello' }, /does not say its version: hello/],
@@ -50,14 +50,17 @@ describe('the search for the programs of the full Temporal server', () => {
       { server: 'temporal version 1.29.4', sqlTool: 'temporal-sql-tool version 1.29.4' },
       /server 1\.29\.4; 1\.30 or newer/,
     ],
-  ])('when that folder %s, then nothing else is tried and the error says why', async (_, outputs, reason) => {
-    await programs(outputs);
-    const open: Way = { name: 'open', cure: '', find: async () => ({ path: '/x', version: '1' }) };
-    await expect(find(folder, [open])).rejects.toThrow(/^TEMPORAL_SERVER_PATH: /);
-    await expect(find(folder, [open])).rejects.toThrow(reason);
-  });
+  ])(
+    'fails with the reason when the folder in TEMPORAL_SERVER_PATH %s, and tries nothing else',
+    async (_, outputs, reason) => {
+      await programs(outputs);
+      const open: Way = { name: 'open', cure: '', find: async () => ({ path: '/x', version: '1' }) };
+      await expect(find(folder, [open])).rejects.toThrow(/^TEMPORAL_SERVER_PATH: /);
+      await expect(find(folder, [open])).rejects.toThrow(reason);
+    },
+  );
 
-  it('when no way works, then the error lists each with its reason and its cure', async () => {
+  test('lists each failed way with its reason and remedy', async () => {
     const closed: Way = { name: 'a build', cure: 'install Go', find: () => Promise.reject(new Error('no go')) };
     await expect(find(undefined, [closed])).rejects.toThrow(/Temporal server[^]*1\. a build\n.*no go\n.*install Go/);
   });

@@ -10,7 +10,7 @@ import { openShop, type Shop } from '../support/shop.js';
 
 const PHONE: BrowserContextOptions = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 
-/** The lowest contrast (WCAG 2) of any text on the page to what is behind it, as a script for the page. */
+/** A script for the page: the lowest contrast (WCAG 2) between any text and its background. */
 const LOWEST_CONTRAST = `(() => {
   const channels = (color) => color.match(/[\\d.]+/g).map(Number);
   const isClear = (color) => channels(color)[3] === 0;
@@ -29,7 +29,7 @@ const LOWEST_CONTRAST = `(() => {
     contrast(luminance(getComputedStyle(element).color), luminance(behind(element)))));
 })()`;
 
-describeOnDevServer('an approval from a mail', () => {
+describeOnDevServer('an approval link from a mail', () => {
   describeInBrowser('in a real browser without JavaScript', () => {
     let shop: Shop;
     let api: Api;
@@ -59,7 +59,7 @@ describeOnDevServer('an approval from a mail', () => {
       return input;
     }
 
-    /** The link in the mail that an approver got, on the API of this test. */
+    /** The link in the approver's mail, with the address of this test's API. */
     async function linkIn({ title }: ApprovalInput, { email } = lead): Promise<string> {
       const mail = (await shop.outside.mailbox.mailsTo(email)).findLast(({ subject }) => subject.includes(title));
       const [, path] = new RegExp(`${PUBLIC_URL}(/approvals/\\S+)`).exec(mail?.text ?? '') ?? [];
@@ -69,9 +69,9 @@ describeOnDevServer('an approval from a mail', () => {
 
     interface Opened {
       page: Page;
-      /** Forms that were sent. */
+      /** The forms that the page sent. */
       sent: string[];
-      /** What the browser complained about, a refused style for one. */
+      /** Messages on the browser's console, such as a style that the browser blocked. */
       complaints: string[];
     }
 
@@ -94,7 +94,7 @@ describeOnDevServer('an approval from a mail', () => {
       return body.trail.filter(({ event }) => event === 'decided');
     }
 
-    test('when somebody approves on a phone by keyboard alone, then it counts once, and everybody sees it', async () => {
+    test('approves once on a phone with the keyboard alone, and shows the outcome to everybody', async () => {
       const input = await asked({ title: 'A second roaster', amount: { value: 1_249_900, currency: 'EUR' } });
       const link = await linkIn(input);
       const { page, sent, complaints } = await openIn(PHONE, link);
@@ -142,7 +142,7 @@ describeOnDevServer('an approval from a mail', () => {
       expect(await theirs.page.getByRole('button').count()).toBe(0);
     });
 
-    test('when a form that was left open is sent after the decision, then it says that it came too late', async () => {
+    test('says that a form came too late when it is sent after the decision', async () => {
       const input = await asked({ title: 'Left open' });
       const [mine, theirs] = [await openIn({}, await linkIn(input)), await openIn(PHONE, await linkIn(input, manager))];
       await mine.page.getByRole('button', { name: 'Reject' }).click();
@@ -155,7 +155,7 @@ describeOnDevServer('an approval from a mail', () => {
       expect(await decisionsOn(input)).toHaveLength(1);
     });
 
-    test('when a comment is too long, then the page says so and keeps it, and the link there leads to it', async () => {
+    test('reports a comment that is too long, keeps it, and links to its field', async () => {
       const input = await asked({ title: 'Much to say' });
       const { page } = await openIn({}, await linkIn(input));
       const comment = page.getByRole('textbox', { name: 'Comment' });
@@ -174,7 +174,7 @@ describeOnDevServer('an approval from a mail', () => {
       expect(await decisionsOn(input)).toMatchObject([{ decision: 'reject', comment: 'No.' }]);
     });
 
-    test('when the page is light or dark, then all of it can be read', async () => {
+    test('has enough contrast in light and dark mode', async () => {
       const input = await asked({ title: 'Day and night' });
       const link = await linkIn(input);
       const grounds: string[] = [];
@@ -199,7 +199,7 @@ describeOnDevServer('an approval from a mail', () => {
       for (const page of opened) expect(await page.evaluate(LOWEST_CONTRAST)).toBeGreaterThanOrEqual(4.5);
     });
 
-    test('when a word is longer than a phone is wide, then nothing has to be scrolled sideways', async () => {
+    test('does not scroll sideways on a phone when a word is wider than the screen', async () => {
       const input = await asked({ title: 'W'.repeat(200), description: `${'https://example.com/'.repeat(20)}\nend` });
       const { page } = await openIn(PHONE, await linkIn(input));
       expect(await overflow(page)).toBeLessThanOrEqual(0);

@@ -27,7 +27,7 @@ describeOnDevServer('an approval from the command line', () => {
       ...input,
     );
 
-  test('when the lines of the README are typed as they are written, then somebody is asked and decides', async () => {
+  test('requests and decides an approval with the commands of the README', async () => {
     const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
     const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)]
       .map(([, code]) => code!)
@@ -49,14 +49,14 @@ describeOnDevServer('an approval from the command line', () => {
     ['an array', ['--input', '[]']],
     ['no stages', ['--input', '{"approvalId":"bad","title":"?","requestedBy":"ada"}']],
     ['two arguments', ['--input', '{}', '--input', '{}']],
-  ])('when the input is %s, then it ends at once as InvalidInput', async (what, input) => {
+  ])('fails at once as InvalidInput when the input is %s', async (what, input) => {
     const id = what.replaceAll(' ', '-');
     expect((await start(id, ...input)).code).toBe(0);
     const ended = shop.client.workflow.getHandle(`approval:${id}`).result();
     await expect(ended).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
   });
 
-  test('when signals and updates are no decisions, then they harm nothing', async () => {
+  test('survives malformed decisions in signals and updates', async () => {
     const input = {
       approvalId: 'robust',
       title: '?',

@@ -13,7 +13,7 @@ import { describeOnDevServer } from '../support/dev-server.js';
 
 const arrival = z.object({ sku: z.string(), quantity: z.number() });
 
-describeOnDevServer('npm run batch, on a stack', () => {
+describeOnDevServer('npm run batch against a stack', () => {
   let stack: Stack;
   let folder: string;
 
@@ -55,7 +55,7 @@ describeOnDevServer('npm run batch, on a stack', () => {
   const stock = async () =>
     Object.fromEntries([...(await products()).values()].map((item) => [item.sku, item.available]));
 
-  test('when the example arrives, also twice, then the stock is up once, and it says which lines were not done', async () => {
+  test('adds the stock of the example once, also when it runs twice, and lists the failed lines', async () => {
     const url = `${stack.addresses.apiUrl}/v1/batches/arrival`;
     const expected = await stock();
     const example = await readFile(join(checkout, 'examples', 'restock.ndjson'), 'utf8');
@@ -80,7 +80,7 @@ describeOnDevServer('npm run batch, on a stack', () => {
     }
   });
 
-  test('when the example with prices comes, then they are the new ones but for the wrong currency', async () => {
+  test('updates the prices of the example except the one in the wrong currency', async () => {
     const { code, stdout } = await run('examples/price-update.csv');
 
     expect(stdout.at(-3)).toMatch(/^price-update-[0-9a-f]{8} completed with failures: 5 of 6 succeeded, 1 failed$/);
@@ -91,7 +91,7 @@ describeOnDevServer('npm run batch, on a stack', () => {
     expect(found.get('GRINDER-HAND')?.price).toEqual({ value: 8900, currency: 'EUR' });
   });
 
-  test('when every item succeeds, then it ends with 0', async () => {
+  test('exits with 0 when every item succeeds', async () => {
     const before = await stock();
     const path = await file('goods.jsonl', ...Array<string>(25).fill('{"sku":"MUG-ENAMEL","quantity":2}'));
 
@@ -123,7 +123,7 @@ describeOnDevServer('npm run batch, on a stack', () => {
     expect({ code, stderr: stderr[0] }).toEqual({ code: 1, stderr: message });
   });
 
-  test('when lines are malformed, then it names them, ends with 1, and nothing was done', async () => {
+  test('names malformed lines, exits with 1 and changes nothing', async () => {
     const before = await stock();
     const good = '{"sku":"MUG-ENAMEL","quantity":1}';
     const path = await file('restock.ndjson', good, '{"sku":"MUG-ENAMEL","quantity":0}', good, '{"sku":');
@@ -141,7 +141,7 @@ describeOnDevServer('npm run batch, on a stack', () => {
     expect((await fetch(`${stack.addresses.apiUrl}/v1/batches/malformed`)).status).toBe(404);
   });
 
-  test('when the id belongs to another content, then it ends with 1 and says so', async () => {
+  test('exits with 1 when the id belongs to other content', async () => {
     const good = '{"sku":"MUG-ENAMEL","quantity":1}';
     await run(await file('restock-1.ndjson', good), '--id', 'taken');
     const { code, stderr } = await run(await file('restock-2.ndjson', good, good), '--id', 'taken');

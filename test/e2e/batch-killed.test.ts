@@ -11,8 +11,8 @@ const ITEMS = 100_000;
 const KILLS = 3;
 const TIMEOUT_MS = 180_000;
 
-// Dead and stalled workers are noticed after seconds, so both stories are told at once, each in a world of its own.
-describeOnDevServer.concurrent('when a worker of a batch', () => {
+// The server takes seconds to notice a dead or stalled worker, so both tests run concurrently with separate shops.
+describeOnDevServer.concurrent('a batch whose worker dies or stalls', () => {
   let server: DevServer;
 
   beforeAll(async () => {
@@ -27,7 +27,7 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
   }
 
   test(
-    'is killed (SIGKILL) at random moments of a restock of 100,000 items, then each item is added once',
+    'adds each item once when a worker is killed (SIGKILL) at random moments of a restock of 100,000 items',
     { timeout: TIMEOUT_MS },
     async () => {
       const { shop, start } = await openWorld('killed');
@@ -53,7 +53,8 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
         await tallyOnce(shop.store, batchId, ({ succeeded }) => succeeded >= moment, `${moment} items done`);
         worker.kill('SIGKILL');
         await worker.exited;
-        // Paused, it puts back what the dead worker had: these tasks end by their heartbeat time-out, and have not failed.
+        // The paused batch puts back the chunks of the dead worker: they end by heartbeat timeout and do not count as
+        // failed.
         if (death === 0) await handle.signal(pauseSignal);
         worker = await start();
         if (death > 0) continue;
@@ -73,7 +74,7 @@ describeOnDevServer.concurrent('when a worker of a batch', () => {
   );
 
   test(
-    'stands still (SIGSTOP) within a transaction, then another one takes over and each item is added once',
+    'adds each item once when another worker takes over from one that is stopped (SIGSTOP) within a transaction',
     { timeout: TIMEOUT_MS },
     async () => {
       const { shop, start } = await openWorld('stalled');

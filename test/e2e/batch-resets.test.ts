@@ -4,7 +4,7 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { closedAs, reset, resetPoints } from '../support/resets.js';
 import { openShop, type Shop } from '../support/shop.js';
 
-describeOnDevServer('a batch that is reset', () => {
+describeOnDevServer('a batch after a reset', () => {
   let shop: Shop;
   const tests = new TestOperations();
 
@@ -15,7 +15,7 @@ describeOnDevServer('a batch that is reset', () => {
     await shop?.close();
   });
 
-  test('does each item once in its own round, from each workflow task', async () => {
+  test('processes each item once in its own attempt after a reset to any workflow task', async () => {
     const items = keys(6, 'reset');
     const batchId = await stage(shop.store, { operation: 'write', items, itemsPerTask: 2 });
     const { workflowId, firstExecutionRunId: runId } = await run(shop.client, batchId);
@@ -33,7 +33,7 @@ describeOnDevServer('a batch that is reset', () => {
     }
   });
 
-  test('opens no second round when a reset to its first workflow task meets chunks that are not done', async () => {
+  test('starts no second attempt when a reset to its first workflow task meets unfinished chunks', async () => {
     const items = keys(6, 'held');
     const batchId = await stage(shop.store, { operation: 'write', items, itemsPerTask: 2 });
     tests.trouble('held-0003', 'passing', 2);

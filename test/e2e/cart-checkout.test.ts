@@ -24,7 +24,7 @@ import { historyOf } from '../support/history.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorkerProcess } from '../support/workers.js';
 
-describeOnDevServer('a cart at its end', () => {
+describeOnDevServer('closing a cart', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -41,7 +41,7 @@ describeOnDevServer('a cart at its end', () => {
 
   const aCaller = () => new CartCaller(api, aCartId());
 
-  /** A cart with two pieces of a product in it. */
+  /** Creates a cart with two pieces of one product. */
   async function filled(product: Parameters<typeof aProduct>[1] = {}) {
     const cart = aCaller();
     const { sku } = await aProduct(shop.store, product);
@@ -52,7 +52,7 @@ describeOnDevServer('a cart at its end', () => {
   const handleOf = ({ cartId }: CartCaller) =>
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
-  /** An order's id, once it is the only one that the cart became. */
+  /** The order id of the cart, which must have exactly one order. */
   async function theOrderOf({ cartId }: CartCaller): Promise<string> {
     const orderIds = await ordersOf(shop.client, cartId);
     expect(orderIds).toHaveLength(1);
@@ -71,7 +71,7 @@ describeOnDevServer('a cart at its end', () => {
     expect(answer.body).toMatchObject({ type: '/problems/gone', status: 410, ...what });
   }
 
-  /** Everything but adding to it. */
+  /** Every request except adding an item. */
   const everyRequest = (cart: CartCaller, sku: string) => [
     cart.get(),
     cart.set(sku, 1),
@@ -80,8 +80,8 @@ describeOnDevServer('a cart at its end', () => {
     cart.abandon(),
   ];
 
-  describe('checked out', () => {
-    test('when it is, then the answer names the order, the order has its lines and its id is the customer', async () => {
+  describe('a checked-out cart', () => {
+    test('names the order, which has the lines of the cart and the cart id as its customer', async () => {
       const { cart, sku } = await filled();
 
       const { status, headers, body } = await cart.checkout();
@@ -97,7 +97,7 @@ describeOnDevServer('a cart at its end', () => {
       expect(await handleOf(cart).result()).toMatchObject({ status: 'checked_out', orderId: body.orderId });
     });
 
-    test('when the order completes, then its books are balanced as if it had been placed directly', async () => {
+    test('balances stock and payment of the completed order, as for an order placed directly', async () => {
       const cart = aCaller();
       const product = await aProduct(shop.store);
       await cart.add(product.sku, 2);
@@ -117,27 +117,24 @@ describeOnDevServer('a cart at its end', () => {
       ['under different names', (number) => `checkout ${number}`],
       ['without names', () => undefined],
     ];
-    test.each(atOnce)(
-      'when it is sent five times at once %s, then there is one order, which all name',
-      async (how, key) => {
-        const { cart, sku } = await filled();
+    test.each(atOnce)('creates one order for five simultaneous checkouts %s', async (how, key) => {
+      const { cart, sku } = await filled();
 
-        const answers = await Promise.all(Array.from({ length: 5 }, (_, number) => cart.checkout(key(number))));
+      const answers = await Promise.all(Array.from({ length: 5 }, (_, number) => cart.checkout(key(number))));
 
-        const orderId = await theOrderOf(cart);
-        const taken = answers.filter(({ status }) => status === 202);
-        expect(taken).toHaveLength(how === 'under the same name' ? 5 : 1);
-        for (const { body } of taken) expect(body.orderId).toBe(orderId);
-        for (const answer of answers) {
-          if (answer.status !== 202) expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
-        }
-        await settled(orderId);
-        expect(shop.outside.statement(orderId).charges).toHaveLength(1);
-        expect((await shop.store.findProducts([sku])).get(sku)!.available).toBe(8);
-      },
-    );
+      const orderId = await theOrderOf(cart);
+      const taken = answers.filter(({ status }) => status === 202);
+      expect(taken).toHaveLength(how === 'under the same name' ? 5 : 1);
+      for (const { body } of taken) expect(body.orderId).toBe(orderId);
+      for (const answer of answers) {
+        if (answer.status !== 202) expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
+      }
+      await settled(orderId);
+      expect(shop.outside.statement(orderId).charges).toHaveLength(1);
+      expect((await shop.store.findProducts([sku])).get(sku)!.available).toBe(8);
+    });
 
-    test('when it is sent again under its name, then the answer is the same, also much later', async () => {
+    test('replays the response of a checkout with the same key, also later', async () => {
       const { cart } = await filled();
       const first = await cart.checkout('name');
       await settled(first.body.orderId!);
@@ -148,7 +145,7 @@ describeOnDevServer('a cart at its end', () => {
       expect(await theOrderOf(cart)).toBe(first.body.orderId);
     });
 
-    test('when it is over, then every request but adding gets 410 and is told of the order', async () => {
+    test('rejects every request except adding with 410 that names the order', async () => {
       const { cart, sku } = await filled();
       const { orderId } = (await cart.checkout()).body;
 
@@ -160,7 +157,7 @@ describeOnDevServer('a cart at its end', () => {
       }
     });
 
-    test('when something is added afterwards, then it is a new cart under the same id and can become a new order', async () => {
+    test('opens a new cart under the same id when an item is added, and the new cart can be ordered', async () => {
       const { cart, sku } = await filled();
       const first = (await cart.checkout()).body.orderId;
 
@@ -174,7 +171,7 @@ describeOnDevServer('a cart at its end', () => {
       expect((await ordersOf(shop.client, cart.cartId, 2)).toSorted()).toEqual([first, second].toSorted());
     });
 
-    test('when additions and checkouts meet, then every piece is in exactly one order or in the open cart', async () => {
+    test('puts every piece into exactly one order or the open cart when additions race checkouts', async () => {
       const cart = aCaller();
       const { sku } = await aProduct(shop.store, { available: 1_000 });
       await cart.add(sku, 1);
@@ -204,27 +201,24 @@ describeOnDevServer('a cart at its end', () => {
         'OutOfStock',
       ],
     ];
-    test.each(rejections)(
-      'when %s, then the order is rejected and the cart stays closed',
-      async (_what, token, happens, type) => {
-        const { cart, sku } = await filled();
-        await happens(sku);
+    test.each(rejections)('stays closed, and its order is rejected, when %s', async (_what, token, happens, type) => {
+      const { cart, sku } = await filled();
+      await happens(sku);
 
-        const { status, body } = await cart.checkout('name', token);
+      const { status, body } = await cart.checkout('name', token);
 
-        expect(status).toBe(202);
-        const { orderId } = body;
-        expect(await settled(orderId!)).toMatchObject({ status: 'rejected', reason: { type } });
-        expectGone(await cart.get(), { cartStatus: 'checked_out', orderId });
-        expect((await cart.checkout('name', token)).body).toMatchObject({ orderId });
-        expect(await theOrderOf(cart)).toBe(orderId);
-      },
-    );
+      expect(status).toBe(202);
+      const { orderId } = body;
+      expect(await settled(orderId!)).toMatchObject({ status: 'rejected', reason: { type } });
+      expectGone(await cart.get(), { cartStatus: 'checked_out', orderId });
+      expect((await cart.checkout('name', token)).body).toMatchObject({ orderId });
+      expect(await theOrderOf(cart)).toBe(orderId);
+    });
 
-    test('when there is an order of this life of the cart already, then it is the one, and nothing hangs', async () => {
+    test('adopts an existing order of the same cart instead of starting another', async () => {
       const { cart, sku } = await filled();
       const { runId } = await handleOf(cart).describe();
-      // As after a reset of the cart to a point before its checkout.
+      // This order exists as after a reset of the cart to a point before its checkout.
       const order = anOrder({ orderId: runId, customerId: cart.cartId, lines: [{ sku, quantity: 2 }] });
       await shop.client.workflow.start<typeof orderWorkflow>(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(runId),
@@ -241,7 +235,7 @@ describeOnDevServer('a cart at its end', () => {
       expect(shop.outside.statement(runId).charges).toHaveLength(1);
     });
 
-    test('when its run is not the first one, then the order is still the one of its life', async () => {
+    test('creates its order under the id of its first run, also in a later run', async () => {
       const cart = aCaller();
       const { sku } = await aProduct(shop.store);
       const { firstExecutionRunId } = await startCart(shop.client, {
@@ -252,7 +246,7 @@ describeOnDevServer('a cart at its end', () => {
 
       const answers = await Promise.all([cart.checkout('a'), cart.checkout('a'), cart.checkout('b')]);
 
-      // Which of the two requests comes first is not determined; that one of them does, and both its copies, is.
+      // Either key may win. All its copies succeed, and the other key gets 410.
       expect([
         [202, 202, 410],
         [410, 410, 202],
@@ -263,8 +257,8 @@ describeOnDevServer('a cart at its end', () => {
     });
   });
 
-  describe('otherwise over', () => {
-    test('when it has expired, then 410 says so, and adding to it opens a new one', async () => {
+  describe('a cart that closed without a checkout', () => {
+    test('returns 410 after it expired, and opens a new cart when an item is added', async () => {
       const cart = aCaller();
       const { sku } = await aProduct(shop.store);
       const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
@@ -279,7 +273,7 @@ describeOnDevServer('a cart at its end', () => {
       expect((await cart.add(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
 
-    test('when it was abandoned, then 410 says so, and adding to it opens a new one', async () => {
+    test('returns 410 after it was abandoned, and opens a new cart when an item is added', async () => {
       const { cart, sku } = await filled();
       const abandoned = await cart.abandon('bye');
       expect([abandoned.status, abandoned.body.status]).toEqual([200, 'abandoned']);
@@ -291,7 +285,7 @@ describeOnDevServer('a cart at its end', () => {
       expect((await cart.add(sku, 3)).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 3 }] });
     });
 
-    test('when an operator cancelled it, then 410 says so, and adding to it opens a new one', async () => {
+    test('returns 410 after an operator cancelled it, and opens a new cart when an item is added', async () => {
       const { cart, sku } = await filled();
       await handleOf(cart).cancel();
       await handleOf(cart)
@@ -305,7 +299,7 @@ describeOnDevServer('a cart at its end', () => {
     });
   });
 
-  describe('a request that is refused', () => {
+  describe('a rejected cart request', () => {
     const refusals: [string, (sku: string) => (cart: CartCaller) => Promise<Answer<CartBody>>, number, string][] = [
       ['a product that nobody sells is added', () => (cart) => cart.add('NO-SUCH-SKU', 1), 422, 'unknown-sku'],
       ['more is added than is there', (sku) => (cart) => cart.add(sku, 9), 422, 'out-of-stock'],
@@ -316,7 +310,7 @@ describeOnDevServer('a cart at its end', () => {
       ['a quantity is larger than any line', (sku) => (cart) => cart.set(sku, 1_001), 400, 'invalid-request'],
       ['a quantity is nothing', (sku) => (cart) => cart.add(sku, 0), 400, 'invalid-request'],
     ];
-    test.each(refusals)('when %s, then it is told why and nothing changes', async (_what, requestOf, status, kind) => {
+    test.each(refusals)('gets the reason and changes nothing when %s', async (_what, requestOf, status, kind) => {
       const { cart, sku } = await filled();
       const before = (await cart.get()).body;
 
@@ -328,7 +322,7 @@ describeOnDevServer('a cart at its end', () => {
       expect((await cart.get()).body).toEqual(before);
     });
 
-    test('when a product too many is added, then 422, and one that is there can still be added', async () => {
+    test('gets 422 for one product too many, while present products can still be added', async () => {
       const cart = aCaller();
       const skus = Array.from({ length: MAX_CART_LINES + 1 }, () => `SKU-${randomUUID().slice(0, 12).toUpperCase()}`);
       const price = { value: 1, currency: 'EUR' };
@@ -349,7 +343,7 @@ describeOnDevServer('a cart at its end', () => {
       expect(after.total).toEqual({ value: MAX_CART_LINES + 1, currency: 'EUR' });
     });
 
-    test('when an empty cart is checked out, then 422, no order, and it stays open', async () => {
+    test('gets 422 and starts no order for the checkout of an empty cart, which stays open', async () => {
       const { cart, sku } = await filled();
       await cart.remove(sku);
 
@@ -362,7 +356,7 @@ describeOnDevServer('a cart at its end', () => {
       expect(await theOrderOf(cart)).toBe(orderId);
     });
 
-    test('when there is no such cart, then 404, and none is opened', async () => {
+    test('gets 404 for an unknown cart and opens none', async () => {
       const cart = aCaller();
 
       for (const { status, body } of await Promise.all(everyRequest(cart, 'ANY'))) {
@@ -372,7 +366,7 @@ describeOnDevServer('a cart at its end', () => {
       await expect(handleOf(cart).describe()).rejects.toThrow(/not found/i);
     });
 
-    test('when the first thing that is added is refused, then 422 and no cart stays open', async () => {
+    test('gets 422 for the first item of a cart and leaves no open cart', async () => {
       const cart = aCaller();
       const { sku } = await aProduct(shop.store);
 
@@ -383,8 +377,8 @@ describeOnDevServer('a cart at its end', () => {
     });
   });
 
-  describe('prices', () => {
-    test('when a price changes, then the cart shows the new one and the order keeps that of its quote', async () => {
+  describe('cart prices', () => {
+    test('shows the new price in the cart and keeps the quoted price in the order', async () => {
       const { cart, sku } = await filled({ name: 'A pan', price: { value: 1_000, currency: 'EUR' } });
       const shown = async () => {
         const { lines, total } = (await cart.get()).body;
@@ -406,7 +400,7 @@ describeOnDevServer('a cart at its end', () => {
       expect(shop.outside.statement(orderId).charges).toMatchObject([{ amount: { value: 3_400, currency: 'EUR' } }]);
     });
 
-    test('when a product is no longer sold, then its line has no price, and the order is rejected', async () => {
+    test('shows no price for a product that is no longer sold, and its order is rejected', async () => {
       const { cart, sku } = await filled();
       await shop.owner.db.deleteFrom('products').where('sku', '=', sku).execute();
 
@@ -416,7 +410,7 @@ describeOnDevServer('a cart at its end', () => {
     });
   });
 
-  test('when it is read, then its history does not grow; a change costs few events', async () => {
+  test('writes no history event for a read and at most 11.5 for a change', async () => {
     const { cart, sku } = await filled();
     const before = (await historyOf(handleOf(cart))).length;
     for (let number = 0; number < 3; number++) await cart.get();
@@ -426,12 +420,12 @@ describeOnDevServer('a cart at its end', () => {
 
     const each = ((await historyOf(handleOf(cart))).length - before) / 5;
     console.log(`a change of a cart: ${each} events`);
-    // Eleven, and the marker of the patch once in a run, which is two.
+    // Eleven events, plus two for the patch marker once per run.
     expect(each).toBeLessThanOrEqual(11.5);
   });
 });
 
-describeOnDevServer('when a part is away while a cart is checked out', () => {
+describeOnDevServer('a cart checkout during an outage', () => {
   let server: DevServer;
   beforeAll(async () => {
     server = await startDevServer();
@@ -440,7 +434,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
     await server?.close();
   });
 
-  /** Sends a request again, under its name, until it is answered by the cart. */
+  /** Repeats a request with the same key until the cart responds. */
   const insisted = (send: () => Promise<Answer<CartBody>>): Promise<Answer<CartBody>> =>
     waitUntil(
       async () => {
@@ -450,10 +444,10 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
       { what: 'an answer of the cart', deadlineMs: 90_000, everyMs: 200 },
     );
 
-  test('when the order cannot be started at first, then it is started once as soon as it can be', async () => {
+  test('starts the order once when the first attempts to start it fail', async () => {
     const namespace = 'orders-cannot-be-started';
     const connection = server.client.connection as Connection;
-    // An order is started with Search Attributes that nobody has registered yet.
+    // An order start needs search attributes, which are not registered here yet.
     await ensureNamespace(connection, namespace);
     const client = new Client({ connection, namespace });
     const { nativeConnection } = server;
@@ -483,7 +477,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
     }
   });
 
-  test('when the worker is killed (SIGKILL) with checkouts and changes in flight, then nothing is lost or doubled', async () => {
+  test('loses and duplicates nothing when a worker is killed (SIGKILL) during checkouts and changes', async () => {
     const elsewhere = await server.inNamespace('with-a-worker-that-dies');
     const shop = await openShop(elsewhere, { withWorker: false });
     const api = await startApi(shop);
@@ -501,7 +495,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
         }),
       );
 
-      // One cart is in the middle of a change, with others behind it. The others become orders just now.
+      // One cart is in the middle of a change, with more changes queued. The other carts are checking out.
       const lock = await lockCatalogue(shop.ownerDatabaseUrl);
       const names = Array.from({ length: 4 }, (_, number) => `add ${number}`);
       const changes = names.map((name) => insisted(() => busy.add(sku, 2, name)));
@@ -542,7 +536,7 @@ describeOnDevServer('when a part is away while a cart is checked out', () => {
   }, 150_000);
 });
 
-/** The ids of the orders of a customer, or of all, once visibility knows so many. */
+/** The order ids of one customer, or of all, once visibility lists at least `atLeast`. */
 async function ordersOf(client: Client, customerId: string | undefined, atLeast = 1): Promise<string[]> {
   const query = `${ORDERS_QUERY}${customerId ? ` AND CustomerId = '${customerId}'` : ''}`;
   const ask = async () => {

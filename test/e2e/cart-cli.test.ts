@@ -12,7 +12,7 @@ import { historyOf } from '../support/history.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 import { temporal } from '../support/temporal-command.js';
 
-describeOnDevServer('a cart by the temporal CLI', () => {
+describeOnDevServer('a cart used with the Temporal CLI', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -38,7 +38,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
   const viewOf = (workflowId: string) => handleOf(workflowId).query(cartQuery);
   const startOptions = (workflowId: string) => ['--type', 'cart', '--task-queue', 'carts', '--workflow-id', workflowId];
 
-  /** A cart that was started by CLI, with two pieces in it. */
+  /** Starts a cart with two pieces by CLI. */
   async function aCart(): Promise<string> {
     const cartId = aCartId();
     const workflowId = cartWorkflowId(cartId);
@@ -55,7 +55,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
   const update = (workflowId: string, name: string, ...input: string[]) =>
     cli('workflow', 'update', 'execute', '--workflow-id', workflowId, '--name', name, ...input);
 
-  /** Waits until the cart is as wanted. A failed workflow task is retried for ever, so it ends the wait. */
+  /** Waits for a cart view. A failed workflow task fails the query, which ends the wait. */
   async function seen(workflowId: string, isIt: (view: CartView) => boolean): Promise<CartView> {
     return await waitUntil(
       async () => {
@@ -66,9 +66,9 @@ describeOnDevServer('a cart by the temporal CLI', () => {
     );
   }
 
-  /** The cart holds what it held, takes changes as ever, and no workflow task has failed. */
+  /** Checks that the cart kept its lines, accepts changes, and had no failed workflow task. */
   async function expectUnharmed(workflowId: string): Promise<void> {
-    // Comes behind whatever was sent before: the cart takes its turns.
+    // The cart handles messages in order, so this update runs after all earlier ones.
     const view = await handleOf(workflowId).executeUpdate<CartView, [unknown]>('addItem', {
       args: [{ sku: other, quantity: 1 }],
     });
@@ -77,8 +77,8 @@ describeOnDevServer('a cart by the temporal CLI', () => {
     expect(await typesIn(workflowId)).not.toContain('WorkflowTaskFailed');
   }
 
-  describe('starting', () => {
-    test('when good JSON is started, then it is a cart as one by HTTP', async () => {
+  describe('starting a cart by CLI', () => {
+    test('starts a cart that HTTP requests can use', async () => {
       const workflowId = await aCart();
       const cart = new CartCaller(api, workflowId.replace('cart:', ''));
 
@@ -86,7 +86,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       expect((await cart.add(sku, 1)).body).toMatchObject({ lines: [{ sku, quantity: 3 }] });
     });
 
-    test('when a change is sent along with the start, then it is applied', async () => {
+    test('applies a change that is sent with the start', async () => {
       const cartId = aCartId();
       const workflowId = cartWorkflowId(cartId);
       const add = json({ sku, quantity: 3 }).map((part) => part.replace('--input', '--update-input'));
@@ -129,7 +129,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       ['the workflow id has no prefix', (id) => json(good(`x${id}`)), ['/cartId'], (id) => id],
     ];
     test.each(badInput)(
-      'when %s, then the run fails at once as InvalidInput with the list of problems',
+      'fails at once as InvalidInput with the list of problems when %s',
       async (_what, inputOf, pointers, workflowIdOf = cartWorkflowId) => {
         const cartId = aCartId();
         const workflowId = workflowIdOf(cartId);
@@ -142,10 +142,10 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       },
     );
 
-    test('when a change comes along with bad input, then it is not applied and the run fails all the same', async () => {
+    test('fails on bad input and does not apply a change that comes with it', async () => {
       const cartId = aCartId();
       const workflowId = cartWorkflowId(cartId);
-      // As signal-with-start does, so that the signal is in the first workflow task.
+      // Like signal-with-start, so that the signal is in the first workflow task.
       await shop.client.workflow.signalWithStart('cart', {
         workflowId,
         taskQueue: 'carts',
@@ -157,7 +157,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       await expectInvalidInput(workflowId, ['/state']);
     });
 
-    test('when changes come along with a state that is handed over, then they are applied to it', async () => {
+    test('applies changes to a state from the previous run', async () => {
       const cartId = aCartId();
       const handedOver = {
         lines: [{ sku, quantity: 4 }],
@@ -179,7 +179,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       expect(quantitiesOf(view)).toEqual({ [sku]: 5, [other]: 1 });
     });
 
-    test('when a cart is opened with bad input and a change at once, then the change fails and the API says 410', async () => {
+    test('rejects a change that comes with bad input, and the API returns 410', async () => {
       const cartId = aCartId();
       const workflowId = cartWorkflowId(cartId);
       const sent = await cli(
@@ -209,13 +209,13 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       for (const { detail } of problems) expect(detail).not.toBe('');
       const types = await typesIn(workflowId);
       expect(types).not.toContain('WorkflowTaskFailed');
-      // It is parsed, and nothing else is done with it.
+      // The first activity parses the input, and nothing follows.
       expect(types.filter((type) => type === 'ActivityTaskScheduled')).toHaveLength(1);
     }
   });
 
-  describe('signals', () => {
-    test('when good ones are sent, then they do what the updates of the same name do', async () => {
+  describe('cart signals', () => {
+    test('changes the cart as the update of the same name does', async () => {
       const workflowId = await aCart();
 
       await signal(workflowId, 'addItem', ...json({ sku: other, quantity: 4 }));
@@ -235,7 +235,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
     });
 
     test.each([[[]], [['--input', 'null']], [['--input', '{}']], [['--input', '{"requestId":"bye"}']]])(
-      'when abandon is sent with %j, then the cart is abandoned',
+      'abandons the cart when abandon is sent with %j',
       async (input) => {
         const workflowId = await aCart();
 
@@ -245,7 +245,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       },
     );
 
-    test('when one is sent twice under a name, also by update, then it is applied once', async () => {
+    test('applies a request once when it is repeated as a signal and as an update', async () => {
       const workflowId = await aCart();
       const addition = json({ sku: other, quantity: 3, requestId: 'name' });
 
@@ -256,7 +256,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       expect(quantitiesOf(await viewOf(workflowId))).toEqual({ [sku]: 2, [other]: 3 });
     });
 
-    test('when checkout is signalled twice, then there is one order', async () => {
+    test('creates one order when checkout is signalled twice', async () => {
       const workflowId = await aCart();
       const checkout = json({ payment: { token: 'tok_ok' } });
 
@@ -279,7 +279,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       ['setQuantity', 'what is not in it', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
       ['removeItem', 'what is not in it', () => json({ sku: 'NOT-IN-IT' })],
     ];
-    test.each(refusedSignals)('when %s is sent with %s, then nothing happens', async (name, _what, inputOf) => {
+    test.each(refusedSignals)('ignores the signal %s with %s', async (name, _what, inputOf) => {
       const workflowId = await aCart();
 
       await signal(workflowId, name, ...inputOf());
@@ -287,7 +287,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       await expectUnharmed(workflowId);
     });
 
-    test('when checkout is signalled to an empty cart, then it stays open', async () => {
+    test('keeps an empty cart open when checkout is signalled', async () => {
       const workflowId = await aCart();
       await signal(workflowId, 'removeItem', ...json({ sku }));
 
@@ -328,7 +328,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       ['abandon', () => json({ reason: 'bye' })],
       ['explode', () => json({})],
     ];
-    test('when malformed ones are sent, then each is ignored', async () => {
+    test('ignores malformed signals', async () => {
       const workflowId = await aCart();
 
       for (const [name, inputOf] of malformed) await signal(workflowId, name, ...inputOf());
@@ -339,8 +339,8 @@ describeOnDevServer('a cart by the temporal CLI', () => {
     });
   });
 
-  describe('updates', () => {
-    test('when good ones are sent, then each answers with the cart', async () => {
+  describe('cart updates', () => {
+    test('returns the cart for each valid update', async () => {
       const workflowId = await aCart();
       const answer = async (name: string, ...input: string[]) => {
         const { code, stdout, stderr } = await update(workflowId, name, ...input, '--output', 'json');
@@ -369,7 +369,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       ['abandon', () => json(7)],
       ['explode', () => json({})],
     ];
-    test('when malformed ones are sent, then each is rejected and the history has no trace of it', async () => {
+    test('rejects malformed updates without a history event', async () => {
       const workflowId = await aCart();
       const before = await typesIn(workflowId);
 
@@ -390,7 +390,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
       ['addItem', () => json({ sku, quantity: 3, requestId: 'first' }), 'another request'],
       ['removeItem', () => json({ sku: 'NOT-IN-IT' }), 'not in the cart'],
     ];
-    test.each(refusedUpdates)('when %s is refused (%#), then it is told why', async (name, inputOf, reason) => {
+    test.each(refusedUpdates)('rejects the update %s with the reason (%#)', async (name, inputOf, reason) => {
       const workflowId = await aCart();
 
       const { code, stderr } = await update(workflowId, name, ...inputOf());
@@ -401,7 +401,7 @@ describeOnDevServer('a cart by the temporal CLI', () => {
     });
   });
 
-  test('when the query is asked, then it shows the cart', async () => {
+  test('returns the cart for a query', async () => {
     const workflowId = await aCart();
 
     const { code, stdout } = await cli('workflow', 'query', '--workflow-id', workflowId, '--name', 'cart');

@@ -9,16 +9,18 @@ import { aCartId, CartCaller, lifeOf, quantitiesOf, startCart, TASK_OVERTAKEN } 
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** A run is handed over after some ten changes. */
+/** A run continues as new after about ten changes. */
 const EVENTS_OF_A_RUN = 60;
 const OWN_PRODUCTS = 2;
 
-/** What a caller does, one after the other. Products are counted: a caller's own ones, or the one that all share. */
+/**
+ * One step of a caller; a caller's steps run in sequence. `product` is the index of one of the caller's own products.
+ */
 type Step =
   | { do: 'add' | 'set'; product: number; quantity: number; twice: boolean }
   | { do: 'remove'; product: number; twice: boolean }
   | { do: 'add shared'; quantity: number; twice: boolean }
-  /** Sends one of the requests again that went well before, as it was or with another quantity under its name. */
+  /** Repeats an earlier successful request, unchanged or with another quantity under the same key. */
   | { do: 'repeat' | 'reuse the name of'; back: number };
 
 type Mutation = Exclude<Step, { back: number }>;
@@ -28,7 +30,7 @@ const quantity = fc.oneof(
   { weight: 9, arbitrary: fc.integer({ min: 1, max: 20 }) },
   { weight: 1, arbitrary: fc.integer({ min: MAX_LINE_QUANTITY - 10, max: MAX_LINE_QUANTITY }) },
 );
-/** At the same moment, as an impatient caller might. */
+/** Whether to send the request twice at the same moment. */
 const twice = fc.boolean();
 const back = fc.nat({ max: 30 });
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -44,12 +46,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const callers = fc.array(fc.array(step, { minLength: 15, maxLength: 20 }), { minLength: 3, maxLength: 5 });
 
-/** What one caller's cart would be if it were alone: nobody else touches its products. */
+/** The expected cart content of one caller. No other caller changes the caller's own products. */
 class Model {
   readonly own = new Map<number, number>();
   shared = 0;
 
-  /** Makes the change. Answers the status that the caller gets. */
+  /** Applies the change and returns the expected response status. */
   apply(change: Mutation): 200 | 404 | 422 {
     if (change.do === 'add shared') {
       this.shared += change.quantity;
@@ -69,7 +71,7 @@ class Model {
   }
 }
 
-describeOnDevServer('a cart that many change at once', () => {
+describeOnDevServer('a cart with concurrent callers', () => {
   let shop: Shop;
   let api: Api;
 
@@ -82,7 +84,7 @@ describeOnDevServer('a cart that many change at once', () => {
     await shop?.close();
   });
 
-  /** More in stock than a cart can hold, so that stock is no matter. */
+  /** A product with more stock than a cart can hold, so that stock never limits a test. */
   const aPlentifulProduct = async () => (await aProduct(shop.store, { available: 1_000_000 })).sku;
 
   const open = async (continueAsNewAfterEvents = EVENTS_OF_A_RUN) => {
@@ -95,7 +97,7 @@ describeOnDevServer('a cart that many change at once', () => {
   };
   type OpenCart = Awaited<ReturnType<typeof open>>;
 
-  /** Plays one caller's steps. @throws when an answer is another one than the model's. */
+  /** Runs one caller's steps. @throws when a response differs from the model. */
   async function play(cart: CartCaller, steps: Step[], skus: string[], sharedSku: string): Promise<Model> {
     const model = new Model();
     const done: { change: Mutation; key: string }[] = [];
@@ -138,7 +140,7 @@ describeOnDevServer('a cart that many change at once', () => {
     return runIds;
   }
 
-  test('when callers change it in any way, again and again, then it ends as a model of it does', async () => {
+  test('matches a model after random concurrent changes', async () => {
     const skus = await Promise.all(Array.from({ length: 5 * OWN_PRODUCTS }, aPlentifulProduct));
     const sharedSku = await aPlentifulProduct();
     const skusOf = (caller: number) => skus.slice(caller * OWN_PRODUCTS, (caller + 1) * OWN_PRODUCTS);
@@ -170,13 +172,13 @@ describeOnDevServer('a cart that many change at once', () => {
         runs += runIds.length;
         expect((await opened.cart.abandon()).status).toBe(200);
       }),
-      // A failing plan is told as it is: making it smaller would take minutes, and would not be the same race.
+      // Do not shrink a failing plan: that takes minutes and does not reproduce the same race.
       { seed, numRuns: 5, endOnFailure: true },
     );
     console.log(`${requests} steps on 5 carts in ${runs} runs, as FAST_CHECK_SEED=${seed} plays them again`);
   });
 
-  test('when twenty callers add to it at once, then nothing is lost and nothing is doubled', async () => {
+  test('loses and duplicates nothing when twenty callers add at once', async () => {
     const opened = await open();
     const skus = await Promise.all(Array.from({ length: 3 }, aPlentifulProduct));
 
@@ -203,7 +205,7 @@ describeOnDevServer('a cart that many change at once', () => {
     expect((await expectOneLife(opened)).length).toBeGreaterThan(1);
   });
 
-  test('when twenty callers open one that is not there, then there is one cart with all in it', async () => {
+  test('creates one cart with all items when twenty callers open it at once', async () => {
     const cart = new CartCaller(api, aCartId());
     const sku = await aPlentifulProduct();
 
@@ -215,7 +217,7 @@ describeOnDevServer('a cart that many change at once', () => {
     );
   });
 
-  test("when callers send one after the other, then each caller's order is kept", async () => {
+  test("keeps the order of each caller's requests", async () => {
     const opened = await open();
     const skus = await Promise.all(Array.from({ length: 6 }, aPlentifulProduct));
 
@@ -234,8 +236,8 @@ describeOnDevServer('a cart that many change at once', () => {
     await expectOneLife(opened);
   });
 
-  describe('the name of a request', () => {
-    /** Changes the cart until its next run has begun. */
+  describe('idempotency keys of cart requests', () => {
+    /** Changes the cart until it continues as new. */
     async function nextRun({ cart, life }: OpenCart): Promise<void> {
       const sku = await aPlentifulProduct();
       const before = (await life()).runIds.length;
@@ -257,7 +259,7 @@ describeOnDevServer('a cart that many change at once', () => {
       ],
     ];
 
-    test.each(inBetween)('when each request comes again %s, then it is applied once', async (_when, wait) => {
+    test.each(inBetween)('applies a request once when it is repeated %s', async (_when, wait) => {
       const opened = await open();
       const { cart } = opened;
       const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
@@ -279,25 +281,28 @@ describeOnDevServer('a cart that many change at once', () => {
       await expectOneLife(opened);
     });
 
-    test.each(inBetween)('when it comes %s with something else, then 422 and nothing changes', async (_when, wait) => {
-      const opened = await open();
-      const { cart } = opened;
-      const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
-      expect((await cart.add(sku, 2, 'name')).status).toBe(200);
-      await wait(opened);
-      const before = quantitiesOf((await cart.get()).body);
+    test.each(inBetween)(
+      'rejects a reused key %s with other content with 422 and changes nothing',
+      async (_when, wait) => {
+        const opened = await open();
+        const { cart } = opened;
+        const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+        expect((await cart.add(sku, 2, 'name')).status).toBe(200);
+        await wait(opened);
+        const before = quantitiesOf((await cart.get()).body);
 
-      const answers = [await cart.add(sku, 3, 'name'), await cart.add(other, 2, 'name')];
+        const answers = [await cart.add(sku, 3, 'name'), await cart.add(other, 2, 'name')];
 
-      for (const { status, body } of answers) {
-        expect(status).toBe(422);
-        expect(body).toMatchObject({ type: '/problems/idempotency-key-reused', status: 422 });
-      }
-      expect(quantitiesOf((await cart.get()).body)).toEqual(before);
-      await expectOneLife(opened);
-    });
+        for (const { status, body } of answers) {
+          expect(status).toBe(422);
+          expect(body).toMatchObject({ type: '/problems/idempotency-key-reused', status: 422 });
+        }
+        expect(quantitiesOf((await cart.get()).body)).toEqual(before);
+        await expectOneLife(opened);
+      },
+    );
 
-    test('when a request comes ten times at the same moment, then it is applied once and all are told so', async () => {
+    test('applies a request once when it arrives ten times at once, with one response for all', async () => {
       const opened = await open();
       const sku = await aPlentifulProduct();
 
@@ -308,7 +313,7 @@ describeOnDevServer('a cart that many change at once', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 3 });
     });
 
-    test('when a name comes at the same moment with ten contents, then one is applied and the others get 422', async () => {
+    test('applies one of ten simultaneous requests with the same key and rejects the others with 422', async () => {
       const opened = await open();
       const sku = await aPlentifulProduct();
 
@@ -321,7 +326,7 @@ describeOnDevServer('a cart that many change at once', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: statuses.indexOf(200) + 1 });
     });
 
-    test('when requests have none, then each is applied', async () => {
+    test('applies each request without a key', async () => {
       const opened = await open();
       const sku = await aPlentifulProduct();
 
@@ -330,7 +335,7 @@ describeOnDevServer('a cart that many change at once', () => {
       expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 6 });
     });
 
-    test.each(['', 'x'.repeat(256)])('when it is "%s", then 400', async (key) => {
+    test.each(['', 'x'.repeat(256)])('rejects the key "%s" with 400', async (key) => {
       const cart = new CartCaller(api, aCartId());
 
       expect((await cart.add('ANY', 1, key)).status).toBe(400);

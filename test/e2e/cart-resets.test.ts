@@ -9,10 +9,10 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { closedAs, reset, resetPoints } from '../support/resets.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 
-/** The checkout takes three workflow tasks: it is accepted, starts the order, and is answered. */
+/** A checkout takes three workflow tasks: accept the update, start the order, and complete the update. */
 const BEFORE_CHECKOUT = -3;
 
-describeOnDevServer('a cart that is reset', () => {
+describeOnDevServer('a cart after a reset', () => {
   let shop: Shop;
   let api: Api;
 
@@ -30,7 +30,7 @@ describeOnDevServer('a cart that is reset', () => {
   const handleOf = ({ cartId }: CartCaller) =>
     shop.client.workflow.getHandle<typeof cartWorkflow>(cartWorkflowId(cartId));
 
-  /** A cart that was changed several times, then checked out; its order waits for the carrier. */
+  /** Changes a cart several times and checks it out. Its order waits for the carrier. */
   async function checkedOut() {
     const cart = new CartCaller(api, aCartId());
     const [kept, removed] = [(await aProduct(shop.store)).sku, (await aProduct(shop.store)).sku];
@@ -53,7 +53,7 @@ describeOnDevServer('a cart that is reset', () => {
 
   type CheckedOut = Awaited<ReturnType<typeof checkedOut>>;
 
-  /** The books of a cart that became one order of three pieces: nothing is lost, nothing is doubled. */
+  /** Checks that the cart became exactly one order of three pieces. */
   async function expectOneOrder({ cart, kept, removed, orderId }: CheckedOut): Promise<void> {
     const orders = new Set<string>();
     for await (const { workflowId } of shop.client.workflow.list({
@@ -67,7 +67,7 @@ describeOnDevServer('a cart that is reset', () => {
     expect([await stockOf(kept), await stockOf(removed)]).toEqual([7, 10]);
   }
 
-  /** The cart once nothing is under way in its workflow. */
+  /** The view of the cart once its workflow has no pending work. */
   const settledView = (handle: Pick<WorkflowHandle, 'describe' | 'query'>) =>
     waitUntil(
       async () => {
@@ -77,7 +77,7 @@ describeOnDevServer('a cart that is reset', () => {
       { what: 'a settled cart', deadlineMs: 20_000 },
     );
 
-  test('joins its order again from each workflow task, when its changes are applied again', async () => {
+  test('joins its order again after a reset to any workflow task that reapplies its changes', async () => {
     const story = await checkedOut();
     const points = await resetPoints(shop.client.workflow.getHandle(story.run.workflowId, story.run.runId));
     expect(points.length).toBeGreaterThan(8);
@@ -95,7 +95,7 @@ describeOnDevServer('a cart that is reset', () => {
     }
   });
 
-  test('rejects another checkout from each workflow task before it, and joins the order with the same content', async () => {
+  test('rejects other lines after a reset to before the checkout, and joins the order with the same lines', async () => {
     const story = await checkedOut();
     const { cart, kept, orderId, run } = story;
     const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
@@ -124,7 +124,7 @@ describeOnDevServer('a cart that is reset', () => {
     expect(seen.open).toBeGreaterThan(seen.joined + 3);
   });
 
-  test('is filled and ordered anew after its other lines were rejected', async () => {
+  test('can be abandoned, filled and ordered again after its changed lines were rejected', async () => {
     const story = await checkedOut();
     const { cart, kept, orderId, run } = story;
     const points = await resetPoints(shop.client.workflow.getHandle(run.workflowId, run.runId));
@@ -147,7 +147,7 @@ describeOnDevServer('a cart that is reset', () => {
     expect(await stockOf(kept)).toBe(6);
   });
 
-  test('notifies its customer once from each workflow task', async () => {
+  test('notifies its customer once after a reset to any workflow task', async () => {
     const cart = new CartCaller(api, aCartId());
     const { sku } = await aProduct(shop.store);
     const short = { sku, quantity: 1, remindAfterSeconds: 1, expireAfterSeconds: 2 };
@@ -166,7 +166,7 @@ describeOnDevServer('a cart that is reset', () => {
     }
   });
 
-  test('keeps the changes of later runs and becomes one order, when its first run is reset', async () => {
+  test('keeps the changes of later runs and becomes one order when its first run is reset', async () => {
     const cart = new CartCaller(api, aCartId());
     const { sku } = await aProduct(shop.store, { available: 100 });
     const { firstExecutionRunId, workflowId } = await startCart(shop.client, {

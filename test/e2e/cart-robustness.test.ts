@@ -8,7 +8,7 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../support/
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 import { startWorker } from '../support/workers.js';
 
-describeOnDevServer('a cart in trouble', () => {
+describeOnDevServer('cart robustness', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -28,7 +28,7 @@ describeOnDevServer('a cart in trouble', () => {
     await shop?.close();
   });
 
-  test('when requests of several kinds wait for a worker, then they are applied in the order of their arrival', async () => {
+  test('applies queued requests of several kinds in the order of arrival', async () => {
     await worker.stop();
     const handle = await startCart(shop.client, { cartId: aCartId() });
     await handle.signal('addItem', { sku, quantity: 2 });
@@ -47,7 +47,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(lines).toEqual([{ sku, quantity: 1 }]);
   });
 
-  test('when the input does not parse, then no change that came along is applied', async () => {
+  test('applies no change that comes with invalid input', async () => {
     await worker.stop();
     const handle = await startCart(shop.client, undefined as never, aCartId());
     const abandoned = handle.executeUpdate('abandon', { args: [{}] }).then(
@@ -61,7 +61,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(await handle.query(cartQuery)).toMatchObject({ lines: [] });
   });
 
-  test('when a run sees nothing but refused requests, then it is handed over all the same', async () => {
+  test('continues as new even when a run gets only rejected requests', async () => {
     const handle = await startCart(shop.client, { cartId: aCartId(), continueAsNewAfterEvents: 40 });
 
     const next = await waitUntil(
@@ -78,7 +78,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(next).not.toBe(handle.firstExecutionRunId);
   });
 
-  test('when the first item is refused, then there is no cart', async () => {
+  test('does not stay open when the first item is rejected', async () => {
     const cart = new CartCaller(api, aCartId());
 
     expect(await cart.add('NO-SUCH-SKU', 1)).toMatchObject({ status: 422 });
@@ -86,7 +86,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(await cart.get()).toMatchObject({ status: 410 });
   });
 
-  test('when a closed cart hears a request again, then it answers as it did then, and stays closed', async () => {
+  test('replays the responses of a closed cart and keeps it closed', async () => {
     const cart = new CartCaller(api, aCartId());
     const requests = [() => cart.add(sku, 1, 'first'), () => cart.set(sku, 2, 'second')];
     const answers = [];
@@ -105,11 +105,11 @@ describeOnDevServer('a cart in trouble', () => {
     expect(await cart.add(sku, 1, 'third')).toMatchObject({ status: 200, body: { lines: [{ sku, quantity: 1 }] } });
   });
 
-  test('when the workflow is cancelled beside a change, then the change is answered and the cart is gone', async () => {
+  test('completes a change when the workflow is cancelled at the same time, and closes', async () => {
     const cart = new CartCaller(api, aCartId());
     await cart.add(sku, 1);
     const handle = shop.client.workflow.getHandle(cartWorkflowId(cart.cartId));
-    // Both wait for a worker, who gets them in one task.
+    // Both wait until a worker starts, which gets them in one workflow task.
     await worker.stop();
     await handle.cancel();
     const added = handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 2 }] });
@@ -120,7 +120,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(await cart.get()).toMatchObject({ status: 410 });
   });
 
-  test('when a checkout meets a cancellation of the workflow, then an accepted one names its order ever after', async () => {
+  test('always names the order of an accepted checkout that races a cancellation', async () => {
     const carts = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const cart = new CartCaller(api, aCartId());
@@ -145,7 +145,7 @@ describeOnDevServer('a cart in trouble', () => {
     }
   });
 
-  test('when a cart says that it changed long after today, then it can be read', async () => {
+  test('can be read when its last change is far in the future', async () => {
     const handle = await startCart(shop.client, {
       cartId: aCartId(),
       state: { lines: [], ledger: [], lastChangeAt: '9999-12-31T23:59:59.999Z', reminderPassed: false },
@@ -161,7 +161,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(expiresAt).toBe('9999-12-31T23:59:59.999Z');
   });
 
-  test('when items are added while others close the cart all the time, then every one gets into a cart', async () => {
+  test('puts every item into a cart while other callers keep closing it', async () => {
     const cart = new CartCaller(api, aCartId());
     const rich = (await aProduct(shop.store, { available: 1_000_000 })).sku;
     const adding = Array.from({ length: 4 }, async () => {
@@ -182,7 +182,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(statuses).toEqual(Array(60).fill(200));
   });
 
-  test('when the same key comes with another lifetime, then it is 422', async () => {
+  test('rejects a repeated key with another lifetime with 422', async () => {
     const path = `/v1/carts/${aCartId()}/items`;
     const add = (expireAfterSeconds: number) =>
       fetch(`${api.url}${path}`, {
@@ -195,7 +195,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect((await add(999)).status).toBe(422);
   });
 
-  test('when the catalogue is away, then it is 503 without inner text, and the same key works when it is back', async () => {
+  test('returns 503 without details while the catalogue is unavailable, and accepts the key afterwards', async () => {
     const cart = new CartCaller(api, aCartId());
     await cart.add(sku, 1);
     await rename('products', 'products_away');
@@ -208,7 +208,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(back).toMatchObject({ status: 200, body: { lines: [{ sku, quantity: 2 }] } });
   });
 
-  test('when the reminder cannot be left, then the cart lives on and expires later', async () => {
+  test('stays open and expires later when the reminder cannot be stored', async () => {
     await rename('notifications', 'notifications_away');
     const handle = await startCart(shop.client, { cartId: aCartId(), remindAfterSeconds: 1, expireAfterSeconds: 100 });
     await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
@@ -226,7 +226,7 @@ describeOnDevServer('a cart in trouble', () => {
     expect(await handle.query(cartQuery)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
   });
 
-  /** Makes a table disappear from the product's sight, and appear again. */
+  /** Renames a table, so that the application does not find it. */
   async function rename(from: string, to: string): Promise<void> {
     await shop.owner.db.schema.alterTable(from).renameTo(to).execute();
   }

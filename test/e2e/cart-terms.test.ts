@@ -9,7 +9,7 @@ import { lockCarts, lockCatalogue } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { aProduct, openShop, type Shop } from '../support/shop.js';
 
-describeOnDevServer('the terms of a cart', () => {
+describeOnDevServer('checkout terms of a cart', () => {
   let shop: Shop;
   let api: Api;
 
@@ -27,7 +27,7 @@ describeOnDevServer('the terms of a cart', () => {
       ...{ payment: { token: 'tok_ok' }, expectedTotal: { value, currency: 'EUR' } },
     });
 
-  test('rejects a checkout with another total with 409 and both totals, and stays open', async () => {
+  test('rejects a checkout with a different expected total with 409 and both totals, and stays open', async () => {
     const cart = new CartCaller(api, aCartId());
     const { sku } = await aProduct(shop.store);
     await cart.add(sku, 2);
@@ -60,7 +60,7 @@ describeOnDevServer('the terms of a cart', () => {
     expect(shop.outside.statement(orderId).charges).toEqual([]);
   });
 
-  test('gives up within ten seconds and names the store while the store hangs', async () => {
+  test('fails within ten seconds and names the store while the store hangs', async () => {
     const cart = new CartCaller(api, aCartId());
     const { sku } = await aProduct(shop.store);
     await cart.add(sku, 1);
@@ -102,7 +102,7 @@ describeOnDevServer('the terms of a cart', () => {
     expect(order.lines).toMatchObject([{ sku, quantity: 2 }]);
   });
 
-  test('lists the carts of a customer by status, each once, and no foreign workflow', async () => {
+  test('lists the carts of a customer by status, each once, and no other workflow', async () => {
     const customerId = `customer-${randomUUID()}`;
     const { sku } = await aProduct(shop.store, { available: 100 });
     const carts = [];

@@ -18,7 +18,7 @@ describeInBrowser('the reference at /docs', () => {
     await api?.close();
   });
 
-  test('when somebody opens it, then it shows every operation, asks nobody else, and tries one out', async () => {
+  test('shows every operation, loads nothing from other hosts, and can execute one', async () => {
     const operations = operationsOf(await openApiFile());
     const [complaints, asked]: [string[], Set<string>] = [[], new Set()];
     const page = await browser.newPage();

@@ -30,11 +30,11 @@ type WorkflowType = keyof typeof workflows;
 interface Message {
   kind: 'signal' | 'update' | 'query';
   name: string;
-  /** The folder of the contract. */
+  /** The folder of the contract under `src/workflows`. */
   owner: string;
 }
 
-/** A workflow that is open and healthy, until it is told to finish. */
+/** An open and healthy workflow, with a function that completes it. */
 interface Opened {
   type: WorkflowType;
   workflowId: string;
@@ -55,7 +55,7 @@ const UPDATE_COMPLETED =
 
 const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
-/** The server fails a workflow task for these reasons when signals arrive during the task. The next task handles them. */
+/** The server fails a workflow task for these reasons when signals arrive during it. The next task handles them. */
 const CAUSED_BY_NEW_SIGNALS = [
   // The task ends the run, but the workflow has not seen the signal yet.
   WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
@@ -65,7 +65,7 @@ const CAUSED_BY_NEW_SIGNALS = [
 
 const MUG = { sku: 'MUG', quantity: 1 };
 
-/** Arguments that would be valid, by the name of the message. One that is not listed here gets another's. */
+/** Valid arguments by message name. A message that is not listed gets the arguments of another one. */
 const ARGUMENTS: Record<string, object> = {
   decide: { approver: 'grace', decision: 'approve', comment: 'yes' },
   addItem: { ...MUG, requestId: 'first', caller: 'ada' },
@@ -89,7 +89,7 @@ const INPUTS: Record<WorkflowType, object> = {
   batchShard: { ...SHARD, pace: { sequence: 1, paused: true } },
 };
 
-/** Every signal, update and query that any contract defines. */
+/** Every signal, update and query of any contract. */
 async function allMessages(): Promise<Message[]> {
   const folder = new URL('../../src/workflows/', import.meta.url);
   const owners = (await readdir(folder, { withFileTypes: true })).filter(
@@ -118,8 +118,8 @@ function eventTypes(prefix: string) {
   >;
 }
 
-describeOnDevServer('payloads from outside in plain', () => testPayloads({ runs: 2 }));
-describeOnDevServer('payloads from outside with encryption', () => testPayloads({ runs: 1, key: aKey('a') }));
+describeOnDevServer('foreign payloads without encryption', () => testPayloads({ runs: 2 }));
+describeOnDevServer('foreign payloads with encryption', () => testPayloads({ runs: 1, key: aKey('a') }));
 
 function testPayloads({ runs, key }: { runs: number; key?: string }): void {
   const keys = key === undefined ? [] : readKeys(key);
@@ -168,7 +168,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     expect(hasEnded).toBe(false);
   });
 
-  test('fails a dozen workflows with input of 100,000 levels at once as InvalidInput', async () => {
+  test('fails twelve workflows with input of 100,000 levels at once as InvalidInput', async () => {
     const order = await open.order({});
     const payload = { ...json, data: Buffer.from('['.repeat(100_000) + ']'.repeat(100_000)) };
     const started = Array.from({ length: 12 }, async () => {
@@ -184,7 +184,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     expect(hasEnded).toBe(false);
   });
 
-  test('rejects or ignores every foreign payload, in every message and start, and completes what is healthy', async () => {
+  test('rejects or ignores every foreign payload and completes the healthy workflows', async () => {
     const property = fc.asyncProperty(fc.gen(), async (draw) => {
       const foreign = (valid: object) => draw(foreignPayload, valid);
       const beside = await open.order({});
@@ -225,7 +225,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     type: WorkflowType;
     workflowId: string;
     payload: Payload;
-    /** The argument of a signal `pause` that comes with the start. */
+    /** The argument of a `pause` signal that is sent with the start. */
     pause?: Payload;
   }
 
@@ -320,7 +320,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     return result;
   }
 
-  /** Sends a message and expects that it is ignored or rejected as its kind defines. */
+  /** Sends a message and expects that the workflow ignores or rejects it, as defined for its kind. */
   async function send(
     workflow: Opened,
     message: Message,
@@ -329,7 +329,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     const { kind, name, owner } = message;
     const isOwn = owner === OWNERS[workflow.type];
     const where = `${kind} ${name} to ${workflow.type} with ${what}`;
-    // It needs no argument, so nothing is wrong with one; `finish` sends it.
+    // This message takes no argument, so no payload is invalid. `finish` sends it.
     if (name === 'resume' && isOwn) return;
     if (kind === 'signal') await signal(workflow, name, payload);
     else if (kind === 'query') await query(workflow, name, payload, where, isOwn);
@@ -351,7 +351,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     });
   }
 
-  /** @returns the failure with which an update was rejected. */
+  /** @returns the failure of a rejected update. */
   async function update({ workflowId }: Opened, name: string, payload: Payload) {
     const { outcome } = await client.workflowService.updateWorkflowExecution({
       ...{ namespace: server.namespace, workflowExecution: { workflowId } },
@@ -362,7 +362,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     return failure ? { type: failure.applicationFailureInfo?.type, message: failure.message } : undefined;
   }
 
-  /** A query answers whatever comes with it; one that the workflow does not have is rejected. */
+  /** A query accepts any payload. A query that the workflow does not define is rejected. */
   async function query({ workflowId }: Opened, queryType: string, payload: Payload, where: string, isOwn: boolean) {
     const answer = await client.workflowService
       .queryWorkflow({
@@ -377,7 +377,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     else expect(answer, where).toBe(INVALID_ARGUMENT);
   }
 
-  /** Starts a workflow with the payload as its input, and expects that it fails at once. */
+  /** Starts a workflow with the payload as its input and expects an immediate failure. */
   async function startInstead(type: WorkflowType, { what, payload }: ForeignPayload): Promise<void> {
     const workflowId = `${OWNERS[type]}:${randomUUID()}`;
     await start({ type, workflowId, payload });
@@ -386,14 +386,14 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     await expectReadable([{ type, workflowId }]);
   }
 
-  /** The API answers, and nothing in its answers is ill-formed or long. */
+  /** Expects that the API responds and that no text in its responses is ill-formed or long. */
   async function expectReadable(all: Pick<Opened, 'type' | 'workflowId'>[]): Promise<void> {
     const shown = all.filter(({ type }) => type !== 'batchShard');
     const paths = shown.map(({ workflowId }) => `/v1/${workflowId.replace(':', 's/').replace('batchs/', 'batches/')}`);
     const lists = ['/v1/orders', '/v1/approvals', '/v1/batches'];
     for (const path of [...paths, ...lists]) {
       const { status, body } = await api.get<unknown>(path);
-      // Of what failed at its start, some resources are gone or were never there.
+      // Resources of failed starts may be missing or gone.
       expect(lists.includes(path) || all.length > 1 ? [200] : [200, 404, 410], path).toContain(status);
       expect(
         textsIn(body).filter((text) => !isWellFormed(text) || text.length > 2_000),
@@ -410,7 +410,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     }
   }
 
-  /** What workflows and activities wrote; what came from outside is in the histories as it came. */
+  /** Limits what workflows and activities write. Input from callers stays in the history unchanged. */
   async function expectBoundedHistories(): Promise<void> {
     const fromOutside = [WORKFLOW_EXECUTION_STARTED, WORKFLOW_EXECUTION_SIGNALED, WORKFLOW_EXECUTION_UPDATE_ACCEPTED];
     for (const { workflowId, events } of await rawRuns(client.connection, server.namespace)) {
@@ -421,7 +421,7 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
         }
         if (fromOutside.includes(event.eventType!)) continue;
         for (const { value: failure } of failuresIn(event)) expect(failure.message!.length, where).toBeLessThan(9_000);
-        // The first activity gets the input as it is.
+        // The first activity gets the input unchanged.
         if (event.eventType === ACTIVITY_TASK_SCHEDULED) continue;
         for (const { value: payload } of payloadsIn(event)) expect(payload.data!.length, where).toBeLessThan(50_000);
       }
@@ -429,14 +429,14 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
   }
 }
 
-/** Every text in a value, keys among them. */
+/** Every text in a value, including keys. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => [key, ...textsIn(inner)]);
 }
 
-/** Why a workflow failed, at the bottom of the chain of causes. */
+/** The root cause of a workflow failure. */
 function failureIn(end: PromiseSettledResult<unknown>): unknown {
   if (end.status === 'fulfilled') return end.value;
   const { cause } = end.reason as WorkflowFailedError;

@@ -12,12 +12,12 @@ import { describeOnDevServer } from '../support/dev-server.js';
 import type { OutsideWorld } from '../support/outside-world.js';
 import { aProduct } from '../support/shop.js';
 
-/** Each two of them place the same orders, so every order is placed twice, at about the same time. */
+/** Connections in a pair place the same orders, so every order is placed twice, at about the same time. */
 const CONNECTIONS = 8;
 const REQUESTS = 480;
 const REQUESTS_PER_SECOND = 60;
 
-/** The worker dies when so many orders were taken. */
+/** The test kills the worker when this many orders are accepted. */
 const DEATHS = [20, 50];
 
 type Statement = ReturnType<OutsideWorld['statement']>;
@@ -61,7 +61,7 @@ describeOnDevServer('the API under load', () => {
 
   const ordersThere = async () => (await client.workflow.count(ORDERS_QUERY)).count;
 
-  test('when the worker is killed (SIGKILL) twice, then nothing fails but with 503, and each order is there once', async () => {
+  test('creates each order once, and fails only with 503, when the worker is killed (SIGKILL) twice', async () => {
     const product = await aProduct(store, { available: 100_000 });
     const lines = [{ sku: product.sku, quantity: 1 }];
     const body = JSON.stringify({ customerId: 'load', lines, payment: { token: 'tok_ok' } });
@@ -70,7 +70,7 @@ describeOnDevServer('the API under load', () => {
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
       body,
     });
-    /** The ids that were answered to each key. */
+    /** The returned order ids by key. */
     const taken = new Map<string, Set<string>>();
     const statuses: Record<string, number> = {};
     const count = (what: string, status: number) =>
@@ -84,7 +84,7 @@ describeOnDevServer('the API under load', () => {
     const acknowledged = () => [...taken.values()].filter((ids) => ids.size > 0);
 
     let connections = 0;
-    /** Places an order, looks at it and at the list, over and over. */
+    /** Repeatedly places an order, reads the order and reads the list. */
     const setupClient = (connected: autocannon.Client) => {
       const pair = Math.floor(connections++ / 2);
       let round = 0;
@@ -110,7 +110,7 @@ describeOnDevServer('the API under load', () => {
       ]);
     };
     const load = autocannon({
-      // Connections go to one API after another.
+      // autocannon distributes the connections over the APIs in turn.
       ...{ url: stack.addresses.apiUrls as unknown as string, connections: CONNECTIONS, timeout: 30, setupClient },
       ...{ amount: REQUESTS, overallRate: REQUESTS_PER_SECOND },
     });
@@ -125,7 +125,7 @@ describeOnDevServer('the API under load', () => {
     expect({ errors, timeouts }).toEqual({ errors: 0, timeouts: 0 });
     const good = /^(place (202|409|503)|get (200|404|503)|list (200|503))$/;
     expect(Object.keys(statuses).filter((status) => !good.test(status))).toEqual([]);
-    // What a client does with a 503: it asks once more, under the same name.
+    // A client repeats a request after a 503 with the same key.
     for (const [key, ids] of taken) {
       if (ids.size > 0) continue;
       const answer = await fetch(`${stack.addresses.apiUrl}/v1/orders`, { method: 'POST', ...placing(key) });

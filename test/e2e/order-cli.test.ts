@@ -15,7 +15,7 @@ import { historyOf } from '../support/history.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { temporal } from '../support/temporal-command.js';
 
-describeOnDevServer('an order by the temporal CLI', () => {
+describeOnDevServer('an order used with the Temporal CLI', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -45,11 +45,11 @@ describeOnDevServer('an order by the temporal CLI', () => {
     product: Product;
     workflowId: string;
     shipmentId: string;
-    /** How it was seen while it waited. */
+    /** The order as the API showed it while it waited. */
     seen: OrderResource;
   }
 
-  /** An order that was started by CLI and waits for the carrier. */
+  /** Starts an order by CLI and waits until it awaits the carrier. */
   async function aShippedOrder(): Promise<Sale> {
     const product = await aProduct(shop.store);
     const order = anOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
@@ -59,7 +59,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
     return { order, product, workflowId, shipmentId: seen.shipment!.shipmentId, seen };
   }
 
-  /** How a run ends. A failed workflow task is retried for ever, so there is no point in waiting any longer after it. */
+  /** Waits for the end of a run. A failed workflow task is retried for ever, so the wait ends after the first one. */
   async function endOf(workflowId: string): Promise<OrderView> {
     let outcome: { end: Promise<OrderView> } | undefined;
     let failed = false;
@@ -80,7 +80,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
       const { end } = await waitUntil(ask, { what: `the end of ${workflowId}`, deadlineMs: 10_000, giveUp });
       return await end;
     } finally {
-      // A call that is left waiting would be tried again when the connection is closed.
+      // The client would retry a pending call when the connection closes.
       if (!outcome) await handle.terminate();
       await result.catch(() => undefined);
     }
@@ -98,7 +98,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
 
   const typesIn = async (workflowId: string) => (await historyOf(handleOf(workflowId))).map(({ type }) => type);
 
-  test('when good JSON is started, then the order completes as one by HTTP does', async () => {
+  test('completes an order that is started with valid JSON, as over HTTP', async () => {
     const sale = await aShippedOrder();
 
     const view = await delivered(sale);
@@ -110,7 +110,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
     expect(stdout).toContain(sale.workflowId);
   });
 
-  describe('bad input', () => {
+  describe('invalid order input', () => {
     const orderId = () => randomUUID();
     const good = (id: string) => ({ ...anOrder({ lines: [{ sku: 'ANY', quantity: 1 }] }), orderId: id });
     const withQuantity = (id: string, quantity: unknown) => ({ ...good(id), lines: [{ sku: 'ANY', quantity }] });
@@ -135,7 +135,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
       ['the workflow id is of another order', (id) => json(good(id)), ['/orderId'], () => `order:${randomUUID()}`],
       ['the workflow id has no prefix', (id) => json(good(id)), ['/orderId'], (id) => id],
     ])(
-      'when %s, then the run fails at once as InvalidInput with the list of problems',
+      'fails at once as InvalidInput with the list of problems when %s',
       async (_what, inputOf, pointers, workflowIdOf = orderWorkflowId) => {
         const id = orderId();
         const workflowId = workflowIdOf(id);
@@ -160,7 +160,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
       },
     );
 
-    test('when the input was bad, then the API tells that the order has failed and why', async () => {
+    test('shows an order with invalid input as failed, with the reason', async () => {
       const id = orderId();
       await started(orderWorkflowId(id), ...json(withQuantity(id, -1)));
 
@@ -171,8 +171,8 @@ describeOnDevServer('an order by the temporal CLI', () => {
     });
   });
 
-  describe('cancelling', () => {
-    test('when the workflow is cancelled, then all is undone and both Temporal and the API say cancelled', async () => {
+  describe('cancelling an order by CLI', () => {
+    test('compensates a cancelled workflow, which Temporal and the API both show as cancelled', async () => {
       const sale = await aShippedOrder();
 
       expect(await cli('workflow', 'cancel', '--workflow-id', sale.workflowId)).toMatchObject({ code: 0 });
@@ -190,7 +190,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
     });
 
     test.each([[[]], [['--input', '{}']], [['--input', '{"reason":"too many mugs"}']], [['--input', 'null']]])(
-      'when cancelOrder is sent with %j, then the order is undone',
+      'compensates the order when cancelOrder is sent with %j',
       async (input) => {
         const sale = await aShippedOrder();
         const update = ['--workflow-id', sale.workflowId, '--name', 'cancelOrder', ...input];
@@ -203,8 +203,8 @@ describeOnDevServer('an order by the temporal CLI', () => {
     );
   });
 
-  describe('resolving a compensation', () => {
-    /** A cancelled order whose refund the gateway has refused once. */
+  describe('decisions about a stuck compensation', () => {
+    /** A cancelled order whose refund the gateway rejected once. */
     async function aStuckOrder(): Promise<Sale> {
       const sale = await aShippedOrder();
       const { orderId } = sale.order;
@@ -260,19 +260,19 @@ describeOnDevServer('an order by the temporal CLI', () => {
   });
 
   describe('malformed messages', () => {
-    /** The order is none the worse for what was sent to it. */
+    /** Checks that the order completes as usual despite the messages. */
     async function expectUnharmed(sale: Sale): Promise<void> {
       expect(await delivered(sale)).toMatchObject({ status: 'completed', compensations: [] });
       expect(await verdictOn(sale)).toBe('sold');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
     }
 
-    /** What was sent has not left a trace. */
+    /** Checks that the messages left the order view unchanged. */
     async function expectUntouched({ order, seen }: Sale): Promise<void> {
       expect((await api.get<OrderResource>(`/v1/orders/${order.orderId}`)).body).toEqual(seen);
     }
 
-    // True but for what is changed, so that nothing else makes it harmless.
+    // Valid except for the change, so that only the change can make the order ignore it.
     const report = ({ order: { orderId }, shipmentId }: Sale, change: object) => [
       '--input',
       JSON.stringify({ orderId, shipmentId, status: 'lost', ...change }),
@@ -296,18 +296,15 @@ describeOnDevServer('an order by the temporal CLI', () => {
       ['with a payload of type binary/null', () => ['--input', 'x', '--input-meta', 'encoding=binary/null']],
       ['with a payload of type binary/plain', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
     ];
-    test.each(signals)(
-      'when shipmentReported is signalled %s, then the order still completes',
-      async (_what, input) => {
-        const sale = await aShippedOrder();
-        const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input(sale)];
+    test.each(signals)('completes the order after shipmentReported is signalled %s', async (_what, input) => {
+      const sale = await aShippedOrder();
+      const signal = ['--workflow-id', sale.workflowId, '--name', 'shipmentReported', ...input(sale)];
 
-        expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
+      expect(await cli('workflow', 'signal', ...signal)).toMatchObject({ code: 0 });
 
-        await expectUntouched(sale);
-        await expectUnharmed(sale);
-      },
-    );
+      await expectUntouched(sale);
+      await expectUnharmed(sale);
+    });
 
     test('drops and counts a shipmentReported signal about another parcel', async () => {
       const sale = await aShippedOrder();
@@ -322,7 +319,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
       await expectUnharmed(sale);
     });
 
-    test('when a signal that nobody knows is sent, then the order still completes', async () => {
+    test('completes the order after an unknown signal', async () => {
       const sale = await aShippedOrder();
       const signal = ['--workflow-id', sale.workflowId, '--name', 'explode', '--input', '{}'];
 
@@ -331,9 +328,9 @@ describeOnDevServer('an order by the temporal CLI', () => {
       await expectUnharmed(sale);
     });
 
-    // The SDK decodes before workflow code is asked; what it cannot read must not fail the workflow task.
+    // The SDK decodes a payload before it calls workflow code. An unreadable payload must not fail the workflow task.
     test.each(['binary/unknown', 'binary/encrypted', ''])(
-      'when shipmentReported is signalled with a payload of type "%s", then the order still completes',
+      'completes the order after shipmentReported is signalled with a payload of type "%s"',
       async (encoding) => {
         const sale = await aShippedOrder();
         const input = ['--input', 'x', '--input-meta', `encoding=${encoding}`];
@@ -346,7 +343,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
     );
 
     test.each(['binary/unknown'])(
-      'when an order is started with a payload of type "%s", then the run fails as InvalidInput',
+      'fails as InvalidInput when an order is started with a payload of type "%s"',
       async (encoding) => {
         const workflowId = orderWorkflowId(randomUUID());
 
@@ -374,33 +371,30 @@ describeOnDevServer('an order by the temporal CLI', () => {
       ['cancelOrder', ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
       ['explode', ['--input', '{}']],
     ];
-    test.each(updates)(
-      'when the update %s is sent with %j, then it is refused and the order still completes',
-      async (name, input) => {
-        const sale = await aShippedOrder();
+    test.each(updates)('rejects the update %s with %j and completes the order', async (name, input) => {
+      const sale = await aShippedOrder();
 
-        const { code, stderr } = await cli(
-          'workflow',
-          'update',
-          'execute',
-          '--workflow-id',
-          sale.workflowId,
-          '--name',
-          name,
-          ...input,
-        );
+      const { code, stderr } = await cli(
+        'workflow',
+        'update',
+        'execute',
+        '--workflow-id',
+        sale.workflowId,
+        '--name',
+        name,
+        ...input,
+      );
 
-        expect(code).not.toBe(0);
-        expect(stderr).toContain('unable to update workflow');
-        await expectUntouched(sale);
-        await expectUnharmed(sale);
-      },
-    );
+      expect(code).not.toBe(0);
+      expect(stderr).toContain('unable to update workflow');
+      await expectUntouched(sale);
+      await expectUnharmed(sale);
+    });
 
     test.each([
       ['orderStatus', ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
       ['explode', []],
-    ])('when the query %s is asked with %j, then the order still completes', async (name, input) => {
+    ])('completes the order after the query %s with %j', async (name, input) => {
       const sale = await aShippedOrder();
 
       await cli('workflow', 'query', '--workflow-id', sale.workflowId, '--name', name, ...input);
@@ -410,7 +404,7 @@ describeOnDevServer('an order by the temporal CLI', () => {
   });
 });
 
-/** The failure that ended a run, without what the client and the failed activity wrap around it. */
+/** The root failure of a run, without the wrappers of the client and the failed activity. */
 function rootOf(error: unknown): unknown {
   if (!(error instanceof WorkflowFailedError)) return error;
   return error.cause instanceof TemporalFailure ? rootFailure(error.cause) : error.cause;

@@ -11,7 +11,7 @@ import { startWorkerProcess, type WorkerProcess } from '../support/workers.js';
 
 const MAX_EVENTS = 42;
 
-describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a process of its own', () => {
+describeOnDevServer('an order with a separate worker process', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -34,7 +34,7 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
   async function composed() {
     const products = [await aProduct(shop.store), await aProduct(shop.store, { available: 3 })];
     const order = anOrder({ lines: products.map(({ sku }, index) => ({ sku, quantity: index + 1 })) });
-    // One second between the two, so that each gets a workflow task of its own: the dearest case.
+    // One second between the reports, so that each gets its own workflow task: the most expensive case.
     shop.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 1, deliverySeconds: 2 }, order.orderId);
     return { order, products };
   }
@@ -42,7 +42,7 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
   test('completes an order with at most 42 events and one activity for each step', async () => {
     const { order, products } = await composed();
     expect((await api.post('/v1/orders', order)).status).toBe(202);
-    // Not by query: only what an order needs by itself is counted.
+    // Waits without queries, so that only the order's own events count.
     const result = (await handleOf(order.orderId).result()) as OrderView;
 
     expect(result).toMatchObject({ orderId: order.orderId, status: 'completed', shipment: { status: 'delivered' } });
@@ -69,7 +69,7 @@ describeOnDevServer('an order from HTTP to PostgreSQL, with the worker in a proc
     expect(body).toMatchObject(result);
   });
 
-  test('when the worker is asked to stop, then it finishes the call that it makes and another one goes on', async () => {
+  test('finishes its running call when the worker stops, and another worker continues the order', async () => {
     const { order, products } = await composed();
     const charge = shop.outside.hold('charge', order.orderId);
     await api.post('/v1/orders', order);

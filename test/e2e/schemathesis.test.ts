@@ -9,10 +9,10 @@ import { describeBySchemathesis, SCHEMATHESIS_FOLDER } from '../support/schemath
 
 const TIMEOUT_MS = 300_000;
 
-// Grace, because she is the approver of the examples.
+// Grace is the approver of the examples.
 const caller = aCaller(['operator', 'approver', 'shopper'], 'grace');
 
-describeBySchemathesis('schemathesis, against the API as it runs', () => {
+describeBySchemathesis('Schemathesis against a running API', () => {
   let stack: Stack;
   let folder: string;
 
@@ -34,7 +34,7 @@ describeBySchemathesis('schemathesis, against the API as it runs', () => {
   });
 
   test(
-    'when it asks every operation whatever the document allows and forbids, then every check of every answer holds',
+    'passes every check for valid and invalid requests to every operation',
     async () => {
       const found = inject('schemathesis');
       const lines: string[] = [];

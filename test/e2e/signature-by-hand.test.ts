@@ -10,7 +10,7 @@ import { openShop, type Shop } from '../support/shop.js';
 
 const root = new URL('../../', import.meta.url);
 
-describeOnDevServer('the recipe of the README that signs a callback by hand', () => {
+describeOnDevServer('the callback signing recipe of the README', () => {
   let shop: Shop;
   let api: Api;
 
@@ -23,7 +23,7 @@ describeOnDevServer('the recipe of the README that signs a callback by hand', ()
     await shop?.close();
   });
 
-  test('when it is typed as it is written, then the callback is accepted', async () => {
+  test('signs a callback that the API accepts', async () => {
     const question = approvalInput.parse(JSON.parse(await readFile(new URL('examples/approval.json', root), 'utf8')));
     expect((await api.post('/v1/approvals', question)).status).toBe(202);
     const readme = await readFile(new URL('README.md', root), 'utf8');

@@ -18,12 +18,12 @@ import { createDatabase } from '../support/database.js';
 import { anOrder, aProduct, openShop } from '../support/shop.js';
 
 const NAMESPACE = 'shop';
-/** A connection on loopback takes a hundredth of it. */
+/** A connection on loopback takes about a hundredth of this time. */
 const DEADLINE_MS = 4_000;
 const BOTH = { client: 'connected', worker: 'connected' };
 
 const found = inject('temporalPrograms');
-const title = 'a Temporal server that asks for a certificate and an API key';
+const title = 'a Temporal server that requires a client certificate and an API key';
 const define = 'missing' in found ? describe.skip : describe;
 
 define('missing' in found ? `${title} (skipped, there is no such server: ${found.missing})` : title, () => {
@@ -58,7 +58,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
           TEMPORAL_TLS_SERVER_CERT: server.certFile,
           TEMPORAL_TLS_SERVER_KEY: server.keyFile,
           TEMPORAL_TLS_INTERNODE_SERVER_NAME: 'localhost',
-          // The server's own worker goes by a door of its own, since it has no key.
+          // The server's own worker has no API key, so it uses the internal frontend.
           USE_INTERNAL_FRONTEND: 'true',
           TEMPORAL_SERVICES: 'frontend,internal-frontend,history,matching,worker',
           TEMPORAL_AUTH_AUTHORIZER: 'default',
@@ -92,7 +92,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
     ...changes,
   });
 
-  /** What the connections of API and worker come to with this environment. */
+  /** Connects the client and the worker with this environment and returns the outcomes. */
   async function connected(env: Environment) {
     const config = loadConfig('replay', env);
     const request = { namespace: NAMESPACE };
@@ -112,7 +112,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
     return { client, worker };
   }
 
-  test('when all is there, then setup, worker and API work as on any other', { timeout: 60_000 }, async () => {
+  test('runs the setup, the worker and the API with a certificate and an API key', { timeout: 60_000 }, async () => {
     const database = await createDatabase();
     const setup = await startProcess({
       ...{ name: 'setup', ...typescript('src/setup.ts') },
@@ -146,7 +146,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
     }
   });
 
-  test('when a profile in a file says the same, then that does as well', async () => {
+  test('connects with a profile in a configuration file', async () => {
     const file = join(folder, 'temporal.toml');
     await writeFile(
       file,
@@ -164,7 +164,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
     expect(loadConfig('replay', env).TEMPORAL_NAMESPACE).toBe(NAMESPACE);
   });
 
-  test('when there is no good API key, then neither gets in', async () => {
+  test('rejects client and worker without a valid API key', async () => {
     const ofAnother = await issuer.token(await aSigningKey('temporal'), { permissions: ['temporal-system:admin'] });
     const denied = { client: 'PERMISSION_DENIED', worker: 'refused' };
     expect(await connected(environment())).toEqual(BOTH);
@@ -174,7 +174,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
     );
   });
 
-  test('when a certificate is missing or of somebody else, or there is no TLS, then neither gets in', async () => {
+  test('rejects client and worker without TLS or with a missing or foreign certificate', async () => {
     const stranger = await anAuthority(folder, 'stranger');
     const { certFile, keyFile } = await stranger.sign('strange-client');
     const changes: Environment[] = [
@@ -189,7 +189,7 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
   });
 });
 
-/** The gRPC status. Without a connection, a call waits for one. */
+/** The gRPC status of an error. Without a connection, a call waits for one. */
 function reasonOf(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { code } = cause as Error & { code?: unknown };

@@ -20,12 +20,12 @@ import { failuresIn, payloadsIn, rawRuns, type RawRun } from '../support/raw.js'
 import { temporal } from '../support/temporal-command.js';
 
 /**
- * The tour is played with values that are nowhere else in the world, by a shop that encrypts, and then they are looked for
- * in everything that somebody may read who has no key: histories, visibility, metrics, logs, traces.
+ * Runs the tour with unique values (canaries) on an encrypted shop, then searches for them in everything that is
+ * readable without the key: histories, visibility, metrics, logs and traces.
  *
- * Encryption is of no help to any of these but the histories. Ids, Search Attributes, metrics, logs and spans are made by the same code
- * whether there is a key or not, so what is not in them here is not in them without one either. The memo of a batch holds
- * the name of a request, which is encrypted as well.
+ * Encryption protects only the histories. The same code creates ids, search attributes, metrics, logs and spans with
+ * and without a key, so a canary that is absent from them here is also absent without encryption. The memo of a batch
+ * holds an idempotency key, which is encrypted as well.
  */
 const mark = randomUUID().slice(0, 8);
 const CANARIES = {
@@ -38,7 +38,7 @@ const CANARIES = {
   reason: `canary reason ${mark}`,
   approvers: `@approvers-${mark}.example`,
 };
-/** What the dialog of the Web UI's glasses keeps when it is told to use the browser's settings, with credentials. */
+/** The local storage of the Web UI after its codec dialog is set to the browser's settings, with credentials. */
 const withCookies = (endpoint: string) =>
   Object.entries({ endpoint, includeCredentials: true, overrideRemoteCodecConfiguration: true })
     .map(([name, value]) => `localStorage.setItem('${name}', ${JSON.stringify(JSON.stringify(value))});`)
@@ -46,7 +46,7 @@ const withCookies = (endpoint: string) =>
 
 type Canary = keyof typeof CANARIES;
 
-/** What the tour says, in its files, and what it says here instead. */
+/** The texts in the tour's files, and the canaries that replace them. */
 const REPLACED: [file: RegExp, said: string, canary: Canary][] = [
   [/^examples\/.*\.json$/, '"tok_ok"', 'token'],
   [/^examples\/.*\.json$/, '"tok_declined"', 'declined'],
@@ -64,7 +64,7 @@ const decidedBy = (id: string) => ({
   timeoutSeconds: 86_400,
 });
 
-describeOnDevServer('a shop that encrypts', () => {
+describeOnDevServer('a shop with payload encryption', () => {
   let stack: Stack;
   let collector: Collector;
   let connection: Connection;
@@ -117,7 +117,7 @@ describeOnDevServer('a shop that encrypts', () => {
       lines: [{ sku: 'MUG-ENAMEL', quantity: 1 }],
     });
 
-  test('when the tour visits it, then every scene goes as expected', async () => {
+  test('passes every scene of the tour', async () => {
     const output: string[] = [];
     const tour = await startProcess({
       name: 'tour',
@@ -135,7 +135,7 @@ describeOnDevServer('a shop that encrypts', () => {
     expect(code).toBe(0);
   }, 180_000);
 
-  test('when things go wrong, then the API still says why, though Temporal cannot', async () => {
+  test('shows the reason of a failure in the API, although it is encrypted in Temporal', async () => {
     const away = `away-${mark}`;
     await order(away, `tok_gateway_down-${mark}`);
     const { retrying } = await until<OrderResource>(
@@ -149,7 +149,7 @@ describeOnDevServer('a shop that encrypts', () => {
     await ask('POST', `/v1/orders/${away}/cancel`);
     await until<OrderResource>(`/v1/orders/${away}`, ({ status }) => status === 'cancelled', 'the order cancelled');
 
-    // The gateway quotes the card that it does not know.
+    // The gateway repeats an unknown card token in its error.
     await order(`unknown-${mark}`, CANARIES.unknown);
     const { reason } = await until<OrderResource>(
       `/v1/orders/unknown-${mark}`,
@@ -159,7 +159,7 @@ describeOnDevServer('a shop that encrypts', () => {
     expect(reason).toEqual({ type: 'CardDeclined', message: 'the payment gateway does not know the card' });
   });
 
-  test('when somebody is asked by mail, then the mail server and the page have it', async () => {
+  test('stores the requested approval in the mail server and on the page', async () => {
     const { providersUrl } = outside(stack);
     const refusal = { to: CANARIES.mail, code: 451, times: 1 };
     await fetch(`${providersUrl}/test/mails/refusals`, {
@@ -181,7 +181,7 @@ describeOnDevServer('a shop that encrypts', () => {
     await ask('POST', `/v1/approvals/${approvalId}/decision`, decision);
   });
 
-  test('when all of it is over, then the canaries are where they have to be: outside, and in what only a key opens', async () => {
+  test('finds the canaries at the partners and in the decrypted histories', async () => {
     runs = await rawRuns(connection, stack.addresses.temporalNamespace);
     const codec = createPayloadCodec({ keys: readKeys(key), namespace: stack.addresses.temporalNamespace });
     const payloads = runs.flatMap(({ events }) => payloadsIn(events).map(({ value }) => value));
@@ -194,11 +194,11 @@ describeOnDevServer('a shop that encrypts', () => {
     expect(canariesIn(mails)).toEqual(['mail', 'address', 'approvers']);
   });
 
-  test('when histories are read without the key, then nothing of them is there', () => {
+  test('finds no canary in histories without the key', () => {
     for (const { workflowId, history } of runs) expect(canariesIn(history), workflowId).toEqual([]);
   });
 
-  test('when histories are read, then every payload of ours is encrypted, and every failure hides what it says', () => {
+  test('encrypts every payload of the application and the message of every failure', () => {
     const all = runs.flatMap(({ events }) => payloadsIn(events));
     const payloads = all.filter(({ path, value }) => !isForTheServer(path) && text(value.data) !== SAID_BY_THE_SERVER);
     const open = payloads.filter(({ value }) => text(value.metadata?.encoding) !== 'binary/encrypted');
@@ -213,11 +213,11 @@ describeOnDevServer('a shop that encrypts', () => {
       expect([path, value.message, value.stackTrace]).toEqual([path, 'Encoded failure', '']);
   });
 
-  test('when executions are listed and described, then nothing is in ids, Search Attributes, memo and summaries', () => {
+  test('finds no canary in ids, search attributes, memos and summaries', () => {
     for (const { workflowId, visibility } of runs) expect(canariesIn(visibility), workflowId).toEqual([]);
   });
 
-  describe('with the command line', () => {
+  describe('the Temporal CLI with encryption', () => {
     const command = (...args: string[]) =>
       temporal({ address: stack.addresses.temporalAddress, namespace: stack.addresses.temporalNamespace }, ...args);
     const withCodec = (...args: string[]) =>
@@ -225,7 +225,7 @@ describeOnDevServer('a shop that encrypts', () => {
     const asked = `approval:canary-${mark}`;
     const show = ['workflow', 'show', '--workflow-id', asked, '--output', 'json'];
 
-    test('when it shows a workflow, then in plain text by the codec alone', async () => {
+    test('shows a workflow in plain text only with the codec', async () => {
       const { addresses } = stack;
       const [shown, hidden, byHeader] = await Promise.all([
         withCodec(...show),
@@ -237,7 +237,7 @@ describeOnDevServer('a shop that encrypts', () => {
       expect(hidden.stdout).toContain(Buffer.from('binary/encrypted').toString('base64'));
     });
 
-    test('when it starts, signals and asks by the codec, then what it sends is stored encrypted', async () => {
+    test('encrypts what it starts, signals and queries through the codec', async () => {
       const cart = `cart:cli-${mark}`;
       const id = ['--workflow-id', cart];
       const input = ['--input', JSON.stringify({ cartId: `cli-${mark}` })];
@@ -267,7 +267,7 @@ describeOnDevServer('a shop that encrypts', () => {
     });
     afterAll(() => browser?.close());
 
-    test('when an inspector has signed in, then it shows what is encrypted, and else it does not', async () => {
+    test('decrypts in the Web UI only after an inspector has signed in', async () => {
       const { webUiUrl, temporalNamespace, codecUrl } = stack.addresses;
       const url = `${webUiUrl}/namespaces/${temporalNamespace}/workflows/approval:canary-${mark}`;
       const page = await browser.newPage({ viewport: { width: 1_400, height: 1_100 } });
@@ -288,7 +288,7 @@ describeOnDevServer('a shop that encrypts', () => {
     });
   });
 
-  test('when metrics are read, then nothing is in them', async () => {
+  test('finds no canary in metrics', async () => {
     const pages = await Promise.all(stack.addresses.metricsUrls.map(async (url) => await (await fetch(url)).text()));
     expect(pages.length).toBeGreaterThanOrEqual(3);
     for (const [index, page] of pages.entries()) {
@@ -298,15 +298,15 @@ describeOnDevServer('a shop that encrypts', () => {
     expect(pages.join()).toContain('order');
   });
 
-  test('when logs are read, then nothing is in them', async () => {
-    // What the played outside world logs is its own.
+  test('finds no canary in logs', async () => {
+    // The fake partners may log what they receive.
     const files = (await readdir(stack.logsDir)).filter((file) => !file.startsWith('providers'));
     const logs = await Promise.all(files.map((file) => readFile(join(stack.logsDir, file))));
     expect(files).toEqual(expect.arrayContaining(['api.log', 'worker.log', 'setup.log']));
     for (const [index, log] of logs.entries()) expect(linesWithCanaries(log), files[index]).toEqual([]);
   });
 
-  test('when traces are read, once all of them have arrived, then nothing is in them', async () => {
+  test('finds no canary in traces', async () => {
     for (const [name, part] of stack.parts) if (/^(api|worker)/.test(name)) await part.stop(30_000);
     const names = new Set(collector.spans.map(({ name }) => name));
     for (const type of ['order', 'cart', 'approval', 'batch']) expect(names).toContain(`RunWorkflow:${type}`);
@@ -316,7 +316,7 @@ describeOnDevServer('a shop that encrypts', () => {
   });
 });
 
-/** A page of Temporal's Web UI, of which everything is shown that it can show. */
+/** Opens a page of Temporal's Web UI and returns all its text. */
 async function shownIn(page: Page, url: string, wanted: string | RegExp): Promise<string> {
   await page.goto(url);
   await page.getByText(wanted).first().waitFor({ timeout: 30_000 });
@@ -325,13 +325,15 @@ async function shownIn(page: Page, url: string, wanted: string | RegExp): Promis
 
 const text = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
 
-/** What Temporal itself has to read: the fields of a search, and which local activity a marker is of. */
+/**
+ * Values that Temporal itself must read: search attributes, and the names of local activities and patches in markers.
+ */
 const isForTheServer = (path: string) => /\/searchAttributes\/|\/details\/(data|patch-data)\/|\/header\//.test(path);
 
-/** Of an activity that was cancelled before it began. */
+/** The server's text for an activity that was cancelled before it started. */
 const SAID_BY_THE_SERVER = '"ACTIVITY_ID_NOT_STARTED"';
 
-/** Which of them are in it, as they are or once more in base64, at any of the three places where that may begin. */
+/** The canaries in the bytes, plain or in base64, at any of its three alignments. */
 function canariesIn(bytes: Buffer | string): string[] {
   const where = Buffer.from(bytes);
   return Object.entries(CANARIES).flatMap(([name, canary]) =>
@@ -366,7 +368,7 @@ function outside({ addresses: { mailsUrl = '' }, dataDir }: Stack) {
   };
 }
 
-/** The tour as somebody else would have written it: the files of this checkout, with other words in them. */
+/** Copies the files of the tour and replaces texts with canaries. */
 async function copyWithCanaries(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'tour-'));
   for (const part of ['dev', 'examples', 'src', 'package.json', 'tsconfig.json'])

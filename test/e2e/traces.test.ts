@@ -24,12 +24,12 @@ import { startOneWorkerProcess } from '../support/workers.js';
 
 const DEADLINE_MS = 30_000;
 
-/** One more than a workflow has: the batch has two shards, of which the second has a single task. */
+/** Exceeds the chunks of one shard by one: the batch has two shards, and the second has a single chunk. */
 const TASKS = 1_001;
 
 const COLLECTOR_KEY = `key ${randomUUID()}`;
 
-/** Told to the shop in every way there is, and to no span and no log. */
+/** Values that the test sends in every possible way and that no span or log may contain. */
 const PERSONAL = {
   comment: `comment-${randomUUID()}`,
   link: `link-${randomUUID()}`,
@@ -39,7 +39,8 @@ const PERSONAL = {
   token: 'tok_ok',
 };
 
-// One story of an order, a cart and a batch; the worker is killed in the middle. The tests look at what arrived.
+// One run with an order, a cart and a batch, in which the worker is killed. The tests check the collected spans and
+// logs.
 describeOnDevServer('traces and logs', () => {
   let server: DevServer;
   let shop: Shop;
@@ -54,7 +55,7 @@ describeOnDevServer('traces and logs', () => {
   const caller = { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
   const orderId = randomUUID();
   const cartId = randomUUID();
-  /** Orders past the API: one while the worker takes all traces, one while it takes none that begin there. */
+  /** Orders started without the API: one while the worker samples all traces, one while it samples no new trace. */
   const byHand = { taken: randomUUID(), left: randomUUID() };
   let batchId: string;
   let requestId: string;
@@ -84,7 +85,7 @@ describeOnDevServer('traces and logs', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** What is there when a process ends is delivered then; only of the first worker, which is killed, it comes at once. */
+  /** A process exports its spans when it exits. Workers also export every 200 ms, because the first one is killed. */
   const tracing = (delayMs = 60_000) => ({
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_EXPORTER_OTLP_HEADERS_FILE: keyFile,
@@ -119,7 +120,7 @@ describeOnDevServer('traces and logs', () => {
     });
     const isIgnored = () => workerLines.some((line) => line.includes('malformed shipment report')) || undefined;
     await waitUntil(isIgnored, { what: 'the ignored report', deadlineMs: DEADLINE_MS });
-    // Else its task is done again by the other worker, which is no replay and logs once more.
+    // Otherwise the other worker would run the workflow task again, which is no replay and logs a second time.
     const isKept = async () => {
       const types = (await historyOf(handleOf(orderWorkflowId(orderId)))).map(({ type }) => type);
       return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
@@ -132,7 +133,7 @@ describeOnDevServer('traces and logs', () => {
     await pastTheApi(byHand.left);
 
     shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 503 });
-    // What was given to the dead one is given to the other when its time is over.
+    // A task that the dead worker had goes to the other worker after its timeout.
     const answers = (path: string) =>
       waitUntil(() => send('GET', path), { what: `an answer to ${path}`, deadlineMs: DEADLINE_MS });
     await Promise.all([answers(`/v1/approvals/${approval!.approvalId}`), answers(`/v1/carts/${cartId}`)]);
@@ -161,7 +162,7 @@ describeOnDevServer('traces and logs', () => {
       .catch(() => undefined);
   }
 
-  /** An order that is rejected at once, from somebody without a trace. */
+  /** Starts an order without a trace; the order is rejected at once. */
   async function pastTheApi(id: string): Promise<void> {
     const order = anOrder({ orderId: id, lines: [{ sku: 'NOT-THERE', quantity: 1 }] });
     await shop.client.workflow.execute('order', {
@@ -198,7 +199,7 @@ describeOnDevServer('traces and logs', () => {
   const childrenOf = ({ spanId, traceId }: Pick<Span, 'spanId' | 'traceId'>) =>
     collector.spans.filter((span) => span.parentSpanId === spanId && span.traceId === traceId);
 
-  /** The only way down by these names. */
+  /** Follows the names from span to span. Each name must match exactly one child. */
   function down(from: Pick<Span, 'spanId' | 'traceId'>, ...names: string[]): Span {
     let at = from as Span;
     for (const name of names) {
@@ -216,7 +217,7 @@ describeOnDevServer('traces and logs', () => {
 
   const namesBelow = (span: Span) => childrenOf(span).map(({ name }) => name);
 
-  /** Of a request, the newest one. */
+  /** The newest span of this request name. */
   const request = (name: string) => collector.spans.findLast((span) => span.name === name)!;
 
   test('continues the trace of a caller through request, workflow, activity, SQL and partner call', () => {
@@ -234,7 +235,7 @@ describeOnDevServer('traces and logs', () => {
     expect(told['/carrier/shipments']).toBe(`00-${caller.traceId}-${shipment.spanId}-01`);
   });
 
-  test('when a call fails and is tried again, then each attempt is a span with its failure', () => {
+  test('records each attempt of a retried call as a span with its failure', () => {
     const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const attempts = childrenOf(down(workflow, 'StartActivity:chargePayment'));
     expect(attempts).toMatchObject([
@@ -243,7 +244,7 @@ describeOnDevServer('traces and logs', () => {
     ]);
   });
 
-  test('when an order waits for an approval, then the approval is in its trace, and the decision in that of the decider', () => {
+  test('puts an approval into the trace of its order, and the decision into the trace of the approver', () => {
     const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const approval = down(workflow, 'StartChildWorkflow:approval', 'RunWorkflow:approval');
     expect(namesBelow(approval)).toContain('StartActivity:mailApprover');
@@ -254,7 +255,7 @@ describeOnDevServer('traces and logs', () => {
     });
   });
 
-  test('when the worker is killed, then the other one goes on with the same spans, and nothing arrives twice', () => {
+  test('continues the spans of a killed worker in another worker and exports nothing twice', () => {
     const workflow = down(caller, 'POST /v1/orders', 'StartWorkflow:order', 'RunWorkflow:order');
     const before = down(workflow, 'StartActivity:reserveStock');
     const after = down(workflow, 'StartActivity:requestShipment');
@@ -264,13 +265,13 @@ describeOnDevServer('traces and logs', () => {
     expect(spanIds.length - new Set(spanIds).size).toBe(0);
   });
 
-  test('when all is over, then each span has its parent', () => {
+  test('has the parent of every span', () => {
     const known = new Set([caller.spanId, ...collector.spans.map(({ spanId }) => spanId)]);
     const orphans = collector.spans.filter(({ parentSpanId }) => parentSpanId && !known.has(parentSpanId));
     expect(orphans.map(({ name }) => name)).toEqual([]);
   });
 
-  test('when a cart goes on as a new run, then the run is below the one before it, and the order below the checkout', () => {
+  test('puts a continued run below the previous run, and the order below the checkout', () => {
     const first = collector.spans.find(({ name }) => name === 'UpdateWithStartWorkflow:addItem')!;
     const run = childrenOf(first).find(({ name }) => name === 'RunWorkflow:cart')!;
     const next = down(run, 'ContinueAsNew:cart', 'RunWorkflow:cart');
@@ -285,7 +286,7 @@ describeOnDevServer('traces and logs', () => {
     expect(namesBelow(order)).toContain('StartActivity:chargePayment');
   });
 
-  test('when the carrier reports, then his webhook goes down to the workflow', () => {
+  test('connects the webhook of the carrier to the workflow', () => {
     const handled = down(
       request('POST /v1/callbacks/shipments'),
       'SignalWorkflow:shipmentReported',
@@ -294,7 +295,7 @@ describeOnDevServer('traces and logs', () => {
     expect(handled.service).toBe('shop-worker');
   });
 
-  test('when a batch has many tasks, then its trace has all shards and twenty tasks of each', () => {
+  test('traces all shards of a large batch, and twenty chunks of each', () => {
     const batch = down(request('POST /v1/batches/:batchId/retry'), 'StartWorkflow:batch', 'RunWorkflow:batch');
     const shards = childrenOf(batch)
       .filter(({ name }) => name === 'StartChildWorkflow:batchShard')
@@ -306,11 +307,11 @@ describeOnDevServer('traces and logs', () => {
     const all = collector.spans.filter(
       ({ traceId, name }) => traceId === batch.traceId && name === 'RunActivity:runBatchTask',
     );
-    // One that is tried again is another span, below the same call.
+    // A retried chunk is another span below the same call.
     expect(new Set(all.map(({ parentSpanId }) => parentSpanId)).size).toBe(21);
   });
 
-  test('when a workflow is started without a trace, then it begins one, if the sampler of the worker takes it', () => {
+  test('starts a new trace for a workflow without one if the sampler of the worker selects it', () => {
     const namesOf = (id: string) =>
       collector.spans.filter(({ attributes }) => attributes['temporalWorkflowId'] === orderWorkflowId(id));
     const [root, ...others] = namesOf(byHand.taken).filter(({ parentSpanId }) => !parentSpanId);
@@ -319,12 +320,12 @@ describeOnDevServer('traces and logs', () => {
     expect(namesOf(byHand.left)).toEqual([]);
   });
 
-  test('when the collector wants a key, then it gets the one in the file, and the log does not', () => {
+  test('sends the key from the file to the collector and does not log it', () => {
     expect([...collector.keys]).toEqual([COLLECTOR_KEY]);
     expect([...api.lines, ...workerLines].join()).not.toContain(COLLECTOR_KEY.slice(4));
   });
 
-  test('when people tell the shop of themselves, then no span and no log knows of it', async () => {
+  test('keeps personal data out of spans and logs', async () => {
     const mail = JSON.stringify(await shop.outside.mailbox.mails());
     const [order] = (await handleOf(orderWorkflowId(orderId)).fetchHistory()).events ?? [];
     const input = order?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
@@ -339,14 +340,14 @@ describeOnDevServer('traces and logs', () => {
   const parsed = (lines: string[]) =>
     lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
 
-  test('when a request is logged, then its lines have its id and its trace', () => {
+  test('logs the id and the trace of a request', () => {
     const lines = parsed(api.lines).filter(({ reqId }) => reqId === requestId);
     expect(lines.map(({ msg }) => msg)).toEqual(['incoming request', 'request completed']);
     const { spanId, traceId } = down(caller, 'POST /v1/orders');
     for (const line of lines) expect(line).toMatchObject({ traceId, spanId });
   });
 
-  test('when a workflow and an activity log, then their lines say which, in the trace of the request', () => {
+  test('logs the workflow and the activity with the trace of the request', () => {
     const { traceId } = caller;
     const lines = parsed(workerLines);
     const workflow = {
@@ -372,7 +373,7 @@ describeOnDevServer('traces and logs', () => {
     return found;
   };
 
-  test('when the workflows are bundled with traces, then the SDK of OpenTelemetry is not in it', async () => {
+  test('keeps the OpenTelemetry SDK out of the traced workflow bundle', async () => {
     const modules = (await readFile(tracedBundle, 'utf8')).matchAll(/!\*\*\* (\S+) \*\*\*!/g);
     const paths = [...modules].map(([, path]) => path!);
     expect(paths).toContain('./src/observability/tracing/workflow-interceptors.ts');

@@ -18,21 +18,21 @@ interface Sale {
   product: Product;
 }
 
-/** Brings an order to a place in its story, and tells how it can go on once the worker is dead. */
+/** Brings an order to a certain point. Returns a function that lets it continue after the worker is dead. */
 type Place = (sale: Sale) => Promise<() => Promise<void>>;
 
 interface Case {
   place: Place;
-  /** The call that was cut off: there must be a second one. */
+  /** The interrupted call, which must happen a second time. */
   cut?: string;
   status: OrderView['status'];
   verdict: Balance['verdict'];
-  /** Nothing was asked of the outside world. */
+  /** No external call was made. */
   untouched?: true;
 }
 
-// Waiting for dead workers to be noticed takes seconds, so one worker dies for all: each order is at a place of its own.
-describeOnDevServer('when the worker is killed (SIGKILL) and another one is started', () => {
+// The server takes seconds to notice a dead worker, so one worker dies for all orders, each at a different point.
+describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -47,7 +47,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
     expect((await api.post('/v1/orders', order)).status).toBe(202);
   }
 
-  /** Inside a call to the outside world: its effect is done and not answered, or is only done when the worker is dead. */
+  /** During an external call: its effect happens before the response, or only after the worker is dead. */
   const during =
     (on: 'charge' | 'shipment', effect: 'before' | 'after'): Place =>
     async (sale) => {
@@ -191,7 +191,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
   });
 
   test.each(Object.entries(cases))(
-    'when it dies %s, then each effect is there exactly once',
+    'takes each effect exactly once when the worker dies %s',
     async (where, expected) => {
       const { order, product } = sales.get(where)!;
 
@@ -201,7 +201,7 @@ describeOnDevServer('when the worker is killed (SIGKILL) and another one is star
       });
 
       expect((await handle.query(orderStatusQuery)).status).toBe(expected.status);
-      // Also checks that no effect is there twice and what each call said.
+      // Also checks that no effect happened twice and what each call returned.
       const { verdict } = await balanceOf(shop, { ...order, products: [product], token: order.payment.token });
       expect(verdict).toBe(expected.verdict);
       const { charges, shipments } = shop.outside.statement(order.orderId);

@@ -11,13 +11,13 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../support/
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startOneWorkerProcess } from '../support/workers.js';
 
-/** Longer than any call that the gateway is told to take here; the time limit of a charge is 15 s. */
+/** Longer than any gateway call in this test. The timeout of a charge is 15 s. */
 const GRACE_SECONDS = 12;
 const SLOW_CALL_MS = 3_000;
 const ORDERS = 24;
 const { TIMEOUT_TYPE_START_TO_CLOSE } = proto.temporal.api.enums.v1.TimeoutType;
 
-describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
+describeOnDevServer('a worker stopped by SIGTERM under load', () => {
   let server: DevServer;
   let shop: Shop;
   let api: Api;
@@ -45,8 +45,8 @@ describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
     return { worker, ready };
   }
 
-  // Two processes start and end in it, one of them slowly.
-  test('then it takes no more, ends what it has, and nothing is tried twice', { timeout: 120_000 }, async () => {
+  // Two processes start and stop in this test, one of them slowly.
+  test('takes no more work, completes its running work, and causes no retry', { timeout: 120_000 }, async () => {
     const product = await aProduct(shop.store, { available: 10 * ORDERS });
     const orders = Array.from({ length: ORDERS }, () => anOrder({ lines: [{ sku: product.sku, quantity: 1 }] }));
     shop.outside.faults.add({ on: 'charge', fault: 'slow', delayMs: SLOW_CALL_MS, times: -1 });
@@ -98,9 +98,9 @@ describeOnDevServer('when a worker is told to end (SIGTERM) under load', () => {
   });
 
   /**
-   * Why activities and workflow tasks were begun again. Unless the server takes back the polls of a worker that ends, it
-   * may give a task to one that is gone already, and misses it until it times out. That is no retry of what a worker
-   * had begun: the gateway would have heard of it twice.
+   * The reasons why activities and workflow tasks started again. If the server does not cancel the polls of a stopping
+   * worker, it may give a task to a worker that is gone, and notices only at the timeout. Such a timeout is not a
+   * retry of started work, which would have called the gateway twice.
    */
   async function retriesOf(orderId: string) {
     const { namespaceInfo } = await shop.client.workflowService.describeNamespace({

@@ -29,15 +29,15 @@ const NAME = 'shop';
 const DEADLINE_MS = 40_000;
 const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
 
-/** The server checks whether a version is drained after this time, and then as often. The defaults are minutes. */
+/** The delay and the interval of the server's drainage checks. The defaults are minutes. */
 const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDrainageStatusRefreshInterval'].map(
   (key) => `matching.wv.${key}="1s"`,
 );
 
 type OrderHandle = WorkflowHandle<typeof orderWorkflow>;
 
-// The tests build on each other. They use the commands of docs/versioning.md.
-describeOnDevServer('a deployment with versions', () => {
+// The tests depend on each other. They use the commands of docs/versioning.md.
+describeOnDevServer('worker deployment versions', () => {
   let server: DevServer;
   let shop: Shop;
   let sku: string;
@@ -73,7 +73,7 @@ describeOnDevServer('a deployment with versions', () => {
     expect(await command(name, ...args, '--yes')).toMatchObject({ code: 0 });
   }
 
-  /** An order that waits for the carrier. */
+  /** Starts an order and waits until it awaits the carrier. */
   async function anOrderUnderWay(): Promise<OrderHandle> {
     const input = anOrder({ lines: [{ sku, quantity: 1 }] });
     const handle = await shop.client.workflow.start<typeof orderWorkflow>('order', {
@@ -141,7 +141,7 @@ describeOnDevServer('a deployment with versions', () => {
     expect(await foundBy(sample!.query)).toEqual([order.workflowId]);
   });
 
-  test('moves an open order to the new current version and ends a batch on its own', async () => {
+  test('moves an open order to the new current version and completes a batch on its own version', async () => {
     const named = { TEMPORAL_DEPLOYMENT_NAME: NAME, TEMPORAL_WORKER_BUILD_ID: '2', WORKER_QUEUES: queues.join() };
     workers.push(await startOneWorkerProcess(server, shop, named));
     await untilKnown('2');

@@ -7,7 +7,7 @@ import { activityMetrics } from '../../src/observability/metrics/activities.js';
 
 type Recorded = [name: string, value: number, tags: MetricTags];
 
-/** Runs an attempt of an activity and tells what was measured of it. */
+/** Runs one attempt of an activity and returns the recorded metrics. */
 async function measured(
   attempt: () => Promise<unknown>,
   info: ConstructorParameters<typeof MockActivityEnvironment>[0] = {},
@@ -44,24 +44,24 @@ const fails = (failure: Error) => async () => {
 };
 const unavailable = ApplicationFailure.create({ type: 'PaymentGatewayUnavailable' });
 
-test('when an attempt succeeds, then it is told which one it was', async () => {
+test('records the number of a successful attempt', async () => {
   expect(await measured(async () => 'done', { attempt: 3 })).toEqual([
     ['shop_activity_attempts', 3, { outcome: 'succeeded' }],
   ]);
 });
 
-test('when it fails and is repeated, then why, and how long it waits for that', async () => {
+test('records the reason and the retry delay of a failed attempt', async () => {
   expect(await measured(fails(unavailable), { attempt: 4 })).toEqual([
     ['shop_activity_failures', 1, { error: 'PaymentGatewayUnavailable', expected: false }],
     ['shop_activity_backoff', 8, {}],
   ]);
 });
 
-test('when it has failed often, then it waits no longer than the policy says', async () => {
+test('limits the recorded retry delay to the maximum of the policy', async () => {
   expect(await measured(fails(unavailable), { attempt: 40 })).toContainEqual(['shop_activity_backoff', 60, {}]);
 });
 
-test('when the failure says itself when to come again, then that is how long it waits', async () => {
+test('records the retry delay that the failure requests', async () => {
   const failure = ApplicationFailure.create({ type: 'MailUnavailable', nextRetryDelay: '90 seconds' });
   expect(await measured(fails(failure))).toContainEqual(['shop_activity_backoff', 90, {}]);
 });
@@ -74,7 +74,7 @@ test.each([
     { nonRetryableErrorTypes: ['ReceiverGone'] },
   ],
   ['was the last attempt', unavailable, { maximumAttempts: 2 }],
-])('when a failure is not repeated because it %s, then the activity has failed', async (_, failure, retryPolicy) => {
+])('records a failed activity when the failure is not retried because it %s', async (_, failure, retryPolicy) => {
   expect(await measured(fails(failure), { attempt: 2, retryPolicy })).toEqual([
     ['shop_activity_failures', 1, { error: failure.type, expected: false }],
     ['shop_activity_attempts', 2, { outcome: 'failed' }],
@@ -84,12 +84,12 @@ test.each([
 test.each([
   [10_500, 'ends', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
   [60_000, 'goes on', ['shop_activity_backoff', 8, {}]],
-])('when 5 s of its %i ms have gone and it would wait 8 s, then it %s', async (limit, _, told) => {
+])('with 5 s of %i ms used and a retry delay of 8 s, the activity %s', async (limit, _, told) => {
   const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
   expect((await measured(fails(unavailable), info))[1]).toEqual(told);
 });
 
-test('when the answer is no, then it is expected', async () => {
+test('records a rejection by a business rule as expected', async () => {
   expect(await measured(fails(refused('CardDeclined', 'no')))).toContainEqual([
     'shop_activity_failures',
     1,
@@ -98,7 +98,7 @@ test('when the answer is no, then it is expected', async () => {
 });
 
 test.each([new TypeError('a bug'), ApplicationFailure.create({ type: 'customer ada' })])(
-  'when it fails with what has no name here, then it is one of the others',
+  'records an unknown failure type as other',
   async (failure) => {
     expect(await measured(fails(failure))).toContainEqual([
       'shop_activity_failures',
@@ -108,6 +108,6 @@ test.each([new TypeError('a bug'), ApplicationFailure.create({ type: 'customer a
   },
 );
 
-test('when it is cancelled, then it has not failed', async () => {
+test('records no failure for a cancelled activity', async () => {
   expect(await measured(fails(new CancelledFailure('CANCELLED')), {}, true)).toEqual([]);
 });

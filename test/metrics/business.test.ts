@@ -10,7 +10,7 @@ afterAll(() => away.close());
 
 const lines = (text: string) => text.split('\n').filter((line) => line && !line.startsWith('#'));
 
-/** A Temporal that counts how often it is asked, and answers when it is told to. */
+/** A fake Temporal client that counts calls and responds on request. */
 function aTemporal() {
   let asked = 0;
   let answer: () => void = () => undefined;
@@ -33,7 +33,7 @@ function aTemporal() {
   return { client, answer, asked: () => asked };
 }
 
-test('when neither Temporal nor the database answers, then every part is missing, and counted', async () => {
+test('counts an error for every part when Temporal and the database are unavailable', async () => {
   const page = businessMetrics({ ...away, operations });
   const told = lines(await page.metrics());
   expect(told.sort()).toEqual(
@@ -43,7 +43,7 @@ test('when neither Temporal nor the database answers, then every part is missing
   );
 });
 
-test('when only the database is away, then only what it knows is missing', async () => {
+test('omits only the database metrics when the database is unavailable', async () => {
   const { client, answer } = aTemporal();
   answer();
   const told = lines(await businessMetrics({ client, store: away.store, operations }).metrics());
@@ -53,7 +53,7 @@ test('when only the database is away, then only what it knows is missing', async
   expect(told.join('\n')).not.toContain('shop_batch');
 });
 
-test('when more batches run than are looked at, then those are that began first', async () => {
+test('reads the 100 oldest of more running batches', async () => {
   const { client, answer } = aTemporal();
   answer();
   const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
@@ -75,7 +75,7 @@ test('when more batches run than are looked at, then those are that began first'
   expect(lookedAt.at(-1)).toBe('a');
 });
 
-test('when the store takes long to count, then it rests for twenty times as long, also when it failed', async () => {
+test('pauses database counts for twenty times their duration, also after an error', async () => {
   vi.useFakeTimers();
   try {
     const { client, answer } = aTemporal();
@@ -101,7 +101,7 @@ test('when the store takes long to count, then it rests for twenty times as long
   }
 });
 
-test('when many ask at once, and again soon after, then Temporal is asked once', async () => {
+test('queries Temporal once for simultaneous and closely following scrapes', async () => {
   const { client, answer, asked } = aTemporal();
   const page = businessMetrics({ client, store: { progressOf: async () => [] }, operations });
   const looks = [page.metrics(), page.metrics()];

@@ -35,7 +35,7 @@ const seen = async () =>
     .sort();
 const inFlight = async () => Number(/^http_requests_in_flight (\d+)$/m.exec(await registry.metrics())?.[1]);
 
-test('when requests are answered, then they are counted by the template of their route and their status', async () => {
+test('counts requests by route template and status', async () => {
   for (const url of ['/v1/orders/ada', '/v1/orders/grace', '/broken', '/nothing/of?this=name']) await app.inject(url);
   expect(await seen()).toEqual([
     '{method="GET",route="/broken",status="500"} 1',
@@ -45,12 +45,12 @@ test('when requests are answered, then they are counted by the template of their
   expect(await inFlight()).toBe(0);
 });
 
-test('when a method is made up, then it has no name of its own', async () => {
+test('counts an unknown method as other', async () => {
   await app.inject({ method: 'MKCOL' as 'GET', url: '/v1/orders/ada' });
   expect(await seen()).toEqual(['{method="other",route="unknown",status="404"} 1']);
 });
 
-test('when a request waits for its answer, then it is in flight until then', async () => {
+test('counts a request as in flight until its response', async () => {
   const answer = app.inject('/slow').then(({ statusCode }) => statusCode);
   await waitUntil(async () => (await inFlight()) === 1 || undefined, { what: 'it being in flight', deadlineMs: 5_000 });
   release();
@@ -58,7 +58,7 @@ test('when a request waits for its answer, then it is in flight until then', asy
   expect(await inFlight()).toBe(0);
 });
 
-test('when events are followed, then that is in flight, and no time that an answer took', async () => {
+test('counts an event stream as in flight, and records no duration for it', async () => {
   const followed = app.inject('/events').then(({ statusCode }) => statusCode);
   await waitUntil(async () => (await inFlight()) === 1 || undefined, { what: 'it being in flight', deadlineMs: 5_000 });
   release();
@@ -67,7 +67,7 @@ test('when events are followed, then that is in flight, and no time that an answ
   expect(await seen()).toEqual([]);
 });
 
-test('when whoever asked goes away, then it is in flight no more', async () => {
+test('stops counting a request as in flight when the client disconnects', async () => {
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const gone = new AbortController();
   const asked = fetch(`${url}/slow`, { signal: gone.signal }).catch(() => undefined);

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-test('when pages are served, then each at its path in the format of Prometheus, and nothing else', async () => {
+test('serves each page at its path in the Prometheus format, and nothing else', async () => {
   const port = await freePort();
   const page = (text: string) => ({ contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: async () => text });
   ends.push(await serveMetrics({ '/metrics': page('a 1'), '/metrics/business': page('b 2') }, { host, port, logger }));

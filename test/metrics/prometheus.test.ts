@@ -39,16 +39,16 @@ import {
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startOneWorkerProcess } from '../support/workers.js';
 
-/** A machine that runs other tests as well may take several times as long as it should. */
+/** A machine that also runs other tests may take several times as long. */
 const PATIENCE_MS = 60_000;
 
-/** Alerts that take longer than anything else here even when time is hurried: promtool plays them. */
+/** Alerts that take too long to fire here even with shortened durations. A promtool test covers them. */
 const BY_TIME_ALONE = ['ReceiversFail'];
 
-/** Traffic of a few seconds, seen by scrapes of each second. */
+/** A rate window for a few seconds of traffic with one scrape per second. */
 const WINDOW = '30s';
 
-describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () => {
+describeOnPrometheus('metrics of a running shop in Prometheus', () => {
   let server: DevServer;
   let shop: Shop;
   let line: Line;
@@ -85,7 +85,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     [shop, line] = await Promise.all([openShop(server, { withWorker: false }), openLine(server.address)]);
     sku = (await aProduct(shop.store, { available: 10_000 })).sku;
     shop.outside.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
-    // A page that cannot be told takes five seconds to say so.
+    // A page whose metrics are unavailable takes five seconds to respond.
     const slowly = {
       ...{
         job_name: 'business-by-line',
@@ -151,7 +151,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
 
   const text = async (url: string) => (await fetch(url)).text();
 
-  /** Something of everything. */
+  /** Produces every kind of traffic. */
   async function traffic(): Promise<void> {
     const completes = async () => {
       const orderId = await placeAndCharge();
@@ -186,7 +186,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     return approvalId;
   }
 
-  test('when promtool reads the configuration and the rules, then it finds nothing wrong', async () => {
+  test('passes the checks of promtool for configuration and rules', async () => {
     const check = (...args: string[]) =>
       runCommand({
         name: 'promtool',
@@ -198,7 +198,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     expect(await check('rules', ALERTS_FILE)).toContain(`SUCCESS: ${alerts.length + 1} rules`);
   });
 
-  test('when promtool plays hours in which little happens, then that fires which should, and nothing else', async () => {
+  test('fires exactly the expected alerts when promtool simulates hours with little traffic', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'rules-'));
     const failures = (activity: string, error: string) =>
       `shop_activity_failures_total{activity_type="${activity}",error="${error}",expected="false"}`;
@@ -207,17 +207,17 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     const requests = (route: string, status: number) =>
       `http_request_duration_seconds_count{job="api",instance="1",route="${route}",status="${status}"}`;
     const series = {
-      // All APIs and the business page are gone from the beginning.
+      // All APIs and the business page are missing from the start.
       'up{job="worker",instance="1"}': '1x180',
-      // At last a workflow task is tried again every ten minutes.
+      // In the end, a workflow task is retried every ten minutes.
       'temporal_workflow_task_execution_failed_total{task_queue="orders",failure_reason="NonDeterminismError"}':
         Array.from({ length: 18 }, (_, times) => `${times + 1}x9`).join(' '),
       [failures('chargePayment', 'PaymentGatewayUnavailable')]: '0+4x180',
       [attempts('chargePayment')]: '0+5x180',
-      // A receiver that is dead.
+      // A dead receiver.
       [failures('reportOutcome', 'ReceiverUnavailable')]: '0+4x180',
       [attempts('reportOutcome')]: '0+5x180',
-      // All attempts of a single order.
+      // All attempts belong to a single order.
       [failures('requestShipment', 'CarrierUnavailable')]: '0+1x180',
       [attempts('requestShipment')]: '0+1x180',
       // Callers get errors, probes do not.
@@ -249,7 +249,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     }
   });
 
-  test('when a cart goes on from run to run, then its whole life is counted, once', async () => {
+  test('counts the whole life of a cart once across its runs', async () => {
     const cartId = randomUUID();
     const began = performance.now();
     const cart = await startCart(server.client, { cartId, continueAsNewAfterEvents: 4 });
@@ -259,7 +259,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     await waitUntil(async () => (await runOf()) !== cart.firstExecutionRunId || undefined, {
       ...{ what: 'the next run', deadlineMs: PATIENCE_MS },
     });
-    // Long enough to be told from the life of the last run.
+    // Long enough to differ from the duration of the last run.
     await waitUntil(() => performance.now() - began > 2_000 || undefined, { what: '2 s', deadlineMs: 5_000 });
     const lastBegan = performance.now();
     await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
@@ -286,7 +286,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     expect(told.sum).toBeLessThan(lived + 0.5);
   });
 
-  test('when everything has happened in the shop, then no expression of dashboard and alerts is empty', async () => {
+  test('has a value for every expression of the dashboard and the alerts', async () => {
     const shown = dashboards.flatMap(({ panels }) =>
       panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const)),
     );
@@ -306,7 +306,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     let left: string[] = [];
     await waitUntil(
       async () => {
-        // A counter that is new rises from nothing: only what happens again is seen to.
+        // Prometheus sees no increase in the first sample of a counter, so traffic must repeat.
         await traffic();
         left = await empty();
         return left.length === 0 || undefined;
@@ -317,7 +317,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     });
   }, 120_000);
 
-  test('when metrics are served, then those of the table, with their types and labels', async () => {
+  test('serves exactly the documented metrics with their types and labels', async () => {
     const pages = await Promise.all(
       Object.entries({
         worker: [`${urls.worker}/metrics`],
@@ -332,7 +332,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     expect(ours.sort(byName)).toEqual(documented().sort(byName));
   });
 
-  test('when metrics are read, then no label names anybody or anything', async () => {
+  test('has no label that identifies a person or a resource', async () => {
     const pages = await Promise.all(
       [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(text),
     );
@@ -342,7 +342,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
     }
   });
 
-  describe('alerts', () => {
+  describe('live alerts', () => {
     const fired = new Set<string>();
     const expectToFire = async (...names: string[]) => {
       let firing: string[] = [];
@@ -363,14 +363,14 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       });
     };
 
-    test('when nothing is wrong, then none fires', async () => {
+    test('fires no alert while the shop is healthy', async () => {
       await waitUntil(async () => (await prometheus.firing()).length === 0 || undefined, {
         ...{ what: 'no alert firing', deadlineMs: PATIENCE_MS },
       });
     });
 
-    test('when its cause is made, then each of them fires, and resolves when it is gone', async () => {
-      // What fails while workers are there. The causes overlap, because each alert has a time of its own.
+    test('fires each alert for its cause and resolves the alert afterwards', async () => {
+      // The failures that need workers. They overlap, because each alert has its own duration.
       const stuck = await placeAndCharge();
       const standing = await aProduct(shop.store);
       lock = await lockProduct(shop.databaseUrl, standing.sku);
@@ -387,7 +387,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
       const unknown = await server.client.workflow.start('nobodyKnows', {
         ...{ workflowId: randomUUID(), taskQueue: ORDER_TASK_QUEUE, workflowTaskTimeout: '1 second' },
       });
-      // The real way here takes days. The metric counts by the Search Attribute.
+      // The real cause takes days. The metric counts by the search attribute.
       const late = await server.client.workflow.start('order', {
         workflowId: orderWorkflowId(randomUUID()),
         taskQueue: 'no-worker-polls-this-queue',
@@ -444,11 +444,11 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
         status: { name: 'COMPLETED' },
       });
 
-      // And what fails without a worker.
+      // The failures that need a missing worker.
       worker.kill('SIGKILL');
       const waiting = repeat(500, () => place());
       await expectToFire('TargetDown', 'NothingScraped', 'NoWorker', 'BacklogOld');
-      // It is up when the backlog has grown for long enough.
+      // The worker starts when the backlog has grown for long enough.
       [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrows').finally(() => waiting.stop())]);
 
       let firing: string[] = [];
@@ -467,7 +467,7 @@ describeOnPrometheus('the metrics of a running shop, in a real Prometheus', () =
   });
 });
 
-/** Does it again and again, also while it is not done yet, until it is stopped; what fails is none of its business. */
+/** Starts the action at each interval, even while earlier ones run, until it is stopped. Ignores failures. */
 function repeat(everyMs: number, run: () => Promise<unknown>): { stop: () => Promise<void> } {
   const running = new Set<Promise<unknown>>();
   const timer = setInterval(() => {
@@ -491,7 +491,7 @@ interface Documented {
   by: string;
 }
 
-/** What the table in docs/observability.md says. */
+/** The metrics in the table of docs/observability.md. */
 function documented(): Documented[] {
   const page = readFileSync(join(checkout, 'docs/observability.md'), 'utf8');
   return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
@@ -502,7 +502,7 @@ function documented(): Documented[] {
   );
 }
 
-/** The metrics of a page: their labels but those that a histogram or the SDK adds. */
+/** The metrics of a page with their labels, except those that a histogram or the SDK adds. */
 function servedOn(page: string): Omit<Documented, 'by'>[] {
   return [...page.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type = '']) => {
     const labels = [...page.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].flatMap(

@@ -15,11 +15,11 @@ const paragraphs = runbook
 const names = alerts.map(({ alert }) => alert);
 
 describe('the runbook', () => {
-  test('when there is an alert, then it has a paragraph, in the same order, and each paragraph has an alert', () => {
+  test('has one paragraph for each alert, in the same order', () => {
     expect(paragraphs.map(({ title }) => title)).toEqual(names);
   });
 
-  test.each(alerts)('when $alert fires, then it says how bad it is, what it is, and where to read on', (rule) => {
+  test.each(alerts)('gives $alert a severity, a summary, a description and a link to the runbook', (rule) => {
     expect(['warning', 'critical']).toContain(rule.labels.severity);
     expect(rule.annotations).toEqual({
       ...{ summary: expect.stringMatching(/\S/), description: expect.stringMatching(/\.$/) },
@@ -28,14 +28,11 @@ describe('the runbook', () => {
     expect(rule.for).toMatch(/^\d+m$/);
   });
 
-  test.each(paragraphs)(
-    'when somebody reads $title, then it says what it means, how to look and what to do',
-    ({ text }) => {
-      for (const part of ['What it means', 'How to look', 'What to do']) expect(text).toContain(`**${part}.**`);
-    },
-  );
+  test.each(paragraphs)('explains $title, how to investigate it and what to do', ({ text }) => {
+    for (const part of ['What it means', 'How to look', 'What to do']) expect(text).toContain(`**${part}.**`);
+  });
 
-  test('when a paragraph names one of our commands, a page or another paragraph, then it is there', () => {
+  test('names only existing commands, pages and paragraphs', () => {
     for (const [, script] of runbook.matchAll(/npm run ([\w:-]+)/g))
       expect(packageJson.scripts).toHaveProperty(script!);
     for (const [, target] of runbook.matchAll(/\]\((?!https?:)([^)#]+)?/g)) if (target) read(join('docs', target));
@@ -43,7 +40,7 @@ describe('the runbook', () => {
       expect(names.map((name) => name.toLowerCase())).toContain(anchor);
   });
 
-  test('when the page of metrics lists the alerts, then all of them with their severity', () => {
+  test('matches the alert table of docs/observability.md, including severities', () => {
     const listed = [...read('docs/observability.md').matchAll(/^\| `([A-Z]\w+)` +\| (\w+) +\|/gm)];
     expect(listed.map(([, name, severity]) => [name, severity])).toEqual(
       alerts.map(({ alert, labels }) => [alert, labels.severity]),
@@ -51,12 +48,12 @@ describe('the runbook', () => {
   });
 });
 
-describe('the rules', () => {
-  test('when they are read, then each alert compares something with a number', () => {
+describe('the alert rules', () => {
+  test('compares an expression with a number in each alert', () => {
     for (const { expr } of alerts) expect(withoutComparison(expr)).not.toBe('');
   });
 
-  test('when time passes sixty times as fast for a test, then every duration and threshold of seconds does', () => {
+  test('shortens every duration and threshold in seconds by a factor of sixty for tests', () => {
     const slow = JSON.stringify(rules);
     const fast = JSON.stringify(hurried());
     expect(slow).toMatch(/\b5m\b/);
@@ -65,12 +62,12 @@ describe('the rules', () => {
   });
 });
 
-describe('the dashboard', () => {
+describe('the Grafana dashboard', () => {
   const provisioned = parse(read('deploy/observability/grafana/provisioning/datasources/prometheus.yml')) as {
     datasources: { uid: string }[];
   };
 
-  test('when it is opened, then the four questions come first', () => {
+  test('starts with the four questions', () => {
     expect(dashboards).toHaveLength(1);
     const [row, ...panels] = dashboards[0]!.panels;
     expect(row).toMatchObject({ type: 'row', title: 'The four questions' });
@@ -82,7 +79,7 @@ describe('the dashboard', () => {
     ]);
   });
 
-  test('when a panel is shown, then it asks the source that is provisioned, and says what it shows', () => {
+  test('gives each panel a description, targets and the provisioned data source', () => {
     const panels = dashboards.flatMap(({ panels }) => panels).filter(({ type }) => type !== 'row');
     for (const { title, description, datasource, targets } of panels) {
       expect(datasource?.uid, title).toBe(provisioned.datasources[0]?.uid);

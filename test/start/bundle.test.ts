@@ -10,11 +10,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test('a bundle of the workflows has no problem', () => {
+test('accepts a bundle of the workflows', () => {
   expect(bundleProblem(inject('workflowBundle'), {})).toBeUndefined();
 });
 
-test('a bundle whose flavour for traces is missing has its file named', () => {
+test('names the missing traced variant of a bundle', () => {
   expect(bundleProblem(join(folder, 'plain.js'), { traced: true })).toEqual({
     name: 'WORKFLOW_BUNDLE',
     problem: `there is no file ${join(folder, 'plain.traced.js')}, the bundle for traces or encryption as they are on`,
@@ -28,7 +28,7 @@ test.each<[string, (bundle: string) => string, string | RegExp]>([
   ['was cut off', (bundle) => bundle.slice(0, bundle.length / 4), /is not JavaScript \(.+\)$/],
   ['is a page of HTML', () => '<!doctype html>', /is not JavaScript \(.+\)$/],
   ['is another program', () => 'console.log("hello")', 'is not a bundle of workflows'],
-])('a bundle that %s is rejected', async (what, contentOf, problem) => {
+])('rejects a bundle that %s', async (what, contentOf, problem) => {
   const file = join(folder, `${what.replaceAll(' ', '-')}.js`);
   await writeFile(file, contentOf(await readFile(inject('workflowBundle'), 'utf8')));
   const text = bundleProblem(file, {})!.problem;
@@ -36,7 +36,7 @@ test.each<[string, (bundle: string) => string, string | RegExp]>([
   expect(text.slice(file.length + 1)).toMatch(problem);
 });
 
-test('a folder instead of a bundle is rejected', async () => {
+test('rejects a folder instead of a bundle', async () => {
   await mkdir(join(folder, 'dist'));
   expect(bundleProblem(join(folder, 'dist'), {})!.problem).toBe(`cannot read ${join(folder, 'dist')} (EISDIR)`);
 });

@@ -16,14 +16,14 @@ const REFUSED = {
   TEMPORAL_ADDRESS: 'Temporal on 127.0.0.1:1 cannot be reached: connection refused',
 };
 
-/** Well below the 18 s that a wrong password took once, and above what two starts take on a busy machine. */
+/** Longer than two starts take on a busy machine. A start with a wrong password once took 18 s. */
 const LONGEST_START_MS = 60_000;
 
 /**
- * Starts an entry point that cannot start. Checks that it ends by itself with code 1, one line for each problem, each with
- * an example, no stack trace and no password.
+ * Runs an entry point that cannot start. Checks that it exits by itself with code 1 and prints one line with an
+ * example for each problem, without a stack trace or a password.
  *
- * @returns the problems by their variables.
+ * @returns the problems by variable.
  */
 async function problemsOf(entry: Entry, env: Record<string, string | undefined>): Promise<Record<string, string>> {
   const { process, lines } = await startEntry(entry, { LOG_LEVEL: 'silent', ...env });
@@ -55,8 +55,8 @@ async function fileOf(name: string, content: string): Promise<string> {
   return path;
 }
 
-describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }, () => {
-  test('the worker names every wrong variable at once', async () => {
+describe('starting with wrong configuration', { timeout: 2 * LONGEST_START_MS }, () => {
+  test('names every wrong variable of the worker at once', async () => {
     const bundle = await fileOf('empty.js', '');
     const problems = await problemsOf('worker', {
       SHUTDOWN_GRACE_SECONDS: 'long',
@@ -80,7 +80,7 @@ describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }
     });
   });
 
-  test('the API names its wrong variables, and with them the servers that it cannot reach', async () => {
+  test('names the wrong variables of the API and the servers that it cannot reach', async () => {
     const port = String(await freePort());
     const problems = await problemsOf('api', { PORT: port, METRICS_PORT: port, RATE_LIMIT_PER_MINUTE: '0' });
 
@@ -91,7 +91,7 @@ describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }
     });
   });
 
-  test('the API names the variables of a port that is taken and of a host that is not its own', async () => {
+  test('names the variables of the API for a taken port and a foreign host', async () => {
     const port = String(silent.port);
     const apiKey = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: ['a'.repeat(64)] }]);
     const [ofPorts, ofHost] = await Promise.all([
@@ -103,7 +103,7 @@ describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }
     expect(ofHost).toEqual({ HOST: 'must be an address of this machine, got "192.0.2.1"', ...REFUSED });
   });
 
-  test('the worker names the variables of ports that are equal', async () => {
+  test('names the variables of the worker that have the same port', async () => {
     const port = String(await freePort());
     expect(await problemsOf('worker', { HEALTH_PORT: port, METRICS_PORT: port })).toEqual({
       METRICS_PORT: `must differ from HEALTH_PORT, both are ${port}`,
@@ -111,11 +111,11 @@ describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }
     });
   });
 
-  test('the setup names both servers, when it cannot reach them', async () => {
+  test('names both servers that the setup cannot reach', async () => {
     expect(await problemsOf('setup', {})).toEqual(REFUSED);
   });
 
-  test('worker and setup name servers that accept connections and do not answer', async () => {
+  test('names the servers that accept connections of the worker or the setup but do not respond', async () => {
     const { address } = silent;
     const env = { DATABASE_URL: `postgres://shop:sesame@${address}/shop`, TEMPORAL_ADDRESS: address };
     for (const problems of await Promise.all([problemsOf('worker', env), problemsOf('setup', env)]))
@@ -126,7 +126,7 @@ describe('a start with a wrong configuration', { timeout: 2 * LONGEST_START_MS }
   });
 });
 
-describe('a start with a wrong DATABASE_URL', { timeout: 2 * LONGEST_START_MS }, () => {
+describe('starting with a wrong DATABASE_URL', { timeout: 2 * LONGEST_START_MS }, () => {
   let database: Database & { appUrl: string };
   let empty: Database;
   beforeAll(async () => {
@@ -145,7 +145,7 @@ describe('a start with a wrong DATABASE_URL', { timeout: 2 * LONGEST_START_MS },
   };
 
   test.each(['worker', 'api', 'setup'] as const)(
-    'the %s names it when PostgreSQL rejects the password',
+    'the %s names DATABASE_URL when PostgreSQL rejects the password',
     async (entry) => {
       const DATABASE_URL = changed((url) => (url.password = 'sesame'));
       const port = new URL(DATABASE_URL).port;
@@ -157,7 +157,7 @@ describe('a start with a wrong DATABASE_URL', { timeout: 2 * LONGEST_START_MS },
     },
   );
 
-  test('the API names it when there is no such database, and when the database is empty', async () => {
+  test('names DATABASE_URL of the API when the database is missing or empty', async () => {
     const [missing, ofEmpty] = await Promise.all([
       problemsOf('api', {
         DATABASE_URL: changed((url) => (url.pathname = '/nothing')),
@@ -171,7 +171,7 @@ describe('a start with a wrong DATABASE_URL', { timeout: 2 * LONGEST_START_MS },
   });
 });
 
-describeOnDevServer('a start on a Temporal server', () => {
+describeOnDevServer('starting on a Temporal server', () => {
   let server: DevServer;
   let database: Database;
   beforeAll(async () => {
@@ -184,7 +184,7 @@ describeOnDevServer('a start on a Temporal server', () => {
   });
 
   test.each(['worker', 'api'] as const)(
-    'the %s names TEMPORAL_NAMESPACE when there is no such namespace',
+    'the %s names TEMPORAL_NAMESPACE when the namespace does not exist',
     { timeout: 2 * LONGEST_START_MS },
     async (entry) => {
       const { address } = server;
@@ -200,7 +200,7 @@ describeOnDevServer('a start on a Temporal server', () => {
   );
 
   test(
-    'the setup names DATABASE_URL when its role may not create tables',
+    'names DATABASE_URL of the setup when its role must not create tables',
     { timeout: 2 * LONGEST_START_MS },
     async () => {
       const empty = await createEmptyDatabase(database.url);
@@ -217,7 +217,7 @@ describeOnDevServer('a start on a Temporal server', () => {
     },
   );
 
-  test('a worker of activities alone starts without a warning', { timeout: 2 * LONGEST_START_MS }, async () => {
+  test('starts a worker of activities alone without a warning', { timeout: 2 * LONGEST_START_MS }, async () => {
     const { process, lines } = await startEntry('worker', {
       ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: server.address, WORKER_QUEUES: 'payments' },
       ...{ HEALTH_PORT: String(await freePort()), METRICS_PORT: String(await freePort()) },

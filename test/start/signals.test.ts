@@ -15,7 +15,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** A database behind a line that can be cut. */
+/** A database behind a connection that the test can cut. */
 async function databaseOnLine(): Promise<{ databaseUrl: string; line: Line }> {
   const database = await createDatabase();
   ends.push(() => database.drop());
@@ -28,7 +28,7 @@ async function databaseOnLine(): Promise<{ databaseUrl: string; line: Line }> {
 
 const isReady = (url: string) => async () => ((await fetch(url)).ok ? true : undefined);
 
-/** @returns how the process ends, and after how many milliseconds. */
+/** @returns the exit of the process and the elapsed milliseconds. */
 async function ended(process: ManagedProcess, deadlineMs: number) {
   const since = Date.now();
   const overdue = setTimeout(() => process.kill('SIGKILL'), deadlineMs);
@@ -42,7 +42,7 @@ describe('a start that hangs', { timeout: 2 * START_DEADLINE_MS }, () => {
     ['worker', 'SIGTERM', 143],
     ['api', 'SIGINT', 130],
     ['setup', 'SIGTERM', 143],
-  ] as const)('of the %s ends with %s', async (entry, signal, code) => {
+  ] as const)('ends the %s with %s', async (entry, signal, code) => {
     const silent = await startSilentServer();
     ends.push(() => silent.close());
     const { process, lines } = await startEntry(entry, {
@@ -53,12 +53,12 @@ describe('a start that hangs', { timeout: 2 * START_DEADLINE_MS }, () => {
 
     process.kill(signal);
 
-    // By itself it would end with code 1, or start.
+    // Without the signal, the process would exit with code 1 or start.
     expect(await ended(process, 10_000), lines.join('\n')).toMatchObject({ code, signal: null });
   });
 });
 
-describe('the API on a database that stopped answering', { timeout: 3 * START_DEADLINE_MS }, () => {
+describe('an API on a database that stopped responding', { timeout: 3 * START_DEADLINE_MS }, () => {
   async function startStuck() {
     const { databaseUrl, line } = await databaseOnLine();
     const port = await freePort();
@@ -77,13 +77,13 @@ describe('the API on a database that stopped answering', { timeout: 3 * START_DE
     return { process, lines };
   }
 
-  test('ends within its stop time', async () => {
+  test('exits within its stop timeout', async () => {
     const { process, lines } = await startStuck();
     expect(await ended(process, 40_000)).toMatchObject({ code: 1, signal: null });
     expect(lines.at(-1)).toBe('did not stop within 20 s after SIGTERM');
   });
 
-  test('ends at once with a second signal', async () => {
+  test('exits at once on a second signal', async () => {
     const { process, lines } = await startStuck();
     const again = setInterval(() => process.kill('SIGINT'), 200);
     const { afterMs, ...exit } = await ended(process, 40_000).finally(() => clearInterval(again));
@@ -93,8 +93,8 @@ describe('the API on a database that stopped answering', { timeout: 3 * START_DE
   });
 });
 
-describeOnDevServer('a worker on a database that stopped answering', () => {
-  test('ends within its grace period and some seconds', { timeout: 4 * START_DEADLINE_MS }, async () => {
+describeOnDevServer('a worker on a database that stopped responding', () => {
+  test('exits within its grace period plus a few seconds', { timeout: 4 * START_DEADLINE_MS }, async () => {
     const server = await startDevServer();
     ends.push(() => server.close());
     const { databaseUrl, line } = await databaseOnLine();
