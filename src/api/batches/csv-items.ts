@@ -96,7 +96,8 @@ function parsed(records: Line[], delimiter: string): { rows: string[][]; problem
     return { rows: rowsOf(records) };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    // The valid records are parsed again: a parser that reports each record takes four times as long for every upload.
+    // The records before the error are parsed again, because a parser that reports each record would take four times as
+    // long for every upload.
     const rows = rowsOf(records.slice(0, Number(error.records)));
     return { rows, problem: QUOTE_PROBLEMS[error.code] ?? 'is not CSV' };
   }

@@ -1,7 +1,7 @@
 import type { BatchTally } from '../../schemas/batch.js';
 import type { Store } from '../../store/index.js';
 
-/** Maximum share of the time spent counting: counting a million chunks takes a third of a second. */
+/** Counting takes at most this share of the time, because counting a million chunks takes a third of a second. */
 const SHARE = 1 / 10;
 const MAX_AGE_MS = 5_000;
 

@@ -56,7 +56,8 @@ export async function createBatch(
   }
   const { total } = staged;
   const known = staged.status === 'existing' ? await getBatch(world, batchId) : undefined;
-  // In round 0, no run has opened the batch: no item was processed, whatever the state of older runs with this id.
+  // If `round` is 0, no run has opened the batch, so no item was processed, whatever the state of older runs with this
+  // id.
   if (known && (known.round > 0 || known.status === 'running')) return { total, status: known.status };
   await startRun(client, batchId, `${batch.operation}: ${total} items`);
   await store.recordStarted(batchId);

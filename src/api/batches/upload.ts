@@ -101,8 +101,8 @@ export async function batchUploadRoute(
         const { total, status } = await createBatch(world, { batchId, operation: name, itemsPerTask }, items);
         return await reply.code(202).header('location', `/v1/batches/${batchId}`).send({ batchId, status, total });
       } catch (error) {
-        // If the idempotency key was answered before, a taken id means that this upload has another content, even if
-        // the caller chose the id.
+        // If a request with this idempotency key was answered before, a taken id means that this upload has another
+        // content, even if the caller chose the id.
         const isOfName = named && (request.query.batchId === undefined || request.claimed?.first !== undefined);
         throw takenByName(error, isOfName) ?? brokeOff(request) ?? notGzip(error) ?? error;
       } finally {

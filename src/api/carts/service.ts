@@ -229,8 +229,8 @@ const storeUnavailable = () => httpProblem('store-unavailable', 'the database do
 const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.kind === 'worker-busy';
 
 /**
- * Whether the store answers within `PING_MS`. A request that timed out behind others in the queue does not know the
- * cause of the delay.
+ * Whether the store answers within `PING_MS`. A request that timed out may only have waited behind other requests, so
+ * the time-out itself does not show whether the store is available.
  */
 async function isThere(store: Store): Promise<boolean> {
   const ping = store.ping().then(

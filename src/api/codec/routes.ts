@@ -81,8 +81,8 @@ function assertOurs({ headers }: FastifyRequest, namespace: string): void {
 }
 
 /**
- * Decodes what can be decoded. A request contains the payloads of a whole history, and one that cannot be read must not
- * hide the others.
+ * Decodes every payload that can be decoded. A request contains the payloads of a whole history, and an unreadable
+ * payload must not hide the readable ones.
  *
  * @throws 422 when none of the encrypted payloads can be decrypted.
  */

@@ -1,11 +1,9 @@
-/** Thrown when the maximum of waiting work is reached. */
+/** Thrown when the maximum amount of work is already waiting. */
 export class LaneFull extends Error {
   override readonly name = 'LaneFull';
 }
 
-/**
- * Limits the concurrency for each key. Excess work waits, in the order of its arrival, up to a maximum of waiting work.
- */
+/** Limits the concurrency for each key. Excess work waits in the order of its arrival, up to a maximum. */
 export class Lanes {
   readonly #width: number;
   readonly #room: number;

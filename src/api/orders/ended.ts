@@ -38,7 +38,7 @@ export function statusOf({
 export interface EndedOrders {
   /** Records all ends since the previous call. Lists of failed orders need this, because they filter in the store. */
   recordAll: () => Promise<void>;
-  /** Compares orders with Temporal, in one call for all, and corrects the store. @returns the corrected orders. */
+  /** Compares orders with Temporal, in one call for all, and corrects the store. @returns all orders, corrected. */
   correct: (orders: readonly ListedOrder[]) => Promise<ListedOrder[]>;
 }
 

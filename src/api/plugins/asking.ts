@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { restrictedTo } from './auth/caller.js';
 
-/** The data of a caller and their request that services need. */
+/** What a service needs to know about the caller and the request. */
 export interface Asking {
   /** The id whose resources the caller is restricted to; undefined for operators. */
   only?: string | undefined;
