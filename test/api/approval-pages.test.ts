@@ -321,7 +321,7 @@ describeOnDevServer('approval pages', () => {
         'Choose “Approve”',
       ],
       [
-        'has a comment of 1,001',
+        'has a comment of 1,001 characters',
         [
           ['comment', `Well "thought"${'x'.repeat(987)}`],
           ['decision', 'approve'],
@@ -411,9 +411,9 @@ describeOnDevServer('approval pages', () => {
 
     test.each<[string, { approver?: string; expiresAt?: Date }, string[][], string]>([
       ['another decision of the same approver', {}, [['decision', 'reject']], 'You had decided before'],
-      ['the same decision of another', { approver: manager.id }, [['decision', 'approve']], 'came too late'],
+      ['the same decision of another approver', { approver: manager.id }, [['decision', 'approve']], 'came too late'],
       ['no decision', {}, [], 'You had decided before'],
-      ['one through an expired link', { expiresAt: past() }, [['decision', 'reject']], 'You had decided before'],
+      ['a decision through an expired link', { expiresAt: past() }, [['decision', 'reject']], 'You had decided before'],
     ])('rejects %s with 409 and shows the outcome', async (_what, link, form, said) => {
       const { url, decide, decisions } = await asked();
       await decide({ decision: 'approve' });
@@ -517,7 +517,7 @@ describeOnDevServer('approval pages', () => {
 
     test.each<[string, () => Promise<string> | string, number]>([
       ['garbage', () => 'garbage', 404],
-      ['for something else', () => signed('session'), 404],
+      ['signed for another purpose', () => signed('session'), 404],
       ['signed with another secret', () => signed('approval-link', new Uint8Array(32)), 404],
       ['cut off', async () => (await signed('approval-link')).slice(0, -8), 404],
       [

@@ -97,18 +97,18 @@ describeOnDevServer('/v1/approvals', () => {
     });
 
     test.each<[string, Record<string, unknown>, string]>([
-      ['an id that orders use', { approvalId: 'order.first' }, '/approvalId'],
+      ['an id with the prefix of an order', { approvalId: 'order.first' }, '/approvalId'],
       ['no stages', { stages: [] }, '/stages'],
       ['no approver but the requester', { stages: [aStage({ id: 'somebody' })] }, '/stages'],
       ['an approver without an id', { stages: [{ approvers: [{}], timeoutSeconds: 1 }] }, '/stages/0/approvers/0/id'],
-      ['an address that is none', { stages: [aStage({ id: 'a', email: 'nobody' })] }, '/stages/0/approvers/0/email'],
+      ['an invalid mail address', { stages: [aStage({ id: 'a', email: 'nobody' })] }, '/stages/0/approvers/0/email'],
       [
-        'an address with a Unicode local part',
+        'a mail address with a Unicode local part',
         { stages: [aStage({ id: 'a', email: 'ö@example.com' })] },
         '/stages/0/approvers/0/email',
       ],
-      ['a callback of another kind', { callbackUrl: 'ftp://example.com/' }, '/callbackUrl'],
-      ['a callback with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
+      ['a callback URL with another scheme', { callbackUrl: 'ftp://example.com/' }, '/callbackUrl'],
+      ['a callback URL with a password', { callbackUrl: 'https://a:b@example.com/' }, '/callbackUrl'],
       ['a title with NUL', { title: 'a\0b' }, '/title'],
       ['an unknown currency', { amount: { value: 1, currency: 'ABC' } }, '/amount/currency'],
     ])('rejects %s with 400 and its location', async (_what, change, pointer) => {

@@ -73,9 +73,9 @@ describe('operation access by the OpenAPI document', () => {
     '%s',
     (_name, operation) => {
       test.each<[string, Record<string, string>]>([
-        ['nobody in particular', {}],
-        ['somebody with a wrong key', { 'x-api-key': 'wop_wrong' }],
-        ['somebody with a wrong token', { authorization: 'Bearer a.b.c' }],
+        ['anonymous', {}],
+        ['identified by a wrong key', { 'x-api-key': 'wop_wrong' }],
+        ['identified by a wrong token', { authorization: 'Bearer a.b.c' }],
       ])('returns 401 when the caller is %s', async (_who, headers) => {
         const response = await send(operation, headers);
         expect([response.status, await kindOf(response)]).toEqual([401, '/problems/unauthorized']);

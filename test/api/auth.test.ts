@@ -50,7 +50,7 @@ describe('API keys', () => {
   test.each<[string, (key: string) => Record<string, string>]>([
     ['X-API-Key', (key) => ({ 'x-api-key': key })],
     ['Authorization: Bearer', bearer],
-    ['authorization in any case', (key) => ({ authorization: `bEARER  ${key}` })],
+    ['Authorization in mixed case', (key) => ({ authorization: `bEARER  ${key}` })],
   ])('accepts the current and the replacement key of a caller as %s', async (_how, headers) => {
     cameIn(await probe(api, headers(ada.key)));
     cameIn(await probe(api, headers(replaced.key)));
@@ -58,14 +58,14 @@ describe('API keys', () => {
 
   test.each<[string, Record<string, string>, RegExp]>([
     ['no key', {}, /send an API key/],
-    ['a key that is none', { 'x-api-key': 'wop_nobody' }, /none that is accepted/],
+    ['an unknown key', { 'x-api-key': 'wop_nobody' }, /none that is accepted/],
     ['an empty key', { 'x-api-key': '' }, /none that is accepted|send an API key/],
     ['the hash of a key', { 'x-api-key': ada.entry.hashes[0]! }, /none that is accepted/],
-    ['a key and one character more', { 'x-api-key': `${ada.key}A` }, /none that is accepted/],
+    ['a key with an extra character', { 'x-api-key': `${ada.key}A` }, /none that is accepted/],
     ['two keys in one header', { 'x-api-key': `${ada.key}, ${ada.key}` }, /none that is accepted/],
-    ['a key as another scheme', { authorization: `Basic ${ada.key}` }, /send an API key/],
+    ['a key under another scheme', { authorization: `Basic ${ada.key}` }, /send an API key/],
     ['a bearer without a token', { authorization: 'Bearer' }, /send an API key/],
-    ['a token where there are only keys', bearer('a.b.c'), /none that is accepted/],
+    ['a token where only keys are configured', bearer('a.b.c'), /none that is accepted/],
     ['a key in both headers', { 'x-api-key': ada.key, ...bearer(ada.key) }, /send one of them/],
     ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
   ])(
@@ -158,14 +158,14 @@ describe('tokens', () => {
 
   test.each<[string, Claims, RegExp]>([
     ['is of another issuer', { iss: 'https://evil.example.com/' }, /"iss"/],
-    ['is for somebody else', { aud: 'https://other.example.com' }, /"aud"/],
+    ['is for another audience', { aud: 'https://other.example.com' }, /"aud"/],
     ['has no audience', { aud: undefined }, /"aud"/],
     ['has expired', { exp: secondsFromNow(-60) }, /"exp"/],
     ['never expires', { exp: undefined }, /"exp"/],
     ['is not valid yet', { nbf: secondsFromNow(120) }, /"nbf"/],
-    ['names nobody', { sub: undefined }, /claim sub of the token must be a text/],
+    ['has no subject', { sub: undefined }, /claim sub of the token must be a text/],
     ['has an empty subject', { sub: '' }, /claim sub of the token must be a text/],
-    ['names somebody by a number', { sub: 7 }, /claim sub of the token must be a text/],
+    ['has a number as its subject', { sub: 7 }, /claim sub of the token must be a text/],
     ['has a subject with a lone surrogate', { sub: 'ada\ud800' }, /claim sub of the token must be a text/],
   ])('rejects a token that %s with 401 and the reason', async (_what, claims, detail) => {
     refused(await send(claims), detail);
@@ -246,16 +246,16 @@ describe('tokens', () => {
 
   test.each<[string, Claims]>([
     ['a list', { roles: ['cook', 'shopper'] }],
-    ['words', { roles: 'cook shopper' }],
+    ['a string of words', { roles: 'cook shopper' }],
   ])('reads the known roles from %s', async (_what, claims) => {
     cameIn(await send(claims));
   });
 
   test.each<[string, Claims]>([
     ['no roles', { roles: undefined }],
-    ['none that is known', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
+    ['only unknown roles', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
     ['roles of another shape', { roles: { shopper: true } }],
-    ['null', { roles: null }],
+    ['null roles', { roles: null }],
   ])('denies a token with %s with 403, because its caller has no role', async (_what, claims) => {
     const { status, body } = await send(claims);
 
@@ -265,7 +265,11 @@ describe('tokens', () => {
 
   test.each<[string, string, Claims]>([
     ['within another claim', 'realm_access.roles', { realm_access: { roles: ['shopper'] } }],
-    ['under a name with dots', 'https://shop.example.com/roles', { 'https://shop.example.com/roles': ['shopper'] }],
+    [
+      'under a claim name with dots',
+      'https://shop.example.com/roles',
+      { 'https://shop.example.com/roles': ['shopper'] },
+    ],
   ])('finds roles %s, and only there', async (_what, rolesClaim, claims) => {
     await elsewhere(
       async ({ issuer, key, api }) => {
@@ -295,7 +299,7 @@ describe('tokens', () => {
         return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(secret);
       },
     ],
-    ['is signed with a key of somebody else under a known name', async () => issuer.token(await aSigningKey('one'))],
+    ['is signed with a foreign key under a known key id', async () => issuer.token(await aSigningKey('one'))],
     ['is signed with a key that the issuer does not publish', async () => issuer.token(await aSigningKey('stranger'))],
     [
       'brings its own key',
@@ -313,9 +317,9 @@ describe('tokens', () => {
       },
     ],
     ['is cut off', async () => (await issuer.token(signer)).slice(0, -10)],
-    ['is rubbish', () => 'a.b.c'],
-    ['is three times nothing', () => '..'],
-    ['has a header that is no JSON', () => `${Buffer.from('{').toString('base64url')}.e30.AA`],
+    ['is not a JWT', () => 'a.b.c'],
+    ['has three empty parts', () => '..'],
+    ['has a header that is not JSON', () => `${Buffer.from('{').toString('base64url')}.e30.AA`],
     ['has a header that is a list', () => `${Buffer.from('[]').toString('base64url')}.e30.AA`],
     ['has four parts', async () => `${await issuer.token(signer)}.x`],
   ])('rejects a token that %s with 401', async (_what, make) => {
@@ -358,10 +362,10 @@ describe('tokens', () => {
   });
 
   test.each<[string, (issuer: Issuer) => unknown]>([
-    ['answers 500', (issuer) => issuer.fail(500)],
-    ['answers no JSON', (issuer) => issuer.fail(200, '<html>')],
-    ['answers no keys', (issuer) => issuer.fail(200, '{"error":"x"}')],
-    ['is gone', (issuer) => issuer.close()],
+    ['returns 500', (issuer) => issuer.fail(500)],
+    ['returns no JSON', (issuer) => issuer.fail(200, '<html>')],
+    ['returns no keys', (issuer) => issuer.fail(200, '{"error":"x"}')],
+    ['is unreachable', (issuer) => issuer.close()],
   ])(
     'returns 503 with Retry-After and without details when the issuer %s, and still accepts known keys',
     async (_what, breakIt) => {

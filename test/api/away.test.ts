@@ -60,12 +60,15 @@ const resolution = { compensation: 'refundPayment', attempt: 1, action: 'skip' }
 /** Calls to an API whose servers are unreachable, each with a description. */
 const calls: [string, (api: Api) => Promise<Answer<Problem>>][] = [
   ['an order is placed', (api) => api.post('/v1/orders', aBody())],
-  ['an order is asked for', (api) => api.get('/v1/orders/some-order')],
+  ['an order is read', (api) => api.get('/v1/orders/some-order')],
   ['an order is cancelled', (api) => api.post('/v1/orders/some-order/cancel')],
-  ['a compensation is decided on', (api) => api.post('/v1/orders/some-order/compensation', resolution)],
-  ['a delivery is decided on', (api) => api.post('/v1/orders/some-order/delivery', { attempt: 1, action: 'wait' })],
+  ['an operator decides about a compensation', (api) => api.post('/v1/orders/some-order/compensation', resolution)],
   [
-    'the carrier reports',
+    'an operator decides about a delivery',
+    (api) => api.post('/v1/orders/some-order/delivery', { attempt: 1, action: 'wait' }),
+  ],
+  [
+    'the carrier sends a report',
     (api) =>
       api.request(
         'POST',
@@ -179,7 +182,7 @@ describeOnDevServer.concurrent('an API without workers', () => {
   };
 
   test.each<[string, (orderId: string) => Promise<Answer<Problem>>]>([
-    ['asked for', (orderId) => api.get(`/v1/orders/${orderId}`)],
+    ['read', (orderId) => api.get(`/v1/orders/${orderId}`)],
     ['cancelled', (orderId) => api.post(`/v1/orders/${orderId}/cancel`)],
     ['decided on', (orderId) => api.post(`/v1/orders/${orderId}/compensation`, resolution)],
   ])('returns 503 that names the task queue within the time limit when an order is %s', async (_what, call) => {

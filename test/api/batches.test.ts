@@ -289,18 +289,18 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each<[string, Record<string, string>, string, string]>([
-      ['no tasks have items', { itemsPerTask: '0' }, '', '/itemsPerTask'],
-      ['tasks have less than nothing', { itemsPerTask: '-1' }, '', '/itemsPerTask'],
-      ['tasks have too many items', { itemsPerTask: '5001' }, '', '/itemsPerTask'],
-      ['tasks have half an item', { itemsPerTask: '1.5' }, '', '/itemsPerTask'],
-      ['the size of tasks is no number', { itemsPerTask: 'many' }, '', '/itemsPerTask'],
-      ['the size of tasks is empty', { itemsPerTask: '' }, '', '/itemsPerTask'],
-      ['the size of tasks is there twice', { itemsPerTask: '1' }, '&itemsPerTask=2', '/itemsPerTask'],
-      ['nobody knows the operation', { operation: 'delete-all' }, '', '/operation'],
-      ['the operation is a part of every object', { operation: 'constructor' }, '', '/operation'],
+      ['itemsPerTask is 0', { itemsPerTask: '0' }, '', '/itemsPerTask'],
+      ['itemsPerTask is negative', { itemsPerTask: '-1' }, '', '/itemsPerTask'],
+      ['itemsPerTask is too large', { itemsPerTask: '5001' }, '', '/itemsPerTask'],
+      ['itemsPerTask is a fraction', { itemsPerTask: '1.5' }, '', '/itemsPerTask'],
+      ['itemsPerTask is not a number', { itemsPerTask: 'many' }, '', '/itemsPerTask'],
+      ['itemsPerTask is empty', { itemsPerTask: '' }, '', '/itemsPerTask'],
+      ['itemsPerTask is repeated', { itemsPerTask: '1' }, '&itemsPerTask=2', '/itemsPerTask'],
+      ['the operation is unknown', { operation: 'delete-all' }, '', '/operation'],
+      ['the operation is a property of every object', { operation: 'constructor' }, '', '/operation'],
       ['the operation is empty', { operation: '' }, '', '/operation'],
-      ['the operation is there twice', {}, '&operation=restock', '/operation'],
-      ['the id is none', { batchId: 'a b' }, '', '/batchId'],
+      ['the operation is repeated', {}, '&operation=restock', '/operation'],
+      ['the id is invalid', { batchId: 'a b' }, '', '/batchId'],
       ['the id is empty', { batchId: '' }, '', '/batchId'],
       ['the id is too long', { batchId: 'x'.repeat(65) }, '', '/batchId'],
       ['the id has a slash', { batchId: 'a/0' }, '', '/batchId'],
@@ -494,9 +494,9 @@ describeOnDevServer('/v1/batches', () => {
     });
 
     test.each([
-      ['nothing', NDJSON, ''],
+      ['no items', NDJSON, ''],
       ['blank lines', NDJSON, '\n \n\r\n'],
-      ['nothing', 'text/csv', ''],
+      ['no items', 'text/csv', ''],
       ['a wrong column', 'text/csv', 'sku,amount\nMUG,1\n'],
       ['a wrong value', 'text/csv', 'sku,quantity\nMUG,none\n'],
     ])('rejects %s in %s with 422 and stores nothing', async (_what, type, text) => {
@@ -535,7 +535,7 @@ describeOnDevServer('/v1/batches', () => {
     const line = ndjson([{ sku: 'MUG', quantity: 1 }]);
 
     test.each([
-      ['the body has more bytes than allowed', NDJSON, line.repeat(100), /^the body has more than 2000 bytes$/],
+      ['the body exceeds the size limit', NDJSON, line.repeat(100), /^the body has more than 2000 bytes$/],
       ['a line is too long', NDJSON, `${line.repeat(3)}{"sku":"${'M'.repeat(100)}"}\n`, /^line 4 has more than 100/],
       ['a line never ends', NDJSON, 'x'.repeat(200), /^line 1 has more than 100/],
       ['a quote is never closed', 'text/csv', `sku,quantity\n"MUG,1\n${'MUG,1\n'.repeat(30)}`, /^the record at line 2/],
@@ -679,7 +679,7 @@ describeOnDevServer('/v1/batches', () => {
         'another operation',
         { text: ndjson([{ sku: 'MUG', price: { value: 1, currency: 'EUR' } }]), query: { operation: 'price-update' } },
       ],
-      ['another size of its tasks', { query: { itemsPerTask: '7' } }],
+      ['another chunk size', { query: { itemsPerTask: '7' } }],
     ])('rejects a repeated id with %s with 409 and keeps the first batch', async (_what, { text, query }) => {
       const batchId = randomUUID();
       const given = { text: ndjson([{ sku: 'MUG', quantity: 1 }]), query: { batchId } };

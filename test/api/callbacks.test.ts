@@ -123,11 +123,11 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       (orderId) => ({ ...good(orderId), headers: { ...good(orderId).headers, 'webhook-id': 'msg_other' } }),
     ],
     [
-      'has a signature that is none',
+      'has an invalid signature',
       (orderId) => ({ ...good(orderId), headers: { ...good(orderId).headers, 'webhook-signature': 'v1,AAAA' } }),
     ],
     [
-      'has a timestamp that is none',
+      'has an invalid timestamp',
       (orderId) => ({ ...good(orderId), headers: { ...good(orderId).headers, 'webhook-timestamp': 'now' } }),
     ],
     [
@@ -135,7 +135,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
       (orderId) => signedReport(aReport(orderId), { at: new Date(Date.now() - FIVE_MINUTES_MS - 5_000) }),
     ],
     [
-      'comes from the future',
+      'has a timestamp in the future',
       (orderId) => signedReport(aReport(orderId), { at: new Date(Date.now() + FIVE_MINUTES_MS + 5_000) }),
     ],
   ])('rejects a report that %s with 401 and does not signal the order', async (_what, make) => {
@@ -160,8 +160,8 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     ['is not JSON', () => '{"orderId":', ['']],
     ['is JSON null', () => 'null', ['']],
     ['has no shipment id', (orderId) => JSON.stringify({ orderId, status: 'lost' }), ['/shipmentId']],
-    ['has a status that is no text', (orderId) => JSON.stringify({ ...aReport(orderId), status: 7 }), ['/status']],
-    ['has an id that is none', () => aReport("x' or 'y"), ['/orderId']],
+    ['has a status that is not text', (orderId) => JSON.stringify({ ...aReport(orderId), status: 7 }), ['/status']],
+    ['has an invalid id', () => aReport("x' or 'y"), ['/orderId']],
   ])('rejects a signed report that %s with 400 and the wrong fields', async (_what, make, pointers) => {
     const order = await placed();
 

@@ -75,7 +75,7 @@ describe('the codec endpoint', () => {
   });
 
   test.each([
-    ['of a key that is not here', async () => await encryptedWith(readKeys(aKey('lost'))[0]!, 'secret'), '"lost"'],
+    ['with an unknown key', async () => await encryptedWith(readKeys(aKey('lost'))[0]!, 'secret'), '"lost"'],
     ['of another namespace', async () => await encryptedWith(keys[0]!, 'secret', 'other'), '"today"'],
   ])('rejects a payload %s with 422 and names the key', async (_what, make, named) => {
     const { status, body } = await ask<{ type: string; detail: string }>('decode', [await make()]);
@@ -241,8 +241,8 @@ describe('the codec endpoint', () => {
     });
 
     test.each([
-      ['a key of nobody', 'wop_nobody', 'none that is accepted'],
-      ['nothing', '', 'none that is accepted'],
+      ['an unknown key', 'wop_nobody', 'none that is accepted'],
+      ['an empty key', '', 'none that is accepted'],
       ['the key of an operator', operator.key, 'does not have the role inspector'],
     ])('rejects a sign-in with %s on the page and sets no cookie', async (_what, key, said) => {
       const response = await sendForm({ key });
@@ -254,8 +254,8 @@ describe('the codec endpoint', () => {
       ['another site', { 'sec-fetch-site': 'cross-site' }],
       ['another page of the same site', { 'sec-fetch-site': 'same-site' }],
       ['another origin, over plain http', { origin: 'http://evil.example' }],
-      ['an origin that is hidden', { origin: 'null' }],
-      ['who does not say from where', { accept: '*/*' }],
+      ['an opaque origin', { origin: 'null' }],
+      ['an unknown source', { accept: '*/*' }],
     ])('rejects a sign-in form from %s with 403', async (_where, headers) => {
       const response = await sendForm({ key: inspector.key }, headers);
       expect([response.status, cookieOf(response)]).toEqual([403, '']);
@@ -263,7 +263,7 @@ describe('the codec endpoint', () => {
 
     test.each<[string, Record<string, string>]>([
       ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
-      ['no page', {}],
+      ['a request without an origin', {}],
     ])('rejects the cookie from %s with 403', async (_who, headers) => {
       expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
     });

@@ -32,11 +32,11 @@ const asked = (pinnedTo: object | undefined, current: object | undefined, poller
 
 describe('hasPoller', () => {
   test.each([
-    ['no version is current, and workers without one poll', polledBy(undefined, undefined), true],
+    ['no version is current and only unversioned workers poll', polledBy(undefined, undefined), true],
     ['the current version polls', polledBy(version('2'), version('1'), version('2')), true],
-    ['only another version polls than the current one', polledBy(version('2'), version('1')), false],
-    ['only workers without a version poll', polledBy(version('2'), undefined), false],
-    ['nobody polls', polledBy(undefined), false],
+    ['only another version than the current one polls', polledBy(version('2'), version('1')), false],
+    ['only unversioned workers poll', polledBy(version('2'), undefined), false],
+    ['no worker polls', polledBy(undefined), false],
   ])('reports whether a worker polls when %s', async (_what, asked, answer) => {
     expect(await asked).toBe(answer);
   });
@@ -46,7 +46,7 @@ test.each([
   ['finds', 'its version polls beside the current one', [version('1'), version('2')], true],
   ['finds', 'only its version polls', [version('1')], true],
   ['finds no', 'only the current version polls', [version('2')], false],
-  ['finds no', 'only workers without a version poll', [undefined], false],
+  ['finds no', 'only unversioned workers poll', [undefined], false],
 ])('%s worker for a pinned workflow when %s', async (_finds, _when, pollers, answer) => {
   expect(await asked(version('1'), version('2'), pollers)).toBe(answer);
 });

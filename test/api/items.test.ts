@@ -99,8 +99,8 @@ describe('chunks of items', () => {
   });
 
   test.each<[string, ItemFormat, string]>([
-    ['nothing', 'ndjson', ''],
-    ['nothing', 'csv', ''],
+    ['no text', 'ndjson', ''],
+    ['no text', 'csv', ''],
     ['a byte order mark', 'ndjson', '\uFEFF'],
     ['blank lines', 'ndjson', '\n  \r\n\n'],
     ['blank lines', 'csv', '\n  \r\n\n'],
@@ -170,7 +170,7 @@ describe('invalid lines', () => {
     ['__proto__', 'csv', 'sku,__proto__\nA,1\n', '/__proto__'],
     ['__proto__.polluted', 'csv', 'sku,__proto__.polluted\nA,1\n', '/__proto__/polluted'],
     ['constructor.prototype', 'csv', 'sku,constructor.prototype\nA,1\n', '/constructor/prototype'],
-    ['a field of a field', 'csv', 'sku,sku.length\nA,1\n', '/sku/length'],
+    ['a field of a string field', 'csv', 'sku,sku.length\nA,1\n', '/sku/length'],
   ])('rejects the field name %s in %s as an unknown field', async (_name, format, text, pointer) => {
     expect(await errorsOf(text, { ...ndjson, format })).toEqual([{ line: 1, pointer, detail: 'is not a known field' }]);
     expect('polluted' in {}).toBe(false);
@@ -316,9 +316,9 @@ describe('CSV', () => {
     ['a whole number', z.int()],
     ['optional', z.number().optional()],
     ['nullable', z.number().nullable()],
-    ['a default', z.number().default(7)],
-    ['several of these', z.number().nullable().optional().default(7).readonly()],
-    ['changed afterwards', z.number().transform((value) => value)],
+    ['a number with a default', z.number().default(7)],
+    ['a number with several of these wrappers', z.number().nullable().optional().default(7).readonly()],
+    ['a transformed number', z.number().transform((value) => value)],
   ])('converts text to a number when the field is %s', async (_what, field) => {
     const options = { ...csv, schema: z.strictObject({ field, text: z.string() }) };
     expect(await itemsIn('field,text\n42,42\n', options)).toEqual([{ line: 2, item: { field: 42, text: '42' } }]);
@@ -400,7 +400,7 @@ describe('CSV', () => {
     ['has a column without a name', 'sku,', '', /no name for column 2/],
     ['is empty', '""', '', /no name for column 1/],
     ['has an unknown column', 'sku,a~b/c', '/a~0b~1c', /not a known field/],
-    ['names a field that has fields', 'sku,price', '/price', /each of its fields is a column/],
+    ['names a parent field', 'sku,price', '/price', /each of its fields is a column/],
     ['has a misplaced quote', 'sku"', '', /has a quote within a value/],
   ])('reports only the header when it %s', async (_what, header, pointer, detail) => {
     const body = bodyOf(`${header}\nA\n`, 'A,1\n', 'A\n');
@@ -528,8 +528,8 @@ describe('size limits', () => {
     ['a line', 'ndjson', '{"sku":"A"}\n', 'x'],
     ['a header', 'csv', '\n', 'x'],
     ['a record without quotes', 'csv', 'sku\n', 'x'],
-    ['a record of nothing but columns', 'csv', 'sku\n', ','],
-    ['a record of nothing but quotes', 'csv', 'sku\n', '"'],
+    ['a record of only delimiters', 'csv', 'sku\n', ','],
+    ['a record of only quotes', 'csv', 'sku\n', '"'],
     ['a value in quotes', 'csv', 'sku\n"', 'x\n'],
   ])('stops reading %s that never ends at the maximum length', async (_what, format, before, endless) => {
     const upload = repeated(endless.repeat(CHUNK / endless.length), { first: before });
@@ -546,8 +546,8 @@ describe('size limits', () => {
   });
 
   test.each<[string, number[]]>([
-    ['has a byte that is none of UTF-8', [0x22, 0xff, 0x22]],
-    ['has a character in more bytes than it needs', [0xc0, 0xaf]],
+    ['has a byte that UTF-8 does not allow', [0x22, 0xff, 0x22]],
+    ['has an overlong encoding', [0xc0, 0xaf]],
     ['has half of a surrogate pair', [0xed, 0xa0, 0x80]],
     ['is Latin-1', [...Buffer.from('{"sku":"Ä"}', 'latin1')]],
     ['ends within a character', [0x0a, 0xe2, 0x82]],

@@ -256,8 +256,8 @@ describeOnDevServer('orders over HTTP', () => {
     });
 
     test.each<[string, Partial<OrderInput>, string]>([
-      ['that nobody sells', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
-      ['that is not there in that number', {}, 'OutOfStock'],
+      ['that does not exist', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
+      ['with too little stock', {}, 'OutOfStock'],
     ])('rejects an order for a product %s and names the reason', async (_what, overrides, type) => {
       const scarce = await aProduct(shop.store, { available: 1 });
       const order = anOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });

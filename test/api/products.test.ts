@@ -65,7 +65,7 @@ test.each([1, 2, 3, 5])('pages through all products with %d on a page', async (l
 
 test.each([
   ['is made up', Buffer.from('MUG-BLUE').toString('base64url')],
-  ['carries a NUL character', Buffer.from('A\0').toString('base64url')],
+  ['contains a NUL character', Buffer.from('A\0').toString('base64url')],
   ['is too short', 'A'],
 ])('rejects a cursor that %s with 400', async (_what, cursor) => {
   const { status, headers, body } = await api.get(`/v1/products?cursor=${cursor}`);

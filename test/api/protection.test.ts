@@ -59,38 +59,32 @@ describe.concurrent('malformed HTTP', () => {
 
   const host = 'Host: localhost\r\n';
   test.each<[string, number, string, string, RegExp]>([
-    ['is no HTTP', 400, 'malformed-request', 'hello\r\n\r\n', /no HTTP/],
-    ['is TLS', 400, 'malformed-request', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /no HTTP/],
+    ['not HTTP', 400, 'malformed-request', 'hello\r\n\r\n', /no HTTP/],
+    ['TLS', 400, 'malformed-request', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /no HTTP/],
+    ['a malformed header line', 400, 'malformed-request', `GET /livez HTTP/1.1\r\n${host}no header\r\n\r\n`, /no HTTP/],
     [
-      'has a line that is no header',
-      400,
-      'malformed-request',
-      `GET /livez HTTP/1.1\r\n${host}no header\r\n\r\n`,
-      /no HTTP/,
-    ],
-    [
-      'has two lengths',
+      'two lengths',
       400,
       'malformed-request',
       `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
       /no HTTP/,
     ],
     [
-      'has a length and chunks, as smugglers send it',
+      'a length and chunks, as in request smuggling',
       400,
       'malformed-request',
       `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
       /no HTTP/,
     ],
     [
-      'has headers of more than 16 KiB',
+      'headers of more than 16 KiB',
       431,
       'headers-too-large',
       `GET /livez HTTP/1.1\r\n${host}X-Large: ${'x'.repeat(17_000)}\r\n\r\n`,
       /more than 16384 bytes/,
     ],
     [
-      'has a path of more than 16 KiB',
+      'a path of more than 16 KiB',
       431,
       'headers-too-large',
       `GET /${'x'.repeat(17_000)} HTTP/1.1\r\n${host}\r\n`,
@@ -198,17 +192,17 @@ describe('request size limits', () => {
 
   const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
   test.each<[string, string, string]>([
-    ['as deep as it may be', nested(32), 'invalid-request'],
-    ['one level deeper', nested(33), 'malformed-request'],
+    ['the maximum depth', nested(32), 'invalid-request'],
+    ['one level too deep', nested(33), 'malformed-request'],
     ['a hundred thousand levels deep', nested(100_000), 'malformed-request'],
     ['brackets within a string', JSON.stringify({ text: '[{'.repeat(100) }), 'invalid-request'],
     ['brackets behind an escaped quote', JSON.stringify({ text: `"${'['.repeat(100)}\\` }), 'invalid-request'],
     ['levels behind a string that ends in a backslash', `["\\\\",${nested(40)}]`, 'malformed-request'],
-    ['levels that were never closed', '{"a":'.repeat(40), 'malformed-request'],
-    ['a prototype', '{"customerId":"a","__proto__":{"x":1}}', 'malformed-request'],
-    ['a prototype in disguise', '{"\\u005f_proto__":{"x":1}}', 'malformed-request'],
-    ['a constructor', '{"constructor":{"prototype":{"x":1}}}', 'malformed-request'],
-  ])('returns 400 for JSON that does not fit: %s (%#)', async (_what, text, kind) => {
+    ['unclosed levels', '{"a":'.repeat(40), 'malformed-request'],
+    ['the name __proto__', '{"customerId":"a","__proto__":{"x":1}}', 'malformed-request'],
+    ['an escaped __proto__', '{"\\u005f_proto__":{"x":1}}', 'malformed-request'],
+    ['the names constructor and prototype', '{"constructor":{"prototype":{"x":1}}}', 'malformed-request'],
+  ])('returns 400 for nested or unsafe JSON: %s (%#)', async (_what, text, kind) => {
     const { status, body } = await post('/v1/orders', text);
 
     expect([status, body.type]).toEqual([400, `/problems/${kind}`]);

@@ -6,7 +6,7 @@ import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { startApi, type Answer, type Api, type RequestOptions } from '../support/api.js';
 
-// Neither Temporal nor a database is there: whatever is answered here was refused at the door.
+// Temporal and the database are unreachable, so the API itself produces every response.
 let api: Api;
 let store: Store;
 
@@ -41,7 +41,7 @@ describe('POST /v1/orders', () => {
     ['has an empty list of lines', { ...order, lines: [] }, ['/lines']],
     ['has a negative quantity', { ...order, lines: [{ ...line, quantity: -1 }] }, ['/lines/0/quantity']],
     ['has a quantity of zero', { ...order, lines: [{ ...line, quantity: 0 }] }, ['/lines/0/quantity']],
-    ['has half a piece', { ...order, lines: [{ ...line, quantity: 0.5 }] }, ['/lines/0/quantity']],
+    ['has a fractional quantity', { ...order, lines: [{ ...line, quantity: 0.5 }] }, ['/lines/0/quantity']],
     ['has a quantity above the limit', { ...order, lines: [{ ...line, quantity: 1_001 }] }, ['/lines/0/quantity']],
     ['has a string for a number', { ...order, lines: [line, { ...line, quantity: '2' }] }, ['/lines/1/quantity']],
     ['has a number for a string', { ...order, customerId: 7 }, ['/customerId']],
@@ -49,7 +49,7 @@ describe('POST /v1/orders', () => {
     ['has an unknown field within a line', { ...order, lines: [{ ...line, price: 1 }] }, ['/lines/0/price']],
     ['has a field whose name needs escaping', { ...order, 'a/b~c': 1 }, ['/a~1b~0c']],
     [
-      'sets the delivery time, which is not for clients',
+      'sets the delivery timeout, which clients must not set',
       { ...order, deliveryTimeoutSeconds: 1 },
       ['/deliveryTimeoutSeconds'],
     ],
@@ -58,7 +58,7 @@ describe('POST /v1/orders', () => {
     ['has a lone surrogate in its token', { ...order, payment: { token: 'tok\ud800' } }, ['/payment/token']],
     ['has a token that is too long', { ...order, payment: { token: 't'.repeat(201) } }, ['/payment/token']],
     ['has no token', { ...order, payment: {} }, ['/payment/token']],
-    ['has an id that is no id', { ...order, orderId: "x' or 'y" }, ['/orderId']],
+    ['has an invalid id', { ...order, orderId: "x' or 'y" }, ['/orderId']],
     ['has an id that is too long', { ...order, orderId: 'x'.repeat(65) }, ['/orderId']],
     ['has a lower-case SKU', { ...order, lines: [{ ...line, sku: 'mug' }] }, ['/lines/0/sku']],
     ['is an array', [order], ['']],
@@ -69,7 +69,7 @@ describe('POST /v1/orders', () => {
       { orderId: '', lines: [{ quantity: -1 }], payment: order.payment, extra: true },
       ['/customerId', '/extra', '/lines/0/quantity', '/lines/0/sku', '/orderId'],
     ],
-  ])('when the body %s, then 400 names each wrong field', async (_what, body, pointers) => {
+  ])('rejects a body that %s with 400 and names each wrong field', async (_what, body, pointers) => {
     const answer = await api.post('/v1/orders', body);
 
     expectProblem(answer, 400, 'invalid-request');
@@ -77,7 +77,7 @@ describe('POST /v1/orders', () => {
     for (const { detail } of answer.body.errors ?? []) expect(detail).not.toBe('');
   });
 
-  test('when there is no body, then 400', async () => {
+  test('rejects a missing body with 400', async () => {
     expectProblem(await api.request('POST', '/v1/orders'), 400, 'invalid-request');
     const empty = { text: '', headers: { 'content-type': 'application/json' } };
     expectProblem(await api.request('POST', '/v1/orders', empty), 400, 'invalid-request');
@@ -87,7 +87,7 @@ describe('POST /v1/orders', () => {
     ['is cut off', '{"customerId":'],
     ['sets a prototype', '{"__proto__":{"admin":true}}'],
     ['is nested deeper than 32 levels', '['.repeat(33) + ']'.repeat(33)],
-  ])('when the JSON %s, then 400 says that it cannot be read', async (_what, text) => {
+  ])('rejects JSON that %s with 400', async (_what, text) => {
     const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
 
     expectProblem(answer, 400, 'malformed-request');
@@ -131,7 +131,7 @@ describe('POST /v1/orders', () => {
   });
 
   test.each(['1', '1.0', '1.000000000000000000000', '1e0', '10E-1', '0.1e1', '100000000000000000000e-20'])(
-    'takes the quantity %s in JSON, which is exactly 1',
+    'accepts the quantity %s in JSON, which is exactly 1',
     async (literal) => {
       const text = `{"lines":[{"sku":"A","quantity":${literal}}],"payment":{"token":"tok_ok"}}`;
       const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': 'application/json' } });
@@ -141,7 +141,7 @@ describe('POST /v1/orders', () => {
     },
   );
 
-  test('when the body is not UTF-8, then 400 says so', async () => {
+  test('rejects a body that is not UTF-8 with 400', async () => {
     const body = Buffer.from([...Buffer.from('{"customerId":"a'), 0xff, ...Buffer.from('"}')]);
     const response = await fetch(`${api.url}/v1/orders`, {
       method: 'POST',
@@ -153,7 +153,7 @@ describe('POST /v1/orders', () => {
   });
 
   test.each(['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
-    'when the content type is %s, then 415',
+    'rejects the content type %s with 415',
     async (contentType) => {
       const text = JSON.stringify(order);
       const answer = await api.request('POST', '/v1/orders', { text, headers: { 'content-type': contentType } });
@@ -180,20 +180,20 @@ describe('POST /v1/orders', () => {
     },
   );
 
-  test('takes a body with Content-Encoding identity', async () => {
+  test('accepts a body with Content-Encoding identity', async () => {
     const answer = await api.request('POST', '/v1/orders', { json: {}, headers: { 'content-encoding': 'identity' } });
 
     expectProblem(answer, 400, 'invalid-request');
   });
 
-  test('when the body is larger than 256 KiB, then 413', async () => {
+  test('rejects a body above 256 KiB with 413', async () => {
     const answer = await api.post('/v1/orders', { ...order, payment: { token: 't'.repeat(256 * 1024) } });
 
     expectProblem(answer, 413, 'too-large');
   });
 });
 
-describe('a new resource of unknown outcome', () => {
+describe('a new resource whose creation may have failed', () => {
   const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
   const stages = [{ approvers: [{ id: 'grace' }], timeoutSeconds: 60 }];
   const ndjson = { text: '{"sku":"MUG","quantity":1}', headers: { 'content-type': 'application/x-ndjson' } };
@@ -202,7 +202,7 @@ describe('a new resource of unknown outcome', () => {
     ['orders', '/v1/orders', { json: order }, 'orderId'],
     ['approvals', '/v1/approvals', { json: { title: 'May we?', requestedBy: 'ada', stages } }, 'approvalId'],
     ['batches', '/v1/batches?operation=restock', ndjson, 'batchId'],
-  ])('names the id that the API made for it in the 503: %s', async (_what, path, request, field) => {
+  ])('includes the generated id in the 503: %s', async (_what, path, request, field) => {
     const { status, body } = await api.request<Problem & Record<string, string>>('POST', path, request);
 
     expect(status).toBe(503);
@@ -212,7 +212,7 @@ describe('a new resource of unknown outcome', () => {
     expect(body.detail).toMatch(new RegExp(`^.+; the resource may exist: ${hint}$`));
   });
 
-  test('says nothing of an id that the caller chose, nor after a 400', async () => {
+  test('includes no id in the 503 when the caller chose it, nor in a 400', async () => {
     const chosen = await api.post('/v1/orders', { ...order, orderId: 'chosen' });
     expectProblem(chosen, 503, 'temporal-unavailable');
     expect(chosen.body).not.toHaveProperty('orderId');
@@ -222,7 +222,7 @@ describe('a new resource of unknown outcome', () => {
 
 describe('paths and methods', () => {
   test.each(['/', '/v1', '/v1/order', '/v1/orders/a/b/c', '/v2/orders', '/v1/callbacks'])(
-    'when no route has the path %s, then 404',
+    'returns 404 for the unknown path %s',
     async (path) => {
       expectProblem(await api.get(path), 404, 'not-found');
     },
@@ -243,7 +243,7 @@ describe('paths and methods', () => {
     ['PUT', '/v1/products?limit=1', 'GET, HEAD'],
     ['GET', '/v1/callbacks/shipments', 'POST'],
     ['POST', '/livez', 'GET, HEAD'],
-  ])('when the method of %s %s is not there, then 405 allows %s', async (method, path, allow) => {
+  ])('rejects %s %s with 405 and Allow: %s', async (method, path, allow) => {
     const answer = await api.request(method, path);
 
     expectProblem(answer, 405, 'method-not-allowed');
@@ -251,11 +251,11 @@ describe('paths and methods', () => {
   });
 
   test.each([
-    ['has a character that no id has', '/v1/orders/a%20b', 400, 'invalid-request'],
-    ['is longer than any id', `/v1/orders/${'x'.repeat(150)}`, 400, 'invalid-request'],
-    ['is longer than a path may be', `/v1/orders/${'x'.repeat(1_001)}`, 414, 'path-too-long'],
+    ['has an invalid character', '/v1/orders/a%20b', 400, 'invalid-request'],
+    ['exceeds the length of an id', `/v1/orders/${'x'.repeat(150)}`, 400, 'invalid-request'],
+    ['exceeds the length of a path', `/v1/orders/${'x'.repeat(1_001)}`, 414, 'path-too-long'],
     ['is not URL-encoded', '/v1/orders/%zz', 400, 'malformed-request'],
-  ])('when an order id in the path %s, then the answer is a problem', async (_what, path, status, kind) => {
+  ])('returns a problem when an order id in the path %s', async (_what, path, status, kind) => {
     expectProblem(await api.get(path), status, kind);
   });
 });
@@ -272,7 +272,7 @@ describe('query strings', () => {
     ['/v1/orders?status=completed&status=failed', '/status'],
     ['/v1/products?limit=-1', '/limit'],
     ['/v1/products?page=2', '/page'],
-  ])('when a list is asked with %s, then 400 names %s', async (path, pointer) => {
+  ])('rejects %s with 400 that names %s', async (path, pointer) => {
     const answer = await api.get(path);
 
     expectProblem(answer, 400, 'invalid-request');
@@ -291,7 +291,7 @@ describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
     ['compensation', { ...stuck }, ['/action']],
     ['compensation', { ...stuck, action: 'retry', force: true }, ['/force']],
     ['compensation', null, ['']],
-  ])('when the body of %s is %j, then 400 names %j', async (action, body, pointers) => {
+  ])('rejects the %s body %j with 400 that names %j', async (action, body, pointers) => {
     const answer = await api.post(`/v1/orders/some-order/${action}`, body);
 
     expectProblem(answer, 400, 'invalid-request');
@@ -299,7 +299,7 @@ describe('POST /v1/orders/{id}/cancel and …/compensation', () => {
   });
 });
 
-test('when only the API is there, then it is alive', async () => {
+test('is alive without Temporal and a database', async () => {
   const { status, body } = await api.get('/livez');
 
   expect(status).toBe(200);

@@ -34,7 +34,7 @@ describe('dependency check', () => {
       '@temporalio: 1.24.0, 1.23.0 must be one version',
     ],
     [
-      'there is no hash',
+      'a hash is missing',
       {},
       { 'node_modules/a': { ...good, integrity: undefined } },
       'node_modules/a: has no integrity',
@@ -51,8 +51,13 @@ describe('dependency check', () => {
       { 'node_modules/a': { ...good, license: 'AGPL-3.0' } },
       'a@1.0.0: its licence is AGPL-3.0',
     ],
-    ['a licence is one of many', {}, { 'node_modules/a': { ...good, license: '(MIT AND GPL-2.0)' } }, 'its licence is'],
-    ['a licence is not said', {}, { 'node_modules/a': { ...good, license: undefined } }, 'its licence is none'],
+    [
+      'a required licence is not allowed',
+      {},
+      { 'node_modules/a': { ...good, license: '(MIT AND GPL-2.0)' } },
+      'its licence is',
+    ],
+    ['a licence is missing', {}, { 'node_modules/a': { ...good, license: undefined } }, 'its licence is none'],
   ])('reports when %s', async (_, manifest, packages, problem) => {
     await expect(check(manifest, packages)).rejects.toThrow(problem);
   });

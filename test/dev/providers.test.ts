@@ -268,7 +268,7 @@ describe('fake payment gateway', () => {
     ['an unknown field', 'k', { orderId: 'o', amount, token: 'tok_ok', tip: 1 }, 'invalid_request'],
     ['an amount of zero', 'k', { orderId: 'o', amount: { ...amount, value: 0 }, token: 'tok_ok' }, 'invalid_request'],
     ['an empty order id', 'k', { orderId: '', amount, token: 'tok_ok' }, 'invalid_request'],
-    ['no object', 'k', [], 'invalid_request'],
+    ['an array as its body', 'k', [], 'invalid_request'],
   ])('rejects a charge with %s with 400 and without an effect', async (_what, key, body, code) => {
     const providers = await startProviders();
 

@@ -51,7 +51,7 @@ describe('the search for a Temporal CLI', () => {
   });
 
   test.each([
-    ['is no Temporal CLI', 'hello', /does not say that it is a Temporal CLI/],
+    ['is not a Temporal CLI', 'hello', /does not say that it is a Temporal CLI/],
     ['is too old', 'temporal version 1.1.0 (Server 1.25.0, UI 2.30.0)', /server 1\.25\.0; 1\.28 or newer/],
   ])('fails with the reason when TEMPORAL_CLI_PATH %s, and tries nothing else', async (_, output, reason) => {
     const temporalCliPath = await aProgram('temporal', output);

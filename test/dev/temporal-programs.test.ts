@@ -39,14 +39,14 @@ describe('the search for the programs of the full Temporal server', () => {
   test.each([
     ['has no server', { sqlTool: 'temporal-sql-tool version 1.32.0' }, /temporal-server/],
     ['has no schema tool', { server: 'temporal version 1.32.0' }, /temporal-sql-tool/],
-    ['has something else', { server: 'hello', sqlTool: 'hello' }, /does not say its version: hello/],
+    ['has other programs', { server: 'hello', sqlTool: 'hello' }, /does not say its version: hello/],
     [
       'has a schema tool of another version',
       { server: 'temporal version 1.32.0', sqlTool: 'temporal-sql-tool version 1.31.5' },
       /a server 1\.32\.0 and a schema tool 1\.31\.5/,
     ],
     [
-      'has one that is too old',
+      'has programs that are too old',
       { server: 'temporal version 1.29.4', sqlTool: 'temporal-sql-tool version 1.29.4' },
       /server 1\.29\.4; 1\.30 or newer/,
     ],

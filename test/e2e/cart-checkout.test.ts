@@ -113,9 +113,9 @@ describeOnDevServer('closing a cart', () => {
     });
 
     const atOnce: [string, (number: number) => string | undefined][] = [
-      ['under the same name', () => 'checkout'],
-      ['under different names', (number) => `checkout ${number}`],
-      ['without names', () => undefined],
+      ['with the same key', () => 'checkout'],
+      ['with different keys', (number) => `checkout ${number}`],
+      ['without keys', () => undefined],
     ];
     test.each(atOnce)('creates one order for five simultaneous checkouts %s', async (how, key) => {
       const { cart, sku } = await filled();
@@ -124,7 +124,7 @@ describeOnDevServer('closing a cart', () => {
 
       const orderId = await theOrderOf(cart);
       const taken = answers.filter(({ status }) => status === 202);
-      expect(taken).toHaveLength(how === 'under the same name' ? 5 : 1);
+      expect(taken).toHaveLength(how === 'with the same key' ? 5 : 1);
       for (const { body } of taken) expect(body.orderId).toBe(orderId);
       for (const answer of answers) {
         if (answer.status !== 202) expectGone(answer, { cartId: cart.cartId, cartStatus: 'checked_out', orderId });
@@ -195,7 +195,7 @@ describeOnDevServer('closing a cart', () => {
     const rejections: [string, string, (sku: string) => Promise<unknown>, string][] = [
       ['the card is declined', 'tok_declined', async () => undefined, 'CardDeclined'],
       [
-        'it is sold out meanwhile',
+        'the product sells out before the checkout',
         'tok_ok',
         (sku) => shop.store.db.updateTable('products').set({ stock: 1 }).where('sku', '=', sku).execute(),
         'OutOfStock',
@@ -301,14 +301,14 @@ describeOnDevServer('closing a cart', () => {
 
   describe('a rejected cart request', () => {
     const refusals: [string, (sku: string) => (cart: CartCaller) => Promise<Answer<CartBody>>, number, string][] = [
-      ['a product that nobody sells is added', () => (cart) => cart.add('NO-SUCH-SKU', 1), 422, 'unknown-sku'],
-      ['more is added than is there', (sku) => (cart) => cart.add(sku, 9), 422, 'out-of-stock'],
-      ['a quantity is set that is not there', (sku) => (cart) => cart.set(sku, 11), 422, 'out-of-stock'],
-      ['a line gets too large', (sku) => (cart) => cart.add(sku, MAX_LINE_QUANTITY), 422, 'quantity-too-large'],
-      ['what is not in it is set', () => (cart) => cart.set('NOT-IN-IT', 1), 404, 'not-found'],
-      ['what is not in it is removed', () => (cart) => cart.remove('NOT-IN-IT'), 404, 'not-found'],
-      ['a quantity is larger than any line', (sku) => (cart) => cart.set(sku, 1_001), 400, 'invalid-request'],
-      ['a quantity is nothing', (sku) => (cart) => cart.add(sku, 0), 400, 'invalid-request'],
+      ['an unknown product is added', () => (cart) => cart.add('NO-SUCH-SKU', 1), 422, 'unknown-sku'],
+      ['an addition exceeds the stock', (sku) => (cart) => cart.add(sku, 9), 422, 'out-of-stock'],
+      ['a new quantity exceeds the stock', (sku) => (cart) => cart.set(sku, 11), 422, 'out-of-stock'],
+      ['a line exceeds its maximum', (sku) => (cart) => cart.add(sku, MAX_LINE_QUANTITY), 422, 'quantity-too-large'],
+      ['the quantity of a missing line is set', () => (cart) => cart.set('NOT-IN-IT', 1), 404, 'not-found'],
+      ['a missing line is removed', () => (cart) => cart.remove('NOT-IN-IT'), 404, 'not-found'],
+      ['a quantity exceeds the maximum of a line', (sku) => (cart) => cart.set(sku, 1_001), 400, 'invalid-request'],
+      ['a quantity is 0', (sku) => (cart) => cart.add(sku, 0), 400, 'invalid-request'],
     ];
     test.each(refusals)('gets the reason and changes nothing when %s', async (_what, requestOf, status, kind) => {
       const { cart, sku } = await filled();

@@ -121,7 +121,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
         ['/state/lines/0/quantity', '/state/lines/0/sku'],
       ],
       [
-        'the time of the last change is none',
+        'the time of the last change is not a time',
         (id) => json({ ...good(id), state: { ...state, lastChangeAt: 'yesterday' } }),
         ['/state/lastChangeAt'],
       ],
@@ -273,11 +273,11 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
 
     const refusedSignals: [string, string, () => string[]][] = [
       ['addItem', 'an unknown product', () => json({ sku: 'NO-SUCH-SKU', quantity: 1 })],
-      ['addItem', 'more than there is', () => json({ sku: other, quantity: 11 })],
-      ['addItem', 'too many of it', () => json({ sku, quantity: 999 })],
-      ['addItem', 'the name of another request', () => json({ sku, quantity: 7, requestId: 'first' })],
-      ['setQuantity', 'what is not in it', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
-      ['removeItem', 'what is not in it', () => json({ sku: 'NOT-IN-IT' })],
+      ['addItem', 'a quantity above the stock', () => json({ sku: other, quantity: 11 })],
+      ['addItem', 'a quantity above the maximum', () => json({ sku, quantity: 999 })],
+      ['addItem', 'the key of another request', () => json({ sku, quantity: 7, requestId: 'first' })],
+      ['setQuantity', 'a missing line', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
+      ['removeItem', 'a missing line', () => json({ sku: 'NOT-IN-IT' })],
     ];
     test.each(refusedSignals)('ignores the signal %s with %s', async (name, _what, inputOf) => {
       const workflowId = await aCart();

@@ -128,7 +128,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       // A payload with NUL is unreadable as a whole.
       ['the token has a NUL character', (id) => json({ ...good(id), payment: { token: '\0' } }), ['']],
       [
-        'all of it is wrong',
+        'every field is invalid',
         () => json({ orderId: 7, lines: [], deliveryTimeoutSeconds: 'soon' }),
         ['/customerId', '/deliveryTimeoutSeconds', '/lines', '/orderId', '/payment'],
       ],

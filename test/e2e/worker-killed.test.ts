@@ -77,31 +77,31 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
   };
 
   const cases: Record<string, Case> = {
-    'inside the charge, which has taken effect': {
+    'during a charge that has taken effect': {
       place: during('charge', 'before'),
       cut: '/payments/charges',
       status: 'completed',
       verdict: 'sold',
     },
-    'inside the charge, which takes effect later': {
+    'during a charge that takes effect later': {
       place: during('charge', 'after'),
       cut: '/payments/charges',
       status: 'completed',
       verdict: 'sold',
     },
-    'inside the shipment, which has taken effect': {
+    'during a shipment request that has taken effect': {
       place: during('shipment', 'before'),
       cut: '/carrier/shipments',
       status: 'completed',
       verdict: 'sold',
     },
-    'inside the shipment, which takes effect later': {
+    'during a shipment request that takes effect later': {
       place: during('shipment', 'after'),
       cut: '/carrier/shipments',
       status: 'completed',
       verdict: 'sold',
     },
-    'inside the transaction that reserves stock': {
+    'during the transaction that reserves stock': {
       async place(sale) {
         const lock = await lockProduct(shop.databaseUrl, sale.product.sku);
         await start(sale);
@@ -114,7 +114,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       status: 'completed',
       verdict: 'sold',
     },
-    'after stock was reserved and before it was told': {
+    'after it reserved stock and before it reported that': {
       async place(sale) {
         const committed = gate.keepAnswer(sale.order.orderId);
         await start(sale);
@@ -124,7 +124,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       status: 'completed',
       verdict: 'sold',
     },
-    'after stock was reserved and before it was told, and the order is cancelled meanwhile': {
+    'after it reserved stock and before it reported that, and the order is cancelled meanwhile': {
       async place(sale) {
         const committed = gate.keepAnswer(sale.order.orderId);
         await start(sale);
@@ -138,13 +138,13 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
       verdict: 'undone',
       untouched: true,
     },
-    'inside the refund of a cancelled order': {
+    'during the refund of a cancelled order': {
       place: duringCompensation,
       cut: '/payments/refunds',
       status: 'cancelled',
       verdict: 'undone',
     },
-    'while the order waits, and the carrier reports before another worker is there': {
+    'while the order waits, and the carrier reports before another worker starts': {
       async place(sale) {
         const { orderId } = sale.order;
         shop.outside.carrier.configure({ autoDeliver: false }, orderId);

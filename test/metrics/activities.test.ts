@@ -67,9 +67,9 @@ test('records the retry delay that the failure requests', async () => {
 });
 
 test.each([
-  ['says so itself', ApplicationFailure.nonRetryable('no', 'RefusedByOutside'), {}],
+  ['is non-retryable', ApplicationFailure.nonRetryable('no', 'RefusedByOutside'), {}],
   [
-    'is of a type that is not',
+    'has a non-retryable type',
     ApplicationFailure.create({ type: 'ReceiverGone' }),
     { nonRetryableErrorTypes: ['ReceiverGone'] },
   ],
@@ -83,7 +83,7 @@ test.each([
 
 test.each([
   [10_500, 'ends', ['shop_activity_attempts', 4, { outcome: 'failed' }]],
-  [60_000, 'goes on', ['shop_activity_backoff', 8, {}]],
+  [60_000, 'continues', ['shop_activity_backoff', 8, {}]],
 ])('with 5 s of %i ms used and a retry delay of 8 s, the activity %s', async (limit, _, told) => {
   const info = { attempt: 4, scheduledTimestampMs: Date.now() - 5_000, scheduleToCloseTimeoutMs: limit };
   expect((await measured(fails(unavailable), info))[1]).toEqual(told);
