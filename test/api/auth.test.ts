@@ -192,7 +192,7 @@ describe('tokens', () => {
     ['that is an e-mail address', 'ada.lovelace+shop@example.com'],
     ['that is an e-mail address with an apostrophe', "miles.o'brien@example.com"],
     ['of 120 characters', 'a'.repeat(120)],
-  ])('takes a subject %s as the caller id', async (_what, sub) => {
+  ])('uses a subject %s as the caller id', async (_what, sub) => {
     expect(await idFor(sub)).toBe(sub);
   });
 
@@ -204,7 +204,7 @@ describe('tokens', () => {
     ['with a line feed', 'ada\n'],
     ['outside ASCII', 'jörg@example.com'],
     ['that is written like a hash', 'sha256:CN=Ada'],
-  ])('makes a SHA-256 of a subject %s the caller id', async (_what, sub) => {
+  ])('uses the SHA-256 of a subject %s as the caller id', async (_what, sub) => {
     const hex = createHash('sha256').update(sub).digest('hex');
     expect(await idFor(sub)).toBe(`sha256:${hex}`);
   });
@@ -225,10 +225,10 @@ describe('tokens', () => {
   });
 
   test.each([
-    ['takes an e-mail address that the issuer has verified as the caller id', { email_verified: true }, 403],
-    ['takes an e-mail address of an issuer that does not say whether it is verified', {}, 403],
+    ['uses an e-mail address that the issuer has verified as the caller id', { email_verified: true }, 403],
+    ['uses an e-mail address as the caller id when the issuer does not say whether it is verified', {}, 403],
     ['rejects a token whose e-mail address is not verified with 401', { email_verified: false }, 401],
-    ['rejects a token whose e-mail address is not verified, in text, with 401', { email_verified: 'false' }, 401],
+    ['rejects a token whose e-mail address is not verified, as a string, with 401', { email_verified: 'false' }, 401],
   ])('%s', async (_title, claims, status) => {
     await elsewhere(
       async ({ issuer, key, api }) => {

@@ -352,7 +352,7 @@ describeOnDevServer('/v1/batches', () => {
       return answer;
     };
 
-    test('takes NDJSON with Content-Encoding gzip', async () => {
+    test('accepts NDJSON with Content-Encoding gzip', async () => {
       const { sku } = await aProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const items = times(2_500, () => ({ sku, quantity: 1 }));
@@ -364,7 +364,7 @@ describeOnDevServer('/v1/batches', () => {
       expect(await stockOf(sku)).toBe(2_500);
     });
 
-    test('takes CSV with Content-Encoding gzip and semicolons', async () => {
+    test('accepts CSV with Content-Encoding gzip and semicolons', async () => {
       const { sku } = await aProduct(shop.store, { available: 0 });
       const batchId = randomUUID();
       const text = `quantity;sku\r\n7;${sku}\r\n`;
@@ -408,7 +408,7 @@ describeOnDevServer('/v1/batches', () => {
       }
     });
 
-    test('rejects another compression with 415 that lists what it takes', async () => {
+    test('rejects another compression with 415 that lists the accepted types', async () => {
       const batchId = randomUUID();
       const { status, headers, body } = await sendCompressed(Buffer.from('x'), { batchId }, NDJSON, 'br');
 
@@ -421,7 +421,7 @@ describeOnDevServer('/v1/batches', () => {
       await expectNothingLeft(batchId);
     });
 
-    test('rejects a delimiter for NDJSON, and one that is unknown, with 400', async () => {
+    test('rejects an unknown delimiter, and any delimiter for NDJSON, with 400', async () => {
       for (const [type, delimiter] of [
         [NDJSON, 'comma'],
         ['text/csv', '|'],

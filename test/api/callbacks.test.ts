@@ -34,7 +34,7 @@ describeOnDevServer('POST /v1/callbacks/shipments', () => {
     return order;
   }
 
-  /** Starts an order and stores its final status. */
+  /** Starts an order with this status as its search attribute and terminates the workflow. */
   async function endedAs(outcome: OrderStatus): Promise<OrderInput> {
     const order = anOrder({ lines: [{ sku: 'MUG-BLUE', quantity: 1 }] });
     const handle = await shop.client.workflow.start('order', {

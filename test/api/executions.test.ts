@@ -43,11 +43,11 @@ describe('hasPoller', () => {
 });
 
 test.each([
-  ['finds', 'its version polls beside the current one', [version('1'), version('2')], true],
-  ['finds', 'only its version polls', [version('1')], true],
-  ['finds no', 'only the current version polls', [version('2')], false],
-  ['finds no', 'only unversioned workers poll', [undefined], false],
-])('%s worker for a pinned workflow when %s', async (_finds, _when, pollers, answer) => {
+  ['finds a worker', 'its version polls beside the current one', [version('1'), version('2')], true],
+  ['finds a worker', 'only its version polls', [version('1')], true],
+  ['finds no worker', 'only the current version polls', [version('2')], false],
+  ['finds no worker', 'only unversioned workers poll', [undefined], false],
+])('%s for a pinned workflow when %s', async (_finds, _when, pollers, answer) => {
   expect(await asked(version('1'), version('2'), pollers)).toBe(answer);
 });
 

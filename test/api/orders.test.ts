@@ -289,7 +289,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(await verdictOn(order, product)).toBe('undone');
     });
 
-    test('keeps an order open and names the failure when the gateway rejects our credentials', async () => {
+    test('keeps an order open and names the failure when the gateway rejects the credentials of the shop', async () => {
       const { order, product } = await anOrderForOne();
       const { orderId } = order;
       shop.outside.faults.add({ on: 'charge', orderId, fault: 'error', status: 401, code: null, times: -1 });

@@ -116,7 +116,7 @@ describe.concurrent('malformed HTTP', () => {
     expect((await api.get('/livez')).status).toBe(200);
   });
 
-  // The limit is ten seconds, so this test waits.
+  // This test waits for the time limit of ten seconds.
   test('returns 408 with the time limit for an unfinished body and closes the connection', async () => {
     const key = `X-API-Key: ${operator.key}\r\n`;
     const answer = await bytes(

@@ -413,7 +413,7 @@ describe('fake carrier', () => {
     expect(ids[4]).not.toBe(ids[0]);
   });
 
-  test('gives up a report for an unknown order after the time limit and sends the next', async () => {
+  test('drops a report for an unknown order after the time limit and sends the next', async () => {
     const shop = await startShop([503, 503, 404]);
     const providers = await startProviders({ callbackUrl: shop.url, giveUpUnknownAfterSeconds: 0 });
     const orderId = anOrderId();
