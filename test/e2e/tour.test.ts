@@ -159,7 +159,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     expect(reason).toEqual({ type: 'CardDeclined', message: 'the payment gateway does not know the card' });
   });
 
-  test('stores the requested approval in the mail server and on the page', async () => {
+  test('delivers the approval request to the mail server and shows it on the page', async () => {
     const { providersUrl } = outside(stack);
     const refusal = { to: CANARIES.mail, code: 451, times: 1 };
     await fetch(`${providersUrl}/test/mails/refusals`, {
