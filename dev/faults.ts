@@ -9,12 +9,12 @@ import { loadSettings } from './settings.js';
 import { stopLeftovers } from './stack.js';
 
 /**
- * `npm run faults`: a shop under fire, and what an auditor found afterwards. The story goes to stderr, the tables to stdout:
- * `npm run --silent faults -- --seed 42 > tables.md`.
+ * `npm run faults`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
+ * stdout: `npm run --silent faults -- --seed 42 > tables.md`.
  */
 const report = streamReport(process.stderr);
 const interruptedCode = 130;
-// The auditor replays; what he finds is told here.
+// The auditor replays histories, and this command reports what it finds; the SDK would log it again.
 const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
 Runtime.install({
   logger: new DefaultLogger('ERROR', () => undefined),
@@ -25,7 +25,8 @@ Runtime.install({
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
-    // What runs is stopped in order; what is only just starting has nobody yet who would.
+    // The first signal stops running parts in order. A second one also stops processes that are still starting, which
+    // no part owns yet.
     if (interrupted.signal.aborted) void stopLeftovers();
     else report.say('Stopping everything; once more for at once.');
     interrupted.abort(new Error('interrupted'));

@@ -4,10 +4,10 @@ import { UsageError } from '../command-line.js';
 
 export const SERVERS = ['dev', 'full'] as const;
 
-/** The dev server with its file, or the full server on PostgreSQL. */
+/** The dev server with its database file, or the full server on PostgreSQL. */
 export type ServerKind = (typeof SERVERS)[number];
 
-/** What `npm run faults` was asked to do. */
+/** The arguments of `npm run faults`. */
 export interface FaultsCommand {
   seed: number;
   seconds: number;

@@ -3,10 +3,10 @@ import type { FragileShop } from './shop.js';
 import type { Fault } from './plan.js';
 
 /**
- * Makes something go wrong, and lets it be over when it is one that lasts.
+ * Injects a fault; ends it again if it is a lasting one.
  *
- * @returns performance.now() of the moment from which on the shop can recover: that of a death or a cut, or the end of
- * what lasts.
+ * @returns performance.now() at the moment from which the shop can recover: the kill or cut, or the end of a lasting
+ * fault.
  */
 export async function inflict(fault: Fault, { parts, links }: FragileShop, signal?: AbortSignal): Promise<number> {
   switch (fault.kind) {
@@ -51,7 +51,7 @@ export async function inflict(fault: Fault, { parts, links }: FragileShop, signa
 
 const PARTS = { worker: 'the worker', api: 'the API', temporal: 'Temporal', postgres: 'PostgreSQL' };
 
-/** The fault as a line of the run's story. */
+/** The fault as a line of the run's progress. */
 export function told(fault: Fault): string {
   const lasting = 'forMs' in fault ? ` for ${(fault.forMs / 1000).toFixed(1)} s` : '';
   switch (fault.kind) {
@@ -70,7 +70,7 @@ export function told(fault: Fault): string {
   }
 }
 
-/** The fault as a row of the table: what has figures in common. */
+/** The fault as a row of the table: faults of the same kind share their figures. */
 export function kindOf(fault: Fault): string {
   switch (fault.kind) {
     case 'kill':

@@ -1,40 +1,43 @@
 import type { OrderLine } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 
-/** What the crowd asked for and what it was promised, as plain JSON: all that the auditor knows of it. */
+/**
+ * Everything that the load generator requested and was promised, as plain JSON. The auditor knows nothing else about
+ * it.
+ */
 export interface Ledger {
-  /** What the crowd buys and restocks, with the stock from before it came. Nobody else may touch these. */
+  /** The products that the load generator buys and restocks, with their initial stock. Nobody else may change them. */
   products: Product[];
   orders: AskedOrder[];
   carts: AskedCart[];
   approvals: AskedApproval[];
   batches: AskedBatch[];
-  /** The carrier's callbacks, over and above his own. */
+  /** Callbacks in the carrier's name, in addition to the carrier's own. */
   callbacks: { sent: number; repeated: number; outOfOrder: number };
   /** Orders for which the carrier reported another parcel as delivered. */
   foreignReports: string[];
   /** Workflow ids of executions that were reset. */
   resets: string[];
-  /** What each edge case came to. An edge case that is not played in this run is not listed. */
+  /** The outcome of each edge case that ran in this run. */
   edgeCases: EdgeCase[];
-  /** Every HTTP request that was sent, also those that only look. */
+  /** The number of HTTP requests sent, including reads. */
   attempts: number;
-  /** How requests ended that did not get what they asked for, by what they were: `place 503`, `place ECONNRESET`. */
+  /** The number of attempts without the requested result, by request and reason: `place 503`, `place ECONNRESET`. */
   refused: Record<string, number>;
 }
 
 /**
- * A request under its Idempotency-Key, sent until it is known what became of it. `accepted` is a promise: it has its
- * effect exactly once. `refused` has none. `unknown` never got an answer that says it: none or one.
+ * A request with its Idempotency-Key, sent until its outcome is known. `accepted` is a promise: the request has its
+ * effect exactly once. `refused` has no effect. `unknown` never got a definite response: it has no effect or one.
  */
 export interface Asked {
   key: string;
   fate: 'accepted' | 'refused' | 'unknown';
-  /** What each 2xx answer said was done, or why a repetition was refused after one: all of them must be the same. */
+  /** What each 2xx response says was done, or `refused` for a rejected repetition. All entries must be the same. */
   answers: string[];
 }
 
-/** An order. Its answers name the order; the customer has no other. */
+/** An order. Its responses contain the order id; the customer has no other order. */
 export interface AskedOrder extends Asked {
   customerId: string;
   lines: OrderLine[];
@@ -42,64 +45,67 @@ export interface AskedOrder extends Asked {
   cancellation?: Asked;
 }
 
-/** A cart, with all changes; those of one customer in their order. */
+/** A cart, with all changes; the changes of one customer are in order. */
 export interface AskedCart {
   cartId: string;
   changes: CartChange[];
   /** How its customers left it: some carts stay open by design. */
   end: 'open' | 'checked out' | 'abandoned';
-  /** The requests that were to end it, sent at the same time. Answers of a checkout name the order. */
+  /** The requests that were to end the cart, sent at the same time. Responses to a checkout contain the order id. */
   closing: Asked[];
-  /** Whose order it becomes, and how that is paid. */
+  /** The customer and the payment of the order that the cart becomes. */
   customerId: string;
   token: string;
 }
 
-/** A change of one line. Its answers say how many pieces the line had then, where nobody else changes it. */
+/** A change of one line. Its responses contain the line's new quantity, if no other customer changes the line. */
 export interface CartChange extends Asked {
   kind: 'add' | 'set' | 'remove';
   sku: string;
   quantity: number;
 }
 
-/** A question that somebody decides, of an order or by itself. */
+/** An approval, of an order or on its own. */
 export interface AskedApproval {
   approvalId: string;
-  /** The order that waits for it, or the request that asked. */
+  /** The order that waits for the approval, or the request that started it. */
   of: { orderId: string } | { request: Asked };
   decisions: AskedDecision[];
 }
 
-/** A decision. Its answers say what was decided; those of a callback say nothing. */
+/** A decision. Its responses contain the effective decision; responses to a callback do not. */
 export interface AskedDecision extends Asked {
   approver: string;
   decision: 'approve' | 'reject';
   via: 'api' | 'webhook';
 }
 
-/** An upload that restocks products which no other one restocks, a piece a line. Its answers name batch and length. */
+/**
+ * An upload that restocks one piece per line, of products that no other upload restocks. Its responses contain batch id
+ * and number of lines.
+ */
 export interface AskedBatch extends Asked {
   batchId: string;
   lines: number;
-  /** Lines that a rule refuses, counted from one. */
+  /** Lines that a rule rejects, counted from one. */
   bad: number[];
-  /** How many lines there are of each product; bad ones are of none. */
+  /** The number of lines for each product, without the bad lines. */
   pieces: Record<string, number>;
 }
 
-/** The outcome of an edge case in which everything happened that it is about. */
+/** The outcome of an edge case in which all of its steps happened. */
 export const COMPLETE = 'complete';
 
-/** Something rare that one customer brings about in every run. */
+/** A rare situation that one customer produces in every run. */
 export interface EdgeCase {
   name: string;
-  /** The order that it is about, once that is placed. */
+  /** The workflow id of its order, once the order is placed. */
   workflowId?: string;
-  /** `COMPLETE`, or what prevented it. Missing while the customer still waits for something. */
+  /** `COMPLETE`, or what prevented it. Missing while the customer still waits. */
   outcome?: string;
 }
 
-/** What a customer still waited for when the crowd had left: requests that nobody answered, by whose they are. */
+/** The requests that had no response when the load generator stopped, with the workflow of each. */
 export function unansweredIn({ orders, carts, approvals, batches }: Ledger): { workflowId: string; what: string }[] {
   const asked: [string, Asked[]][] = [
     ...orders.map(({ cancellation, ...order }): [string, Asked[]] => [

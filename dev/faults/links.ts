@@ -1,7 +1,7 @@
 import type { Link, ThroughLinks } from '../links.js';
 import { startProxy, type Proxy } from './proxy.js';
 
-/** The links of a shop, each through proxies of its own: as many as there are processes to be called. */
+/** The links of a shop, each with its own proxies: one for each process that is called. */
 export class ProxiedLinks {
   readonly #proxies = new Map<Link, Proxy[]>();
 
@@ -12,12 +12,12 @@ export class ProxiedLinks {
     return proxy.port;
   };
 
-  /** Those that somebody asked for. */
+  /** The links in use. */
   get names(): Link[] {
     return [...this.#proxies.keys()];
   }
 
-  /** @throws when there is no such link: what is done to it would do nothing. */
+  /** @throws when the shop has no such link, because a fault on it would have no effect. */
   of(link: Link): readonly Proxy[] {
     const proxies = this.#proxies.get(link);
     if (!proxies) throw new Error(`nothing goes from ${link} here`);

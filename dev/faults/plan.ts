@@ -4,10 +4,10 @@ import { Random } from './random.js';
 
 export const KILLED = ['worker', 'api', 'temporal', 'postgres'] as const;
 
-/** PostgreSQL is many processes; a silent link does the same to it. */
+/** Without PostgreSQL, which consists of many processes; a silent link to it has the same effect. */
 export const FROZEN = ['worker', 'api', 'temporal'] as const;
 
-/** Something that goes wrong. What lasts says how long. */
+/** A fault. `forMs` is the duration of a lasting one. */
 export type Fault =
   | { kind: 'kill'; part: (typeof KILLED)[number] }
   | { kind: 'freeze'; part: (typeof FROZEN)[number]; forMs: number }
@@ -17,27 +17,28 @@ export type Fault =
   | { kind: 'swallow'; link: Link; forMs: number };
 
 export interface PlannedFault {
-  /** Counted from the moment at which the shop had recovered from the one before: two outages never meet. */
+  /** Counted from the moment when the shop has recovered from the previous fault, so two outages never overlap. */
   afterMs: number;
   fault: Fault;
 }
 
-/** In one round each part is killed once, and of everything else one target has its turn. */
+/** In each round, each part is killed once, and each other kind of fault hits one target. */
 const ROUND = [...KILLED, 'freeze', 'cut', 'refuse', 'delay', 'swallow'] as const;
 
-/** The fewest faults that have each kind among them, and the death of each part. */
+/** The smallest number of faults that contains each kind, and the kill of each part. */
 export const ROUND_LENGTH = ROUND.length;
 
 export interface Circumstances {
   seed: number;
   seconds: number;
-  /** Those that there are. */
+  /** The links that exist. */
   links?: readonly Link[];
 }
 
 /**
- * What goes wrong in a run, in order, by the seed alone: more than there is time for. In each round of nine, each part is
- * killed and each other kind of fault happens once; with the rounds, each link and each part gets its turn.
+ * The faults of a run, in order, determined by the seed alone: more than fit into the time. In each round of nine, each
+ * part is killed once and each other kind of fault happens once. Over the rounds, each link and each part gets its
+ * turn.
  */
 export function planFaults({ seed, seconds, links = LINKS }: Circumstances): PlannedFault[] {
   const random = new Random(seed).branch('faults');
@@ -64,8 +65,8 @@ export function planFaults({ seed, seconds, links = LINKS }: Circumstances): Pla
 }
 
 /**
- * In a short run everything is short. In a longer one there is rest enough that no part dies more often than its
- * supervisor bears, five times a minute; and what lasts may outlast the ten seconds of a workflow task.
+ * In a short run all times are short. In a longer run the pauses are long enough that no part dies more often than its
+ * supervisor allows (five times a minute), and a lasting fault may outlast the ten seconds of a workflow task timeout.
  */
 function timesOf(seconds: number): { restMs: number; longestMs: number } {
   const shareMs = (seconds * 1000) / ROUND_LENGTH;
@@ -79,7 +80,7 @@ function lagOf(random: Random): Lag {
   return { latencyMs: random.from(20, 200), jitterMs: random.from(10, 100) };
 }
 
-/** Hands out all of its cards, in a new order each time, before any comes again. */
+/** Deals all of its cards in random order before it shuffles and deals them again. */
 class Deck<Card> {
   readonly #cards: readonly Card[];
   readonly #random: Random;

@@ -7,33 +7,34 @@ import { Random } from './random.js';
 
 export interface Lag {
   latencyMs: number;
-  /** At most so much more, by chance. */
+  /** Maximum of the random additional delay. */
   jitterMs: number;
 }
 
-/** A TCP connection's way over loopback that can be made a bad one. */
+/** A TCP proxy on loopback that can inject network faults. */
 export interface Proxy {
-  /** Where callers connect to; it stays the same. */
+  /** The port for callers; it never changes. */
   readonly port: number;
-  /** Breaks all connections: both ends get a RST. New ones are welcome. */
+  /** Breaks all connections: both ends get a RST. New connections are accepted. */
   cut(): void;
-  /** Breaks all connections and takes no new ones. */
+  /** Breaks all connections and refuses new ones. */
   refuse(): Promise<void>;
-  /** What is sent, in either direction, arrives later, in order; what comes meanwhile goes along with it. */
+  /** Delays data in both directions and keeps its order; data that arrives during a delay is forwarded with it. */
   delay(lag: Lag): void;
   /**
-   * Nothing arrives any more, in either direction, and no connection breaks. What was sent arrives when the link is
-   * restored, as TCP would send it again then: long after its sender may have given up.
+   * Forwards nothing in either direction, and breaks no connection. The data arrives when the link is restored, as
+   * after TCP retransmission: long after its sender may have given up.
    */
   swallow(): void;
-  /** Ends whatever was done to the link. */
+  /** Ends all faults on the link. */
   restore(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens a way to a port on loopback. Callers that come while nobody listens there get a RST. */
+/** Starts a proxy to a port on loopback. Callers get a RST while no server listens on that port. */
 export async function startProxy(targetPort: number, random = new Random(0)): Promise<Proxy> {
-  // Not one that the system hands out: while connections are refused nobody else is given it.
+  // A port outside the range from which the system assigns ports, so that no other process gets it while connections
+  // are refused.
   const port = await freeLowPort();
   const sockets = new Set<Socket>();
   let lag: Lag | undefined;
@@ -44,7 +45,7 @@ export async function startProxy(targetPort: number, random = new Random(0)): Pr
     if (lag) await delay(lag.latencyMs + random.number() * lag.jitterMs);
     await open;
   };
-  // The end of what is sent takes the same way as all before it.
+  // The end of the data takes the same way as the data before it.
   const through = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
       await passage();
@@ -62,7 +63,7 @@ export async function startProxy(targetPort: number, random = new Random(0)): Pr
       socket.setNoDelay(true).on('error', () => reset(other));
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
-      // A pipeline waits for its slower end before it reads on. One direction may end before the other.
+      // A pipeline stops reading while its slower end is busy. One direction may end before the other.
       const bytes = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
       pipeline(bytes, through, other).catch(() => undefined);
     }
@@ -109,7 +110,7 @@ export async function startProxy(targetPort: number, random = new Random(0)): Pr
   };
 }
 
-/** With a RST, and also when what was written is still waiting. */
+/** Sends a RST, even while written data is still pending. */
 function reset(socket: Socket): void {
   socket.resetAndDestroy().destroy();
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Numbers that follow from a seed alone. A part of a run that happens beside others has a branch of its own, so that what
- * it does depends on no timing.
+ * A random number generator that depends on its seed alone. A concurrent part of a run uses its own branch, so that its
+ * numbers do not depend on timing.
  */
 export class Random {
   readonly #seed: string;
@@ -13,12 +13,12 @@ export class Random {
     this.#state = createHash('sha256').update(this.#seed).digest().readUInt32LE();
   }
 
-  /** Other numbers, which follow from this one's seed and the name. However much was drawn here, they are the same. */
+  /** A generator whose numbers depend only on this seed and the name, however many numbers were drawn here. */
   branch(name: string | number): Random {
     return new Random(`${this.#seed}/${name}`);
   }
 
-  /** From 0 up to 1, without it: mulberry32. */
+  /** From 0 (included) to 1 (excluded): mulberry32. */
   number(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -26,7 +26,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number, both ends included. */
+  /** An integer, both ends included. */
   from(min: number, max: number): number {
     return min + Math.floor(this.number() * (max - min + 1));
   }

@@ -13,66 +13,69 @@ import { planFaults, ROUND_LENGTH, type Fault, type PlannedFault } from './plan.
 import { Random } from './random.js';
 import { openFragileShop, type FragileShop } from './shop.js';
 
-/** After every fault an order has to be completed within this time. */
+/** After every fault, an order must be completed within this time. */
 const RECOVERY_DEADLINE_MS = 90_000;
-/** What clients asked for has to be answered within the one time, what was promised come to its end within the other. */
+/** The time limit for responses to the clients' requests, and the time limit until everything promised has ended. */
 const ANSWERS_DEADLINE_MS = 120_000;
 const AUDIT_DEADLINE_MS = 300_000;
 
-/** A run shorter than a minute is one of many tests on its machine: so many customers are enough to see what is lost. */
+/**
+ * The load of a run shorter than a minute, which is one of many tests on its machine: a small load is enough to detect
+ * lost work.
+ */
 const FEW: Partial<Pace> = { customers: 4, batchLines: 1_000 };
 
 export interface RunOptions {
   seed: number;
-  /** No fault begins later, once a round of them was played. */
+  /** No fault begins later than this, but one whole round always runs. */
   seconds: number;
   server: ServerKind;
   report: Report;
   signal?: AbortSignal;
-  /** Other faults than the seed's. */
+  /** Replaces the faults that follow from the seed. */
   plan?: PlannedFault[];
   workflowBundle?: string;
-  /** What clients asked for has to be answered within this time; two minutes unless told. */
+  /** The time limit for responses to the clients' requests. Default: two minutes. */
   answersDeadlineMs?: number;
-  /** Takes the logs of a run that did not hold; a folder of DATA_DIR unless told. */
+  /** The folder for the logs of a run with violations. Default: a folder in DATA_DIR. */
   keepIn?: string;
 }
 
-/** A fault that was survived. */
+/** A fault from which the shop recovered. */
 export interface Recovery {
   fault: Fault;
-  /** From the moment of a death or a cut, or the end of what lasted, to the completion of an order placed after it. */
+  /** From the kill or cut, or the end of a lasting fault, until an order that was placed afterwards is completed. */
   ms: number;
 }
 
-/** What a run came to. */
+/** The outcome of a run. */
 export interface Outcome {
   server: ServerKind;
   seed: number;
-  /** From the first client to the last fault's recovery. */
+  /** From the first client until the recovery from the last fault. */
   seconds: number;
-  /** How long an order takes when nothing is wrong, as the crowd sees it. */
+  /** How long an order takes without a fault, as clients measure it. */
   undisturbedMs: number | undefined;
   recoveries: Recovery[];
   ledger: Ledger;
   audit: Audit;
-  /** Those of the audit, requests that were never answered, and faults that the shop did not recover from. */
+  /** The audit's violations, requests that never got a response, and faults from which the shop did not recover. */
   violations: Violation[];
-  /** Where logs, plan, ledger and histories are when there are any. */
+  /** The folder with logs, plan, ledger and histories, when there are violations. */
   keptIn: string | undefined;
 }
 
 /**
- * Opens a shop, lets a crowd in, makes things go wrong, and audits what is left. Nothing of it stays but, when something
- * was lost or doubled, what is needed to find out why.
+ * Runs a shop under load, injects faults, and audits the result. Deletes everything afterwards, except the data that is
+ * needed to investigate violations.
  *
- * @throws when it cannot be told: the shop does not open, the crowd stumbles, or the run is interrupted.
+ * @throws when there is no result: the shop does not start, the load generator fails, or the run is interrupted.
  */
 export async function runUnderFire(options: RunOptions): Promise<Outcome> {
   const { seed, seconds, server, report, signal, workflowBundle, answersDeadlineMs = ANSWERS_DEADLINE_MS } = options;
   const pace = seconds < 60 ? FEW : {};
   let isOpen = false;
-  // What its processes say under fire is in their logs.
+  // The output of the shop's processes during faults is only in their logs.
   const untilOpen: Report = { ...report, say: (text) => (isOpen ? undefined : report.say(text)) };
   const shop = await openFragileShop({
     ...{ server, report: untilOpen },
@@ -115,7 +118,7 @@ export async function runUnderFire(options: RunOptions): Promise<Outcome> {
 
 type Story = Pick<Outcome, 'undisturbedMs' | 'recoveries' | 'violations'>;
 
-/** Plays the plan, until time is up or the shop does not recover. */
+/** Injects the planned faults until time is up or the shop does not recover. */
 async function whileItLasts(
   shop: FragileShop,
   crowd: Crowd,
@@ -132,7 +135,7 @@ async function whileItLasts(
 
   let what = 'its opening';
   try {
-    // The first order finds everything cold.
+    // The first order finds cold caches, so the second one is measured.
     const warmAt = await recovered();
     story.undisturbedMs = (await recovered()) - warmAt;
     for (const { afterMs, fault } of plan) {
@@ -162,7 +165,7 @@ async function interruption(signal: AbortSignal | undefined): Promise<never> {
   });
 }
 
-/** All that is needed to find out why. */
+/** Saves everything that is needed to investigate the violations. */
 async function keep(
   folder: string,
   { client, keepLogs }: FragileShop,
@@ -180,7 +183,7 @@ async function keep(
     await writeFile(join(folder, `${name}.json`), JSON.stringify(value, null, 2));
   await keepLogs(join(folder, 'logs'));
   for (const workflowId of new Set(violations.map(({ workflowId }) => workflowId))) {
-    // Not every one is the name of a workflow that is there.
+    // Not every violation names an existing workflow.
     const history = await client.workflow
       .getHandle(workflowId)
       .fetchHistory()

@@ -14,20 +14,20 @@ import type { ServerKind } from './command-line.js';
 import { ProxiedLinks } from './links.js';
 import type { KILLED } from './plan.js';
 
-/** A shop whose processes can be killed and whose links can be made bad ones; each part is one process. */
+/** A shop whose processes can be killed and whose links can have faults; each part is one process. */
 export interface FragileShop {
-  /** Clients come through a link, an auditor comes straight. */
+  /** Clients connect through a link, the auditor connects directly. */
   readonly addresses: Addresses;
   readonly parts: Record<(typeof KILLED)[number], SupervisedPart>;
   readonly links: ProxiedLinks;
-  /** As somebody who may see everything, on links that nothing is done to. */
+  /** Client and store with full access, on direct connections without faults. */
   readonly client: Client;
   readonly store: Store;
-  /** What its worker runs. */
+  /** The bundle that the shop's worker runs. */
   readonly workflowBundle: Bundle;
-  /** Settles with the reason when a part has failed for good. */
+  /** Resolves with the reason when a part fails and is not restarted. */
   readonly failed: Promise<Error>;
-  /** Copies what its processes wrote. */
+  /** Copies the logs of the shop's processes. */
   keepLogs(folder: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -36,15 +36,15 @@ interface ShopOptions {
   server: ServerKind;
   report: Report;
   signal?: AbortSignal;
-  /** Made before, by somebody who has it. */
+  /** An existing bundle to use instead of bundling the workflows again. */
   workflowBundle?: string;
 }
 
 /**
- * Opens a shop of its own: free ports, temporary folders, and data that waits for the disk. On the full server Temporal
- * keeps its state in the same PostgreSQL as the shop.
+ * Starts a new shop: free ports, temporary folders, and commits that wait for the disk. On the full server, Temporal
+ * keeps its state in the shop's PostgreSQL.
  *
- * @throws after having stopped whatever was started.
+ * @throws after it has stopped everything that it had started.
  */
 export async function openFragileShop({ server, report, signal, workflowBundle }: ShopOptions): Promise<FragileShop> {
   const closing: (() => Promise<unknown>)[] = [];
@@ -68,7 +68,7 @@ export async function openFragileShop({ server, report, signal, workflowBundle }
     const stack = await startTemporaryStack(
       {
         cluster: cluster?.cluster,
-        // A parcel is on its way for a moment in which it can be called back, and no longer than that.
+        // A parcel can be recalled only for a short moment before its pickup.
         ...{ carrierPickupSeconds: 0.3, carrierDeliverySeconds: 0.6 },
         application: { WORKFLOW_BUNDLE: bundle },
       },

@@ -10,7 +10,7 @@ const SERVER_NAMES: Record<ServerKind, string> = {
   full: 'the full Temporal server on PostgreSQL',
 };
 
-/** What a run came to, as Markdown that also reads well on a terminal. `machine`: what it ran on. */
+/** The outcome of a run as Markdown that also reads well on a terminal. `machine`: the hardware of the run. */
 export function tablesOf(outcome: Outcome, machine: string): string {
   const { server, seed, seconds, undisturbedMs, recoveries, ledger, audit } = outcome;
   const undisturbed = undisturbedMs === undefined ? 'none was completed' : inSeconds(undisturbedMs);
@@ -95,7 +95,7 @@ function verdictOf({ seed, violations, keptIn }: Outcome): string {
   ].join('\n');
 }
 
-/** A table whose columns stand under each other; all but the first to the right, when they are short. */
+/** A table with aligned columns. All columns but the first are right-aligned, if the table has more than two. */
 function aligned(head: string[], rows: string[][]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]!.length)));
   const isText = head.length === 2;
