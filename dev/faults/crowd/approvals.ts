@@ -3,24 +3,24 @@ import type { AskedApproval, AskedDecision } from '../ledger.js';
 import { callBack } from './callbacks.js';
 import { aRequest, ask, named, type Visit } from './visit.js';
 
-/** So many of ten decisions say yes. */
+/** The share of decisions that approve. */
 const APPROVED = 0.7;
 
-/** He answers by signed callbacks, the others by the API. */
+/** A system that decides by signed callbacks; people decide by the API. */
 const SYSTEM = 'erp';
 const PEOPLE = ['grace', 'heidi'];
 
-/** In which ways a question gets its decision. */
+/** The ways in which an approval gets its decision. */
 const MANNERS = ['once', 'once', 'once', 'twice', 'contradicted'] as const;
 const MANNERS_WITH_A_SYSTEM = [...MANNERS, 'by callback', 'by callback', 'against a callback'] as const;
 
-/** Asks for an approval that belongs to no order, and has it decided. */
+/** Requests an approval that belongs to no order, and decides it. */
 export async function approvalStory(visit: Visit): Promise<void> {
   const { id: approvalId, caller, random, outside, ledger } = visit;
   const request = aRequest(visit, 'ask');
   const asked: AskedApproval = { approvalId, of: { request }, decisions: [] };
   ledger.approvals.push(asked);
-  // Before its time: there is no such question yet.
+  // A callback that arrives before its approval exists.
   if (random.chance(0.2)) await callBackWith(visit, asked, verdictOf(visit), ['early']);
 
   const body = {
@@ -43,12 +43,12 @@ export async function approvalStory(visit: Visit): Promise<void> {
 }
 
 interface Deciding {
-  /** Who is asked: by the approval itself, unless told. */
+  /** The approvers. Default: read from the approval. */
   people?: readonly string[];
   manner?: (typeof MANNERS_WITH_A_SYSTEM)[number];
 }
 
-/** Decides a question that was asked, and sees to it that it is decided. */
+/** Decides an approval and repeats requests until it is decided. */
 export async function decide(visit: Visit, asked: AskedApproval, deciding: Deciding = {}): Promise<void> {
   const { caller, random } = visit;
   const { approvalId } = asked;
@@ -72,7 +72,7 @@ export async function decide(visit: Visit, asked: AskedApproval, deciding: Decid
   if (manner === 'by callback') await callBackWith(visit, asked, verdict, ['once', 'once', 'again']);
   if (manner === 'against a callback') {
     await Promise.all([say(visit, asked, first, verdict), callBackWith(visit, asked, other, ['once', 'once'])]);
-    // After its end, too.
+    // A further callback after the approval has ended.
     await callBackWith(visit, asked, other, ['late']);
   }
 }
@@ -102,7 +102,7 @@ async function say(
   );
 }
 
-/** Decides by signed callbacks, one after the other; those with the same name are the same message. */
+/** Decides by signed callbacks, one after the other. Callbacks with the same name are the same message. */
 async function callBackWith(
   visit: Visit,
   { approvalId, decisions }: AskedApproval,

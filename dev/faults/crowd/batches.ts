@@ -5,10 +5,13 @@ import { aRequest, ask, named, type Visit } from './visit.js';
 const BAD_LINES = 3;
 const NO_SUCH_SKU = 'CROWD-NO-SUCH-ITEM';
 
-/** Small tasks: there are many of them, and one is always under way. */
+/** Small chunks, so that there are many of them and one is always running. */
 const ITEMS_PER_TASK = 10;
 
-/** Uploads the batch with this number, counted from 0: a piece a line, some lines about a product that does not exist. */
+/**
+ * Uploads the batch with this number, counted from 0. Each line restocks one piece; some lines name a product that does
+ * not exist.
+ */
 export async function restock(visit: Visit, number: number, lines: number): Promise<void> {
   const { id: batchId, caller, random, ledger } = visit;
   const skus = RESTOCKED[number]!.map(({ sku }) => sku);

@@ -5,7 +5,10 @@ import type { Asked } from '../ledger.js';
 import { isClosed, seen } from './order-steps.js';
 import { aRequest, type Visit } from './visit.js';
 
-/** Sends a signed callback until it is taken, or refused. Its key is the message's id: the same again changes nothing. */
+/**
+ * Sends a signed callback until it is accepted or rejected. Its key is the message id: a repetition of the message
+ * changes nothing.
+ */
 export async function callBack(
   { caller, outside }: Visit,
   asked: Asked,
@@ -38,8 +41,8 @@ export async function callBack(
 }
 
 /**
- * Reports on a parcel past the carrier: that it was delivered before it was picked up, the same twice, and all of it once
- * more when the order is long completed.
+ * Sends reports on a parcel directly to the API: delivered before it was picked up, the same report twice, and all of
+ * them again long after the order is completed.
  */
 export async function reportLikeABadCarrier(visit: Visit, orderId: string): Promise<void> {
   const { callbacks } = visit.ledger;

@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectApi, type ApiClient } from '../../api/client.js';
 import type { Asked, Ledger } from '../ledger.js';
 
-/** A request that is not answered by then is sent again. The API itself gives up on a worker after eight seconds. */
+/** A request without a response by then is sent again. The API itself gives up on a worker after eight seconds. */
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 const LOOK_EVERY_MS = 200;
 
-/** An answer of the typed client, or what looks like one. */
+/** A response of the typed client, or one of the same shape. */
 export interface Answer<T> {
   data?: T | undefined;
   error?: unknown;
@@ -21,13 +21,13 @@ export interface Attempt {
 
 type Outcome<T> = { fate: 'accepted'; said: T } | { fate: 'refused' };
 
-/** A client who does not take silence for an answer, and keeps account of what he got. */
+/** A client that repeats requests until it gets a definite response, and records the responses. */
 export class Caller {
   readonly api: ApiClient;
   readonly #tally: Pick<Ledger, 'attempts' | 'refused'>;
   readonly #left: AbortSignal;
 
-  /** `left` ends everything that is still being tried. */
+  /** `left` ends all attempts. */
   constructor(
     apiUrls: readonly [string, ...string[]],
     { tally, left }: { tally: Pick<Ledger, 'attempts' | 'refused'>; left: AbortSignal },
@@ -38,11 +38,11 @@ export class Caller {
   }
 
   /**
-   * Sends a request, under its key, until it is known what became of it, and notes it there. Called again, it is a
-   * repetition of what may have been answered already.
+   * Sends a request under its key until its outcome is known, and records the outcome in `asked`. A second call with
+   * the same `asked` is a repetition of a request that may already have a response.
    *
-   * @param toName what an answer says was done.
-   * @returns what was said, or undefined when it was refused or nobody knows.
+   * @param toName what a response says was done.
+   * @returns the response, or undefined when the request was rejected or its outcome is unknown.
    */
   async ask<T>(
     asked: Asked,
@@ -61,7 +61,7 @@ export class Caller {
     return undefined;
   }
 
-  /** Looks until it sees what is wanted. @returns undefined when it is time to leave before. */
+  /** Polls until the result is as wanted. @returns undefined when the caller has to leave first. */
   async see<T>(
     look: (attempt: Attempt) => Promise<Answer<T>>,
     wanted: (seen: T) => boolean,
@@ -76,13 +76,13 @@ export class Caller {
     return undefined;
   }
 
-  /** Does nothing for a while. Ends at once when it is time to leave, or when what it waits for is over. */
+  /** Waits. Ends early when the caller has to leave or `until` aborts. */
   async rest(ms: number, until?: AbortSignal): Promise<void> {
     const signal = until ? AbortSignal.any([this.#left, until]) : this.#left;
     await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 
-  /** @returns nothing when it is to be tried again. */
+  /** @returns undefined when the request has to be repeated. */
   async #attempt<T>(what: string, send: (attempt: Attempt) => Promise<Answer<T>>): Promise<Outcome<T> | undefined> {
     this.#tally.attempts += 1;
     try {
@@ -104,10 +104,10 @@ export class Caller {
   }
 }
 
-/** A request that nobody has answered yet. */
+/** A request without a response yet. */
 export const unanswered = (key: string): Asked => ({ key, fate: 'unknown', answers: [] });
 
-/** What the system calls a broken connection, or else the error's own name. */
+/** The system's code for a broken connection, or else the error's own name. */
 function nameOf(error: unknown): string {
   let name = 'Error';
   for (let reason = error; reason instanceof Error; reason = reason.cause) {

@@ -3,17 +3,17 @@ import type { AskedCart, CartChange } from '../ledger.js';
 import { CART } from './products.js';
 import { aRequest, ask, named, type Visit } from './visit.js';
 
-/** A product of each customer of the cart, and at last one that all of them add. */
+/** One product for each customer of the cart, and one product that all of them add. */
 const OWN = CART.slice(0, -1).map(({ sku }) => sku);
 const SHARED = CART.at(-1)!.sku;
 
 const MOST_CHANGES = 5;
 const MOST_PIECES = 3;
 
-/** What becomes of carts, as often as it stands here. */
+/** What happens to carts, weighted by repetition. */
 const ENDS: AskedCart['end'][] = ['checked out', 'checked out', 'checked out', 'abandoned', 'open'];
 
-/** Several customers fill a cart at the same time, then one of them ends it, or it stays open. */
+/** Several customers fill a cart at the same time. Then one of them ends it, or it stays open. */
 export async function cartStory(visit: Visit): Promise<void> {
   const { id, random, ledger } = visit;
   const end = random.of(ENDS);
@@ -27,7 +27,7 @@ export async function cartStory(visit: Visit): Promise<void> {
   }
 }
 
-/** One customer's changes, each when the one before is answered. He leaves when one is not. */
+/** Makes one customer's changes, each after the response to the previous one. Stops when a change is not accepted. */
 async function fill(visit: Visit, cart: AskedCart, own: string): Promise<void> {
   const { random } = visit;
   let pieces = 0;

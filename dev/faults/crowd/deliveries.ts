@@ -7,7 +7,7 @@ import { few, isClosed, place, seen } from './order-steps.js';
 import { moveParcel, scheduleParcel, untilDone } from './partners.js';
 import { aRequest, type Tools, type Visit } from './visit.js';
 
-/** The carrier's time for an order whose parcel is late. */
+/** The delivery timeout of an order whose parcel is late. */
 const LATE_AFTER_SECONDS = 2;
 
 /** Longer than any run. */
@@ -15,7 +15,7 @@ const NEVER_SECONDS = 1_000_000;
 
 /**
  * Buys something, while the carrier reports that another parcel was delivered: before the shipment and after it. The
- * order's own parcel moves when both reports were ignored.
+ * order's own parcel moves only after both reports were ignored.
  */
 export async function buyWithAForeignReport(visit: Visit, { isAbout }: Tools): Promise<string | undefined> {
   const orderId = randomUUID();
@@ -36,14 +36,14 @@ export async function buyWithAForeignReport(visit: Visit, { isAbout }: Tools): P
   await report('foreign again');
   const ignored = await seen(visit, orderId, (order) => (order.ignoredReports ?? 0) >= 2 || isClosed(order));
   if (!shipped || !ignored) return undefined;
-  // The parcel stays where it is, so that the auditor sees that no report of it closed the order.
+  // Leaves the parcel where it is, so that the auditor can see that no report on it closed the order.
   if (isClosed(ignored)) return `the order was ${ignored.status} before its parcel moved`;
   await moveParcel(visit, orderId, 'in_transit');
   await moveParcel(visit, orderId, 'delivered');
   return (await seen(visit, orderId, isClosed)) && COMPLETE;
 }
 
-/** Buys something whose parcel is picked up in time, and delivered after the carrier's time was over. */
+/** Buys something whose parcel is picked up in time and delivered after the delivery timeout. */
 export async function buyFromALateCarrier(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
   const { ledger, id: customerId } = visit;
   const input: OrderInput = {

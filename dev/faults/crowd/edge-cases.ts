@@ -5,10 +5,10 @@ import { buyWithAForgottenKey } from './old-keys.js';
 import { buyAndReset, buyMuchAndReset, cancelAndReset } from './resets.js';
 import type { Tools, Visit } from './visit.js';
 
-/** @returns `COMPLETE`, what prevented the edge case, or undefined when the customer had to leave before. */
+/** @returns `COMPLETE`, the reason that prevented the edge case, or undefined when the visit ended first. */
 type Story = (visit: Visit, tools: Tools) => Promise<string | undefined>;
 
-/** Each is played once in every run, whatever its seed. */
+/** Each edge case runs once in every run, whatever the seed. */
 export const EDGE_CASES: Record<string, Story> = {
   'foreign report': buyWithAForeignReport,
   'late delivery': buyFromALateCarrier,
@@ -18,7 +18,7 @@ export const EDGE_CASES: Record<string, Story> = {
   'reset while awaiting approval': buyMuchAndReset,
 };
 
-/** Plays an edge case and records in the ledger what became of it: the auditor fails a run in which nothing did. */
+/** Runs an edge case and records its outcome in the ledger. The auditor fails a run with an incomplete edge case. */
 export async function playEdgeCase(name: string, visit: Visit, tools: Pick<Tools, 'client' | 'store'>): Promise<void> {
   const edgeCase: EdgeCase = { name };
   visit.ledger.edgeCases.push(edgeCase);

@@ -18,49 +18,50 @@ export { stockTheShop } from './products.js';
 
 export interface CrowdOptions {
   addresses: Pick<Addresses, 'apiUrls' | 'paymentsUrl' | 'carrierWebhookSecret' | 'approvalWebhookSecret'>;
-  /** What edge cases need besides the API; without them, no edge case is played. */
+  /** What edge cases need besides the API. Without it, no edge case runs. */
   tools?: { client: Client; store: Store };
-  /** Decides what everybody does; not when. */
+  /** Decides what the customers do, but not when. */
   random: Random;
   pace?: Partial<Pace>;
 }
 
-/** How busy the crowd is. */
+/** The amount of load. */
 export interface Pace {
-  /** So many customers do one thing after the other, each on his own. */
+  /** The number of customers; each runs one story after the other. */
   customers: number;
-  /** The longest that a customer rests between two of them. */
+  /** The longest pause of a customer between two stories. */
   restMs: number;
-  /** Of an upload. */
+  /** The number of lines of an upload. */
   batchLines: number;
 }
 
 const DEFAULT_PACE: Pace = { customers: 8, restMs: 1_000, batchLines: 3_000 };
 
-/** How often it is tried whether the shop works, and how many of these orders may be under way. */
+/** How often a probe order is placed, and how many probe orders may be open at once. */
 const TRY_EVERY_MS = 500;
 const MOST_TRIES = 5;
 
-/** Clients of the shop, who know it by its HTTP API and keep asking while it is away. */
+/** The load generator: clients that use only the shop's HTTP API and keep retrying while it is unavailable. */
 export interface Crowd {
-  /** What was promised so far. */
+  /** Everything that was promised so far. */
   readonly ledger: Ledger;
   /**
-   * Places small orders from now on, one every half second, until one of them is known to be completed: the shop works
-   * again. They are in the ledger like all others.
+   * Places small probe orders, one every half second, until one of them is completed: the shop works again. The ledger
+   * contains them like all other orders.
    *
-   * @returns performance.now() of then. @throws when it takes longer.
+   * @returns performance.now() at that moment. @throws after the deadline.
    */
   completesAnOrder(deadlineMs: number): Promise<number>;
   /**
-   * Nothing new is begun; whatever is under way comes to its end, or counts as unknown after the deadline.
+   * Begins nothing new and waits until everything in progress ends; requests still open at the deadline count as
+   * unknown.
    *
-   * @throws when a customer was not up to what he met, which is a fault of the crowd.
+   * @throws when a customer's own code failed, which is a bug in the load generator.
    */
   stop(deadlineMs: number): Promise<Ledger>;
 }
 
-/** Opens the doors. The products are there already: see `stockTheShop`. */
+/** Starts the load. The products must exist already: see `stockTheShop`. */
 export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Crowd {
   const { customers, restMs, batchLines } = { ...DEFAULT_PACE, ...pace };
   const ledger: Ledger = {
@@ -70,7 +71,7 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
     ...{ attempts: 0, refused: {}, foreignReports: [], resets: [], edgeCases: [] },
   };
   const leaving = new AbortController();
-  // As many requests wait for it as are under way.
+  // Every request in progress listens to this signal, so no number of listeners is suspicious.
   setMaxListeners(0, leaving.signal);
   const caller = new Caller(addresses.apiUrls, { tally: ledger, left: leaving.signal });
   const outside = {
@@ -79,7 +80,7 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
     carrierSecret: addresses.carrierWebhookSecret,
     approvalSecret: addresses.approvalWebhookSecret,
   };
-  // Ids of two crowds in one shop are different.
+  // Makes ids unique when two load generators use one shop.
   const name = `crowd-${random.branch('name').from(0, 0xff_ff_ff).toString(16)}`;
   const aVisit = (id: string): Visit => ({
     ...{ id: `${name}-${id}`, ledger, caller, outside, left: leaving.signal },
@@ -97,7 +98,7 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
     }
   }
 
-  /** One batch at the beginning, another one later. */
+  /** Uploads one batch at the beginning, and another one later. */
   async function restockTwice(): Promise<void> {
     await restock(aVisit('batch-1'), 0, batchLines);
     const [visit, later] = [aVisit('batch-2'), random.branch('batches').from(10, 40)];
@@ -116,7 +117,7 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
   };
   for (let customer = 1; customer <= customers; customer += 1) begin(keepBusy(customer));
   begin(restockTwice());
-  // However short the run and whatever its seed, there are callbacks that come twice and out of order.
+  // Ensures repeated and out-of-order callbacks in every run, however short the run and whatever its seed.
   begin(buyFromABadCarrier(aVisit('bad-carrier')));
   for (const name of tools ? Object.keys(EDGE_CASES) : [])
     begin(playEdgeCase(name, aVisit(name.replaceAll(' ', '-')), tools!));

@@ -6,8 +6,8 @@ import { partner, untilDone } from './partners.js';
 import type { Tools, Visit } from './visit.js';
 
 /**
- * Buys something. The gateway makes the charge, its response is lost, and the next attempt comes days later, when the
- * gateway has forgotten the key: the record of the order is made older, and the gateway forgets.
+ * Buys something. The gateway makes the charge and its response is lost. The next attempt comes as if days later, when
+ * the gateway has forgotten the key: the order's record is backdated and the gateway forgets the key.
  */
 export async function buyWithAForgottenKey(visit: Visit, { store, isAbout }: Tools): Promise<string | undefined> {
   const { outside } = visit;

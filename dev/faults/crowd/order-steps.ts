@@ -7,7 +7,7 @@ type Wishes = Partial<Pick<Schemas['OrderRequest'], 'orderId' | 'lines' | 'appro
   token?: string;
 };
 
-/** Places an order, a small one unless told. @returns its id, once it is known. */
+/** Places an order. Default: a small one. @returns its id, once it is known. */
 export async function place(visit: Visit, wishes: Wishes = {}): Promise<string | undefined> {
   const { lines = few(visit), token = 'tok_ok', ...more } = wishes;
   const customerId = visit.id;
@@ -24,7 +24,7 @@ export async function place(visit: Visit, wishes: Wishes = {}): Promise<string |
   return said?.orderId;
 }
 
-/** How the order stands, once it is as wanted. */
+/** Polls the order until it is in the wanted state. */
 export async function seen(
   { caller }: Visit,
   orderId: string,
@@ -37,7 +37,7 @@ export async function seen(
 
 export const isClosed = ({ stage }: Schemas['Order']): boolean => stage === 'done';
 
-/** A product or two, some pieces of each. */
+/** One or two products, up to three pieces of each. */
 export function few({ random }: Visit): OrderLine[] {
   const first = random.from(0, SMALL.length - 1);
   return SMALL.slice(first, first + random.from(1, 2)).map(({ sku }) => ({ sku, quantity: random.from(1, 3) }));

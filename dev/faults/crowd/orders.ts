@@ -8,12 +8,12 @@ import { aRequest, ask, named, type Visit } from './visit.js';
 
 const BAD_CARDS = ['tok_declined', 'tok_insufficient_funds'];
 
-/** So long after an order was taken somebody may change his mind: some parcels have left by then. */
+/** The longest time after placing an order until the customer cancels it; some parcels are picked up by then. */
 const LATEST_CHANGE_OF_MIND_MS = 1_500;
 
 type Story = (visit: Visit) => Promise<void>;
 
-/** What a customer may do with an order, as often as it stands here. */
+/** What a customer may do with an order, weighted by repetition. */
 const STORIES: Story[] = [
   ...Array<Story>(8).fill(buy),
   ...Array<Story>(2).fill(buyWithABadCard),
@@ -23,7 +23,7 @@ const STORIES: Story[] = [
   ...Array<Story>(2).fill(buyFromABadCarrier),
 ];
 
-/** Buys something, by the API and in one of the ways in which that goes. */
+/** Buys something by the API, in one of the ways of `STORIES`. */
 export const orderStory: Story = (visit) => visit.random.of(STORIES)(visit);
 
 async function buy(visit: Visit): Promise<void> {
@@ -55,12 +55,12 @@ async function buyMuchAndCancel(visit: Visit): Promise<void> {
   if (orderId !== undefined) await cancel(visit, orderId);
 }
 
-/** A second for each stage. */
+/** One second for each stage. */
 async function buyMuchThatNobodyApproves(visit: Visit): Promise<void> {
   await place(visit, { lines: many(visit), approvalTimeoutSeconds: 1 });
 }
 
-/** Its carrier tells everything twice, and some of it too early or too late. */
+/** The carrier sends every report twice, and some too early or too late. */
 export async function buyFromABadCarrier(visit: Visit): Promise<void> {
   const orderId = await place(visit);
   if (orderId !== undefined) await reportLikeABadCarrier(visit, orderId);
@@ -79,5 +79,5 @@ export async function cancel(visit: Visit, orderId: string): Promise<void> {
   );
 }
 
-/** Needs an approval. */
+/** An order that needs an approval. */
 export const many = (visit: Visit): OrderLine[] => [{ sku: LARGE.sku, quantity: 1 }, ...few(visit)];

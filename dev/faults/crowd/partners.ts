@@ -15,7 +15,7 @@ export async function partner(
   return response;
 }
 
-/** Tells the carrier when to move the parcel of one order; the order may be placed later. */
+/** Sets when the carrier moves the parcel of one order; the order may be placed later. */
 export async function scheduleParcel(
   visit: Visit,
   orderId: string,
@@ -24,7 +24,7 @@ export async function scheduleParcel(
   await untilDone(visit, () => partner(visit.outside, 'PUT', '/test/carrier', { orderId, ...schedule }));
 }
 
-/** Has the carrier move the parcel of an order, and report that. */
+/** Makes the carrier move the parcel of an order and report the move. */
 export async function moveParcel(visit: Visit, orderId: string, status: string): Promise<void> {
   await untilDone(visit, () => partner(visit.outside, 'POST', `/test/shipments/${orderId}`, { status }));
 }

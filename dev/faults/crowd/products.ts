@@ -4,14 +4,14 @@ import type { Store } from '../../../src/store/index.js';
 const EUR = (value: number) => ({ value, currency: 'EUR' });
 const PLENTY = 10_000_000;
 
-/** What is bought one by one, far below the threshold for approvals. */
+/** Products for small orders, far below the threshold for approvals. */
 export const SMALL: Product[] = [
   { sku: 'CROWD-BEANS', name: 'Beans for the crowd', price: EUR(1_890), available: PLENTY },
   { sku: 'CROWD-FILTERS', name: 'Filters for the crowd', price: EUR(390), available: PLENTY },
   { sku: 'CROWD-MUG', name: 'A mug for the crowd', price: EUR(1_250), available: PLENTY },
 ];
 
-/** One is above the threshold. */
+/** One piece exceeds the threshold. */
 export const LARGE: Product = {
   sku: 'CROWD-MACHINE',
   name: 'An espresso machine for the crowd',
@@ -19,22 +19,22 @@ export const LARGE: Product = {
   available: PLENTY,
 };
 
-/** What carts are filled with: each of their customers has one, and the last one is everybody's. */
+/** The products of carts: one for each of a cart's customers, and the last one for all of them. */
 export const CART: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
   ...{ sku: `CROWD-CART-${name}`, name: `Cart item ${name}`, price: EUR(500), available: PLENTY },
 }));
 
-/** What batches restock, each its own. */
+/** The products that batches restock; no two batches share a product. */
 export const RESTOCKED: Product[][] = [1, 2].map((batch) =>
   ['A', 'B', 'C'].map((name) => ({
     ...{ sku: `CROWD-BATCH-${batch}${name}`, name: `Restocked item ${batch}${name}`, price: EUR(700), available: 0 },
   })),
 );
 
-/** All that the crowd buys and restocks. */
+/** All products that the load generator buys and restocks. */
 export const PRODUCTS: Product[] = [...SMALL, LARGE, ...CART, ...RESTOCKED.flat()];
 
-/** Puts the crowd's products into the catalogue, which takes its owner. */
+/** Adds the load generator's products to the catalogue, which requires the database owner. */
 export async function stockTheShop(owner: Pick<Store, 'addProducts'>): Promise<void> {
   await owner.addProducts(PRODUCTS);
 }

@@ -14,7 +14,7 @@ import type { Tools, Visit } from './visit.js';
 const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: UPDATE } =
   proto.temporal.api.enums.v1.ResetReapplyExcludeType;
 
-/** Buys something, and an operator resets the completed order to one of its workflow tasks. */
+/** Buys something; an operator resets the completed order to one of its workflow tasks. */
 export async function buyAndReset(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
   const orderId = await place(visit);
   if (orderId === undefined) return undefined;
@@ -26,8 +26,8 @@ export async function buyAndReset(visit: Visit, { client, isAbout }: Tools): Pro
 }
 
 /**
- * Buys so much that it needs an approval. While the order waits, an operator resets it to its first workflow task. When the
- * order has joined its approval again, the operator resets the approval. Then the approval is decided.
+ * Buys so much that the order needs an approval. While the order waits, an operator resets it to its first workflow
+ * task. When the order has joined its approval again, the operator resets the approval. Then the approval is decided.
  */
 export async function buyMuchAndReset(visit: Visit, { client, isAbout }: Tools): Promise<string | undefined> {
   const orderId = await place(visit, { lines: many(visit) });
@@ -86,9 +86,9 @@ async function joinsItsApproval(visit: Visit, client: Client, workflowId: string
 }
 
 interface ResetOptions {
-  /** To which workflow task. */
+  /** The workflow task to reset to. */
   to?: 'first' | 'any';
-  /** Whether signals and updates that came after that task arrive again. */
+  /** Whether signals and updates after that task are reapplied. */
   reapply?: boolean;
 }
 

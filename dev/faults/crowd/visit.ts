@@ -4,40 +4,42 @@ import type { Asked, Ledger } from '../ledger.js';
 import type { Random } from '../random.js';
 import { unanswered, type Answer, type Attempt, type Caller } from './caller.js';
 
-/** One customer doing one thing: everybody's ledger and connection, but ids and chances of its own. */
+/** One customer who runs one story: with the shared ledger and connection, but with its own ids and random numbers. */
 export interface Visit {
-  /** Of this visit alone; ids and keys begin with it. */
+  /** Unique to this visit; its ids and keys begin with it. */
   id: string;
   random: Random;
   ledger: Ledger;
   caller: Caller;
-  /** Aborted when it is time to leave. */
+  /** Aborted when the visit has to end. */
   left: AbortSignal;
-  /** Where a callback may be sent to, and the secrets of those who send them here. */
+  /** URLs that receive callbacks, and the secrets that sign callbacks to the API. */
   outside: { apiUrl: string; answersUrl: string; carrierSecret: string; approvalSecret: string };
 }
 
 /** What edge cases need besides the API. */
 export interface Tools {
-  /** For what is done by Temporal's own tools: a start with other options, a reset. */
+  /** For actions that need Temporal's own client: a start with other options, a reset. */
   client: Client;
-  /** For what takes days: records are made older. */
+  /** For situations that take days: it backdates records. */
   store: Store;
-  /** Notes which order the edge case is about. */
+  /** Records the order that the edge case is about. */
   isAbout: (orderId: string) => void;
 }
 
-/** How often somebody asks again although he was answered, and how often twice at the same moment. */
+/**
+ * The share of requests that are repeated after their response, and the share that is sent twice at the same moment.
+ */
 const REPEATED = 0.1;
 const TWICE_AT_ONCE = 0.05;
 
-/** A request of this visit that is about to be sent. */
+/** A new request of this visit. */
 export const aRequest = ({ id }: Visit, name: string): Asked => unanswered(`${id}-${name}`);
 
-/** The header that names a request. */
+/** The request's Idempotency-Key header. */
 export const named = ({ key }: Asked) => ({ 'Idempotency-Key': key });
 
-/** Sends a request until it is known what became of it, now and then once more under the same key. */
+/** Sends a request until its outcome is known, and sometimes repeats it under the same key. */
 export async function ask<T>(
   { caller, random }: Visit,
   asked: Asked,
