@@ -6,7 +6,7 @@ import type { Evidence } from './evidence.js';
 import { isOrder } from './executions.js';
 import { isPossible, isPromised, type Findings } from './findings.js';
 
-/** Every question has one decision at most, one that somebody made, and whoever was answered was told that one. */
+/** Checks that every approval has at most one decision, that a caller made it, and that every response names it. */
 export function auditApprovals(ledger: Ledger, evidence: Evidence, findings: Findings): void {
   for (const asked of ledger.approvals) auditApproval(asked, ledger, evidence, findings);
 
@@ -17,7 +17,7 @@ export function auditApprovals(ledger: Ledger, evidence: Evidence, findings: Fin
   for (const { workflowId, type } of evidence.runs) {
     const approvalId = approvalIdOf(workflowId);
     if (type !== 'approval' || known.has(approvalId)) continue;
-    // Of an order that nobody has decided about.
+    // The approval of an order, which nobody has decided.
     if (ofOrders.has(approvalId)) auditApproval({ approvalId, decisions: [] }, ledger, evidence, findings);
     else findings.violate(workflowId, 'is there, and nobody asked for it');
   }
@@ -73,7 +73,7 @@ function auditDecision(
   const isSame = (asked: AskedApproval['decisions'][number]) => `${asked.approver}: ${asked.decision}` === said;
   if (!decisions.some((asked) => isSame(asked) && asked.fate !== 'refused'))
     findings.violate(workflowId, `was decided (${said}), and nobody who decided so was told that it counts`);
-  // That a callback was taken does not say that it counts.
+  // Only API decisions count here: an accepted callback does not promise that its decision counts.
   for (const asked of decisions.filter(({ via, fate }) => via === 'api' && fate === 'accepted')) {
     if (!isSame(asked) || asked.answers.some((answer) => answer !== said))
       findings.violate(

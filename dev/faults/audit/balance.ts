@@ -6,21 +6,23 @@ import type { Product } from '../../../src/schemas/product.js';
 import type { Store } from '../../../src/store/index.js';
 import type { Providers } from '../../providers/app.js';
 
-/** What an order is measured by. */
+/** The data of an order that its balance depends on. */
 export interface Order {
   orderId: string;
-  /** The products that it is for, with the stock from before it; others beside them do no harm. */
+  /** The products of the order, with their stock from before the order. Further products do not matter. */
   products: Product[];
   lines: OrderLine[];
   token: string;
 }
 
-/** What the outside world knows of an order. */
+/** The records of an order in the external systems. */
 export type Statement = ReturnType<Providers['statement']>;
 
 /**
- * The three ways in which an order may end. `undone`: as if it had never been. `sold`: the goods against the money.
- * `written off`: the goods are on the road or lost, and the money was given back.
+ * The three valid outcomes of an order's balance.
+ * - `undone`: as if the order had never existed.
+ * - `sold`: goods for money.
+ * - `written off`: the goods are in transit or lost, and the money was refunded.
  */
 export type Verdict = 'undone' | 'sold' | 'written off';
 
@@ -29,20 +31,20 @@ export interface Balance {
   /** Minor units. */
   charged: number;
   refunded: number;
-  /** Where the carrier's parcels of the order are: one at most. */
+  /** Statuses of the order's parcels: at most one parcel. */
   parcels: string[];
 }
 
-/** An effect happened more often than once. */
+/** An effect happened more than once. */
 export class Doubled extends Error {
   override readonly name = 'Doubled';
 }
 
 /**
- * Adds up what an order did to the world, from the durable stores alone: our PostgreSQL and the outside world's ledger.
- * `others`: pieces of the same products that other orders hold.
+ * Computes an order's balance from the durable stores alone: the shop's PostgreSQL and the ledger of the external
+ * systems. `others`: pieces of the same products that other orders hold.
  *
- * @throws when it does not balance, when an effect happened twice, or when a call did not say what it had to say.
+ * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
  */
 export async function balanceOf(
   { store, outside }: { store: Store; outside: Pick<Providers, 'statement'> },
@@ -53,7 +55,8 @@ export async function balanceOf(
 }
 
 /**
- * The same from what was read before: what the outside world says, and the pieces of each product that the order holds.
+ * The same from data that was read before: the records of the external systems, and the pieces of each product that the
+ * order holds.
  *
  * @throws like `balanceOf`; `Doubled` when an effect happened twice.
  */
@@ -92,7 +95,7 @@ export function balanced(order: Order, statement: Statement, pieces: ReadonlyMap
   return { verdict, charged, refunded, parcels };
 }
 
-/** What the order costs by the catalogue. */
+/** The total of the order at catalogue prices. */
 export function totalOf({ lines, products }: Pick<Order, 'lines' | 'products'>): Money {
   const priceOf = (sku: string) => products.find((product) => product.sku === sku)?.price.value ?? 0;
   return {
@@ -101,7 +104,9 @@ export function totalOf({ lines, products }: Pick<Order, 'lines' | 'products'>):
   };
 }
 
-/** The pieces that the order holds, by SKU. @throws when stock and reservations together are not what was there before. */
+/**
+ * The pieces that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the order.
+ */
 async function piecesOf(store: Store, { orderId, products }: Order, others: number): Promise<Map<string, number>> {
   const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number }>`
     select sku, stock,
@@ -126,7 +131,7 @@ async function piecesOf(store: Store, { orderId, products }: Order, others: numb
   return new Map(rows.map(({ sku, mine }) => [sku, mine]));
 }
 
-/** Whether the order holds its pieces: all of them or none. @throws when it is something in between. */
+/** Whether the order holds its pieces: all or none. @throws when the order holds only some of them. */
 function isHeld({ orderId, lines, products }: Order, pieces: ReadonlyMap<string, number>): boolean {
   const wanted = (sku: string) => sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity));
   const mine = products.map(({ sku }) => pieces.get(sku) ?? 0);
@@ -141,7 +146,7 @@ function atMostOnce(effects: Record<string, unknown[]>): void {
   }
 }
 
-/** Every call, also each repetition, must carry the one key and the one body that the order allows. */
+/** Checks that every call, including each repetition, has the one key and the one body that the order allows. */
 function checkRequests(order: Order, requests: Statement['requests']): void {
   const { orderId, token } = order;
   const key = (what: string) => `order:${orderId}:${what}`;

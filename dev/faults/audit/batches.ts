@@ -4,7 +4,10 @@ import type { AskedBatch, Ledger } from '../ledger.js';
 import type { Evidence } from './evidence.js';
 import { isPromised, type Findings } from './findings.js';
 
-/** Every batch that was accepted counts as many items as were uploaded, and what succeeded is in stock once. */
+/**
+ * Checks that every accepted batch counts as many items as were uploaded, and that the stock contains each successful
+ * item once.
+ */
 export async function auditBatches(
   { batches, products }: Ledger,
   evidence: Evidence,
@@ -15,7 +18,7 @@ export async function auditBatches(
 
   const known = new Set(batches.map(({ batchId }) => batchId));
   for (const { workflowId, type } of evidence.runs) {
-    // Parts of a batch have the id of the whole before theirs.
+    // The workflow id of a child starts with the id of its batch.
     const [batchId = ''] = batchIdOf(workflowId).split('/');
     if (type.startsWith('batch') && !known.has(batchId))
       findings.violate(workflowId, 'is there, and nobody asked for it');

@@ -6,7 +6,9 @@ import type { Evidence } from './evidence.js';
 import { isPossible, isPromised, promises, type Findings } from './findings.js';
 import { auditPurchase } from './orders.js';
 
-/** Every change that was accepted is in its cart once, and what was checked out became one order with all of it. */
+/**
+ * Checks that every accepted change is in its cart once, and that each checkout became one order with the cart's lines.
+ */
 export function auditCarts(ledger: Ledger, evidence: Evidence, findings: Findings): void {
   const known = new Set(ledger.carts.map(({ cartId }) => cartId));
   for (const { workflowId, type } of evidence.runs) {
@@ -33,7 +35,7 @@ function auditCart(cart: AskedCart, ledger: Ledger, evidence: Evidence, findings
       findings.violate(orderWorkflowId(orderId), 'is there, and its cart is not');
     return;
   }
-  // Who never got an answer may have opened the cart anew after its end.
+  // A change without a response may have opened the cart anew after the cart's end.
   if (lives.length > 1 && changes.every(({ fate }) => fate !== 'unknown'))
     findings.double(workflowId, `took changes in ${lives.length} lives`);
   compareContents(workflowId, cart, view, findings);
@@ -42,7 +44,7 @@ function auditCart(cart: AskedCart, ledger: Ledger, evidence: Evidence, findings
   const checkouts = cart.end === 'checked out' ? closing : [];
   const asked = checkouts.filter(({ fate }) => fate !== 'refused');
   if (asked.length === 0 && evidence.ordersOf(customerId).length === 0) return;
-  // Without one that went well, an order of this customer is one too many.
+  // If no checkout can have succeeded, any order of this customer is a violation.
   auditPurchase(
     { asked: asked.length ? asked : checkouts, customerId, lines: view.lines, token },
     ledger,
@@ -73,7 +75,10 @@ function compareContents(workflowId: string, { changes }: AskedCart, { lines }: 
   }
 }
 
-/** What a line may hold after changes, 0 for no line: one whose fate nobody knows was made or not. */
+/**
+ * The possible quantities of a line after changes; 0 means no line. A change whose outcome is unknown may or may not
+ * have been applied.
+ */
 function quantitiesAfter(
   changes: CartChange[],
   onAccepted: (change: CartChange, possible: ReadonlySet<number>) => void,

@@ -1,7 +1,7 @@
 import { COMPLETE, type Ledger } from '../ledger.js';
 import type { Findings } from './findings.js';
 
-/** An edge case that was not played to its end shows nothing, so the run is no proof of it. */
+/** Reports every edge case that did not complete, because an incomplete edge case proves nothing. */
 export function auditEdgeCases({ edgeCases }: Ledger, findings: Findings): void {
   for (const { name, workflowId, outcome } of edgeCases) {
     if (outcome === COMPLETE) continue;

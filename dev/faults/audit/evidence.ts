@@ -12,48 +12,48 @@ import { isOrder, type Run } from './executions.js';
 import type { Findings } from './findings.js';
 import { readHistories, type Facts } from './histories.js';
 
-/** Where the auditor looks. */
+/** The data sources of the auditor. */
 export interface Books {
   addresses: Pick<Addresses, 'paymentsUrl'>;
   client: Client;
-  /** Of the one who may read everything. */
+  /** The store of the database owner, who may read everything. */
   store: Store;
-  /** What histories are replayed with. */
+  /** The code that replays histories. */
   code: Code;
 }
 
-/** Workers that have only just come back may be busy. */
+/** Workers that have just restarted may be busy. */
 const VIEW_DEADLINE_MS = 20_000;
 
-/** What the store says about an order. */
+/** The store's record of an order. */
 export interface OrderRecord {
   status: string;
   reservation: string;
 }
 
-/** All that is written down. */
+/** All evidence that the auditor reads. */
 export interface Evidence {
   /** Newest first, as visibility lists them. */
   runs: Run[];
   runsOf: (workflowId: string) => Run[];
   /** The orders of a customer. */
   ordersOf: (customerId: string) => string[];
-  /** What the newest run says of itself: its result, or else its query; undefined when it says nothing. */
+  /** The view of the newest run: its result, or else its query result; undefined when it has neither. */
   viewOf: <View>(workflowId: string) => View | undefined;
   facts: Facts;
-  /** What the outside world knows of an order. */
+  /** The records of an order in the external systems. */
   statementOf: (orderId: string) => Statement;
-  /** Pieces that an order holds, by SKU. */
+  /** The pieces that an order holds, by SKU. */
   piecesOf: (orderId: string) => ReadonlyMap<string, number>;
   /** The record of an order in the store. */
   recordOf: (orderId: string) => OrderRecord | undefined;
-  /** Orders that hold something. */
+  /** Orders that hold stock. */
   holders: string[];
-  /** Pieces that can still be sold, by SKU. */
+  /** The pieces that are still for sale, by SKU. */
   stock: ReadonlyMap<string, number>;
 }
 
-/** Reads everything once; histories are replayed on the way. */
+/** Reads all evidence once, and replays the histories. */
 export async function gather(runs: Run[], books: Books, findings: Findings): Promise<Evidence> {
   const { client, code } = books;
   const facts = await readHistories(client, runs, code, findings);

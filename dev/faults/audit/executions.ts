@@ -15,7 +15,7 @@ import { waitUntil } from '../../wait.js';
 import type { Ledger } from '../ledger.js';
 import { isPromised, promises } from './findings.js';
 
-/** What visibility tells of a run. */
+/** The visibility record of a run. */
 export interface Run {
   workflowId: string;
   runId: string;
@@ -26,20 +26,20 @@ export interface Run {
   approvalDueAt: Date | undefined;
 }
 
-/** A question whose time is over later than this does not end while somebody waits for it. */
+/** A pending approval that is due later than this will not end while the auditor waits. */
 const SOON_MS = 60_000;
 
 export const isOrder = ({ type }: Run): boolean => type === ORDER_WORKFLOW_TYPE;
 
-/** The runs of a namespace, and the ids of those that are open and say themselves why. */
+/** The runs of a namespace, and the ids of open workflows that report why they are open. */
 interface Ended {
   runs: Run[];
   reported: Set<string>;
 }
 
 /**
- * Every run of the namespace, once all that was promised is known to visibility and whatever is open has a reason to be;
- * at the deadline as they are.
+ * Waits until visibility shows everything that was promised and every open run has a reason to be open. Returns every
+ * run of the namespace; after the deadline, in whatever state the runs are.
  */
 export async function runsAtTheirEnd(client: Client, ledger: Ledger, deadlineMs: number): Promise<Ended> {
   const promised = promisedWorkflows(ledger);
@@ -50,7 +50,7 @@ export async function runsAtTheirEnd(client: Client, ledger: Ledger, deadlineMs:
     const runs = await listRuns(client, '');
     const known = new Set(runs.map(({ workflowId }) => workflowId));
     const missing = promised.filter((workflowId) => !known.has(workflowId));
-    // What Temporal itself does not know will not come.
+    // A workflow that Temporal itself does not know will not appear in visibility later.
     const late = await Promise.all(missing.map((workflowId) => exists(client, workflowId)));
     return late.includes(true) ? undefined : { runs, reported };
   };
@@ -90,13 +90,13 @@ function reportedOf(open: Run[], ledger: Ledger): Set<string> {
   return new Set([...questions, ...orders.map(({ workflowId }) => workflowId)]);
 }
 
-/** A cart that nobody has ended. */
+/** Whether the run is a cart that no accepted request has ended. */
 export function isOpenByDesign({ workflowId }: Run, { carts }: Ledger): boolean {
   const cart = carts.find(({ cartId }) => cartWorkflowId(cartId) === workflowId);
   return cart !== undefined && !isPromised(cart.closing);
 }
 
-/** The workflows that must be there. */
+/** The ids of the workflows that must exist. */
 function promisedWorkflows({ orders, carts, approvals, batches }: Ledger): string[] {
   return [
     ...promises(orders).map(orderWorkflowId),

@@ -1,32 +1,35 @@
 import type { Asked, EdgeCase } from '../ledger.js';
 
-/** Something that is not as it was promised. */
+/** A broken promise of the shop. */
 export interface Violation {
-  /** Whose it is; `product <sku>` for stock that no workflow accounts for. */
+  /** The workflow that it concerns; `product <sku>` for stock that no workflow accounts for. */
   workflowId: string;
   what: string;
 }
 
-/** What can be promised, as a table counts it. */
+/** The kinds of promises that a table counts. */
 export type Counted = 'orders' | 'cart changes' | 'decisions' | 'batch items';
 
 export interface Audit {
   accepted: Record<Counted, number>;
-  /** What is there, also of what was asked for and never answered. */
+  /** Effects that exist, including those of requests that never got a response. */
   effects: Record<Counted, number>;
-  /** Accepted, and without its effect. */
+  /** Accepted requests without their effect. */
   lost: number;
-  /** With its effect more than once. */
+  /** Requests with more than one effect. */
   doubled: number;
-  /** How orders ended: `completed`, `rejected: CardDeclined`, … */
+  /** The number of orders by outcome: `completed`, `rejected: CardDeclined`, … */
   outcomes: Record<string, number>;
-  /** Open, and reported by the product: parked compensations, overdue deliveries, and pending approvals with their orders. */
+  /**
+   * Open workflows that the product itself reports: parked compensations, overdue deliveries, and pending approvals
+   * with their orders.
+   */
   reported: string[];
   replayed: { histories: number; events: number };
   violations: Violation[];
 }
 
-/** Gathers what the auditor finds. */
+/** Collects the auditor's findings. */
 export class Findings implements Audit {
   readonly accepted = nothing();
   readonly effects = nothing();
@@ -39,7 +42,7 @@ export class Findings implements Audit {
 
   readonly #edgeCases: Map<string | undefined, string>;
 
-  /** A violation of an order that an edge case is about names that edge case. */
+  /** A violation of an order that belongs to an edge case names that edge case. */
   constructor(edgeCases: readonly EdgeCase[] = []) {
     this.#edgeCases = new Map(edgeCases.map(({ name, workflowId }) => [workflowId, name]));
   }
@@ -59,7 +62,7 @@ export class Findings implements Audit {
     this.violate(workflowId, what);
   }
 
-  /** Whoever repeats a request under its key gets the first answer again. */
+  /** Checks that repetitions of a request under its key get the first response again. */
   compareAnswers(workflowId: string, { key, answers }: Asked): void {
     const different = new Set(answers);
     if (different.size > 1)
@@ -69,11 +72,11 @@ export class Findings implements Audit {
 
 const nothing = (): Record<Counted, number> => ({ orders: 0, 'cart changes': 0, decisions: 0, 'batch items': 0 });
 
-/** What was promised: the answers that say that something was done. */
+/** The promises in the responses: everything that a response says was done. */
 export const promises = (requests: Asked[]): string[] => [
   ...new Set(requests.flatMap(({ answers }) => answers.filter((answer) => answer !== 'refused'))),
 ];
 
-/** Whether anybody was told that it is done; whether it may be. */
+/** `isPromised`: whether a caller got the response that it is done. `isPossible`: whether it may have been done. */
 export const isPromised = (requests: Asked[]): boolean => requests.some(({ fate }) => fate === 'accepted');
 export const isPossible = (requests: Asked[]): boolean => requests.some(({ fate }) => fate !== 'refused');

@@ -6,13 +6,13 @@ import { replay, type Code, type Recorded } from '../../replay/replay.js';
 import type { Run } from './executions.js';
 import type { Findings } from './findings.js';
 
-/** What histories tell and nobody else does. */
+/** Facts that only histories contain. */
 export interface Facts {
-  /** What completed runs have returned, by run. */
+  /** The results of completed runs, by run id. */
   results: Map<string, unknown>;
   /**
-   * The names of the changes that were made under the workflow id of a cart, by the first run of each of its lives. A cart
-   * that was opened by a change that it refused was none, and is not in here.
+   * The request ids of the changes to carts, by workflow id and first run id of each life of the cart. A cart whose
+   * first change was rejected never opened and is not included.
    */
   changes: Map<string, Map<string, Set<string>>>;
 }
@@ -21,7 +21,7 @@ type Where = Pick<Run, 'workflowId' | 'runId' | 'type'>;
 
 const CART_CHANGES: readonly unknown[] = ['addItem', 'setQuantity', 'removeItem'];
 
-/** Reads and replays every history; what the code would do otherwise is a violation. */
+/** Reads and replays every history. A difference from the code is a violation. */
 export async function readHistories(client: Client, runs: Where[], code: Code, findings: Findings): Promise<Facts> {
   const facts: Facts = { results: new Map(), changes: new Map() };
   const unread = new Map(runs.map((run) => [run.runId, run]));

@@ -13,9 +13,9 @@ export type { Books } from './evidence.js';
 export type { Audit, Violation } from './findings.js';
 
 /**
- * Waits until all that was accepted is at its end, then compares what was promised with what is written down: in
- * PostgreSQL, in the ledger of the outside world, and in every history of the namespace, which nobody but the crowd may
- * have used. What is not at its end by the deadline is a violation, unless the product itself reports it.
+ * Waits until everything that was accepted has ended. Then compares the promises with the records: PostgreSQL, the
+ * ledger of the external systems, and every history of the namespace, which only the load generator may have used.
+ * Anything that has not ended by the deadline is a violation, unless the product itself reports it.
  */
 export async function audit(ledger: Ledger, books: Books, { deadlineMs }: { deadlineMs: number }): Promise<Audit> {
   const findings = new Findings(ledger.edgeCases);

@@ -9,17 +9,17 @@ import type { Evidence, OrderRecord } from './evidence.js';
 import { isOrder } from './executions.js';
 import { isPossible, isPromised, promises, type Findings } from './findings.js';
 
-/** What somebody wanted of an order, by requests that each mean the same one. */
+/** One intended order, and the requests that all mean this same order. */
 export interface Purchase {
   asked: Asked[];
-  /** He has no other order. */
+  /** The customer has no other order. */
   customerId: string;
   lines: OrderLine[];
   token: string;
   cancellation?: Asked;
 }
 
-/** Every order that was accepted is there once, with one outcome that follows from what was asked, and its books balance. */
+/** Checks that every accepted order exists once, that its outcome follows from the requests, and that it balances. */
 export function auditOrders(ledger: Ledger, evidence: Evidence, findings: Findings): void {
   for (const order of ledger.orders) auditPurchase({ ...order, asked: [order] }, ledger, evidence, findings);
 
@@ -33,7 +33,7 @@ export function auditOrders(ledger: Ledger, evidence: Evidence, findings: Findin
   }
 }
 
-/** What was promised of one order, and what is there. */
+/** Compares the promises about one order with the orders that exist. */
 export function auditPurchase(purchase: Purchase, ledger: Ledger, evidence: Evidence, findings: Findings): void {
   const { asked, customerId, cancellation } = purchase;
   const there = evidence.ordersOf(customerId);
@@ -130,7 +130,7 @@ function contradictionOfFence(record: OrderRecord | undefined): string | undefin
   return `ended after a reset because it had been rolled back, and is recorded as ${recorded}`;
 }
 
-/** What each end means for goods and money. */
+/** The balance that each outcome requires. */
 const VERDICTS: Partial<Record<OrderView['status'], Verdict[]>> = {
   completed: ['sold'],
   rejected: ['undone'],
@@ -138,7 +138,7 @@ const VERDICTS: Partial<Record<OrderView['status'], Verdict[]>> = {
   failed: ['undone'],
 };
 
-/** Only goods that were lost on their way are nobody's. No timer writes off a parcel that has left. */
+/** Only goods that were lost in transit are written off. No timer writes off a parcel that was picked up. */
 const verdictsOf = ({ status, reason }: OrderView): Verdict[] =>
   ['ShipmentLost', 'WrittenOff'].includes(reason?.type ?? '') ? ['written off'] : (VERDICTS[status] ?? []);
 
@@ -156,7 +156,10 @@ const OUTCOMES_OF_APPROVALS: Partial<Record<ApprovalView['status'], string>> = {
   timed_out: 'rejected: ApprovalTimedOut',
 };
 
-/** How an order's end contradicts what was asked and decided. An end as failed, with its reason, is one that may be. */
+/**
+ * How an order's outcome contradicts the requests and decisions. The status failed with a reason is always a valid
+ * outcome.
+ */
 function complaintsAbout(view: OrderView, purchase: Purchase, approval: ApprovalView | undefined): string[] {
   const { lines, token, cancellation } = purchase;
   const outcome = outcomeOf(view);

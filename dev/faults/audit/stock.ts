@@ -2,7 +2,7 @@ import type { Ledger } from '../ledger.js';
 import type { Evidence } from './evidence.js';
 import type { Findings } from './findings.js';
 
-/** Of what no batch restocks, stock and reservations together are what was there before anybody came. */
+/** Checks that stock plus reservations equal the initial stock, for every product that no batch restocks. */
 export function auditStock({ products, batches }: Ledger, evidence: Evidence, findings: Findings): void {
   const restocked = new Set(batches.flatMap(({ pieces }) => Object.keys(pieces)));
   for (const { sku, available } of products) {
