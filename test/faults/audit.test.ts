@@ -24,18 +24,19 @@ import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { CARRIER_WEBHOOK_SECRET } from '../support/outside-world.js';
 import { anOrder, openShop, type Shop } from '../support/shop.js';
 
-/** With this one everything that the tests need happens soon. */
+/** With this seed, everything that the tests need happens soon. */
 const SEED = 472;
 
-/** What goes wrong, and what the auditor says of whom. */
+/** One kind of damage, and the violation that the auditor must report. */
 interface Damage {
-  /** @returns the workflow that it is done to. */
+  /** Does the damage. @returns the id of the damaged workflow. */
   done: () => Promise<string> | string;
   said: RegExp;
 }
 
-// A crowd takes seconds, so one is audited as it left the shop, and once more when everything has been done to it.
-describeOnDevServer('the audit of a crowd', () => {
+// The load generator takes seconds, so all tests share one run. It is audited untouched, and again after the
+// damage.
+describeOnDevServer('the audit of a load run', () => {
   let shop: Shop;
   let api: Api;
   let books: Books;
@@ -46,7 +47,7 @@ describeOnDevServer('the audit of a crowd', () => {
   let parked: string;
   let overdue: string;
 
-  /** Of the crowd's orders that were completed, each time another one. */
+  /** Returns another completed order of the load run on each call. */
   const completed = (() => {
     const given = new Set<string>();
     return async (): Promise<AskedOrder & { orderId: string }> => {
@@ -63,7 +64,7 @@ describeOnDevServer('the audit of a crowd', () => {
     };
   })();
 
-  /** An order past the crowd, which the ledger knows nevertheless; its parcel stays where it is. */
+  /** Places an order outside the load generator and adds it to the ledger. Its parcel is not delivered. */
   async function anOrderInTheLedger(name: string): Promise<string> {
     shop.outside.carrier.configure({ autoDeliver: false });
     const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
@@ -86,7 +87,7 @@ describeOnDevServer('the audit of a crowd', () => {
     return { orderId: orderIdOf(workflowId!), workflowId: workflowId! };
   }
 
-  /** Calls the fake payment gateway past the product. */
+  /** Calls the fake payment gateway directly. */
   async function callGateway(path: string, idempotencyKey: string, body: unknown): Promise<void> {
     const response = await fetch(`${shop.outside.paymentsUrl}/${path}`, {
       method: 'POST',
@@ -139,13 +140,13 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /is terminated, and that is no end/,
     },
-    'an order is not at its end': {
+    'an order is still running': {
       async done() {
         return orderWorkflowId(await anOrderInTheLedger('waiting'));
       },
       said: /is running, and that is no end/,
     },
-    'an order was promised that nobody placed': {
+    'an accepted order does not exist': {
       done() {
         const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
         const order = { customerId: 'nobody', lines, token: 'tok_ok', key: 'no key', fate: 'accepted' as const };
@@ -154,13 +155,13 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /was accepted, and there is no such order/,
     },
-    'an order is placed that nobody wanted': {
+    'an order exists without a request': {
       async done() {
         return orderWorkflowId(await placed('somebody-else', [{ sku: ledger.products[0]!.sku, quantity: 1 }]));
       },
       said: /is there, and nobody asked for it/,
     },
-    'a key gets another answer': {
+    'a key gets another response': {
       async done() {
         const order = await completed();
         order.answers.push('refused');
@@ -168,7 +169,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /was answered differently under the key/,
     },
-    'an order is about something else': {
+    'an order has other lines': {
       async done() {
         const order = await completed();
         order.lines = order.lines.map((line) => ({ ...line, quantity: line.quantity + 1 }));
@@ -176,7 +177,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /is about .*, not /,
     },
-    'a card was declined, and the order is completed': {
+    'an order with a declined card is completed': {
       async done() {
         const order = await completed();
         order.token = 'tok_declined';
@@ -184,7 +185,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /is completed, not rejected: CardDeclined/,
     },
-    'a cancellation was accepted, and the order is completed': {
+    'an order with an accepted cancellation is completed': {
       async done() {
         const order = await completed();
         order.cancellation = { key: 'cancel', fate: 'accepted', answers: [order.orderId] };
@@ -208,7 +209,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /took changes, and is not there or does not say how it stands/,
     },
-    'a cart is abandoned that nobody ended': {
+    'an open cart is abandoned': {
       done() {
         const cart = aCart('abandoned');
         Object.assign(cart, { end: 'open', closing: [] });
@@ -216,7 +217,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /is abandoned, not open/,
     },
-    'somebody was told of another decision': {
+    'another decision was reported': {
       done() {
         const isPlain = ({ decisions }: Ledger['approvals'][number]) =>
           decisions.length > 0 && decisions.every(({ via, fate }) => via === 'api' && fate === 'accepted');
@@ -226,7 +227,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /and nobody who decided so was told that it counts/,
     },
-    'a batch counts other items than were uploaded': {
+    'a batch counts other items than the uploaded ones': {
       done() {
         const batch = ledger.batches[1]!;
         batch.lines += 1;
@@ -243,7 +244,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /is completed by a report about another parcel; its own is accepted \(edge case: foreign report\)/,
     },
-    'an order is refunded whose parcel was delivered late': {
+    'an order with a late delivery is refunded': {
       async done() {
         const { orderId, workflowId } = orderOf('late delivery');
         await callGateway('refunds', `order:${orderId}:refund`, { orderId });
@@ -285,7 +286,7 @@ describeOnDevServer('the audit of a crowd', () => {
       },
       said: /had been rolled back, and is recorded as completed .* \(edge case: reset after cancellation\)/,
     },
-    'an edge case is not played to its end': {
+    'an edge case is incomplete': {
       done() {
         const edgeCase = ledger.edgeCases.find(({ name }) => name === 'reset while awaiting approval')!;
         edgeCase.outcome = 'the order was rejected before its reset';
@@ -330,7 +331,7 @@ describeOnDevServer('the audit of a crowd', () => {
     await shop?.close();
   });
 
-  /** Its refund fails for good, so an operator has to help. */
+  /** Places and cancels an order whose refund fails permanently, so that it needs an operator. */
   async function parkedOrder(): Promise<string> {
     const orderId = await anOrderInTheLedger('parked');
     shop.outside.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: -1 });
@@ -339,7 +340,7 @@ describeOnDevServer('the audit of a crowd', () => {
     return orderId;
   }
 
-  /** Its parcel is picked up, and the carrier has no news of it in time. */
+  /** Places an order whose parcel is picked up but not delivered in time. */
   async function overdueOrder(): Promise<string> {
     const order = anOrder({ lines: [{ sku: ledger.products[0]!.sku, quantity: 1 }], deliveryTimeoutSeconds: 1 });
     const { orderId, customerId, lines } = order;
@@ -354,7 +355,7 @@ describeOnDevServer('the audit of a crowd', () => {
     return orderId;
   }
 
-  test('when nothing was done to the shop, then all that was accepted is there once, and every history replays', () => {
+  test('finds every accepted effect once and replays every history in an untouched shop', () => {
     const { violations, lost, doubled, reported, accepted, effects, replayed, outcomes } = untouched;
     expect(violations).toEqual([]);
     expect({ lost, doubled, reported }).toEqual({ lost: 0, doubled: 0, reported: [] });
@@ -379,13 +380,13 @@ describeOnDevServer('the audit of a crowd', () => {
       damaged = await audit(ledger, books, { deadlineMs: 2_000 });
     });
 
-    test.each(Object.entries(damages))('when %s, then the audit names the workflow', (what, { said }) => {
+    test.each(Object.entries(damages))('names the workflow if %s', (what, { said }) => {
       const workflowId = done.get(what)!;
       const told = damaged.violations.filter((violation) => violation.workflowId === workflowId);
       expect(told.map((violation) => violation.what)).toEqual(expect.arrayContaining([expect.stringMatching(said)]));
     });
 
-    test('when all of that was done, then nobody else is named but products whose stock does not add up', () => {
+    test('names nothing else except products whose stock is wrong', () => {
       const named = damaged.violations.map(({ workflowId }) => workflowId);
       const others = named.filter((name) => ![...done.values()].includes(name));
       expect(others.filter((name) => !/^product CROWD-(BEANS|FILTERS|MUG)$/.test(name))).toEqual([]);
@@ -398,7 +399,7 @@ describeOnDevServer('the audit of a crowd', () => {
       expect(damaged.reported.toSorted()).toEqual([parked, overdue].toSorted());
     });
 
-    test('when the code does something else than a history says, then its workflow is named', async () => {
+    test('names a workflow whose history does not replay with the current code', async () => {
       const bundle = await readFile(inject('workflowBundle'), 'utf8');
       const otherCode = { workflowBundle: { code: bundle.replaceAll('reserveStock', 'holdStock') } };
       const { workflowId, runId, type } = await shop.client.workflow.getHandle(parked).describe();

@@ -22,7 +22,7 @@ const AWAY = { status: 503, body: { type: '/problems/temporal-unavailable' } };
 const REFUSED = { status: 409, body: { type: '/problems/order-id-taken' } };
 const taken = (orderId: string) => ({ status: 202, body: { orderId, status: 'processing' } });
 
-/** Somebody who answers as a test says, and his crowd. */
+/** Starts a server that responds with `reply`, and a load generator that calls it. */
 async function aCrowd(
   reply: (request: Received) => Reply,
   { seed = 1, pace = {} }: { seed?: number; pace?: Partial<Pace> } = {},
@@ -55,7 +55,7 @@ async function aCrowd(
   return { crowd, received, close };
 }
 
-describe('the crowd', () => {
+describe('the load generator', () => {
   const open: { crowd: Crowd; close: () => void }[] = [];
   afterEach(async () => {
     for (const { crowd, close } of open.splice(0)) {
@@ -72,10 +72,10 @@ describe('the crowd', () => {
 
   const isOrder = ({ method, url }: Received) => method === 'POST' && url === '/v1/orders';
 
-  /** Only probes: nobody else is there. */
+  /** Runs only the probes, without customers. */
   const alone = { pace: { customers: 0 } };
 
-  test('when the shop is away, breaks off and is not done yet, then each asks on under his key and is noted once', async () => {
+  test('repeats a failed or unfinished request under its key until it succeeds and records it once', async () => {
     const replies: Reply[] = ['breaks', AWAY, IN_PROGRESS];
     const tries = new Map<string, number>();
     const { crowd, received } = await come((request) => {
@@ -99,7 +99,7 @@ describe('the crowd', () => {
     expect(attempts).toBe(received.length);
   });
 
-  test('when a request is refused, then it is so, and is not sent until it is taken', async () => {
+  test('records a rejected request as rejected and does not repeat it', async () => {
     const { crowd, received } = await come(() => REFUSED, alone);
 
     await expect(crowd.completesAnOrder(1_000)).rejects.toThrow('no order was completed within 1 s');
@@ -112,7 +112,7 @@ describe('the crowd', () => {
     }
   });
 
-  test('when nobody ever answers, then at the deadline all that was asked is unknown', async () => {
+  test('records every request without a response as unknown at the deadline', async () => {
     const { crowd } = await come((request) => (isOrder(request) ? 'silent' : AWAY));
     await waitUntil(() => (crowd.ledger.orders.length > 0 ? true : undefined), {
       what: 'an order',
@@ -127,11 +127,11 @@ describe('the crowd', () => {
     expect(approvals.flatMap(({ decisions }) => decisions).map(({ fate }) => fate)).not.toContain('accepted');
   });
 
-  test('when two have the same seed, then they want the same things, and with another one others', async () => {
+  test('makes the same requests for the same seed and others for another seed', async () => {
     const wants = async (seed: number): Promise<Partial<Ledger>> => {
       const customers = 12;
       const { crowd } = await come(() => AWAY, { seed, pace: { customers } });
-      // One more buys from a bad carrier.
+      // Plus one customer who orders from an unreliable carrier.
       const all = customers + 1;
       const begun = ({ orders, carts, approvals }: Ledger) => orders.length + carts.length + approvals.length;
       await waitUntil(() => (begun(crowd.ledger) === all ? true : undefined), {

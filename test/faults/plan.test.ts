@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { KILLED, planFaults, ROUND_LENGTH, type Fault, type PlannedFault } from '../../dev/faults/plan.js';
 import { LINKS } from '../../dev/links.js';
 
@@ -11,7 +11,7 @@ const roundsOf = (plan: PlannedFault[]): Fault[][] =>
     plan.slice(round * ROUND_LENGTH, (round + 1) * ROUND_LENGTH).map(({ fault }) => fault),
   );
 
-/** When each fault begins, if the shop recovered at once: nothing can come faster. */
+/** The earliest start of each fault, as if the shop recovered at once. */
 function earliest(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
   let atMs = 0;
   return plan.map(({ afterMs, fault }) => {
@@ -21,8 +21,8 @@ function earliest(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
   });
 }
 
-describe('the plan of a run', () => {
-  it('when the seed is the same, then the plan is the same; another seed has another one', () => {
+describe('the fault plan', () => {
+  test('is the same for the same seed and differs for another seed', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         expect(planFaults({ seed, seconds })).toEqual(planFaults({ seed, seconds }));
@@ -32,7 +32,7 @@ describe('the plan of a run', () => {
     expect(planFaults({ seed: 1, seconds: 60 })).not.toEqual(planFaults({ seed: 2, seconds: 60 }));
   });
 
-  it('when a round is over, then each part was killed once and each other kind of fault was there', () => {
+  test('kills each part once in a round and includes every other kind of fault once', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         for (const round of roundsOf(planFaults({ seed, seconds }))) {
@@ -46,7 +46,7 @@ describe('the plan of a run', () => {
     );
   });
 
-  it('when a run has as many rounds as there are links, then everything was done to each of them', () => {
+  test('applies every kind of link fault to each link within as many rounds as there are links', () => {
     const rounds = roundsOf(planFaults({ seed: 7, seconds: 1_800 })).slice(0, LINKS.length);
     for (const kind of ['cut', 'refuse', 'delay', 'swallow']) {
       const links = rounds.flat().flatMap((fault) => (fault.kind === kind && 'link' in fault ? [fault.link] : []));
@@ -54,13 +54,13 @@ describe('the plan of a run', () => {
     }
   });
 
-  it('when a link is not there, then nothing is done to it', () => {
+  test('leaves out links that do not exist', () => {
     const plan = planFaults({ seed: 7, seconds: 600, links: ['clients to API'] });
     const links = plan.flatMap(({ fault }) => ('link' in fault ? [fault.link] : []));
     expect(new Set(links)).toEqual(new Set(['clients to API']));
   });
 
-  it('when the shop recovers at once, then no part dies more often than its supervisor bears', () => {
+  test('kills no part more often than its supervisor allows', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         const deaths = earliest(planFaults({ seed, seconds })).flatMap(({ atMs, fault }) =>
@@ -77,7 +77,7 @@ describe('the plan of a run', () => {
     );
   });
 
-  it('when all of it is played, then it lasts longer than the run: there is more than there is time for', () => {
+  test('lasts longer than the run', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
         expect(earliest(planFaults({ seed, seconds })).at(-1)!.atMs).toBeGreaterThan(seconds * 1000);
@@ -86,7 +86,7 @@ describe('the plan of a run', () => {
     );
   });
 
-  it('when a run is short, then nothing in it is long; when it is long, then some outlast a workflow task', () => {
+  test('has only short faults in a short run, and faults longer than a workflow task in a long one', () => {
     const lasting = (seconds: number) =>
       planFaults({ seed: 7, seconds }).flatMap(({ fault }) => ('forMs' in fault ? [fault.forMs] : []));
     expect(Math.max(...lasting(20))).toBeLessThanOrEqual(1_200);

@@ -1,15 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startProxy, type Proxy } from '../../dev/faults/proxy.js';
 import { waitUntil } from '../../dev/wait.js';
 
-/** More than all buffers on the way hold together. */
+/** More bytes than all buffers between the ends can hold. */
 const MUCH = 64 * 2 ** 20;
 const DEADLINE_MS = 20_000;
 
-describe('a link', () => {
+describe('a proxied link', () => {
   let server: Server;
   let proxy: Proxy;
   /** The server's ends of the connections, in the order of their arrival. */
@@ -31,7 +31,7 @@ describe('a link', () => {
     server.close();
   });
 
-  /** A connection through the proxy, with both of its ends. */
+  /** Opens a connection through the proxy. @returns both ends. */
   async function connection(): Promise<{ near: Socket; far: Socket }> {
     const before = accepted.length;
     const near = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true });
@@ -46,7 +46,7 @@ describe('a link', () => {
     return { near, far };
   }
 
-  /** A connection on the straight way, there and back. */
+  /** Makes a round trip over a direct connection to the server. */
   async function roundTripTo(listener: Server): Promise<void> {
     const straight = connect((listener.address() as AddressInfo).port, '127.0.0.1');
     const before = accepted.length;
@@ -67,8 +67,8 @@ describe('a link', () => {
 
   const textOf = async (socket: Socket): Promise<string> => String(((await once(socket, 'data')) as [Buffer])[0]);
 
-  it.each(['near', 'far'] as const)(
-    'when the %s end sends much to one that reads late, then it has to wait, and every byte arrives in order',
+  test.each(['near', 'far'] as const)(
+    'applies backpressure to the %s end if the receiver reads late, and keeps every byte in order',
     async (from) => {
       const ends = await connection();
       const [sender, receiver] = from === 'near' ? [ends.near, ends.far] : [ends.far, ends.near];
@@ -80,7 +80,7 @@ describe('a link', () => {
         sender.end();
       })();
 
-      // The receiver does not read yet: what is on the way comes to a stand, far from complete.
+      // The receiver does not read yet, so the sender stops long before the end.
       let last = -1;
       const stands = () => (last === accepted ? true : ((last = accepted), undefined));
       await waitUntil(stands, { what: 'the end of the flow', deadlineMs: DEADLINE_MS, everyMs: 500 });
@@ -93,7 +93,7 @@ describe('a link', () => {
     },
   );
 
-  it('when one end says that it sends no more, then it still gets the answer', async () => {
+  test('passes a response after the other end has half-closed the connection', async () => {
     const { near, far } = await connection();
     near.end('question');
     far.resume();
@@ -102,7 +102,7 @@ describe('a link', () => {
     expect(await textOf(near)).toBe('answer');
   });
 
-  it('when it is cut, then both ends get ECONNRESET, and the next connection works', async () => {
+  test('resets both ends when cut, and accepts the next connection', async () => {
     const { near, far } = await connection();
     const errors = Promise.all([errorOf(near), errorOf(far)]);
     for (const end of [near, far]) end.resume();
@@ -113,7 +113,7 @@ describe('a link', () => {
     expect(await textOf(next.far)).toBe('hello');
   });
 
-  it('when it refuses, then connections break and new ones get ECONNREFUSED until it is restored, at the same port', async () => {
+  test('breaks connections and refuses new ones with ECONNREFUSED until it is restored on the same port', async () => {
     const { near } = await connection();
     near.resume();
     const broken = errorOf(near);
@@ -127,7 +127,7 @@ describe('a link', () => {
     await connection();
   });
 
-  it('when it delays, then each direction takes at least the latency, and not much more than that and the jitter', async () => {
+  test('delays each direction by the latency, plus at most the jitter', async () => {
     const lag = { latencyMs: 150, jitterMs: 50 };
     const { near, far } = await connection();
     far.on('data', (chunk) => far.write(chunk));
@@ -139,14 +139,14 @@ describe('a link', () => {
     };
     proxy.delay(lag);
     const slow = await roundTrip();
-    // A timer may be a millisecond early.
+    // A timer may fire a millisecond early.
     expect(slow).toBeGreaterThanOrEqual(2 * lag.latencyMs - 2);
     expect(slow).toBeLessThan(2 * (lag.latencyMs + lag.jitterMs) + 500);
     await proxy.restore();
     expect(await roundTrip()).toBeLessThan(lag.latencyMs);
   });
 
-  it('when it swallows, then nothing arrives and nothing breaks; restored, what was sent arrives', async () => {
+  test('holds all data back without breaking connections, and delivers it once restored', async () => {
     const { near, far } = await connection();
     const [arrivedFar, arrivedNear]: string[][] = [[], []];
     far.on('data', (chunk) => arrivedFar!.push(String(chunk)));
@@ -159,7 +159,7 @@ describe('a link', () => {
     during.near.write('from a new one');
     const eventually = textOf(during.far);
     await finished;
-    // As much time as it would have taken, several times over.
+    // Wait several times as long as delivery takes.
     for (let turn = 0; turn < 20; turn += 1) await roundTripTo(server);
     expect([arrivedFar, arrivedNear, far.readableEnded, near.destroyed]).toEqual([[], [], false, false]);
 
@@ -172,7 +172,7 @@ describe('a link', () => {
     expect(arrivedNear).toEqual(['late too']);
   });
 
-  it('when nobody listens behind it, then callers get ECONNRESET', async () => {
+  test('resets callers if no server listens behind it', async () => {
     server.close();
     await once(server, 'close');
     const caller = connect(proxy.port, '127.0.0.1').resume();

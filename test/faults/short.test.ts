@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { afterEach, beforeEach, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { runUnderFire } from '../../dev/faults/run.js';
 import { tablesOf } from '../../dev/faults/table.js';
 import { startProcess, typescript } from '../../dev/processes.js';
@@ -13,19 +13,19 @@ import { describeOnDevServer } from '../support/dev-server.js';
 
 const DEADLINE_MS = 60_000;
 
-describeOnDevServer('a run under fire', () => {
+describeOnDevServer('a short chaos run', () => {
   let folder: string;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'faults-test-'));
-    // As root PostgreSQL runs as somebody else, who has to get through.
+    // If the test runs as root, PostgreSQL runs as another user, which needs access through this folder.
     await chmod(folder, 0o711);
   });
   afterEach(async () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** The command, with a folder of its own for whatever it makes. */
+  /** Starts the command with its own folder for all its files. */
   async function command(...args: string[]) {
     const lines: string[] = [];
     const running = await startProcess({
@@ -36,11 +36,11 @@ describeOnDevServer('a run under fire', () => {
     return { running, lines };
   }
 
-  /** What the loader of TypeScript keeps for the next time is not ours. */
+  /** The files in a folder, except the caches of the TypeScript loader. */
   const leftIn = async (place: string): Promise<string[]> =>
     (await readdir(place)).filter((name) => !/^(tsx-|node-compile-cache)/.test(name));
 
-  it('when somebody presses Ctrl-C in the middle of a fault, then all of it ends and nothing is left', async () => {
+  test('stops completely and leaves no files after Ctrl-C during a fault', async () => {
     const { running, lines } = await command('--seed', '7', '--seconds', '10');
     await waitUntil(() => lines.find((line) => /^ +[\d.]+ s {2}\S/.test(line)), {
       ...{ what: 'the first fault', deadlineMs: 2 * DEADLINE_MS },
@@ -56,7 +56,7 @@ describeOnDevServer('a run under fire', () => {
       await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
   }, 300_000);
 
-  it('when somebody takes an order away, then the run fails, names its workflow, and keeps what tells why', async () => {
+  test('fails if an order is terminated, names its workflow and keeps the evidence', async () => {
     let taken: Promise<string> | undefined;
     const report: Report = {
       ...silentReport,
@@ -67,7 +67,7 @@ describeOnDevServer('a run under fire', () => {
     };
     const outcome = await runUnderFire({
       ...{ seed: 7, seconds: 10, server: 'dev', report, keepIn: join(folder, 'kept') },
-      // Whose order was taken away waits in vain.
+      // A client of the terminated order waits in vain.
       answersDeadlineMs: 20_000,
       plan: [{ afterMs: 2_000, fault: { kind: 'cut', link: 'clients to API' } }],
       workflowBundle: inject('workflowBundle'),
@@ -90,7 +90,7 @@ describeOnDevServer('a run under fire', () => {
   }, 300_000);
 });
 
-/** Terminates the first order that it finds open. */
+/** Terminates the first open order that it finds. */
 async function takeAnOrder(address: string, namespace: string): Promise<string> {
   const connection = await Connection.connect({ address });
   const { workflow } = new Client({ connection, namespace });

@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Findings } from '../../dev/faults/audit/findings.js';
 import type { Outcome } from '../../dev/faults/run.js';
 import { tablesOf } from '../../dev/faults/table.js';
 
 const asked = (key: string, fate: 'accepted' | 'refused' | 'unknown') => ({ key, fate, answers: [] });
 
-/** A run of four faults that two customers came through, but for one request that nobody answered. */
+/** The outcome of a run with four faults and two customers, in which one request got no response. */
 function anOutcome(): Outcome {
   const audit = new Findings();
   Object.assign(audit.accepted, { orders: 1_234 });
@@ -45,7 +45,7 @@ function anOutcome(): Outcome {
   };
 }
 
-/** The cells of the row that begins with this, without what aligns them. */
+/** The trimmed cells of the row with this title. */
 const rowOf = (tables: string, title: string): string[] | undefined =>
   tables
     .split('\n')
@@ -58,8 +58,8 @@ const rowOf = (tables: string, title: string): string[] | undefined =>
     .find(([first]) => first === title)
     ?.slice(1);
 
-describe('the tables of a run under fire', () => {
-  it.each<[string, string[]]>([
+describe('the tables of a chaos run', () => {
+  test.each<[string, string[]]>([
     ['SIGKILL of the worker', ['2', '4.0 s', '4.0 s', '4.0 s']],
     ['SIGKILL of PostgreSQL', ['1', '9.0 s', '9.0 s', '9.0 s']],
     ['all connections of a link cut', ['1', '0.3 s', '0.3 s', '0.3 s']],
@@ -71,11 +71,11 @@ describe('the tables of a run under fire', () => {
     ['histories replayed without a difference', ['2 (58 events)']],
     ['edge cases played to their end', ['1 of 2']],
     ['HTTP requests sent', ['3,000, of which 11 did not get what they asked for']],
-  ])('say of %s: %j', (title, cells) => {
+  ])('show for %s: %j', (title, cells) => {
     expect(rowOf(tablesOf(anOutcome(), 'a machine'), title)).toEqual(cells);
   });
 
-  it('end with the workflow ids of what went wrong, and where all of it is kept', () => {
+  test('end with the violations by workflow id and the folder of the evidence', () => {
     const end = tablesOf(anOutcome(), 'a machine').split('\n').slice(-4);
     expect(end).toEqual([
       'seed 5: 1 violation',
