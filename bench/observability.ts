@@ -27,7 +27,7 @@ const ORDERS = 60;
 const WARM_UP = 40;
 const AT_ONCE = 10;
 const ROUNDS = 5;
-/** Three times as often as deploy/observability/prometheus.yml. */
+/** Scrapes three times as often as deploy/observability/prometheus.yml. */
 const SCRAPED_EVERY_MS = 5_000;
 
 /** A set of enabled features, and the variables of worker and API that enable them. */

@@ -7,7 +7,7 @@ import pg from 'pg';
  */
 export const APP_ROLE = 'shop';
 
-/** A database of the caller's own. */
+/** A temporary database, which the caller must drop. */
 export interface Database {
   readonly url: string;
   drop(): Promise<void>;

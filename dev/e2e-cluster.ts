@@ -24,7 +24,7 @@ const chosen = process.argv.slice(2);
  */
 const sideBySide = ['--maxWorkers', '2'];
 
-/** Longer than the tour takes to stop its stack. */
+/** Longer than the tour needs to stop its stack. */
 const stopGraceMs = 60_000;
 
 let current: ManagedProcess | undefined;

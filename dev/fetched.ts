@@ -51,7 +51,7 @@ export async function goInstall(
       command: go,
       args: ['install', '-ldflags', '-s -w', ...packages],
       env: { GOBIN: folder, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined },
-      // Outside of any Go module or workspace.
+      // A folder outside of any Go module or workspace.
       cwd: dirname(target),
       limitMs: buildLimitMs,
     });

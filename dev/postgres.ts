@@ -35,7 +35,7 @@ export interface PostgresServer {
 
 const database = 'shop';
 const user = 'postgres';
-// Recovery after a crash replays at most max_wal_size (1 GB by default).
+// Long enough for recovery after a crash, which replays at most max_wal_size (1 GB by default).
 const readyDeadlineMs = 60_000;
 const stopGraceMs = 30_000;
 

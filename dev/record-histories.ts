@@ -14,7 +14,7 @@ import { HISTORIES_FOLDER } from './replay/histories.js';
 import { streamReport } from './report.js';
 import { startTemporaryStack } from './stack.js';
 
-/** For one recording. */
+/** The time limit for one recording. */
 const DEADLINE_MS = 120_000;
 
 /**
@@ -71,7 +71,7 @@ async function deadline(): Promise<never> {
   throw new Error(`the workflow did not reach its outcome within ${DEADLINE_MS / 1000} s`);
 }
 
-/** `0001` for the first one. */
+/** The name of the next generation; the first one is `0001`. */
 async function nextGeneration(): Promise<string> {
   await mkdir(folder, { recursive: true });
   const generations = (await readdir(folder)).map(Number).filter(Number.isInteger);

@@ -28,7 +28,7 @@ import { waitUntil } from './wait.js';
 
 const setupLimitMs = 2 * 60_000;
 const readyDeadlineMs = 2 * 60_000;
-/** The worker lets running activities finish for 20 s by default and gives up 5 s later. */
+/** Longer than the worker needs: it waits 20 s by default for running activities and gives up 5 s later. */
 const stopGraceMs = 30_000;
 
 /** Number of processes of each kind in tests and checks that need more than one. */

@@ -24,7 +24,7 @@ export interface TemporalCli extends Found {
 interface Search {
   settings: Pick<Settings, 'cacheDir' | 'temporalCliPath'>;
   report: Report;
-  /** For tests. */
+  /** Replaces the ways to find it; for tests. */
   ways?: readonly Way[];
 }
 

@@ -30,7 +30,7 @@ interface Search {
   report: Report;
   /** False leaves out the build, which takes minutes. */
   build?: boolean;
-  /** For tests. */
+  /** Replaces the ways to find them; for tests. */
   ways?: readonly Way[];
 }
 

@@ -21,7 +21,7 @@ export interface TimeSkippingServer extends Found {
 interface Search {
   settings: Pick<Settings, 'cacheDir' | 'temporalTestServerPath'>;
   report: Report;
-  /** For tests. */
+  /** Replaces the ways to find it; for tests. */
   ways?: readonly Way[];
 }
 

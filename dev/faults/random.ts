@@ -35,7 +35,7 @@ export class Random {
     return this.number() < probability;
   }
 
-  /** @throws when there is nothing to choose from. */
+  /** Returns one of the choices. @throws when there are none. */
   of<T>(choices: readonly T[]): T {
     if (choices.length === 0) throw new Error('nothing to choose from');
     return choices[this.from(0, choices.length - 1)]!;

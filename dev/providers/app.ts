@@ -81,7 +81,7 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   const holds = new Holds();
   const requests = new ReceivedRequests();
   const closing = new AbortController();
-  // Every delayed call listens to this signal, so no number of listeners is suspicious.
+  // Every delayed call listens to this signal; 0 turns off the warning about many listeners.
   setMaxListeners(0, closing.signal);
 
   const around = { ledger, faults, holds, requests, closing: closing.signal };

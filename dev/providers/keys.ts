@@ -3,7 +3,7 @@ const DEFAULT_RETENTION_SECONDS = 24 * 60 * 60;
 
 /** The providers' memory of idempotency keys. A call with a forgotten key is a new call. */
 export class KeyMemory {
-  /** Null: for ever. */
+  /** Null means that keys are never forgotten. */
   retentionSeconds: number | null = DEFAULT_RETENTION_SECONDS;
 
   /** By order id, when its keys were forgotten early. */

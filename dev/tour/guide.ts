@@ -24,7 +24,7 @@ interface Answer {
   response: Response;
 }
 
-/** An outcome was not the expected one. */
+/** An outcome differs from the expected one. */
 export class Surprise extends Error {
   override readonly name = 'Surprise';
 }

@@ -13,7 +13,7 @@ export interface Span {
   service: string;
   instance: string;
   attributes: Record<string, unknown>;
-  /** 2 is a failure. */
+  /** The OTLP status code; 2 means error. */
   status: number;
 }
 

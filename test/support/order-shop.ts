@@ -98,7 +98,7 @@ export class PlacedOrder implements Order {
     for (const status of statuses) await this.shop.outside.carrier.reportNow(this.orderId, status);
   }
 
-  /** Waits for the end while time is skipped. @throws what the workflow failed with. */
+  /** Waits for the end while time is skipped. @throws the workflow's failure. */
   result(): Promise<OrderView> {
     return this.handle.result();
   }

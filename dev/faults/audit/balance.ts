@@ -28,7 +28,7 @@ export type Verdict = 'undone' | 'sold' | 'written off';
 
 export interface Balance {
   verdict: Verdict;
-  /** Minor units. */
+  /** Amounts in minor units (cents). */
   charged: number;
   refunded: number;
   /** Statuses of the order's parcels: at most one parcel. */

@@ -10,7 +10,7 @@ import { aRequest, type Tools, type Visit } from './visit.js';
 /** The delivery timeout of an order whose parcel is late. */
 const LATE_AFTER_SECONDS = 2;
 
-/** Longer than any run. */
+/** A delivery time that is longer than any run. */
 const NEVER_SECONDS = 1_000_000;
 
 /**

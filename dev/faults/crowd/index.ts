@@ -71,7 +71,7 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
     ...{ attempts: 0, refused: {}, foreignReports: [], resets: [], edgeCases: [] },
   };
   const leaving = new AbortController();
-  // Every request in progress listens to this signal, so no number of listeners is suspicious.
+  // Every request in progress listens to this signal; 0 turns off the warning about many listeners.
   setMaxListeners(0, leaving.signal);
   const caller = new Caller(addresses.apiUrls, { tally: ledger, left: leaving.signal });
   const outside = {

@@ -64,7 +64,7 @@ export async function cancelAndReset(visit: Visit, { client, isAbout }: Tools): 
   return (await ended(visit, client, orderWorkflowId(orderId))) && COMPLETE;
 }
 
-/** Waits until no run of a workflow is open. @returns undefined when the visit ended before. */
+/** Waits until no run of a workflow is open. @returns undefined when the visit ended first. */
 async function ended(visit: Visit, client: Client, workflowId: string): Promise<true | undefined> {
   return await untilDone(visit, async (): Promise<true> => {
     const { status } = await client.workflow.getHandle(workflowId).describe();
@@ -73,7 +73,7 @@ async function ended(visit: Visit, client: Client, workflowId: string): Promise<
   });
 }
 
-/** Waits until an order waits for an approval that existed before. @returns false when the order ended before. */
+/** Waits until an order waits for an approval that existed before. @returns false when the order ended first. */
 async function joinsItsApproval(visit: Visit, client: Client, workflowId: string): Promise<boolean | undefined> {
   return await untilDone(visit, async () => {
     const { status, raw } = await client.workflow.getHandle(workflowId).describe();
