@@ -77,7 +77,7 @@ export const MAX_APIS = 5;
 /** Ids, times and a status, the list of approvers, and the memo of a batch. */
 const EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID + 3) + 6 * MAX_KEY;
 
-/** Each approver gets every message by e-mail and by webhook. */
+/** At most, each approver gets the request and every reminder by e-mail and by webhook. */
 const MAX_MESSAGES_OF_A_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
 
 /** For each limit of Temporal, the values of this project that come closest. */
