@@ -201,12 +201,12 @@ describe('rejecting a change of a cart', () => {
       ...(['QuantityTooLarge', 'a line holds at most 1000 pieces, not 1002'] as const),
     ],
     [
-      'the quantity of a missing product is set',
+      'the quantity of a product that is not in the cart is set',
       holding({ MUG: 1 }),
       set('PAN', 1),
       ...(['NotInCart', 'PAN is not in the cart'] as const),
     ],
-    ['a missing product is removed', aCart(), remove('MUG'), 'NotInCart', 'MUG is not in the cart'],
+    ['a product that is not in the cart is removed', aCart(), remove('MUG'), 'NotInCart', 'MUG is not in the cart'],
     ['an empty cart is checked out', aCart(), checkout, 'EmptyCart', 'there is nothing in the cart'],
   ])('explains the rejection if %s', (_what, state, change, type, message) => {
     expect(refusalOf(state, change)).toEqual({ type, message });
