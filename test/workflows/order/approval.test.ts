@@ -83,7 +83,7 @@ describeOrders('an order that needs an approval', (shop) => {
 
   const nothing = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
 
-  test('is rejected with its stock released and nothing charged if rejected', async () => {
+  test('releases the stock and charges nothing when its approval is rejected', async () => {
     const order = await placed(APPROVAL_THRESHOLD);
     await asked(order);
     await decide(order, 'shift-lead', 'reject');
