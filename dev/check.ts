@@ -39,8 +39,7 @@ const steps: Record<string, () => Promise<unknown>> = {
     ),
   types: () =>
     script('types', 'typescript/bin/tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', cache('tsc.tsbuildinfo')),
-  format: () =>
-    script('format', 'prettier/bin/prettier.cjs', '--check', '.', '--cache', '--cache-location', cache('prettier')),
+  format: () => script('format', 'prettier/bin/prettier.cjs', '--check', '.', '--cache'),
   unused: () => script('unused', 'knip/bin/knip.js'),
   openapi: () => script('openapi', '@redocly/cli/bin/cli.js', 'lint', 'openapi.json'),
   dependencies: () => checkDependencies(checkout),
