@@ -66,9 +66,9 @@ describeOnDevServer('a short chaos run', () => {
       },
     };
     const outcome = await runUnderFire({
-      ...{ seed: 7, seconds: 10, server: 'dev', report, keepIn: join(folder, 'kept') },
+      ...{ seed: 7, seconds: 4, server: 'dev', report, keepIn: join(folder, 'kept') },
       // A client of the terminated order waits in vain.
-      answersDeadlineMs: 20_000,
+      answersDeadlineMs: 10_000,
       plan: [{ afterMs: 2_000, fault: { kind: 'cut', link: 'clients to API' } }],
       workflowBundle: inject('workflowBundle'),
     });

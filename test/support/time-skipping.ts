@@ -17,7 +17,7 @@ export function timeSkippingMissing(): string | undefined {
  */
 export function describeWithTimeSkipping(title: string, define: () => void): void {
   const missing = timeSkippingMissing();
-  if (missing === undefined) describe(title, define);
+  if (missing === undefined) describe(title, { retry: DEADLOCK_RETRIES }, define);
   else describe.skip(`${title} (skipped, there is no time-skipping server: ${missing})`, define);
 }
 
