@@ -1,6 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, type TemporalFailure } from '@temporalio/common';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { waitUntil } from '../../../dev/wait.js';
 import {
   batchQuery,
@@ -35,13 +35,11 @@ async function failureOf(handle: Pick<BatchHandle, 'result'>): Promise<TemporalF
 }
 
 describeWithTimeSkipping('a batch (time-skipping server)', () => {
-  let server: Awaited<ReturnType<typeof startTimeSkipping>>;
   let shop: Shop;
   const tests = new TestOperations();
 
   beforeAll(async () => {
-    server = await startTimeSkipping();
-    shop = await openShop(server, { queues: ['batches'], operations: tests.operations });
+    shop = await openShop(await startTimeSkipping(), { queues: ['batches'], operations: tests.operations });
   });
   afterAll(() => shop?.close());
 
@@ -134,28 +132,6 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 3, round: 1 });
     expect(await writtenBy(shop.store, batchId)).toHaveLength(3);
     expect((await historyOf(again)).some(({ name }) => name === 'runBatchTask')).toBe(false);
-  });
-
-  test('processes nothing during a one-day pause and every item afterwards', async () => {
-    const items = keys(30, 'paused');
-    const batchId = await stage(shop.store, { operation: 'call', items });
-    tests.close();
-    const handle = await run(shop.client, batchId);
-    await waitUntil(() => tests.called.includes('paused-0010') || undefined, { what: 'work', deadlineMs: 20_000 });
-
-    await handle.signal(pauseSignal);
-    await pendingOnce(handle, (pending) => pending === 0);
-    tests.letThrough();
-    const before = tests.called.length;
-    await server.env.sleep('1 day');
-
-    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', total: 30, succeeded: 0, failed: 0 });
-    expect(tests.called).toHaveLength(before);
-    await handle.signal(resumeSignal);
-    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
-    expect([...new Set(tests.called.filter((key) => key.startsWith('paused')))].sort()).toEqual(
-      items.map(({ key }) => key),
-    );
   });
 
   test('waits for a worker that knows the operation, then counts the items as failed', async () => {
@@ -285,5 +261,41 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     await shard.result();
 
     expect(await writtenBy(shop.store, batchId)).toHaveLength(1);
+  });
+});
+
+describeWithTimeSkipping('a paused batch (time-skipping server)', () => {
+  let server: Awaited<ReturnType<typeof startTimeSkipping>>;
+  let shop: Shop;
+  let tests: TestOperations;
+
+  // The pause cancels running activities. After that the server can stop advancing time, so no other test shares it.
+  beforeEach(async () => {
+    tests = new TestOperations();
+    server = await startTimeSkipping();
+    shop = await openShop(server, { queues: ['batches'], operations: tests.operations });
+  });
+  afterEach(() => shop?.close());
+
+  test('processes nothing during a one-day pause and every item afterwards', async () => {
+    const items = keys(30, 'paused');
+    const batchId = await stage(shop.store, { operation: 'call', items });
+    tests.close();
+    const handle = await run(shop.client, batchId);
+    await waitUntil(() => tests.called.includes('paused-0010') || undefined, { what: 'work', deadlineMs: 20_000 });
+
+    await handle.signal(pauseSignal);
+    await pendingOnce(handle, (pending) => pending === 0);
+    tests.letThrough();
+    const before = tests.called.length;
+    await server.env.sleep('1 day');
+
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', total: 30, succeeded: 0, failed: 0 });
+    expect(tests.called).toHaveLength(before);
+    await handle.signal(resumeSignal);
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
+    expect([...new Set(tests.called.filter((key) => key.startsWith('paused')))].sort()).toEqual(
+      items.map(({ key }) => key),
+    );
   });
 });
