@@ -56,7 +56,10 @@ export async function openSmallDisk(): Promise<SmallDisk> {
   mount(folder);
   const name = new URL(database.url).pathname.slice(1);
   const tablespace = `${name}_disk`;
-  const admin = new pg.Client({ connectionString: inject('databaseUrl') });
+  // Not the template: a database with connections cannot be copied.
+  const adminUrl = new URL(inject('databaseUrl'));
+  adminUrl.pathname = '/postgres';
+  const admin = new pg.Client({ connectionString: adminUrl.href });
   await admin.connect();
   const { rows } = await admin.query<{ data_directory: string }>('show data_directory');
   const { uid, gid } = await stat(rows[0]!.data_directory);
