@@ -11,15 +11,7 @@ import {
   resumeSignal,
 } from '../../../src/workflows/batch/contract.js';
 import type { batch, batchShard } from '../../../src/workflows/batch/workflow.js';
-import {
-  keys,
-  run,
-  stage,
-  tasksOf,
-  TestOperations,
-  writtenBy,
-  type BatchHandle,
-} from '../../support/batches.js';
+import { keys, run, stage, tasksOf, TestOperations, writtenBy, type BatchHandle } from '../../support/batches.js';
 import { historyOf } from '../../support/history.js';
 import { aProduct, openShop, type Shop } from '../../support/shop.js';
 import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
