@@ -1,14 +1,11 @@
 import type { Client } from '@temporalio/client';
-import { tsToMs } from '@temporalio/common/lib/time.js';
-import proto from '@temporalio/proto';
-import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
-import { listExecutions } from './listing.js';
+import { listExecutions, type Execution } from './listing.js';
 
 /** Visibility shows starts and ends about a second late; this leaves a wide margin. */
 export const VISIBILITY_LAG_MS = 60_000;
 
 /** Maximum page size of the server. */
-export const MAX_VISIBILITY_PAGE = 1_000;
+const MAX_VISIBILITY_PAGE = 1_000;
 
 /** Whether the server ended a run. Its workflow code did not notice and could not record the end. */
 export const isEndedByServer = ({ status }: { status: { name: string } }): boolean =>
@@ -36,15 +33,24 @@ async function endedSince(client: Client, workflowType: string, since: Date): Pr
   const ids = new Set<string>();
   for (let place: Uint8Array | undefined; ;) {
     const request = { limit: MAX_VISIBILITY_PAGE, ...(place && { place }) };
-    const page = await listExecutions(client, query, request, ({ workflowId }) => workflowId);
-    for (const id of page.items) ids.add(id);
+    const page = await listExecutions(client, query, request);
+    for (const { workflowId } of page.items) ids.add(workflowId);
     place = page.nextPlace;
     if (!place) return [...ids];
   }
 }
 
-const { WORKFLOW_EXECUTION_STATUS_RUNNING: RUNNING, WORKFLOW_EXECUTION_STATUS_CANCELED: CANCELED } =
-  proto.temporal.api.enums.v1.WorkflowExecutionStatus;
+/** The executions with these workflow ids and statuses, in one call. Our workflow ids need no escaping in a query. */
+export async function executionsOf(
+  client: Client,
+  workflowIds: readonly string[],
+  statuses: readonly ('Running' | 'Canceled' | 'Failed' | 'Terminated' | 'TimedOut')[],
+): Promise<Execution[]> {
+  if (workflowIds.length === 0) return [];
+  const listOf = (values: readonly string[]) => values.map((value) => `'${value}'`).join(', ');
+  const query = `WorkflowId in (${listOf(workflowIds)}) and ExecutionStatus in (${listOf(statuses)})`;
+  return (await listExecutions(client, query, { limit: MAX_VISIBILITY_PAGE })).items;
+}
 
 /**
  * How an execution ended without recording its end in the store: cancelled, or else failed, terminated or timed out.
@@ -56,7 +62,7 @@ export type UnrecordedEnd = 'cancelled' | 'failed';
  * Makes one call for all executions. When Temporal does not answer, the result is empty, and a list shows what the
  * store knows.
  *
- * @param executions with our workflow ids, which need no escaping in a query. `since` is the time when the store
+ * @param executions with our workflow ids. `since` is the time when the store
  * recorded the execution as open; runs that closed earlier belong to an earlier use of the same id.
  */
 export async function unrecordedEnds(
@@ -64,25 +70,15 @@ export async function unrecordedEnds(
   executions: readonly { workflowId: string; since: Date }[],
 ): Promise<Map<string, UnrecordedEnd>> {
   const ends = new Map<string, UnrecordedEnd>();
-  if (executions.length === 0) return ends;
   const sinceOf = new Map(executions.map(({ workflowId, since }) => [workflowId, since.getTime()]));
-  const ids = [...sinceOf.keys()].map((workflowId) => `'${workflowId}'`).join(', ');
-  const statuses = `'Running', 'Canceled', 'Failed', 'Terminated', 'TimedOut'`;
-  const { namespace } = client.options;
-  const { executions: found } = await withDeadline(client, SERVER_DEADLINE_MS, () =>
-    client.workflowService.listWorkflowExecutions({
-      namespace,
-      query: `WorkflowId in (${ids}) and ExecutionStatus in (${statuses})`,
-      pageSize: MAX_VISIBILITY_PAGE,
-    }),
-  ).catch(() => ({ executions: [] }));
+  const statuses = ['Running', 'Canceled', 'Failed', 'Terminated', 'TimedOut'] as const;
+  const found = await executionsOf(client, [...sinceOf.keys()], statuses).catch(() => []);
   const running = new Set<string>();
-  for (const { execution, status, closeTime } of found ?? []) {
-    const workflowId = execution?.workflowId ?? '';
+  for (const { workflowId, status, closeTime } of found) {
     // A reset terminates a run and starts a new one.
-    if (status === RUNNING) running.add(workflowId);
-    else if (closeTime && tsToMs(closeTime) >= (sinceOf.get(workflowId) ?? Infinity)) {
-      ends.set(workflowId, status === CANCELED ? 'cancelled' : 'failed');
+    if (status.name === 'RUNNING') running.add(workflowId);
+    else if (closeTime && closeTime.getTime() >= (sinceOf.get(workflowId) ?? Infinity)) {
+      ends.set(workflowId, status.name === 'CANCELLED' ? 'cancelled' : 'failed');
     }
   }
   for (const workflowId of running) ends.delete(workflowId);

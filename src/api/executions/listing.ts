@@ -28,16 +28,12 @@ export interface Page<T> {
   nextPlace?: Uint8Array;
 }
 
-/**
- * A page of executions, newest first. Executions for which `toItem` returns undefined are omitted, so a page may be
- * shorter than its limit.
- */
-export async function listExecutions<T>(
+/** A page of executions, newest first. */
+export async function listExecutions(
   client: Client,
   query: string,
   { limit, place }: PageRequest,
-  toItem: (execution: Execution) => T | undefined,
-): Promise<Page<T>> {
+): Promise<Page<Execution>> {
   const { namespace, loadedDataConverter } = client.options;
   const list = () =>
     withDeadline(client, SERVER_DEADLINE_MS, () =>
@@ -55,9 +51,8 @@ export async function listExecutions<T>(
     (response.executions ?? []).map(async (raw) => {
       // The memo is not used here, and a memo that cannot be decrypted would fail the whole list.
       raw.memo = null;
-      return toItem(await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace));
+      return await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace);
     }),
   );
-  const kept = items.filter((item) => item !== undefined);
-  return { items: kept, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
+  return { items, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
 }

@@ -9,10 +9,10 @@ import {
   orderStatusAttribute,
   orderWorkflowId,
 } from '../../workflows/order/contract.js';
-import { isEndedByServer, MAX_VISIBILITY_PAGE, VISIBILITY_LAG_MS, watchEnds } from '../executions/ended.js';
+import { executionsOf, isEndedByServer, VISIBILITY_LAG_MS, watchEnds } from '../executions/ended.js';
 import { toProblem } from '../plugins/errors.js';
 import { describe } from '../executions/executions.js';
-import { listExecutions, type Execution } from '../executions/listing.js';
+import type { Execution } from '../executions/listing.js';
 
 /** Ends that workflow code never sees, so that no query, search attribute or store record shows them. */
 const ENDS_BY_SERVER: Partial<Record<WorkflowExecutionStatusName, Reason>> = {
@@ -106,12 +106,8 @@ async function unlessAway<T>(run: () => Promise<T>): Promise<T | undefined> {
 /** Executions by order id: the running one, or else one that the server ended. */
 async function visible(client: Client, orders: readonly ListedOrder[]): Promise<Map<string, Execution>> {
   const found = new Map<string, Execution>();
-  if (orders.length === 0) return found;
-  // Our workflow ids need no escaping in a query.
-  const ids = orders.map(({ orderId }) => `'${orderWorkflowId(orderId)}'`).join(', ');
-  const query = `WorkflowId in (${ids}) and ExecutionStatus in ('Running', 'Terminated', 'TimedOut')`;
-  const { items } = await listExecutions(client, query, { limit: MAX_VISIBILITY_PAGE }, (execution) => execution);
-  for (const execution of items) {
+  const workflowIds = orders.map(({ orderId }) => orderWorkflowId(orderId));
+  for (const execution of await executionsOf(client, workflowIds, ['Running', 'Terminated', 'TimedOut'])) {
     const orderId = orderIdOf(execution.workflowId);
     if (found.get(orderId)?.status.name !== 'RUNNING') found.set(orderId, execution);
   }

@@ -2,7 +2,7 @@ import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 import { ASK_AGAIN_AFTER_SECONDS, ASK_CARRIER_AFTER_SECONDS, MAX_UNANSWERED_QUESTIONS } from './contract.js';
 import type { Parcel } from './parcel.js';
 
-const DAY_MS = 24 * 60 * 60_000;
+const POLL_EVERY_MS = ASK_CARRIER_AFTER_SECONDS * 1000;
 
 /** After a worker outage, the polls of many orders are due at once. They are spread over this time. */
 const SPREAD_MS = 10 * 60_000;
@@ -64,10 +64,10 @@ export class DeliveryClock {
       if (this.expiry) {
         const hasChanged = () => this.expiry === undefined || this.parcel.isFinal;
         const options = { summary: 'Ask the carrier about an overdue parcel' };
-        if (!(await condition(hasChanged, ASK_CARRIER_AFTER_SECONDS * 1000, options))) await this.ask();
+        if (!(await condition(hasChanged, POLL_EVERY_MS, options))) await this.ask();
         continue;
       }
-      const askAt = Math.min(this.heardAt + ASK_CARRIER_AFTER_SECONDS * 1000, this.dueAt);
+      const askAt = Math.min(this.heardAt + POLL_EVERY_MS, this.dueAt);
       if (reached < askAt) {
         await sleep(Math.max(askAt - Date.now(), 1), { summary: 'Silence of the carrier' });
         reached = askAt;
@@ -87,7 +87,7 @@ export class DeliveryClock {
 
 /** The latest daily poll time since `plannedAt`. One poll replaces all polls missed during a worker outage. */
 export const latestPlanned = (plannedAt: number, now: number): number =>
-  plannedAt + Math.max(0, Math.floor((now - plannedAt) / DAY_MS)) * DAY_MS;
+  plannedAt + Math.max(0, Math.floor((now - plannedAt) / POLL_EVERY_MS)) * POLL_EVERY_MS;
 
 async function spread(lateByMs: number): Promise<void> {
   if (lateByMs < LATE_MS) return;

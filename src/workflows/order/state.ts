@@ -258,7 +258,12 @@ export class OrderState {
   private recordContradiction({ shipmentId, status }: ShipmentReport): void {
     log.warn('a shipment report contradicts the final status of the parcel', { status, final: this.parcel.status });
     const report = { orderId: this.key.orderId, shipmentId, status };
-    this.recording = CancellationScope.nonCancellable(() => this.recording.then(() => recordContradiction(report)));
+    this.record(() => recordContradiction(report));
+  }
+
+  /** Records something in the store, after what was recorded before, also when the order is being cancelled. */
+  private record(write: () => Promise<void>): void {
+    this.recording = CancellationScope.nonCancellable(() => this.recording.then(write));
   }
 
   private showIgnoredReports(): void {
@@ -283,7 +288,7 @@ export class OrderState {
     this.setStatus(status);
     const { orderId, owner } = this.key;
     const record = { orderId, owner, status, stage: this.view.stage } as const;
-    this.recording = CancellationScope.nonCancellable(() => this.recording.then(() => recordOrderStatus(record)));
+    this.record(() => recordOrderStatus(record));
   }
 
   private setStatus(status: OrderStatus): void {
