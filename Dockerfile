@@ -18,7 +18,7 @@ RUN cd node_modules/@temporalio/core-bridge && rm -r sdk-core \
 
 FROM all-dependencies AS build
 COPY tsconfig.json tsconfig.build.json ./
-COPY dev dev
+COPY tools tools
 COPY src src
 RUN npm run build
 
@@ -27,7 +27,7 @@ COPY examples examples
 RUN install -d -o 1000 -g 1000 /data
 ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps
 USER 1000:1000
-CMD ["node", "--import", "tsx", "dev/providers/main.ts"]
+CMD ["node", "--import", "tsx", "tools/fakes/main.ts"]
 
 FROM node:${NODE_VERSION}-bookworm-slim AS application
 WORKDIR /app

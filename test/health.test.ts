@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../dev/ports.js';
+import { freePort } from '../tools/processes/ports.js';
 import { serveHealth, type Checks } from '../src/observability/health.js';
 import { createLogger } from '../src/observability/logger.js';
 import { openStore } from '../src/store/index.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { waitUntil } from '../dev/wait.js';
+import { waitUntil } from '../tools/processes/wait.js';
 import { hasPoller } from '../src/api/executions/executions.js';
 import type { OrderInput, OrderResource } from '../src/schemas/order.js';
 import { TASK_QUEUES, type TaskQueue } from '../src/temporal/task-queues.js';

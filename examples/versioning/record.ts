@@ -1,20 +1,20 @@
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { runCommand } from '../../dev/commands.js';
-import { freePort } from '../../dev/ports.js';
-import { writeHistory } from '../../dev/recordings/history-file.js';
-import { typeOf } from '../../dev/replay/events.js';
-import { streamReport } from '../../dev/report.js';
-import { loadSettings } from '../../dev/settings.js';
-import { findTemporalCli } from '../../dev/temporal-cli.js';
-import { startTemporalServer } from '../../dev/temporal-server.js';
-import { waitUntil } from '../../dev/wait.js';
+import { runCommand } from '../../tools/processes/commands.js';
+import { freePort } from '../../tools/processes/ports.js';
+import { writeHistory } from '../../tools/recordings/history-file.js';
+import { typeOf } from '../../tools/replay/events.js';
+import { streamReport } from '../../tools/terminal/report.js';
+import { loadSettings } from '../../tools/stack/settings.js';
+import { findTemporalCli } from '../../tools/servers/programs/temporal-cli.js';
+import { startTemporalServer } from '../../tools/servers/temporal/dev-server.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { releaseSignal } from './steps.js';
 import { bundleOf, createWorker, DEPLOYMENT_NAME, TASK_QUEUE } from './worker.js';
 
 /**
- * Records the histories of this example again, on its own dev server: `node dev/run.mjs examples/versioning/record.ts`
+ * Records the histories of this example again, on its own dev server: `node tools/run.mjs examples/versioning/record.ts`
  */
 const report = streamReport();
 Runtime.install({ logger: new DefaultLogger('WARN') });

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
-import { committedHistories } from '../../dev/replay/histories.js';
-import { replay } from '../../dev/replay/replay.js';
+import { committedHistories } from '../../tools/replay/histories.js';
+import { replay } from '../../tools/replay/replay.js';
 import { bundleOf } from './worker.js';
 
 /**

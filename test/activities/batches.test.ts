@@ -1,7 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createBatchActivities } from '../../src/activities/batches.js';
 import { defineOperation, type OutsideOperation } from '../../src/batch-operations/operation.js';
 import { openStore, type Store } from '../../src/store/index.js';

@@ -5,7 +5,7 @@ import { CancelledFailure } from '@temporalio/common';
 import PostalMime from 'postal-mime';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import { createMailer, type MailMessage } from '../../src/activities/mail.js';
 import { anEnvironment, runActivity } from '../support/activity-environment.js';
 

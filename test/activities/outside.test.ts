@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import type { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
 import { createPaymentActivities } from '../../src/activities/payments.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';

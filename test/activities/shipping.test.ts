@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
 import { runActivity } from '../support/activity-environment.js';
 import { heldSince, KEY_RETENTION, owner } from '../support/held-stock.js';

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
 import { createWebhooks, type WebhookMessage } from '../../src/activities/webhooks.js';
 import { createOutgoing } from '../../src/http-client/outgoing.js';

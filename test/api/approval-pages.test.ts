@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import { buildApp } from '../../src/api/app.js';
 import { createCursors } from '../../src/api/plugins/cursor.js';
 import { timeLeft } from '../../src/api/approvals/page.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
 import type { OrderResource, OrderSummary } from '../../src/schemas/order.js';
 import { startApi, type Api } from '../support/api.js';

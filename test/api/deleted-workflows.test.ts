@@ -1,6 +1,6 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { examples } from '../../src/api/plugins/openapi/examples.js';
 import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import type { Problem } from '../../src/schemas/problem.js';

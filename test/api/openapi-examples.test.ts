@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { examples } from '../../src/api/plugins/openapi/examples.js';
 import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import type { OrderResource } from '../../src/schemas/order.js';

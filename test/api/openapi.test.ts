@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { generatedFiles } from '../../dev/api/document.js';
-import { checkout } from '../../dev/settings.js';
+import { generatedFiles } from '../../tools/openapi/document.js';
+import { checkout } from '../../tools/stack/settings.js';
 import { TAGS } from '../../src/api/plugins/contract.js';
 import { examples } from '../../src/api/plugins/openapi/examples.js';
 import { factsOf, PROBLEM_KINDS } from '../../src/api/plugins/problems.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { OrderInput, OrderSummary } from '../../src/schemas/order.js';
 import { customerIdAttribute, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf } from '../../dev/faults/audit/balance.js';
+import { balanceOf } from '../../tools/chaos/audit/balance.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { nowhere } from '../support/nowhere.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';

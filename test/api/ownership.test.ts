@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../src/schemas/approval.js';
 import type { OrderResource, OrderSummary } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';

@@ -5,8 +5,8 @@ import { Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@tempo
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { problemTable, PROBLEM_TABLE_PATH } from '../../dev/problem-table.js';
-import { waitUntil } from '../../dev/wait.js';
+import { problemTable, PROBLEM_TABLE_PATH } from '../../tools/openapi/problem-table.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/plugins/problems.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import type { Problem } from '../../src/schemas/problem.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';

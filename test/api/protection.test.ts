@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createCursors } from '../../src/api/plugins/cursor.js';
 import { HttpProblem } from '../../src/api/plugins/errors.js';
 import type { Problem } from '../../src/schemas/problem.js';

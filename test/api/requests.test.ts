@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import type { Problem } from '../../src/schemas/problem.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';

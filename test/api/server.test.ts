@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
-import { startProcess, typescript } from '../../dev/processes.js';
-import { waitUntil } from '../../dev/wait.js';
+import { freePort } from '../../tools/processes/ports.js';
+import { startProcess, typescript } from '../../tools/processes/processes.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { ApprovalResource } from '../../src/schemas/approval.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';

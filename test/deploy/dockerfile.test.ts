@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 import { roleOf } from '../support/deployment.js';
 import { readDockerfile, stageOf } from '../support/dockerfile.js';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 import type { SearchAttribute } from '../../src/temporal/namespace.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { readComposeFile } from '../support/compose.js';

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { startProcess } from '../../dev/processes.js';
-import { checkout } from '../../dev/settings.js';
-import { startTemporaryStack, type Stack } from '../../dev/stack.js';
+import { startProcess } from '../../tools/processes/processes.js';
+import { checkout } from '../../tools/stack/settings.js';
+import { startTemporaryStack, type Stack } from '../../tools/stack/stack.js';
 import { pageOf } from '../../src/schemas/page.js';
 import { product, type Product } from '../../src/schemas/product.js';
 import { describeOnDevServer } from '../support/dev-server.js';
@@ -31,7 +31,7 @@ describeOnDevServer('npm run batch against a stack', () => {
     const command = await startProcess({
       name: 'batch',
       command: process.execPath,
-      args: ['dev/run.mjs', 'dev/batch.ts', ...args],
+      args: ['tools/run.mjs', 'tools/batch/main.ts', ...args],
       cwd: checkout,
       env: { DATA_DIR: stack.dataDir },
       onLine: (line, stream) => lines[stream].push(line),

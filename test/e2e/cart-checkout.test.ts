@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { ensureNamespace, ensureSearchAttributes } from '../../src/temporal/namespace.js';
 import { MAX_CART_LINES } from '../../src/schemas/cart.js';
 import { MAX_LINE_QUANTITY } from '../../src/schemas/order.js';
@@ -16,7 +16,7 @@ import {
 } from '../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
 import { startApi, type Answer, type Api } from '../support/api.js';
-import { balanceOf } from '../../dev/faults/audit/balance.js';
+import { balanceOf } from '../../tools/chaos/audit/balance.js';
 import { aCartId, CartCaller, lifeOf, quantitiesOf, startCart, type CartBody } from '../support/carts.js';
 import { lockCatalogue } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';

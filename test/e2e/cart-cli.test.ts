@@ -1,7 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { CartView } from '../../src/schemas/cart.js';
 import { cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { MAX_LINE_QUANTITY } from '../../src/schemas/order.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { startApi, type Api } from '../support/api.js';

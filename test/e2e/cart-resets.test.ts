@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../src/workflows/cart/workflow.js';
 import { startApi, type Api } from '../support/api.js';

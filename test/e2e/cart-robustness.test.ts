@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { addItemUpdate, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { startApi, type Api } from '../support/api.js';

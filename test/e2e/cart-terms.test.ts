@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { CartSummary } from '../../src/schemas/cart.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
 import { startApi, type Api } from '../support/api.js';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { OrderResource, OrderView } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf } from '../../dev/faults/audit/balance.js';
+import { balanceOf } from '../../tools/chaos/audit/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { historyOf } from '../support/history.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';

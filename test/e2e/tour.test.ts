@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startProcess } from '../../dev/processes.js';
-import { checkout } from '../../dev/settings.js';
-import { startTemporaryStack, type Stack } from '../../dev/stack.js';
-import { waitUntil } from '../../dev/wait.js';
+import { startProcess } from '../../tools/processes/processes.js';
+import { checkout } from '../../tools/stack/settings.js';
+import { startTemporaryStack, type Stack } from '../../tools/stack/stack.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createPayloadCodec } from '../../src/temporal/encryption/codec.js';
 import type { OrderResource } from '../../src/schemas/order.js';
 import { describeInBrowser, launchBrowser } from '../support/browser.js';
@@ -122,7 +122,7 @@ describeOnDevServer('a shop with payload encryption', () => {
     const tour = await startProcess({
       name: 'tour',
       command: process.execPath,
-      args: ['--import', import.meta.resolve('tsx/esm'), join(copy, 'dev/tour.ts')],
+      args: ['--import', import.meta.resolve('tsx/esm'), join(copy, 'tools/tour/main.ts')],
       cwd: copy,
       env: { DATA_DIR: stack.dataDir, API_KEY: shiftLead.key },
       onLine: (line) => output.push(line),

@@ -6,7 +6,7 @@ import type { Product } from '../../src/schemas/product.js';
 import { cancelOrderUpdate, orderStatusQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../src/workflows/order/workflow.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf, type Balance } from '../../dev/faults/audit/balance.js';
+import { balanceOf, type Balance } from '../../tools/chaos/audit/balance.js';
 import { openCommitGate, type CommitGate } from '../support/commit-gate.js';
 import { lockProduct } from '../support/database-lock.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';

@@ -1,12 +1,12 @@
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
-import type { ManagedProcess } from '../../dev/processes.js';
-import { waitUntil } from '../../dev/wait.js';
+import { freePort } from '../../tools/processes/ports.js';
+import type { ManagedProcess } from '../../tools/processes/processes.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { OrderInput } from '../../src/schemas/order.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
 import { startApi, type Api } from '../support/api.js';
-import { balanceOf } from '../../dev/faults/audit/balance.js';
+import { balanceOf } from '../../tools/chaos/audit/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
 import { startOneWorkerProcess } from '../support/workers.js';

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readCommandLine, type ReplayCommand } from '../../dev/replay/command-line.js';
-import { waitUntil } from '../../dev/wait.js';
+import { readCommandLine, type ReplayCommand } from '../../tools/replay/command-line.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import {
   BATCH_TASK_QUEUE,
   batchQuery,

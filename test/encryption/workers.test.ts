@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type proto from '@temporalio/proto';
 import { afterEach, beforeAll, afterAll, expect, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createPayloadCodec } from '../../src/temporal/encryption/codec.js';
 import type { EncryptionKey } from '../../src/temporal/encryption/keys.js';
 import { addItemSignal, CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../src/workflows/cart/contract.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LIMIT_ROWS, MAX_APPROVAL_ID, MAX_ID, MAX_KEY } from '../../dev/limit-table.js';
+import { LIMIT_ROWS, MAX_APPROVAL_ID, MAX_ID, MAX_KEY } from '../../tools/openapi/limit-table.js';
 import { approvalId } from '../../src/schemas/approval.js';
 import { callerId, id, idempotencyKey, MAX_CALLER_ID } from '../../src/schemas/text.js';
 

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
+import { freePort } from '../../tools/processes/ports.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { serveMetrics } from '../../src/observability/metrics/listener.js';
 

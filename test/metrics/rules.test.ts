@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 import { alerts, dashboards, hurried, rules, withoutComparison } from '../support/observability.js';
 import packageJson from '../../package.json' with { type: 'json' };
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, onTestFinished, test } from 'vitest';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 import type { StoreOperation } from '../../src/batch-operations/operation.js';
 import { openStore } from '../../src/store/index.js';
 import { stage } from '../support/batches.js';

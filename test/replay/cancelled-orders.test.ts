@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { fetched } from '../../dev/replay/histories.js';
-import { replay } from '../../dev/replay/replay.js';
+import { fetched } from '../../tools/replay/histories.js';
+import { replay } from '../../tools/replay/replay.js';
 import {
   cancelOrderUpdate,
   ORDER_WORKFLOW_TYPE,

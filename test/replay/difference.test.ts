@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { complaintOf, differenceIn } from '../../dev/replay/difference.js';
+import { complaintOf, differenceIn } from '../../tools/replay/difference.js';
 
 test("complaintOf quotes the SDK's message unchanged if it is not valid JSON", () => {
   const words = String.raw`Activity type of scheduled event 'e\u{301}' does not match activity type of activity command 'pack'`;

@@ -4,7 +4,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { historyOf } from '../support/history.js';

@@ -2,10 +2,10 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { describe, expect, inject, test } from 'vitest';
-import { recordings } from '../../dev/recordings/index.js';
-import { replay, type Bundle, type Recorded } from '../../dev/replay/replay.js';
-import type { Difference } from '../../dev/replay/difference.js';
-import { typeOf } from '../../dev/replay/events.js';
+import { recordings } from '../../tools/recordings/index.js';
+import { replay, type Bundle, type Recorded } from '../../tools/replay/replay.js';
+import type { Difference } from '../../tools/replay/difference.js';
+import { typeOf } from '../../tools/replay/events.js';
 import '../support/quiet-runtime.js';
 import { recordedHistories as histories } from '../support/recorded-histories.js';
 

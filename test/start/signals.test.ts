@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../dev/ports.js';
-import type { ManagedProcess } from '../../dev/processes.js';
-import { waitUntil } from '../../dev/wait.js';
+import { freePort } from '../../tools/processes/ports.js';
+import type { ManagedProcess } from '../../tools/processes/processes.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { createDatabase } from '../support/database.js';
 import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
 import { startEntry } from '../support/entry.js';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { APP_ROLE } from '../../dev/databases.js';
+import { APP_ROLE } from '../../tools/servers/postgres/databases.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { grantRights, OwnerNeedsAll } from '../../src/store/rights.js';
 import { createDatabase } from '../support/database.js';

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import type { Browser } from 'playwright-core';
 import { describe, inject } from 'vitest';
-import { onPath } from '../../dev/commands.js';
+import { onPath } from '../../tools/processes/commands.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { composeSecrets } from '../../dev/compose-secrets.js';
-import { checkout } from '../../dev/settings.js';
+import { composeSecrets } from '../../tools/secrets/compose-secrets.js';
+import { checkout } from '../../tools/stack/settings.js';
 
 /** A service of a compose file, with the fields that tests check. */
 export interface Service {

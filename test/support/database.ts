@@ -1,5 +1,9 @@
 import { inject } from 'vitest';
-import { APP_ROLE, createDatabase as createDatabaseBeside, type Database } from '../../dev/databases.js';
+import {
+  APP_ROLE,
+  createDatabase as createDatabaseBeside,
+  type Database,
+} from '../../tools/servers/postgres/databases.js';
 
 interface TestDatabase extends Database {
   /** The same database for worker and API, whose role has only the privileges that they need. */

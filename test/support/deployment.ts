@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { environmentSchema } from '../../dev/providers/environment.js';
-import { checkout } from '../../dev/settings.js';
+import { environmentSchema } from '../../tools/fakes/environment.js';
+import { checkout } from '../../tools/stack/settings.js';
 import { loadConfig, variablesOf, type Role } from '../../src/config.js';
 
 /** The files that a deployment starts, and the role whose configuration they read. */
@@ -9,8 +9,8 @@ const ROLES: Record<string, Role | 'outside-world'> = {
   'dist/worker.js': 'worker',
   'dist/api/server.js': 'api',
   'dist/setup.js': 'setup',
-  'dev/seed.ts': 'setup',
-  'dev/providers/main.ts': 'outside-world',
+  'tools/stack/seed.ts': 'setup',
+  'tools/fakes/main.ts': 'outside-world',
 };
 
 /** The role that a command like `node dist/worker.js` starts. @throws when the checkout has no such file. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DockerfileParser, type Copy } from 'dockerfile-ast';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 
 /** A build stage: everything after one `FROM`. */
 export interface Stage {

@@ -1,5 +1,5 @@
-import { startProcess, typescript, type ManagedProcess } from '../../dev/processes.js';
-import { nothingOfTheShell } from '../../dev/settings.js';
+import { startProcess, typescript, type ManagedProcess } from '../../tools/processes/processes.js';
+import { nothingOfTheShell } from '../../tools/stack/settings.js';
 import { approvalEnvironment } from './activities.js';
 import { CURSOR_SECRET } from './api.js';
 import { CARRIER_WEBHOOK_SECRET } from './outside-world.js';

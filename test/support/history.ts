@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { typeOf } from '../../dev/replay/events.js';
+import { typeOf } from '../../tools/replay/events.js';
 
 /** The events of a run as the Web UI names them (`ActivityTaskScheduled`), with their subject. */
 export interface HistoryEvent {

@@ -2,8 +2,8 @@ import { access, constants } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { onPath, runCommand } from '../../dev/commands.js';
-import { checkout, type Settings } from '../../dev/settings.js';
+import { onPath, runCommand } from '../../tools/processes/commands.js';
+import { checkout, type Settings } from '../../tools/stack/settings.js';
 
 const VERSION = '5.8.1';
 const LIMIT_MS = 60_000;

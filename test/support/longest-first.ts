@@ -4,8 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'test/e2e/',
   'test/metrics/',
-  'test/faults/',
-  'test/dev/',
+  'test/tools/chaos/',
+  'test/tools/',
   'test/workflows/batch/',
   'test/replay/',
   'examples/',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import ts from 'typescript';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 
 /** Values by name, as in labels or a ConfigMap. */
 type Strings = Record<string, string>;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { checkout } from '../../dev/settings.js';
+import { checkout } from '../../tools/stack/settings.js';
 
 const FOLDER = join(checkout, 'deploy', 'observability');
 export const PROMETHEUS_FILE = join(FOLDER, 'prometheus.yml');

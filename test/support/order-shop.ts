@@ -6,7 +6,7 @@ import {
 } from '@temporalio/client';
 import { TemporalFailure, type Duration } from '@temporalio/common';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { Stage } from '../../src/schemas/approval.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
@@ -20,7 +20,7 @@ import {
 import type { order } from '../../src/workflows/order/workflow.js';
 import { activitiesOf } from './activities.js';
 import { createWorkers } from './create-workers.js';
-import { balanceOf, type Balance, type Order } from '../../dev/faults/audit/balance.js';
+import { balanceOf, type Balance, type Order } from '../../tools/chaos/audit/balance.js';
 import { historyOf } from './history.js';
 import { openLetterbox, type Letterbox } from './letterbox.js';
 import { anOrder, aProduct, openShop, type Shop } from './shop.js';

@@ -1,4 +1,4 @@
-import { buildProviders, type Providers } from '../../dev/providers/app.js';
+import { buildProviders, type Providers } from '../../tools/fakes/app.js';
 
 export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV0LTAwMDE=';
 

@@ -1,4 +1,4 @@
-import { committedHistories } from '../../dev/replay/histories.js';
+import { committedHistories } from '../../tools/replay/histories.js';
 
 /** The histories under test/replay/histories, sorted by file name. */
 export const recordedHistories = await committedHistories();

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
-import { subjectOf, typeOf, type History, type HistoryEvent } from '../../dev/replay/events.js';
-import { replay, type Code, type Recorded, type Replayed } from '../../dev/replay/replay.js';
+import { subjectOf, typeOf, type History, type HistoryEvent } from '../../tools/replay/events.js';
+import { replay, type Code, type Recorded, type Replayed } from '../../tools/replay/replay.js';
 
 const CLOSED = /^WorkflowExecution(Completed|Failed|TimedOut|Canceled|Terminated|ContinuedAsNew)$/;
 

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
-import { listedExecutions } from '../../dev/executions.js';
-import type { Bundle, Recorded } from '../../dev/replay/replay.js';
+import { listedExecutions } from '../../tools/replay/executions.js';
+import type { Bundle, Recorded } from '../../tools/replay/replay.js';
 import type { Replayer } from './replayer.js';
 
 /** The code that wrote a history and that replays it. */

@@ -1,8 +1,8 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, inject } from 'vitest';
-import { onPath } from '../../dev/commands.js';
-import { checkout, type Settings } from '../../dev/settings.js';
+import { onPath } from '../../tools/processes/commands.js';
+import { checkout, type Settings } from '../../tools/stack/settings.js';
 
 /** The folder with the configuration of schemathesis and its pinned version. */
 export const SCHEMATHESIS_FOLDER = join(checkout, 'test', 'schemathesis');

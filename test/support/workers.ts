@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { inject } from 'vitest';
-import { startProcess, typescript, type Exit, type ManagedProcess } from '../../dev/processes.js';
-import { nothingOfTheShell } from '../../dev/settings.js';
-import { waitUntil } from '../../dev/wait.js';
+import { startProcess, typescript, type Exit, type ManagedProcess } from '../../tools/processes/processes.js';
+import { nothingOfTheShell } from '../../tools/stack/settings.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import type { Operations } from '../../src/batch-operations/index.js';
 import { createPayloadCodec, tolerant } from '../../src/temporal/encryption/codec.js';
 import { createClient } from '../../src/temporal/connections.js';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { waitUntil } from '../../dev/wait.js';
+import { waitUntil } from '../../tools/processes/wait.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/dev-server.js';
 import { historyOf } from '../support/history.js';
 import '../support/quiet-runtime.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../../test/support/dev-server.js';
 import '../../../test/support/quiet-runtime.js';
 import { temporal } from '../../../test/support/temporal-command.js';

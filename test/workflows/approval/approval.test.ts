@@ -5,7 +5,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalView, Decision } from '../../../src/schemas/approval.js';
 import {
   approvalDueAtAttribute,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary, ApprovalView } from '../../../src/schemas/approval.js';
 import { approvalQuery, approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';

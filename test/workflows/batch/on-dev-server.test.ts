@@ -2,7 +2,7 @@ import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import {
   batchQuery,
   BATCH_TASK_QUEUE,
@@ -12,7 +12,7 @@ import {
 } from '../../../src/workflows/batch/contract.js';
 import type { batch as batchWorkflow, batchShard } from '../../../src/workflows/batch/workflow.js';
 import { keys, run, stage, tallyOnce, TestOperations, writtenBy, type BatchHandle } from '../../support/batches.js';
-import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_POLL } from '../../../dev/limit-table.js';
+import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_POLL } from '../../../tools/openapi/limit-table.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/dev-server.js';
 import { historyOf } from '../../support/history.js';
 import { openShop, type Shop } from '../../support/shop.js';

@@ -2,7 +2,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import type { CartInput, CartView } from '../../../src/schemas/cart.js';
 import {
   abandonSignal,

@@ -1,6 +1,6 @@
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import {
   cancelOrderUpdate,
   ORDER_WORKFLOW_TYPE,
@@ -8,7 +8,7 @@ import {
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
 import type { order } from '../../../src/workflows/order/workflow.js';
-import type { Balance } from '../../../dev/faults/audit/balance.js';
+import type { Balance } from '../../../tools/chaos/audit/balance.js';
 import { lockProduct } from '../../support/database-lock.js';
 import { anOrderId, describeOrders, type OrderShop, type PlacedOrder } from '../../support/order-shop.js';
 import { anOrder, aProduct } from '../../support/shop.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import { orderStatusAttribute, customerIdAttribute } from '../../../src/workflows/order/contract.js';
 import { anOrderId, describeOrders } from '../../support/order-shop.js';
 import { aProduct } from '../../support/shop.js';

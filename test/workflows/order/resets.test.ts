@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { balanceOf } from '../../../dev/faults/audit/balance.js';
-import { waitUntil } from '../../../dev/wait.js';
+import { balanceOf } from '../../../tools/chaos/audit/balance.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput, OrderView } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';

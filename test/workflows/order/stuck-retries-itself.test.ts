@@ -1,6 +1,6 @@
 import { Worker } from '@temporalio/worker';
 import { expect, inject, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderView } from '../../../src/schemas/order.js';
 import { resolveCompensationUpdate } from '../../../src/workflows/order/contract.js';
 import { secondsToRetry } from '../../../src/workflows/order/state.js';

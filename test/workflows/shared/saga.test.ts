@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../dev/wait.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
 import '../../support/quiet-runtime.js';
 import type { TemporalServer } from '../../support/shop.js';
 import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Bench } from '../../../tools/bench/bench.js';
+import { benches } from '../../../tools/bench/benches.js';
+import { besideFirst, summaryOf, type Figure } from '../../../tools/bench/measure/figure.js';
+import type { Machine } from '../../../tools/bench/measure/machine.js';
+import { filesOf } from '../../../tools/bench/report/page.js';
+import { printed } from '../../../tools/bench/report/print.js';
+import { merged, readResults, RESULTS_PATH, type Part } from '../../../tools/bench/report/results.js';
+import { checkout } from '../../../tools/stack/settings.js';
+
+const machine: Machine = {
+  ...{ system: 'linux 6 x64', processor: 'A <fast> one', processors: 2, memoryGiB: 8, node: '20.19.0', sdk: '1.24.0' },
+  ...{ devServer: '1.29.1', fullServer: '1.32.0', postgres: '18.4.0' },
+};
+
+const aFigure = (overrides: Partial<Figure> = {}): Figure => ({
+  ...{ name: 'orders: many | few', base: 'none <b>', unit: 'a second', better: 'more', of: 100 },
+  ...{ values: [20, 10, 30], baseValues: [10, 10, 10], ...overrides },
+});
+
+const aPart = (overrides: Partial<Part> = {}): Part => ({
+  ...{ date: '2026-01-31', commit: 'abc1234', seconds: 12.4, load: { before: 0.12, after: 1.5 }, machine },
+  ...{ figures: [aFigure()], ...overrides },
+});
+
+const aBench = (name: string): Bench => ({
+  ...{ name, title: `All of ${name} & more`, about: `About ${name}.`, run: async () => [] },
+});
+
+const shop = [aBench('first'), aBench('second')];
+
+async function fileOf(results: Record<string, Part>, ending: string): Promise<string> {
+  const files = Object.entries(await filesOf(shop, results));
+  return files.find(([path]) => path.endsWith(ending))![1];
+}
+
+test('summaryOf compares each round with the base of the same round', () => {
+  const figure = aFigure({ values: [10, 20, 60], baseValues: [10, 40, 30] });
+  expect(summaryOf(figure)).toMatchObject({ ratio: 1, lowest: 0.5, highest: 2, value: 20, baseValue: 30, rounds: 3 });
+});
+
+test.each([
+  ['more', [11, 12], 'better'],
+  ['more', [8, 9], 'worse'],
+  ['less', [8, 9], 'better'],
+  ['less', [11, 12], 'worse'],
+  ['more', [9, 12], 'neither'],
+  ['less', [10, 12], 'neither'],
+] as const)('summaryOf, if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
+  expect(summaryOf(aFigure({ better, values: [...values], baseValues: [10, 10] })).verdict).toBe(verdict);
+});
+
+test('besideFirst compares all candidates with the first one, with four significant digits', () => {
+  const kind = { what: 'time', unit: 'ms', better: 'less', of: 7 } as const;
+  expect(besideFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
+    { name: 'time: one', base: 'base', unit: 'ms', better: 'less', of: 7, values: [2.346], baseValues: [1.235] },
+    { name: 'time: two', base: 'base', unit: 'ms', better: 'less', of: 7, values: [30000], baseValues: [1.235] },
+  ]);
+});
+
+test('besideFirst rejects a candidate with a missing round', () => {
+  const kind = { what: 'time', unit: 'ms', better: 'less', of: 1 } as const;
+  expect(() => besideFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
+});
+
+test('the report prints the ratio with its spread and units', () => {
+  expect(printed('first', aPart())).toBe(
+    'first: 12 s, load of the machine 0.1 before, 1.5 after\n' +
+      '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 against 10.0 a second, 3 x 100; base: none <b>\n',
+  );
+});
+
+test('the page shows each figure as a table row and escapes Markdown', async () => {
+  const page = await fileOf({ first: aPart() }, '.md');
+  const [row] = page.split('\n').filter((line) => line.includes('orders: many'));
+  expect(row!.split(/(?<!\\)\|/).map((cell) => cell.trim())).toEqual([
+    '',
+    'orders: many \\| few',
+    'none &lt;b>',
+    'more',
+    '**2.00**',
+    '1.00 to 3.00',
+    '20.0 against 10.0 a second',
+    '3 x 100',
+    '',
+  ]);
+  expect(page).toContain(
+    '`npm run bench -- first` on 2026-01-31, commit abc1234, 12 s; load of the machine 0.1 before',
+  );
+  expect(page).toContain('2 processors (A &lt;fast> one), 8 GiB, linux 6 x64; Node 20.19.0, Temporal SDK 1.24.0');
+  expect(page).toContain('![All of first & more: each ratio with its spread](performance/first.svg)');
+  expect(page).not.toContain('second.svg');
+});
+
+test('the page lists each machine with its parts if parts ran on different machines', async () => {
+  const results = { first: aPart(), second: aPart({ machine: { ...machine, processors: 64 } }) };
+  const page = await fileOf(results, '.md');
+  expect(page).toMatch(/- 2 processors .*\(first\)/);
+  expect(page).toMatch(/- 64 processors .*\(second\)/);
+});
+
+test('the plot shows every figure with its numbers and is reproducible', async () => {
+  const figures = [aFigure(), aFigure({ name: 'bytes: <few>', better: 'less', values: [1], baseValues: [1_000] })];
+  const svg = await fileOf({ first: aPart({ figures }) }, 'first.svg');
+  expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
+  for (const text of ['All of first &amp; more', 'orders: many | few', 'bytes: &lt;few&gt;', '2.00  (1.00 to 3.00)'])
+    expect(svg).toContain(text);
+  // The axis goes from 1/1024 to 4, in steps of two doublings.
+  expect([...svg.matchAll(/× ([\d/]+)/g)].map(([, times]) => times)).toEqual([
+    '1/1024',
+    '1/256',
+    '1/64',
+    '1/16',
+    '1/4',
+    '1',
+    '4',
+  ]);
+  expect(svg).toContain('#0969da');
+  expect(svg).not.toMatch(/url\(http|@font-face|<script|NaN/);
+  expect(await fileOf({ first: aPart({ figures }) }, 'first.svg')).toBe(svg);
+});
+
+test('merged replaces only the parts of benchmarks that run again and keeps the order', async () => {
+  const before = { second: aPart(), first: aPart() };
+  const now = aPart({ commit: 'def5678', figures: [aFigure({ values: [40, 40, 40] })] });
+  const results = merged(before, { first: now });
+  expect(results).toEqual({ first: now, second: before.second });
+  const file = await fileOf(results as Record<string, Part>, 'results.json');
+  expect(JSON.parse(file)).toEqual(results);
+  expect(Object.keys(JSON.parse(file) as object)).toEqual(['first', 'second']);
+});
+
+test('readResults returns no results from a missing file', async () => {
+  await expect(readResults(`${RESULTS_PATH}.not-there`)).resolves.toEqual({});
+});
+
+test('the committed performance page matches the committed results', async () => {
+  const results = await readResults();
+  expect(Object.keys(results)).not.toEqual([]);
+  for (const [path, text] of Object.entries(await filesOf(benches, results))) {
+    const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
+    expect(isSame, `${relative(checkout, path)} is not what its results say: run "npm run bench -- --page"`).toBe(true);
+  }
+});

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { KILLED, planFaults, ROUND_LENGTH, type Fault, type PlannedFault } from '../../../tools/chaos/plan.js';
+import { LINKS } from '../../../tools/stack/links.js';
+
+const seeds = fc.integer({ min: 0 });
+const lengths = fc.integer({ min: 10, max: 3_600 });
+
+const roundsOf = (plan: PlannedFault[]): Fault[][] =>
+  Array.from({ length: plan.length / ROUND_LENGTH }, (_, round) =>
+    plan.slice(round * ROUND_LENGTH, (round + 1) * ROUND_LENGTH).map(({ fault }) => fault),
+  );
+
+/** The earliest start of each fault, as if the shop recovered at once. */
+function earliest(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
+  let atMs = 0;
+  return plan.map(({ afterMs, fault }) => {
+    const begins = atMs + afterMs;
+    atMs = begins + ('forMs' in fault ? fault.forMs : 0);
+    return { atMs: begins, fault };
+  });
+}
+
+describe('the fault plan', () => {
+  test('is the same for the same seed and differs for another seed', () => {
+    fc.assert(
+      fc.property(seeds, lengths, (seed, seconds) => {
+        expect(planFaults({ seed, seconds })).toEqual(planFaults({ seed, seconds }));
+      }),
+      { numRuns: 20 },
+    );
+    expect(planFaults({ seed: 1, seconds: 60 })).not.toEqual(planFaults({ seed: 2, seconds: 60 }));
+  });
+
+  test('kills each part once in a round and includes every other kind of fault once', () => {
+    fc.assert(
+      fc.property(seeds, lengths, (seed, seconds) => {
+        for (const round of roundsOf(planFaults({ seed, seconds }))) {
+          const killed = round.flatMap((fault) => (fault.kind === 'kill' ? [fault.part] : []));
+          expect(killed.sort()).toEqual([...KILLED].sort());
+          const others = round.filter(({ kind }) => kind !== 'kill').map(({ kind }) => kind);
+          expect(others.sort()).toEqual(['cut', 'delay', 'freeze', 'refuse', 'swallow']);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('applies every kind of link fault to each link within as many rounds as there are links', () => {
+    const rounds = roundsOf(planFaults({ seed: 7, seconds: 1_800 })).slice(0, LINKS.length);
+    for (const kind of ['cut', 'refuse', 'delay', 'swallow']) {
+      const links = rounds.flat().flatMap((fault) => (fault.kind === kind && 'link' in fault ? [fault.link] : []));
+      expect(links.sort()).toEqual([...LINKS].sort());
+    }
+  });
+
+  test('leaves out links that do not exist', () => {
+    const plan = planFaults({ seed: 7, seconds: 600, links: ['clients to API'] });
+    const links = plan.flatMap(({ fault }) => ('link' in fault ? [fault.link] : []));
+    expect(new Set(links)).toEqual(new Set(['clients to API']));
+  });
+
+  test('kills no part more often than its supervisor allows', () => {
+    fc.assert(
+      fc.property(seeds, lengths, (seed, seconds) => {
+        const deaths = earliest(planFaults({ seed, seconds })).flatMap(({ atMs, fault }) =>
+          fault.kind === 'kill' ? [{ atMs, part: fault.part }] : [],
+        );
+        for (const { atMs, part } of deaths) {
+          const inAMinute = deaths.filter(
+            (death) => death.part === part && Math.abs(death.atMs - atMs - 30_000) <= 30_000,
+          );
+          expect(inAMinute.length).toBeLessThanOrEqual(4);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('lasts longer than the run', () => {
+    fc.assert(
+      fc.property(seeds, lengths, (seed, seconds) => {
+        expect(earliest(planFaults({ seed, seconds })).at(-1)!.atMs).toBeGreaterThan(seconds * 1000);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('has only short faults in a short run, and faults longer than a workflow task in a long one', () => {
+    const lasting = (seconds: number) =>
+      planFaults({ seed: 7, seconds }).flatMap(({ fault }) => ('forMs' in fault ? [fault.forMs] : []));
+    expect(Math.max(...lasting(20))).toBeLessThanOrEqual(1_200);
+    expect(Math.max(...lasting(1_800))).toBeGreaterThan(10_000);
+  });
+});

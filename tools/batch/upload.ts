@@ -1,0 +1,97 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { ReadableStream } from 'node:stream/web';
+import { z } from 'zod';
+import { batchResource } from '../../src/schemas/batch.js';
+import { credentials } from '../stack/credentials.js';
+import type { BatchCommand } from './command-line.js';
+
+const shownErrors = 10;
+/** The API returns at most this many errors. */
+const toldErrors = 100;
+const accepted = batchResource.pick({ batchId: true, status: true, total: true });
+const problem = z.object({
+  title: z.string(),
+  detail: z.string().optional(),
+  errors: z.array(z.object({ line: z.int().optional(), pointer: z.string(), detail: z.string() })).default([]),
+});
+
+/**
+ * Opens the file first, so that an unreadable file is reported before anything is sent.
+ *
+ * @throws an Error with the reason why the file cannot be read.
+ */
+export async function openFile(path: string): Promise<FileHandle> {
+  const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(error.code === 'ENOENT' ? `There is no file ${path}.` : `${path} cannot be read: ${error.message}`);
+  });
+  if (!(await handle.stat()).isDirectory()) return handle;
+  await handle.close();
+  throw new Error(`${path} is a folder, not a file.`);
+}
+
+/**
+ * Streams the file at the speed at which the API reads it, so memory use does not depend on the file's size.
+ *
+ * @throws an Error with the API's reasons when the API rejects the upload.
+ */
+export async function uploadBatch(apiUrl: string, file: FileHandle, command: BatchCommand) {
+  const { operation, batchId, itemsPerTask, delimiter, contentType, isCompressed } = command;
+  const query = new URLSearchParams({ operation, batchId });
+  if (itemsPerTask !== undefined) query.set('itemsPerTask', String(itemsPerTask));
+  if (delimiter !== undefined) query.set('delimiter', delimiter);
+  const answer = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
+    method: 'POST',
+    headers: {
+      'content-type': contentType,
+      ...(isCompressed && { 'content-encoding': 'gzip' }),
+      ...credentials(),
+    },
+    body: ReadableStream.from(file.createReadStream()),
+    duplex: 'half',
+    // Without these two options, fetch buffers the whole body in case it has to send it again.
+    redirect: 'error',
+    window: null,
+  }).catch((error: unknown) => {
+    throw new Error(`The upload to ${apiUrl} did not work: ${whyNot(error)}\n${safeToRepeat(command)}`);
+  });
+  if (answer.status === 202) return accepted.parse(await answer.json());
+  const refusal = refusalOf(answer.status, await answer.text());
+  throw new Error(answer.status >= 500 ? `${refusal}\n${safeToRepeat(command)}` : refusal);
+}
+
+/** Why a request got no response, as far as `fetch` reports it. */
+export function whyNot(error: unknown): string {
+  const { cause, message } = error as Error;
+  const { code, message: reason } = (cause ?? {}) as NodeJS.ErrnoException;
+  return reason || code || message;
+}
+
+/** The message for a rejected upload: the reason and the first invalid lines. */
+export function refusalOf(status: number, body: string): string {
+  const { success, data } = problem.safeParse(fromJson(body));
+  if (!success) return `The API answered ${status}: ${body.slice(0, 200)}`;
+  const { title, detail, errors } = data;
+  const lines = errors
+    .slice(0, shownErrors)
+    .map(({ line, pointer, detail }) => `  ${[line && `line ${line}`, pointer].filter(Boolean).join(' ')}: ${detail}`);
+  const more = errors.length - lines.length;
+  // For errors without lines, the detail only repeats them.
+  const saysMore = errors.every(({ line }) => line !== undefined);
+  return [
+    `The API answered ${status}, ${title}${detail && saysMore ? `: ${detail}` : ''}`,
+    ...lines,
+    ...(more > 0 ? [`  … ${errors.length < toldErrors ? '' : 'at least '}${more} more`] : []),
+  ].join('\n');
+}
+
+function safeToRepeat({ batchId }: BatchCommand): string {
+  return `The same command with --id ${batchId} is safe: it begins nothing twice.`;
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

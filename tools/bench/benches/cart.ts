@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
+import { startTemporaryStack } from '../../stack/stack.js';
+import type * as workflows from '../../../src/workflows/index.js';
+import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
+import type { Effort } from '../bench.js';
+import { besideFirst, type Figure } from '../measure/figure.js';
+import { SKU, stockUp } from './orders.js';
+import { latencies, sideBySide } from '../measure/sample.js';
+
+const ROUNDS = 5;
+const CALLS = 60;
+const WARM_UP = 20;
+
+/** The cost of changing and opening a cart over HTTP, against update-with-start by the bare client. */
+export async function benchCart({ take }: Effort): Promise<Figure[]> {
+  const stack = await startTemporaryStack({ logLevel: 'warn' });
+  const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
+  const connection = await Connection.connect({ address: temporalAddress });
+  try {
+    await stockUp(ownerDatabaseUrl);
+    const client = new Client({ connection });
+    const viaClient = (cartId: string) =>
+      client.workflow.executeUpdateWithStart(addItemUpdate, {
+        args: [{ sku: SKU, quantity: 1, requestId: randomUUID() }],
+        startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
+          ...{ workflowId: cartWorkflowId(cartId), taskQueue: CART_TASK_QUEUE, args: [{ cartId }] },
+          workflowIdConflictPolicy: 'USE_EXISTING',
+        }),
+      });
+    const viaHttp = async (cartId: string) => {
+      const response = await fetch(`${apiUrl}/v1/carts/${cartId}/items`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ sku: SKU, quantity: 1 }),
+      });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${response.status} ${text}`);
+    };
+    const carts = { client: randomUUID(), http: randomUUID() };
+    const handle = client.workflow.getHandle(cartWorkflowId(carts.client));
+    const contenders = {
+      'update-with-start by the client': () => viaClient(carts.client),
+      'update by the client': () =>
+        handle.executeUpdate(addItemUpdate, { args: [{ sku: SKU, quantity: 1, requestId: randomUUID() }] }),
+      'through HTTP': () => viaHttp(carts.http),
+      'update-with-start that opens a cart': () => viaClient(randomUUID()),
+      'through HTTP, opening a cart': () => viaHttp(randomUUID()),
+    };
+    await sideBySide(take(WARM_UP), contenders);
+    const { p50, slowest } = await latencies({ rounds: take(ROUNDS), calls: take(CALLS) }, contenders);
+    const calls = { unit: 'ms', better: 'less', of: take(CALLS) } as const;
+    return [
+      ...besideFirst(p50, { what: 'p50', ...calls }),
+      ...besideFirst(slowest, { what: `slowest of ${take(CALLS)}`, ...calls }),
+    ];
+  } finally {
+    await connection.close();
+    await stack.stop();
+  }
+}

@@ -1,0 +1,44 @@
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { z } from 'zod';
+import type { OrderKey, Quote } from '../../../src/activities/orders.js';
+import type { OrderInput } from '../../../src/schemas/order.js';
+
+const READ_EVERY_MS = 1_000;
+
+/**
+ * A worker process that keeps workflows in its cache. Prints the bytes in its heap every second, after a garbage
+ * collection. Runs with --expose-gc.
+ */
+const { ADDRESS, TASK_QUEUE, WORKFLOWS_PATH } = z
+  .object({ ADDRESS: z.string(), TASK_QUEUE: z.string(), WORKFLOWS_PATH: z.string() })
+  .parse(process.env);
+
+const price = { value: 100, currency: 'EUR' };
+const connection = await NativeConnection.connect({ address: ADDRESS });
+const worker = await Worker.create({
+  connection,
+  taskQueue: TASK_QUEUE,
+  workflowsPath: WORKFLOWS_PATH,
+  maxCachedWorkflows: 10_000,
+  // Runs workflows in this thread, so that this heap contains them and the garbage collection covers them.
+  debugMode: true,
+  activities: {
+    openCart: async () => undefined,
+    checkItem: async () => undefined,
+    reserveStock: async ({ order }: OrderKey): Promise<Quote> => {
+      const { customerId, lines } = order as OrderInput;
+      const priced = lines.map((line) => ({ ...line, name: 'A thing', unitPrice: price }));
+      return { customerId, lines: priced, total: price };
+    },
+    requestShipment: async () => ({ shipmentId: 'shipment' }),
+  },
+});
+process.on('SIGTERM', () => worker.shutdown());
+setInterval(() => {
+  globalThis.gc?.();
+  console.log(`heap=${process.memoryUsage().heapUsed}`);
+}, READ_EVERY_MS).unref();
+const running = worker.run();
+console.log('ready');
+await running;
+await connection.close();

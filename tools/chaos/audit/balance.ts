@@ -1,0 +1,176 @@
+import { isDeepStrictEqual } from 'node:util';
+import { sql } from 'kysely';
+import type { Money } from '../../../src/schemas/money.js';
+import type { OrderLine } from '../../../src/schemas/order.js';
+import type { Product } from '../../../src/schemas/product.js';
+import type { Store } from '../../../src/store/index.js';
+import type { Providers } from '../../fakes/app.js';
+
+/** The data of an order that its balance depends on. */
+export interface Order {
+  orderId: string;
+  /** The products of the order, with their stock from before the order. Further products do not matter. */
+  products: Product[];
+  lines: OrderLine[];
+  token: string;
+}
+
+/** The records of an order in the external systems. */
+export type Statement = ReturnType<Providers['statement']>;
+
+/**
+ * The three valid outcomes of an order's balance.
+ * - `undone`: as if the order had never existed.
+ * - `sold`: goods for money.
+ * - `written off`: the goods are in transit or lost, and the money was refunded.
+ */
+export type Verdict = 'undone' | 'sold' | 'written off';
+
+export interface Balance {
+  verdict: Verdict;
+  /** Amounts in minor units (cents). */
+  charged: number;
+  refunded: number;
+  /** Statuses of the order's parcels: at most one parcel. */
+  parcels: string[];
+}
+
+/** An effect happened more than once. */
+export class Doubled extends Error {
+  override readonly name = 'Doubled';
+}
+
+/**
+ * Computes an order's balance from the durable stores alone: the shop's PostgreSQL and the ledger of the external
+ * systems. `others`: pieces of the same products that other orders hold.
+ *
+ * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
+ */
+export async function balanceOf(
+  { store, outside }: { store: Store; outside: Pick<Providers, 'statement'> },
+  order: Order,
+  { others = 0 } = {},
+): Promise<Balance> {
+  return balanced(order, outside.statement(order.orderId), await piecesOf(store, order, others));
+}
+
+/**
+ * The same from data that was read before: the records of the external systems, and the pieces of each product that the
+ * order holds.
+ *
+ * @throws like `balanceOf`; `Doubled` when an effect happened twice.
+ */
+export function balanced(order: Order, statement: Statement, pieces: ReadonlyMap<string, number>): Balance {
+  const { orderId } = order;
+  const total = totalOf(order);
+  const held = isHeld(order, pieces);
+
+  const charges = statement.charges.filter(({ status }) => status === 'succeeded');
+  const refunds = statement.refunds.filter(({ status }) => status === 'refunded');
+  atMostOnce({ charges, refunds, shipments: statement.shipments, cancellations: statement.cancellations });
+  checkRequests(order, statement.requests);
+
+  const charged = sum(charges.map(({ amount }) => amount.value));
+  const refunded = sum(refunds.map((refund) => ('amount' in refund ? refund.amount.value : 0)));
+  const parcels = statement.shipments.map(({ status }) => String(status));
+  const [parcel = 'none'] = parcels;
+  const money = charged - refunded === total.value ? 'kept' : charged === refunded ? 'none' : 'in between';
+
+  const states: Record<string, Verdict> = {
+    'back, none, none': 'undone',
+    'back, none, cancelled': 'undone',
+    'held, kept, accepted': 'sold',
+    'held, kept, in_transit': 'sold',
+    'held, kept, delivered': 'sold',
+    'held, none, in_transit': 'written off',
+    'held, none, lost': 'written off',
+  };
+  const state = `${held ? 'held' : 'back'}, ${money}, ${parcel}`;
+  const verdict = states[state];
+  if (!verdict) {
+    throw new Error(
+      `Order ${orderId} does not balance (stock, money, parcel): ${state}; ${charged} charged, ${refunded} refunded of ${total.value}`,
+    );
+  }
+  return { verdict, charged, refunded, parcels };
+}
+
+/** The total of the order at catalogue prices. */
+export function totalOf({ lines, products }: Pick<Order, 'lines' | 'products'>): Money {
+  const priceOf = (sku: string) => products.find((product) => product.sku === sku)?.price.value ?? 0;
+  return {
+    value: sum(lines.map(({ sku, quantity }) => quantity * priceOf(sku))),
+    currency: products[0]?.price.currency ?? 'EUR',
+  };
+}
+
+/**
+ * The pieces that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the order.
+ */
+async function piecesOf(store: Store, { orderId, products }: Order, others: number): Promise<Map<string, number>> {
+  const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number }>`
+    select sku, stock,
+      coalesce(sum(quantity) filter (where order_id = ${orderId}), 0)::int as mine,
+      coalesce(sum(quantity), 0)::int as reserved
+    from products left join (
+      select line.sku, line.quantity, order_id
+      from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
+      where reservation in ('reserved', 'sold', 'written_off')
+    ) as held using (sku)
+    where sku in (${sql.join(products.map(({ sku }) => sku))})
+    group by sku, stock`.execute(store.db);
+  for (const { sku, available } of products) {
+    const row = rows.find((candidate) => candidate.sku === sku);
+    if (!row) throw new Error(`product ${sku} is gone`);
+    if (row.stock + row.reserved !== available) {
+      throw new Error(`${sku}: ${row.stock} in stock and ${row.reserved} reserved, but ${available} were there`);
+    }
+    if (row.reserved - row.mine !== others)
+      throw new Error(`${sku}: others hold ${row.reserved - row.mine}, not ${others}`);
+  }
+  return new Map(rows.map(({ sku, mine }) => [sku, mine]));
+}
+
+/** Whether the order holds its pieces: all or none. @throws when the order holds only some of them. */
+function isHeld({ orderId, lines, products }: Order, pieces: ReadonlyMap<string, number>): boolean {
+  const wanted = (sku: string) => sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity));
+  const mine = products.map(({ sku }) => pieces.get(sku) ?? 0);
+  if (mine.every((pieces) => pieces === 0)) return false;
+  if (products.every(({ sku }, index) => mine[index] === wanted(sku))) return true;
+  throw new Error(`order ${orderId} holds ${mine.join(', ')} pieces: neither all nor none`);
+}
+
+function atMostOnce(effects: Record<string, unknown[]>): void {
+  for (const [name, list] of Object.entries(effects)) {
+    if (list.length > 1) throw new Doubled(`${list.length} ${name} for one order: ${JSON.stringify(list)}`);
+  }
+}
+
+/** Checks that every call, including each repetition, has the one key and the one body that the order allows. */
+function checkRequests(order: Order, requests: Statement['requests']): void {
+  const { orderId, token } = order;
+  const key = (what: string) => `order:${orderId}:${what}`;
+  const expected: Record<string, { idempotencyKey: string; body: unknown }> = {
+    '/payments/charges': { idempotencyKey: key('charge'), body: { orderId, amount: totalOf(order), token } },
+    '/payments/refunds': { idempotencyKey: key('refund'), body: { orderId } },
+    '/carrier/shipments': { idempotencyKey: key('shipment'), body: { orderId, lines: merged(order.lines) } },
+    '/carrier/cancellations': { idempotencyKey: key('shipment-cancellation'), body: { orderId } },
+  };
+  for (const { path, idempotencyKey, body } of requests) {
+    const said = { idempotencyKey, body };
+    if (isDeepStrictEqual(said, expected[path])) continue;
+    throw new Error(`a call of ${path} said ${JSON.stringify(said)}, not ${JSON.stringify(expected[path])}`);
+  }
+}
+
+function merged(lines: OrderLine[]): OrderLine[] {
+  const skus = [...new Set(lines.map(({ sku }) => sku))];
+  return skus.map((sku) => ({
+    sku,
+    quantity: sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity)),
+  }));
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

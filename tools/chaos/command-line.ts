@@ -1,0 +1,78 @@
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { UsageError } from '../terminal/command-line.js';
+
+export const SERVERS = ['dev', 'full'] as const;
+
+/** The dev server with its database file, or the full server on PostgreSQL. */
+export type ServerKind = (typeof SERVERS)[number];
+
+/** The arguments of `npm run faults`. */
+export interface FaultsCommand {
+  seed: number;
+  seconds: number;
+  servers: readonly ServerKind[];
+}
+
+const MAX_SEED = 2 ** 31 - 1;
+const LONGEST_SECONDS = 24 * 3_600;
+const SHORTEST_SECONDS = 10;
+
+export const usage = `Usage: npm run faults -- [options]
+
+Kills, cuts, delays and silences the parts of a shop of its own while clients use it, then audits everything it did.
+
+  --seed <n>       decides what goes wrong, when, and what the clients do: 0 to ${MAX_SEED}; unless told, one by chance
+  --seconds <n>    how long, ${SHORTEST_SECONDS} to ${LONGEST_SECONDS}; 60 unless told. A round of nine faults is played to its end in any case
+  --server <name>  dev (Temporal's dev server; unless told), full (the full server on PostgreSQL), both (one after the other)
+  --help
+
+Example: npm run faults -- --seed 42 --seconds 120 --server full
+
+Exit code: 0 nothing lost and nothing doubled, 1 something was, 130 ended by Ctrl-C, 2 not understood.`;
+
+/**
+ * Reads the arguments of `npm run faults`.
+ *
+ * @throws UsageError that says what is wrong.
+ */
+export function readCommandLine(args: string[]): FaultsCommand | 'help' {
+  const { values, positionals } = parsed(args);
+  if (values.help) return 'help';
+  if (positionals.length > 0) throw new UsageError(`What is ${positionals.join(', ')}?`);
+  return {
+    seed: values.seed === undefined ? randomInt(MAX_SEED) : whole('--seed', values.seed, 0, MAX_SEED),
+    seconds: whole('--seconds', values.seconds, SHORTEST_SECONDS, LONGEST_SECONDS),
+    servers: serversOf(values.server),
+  };
+}
+
+function parsed(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        seed: { type: 'string' },
+        seconds: { type: 'string', default: '60' },
+        server: { type: 'string', default: 'dev' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function whole(option: string, value: string, min: number, max: number): number {
+  const number = Number(value);
+  if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+  throw new UsageError(`${option} ${value}: must be a whole number from ${min} to ${max}`);
+}
+
+function serversOf(value: string): readonly ServerKind[] {
+  if (value === 'both') return SERVERS;
+  const server = SERVERS.find((name) => name === value);
+  if (server) return [server];
+  throw new UsageError(`--server ${value}: must be ${SERVERS.join(', ')} or both`);
+}

@@ -1,0 +1,65 @@
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
+import { readCommandLine, usage } from './command-line.js';
+import { runUnderFire } from './run.js';
+import { tablesOf } from './table.js';
+import { UsageError } from '../terminal/command-line.js';
+import { hardwareInOneLine } from '../terminal/hardware.js';
+import { streamReport } from '../terminal/report.js';
+import { loadSettings } from '../stack/settings.js';
+import { stopLeftovers } from '../stack/stack.js';
+
+/**
+ * `npm run faults`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
+ * stdout: `npm run --silent faults -- --seed 42 > tables.md`.
+ */
+const report = streamReport(process.stderr);
+const interruptedCode = 130;
+// The auditor replays histories, and this command reports what it finds; the SDK would log it again.
+const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
+Runtime.install({
+  logger: new DefaultLogger('ERROR', () => undefined),
+  telemetryOptions: { logging: { filter, forward: {} } },
+  shutdownSignals: [],
+});
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    // The first signal stops running parts in order. A second one also stops processes that are still starting, which
+    // no part owns yet.
+    if (interrupted.signal.aborted) void stopLeftovers();
+    else report.say('Stopping everything; once more for at once.');
+    interrupted.abort(new Error('interrupted'));
+  });
+
+async function main(): Promise<number> {
+  const command = readCommandLine(process.argv.slice(2));
+  if (command === 'help') {
+    console.log(usage);
+    return 0;
+  }
+  const { seed, seconds, servers } = command;
+  const workflowBundle = loadSettings().application.WORKFLOW_BUNDLE;
+  let code = 0;
+  for (const server of servers) {
+    report.say(`The same again: npm run faults -- --seed ${seed} --seconds ${seconds} --server ${server}`);
+    const outcome = await runUnderFire({
+      ...{ seed, seconds, server, report, signal: interrupted.signal },
+      ...(workflowBundle !== undefined && { workflowBundle }),
+    });
+    console.log(`\n${tablesOf(outcome, hardwareInOneLine())}`);
+    if (outcome.violations.length > 0) code = 1;
+  }
+  return code;
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  await stopLeftovers();
+  if (interrupted.signal.aborted) process.exit(interruptedCode);
+  const { name, message, stack } = error as Error;
+  console.error(['Error', 'SettingsError', 'UsageError', 'NoWay'].includes(name) ? message : stack);
+  if (error instanceof UsageError) console.error(`\n${usage}`);
+  process.exit(error instanceof UsageError ? 2 : 1);
+}

@@ -1,0 +1,42 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { startProcess, type ProcessSpec } from './processes.js';
+import { inheritedEnvironment } from '../stack/settings.js';
+
+/**
+ * Runs a command to its end and returns its output.
+ *
+ * @throws with the last lines of its output when the command fails or takes longer than `limitMs`.
+ */
+export async function runCommand(spec: ProcessSpec & { limitMs: number }): Promise<string> {
+  const { limitMs, ...rest } = spec;
+  const output: string[] = [];
+  const running = await startProcess({ ...rest, onLine: (line) => output.push(line) });
+  let overdue = false;
+  const limit = setTimeout(() => {
+    overdue = true;
+    void running.stop();
+  }, limitMs);
+  const { code, signal } = await running.exited.finally(() => clearTimeout(limit));
+  if (overdue) throw new Error(`${spec.name} took longer than ${limitMs / 1000} s and was ended`);
+  if (code === 0) return output.join('\n');
+  throw new Error(`${spec.name} ended with ${signal ?? `code ${code}`}${output.length ? `:\n${running.tail()}` : ''}`);
+}
+
+/** The full path of a command on PATH, or undefined. */
+export function onPath(command: string, path = inheritedEnvironment()['PATH'] ?? ''): string | undefined {
+  const endings = process.platform === 'win32' ? ['.exe', '.cmd'] : [''];
+  for (const folder of path.split(delimiter).filter(Boolean))
+    for (const ending of endings)
+      if (isExecutable(join(folder, command + ending))) return join(folder, command + ending);
+  return undefined;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Locks between processes of one machine. Plain JavaScript, because tools/run.mjs needs a lock before dependencies are
+ * installed; the types are in lock.d.mts.
+ */
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFileSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const lookAgainMs = 250;
+const removalLimitMs = 10_000;
+
+export class LockHeld extends Error {
+  constructor(file, pid) {
+    super(`process ${pid} holds ${file}`);
+    this.name = 'LockHeld';
+    this.pid = pid;
+  }
+}
+
+export async function takeLock(file) {
+  await mkdir(dirname(file), { recursive: true });
+  const mine = JSON.stringify({ pid: process.pid, started: startOf(process.pid), id: randomUUID() });
+  // The link creates the lock together with its content, so no process sees a lock without an owner.
+  const draft = `${file}.${randomUUID()}`;
+  await writeFile(draft, mine);
+  try {
+    for (;;) {
+      try {
+        await link(draft, file);
+        break;
+      } catch (error) {
+        if (error.code !== 'EEXIST') throw error;
+      }
+      const found = await readFile(file, 'utf8').catch(() => undefined);
+      if (found === undefined) continue;
+      const owner = parse(found);
+      if (owner && isAlive(owner)) throw new LockHeld(file, owner.pid);
+      await removeStale(file, found, draft);
+    }
+  } finally {
+    await rm(draft, { force: true });
+  }
+  const release = () => {
+    process.off('exit', release);
+    try {
+      if (readFileSync(file, 'utf8') === mine) rmSync(file, { force: true });
+    } catch {
+      // The folder was removed, so there is nothing to release.
+    }
+  };
+  process.on('exit', release);
+  return release;
+}
+
+export async function withLock(file, work, onWait = () => {}) {
+  let release;
+  for (let told = false; !release;) {
+    try {
+      release = await takeLock(file);
+    } catch (error) {
+      if (!(error instanceof LockHeld)) throw error;
+      if (!told) onWait(error.pid);
+      told = true;
+      await delay(lookAgainMs);
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+/**
+ * Only one process at a time may remove a stale lock; otherwise a second process would remove the lock that the first
+ * has taken in the meantime. A removal takes almost no time, so an old removal file belongs to a process that was
+ * killed during its removal.
+ */
+async function removeStale(file, content, draft) {
+  const removal = `${file}.removal`;
+  try {
+    await link(draft, removal);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    const since = await stat(removal).then(
+      ({ ctimeMs }) => Date.now() - ctimeMs,
+      () => 0,
+    );
+    if (since > removalLimitMs) await rm(removal, { force: true });
+    await delay(lookAgainMs / 10);
+    return;
+  }
+  try {
+    if ((await readFile(file, 'utf8').catch(() => undefined)) === content) await rm(file, { force: true });
+  } finally {
+    await rm(removal, { force: true });
+  }
+}
+
+function parse(content) {
+  try {
+    const owner = JSON.parse(content);
+    return Number.isInteger(owner.pid) ? owner : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive({ pid, started }) {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (error.code === 'ESRCH') return false;
+  }
+  return started === startOf(pid);
+}
+
+/**
+ * The system reuses process ids, in a restarted container even at once. The start time distinguishes two owners with
+ * the same id.
+ */
+function startOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot}:${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,91 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { anotherPort, type Problem } from '../../src/config.js';
+import { listenError, portProblem, type Listener } from '../../src/start/ports.js';
+
+/**
+ * Returns a free port on loopback, for tests that start servers in parallel.
+ *
+ * The kernel does not hand the port out again for about a minute: a connection that the listening side closed stays in
+ * TIME_WAIT. This keeps the port out of the kernel's pool, but a server may still listen on it.
+ */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connect(port, '127.0.0.1');
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  accepted.destroy();
+  client.on('error', () => undefined).resume();
+  await once(client, 'close');
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Start of the range from which the system assigns ports, so it never assigns a lower port by itself. */
+const handedOutFrom = 32_768;
+
+/** Returns a free port on loopback that fits into 15 bits, for a server that stores its port in a small field. */
+export async function freeLowPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, handedOutFrom);
+    const server = createServer().listen({ host: '127.0.0.1', port, exclusive: true });
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+}
+
+/** The problems of listeners with the same port. */
+export function equalPorts(listeners: readonly Listener[]): Problem[] {
+  return listeners.flatMap(({ port, portVariable }, index) => {
+    const other = listeners.slice(0, index).find((listener) => listener.port === port);
+    if (!other) return [];
+    const problem = `must differ from ${other.portVariable}, both are ${port}`;
+    return [{ name: portVariable, problem, example: String(anotherPort(port)) }];
+  });
+}
+
+/** The problems of listeners that cannot listen, with the process that has the port, if the system reveals it. */
+export async function takenPorts(listeners: readonly Listener[]): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const listener of listeners) {
+    const error = await listenError(listener);
+    if (error) problems.push(portProblem(listener, error, await holderOf(listener.port)));
+  }
+  return problems;
+}
+
+/**
+ * Reads the kernel's own tables, so it needs no tool. Returns undefined on other systems and for other users'
+ * processes.
+ */
+async function holderOf(port: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const inodes = new Set<string>();
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const rows = (await readFile(table, 'utf8').catch(() => '')).split('\n').slice(1);
+    for (const row of rows) {
+      const [, local, , state, , , , , , inode] = row.trim().split(/\s+/);
+      const listening = state === '0A';
+      if (listening && inode && parseInt(local?.split(':')[1] ?? '', 16) === port) inodes.add(`socket:[${inode}]`);
+    }
+  }
+  if (inodes.size === 0) return undefined;
+  for (const pid of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      if (!inodes.has(await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''))) continue;
+      const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ').trim();
+      return `process ${pid}${command ? ` (${command.slice(0, 100)})` : ''}`;
+    }
+  }
+  return undefined;
+}

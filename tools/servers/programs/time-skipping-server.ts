@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onPath, runCommand } from '../../processes/commands.js';
+import { once } from './fetched.js';
+import type { Report } from '../../terminal/report.js';
+import { inheritedEnvironment, SettingsError, type Settings } from '../../stack/settings.js';
+import { downloadFromVendor, sdkVersion } from './vendor-download.js';
+import { firstWay, unsetVariable, type Found, type Way } from './ways.js';
+
+const artifactVersion = '1.38.0';
+const oldestJava = 17;
+const mavenLimitMs = 10 * 60_000;
+
+export interface TimeSkippingServer extends Found {
+  readonly way: string;
+}
+
+interface Search {
+  settings: Pick<Settings, 'cacheDir' | 'temporalTestServerPath'>;
+  report: Report;
+  /** Replaces the ways to find it; for tests. */
+  ways?: readonly Way[];
+}
+
+/**
+ * Finds the time-skipping test server. It tries TEMPORAL_TEST_SERVER_PATH, the cache, the vendor's download through the
+ * SDK, and the Maven artifact, which java runs. `path` is an executable for
+ * `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`. A server
+ * that was fetched here ends by itself when the process that started it is gone.
+ *
+ * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; NoWay when no way works.
+ */
+export async function findTimeSkippingServer({ settings, report, ways }: Search): Promise<TimeSkippingServer> {
+  const given = settings.temporalTestServerPath;
+  if (given !== undefined) {
+    if (!existsSync(given))
+      throw new SettingsError([
+        {
+          name: 'TEMPORAL_TEST_SERVER_PATH',
+          problem: `there is no file ${given}`,
+          example: '/usr/local/bin/temporal-test-server',
+        },
+      ]);
+    return { path: given, version: 'unknown', way: 'TEMPORAL_TEST_SERVER_PATH' };
+  }
+  return firstWay('time-skipping test server', ways ?? waysToServer(settings.cacheDir, report));
+}
+
+function waysToServer(cacheDir: string, report: Report): Way[] {
+  const binary = join(cacheDir, `test-server-for-sdk-${sdkVersion}`, 'temporal-test-server');
+  const jars = join(cacheDir, `test-server-${artifactVersion}`, 'jars');
+  const fromBinary = async (): Promise<Found> => ({
+    path: await script(dirname(binary), quote(binary)),
+    version: `for SDK ${sdkVersion}`,
+  });
+  const fromJars = async (): Promise<Found> => ({
+    path: await script(
+      dirname(jars),
+      // Tuned for a short life: fast start, one garbage collection thread, no optimising compiler.
+      `${quote(await java())} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${quote(`${jars}/*`)} io.temporal.testserver.TestServer`,
+    ),
+    version: artifactVersion,
+  });
+  return [
+    unsetVariable(
+      'TEMPORAL_TEST_SERVER_PATH',
+      'TEMPORAL_TEST_SERVER_PATH=<path of a temporal-test-server program> npm test',
+    ),
+    {
+      name: `the cache ${cacheDir}`,
+      cure: `put a temporal-test-server program at ${binary}`,
+      find: async () => {
+        if (existsSync(binary)) return fromBinary();
+        if (existsSync(jars)) return fromJars();
+        throw new Error('it holds none yet');
+      },
+    },
+    {
+      name: "the vendor's download, through the SDK (temporal.download)",
+      cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
+      find: async () => {
+        await once({
+          ...{ target: binary, report, check: () => present(binary) },
+          make: () =>
+            report.during('downloading the time-skipping test server', () =>
+              downloadFromVendor('time-skipping', binary),
+            ),
+        });
+        return fromBinary();
+      },
+    },
+    {
+      name: `the Maven artifact io.temporal:temporal-test-server:${artifactVersion}, run by java`,
+      cure: `install java ${oldestJava} or newer and Maven (Debian: apt-get install default-jre-headless maven) and let it reach its repository`,
+      find: async () => {
+        await java();
+        await once({
+          ...{ target: jars, report, check: () => present(jars) },
+          make: () =>
+            report.during('getting the time-skipping test server with Maven (38 MB)', () => resolveWithMaven(jars)),
+        });
+        return fromJars();
+      },
+    },
+  ];
+}
+
+async function present(path: string): Promise<string> {
+  if (!existsSync(path)) throw new Error(`there is no ${path}`);
+  return path;
+}
+
+async function java(): Promise<string> {
+  const home = inheritedEnvironment()['JAVA_HOME'];
+  const command = home ? join(home, 'bin', 'java') : onPath('java');
+  if (!command) throw new Error('there is no "java" on PATH and JAVA_HOME is not set');
+  const output = await runCommand({ name: `"${command} -version"`, command, args: ['-version'], limitMs: 20_000 });
+  const major = Number(/version "(?:1\.)?(\d+)/.exec(output)?.[1]);
+  if (!(major >= oldestJava)) throw new Error(`${command} is version ${major}; ${oldestJava} or newer is needed`);
+  return command;
+}
+
+async function resolveWithMaven(target: string): Promise<void> {
+  const maven = onPath('mvn');
+  if (!maven) throw new Error('there is no "mvn" on PATH');
+  const project = await mkdtemp(join(tmpdir(), 'time-skipping-server-'));
+  const draft = `${target}.${randomUUID()}`;
+  try {
+    await writeFile(join(project, 'pom.xml'), pom);
+    await runCommand({
+      name: 'Maven',
+      command: maven,
+      args: [
+        '--batch-mode',
+        '--quiet',
+        'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies',
+        '-DincludeScope=runtime',
+        `-DoutputDirectory=${draft}`,
+      ],
+      cwd: project,
+      limitMs: mavenLimitMs,
+    });
+    if (!(await readdir(draft)).some((name) => name.startsWith('temporal-test-server-')))
+      throw new Error('Maven did not deliver the artifact');
+    await rename(draft, target);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+    await rm(project, { recursive: true, force: true });
+  }
+}
+
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId>
+  <artifactId>time-skipping-server</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>io.temporal</groupId>
+      <artifactId>temporal-test-server</artifactId>
+      <version>${artifactVersion}</version>
+    </dependency>
+    <!-- Without a logger it complains on each start. -->
+    <dependency>
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-nop</artifactId>
+      <version>1.7.36</version>
+    </dependency>
+  </dependencies>
+</project>
+`;
+
+/**
+ * Writes a script that runs the server with a watcher. The SDK ends its server with SIGKILL, so the server must be the
+ * process that the SDK started (exec). A test run that is itself killed does not end its server. The watcher therefore
+ * checks once a second that both processes exist, and kills the server if the test run is gone.
+ */
+async function script(folder: string, command: string): Promise<string> {
+  const path = join(folder, 'run-test-server');
+  const draft = `${path}.${randomUUID()}`;
+  await writeFile(
+    draft,
+    `#!/bin/sh
+server=$$
+tests=$PPID
+(
+  while kill -0 "$server" 2>/dev/null; do
+    kill -0 "$tests" 2>/dev/null || { kill -9 "$server" 2>/dev/null; exit; }
+    sleep 1
+  done
+) </dev/null >/dev/null 2>&1 &
+exec ${command} "$@"
+`,
+  );
+  await chmod(draft, 0o755);
+  await rename(draft, path);
+  return path;
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

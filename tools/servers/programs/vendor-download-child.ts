@@ -1,0 +1,22 @@
+/**
+ * Run by tools/servers/programs/vendor-download.ts: node … vendor-download-child.ts (dev-server|time-skipping) <folder>
+ *
+ * The SDK has no function that only downloads, so this program starts the server once and stops it.
+ */
+import { Runtime } from '@temporalio/worker';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+
+const [, , server, downloadDir] = process.argv;
+const executable = { type: 'cached-download', downloadDir: downloadDir ?? '' } as const;
+
+Runtime.install({ logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} } });
+try {
+  const environment =
+    server === 'time-skipping'
+      ? await TestWorkflowEnvironment.createTimeSkipping({ server: { executable } })
+      : await TestWorkflowEnvironment.createLocal({ server: { executable } });
+  await environment.teardown();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,179 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../../processes/commands.js';
+import { databaseExists } from '../postgres/databases.js';
+import { freeLowPort, freePort } from '../../processes/ports.js';
+import { startProcess, type ManagedProcess } from '../../processes/processes.js';
+import { becomeServing } from './dev-server.js';
+import type { TemporalPrograms } from '../programs/temporal-programs.js';
+import type { TemporalCredentials } from '../../../src/temporal/profile.js';
+
+export interface TemporalClusterOptions {
+  programs: TemporalPrograms;
+  /** URL of a PostgreSQL, as a user who may create databases. Temporal keeps its state there, in two databases. */
+  databaseUrl: string;
+  /** Folder of the server's dynamic configuration and log. */
+  folder: string;
+  /** Cannot change during the life of the databases. Default 4. */
+  historyShards?: number;
+  /** Port of the frontend. Default: a free one. */
+  port?: number;
+  /**
+   * Ports on which the services find each other, by variable. Default: free ones. A restart must pass the same ports.
+   */
+  servicePorts?: Record<string, string>;
+  /** The port on which the server reaches the database, if not that of `databaseUrl`. */
+  databasePort?: number;
+  security?: ClusterSecurity;
+}
+
+/** Authentication and encryption. Without it, anyone may connect, in plain text. */
+export interface ClusterSecurity {
+  /** The server's environment variables. */
+  env: Record<string, string>;
+  /** Credentials of a client that may connect. */
+  credentials: TemporalCredentials;
+}
+
+export interface TemporalCluster {
+  readonly address: string;
+  readonly pid: number;
+  readonly process: ManagedProcess;
+  stop(): Promise<void>;
+}
+
+const databases = { temporal: 'temporal', visibility: 'temporal_visibility' };
+const schemaLimitMs = 2 * 60_000;
+const stopGraceMs = 30_000;
+
+/** Connection limits for each of the four services, which all run in one process. */
+const connections = {
+  SQL_MAX_CONNS: '20',
+  SQL_MAX_IDLE_CONNS: '20',
+  SQL_VIS_MAX_CONNS: '5',
+  SQL_VIS_MAX_IDLE_CONNS: '5',
+};
+
+/** Connections that PostgreSQL must allow for the cluster alone. */
+export const CLUSTER_CONNECTIONS = 4 * (20 + 5);
+
+/** The dynamic configuration of the server in docker-compose, so that tests run with what is deployed. */
+const deployedConfig = new URL('../../../deploy/compose/temporal.yaml', import.meta.url);
+
+/** Settings that only tests need. */
+const testConfig = `
+# A new namespace is known to all services after this time, by default two seconds: each test file makes one.
+system.namespaceCacheRefreshInterval:
+  - value: 200ms
+# The cache of Search Attributes lives for a minute, and a start that names an unknown one is refused.
+system.forceSearchAttributesCacheRefreshOnRead:
+  - value: true
+# A floor of one second between a start and its continue-as-new; tests begin many runs soon after one another.
+history.workflowIdReuseMinimalInterval:
+  - value: 0s
+`;
+
+/**
+ * Starts the full Temporal server, with all services in one process, on loopback and free ports, and with its state in
+ * PostgreSQL. It creates or updates the databases first. Resolves when the server serves requests. No namespace exists
+ * yet.
+ *
+ * @throws with the last lines of the failed program's output, when the schema cannot be set up or the server does not
+ * start.
+ */
+export async function startTemporalCluster(options: TemporalClusterOptions): Promise<TemporalCluster> {
+  const { programs, databaseUrl, folder, historyShards = 4, security } = options;
+  await setUpSchema(programs.sqlTool, databaseUrl);
+
+  const dynamicConfigFile = join(folder, 'temporal-dynamic-config.yaml');
+  await writeFile(dynamicConfigFile, (await readFile(deployedConfig, 'utf8')) + testConfig);
+  const port = options.port ?? (await freePort());
+  const database = new URL(databaseUrl);
+  const server = await startProcess({
+    name: 'temporal-server',
+    command: programs.server,
+    args: ['--allow-no-auth', 'start'],
+    env: {
+      ...withoutOthers,
+      DB: 'postgres12',
+      POSTGRES_SEEDS: database.hostname,
+      DB_PORT: String(options.databasePort ?? database.port),
+      POSTGRES_USER: decodeURIComponent(database.username),
+      POSTGRES_PWD: decodeURIComponent(database.password),
+      DBNAME: databases.temporal,
+      VISIBILITY_DBNAME: databases.visibility,
+      ...connections,
+      NUM_HISTORY_SHARDS: String(historyShards),
+      BIND_ON_IP: '127.0.0.1',
+      TEMPORAL_BROADCAST_ADDRESS: '127.0.0.1',
+      FRONTEND_GRPC_PORT: String(port),
+      ...(options.servicePorts ?? (await freeServicePorts())),
+      DYNAMIC_CONFIG_FILE_PATH: dynamicConfigFile,
+      LOG_LEVEL: 'warn',
+      ...security?.env,
+    },
+    graceMs: stopGraceMs,
+    logFile: join(folder, 'temporal-server.log'),
+  });
+  const address = `127.0.0.1:${port}`;
+  try {
+    await becomeServing(server, address, { credentials: security?.credentials });
+  } catch (error) {
+    await server.stop(stopGraceMs);
+    throw error;
+  }
+  return {
+    address,
+    pid: server.pid,
+    process: server,
+    async stop() {
+      await server.stop(stopGraceMs);
+    },
+  };
+}
+
+/** Unsets variables that would make the server read another configuration or run fewer services. */
+const withoutOthers = {
+  TEMPORAL_ROOT: undefined,
+  TEMPORAL_CONFIG_DIR: undefined,
+  TEMPORAL_ENVIRONMENT: undefined,
+  TEMPORAL_SERVER_CONFIG_FILE_PATH: undefined,
+  TEMPORAL_SERVICES: undefined,
+};
+
+/**
+ * Ports for gRPC between the services and for cluster membership. Membership ports must be low, because PostgreSQL
+ * stores them as `smallint`.
+ */
+export async function freeServicePorts(): Promise<Record<string, string>> {
+  const services = ['FRONTEND', 'INTERNAL_FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'];
+  const ports = await Promise.all([
+    ...['FRONTEND_HTTP', 'INTERNAL_FRONTEND_GRPC', 'HISTORY_GRPC', 'MATCHING_GRPC', 'WORKER_GRPC'].map(async (name) => [
+      name,
+      await freePort(),
+    ]),
+    ...services.map(async (service) => [`${service}_MEMBERSHIP`, await freeLowPort()]),
+  ]);
+  return Object.fromEntries(ports.map(([name, port]) => [`${name}_PORT`, String(port)]));
+}
+
+/** Creates what is missing. Updating a schema that is up to date changes nothing. */
+async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> {
+  const { hostname, port, username, password } = new URL(databaseUrl);
+  const env = {
+    ...{ SQL_PLUGIN: 'postgres12', SQL_HOST: hostname, SQL_PORT: port },
+    ...{ SQL_USER: decodeURIComponent(username), SQL_PASSWORD: decodeURIComponent(password) },
+  };
+  const run = (database: string, ...args: string[]) =>
+    runCommand({
+      ...{ name: `temporal-sql-tool ${args[0]}`, command: sqlTool, args: ['--database', database, ...args] },
+      ...{ env, limitMs: schemaLimitMs },
+    });
+  for (const [schema, database] of Object.entries(databases)) {
+    if (!(await databaseExists(databaseUrl, database))) {
+      await run(database, 'create');
+      await run(database, 'setup-schema', '-v', '0.0');
+    }
+    await run(database, 'update-schema', '--schema-name', `postgresql/v12/${schema}`);
+  }
+}

@@ -1,0 +1,102 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { straight, type ThroughLinks } from '../../stack/links.js';
+import { freePort } from '../../processes/ports.js';
+import { startPostgres, type PostgresServer } from '../postgres/postgres.js';
+import type { Report } from '../../terminal/report.js';
+import { loadSettings, type Settings } from '../../stack/settings.js';
+import { supervise, type SupervisedPart } from '../../processes/supervisor.js';
+import { CLUSTER_CONNECTIONS, freeServicePorts, startTemporalCluster, type TemporalClusterOptions } from './cluster.js';
+import { findTemporalPrograms, type TemporalPrograms } from '../programs/temporal-programs.js';
+
+/** For the connection pools of the stacks and tests that share the cluster. */
+const OTHER_CONNECTIONS = 300;
+const STOP_GRACE_MS = 30_000;
+
+export interface TemporaryCluster {
+  readonly programs: TemporalPrograms;
+  /** For `startTemporaryStack`, or as CLUSTER_ADDRESS and CLUSTER_DATABASE_URL for another process. */
+  readonly cluster: NonNullable<Settings['cluster']>;
+  /** Process ids of the servers; for PostgreSQL, that of the main process. */
+  readonly pids: { temporal: number; postgres: number };
+  /** The same processes as supervised parts, which are restarted when they die. */
+  readonly parts: ReadonlyMap<'temporal' | 'postgres', SupervisedPart>;
+  /** The folder of the servers' logs. */
+  readonly logsDir: string;
+  /** Resolves with the reason when a part fails and is not restarted. */
+  readonly failed: Promise<Error>;
+  stop(): Promise<void>;
+}
+
+interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
+  durable?: boolean;
+  /** The network link (proxy) on which the server reaches the database. Default: a direct connection. */
+  throughLinks?: ThroughLinks;
+}
+
+/**
+ * Starts the full Temporal server on PostgreSQL, for stacks and tests that share it. Its data is deleted when it stops.
+ * Commits do not wait for the disk, unless `durable`.
+ *
+ * @throws when the programs are not found or a server does not start, after it has stopped and deleted everything.
+ */
+export async function startTemporaryCluster(
+  report: Report,
+  { durable = false, historyShards, security, throughLinks = straight }: TemporaryClusterOptions = {},
+): Promise<TemporaryCluster> {
+  const programs = await findTemporalPrograms({ settings: loadSettings(), report });
+  const folder = await mkdtemp(join(tmpdir(), 'temporal-cluster-'));
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => (fail = resolve));
+  const parts = new Map<'temporal' | 'postgres', SupervisedPart>();
+  let database: PostgresServer | undefined;
+  const stop = async () => {
+    for (const name of ['temporal', 'postgres'] as const) await parts.get(name)?.stop(STOP_GRACE_MS);
+    await database?.destroy();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
+    await chmod(folder, 0o711);
+    const databasePort = await freePort();
+    const startDatabase = () =>
+      startPostgres({
+        ...{ dataDir: join(folder, 'postgres'), port: databasePort, durable, report },
+        maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
+        logFile: join(folder, 'postgres.log'),
+      });
+    const supervised = { report, mayRestart: () => true, onFailure: fail };
+    parts.set(
+      'postgres',
+      await supervise({
+        ...{ ...supervised, name: 'postgres' },
+        start: async () => (database = await startDatabase()).process,
+      }),
+    );
+    const { url: databaseUrl } = database!;
+    const port = await freePort();
+    const options: TemporalClusterOptions = {
+      ...{ programs, databaseUrl, folder, port, servicePorts: await freeServicePorts() },
+      databasePort: await throughLinks('Temporal to PostgreSQL', databasePort),
+      ...(historyShards !== undefined && { historyShards }),
+      ...(security && { security }),
+    };
+    const start = async () => (await startTemporalCluster(options)).process;
+    parts.set('temporal', await supervise({ ...supervised, name: 'temporal', start }));
+    const address = `127.0.0.1:${port}`;
+    report.say(
+      `Temporal server ${programs.version} (${programs.way}) serves on ${address}, its state is in PostgreSQL`,
+    );
+    return {
+      ...{ programs, parts, failed, stop, logsDir: folder },
+      cluster: { address, databaseUrl },
+      get pids() {
+        return { temporal: parts.get('temporal')!.process.pid, postgres: parts.get('postgres')!.process.pid };
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
