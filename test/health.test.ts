@@ -12,7 +12,8 @@ afterEach(async () => {
 
 async function serve(checks: Checks): Promise<string> {
   const { url, close } = await serveHealth(checks, {
-    ...{ host: '127.0.0.1', port: 0 },
+    host: '127.0.0.1',
+    port: 0,
     logger: createLogger('worker', 'silent'),
   });
   ends.push(close);
@@ -22,7 +23,8 @@ async function serve(checks: Checks): Promise<string> {
 /** A store whose database server is on the given port. */
 function aStore(port: number) {
   const store = openStore({
-    ...{ databaseUrl: `postgres://u:p@127.0.0.1:${port}/shop`, maxConnections: 1 },
+    databaseUrl: `postgres://u:p@127.0.0.1:${port}/shop`,
+    maxConnections: 1,
     onIdleError: () => undefined,
   });
   ends.push(() => store.close());

@@ -15,8 +15,11 @@ test("keeps the payloads of the SDK's log entries out of the log", () => {
   const payloads = { input: [{ data: 'secret' }] };
 
   logger.error('Error while processing ActivityTask.start', {
-    ...{ activityType: 'chargePayment', workflowRunId: 'run', taskToken: 'secret' },
-    ...{ task: JSON.stringify(payloads), taskEncoded: 'secret' },
+    activityType: 'chargePayment',
+    workflowRunId: 'run',
+    taskToken: 'secret',
+    task: JSON.stringify(payloads),
+    taskEncoded: 'secret',
   });
   logger.trace('Got activity task', { taskToken: 'secret', start: payloads });
   logger.trace('Got workflow activation', { runId: 'run', jobs: [payloads] });

@@ -13,9 +13,13 @@ import { withoutWhatIsPrivate } from '../src/observability/tracing/private.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 const env = {
-  ...{ DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none', TEMPORAL_ADDRESS: '127.0.0.1:1', HOST: '127.0.0.1' },
-  ...{ CARRIER_WEBHOOK_SECRET: secret, APPROVAL_WEBHOOK_SECRET: secret },
-  ...{ APPROVAL_LINK_SECRET: 'l'.repeat(32), CURSOR_SECRET: 'c'.repeat(32) },
+  DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none',
+  TEMPORAL_ADDRESS: '127.0.0.1:1',
+  HOST: '127.0.0.1',
+  CARRIER_WEBHOOK_SECRET: secret,
+  APPROVAL_WEBHOOK_SECRET: secret,
+  APPROVAL_LINK_SECRET: 'l'.repeat(32),
+  CURSOR_SECRET: 'c'.repeat(32),
 };
 
 describe('tracing', () => {
@@ -65,8 +69,12 @@ test('serves requests, logs the problem once and exits promptly if the trace col
     name: 'api',
     ...typescript('src/api/server.ts'),
     env: {
-      ...{ ...env, PORT: String(port), LOG_LEVEL: 'warn', OTEL_BSP_SCHEDULE_DELAY: '50' },
-      ...{ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${nobody}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' },
+      ...env,
+      PORT: String(port),
+      LOG_LEVEL: 'warn',
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${nobody}`,
+      OTEL_EXPORTER_OTLP_TIMEOUT: '300',
     },
     onLine: (line) => lines.push(line),
   });
@@ -90,12 +98,19 @@ test.each([
 ])("logs OpenTelemetry's warnings about its settings in the %s and starts", async (name, file) => {
   const lines: string[] = [];
   const started = await startProcess({
-    ...{ name, ...typescript(file) },
+    name,
+    ...typescript(file),
     env: {
-      ...{ ...env, PORT: String(await freePort()), SMTP_URL: 'smtp://127.0.0.1:1', PUBLIC_URL: 'http://127.0.0.1:1' },
-      ...{ PAYMENTS_URL: 'http://127.0.0.1:1', CARRIER_URL: 'http://127.0.0.1:1', MAIL_FROM: 'shop@example.com' },
+      ...env,
+      PORT: String(await freePort()),
+      SMTP_URL: 'smtp://127.0.0.1:1',
+      PUBLIC_URL: 'http://127.0.0.1:1',
+      PAYMENTS_URL: 'http://127.0.0.1:1',
+      CARRIER_URL: 'http://127.0.0.1:1',
+      MAIL_FROM: 'shop@example.com',
       OUTGOING_WEBHOOK_SECRET: secret,
-      ...{ OTEL_TRACES_EXPORTER: 'console', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
+      OTEL_TRACES_EXPORTER: 'console',
+      OTEL_BSP_SCHEDULE_DELAY: 'soon',
     },
     onLine: (line) => lines.push(line),
   });
@@ -115,8 +130,12 @@ test('exports spans without private attributes, messages and exceptions', () => 
   const span = tracer.startSpan('POST /v1/orders', {
     kind: SpanKind.SERVER,
     attributes: {
-      ...{ 'http.route': '/v1/orders', 'url.path': '/v1/orders/secret', 'url.query': 'q=secret' },
-      ...{ 'client.address': 'secret', 'db.query.text': `select ${'$1, '.repeat(1_000)}`, memo: 'secret' },
+      'http.route': '/v1/orders',
+      'url.path': '/v1/orders/secret',
+      'url.query': 'q=secret',
+      'client.address': 'secret',
+      'db.query.text': `select ${'$1, '.repeat(1_000)}`,
+      memo: 'secret',
     },
   });
   span.recordException(new Error('secret'));

@@ -86,8 +86,14 @@ async function npmCi(reason) {
     // `--loglevel` overrides a silent npm, which passes that setting on to its children: they would then fail without a
     // reason.
     [
-      ...[...before, 'ci', '--ignore-scripts', '--include=dev', '--include=optional'],
-      ...['--no-audit', '--no-fund', '--loglevel=warn'],
+      ...before,
+      'ci',
+      '--ignore-scripts',
+      '--include=dev',
+      '--include=optional',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=warn',
     ],
     { cwd: checkout, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
   );

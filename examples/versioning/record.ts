@@ -48,7 +48,9 @@ async function release(handle: WorkflowHandle): Promise<void> {
 async function withWorker(workflows: string, work: () => Promise<void>, buildId?: string): Promise<void> {
   const workflowBundle = await bundleOf(workflows);
   const worker = await createWorker({
-    ...{ connection: nativeConnection, namespace, workflowBundle },
+    connection: nativeConnection,
+    namespace,
+    workflowBundle,
     ...(buildId !== undefined && { buildId }),
   });
   await worker.runUntil(work);

@@ -89,9 +89,11 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     requestTimeout: UPLOAD_TIMEOUT_MS,
     handlerTimeout: HANDLER_TIMEOUT_MS,
     http: {
-      ...{ headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
       // How often to check for slow headers. A missing Host header is rejected below, as a problem.
-      ...{ connectionsCheckingInterval: 1_000, requireHostHeader: false },
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false,
     },
     clientErrorHandler: answerClientError,
     genReqId: () => randomUUID(),

@@ -62,7 +62,10 @@ async function main({ onStop }: Lifetime): Promise<void> {
     sessions: createCodecSessions(config.CURSOR_SECRET, apiKeys, codecOrigins),
   };
   const app = await buildApp({
-    ...{ client, store, logger, outgoing },
+    client,
+    store,
+    logger,
+    outgoing,
     carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
     links: createApprovalLinks(config.APPROVAL_LINK_SECRET),

@@ -13,7 +13,9 @@ const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERR
  */
 export function createLogger(service: string, level: string, fields?: () => object): Logger {
   return pino({
-    ...{ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime },
+    level,
+    base: { service },
+    timestamp: pino.stdTimeFunctions.isoTime,
     ...(fields && { mixin: fields }),
     serializers: { err: loggedError },
     hooks: { streamWrite: boundedLine },

@@ -15,7 +15,10 @@ export async function databaseFinding(
   { withTables }: { withTables: boolean },
 ): Promise<Finding | undefined> {
   const finding = (kind: Finding['kind'], problem: string): Finding => ({
-    ...{ kind, name: 'DATABASE_URL', problem, example: EXAMPLE },
+    kind,
+    name: 'DATABASE_URL',
+    problem,
+    example: EXAMPLE,
   });
   let client: pg.Client;
   try {

@@ -136,7 +136,11 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
             .execute();
         };
         const answer = ({ round_id: roundId, round, tasks }: Pick<typeof last, 'round_id' | 'round' | 'tasks'>) => ({
-          ...{ operation, number, roundId, round, tasks },
+          operation,
+          number,
+          roundId,
+          round,
+          tasks,
         });
         const own = await tx
           .selectFrom('batch_rounds')
@@ -162,7 +166,9 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
         const next = await tx
           .insertInto('batch_rounds')
           .values({
-            ...{ batch_id: batchId, round: last.round + 1, ...opened },
+            batch_id: batchId,
+            round: last.round + 1,
+            ...opened,
             tasks: Math.ceil(failed / batch.items_per_task),
             succeeded_before: last.succeeded_before + succeeded,
           })
@@ -342,7 +348,9 @@ export function createBatches(db: Kysely<Schema>, pool: pg.Pool) {
           and task >= ${after.task}
         order by task, i limit ${limit}`.execute(db);
       return rows.map(({ task, i, staged: [line, item], why }) => ({
-        ...{ line, item, reason: why },
+        line,
+        item,
+        reason: why,
         place: { task, index: i },
       }));
     },

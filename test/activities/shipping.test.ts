@@ -23,7 +23,8 @@ const HOUR_MS = 3_600_000;
 
 const activitiesOf = ({ hoursAgo = 0, carrierUrl = outside.carrierUrl } = {}) =>
   createShippingActivities({
-    ...{ carrierUrl, ...KEY_RETENTION },
+    carrierUrl,
+    ...KEY_RETENTION,
     store: heldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
   });
 

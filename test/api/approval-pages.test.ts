@@ -611,8 +611,16 @@ describeOnDevServer('approval pages', () => {
     async function logged(path: string, form?: string[][], client = shop.client): Promise<{ page: Page; log: string }> {
       let log = '';
       const app = await buildApp({
-        ...{ client, store: shop.store, links, outgoing, carrierWebhookSecrets: [], approvalWebhookSecrets: [] },
-        ...{ operations, uploadLimits: { maxBytes: 1, maxLineLength: 1 }, auth: 'open', cursors: createCursors(['x']) },
+        client,
+        store: shop.store,
+        links,
+        outgoing,
+        carrierWebhookSecrets: [],
+        approvalWebhookSecrets: [],
+        operations,
+        uploadLimits: { maxBytes: 1, maxLineLength: 1 },
+        auth: 'open',
+        cursors: createCursors(['x']),
         protection: { corsOrigins: [], codecOrigins: [], hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 10_000 },
         logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
       });

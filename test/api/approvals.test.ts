@@ -70,8 +70,14 @@ describeOnDevServer('/v1/approvals', () => {
       expect(headers.get('location')).toBe(`/v1/approvals/${input.approvalId}`);
       expect(body).toEqual({ approvalId: input.approvalId, status: 'pending' });
       expect(await opened(input.approvalId)).toMatchObject({
-        ...{ approvalId: input.approvalId, status: 'pending', title: 'May we?', description: 'Please' },
-        ...{ requestedBy: 'somebody', stage: 1, stages: 1, approvers: ['lead'] },
+        approvalId: input.approvalId,
+        status: 'pending',
+        title: 'May we?',
+        description: 'Please',
+        requestedBy: 'somebody',
+        stage: 1,
+        stages: 1,
+        approvers: ['lead'],
         workflow: { workflowId: `approval:${input.approvalId}` },
       });
       const { startTime, typedSearchAttributes } = await shop.client.workflow

@@ -200,7 +200,8 @@ describeOnDevServer('/v1/batches', () => {
       const batchId = randomUUID();
       const items = times(25, () => ({ sku, quantity: 2 }));
       const { status, headers, body } = await upload(api, {
-        ...{ text: ndjson(items), query: { batchId, itemsPerTask: '10' } },
+        text: ndjson(items),
+        query: { batchId, itemsPerTask: '10' },
       });
 
       expect(status).toBe(202);
@@ -208,8 +209,17 @@ describeOnDevServer('/v1/batches', () => {
       expect(body).toEqual({ batchId, status: 'running', total: 25 });
       const time = expect.stringMatching(/^\d{4}-.*Z$/);
       expect(await inStatus(batchId, 'completed')).toEqual({
-        ...{ batchId, status: 'completed', operation: 'restock', itemsPerTask: 10 },
-        ...{ total: 25, succeeded: 25, failed: 0, round: 1, tasks: 3, startedAt: time, closedAt: time },
+        batchId,
+        status: 'completed',
+        operation: 'restock',
+        itemsPerTask: 10,
+        total: 25,
+        succeeded: 25,
+        failed: 0,
+        round: 1,
+        tasks: 3,
+        startedAt: time,
+        closedAt: time,
         workflow: { workflowId: batchWorkflowId(batchId), runId: expect.any(String) },
       });
       expect(await stockOf(sku)).toBe(50);
@@ -222,7 +232,9 @@ describeOnDevServer('/v1/batches', () => {
       const [mug, filter] = [await aProduct(shop.store), await aProduct(shop.store)];
       const text = `sku,price.value,price.currency\r\n${mug.sku},77,EUR\r\n"${filter.sku}",88,EUR\r\nNOT-THERE,1,EUR\r\n`;
       const { status, body } = await upload(api, {
-        ...{ text, type: 'text/csv; charset=utf-8', query: { operation: 'price-update' } },
+        text,
+        type: 'text/csv; charset=utf-8',
+        query: { operation: 'price-update' },
       });
 
       expect([status, body.total]).toEqual([202, 3]);
@@ -307,7 +319,8 @@ describeOnDevServer('/v1/batches', () => {
       ['there is an unknown field', { limit: '1' }, '', '/limit'],
     ])('rejects a query with 400 and the wrong parameter: %s', async (_what, query, more, pointer) => {
       const { status, headers, body } = await api.request('POST', uploadPath(query) + more, {
-        ...{ text: ndjson([{ sku: 'MUG', quantity: 1 }]), headers: { 'content-type': NDJSON } },
+        text: ndjson([{ sku: 'MUG', quantity: 1 }]),
+        headers: { 'content-type': NDJSON },
       });
 
       expect(status).toBe(400);
@@ -462,13 +475,15 @@ describeOnDevServer('/v1/batches', () => {
         good,
       ];
       const { status, headers, body } = await upload(api, {
-        ...{ text: lines.join('\n'), query: { batchId, itemsPerTask: '1' } },
+        text: lines.join('\n'),
+        query: { batchId, itemsPerTask: '1' },
       });
 
       expect(status).toBe(422);
       expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(body).toMatchObject({
-        ...{ type: '/problems/invalid-items', detail: '4 lines are wrong, nothing was stored' },
+        type: '/problems/invalid-items',
+        detail: '4 lines are wrong, nothing was stored',
         errors: [
           { line: 3, pointer: '/sku' },
           { line: 3, pointer: '/quantity' },
@@ -784,7 +799,9 @@ describeOnDevServer('/v1/batches', () => {
     test('returns 404 for a batch id with a workflow but without an upload', async () => {
       const batchId = randomUUID();
       const handle = await shop.client.workflow.start('batch', {
-        ...{ workflowId: batchWorkflowId(batchId), taskQueue: 'batches', args: [{ batchId }] },
+        workflowId: batchWorkflowId(batchId),
+        taskQueue: 'batches',
+        args: [{ batchId }],
       });
       await handle.result().catch(() => undefined);
       for (const path of ['', '/failures', '/events']) {
@@ -826,7 +843,8 @@ describeOnDevServer('/v1/batches', () => {
         }
         expect(found).toEqual(
           [0, 2, 4, 6, 8].map((n) => ({
-            ...{ line: n + 1, item: { sku: `NONE-${n}`, quantity: 1 } },
+            line: n + 1,
+            item: { sku: `NONE-${n}`, quantity: 1 },
             reason: { type: 'UnknownSku', message: `not in the catalogue: NONE-${n}` },
           })),
         );
@@ -983,8 +1001,15 @@ describeOnDevServer('/v1/batches', () => {
       const batchId = await stage(shop.store, { items: [{ sku, quantity: 1 }] });
       const { body } = await get(batchId);
       expect(body).toEqual({
-        ...{ batchId, status: 'staged', operation: 'restock', itemsPerTask: 10 },
-        ...{ total: 1, succeeded: 0, failed: 0, round: 0, tasks: 1 },
+        batchId,
+        status: 'staged',
+        operation: 'restock',
+        itemsPerTask: 10,
+        total: 1,
+        succeeded: 0,
+        failed: 0,
+        round: 0,
+        tasks: 1,
       });
       for (const what of ['pause', 'resume', 'cancel']) {
         expect(await refusal(batchId, what)).toBe('409 /problems/batch-not-started');
@@ -1191,7 +1216,8 @@ describeOnDevServer('/v1/batches', () => {
       );
     const notInList = (query: Record<string, string>, batchId: string) =>
       waitUntil(async () => !(await listed(query)).some((item) => item.batchId === batchId) || undefined, {
-        ...{ what: `no such batch in the list by ${JSON.stringify(query)}`, deadlineMs: 15_000 },
+        what: `no such batch in the list by ${JSON.stringify(query)}`,
+        deadlineMs: 15_000,
       });
 
     test('pages through all batches, newest first', async () => {
@@ -1202,9 +1228,16 @@ describeOnDevServer('/v1/batches', () => {
       expect(mine.map(({ batchId }) => batchId)).toEqual(batchIds.toReversed());
       const time = expect.stringMatching(/^\d{4}-.*Z$/);
       expect(mine[0]).toEqual({
-        ...{ batchId: batchIds[2], status: 'completed_with_failures', operation: 'restock' },
-        ...{ total: 2, succeeded: 1, failed: 1 },
-        ...{ uploadedAt: time, startedAt: time, closedAt: time, asOf: time },
+        batchId: batchIds[2],
+        status: 'completed_with_failures',
+        operation: 'restock',
+        total: 2,
+        succeeded: 1,
+        failed: 1,
+        uploadedAt: time,
+        startedAt: time,
+        closedAt: time,
+        asOf: time,
       });
       const all = await inList({ limit: '200' }, batchIds);
       expect(all).toEqual(mine);
@@ -1256,7 +1289,9 @@ describeOnDevServer('/v1/batches', () => {
     test('does not list a workflow whose id does not have the form of a batch id', async () => {
       const workflowId = `plain-${randomUUID()}`;
       const foreign = await shop.client.workflow.start('batch', {
-        ...{ workflowId, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId: 'none' }] },
+        workflowId,
+        taskQueue: BATCH_TASK_QUEUE,
+        args: [{ batchId: 'none' }],
       });
       await foreign.result().catch(() => undefined);
 
@@ -1293,7 +1328,8 @@ describeOnDevServer('/v1/batches', () => {
       try {
         const batchId = randomUUID();
         const { status, body } = await upload(idleApi, {
-          ...{ text: ndjson(times(3, () => ({ sku: 'MUG', quantity: 1 }))), query: { batchId, itemsPerTask: '2' } },
+          text: ndjson(times(3, () => ({ sku: 'MUG', quantity: 1 }))),
+          query: { batchId, itemsPerTask: '2' },
         });
         expect([status, body]).toEqual([202, { batchId, status: 'running', total: 3 }]);
         const seen = await idleApi.get<Body>(`/v1/batches/${batchId}`);
@@ -1315,7 +1351,8 @@ describeOnDevServer('/v1/batches', () => {
 
     test('returns 503 but stores the items without Temporal; the same upload starts the batch later', async () => {
       const client = createClient({
-        ...{ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: server.namespace },
+        TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
+        TEMPORAL_NAMESPACE: server.namespace,
       });
       const alone = await startApi({ client, store: shop.store });
       try {
@@ -1399,7 +1436,9 @@ describe('requests that are not complete within the time limit', () => {
     expect(received).toMatch(/\r\ncontent-type: application\/problem\+json/);
     const problem = JSON.parse(received.slice(received.indexOf('\r\n\r\n') + 4)) as Problem;
     expect(problem).toMatchObject({
-      ...{ type: '/problems/request-timeout', status: 408, requestId: expect.any(String) },
+      type: '/problems/request-timeout',
+      status: 408,
+      requestId: expect.any(String),
       detail: 'it was not received whole within 0.2 seconds',
     });
     expect(handled).toEqual([]);

@@ -228,7 +228,8 @@ describe('the codec endpoint', () => {
       const { request } = await import('node:http');
       const setCookie = await new Promise<string>((resolve, reject) => {
         const headers = {
-          ...{ host: 'shop.example.com', origin: 'https://shop.example.com' },
+          host: 'shop.example.com',
+          origin: 'https://shop.example.com',
           'content-type': 'application/x-www-form-urlencoded',
         };
         request(`${api.url}/codec/session`, { method: 'POST', headers }, (response) => {

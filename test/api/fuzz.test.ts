@@ -72,7 +72,10 @@ describeOnDevServer('the API with random invalid requests', () => {
       await fc.assert(
         fc.asyncProperty(nonsenseFor(operation), async ({ path, ...sent }) => {
           const answer = await fetch(api.url + path, {
-            ...{ method: operation.method, redirect: 'manual', signal: AbortSignal.timeout(20_000), ...sent },
+            method: operation.method,
+            redirect: 'manual',
+            signal: AbortSignal.timeout(20_000),
+            ...sent,
           });
           await expectAsDeclared(operation, answer);
         }),
@@ -108,8 +111,10 @@ async function expectAsDeclared({ responses }: Operation, answer: Response): Pro
   if (status < 400 || 'text/html' in (responses[status]!.content ?? {})) return;
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json\b/);
   expect(JSON.parse(text) as Problem).toMatchObject({
-    ...{ type: expect.stringMatching(/^\/problems\/[a-z-]+$/) as string, title: expect.any(String) as string },
-    ...{ status, requestId: headers.get('x-request-id') },
+    type: expect.stringMatching(/^\/problems\/[a-z-]+$/) as string,
+    title: expect.any(String) as string,
+    status,
+    requestId: headers.get('x-request-id'),
   });
 }
 

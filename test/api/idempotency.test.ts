@@ -207,7 +207,9 @@ describeOnDevServer('Idempotency-Key', () => {
     async cancelOrder() {
       const orderId = await aShippedOrder();
       return {
-        ...{ method: 'POST', path: `/v1/orders/${orderId}/cancel`, json: { reason: 'too late' } },
+        method: 'POST',
+        path: `/v1/orders/${orderId}/cancel`,
+        json: { reason: 'too late' },
         other: { json: { reason: 'too early' } },
         effect: () => updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder'),
         once: 1,
@@ -247,7 +249,9 @@ describeOnDevServer('Idempotency-Key', () => {
     async addItem() {
       const { path, sku, cart } = await aFilledCart();
       return {
-        ...{ method: 'POST', path: `${path}/items`, json: { sku, quantity: 3 } },
+        method: 'POST',
+        path: `${path}/items`,
+        json: { sku, quantity: 3 },
         other: { json: { sku, quantity: 4 } },
         effect: async () => [
           quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)[sku],
@@ -259,7 +263,9 @@ describeOnDevServer('Idempotency-Key', () => {
     async setQuantity() {
       const { path, sku, cart } = await aFilledCart();
       return {
-        ...{ method: 'PATCH', path: `${path}/items/${sku}`, json: { quantity: 3 } },
+        method: 'PATCH',
+        path: `${path}/items/${sku}`,
+        json: { quantity: 3 },
         other: { json: { quantity: 4 } },
         effect: () => updatesIn(cart, 'setQuantity'),
         once: 1,
@@ -268,7 +274,8 @@ describeOnDevServer('Idempotency-Key', () => {
     async removeItem() {
       const { path, sku, cart } = await aFilledCart();
       return {
-        ...{ method: 'DELETE', path: `${path}/items/${sku}` },
+        method: 'DELETE',
+        path: `${path}/items/${sku}`,
         other: { json: { sku } },
         effect: () => updatesIn(cart, 'removeItem'),
         once: 1,
@@ -277,7 +284,9 @@ describeOnDevServer('Idempotency-Key', () => {
     async checkOut() {
       const { path, cart } = await aFilledCart();
       return {
-        ...{ method: 'POST', path: `${path}/checkout`, json: { payment: { token: 'tok_ok' } } },
+        method: 'POST',
+        path: `${path}/checkout`,
+        json: { payment: { token: 'tok_ok' } },
         other: { json: { payment: { token: 'tok_declined' } } },
         effect: async () => [
           await updatesIn(cart, 'checkout'),
@@ -289,7 +298,8 @@ describeOnDevServer('Idempotency-Key', () => {
     async abandonCart() {
       const { path, cart } = await aFilledCart();
       return {
-        ...{ method: 'DELETE', path },
+        method: 'DELETE',
+        path,
         other: { json: { why: 'not' } },
         effect: () => updatesIn(cart, 'abandon'),
         once: 1,
@@ -299,7 +309,9 @@ describeOnDevServer('Idempotency-Key', () => {
       const { approvalId: _none, ...json } = anApproval({ stages: [aStage({ id: `approver-${randomUUID()}` })] });
       const [approver] = json.stages[0]!.approvers;
       return {
-        ...{ method: 'POST', path: '/v1/approvals', json },
+        method: 'POST',
+        path: '/v1/approvals',
+        json,
         other: { json: { ...json, title: 'Or may we not?' } },
         effect: () => found(`WorkflowType = 'approval' and Approvers = '${approver!.id}'`),
         once: 1,
@@ -309,7 +321,9 @@ describeOnDevServer('Idempotency-Key', () => {
       const { path, events } = await anAskedApproval();
       const json = { approver: root.id, decision: 'approve', comment: 'fine' };
       return {
-        ...{ method: 'POST', path: `${path}/decision`, json },
+        method: 'POST',
+        path: `${path}/decision`,
+        json,
         other: { json: { ...json, comment: 'really' } },
         effect: () => events('decided'),
         once: 1,
@@ -318,7 +332,9 @@ describeOnDevServer('Idempotency-Key', () => {
     async withdrawApproval() {
       const { path, events } = await anAskedApproval();
       return {
-        ...{ method: 'POST', path: `${path}/withdraw`, json: { reason: 'no need' } },
+        method: 'POST',
+        path: `${path}/withdraw`,
+        json: { reason: 'no need' },
         other: { json: { reason: 'no time' } },
         effect: () => events('withdrawn'),
         once: 1,
@@ -339,7 +355,8 @@ describeOnDevServer('Idempotency-Key', () => {
     async pauseBatch() {
       const { path, batch } = await aHeldBatch();
       return {
-        ...{ method: 'POST', path: `${path}/pause` },
+        method: 'POST',
+        path: `${path}/pause`,
         other: { json: {} },
         effect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'pause'),
         once: 1,
@@ -350,7 +367,8 @@ describeOnDevServer('Idempotency-Key', () => {
       await post(`${path}/pause`);
       await batchOnce(batchId, ({ status }) => status === 'paused', 'paused');
       return {
-        ...{ method: 'POST', path: `${path}/resume` },
+        method: 'POST',
+        path: `${path}/resume`,
         other: { json: {} },
         effect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'resume'),
         once: 1,
@@ -359,7 +377,8 @@ describeOnDevServer('Idempotency-Key', () => {
     async cancelBatch() {
       const { path, batch } = await aHeldBatch();
       return {
-        ...{ method: 'POST', path: `${path}/cancel` },
+        method: 'POST',
+        path: `${path}/cancel`,
         other: { json: {} },
         effect: () => arrivals(batch, 'WorkflowExecutionCancelRequested'),
         once: 1,
@@ -371,7 +390,8 @@ describeOnDevServer('Idempotency-Key', () => {
       tests.letThrough();
       await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
       return {
-        ...{ method: 'POST', path: `${path}/retry` },
+        method: 'POST',
+        path: `${path}/retry`,
         other: { json: {} },
         async effect() {
           const { round } = await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');

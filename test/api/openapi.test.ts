@@ -43,7 +43,11 @@ function impliedStatuses({ spec, parameters, body }: Operation): number[] {
   const has = (place: string, name?: string) =>
     parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
   return [
-    ...[400, 408, 431, 500, 503],
+    400,
+    408,
+    431,
+    500,
+    503,
     ...(spec['x-roles'] ? [401, 403, 429] : []),
     ...(has('header', 'webhook-id') ? [401] : []),
     ...(has('path') ? [404, 414] : []),

@@ -223,7 +223,9 @@ describeOnDevServer('ownership of orders, carts and approvals', () => {
     test('names the owner of a cart, also after continue-as-new', async () => {
       const cartId = randomUUID();
       const { firstExecutionRunId } = await startCart(shop.client, {
-        ...{ cartId, customerId: ada.id, continueAsNewAfterEvents: 1 },
+        cartId,
+        customerId: ada.id,
+        continueAsNewAfterEvents: 1,
       });
       for (let number = 0; number < 2; number += 1) {
         const { status, body } = await post<CartBody>(ada, `/v1/carts/${cartId}/items`, { sku, quantity: 1 });

@@ -274,7 +274,8 @@ describeOnDevServer('problems with Temporal and a database', () => {
     const startUpdate = ({ workflowExecution }: { workflowExecution: { workflowId?: string | null } }) =>
       Promise.reject(failure(workflowExecution.workflowId ?? ''));
     const client = new Client({
-      ...{ connection, namespace: options.namespace },
+      connection,
+      namespace: options.namespace,
       interceptors: { workflow: [{ startUpdate }] },
     });
     const other = await startApi({ client, store: shop.store, auth });

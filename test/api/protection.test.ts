@@ -268,7 +268,8 @@ describe('response headers', () => {
   test.each(['POST', 'PATCH', 'DELETE'])('allows a preflight for %s without a key', async (method) => {
     const { status, headers } = await api.request<string>('OPTIONS', '/v1/carts/any/items', {
       headers: {
-        ...{ origin: PAGE, 'access-control-request-method': method },
+        origin: PAGE,
+        'access-control-request-method': method,
         'access-control-request-headers': 'content-type,idempotency-key,x-api-key,authorization',
       },
     });

@@ -60,7 +60,8 @@ describeOnDevServer('workflows started outside the API', () => {
     calls: [method: string, path: string, json?: object][];
   }[] = [
     {
-      ...{ name: 'order', type: 'order' },
+      name: 'order',
+      type: 'order',
       make() {
         const input = anOrderInput();
         return { workflowId: orderWorkflowId(input.orderId), path: `/v1/orders/${input.orderId}`, input };
@@ -71,7 +72,8 @@ describeOnDevServer('workflows started outside the API', () => {
       ],
     },
     {
-      ...{ name: 'cart', type: 'cart' },
+      name: 'cart',
+      type: 'cart',
       make() {
         const cartId = randomUUID();
         return { workflowId: cartWorkflowId(cartId), path: `/v1/carts/${cartId}`, input: { cartId } };
@@ -85,7 +87,8 @@ describeOnDevServer('workflows started outside the API', () => {
       ],
     },
     {
-      ...{ name: 'approval', type: 'approval' },
+      name: 'approval',
+      type: 'approval',
       make() {
         const input = anApprovalInput();
         return { workflowId: approvalWorkflowId(input.approvalId), path: `/v1/approvals/${input.approvalId}`, input };

@@ -185,7 +185,11 @@ describe('the project’s services', () => {
   test('has one service for each role, and two workers', () => {
     const roles = ours.map(([name, service]) => [name, roleOf(commandOf(service))]);
     expect(Object.fromEntries(roles)).toEqual({
-      ...{ setup: 'setup', catalogue: 'setup', 'outside-world': 'outside-world', worker: 'worker', api: 'api' },
+      setup: 'setup',
+      catalogue: 'setup',
+      'outside-world': 'outside-world',
+      worker: 'worker',
+      api: 'api',
     });
     expect(services.worker?.deploy?.replicas).toBe(2);
   });
@@ -238,7 +242,11 @@ describe('addresses and ports', () => {
 
   test('publishes only the API and the web pages', () => {
     expect(named.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
-      ...['temporal-ui', 'mail', 'api', 'prometheus', 'grafana'],
+      'temporal-ui',
+      'mail',
+      'api',
+      'prometheus',
+      'grafana',
     ]);
   });
 
@@ -287,7 +295,7 @@ describe('health checks', () => {
     const providers = buildProviders();
     const { url, close } = await serveHealth(
       {},
-      { ...{ host: '127.0.0.1', port: 0 }, logger: createLogger('worker', 'silent') },
+      { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
     );
     closes.push(close, () => providers.close());
 
@@ -417,7 +425,10 @@ describe('start order', () => {
 describe('container hardening', () => {
   test.each(named)('limits the rights and resources of %s', (_, service) => {
     expect(service).toMatchObject({
-      ...{ init: true, read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] },
+      init: true,
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
       logging: { options: { 'max-size': '10m', 'max-file': '3' } },
       deploy: { resources: { limits: { memory: expect.stringMatching(/^\d+[mg]$/), pids: expect.any(Number) } } },
     });

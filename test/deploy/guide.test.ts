@@ -13,7 +13,9 @@ const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
 test('lists all search attributes with their types', () => {
   const listed = [...guide.matchAll(/^\| `(\w+)` +\| `(\w+)` +\|$/gm)].map(([, name, type]) => [name, type]);
   const shown: Partial<Record<SearchAttribute['type'], string>> = {
-    ...{ KEYWORD: 'Keyword', KEYWORD_LIST: 'KeywordList', DATETIME: 'Datetime' },
+    KEYWORD: 'Keyword',
+    KEYWORD_LIST: 'KeywordList',
+    DATETIME: 'Datetime',
   };
   expect(listed).toEqual(SEARCH_ATTRIBUTES.map(({ name, type }) => [name, shown[type]]));
 });

@@ -160,7 +160,7 @@ describeRendered('the manifests for Kubernetes', () => {
     test('probes a worker on its health port, and a worker is ready only while it polls', async () => {
       const { url, close } = await serveHealth(
         { worker: () => 'does not poll' },
-        { ...{ host: '127.0.0.1', port: 0 }, logger: createLogger('worker', 'silent') },
+        { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
       );
       try {
         for (const workload of workers()) {
@@ -206,7 +206,8 @@ describeRendered('the manifests for Kubernetes', () => {
         expect(METRICS_HOST).toBe('0.0.0.0');
         expect(containerOf(workload).ports).toContainEqual({ name: 'metrics', containerPort: METRICS_PORT });
         expect(workload.spec!.template!.metadata.annotations).toEqual({
-          ...{ 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(METRICS_PORT) },
+          'prometheus.io/scrape': 'true',
+          'prometheus.io/port': String(METRICS_PORT),
         });
       }
     });
@@ -339,11 +340,14 @@ describeRendered('the manifests for Kubernetes', () => {
         const { securityContext, resources } = containerOf(workload);
         const pod = podOf(workload);
         expect(pod.securityContext).toEqual({
-          ...{ runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000 },
+          runAsNonRoot: true,
+          runAsUser: 1000,
+          runAsGroup: 1000,
           seccompProfile: { type: 'RuntimeDefault' },
         });
         expect(securityContext).toEqual({
-          ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
           capabilities: { drop: ['ALL'] },
         });
         expect(resources).toMatchObject({

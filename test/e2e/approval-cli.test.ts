@@ -23,7 +23,14 @@ describeOnDevServer('an approval from the command line', () => {
   const start = (id: string, ...input: string[]) =>
     temporal(
       server,
-      ...['workflow', 'start', '--type', 'approval', '--task-queue', 'approvals', '--workflow-id', `approval:${id}`],
+      'workflow',
+      'start',
+      '--type',
+      'approval',
+      '--task-queue',
+      'approvals',
+      '--workflow-id',
+      `approval:${id}`,
       ...input,
     );
 

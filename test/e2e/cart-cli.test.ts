@@ -93,9 +93,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       const start = [...startOptions(workflowId), ...json({ cartId }), '--id-conflict-policy', 'UseExisting'];
 
       for (let number = 0; number < 2; number++) {
-        const sent = await cli(
-          ...['workflow', 'execute-update-with-start', '--update-name', 'addItem', ...add, ...start],
-        );
+        const sent = await cli('workflow', 'execute-update-with-start', '--update-name', 'addItem', ...add, ...start);
         expect(sent, sent.stderr).toMatchObject({ code: 0 });
       }
 
@@ -183,8 +181,16 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       const cartId = aCartId();
       const workflowId = cartWorkflowId(cartId);
       const sent = await cli(
-        ...['workflow', 'execute-update-with-start', '--update-name', 'addItem', '--id-conflict-policy', 'Fail'],
-        ...['--update-input', JSON.stringify({ sku, quantity: 1 }), ...startOptions(workflowId), ...json({})],
+        'workflow',
+        'execute-update-with-start',
+        '--update-name',
+        'addItem',
+        '--id-conflict-policy',
+        'Fail',
+        '--update-input',
+        JSON.stringify({ sku, quantity: 1 }),
+        ...startOptions(workflowId),
+        ...json({}),
       );
 
       expect(sent.code).not.toBe(0);

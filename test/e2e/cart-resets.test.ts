@@ -88,7 +88,9 @@ describeOnDevServer('a cart after a reset', () => {
       expect([point, await closedAs(again)]).toEqual([point, 'COMPLETED']);
       const { status, orderId, lines } = await handleOf(story.cart).result();
       expect([point, status, orderId, quantitiesOf({ lines })]).toEqual([
-        ...[point, 'checked_out', story.orderId],
+        point,
+        'checked_out',
+        story.orderId,
         { [story.kept]: 3 },
       ]);
       await expectOneOrder(story);

@@ -24,7 +24,8 @@ describeOnDevServer('checkout terms of a cart', () => {
 
   const checkout = (cart: CartCaller, value: number) =>
     cart.send('POST', '/checkout', undefined, {
-      ...{ payment: { token: 'tok_ok' }, expectedTotal: { value, currency: 'EUR' } },
+      payment: { token: 'tok_ok' },
+      expectedTotal: { value, currency: 'EUR' },
     });
 
   test('rejects a checkout with a different expected total with 409 and both totals, and stays open', async () => {
@@ -113,7 +114,9 @@ describeOnDevServer('checkout terms of a cart', () => {
       carts.push(cart);
     }
     await shop.client.workflow.start('cart', {
-      ...{ workflowId: `plain-${randomUUID()}`, taskQueue: CART_TASK_QUEUE, args: [{ cartId: 'x', customerId }] },
+      workflowId: `plain-${randomUUID()}`,
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId: 'x', customerId }],
     });
     const list = async (query: Record<string, string>) => {
       const search = new URLSearchParams({ customerId, ...query }).toString();

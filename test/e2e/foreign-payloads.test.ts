@@ -42,11 +42,19 @@ interface Opened {
 }
 
 const TASK_QUEUES: Record<WorkflowType, string> = {
-  ...{ order: 'orders', cart: 'carts', approval: 'approvals', batch: 'batches', batchShard: 'batches' },
+  order: 'orders',
+  cart: 'carts',
+  approval: 'approvals',
+  batch: 'batches',
+  batchShard: 'batches',
 };
 const TYPES = Object.keys(TASK_QUEUES) as WorkflowType[];
 const OWNERS: Record<WorkflowType, string> = {
-  ...{ order: 'order', cart: 'cart', approval: 'approval', batch: 'batch', batchShard: 'batch' },
+  order: 'order',
+  cart: 'cart',
+  approval: 'approval',
+  batch: 'batch',
+  batchShard: 'batch',
 };
 
 const INVALID_ARGUMENT = 3;
@@ -137,7 +145,9 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     server = await startDevServer();
     shop = await openShop(server, { withWorker: false });
     client = createClient({
-      ...{ TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: server.namespace, PAYLOAD_ENCRYPTION_KEYS: keys },
+      TEMPORAL_ADDRESS: server.address,
+      TEMPORAL_NAMESPACE: server.namespace,
+      PAYLOAD_ENCRYPTION_KEYS: keys,
     });
     api = await startApi({ ...shop, client });
     sku = (await aProduct(shop.store, { available: 1_000 })).sku;
@@ -231,9 +241,14 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
 
   async function start({ type, workflowId, payload, memo = {}, header = {}, pause }: Start): Promise<void> {
     const request = {
-      ...{ namespace: server.namespace, requestId: randomUUID(), workflowId, workflowType: { name: type } },
-      ...{ taskQueue: { name: TASK_QUEUES[type] }, input: { payloads: [payload] } },
-      ...{ memo: { fields: memo }, header: { fields: header } },
+      namespace: server.namespace,
+      requestId: randomUUID(),
+      workflowId,
+      workflowType: { name: type },
+      taskQueue: { name: TASK_QUEUES[type] },
+      input: { payloads: [payload] },
+      memo: { fields: memo },
+      header: { fields: header },
     };
     const { workflowService } = client;
     if (!pause) return void (await workflowService.startWorkflowExecution(request));
@@ -346,7 +361,9 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
     payload: Payload,
   ): Promise<void> {
     await client.workflowService.signalWorkflowExecution({
-      ...{ namespace: server.namespace, workflowExecution: { workflowId }, signalName },
+      namespace: server.namespace,
+      workflowExecution: { workflowId },
+      signalName,
       input: { payloads: [payload] },
     });
   }
@@ -354,7 +371,8 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
   /** @returns the failure of a rejected update. */
   async function update({ workflowId }: Opened, name: string, payload: Payload) {
     const { outcome } = await client.workflowService.updateWorkflowExecution({
-      ...{ namespace: server.namespace, workflowExecution: { workflowId } },
+      namespace: server.namespace,
+      workflowExecution: { workflowId },
       waitPolicy: { lifecycleStage: UPDATE_COMPLETED },
       request: { meta: { updateId: randomUUID() }, input: { name, args: { payloads: [payload] } } },
     });
@@ -366,7 +384,8 @@ function testPayloads({ runs, key }: { runs: number; key?: string }): void {
   async function query({ workflowId }: Opened, queryType: string, payload: Payload, where: string, isOwn: boolean) {
     const answer = await client.workflowService
       .queryWorkflow({
-        ...{ namespace: server.namespace, execution: { workflowId } },
+        namespace: server.namespace,
+        execution: { workflowId },
         query: { queryType, queryArgs: { payloads: [payload] } },
       })
       .then(

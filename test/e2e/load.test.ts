@@ -30,11 +30,14 @@ describeOnDevServer('the API under load', () => {
 
   beforeAll(async () => {
     stack = await startTemporaryStack({
-      ...{ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 },
+      carrierPickupSeconds: 0,
+      carrierDeliverySeconds: 0,
       application: { WORKFLOW_BUNDLE: inject('workflowBundle') },
     });
     store = openStore({
-      ...{ databaseUrl: stack.addresses.ownerDatabaseUrl, maxConnections: 2, onIdleError: () => undefined },
+      databaseUrl: stack.addresses.ownerDatabaseUrl,
+      maxConnections: 2,
+      onIdleError: () => undefined,
     });
     connection = await Connection.connect({ address: stack.addresses.temporalAddress });
     client = new Client({ connection, namespace: stack.addresses.temporalNamespace });
@@ -92,7 +95,8 @@ describeOnDevServer('the API under load', () => {
       const path = (path: string) => ({ method: 'GET' as const, path });
       connected.setRequests([
         {
-          ...{ method: 'POST', path: '/v1/orders' },
+          method: 'POST',
+          path: '/v1/orders',
           setupRequest: (request) => {
             key = `${run}-${pair}-${(round += 1)}`;
             return { ...request, ...placing(key) };
@@ -111,8 +115,12 @@ describeOnDevServer('the API under load', () => {
     };
     const load = autocannon({
       // autocannon distributes the connections over the APIs in turn.
-      ...{ url: stack.addresses.apiUrls as unknown as string, connections: CONNECTIONS, timeout: 30, setupClient },
-      ...{ amount: REQUESTS, overallRate: REQUESTS_PER_SECOND },
+      url: stack.addresses.apiUrls as unknown as string,
+      connections: CONNECTIONS,
+      timeout: 30,
+      setupClient,
+      amount: REQUESTS,
+      overallRate: REQUESTS_PER_SECOND,
     });
     for (const orders of DEATHS) {
       const enough = () => acknowledged().length >= orders || undefined;

@@ -115,7 +115,8 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
   test('runs the setup, the worker and the API with a certificate and an API key', { timeout: 60_000 }, async () => {
     const database = await createDatabase();
     const setup = await startProcess({
-      ...{ name: 'setup', ...typescript('src/setup.ts') },
+      name: 'setup',
+      ...typescript('src/setup.ts'),
       env: { ...nothingOfTheShell, ...environment(), DATABASE_URL: database.url, DATABASE_APP_ROLE: APP_ROLE },
     });
     expect(await setup.exited, setup.tail()).toEqual({ code: 0, signal: null });
@@ -127,7 +128,9 @@ define('missing' in found ? `${title} (skipped, there is no such server: ${found
     const nativeConnection = await connectWorker(config);
     const shop = await openShop(
       {
-        ...{ client: temporal, nativeConnection, namespace: NAMESPACE },
+        client: temporal,
+        nativeConnection,
+        namespace: NAMESPACE,
         close: () => Promise.all([nativeConnection.close(), temporal.connection.close()]).then(() => undefined),
       },
       { queues: ['orders', 'payments'] },

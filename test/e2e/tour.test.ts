@@ -113,7 +113,9 @@ describeOnDevServer('a shop with payload encryption', () => {
     );
   const order = (orderId: string, token: string) =>
     ask('POST', '/v1/orders', {
-      ...{ orderId, customerId: 'ada', payment: { token } },
+      orderId,
+      customerId: 'ada',
+      payment: { token },
       lines: [{ sku: 'MUG-ENAMEL', quantity: 1 }],
     });
 
@@ -169,7 +171,10 @@ describeOnDevServer('a shop with payload encryption', () => {
     });
     const approvalId = `canary-${mark}`;
     await ask('POST', '/v1/approvals', {
-      ...{ approvalId, title: `Send it to ${CANARIES.address}?`, requestedBy: 'ada', description: CANARIES.address },
+      approvalId,
+      title: `Send it to ${CANARIES.address}?`,
+      requestedBy: 'ada',
+      description: CANARIES.address,
       stages: [{ approvers: [{ id: 'shift-lead', email: CANARIES.mail }], timeoutSeconds: 86_400 }],
     });
     await until<{ notifications: { status: string }[] }>(

@@ -166,7 +166,8 @@ describeOnDevServer('traces and logs', () => {
   async function pastTheApi(id: string): Promise<void> {
     const order = anOrder({ orderId: id, lines: [{ sku: 'NOT-THERE', quantity: 1 }] });
     await shop.client.workflow.execute('order', {
-      ...{ workflowId: orderWorkflowId(id), taskQueue: ORDER_TASK_QUEUE },
+      workflowId: orderWorkflowId(id),
+      taskQueue: ORDER_TASK_QUEUE,
       args: [order],
     });
   }
@@ -356,7 +357,11 @@ describeOnDevServer('traces and logs', () => {
       runId: expect.any(String) as string,
     };
     expect(lines.find(({ msg }) => msg === 'Activity failed')).toMatchObject({
-      ...{ ...workflow, activityType: 'chargePayment', attempt: 1, level: 40, traceId },
+      ...workflow,
+      activityType: 'chargePayment',
+      attempt: 1,
+      level: 40,
+      traceId,
       spanId: collector.spans.find(({ attributes }) => attributes['error.type'] === 'PaymentGatewayUnavailable')!
         .spanId,
       err: { type: 'PaymentGatewayUnavailable' },

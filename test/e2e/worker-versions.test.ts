@@ -96,8 +96,10 @@ describeOnDevServer('worker deployment versions', () => {
     const items = [{ sku, quantity: 1 }];
     const batchId = await stage(shop.store, { items });
     const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
-      ...{ workflowId: batchWorkflowId(batchId), taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
-      ...{ signal: pauseSignal },
+      workflowId: batchWorkflowId(batchId),
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
+      signal: pauseSignal,
     });
     const isPaused = async () => (await handle.query(batchQuery)).status === 'paused' || undefined;
     await waitUntil(isPaused, { what: 'a paused batch', deadlineMs: DEADLINE_MS });

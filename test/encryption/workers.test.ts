@@ -81,7 +81,9 @@ describeOnDevServer('workflows during key changes', () => {
   /** Sends a signal with the given payload. */
   async function signalRaw({ workflowId }: CartHandle, payload: proto.temporal.api.common.v1.IPayload): Promise<void> {
     await server.client.workflowService.signalWorkflowExecution({
-      ...{ namespace: server.namespace, signalName: 'addItem', workflowExecution: { workflowId } },
+      namespace: server.namespace,
+      signalName: 'addItem',
+      workflowExecution: { workflowId },
       input: { payloads: [payload] },
     });
   }

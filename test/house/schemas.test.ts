@@ -11,7 +11,8 @@ for (const file of await readdir(folder)) {
   const exported = Object.values((await import(new URL(file, folder).pathname)) as object);
   for (const schema of exported.filter((value) => value instanceof z.ZodType)) {
     z.toJSONSchema(schema, {
-      ...{ io: 'input', unrepresentable: 'any' },
+      io: 'input',
+      unrepresentable: 'any',
       override: ({ zodSchema }) => void schemas.add(zodSchema),
     });
   }
@@ -42,7 +43,10 @@ test('schemas accept their own examples', () => {
 
 test('pages have 1 to 200 items, 50 by default', () => {
   expect(z.toJSONSchema(pageQuery, { io: 'input' }).properties!.limit).toMatchObject({
-    ...{ type: 'integer', minimum: 1, maximum: 200, default: 50 },
+    type: 'integer',
+    minimum: 1,
+    maximum: 200,
+    default: 50,
   });
   const sizeOf = (limit?: string) => pageQuery.safeParse({ limit }).data?.limit;
   expect([undefined, '1', '200'].map(sizeOf)).toEqual([50, 1, 200]);

@@ -67,9 +67,16 @@ describeOnPrometheus('metrics of a running shop in Prometheus', () => {
       name: 'api',
       ...typescript('src/api/server.ts'),
       env: {
-        ...{ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: server.namespace, DATABASE_URL: shop.databaseUrl },
-        ...{ PORT: String(port), METRICS_PORT: String(metricsPort), LOG_LEVEL: 'warn' },
-        ...{ CARRIER_WEBHOOK_SECRET, APPROVAL_WEBHOOK_SECRET, CURSOR_SECRET, APPROVAL_LINK_SECRET: LINK_SECRETS[0] },
+        TEMPORAL_ADDRESS: address,
+        TEMPORAL_NAMESPACE: server.namespace,
+        DATABASE_URL: shop.databaseUrl,
+        PORT: String(port),
+        METRICS_PORT: String(metricsPort),
+        LOG_LEVEL: 'warn',
+        CARRIER_WEBHOOK_SECRET,
+        APPROVAL_WEBHOOK_SECRET,
+        CURSOR_SECRET,
+        APPROVAL_LINK_SECRET: LINK_SECRETS[0],
       },
     });
 
@@ -87,12 +94,10 @@ describeOnPrometheus('metrics of a running shop in Prometheus', () => {
     shop.outside.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
     // A page whose metrics are unavailable takes five seconds to respond.
     const slowly = {
-      ...{
-        job_name: 'business-by-line',
-        metrics_path: '/metrics/business',
-        scrape_interval: '7s',
-        scrape_timeout: '7s',
-      },
+      job_name: 'business-by-line',
+      metrics_path: '/metrics/business',
+      scrape_interval: '7s',
+      scrape_timeout: '7s',
       static_configs: [{ targets: [at('metricsByLine')] }],
       metric_relabel_configs: [{ source_labels: ['__name__'], regex: 'shop_business_scrape_errors', action: 'keep' }],
     };
@@ -257,7 +262,8 @@ describeOnPrometheus('metrics of a running shop in Prometheus', () => {
     const runOf = async () => (await ofChain.describe()).runId;
     await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
     await waitUntil(async () => (await runOf()) !== cart.firstExecutionRunId || undefined, {
-      ...{ what: 'the next run', deadlineMs: PATIENCE_MS },
+      what: 'the next run',
+      deadlineMs: PATIENCE_MS,
     });
     // Long enough to differ from the duration of the last run.
     await waitUntil(() => performance.now() - began > 2_000 || undefined, { what: '2 s', deadlineMs: 5_000 });
@@ -365,7 +371,8 @@ describeOnPrometheus('metrics of a running shop in Prometheus', () => {
 
     test('fires no alert while the shop is healthy', async () => {
       await waitUntil(async () => (await prometheus.firing()).length === 0 || undefined, {
-        ...{ what: 'no alert firing', deadlineMs: PATIENCE_MS },
+        what: 'no alert firing',
+        deadlineMs: PATIENCE_MS,
       });
     });
 
@@ -385,7 +392,9 @@ describeOnPrometheus('metrics of a running shop in Prometheus', () => {
         { approvers: [{ id: 'alan' }], timeoutSeconds: 3_600 },
       ]);
       const unknown = await server.client.workflow.start('nobodyKnows', {
-        ...{ workflowId: randomUUID(), taskQueue: ORDER_TASK_QUEUE, workflowTaskTimeout: '1 second' },
+        workflowId: randomUUID(),
+        taskQueue: ORDER_TASK_QUEUE,
+        workflowTaskTimeout: '1 second',
       });
       // The real cause takes days. The metric counts by the search attribute.
       const late = await server.client.workflow.start('order', {
@@ -496,7 +505,9 @@ function documented(): Documented[] {
   const page = readFileSync(join(checkout, 'docs/observability.md'), 'utf8');
   return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
     ([, name = '', type = '', labels = '', by = '']) => ({
-      ...{ name, type, by },
+      name,
+      type,
+      by,
       labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label!).sort(),
     }),
   );

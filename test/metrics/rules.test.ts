@@ -22,7 +22,8 @@ describe('the runbook', () => {
   test.each(alerts)('gives $alert a severity, a summary, a description and a link to the runbook', (rule) => {
     expect(['warning', 'critical']).toContain(rule.labels.severity);
     expect(rule.annotations).toEqual({
-      ...{ summary: expect.stringMatching(/\S/), description: expect.stringMatching(/\.$/) },
+      summary: expect.stringMatching(/\S/),
+      description: expect.stringMatching(/\.$/),
       runbook_url: `docs/runbook.md#${rule.alert.toLowerCase()}`,
     });
     expect(rule.for).toMatch(/^\d+m$/);

@@ -65,7 +65,8 @@ async function outcomeOf(
   await applied(batch, 0);
   const failures = await store.listFailures(batch.batchId, { limit: 200 });
   expect(await store.tallyBatch(batch.batchId)).toMatchObject({
-    ...{ succeeded: items.length - failures.length, failed: failures.length },
+    succeeded: items.length - failures.length,
+    failed: failures.length,
   });
   return failures.map(({ line, reason: { type, message } }) => [line, type, message]);
 }
@@ -335,7 +336,8 @@ describe('price-update', () => {
           const batches: Awaited<ReturnType<typeof aBatch>>[] = [];
           for (const { lines, itemsPerTask } of uploads) {
             const items = lines.map(({ product, value, wrongCurrency }) => ({
-              ...{ sku: skuOf(product), price: { value, currency: wrongCurrency ? 'USD' : 'EUR' } },
+              sku: skuOf(product),
+              price: { value, currency: wrongCurrency ? 'USD' : 'EUR' },
             }));
             batches.push(await aBatch('price-update', items, itemsPerTask));
           }

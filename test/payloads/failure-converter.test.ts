@@ -67,8 +67,12 @@ describe.each([
 
   test('keeps type, category, details and retry delay', () => {
     const error = ApplicationFailure.create({
-      ...{ message: 'no', type: 'OutOfStock', details: [{ sku: 'MUG' }] },
-      ...{ nonRetryable: true, category: 'BENIGN', nextRetryDelay: '2 hours' },
+      message: 'no',
+      type: 'OutOfStock',
+      details: [{ sku: 'MUG' }],
+      nonRetryable: true,
+      category: 'BENIGN',
+      nextRetryDelay: '2 hours',
     });
     const back = converter.failureToError(converter.errorToFailure(error, payloadConverter), payloadConverter);
 

@@ -189,7 +189,9 @@ describeOnDevServer('starting on a Temporal server', () => {
     async (entry) => {
       const { address } = server;
       const problems = await problemsOf(entry, {
-        ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'nothing' },
+        DATABASE_URL: database.url,
+        TEMPORAL_ADDRESS: address,
+        TEMPORAL_NAMESPACE: 'nothing',
         PORT: String(await freePort()),
       });
 
@@ -219,8 +221,11 @@ describeOnDevServer('starting on a Temporal server', () => {
 
   test('starts a worker of activities alone without a warning', { timeout: 2 * LONGEST_START_MS }, async () => {
     const { process, lines } = await startEntry('worker', {
-      ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: server.address, WORKER_QUEUES: 'payments' },
-      ...{ HEALTH_PORT: String(await freePort()), METRICS_PORT: String(await freePort()) },
+      DATABASE_URL: database.url,
+      TEMPORAL_ADDRESS: server.address,
+      WORKER_QUEUES: 'payments',
+      HEALTH_PORT: String(await freePort()),
+      METRICS_PORT: String(await freePort()),
     });
     try {
       await waitUntil(() => lines.some((line) => line.includes('"state":"RUNNING"')) || undefined, {

@@ -46,7 +46,8 @@ describe('a start that hangs', { timeout: 2 * START_DEADLINE_MS }, () => {
     const silent = await startSilentServer();
     ends.push(() => silent.close());
     const { process, lines } = await startEntry(entry, {
-      ...{ DATABASE_URL: `postgres://shop:sesame@${silent.address}/shop`, TEMPORAL_ADDRESS: silent.address },
+      DATABASE_URL: `postgres://shop:sesame@${silent.address}/shop`,
+      TEMPORAL_ADDRESS: silent.address,
       PORT: String(await freePort()),
     });
     await waitUntil(() => silent.accepted() > 0 || undefined, { what: 'a connection', deadlineMs: START_DEADLINE_MS });
@@ -100,8 +101,11 @@ describeOnDevServer('a worker on a database that stopped responding', () => {
     const { databaseUrl, line } = await databaseOnLine();
     const port = await freePort();
     const { process, lines } = await startEntry('worker', {
-      ...{ DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: server.address, HEALTH_PORT: String(port) },
-      ...{ WORKER_QUEUES: 'payments', SHUTDOWN_GRACE_SECONDS: '1' },
+      DATABASE_URL: databaseUrl,
+      TEMPORAL_ADDRESS: server.address,
+      HEALTH_PORT: String(port),
+      WORKER_QUEUES: 'payments',
+      SHUTDOWN_GRACE_SECONDS: '1',
     });
     ends.push(() => process.stop(0));
     await waitUntil(isReady(`http://127.0.0.1:${port}/readyz`), { what: 'the worker', deadlineMs: START_DEADLINE_MS });

@@ -121,7 +121,9 @@ const numbers = (count: number) => times(count, (index) => ({ n: index + 1 }));
 
 describe('stageBatch', () => {
   const aBatch = (overrides: { operation?: string; itemsPerTask?: number } = {}) => ({
-    ...{ batchId: randomUUID(), operation: 'restock', itemsPerTask: 2 },
+    batchId: randomUUID(),
+    operation: 'restock',
+    itemsPerTask: 2,
     ...overrides,
   });
 
@@ -131,7 +133,13 @@ describe('stageBatch', () => {
     expect(await store.stageBatch(batch, pagesOf(numbers(7), 3))).toEqual({ status: 'staged', total: 7 });
 
     expect(await store.tallyBatch(batch.batchId)).toEqual({
-      ...{ operation: 'restock', itemsPerTask: 3, total: 7, succeeded: 0, failed: 0, round: 0, tasks: 3 },
+      operation: 'restock',
+      itemsPerTask: 3,
+      total: 7,
+      succeeded: 0,
+      failed: 0,
+      round: 0,
+      tasks: 3,
     });
     const { roundId } = await opened(batch.batchId, 'run');
     expect((await itemsOf(roundId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
@@ -347,9 +355,46 @@ describe('stageBatch', () => {
     const asStaged = (items: unknown[]) => items.map((item, index) => ({ line: index + 1, item }));
 
     const awkward = [
-      ...['\\', '\\\\', '\\.', '\\N', '\\n', '\\t', '\\x41', '\\u0041', 'a\\', '\\\n', '"', '\\"', `'`, `''`, '$$'],
-      ...['\t', '\n', '\r', '\r\n', '\n\\.\n', '\b\f\v', '\u2028', '\u2029', '\u0000', '\u0001', '\u007f', '\ufeff'],
-      ...['ä', 'ß', '漢字', '\u0301', '😀', '👩‍👩‍👧', '\ud800', '\udc00x', '', ' ', '{}', 'null', '__proto__'],
+      '\\',
+      '\\\\',
+      '\\.',
+      '\\N',
+      '\\n',
+      '\\t',
+      '\\x41',
+      '\\u0041',
+      'a\\',
+      '\\\n',
+      '"',
+      '\\"',
+      `'`,
+      `''`,
+      '$$',
+      '\t',
+      '\n',
+      '\r',
+      '\r\n',
+      '\n\\.\n',
+      '\b\f\v',
+      '\u2028',
+      '\u2029',
+      '\u0000',
+      '\u0001',
+      '\u007f',
+      '\ufeff',
+      'ä',
+      'ß',
+      '漢字',
+      '\u0301',
+      '😀',
+      '👩‍👩‍👧',
+      '\ud800',
+      '\udc00x',
+      '',
+      ' ',
+      '{}',
+      'null',
+      '__proto__',
     ];
 
     test('survives a round trip with characters that are special in COPY or JSON', async () => {
@@ -593,7 +638,8 @@ describe('noteProgress', () => {
     expect(await store.noteProgress(key, { position: 4, failures: refusedAt(1), isDone: false })).toBe(true);
 
     expect(await store.readTask(key)).toEqual({
-      ...{ position: 4, failures: refusedAt(1) },
+      position: 4,
+      failures: refusedAt(1),
       items: numbers(6).map((item, index) => ({ line: index + 1, item })),
     });
     expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
@@ -645,8 +691,11 @@ describe('openRound', () => {
     const first = await store.openRound(batchId, 'run');
 
     expect(first).toEqual({
-      ...{ operation: 'restock', round: 1, tasks: 3 },
-      ...{ number: expect.any(Number), roundId: expect.any(Number) },
+      operation: 'restock',
+      round: 1,
+      tasks: 3,
+      number: expect.any(Number),
+      roundId: expect.any(Number),
     });
     await store.applyTask({ roundId: first!.roundId, task: 0 }, async () => refusedAt(0));
     expect(await store.openRound(batchId, 'run')).toEqual(first);
@@ -909,14 +958,13 @@ describe('listFailures', () => {
 
     const expected = [
       ...[1, 2, 3].map((line) => [line, stopped]),
-      ...[[5, REFUSED]],
-      ...[[6, stopped]],
-      ...[
-        [7, REFUSED],
-        [9, other],
-      ],
+      [5, REFUSED],
+      [6, stopped],
+      [7, REFUSED],
+      [9, other],
+      ,
       ...[13, 14, 15].map((line) => [line, REFUSED]),
-      ...[[16, REFUSED]],
+      [16, REFUSED],
     ];
     for (let limit = 1; limit <= expected.length + 1; limit += 1) {
       const pages = await pagesOfFailures(batchId, limit);
@@ -1030,7 +1078,10 @@ describe('random sequences of attempts', () => {
           expect(listed.map(({ line, reason }) => [line, reason.type])).toEqual(failed);
           const unfinished = failed.length + open.length;
           expect(await store.tallyBatch(batchId)).toMatchObject({
-            ...{ total: count, succeeded: count - unfinished, failed: failed.length, round: nth + 1 },
+            total: count,
+            succeeded: count - unfinished,
+            failed: failed.length,
+            round: nth + 1,
           });
           left = [...failed.map(([line]) => line), ...open].toSorted((a, b) => a - b);
         }
@@ -1059,11 +1110,23 @@ describe('progressOf', () => {
 
     expect(progress.sort((one, two) => two.total - one.total)).toEqual([
       {
-        ...{ operation: 'restock', total: 10, succeeded: 1, failed: 5, tasks: 5, tasksDone: 1, tasksGivenUp: 2 },
+        operation: 'restock',
+        total: 10,
+        succeeded: 1,
+        failed: 5,
+        tasks: 5,
+        tasksDone: 1,
+        tasksGivenUp: 2,
         idleSeconds: expect.any(Number),
       },
       {
-        ...{ operation: 'price-update', total: 3, succeeded: 0, failed: 0, tasks: 1, tasksDone: 0, tasksGivenUp: 0 },
+        operation: 'price-update',
+        total: 3,
+        succeeded: 0,
+        failed: 0,
+        tasks: 1,
+        tasksDone: 0,
+        tasksGivenUp: 0,
         idleSeconds: expect.any(Number),
       },
     ]);

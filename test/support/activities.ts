@@ -46,7 +46,11 @@ export function activitiesOf({
 }): Activities {
   const { paymentsUrl, carrierUrl, smtpUrl } = outside;
   return createActivities({
-    ...{ store, paymentsUrl, carrierUrl, outgoing, links },
+    store,
+    paymentsUrl,
+    carrierUrl,
+    outgoing,
+    links,
     ...KEY_RETENTION,
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     webhooks: createWebhooks({ outgoing, secrets: [OUTGOING_WEBHOOK_SECRET] }),

@@ -45,7 +45,9 @@ export async function anAuthority(folder: string, name: string): Promise<Authori
 
 async function make(folder: string, name: string, options: Parameters<typeof generate>[1]): Promise<Certificate> {
   const made = await generate([{ name: 'commonName', value: name }], {
-    ...{ keyType: 'ec', curve: 'P-256', algorithm: 'sha256' },
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
     ...options,
   });
   const certFile = join(folder, `${name}.pem`);

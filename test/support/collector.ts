@@ -62,7 +62,9 @@ export async function openCollector(): Promise<Collector> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ...{ spans, bodies, keys },
+    spans,
+    bodies,
+    keys,
     once: (what, wanted) => waitUntil(() => spans.find(wanted), { what: `the span ${what}`, deadlineMs: 30_000 }),
     async close() {
       server.closeAllConnections();
@@ -76,8 +78,12 @@ function spansOf({ resourceSpans }: Wire): Span[] {
     const of = valuesOf(resource.attributes);
     return scopeSpans.flatMap(({ spans }) =>
       spans.map(({ traceId, spanId, parentSpanId, name, attributes, status }) => ({
-        ...{ traceId, spanId, parentSpanId, name },
-        ...{ service: String(of['service.name']), instance: String(of['service.instance.id']) },
+        traceId,
+        spanId,
+        parentSpanId,
+        name,
+        service: String(of['service.name']),
+        instance: String(of['service.instance.id']),
         attributes: valuesOf(attributes),
         status: status.code ?? 0,
       })),

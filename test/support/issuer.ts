@@ -47,7 +47,10 @@ export async function openIssuer(overrides: Partial<TokenSettings> = {}): Promis
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     settings: {
-      ...{ issuer: ISSUER, audience: AUDIENCE, idClaim: 'sub', rolesClaim: 'roles' },
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      idClaim: 'sub',
+      rolesClaim: 'roles',
       jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`,
       ...overrides,
     },
@@ -56,7 +59,11 @@ export async function openIssuer(overrides: Partial<TokenSettings> = {}): Promis
     fail: (status, body = '') => (answer = { status, body }),
     token: ({ kid, alg, privateKey }, claims = {}) =>
       new SignJWT({
-        ...{ iss: ISSUER, aud: AUDIENCE, sub: 'ada', roles: ['shopper'], exp: secondsFromNow(300) },
+        iss: ISSUER,
+        aud: AUDIENCE,
+        sub: 'ada',
+        roles: ['shopper'],
+        exp: secondsFromNow(300),
         ...claims,
       })
         .setProtectedHeader({ alg, kid })

@@ -81,8 +81,13 @@ export function typeErrors(manifests: readonly Manifest[]): string[] {
     })
     .join('\n');
   const options: ts.CompilerOptions = {
-    ...{ module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022 },
-    ...{ lib: ['lib.es2022.d.ts'], types: [], strict: true, noEmit: true, skipLibCheck: true },
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2022.d.ts'],
+    types: [],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists } = host;

@@ -45,7 +45,8 @@ export const alerts = rules.groups.flatMap((group) => group.rules).filter((rule)
 export function scraping(targets: Record<string, string[]>, others: object[] = []): object {
   const config = read(PROMETHEUS_FILE) as { scrape_configs: { job_name: string; metrics_path?: string }[] };
   const ours = config.scrape_configs.map(({ job_name, metrics_path }) => ({
-    ...{ job_name, ...(metrics_path && { metrics_path }) },
+    job_name,
+    ...(metrics_path && { metrics_path }),
     static_configs: [{ targets: targets[job_name] }],
   }));
   return { global: { scrape_interval: '1s', evaluation_interval: '1s' }, scrape_configs: [...ours, ...others] };

@@ -27,7 +27,9 @@ export function operationsOf(document: OpenAPIV3_1.Document): Operation[] {
   return Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
     Object.entries(item as Record<string, Operation['spec']>).map(([method, spec]) => ({
       operationId: spec.operationId ?? '',
-      ...{ method: method.toUpperCase(), path, spec },
+      method: method.toUpperCase(),
+      path,
+      spec,
       at: ['paths', path, method],
       parameters: (spec.parameters ?? []) as Parameter[],
       body: spec.requestBody as Operation['body'],

@@ -75,7 +75,8 @@ describe('dependency check', () => {
 
   test('writes an SBOM with all deployed packages and no tools', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', 'tools/project/sbom.ts'], {
-      ...{ cwd: checkout, maxBuffer: 2 ** 26 },
+      cwd: checkout,
+      maxBuffer: 2 ** 26,
     });
     const { bomFormat, components } = JSON.parse(stdout) as {
       bomFormat: string;

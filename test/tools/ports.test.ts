@@ -4,7 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { equalPorts, freeLowPort, freePort, takenPorts } from '../../tools/processes/ports.js';
 
 const listener = (port: number, host = '127.0.0.1') => ({
-  ...{ host, port, hostVariable: 'HOST', portVariable: 'PORT' },
+  host,
+  port,
+  hostVariable: 'HOST',
+  portVariable: 'PORT',
 });
 
 describe('ports', () => {

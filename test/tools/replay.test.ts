@@ -261,7 +261,9 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     const taskQueue = 'encrypted-carts';
     const worker = await withRequiredTypeScript(() =>
       Worker.create({
-        ...{ connection, namespace, taskQueue },
+        connection,
+        namespace,
+        taskQueue,
         workflowBundle: { codePath: inject('workflowBundle') },
         dataConverter: workerDataConverter({ keys, namespace }),
         activities: activitiesOf(shop),
@@ -269,7 +271,8 @@ describeOnDevServer('npm run replay -- --from-server', () => {
     );
     await worker.runUntil(async () => {
       const handle = await encryptingClient(server, keys).workflow.start('cart', {
-        ...{ workflowId, taskQueue },
+        workflowId,
+        taskQueue,
         args: [{ cartId: 'an-encrypted-one' }],
       });
       await handle.query(cartQuery);

@@ -36,7 +36,8 @@ describe('the development stack', { timeout: 180_000 }, () => {
     expect((await fetch(mailsUrl!)).status).toBe(200);
     const pages = await Promise.all(metricsUrls.map(async (url) => (await fetch(url)).text()));
     expect(pages).toEqual([
-      ...[expect.stringContaining('http_requests_in_flight'), expect.stringContaining('temporal_num_pollers')],
+      expect.stringContaining('http_requests_in_flight'),
+      expect.stringContaining('temporal_num_pollers'),
       expect.stringContaining('shop_workflows_running'),
     ]);
 

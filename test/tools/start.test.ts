@@ -30,10 +30,14 @@ async function start(env: Record<string, string>): Promise<{ process: ManagedPro
   const lines: string[] = [];
   const ports = await Promise.all(PORTS.map(async (name) => [name, String(await freePort())] as const));
   const process = await startProcess({
-    ...{ name: 'start', ...typescript('tools/stack/start.ts') },
+    name: 'start',
+    ...typescript('tools/stack/start.ts'),
     env: {
       ...nothingOfTheShell,
-      ...{ DATABASE_URL: undefined, TEMPORAL_ADDRESS: undefined, HOST: undefined, npm_lifecycle_event: undefined },
+      DATABASE_URL: undefined,
+      TEMPORAL_ADDRESS: undefined,
+      HOST: undefined,
+      npm_lifecycle_event: undefined,
       ...Object.fromEntries(ports),
       DATA_DIR: dataDir,
       ...env,
@@ -47,9 +51,13 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
   test('names all wrong variables of the stack, the worker and the API before it starts a database', async () => {
     const port = String(silent.port);
     const { process, lines } = await start({
-      ...{ WORKER_HEALTH_PORT: port, METRICS_PORT: port, BATCH_TASKS_AT_ONCE: '50', CODEC_ORIGINS: 'everywhere' },
-      ...{ DATABASE_URL: 'postgres://shop:sesame@127.0.0.1:1/shop', TEMPORAL_ADDRESS: '127.0.0.1:1' },
-      ...{ MAX_EVENT_LOOP_DELAY_MS: 'short' },
+      WORKER_HEALTH_PORT: port,
+      METRICS_PORT: port,
+      BATCH_TASKS_AT_ONCE: '50',
+      CODEC_ORIGINS: 'everywhere',
+      DATABASE_URL: 'postgres://shop:sesame@127.0.0.1:1/shop',
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      MAX_EVENT_LOOP_DELAY_MS: 'short',
     });
     expect(await process.exited).toEqual({ code: 1, signal: null });
 
@@ -70,7 +78,9 @@ describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
 
   test('names wrong variables of its own together with those of the application', async () => {
     const { process, lines } = await start({
-      ...{ PORT: 'abc', PAYMENTS_URL: 'https://payments.example.com', WORKER_TUNER: 'clever' },
+      PORT: 'abc',
+      PAYMENTS_URL: 'https://payments.example.com',
+      WORKER_TUNER: 'clever',
       DATABASE_URL: 'mysql://shop:sesame@127.0.0.1/shop',
     });
     expect(await process.exited).toEqual({ code: 1, signal: null });

@@ -44,7 +44,11 @@ async function main(): Promise<number> {
   for (const server of servers) {
     report.say(`The same again: npm run faults -- --seed ${seed} --seconds ${seconds} --server ${server}`);
     const outcome = await runUnderFire({
-      ...{ seed, seconds, server, report, signal: interrupted.signal },
+      seed,
+      seconds,
+      server,
+      report,
+      signal: interrupted.signal,
       ...(workflowBundle !== undefined && { workflowBundle }),
     });
     console.log(`\n${tablesOf(outcome, hardwareInOneLine())}`);

@@ -78,7 +78,8 @@ export async function runUnderFire(options: RunOptions): Promise<Outcome> {
   // The output of the shop's processes during faults is only in their logs.
   const untilOpen: Report = { ...report, say: (text) => (isOpen ? undefined : report.say(text)) };
   const shop = await openFragileShop({
-    ...{ server, report: untilOpen },
+    server,
+    report: untilOpen,
     ...(signal && { signal }),
     ...(workflowBundle !== undefined && { workflowBundle }),
   });

@@ -69,7 +69,8 @@ export async function openFragileShop({ server, report, signal, workflowBundle }
       {
         cluster: cluster?.cluster,
         // A parcel can be recalled only for a short moment before its pickup.
-        ...{ carrierPickupSeconds: 0.3, carrierDeliverySeconds: 0.6 },
+        carrierPickupSeconds: 0.3,
+        carrierDeliverySeconds: 0.6,
         application: { WORKFLOW_BUNDLE: bundle },
       },
       { report, durable: true, workers: 1, apis: 1, throughLinks, ...(signal && { signal }) },
@@ -80,11 +81,17 @@ export async function openFragileShop({ server, report, signal, workflowBundle }
     const connection = await Connection.connect({ address: addresses.temporalAddress });
     closing.push(() => connection.close());
     const store = openStore({
-      ...{ databaseUrl: addresses.ownerDatabaseUrl, maxConnections: 4, onIdleError: () => undefined },
+      databaseUrl: addresses.ownerDatabaseUrl,
+      maxConnections: 4,
+      onIdleError: () => undefined,
     });
     closing.push(() => store.close());
     return {
-      ...{ addresses, links, store, stop, workflowBundle: { codePath: bundle } },
+      addresses,
+      links,
+      store,
+      stop,
+      workflowBundle: { codePath: bundle },
       parts: partsOf(stack, cluster),
       client: new Client({ connection, namespace: addresses.temporalNamespace }),
       failed: Promise.race([stack.failed, ...(cluster ? [cluster.failed] : [])]),

@@ -47,7 +47,9 @@ export function serve<Body extends { orderId: string }>(operation: Operation<Bod
     if (!body.success) return refused(400, 'invalid_request', z.prettifyError(body.error));
 
     return take(operation.name, body.data.orderId, {
-      ...{ around, socket: request.raw.socket, onFault },
+      around,
+      socket: request.raw.socket,
+      onFault,
       effect: () => operation.effect(key.data, body.data),
     });
   }

@@ -34,11 +34,15 @@ export async function openApiDocument(): Promise<OpenAPIV3_1.Document> {
   const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false });
   const client = createClient({ TEMPORAL_ADDRESS: '127.0.0.1:1', TEMPORAL_NAMESPACE: 'default' });
   const store = openStore({
-    ...{ databaseUrl: 'postgres://127.0.0.1:1/none', maxConnections: 1 },
+    databaseUrl: 'postgres://127.0.0.1:1/none',
+    maxConnections: 1,
     onIdleError: () => undefined,
   });
   const app = await buildApp({
-    ...{ client, store, outgoing, operations },
+    client,
+    store,
+    outgoing,
+    operations,
     logger: createLogger('api', 'silent'),
     carrierWebhookSecrets: [],
     approvalWebhookSecrets: [],

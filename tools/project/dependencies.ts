@@ -4,9 +4,18 @@ import { join } from 'node:path';
 
 /** The licences that the image may contain: those that require no more than their own text. */
 const LICENCES = new Set([
-  ...['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0', 'Unlicense', 'CC0-1.0'],
+  'MIT',
+  'ISC',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+  'BlueOak-1.0.0',
+  'Unlicense',
+  'CC0-1.0',
   // Licences of data; the package names its author.
-  ...['MIT-0', 'CC-BY-4.0'],
+  'MIT-0',
+  'CC-BY-4.0',
 ]);
 
 /** Packages without a licence where npm expects it. A person read it in their files. */

@@ -52,7 +52,8 @@ process.exit(failed || interrupted ? 1 : 0);
 async function onACluster(cliPath: string): Promise<void> {
   const { programs, cluster, stop } = await startTemporaryCluster(report);
   const env = {
-    ...{ CLUSTER_ADDRESS: cluster.address, CLUSTER_DATABASE_URL: cluster.databaseUrl },
+    CLUSTER_ADDRESS: cluster.address,
+    CLUSTER_DATABASE_URL: cluster.databaseUrl,
     TEMPORAL_CLI_PATH: cliPath,
   };
   try {
@@ -109,7 +110,9 @@ async function run(
   report.say(`\nNow ${what}`);
   const started = Date.now();
   const child = await startProcess({
-    ...{ name: what, ...typescript(file, ...args), env },
+    name: what,
+    ...typescript(file, ...args),
+    env,
     onLine: (line) => report.say(line),
   });
   current = child;

@@ -101,7 +101,8 @@ async function connect({ address, namespace }: ServerSample, caller: Caller): Pr
   // The environment's other connection settings (TLS, an API key) belong to the server that it names.
   const config = loadConfig('replay', {
     ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
-    ...{ PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE },
+    PAYLOAD_ENCRYPTION_KEYS,
+    PAYLOAD_ENCRYPTION_KEYS_FILE,
     TEMPORAL_ADDRESS: named ?? stack?.temporalAddress,
     TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
   });

@@ -17,7 +17,9 @@ export async function* listedExecutions(
   let nextPageToken: Uint8Array | undefined;
   do {
     const page = await workflowService.listWorkflowExecutions({
-      ...{ namespace, query, pageSize },
+      namespace,
+      query,
+      pageSize,
       ...(nextPageToken && { nextPageToken }),
     });
     for (const raw of page.executions) {

@@ -352,16 +352,27 @@ export async function startTemporaryStack(
     const { cluster, ...settings } = { ...loadSettings(), ...changes };
     database = cluster && (await createDatabase(cluster.databaseUrl));
     const own: Settings = {
-      ...{ ...settings, cluster },
+      ...settings,
+      cluster,
       ...Object.fromEntries(names.map((name, index) => [name, ports[index]])),
-      ...{ host: '127.0.0.1', dataDir, databaseUrl: database?.url, temporalAddress: cluster?.address },
+      host: '127.0.0.1',
+      dataDir,
+      databaseUrl: database?.url,
+      temporalAddress: cluster?.address,
       temporalNamespace: cluster ? `stack-${randomUUID()}` : 'default',
-      ...{ paymentsUrl: undefined, carrierUrl: undefined, smtpUrl: undefined, application: {} },
+      paymentsUrl: undefined,
+      carrierUrl: undefined,
+      smtpUrl: undefined,
+      application: {},
       ...changes,
     };
     const replicas = cluster ? CLUSTER_REPLICAS : 1;
     const stack = await startStack(own, {
-      ...{ durable: false, webUi: false, report, workers: replicas, apis: replicas },
+      durable: false,
+      webUi: false,
+      report,
+      workers: replicas,
+      apis: replicas,
       ...options,
     });
     return { ...stack, stop: () => stack.stop().then(() => remove(stack.databasePlace)) };

@@ -159,7 +159,11 @@ const ENDED = ['batch-ended', 'batch-not-started'] as const;
 
 const steering = (operationId: string, summary: string, problems: Contract['problems']) =>
   contract({
-    ...{ operationId, summary, tag: 'Batches', access: ['operator'], needs: ['temporal', 'store'] },
+    operationId,
+    summary,
+    tag: 'Batches',
+    access: ['operator'],
+    needs: ['temporal', 'store'],
     ...(problems && { problems }),
     idempotent: true,
   });

@@ -261,7 +261,12 @@ function summaryOf(row: BatchRecord, end: UnrecordedEnd | undefined): BatchSumma
   const { batchId, operation, total, succeeded, failed, itemsPerSecond, uploadedAt, startedAt, closedAt } = row;
   const status = end ?? row.status;
   return {
-    ...{ batchId, status, operation, total, succeeded, failed },
+    batchId,
+    status,
+    operation,
+    total,
+    succeeded,
+    failed,
     ...(status === 'running' && itemsPerSecond !== undefined && { itemsPerSecond }),
     ...(row.progressAt && { asOf: row.progressAt.toISOString() }),
     uploadedAt: uploadedAt.toISOString(),

@@ -94,7 +94,9 @@ export async function batchUploadRoute(
       const body = GZIP.includes(coding) ? expand(request.body as Readable) : undefined;
       try {
         const items = itemsOf(body?.expanded ?? (request.body as Readable), {
-          ...{ format, itemsPerTask, schema: operation.item },
+          format,
+          itemsPerTask,
+          schema: operation.item,
           delimiter: delimiter && CSV_DELIMITERS[delimiter],
           ...deps.uploadLimits,
         });

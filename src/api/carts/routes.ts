@@ -28,8 +28,13 @@ const response = { 200: cartResource };
 /** The contract of a cart change. A worker applies the change, and prices come from the store. */
 const change = (operationId: string, summary: string, problems: ProblemKind[], more: Partial<Contract> = {}) =>
   contract({
-    ...{ operationId, summary, tag: 'Carts', access: ['shopper', 'operator'], needs: ['worker', 'store'] },
-    ...{ problems: ['cart-busy', 'gone', 'update-limit', ...problems], idempotent: true },
+    operationId,
+    summary,
+    tag: 'Carts',
+    access: ['shopper', 'operator'],
+    needs: ['worker', 'store'],
+    problems: ['cart-busy', 'gone', 'update-limit', ...problems],
+    idempotent: true,
     ...more,
   });
 

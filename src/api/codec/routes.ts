@@ -43,7 +43,9 @@ export async function codecRoutes(
       {
         ...contract({
           ...ACTIONS[action],
-          ...{ tag: 'Payloads', access: ['inspector'], session: true },
+          tag: 'Payloads',
+          access: ['inspector'],
+          session: true,
           ...(action === 'decode' && { problems: ['unreadable-payload'] }),
         }),
         bodyLimit: CODEC_BODY_LIMIT,

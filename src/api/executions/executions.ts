@@ -124,7 +124,10 @@ export async function signalOnce<Arguments extends unknown[]>(
   const signalled = composeInterceptors(chain, 'signal', async ({ headers }) => {
     await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflowService.signalWorkflowExecution({
-        ...{ namespace, identity, requestId, signalName: signal.name },
+        namespace,
+        identity,
+        requestId,
+        signalName: signal.name,
         workflowExecution: { workflowId },
         input: { payloads: payloads ?? [] },
         header: { fields: headers },

@@ -41,8 +41,14 @@ const ALWAYS_ANSWERED = new Set(['/livez', '/readyz']);
 export const CODEC = '/codec';
 
 const READABLE_HEADERS = [
-  ...['location', 'retry-after', 'x-request-id', 'idempotent-replayed', 'www-authenticate'],
-  ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
+  'location',
+  'retry-after',
+  'x-request-id',
+  'idempotent-replayed',
+  'www-authenticate',
+  'ratelimit-limit',
+  'ratelimit-remaining',
+  'ratelimit-reset',
 ];
 
 /** Protects the API before a request causes any work: security headers, CORS, overload protection and rate limits. */
@@ -60,7 +66,10 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     const always = { exposedHeaders: READABLE_HEADERS, maxAge: 600, strictPreflight: false };
     const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
     const ofCodec = {
-      ...{ ...always, origin: [...settings.codecOrigins], methods: ['POST'], credentials: true },
+      ...always,
+      origin: [...settings.codecOrigins],
+      methods: ['POST'],
+      credentials: true,
       allowedHeaders: ['authorization', 'authorization-extras', 'content-type', 'x-api-key', 'x-namespace'],
     };
     await app.register(cors, {

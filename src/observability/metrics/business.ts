@@ -267,7 +267,8 @@ async function all<T extends readonly unknown[]>(
 }
 
 const single = (name: string, help: string, value: number): Measured => ({
-  ...{ name, help },
+  name,
+  help,
   values: [{ labels: {}, value }],
 });
 

@@ -7,11 +7,28 @@ import { bounded } from '../../temporal/payloads/text.js';
  * messages.
  */
 const ALLOWED = new Set([
-  ...['http.request.method', 'http.route', 'http.response.status_code', 'error.type'],
-  ...['http.method', 'http.status_code'],
-  ...['server.address', 'server.port', 'network.protocol.version'],
-  ...['db.system', 'db.system.name', 'db.name', 'db.namespace', 'db.operation.name', 'db.statement', 'db.query.text'],
-  ...['temporalWorkflowId', 'run_id', 'temporalActivityId', 'workflowType', 'taskQueue', 'attempt'],
+  'http.request.method',
+  'http.route',
+  'http.response.status_code',
+  'error.type',
+  'http.method',
+  'http.status_code',
+  'server.address',
+  'server.port',
+  'network.protocol.version',
+  'db.system',
+  'db.system.name',
+  'db.name',
+  'db.namespace',
+  'db.operation.name',
+  'db.statement',
+  'db.query.text',
+  'temporalWorkflowId',
+  'run_id',
+  'temporalActivityId',
+  'workflowType',
+  'taskQueue',
+  'attempt',
 ]);
 
 /** Maximum length of a text. SQL for a thousand rows repeats the same text. */

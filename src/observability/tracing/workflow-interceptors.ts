@@ -157,15 +157,20 @@ function leave(spot: Spot, code: number, error?: unknown): void {
       duration: timeOf(milliseconds - spot.startedAt),
       status: { code },
       attributes: isFailure ? { 'error.type': typeOf(error) } : {},
-      ...{ links: [], events: [], ended: true },
-      ...{ droppedAttributesCount: 0, droppedLinksCount: 0, droppedEventsCount: 0 },
+      links: [],
+      events: [],
+      ended: true,
+      droppedAttributesCount: 0,
+      droppedLinksCount: 0,
+      droppedEventsCount: 0,
       instrumentationScope: { name: 'workflow' },
     },
   ]);
 }
 
 const contextOf = ({ traceId, spanId, isSampled, traceState }: Parent) => ({
-  ...{ traceId, spanId },
+  traceId,
+  spanId,
   traceFlags: isSampled ? SAMPLED : 0,
   ...(traceState !== undefined && { traceState }),
 });

@@ -67,8 +67,16 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   let isClosed = false;
   let told = typedSearchAttributes.get(batchStatusAttribute);
   const view: BatchView = {
-    ...{ batchId, status: 'running', operation: '', itemsPerTask: 0, total: 0, succeeded: 0, failed: 0 },
-    ...{ round: 0, tasks: 0, asOf: new Date().toISOString() },
+    batchId,
+    status: 'running',
+    operation: '',
+    itemsPerTask: 0,
+    total: 0,
+    succeeded: 0,
+    failed: 0,
+    round: 0,
+    tasks: 0,
+    asOf: new Date().toISOString(),
   };
 
   setHandler(batchQuery, () => view);

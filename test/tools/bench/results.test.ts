@@ -11,22 +11,43 @@ import { merged, readResults, RESULTS_PATH, type Part } from '../../../tools/ben
 import { checkout } from '../../../tools/stack/settings.js';
 
 const machine: Machine = {
-  ...{ system: 'linux 6 x64', processor: 'A <fast> one', processors: 2, memoryGiB: 8, node: '20.19.0', sdk: '1.24.0' },
-  ...{ devServer: '1.29.1', fullServer: '1.32.0', postgres: '18.4.0' },
+  system: 'linux 6 x64',
+  processor: 'A <fast> one',
+  processors: 2,
+  memoryGiB: 8,
+  node: '20.19.0',
+  sdk: '1.24.0',
+  devServer: '1.29.1',
+  fullServer: '1.32.0',
+  postgres: '18.4.0',
 };
 
 const aFigure = (overrides: Partial<Figure> = {}): Figure => ({
-  ...{ name: 'orders: many | few', base: 'none <b>', unit: 'a second', better: 'more', of: 100 },
-  ...{ values: [20, 10, 30], baseValues: [10, 10, 10], ...overrides },
+  name: 'orders: many | few',
+  base: 'none <b>',
+  unit: 'a second',
+  better: 'more',
+  of: 100,
+  values: [20, 10, 30],
+  baseValues: [10, 10, 10],
+  ...overrides,
 });
 
 const aPart = (overrides: Partial<Part> = {}): Part => ({
-  ...{ date: '2026-01-31', commit: 'abc1234', seconds: 12.4, load: { before: 0.12, after: 1.5 }, machine },
-  ...{ figures: [aFigure()], ...overrides },
+  date: '2026-01-31',
+  commit: 'abc1234',
+  seconds: 12.4,
+  load: { before: 0.12, after: 1.5 },
+  machine,
+  figures: [aFigure()],
+  ...overrides,
 });
 
 const aBench = (name: string): Bench => ({
-  ...{ name, title: `All of ${name} & more`, about: `About ${name}.`, run: async () => [] },
+  name,
+  title: `All of ${name} & more`,
+  about: `About ${name}.`,
+  run: async () => [],
 });
 
 const shop = [aBench('first'), aBench('second')];

@@ -302,15 +302,19 @@ describeOnDevServer('the audit of a load run', () => {
     await stockTheShop(shop.owner);
     shop.outside.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
     books = {
-      ...{ addresses: shop.outside, client: shop.client, store: shop.owner },
+      addresses: shop.outside,
+      client: shop.client,
+      store: shop.owner,
       code: { workflowBundle: { codePath: inject('workflowBundle') } },
     };
 
     const crowd = startCrowd({
       tools: { client: shop.client, store: shop.owner },
       addresses: {
-        ...{ apiUrls: [api.url], paymentsUrl: shop.outside.paymentsUrl },
-        ...{ carrierWebhookSecret: CARRIER_WEBHOOK_SECRET, approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET },
+        apiUrls: [api.url],
+        paymentsUrl: shop.outside.paymentsUrl,
+        carrierWebhookSecret: CARRIER_WEBHOOK_SECRET,
+        approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET,
       },
       random: new Random(SEED),
       pace: { customers: 6, restMs: 50, batchLines: 200 },

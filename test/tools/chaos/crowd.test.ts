@@ -42,8 +42,10 @@ async function aCrowd(
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const crowd = startCrowd({
     addresses: {
-      ...{ apiUrls: [url], paymentsUrl: `${url}/payments` },
-      ...{ carrierWebhookSecret: CARRIER_WEBHOOK_SECRET, approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET },
+      apiUrls: [url],
+      paymentsUrl: `${url}/payments`,
+      carrierWebhookSecret: CARRIER_WEBHOOK_SECRET,
+      approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET,
     },
     random: new Random(seed),
     pace: { customers: 4, restMs: 10, batchLines: 10, ...pace },

@@ -29,7 +29,8 @@ describeOnDevServer('a short chaos run', () => {
   async function command(...args: string[]) {
     const lines: string[] = [];
     const running = await startProcess({
-      ...{ name: 'faults', ...typescript('tools/chaos/main.ts', ...args) },
+      name: 'faults',
+      ...typescript('tools/chaos/main.ts', ...args),
       env: { TMPDIR: folder, DATA_DIR: join(folder, 'data'), WORKFLOW_BUNDLE: inject('workflowBundle') },
       onLine: (line) => lines.push(line),
     });
@@ -43,7 +44,8 @@ describeOnDevServer('a short chaos run', () => {
   test('stops completely and leaves no files after Ctrl-C during a fault', async () => {
     const { running, lines } = await command('--seed', '7', '--seconds', '10');
     await waitUntil(() => lines.find((line) => /^ +[\d.]+ s {2}\S/.test(line)), {
-      ...{ what: 'the first fault', deadlineMs: 2 * DEADLINE_MS },
+      what: 'the first fault',
+      deadlineMs: 2 * DEADLINE_MS,
       giveUp: () => {
         if (lines.some((line) => line.startsWith('Error'))) throw new Error(running.tail());
       },
@@ -66,7 +68,11 @@ describeOnDevServer('a short chaos run', () => {
       },
     };
     const outcome = await runUnderFire({
-      ...{ seed: 7, seconds: 4, server: 'dev', report, keepIn: join(folder, 'kept') },
+      seed: 7,
+      seconds: 4,
+      server: 'dev',
+      report,
+      keepIn: join(folder, 'kept'),
       // A client of the terminated order waits in vain.
       answersDeadlineMs: 10_000,
       plan: [{ afterMs: 2_000, fault: { kind: 'cut', link: 'clients to API' } }],

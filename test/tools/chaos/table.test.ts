@@ -14,7 +14,12 @@ function anOutcome(): Outcome {
   audit.outcomes['completed'] = 1_233;
   audit.replayed = { histories: 2, events: 58 };
   return {
-    ...{ server: 'dev', seed: 5, seconds: 61.4, undisturbedMs: 1_250, audit, violations: audit.violations },
+    server: 'dev',
+    seed: 5,
+    seconds: 61.4,
+    undisturbedMs: 1_250,
+    audit,
+    violations: audit.violations,
     recoveries: [
       { fault: { kind: 'kill', part: 'worker' }, ms: 2_000 },
       { fault: { kind: 'kill', part: 'worker' }, ms: 4_000 },
@@ -22,10 +27,19 @@ function anOutcome(): Outcome {
       { fault: { kind: 'cut', link: 'clients to API' }, ms: 300 },
     ],
     ledger: {
-      ...{ products: [], orders: [], approvals: [], batches: [], attempts: 3_000, refused: { 'place 503': 11 } },
+      products: [],
+      orders: [],
+      approvals: [],
+      batches: [],
+      attempts: 3_000,
+      refused: { 'place 503': 11 },
       carts: [
         {
-          ...{ cartId: 'mine', end: 'open', closing: [], customerId: 'somebody', token: 'tok_ok' },
+          cartId: 'mine',
+          end: 'open',
+          closing: [],
+          customerId: 'somebody',
+          token: 'tok_ok',
           changes: [
             { ...asked('1', 'accepted'), kind: 'add', sku: 'A', quantity: 1 },
             { ...asked('2', 'refused'), kind: 'add', sku: 'A', quantity: 1 },

@@ -347,7 +347,11 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       const handle = await ask(shop.client, anApproval({ stages }));
       const view = await handle.result();
       expect(view.trail.map(({ event, stage }) => `${event} ${stage}`)).toEqual([
-        ...['requested 1', 'skipped 2', 'escalated 3', 'skipped 4', 'timed_out 3'],
+        'requested 1',
+        'skipped 2',
+        'escalated 3',
+        'skipped 4',
+        'timed_out 3',
       ]);
     });
   });
@@ -519,9 +523,17 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       });
       expect(new Set(summaries)).toEqual(
         new Set([
-          ...['Check and record the request', 'Record the stage', 'Record the outcome', 'Report the outcome'],
-          ...[`Ask ${approver.id} by email`, `Reminder 1 to ${approver.id} by email`],
-          ...[`Reminder 2 to ${approver.id} by email`, 'Reminder 1', 'Reminder 2', 'End of stage 1', 'End of stage 2'],
+          'Check and record the request',
+          'Record the stage',
+          'Record the outcome',
+          'Report the outcome',
+          `Ask ${approver.id} by email`,
+          `Reminder 1 to ${approver.id} by email`,
+          `Reminder 2 to ${approver.id} by email`,
+          'Reminder 1',
+          'Reminder 2',
+          'End of stage 1',
+          'End of stage 2',
         ]),
       );
     });

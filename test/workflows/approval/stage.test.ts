@@ -88,7 +88,8 @@ describe('the stages of unparsed input', () => {
 
 describe('the schedule of a stage', () => {
   const aStage = (timeoutSeconds: number, remindEverySeconds?: number): Stage => ({
-    ...{ approvers: [{ id: 'lead' }], timeoutSeconds },
+    approvers: [{ id: 'lead' }],
+    timeoutSeconds,
     ...(remindEverySeconds !== undefined && { remindEverySeconds }),
   });
   const secondsAfter = (times: number[]) => times.map((time) => (time - ASKED_AT) / 1000);

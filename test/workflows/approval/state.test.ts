@@ -37,10 +37,18 @@ describe('the limits of the schema', () => {
     // The longest text in JSON: a control character takes six bytes.
     const longest = (length: number) => '\u0001'.repeat(length);
     const message = {
-      ...{ approvalId: 'a'.repeat(80), title: longest(200), description: longest(MAX_DESCRIPTION) },
-      ...{ requestedBy: 'a'.repeat(120), amount: { value: 2 ** 53 - 1, currency: 'EUR' } },
-      ...{ firstRunId: 'r'.repeat(36), stage: 5, stages: 5, approver: 'a'.repeat(120), number: MAX_REMINDERS },
-      ...{ deadline: '2026-01-01T00:00:00.000Z', webhookUrl: `https://${'u'.repeat(992)}` },
+      approvalId: 'a'.repeat(80),
+      title: longest(200),
+      description: longest(MAX_DESCRIPTION),
+      requestedBy: 'a'.repeat(120),
+      amount: { value: 2 ** 53 - 1, currency: 'EUR' },
+      firstRunId: 'r'.repeat(36),
+      stage: 5,
+      stages: 5,
+      approver: 'a'.repeat(120),
+      number: MAX_REMINDERS,
+      deadline: '2026-01-01T00:00:00.000Z',
+      webhookUrl: `https://${'u'.repeat(992)}`,
     };
     const { webhookUrl, ...mail } = message;
     const bytes =
@@ -178,7 +186,10 @@ describe('outcomes and withdrawals', () => {
 describe('the trail', () => {
   test('keeps approver, decision, comment and channel, with "cli" as the default channel', () => {
     expect(saidBy(by('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
-      ...{ approver: 'lead', decision: 'approve', comment: 'fine', via: 'link' },
+      approver: 'lead',
+      decision: 'approve',
+      comment: 'fine',
+      via: 'link',
     });
     expect(saidBy(by('lead', { comment: '' }))).toEqual({ approver: 'lead', decision: 'approve', via: 'cli' });
   });

@@ -59,7 +59,8 @@ describeOnDevServer('a batch (dev server)', () => {
     const handle = await run(shop.client, batchId);
     await Promise.all([isOpen(childOf(handle, 0)), isOpen(childOf(handle, 1))]);
     await waitUntil(() => tests.called.some((key) => key.startsWith(prefix)) || undefined, {
-      ...{ what: 'work', deadlineMs: 20_000 },
+      what: 'work',
+      deadlineMs: 20_000,
     });
     return { batchId, handle, items };
   }
@@ -96,8 +97,11 @@ describeOnDevServer('a batch (dev server)', () => {
     ]);
     const count = (type: string) => events.filter((event) => event.type === type).length;
     return {
-      ...{ events: historyLength, bytes: historySize ?? NaN, text: JSON.stringify(history) },
-      ...{ activities: count('ActivityTaskScheduled'), children: count('ChildWorkflowExecutionStarted') },
+      events: historyLength,
+      bytes: historySize ?? NaN,
+      text: JSON.stringify(history),
+      activities: count('ActivityTaskScheduled'),
+      children: count('ChildWorkflowExecutionStarted'),
       timers: count('TimerStarted'),
     };
   }
@@ -193,11 +197,14 @@ describeOnDevServer('a batch (dev server)', () => {
   test('starts with the resume if it was paused before its start', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(3) });
     const handle = await shop.client.workflow.signalWithStart('batch', {
-      ...{ workflowId: `batch:${batchId}`, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
-      ...{ signal: pauseSignal },
+      workflowId: `batch:${batchId}`,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
+      signal: pauseSignal,
     });
     await waitUntil(async () => (await handle.query(batchQuery)).tasks > 0 || undefined, {
-      ...{ what: 'a look', deadlineMs: 20_000 },
+      what: 'a look',
+      deadlineMs: 20_000,
     });
 
     expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', succeeded: 0 });
@@ -230,7 +237,8 @@ describeOnDevServer('a batch (dev server)', () => {
     await waitUntil(() => tests.called.includes('away-0000') || undefined, { what: 'work', deadlineMs: 20_000 });
     await handle.signal(pauseSignal);
     await waitUntil(async () => ((await handle.describe()).raw.pendingActivities ?? []).length === 0 || undefined, {
-      ...{ what: 'nothing under way', deadlineMs: 20_000 },
+      what: 'nothing under way',
+      deadlineMs: 20_000,
     });
     tests.letThrough();
     await worker.stop();

@@ -3,8 +3,17 @@ import type { BatchView } from '../../../src/schemas/batch.js';
 import { endOf, isOvertaken, shownProgress } from '../../../src/workflows/batch/progress.js';
 
 const aView = (overrides: Partial<BatchView> = {}): BatchView => ({
-  ...{ batchId: 'b', status: 'running', operation: 'restock', itemsPerTask: 10, tasks: 1, round: 1 },
-  ...{ total: 8, succeeded: 3, failed: 2, asOf: '2030-01-01T00:00:00.000Z', ...overrides },
+  batchId: 'b',
+  status: 'running',
+  operation: 'restock',
+  itemsPerTask: 10,
+  tasks: 1,
+  round: 1,
+  total: 8,
+  succeeded: 3,
+  failed: 2,
+  asOf: '2030-01-01T00:00:00.000Z',
+  ...overrides,
 });
 
 describe('the progress in the Web UI', () => {

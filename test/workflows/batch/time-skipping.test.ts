@@ -45,16 +45,14 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     const handle = await run(shop.client, batchId);
 
     expect(await handle.result()).toMatchObject({
-      ...{
-        batchId,
-        status: 'completed',
-        operation: 'restock',
-        total: 25,
-        succeeded: 25,
-        failed: 0,
-        round: 1,
-        tasks: 3,
-      },
+      batchId,
+      status: 'completed',
+      operation: 'restock',
+      total: 25,
+      succeeded: 25,
+      failed: 0,
+      round: 1,
+      tasks: 3,
     });
     expect(await handle.query(batchQuery)).toEqual(await handle.result());
     expect(await stockOf(sku)).toBe(5 + 25 * 2);
@@ -81,7 +79,10 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     });
 
     expect(await (await run(shop.client, batchId)).result()).toMatchObject({
-      ...{ status: 'completed_with_failures', total: 4, succeeded: 2, failed: 2 },
+      status: 'completed_with_failures',
+      total: 4,
+      succeeded: 2,
+      failed: 2,
     });
     expect(await stockOf(sku)).toBe(1_000_000_000);
     expect(await failuresOf(batchId)).toMatchObject([
@@ -109,7 +110,12 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
 
     tests.mend();
     expect(await (await run(shop.client, batchId)).result()).toMatchObject({
-      ...{ status: 'completed', total: 6, succeeded: 6, failed: 0, round: 2, tasks: 1 },
+      status: 'completed',
+      total: 6,
+      succeeded: 6,
+      failed: 0,
+      round: 2,
+      tasks: 1,
     });
     expect(await writtenBy(shop.store, batchId)).toEqual(items.map(({ key }) => key));
     expect(await failuresOf(batchId)).toEqual([]);
@@ -130,7 +136,9 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     const batchId = await stage(shop.store, { operation: 'unheard-of', items: keys(2) });
 
     expect(await (await run(shop.client, batchId)).result()).toMatchObject({
-      ...{ status: 'completed_with_failures', succeeded: 0, failed: 2 },
+      status: 'completed_with_failures',
+      succeeded: 0,
+      failed: 2,
     });
     expect(await tasksOf(shop.store, batchId)).toEqual([{ outcome: 'given_up', reason: 'UnknownOperation' }]);
   });
@@ -155,7 +163,9 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
   test('fails as InvalidInput under another workflow id, because the batch might run twice', async () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
     const handle = await shop.client.workflow.start('batch', {
-      ...{ workflowId: batchId, taskQueue: BATCH_TASK_QUEUE, args: [{ batchId }] },
+      workflowId: batchId,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
     });
 
     const failure = await failureOf(handle);
@@ -195,7 +205,8 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     ['half a shard', { batchId: 'b', number: 1, operation: 'write', roundId: 1, round: 1, range: {}, pace: {} }],
   ])('fails a shard that is started by hand with %s as InvalidInput', async (_what, input) => {
     const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
-      ...{ workflowId: `shard-${Math.random()}`, taskQueue: BATCH_TASK_QUEUE },
+      workflowId: `shard-${Math.random()}`,
+      taskQueue: BATCH_TASK_QUEUE,
       args: [input as Parameters<typeof batchShard>[0]],
     });
 
@@ -210,10 +221,16 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     tests.close();
     const roundId = (await shop.store.openRound(batchId, 'somebody'))!.roundId;
     const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {
-      ...{ workflowId: `shard:${batchId}`, taskQueue: BATCH_TASK_QUEUE },
+      workflowId: `shard:${batchId}`,
+      taskQueue: BATCH_TASK_QUEUE,
       args: [
         {
-          ...{ batchId, number: 1, operation: 'call', roundId, round: 1, range: { first: 0, count: 1 } },
+          batchId,
+          number: 1,
+          operation: 'call',
+          roundId,
+          round: 1,
+          range: { first: 0, count: 1 },
           pace: { sequence: 0, paused: false },
         },
       ],
@@ -233,10 +250,16 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     const batchId = await stage(shop.store, { operation: 'write', items: keys(1) });
     const { roundId } = (await shop.store.openRound(batchId, 'somebody'))!;
     const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {
-      ...{ workflowId: `shard:${batchId}`, taskQueue: BATCH_TASK_QUEUE },
+      workflowId: `shard:${batchId}`,
+      taskQueue: BATCH_TASK_QUEUE,
       args: [
         {
-          ...{ batchId, number: 1, operation: 'write', roundId, round: 1, range: { first: 0, count: 1 } },
+          batchId,
+          number: 1,
+          operation: 'write',
+          roundId,
+          round: 1,
+          range: { first: 0, count: 1 },
           pace: { sequence: 4, paused: true },
         },
       ],

@@ -195,8 +195,12 @@ describeOrders('cancelling an order', (shop) => {
     const once = ['ActivityTaskScheduled', 'ActivityTaskStarted', 'ActivityTaskCompleted'];
     expect(events.filter((event) => event.startsWith('ActivityTask'))).toEqual([
       ...once,
-      ...['ActivityTaskScheduled', 'ActivityTaskCancelRequested', 'ActivityTaskCanceled'],
-      ...[...once, ...once, ...once],
+      'ActivityTaskScheduled',
+      'ActivityTaskCancelRequested',
+      'ActivityTaskCanceled',
+      ...once,
+      ...once,
+      ...once,
     ]);
     expect(order.done().slice(-3)).toEqual(['refundPayment', 'releaseStock', 'closeOrder']);
   });
@@ -342,7 +346,10 @@ describeOrders('cancelling an order', (shop) => {
       });
       expect(await order.balance()).toEqual(sold);
       expect(order.done()).toEqual([
-        ...['reserveStock', 'chargePayment', 'requestShipment', 'cancelShipment'],
+        'reserveStock',
+        'chargePayment',
+        'requestShipment',
+        'cancelShipment',
         'closeOrder',
       ]);
     });

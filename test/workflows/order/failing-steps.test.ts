@@ -148,8 +148,12 @@ describeOrders('an order with a failing step', (shop) => {
 
   describe('shipment', () => {
     const undoneAll = [
-      ...['reserveStock', 'chargePayment'],
-      ...['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'],
+      'reserveStock',
+      'chargePayment',
+      'cancelShipment',
+      'refundPayment',
+      'releaseStock',
+      'closeOrder',
     ];
 
     test.each(['error', 'unreachable'] as const)(

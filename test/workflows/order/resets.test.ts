@@ -147,7 +147,9 @@ describeOnDevServer('an order that is reset', () => {
       const { reason } = await run.query(orderStatusQuery);
       outcomes.push(`${ended} ${reason?.type}`);
       expect(await balance(order), `from event ${point}`).toEqual({
-        ...{ verdict: 'undone', charged: 2500, refunded: 2500 },
+        verdict: 'undone',
+        charged: 2500,
+        refunded: 2500,
         parcels: ['cancelled'],
       });
       expect(await recordOf(order)).toEqual({ status: 'cancelled', reservation: 'released' });

@@ -52,10 +52,16 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', then: 'fails' }, { name: 'd' }] });
 
     expect(log).toEqual([
-      ...['a', 'b', 'c', 'failed'],
-      ...['undo c started', 'undo c completed'],
-      ...['undo b started', 'undo b completed'],
-      ...['undo a started', 'undo a completed'],
+      'a',
+      'b',
+      'c',
+      'failed',
+      'undo c started',
+      'undo c completed',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
       'compensate: true',
     ]);
   });
@@ -64,7 +70,11 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     const log = await logOf({ steps: [{ name: 'a' }], compensations: 2 });
 
     expect(log).toEqual([
-      ...['a', 'all done', 'undo a started', 'undo a completed', 'compensate: true'],
+      'a',
+      'all done',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
       'compensate: true',
     ]);
   });
@@ -87,8 +97,14 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     await handle.cancel();
 
     expect(await handle.result()).toEqual([
-      ...['a', 'b', 'cancelled'],
-      ...['undo b started', 'undo b completed', 'undo a started', 'undo a completed', 'compensate: true'],
+      'a',
+      'b',
+      'cancelled',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
     ]);
   });
 
@@ -99,9 +115,18 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     });
 
     expect(log).toEqual([
-      ...['a', 'b', 'all done'],
-      ...['undo b started', 'undo b stuck: no route', 'undo b started', 'undo b stuck: no route'],
-      ...['undo b started', 'undo b completed', 'undo a started', 'undo a completed', 'compensate: true'],
+      'a',
+      'b',
+      'all done',
+      'undo b started',
+      'undo b stuck: no route',
+      'undo b started',
+      'undo b stuck: no route',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
     ]);
   });
 
@@ -112,8 +137,15 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     });
 
     expect(log).toEqual([
-      ...['a', 'b', 'all done', 'undo b started', 'undo b stuck: no route', 'undo b skipped'],
-      ...['undo a started', 'undo a completed', 'compensate: true'],
+      'a',
+      'b',
+      'all done',
+      'undo b started',
+      'undo b stuck: no route',
+      'undo b skipped',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
     ]);
   });
 
@@ -135,8 +167,18 @@ describeWithTimeSkipping('a saga in a workflow', () => {
     });
 
     expect(log).toEqual([
-      ...['a', 'b', 'c', 'all done', 'undo c started', 'undo c refused', 'compensate: false'],
-      ...['undo b started', 'undo b completed', 'undo a started', 'undo a completed', 'compensate: true'],
+      'a',
+      'b',
+      'c',
+      'all done',
+      'undo c started',
+      'undo c refused',
+      'compensate: false',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
     ]);
   });
 

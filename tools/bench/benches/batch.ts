@@ -120,7 +120,10 @@ async function viaWorkflow(
   { itemsPerTask }: { itemsPerTask?: number } = {},
 ): Promise<Timing> {
   const { batchId, ...timing } = await runBatch({
-    ...{ apiUrl: stack.addresses.apiUrl, operation: restock.name, lines: linesOf(count), itemsPerTask },
+    apiUrl: stack.addresses.apiUrl,
+    operation: restock.name,
+    lines: linesOf(count),
+    itemsPerTask,
   });
   await expectAll(store, batchId, count);
   return timing;

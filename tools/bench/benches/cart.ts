@@ -24,7 +24,9 @@ export async function benchCart({ take }: Effort): Promise<Figure[]> {
       client.workflow.executeUpdateWithStart(addItemUpdate, {
         args: [{ sku: SKU, quantity: 1, requestId: randomUUID() }],
         startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
-          ...{ workflowId: cartWorkflowId(cartId), taskQueue: CART_TASK_QUEUE, args: [{ cartId }] },
+          workflowId: cartWorkflowId(cartId),
+          taskQueue: CART_TASK_QUEUE,
+          args: [{ cartId }],
           workflowIdConflictPolicy: 'USE_EXISTING',
         }),
       });

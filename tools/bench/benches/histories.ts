@@ -82,7 +82,9 @@ async function changeOfCart(client: Client, changes: number): Promise<Size> {
   await client.workflow.executeUpdateWithStart(addItemUpdate, {
     args: [change()],
     startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
-      ...{ workflowId: cartWorkflowId(cartId), taskQueue: CART_TASK_QUEUE, args: [{ cartId }] },
+      workflowId: cartWorkflowId(cartId),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId }],
       workflowIdConflictPolicy: 'FAIL',
     }),
   });
@@ -99,11 +101,15 @@ async function approve(client: Client): Promise<string> {
   const approvalId = randomUUID();
   const approver = { id: 'lead', email: 'lead@example.com' };
   const question: ApprovalInput = {
-    ...{ approvalId, title: 'A new roaster?', requestedBy: 'bench' },
+    approvalId,
+    title: 'A new roaster?',
+    requestedBy: 'bench',
     stages: [{ approvers: [approver], timeoutSeconds: 3_600 }],
   };
   const handle = await client.workflow.start('approval', {
-    ...{ workflowId: approvalWorkflowId(approvalId), taskQueue: APPROVAL_TASK_QUEUE, args: [question] },
+    workflowId: approvalWorkflowId(approvalId),
+    taskQueue: APPROVAL_TASK_QUEUE,
+    args: [question],
   });
   const isTold = async () => {
     const { notifications }: ApprovalView = await handle.query(approvalQuery);

@@ -95,7 +95,9 @@ async function callByCall(client: Client, { open, guarded, key }: Apis, take: Ef
     async () => {
       const order = anOrder(NOWHERE);
       await client.workflow.start(ORDER_WORKFLOW_TYPE, {
-        ...{ workflowId: orderWorkflowId(order.orderId), taskQueue: ORDER_TASK_QUEUE, args: [order] },
+        workflowId: orderWorkflowId(order.orderId),
+        taskQueue: ORDER_TASK_QUEUE,
+        args: [order],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
       });
     },
@@ -117,7 +119,9 @@ async function callByCall(client: Client, { open, guarded, key }: Apis, take: Ef
   await client.workflow.executeUpdateWithStart(addItemUpdate, {
     args: [item],
     startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
-      ...{ workflowId: cartWorkflowId(cartId), taskQueue: CART_TASK_QUEUE, args: [{ cartId }] },
+      workflowId: cartWorkflowId(cartId),
+      taskQueue: CART_TASK_QUEUE,
+      args: [{ cartId }],
       workflowIdConflictPolicy: 'FAIL',
     }),
   });
@@ -152,7 +156,9 @@ async function saturation(urls: string[], take: Effort['take']): Promise<Figure[
   const { orderId, ...unnamed } = anOrder(NOWHERE);
   await asking(urls[0]!)('POST', '/v1/orders', { ...unnamed, orderId });
   const post = {
-    ...{ method: 'POST' as const, path: '/v1/orders', body: JSON.stringify(unnamed) },
+    method: 'POST' as const,
+    path: '/v1/orders',
+    body: JSON.stringify(unnamed),
     setupRequest: (request: autocannon.Request) => ({
       ...request,
       headers: { 'content-type': 'application/json', ...named() },
@@ -170,8 +176,11 @@ async function saturation(urls: string[], take: Effort['take']): Promise<Figure[
     for (let round = 0; round < take(SATURATION_ROUNDS); round += 1) {
       for (const [count, url] of [['one process', urls.slice(0, 1)] as const, ['two processes', urls] as const]) {
         const { requests, errors, non2xx } = await autocannon({
-          ...{ url: url as unknown as string, connections: CONNECTIONS, duration: SATURATION_SECONDS },
-          ...{ timeout: 30, requests: [request] },
+          url: url as unknown as string,
+          connections: CONNECTIONS,
+          duration: SATURATION_SECONDS,
+          timeout: 30,
+          requests: [request],
         });
         if (errors + non2xx > 0) throw new Error(`${what}: ${errors} errors, ${non2xx} answers that are not 2xx`);
         note(rates, count, requests.average);

@@ -56,7 +56,9 @@ function waitingWorkflows(client: Client, taskQueue: string): Record<string, () 
       await client.workflow.executeUpdateWithStart(addItemUpdate, {
         args: [{ sku: SKU, quantity: 1, requestId: cartId }],
         startWorkflowOperation: new WithStartWorkflowOperation('cart', {
-          ...{ taskQueue, workflowId: cartWorkflowId(cartId), args: [{ cartId }] },
+          taskQueue,
+          workflowId: cartWorkflowId(cartId),
+          args: [{ cartId }],
           workflowIdConflictPolicy: 'FAIL',
         }),
       });
@@ -64,7 +66,9 @@ function waitingWorkflows(client: Client, taskQueue: string): Record<string, () 
     'order that waits for its carrier': async () => {
       const order = anOrder();
       const handle = await client.workflow.start(ORDER_WORKFLOW_TYPE, {
-        ...{ taskQueue, workflowId: orderWorkflowId(order.orderId), args: [order] },
+        taskQueue,
+        workflowId: orderWorkflowId(order.orderId),
+        args: [order],
       });
       const isWaiting = async () => {
         const { stage }: OrderView = await handle.query(orderStatusQuery);
@@ -85,7 +89,9 @@ async function withWorker(
   let ready = false;
   const readings: number[] = [];
   const worker = await startProcess({
-    ...{ name: 'memory worker', command, args: ['--expose-gc', ...args] },
+    name: 'memory worker',
+    command,
+    args: ['--expose-gc', ...args],
     env: {
       ADDRESS: address,
       TASK_QUEUE: taskQueue,

@@ -89,7 +89,10 @@ export async function benchObservability({ take }: Effort): Promise<Figure[]> {
     const temporal = await startTemporalServer({ cli: cli.path, port: await freePort(), namespace: 'default' });
     stops.unshift(() => temporal.stop());
     const postgres = await startPostgres({
-      ...{ dataDir: join(folder, 'postgres'), port: await freePort(), durable: false, report },
+      dataDir: join(folder, 'postgres'),
+      port: await freePort(),
+      durable: false,
+      report,
     });
     stops.unshift(() => postgres.destroy());
     const connection = await Connection.connect({ address: temporal.address });
@@ -132,7 +135,10 @@ async function open({ name, flavour, application, metrics = false }: Variant, pl
   await writeFile(bundleOfFlavour(bundle, flavour), (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
   const stack = await startTemporaryStack(
     {
-      ...{ cluster: place.cluster, carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' },
+      cluster: place.cluster,
+      carrierPickupSeconds: 0,
+      carrierDeliverySeconds: 0,
+      logLevel: 'warn',
       application: { WORKFLOW_BUNDLE: bundle, ...application(place.sinkUrl) },
     },
     { workers: 1, apis: 1, metrics },
@@ -158,8 +164,10 @@ async function measure({ stack, client, scraped }: Contender, orders: number): P
   const history = await client.workflow.getHandle(orderWorkflowId(ids[0]!)).describe();
   return {
     perSecond: orders / seconds,
-    ...{ worker: (worker / orders) * 1000, api: (api / orders) * 1000 },
-    ...{ events: history.historyLength, bytes: history.historySize ?? 0 },
+    worker: (worker / orders) * 1000,
+    api: (api / orders) * 1000,
+    events: history.historyLength,
+    bytes: history.historySize ?? 0,
   };
 }
 

@@ -20,14 +20,19 @@ export async function stockUp(ownerDatabaseUrl: string): Promise<void> {
 }
 
 export const anOrder = (sku = SKU): OrderInput => ({
-  ...{ orderId: randomUUID(), customerId: 'bench', lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } },
+  orderId: randomUUID(),
+  customerId: 'bench',
+  lines: [{ sku, quantity: 1 }],
+  payment: { token: 'tok_ok' },
 });
 
 /** Starts an order with the Temporal client and waits for its end. @throws when the order does not complete. */
 export async function sellByClient(client: Client): Promise<string> {
   const order = anOrder();
   await client.workflow.start(ORDER_WORKFLOW_TYPE, {
-    ...{ workflowId: orderWorkflowId(order.orderId), taskQueue: ORDER_TASK_QUEUE, args: [order] },
+    workflowId: orderWorkflowId(order.orderId),
+    taskQueue: ORDER_TASK_QUEUE,
+    args: [order],
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
   });
   return await sold(client, order.orderId);

@@ -112,7 +112,8 @@ async function openFleet(
   const stack = await startTemporaryStack(
     {
       cluster,
-      ...{ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 },
+      carrierPickupSeconds: 0,
+      carrierDeliverySeconds: 0,
       application: {
         WORKFLOW_BUNDLE: bundle,
         ...(activitiesAtOnce && { WORKER_ACTIVITIES_AT_ONCE: activitiesAtOnce }),

@@ -29,11 +29,18 @@ async function start(stack: Stack, file: string, portVariable: string, more: Rec
   const url = `http://127.0.0.1:${port}`;
   const settings: Settings = { ...loadSettings(), application: {} };
   const process = await startProcess({
-    ...{ name: `another ${file}`, ...typescript(file) },
+    name: `another ${file}`,
+    ...typescript(file),
     env: {
-      ...{ HOST: '127.0.0.1', [portVariable]: String(port), DATABASE_URL: databaseUrl, LOG_LEVEL: 'warn' },
-      ...{ TEMPORAL_ADDRESS: temporalAddress, TEMPORAL_NAMESPACE: temporalNamespace },
-      ...{ PAYMENTS_URL: paymentsUrl, CARRIER_URL: carrierUrl, CARRIER_WEBHOOK_SECRET: developmentWebhookSecret },
+      HOST: '127.0.0.1',
+      [portVariable]: String(port),
+      DATABASE_URL: databaseUrl,
+      LOG_LEVEL: 'warn',
+      TEMPORAL_ADDRESS: temporalAddress,
+      TEMPORAL_NAMESPACE: temporalNamespace,
+      PAYMENTS_URL: paymentsUrl,
+      CARRIER_URL: carrierUrl,
+      CARRIER_WEBHOOK_SECRET: developmentWebhookSecret,
       ...developmentEnvironment(settings, apiUrl),
       ...more,
     },

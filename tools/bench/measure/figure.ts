@@ -43,8 +43,11 @@ export function besideFirst(
     if (values.length === 0 || values.length !== baseValues.length)
       throw new Error(`${what}: ${name} has ${values.length} rounds, ${base} has ${baseValues.length}`);
     return {
-      ...{ name: `${what}: ${name}`, base, ...rest },
-      ...{ values: values.map(rounded), baseValues: baseValues.map(rounded) },
+      name: `${what}: ${name}`,
+      base,
+      ...rest,
+      values: values.map(rounded),
+      baseValues: baseValues.map(rounded),
     };
   });
 }
@@ -60,8 +63,12 @@ export function summaryOf({ values, baseValues, better }: Figure): Summary {
   const [lowest, highest] = [Math.min(...ratios), Math.max(...ratios)];
   const [above, below] = better === 'more' ? (['better', 'worse'] as const) : (['worse', 'better'] as const);
   return {
-    ...{ ratio: median(ratios), lowest, highest },
-    ...{ value: median(values), baseValue: median(baseValues), rounds: values.length },
+    ratio: median(ratios),
+    lowest,
+    highest,
+    value: median(values),
+    baseValue: median(baseValues),
+    rounds: values.length,
     verdict: lowest > 1 ? above : highest < 1 ? below : 'neither',
   };
 }

@@ -24,8 +24,11 @@ Runtime.install({
 const activities: BareActivities = { doNothing: async () => undefined };
 const connection = await NativeConnection.connect({ address: ADDRESS });
 const workers = await createWorkers({
-  ...{ connection, namespace: NAMESPACE, workflowBundle: { codePath: BUNDLE } },
-  ...{ activities: activities as unknown as Activities, batchTasksAtOnce: 4 },
+  connection,
+  namespace: NAMESPACE,
+  workflowBundle: { codePath: BUNDLE },
+  activities: activities as unknown as Activities,
+  batchTasksAtOnce: 4,
 });
 const running = workers.run();
 await waitUntil(() => workers.silent().length === 0 || undefined, { what: 'polling', deadlineMs: 60_000 });

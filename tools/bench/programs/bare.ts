@@ -41,7 +41,8 @@ export async function startBare(address: string): Promise<Bare> {
     await ensureNamespace(connection, NAMESPACE);
     let ready = false;
     const worker = await startProcess({
-      ...{ name: 'bare worker', ...typescript('tools/bench/programs/bare-worker.ts') },
+      name: 'bare worker',
+      ...typescript('tools/bench/programs/bare-worker.ts'),
       env: { ...nothingOfTheShell, ADDRESS: address, NAMESPACE, BUNDLE: bundle },
       onLine: (line) => (ready ||= line === 'ready'),
     });

@@ -88,8 +88,13 @@ function section({ name, title, about }: Bench, { figures, date, commit, seconds
 function row(figure: Figure): string {
   const { ratio, lowest, highest, value, baseValue, rounds } = summaryOf(figure);
   const cells = [
-    ...[figure.name, figure.base, figure.better, `**${shown(ratio)}**`, `${shown(lowest)} to ${shown(highest)}`],
-    ...[`${shown(value)} against ${shown(baseValue)} ${figure.unit}`, `${rounds} x ${figure.of}`],
+    figure.name,
+    figure.base,
+    figure.better,
+    `**${shown(ratio)}**`,
+    `${shown(lowest)} to ${shown(highest)}`,
+    `${shown(value)} against ${shown(baseValue)} ${figure.unit}`,
+    `${rounds} x ${figure.of}`,
   ];
   return `| ${cells.map(escaped).join(' | ')} |`;
 }

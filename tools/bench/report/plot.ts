@@ -29,25 +29,34 @@ export function plotOf(title: string, figures: Figure[]): string {
     backgroundColor: COLOURS.background,
     textStyle: { fontFamily: 'sans-serif' },
     title: {
-      ...{ text: title, subtext: 'ratio to the base, median and lowest to highest; blue is better, orange is worse' },
-      ...{ left: 12, top: 8, itemGap: 6 },
+      text: title,
+      subtext: 'ratio to the base, median and lowest to highest; blue is better, orange is worse',
+      left: 12,
+      top: 8,
+      itemGap: 6,
       textStyle: { fontSize: 15, color: COLOURS.text },
       subtextStyle: { fontSize: 12, color: COLOURS.muted },
     },
     grid: { left: LABELS, right: NUMBERS, top: HEAD, bottom: FOOT },
     xAxis: {
-      ...{ type: 'value', ...rangeOf(summaries) },
+      type: 'value',
+      ...rangeOf(summaries),
       axisLabel: { formatter: (doublings: number) => `× ${shownPower(doublings)}`, color: COLOURS.muted },
       splitLine: { lineStyle: { color: COLOURS.faint } },
     },
     yAxis: {
-      ...{ type: 'category', inverse: true, data: figures.map(({ name }) => name) },
+      type: 'category',
+      inverse: true,
+      data: figures.map(({ name }) => name),
       axisLabel: { fontSize: 12, color: COLOURS.text, width: LABELS - 24, overflow: 'truncate', interval: 0 },
-      ...{ axisTick: { show: false }, axisLine: { show: false } },
+      axisTick: { show: false },
+      axisLine: { show: false },
     },
     series: [
       {
-        ...{ type: 'custom', silent: true, clip: false },
+        type: 'custom',
+        silent: true,
+        clip: false,
         data: summaries.map(({ lowest, ratio, highest }, row) => [row, ...[lowest, ratio, highest].map(doublingsOf)]),
         renderItem: (_params, api) => {
           const row = api.value(0) as number;
@@ -61,14 +70,17 @@ export function plotOf(title: string, figures: Figure[]): string {
               { type: 'circle', shape: { cx: middle[0], cy: middle[1], r: 5 }, style: { fill } },
               {
                 type: 'text',
-                ...{ x: WIDTH - NUMBERS + 14, y: middle[1] },
+                x: WIDTH - NUMBERS + 14,
+                y: middle[1],
                 style: { text: inNumbers(summary), fill: COLOURS.text, fontSize: 12, verticalAlign: 'middle' },
               },
             ],
           };
         },
         markLine: {
-          ...{ symbol: 'none', silent: true, label: { show: false } },
+          symbol: 'none',
+          silent: true,
+          label: { show: false },
           lineStyle: { type: 'solid', color: COLOURS.muted, width: 1.5 },
           data: [{ xAxis: 0 }],
         },

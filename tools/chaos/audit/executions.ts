@@ -115,7 +115,10 @@ async function listRuns(client: Client, query: string): Promise<Run[]> {
   for await (const execution of listedExecutions(client, query)) {
     const { workflowId, runId, type, status, typedSearchAttributes } = execution;
     runs.push({
-      ...{ workflowId, runId, type, status: status.name },
+      workflowId,
+      runId,
+      type,
+      status: status.name,
       customerId: typedSearchAttributes.get(customerIdAttribute),
       orderStatus: typedSearchAttributes.get(orderStatusAttribute),
       approvalDueAt: typedSearchAttributes.get(approvalDueAtAttribute),

@@ -24,7 +24,9 @@ export async function approvalStory(visit: Visit): Promise<void> {
   if (random.chance(0.2)) await callBackWith(visit, asked, verdictOf(visit), ['early']);
 
   const body = {
-    ...{ approvalId, title: 'May the crowd?', requestedBy: 'crowd' },
+    approvalId,
+    title: 'May the crowd?',
+    requestedBy: 'crowd',
     stages: [
       {
         approvers: [...PEOPLE.map((id) => ({ id })), { id: SYSTEM, webhookUrl: outside.answersUrl }],
@@ -88,7 +90,9 @@ async function say(
 ): Promise<void> {
   const asked: AskedDecision = {
     ...aRequest(visit, `decision-${decisions.length}`),
-    ...{ approver, decision, via: 'api' },
+    approver,
+    decision,
+    via: 'api',
   };
   decisions.push(asked);
   const params = { path: { approvalId }, header: named(asked) };
@@ -115,7 +119,9 @@ async function callBackWith(
     const known = messages.get(name);
     const asked: AskedDecision = known ?? {
       ...aRequest(visit, `callback-${name}-${decisions.length}`),
-      ...{ approver: SYSTEM, decision, via: 'webhook' },
+      approver: SYSTEM,
+      decision,
+      via: 'webhook',
     };
     if (!known) decisions.push(asked);
     messages.set(name, asked);

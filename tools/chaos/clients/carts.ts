@@ -36,7 +36,9 @@ async function fill(visit: Visit, cart: AskedCart, own: string): Promise<void> {
     const kind = isShared || pieces === 0 ? 'add' : random.of(['add', 'set', 'set', 'remove'] as const);
     const change: CartChange = {
       ...aRequest(visit, String(number)),
-      ...{ kind, sku: isShared ? SHARED : own, quantity: random.from(1, MOST_PIECES) },
+      kind,
+      sku: isShared ? SHARED : own,
+      quantity: random.from(1, MOST_PIECES),
     };
     cart.changes.push(change);
     await send(visit, cart, change);

@@ -66,9 +66,16 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
   const { customers, restMs, batchLines } = { ...DEFAULT_PACE, ...pace };
   const ledger: Ledger = {
     products: PRODUCTS,
-    ...{ orders: [], carts: [], approvals: [], batches: [] },
+    orders: [],
+    carts: [],
+    approvals: [],
+    batches: [],
     callbacks: { sent: 0, repeated: 0, outOfOrder: 0 },
-    ...{ attempts: 0, refused: {}, foreignReports: [], resets: [], edgeCases: [] },
+    attempts: 0,
+    refused: {},
+    foreignReports: [],
+    resets: [],
+    edgeCases: [],
   };
   const leaving = new AbortController();
   // Every request in progress listens to this signal; 0 turns off the warning about many listeners.
@@ -83,7 +90,11 @@ export function startCrowd({ addresses, tools, random, pace }: CrowdOptions): Cr
   // Makes ids unique when two load generators use one shop.
   const name = `crowd-${random.branch('name').from(0, 0xff_ff_ff).toString(16)}`;
   const aVisit = (id: string): Visit => ({
-    ...{ id: `${name}-${id}`, ledger, caller, outside, left: leaving.signal },
+    id: `${name}-${id}`,
+    ledger,
+    caller,
+    outside,
+    left: leaving.signal,
     random: random.branch(id),
   });
   let isOpen = true;

@@ -19,7 +19,8 @@ const STORIES: Story[] = [
   ...Array<Story>(2).fill(buyWithABadCard),
   ...Array<Story>(3).fill(buyAndCancel),
   ...Array<Story>(4).fill(buyMuch),
-  ...[buyMuchAndCancel, buyMuchThatNobodyApproves],
+  buyMuchAndCancel,
+  buyMuchThatNobodyApproves,
   ...Array<Story>(2).fill(buyFromABadCarrier),
 ];
 

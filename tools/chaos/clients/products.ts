@@ -21,13 +21,19 @@ export const LARGE: Product = {
 
 /** The products of carts: one for each of a cart's customers, and the last one for all of them. */
 export const CART: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
-  ...{ sku: `CROWD-CART-${name}`, name: `Cart item ${name}`, price: EUR(500), available: PLENTY },
+  sku: `CROWD-CART-${name}`,
+  name: `Cart item ${name}`,
+  price: EUR(500),
+  available: PLENTY,
 }));
 
 /** The products that batches restock; no two batches share a product. */
 export const RESTOCKED: Product[][] = [1, 2].map((batch) =>
   ['A', 'B', 'C'].map((name) => ({
-    ...{ sku: `CROWD-BATCH-${batch}${name}`, name: `Restocked item ${batch}${name}`, price: EUR(700), available: 0 },
+    sku: `CROWD-BATCH-${batch}${name}`,
+    name: `Restocked item ${batch}${name}`,
+    price: EUR(700),
+    available: 0,
   })),
 );
 

@@ -67,7 +67,9 @@ function waysToCli(cacheDir: string, report: Report): Way[] {
       cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
       find: () =>
         once({
-          ...{ target: downloaded, report, check: () => check(downloaded) },
+          target: downloaded,
+          report,
+          check: () => check(downloaded),
           make: () => report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
         }),
     },
@@ -76,7 +78,9 @@ function waysToCli(cacheDir: string, report: Report): Way[] {
       cure: 'install Go 1.24 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
       find: () =>
         once({
-          ...{ target: built, report, check: () => check(built) },
+          target: built,
+          report,
+          check: () => check(built),
           make: () =>
             report.during(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
               goInstall([`github.com/temporalio/cli/cmd/temporal@v${builtVersion}`], built, (folder) =>

@@ -87,7 +87,9 @@ function waysToPrograms(cacheDir: string, report: Report, build: boolean): Way[]
       find: () => {
         if (!build) throw new Error('not done here; "npm run e2e:cluster" does it, once');
         return once({
-          ...{ target: built, report, check: () => check(built) },
+          target: built,
+          report,
+          check: () => check(built),
           make: () =>
             report.during(`building the Temporal server ${builtVersion} with Go, once, takes minutes`, () =>
               goInstall(packages, built, async (folder) => {

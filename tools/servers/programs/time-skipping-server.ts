@@ -83,7 +83,9 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
       cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
       find: async () => {
         await once({
-          ...{ target: binary, report, check: () => present(binary) },
+          target: binary,
+          report,
+          check: () => present(binary),
           make: () =>
             report.during('downloading the time-skipping test server', () =>
               downloadFromVendor('time-skipping', binary),
@@ -98,7 +100,9 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
       find: async () => {
         await java();
         await once({
-          ...{ target: jars, report, check: () => present(jars) },
+          target: jars,
+          report,
+          check: () => present(jars),
           make: () =>
             report.during('getting the time-skipping test server with Maven (38 MB)', () => resolveWithMaven(jars)),
         });

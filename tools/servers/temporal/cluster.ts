@@ -161,13 +161,19 @@ export async function freeServicePorts(): Promise<Record<string, string>> {
 async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> {
   const { hostname, port, username, password } = new URL(databaseUrl);
   const env = {
-    ...{ SQL_PLUGIN: 'postgres12', SQL_HOST: hostname, SQL_PORT: port },
-    ...{ SQL_USER: decodeURIComponent(username), SQL_PASSWORD: decodeURIComponent(password) },
+    SQL_PLUGIN: 'postgres12',
+    SQL_HOST: hostname,
+    SQL_PORT: port,
+    SQL_USER: decodeURIComponent(username),
+    SQL_PASSWORD: decodeURIComponent(password),
   };
   const run = (database: string, ...args: string[]) =>
     runCommand({
-      ...{ name: `temporal-sql-tool ${args[0]}`, command: sqlTool, args: ['--database', database, ...args] },
-      ...{ env, limitMs: schemaLimitMs },
+      name: `temporal-sql-tool ${args[0]}`,
+      command: sqlTool,
+      args: ['--database', database, ...args],
+      env,
+      limitMs: schemaLimitMs,
     });
   for (const [schema, database] of Object.entries(databases)) {
     if (!(await databaseExists(databaseUrl, database))) {

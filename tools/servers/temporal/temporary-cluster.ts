@@ -62,7 +62,10 @@ export async function startTemporaryCluster(
     const databasePort = await freePort();
     const startDatabase = () =>
       startPostgres({
-        ...{ dataDir: join(folder, 'postgres'), port: databasePort, durable, report },
+        dataDir: join(folder, 'postgres'),
+        port: databasePort,
+        durable,
+        report,
         maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
         logFile: join(folder, 'postgres.log'),
       });
@@ -70,14 +73,19 @@ export async function startTemporaryCluster(
     parts.set(
       'postgres',
       await supervise({
-        ...{ ...supervised, name: 'postgres' },
+        ...supervised,
+        name: 'postgres',
         start: async () => (database = await startDatabase()).process,
       }),
     );
     const { url: databaseUrl } = database!;
     const port = await freePort();
     const options: TemporalClusterOptions = {
-      ...{ programs, databaseUrl, folder, port, servicePorts: await freeServicePorts() },
+      programs,
+      databaseUrl,
+      folder,
+      port,
+      servicePorts: await freeServicePorts(),
       databasePort: await throughLinks('Temporal to PostgreSQL', databasePort),
       ...(historyShards !== undefined && { historyShards }),
       ...(security && { security }),
@@ -89,7 +97,11 @@ export async function startTemporaryCluster(
       `Temporal server ${programs.version} (${programs.way}) serves on ${address}, its state is in PostgreSQL`,
     );
     return {
-      ...{ programs, parts, failed, stop, logsDir: folder },
+      programs,
+      parts,
+      failed,
+      stop,
+      logsDir: folder,
       cluster: { address, databaseUrl },
       get pids() {
         return { temporal: parts.get('temporal')!.process.pid, postgres: parts.get('postgres')!.process.pid };

@@ -75,7 +75,10 @@ export function callerIdOf(subject: string): string {
 async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }: TokenSettings): Promise<JWTPayload> {
   try {
     const { payload } = await jwtVerify(token, keys, {
-      ...{ issuer, audience, algorithms: ALGORITHMS, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+      issuer,
+      audience,
+      algorithms: ALGORITHMS,
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
       requiredClaims: ['exp'],
     });
     return payload;

@@ -37,22 +37,32 @@ const card = { token: 'tok_ok' };
 const steps = done('reserveStock', 'chargePayment', 'requestShipment');
 
 const order = (orderId: string) => ({
-  ...{ orderId, customerId: 'ada', status: 'completed', stage: 'done' },
+  orderId,
+  customerId: 'ada',
+  status: 'completed',
+  stage: 'done',
   lines: [{ ...mugs, name: 'Enamel mug', unitPrice: euros(1250) }],
   total: euros(2500),
   shipment: { shipmentId: 'ship-1001', status: 'delivered' },
-  ...{ steps, compensations: [] as unknown[] },
+  steps,
+  compensations: [] as unknown[],
   ...workflow(`order:${orderId}`),
 });
 
 const cart = (cartId: string) => ({
-  ...{ cartId, status: 'open' },
+  cartId,
+  status: 'open',
   lines: [{ ...mugs, name: 'Enamel mug', unitPrice: euros(1250) }],
-  ...{ lastChangeAt: AT_FIRST, expiresAt: A_DAY_LATER, total: euros(2500) },
+  lastChangeAt: AT_FIRST,
+  expiresAt: A_DAY_LATER,
+  total: euros(2500),
 });
 
 const question = (approvalId: string, title: string) => ({
-  ...{ approvalId, title, description: 'Two offers are on the shared drive.', requestedBy: 'ada' },
+  approvalId,
+  title,
+  description: 'Two offers are on the shared drive.',
+  requestedBy: 'ada',
   amount: euros(1_250_000),
   stages: [
     { approvers: [{ id: 'grace', email: 'grace@example.com' }], timeoutSeconds: 86_400, remindEverySeconds: 14_400 },
@@ -64,7 +74,12 @@ const requested = { at: AT_FIRST, event: 'requested', stage: 1 };
 
 const approval = (approvalId: string, title: string) => ({
   ...question(approvalId, title),
-  ...{ status: 'pending', stage: 1, stages: 2, approvers: ['grace'], deadline: A_DAY_LATER, trail: [requested] },
+  status: 'pending',
+  stage: 1,
+  stages: 2,
+  approvers: ['grace'],
+  deadline: A_DAY_LATER,
+  trail: [requested],
   notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sent: 1, lastSentAt: AT_FIRST }],
   ...workflow(`approval:${approvalId}`),
 });
@@ -72,8 +87,16 @@ const approval = (approvalId: string, title: string) => ({
 const decision = { approver: 'grace', decision: 'approve', comment: 'Take the second one.' };
 
 const batch = (batchId: string, status = 'running') => ({
-  ...{ batchId, operation: 'restock', status, itemsPerTask: 1_000, total: 3, succeeded: 2, failed: 1 },
-  ...{ round: 1, tasks: 1, startedAt: AT_FIRST },
+  batchId,
+  operation: 'restock',
+  status,
+  itemsPerTask: 1_000,
+  total: 3,
+  succeeded: 2,
+  failed: 1,
+  round: 1,
+  tasks: 1,
+  startedAt: AT_FIRST,
   ...workflow(`batch:${batchId}`),
 });
 
@@ -126,7 +149,9 @@ export const examples: Record<string, Example> = {
     body: { reason: 'changed my mind' },
     answer: {
       ...order('order-1002'),
-      ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1002', status: 'requested' } },
+      status: 'processing',
+      stage: 'compensating',
+      shipment: { shipmentId: 'ship-1002', status: 'requested' },
       cancellation: { requestedAt: LATER, reason: 'changed my mind' },
       compensations: [{ name: 'cancelShipment', status: 'started', startedAt: LATER, attempt: 1 }],
     },
@@ -136,7 +161,9 @@ export const examples: Record<string, Example> = {
     body: { compensation: 'refundPayment', attempt: 1, action: 'retry' },
     answer: {
       ...order('order-1003'),
-      ...{ status: 'processing', stage: 'compensating', shipment: { shipmentId: 'ship-1003', status: 'cancelled' } },
+      status: 'processing',
+      stage: 'compensating',
+      shipment: { shipmentId: 'ship-1003', status: 'cancelled' },
       cancellation: { requestedAt: LATER },
       compensations: [
         compensated('cancelShipment'),
@@ -150,7 +177,9 @@ export const examples: Record<string, Example> = {
     body: { attempt: 1, action: 'wait', seconds: 86_400 },
     answer: {
       ...order('order-1005'),
-      ...{ status: 'processing', stage: 'in_transit', shipment: { shipmentId: 'ship-1005', status: 'in_transit' } },
+      status: 'processing',
+      stage: 'in_transit',
+      shipment: { shipmentId: 'ship-1005', status: 'in_transit' },
       delivery: { dueAt: A_DAY_LATER, attempt: 1 },
     },
   },
@@ -246,9 +275,16 @@ export const examples: Record<string, Example> = {
     answer: {
       items: [
         {
-          ...{ batchId: 'restock-1001', status: 'completed_with_failures', operation: 'restock' },
-          ...{ total: 3, succeeded: 2, failed: 1, asOf: LATER },
-          ...{ uploadedAt: AT_FIRST, startedAt: AT_FIRST, closedAt: LATER },
+          batchId: 'restock-1001',
+          status: 'completed_with_failures',
+          operation: 'restock',
+          total: 3,
+          succeeded: 2,
+          failed: 1,
+          asOf: LATER,
+          uploadedAt: AT_FIRST,
+          startedAt: AT_FIRST,
+          closedAt: LATER,
         },
       ],
     },

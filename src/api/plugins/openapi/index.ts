@@ -15,8 +15,14 @@ const TITLE = 'Workflow orchestration patterns';
  * requests to https, even where there is no https.
  */
 const DOCS_CSP = [
-  ...["default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"],
-  ...["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"],
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
 ].join('; ');
 
 /** The version of the API contract, not of the code. A breaking change increases the first number. */
@@ -73,9 +79,12 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     staticCSP: DOCS_CSP,
     theme: { title: `${TITLE}: the API` },
     uiConfig: {
-      ...{ docExpansion: 'list', showExtensions: true, displayRequestDuration: true },
+      docExpansion: 'list',
+      showExtensions: true,
+      displayRequestDuration: true,
       // Hides the bar that loads other documents, and the badge of an external validator.
-      ...{ layout: 'BaseLayout', validatorUrl: null },
+      layout: 'BaseLayout',
+      validatorUrl: null,
     },
   });
   let text: string | undefined;

@@ -48,7 +48,11 @@ export function describeOperation(
   const parsed = Object.values(bodies ?? {}).find((body) => typeof body !== 'string');
   const schema = {
     ...input.schema,
-    ...{ operationId, summary, ...(description && { description }), tags: [tag], security: securityOf(known) },
+    operationId,
+    summary,
+    ...(description && { description }),
+    tags: [tag],
+    security: securityOf(known),
     ...(idempotent && { headers: NAMED }),
     ...(access === 'signed' && { headers: SIGNED }),
     ...(parsed && { body: parsed, consumes: Object.keys(bodies!) }),

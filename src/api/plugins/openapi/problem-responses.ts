@@ -17,7 +17,10 @@ export const PROBLEM_EXAMPLES = Object.fromEntries(
 function exampleOf(kind: ProblemKind): Problem {
   const { status, title } = factsOf(kind);
   return {
-    ...{ type: `/problems/${kind}`, title, status, requestId: '0b9cfa6c-3d3f-4d2c-9a5e-6f3f8f0f5a11' },
+    type: `/problems/${kind}`,
+    title,
+    status,
+    requestId: '0b9cfa6c-3d3f-4d2c-9a5e-6f3f8f0f5a11',
     ...(kind === 'invalid-request' && {
       detail: '/customerId must be an id',
       errors: [{ pointer: '/customerId', detail: 'must be an id' }],
