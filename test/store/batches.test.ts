@@ -962,7 +962,6 @@ describe('listFailures', () => {
       [6, stopped],
       [7, REFUSED],
       [9, other],
-      ,
       ...[13, 14, 15].map((line) => [line, REFUSED]),
       [16, REFUSED],
     ];
