@@ -22,7 +22,7 @@ COPY tools tools
 COPY src src
 RUN npm run build
 
-FROM build AS outside-world
+FROM build AS fakes
 COPY examples examples
 RUN install -d -o 1000 -g 1000 /data
 ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps

@@ -131,7 +131,7 @@ export default defineConfig(
   },
   {
     // Here the mistakes are the point; elsewhere this rule refuses a validator that nobody waits for.
-    files: ['test/wrong-on-purpose/*.wrong.ts'],
+    files: ['examples/pitfalls/*.wrong.ts'],
     rules: { '@typescript-eslint/no-misused-promises': 'off' },
   },
 );

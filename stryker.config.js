@@ -3,7 +3,7 @@ export default {
   mutate: [
     'src/workflows/approval/{contract,stage,state}.ts',
     'src/workflows/batch/{contract,plan,progress,told,window}.ts',
-    'src/workflows/cart/state.ts',
+    'src/workflows/cart/changes.ts',
     'src/workflows/shared/saga.ts',
   ],
   testRunner: 'vitest',

@@ -9,10 +9,10 @@ export default defineConfig({
     include: [
       'test/workflows/approval/{contract,stage,state}.test.ts',
       'test/workflows/batch/{contract,plan,progress,told,window}.test.ts',
-      'test/workflows/cart/state.test.ts',
-      'test/workflows/shared/saga-turns.test.ts',
+      'test/workflows/cart/changes.test.ts',
+      'test/workflows/shared/saga.test.ts',
     ],
     testTimeout: 60_000,
-    setupFiles: ['test/support/cancellation-scopes.ts', 'test/support/one-seed.ts'],
+    setupFiles: ['test/support/setup/cancellation-scopes.ts', 'test/support/setup/fixed-seed.ts'],
   },
 });

@@ -1,23 +1,23 @@
 import { ConfigError } from './config.js';
 import { createLogger } from './observability/logger.js';
-import { ensureNamespace, ensureSearchAttributes } from './temporal/namespace.js';
+import { ensureNamespace, ensureSearchAttributes } from './temporal/provisioning.js';
 import { openStore } from './store/index.js';
 import { migrate } from './store/migrate.js';
-import { grantRights, OwnerNeedsAll } from './store/rights.js';
-import { checkAround, startConfig } from './start/checks.js';
-import { runProcess } from './start/run.js';
-import { connect } from './temporal/connections.js';
+import { grantAppRolePrivileges, TableOwnerRoleError } from './store/privileges.js';
+import { checkEnvironment, loadStartupConfig } from './startup/checks.js';
+import { runProcess } from './startup/run-process.js';
+import { openConnection } from './temporal/connections.js';
 import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';
 
 /** SQLSTATE `undefined_object` and `insufficient_privilege`. */
-const NO_SUCH_ROLE = '42704';
-const NO_RIGHT = '42501';
+const UNDEFINED_OBJECT = '42704';
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Runs once before workers and API: database schema and privileges, namespace, search attributes. Idempotent. */
 async function main(): Promise<void> {
-  const config = await startConfig('setup');
+  const config = await loadStartupConfig('setup');
   const logger = createLogger('setup', config.LOG_LEVEL);
-  await checkAround('setup', config);
+  await checkEnvironment('setup', config);
 
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
@@ -28,16 +28,16 @@ async function main(): Promise<void> {
   try {
     logger.info({ applied: await migrate(store.db) }, 'database schema is up to date');
     if (role !== undefined) {
-      await grantRights(store.db, role);
+      await grantAppRolePrivileges(store.db, role);
       logger.info({ role }, 'the role has its rights');
     }
   } catch (error) {
-    throw problemOf(error, role);
+    throw toConfigError(error, role);
   } finally {
     await store.close();
   }
 
-  const connection = await connect(config);
+  const connection = await openConnection(config);
   try {
     await ensureNamespace(connection, config.TEMPORAL_NAMESPACE);
     const added = await ensureSearchAttributes(connection, config.TEMPORAL_NAMESPACE, SEARCH_ATTRIBUTES);
@@ -48,19 +48,19 @@ async function main(): Promise<void> {
 }
 
 /** Maps a database error to the variable that causes it. */
-function problemOf(error: unknown, role: string | undefined): unknown {
+function toConfigError(error: unknown, role: string | undefined): unknown {
   const problem = (name: string, text: string, example: string) =>
     new ConfigError('The setup', [{ name, problem: text, example }]);
-  if (error instanceof OwnerNeedsAll)
+  if (error instanceof TableOwnerRoleError)
     return problem(
       'DATABASE_APP_ROLE',
       `${role} owns the tables or is the role of this setup; name the role of worker and API, or none`,
       'shop',
     );
   switch ((error as { code?: string }).code) {
-    case NO_SUCH_ROLE:
+    case UNDEFINED_OBJECT:
       return problem('DATABASE_APP_ROLE', `there is no role ${role}; create it with a login and a password`, 'shop');
-    case NO_RIGHT:
+    case INSUFFICIENT_PRIVILEGE:
       return problem(
         'DATABASE_URL',
         `its role must own the database or may create tables in it: ${(error as Error).message}`,

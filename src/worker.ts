@@ -1,30 +1,30 @@
 import { Runtime } from '@temporalio/worker';
 import { createMailer } from './activities/mail.js';
 import { createWebhooks } from './activities/webhooks.js';
-import { createApprovalLinks } from './approval-links/links.js';
+import { createApprovalLinkSigner } from './approval-links/links.js';
 import { createActivities } from './activities/index.js';
-import { printable } from './config.js';
+import { redactConfig } from './config.js';
 import { coreLogFilter, createLogger, temporalLogger } from './observability/logger.js';
-import { serveHealth } from './observability/health.js';
-import { activityMetrics } from './observability/metrics/activities.js';
-import { prometheusEndpoint } from './observability/metrics/worker.js';
+import { serveHealth } from './observability/health-server.js';
+import { activityMetricsInterceptor } from './observability/metrics/activity-interceptor.js';
+import { prometheusTelemetry } from './observability/metrics/worker-telemetry.js';
 import { operations } from './batch-operations/index.js';
-import { createOutgoing } from './http-client/outgoing.js';
-import { checkAround, startConfig } from './start/checks.js';
-import { runProcess, type Lifetime } from './start/run.js';
+import { createOutgoingHttpClient } from './http-client/outgoing-http-client.js';
+import { checkEnvironment, loadStartupConfig } from './startup/checks.js';
+import { runProcess, type ProcessLifecycle } from './startup/run-process.js';
 import { openStore } from './store/index.js';
 import { hasWorkflows } from './temporal/task-queues.js';
-import { connectWorker } from './temporal/connections.js';
-import { workflowBundle } from './temporal/workflow-bundle.js';
+import { openWorkerConnection } from './temporal/connections.js';
+import { resolveWorkflowBundle } from './temporal/workflow-bundle.js';
 import { startTracing, type Tracing } from './observability/tracing/index.js';
-import { concurrencyOf, createWorkers, FORCE_AFTER_GRACE_SECONDS } from './temporal/workers.js';
+import { readConcurrencyLimits, createWorkers, FORCED_SHUTDOWN_SECONDS } from './temporal/workers.js';
 
 /** Time limit for closing connections after the workers have stopped. */
-const CLOSE_LIMIT_SECONDS = 4;
+const CLOSE_TIMEOUT_SECONDS = 4;
 
 /** The worker process. Polls until SIGINT or SIGTERM, then lets running activities finish within the grace period. */
-async function main({ onStop }: Lifetime): Promise<void> {
-  const config = await startConfig('worker');
+async function main({ onStop }: ProcessLifecycle): Promise<void> {
+  const config = await loadStartupConfig('worker');
   const { METRICS_HOST: metricsHost, METRICS_PORT: metricsPort } = config;
   const metrics = metricsPort === undefined ? undefined : { host: metricsHost, port: metricsPort };
   // Created before tracing, because tracing logs its problems while it starts.
@@ -33,17 +33,17 @@ async function main({ onStop }: Lifetime): Promise<void> {
   tracing = await startTracing(config, {
     service: 'worker',
     partners: [config.PAYMENTS_URL, config.CARRIER_URL],
-    onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
+    onExportError: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
-  logger.info({ config: printable(config) }, 'starting');
-  await checkAround('worker', config);
+  logger.info({ config: redactConfig(config) }, 'starting');
+  await checkEnvironment('worker', config);
   Runtime.install({
     logger: temporalLogger(logger),
     // Otherwise the runtime handles signals during startup, when it cannot shut anything down yet.
     shutdownSignals: [],
     telemetryOptions: {
       logging: { filter: coreLogFilter(config.TEMPORAL_CORE_LOG_LEVEL), forward: {} },
-      ...(metrics && prometheusEndpoint(metrics)),
+      ...(metrics && prometheusTelemetry(metrics)),
     },
   });
 
@@ -52,9 +52,9 @@ async function main({ onStop }: Lifetime): Promise<void> {
     maxConnections: config.DATABASE_POOL_SIZE,
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
-  const outgoing = createOutgoing({
+  const outgoing = createOutgoingHttpClient({
     allowedHosts: config.OUTGOING_ALLOWED_HOSTS,
-    allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
+    allowPrivateAddresses: config.OUTGOING_ALLOW_PRIVATE,
   });
   const { ORDER_APPROVAL_THRESHOLD: threshold, ORDER_APPROVAL_STAGES: stages } = config;
   const activities = createActivities({
@@ -66,19 +66,19 @@ async function main({ onStop }: Lifetime): Promise<void> {
     mailer: createMailer({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM }),
     webhooks: createWebhooks({ outgoing, secrets: config.OUTGOING_WEBHOOK_SECRET }),
     outgoing,
-    links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
+    links: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
     publicUrl: config.PUBLIC_URL,
     operations,
-    ...(threshold !== undefined && stages && { orderApproval: { threshold, stages } }),
+    ...(threshold !== undefined && stages && { orderApprovalPolicy: { threshold, stages } }),
   });
   const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = config;
   const { PAYLOAD_ENCRYPTION_KEYS: encryptionKeys } = config;
-  const connection = await connectWorker(config);
+  const connection = await openWorkerConnection(config);
   const workers = await createWorkers({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
-    ...(config.WORKER_QUEUES.some(hasWorkflows) && {
-      workflowBundle: await workflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger), {
+    ...(config.WORKER_TASK_QUEUES.some(hasWorkflows) && {
+      workflowBundle: await resolveWorkflowBundle(config.WORKFLOW_BUNDLE, temporalLogger(logger), {
         traced: tracing !== undefined,
         encrypted: encryptionKeys !== undefined,
       }),
@@ -86,17 +86,18 @@ async function main({ onStop }: Lifetime): Promise<void> {
     encryptionKeys,
     activities,
     interceptors: {
-      activity: [...(metrics ? [activityMetrics] : []), ...(tracing ? [tracing.activityInterceptors] : [])],
+      activity: [...(metrics ? [activityMetricsInterceptor] : []), ...(tracing ? [tracing.activityInterceptor] : [])],
     },
     ...(tracing && { sinks: tracing.sinks }),
-    queues: config.WORKER_QUEUES,
-    concurrency: concurrencyOf(config),
-    ...(config.WORKER_CACHED_WORKFLOWS !== undefined && { maxCachedWorkflows: config.WORKER_CACHED_WORKFLOWS }),
-    batchTasksAtOnce: config.BATCH_TASKS_AT_ONCE,
+    taskQueues: config.WORKER_TASK_QUEUES,
+    concurrencyLimits: readConcurrencyLimits(config),
+    ...(config.WORKER_MAX_CACHED_WORKFLOWS !== undefined && { maxCachedWorkflows: config.WORKER_MAX_CACHED_WORKFLOWS }),
+    batchConcurrentChunks: config.BATCH_MAX_CONCURRENT_CHUNKS,
     paymentsPerSecond: config.PAYMENTS_PER_SECOND,
-    ...(deploymentName !== undefined && buildId !== undefined && { deployment: { name: deploymentName, buildId } }),
+    ...(deploymentName !== undefined &&
+      buildId !== undefined && { deploymentVersion: { name: deploymentName, buildId } }),
     shutdownGraceTime: config.SHUTDOWN_GRACE_SECONDS * 1000,
-    shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS) * 1000,
+    shutdownForceTime: (config.SHUTDOWN_GRACE_SECONDS + FORCED_SHUTDOWN_SECONDS) * 1000,
   });
   const { HEALTH_HOST: host, HEALTH_PORT: port } = config;
   const health =
@@ -106,14 +107,14 @@ async function main({ onStop }: Lifetime): Promise<void> {
           {
             temporal: () => connection.workflowService.getSystemInfo({}).then(() => 'ok'),
             worker: () => {
-              const silent = workers.silent();
+              const silent = workers.unpolledTaskQueues();
               return silent.length ? `does not poll ${silent.join(', ')}` : 'ok';
             },
-            store: () => store.writability(),
+            store: () => store.checkWritable(),
           },
           { host, port, logger },
         );
-  const stopWithinSeconds = config.SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS + CLOSE_LIMIT_SECONDS;
+  const stopWithinSeconds = config.SHUTDOWN_GRACE_SECONDS + FORCED_SHUTDOWN_SECONDS + CLOSE_TIMEOUT_SECONDS;
   onStop((signal) => {
     logger.info({ signal }, 'stopping');
     workers.shutdown();

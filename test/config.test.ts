@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { aKey } from './support/encryption.js';
-import { ConfigError, loadConfig, printable } from '../src/config.js';
+import { generateEncryptionKey } from './support/temporal/encryption.js';
+import { ConfigError, loadConfig, redactConfig } from '../src/config.js';
 
 const sameKey = Buffer.alloc(32).toString('base64');
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
@@ -25,8 +25,8 @@ describe('loadConfig', () => {
       OUTGOING_ALLOWED_HOSTS: [],
       OUTGOING_ALLOW_PRIVATE: false,
       DATABASE_POOL_SIZE: 10,
-      BATCH_TASKS_AT_ONCE: 4,
-      WORKER_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches'],
+      BATCH_MAX_CONCURRENT_CHUNKS: 4,
+      WORKER_TASK_QUEUES: ['orders', 'payments', 'carts', 'approvals', 'batches'],
       WORKER_TUNER: 'fixed',
       METRICS_HOST: '127.0.0.1',
     });
@@ -43,10 +43,9 @@ describe('loadConfig', () => {
   });
 
   test('reads the task queues of a worker without duplicates', () => {
-    expect(loadConfig('worker', { ...env, WORKER_QUEUES: 'payments, orders,payments' }).WORKER_QUEUES).toEqual([
-      'orders',
-      'payments',
-    ]);
+    expect(
+      loadConfig('worker', { ...env, WORKER_TASK_QUEUES: 'payments, orders,payments' }).WORKER_TASK_QUEUES,
+    ).toEqual(['orders', 'payments']);
   });
 
   test('accepts a worker build id with dots', () => {
@@ -73,20 +72,20 @@ describe('loadConfig', () => {
     ['DATABASE_URL', undefined, 'is not set'],
     ['PAYLOAD_ENCRYPTION_KEYS', 'a', 'must be <id>:<key> with commas between them'],
     ['PAYLOAD_ENCRYPTION_KEYS', `a:${'A'.repeat(42)}==`, 'a key of 32 bytes in base64'],
-    ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a b')}`, 'must be <id>:<key>'],
-    ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a')},`, 'must be <id>:<key>'],
-    ['PAYLOAD_ENCRYPTION_KEYS', `${aKey('a')},${aKey('a')}`, 'names a key twice'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `${generateEncryptionKey('a b')}`, 'must be <id>:<key>'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `${generateEncryptionKey('a')},`, 'must be <id>:<key>'],
+    ['PAYLOAD_ENCRYPTION_KEYS', `${generateEncryptionKey('a')},${generateEncryptionKey('a')}`, 'names a key twice'],
     ['PAYLOAD_ENCRYPTION_KEYS', `a:${sameKey},b:${sameKey}`, 'has the same key under two ids'],
     ['DATABASE_POOL_SIZE', '0', 'must be an integer from 1 to 1000'],
-    ['BATCH_TASKS_AT_ONCE', '0', 'must be an integer from 1 to 1000'],
-    ['WORKER_QUEUES', 'orders,order', 'must be some of orders, payments, carts, approvals, batches with commas'],
-    ['WORKER_QUEUES', ',', 'must be some of orders, payments'],
+    ['BATCH_MAX_CONCURRENT_CHUNKS', '0', 'must be an integer from 1 to 1000'],
+    ['WORKER_TASK_QUEUES', 'orders,order', 'must be some of orders, payments, carts, approvals, batches with commas'],
+    ['WORKER_TASK_QUEUES', ',', 'must be some of orders, payments'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
     ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],
-    ['WORKER_ACTIVITIES_AT_ONCE', '0', 'must be an integer from 1 to 10000'],
-    ['WORKER_WORKFLOW_TASKS_AT_ONCE', '1', 'must be an integer from 2 to 10000'],
-    ['WORKER_CACHED_WORKFLOWS', '1', 'must be an integer from 2 to 1000000'],
+    ['WORKER_MAX_CONCURRENT_ACTIVITIES', '0', 'must be an integer from 1 to 10000'],
+    ['WORKER_MAX_CONCURRENT_WORKFLOW_TASKS', '1', 'must be an integer from 2 to 10000'],
+    ['WORKER_MAX_CACHED_WORKFLOWS', '1', 'must be an integer from 2 to 1000000'],
     ['WORKER_TARGET_CPU', '0.5', 'is for WORKER_TUNER=resource-based'],
     ['PAYMENTS_PER_SECOND', '0', 'must be a number from 0.001 to 100000'],
     ['METRICS_PORT', '0', 'must be an integer from 1 to 65535'],
@@ -123,15 +122,18 @@ describe('loadConfig', () => {
   });
 
   test('reads encryption keys, the encrypting one first', () => {
-    const keys = loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: `${aKey('b')}, ${aKey('a')}` });
+    const keys = loadConfig('worker', {
+      ...env,
+      PAYLOAD_ENCRYPTION_KEYS: `${generateEncryptionKey('b')}, ${generateEncryptionKey('a')}`,
+    });
     expect(keys.PAYLOAD_ENCRYPTION_KEYS?.map(({ id }) => id)).toEqual(['b', 'a']);
     expect(keys.PAYLOAD_ENCRYPTION_KEYS?.map(({ key }) => key.symmetricKeySize)).toEqual([32, 32]);
-    expect(JSON.stringify(printable(keys))).toContain('"PAYLOAD_ENCRYPTION_KEYS":"(set)"');
+    expect(JSON.stringify(redactConfig(keys))).toContain('"PAYLOAD_ENCRYPTION_KEYS":"(set)"');
     expect(loadConfig('worker', env).PAYLOAD_ENCRYPTION_KEYS).toBeUndefined();
   });
 
   test('does not repeat an invalid encryption key in the error', () => {
-    const wrong = aKey('a').slice(0, -4);
+    const wrong = generateEncryptionKey('a').slice(0, -4);
     const load = () => loadConfig('worker', { ...env, PAYLOAD_ENCRYPTION_KEYS: wrong });
     expect(load).toThrow(expect.not.stringContaining(wrong.slice(2, 20)) as never);
   });
@@ -139,7 +141,7 @@ describe('loadConfig', () => {
   test('prints no secrets or personal data', () => {
     const ORDER_APPROVAL_STAGES = JSON.stringify(stages);
     const config = loadConfig('worker', { ...env, ORDER_APPROVAL_THRESHOLD: '1', ORDER_APPROVAL_STAGES });
-    const printed = JSON.stringify(printable(config));
+    const printed = JSON.stringify(redactConfig(config));
     for (const hidden of ['password', secret, 'a'.repeat(32), 'lead@example.com'])
       expect(printed).not.toContain(hidden);
     expect(printed).toContain('shop.example.com');
@@ -268,7 +270,7 @@ describe('the configuration of the API', () => {
   });
 
   test('prints neither callers nor secrets', () => {
-    const printed = JSON.stringify(printable(load({ API_KEYS, ...jwt })));
+    const printed = JSON.stringify(redactConfig(load({ API_KEYS, ...jwt })));
     for (const hidden of [hash, 'ada', 'c'.repeat(32), 'password', secret]) expect(printed).not.toContain(hidden);
     expect(printed).toContain('login.example.com');
   });

@@ -12,7 +12,7 @@ export const TASK_QUEUE = 'parcels';
 export const DEPLOYMENT_NAME = 'parcels';
 
 /** Bundles the workflows of a file of this folder, such as `patch/1-original.ts`. */
-export async function bundleOf(file: string): Promise<WorkflowBundle> {
+export async function bundleExample(file: string): Promise<WorkflowBundle> {
   return await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL(file, import.meta.url)),
     logger: new DefaultLogger('ERROR'),

@@ -4,12 +4,12 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../schemas/approval.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
-import { firstInput } from '../temporal/history.js';
-import { refused } from './failures.js';
-import { whileBeating } from './outside.js';
+import { readWorkflowInput } from '../temporal/workflow-input.js';
+import { rejectionFailure } from './failures.js';
+import { withHeartbeat } from './external-calls.js';
 
 /** The fields that identify a question. Approvers and deadlines may change with the configuration. */
-const questionOf = ({ title, description, requestedBy, amount }: ApprovalInput) => ({
+const requestContentOf = ({ title, description, requestedBy, amount }: ApprovalInput) => ({
   title,
   description,
   requestedBy,
@@ -26,24 +26,24 @@ export function createApprovalOutcomeActivities() {
      *
      * @throws `ApprovalIdTaken` when the approval asks a different question.
      */
-    async joinApproval(question: ApprovalInput): Promise<ApprovalStatus> {
+    async awaitExistingApproval(question: ApprovalInput): Promise<ApprovalStatus> {
       const { client } = Context.current();
       const workflowId = approvalWorkflowId(question.approvalId);
       // Any client can have started this workflow, with any input.
-      const asked = ((await firstInput(client, workflowId)) ?? {}) as ApprovalInput;
-      if (!isDeepStrictEqual(questionOf(asked), questionOf(question))) {
-        throw refused('ApprovalIdTaken', `approval id ${question.approvalId} belongs to another approval`);
+      const asked = ((await readWorkflowInput(client, workflowId)) ?? {}) as ApprovalInput;
+      if (!isDeepStrictEqual(requestContentOf(asked), requestContentOf(question))) {
+        throw rejectionFailure('ApprovalIdTaken', `approval id ${question.approvalId} belongs to another approval`);
       }
       const handle: ApprovalHandle = client.workflow.getHandle(workflowId);
-      return await whileBeating(async (cancellation) => {
+      return await withHeartbeat(async (cancellation) => {
         cancellation.addEventListener('abort', () => void handle.cancel().catch(() => undefined));
-        return await outcomeOf(handle);
+        return await awaitOutcome(handle);
       });
     },
   };
 }
 
-async function outcomeOf(handle: ApprovalHandle): Promise<ApprovalStatus> {
+async function awaitOutcome(handle: ApprovalHandle): Promise<ApprovalStatus> {
   for (;;) {
     try {
       return (await handle.result()).status;

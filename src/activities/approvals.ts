@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { log } from '@temporalio/activity';
 import html from 'html-template-tag';
-import type { ApprovalLinks } from '../approval-links/links.js';
-import { forbiddenUrls } from '../approval-links/urls.js';
-import { contentHashOf } from '../store/content-hash.js';
-import type { Outgoing } from '../http-client/outgoing.js';
+import type { ApprovalLinkSigner } from '../approval-links/links.js';
+import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
+import { hashContent } from '../store/content-hash.js';
+import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas/approval.js';
-import { shownMoney } from '../schemas/money.js';
+import { formatMoney } from '../schemas/money.js';
 import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
-import { assertWorkflowId, invalidInput, parseInput, refused } from './failures.js';
+import { assertWorkflowId, invalidInput, parseInput, rejectionFailure } from './failures.js';
 import type { Mailer } from './mail.js';
 import type { Webhooks } from './webhooks.js';
 
@@ -20,11 +20,11 @@ export interface ApprovalOpening {
   workflowId: string;
   firstRunId: string;
   requestedAt: string;
-  asked?: AskedStage | undefined;
+  firstStage?: CurrentStage | undefined;
 }
 
 /** The current stage. */
-export type AskedStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
+export type CurrentStage = Omit<ApprovalStage, 'approvalId' | 'firstRunId' | 'deadline'> & { deadline: string };
 
 /** The request to one approver, or a reminder of it. */
 export interface ApproverMessage extends Pick<
@@ -37,7 +37,7 @@ export interface ApproverMessage extends Pick<
   stages: number;
   approver: string;
   /** 0 for the request, 1 for the first reminder. */
-  number: number;
+  reminderNumber: number;
   deadline: string;
 }
 
@@ -51,8 +51,8 @@ export interface ApprovalActivitiesDependencies {
   store: Store;
   mailer: Mailer;
   webhooks: Webhooks;
-  outgoing: Outgoing;
-  links: ApprovalLinks;
+  outgoing: OutgoingHttpClient;
+  links: ApprovalLinkSigner;
   /** Public base URL of the API. Links start with it. */
   publicUrl: string;
 }
@@ -66,11 +66,11 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
    * @throws `ApprovalClosed` when a request would go to an approver although the approval is already closed.
    */
   async function sendOnce(approvalId: string, messageId: string, send: () => Promise<void>, isQuestion = true) {
-    const { isSent, isClosed } = await store.approvalMessageState(approvalId, messageId);
+    const { isSent, isClosed } = await store.readApprovalMessageState(approvalId, messageId);
     if (isSent) return;
-    if (isClosed && isQuestion) throw refused('ApprovalClosed', 'the approval is already closed');
+    if (isClosed && isQuestion) throw rejectionFailure('ApprovalClosed', 'the approval is already closed');
     await send();
-    await store.noteApprovalMessage(approvalId, messageId).catch((error: unknown) => {
+    await store.recordApprovalMessageSent(approvalId, messageId).catch((error: unknown) => {
       log.warn('could not note that a message was delivered', { error });
     });
   }
@@ -83,34 +83,34 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
      * @throws `InvalidInput`; `ApprovalIdTaken` when the id belongs to an approval with other content.
      */
     async openApproval(input: unknown, opening: ApprovalOpening): Promise<{ closed?: ApprovalView }> {
-      const { workflowId, firstRunId, requestedAt, asked } = opening;
+      const { workflowId, firstRunId, requestedAt, firstStage } = opening;
       const request = parseInput(approvalInput, input);
-      const problems = forbiddenUrls(request, outgoing);
+      const problems = findForbiddenUrls(request, outgoing);
       if (problems.length) throw invalidInput(problems);
       const { approvalId } = request;
       assertWorkflowId('/approvalId', `approval:${approvalId}`, workflowId);
-      if (!asked) throw new Error('the workflow did not find the stages of a valid input');
+      if (!firstStage) throw new Error('the workflow did not find the stages of a valid input');
       const { title, requestedBy, amount, stages } = request;
       const outcome = await store.openApproval({
         approvalId,
         firstRunId,
-        contentHash: contentHashOf(request),
+        contentHash: hashContent(request),
         title,
         requestedBy,
         amount,
         stages: stages.length,
         requestedAt: new Date(requestedAt),
-        ...asked,
-        deadline: new Date(asked.deadline),
+        ...firstStage,
+        deadline: new Date(firstStage.deadline),
       });
       if (outcome.status === 'taken') {
-        throw refused('ApprovalIdTaken', `approval ${approvalId} exists with another content`);
+        throw rejectionFailure('ApprovalIdTaken', `approval ${approvalId} exists with another content`);
       }
       return outcome.status === 'closed' ? { closed: outcome.view } : {};
     },
 
     /** Records the current stage for lists. */
-    async recordStage(approvalId: string, firstRunId: string, asked: AskedStage): Promise<void> {
+    async recordStage(approvalId: string, firstRunId: string, asked: CurrentStage): Promise<void> {
       await store.recordApprovalStage({ ...asked, approvalId, firstRunId, deadline: new Date(asked.deadline) });
     },
 
@@ -121,28 +121,29 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
 
     /** Asks an approver by e-mail. The link is valid for one decision. */
     async mailApprover({ email, ...message }: ApproverMessage & { email: string }): Promise<void> {
-      const { approvalId, firstRunId, stage, approver, deadline, number, title } = message;
+      const { approvalId, firstRunId, stage, approver, deadline, reminderNumber, title } = message;
       const messageId = messageIdOf(message);
       await sendOnce(approvalId, messageId, async () => {
         const token = await links.sign({ approvalId, firstRunId, stage, approver }, new Date(deadline));
         await mailer.send({
           to: email,
-          subject: `${number === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
-          ...mailOf(message, `${publicUrl}/approvals/${token}`),
-          key: messageId,
+          subject: `${reminderNumber === 0 ? 'Please decide' : 'Reminder'}: ${title}`,
+          ...renderMail(message, `${publicUrl}/approvals/${token}`),
+          id: messageId,
         });
       });
     },
 
     /** Asks an external system by signed webhook. The system responds through the approval callback. */
-    async callApprover({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
-      const { approvalId, approver, stage, number, deadline, title, description, requestedBy, amount } = message;
+    async sendApproverWebhook({ webhookUrl, ...message }: ApproverMessage & { webhookUrl: string }): Promise<void> {
+      const { approvalId, approver, stage, reminderNumber, deadline, title, description, requestedBy, amount } =
+        message;
       const messageId = messageIdOf(message);
       await sendOnce(approvalId, messageId, () =>
         webhooks.send({
           url: webhookUrl,
           id: messageId,
-          type: number === 0 ? 'approval.requested' : 'approval.reminder',
+          type: reminderNumber === 0 ? 'approval.requested' : 'approval.reminder',
           data: { approvalId, approver, stage, deadline, title, description, requestedBy, amount },
         }),
       );
@@ -150,7 +151,7 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
 
     /** Reports the outcome to the callback URL. */
     async reportOutcome({ callbackUrl, firstRunId, outcome }: OutcomeReport): Promise<void> {
-      const messageId = idOf(['outcome', outcome.approvalId, firstRunId]);
+      const messageId = hashMessageId(['outcome', outcome.approvalId, firstRunId]);
       const send = () => webhooks.send({ url: callbackUrl, id: messageId, type: 'approval.decided', data: outcome });
       await sendOnce(outcome.approvalId, messageId, send, false);
     },
@@ -158,18 +159,18 @@ export function createApprovalActivities(deps: ApprovalActivitiesDependencies) {
 }
 
 /** The same for all attempts of a message. */
-function messageIdOf({ approvalId, firstRunId, stage, approver, number }: ApproverMessage): string {
-  return idOf(['ask', approvalId, firstRunId, stage, approver, number]);
+function messageIdOf({ approvalId, firstRunId, stage, approver, reminderNumber }: ApproverMessage): string {
+  return hashMessageId(['ask', approvalId, firstRunId, stage, approver, reminderNumber]);
 }
 
-const idOf = (parts: (string | number)[]) =>
+const hashMessageId = (parts: (string | number)[]) =>
   `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
 
-function mailOf(message: ApproverMessage, link: string): { text: string; html: string } {
+function renderMail(message: ApproverMessage, link: string): { text: string; html: string } {
   const { title, description = '', requestedBy, amount, stage, stages, deadline } = message;
   const facts: [string, string][] = [
     ['Asked by', requestedBy],
-    ...(amount ? [['Amount', shownMoney(amount)] as [string, string]] : []),
+    ...(amount ? [['Amount', formatMoney(amount)] as [string, string]] : []),
     ['Decide by', `${deadline.slice(0, 16).replace('T', ' ')} UTC`],
     ...(stages > 1 ? [['Stage', `${stage} of ${stages}`] as [string, string]] : []),
   ];

@@ -1,14 +1,14 @@
 import { Context } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { contentHashOf } from '../store/content-hash.js';
+import { hashContent } from '../store/content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
-import { money, shownMoney, type Money } from '../schemas/money.js';
+import { money, formatMoney, type Money } from '../schemas/money.js';
 import type { OrderInput, OrderLine } from '../schemas/order.js';
 import type { CartKey } from '../store/carts.js';
-import { totalOf } from '../store/catalogue.js';
+import { calculateTotal } from '../store/products.js';
 import type { Store } from '../store/index.js';
 import { orderWorkflowId } from '../workflows/order/contract.js';
-import { invalidInput, parseInput, refused } from './failures.js';
+import { invalidInput, parseInput, rejectionFailure } from './failures.js';
 
 export function createCartActivities({ store }: { store: Store }) {
   return {
@@ -29,9 +29,9 @@ export function createCartActivities({ store }: { store: Store }) {
      * @throws `UnknownSku`, `OutOfStock`.
      */
     async checkItem({ cart, sku, quantity, at }: ItemCheck): Promise<void> {
-      const stock = await store.checkCartItem(cart, { sku, quantity, at: new Date(at) });
-      if (stock === undefined) throw refused('UnknownSku', `not in the catalogue: ${sku}`);
-      if (stock < quantity) throw refused('OutOfStock', `${sku}: ${quantity} wanted, ${stock} available`);
+      const stock = await store.recordCartIfInStock(cart, { sku, quantity, at: new Date(at) });
+      if (stock === undefined) throw rejectionFailure('UnknownSku', `not in the catalogue: ${sku}`);
+      if (stock < quantity) throw rejectionFailure('OutOfStock', `${sku}: ${quantity} wanted, ${stock} available`);
     },
 
     /**
@@ -43,16 +43,18 @@ export function createCartActivities({ store }: { store: Store }) {
      * @throws `InvalidInput`; `PriceChanged` with both totals; `AlreadyOrdered` when the cart was reset after it became
      * an order with other content; `UnknownSku`; `MixedCurrencies`.
      */
-    async checkOutCart({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
+    async claimCartOrder({ cart, order }: { cart: CartKey; order: OrderInput }): Promise<void> {
       const { orderId, lines, expectedTotal } = order;
-      const claim = { orderId, contentHash: hashOf(order) };
+      const claim = { orderId, contentHash: orderContentHashOf(order) };
       if (expectedTotal && !(await becameOrder(cart))) await assertTotal(lines, expectedTotal);
-      if (await store.claimOrder(cart, claim)) return;
+      if (await store.claimCartOrder(cart, claim)) return;
       if (await becameOrder(cart)) {
-        throw refused('AlreadyOrdered', `this cart became order ${orderId}, whose content is another one`, { orderId });
+        throw rejectionFailure('AlreadyOrdered', `this cart became order ${orderId}, whose content is another one`, {
+          orderId,
+        });
       }
       const attemptAt = new Date(Context.current().info.currentAttemptScheduledTimestampMs);
-      if (await store.replaceClaim(cart, claim, attemptAt)) return;
+      if (await store.replaceCartOrderClaim(cart, claim, attemptAt)) return;
       // Either a later checkout has claimed the order and is about to start it, or the clocks differ. The next attempt
       // resolves it.
       throw new Error(`another checkout has claimed order ${orderId}`);
@@ -71,32 +73,32 @@ export function createCartActivities({ store }: { store: Store }) {
 
   /** Whether the order claimed by this execution of the cart was started. */
   async function becameOrder({ firstRunId }: CartKey): Promise<boolean> {
-    const claimed = await store.orderOfCart(firstRunId);
+    const claimed = await store.findCartOrder(firstRunId);
     if (!claimed) return false;
     const { orderId } = claimed;
-    return (await store.findOrder(orderId)) !== undefined || (await isStarted(orderWorkflowId(orderId)));
+    return (await store.findOrder(orderId)) !== undefined || (await workflowExists(orderWorkflowId(orderId)));
   }
 
   async function assertTotal(lines: OrderLine[], expectedTotal: Money): Promise<void> {
-    const found = totalOf(lines, await store.findProducts(lines.map(({ sku }) => sku)));
+    const found = calculateTotal(lines, await store.findProducts(lines.map(({ sku }) => sku)));
     switch (found.status) {
       case 'unknown_sku':
-        throw refused('UnknownSku', `not in the catalogue: ${found.skus.join(', ')}`, found.skus);
+        throw rejectionFailure('UnknownSku', `not in the catalogue: ${found.skus.join(', ')}`, found.skus);
       case 'mixed_currencies':
-        throw refused('MixedCurrencies', `an order has one currency, not ${found.currencies.join(', ')}`);
+        throw rejectionFailure('MixedCurrencies', `an order has one currency, not ${found.currencies.join(', ')}`);
       case 'priced': {
         const { total } = found;
-        if (isSame(total, expectedTotal)) return;
+        if (isSameAmount(total, expectedTotal)) return;
         // Updates sent directly to the workflow are not validated, so the currency can be invalid.
         const expected = parseInput(money, expectedTotal);
-        const message = `the total is ${shownMoney(total)}, not ${shownMoney(expected)}`;
-        throw refused('PriceChanged', message, { total, expectedTotal: expected });
+        const message = `the total is ${formatMoney(total)}, not ${formatMoney(expected)}`;
+        throw rejectionFailure('PriceChanged', message, { total, expectedTotal: expected });
       }
     }
   }
 }
 
-async function isStarted(workflowId: string): Promise<boolean> {
+async function workflowExists(workflowId: string): Promise<boolean> {
   try {
     await Context.current().client.workflow.getHandle(workflowId).describe();
     return true;
@@ -120,11 +122,11 @@ interface CartClosing {
 }
 
 /** Depends on goods, customer, payment and expected total, but not on the order of the lines. */
-function hashOf({ customerId, lines, payment, expectedTotal }: OrderInput): string {
+function orderContentHashOf({ customerId, lines, payment, expectedTotal }: OrderInput): string {
   const bySku = (a: OrderLine, b: OrderLine) => (a.sku < b.sku ? -1 : 1);
   const goods = lines.toSorted(bySku).map(({ sku, quantity }) => [sku, quantity]);
   const total = expectedTotal ? [expectedTotal.value, expectedTotal.currency] : null;
-  return contentHashOf([customerId, goods, payment.token, total]);
+  return hashContent([customerId, goods, payment.token, total]);
 }
 
-const isSame = (a: Money, b: Money) => a.value === b.value && a.currency === b.currency;
+const isSameAmount = (a: Money, b: Money) => a.value === b.value && a.currency === b.currency;

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
-import { UNREADABLE, UNREADABLE_DETAIL } from '../temporal/payloads/unreadable.js';
-import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
+import { UNREADABLE_VALUE, UNREADABLE_VALUE_DETAIL } from '../temporal/payloads/unreadable-value.js';
+import { toInputProblems, type InputProblem } from '../schemas/input-problems.js';
 
 /**
  * Parses the input of a workflow. Runs as a workflow's first step, because clients can start workflows without the HTTP
@@ -10,10 +10,10 @@ import { problemsOf, type InputProblem } from '../schemas/problems-of.js';
  * @throws non-retryable `InvalidInput` with the list of problems as its first detail.
  */
 export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.infer<T> {
-  if (input === UNREADABLE) throw invalidInput([{ pointer: '', detail: UNREADABLE_DETAIL }]);
+  if (input === UNREADABLE_VALUE) throw invalidInput([{ pointer: '', detail: UNREADABLE_VALUE_DETAIL }]);
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  throw invalidInput(problemsOf(parsed.error.issues));
+  throw invalidInput(toInputProblems(parsed.error.issues));
 }
 
 /** The failure that rejects a workflow's input. */
@@ -40,6 +40,6 @@ export function assertWorkflowId(pointer: string, wanted: string, workflowId: st
 }
 
 /** A rejection by a business rule. The category BENIGN keeps it out of error logs and metrics. */
-export function refused(type: string, message: string, ...details: unknown[]): ApplicationFailure {
+export function rejectionFailure(type: string, message: string, ...details: unknown[]): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true, details, category: 'BENIGN' });
 }

@@ -1,13 +1,13 @@
 import type { Store } from '../store/index.js';
-import type { ApprovalLinks } from '../approval-links/links.js';
-import type { Outgoing } from '../http-client/outgoing.js';
+import type { ApprovalLinkSigner } from '../approval-links/links.js';
+import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import type { Operations } from '../batch-operations/index.js';
 import { createApprovalOutcomeActivities } from './approval-outcome.js';
 import { createApprovalActivities } from './approvals.js';
 import { createBatchActivities } from './batches.js';
 import { createCartActivities } from './carts.js';
 import type { Mailer } from './mail.js';
-import { createOrderActivities, type OrderApproval } from './orders.js';
+import { createOrderActivities, type OrderApprovalPolicy } from './orders.js';
 import { createPaymentActivities, type PaymentSettings } from './payments.js';
 import { createShippingActivities, type ShippingSettings } from './shipping.js';
 import type { Webhooks } from './webhooks.js';
@@ -16,14 +16,14 @@ export interface ActivityDependencies extends PaymentSettings, ShippingSettings 
   store: Store;
   mailer: Mailer;
   webhooks: Webhooks;
-  outgoing: Outgoing;
-  links: ApprovalLinks;
+  outgoing: OutgoingHttpClient;
+  links: ApprovalLinkSigner;
   /** Public base URL of the API. */
   publicUrl: string;
   /** The operations that batches can run. */
   operations: Operations;
   /** Without it no order needs an approval. */
-  orderApproval?: OrderApproval;
+  orderApprovalPolicy?: OrderApprovalPolicy;
 }
 
 /** Creates all activities, by their wire names. */

@@ -3,16 +3,16 @@ import { domainToASCII } from 'node:url';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import { email, toAsciiAddress } from '../schemas/email.js';
-import { timeLimit } from '../http-client/time-limit.js';
-import { refused } from './failures.js';
-import { whileBeating } from './outside.js';
-import { misconfigured, unavailable } from './retries.js';
+import { timeoutSignal } from '../http-client/timeout-signal.js';
+import { rejectionFailure } from './failures.js';
+import { withHeartbeat } from './external-calls.js';
+import { misconfigured, unavailable } from './retry-after.js';
 
 /**
  * SMTP steps at which the server judges the recipient or the content. At any other step, 5xx is caused by our
  * configuration.
  */
-const ABOUT_THIS_MAIL: readonly unknown[] = ['RCPT TO', 'DATA'];
+const MESSAGE_LEVEL_SMTP_COMMANDS: readonly unknown[] = ['RCPT TO', 'DATA'];
 
 export interface MailMessage {
   /** One address without a name. The domain may be internationalized. */
@@ -21,7 +21,7 @@ export interface MailMessage {
   text: string;
   html: string;
   /** The same for every attempt, so that receivers can detect duplicates. */
-  key: string;
+  id: string;
 }
 
 export type Mailer = ReturnType<typeof createMailer>;
@@ -55,14 +55,14 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
     /**
      * Sends a mail from an activity. All attempts have the same Message-ID.
      *
-     * @throws `MailRefused`, non-retryable: the server rejects this mail (5xx) or `to` is not an address.
+     * @throws `MailRejected`, non-retryable: the server rejects this mail (5xx) or `to` is not an address.
      * @throws `MailMisconfigured`, retried slowly: the server rejects our login or our sender (5xx).
      * @throws `MailUnavailable`, retried: any other failure.
      */
-    async send({ to, subject, text, html, key }: MailMessage): Promise<void> {
+    async send({ to, subject, text, html, id }: MailMessage): Promise<void> {
       const recipient = email.safeParse(to).success ? toAsciiAddress(to) : undefined;
-      if (!recipient) throw refused('MailRefused', 'the recipient is not an e-mail address');
-      await whileBeating((cancellation) =>
+      if (!recipient) throw rejectionFailure('MailRejected', 'the recipient is not an e-mail address');
+      await withHeartbeat((cancellation) =>
         transport
           .sendMail({
             from,
@@ -70,12 +70,12 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
             subject,
             text,
             html,
-            messageId: `<${createHash('sha256').update(key).digest('hex')}@${fromHost}>`,
+            messageId: `<${createHash('sha256').update(id).digest('hex')}@${fromHost}>`,
             headers: { 'Auto-Submitted': 'auto-generated' },
-            signal: timeLimit(SEND_TIMEOUT_MS, cancellation),
+            signal: timeoutSignal(SEND_TIMEOUT_MS, cancellation),
           })
           .catch((error: NodemailerError) => {
-            throw failureOf(error);
+            throw toMailFailure(error);
           }),
       );
     },
@@ -86,11 +86,11 @@ export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string 
  * Keeps only the code of the server's response. Its text often quotes the recipient, and after a failed login it may
  * contain the credentials.
  */
-function failureOf({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
+function toMailFailure({ code, command = '', responseCode, message }: NodemailerError): ApplicationFailure {
   if (responseCode === undefined) return unavailable('Mail', code === 'EAUTH' ? 'the login was not accepted' : message);
   const step = code === 'EAUTH' ? 'login' : command;
   if (responseCode < 500) return unavailable('Mail', `the mail server did not take it (${step}: ${responseCode})`);
-  if (ABOUT_THIS_MAIL.includes(step))
-    return refused('MailRefused', `the mail server refused it for good (${step}: ${responseCode})`);
+  if (MESSAGE_LEVEL_SMTP_COMMANDS.includes(step))
+    return rejectionFailure('MailRejected', `the mail server refused it for good (${step}: ${responseCode})`);
   return misconfigured('Mail', `the mail server rejects us (${step}: ${responseCode}); check SMTP_URL and MAIL_FROM`);
 }

@@ -1,33 +1,33 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { money, type Money } from '../schemas/money.js';
-import { text } from '../schemas/text.js';
+import { text } from '../schemas/primitives.js';
 import type { Store } from '../store/index.js';
-import { refused } from './failures.js';
-import { mayBeForgotten } from './key-age.js';
+import { rejectionFailure } from './failures.js';
+import { mayKeyHaveExpired } from './idempotency-key-expiry.js';
 import { assertStockHeld } from './orders.js';
-import { askOutside, callOutside } from './outside.js';
+import { readExternalSystem, callExternalSystem } from './external-calls.js';
 
-export interface ChargePayment {
+export interface ChargePaymentInput {
   orderId: string;
   /** The first run id of the order's execution. */
-  owner: string;
+  firstRunId: string;
   amount: Money;
   token: string;
 }
 
-const id = text(200);
+const gatewayId = text(200);
 
-const charge = z.object({ chargeId: id, status: z.literal('succeeded') });
+const charge = z.object({ chargeId: gatewayId, status: z.literal('succeeded') });
 
 const refund = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('refunded'), refundId: id }),
+  z.object({ status: z.literal('refunded'), refundId: gatewayId }),
   z.object({ status: z.literal('voided') }),
 ]);
 
 /** The gateway's record of an order, found by our order id. */
 const payment = z.object({
-  charge: z.object({ chargeId: id, status: z.enum(['succeeded', 'declined']), amount: money }).nullable(),
+  charge: z.object({ chargeId: gatewayId, status: z.enum(['succeeded', 'declined']), amount: money }).nullable(),
   refund: refund.nullable(),
 });
 
@@ -40,14 +40,18 @@ export interface PaymentSettings {
   paymentsUrl: string;
   /** How long the gateway keeps an idempotency key. */
   paymentsKeyRetentionHours: number;
-  store: Pick<Store, 'stockHeldSince'>;
+  store: Pick<Store, 'recordStageIfStockHeld'>;
 }
 
 export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours, store }: PaymentSettings) {
   const system = 'PaymentGateway';
 
   async function findPayment(orderId: string): Promise<z.infer<typeof payment>> {
-    return await askOutside({ system, url: `${paymentsUrl}/orders/${encodeURIComponent(orderId)}`, answer: payment });
+    return await readExternalSystem({
+      system,
+      url: `${paymentsUrl}/orders/${encodeURIComponent(orderId)}`,
+      responseSchema: payment,
+    });
   }
 
   return {
@@ -59,25 +63,25 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
      * already refunded or voided; `ReservationReleased` when its stock is no longer held; and the failures of
      * `callOutside`.
      */
-    async chargePayment({ orderId, owner, amount, token }: ChargePayment): Promise<{ chargeId: string }> {
-      const placedAt = await assertStockHeld(store, { orderId, owner }, 'charging_payment');
-      if (mayBeForgotten(placedAt, paymentsKeyRetentionHours)) {
+    async chargePayment({ orderId, firstRunId, amount, token }: ChargePaymentInput): Promise<{ chargeId: string }> {
+      const placedAt = await assertStockHeld(store, { orderId, firstRunId }, 'charging_payment');
+      if (mayKeyHaveExpired(placedAt, paymentsKeyRetentionHours)) {
         const made = await findPayment(orderId);
-        if (made.refund) throw refused('ChargeVoided', 'the charge was refunded or voided');
-        if (made.charge?.status === 'succeeded') return { chargeId: matching(made.charge, amount).chargeId };
+        if (made.refund) throw rejectionFailure('ChargeVoided', 'the charge was refunded or voided');
+        if (made.charge?.status === 'succeeded') return { chargeId: assertSameAmount(made.charge, amount).chargeId };
       }
-      const { chargeId } = await callOutside({
+      const { chargeId } = await callExternalSystem({
         system,
         url: `${paymentsUrl}/charges`,
         idempotencyKey: chargeKey(orderId),
         body: { orderId, amount, token },
-        answer: charge,
-        refusals: {
-          card_declined: (message) => refused('CardDeclined', message),
-          insufficient_funds: (message) => refused('InsufficientFunds', message),
+        responseSchema: charge,
+        rejectionHandlers: {
+          card_declined: (message) => rejectionFailure('CardDeclined', message),
+          insufficient_funds: (message) => rejectionFailure('InsufficientFunds', message),
           // The message quotes the card, and failures are logged.
-          unknown_token: () => refused('CardDeclined', 'the payment gateway does not know the card'),
-          charge_voided: (message) => refused('ChargeVoided', message),
+          unknown_token: () => rejectionFailure('CardDeclined', 'the payment gateway does not know the card'),
+          charge_voided: (message) => rejectionFailure('ChargeVoided', message),
         },
       });
       return { chargeId };
@@ -91,12 +95,12 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
     async refundPayment({ orderId }: { orderId: string }): Promise<{ status: 'refunded' | 'voided' }> {
       const made = await findPayment(orderId);
       if (made.refund) return { status: made.refund.status };
-      const { status } = await callOutside({
+      const { status } = await callExternalSystem({
         system,
         url: `${paymentsUrl}/refunds`,
         idempotencyKey: refundKey(orderId),
         body: { orderId },
-        answer: refund,
+        responseSchema: refund,
       });
       return { status };
     },
@@ -104,10 +108,10 @@ export function createPaymentActivities({ paymentsUrl, paymentsKeyRetentionHours
 }
 
 /**
- * Checks the amount of a charge that was found. @throws `RefusedByOutside`, like the gateway for a known key with
+ * Checks the amount of a charge that was found. @throws `RejectedByExternalSystem`, like the gateway for a known key with
  * another amount.
  */
-function matching<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
+function assertSameAmount<Charge extends { amount: Money }>(charge: Charge, { value, currency }: Money): Charge {
   if (charge.amount.value === value && charge.amount.currency === currency) return charge;
-  throw ApplicationFailure.nonRetryable('the order was charged with another amount', 'RefusedByOutside');
+  throw ApplicationFailure.nonRetryable('the order was charged with another amount', 'RejectedByExternalSystem');
 }

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { shipmentId as knownShipmentId, shipmentStatus } from '../schemas/order.js';
 import type { OrderLine, ShipmentReport } from '../schemas/order.js';
-import { text } from '../schemas/text.js';
+import { text } from '../schemas/primitives.js';
 import type { Store } from '../store/index.js';
-import { refused } from './failures.js';
-import { mayBeForgotten } from './key-age.js';
+import { rejectionFailure } from './failures.js';
+import { mayKeyHaveExpired } from './idempotency-key-expiry.js';
 import { assertStockHeld } from './orders.js';
-import { askOutside, callOutside } from './outside.js';
+import { readExternalSystem, callExternalSystem } from './external-calls.js';
 
-export interface RequestShipment {
+export interface RequestShipmentInput {
   orderId: string;
   /** The first run id of the order's execution. */
-  owner: string;
+  firstRunId: string;
   lines: OrderLine[];
 }
 
@@ -29,7 +29,7 @@ export interface ShippingSettings {
   carrierUrl: string;
   /** How long the carrier keeps an idempotency key. */
   carrierKeyRetentionHours: number;
-  store: Pick<Store, 'stockHeldSince'>;
+  store: Pick<Store, 'recordStageIfStockHeld'>;
 }
 
 export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours, store }: ShippingSettings) {
@@ -37,11 +37,11 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
 
   /** Finds the parcel of an order. Undefined when the carrier has never had a shipment of this order. */
   async function findShipment(orderId: string): Promise<z.infer<typeof tracking> | undefined> {
-    return await askOutside({
+    return await readExternalSystem({
       system,
       url: `${carrierUrl}/shipments/${encodeURIComponent(orderId)}`,
-      answer: tracking,
-      refusals: { unknown_shipment: () => undefined },
+      responseSchema: tracking,
+      rejectionHandlers: { unknown_shipment: () => undefined },
     });
   }
 
@@ -53,20 +53,20 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
      * @throws `ShipmentCancelled` when the shipment was already cancelled; `ReservationReleased` when the order's stock
      * is no longer held; and the failures of `callOutside`.
      */
-    async requestShipment({ orderId, owner, lines }: RequestShipment): Promise<{ shipmentId: string }> {
-      const placedAt = await assertStockHeld(store, { orderId, owner }, 'awaiting_pickup');
-      if (mayBeForgotten(placedAt, carrierKeyRetentionHours)) {
+    async requestShipment({ orderId, firstRunId, lines }: RequestShipmentInput): Promise<{ shipmentId: string }> {
+      const placedAt = await assertStockHeld(store, { orderId, firstRunId }, 'awaiting_pickup');
+      if (mayKeyHaveExpired(placedAt, carrierKeyRetentionHours)) {
         const found = await findShipment(orderId);
-        if (found?.status === 'cancelled') throw refused('ShipmentCancelled', 'the shipment was cancelled');
+        if (found?.status === 'cancelled') throw rejectionFailure('ShipmentCancelled', 'the shipment was cancelled');
         if (found) return { shipmentId: found.shipmentId };
       }
-      const { shipmentId } = await callOutside({
+      const { shipmentId } = await callExternalSystem({
         system,
         url: `${carrierUrl}/shipments`,
         idempotencyKey: shipmentKey(orderId),
         body: { orderId, lines },
-        answer: shipment,
-        refusals: { shipment_cancelled: (message) => refused('ShipmentCancelled', message) },
+        responseSchema: shipment,
+        rejectionHandlers: { shipment_cancelled: (message) => rejectionFailure('ShipmentCancelled', message) },
       });
       return { shipmentId };
     },
@@ -76,13 +76,13 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
      * carrier rejects a later request. `already_picked_up` is a result, not a failure, because the caller handles it.
      */
     async cancelShipment({ orderId }: { orderId: string }): Promise<z.infer<typeof cancellation>> {
-      return await callOutside({
+      return await callExternalSystem({
         system,
         url: `${carrierUrl}/cancellations`,
         idempotencyKey: cancellationKey(orderId),
         body: { orderId },
-        answer: cancellation,
-        refusals: { already_picked_up: () => ({ status: 'already_picked_up' as const }) },
+        responseSchema: cancellation,
+        rejectionHandlers: { already_picked_up: () => ({ status: 'already_picked_up' as const }) },
       });
     },
 
@@ -97,7 +97,7 @@ export function createShippingActivities({ carrierUrl, carrierKeyRetentionHours,
       if (!found) return undefined;
       const status = shipmentStatus.safeParse(found.status);
       if (!status.success)
-        throw refused('UnknownShipmentStatus', `the carrier answered with the status "${found.status}"`);
+        throw rejectionFailure('UnknownShipmentStatus', `the carrier answered with the status "${found.status}"`);
       return { orderId, shipmentId: found.shipmentId, status: status.data };
     },
   };

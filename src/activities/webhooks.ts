@@ -1,9 +1,9 @@
 import { Context } from '@temporalio/activity';
 import { Webhook } from 'standardwebhooks';
-import { OutgoingRefused, type Outgoing } from '../http-client/outgoing.js';
-import { refused } from './failures.js';
-import { CALL_TIMEOUT_MS, whileBeating } from './outside.js';
-import { retryAfterMs, unavailable } from './retries.js';
+import { ForbiddenUrlError, type OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
+import { rejectionFailure } from './failures.js';
+import { CALL_TIMEOUT_MS, withHeartbeat } from './external-calls.js';
+import { retryAfterMs, unavailable } from './retry-after.js';
 
 /** A receiver can delay retries, but cannot cause more than one call per minute. */
 const MIN_RETRY_AFTER_MS = 60_000;
@@ -25,7 +25,7 @@ export type Webhooks = ReturnType<typeof createWebhooks>;
  * @param secrets each message carries a signature for every secret, so that a secret can be rotated without downtime.
  * @throws an Error without secrets, or for a secret that is not `whsec_` plus base64.
  */
-export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secrets: readonly string[] }) {
+export function createWebhooks({ outgoing, secrets }: { outgoing: OutgoingHttpClient; secrets: readonly string[] }) {
   if (secrets.length === 0) throw new Error('webhooks need a secret to be signed with');
   const signers = secrets.map((secret) => new Webhook(secret));
 
@@ -48,14 +48,14 @@ export function createWebhooks({ outgoing, secrets }: { outgoing: Outgoing; secr
         'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)),
         'webhook-signature': signers.map((signer) => signer.sign(id, now, body)).join(' '),
       };
-      const response = await whileBeating((signal) =>
+      const response = await withHeartbeat((signal) =>
         outgoing.post(url, { headers, body, timeoutMs: CALL_TIMEOUT_MS, signal }).catch((error: unknown) => {
-          if (error instanceof OutgoingRefused) throw refused('AddressForbidden', error.message);
-          throw unavailable('Receiver', `${hostOf(url)} could not be reached (${nameOf(error)})`);
+          if (error instanceof ForbiddenUrlError) throw rejectionFailure('AddressForbidden', error.message);
+          throw unavailable('Receiver', `${hostOf(url)} could not be reached (${errorCodeOf(error)})`);
         }),
       );
       const { status } = response;
-      if (status === 410) throw refused('ReceiverGone', `${hostOf(url)} answered 410`);
+      if (status === 410) throw rejectionFailure('ReceiverGone', `${hostOf(url)} answered 410`);
       if (status < 200 || status > 299) {
         const delayMs = retryAfterMs(response, { atLeastMs: MIN_RETRY_AFTER_MS });
         throw unavailable('Receiver', `${hostOf(url)} answered ${status}`, delayMs);
@@ -69,7 +69,7 @@ function hostOf(url: string): string {
 }
 
 /** Omits the message, because it may quote data of the receiver. */
-function nameOf(error: unknown): string {
+function errorCodeOf(error: unknown): string {
   const { code, name } = error as { code?: unknown; name: string };
   return typeof code === 'string' ? code : name;
 }

@@ -3,28 +3,28 @@ import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import type { ApprovalLinks } from '../approval-links/links.js';
+import type { ApprovalLinkSigner } from '../approval-links/links.js';
 import type { Logger } from '../observability/logger.js';
 import type { HttpMetrics } from '../observability/metrics/http.js';
 import type { Operations } from '../batch-operations/index.js';
-import type { Outgoing } from '../http-client/outgoing.js';
+import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import type { Store } from '../store/index.js';
 import { installAuth, type AuthSettings } from './plugins/auth/index.js';
 import type { CodecSessions } from './plugins/auth/sessions.js';
-import { answerClientError } from './plugins/client-errors.js';
-import { requireContracts } from './plugins/contract.js';
-import type { Cursors } from './plugins/cursor.js';
+import { handleClientError } from './plugins/client-errors.js';
+import { requireContracts } from './plugins/route-contract.js';
+import type { Cursors } from './plugins/cursors.js';
 import {
-  answerError,
-  cutWhenLate,
-  discardRest,
+  sendError,
+  enforceRequestTimeout,
+  drainRequestBody,
   installErrorHandling,
   malformedRequest,
   validatorCompiler,
 } from './plugins/errors.js';
 import { installIdempotency } from './plugins/idempotency.js';
 import {
-  BODY_LIMIT,
+  MAX_BODY_BYTES,
   HANDLER_TIMEOUT_MS,
   MAX_HEADER_BYTES,
   MAX_PARAM_LENGTH,
@@ -32,8 +32,8 @@ import {
   UPLOAD_TIMEOUT_MS,
 } from './plugins/limits.js';
 import { installOpenApi } from './plugins/openapi/index.js';
-import { CODEC, installJsonParser, installProtection, type ProtectionSettings } from './plugins/protection.js';
-import { answerWithPage, approvalPageRoutes } from './approvals/page-routes.js';
+import { CODEC_PATH, installJsonParser, installProtection, type ProtectionSettings } from './plugins/protection.js';
+import { sendErrorPage, approvalPageRoutes } from './approvals/page-routes.js';
 import { approvalRoutes } from './approvals/routes.js';
 import { batchRoutes } from './batches/routes.js';
 import { callbackRoutes } from './callbacks/routes.js';
@@ -47,7 +47,7 @@ import { productRoutes } from './products/routes.js';
 import { shipmentReportRoutes } from './shipment-reports/routes.js';
 
 /** Path of the approval pages. The rest of the path is a token that permits its bearer to decide. */
-const PAGES = '/approvals/';
+const APPROVAL_PAGES_PATH = '/approvals/';
 
 export interface AppDependencies {
   client: Client;
@@ -57,9 +57,9 @@ export interface AppDependencies {
   carrierWebhookSecrets: readonly string[];
   /** A webhook that is signed with one of these comes from a system that approves. */
   approvalWebhookSecrets: readonly string[];
-  links: ApprovalLinks;
-  outgoing: Outgoing;
-  operations: Operations;
+  approvalLinks: ApprovalLinkSigner;
+  outgoing: OutgoingHttpClient;
+  batchOperations: Operations;
   /** Maximum size of an upload in bytes, and of one of its lines in characters. */
   uploadLimits: { maxBytes: number; maxLineLength: number };
   /** Who may call. `open`: every caller who reaches the API may do everything. */
@@ -67,9 +67,9 @@ export interface AppDependencies {
   protection: ProtectionSettings;
   cursors: Cursors;
   /** Measures the requests, if metrics are enabled. */
-  metrics?: HttpMetrics | undefined;
+  httpMetrics?: HttpMetrics | undefined;
   /** Called with the route template of each request while the request is in flight; undefined if no route matches. */
-  noteRoute?: ((template: string | undefined) => void) | undefined;
+  onRoute?: ((template: string | undefined) => void) | undefined;
   /** The codec of encrypted payloads for the Web UI and the CLI; without it, its routes do not exist. */
   codec?: { payloads: PayloadCodec; sessions: CodecSessions } | undefined;
 }
@@ -84,8 +84,8 @@ declare module 'fastify' {
 /** Builds the HTTP application, without a listener: first the hooks for every request, then the routes. */
 export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
   const app = Fastify({
-    loggerInstance: deps.logger.child({}, { serializers: { req: loggedRequest } }),
-    bodyLimit: BODY_LIMIT,
+    loggerInstance: deps.logger.child({}, { serializers: { req: requestLogFields } }),
+    bodyLimit: MAX_BODY_BYTES,
     requestTimeout: UPLOAD_TIMEOUT_MS,
     handlerTimeout: HANDLER_TIMEOUT_MS,
     http: {
@@ -95,26 +95,26 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
       connectionsCheckingInterval: 1_000,
       requireHostHeader: false,
     },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: handleClientError,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
     // Rejections by the router itself (a path that cannot be decoded) do not reach the error handlers.
     frameworkErrors: (error, request, reply) =>
-      void (request.url.startsWith(PAGES) ? answerWithPage : answerError)(error, request, reply),
+      void (request.url.startsWith(APPROVAL_PAGES_PATH) ? sendErrorPage : sendError)(error, request, reply),
   }) as unknown as FastifyInstance;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  deps.metrics?.install(app);
+  deps.httpMetrics?.install(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    deps.noteRoute?.(request.routeOptions.url);
+    deps.onRoute?.(request.routeOptions.url);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
       throw malformedRequest('there is no Host');
-    if (!request.routeOptions.config.isUpload) cutWhenLate(request, reply, REQUEST_TIMEOUT_MS);
+    if (!request.routeOptions.config.isUpload) enforceRequestTimeout(request, reply, REQUEST_TIMEOUT_MS);
   });
-  app.addHook('onResponse', async (request) => discardRest(request));
+  app.addHook('onResponse', async (request) => drainRequestBody(request));
   requireContracts(app);
   await installProtection(app, deps.protection);
   installAuth(app, deps.auth, deps.codec?.sessions);
@@ -142,14 +142,14 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.register(shipmentReportRoutes, { prefix: '/v1/shipment-reports', ...deps });
   app.register(approvalPageRoutes, { prefix: '/approvals', ...deps });
   if (deps.codec) {
-    app.register(codecRoutes, { prefix: CODEC, client: deps.client, codec: deps.codec.payloads });
-    app.register(codecSessionRoutes, { prefix: CODEC, auth: deps.auth, sessions: deps.codec.sessions });
+    app.register(codecRoutes, { prefix: CODEC_PATH, client: deps.client, codec: deps.codec.payloads });
+    app.register(codecSessionRoutes, { prefix: CODEC_PATH, auth: deps.auth, sessions: deps.codec.sessions });
   }
   return app;
 }
 
 /** The logged fields of a request: without tokens, query string and client address. */
-function loggedRequest({ method, url, host }: FastifyRequest) {
+function requestLogFields({ method, url, host }: FastifyRequest) {
   const [path = ''] = url.split('?');
   const shown = path.startsWith('/v1/') ? path : path.replace(/(\/approvals\/+).+/is, '$1[token]');
   return { method, url: shown, host };

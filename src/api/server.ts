@@ -1,53 +1,53 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { describeProblem, printable } from '../config.js';
+import { formatConfigProblem, redactConfig } from '../config.js';
 import { createLogger } from '../observability/logger.js';
-import { businessMetrics } from '../observability/metrics/business.js';
-import { httpMetrics } from '../observability/metrics/http.js';
-import { serveMetrics } from '../observability/metrics/listener.js';
-import { temporalRequestMetrics } from '../observability/metrics/temporal-requests.js';
+import { createBusinessMetrics } from '../observability/metrics/business.js';
+import { createHttpMetrics } from '../observability/metrics/http.js';
+import { serveMetrics } from '../observability/metrics/metrics-server.js';
+import { createRequestMetricsInterceptor } from '../observability/metrics/temporal-requests.js';
 import { operations } from '../batch-operations/index.js';
-import { checkAround, startConfig } from '../start/checks.js';
-import { runProcess, type Lifetime, type StopSignal } from '../start/run.js';
+import { checkEnvironment, loadStartupConfig } from '../startup/checks.js';
+import { runProcess, type ProcessLifecycle, type StopSignal } from '../startup/run-process.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal/connections.js';
 import { startTracing, type Tracing } from '../observability/tracing/index.js';
-import { createApprovalLinks } from '../approval-links/links.js';
+import { createApprovalLinkSigner } from '../approval-links/links.js';
 import { createPayloadCodec } from '../temporal/encryption/codec.js';
-import { createOutgoing } from '../http-client/outgoing.js';
+import { createOutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import { buildApp } from './app.js';
 import { createCodecSessions } from './plugins/auth/sessions.js';
-import { createCursors } from './plugins/cursor.js';
+import { createCursors } from './plugins/cursors.js';
 
 /** Maximum time from a stop signal to the exit. Connections that cannot be closed by then are abandoned. */
-const STOP_LIMIT_MS = 20_000;
+const SHUTDOWN_TIMEOUT_MS = 20_000;
 
 /** The API process: listens until SIGINT or SIGTERM, then answers the requests that it has accepted, and exits. */
-async function main({ onStop }: Lifetime): Promise<void> {
-  const config = await startConfig('api');
+async function main({ onStop }: ProcessLifecycle): Promise<void> {
+  const config = await loadStartupConfig('api');
   // The logger comes first, because tracing logs its problems while it starts.
   let tracing: Tracing | undefined = undefined;
   const logger = createLogger('api', config.LOG_LEVEL, () => tracing?.logFields() ?? {});
   tracing = await startTracing(config, {
     service: 'api',
-    onProblem: (problem) => logger.warn({ problem }, 'traces are not delivered'),
+    onExportError: (problem) => logger.warn({ problem }, 'traces are not delivered'),
   });
-  logger.info({ config: printable(config) }, 'starting');
+  logger.info({ config: redactConfig(config) }, 'starting');
   // The API starts even if its dependencies are unavailable: it answers what it can, and 503 for the rest.
-  for (const problem of await checkAround('api', config)) logger.error(describeProblem(problem));
+  for (const problem of await checkEnvironment('api', config)) logger.error(formatConfigProblem(problem));
 
   const registry = config.METRICS_PORT === undefined ? undefined : new Registry();
   const client = createClient(config, {
-    eachTry: registry && [temporalRequestMetrics(registry)],
-    interceptors: tracing?.clientInterceptors,
+    grpcInterceptors: registry && [createRequestMetricsInterceptor(registry)],
+    workflowInterceptors: tracing?.clientInterceptors,
   });
   const store = openStore({
     databaseUrl: config.DATABASE_URL,
     maxConnections: config.DATABASE_POOL_SIZE,
     onIdleError: (err) => logger.warn({ err }, 'lost a database connection'),
   });
-  const outgoing = createOutgoing({
+  const outgoing = createOutgoingHttpClient({
     allowedHosts: config.OUTGOING_ALLOWED_HOSTS,
-    allowPrivate: config.OUTGOING_ALLOW_PRIVATE,
+    allowPrivateAddresses: config.OUTGOING_ALLOW_PRIVATE,
   });
   const { API_KEYS: apiKeys = [], JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl } = config;
   const tokens =
@@ -68,8 +68,8 @@ async function main({ onStop }: Lifetime): Promise<void> {
     outgoing,
     carrierWebhookSecrets: config.CARRIER_WEBHOOK_SECRET,
     approvalWebhookSecrets: config.APPROVAL_WEBHOOK_SECRET,
-    links: createApprovalLinks(config.APPROVAL_LINK_SECRET),
-    operations,
+    approvalLinks: createApprovalLinkSigner(config.APPROVAL_LINK_SECRET),
+    batchOperations: operations,
     uploadLimits: { maxBytes: config.BATCH_MAX_BYTES, maxLineLength: config.BATCH_MAX_LINE_LENGTH },
     auth: isOpen ? 'open' : { apiKeys, tokens },
     protection: {
@@ -80,15 +80,15 @@ async function main({ onStop }: Lifetime): Promise<void> {
       maxEventLoopDelayMs: config.MAX_EVENT_LOOP_DELAY_MS,
     },
     cursors: createCursors(config.CURSOR_SECRET),
-    metrics: registry && httpMetrics(registry),
-    noteRoute: tracing?.noteRoute,
+    httpMetrics: registry && createHttpMetrics(registry),
+    onRoute: tracing?.onRoute,
     codec,
   });
   if (registry) collectDefaultMetrics({ register: registry });
   const closeMetrics =
     registry &&
     (await serveMetrics(
-      { '/metrics': registry, '/metrics/business': businessMetrics({ client, store, operations }) },
+      { '/metrics': registry, '/metrics/business': createBusinessMetrics({ client, store, operations }) },
       { host: config.METRICS_HOST, port: config.METRICS_PORT!, logger },
     ));
   await app.listen({ host: config.HOST, port: config.PORT });
@@ -102,7 +102,7 @@ async function main({ onStop }: Lifetime): Promise<void> {
     await store.close();
     await tracing?.shutdown();
     logger.info('stopped');
-  }, STOP_LIMIT_MS);
+  }, SHUTDOWN_TIMEOUT_MS);
 }
 
 await runProcess(main);

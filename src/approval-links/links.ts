@@ -14,18 +14,18 @@ export interface ApprovalLink {
   approver: string;
 }
 
-const claims = z.object({ sub: z.string(), approval: z.string(), run: z.string(), stage: z.int() });
+const tokenClaims = z.object({ sub: z.string(), approval: z.string(), run: z.string(), stage: z.int() });
 
 /** Signs and reads the tokens in links to the approval page, as JSON Web Tokens. */
-export interface ApprovalLinks {
+export interface ApprovalLinkSigner {
   /** Returns the token, which is valid until `expiresAt`. */
   sign: (link: ApprovalLink, expiresAt: Date) => Promise<string>;
   /** Returns what a token permits and whether it has expired; undefined when we did not sign the token. */
-  read: (token: string) => Promise<{ link: ApprovalLink; expired: boolean } | undefined>;
+  verify: (token: string) => Promise<{ link: ApprovalLink; isExpired: boolean } | undefined>;
 }
 
 /** @param secrets the first one signs; all of them verify, so that a secret can be rotated while links are in use. */
-export function createApprovalLinks(secrets: readonly string[]): ApprovalLinks {
+export function createApprovalLinkSigner(secrets: readonly string[]): ApprovalLinkSigner {
   const keys = secrets.map((secret) => new TextEncoder().encode(secret));
   const [signingKey] = keys;
   if (!signingKey) throw new Error('links need a secret');
@@ -40,20 +40,23 @@ export function createApprovalLinks(secrets: readonly string[]): ApprovalLinks {
         .sign(signingKey);
     },
 
-    async read(token) {
+    async verify(token) {
       for (const key of keys) {
-        const verified = await verify(token, key);
-        const parsed = claims.safeParse(verified?.payload);
+        const verified = await verifyToken(token, key);
+        const parsed = tokenClaims.safeParse(verified?.payload);
         if (!verified || !parsed.success) continue;
         const { sub: approver, approval: approvalId, run: firstRunId, stage } = parsed.data;
-        return { link: { approvalId, firstRunId, stage, approver }, expired: verified.expired };
+        return { link: { approvalId, firstRunId, stage, approver }, isExpired: verified.expired };
       }
       return undefined;
     },
   };
 }
 
-async function verify(token: string, key: Uint8Array): Promise<{ payload: JWTPayload; expired: boolean } | undefined> {
+async function verifyToken(
+  token: string,
+  key: Uint8Array,
+): Promise<{ payload: JWTPayload; expired: boolean } | undefined> {
   try {
     const { payload } = await jwtVerify(token, key, {
       audience: AUDIENCE,

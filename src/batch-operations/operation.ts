@@ -1,33 +1,33 @@
 import type { Transaction } from 'kysely';
 import type { z } from 'zod';
 import type { ItemFailure, StagedItem } from '../store/batches.js';
-import type { Schema } from '../store/schema.js';
+import type { Tables } from '../store/tables.js';
 
-interface Described<S extends z.ZodObject> {
+interface OperationBase<S extends z.ZodObject> {
   /** The name in the API: a-z, 0-9 and -. It is stored with every batch, so it must not change. */
   name: string;
   /**
    * The schema of an uploaded item: a strict object. In CSV each column is a field, and `price.value` is a nested
    * field.
    */
-  item: S;
+  itemSchema: S;
   /** Default number of items per chunk. */
-  itemsPerTask: number;
+  itemsPerChunk: number;
 }
 
 /** The batch that a chunk belongs to. Later uploads have higher numbers. */
-export interface BatchOfTask {
+export interface BatchRef {
   batchId: string;
-  number: number;
+  batchNumber: number;
 }
 
 /**
  * An operation on our own store. One transaction applies the items of a chunk and marks the chunk as done, so that no
  * item is applied twice. `apply` must use bulk SQL, lock rows in key order, and return the items that failed.
  */
-export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
+export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends OperationBase<S> {
   kind: 'store';
-  apply: (tx: Transaction<Schema>, items: StagedItem<z.infer<S>>[], batch: BatchOfTask) => Promise<ItemFailure[]>;
+  apply: (tx: Transaction<Tables>, items: StagedItem<z.infer<S>>[], batch: BatchRef) => Promise<ItemFailure[]>;
 }
 
 /**
@@ -39,15 +39,16 @@ export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Des
  * attempt after a long outage, can come days later. If the system discards keys earlier, `apply` must look the item up
  * by a permanent reference, as `chargePayment` does. The shop has no operation of this kind yet.
  */
-export interface OutsideOperation<S extends z.ZodObject = z.ZodObject> extends Described<S> {
+export interface ExternalOperation<S extends z.ZodObject = z.ZodObject> extends OperationBase<S> {
   kind: 'outside';
   /** Maximum number of concurrent calls per chunk. */
-  callsAtOnce: number;
+  concurrentCalls: number;
   apply: (item: z.infer<S>, call: { idempotencyKey: string; cancellation: AbortSignal }) => Promise<void>;
 }
 
-export type Operation = StoreOperation | OutsideOperation;
+export type Operation = StoreOperation | ExternalOperation;
 
 /** Adds types to an operation: `apply` gets the items as parsed by the schema. */
-export const defineOperation = <S extends z.ZodObject>(operation: StoreOperation<S> | OutsideOperation<S>): Operation =>
-  operation;
+export const defineOperation = <S extends z.ZodObject>(
+  operation: StoreOperation<S> | ExternalOperation<S>,
+): Operation => operation;

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
 import { money } from '../schemas/money.js';
-import { sku } from '../schemas/text.js';
+import { sku } from '../schemas/primitives.js';
 import type { ItemFailure } from '../store/batches.js';
-import { lockProducts } from '../store/catalogue.js';
+import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 
 /** Keeps prices well within PostgreSQL's integer range. */
@@ -16,10 +16,10 @@ const MAX_PRICE = 1_000_000_000;
 export const priceUpdate = defineOperation({
   kind: 'store',
   name: 'price-update',
-  item: z.strictObject({ sku, price: money.extend({ value: z.int().min(0).max(MAX_PRICE) }) }),
-  itemsPerTask: 2_500,
+  itemSchema: z.strictObject({ sku, price: money.extend({ value: z.int().min(0).max(MAX_PRICE) }) }),
+  itemsPerChunk: 2_500,
 
-  async apply(tx, items, { number }) {
+  async apply(tx, items, { batchNumber }) {
     const products = await lockProducts(
       tx,
       items.map(({ item }) => item.sku),
@@ -40,12 +40,12 @@ export const priceUpdate = defineOperation({
     if (last.size > 0) {
       const changes = [...last.values()];
       await sql`
-        update products set price_value = line.value, price_batch = ${number}, price_line = line.line
+        update products set price_value = line.value, price_batch = ${batchNumber}, price_line = line.line
         from unnest(
           ${[...last.keys()]}::text[], ${changes.map(({ value }) => value)}::int[], ${changes.map(({ line }) => line)}::int[]
         ) as line (sku, value, line)
         where line.sku = products.sku
-          and (coalesce(price_batch, 0), coalesce(price_line, 0)) < (${number}::bigint, line.line)`.execute(tx);
+          and (coalesce(price_batch, 0), coalesce(price_line, 0)) < (${batchNumber}::bigint, line.line)`.execute(tx);
     }
     return failures;
   },

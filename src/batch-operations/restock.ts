@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
-import { sku } from '../schemas/text.js';
+import { sku } from '../schemas/primitives.js';
 import type { ItemFailure } from '../store/batches.js';
-import { lockProducts } from '../store/catalogue.js';
+import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 
 /** Keeps the stock well within PostgreSQL's integer range. */
@@ -12,8 +12,8 @@ const MAX_STOCK = 1_000_000_000;
 export const restock = defineOperation({
   kind: 'store',
   name: 'restock',
-  item: z.strictObject({ sku, quantity: z.int().min(1).max(1_000_000) }),
-  itemsPerTask: 2_500,
+  itemSchema: z.strictObject({ sku, quantity: z.int().min(1).max(1_000_000) }),
+  itemsPerChunk: 2_500,
 
   async apply(tx, items) {
     const products = await lockProducts(

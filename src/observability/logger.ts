@@ -1,11 +1,11 @@
 import { DefaultLogger, type LogEntry } from '@temporalio/worker';
 import { pino, type Logger } from 'pino';
-import { wellFormedJson } from '../temporal/payloads/json.js';
-import { bounded } from '../temporal/payloads/text.js';
+import { toWellFormedJson } from '../temporal/payloads/json-limits.js';
+import { truncateText } from '../temporal/payloads/text.js';
 
 export type { Logger } from 'pino';
 
-const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+const PINO_LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 /**
  * The process's logger: one JSON object per line on stdout. Every line contains `service` and the current result of
@@ -17,37 +17,37 @@ export function createLogger(service: string, level: string, fields?: () => obje
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
     ...(fields && { mixin: fields }),
-    serializers: { err: loggedError },
-    hooks: { streamWrite: boundedLine },
+    serializers: { err: serializeError },
+    hooks: { streamWrite: truncateLine },
   });
 }
 
 /** In characters: the maximum length of an unmodified line, and of each text in a longer line. */
-const MAX_LINE = 32_000;
-const MAX_LOGGED_TEXT = 2_000;
+const MAX_LINE_LENGTH = 32_000;
+const MAX_TEXT_LENGTH = 2_000;
 /** Maximum number of fields of a line that is still too long. */
-const MAX_PLAIN_FIELDS = 12;
+const MAX_SCALAR_FIELDS = 12;
 
 /** Makes a log line acceptable for every collector: well-formed, and truncated when a caller sent large values. */
-export function boundedLine(line: string): string {
+export function truncateLine(line: string): string {
   // Pino escapes most lone surrogates, but not all.
-  if (line.length <= MAX_LINE) return wellFormedJson(line.toWellFormed());
+  if (line.length <= MAX_LINE_LENGTH) return toWellFormedJson(line.toWellFormed());
   const fields = JSON.parse(line, (_key, value: unknown) =>
-    typeof value === 'string' ? bounded(value, MAX_LOGGED_TEXT) : value,
+    typeof value === 'string' ? truncateText(value, MAX_TEXT_LENGTH) : value,
   ) as Record<string, unknown>;
   const shorter = JSON.stringify(fields);
-  if (shorter.length <= MAX_LINE) return `${shorter}\n`;
+  if (shorter.length <= MAX_LINE_LENGTH) return `${shorter}\n`;
   const plain = Object.entries(fields).filter(([, value]) => typeof value !== 'object');
-  return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_PLAIN_FIELDS)), isCut: true })}\n`;
+  return `${JSON.stringify({ ...Object.fromEntries(plain.slice(0, MAX_SCALAR_FIELDS)), isCut: true })}\n`;
 }
 
 /** SDK warnings about intended configuration: the worker of `payments` has activities only. */
-const INTENDED = new Set(['No workflows registered, not polling for workflow tasks']);
+const EXPECTED_SDK_WARNINGS = new Set(['No workflows registered, not polling for workflow tasks']);
 
 /** The logger for the Temporal SDK, for its own messages and for those of workflows and activities. */
 export function temporalLogger(logger: Logger): DefaultLogger {
   return new DefaultLogger('TRACE', ({ level, message, meta }: LogEntry) => {
-    logger[INTENDED.has(message) ? 'debug' : LEVELS[level]](fieldsOf(meta), message);
+    logger[EXPECTED_SDK_WARNINGS.has(message) ? 'debug' : PINO_LEVELS[level]](toLogFields(meta), message);
   });
 }
 
@@ -59,19 +59,19 @@ export const coreLogFilter = (level: 'info' | 'warn' | 'error') =>
  * Fields that the SDK adds for tasks. They contain whole tasks with their payloads, or data that only Temporal can
  * read.
  */
-const OF_TASKS = new Set(['task', 'taskEncoded', 'taskToken', 'jobs', 'start']);
+const TASK_FIELDS = new Set(['task', 'taskEncoded', 'taskToken', 'jobs', 'start']);
 
 /** Renames fields as in workflow logs, and drops the fields of tasks. */
-function fieldsOf({ workflowRunId, error, ...rest }: Record<string, unknown> = {}) {
+function toLogFields({ workflowRunId, error, ...rest }: Record<string, unknown> = {}) {
   return {
     ...(workflowRunId !== undefined && { runId: workflowRunId }),
     ...(error !== undefined && { err: error }),
-    ...Object.fromEntries(Object.entries(rest).filter(([name]) => !OF_TASKS.has(name))),
+    ...Object.fromEntries(Object.entries(rest).filter(([name]) => !TASK_FIELDS.has(name))),
   };
 }
 
 /** Serializes an error without attached data, such as failure details or query values. */
-function loggedError(error: unknown): object {
+function serializeError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack, cause } = error;
   const { type, code } = error as { type?: unknown; code?: unknown };
@@ -80,6 +80,6 @@ function loggedError(error: unknown): object {
     message,
     stack,
     ...(['string', 'number'].includes(typeof code) && { code }),
-    ...(cause !== undefined && { cause: loggedError(cause) }),
+    ...(cause !== undefined && { cause: serializeError(cause) }),
   };
 }

@@ -1,16 +1,16 @@
 import { z } from 'zod';
-import { callerId } from './text.js';
+import { callerId } from './primitives.js';
 
 /**
  * Roles of callers. The carrier and approval systems have no role, because they sign their messages. An inspector reads
  * the payloads of all workflows in plain text, in the Web UI and with the CLI; an operator does not need this.
  */
-export const ROLES = ['shopper', 'operator', 'approver', 'inspector'] as const;
+export const CALLER_ROLES = ['shopper', 'operator', 'approver', 'inspector'] as const;
 
 /** The owner of a key, its roles, and its SHA-256, or two hashes during a rotation. */
 export const apiKey = z.strictObject({
   id: callerId,
-  roles: z.array(z.enum(ROLES)).min(1),
+  roles: z.array(z.enum(CALLER_ROLES)).min(1),
   hashes: z
     .array(z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 hexadecimal digits'))
     .min(1)
@@ -26,5 +26,5 @@ export const apiKeys = z
     return new Set(hashes).size === hashes.length;
   }, 'has the same hash twice');
 
-export type Role = (typeof ROLES)[number];
+export type CallerRole = (typeof CALLER_ROLES)[number];
 export type ApiKey = z.infer<typeof apiKey>;

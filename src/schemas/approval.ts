@@ -4,7 +4,7 @@ import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
-import { callerId, text, time } from './text.js';
+import { callerId, text, time } from './primitives.js';
 
 /**
  * Limits of one approval. At the maximum it sends 5 x 10 x 32 messages on two channels, with at most six events each:
@@ -14,11 +14,11 @@ export const MAX_STAGES = 5;
 export const MAX_APPROVERS = 10;
 export const MAX_REMINDERS = 31;
 
-export const MAX_DESCRIPTION = 2_000;
-export const MAX_COMMENT = 1_000;
+export const MAX_DESCRIPTION_LENGTH = 2_000;
+export const MAX_COMMENT_LENGTH = 1_000;
 
-const YEAR_SECONDS = 366 * 24 * 60 * 60;
-const seconds = z.int().min(1).max(YEAR_SECONDS);
+const MAX_STAGE_TIMEOUT_SECONDS = 366 * 24 * 60 * 60;
+const seconds = z.int().min(1).max(MAX_STAGE_TIMEOUT_SECONDS);
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .max(1_000)
@@ -34,7 +34,7 @@ export const approvalId = z
   .meta({ description: 'The id of an approval.', examples: ['new-roaster'] });
 
 export const approverId = callerId.meta({ description: 'The id of an approver.', examples: ['grace'] });
-const askedStage = z.int().min(1).max(MAX_STAGES).optional();
+const stageNumber = z.int().min(1).max(MAX_STAGES).optional();
 
 export const approver = z
   .strictObject({
@@ -82,7 +82,7 @@ export const approvalStages = z
 const approvalFields = {
   approvalId,
   title: text(200).meta({ description: 'What is asked, in one line.', examples: ['Buy a new roaster?'] }),
-  description: text(MAX_DESCRIPTION).optional(),
+  description: text(MAX_DESCRIPTION_LENGTH).optional(),
   requestedBy: callerId.meta({ description: 'The requester, who cannot decide.', examples: ['ada'] }),
   amount: money.optional(),
   stages: approvalStages,
@@ -94,18 +94,18 @@ const approvalFields = {
 };
 
 /** Whether anyone except the requester can decide. Requesters cannot decide their own request. */
-export const isDecidable = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
+export const hasEligibleApprover = ({ requestedBy, stages }: { requestedBy: string; stages: Stage[] }): boolean => {
   const approvers = stages.flatMap((stage) => stage.approvers);
   return approvers.length === 0 || approvers.some(({ id }) => id !== requestedBy);
 };
 
-const undecidable = {
+const eligibleApproverRule = {
   path: ['stages'],
   error: 'must name an approver other than the requester, who cannot decide their own request',
 };
 
 /** The input of the `approval` workflow. */
-export const approvalInput = z.strictObject(approvalFields).refine(isDecidable, undecidable);
+export const approvalInput = z.strictObject(approvalFields).refine(hasEligibleApprover, eligibleApproverRule);
 
 export const approvalRequest = z
   .strictObject({
@@ -117,7 +117,7 @@ export const approvalRequest = z
         `The same id and content name the same approval. Defaults to a new id; must not start with "${ORDER_PREFIX}".`,
       ),
   })
-  .refine(isDecidable, undecidable)
+  .refine(hasEligibleApprover, eligibleApproverRule)
   .meta({ id: 'ApprovalRequest', description: 'A question, and who decides.' });
 
 /** The id of the approval of an order. */
@@ -131,14 +131,14 @@ export const via = z.enum(['api', 'link', 'webhook', 'cli']).meta({
 });
 
 export const decisionRequest = z
-  .strictObject({ approver: approverId, decision: verdict, comment: text(MAX_COMMENT).optional() })
+  .strictObject({ approver: approverId, decision: verdict, comment: text(MAX_COMMENT_LENGTH).optional() })
   .meta({ id: 'DecisionRequest', description: 'A decision as an approver makes it.' });
 
 /** The argument of the update and signal `decide`. */
 export const decision = decisionRequest.extend({
   via: via.optional(),
   /** The 1-based stage of the decision; the current one by default. */
-  stage: askedStage,
+  stage: stageNumber,
 });
 
 /** An external system may add fields and verdicts without notice, so unknown ones are ignored. */
@@ -150,7 +150,7 @@ export const decisionCallback = z
       examples: ['approve'],
     }),
     approvalId,
-    stage: askedStage.describe('The stage that is decided, counted from one; by default the current one.'),
+    stage: stageNumber.describe('The stage that is decided, counted from one; by default the current one.'),
   })
   .meta({ id: 'DecisionCallback', description: 'The decision of an external system. Unknown fields are ignored.' });
 
@@ -186,7 +186,7 @@ const notification = z
     approver: z.string(),
     channel: z.enum(['email', 'webhook']),
     status: z.enum(['sending', 'sent', 'failed']).describe('`sending` includes being retried.'),
-    sent: z.int().describe('How many arrived: the question and its reminders.'),
+    sentCount: z.int().describe('How many arrived: the question and its reminders.'),
     lastSentAt: time.optional(),
     reason: reason.optional(),
   })
@@ -220,7 +220,7 @@ export const approvalView = z.object({
   withdrawal: z.object({ at: time, reason: z.string().optional() }).optional(),
   trail: z.array(trailEntry).describe('What happened, in order.'),
   notifications: z.array(notification),
-  delivery: z
+  callbackDelivery: z
     .object({ status: z.enum(['pending', 'delivered', 'failed']), reason: reason.optional() })
     .optional()
     .describe('The report to the callback URL.'),

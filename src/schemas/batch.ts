@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { execution } from './execution.js';
 import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
-import { id, queryInteger, text, time } from './text.js';
+import { businessId, queryInteger, text, time } from './primitives.js';
 
 /** Maximum number of items per chunk. A chunk is one row in the store and one transaction. */
-export const MAX_ITEMS_PER_TASK = 5_000;
+export const MAX_ITEMS_PER_CHUNK = 5_000;
 
-export const batchId = id.meta({ description: 'The id of a batch.', examples: ['restock-1001'] });
+export const batchId = businessId.meta({ description: 'The id of a batch.', examples: ['restock-1001'] });
 
-export const itemsPerTask = queryInteger(1, MAX_ITEMS_PER_TASK);
+export const itemsPerChunk = queryInteger(1, MAX_ITEMS_PER_CHUNK);
 
 /** The input of the `batch` workflow. Its items are in the store and never in a history. */
 export const batchInput = z.strictObject({ batchId });
@@ -22,11 +22,11 @@ const csvDelimiter = z.enum(['comma', 'semicolon', 'tab']).meta({
 });
 
 /** Query string of an upload. */
-export const batchUpload = z.strictObject({
+export const batchUploadQuery = z.strictObject({
   operation: text(32).meta({ description: 'What is done with each item.', examples: ['restock'] }),
   batchId: batchId.optional().describe('The same content under the same id is the same batch; a new id unless told.'),
   delimiter: csvDelimiter.optional(),
-  itemsPerTask: itemsPerTask
+  itemsPerChunk: itemsPerChunk
     .optional()
     .describe("How many items one task has at most; the operation's own default unless told."),
 });
@@ -49,26 +49,26 @@ export const isOpenBatch = (status: BatchStatus): boolean => ['staged', 'running
  * The progress of a batch. Exact per chunk; up to some hundred items behind for operations that call an external
  * system.
  */
-export const batchTally = z.object({
+export const batchProgress = z.object({
   operation: z.string(),
-  itemsPerTask: z.int(),
+  itemsPerChunk: z.int(),
   total: z.int(),
   succeeded: z.int(),
   failed: z.int(),
-  round: z.int().describe('0 before it ran, 1 for the first run, one more for each retry.'),
-  tasks: z.int().describe('Tasks of this round.'),
+  attempt: z.int().describe('0 before it ran, 1 for the first run, one more for each retry.'),
+  chunks: z.int().describe('Tasks of this round.'),
   itemsPerSecond: z.number().optional().describe('Items that were finished in each of the last seconds.'),
 });
 
 /** Returned by the `batch` query and as the workflow's result. The counts are as of `asOf`. */
-export const batchView = batchTally.extend({
+export const batchView = batchProgress.extend({
   batchId: z.string(),
   status: batchStatus,
   asOf: time,
   secondsLeft: z.int().optional(),
 });
 
-export const batchResource = batchTally
+export const batchResource = batchProgress
   .extend({
     batchId: z.string(),
     status: batchStatus,
@@ -125,7 +125,7 @@ export const batchFailureList = pageOf(batchFailure).meta({
 
 export type BatchInput = z.infer<typeof batchInput>;
 export type BatchStatus = z.infer<typeof batchStatus>;
-export type BatchTally = z.infer<typeof batchTally>;
+export type BatchProgress = z.infer<typeof batchProgress>;
 export type BatchView = z.infer<typeof batchView>;
 export type BatchResource = z.infer<typeof batchResource>;
 export type BatchSummary = z.infer<typeof batchSummary>;

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { money } from './money.js';
 import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
 import { pageOf } from './page.js';
-import { callerId, id, idempotencyKey, sku, time } from './text.js';
+import { businessId, callerId, idempotencyKey as requiredIdempotencyKey, sku, time } from './primitives.js';
 
 /** A cart has the same limit as an order. */
 export const MAX_CART_LINES = MAX_ORDER_LINES;
 
-export const cartId = id.meta({ description: 'The id of a cart.', examples: ['cart-1001'] });
+export const cartId = businessId.meta({ description: 'The id of a cart.', examples: ['cart-1001'] });
 
 const quantity = z
   .int()
@@ -15,7 +15,7 @@ const quantity = z
   .max(MAX_LINE_QUANTITY)
   .meta({ examples: [2] });
 
-const requestId = idempotencyKey.optional();
+const idempotencyKey = requiredIdempotencyKey.optional();
 
 /**
  * The customer who sends the request. A cart of another customer rejects it. Without `caller`, ownership is not
@@ -26,21 +26,21 @@ const caller = callerId.optional();
 const line = z.strictObject({ sku, quantity });
 
 /** Ten years, in seconds. */
-export const MAX_LIFETIME_SECONDS = 315_360_000;
-const seconds = z.int().min(1).max(MAX_LIFETIME_SECONDS);
+export const MAX_IDLE_SECONDS = 315_360_000;
+const seconds = z.int().min(1).max(MAX_IDLE_SECONDS);
 
-const lifetime = {
+const idleTimeouts = {
   remindAfterSeconds: seconds
     .optional()
     .describe('Idle for this long, the customer is reminded once; a change resets it.'),
   expireAfterSeconds: seconds.optional().describe('Idle for this long, the cart expires; a change resets it.'),
 };
 
-/** The arguments of the cart's updates. Over HTTP, the request id comes in a header and the SKU in the path. */
-export const addItem = line.extend({ ...lifetime, requestId, caller });
-export const setQuantity = line.extend({ requestId, caller });
-export const removeItem = z.strictObject({ sku, requestId, caller });
-export const checkoutCart = z.strictObject({
+/** The arguments of the cart's updates. Over HTTP, the idempotency key comes in a header and the SKU in the path. */
+export const addItemInput = line.extend({ ...idleTimeouts, idempotencyKey, caller });
+export const setQuantityInput = line.extend({ idempotencyKey, caller });
+export const removeItemInput = z.strictObject({ sku, idempotencyKey, caller });
+export const checkoutInput = z.strictObject({
   payment,
   customerId: customerId
     .optional()
@@ -48,44 +48,44 @@ export const checkoutCart = z.strictObject({
   expectedTotal: money
     .optional()
     .describe('The total that the customer saw. When the catalogue gives another one, the cart stays open.'),
-  requestId,
+  idempotencyKey,
   caller,
 });
-export const abandonCart = z.strictObject({ requestId, caller });
+export const abandonInput = z.strictObject({ idempotencyKey, caller });
 
-export const addItemRequest = addItem.omit({ requestId: true, caller: true }).meta({
+export const addItemRequest = addItemInput.omit({ idempotencyKey: true, caller: true }).meta({
   id: 'AddItemRequest',
   description: 'What is put into a cart, and how long the cart may be idle; its times stay unless told.',
 });
-export const setQuantityRequest = setQuantity
+export const setQuantityRequest = setQuantityInput
   .pick({ quantity: true })
   .meta({ id: 'SetQuantityRequest', description: 'How many pieces a line has from now on.' });
-export const checkoutRequest = checkoutCart
-  .omit({ requestId: true, caller: true })
+export const checkoutRequest = checkoutInput
+  .omit({ idempotencyKey: true, caller: true })
   .meta({ id: 'CheckoutRequest', description: 'How the order is paid that a cart becomes.' });
 
 /** The state of a cart as plain JSON, which continue-as-new passes on. */
 export const cartState = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
   /** The most recently applied requests, oldest first. */
-  ledger: z.array(z.strictObject({ id: z.string(), request: z.string() })),
+  ledger: z.array(z.strictObject({ id: z.string(), fingerprint: z.string() })),
   lastChangeAt: time,
   /** The request id of the last change, if it had one. */
-  lastRequestId: z.string().optional(),
+  lastIdempotencyKey: z.string().optional(),
   /** Whether the time of the reminder has passed, even if the cart was empty and needed none. */
   reminderPassed: z.boolean(),
   remindedAt: time.optional(),
   /** Whether the cart ever accepted a change. */
-  changed: z.boolean().optional(),
-  ...lifetime,
+  hasChanged: z.boolean().optional(),
+  ...idleTimeouts,
 });
 
 /** The input of the `cart` workflow. */
 export const cartInput = z.strictObject({
-  cartId: id,
+  cartId: businessId,
   /** The customer who owns the cart. */
   customerId: callerId.optional(),
-  ...lifetime,
+  ...idleTimeouts,
   /** The cart is opened by the change sent with the start. If that change is rejected, there is no cart. */
   openedByChange: z.boolean().optional(),
   /** Number of events after which a run continues as new, unless the server suggests it earlier. */
@@ -139,11 +139,11 @@ export const cartSummary = z
 export const cartList = pageOf(cartSummary).meta({ id: 'CartList', description: 'A page of carts, newest first.' });
 
 export type CartLine = z.infer<typeof line>;
-export type AddItem = z.infer<typeof addItem>;
-export type SetQuantity = z.infer<typeof setQuantity>;
-export type RemoveItem = z.infer<typeof removeItem>;
-export type CheckoutCart = z.infer<typeof checkoutCart>;
-export type AbandonCart = z.infer<typeof abandonCart>;
+export type AddItemInput = z.infer<typeof addItemInput>;
+export type SetQuantityInput = z.infer<typeof setQuantityInput>;
+export type RemoveItemInput = z.infer<typeof removeItemInput>;
+export type CheckoutInput = z.infer<typeof checkoutInput>;
+export type AbandonInput = z.infer<typeof abandonInput>;
 export type CartState = z.infer<typeof cartState>;
 export type CartInput = z.infer<typeof cartInput>;
 export type CartStatus = z.infer<typeof cartStatus>;

@@ -2,20 +2,20 @@ import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 
 /** RFC 5321: an address has at most 254 octets. */
-const MAX_ADDRESS = 254;
+const MAX_ADDRESS_LENGTH = 254;
 
 /** The domain may be internationalized. A local part beyond ASCII would need SMTPUTF8, which few servers support. */
-const ADDRESS =
+const ADDRESS_PATTERN =
   /^[A-Za-z0-9_'+-]+(?:\.[A-Za-z0-9_'+-]+)*@(?:[A-Za-z0-9\u00A1-\uFFFF][A-Za-z0-9\u00A1-\uFFFF-]*\.)+[A-Za-z0-9\u00A1-\uFFFF-]{2,}$/;
-const ASCII_DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
+const ASCII_DOMAIN_PATTERN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
 
-const problem = 'must be an e-mail address such as grace@example.com, in ASCII before the @';
+const INVALID_ADDRESS = 'must be an e-mail address such as grace@example.com, in ASCII before the @';
 
 export const email = z
   .string()
-  .max(MAX_ADDRESS)
-  .regex(ADDRESS, { error: problem, abort: true })
-  .refine((address) => toAsciiAddress(address) !== undefined, problem)
+  .max(MAX_ADDRESS_LENGTH)
+  .regex(ADDRESS_PATTERN, { error: INVALID_ADDRESS, abort: true })
+  .refine((address) => toAsciiAddress(address) !== undefined, INVALID_ADDRESS)
   .meta({ examples: ['grace@example.com'] });
 
 /**
@@ -27,5 +27,5 @@ export function toAsciiAddress(address: string): string | undefined {
   const at = address.lastIndexOf('@');
   const domain = domainToASCII(address.slice(at + 1));
   const ascii = `${address.slice(0, at)}@${domain}`;
-  return ASCII_DOMAIN.test(domain) && ascii.length <= MAX_ADDRESS ? ascii : undefined;
+  return ASCII_DOMAIN_PATTERN.test(domain) && ascii.length <= MAX_ADDRESS_LENGTH ? ascii : undefined;
 }

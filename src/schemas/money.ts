@@ -5,7 +5,7 @@ import { z } from 'zod';
  * Digits of the minor unit by ISO 4217 code. Excludes codes without a minor unit (gold, `XXX`). The library has base 5
  * for MGA and MRU; ISO 4217 assigns two digits to both.
  */
-const DIGITS: ReadonlyMap<string, number> = new Map(
+const MINOR_UNIT_DIGITS: ReadonlyMap<string, number> = new Map(
   Object.values(currencies).map(({ code, base, exponent }) => [code, base === 10 ? exponent : 2]),
 );
 
@@ -16,7 +16,7 @@ export const money = z
       .min(0)
       .meta({ examples: [1999] }),
     currency: z
-      .enum([...DIGITS.keys()], 'must be the ISO 4217 code of a currency with a minor unit, such as EUR')
+      .enum([...MINOR_UNIT_DIGITS.keys()], 'must be the ISO 4217 code of a currency with a minor unit, such as EUR')
       .meta({ id: 'Currency', description: 'An ISO 4217 code.', examples: ['EUR'] }),
   })
   .meta({
@@ -30,8 +30,8 @@ export type Money = z.infer<typeof money>;
  * Formats an amount for people: `HUF 12,500.00`. Uses ISO 4217 digits, because `Intl` has display digits, which are 0
  * for HUF.
  */
-export function shownMoney({ value, currency }: Money): string {
-  const digits = DIGITS.get(currency)!;
+export function formatMoney({ value, currency }: Money): string {
+  const digits = MINOR_UNIT_DIGITS.get(currency)!;
   const format = new Intl.NumberFormat('en', {
     style: 'currency',
     currency,

@@ -4,16 +4,16 @@ import { execution } from './execution.js';
 import { money } from './money.js';
 import { pageOf } from './page.js';
 import { reason, retrying, waiting } from './reason.js';
-import { callerId, id, sku, text, time } from './text.js';
+import { callerId, businessId, sku, text, time } from './primitives.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below the payload limit, and the total stays an exact integer. */
 export const MAX_ORDER_LINES = 100;
 export const MAX_LINE_QUANTITY = 1_000;
 
-const YEAR_SECONDS = 31_536_000;
-const seconds = z.int().min(1).max(YEAR_SECONDS);
+const MAX_TIMEOUT_SECONDS = 31_536_000;
+const seconds = z.int().min(1).max(MAX_TIMEOUT_SECONDS);
 
-export const orderId = id.meta({ description: 'The id of an order.', examples: ['order-1001'] });
+export const orderId = businessId.meta({ description: 'The id of an order.', examples: ['order-1001'] });
 export const customerId = callerId.meta({ description: 'The customer.', examples: ['ada'] });
 
 export const orderLine = z
@@ -49,7 +49,7 @@ export const orderRequest = z
   });
 
 /** The input of an order's workflow: the request with its id and the carrier's time limit. */
-export const orderInput = orderRequest.extend({ orderId: id, deliveryTimeoutSeconds: seconds.optional() });
+export const orderInput = orderRequest.extend({ orderId: businessId, deliveryTimeoutSeconds: seconds.optional() });
 
 export const shipmentId = text(100).meta({ description: 'The carrier’s id of a parcel.', examples: ['ship-1001'] });
 
@@ -81,7 +81,7 @@ export const deliveryDecision = z
       .describe(
         '`wait`: the carrier gets more time. `write_off`: the parcel is lost, the customer gets the money back. `delivered`: the customer has the parcel.',
       ),
-    seconds: seconds.optional().describe('With `wait`: how much longer. Defaults to the time of the order.'),
+    extendBySeconds: seconds.optional().describe('With `wait`: how much longer. Defaults to the time of the order.'),
   })
   .meta({ id: 'DeliveryDecision', description: 'What an operator decides about an overdue delivery.' });
 
@@ -132,7 +132,7 @@ const step = timelineEntry(stepStatus).meta({ id: 'OrderStep', description: 'A s
 const compensation = timelineEntry(compensationStatus)
   .extend({
     attempt: attempt.describe('Counts the runs of the compensation. A decision about a stuck one names it.'),
-    nextTryAt: time.optional().describe('When a stuck compensation is retried unless an operator decides earlier.'),
+    nextAttemptAt: time.optional().describe('When a stuck compensation is retried unless an operator decides earlier.'),
   })
   .meta({ id: 'OrderCompensation', description: 'The compensation of a step.' });
 
@@ -161,12 +161,12 @@ export const orderView = z.object({
     })
     .optional()
     .describe('How long the order waits for the carrier.'),
-  ignoredReports: z.int().optional().describe('Reports of the carrier that were about another parcel.'),
+  ignoredReportCount: z.int().optional().describe('Reports of the carrier that were about another parcel.'),
   cancellation: z
     .object({
       requestedAt: time,
       reason: z.string().optional(),
-      refused: z.boolean().optional().describe('Whether it came too late.'),
+      rejected: z.boolean().optional().describe('Whether it came too late.'),
     })
     .optional(),
   reason: reason.optional().describe('Why it was not completed.'),

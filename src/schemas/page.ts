@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { queryInteger } from './text.js';
+import { queryInteger } from './primitives.js';
 
-export const MAX_PAGE = 200;
+export const MAX_PAGE_SIZE = 200;
 
 /** Query string of every list. */
 export const pageQuery = z.strictObject({
   // `prefault` instead of `default`, which would be missing in the JSON Schema of the input.
-  limit: queryInteger(1, MAX_PAGE).prefault(50).describe('How many items the page has at most.'),
+  limit: queryInteger(1, MAX_PAGE_SIZE).prefault(50).describe('How many items the page has at most.'),
   cursor: z
     .string()
     .max(2_000)
@@ -22,4 +22,4 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
   });
 
 /** Rejects a query string on routes without one, because it would have no effect. */
-export const noQuery = z.strictObject({});
+export const emptyQuery = z.strictObject({});

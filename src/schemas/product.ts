@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { money } from './money.js';
 import { pageOf } from './page.js';
-import { sku } from './text.js';
+import { sku } from './primitives.js';
 
 export const product = z
   .object({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { time } from './text.js';
+import { time } from './primitives.js';
 
 export const reason = z
   .object({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { orderId, shipmentId, shipmentStatus } from './order.js';
 import { pageOf } from './page.js';
-import { text, time } from './text.js';
+import { text, time } from './primitives.js';
 
 /** A carrier may add fields and statuses without notice. Unknown fields are dropped; unknown statuses are recorded. */
 export const shipmentCallback = z
@@ -15,7 +15,7 @@ export const shipmentCallback = z
   })
   .meta({ id: 'ShipmentReport', description: 'What the carrier reports about a parcel. Unknown fields are ignored.' });
 
-export const unhandledReason = z
+export const unhandledReportReason = z
   .enum(['unknown_status', 'contradicts_outcome', 'order_closed'])
   .describe(
     '`unknown_status`: the shop does not know the status. `contradicts_outcome`: the order had ended with another outcome, for example it was refunded and the parcel is delivered. `order_closed`: the order had ended, and the report fits its outcome.',
@@ -27,7 +27,7 @@ export const unhandledReport = z
     orderId: z.string(),
     shipmentId: z.string(),
     status: z.string(),
-    reason: unhandledReason,
+    reason: unhandledReportReason,
     receivedAt: time,
   })
   .meta({ id: 'UnhandledShipmentReport', description: 'A report of the carrier that no order acted on.' });
@@ -38,5 +38,5 @@ export const unhandledReportList = pageOf(unhandledReport).meta({
 });
 
 export type ShipmentCallback = z.infer<typeof shipmentCallback>;
-export type UnhandledReason = z.infer<typeof unhandledReason>;
+export type UnhandledReportReason = z.infer<typeof unhandledReportReason>;
 export type UnhandledReport = z.infer<typeof unhandledReport>;

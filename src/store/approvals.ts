@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kysely';
 import type { ApprovalStatus, ApprovalSummary, ApprovalView, TrailEntry } from '../schemas/approval.js';
 import type { Money } from '../schemas/money.js';
-import type { Schema } from './schema.js';
+import type { Tables } from './tables.js';
 
 /** Maximum number of comments on a closed approval. Further comments are dropped. */
 const MAX_LATER_COMMENTS = 20;
@@ -28,7 +28,7 @@ export interface ApprovalStage {
 }
 
 /** `taken`: the id belongs to an approval with other content. */
-export type OpenOutcome = { status: 'open' | 'taken' } | { status: 'closed'; view: ApprovalView };
+export type OpenApprovalOutcome = { status: 'open' | 'taken' } | { status: 'closed'; view: ApprovalView };
 
 export interface ApprovalRecord {
   contentHash: string;
@@ -44,13 +44,13 @@ export interface ApprovalFilter {
   requestedBy?: string | undefined;
 }
 
-export function createApprovals(db: Kysely<Schema>) {
+export function createApprovalStore(db: Kysely<Tables>) {
   return {
     /**
      * Records that an approval is open. A repeated call with the same content, also from a later execution, reopens it
      * unless it has a final view.
      */
-    async openApproval(approval: NewApproval): Promise<OpenOutcome> {
+    async openApproval(approval: NewApproval): Promise<OpenApprovalOutcome> {
       return await db.transaction().execute(async (tx) => {
         const { approvalId, contentHash, title, requestedBy, amount, stages, requestedAt } = approval;
         const inserted = await tx
@@ -114,7 +114,7 @@ export function createApprovals(db: Kysely<Schema>) {
           .executeTakeFirst();
         const first = known?.final_view;
         if (first && !isSameOutcome(first, view)) return first;
-        const recorded = first ? { ...view, ...outcomeOf(first) } : view;
+        const recorded = first ? { ...view, ...pickOutcome(first) } : view;
         await tx
           .updateTable('approvals')
           .set({
@@ -144,7 +144,7 @@ export function createApprovals(db: Kysely<Schema>) {
       const { content_hash: contentHash, final_view: view, later_comments: comments } = row;
       return {
         contentHash,
-        summary: toSummary(row),
+        summary: toApprovalSummary(row),
         ...(view && { finalView: { ...view, trail: [...view.trail, ...comments] } }),
       };
     },
@@ -157,14 +157,14 @@ export function createApprovals(db: Kysely<Schema>) {
       let query = db.selectFrom('approvals').selectAll().orderBy('number', 'desc').limit(limit);
       if (status !== undefined) query = query.where('status', '=', status);
       if (requestedBy !== undefined) query = query.where('requested_by', '=', requestedBy);
-      if (approver !== undefined) query = waitingFor(query, approver);
+      if (approver !== undefined) query = wherePendingFor(query, approver);
       if (before !== undefined) query = query.where('number', '<', before);
       const rows = await query.execute();
-      return rows.map((row) => ({ ...toSummary(row), number: row.number }));
+      return rows.map((row) => ({ ...toApprovalSummary(row), number: row.number }));
     },
 
     /** The ids of the approvals among these that are pending in the store. */
-    async pendingApprovalsAmong(approvalIds: readonly string[]): Promise<string[]> {
+    async filterPendingApprovals(approvalIds: readonly string[]): Promise<string[]> {
       if (approvalIds.length === 0) return [];
       const rows = await db
         .selectFrom('approvals')
@@ -176,7 +176,7 @@ export function createApprovals(db: Kysely<Schema>) {
     },
 
     /** Closes a pending approval whose workflow ended without an outcome, for example because it was terminated. */
-    async endApproval(approvalId: string, closedAt: Date): Promise<void> {
+    async closeApprovalWithoutOutcome(approvalId: string, closedAt: Date): Promise<void> {
       await db
         .updateTable('approvals')
         .set({ status: 'withdrawn', approvers: [], closed_at: closedAt })
@@ -186,7 +186,10 @@ export function createApprovals(db: Kysely<Schema>) {
     },
 
     /** Whether a message was delivered, and whether its approval is closed in the store. */
-    async approvalMessageState(approvalId: string, messageId: string): Promise<{ isSent: boolean; isClosed: boolean }> {
+    async readApprovalMessageState(
+      approvalId: string,
+      messageId: string,
+    ): Promise<{ isSent: boolean; isClosed: boolean }> {
       const { rows } = await sql<{ isSent: boolean; isClosed: boolean }>`
         select exists (select 1 from approval_messages where message_id = ${messageId}) as "isSent",
           exists (
@@ -196,7 +199,7 @@ export function createApprovals(db: Kysely<Schema>) {
     },
 
     /** Records that a message was delivered, so that a reset does not send it again. */
-    async noteApprovalMessage(approvalId: string, messageId: string): Promise<void> {
+    async recordApprovalMessageSent(approvalId: string, messageId: string): Promise<void> {
       await db
         .insertInto('approval_messages')
         .values({ approval_id: approvalId, message_id: messageId })
@@ -214,7 +217,7 @@ const stageColumns = ({ firstRunId, stage, approvers, deadline }: ApprovalStage)
 });
 
 /** The condition must match the partial index `approvals_by_approver`. */
-function waitingFor<Row>(query: SelectQueryBuilder<Schema, 'approvals', Row>, approver: string) {
+function wherePendingFor<Row>(query: SelectQueryBuilder<Tables, 'approvals', Row>, approver: string) {
   return query.where('status', '=', 'pending').where(sql<boolean>`approvers @> array[${approver}]::text[]`);
 }
 
@@ -226,12 +229,14 @@ function isSameOutcome(one: ApprovalView, other: ApprovalView): boolean {
   );
 }
 
-const outcomeOf = ({ decision, withdrawal }: ApprovalView) => ({
+const pickOutcome = ({ decision, withdrawal }: ApprovalView) => ({
   ...(decision && { decision }),
   ...(withdrawal && { withdrawal }),
 });
 
-function toSummary(row: Omit<Selectable<Schema['approvals']>, 'final_view' | 'later_comments'>): ApprovalSummary {
+function toApprovalSummary(
+  row: Omit<Selectable<Tables['approvals']>, 'final_view' | 'later_comments'>,
+): ApprovalSummary {
   return {
     approvalId: row.approval_id,
     status: row.status,

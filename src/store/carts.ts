@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
 import type { CartStatus } from '../schemas/cart.js';
-import type { Schema } from './schema.js';
+import type { Tables } from './tables.js';
 
 /** Identifies one execution of a cart. A cart id can be reused after its cart has closed. */
 export interface CartKey {
@@ -25,7 +25,7 @@ export interface ClaimedOrder {
   contentHash: string;
 }
 
-export function createCarts(db: Kysely<Schema>) {
+export function createCartStore(db: Kysely<Tables>) {
   return {
     /**
      * Returns the stock of a product, or undefined when the catalogue does not have it. If the stock is sufficient,
@@ -33,7 +33,7 @@ export function createCarts(db: Kysely<Schema>) {
      *
      * @param at when the change began. A cart that closed after `at` stays closed, because the call is a late attempt.
      */
-    async checkCartItem(
+    async recordCartIfInStock(
       { firstRunId, cartId, customerId }: CartKey,
       { sku, quantity, at }: { sku: string; quantity: number; at: Date },
     ): Promise<number | undefined> {
@@ -53,7 +53,7 @@ export function createCarts(db: Kysely<Schema>) {
     },
 
     /** The order that this execution of the cart has claimed. */
-    async orderOfCart(firstRunId: string): Promise<ClaimedOrder | undefined> {
+    async findCartOrder(firstRunId: string): Promise<ClaimedOrder | undefined> {
       const row = await db
         .selectFrom('carts')
         .select(['order_id', 'content_hash'])
@@ -68,7 +68,7 @@ export function createCarts(db: Kysely<Schema>) {
      *
      * @returns false when this execution has already claimed an order with other content.
      */
-    async claimOrder(
+    async claimCartOrder(
       { firstRunId, cartId, customerId }: CartKey,
       { orderId, contentHash }: ClaimedOrder,
     ): Promise<boolean> {
@@ -88,7 +88,7 @@ export function createCarts(db: Kysely<Schema>) {
      * @param attemptAt when this attempt began. A claim made after that stays, because the call is a late attempt.
      * @returns whether the claim was replaced.
      */
-    async replaceClaim(
+    async replaceCartOrderClaim(
       { firstRunId }: CartKey,
       { orderId, contentHash }: ClaimedOrder,
       attemptAt: Date,
@@ -138,12 +138,12 @@ export function createCarts(db: Kysely<Schema>) {
         .orderBy('number', 'desc')
         .limit(limit)
         .execute();
-      return rows.map(toRecord);
+      return rows.map(toCartRecord);
     },
   };
 }
 
-function toRecord(row: Selectable<Schema['carts']>): CartRecord {
+function toCartRecord(row: Selectable<Tables['carts']>): CartRecord {
   return {
     firstRunId: row.first_run_id,
     cartId: row.cart_id,

@@ -1,14 +1,14 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { createApprovals } from './approvals.js';
-import { createBatches } from './batches.js';
-import { createCarts } from './carts.js';
-import { createCatalogue } from './catalogue.js';
-import { createIdempotencyKeys } from './idempotency-keys.js';
-import { createNotifications } from './notifications.js';
-import { createOrders } from './orders.js';
-import type { Schema } from './schema.js';
-import { createShipmentReports } from './shipment-reports.js';
+import { createApprovalStore } from './approvals.js';
+import { createBatchStore } from './batches.js';
+import { createCartStore } from './carts.js';
+import { createProductStore } from './products.js';
+import { createIdempotencyKeyStore } from './idempotency-keys.js';
+import { createNotificationStore } from './notifications.js';
+import { createOrderStore } from './orders.js';
+import type { Tables } from './tables.js';
+import { createShipmentReportStore } from './shipment-reports.js';
 import { createWriteCheck } from './write-check.js';
 
 /** How long a query waits for a free connection, and how long a new connection may take to open. */
@@ -42,23 +42,23 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
   // The pool handles errors of idle connections only. Without this listener, an error of a connection in use would end
   // the process. The query itself still fails.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return {
     db,
-    ...createCatalogue(db),
-    ...createOrders(db),
-    ...createNotifications(db),
-    ...createCarts(db),
-    ...createBatches(db, pool),
-    ...createIdempotencyKeys(db),
-    ...createApprovals(db),
-    ...createShipmentReports(db),
+    ...createProductStore(db),
+    ...createOrderStore(db),
+    ...createNotificationStore(db),
+    ...createCartStore(db),
+    ...createBatchStore(db, pool),
+    ...createIdempotencyKeyStore(db),
+    ...createApprovalStore(db),
+    ...createShipmentReportStore(db),
     /** @throws when the database does not respond. */
     async ping(): Promise<void> {
       await pool.query('select 1');
     },
     /** Whether the database accepts writes. Cheap enough for every health probe. */
-    writability: createWriteCheck(pool),
+    checkWritable: createWriteCheck(pool),
     async close(): Promise<void> {
       await db.destroy();
       // Kysely ends the pool only if it has used it.

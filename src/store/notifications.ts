@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
-import type { Schema } from './schema.js';
+import type { Tables } from './tables.js';
 
-export function createNotifications(db: Kysely<Schema>) {
+export function createNotificationStore(db: Kysely<Tables>) {
   return {
     /** Stores a notification for a customer. A repeated key changes nothing. */
     async addNotification({ key, cartId, kind }: { key: string; cartId: string; kind: string }): Promise<void> {
@@ -13,7 +13,7 @@ export function createNotifications(db: Kysely<Schema>) {
     },
 
     /** The kinds of a cart's notifications, oldest first. */
-    async notificationsOf(cartId: string): Promise<string[]> {
+    async listCartNotifications(cartId: string): Promise<string[]> {
       const rows = await db
         .selectFrom('notifications')
         .select('kind')

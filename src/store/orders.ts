@@ -1,12 +1,12 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
 import type { Money } from '../schemas/money.js';
 import type { OrderLine, OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
-import type { Schema } from './schema.js';
+import type { Tables } from './tables.js';
 
 export interface OrderIdentity {
   orderId: string;
   /** The first run id of the order's execution. Another execution with the same order id is rejected. */
-  owner: string;
+  firstRunId: string;
 }
 
 /** An order before its stock is reserved. */
@@ -18,11 +18,11 @@ export interface NewOrder extends OrderIdentity {
 
 export interface Shortage {
   sku: string;
-  wanted: number;
+  requested: number;
   available: number;
 }
 
-export type ReserveOutcome =
+export type ReservationOutcome =
   | { status: 'reserved'; lines: PricedLine[]; total: Money }
   /** Another execution owns this order id. */
   | { status: 'taken' }
@@ -33,7 +33,7 @@ export type ReserveOutcome =
   | { status: 'out_of_stock'; missing: Shortage[] }
   | { status: 'price_changed'; total: Money };
 
-interface OrderFacts extends OrderIdentity {
+interface OrderBase extends OrderIdentity {
   customerId: string;
   status: OrderStatus;
   total?: Money;
@@ -42,7 +42,7 @@ interface OrderFacts extends OrderIdentity {
   closedAt?: Date;
 }
 
-export interface OrderRecord extends OrderFacts {
+export interface OrderRecord extends OrderBase {
   stage: OrderStage;
   lines?: PricedLine[];
   contentHash: string;
@@ -50,13 +50,13 @@ export interface OrderRecord extends OrderFacts {
    * The final view and the run that recorded it. Missing while the order is open, and when the Temporal server ended
    * it.
    */
-  closed?: { view: OrderView; runId: string };
+  outcome?: { view: OrderView; runId: string };
 }
 
-export interface ListedOrder extends OrderFacts {
+export interface ListedOrder extends OrderBase {
   lineCount?: number;
   /** Whether the workflow itself closed the order. */
-  isClosed: boolean;
+  isClosedByWorkflow: boolean;
 }
 
 export interface OrderFilter {
@@ -69,15 +69,15 @@ export interface OrderFilter {
 }
 
 /** The position of an order in lists: newest first, then by order id. */
-export interface OrderPlace {
+export interface OrderPosition {
   placedAt: string;
   orderId: string;
 }
 
 /** What becomes of the reserved stock when an order closes. */
-export type FinalReservation = Exclude<Selectable<Schema['orders']>['reservation'], 'reserved'>;
+export type FinalReservation = Exclude<Selectable<Tables['orders']>['reservation'], 'reserved'>;
 
-export function createOrders(db: Kysely<Schema>) {
+export function createOrderStore(db: Kysely<Tables>) {
   return {
     /**
      * Prices the lines from the catalogue, takes them from stock and records the order, all in one statement. Repeated
@@ -86,27 +86,27 @@ export function createOrders(db: Kysely<Schema>) {
      * @param lines one line per SKU.
      * @param expectedTotal reserves nothing if the actual total differs.
      */
-    async reserveOrder(order: NewOrder, lines: OrderLine[], expectedTotal?: Money): Promise<ReserveOutcome> {
-      const quote = await placeOrder(db, order, lines, expectedTotal);
-      if (quote.placed) return { status: 'reserved', lines: quote.lines, total: quote.total };
+    async reserveStock(order: NewOrder, lines: OrderLine[], expectedTotal?: Money): Promise<ReservationOutcome> {
+      const quote = await quoteAndReserve(db, order, lines, expectedTotal);
+      if (quote.isReserved) return { status: 'reserved', lines: quote.lines, total: quote.total };
       // Must run after the insert: an earlier attempt for the same order may have committed meanwhile.
       const existing = await db
         .selectFrom('orders')
-        .select(['owner', 'reservation', 'lines', 'total_value', 'total_currency'])
+        .select(['first_run_id', 'reservation', 'lines', 'total_value', 'total_currency'])
         .where('order_id', '=', order.orderId)
         .executeTakeFirst();
-      if (!existing) return problemOf(quote, lines);
-      if (existing.owner !== order.owner) return { status: 'taken' };
-      if (!isHeld(existing.reservation) || !existing.lines) return { status: 'released' };
-      return { status: 'reserved', lines: existing.lines, total: moneyOf(existing)! };
+      if (!existing) return toRejectedReservation(quote, lines);
+      if (existing.first_run_id !== order.firstRunId) return { status: 'taken' };
+      if (!isStockHeld(existing.reservation) || !existing.lines) return { status: 'released' };
+      return { status: 'reserved', lines: existing.lines, total: toTotal(existing)! };
     },
 
     /**
      * Returns the reserved stock of an order, once. An order that never reserved stock is recorded as released, so that
      * a late reservation is rejected.
      */
-    async releaseOrder(order: NewOrder): Promise<void> {
-      await release(db, order);
+    async releaseStock(order: NewOrder): Promise<void> {
+      await releaseReservation(db, order);
     },
 
     /**
@@ -115,37 +115,37 @@ export function createOrders(db: Kysely<Schema>) {
      *
      * @returns when the order was placed, or undefined when its stock is no longer held.
      */
-    async stockHeldSince({ orderId, owner }: OrderIdentity, stage: OrderStage): Promise<Date | undefined> {
+    async recordStageIfStockHeld({ orderId, firstRunId }: OrderIdentity, stage: OrderStage): Promise<Date | undefined> {
       const { rows } = await sql<{ placed_at: Date }>`
         update orders set stage = case when view is null then ${stage} else stage end, updated_at = now()
-        where order_id = ${orderId} and owner = ${owner} and reservation in ('reserved', 'sold')
+        where order_id = ${orderId} and first_run_id = ${firstRunId} and reservation in ('reserved', 'sold')
         returning placed_at`.execute(db);
       return rows[0]?.placed_at;
     },
 
     /** Records the status of an open order. Does nothing for an unknown order or an order that its workflow closed. */
-    async recordStatus(
-      { orderId, owner }: OrderIdentity,
+    async recordOrderStatus(
+      { orderId, firstRunId }: OrderIdentity,
       { status, stage }: Pick<OrderRecord, 'status' | 'stage'>,
     ): Promise<void> {
       await db
         .updateTable('orders')
         .set({ status, stage, closed_at: null, updated_at: sql`now()` })
         .where('order_id', '=', orderId)
-        .where('owner', '=', owner)
+        .where('first_run_id', '=', firstRunId)
         .where('view', 'is', null)
         .execute();
     },
 
     /** The orders among these ids that are open according to the store. */
-    async openOrdersAmong(orderIds: readonly string[]): Promise<OrderIdentity[]> {
+    async filterOpenOrders(orderIds: readonly string[]): Promise<OrderIdentity[]> {
       const rows = await db
         .selectFrom('orders')
-        .select(['order_id', 'owner'])
+        .select(['order_id', 'first_run_id'])
         .where('order_id', '=', sql<string>`any(${orderIds}::text[])`)
         .where('closed_at', 'is', null)
         .execute();
-      return rows.map((row) => ({ orderId: row.order_id, owner: row.owner }));
+      return rows.map((row) => ({ orderId: row.order_id, firstRunId: row.first_run_id }));
     },
 
     /**
@@ -154,12 +154,12 @@ export function createOrders(db: Kysely<Schema>) {
      *
      * @returns false when the order has closed meanwhile.
      */
-    async recordEndByServer({ orderId, owner }: OrderIdentity, closedAt: Date): Promise<boolean> {
+    async closeOrderWithoutOutcome({ orderId, firstRunId }: OrderIdentity, closedAt: Date): Promise<boolean> {
       const { numUpdatedRows } = await db
         .updateTable('orders')
         .set({ status: 'failed', closed_at: closedAt, updated_at: sql`now()` })
         .where('order_id', '=', orderId)
-        .where('owner', '=', owner)
+        .where('first_run_id', '=', firstRunId)
         .where('closed_at', 'is', null)
         .executeTakeFirst();
       return numUpdatedRows > 0n;
@@ -169,12 +169,12 @@ export function createOrders(db: Kysely<Schema>) {
      * Reopens an order that was recorded as ended by the server, after a reset. @returns false when its workflow closed
      * it.
      */
-    async reopenOrder({ orderId, owner }: OrderIdentity, status: OrderStatus): Promise<boolean> {
+    async reopenOrder({ orderId, firstRunId }: OrderIdentity, status: OrderStatus): Promise<boolean> {
       const { numUpdatedRows } = await db
         .updateTable('orders')
         .set({ status, closed_at: null, updated_at: sql`now()` })
         .where('order_id', '=', orderId)
-        .where('owner', '=', owner)
+        .where('first_run_id', '=', firstRunId)
         .where('view', 'is', null)
         .executeTakeFirst();
       return numUpdatedRows > 0n;
@@ -189,10 +189,10 @@ export function createOrders(db: Kysely<Schema>) {
       order: NewOrder,
       { view, runId, reservation }: { view: OrderView; runId: string; reservation: FinalReservation },
     ): Promise<void> {
-      const { orderId, owner, placedAt, customerId, contentHash } = order;
+      const { orderId, firstRunId, placedAt, customerId, contentHash } = order;
       const { status, stage, lines = null, total } = view;
       await db.transaction().execute(async (tx) => {
-        if (reservation === 'released') await release(tx, order);
+        if (reservation === 'released') await releaseReservation(tx, order);
         const outcome = {
           status,
           stage,
@@ -208,7 +208,7 @@ export function createOrders(db: Kysely<Schema>) {
           .insertInto('orders')
           .values({
             order_id: orderId,
-            owner,
+            first_run_id: firstRunId,
             placed_at: placedAt,
             customer_id: customerId,
             content_hash: contentHash,
@@ -223,7 +223,7 @@ export function createOrders(db: Kysely<Schema>) {
                 reservation: sql`case when orders.reservation = 'sold' then 'sold' else excluded.reservation end`,
                 updated_at: sql`now()`,
               })
-              .where('orders.owner', '=', owner)
+              .where('orders.first_run_id', '=', firstRunId)
               .where((or) => or.or([or('orders.view', 'is', null), or('orders.reservation', '=', 'sold')])),
           )
           .execute();
@@ -232,7 +232,7 @@ export function createOrders(db: Kysely<Schema>) {
 
     async findOrder(orderId: string): Promise<OrderRecord | undefined> {
       const row = await db.selectFrom('orders').selectAll().where('order_id', '=', orderId).executeTakeFirst();
-      return row && toRecord(row);
+      return row && toOrderRecord(row);
     },
 
     /**
@@ -241,13 +241,13 @@ export function createOrders(db: Kysely<Schema>) {
      */
     async listOrders(
       { status, customerId, placedFrom, placedBefore }: OrderFilter,
-      { after, limit }: { after?: OrderPlace | undefined; limit: number },
-    ): Promise<{ order: ListedOrder; place: OrderPlace }[]> {
+      { after, limit }: { after?: OrderPosition | undefined; limit: number },
+    ): Promise<{ order: ListedOrder; position: OrderPosition }[]> {
       const rows = await db
         .selectFrom('orders')
         .select([
           'order_id',
-          'owner',
+          'first_run_id',
           'customer_id',
           'status',
           'total_value',
@@ -275,32 +275,33 @@ export function createOrders(db: Kysely<Schema>) {
         .execute();
       return rows.map((row) => ({
         order: {
-          ...toFacts(row),
+          ...toOrderBase(row),
           ...(row.line_count !== null && { lineCount: row.line_count }),
-          isClosed: Boolean(row.is_closed),
+          isClosedByWorkflow: Boolean(row.is_closed),
         },
-        place: { placedAt: row.placed, orderId: row.order_id },
+        position: { placedAt: row.placed, orderId: row.order_id },
       }));
     },
   };
 }
 
-type Row = Selectable<Schema['orders']>;
+type OrderRow = Selectable<Tables['orders']>;
 
-const isHeld = (reservation: Row['reservation']): boolean => reservation === 'reserved' || reservation === 'sold';
+const isStockHeld = (reservation: OrderRow['reservation']): boolean =>
+  reservation === 'reserved' || reservation === 'sold';
 
-function moneyOf({ total_value: value, total_currency: currency }: Pick<Row, 'total_value' | 'total_currency'>) {
+function toTotal({ total_value: value, total_currency: currency }: Pick<OrderRow, 'total_value' | 'total_currency'>) {
   return value === null || currency === null ? undefined : { value: Number(value), currency };
 }
 
-function toFacts(
-  row: Pick<Row, 'order_id' | 'owner' | 'customer_id' | 'status' | 'placed_at' | 'closed_at'> &
-    Parameters<typeof moneyOf>[0],
-): OrderFacts {
-  const total = moneyOf(row);
+function toOrderBase(
+  row: Pick<OrderRow, 'order_id' | 'first_run_id' | 'customer_id' | 'status' | 'placed_at' | 'closed_at'> &
+    Parameters<typeof toTotal>[0],
+): OrderBase {
+  const total = toTotal(row);
   return {
     orderId: row.order_id,
-    owner: row.owner,
+    firstRunId: row.first_run_id,
     customerId: row.customer_id,
     status: row.status,
     ...(total && { total }),
@@ -309,18 +310,18 @@ function toFacts(
   };
 }
 
-function toRecord(row: Row): OrderRecord {
+function toOrderRecord(row: OrderRow): OrderRecord {
   return {
-    ...toFacts(row),
+    ...toOrderBase(row),
     stage: row.stage,
     ...(row.lines && { lines: row.lines }),
     contentHash: row.content_hash,
-    ...(row.view && row.run_id !== null && { closed: { view: row.view, runId: row.run_id } }),
+    ...(row.view && row.run_id !== null && { outcome: { view: row.view, runId: row.run_id } }),
   };
 }
 
 interface Quote {
-  placed: boolean;
+  isReserved: boolean;
   /** The lines with known products in request order, each with the stock available. */
   lines: (PricedLine & { available: number })[];
   total: Money;
@@ -330,9 +331,9 @@ interface Quote {
  * One round trip and one transaction. Locks products in SKU order, so that concurrent orders cannot deadlock. The lock
  * mode does not block foreign key checks or readers.
  */
-async function placeOrder(
-  db: Kysely<Schema>,
-  { orderId, owner, placedAt, customerId, contentHash }: NewOrder,
+async function quoteAndReserve(
+  db: Kysely<Tables>,
+  { orderId, firstRunId, placedAt, customerId, contentHash }: NewOrder,
   lines: OrderLine[],
   expected: Money | undefined,
 ): Promise<Quote> {
@@ -361,7 +362,7 @@ async function placeOrder(
     ), placed as (
       insert into orders
         (order_id, owner, placed_at, customer_id, content_hash, status, stage, reservation, lines, total_value, total_currency)
-      select ${orderId}, ${owner}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'reserving_stock', 'reserved',
+      select ${orderId}, ${firstRunId}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'reserving_stock', 'reserved',
         lines, total, currency
       from quoted
       where complete
@@ -381,7 +382,7 @@ async function placeOrder(
     from quoted`.execute(db);
   const { placed, lines: quoted, total, currency } = rows[0]!;
   return {
-    placed,
+    isReserved: placed,
     lines: (quoted ?? []).map(({ available, ...line }) =>
       placed ? (line as Quote['lines'][number]) : { ...line, available },
     ),
@@ -389,7 +390,7 @@ async function placeOrder(
   };
 }
 
-function problemOf({ lines, total }: Quote, wanted: OrderLine[]): ReserveOutcome {
+function toRejectedReservation({ lines, total }: Quote, wanted: OrderLine[]): ReservationOutcome {
   const known = new Set(lines.map(({ sku }) => sku));
   const unknown = wanted.filter(({ sku }) => !known.has(sku)).map(({ sku }) => sku);
   if (unknown.length) return { status: 'unknown_sku', skus: unknown };
@@ -397,19 +398,19 @@ function problemOf({ lines, total }: Quote, wanted: OrderLine[]): ReserveOutcome
   if (currencies.length > 1) return { status: 'mixed_currencies', currencies };
   const missing = lines
     .filter(({ quantity, available }) => quantity > available)
-    .map(({ sku, quantity, available }) => ({ sku, wanted: quantity, available }));
+    .map(({ sku, quantity, available }) => ({ sku, requested: quantity, available }));
   // A shortage takes precedence, because a customer who saw another price must review the order in either case.
   return missing.length ? { status: 'out_of_stock', missing } : { status: 'price_changed', total };
 }
 
-async function release(db: Kysely<Schema> | Transaction<Schema>, order: NewOrder): Promise<void> {
-  const { orderId, owner, placedAt, customerId, contentHash } = order;
+async function releaseReservation(db: Kysely<Tables> | Transaction<Tables>, order: NewOrder): Promise<void> {
+  const { orderId, firstRunId, placedAt, customerId, contentHash } = order;
   await sql`
     with released as (
-      insert into orders (order_id, owner, placed_at, customer_id, content_hash, status, stage, reservation)
-      values (${orderId}, ${owner}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'compensating', 'released')
+      insert into orders (order_id, first_run_id, placed_at, customer_id, content_hash, status, stage, reservation)
+      values (${orderId}, ${firstRunId}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'compensating', 'released')
       on conflict (order_id) do update set reservation = 'released', updated_at = now()
-      where orders.owner = excluded.owner and orders.reservation = 'reserved'
+      where orders.first_run_id = excluded.first_run_id and orders.reservation = 'reserved'
       returning lines
     ), line as (
       select sku, quantity from released, jsonb_to_recordset(lines) as line (sku text, quantity int)

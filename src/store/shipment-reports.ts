@@ -1,15 +1,15 @@
 import type { Kysely } from 'kysely';
-import type { UnhandledReason, UnhandledReport } from '../schemas/shipment-report.js';
-import type { Schema } from './schema.js';
+import type { UnhandledReportReason, UnhandledReport } from '../schemas/shipment-report.js';
+import type { Tables } from './tables.js';
 
-export interface ReportPage {
+export interface UnhandledReportQuery {
   limit: number;
   /** The number of the last report of the previous page. */
   before?: string;
-  reason?: UnhandledReason | undefined;
+  reason?: UnhandledReportReason | undefined;
 }
 
-export function createShipmentReports(db: Kysely<Schema>) {
+export function createShipmentReportStore(db: Kysely<Tables>) {
   return {
     /** Records a carrier report that no order processed. @returns false when the webhook id is already recorded. */
     async recordUnhandledReport(report: Omit<UnhandledReport, 'receivedAt'>): Promise<boolean> {
@@ -28,7 +28,7 @@ export function createShipmentReports(db: Kysely<Schema>) {
       limit,
       before,
       reason,
-    }: ReportPage): Promise<(UnhandledReport & { number: string })[]> {
+    }: UnhandledReportQuery): Promise<(UnhandledReport & { number: string })[]> {
       const rows = await db
         .selectFrom('shipment_reports')
         .selectAll()

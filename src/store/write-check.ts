@@ -1,46 +1,46 @@
 import type pg from 'pg';
 
 /** `ok`, or why the database does not accept writes. */
-export type Writability =
+export type WriteCheckResult =
   'ok' | 'the database does not answer' | 'the database is read-only' | 'the disk of the database is full';
 
 /** SQLSTATE `disk_full`. */
 const DISK_FULL = '53100';
 
 /** Results are shared for this time, so the load on the database does not depend on the number of callers. */
-const KEEP_ANSWER_MS = 3_000;
+const RESULT_CACHE_MS = 3_000;
 
 /**
  * Writes a temporary file of about 200 KB next to the tables, and returns whether transactions may write. A rolled-back
  * insert is no substitute: with a full disk it succeeds as long as the table's last page has room (measured on
  * PostgreSQL 18). A temporary file needs no privilege, writes no WAL and leaves no dead row.
  */
-const PREPARE = `begin; set local work_mem = '64kB'; set local temp_tablespaces = ''`;
-const SPILL = `select current_setting('transaction_read_only') = 'on' as read_only, count(*) from generate_series(1, 10000)`;
+const BEGIN_SQL = `begin; set local work_mem = '64kB'; set local temp_tablespaces = ''`;
+const SPILL_TO_DISK_SQL = `select current_setting('transaction_read_only') = 'on' as read_only, count(*) from generate_series(1, 10000)`;
 
 /** Query timeout. Also ends the wait for a response on a broken connection. */
 const QUERY_TIMEOUT_MS = 4_000;
 
 /** Creates a check that concurrent callers share. Callers get the latest result for 3 s. */
-export function createWriteCheck(pool: pg.Pool): () => Promise<Writability> {
-  let latest: Promise<Writability> | undefined;
+export function createWriteCheck(pool: pg.Pool): () => Promise<WriteCheckResult> {
+  let latest: Promise<WriteCheckResult> | undefined;
   return () => {
     if (latest) return latest;
-    latest = check(pool);
-    void latest.finally(() => setTimeout(() => (latest = undefined), KEEP_ANSWER_MS).unref());
+    latest = checkWrites(pool);
+    void latest.finally(() => setTimeout(() => (latest = undefined), RESULT_CACHE_MS).unref());
     return latest;
   };
 }
 
-async function check(pool: pg.Pool): Promise<Writability> {
+async function checkWrites(pool: pg.Pool): Promise<WriteCheckResult> {
   try {
     const client = await pool.connect();
     const query = <Row extends pg.QueryResultRow>(text: string) =>
       client.query<Row>({ text, query_timeout: QUERY_TIMEOUT_MS } as pg.QueryConfig);
     let failure: Error | undefined;
     try {
-      await query(PREPARE);
-      const { rows } = await query<{ read_only: boolean }>(SPILL);
+      await query(BEGIN_SQL);
+      const { rows } = await query<{ read_only: boolean }>(SPILL_TO_DISK_SQL);
       await query('rollback');
       return rows[0]?.read_only ? 'the database is read-only' : 'ok';
     } catch (error) {

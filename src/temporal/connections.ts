@@ -8,7 +8,7 @@ import {
 } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import type { Config } from '../config.js';
-import { clientDataConverter } from './encryption/data-converters.js';
+import { createClientDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
 
 type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'> &
@@ -17,41 +17,44 @@ type TemporalConfig = Pick<Config<'setup'>, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMES
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A list page holds the memos of up to 100 executions, a history page up to 1,000 events. */
-const MAX_RECEIVED_BYTES = 128 * 1024 * 1024;
+const MAX_GRPC_MESSAGE_BYTES = 128 * 1024 * 1024;
 
-interface ClientConfig extends TemporalConfig {
+interface ClientConnectionConfig extends TemporalConfig {
   PAYLOAD_ENCRYPTION_KEYS?: readonly EncryptionKey[] | undefined;
 }
 
 interface ClientOptions {
   /** gRPC interceptors that see every request, including each retry. */
-  eachTry?: Interceptor[] | undefined;
-  interceptors?: WorkflowClientInterceptor[] | undefined;
+  grpcInterceptors?: Interceptor[] | undefined;
+  workflowInterceptors?: WorkflowClientInterceptor[] | undefined;
 }
 
 /** A client that connects on the first call, so that the API can start and return 503 during a Temporal outage. */
-export function createClient(config: ClientConfig, { eachTry = [], interceptors = [] }: ClientOptions = {}): Client {
+export function createClient(
+  config: ClientConnectionConfig,
+  { grpcInterceptors = [], workflowInterceptors = [] }: ClientOptions = {},
+): Client {
   const { TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys = [] } = config;
   const connection = Connection.lazy({
-    ...connectionOf(config),
+    ...connectionOptions(config),
     connectTimeout: CONNECT_TIMEOUT_MS,
-    channelArgs: { 'grpc.max_receive_message_length': MAX_RECEIVED_BYTES },
-    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...eachTry],
+    channelArgs: { 'grpc.max_receive_message_length': MAX_GRPC_MESSAGE_BYTES },
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), ...grpcInterceptors],
   });
-  const dataConverter = clientDataConverter({ keys, namespace });
-  return new Client({ connection, namespace, dataConverter, interceptors: { workflow: interceptors } });
+  const dataConverter = createClientDataConverter({ keys, namespace });
+  return new Client({ connection, namespace, dataConverter, interceptors: { workflow: workflowInterceptors } });
 }
 
 /** A connection without a client. @throws when the server does not respond in time. */
-export async function connect(config: TemporalConfig): Promise<Connection> {
-  return await Connection.connect({ ...connectionOf(config), connectTimeout: CONNECT_TIMEOUT_MS });
+export async function openConnection(config: TemporalConfig): Promise<Connection> {
+  return await Connection.connect({ ...connectionOptions(config), connectTimeout: CONNECT_TIMEOUT_MS });
 }
 
 /** The connection of a worker. @throws when the server does not respond. */
-export async function connectWorker(config: TemporalConfig): Promise<NativeConnection> {
-  return await NativeConnection.connect(connectionOf(config));
+export async function openWorkerConnection(config: TemporalConfig): Promise<NativeConnection> {
+  return await NativeConnection.connect(connectionOptions(config));
 }
 
-function connectionOf({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credentials = {} }: TemporalConfig) {
+function connectionOptions({ TEMPORAL_ADDRESS: address, TEMPORAL_CREDENTIALS: credentials = {} }: TemporalConfig) {
   return { address, ...credentials };
 }

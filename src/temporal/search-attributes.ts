@@ -1,10 +1,10 @@
-import type { SearchAttribute } from './namespace.js';
+import type { SearchAttributeKey } from './provisioning.js';
 import { approvalDueAtAttribute, approversAttribute, approvalStatusAttribute } from '../workflows/approval/contract.js';
 import { batchStatusAttribute } from '../workflows/batch/contract.js';
 import { customerIdAttribute, orderStatusAttribute } from '../workflows/order/contract.js';
 
 /** All search attributes of the workflows. `setup` registers them before the first start. */
-export const SEARCH_ATTRIBUTES: readonly SearchAttribute[] = [
+export const SEARCH_ATTRIBUTES: readonly SearchAttributeKey[] = [
   orderStatusAttribute,
   customerIdAttribute,
   approvalStatusAttribute,

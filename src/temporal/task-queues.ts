@@ -27,6 +27,6 @@ export function hasWorkflows(taskQueue: TaskQueue): boolean {
  * Set on the worker instead of the workflows, because the server rejects a workflow's versioning behavior from an
  * unversioned worker.
  */
-export function versioningOf(taskQueue: TaskQueue): 'AUTO_UPGRADE' | 'PINNED' {
+export function versioningBehaviorOf(taskQueue: TaskQueue): 'AUTO_UPGRADE' | 'PINNED' {
   return taskQueue === BATCH_TASK_QUEUE ? 'PINNED' : 'AUTO_UPGRADE';
 }

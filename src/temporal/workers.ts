@@ -8,9 +8,9 @@ import {
 } from '@temporalio/worker';
 import type { Activities } from '../activities/index.js';
 import type { Config } from '../config.js';
-import { workerDataConverter } from './encryption/data-converters.js';
+import { createWorkerDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
-import { hasWorkflows, TASK_QUEUES, versioningOf, type TaskQueue } from './task-queues.js';
+import { hasWorkflows, TASK_QUEUES, versioningBehaviorOf, type TaskQueue } from './task-queues.js';
 import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 import { PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
 
@@ -18,7 +18,7 @@ import { PAYMENT_TASK_QUEUE } from '../workflows/order/contract.js';
  * How long a shutdown waits for activities after their grace period. Activities still running are abandoned and retried
  * on another worker.
  */
-export const FORCE_AFTER_GRACE_SECONDS = 5;
+export const FORCED_SHUTDOWN_SECONDS = 5;
 
 export interface WorkersOptions extends Pick<
   WorkerOptions,
@@ -35,46 +35,46 @@ export interface WorkersOptions extends Pick<
   /** The first key encrypts; all keys decrypt. With keys, the bundle must have the flavour `encrypted`. */
   encryptionKeys?: readonly EncryptionKey[] | undefined;
   /** The task queues that this process polls; all by default. */
-  queues?: readonly TaskQueue[];
-  concurrency?: Concurrency;
+  taskQueues?: readonly TaskQueue[];
+  concurrencyLimits?: ConcurrencyLimits;
   /** Limits concurrent chunks, because each uses a database connection and database CPU while it runs. */
-  batchTasksAtOnce: number;
+  batchConcurrentChunks: number;
   /**
    * Maximum number of calls per second to the payment gateway by all workers together. All workers must have the same
    * value.
    */
   paymentsPerSecond?: number | undefined;
   /** The version for Worker Deployment Versioning. Without it, the workers are unversioned. */
-  deployment?: { name: string; buildId: string };
+  deploymentVersion?: { name: string; buildId: string };
 }
 
 /** Concurrency limits per worker. Defaults to the SDK's values; `targets` can reduce them. */
-export interface Concurrency {
+export interface ConcurrencyLimits {
   activities?: number | undefined;
   workflowTasks?: number | undefined;
   /** Shares of the memory and CPU of the machine or container above which the workers accept no more tasks. */
-  targets?: ResourceBasedTunerOptions | undefined;
+  resourceTargets?: ResourceBasedTunerOptions | undefined;
 }
 
 /** The SDK's defaults without a tuner. */
-const FIXED = { activities: 100, workflowTasks: 40 };
+const DEFAULT_SLOTS = { activities: 100, workflowTasks: 40 };
 
 type ConcurrencyConfig = Pick<
   Config<'worker'>,
   | 'WORKER_TUNER'
   | 'WORKER_TARGET_MEMORY'
   | 'WORKER_TARGET_CPU'
-  | 'WORKER_ACTIVITIES_AT_ONCE'
-  | 'WORKER_WORKFLOW_TASKS_AT_ONCE'
+  | 'WORKER_MAX_CONCURRENT_ACTIVITIES'
+  | 'WORKER_MAX_CONCURRENT_WORKFLOW_TASKS'
 >;
 
 /** Reads the configured concurrency. The default targets leave room for other work of the process and the machine. */
-export function concurrencyOf(config: ConcurrencyConfig): Concurrency {
+export function readConcurrencyLimits(config: ConcurrencyConfig): ConcurrencyLimits {
   const { WORKER_TARGET_MEMORY: targetMemoryUsage = 0.8, WORKER_TARGET_CPU: targetCpuUsage = 0.9 } = config;
   return {
-    activities: config.WORKER_ACTIVITIES_AT_ONCE,
-    workflowTasks: config.WORKER_WORKFLOW_TASKS_AT_ONCE,
-    targets: config.WORKER_TUNER === 'resource-based' ? { targetMemoryUsage, targetCpuUsage } : undefined,
+    activities: config.WORKER_MAX_CONCURRENT_ACTIVITIES,
+    workflowTasks: config.WORKER_MAX_CONCURRENT_WORKFLOW_TASKS,
+    resourceTargets: config.WORKER_TUNER === 'resource-based' ? { targetMemoryUsage, targetCpuUsage } : undefined,
   };
 }
 
@@ -84,39 +84,39 @@ export interface Workers {
   run: () => Promise<void>;
   shutdown: () => void;
   /** The task queues that are not being polled, before `run` or after a stop. */
-  silent: () => string[];
+  unpolledTaskQueues: () => string[];
 }
 
 /** Creates the workers. Polling starts with `run`. */
 export async function createWorkers({
-  queues = TASK_QUEUES,
-  concurrency = {},
-  batchTasksAtOnce,
+  taskQueues = TASK_QUEUES,
+  concurrencyLimits = {},
+  batchConcurrentChunks,
   paymentsPerSecond,
-  deployment,
+  deploymentVersion,
   workflowBundle,
   encryptionKeys = [],
   ...options
 }: WorkersOptions): Promise<Workers> {
-  const tunerFor = createTuners(concurrency, options.maxCachedWorkflows);
-  const dataConverter = workerDataConverter({ keys: encryptionKeys, namespace: options.namespace ?? 'default' });
+  const tunerFor = createTuners(concurrencyLimits, options.maxCachedWorkflows);
+  const dataConverter = createWorkerDataConverter({ keys: encryptionKeys, namespace: options.namespace ?? 'default' });
   const workers = await Promise.all(
-    queues.map((taskQueue) =>
+    taskQueues.map((taskQueue) =>
       Worker.create({
         // Bounds the delay until an activity notices its cancellation, which arrives in the response to a heartbeat.
         maxHeartbeatThrottleInterval: '1 second',
         ...options,
         dataConverter,
         taskQueue,
-        tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchTasksAtOnce : undefined),
+        tuner: tunerFor(taskQueue === BATCH_TASK_QUEUE ? batchConcurrentChunks : undefined),
         ...(hasWorkflows(taskQueue) && workflowBundle && { workflowBundle }),
         ...(taskQueue === PAYMENT_TASK_QUEUE &&
           paymentsPerSecond !== undefined && { maxTaskQueueActivitiesPerSecond: paymentsPerSecond }),
-        ...(deployment && {
+        ...(deploymentVersion && {
           workerDeploymentOptions: {
             useWorkerVersioning: true,
-            version: { deploymentName: deployment.name, buildId: deployment.buildId },
-            defaultVersioningBehavior: versioningOf(taskQueue),
+            version: { deploymentName: deploymentVersion.name, buildId: deploymentVersion.buildId },
+            defaultVersioningBehavior: versioningBehaviorOf(taskQueue),
           },
         }),
       }),
@@ -127,7 +127,8 @@ export async function createWorkers({
   };
   return {
     shutdown,
-    silent: () => workers.filter((worker) => worker.getState() !== 'RUNNING').map(({ options }) => options.taskQueue),
+    unpolledTaskQueues: () =>
+      workers.filter((worker) => worker.getState() !== 'RUNNING').map(({ options }) => options.taskQueue),
     async run() {
       const runs = workers.map((worker) => worker.run());
       for (const run of runs) run.catch(shutdown);
@@ -142,23 +143,23 @@ export async function createWorkers({
  * cache, because more concurrent workflows would evict each other.
  */
 function createTuners(
-  { activities, workflowTasks, targets }: Concurrency,
+  { activities, workflowTasks, resourceTargets }: ConcurrencyLimits,
   cached = Infinity,
 ): (fixed?: number) => TunerHolder {
-  const controller = targets && ResourceBasedController.create(targets);
+  const controller = resourceTargets && ResourceBasedController.create(resourceTargets);
   const slots = (most: number | undefined, otherwise: number) =>
     controller
       ? ({ type: 'resource-based', controller, ...(most !== undefined && { maximumSlots: most }) } as const)
       : ({ type: 'fixed-size', numSlots: most ?? otherwise } as const);
   return (fixed) => ({
-    workflowTaskSlotSupplier: slots(atMost(workflowTasks, cached), Math.min(FIXED.workflowTasks, cached)),
+    workflowTaskSlotSupplier: slots(minDefined(workflowTasks, cached), Math.min(DEFAULT_SLOTS.workflowTasks, cached)),
     activityTaskSlotSupplier:
-      fixed === undefined ? slots(activities, FIXED.activities) : { type: 'fixed-size', numSlots: fixed },
-    localActivityTaskSlotSupplier: slots(activities, FIXED.activities),
+      fixed === undefined ? slots(activities, DEFAULT_SLOTS.activities) : { type: 'fixed-size', numSlots: fixed },
+    localActivityTaskSlotSupplier: slots(activities, DEFAULT_SLOTS.activities),
     nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
   });
 }
 
-function atMost(number: number | undefined, bound: number): number | undefined {
+function minDefined(number: number | undefined, bound: number): number | undefined {
   return number === undefined ? undefined : Math.min(number, bound);
 }

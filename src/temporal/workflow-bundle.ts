@@ -6,7 +6,7 @@ import { bundleWorkflowCode, type Logger, type WorkflowBundleOption } from '@tem
  * Optional parts of a workflow bundle. Every cached workflow holds a copy of the bundle, so it contains only what it
  * needs.
  */
-export interface BundleFlavour {
+export interface BundleVariant {
   /** Includes spans of workflows. */
   traced?: boolean;
   /** Moves failure messages into a payload, which the codec encrypts. */
@@ -14,7 +14,7 @@ export interface BundleFlavour {
 }
 
 /** All combinations. */
-export const FLAVOURS: readonly BundleFlavour[] = [
+export const BUNDLE_VARIANTS: readonly BundleVariant[] = [
   {},
   { traced: true },
   { encrypted: true },
@@ -22,7 +22,7 @@ export const FLAVOURS: readonly BundleFlavour[] = [
 ];
 
 /** The file of a flavour next to the plain bundle: `workflow-bundle.encrypted.js` for `workflow-bundle.js`. */
-export function bundleOfFlavour(plain: string, { traced = false, encrypted = false }: BundleFlavour): string {
+export function bundlePath(plain: string, { traced = false, encrypted = false }: BundleVariant): string {
   const flavour = [traced && 'traced', encrypted && 'encrypted'].filter(Boolean).join('-');
   return flavour ? plain.replace(/(\.js)?$/, `.${flavour}$1`) : plain;
 }
@@ -32,20 +32,20 @@ export function bundleOfFlavour(plain: string, { traced = false, encrypted = fal
  * selects the one of the flavour. The worker always gets a bundle, because a bundle's payload converter applies to the
  * workflow sandbox only. Without a bundle, the worker would use the same converter.
  */
-export async function workflowBundle(
+export async function resolveWorkflowBundle(
   given: string | undefined,
   logger: Logger,
-  flavour: BundleFlavour = {},
+  flavour: BundleVariant = {},
 ): Promise<WorkflowBundleOption> {
-  if (given !== undefined) return { codePath: bundleOfFlavour(given, flavour) };
-  const codePath = bundleOfFlavour(fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)), flavour);
+  if (given !== undefined) return { codePath: bundlePath(given, flavour) };
+  const codePath = bundlePath(fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)), flavour);
   return existsSync(codePath) ? { codePath } : await bundleWorkflows(logger, flavour);
 }
 
 /** Bundles the workflows of this checkout or build. */
 export async function bundleWorkflows(
   logger: Logger,
-  { traced = false, encrypted = false }: BundleFlavour = {},
+  { traced = false, encrypted = false }: BundleVariant = {},
 ): Promise<{ code: string }> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const sourceOf = (module: string) => fileURLToPath(new URL(`../${module}.${extension}`, import.meta.url));

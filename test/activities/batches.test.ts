@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { waitUntil } from '../../tools/processes/wait.js';
 import { createBatchActivities } from '../../src/activities/batches.js';
-import { defineOperation, type OutsideOperation } from '../../src/batch-operations/operation.js';
+import { defineOperation, type ExternalOperation } from '../../src/batch-operations/operation.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { anEnvironment, runActivity } from '../support/activity-environment.js';
-import { keys, stage } from '../support/batches.js';
-import { createDatabase } from '../support/database.js';
+import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
+import { makeItems, stageTestBatch } from '../support/shop/batches.js';
+import { createDatabase } from '../support/database/database.js';
 
-type Call = Parameters<OutsideOperation['apply']>[1] & { key: string };
+type PartnerCall = Parameters<ExternalOperation['apply']>[1] & { key: string };
 
 describe('a chunk of an operation that calls a partner', () => {
   let database: Awaited<ReturnType<typeof createDatabase>>;
@@ -25,38 +25,38 @@ describe('a chunk of an operation that calls a partner', () => {
   });
 
   /** Stages a chunk of `count` items, and an activity that answers each call with `answer`. */
-  async function aTask(count: number, answer: (call: Call) => Promise<void> | void, { callsAtOnce = 10 } = {}) {
-    const calls: Call[] = [];
+  async function aTask(count: number, answer: (call: PartnerCall) => Promise<void> | void, { callsAtOnce = 10 } = {}) {
+    const calls: PartnerCall[] = [];
     const operation = defineOperation({
       kind: 'outside',
       name: 'call',
-      callsAtOnce,
-      itemsPerTask: 5_000,
-      item: z.strictObject({ key: z.string() }),
+      concurrentCalls: callsAtOnce,
+      itemsPerChunk: 5_000,
+      itemSchema: z.strictObject({ key: z.string() }),
       async apply({ key }, call) {
         calls.push({ ...call, key });
         await answer({ ...call, key });
       },
     });
-    const { runBatchTask } = createBatchActivities({ store, operations: new Map([['call', operation]]) });
-    const batchId = await stage(store, { operation: 'call', items: keys(count), itemsPerTask: 5_000 });
-    const round = (await store.openRound(batchId, 'run'))!;
+    const { processBatchChunk } = createBatchActivities({ store, operations: new Map([['call', operation]]) });
+    const batchId = await stageTestBatch(store, { operation: 'call', items: makeItems(count), itemsPerChunk: 5_000 });
+    const round = (await store.openAttempt(batchId, 'run'))!;
     const task = { ...round, batchId, task: 0 };
-    return { calls, batchId, run: (env = anEnvironment()) => runActivity(runBatchTask, task, env) };
+    return { calls, batchId, run: (env = createActivityEnvironment()) => runActivity(processBatchChunk, task, env) };
   }
 
-  const calledFor = (calls: Call[]) => calls.map(({ key }) => key);
+  const calledFor = (calls: PartnerCall[]) => calls.map(({ key }) => key);
 
   test('calls the partner once for each item, each with its own idempotency key', async () => {
     const { calls, batchId, run } = await aTask(250, () => undefined);
 
     await run();
 
-    expect(calledFor(calls)).toEqual(keys(250).map(({ key }) => key));
+    expect(calledFor(calls)).toEqual(makeItems(250).map(({ key }) => key));
     expect(calls.map(({ idempotencyKey }) => idempotencyKey)).toEqual(
-      keys(250).map((_item, index) => `batch:${batchId}:${index + 1}`),
+      makeItems(250).map((_item, index) => `batch:${batchId}:${index + 1}`),
     );
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
     await run();
     expect(calls).toHaveLength(250);
   });
@@ -68,16 +68,16 @@ describe('a chunk of an operation that calls a partner', () => {
     });
 
     await expect(run()).rejects.toThrow('away');
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
     isAway = false;
     await run();
 
     const times = new Map<string, number>();
     for (const { idempotencyKey } of calls) times.set(idempotencyKey, (times.get(idempotencyKey) ?? 0) + 1);
     expect(times.size).toBe(250);
-    expect(keys(100).every((_item, index) => times.get(`batch:${batchId}:${index + 1}`) === 1)).toBe(true);
+    expect(makeItems(100).every((_item, index) => times.get(`batch:${batchId}:${index + 1}`) === 1)).toBe(true);
     expect(times.get(`batch:${batchId}:151`)).toBe(2);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 250, failed: 0 });
   });
 
   test('lists failed items in their order and cuts a long message at 500 characters', async () => {
@@ -87,10 +87,10 @@ describe('a chunk of an operation that calls a partner', () => {
 
     await run();
 
-    const failures = await store.listFailures(batchId, { limit: 200 });
+    const failures = await store.listBatchFailures(batchId, { limit: 200 });
     expect(failures.map(({ line }) => line)).toEqual(Array.from({ length: 12 }, (_, n) => n * 10 + 1));
     expect(failures[0]!.reason).toEqual({ type: 'Refused', message: `${'x'.repeat(499)}…` });
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 108, failed: 12 });
   });
 
   test('keeps the concurrency limit of the operation', async () => {
@@ -115,12 +115,12 @@ describe('a chunk of an operation that calls a partner', () => {
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
     const { run } = await aTask(150, ({ key }) => (key === 'item-0120' ? gate : undefined));
-    const env = anEnvironment();
+    const env = createActivityEnvironment();
     const beats: unknown[] = [];
     env.on('heartbeat', (details) => beats.push(details));
     const running = run(env);
 
-    await waitUntil(() => beats.length > 0 || undefined, { what: 'a heartbeat', deadlineMs: 10_000 });
+    await waitUntil(() => beats.length > 0 || undefined, { description: 'a heartbeat', timeoutMs: 10_000 });
     goOn();
     await running;
 
@@ -138,15 +138,15 @@ describe('a chunk of an operation that calls a partner', () => {
             }),
       { callsAtOnce: 4 },
     );
-    const env = anEnvironment();
+    const env = createActivityEnvironment();
     const running = run(env);
-    await waitUntil(() => calls.length === 104 || undefined, { what: 'open calls', deadlineMs: 10_000 });
+    await waitUntil(() => calls.length === 104 || undefined, { description: 'open calls', timeoutMs: 10_000 });
 
     env.cancel();
 
     await expect(running).rejects.toBeInstanceOf(CancelledFailure);
     expect(calls).toHaveLength(104);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 100, failed: 0 });
   });
 
   test('drops the results of a chunk that was given up during its calls', async () => {
@@ -154,13 +154,13 @@ describe('a chunk of an operation that calls a partner', () => {
     const { batchId, run } = await aTask(250, async ({ key }) => {
       if (key === 'item-0100') await giveUp();
     });
-    const { roundId } = (await store.openRound(batchId, 'run'))!;
-    giveUp = () => store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Given', message: 'up' });
+    const { attemptId } = (await store.openAttempt(batchId, 'run'))!;
+    giveUp = () => store.giveUpChunks(attemptId, { first: 0, count: 1 }, { type: 'Given', message: 'up' });
 
     await run();
 
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 100, failed: 150 });
-    const [first] = await store.listFailures(batchId, { limit: 1 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 100, failed: 150 });
+    const [first] = await store.listBatchFailures(batchId, { limit: 1 });
     expect(first).toMatchObject({ line: 101, reason: { type: 'Given' } });
   });
 });

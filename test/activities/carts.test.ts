@@ -5,9 +5,9 @@ import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCartActivities } from '../../src/activities/carts.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { runActivity } from '../support/activity-environment.js';
-import { createDatabase } from '../support/database.js';
-import { anOrder, aProduct } from '../support/shop.js';
+import { runActivity } from '../support/temporal/activity-environment.js';
+import { createDatabase } from '../support/database/database.js';
+import { makeOrder, addProduct } from '../support/shop/shop.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
@@ -21,7 +21,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-describe('checkOutCart', () => {
+describe('claimCartOrder', () => {
   /** Checks out a cart. By default, the attempt starts after all earlier claims; `at` overrides its start. */
   const checkOut = async (
     { firstRunId, quantity, total }: { firstRunId: string; quantity: number; total?: number },
@@ -38,19 +38,19 @@ describe('checkOutCart', () => {
       { currentAttemptScheduledTimestampMs: at },
       { client, logger: new DefaultLogger('ERROR') },
     );
-    const { checkOutCart } = createCartActivities({ store });
-    const order = anOrder({
+    const { claimCartOrder } = createCartActivities({ store });
+    const order = makeOrder({
       orderId: firstRunId,
       customerId: 'ada',
       lines: [{ sku, quantity }],
       ...(total !== undefined && { expectedTotal: { value: total, currency: 'EUR' } }),
     });
-    await runActivity(checkOutCart, { cart: { firstRunId, cartId: firstRunId }, order }, env);
-    return (await store.orderOfCart(firstRunId))!;
+    await runActivity(claimCartOrder, { cart: { firstRunId, cartId: firstRunId }, order }, env);
+    return (await store.findCartOrder(firstRunId))!;
   };
   let sku: string;
   beforeAll(async () => {
-    sku = (await aProduct(store)).sku;
+    sku = (await addProduct(store)).sku;
   });
 
   test('replaces the claim of an order that was never started', async () => {
@@ -70,7 +70,7 @@ describe('checkOutCart', () => {
     const other = checkOut({ firstRunId, quantity: 2 }, { isStarted: true });
 
     await expect(other).rejects.toMatchObject({ type: 'AlreadyOrdered', details: [{ orderId: firstRunId }] });
-    expect(await store.orderOfCart(firstRunId)).toEqual(first);
+    expect(await store.findCartOrder(firstRunId)).toEqual(first);
   });
 
   test('keeps the claim of a newer checkout when an attempt is late', async () => {
@@ -81,7 +81,7 @@ describe('checkOutCart', () => {
     const late = checkOut({ firstRunId, quantity: 1 }, { at: lateAt });
 
     await expect(late).rejects.toThrow(`another checkout has claimed order ${firstRunId}`);
-    expect(await store.orderOfCart(firstRunId)).toEqual(newer);
+    expect(await store.findCartOrder(firstRunId)).toEqual(newer);
   });
 
   test('compares the expected total again after a claim without an order', async () => {

@@ -7,21 +7,21 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../tools/processes/ports.js';
 import { createMailer, type MailMessage } from '../../src/activities/mail.js';
-import { anEnvironment, runActivity } from '../support/activity-environment.js';
+import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
 
 const PASSWORD = 'p@ss w0rd';
 
 afterEach(() => void vi.restoreAllMocks());
 
-interface Received {
+interface ReceivedMail {
   from: string;
   to: string[];
   raw: Buffer;
 }
 
 /** A mail server on loopback that keeps the mails it receives. */
-async function aMailServer(options: SMTPServerOptions = {}) {
-  const received: Received[] = [];
+async function startMailServer(options: SMTPServerOptions = {}) {
+  const received: ReceivedMail[] = [];
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS'],
@@ -44,13 +44,17 @@ async function aMailServer(options: SMTPServerOptions = {}) {
 const urlOf = (port: number) => `smtp://127.0.0.1:${port}`;
 const withLogin = (url: string) => url.replace('//', `//shop:${encodeURIComponent(PASSWORD)}@`);
 
-function send(smtpUrl: string, message: Partial<MailMessage> = {}, env = anEnvironment()): Promise<void> {
+function sendMail(
+  smtpUrl: string,
+  message: Partial<MailMessage> = {},
+  env = createActivityEnvironment(),
+): Promise<void> {
   const { send } = createMailer({ smtpUrl, from: 'The Shop <shop@example.com>' });
   const mail = { to: 'ada@example.org', subject: 'Please decide', text: 'Yes?', html: '<p>Yes?</p>', key: 'k1' };
   return runActivity(send, { ...mail, ...message }, env);
 }
 
-async function failureOf(sent: Promise<void>): Promise<unknown> {
+async function catchFailure(sent: Promise<void>): Promise<unknown> {
   return await sent.then(
     () => undefined,
     (error: unknown) => error,
@@ -58,11 +62,11 @@ async function failureOf(sent: Promise<void>): Promise<unknown> {
 }
 
 /** An SMTP error response with this status, for the hooks of the server. */
-function answered(responseCode: number, words: string): Error {
+function smtpError(responseCode: number, words: string): Error {
   return Object.assign(new Error(words), { responseCode });
 }
 
-async function parsed({ raw }: Received = {} as Received) {
+async function parseMail({ raw }: ReceivedMail = {} as ReceivedMail) {
   const mail = await PostalMime.parse(raw);
   return {
     ...mail,
@@ -72,11 +76,11 @@ async function parsed({ raw }: Received = {} as Received) {
 
 describe("the mailer's send", () => {
   test('sends a text and an HTML body and marks the mail as auto-generated', async () => {
-    const { url, received } = await aMailServer();
-    await send(url, { subject: 'Grüße', text: 'Ja? Ö', html: '<p>Ja? Ö</p>' });
+    const { url, received } = await startMailServer();
+    await sendMail(url, { subject: 'Grüße', text: 'Ja? Ö', html: '<p>Ja? Ö</p>' });
 
     expect(received).toMatchObject([{ from: 'shop@example.com', to: ['ada@example.org'] }]);
-    const mail = await parsed(received[0]);
+    const mail = await parseMail(received[0]);
     expect(mail).toMatchObject({
       from: { name: 'The Shop', address: 'shop@example.com' },
       to: [{ address: 'ada@example.org' }],
@@ -88,7 +92,7 @@ describe("the mailer's send", () => {
   });
 
   test('sends an internationalised domain as A-labels, in the envelope and in the headers', async () => {
-    const { url, received } = await aMailServer({ hideSMTPUTF8: true });
+    const { url, received } = await startMailServer({ hideSMTPUTF8: true });
     const { send } = createMailer({ smtpUrl: url, from: 'The Shop <shop@läden.example>' });
     await runActivity(send, { to: 'grace@Bücher.example', subject: 's', text: 't', html: 'h', key: 'k1' });
 
@@ -102,7 +106,7 @@ describe("the mailer's send", () => {
 
   test('logs in with the credentials of SMTP_URL', async () => {
     const logins: unknown[] = [];
-    const { url, received } = await aMailServer({
+    const { url, received } = await startMailServer({
       authOptional: false,
       allowInsecureAuth: true,
       onAuth({ username, password }, _session, done) {
@@ -110,27 +114,27 @@ describe("the mailer's send", () => {
         done(null, { user: username });
       },
     });
-    await send(withLogin(url));
+    await sendMail(withLogin(url));
 
     expect(logins).toEqual([['shop', PASSWORD]]);
     expect(received).toHaveLength(1);
   });
 
   test('sends the same Message-ID on a retry and another one for another key', async () => {
-    const { url, received } = await aMailServer();
-    await send(url);
-    await send(url);
-    await send(url, { key: 'k2' });
+    const { url, received } = await startMailServer();
+    await sendMail(url);
+    await sendMail(url);
+    await sendMail(url, { id: 'k2' });
 
-    const [first, second, other] = await Promise.all(received.map(async (mail) => (await parsed(mail)).messageId));
+    const [first, second, other] = await Promise.all(received.map(async (mail) => (await parseMail(mail)).messageId));
     expect(first).toMatch(/^<[0-9a-f]{64}@example\.com>$/);
     expect(second).toBe(first);
     expect(other).not.toBe(first);
   });
 
   test('closes its connection afterwards', async () => {
-    const { url, connections } = await aMailServer();
-    await send(url);
+    const { url, connections } = await startMailServer();
+    await sendMail(url);
 
     await vi.waitFor(() => expect(connections.size).toBe(0));
   });
@@ -138,11 +142,11 @@ describe("the mailer's send", () => {
   test.each(['\n', '\r', '\r\n', '\r\n\r\n'])(
     'adds no headers or recipients for line breaks in the subject (%j)',
     async (lineBreak) => {
-      const { url, received } = await aMailServer();
-      await send(url, { subject: `Hi${lineBreak}Bcc: eve@example.net${lineBreak}X-Evil: 1` });
+      const { url, received } = await startMailServer();
+      await sendMail(url, { subject: `Hi${lineBreak}Bcc: eve@example.net${lineBreak}X-Evil: 1` });
 
       expect(received).toMatchObject([{ to: ['ada@example.org'] }]);
-      const mail = await parsed(received[0]);
+      const mail = await parseMail(received[0]);
       expect([mail.header('bcc'), mail.header('x-evil')]).toEqual([[], []]);
       expect(mail.subject).toContain('Bcc: eve@example.net');
       expect(mail.text).toBe('Yes?\n');
@@ -163,37 +167,37 @@ describe("the mailer's send", () => {
     '',
   ])('rejects the address %j permanently before it connects', async (to) => {
     const arrivals: string[] = [];
-    const { url } = await aMailServer({
+    const { url } = await startMailServer({
       onConnect(_session, done) {
         arrivals.push('somebody');
         done();
       },
     });
 
-    expect(await failureOf(send(url, { to }))).toMatchObject({ type: 'MailRefused', nonRetryable: true });
+    expect(await catchFailure(sendMail(url, { to }))).toMatchObject({ type: 'MailRejected', nonRetryable: true });
     expect(arrivals).toEqual([]);
   });
 
   test.each([
-    ['the recipient', { onRcptTo: (_to, _session, done) => done(answered(550, 'no such user')) }],
+    ['the recipient', { onRcptTo: (_to, _session, done) => done(smtpError(550, 'no such user')) }],
     [
       'the mail',
-      { onData: (stream, _session, done) => stream.resume().on('end', () => done(answered(550, 'no such user'))) },
+      { onData: (stream, _session, done) => stream.resume().on('end', () => done(smtpError(550, 'no such user'))) },
     ],
   ] satisfies [string, SMTPServerOptions][])('fails permanently if the server rejects %s', async (_what, options) => {
-    const { url } = await aMailServer(options);
+    const { url } = await startMailServer(options);
 
-    expect(await failureOf(send(url))).toMatchObject({
-      type: 'MailRefused',
+    expect(await catchFailure(sendMail(url))).toMatchObject({
+      type: 'MailRejected',
       nonRetryable: true,
       message: expect.stringMatching(/refused it for good \((RCPT TO|DATA): 550\)$/),
     });
   });
 
   test('retries slowly as misconfigured when the server rejects the sender', async () => {
-    const { url } = await aMailServer({ onMailFrom: (_from, _session, done) => done(answered(550, 'not you')) });
+    const { url } = await startMailServer({ onMailFrom: (_from, _session, done) => done(smtpError(550, 'not you')) });
 
-    expect(await failureOf(send(url))).toMatchObject({
+    expect(await catchFailure(sendMail(url))).toMatchObject({
       type: 'MailMisconfigured',
       nonRetryable: false,
       nextRetryDelay: 5 * 60_000,
@@ -202,9 +206,9 @@ describe("the mailer's send", () => {
   });
 
   test('fails with a retryable error on a temporary rejection (450)', async () => {
-    const { url } = await aMailServer({ onRcptTo: (_to, _session, done) => done(answered(450, 'greylisted')) });
+    const { url } = await startMailServer({ onRcptTo: (_to, _session, done) => done(smtpError(450, 'greylisted')) });
 
-    expect(await failureOf(send(url))).toMatchObject({
+    expect(await catchFailure(sendMail(url))).toMatchObject({
       type: 'MailUnavailable',
       nonRetryable: false,
       message: 'the mail server did not take it (RCPT TO: 450)',
@@ -212,13 +216,13 @@ describe("the mailer's send", () => {
   });
 
   test('retries slowly as misconfigured when the server rejects the login, without the login in the message', async () => {
-    const { url } = await aMailServer({
+    const { url } = await startMailServer({
       authOptional: false,
       allowInsecureAuth: true,
-      onAuth: ({ username, password }, _session, done) => done(answered(535, `not ${username} with ${password}`)),
+      onAuth: ({ username, password }, _session, done) => done(smtpError(535, `not ${username} with ${password}`)),
     });
 
-    expect(await failureOf(send(withLogin(url)))).toMatchObject({
+    expect(await catchFailure(sendMail(withLogin(url)))).toMatchObject({
       type: 'MailMisconfigured',
       nonRetryable: false,
       nextRetryDelay: 5 * 60_000,
@@ -228,13 +232,13 @@ describe("the mailer's send", () => {
   });
 
   test('retries by the policy if the server cannot check the login', async () => {
-    const { url } = await aMailServer({
+    const { url } = await startMailServer({
       authOptional: false,
       allowInsecureAuth: true,
-      onAuth: (_auth, _session, done) => done(answered(454, 'later')),
+      onAuth: (_auth, _session, done) => done(smtpError(454, 'later')),
     });
 
-    expect(await failureOf(send(withLogin(url)))).toMatchObject({
+    expect(await catchFailure(sendMail(withLogin(url)))).toMatchObject({
       type: 'MailUnavailable',
       nextRetryDelay: undefined,
       message: 'the mail server did not take it (login: 454)',
@@ -242,7 +246,7 @@ describe("the mailer's send", () => {
   });
 
   test('fails with a retryable error that names the reason without credentials if the server is unreachable', async () => {
-    const failure = await failureOf(send(withLogin(urlOf(await freePort()))));
+    const failure = await catchFailure(sendMail(withLogin(urlOf(await freePort()))));
 
     expect(failure).toMatchObject({
       type: 'MailUnavailable',
@@ -261,7 +265,7 @@ describe("the mailer's send", () => {
     const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 100));
     const left = once(silent, 'connection').then(([socket]: Socket[]) => socket && once(socket.resume(), 'close'));
 
-    const failure = await failureOf(send(urlOf((silent.address() as AddressInfo).port)));
+    const failure = await catchFailure(sendMail(urlOf((silent.address() as AddressInfo).port)));
     expect(failure).toMatchObject({ type: 'MailUnavailable', nonRetryable: false });
     expect(limit).toHaveBeenCalledWith(25_000);
     await left;
@@ -271,8 +275,8 @@ describe("the mailer's send", () => {
   // the signal alive.
   test('keeps its time limit from being garbage-collected', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout');
-    const { url } = await aMailServer();
-    await send(url);
+    const { url } = await startMailServer();
+    await sendMail(url);
 
     const [limit] = timeout.mock.results;
     expect(getEventListeners(limit?.value as AbortSignal, 'abort')).not.toEqual([]);
@@ -281,9 +285,9 @@ describe("the mailer's send", () => {
   test.each([{ path: import.meta.filename }, { href: 'http://127.0.0.1/' }])(
     'fetches no body from a file or URL (%j)',
     async (body) => {
-      const { url, received } = await aMailServer();
+      const { url, received } = await startMailServer();
 
-      expect(await failureOf(send(url, { text: body as never }))).toMatchObject({
+      expect(await catchFailure(sendMail(url, { text: body as never }))).toMatchObject({
         message: expect.stringContaining('access rejected'),
       });
       expect(received).toEqual([]);
@@ -291,10 +295,10 @@ describe("the mailer's send", () => {
   );
 
   test('closes the connection and ends as cancelled on cancellation', async () => {
-    const env = anEnvironment();
-    const { url, connections } = await aMailServer({ onMailFrom: () => env.cancel() });
+    const env = createActivityEnvironment();
+    const { url, connections } = await startMailServer({ onMailFrom: () => env.cancel() });
 
-    expect(await failureOf(send(url, {}, env))).toBeInstanceOf(CancelledFailure);
+    expect(await catchFailure(sendMail(url, {}, env))).toBeInstanceOf(CancelledFailure);
     await vi.waitFor(() => expect(connections.size).toBe(0));
   });
 });

@@ -6,11 +6,11 @@ import { createOrderActivities, type OrderKey } from '../../src/activities/order
 import type { OrderInput } from '../../src/schemas/order.js';
 import type { Product } from '../../src/schemas/product.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { openCommitGate } from '../support/commit-gate.js';
+import { startCommitProxy } from '../support/database/commit-proxy.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';
-import { createDatabase } from '../support/database.js';
-import { lockProduct } from '../support/database-lock.js';
-import { anOrder, aProduct } from '../support/shop.js';
+import { createDatabase } from '../support/database/database.js';
+import { lockProduct } from '../support/database/database-lock.js';
+import { makeOrder, addProduct } from '../support/shop/shop.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
@@ -30,22 +30,23 @@ afterAll(async () => {
 /** The time at which the orders of these tests are placed. */
 const NOW = new Date().toISOString();
 
-const aReservation = (
+const makeReservation = (
   overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>,
 ): OrderKey & { workflowId: string } => {
-  const order = anOrder(overrides);
+  const order = makeOrder(overrides);
   return {
     orderId: order.orderId,
     workflowId: orderWorkflowId(order.orderId),
-    owner: randomUUID(),
+    firstRunId: randomUUID(),
     placedAt: NOW,
-    order,
+    input: order,
   };
 };
 
 const stockOf = async (sku: string) => (await store.findProducts([sku])).get(sku)?.available;
 
-const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+const createMany = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i));
 
 /** `ok`, or the type of the failure. */
 const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
@@ -56,25 +57,25 @@ const outcomeOf = (attempt: Promise<unknown>): Promise<string> =>
 
 describe('reserveStock', () => {
   test('takes all lines from the stock', async () => {
-    const [mug, filter] = [await aProduct(store), await aProduct(store)];
+    const [mug, filter] = [await addProduct(store), await addProduct(store)];
     const lines = [
       { sku: mug.sku, quantity: 10 },
       { sku: filter.sku, quantity: 1 },
     ];
-    await activities.reserveStock(aReservation({ lines }));
+    await activities.reserveStock(makeReservation({ lines }));
 
     expect([await stockOf(mug.sku), await stockOf(filter.sku)]).toEqual([0, 9]);
   });
 
   test('names every line that is out of stock and takes nothing', async () => {
-    const [mug, filter, scale] = [await aProduct(store), await aProduct(store), await aProduct(store)];
+    const [mug, filter, scale] = [await addProduct(store), await addProduct(store), await addProduct(store)];
     const lines = [
       { sku: mug.sku, quantity: 10 },
       { sku: filter.sku, quantity: 11 },
       { sku: scale.sku, quantity: 12 },
     ];
 
-    await expect(activities.reserveStock(aReservation({ lines }))).rejects.toMatchObject({
+    await expect(activities.reserveStock(makeReservation({ lines }))).rejects.toMatchObject({
       type: 'OutOfStock',
       nonRetryable: true,
       message: `${filter.sku}: 11 wanted, 10 available; ${scale.sku}: 12 wanted, 10 available`,
@@ -89,46 +90,46 @@ describe('reserveStock', () => {
   });
 
   test('takes the stock once when repeated, even concurrently', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
-    const outcomes = await Promise.all(times(5, () => outcomeOf(activities.reserveStock(reservation))));
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
+    const outcomes = await Promise.all(createMany(5, () => outcomeOf(activities.reserveStock(reservation))));
 
-    expect(outcomes).toEqual(times(5, () => 'ok'));
+    expect(outcomes).toEqual(createMany(5, () => 'ok'));
     expect(await stockOf(sku)).toBe(7);
   });
 
   test('sells exactly the available pieces to concurrent orders', async () => {
-    const { sku } = await aProduct(store, { available: 7 });
+    const { sku } = await addProduct(store, { available: 7 });
     const outcomes = await Promise.all(
-      times(20, () => outcomeOf(activities.reserveStock(aReservation({ lines: [{ sku, quantity: 1 }] })))),
+      createMany(20, () => outcomeOf(activities.reserveStock(makeReservation({ lines: [{ sku, quantity: 1 }] })))),
     );
 
-    expect(outcomes.toSorted()).toEqual([...times(13, () => 'OutOfStock'), ...times(7, () => 'ok')]);
+    expect(outcomes.toSorted()).toEqual([...createMany(13, () => 'OutOfStock'), ...createMany(7, () => 'ok')]);
     expect(await stockOf(sku)).toBe(0);
   });
 
   test('does not deadlock on concurrent orders with the same products in another order', async () => {
-    const products = [await aProduct(store, { available: 20 }), await aProduct(store, { available: 20 })];
+    const products = [await addProduct(store, { available: 20 }), await addProduct(store, { available: 20 })];
     const lines = products.map(({ sku }) => ({ sku, quantity: 1 }));
     const outcomes = await Promise.all(
-      times(20, (index) =>
-        outcomeOf(activities.reserveStock(aReservation({ lines: index % 2 ? lines : lines.toReversed() }))),
+      createMany(20, (index) =>
+        outcomeOf(activities.reserveStock(makeReservation({ lines: index % 2 ? lines : lines.toReversed() }))),
       ),
     );
 
-    expect(outcomes).toEqual(times(20, () => 'ok'));
+    expect(outcomes).toEqual(createMany(20, () => 'ok'));
     expect(await Promise.all(products.map(({ sku }) => stockOf(sku)))).toEqual([0, 0]);
   });
 
   test('locks products in the order of their SKUs, independent of the order of the lines', async () => {
-    const last = await aProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
-    const first = await aProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
+    const last = await addProduct(store, { sku: `Z-${randomUUID().slice(0, 8).toUpperCase()}` });
+    const first = await addProduct(store, { sku: `A-${randomUUID().slice(0, 8).toUpperCase()}` });
     const lines = [last, first].map(({ sku }) => ({ sku, quantity: 1 }));
     // With statistics, PostgreSQL reads a small table sequentially, so rows do not come in index order by accident.
     await sql`analyze products`.execute(store.db);
     const lock = await lockProduct(database.url, last.sku);
-    const reserved = outcomeOf(activities.reserveStock(aReservation({ lines })));
-    await lock.waitedFor();
+    const reserved = outcomeOf(activities.reserveStock(makeReservation({ lines })));
+    await lock.waitForBlocked();
     const free = await sql`select from products where sku = ${first.sku} for no key update skip locked`.execute(
       store.db,
     );
@@ -139,11 +140,11 @@ describe('reserveStock', () => {
   });
 
   test('rejects an order id that another execution has, and takes nothing', async () => {
-    const { sku } = await aProduct(store);
-    const first = aReservation({ lines: [{ sku, quantity: 1 }] });
+    const { sku } = await addProduct(store);
+    const first = makeReservation({ lines: [{ sku, quantity: 1 }] });
     await activities.reserveStock(first);
 
-    await expect(activities.reserveStock({ ...first, owner: randomUUID() })).rejects.toMatchObject({
+    await expect(activities.reserveStock({ ...first, firstRunId: randomUUID() })).rejects.toMatchObject({
       type: 'OrderIdTaken',
       nonRetryable: true,
     });
@@ -151,11 +152,11 @@ describe('reserveStock', () => {
   });
 
   test('takes nothing more on a retry after the response to its commit was lost', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
-    const gate = await openCommitGate(database.url);
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
+    const gate = await startCommitProxy(database.url);
     const behind = openStore({ databaseUrl: gate.url, maxConnections: 1, onIdleError: () => undefined });
-    const committed = gate.keepAnswer(reservation.orderId);
+    const committed = gate.withholdNextCommit(reservation.orderId);
     const unanswered = outcomeOf(createOrderActivities({ store: behind }).reserveStock(reservation));
     await committed;
     await gate.close();
@@ -168,11 +169,11 @@ describe('reserveStock', () => {
   });
 
   test('takes nothing if the database closes the connection during the transaction, and succeeds on retry', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
     const cut = outcomeOf(activities.reserveStock(reservation));
-    await lock.waitedFor();
+    await lock.waitForBlocked();
     await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock'`.execute(store.db);
@@ -189,19 +190,19 @@ describe('reserveStock', () => {
 
 describe('releaseStock', () => {
   test('returns the stock once when repeated, even concurrently', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
-    const outcomes = await Promise.all(times(5, () => outcomeOf(activities.releaseStock(reservation))));
+    const outcomes = await Promise.all(createMany(5, () => outcomeOf(activities.releaseStock(reservation))));
     await activities.releaseStock(reservation);
 
-    expect(outcomes).toEqual(times(5, () => 'ok'));
+    expect(outcomes).toEqual(createMany(5, () => 'ok'));
     expect(await stockOf(sku)).toBe(10);
   });
 
   test('rejects a later reservation if there was none', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.releaseStock(reservation);
 
     await expect(activities.reserveStock(reservation)).rejects.toMatchObject({
@@ -212,8 +213,8 @@ describe('releaseStock', () => {
   });
 
   test('rejects a second reservation after the release', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
     await activities.releaseStock(reservation);
 
@@ -222,8 +223,8 @@ describe('releaseStock', () => {
   });
 
   test('leaves the stock unchanged in a race with the reservation', async () => {
-    const { sku } = await aProduct(store);
-    const reservations = times(20, () => aReservation({ lines: [{ sku, quantity: 1 }] }));
+    const { sku } = await addProduct(store);
+    const reservations = createMany(20, () => makeReservation({ lines: [{ sku, quantity: 1 }] }));
     const outcomes = await Promise.all(
       reservations.flatMap((reservation, index) => {
         const both = [
@@ -239,11 +240,11 @@ describe('releaseStock', () => {
   });
 
   test('rejects a reservation that is still waiting for a lock', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     const lock = await lockProduct(database.url, sku);
     const reserved = outcomeOf(activities.reserveStock(reservation));
-    await lock.waitedFor();
+    await lock.waitForBlocked();
     const released = await outcomeOf(activities.releaseStock(reservation));
     await lock.release();
 
@@ -252,22 +253,22 @@ describe('releaseStock', () => {
   });
 
   test('leaves the reservation of another execution alone', async () => {
-    const { sku } = await aProduct(store);
-    const first = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const first = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(first);
-    await activities.releaseStock({ ...first, owner: randomUUID() });
+    await activities.releaseStock({ ...first, firstRunId: randomUUID() });
 
     expect(await stockOf(sku)).toBe(7);
     expect(await outcomeOf(activities.reserveStock(first))).toBe('ok');
   });
 
   test('returns nothing more on a retry after the response to its commit was lost', async () => {
-    const { sku } = await aProduct(store);
-    const reservation = aReservation({ lines: [{ sku, quantity: 3 }] });
+    const { sku } = await addProduct(store);
+    const reservation = makeReservation({ lines: [{ sku, quantity: 3 }] });
     await activities.reserveStock(reservation);
-    const gate = await openCommitGate(database.url);
+    const gate = await startCommitProxy(database.url);
     const behind = openStore({ databaseUrl: gate.url, maxConnections: 1, onIdleError: () => undefined });
-    const committed = gate.keepAnswer(reservation.orderId);
+    const committed = gate.withholdNextCommit(reservation.orderId);
     const unanswered = outcomeOf(createOrderActivities({ store: behind }).releaseStock(reservation));
     await committed;
     await gate.close();
@@ -282,7 +283,7 @@ describe('releaseStock', () => {
 
 describe('the database constraints', () => {
   test('reject a negative stock', async () => {
-    const { sku } = await aProduct(store, { available: 1 });
+    const { sku } = await addProduct(store, { available: 1 });
 
     await expect(store.db.updateTable('products').set({ stock: -1 }).where('sku', '=', sku).execute()).rejects.toThrow(
       /check constraint/,
@@ -290,7 +291,7 @@ describe('the database constraints', () => {
   });
 
   test('reject a second order with the same id', async () => {
-    const order = { ...anOrderRow(), order_id: randomUUID() };
+    const order = { ...makeOrderRow(), order_id: randomUUID() };
     await store.db.insertInto('orders').values(order).execute();
 
     await expect(store.db.insertInto('orders').values(order).execute()).rejects.toThrow(/unique constraint/);
@@ -302,21 +303,21 @@ describe('the quote of reserveStock', () => {
   let filter: Product;
 
   beforeAll(async () => {
-    mug = await aProduct(store, { name: 'Mug', price: { value: 1250, currency: 'EUR' }, available: 100 });
-    filter = await aProduct(store, { name: 'Filter', price: { value: 390, currency: 'EUR' } });
+    mug = await addProduct(store, { name: 'Mug', price: { value: 1250, currency: 'EUR' }, available: 100 });
+    filter = await addProduct(store, { name: 'Filter', price: { value: 390, currency: 'EUR' } });
   });
 
   const quote = (input: { orderId: string }) =>
     activities.reserveStock({
       orderId: input.orderId,
       workflowId: orderWorkflowId(input.orderId),
-      owner: randomUUID(),
+      firstRunId: randomUUID(),
       placedAt: NOW,
-      order: input,
+      input: input,
     });
 
   test('takes the prices from the catalogue', async () => {
-    const input = anOrder({
+    const input = makeOrder({
       lines: [
         { sku: mug.sku, quantity: 2 },
         { sku: filter.sku, quantity: 3 },
@@ -336,14 +337,14 @@ describe('the quote of reserveStock', () => {
   test('merges several lines of a SKU into one', async () => {
     const lines = [1, 2, 3].map((quantity) => ({ sku: mug.sku, quantity }));
 
-    expect(await quote(anOrder({ lines }))).toMatchObject({
+    expect(await quote(makeOrder({ lines }))).toMatchObject({
       lines: [{ sku: mug.sku, quantity: 6 }],
       total: { value: 7500 },
     });
   });
 
   test('contains the delivery time-out of the order', async () => {
-    const input = anOrder({ lines: [{ sku: mug.sku, quantity: 1 }], deliveryTimeoutSeconds: 60 });
+    const input = makeOrder({ lines: [{ sku: mug.sku, quantity: 1 }], deliveryTimeoutSeconds: 60 });
 
     expect(await quote(input)).toMatchObject({ deliveryTimeoutSeconds: 60 });
   });
@@ -351,7 +352,7 @@ describe('the quote of reserveStock', () => {
   test('names all unknown SKUs and fails permanently', async () => {
     const lines = ['NOBODY', mug.sku, 'NOTHING'].map((sku) => ({ sku, quantity: 1 }));
 
-    await expect(quote(anOrder({ lines }))).rejects.toMatchObject({
+    await expect(quote(makeOrder({ lines }))).rejects.toMatchObject({
       type: 'UnknownSku',
       nonRetryable: true,
       message: 'not in the catalogue: NOBODY, NOTHING',
@@ -360,10 +361,10 @@ describe('the quote of reserveStock', () => {
   });
 
   test('rejects several currencies permanently', async () => {
-    const { sku } = await aProduct(store, { price: { value: 1, currency: 'USD' } });
+    const { sku } = await addProduct(store, { price: { value: 1, currency: 'USD' } });
     const lines = [mug.sku, sku].map((each) => ({ sku: each, quantity: 1 }));
 
-    await expect(quote(anOrder({ lines }))).rejects.toMatchObject({
+    await expect(quote(makeOrder({ lines }))).rejects.toMatchObject({
       type: 'MixedCurrencies',
       nonRetryable: true,
       message: 'an order has one currency, not EUR, USD',
@@ -371,7 +372,7 @@ describe('the quote of reserveStock', () => {
   });
 
   test('names each problem of invalid input and fails permanently', async () => {
-    const input = { ...anOrder({ lines: [{ sku: 'no sku', quantity: 1.5 }] }), discount: 100 };
+    const input = { ...makeOrder({ lines: [{ sku: 'no sku', quantity: 1.5 }] }), discount: 100 };
 
     await expect(quote(input)).rejects.toMatchObject({
       type: 'InvalidInput',
@@ -390,7 +391,7 @@ describe('the quote of reserveStock', () => {
     ['of another order', 'order:A2'],
     ['without the prefix', 'A1'],
   ])('rejects a workflow id %s as invalid input', async (_what, workflowId) => {
-    const order = anOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
+    const order = makeOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
     const key = { orderId: 'A1', workflowId, owner: randomUUID(), placedAt: NOW, order };
 
     await expect(activities.reserveStock(key)).rejects.toMatchObject({
@@ -403,18 +404,18 @@ describe('the quote of reserveStock', () => {
     const lines = [{ sku: mug.sku, quantity: 2 }];
     const before = await stockOf(mug.sku);
 
-    await expect(quote(anOrder({ lines, expectedTotal: { value: 2499, currency: 'EUR' } }))).rejects.toMatchObject({
+    await expect(quote(makeOrder({ lines, expectedTotal: { value: 2499, currency: 'EUR' } }))).rejects.toMatchObject({
       type: 'PriceChanged',
       nonRetryable: true,
       details: [{ total: { value: 2500, currency: 'EUR' }, expectedTotal: { value: 2499, currency: 'EUR' } }],
     });
     expect(await stockOf(mug.sku)).toBe(before);
-    await quote(anOrder({ lines, expectedTotal: { value: 2500, currency: 'EUR' } }));
+    await quote(makeOrder({ lines, expectedTotal: { value: 2500, currency: 'EUR' } }));
     expect(await stockOf(mug.sku)).toBe(before! - 2);
   });
 });
 
-const anOrderRow = () => ({
+const makeOrderRow = () => ({
   owner: 'a',
   placed_at: new Date(),
   customer_id: 'a',

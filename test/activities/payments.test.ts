@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createPaymentActivities } from '../../src/activities/payments.js';
-import { runActivity } from '../support/activity-environment.js';
-import { heldSince, KEY_RETENTION, owner } from '../support/held-stock.js';
-import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
+import { runActivity } from '../support/temporal/activity-environment.js';
+import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
+import { startFakes, type RunningFakes } from '../support/shop/fakes.js';
 
-let outside: OutsideWorld;
+let fakes: RunningFakes;
 beforeAll(async () => {
-  outside = await startOutsideWorld();
+  fakes = await startFakes();
 });
 afterAll(async () => {
-  await outside.close();
+  await fakes.close();
 });
 
 const HOUR_MS = 3_600_000;
@@ -23,26 +23,26 @@ interface ChargeOptions {
   hoursAgo?: number;
 }
 
-const activitiesSince = (hoursAgo: number) =>
+const createActivitiesForAge = (hoursAgo: number) =>
   createPaymentActivities({
-    ...outside,
+    ...fakes,
     ...KEY_RETENTION,
-    store: heldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
+    store: stubStockHeldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
   });
 
 function charge(orderId: string, { token = 'tok_ok', value = 1999, hoursAgo = 0 }: ChargeOptions = {}) {
-  const { chargePayment } = activitiesSince(hoursAgo);
-  return runActivity(chargePayment, { orderId, owner, amount: { value, currency: 'EUR' }, token });
+  const { chargePayment } = createActivitiesForAge(hoursAgo);
+  return runActivity(chargePayment, { orderId, firstRunId: OWNER_RUN_ID, amount: { value, currency: 'EUR' }, token });
 }
 
 function refund(orderId: string) {
-  return runActivity(activitiesSince(0).refundPayment, { orderId });
+  return runActivity(createActivitiesForAge(0).refundPayment, { orderId });
 }
 
 /** Makes the gateway forget each idempotency key at once. */
-function forgetKeys(): void {
-  outside.keys.retentionSeconds = 0;
-  onTestFinished(() => void (outside.keys.retentionSeconds = null));
+function expireKeys(): void {
+  fakes.idempotencyKeys.retentionSeconds = 0;
+  onTestFinished(() => void (fakes.idempotencyKeys.retentionSeconds = null));
 }
 
 describe('chargePayment', () => {
@@ -50,7 +50,7 @@ describe('chargePayment', () => {
     const orderId = randomUUID();
     const { chargeId } = await charge(orderId);
 
-    expect(outside.statement(orderId).charges).toMatchObject([
+    expect(fakes.records(orderId).charges).toMatchObject([
       { chargeId, status: 'succeeded', amount: { value: 1999, currency: 'EUR' } },
     ]);
   });
@@ -63,7 +63,7 @@ describe('chargePayment', () => {
     const orderId = randomUUID();
 
     await expect(charge(orderId, { token })).rejects.toMatchObject({ type, nonRetryable: true, category: 'BENIGN' });
-    expect(outside.statement(orderId).charges.filter(({ status }) => status === 'succeeded')).toEqual([]);
+    expect(fakes.records(orderId).charges.filter(({ status }) => status === 'succeeded')).toEqual([]);
   });
 
   test('fails with a retryable error if the gateway is unavailable', async () => {
@@ -77,24 +77,27 @@ describe('chargePayment', () => {
     const orderId = randomUUID();
     await charge(orderId);
 
-    await expect(charge(orderId, { value: 5 })).rejects.toMatchObject({ type: 'RefusedByOutside', nonRetryable: true });
-    expect(outside.statement(orderId).charges).toMatchObject([{ amount: { value: 1999 } }]);
+    await expect(charge(orderId, { value: 5 })).rejects.toMatchObject({
+      type: 'RejectedByExternalSystem',
+      nonRetryable: true,
+    });
+    expect(fakes.records(orderId).charges).toMatchObject([{ amount: { value: 1999 } }]);
   });
 
   test("finds the charge of an order that is older than the gateway's key retention, and charges once", async () => {
     const orderId = randomUUID();
-    forgetKeys();
+    expireKeys();
     const first = await charge(orderId);
 
     expect(await charge(orderId, { hoursAgo: 24 })).toEqual(first);
-    expect(outside.statement(orderId).charges).toHaveLength(1);
+    expect(fakes.records(orderId).charges).toHaveLength(1);
   });
 
   test('charges an old order that is unknown to the gateway, for example after a long approval', async () => {
     const orderId = randomUUID();
     await charge(orderId, { hoursAgo: 240 });
 
-    expect(outside.statement(orderId).charges).toMatchObject([{ status: 'succeeded' }]);
+    expect(fakes.records(orderId).charges).toMatchObject([{ status: 'succeeded' }]);
   });
 
   test.each([
@@ -106,8 +109,8 @@ describe('chargePayment', () => {
     [8_760, true],
   ])('looks up an order placed %s h ago: %s', async (hoursAgo, isLookedUp) => {
     const orderId = randomUUID();
-    outside.faults.add({ on: 'payment', orderId, fault: 'unreachable' });
-    onTestFinished(() => outside.faults.clear());
+    fakes.faults.add({ on: 'payment', orderId, fault: 'unreachable' });
+    onTestFinished(() => fakes.faults.clear());
 
     const charged = charge(orderId, { hoursAgo }).then(
       () => false,
@@ -119,16 +122,16 @@ describe('chargePayment', () => {
 
   test("uses the Temporal server's clock if it is ahead", async () => {
     const orderId = randomUUID();
-    forgetKeys();
+    expireKeys();
     await charge(orderId);
     const env = new MockActivityEnvironment({ currentAttemptScheduledTimestampMs: Date.now() + 25 * HOUR_MS });
 
     await runActivity(
-      activitiesSince(0).chargePayment,
-      { orderId, owner, amount: { value: 1999, currency: 'EUR' }, token: 'tok_ok' },
+      createActivitiesForAge(0).chargePayment,
+      { orderId, firstRunId: OWNER_RUN_ID, amount: { value: 1999, currency: 'EUR' }, token: 'tok_ok' },
       env,
     );
-    expect(outside.statement(orderId).charges).toHaveLength(1);
+    expect(fakes.records(orderId).charges).toHaveLength(1);
   });
 
   test('fails if the charge that it finds has another amount', async () => {
@@ -136,7 +139,7 @@ describe('chargePayment', () => {
     await charge(orderId, { value: 5 });
 
     await expect(charge(orderId, { hoursAgo: 24 })).rejects.toMatchObject({
-      type: 'RefusedByOutside',
+      type: 'RejectedByExternalSystem',
       nonRetryable: true,
     });
   });
@@ -145,10 +148,10 @@ describe('chargePayment', () => {
     const orderId = randomUUID();
     await charge(orderId);
     await refund(orderId);
-    forgetKeys();
+    expireKeys();
 
     await expect(charge(orderId, { hoursAgo: 24 })).rejects.toMatchObject({ type: 'ChargeVoided', nonRetryable: true });
-    expect(outside.statement(orderId).charges).toHaveLength(1);
+    expect(fakes.records(orderId).charges).toHaveLength(1);
   });
 
   test('calls the gateway again for a repeated declined charge', async () => {
@@ -166,7 +169,7 @@ describe('refundPayment', () => {
     await charge(orderId);
 
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
-    expect(outside.statement(orderId).refunds).toMatchObject([
+    expect(fakes.records(orderId).refunds).toMatchObject([
       { status: 'refunded', amount: { value: 1999, currency: 'EUR' } },
     ]);
   });
@@ -176,34 +179,34 @@ describe('refundPayment', () => {
 
     expect(await refund(orderId)).toEqual({ status: 'voided' });
     await expect(charge(orderId)).rejects.toMatchObject({ type: 'ChargeVoided', nonRetryable: true });
-    expect(outside.statement(orderId).charges).toEqual([]);
+    expect(fakes.records(orderId).charges).toEqual([]);
   });
 
   test('refunds once if the gateway forgot the key of a refund whose response was lost', async () => {
     const orderId = randomUUID();
     await charge(orderId);
-    outside.faults.add({ on: 'refund', orderId, fault: 'lose-answer' });
+    fakes.faults.add({ on: 'refund', orderId, fault: 'lose-response' });
     await expect(refund(orderId)).rejects.toMatchObject({ type: 'PaymentGatewayUnavailable' });
-    forgetKeys();
+    expireKeys();
 
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
-    expect(outside.statement(orderId).refunds).toMatchObject([{ status: 'refunded' }]);
+    expect(fakes.records(orderId).refunds).toMatchObject([{ status: 'refunded' }]);
   });
 
   test('refunds a charge whose key the gateway forgot', async () => {
     const orderId = randomUUID();
     await charge(orderId);
-    forgetKeys();
+    expireKeys();
 
     expect(await refund(orderId)).toEqual({ status: 'refunded' });
   });
 
   test('voids an order for ever, even if the gateway forgets its keys', async () => {
     const orderId = randomUUID();
-    forgetKeys();
+    expireKeys();
 
     expect([await refund(orderId), await refund(orderId)]).toEqual([{ status: 'voided' }, { status: 'voided' }]);
     await expect(charge(orderId)).rejects.toMatchObject({ type: 'ChargeVoided' });
-    expect(outside.statement(orderId)).toMatchObject({ charges: [], refunds: [{ status: 'voided' }] });
+    expect(fakes.records(orderId)).toMatchObject({ charges: [], refunds: [{ status: 'voided' }] });
   });
 });

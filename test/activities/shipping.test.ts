@@ -5,116 +5,123 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../tools/processes/ports.js';
 import { createShippingActivities } from '../../src/activities/shipping.js';
-import { runActivity } from '../support/activity-environment.js';
-import { heldSince, KEY_RETENTION, owner } from '../support/held-stock.js';
-import { startOutsideWorld, type OutsideWorld } from '../support/outside-world.js';
+import { runActivity } from '../support/temporal/activity-environment.js';
+import { stubStockHeldSince, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
+import { startFakes, type RunningFakes } from '../support/shop/fakes.js';
 
 const lines = [{ sku: 'MUG', quantity: 2 }];
 
-let outside: OutsideWorld;
+let fakes: RunningFakes;
 beforeAll(async () => {
-  outside = await startOutsideWorld();
+  fakes = await startFakes();
 });
 afterAll(async () => {
-  await outside.close();
+  await fakes.close();
 });
 
 const HOUR_MS = 3_600_000;
 
-const activitiesOf = ({ hoursAgo = 0, carrierUrl = outside.carrierUrl } = {}) =>
+const createActivitiesForAge = ({ hoursAgo = 0, carrierUrl = fakes.carrierUrl } = {}) =>
   createShippingActivities({
     carrierUrl,
     ...KEY_RETENTION,
-    store: heldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
+    store: stubStockHeldSince(new Date(Date.now() - hoursAgo * HOUR_MS)),
   });
 
-function request(orderId: string, { hoursAgo = 0 } = {}) {
-  return runActivity(activitiesOf({ hoursAgo }).requestShipment, { orderId, owner, lines });
+function requestShipment(orderId: string, { hoursAgo = 0 } = {}) {
+  return runActivity(createActivitiesForAge({ hoursAgo }).requestShipment, {
+    orderId,
+    firstRunId: OWNER_RUN_ID,
+    lines,
+  });
 }
 
-function cancel(orderId: string) {
-  return runActivity(activitiesOf().cancelShipment, { orderId });
+function cancelShipment(orderId: string) {
+  return runActivity(createActivitiesForAge().cancelShipment, { orderId });
 }
 
 /** Makes the carrier forget each idempotency key at once. */
-function forgetKeys(): void {
-  outside.keys.retentionSeconds = 0;
-  onTestFinished(() => void (outside.keys.retentionSeconds = null));
+function expireKeys(): void {
+  fakes.idempotencyKeys.retentionSeconds = 0;
+  onTestFinished(() => void (fakes.idempotencyKeys.retentionSeconds = null));
 }
 
 describe('requestShipment', () => {
   test('requests a shipment with the lines of the order', async () => {
     const orderId = randomUUID();
-    const { shipmentId } = await request(orderId);
+    const { shipmentId } = await requestShipment(orderId);
 
-    expect(outside.statement(orderId).shipments).toMatchObject([{ shipmentId, status: 'accepted', lines }]);
+    expect(fakes.records(orderId).shipments).toMatchObject([{ shipmentId, status: 'accepted', lines }]);
   });
 
   test("finds the shipment of an order that is older than the carrier's key retention, and ships once", async () => {
     const orderId = randomUUID();
-    forgetKeys();
-    const first = await request(orderId);
+    expireKeys();
+    const first = await requestShipment(orderId);
 
-    expect(await request(orderId, { hoursAgo: 24 })).toEqual(first);
-    expect(outside.statement(orderId).shipments).toHaveLength(1);
+    expect(await requestShipment(orderId, { hoursAgo: 24 })).toEqual(first);
+    expect(fakes.records(orderId).shipments).toHaveLength(1);
   });
 
   test('ships an old order that is unknown to the carrier', async () => {
     const orderId = randomUUID();
-    await request(orderId, { hoursAgo: 24 });
+    await requestShipment(orderId, { hoursAgo: 24 });
 
-    expect(outside.statement(orderId).shipments).toMatchObject([{ status: 'accepted' }]);
+    expect(fakes.records(orderId).shipments).toMatchObject([{ status: 'accepted' }]);
   });
 
   test('fails if the shipment of an old order was cancelled', async () => {
     const orderId = randomUUID();
-    await request(orderId);
-    await outside.carrier.reportNow(orderId, 'cancelled');
+    await requestShipment(orderId);
+    await fakes.carrier.reportNow(orderId, 'cancelled');
 
-    await expect(request(orderId, { hoursAgo: 24 })).rejects.toMatchObject({
+    await expect(requestShipment(orderId, { hoursAgo: 24 })).rejects.toMatchObject({
       type: 'ShipmentCancelled',
       nonRetryable: true,
     });
-    expect(outside.statement(orderId).shipments).toHaveLength(1);
+    expect(fakes.records(orderId).shipments).toHaveLength(1);
   });
 });
 
 describe('cancelShipment', () => {
   test('cancels a parcel before its pickup', async () => {
     const orderId = randomUUID();
-    await request(orderId);
+    await requestShipment(orderId);
 
-    expect(await cancel(orderId)).toEqual({ status: 'cancelled' });
-    expect(outside.statement(orderId).shipments).toMatchObject([{ status: 'cancelled' }]);
+    expect(await cancelShipment(orderId)).toEqual({ status: 'cancelled' });
+    expect(fakes.records(orderId).shipments).toMatchObject([{ status: 'cancelled' }]);
   });
 
   test('voids an order without a shipment, so that a later request fails permanently', async () => {
     const orderId = randomUUID();
 
-    expect(await cancel(orderId)).toEqual({ status: 'voided' });
-    await expect(request(orderId)).rejects.toMatchObject({ type: 'ShipmentCancelled', nonRetryable: true });
-    expect(outside.statement(orderId).shipments).toEqual([]);
+    expect(await cancelShipment(orderId)).toEqual({ status: 'voided' });
+    await expect(requestShipment(orderId)).rejects.toMatchObject({ type: 'ShipmentCancelled', nonRetryable: true });
+    expect(fakes.records(orderId).shipments).toEqual([]);
   });
 
   test.each(['in_transit', 'delivered', 'lost'] as const)(
     'returns already_picked_up for a parcel that is %s',
     async (status) => {
       const orderId = randomUUID();
-      await request(orderId);
-      await outside.carrier.reportNow(orderId, status);
+      await requestShipment(orderId);
+      await fakes.carrier.reportNow(orderId, status);
 
-      expect(await cancel(orderId)).toEqual({ status: 'already_picked_up' });
-      expect(outside.statement(orderId).shipments).toMatchObject([{ status }]);
+      expect(await cancelShipment(orderId)).toEqual({ status: 'already_picked_up' });
+      expect(fakes.records(orderId).shipments).toMatchObject([{ status }]);
     },
   );
 
   test('cancels a shipment whose key the carrier forgot, once', async () => {
     const orderId = randomUUID();
-    await request(orderId);
-    forgetKeys();
+    await requestShipment(orderId);
+    expireKeys();
 
-    expect([await cancel(orderId), await cancel(orderId)]).toEqual([{ status: 'cancelled' }, { status: 'cancelled' }]);
-    expect(outside.statement(orderId)).toMatchObject({
+    expect([await cancelShipment(orderId), await cancelShipment(orderId)]).toEqual([
+      { status: 'cancelled' },
+      { status: 'cancelled' },
+    ]);
+    expect(fakes.records(orderId)).toMatchObject({
       shipments: [{ status: 'cancelled' }],
       cancellations: [{ status: 'cancelled' }],
     });
@@ -122,25 +129,25 @@ describe('cancelShipment', () => {
 
   test('rejects a shipment request after the cancellation, even if the carrier forgets its keys', async () => {
     const orderId = randomUUID();
-    forgetKeys();
+    expireKeys();
 
-    expect(await cancel(orderId)).toEqual({ status: 'voided' });
-    await expect(request(orderId)).rejects.toMatchObject({ type: 'ShipmentCancelled' });
-    expect(outside.statement(orderId).shipments).toEqual([]);
+    expect(await cancelShipment(orderId)).toEqual({ status: 'voided' });
+    await expect(requestShipment(orderId)).rejects.toMatchObject({ type: 'ShipmentCancelled' });
+    expect(fakes.records(orderId).shipments).toEqual([]);
   });
 });
 
 describe('trackShipment', () => {
-  function track(orderId: string, carrierUrl = outside.carrierUrl) {
-    return runActivity(activitiesOf({ carrierUrl }).trackShipment, { orderId });
+  function track(orderId: string, carrierUrl = fakes.carrierUrl) {
+    return runActivity(createActivitiesForAge({ carrierUrl }).trackShipment, { orderId });
   }
 
   test.each(['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'] as const)(
     'returns a parcel that is %s as a report',
     async (status) => {
       const orderId = randomUUID();
-      const { shipmentId } = await request(orderId);
-      await outside.carrier.reportNow(orderId, status);
+      const { shipmentId } = await requestShipment(orderId);
+      await fakes.carrier.reportNow(orderId, status);
 
       expect(await track(orderId)).toEqual({ orderId, shipmentId, status });
     },
@@ -148,9 +155,9 @@ describe('trackShipment', () => {
 
   test('distinguishes a cancelled shipment from an order without a shipment', async () => {
     const [unknown, cancelled, voided] = [randomUUID(), randomUUID(), randomUUID()];
-    await request(cancelled);
-    await cancel(cancelled);
-    await cancel(voided);
+    await requestShipment(cancelled);
+    await cancelShipment(cancelled);
+    await cancelShipment(voided);
 
     expect([await track(unknown), await track(voided)]).toEqual([undefined, undefined]);
     expect(await track(cancelled)).toMatchObject({ status: 'cancelled' });
@@ -158,8 +165,8 @@ describe('trackShipment', () => {
 
   test('finds a parcel long after the carrier forgot the key', async () => {
     const orderId = randomUUID();
-    const { shipmentId } = await request(orderId);
-    forgetKeys();
+    const { shipmentId } = await requestShipment(orderId);
+    expireKeys();
 
     expect(await track(orderId)).toEqual({ orderId, shipmentId, status: 'accepted' });
   });

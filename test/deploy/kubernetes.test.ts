@@ -2,23 +2,30 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { composeSecrets } from '../../tools/secrets/compose-secrets.js';
-import { MAX_APIS } from '../../tools/openapi/limit-table.js';
-import { checkout } from '../../tools/stack/settings.js';
-import { loadConfig, type Role } from '../../src/config.js';
-import { serveHealth } from '../../src/observability/health.js';
+import { generateComposeSecrets } from '../../tools/secrets/compose-secrets.js';
+import { MAX_API_REPLICAS } from '../../tools/openapi/limit-table.js';
+import { projectRoot } from '../../tools/stack/settings.js';
+import { loadConfig, type ProcessName } from '../../src/config.js';
+import { serveHealth } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { hasWorkflows, TASK_QUEUES } from '../../src/temporal/task-queues.js';
-import { FORCE_AFTER_GRACE_SECONDS } from '../../src/temporal/workers.js';
-import { roleOf, unknownVariables } from '../support/deployment.js';
-import { describeRendered, render } from '../support/kustomize.js';
-import { selects, typeErrors, validate, type Container, type Manifest, type PodSpec } from '../support/manifests.js';
+import { FORCED_SHUTDOWN_SECONDS } from '../../src/temporal/workers.js';
+import { roleOfCommand, unknownVariables } from '../support/deploy/program-roles.js';
+import { describeWithKustomize, renderKustomization } from '../support/deploy/kustomize.js';
+import {
+  matchesLabels,
+  typeCheckManifests,
+  validateManifest,
+  type Container,
+  type Manifest,
+  type PodSpec,
+} from '../support/deploy/kubernetes-manifests.js';
 import openapi from '../../openapi.json' with { type: 'json' };
 
 /** The Secret `shop`, which is not committed. */
 const SECRET: Record<string, string> = {
   PAYLOAD_ENCRYPTION_KEYS: `2026-11:${Buffer.alloc(32).toString('base64')}`,
-  ...composeSecrets(),
+  ...generateComposeSecrets(),
   DATABASE_URL: 'postgres://shop:password@postgres.example.com/shop',
   DATABASE_OWNER_URL: 'postgres://shop_owner:password@postgres.example.com/shop',
   SMTP_URL: 'smtps://shop:password@mail.example.com',
@@ -33,11 +40,14 @@ const temporalTrigger = z.strictObject({
   targetQueueSize: z.string().regex(/^[1-9]\d*$/),
 });
 
-describeRendered('the manifests for Kubernetes', () => {
+describeWithKustomize('the manifests for Kubernetes', () => {
   let base: Manifest[];
   let manifests: Manifest[];
   beforeAll(async () => {
-    [base, manifests] = await Promise.all([render<Manifest>('base'), render<Manifest>('overlays/example')]);
+    [base, manifests] = await Promise.all([
+      renderKustomization<Manifest>('base'),
+      renderKustomization<Manifest>('overlays/example'),
+    ]);
   });
 
   const ofKind = (kind: string, from = manifests) => from.filter((manifest) => manifest.kind === kind);
@@ -54,7 +64,7 @@ describeRendered('the manifests for Kubernetes', () => {
     expect(containers).toHaveLength(1);
     return containers[0]!;
   };
-  const roleIn = (workload: Manifest) => roleOf(containerOf(workload).command) as Role;
+  const roleIn = (workload: Manifest) => roleOfCommand(containerOf(workload).command) as ProcessName;
   const workers = () => ofKind('Deployment').filter((workload) => roleIn(workload) === 'worker');
 
   /** The environment variables of a container. */
@@ -72,12 +82,12 @@ describeRendered('the manifests for Kubernetes', () => {
     test('has manifests that are valid for their kinds, in the base and in the example', async () => {
       for (const manifest of [...base, ...manifests]) {
         const { kind, metadata } = manifest;
-        await expect(validate(manifest), `${kind} ${metadata.name}`).resolves.toBeUndefined();
+        await expect(validateManifest(manifest), `${kind} ${metadata.name}`).resolves.toBeUndefined();
       }
     });
 
     test('uses only fields that Kubernetes knows', () => {
-      expect(typeErrors(manifests)).toEqual([]);
+      expect(typeCheckManifests(manifests)).toEqual([]);
     });
 
     test('puts everything of the example into one namespace', () => {
@@ -114,7 +124,7 @@ describeRendered('the manifests for Kubernetes', () => {
     });
 
     test('uses exactly the keys of the documented Secret', () => {
-      const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
+      const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
       const [, command = ''] = /kubectl [^\n]*create secret generic shop \\\n((?:[^\n]*\\\n)*[^\n]*)/.exec(guide) ?? [];
       const documented = [...command.matchAll(/--from-literal=(\w+)=/g)].map(([, name]) => name);
       const used = workloads().flatMap((workload) =>
@@ -124,10 +134,10 @@ describeRendered('the manifests for Kubernetes', () => {
     });
 
     test('gives each task queue its own Deployment of workers', () => {
-      const queues = workers().map((workload) => loadConfig('worker', environmentOf(workload)).WORKER_QUEUES);
+      const queues = workers().map((workload) => loadConfig('worker', environmentOf(workload)).WORKER_TASK_QUEUES);
       expect(queues.map((polled) => polled.join()).sort()).toEqual([...TASK_QUEUES].sort());
       expect(workers().map(({ metadata }) => metadata.name)).toEqual(
-        workers().map((workload) => `worker-${environmentOf(workload).WORKER_QUEUES}`),
+        workers().map((workload) => `worker-${environmentOf(workload).WORKER_TASK_QUEUES}`),
       );
     });
 
@@ -137,7 +147,7 @@ describeRendered('the manifests for Kubernetes', () => {
     });
 
     test('lets the documented setup run first, without the API and workers', () => {
-      const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
+      const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
       expect(guide).toContain("-l 'app.kubernetes.io/name notin (api, worker)'");
       const first = manifests.filter(
         ({ metadata }) => !['api', 'worker'].includes(metadata.labels?.['app.kubernetes.io/name'] ?? ''),
@@ -216,9 +226,9 @@ describeRendered('the manifests for Kubernetes', () => {
       const { selector, ports } = named('Service', 'api-metrics').spec!;
       const api = named('Deployment', 'api');
       const { METRICS_PORT } = loadConfig('api', environmentOf(api));
-      expect(selects(selector as Record<string, string>, labelsOf(api))).toBe(true);
+      expect(matchesLabels(selector as Record<string, string>, labelsOf(api))).toBe(true);
       expect(ports).toEqual([{ name: 'metrics', port: METRICS_PORT, targetPort: 'metrics' }]);
-      const guide = readFileSync(join(checkout, 'docs/deployment.md'), 'utf8');
+      const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
       expect(guide).toContain(`api-metrics.shop.svc:${METRICS_PORT}`);
     });
   });
@@ -228,7 +238,7 @@ describeRendered('the manifests for Kubernetes', () => {
       for (const workload of workers()) {
         const { SHUTDOWN_GRACE_SECONDS } = loadConfig('worker', environmentOf(workload));
         expect(podOf(workload).terminationGracePeriodSeconds).toBeGreaterThan(
-          SHUTDOWN_GRACE_SECONDS + FORCE_AFTER_GRACE_SECONDS,
+          SHUTDOWN_GRACE_SECONDS + FORCED_SHUTDOWN_SECONDS,
         );
       }
     });
@@ -244,7 +254,7 @@ describeRendered('the manifests for Kubernetes', () => {
     test('evicts one pod of each Deployment at a time', () => {
       for (const workload of ofKind('Deployment')) {
         const budgets = ofKind('PodDisruptionBudget').filter(({ spec }) =>
-          selects((spec!.selector as { matchLabels: Record<string, string> }).matchLabels, labelsOf(workload)),
+          matchesLabels((spec!.selector as { matchLabels: Record<string, string> }).matchLabels, labelsOf(workload)),
         );
         expect(budgets.map(({ metadata }) => metadata.name)).toEqual([workload.metadata.name]);
         expect(budgets[0]?.spec).toMatchObject({ maxUnavailable: 1 });
@@ -256,7 +266,7 @@ describeRendered('the manifests for Kubernetes', () => {
     test('selects exactly the pods of each Deployment', () => {
       for (const workload of ofKind('Deployment')) {
         const { matchLabels } = workload.spec!.selector as { matchLabels: Record<string, string> };
-        const found = workloads().filter((other) => selects(matchLabels, labelsOf(other)));
+        const found = workloads().filter((other) => matchesLabels(matchLabels, labelsOf(other)));
         expect(found).toEqual([workload]);
         for (const { labelSelector } of podOf(workload).topologySpreadConstraints ?? [])
           expect(labelSelector.matchLabels).toEqual(matchLabels);
@@ -266,7 +276,7 @@ describeRendered('the manifests for Kubernetes', () => {
 
     test('routes the Service to the API on an open port', () => {
       const { selector, ports } = named('Service', 'api').spec!;
-      const found = workloads().filter((other) => selects(selector as Record<string, string>, labelsOf(other)));
+      const found = workloads().filter((other) => matchesLabels(selector as Record<string, string>, labelsOf(other)));
       expect(found.map(({ metadata }) => metadata.name)).toEqual(['api']);
       const open = containerOf(found[0]!).ports!.map(({ name }) => name);
       expect(ports!.map(({ targetPort }) => targetPort)).toEqual(['http']);
@@ -279,7 +289,8 @@ describeRendered('the manifests for Kubernetes', () => {
           const { matchLabels = {}, matchExpressions = [] } = spec!.podSelector!;
           const labels = labelsOf(workload);
           return (
-            selects(matchLabels, labels) && matchExpressions.every(({ key, values }) => values.includes(labels[key]!))
+            matchesLabels(matchLabels, labels) &&
+            matchExpressions.every(({ key, values }) => values.includes(labels[key]!))
           );
         });
         const open = policies.flatMap(({ spec }) => spec!.ingress ?? []);
@@ -310,7 +321,7 @@ describeRendered('the manifests for Kubernetes', () => {
         const told = temporalTrigger.parse(trigger?.metadata);
         expect(others).toEqual([]);
         expect(triggers.map(({ type }) => type)).toEqual(['temporal']);
-        expect(told.taskQueue).toBe(environmentOf(workload).WORKER_QUEUES);
+        expect(told.taskQueue).toBe(environmentOf(workload).WORKER_TASK_QUEUES);
         expect(told.queueTypes).toBe(hasWorkflows(told.taskQueue) ? 'workflow,activity' : 'activity');
         expect(environmentOf(workload)).toMatchObject({
           [told.endpointFromEnv]: expect.any(String),
@@ -324,7 +335,7 @@ describeRendered('the manifests for Kubernetes', () => {
     test('scales the API between two pods and the maximum', () => {
       const [scaler] = scalersOf(named('Deployment', 'api'), 'HorizontalPodAutoscaler');
       expect(scaler?.spec?.minReplicas).toBe(2);
-      expect(scaler?.spec?.maxReplicas).toBe(MAX_APIS);
+      expect(scaler?.spec?.maxReplicas).toBe(MAX_API_REPLICAS);
     });
 
     test('does not reset replica counts when the manifests are applied again', () => {

@@ -1,25 +1,25 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { fetched } from '../../tools/replay/histories.js';
-import { replay } from '../../tools/replay/replay.js';
+import { fetchHistories } from '../../tools/replay/histories.js';
+import { replayHistories } from '../../tools/replay/replay-histories.js';
 import {
   cancelOrderUpdate,
   ORDER_WORKFLOW_TYPE,
   ORDER_TASK_QUEUE,
-  orderStatusQuery,
+  orderQuery,
   orderWorkflowId,
   PAYMENT_TASK_QUEUE,
 } from '../../src/workflows/order/contract.js';
 import type { order } from '../../src/workflows/order/workflow.js';
-import { describeOnDevServer, startDevServer } from '../support/dev-server.js';
-import { anOrder, aProduct, openShop, type Shop } from '../support/shop.js';
+import { describeOnDevServer, startDevServer } from '../support/temporal/dev-server.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';
 
 /**
  * Each order is cancelled two milliseconds later after its start than the previous order. With local activities, one of
  * eight orders did not replay, so 30 orders miss such a fault once in fifty runs.
  */
 const ORDERS = 30;
-const ORDERS_AT_ONCE = 4;
+const CONCURRENT_ORDERS = 4;
 const CLIENTS = 3;
 const DEADLINE_MS = 30_000;
 
@@ -28,15 +28,15 @@ describeOnDevServer('orders that are polled and cancelled', () => {
   let sku: string;
 
   beforeAll(async () => {
-    shop = await openShop(await startDevServer(), { queues: [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE] });
-    ({ sku } = await aProduct(shop.store, { available: ORDERS }));
+    shop = await startShop(await startDevServer(), { queues: [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE] });
+    ({ sku } = await addProduct(shop.store, { available: ORDERS }));
   });
   afterAll(async () => {
     await shop?.close();
   });
 
   async function placePollAndCancel(cancelAfterMs: number) {
-    const input = anOrder({ lines: [{ sku, quantity: 1 }] });
+    const input = makeOrder({ lines: [{ sku, quantity: 1 }] });
     const handle = await shop.client.workflow.start<typeof order>(ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(input.orderId),
       taskQueue: ORDER_TASK_QUEUE,
@@ -45,7 +45,7 @@ describeOnDevServer('orders that are polled and cancelled', () => {
     let settled = false;
     // An order whose history does not replay answers neither queries nor the cancel. Its history is the evidence.
     const poll = async () => {
-      while (!settled) await handle.query(orderStatusQuery).catch(() => undefined);
+      while (!settled) await handle.query(orderQuery).catch(() => undefined);
     };
     const cancel = () =>
       cancelAfterMs % 4 === 0
@@ -71,12 +71,14 @@ describeOnDevServer('orders that are polled and cancelled', () => {
       for (let moment = moments.pop(); moment !== undefined; moment = moments.pop())
         runs.push(await placePollAndCancel(moment));
     };
-    await Promise.all(Array.from({ length: ORDERS_AT_ONCE }, placeInTurn));
+    await Promise.all(Array.from({ length: CONCURRENT_ORDERS }, placeInTurn));
 
     const differing: string[] = [];
     const workflowBundle = { codePath: inject('workflowBundle') };
-    for await (const { workflowId, difference } of replay(fetched(shop.client, runs), { workflowBundle }))
-      if (difference) differing.push(`${workflowId}: ${difference.what}`);
+    for await (const { workflowId, difference } of replayHistories(fetchHistories(shop.client, runs), {
+      workflowBundle,
+    }))
+      if (difference) differing.push(`${workflowId}: ${difference.description}`);
     expect(runs).toHaveLength(ORDERS);
     expect(differing).toEqual([]);
     expect(runs.filter(({ isClosed }) => !isClosed)).toEqual([]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { money, shownMoney } from '../../src/schemas/money.js';
+import { money, formatMoney } from '../../src/schemas/money.js';
 
 describe('money', () => {
   test.each([
@@ -15,7 +15,7 @@ describe('money', () => {
     [Number.MAX_SAFE_INTEGER, 'EUR', '€90,071,992,547,409.91'],
     [Number.MAX_SAFE_INTEGER, 'KWD', 'KWD 9,007,199,254,740.991'],
   ])('shows %d minor units of %s as %s', (value, currency, shown) => {
-    expect(shownMoney({ value, currency }).replace('\u00A0', ' ')).toBe(shown);
+    expect(formatMoney({ value, currency }).replace('\u00A0', ' ')).toBe(shown);
   });
 
   test('accepts a currency that is newer than the runtime', () => {

@@ -4,15 +4,15 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../tools/processes/wait.js';
 import {
-  RunSuperseded,
-  type FailurePlace,
+  RunSupersededError,
+  type FailurePosition,
   type ItemFailure,
   type StagedItem,
-  type TaskKey,
+  type ChunkKey,
 } from '../../src/store/batches.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { pagesOf, stage, tasksOf } from '../support/batches.js';
-import { createDatabase } from '../support/database.js';
+import { splitIntoChunks, stageTestBatch, chunksOf } from '../support/shop/batches.js';
+import { createDatabase } from '../support/database/database.js';
 
 const MAX_CONNECTIONS = 10;
 
@@ -30,80 +30,87 @@ afterAll(async () => {
 });
 
 /** A promise and the function that resolves it. */
-function aGate(): { passed: Promise<void>; open: () => void } {
+function createGate(): { passed: Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const passed = new Promise<void>((resolve) => (open = resolve));
   return { passed, open };
 }
 
-const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+const createMany = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i));
 
-const REFUSED = { type: 'Refused', message: 'no' };
-const refusedAt = (...places: number[]): ItemFailure[] => places.map((index) => ({ index, reason: REFUSED }));
+const REJECTION = { type: 'Refused', message: 'no' };
+const rejectionsAt = (...places: number[]): ItemFailure[] => places.map((index) => ({ index, reason: REJECTION }));
 const linesOf = (items: { line: number }[]) => items.map(({ line }) => line);
 
 /** Resolves when `count` connections run a COPY. */
-const copiesOnce = (count: number) =>
+const waitForCopies = (count: number) =>
   waitUntil(
     async () => {
       const { rows } = await sql`
         select from pg_stat_progress_copy where datname = current_database()`.execute(store.db);
       return rows.length === count || undefined;
     },
-    { what: `${count} uploads being under way`, deadlineMs: 10_000, everyMs: 10 },
+    { description: `${count} uploads being under way`, timeoutMs: 10_000, intervalMs: 10 },
   );
 
 /** Resolves when `count` transactions wait for a lock. */
-const waitingOnce = (count: number) =>
+const waitForBlockedTransactions = (count: number) =>
   waitUntil(
     async () => {
       const { rows } = await sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(store.db);
       return rows.length >= count || undefined;
     },
-    { what: `${count} transactions waiting`, deadlineMs: 10_000, everyMs: 10 },
+    { description: `${count} transactions waiting`, timeoutMs: 10_000, intervalMs: 10 },
   );
 
 /** Counts the rows of a batch, and chunk rows without an attempt. */
-async function tracesOf(batchId: string): Promise<{ batches: number; rounds: number; orphans: number }> {
+async function countRows(batchId: string): Promise<{ batches: number; rounds: number; orphans: number }> {
   const { rows } = await sql<{ batches: number; rounds: number; orphans: number }>`
     select
       (select count(*)::int from batches where batch_id = ${batchId}) as batches,
-      (select count(*)::int from batch_rounds where batch_id = ${batchId}) as rounds,
-      (select count(*)::int from batch_tasks where round_id not in (select round_id from batch_rounds)) as orphans`.execute(
+      (select count(*)::int from batch_attempts where batch_id = ${batchId}) as rounds,
+      (select count(*)::int from batch_chunks where attempt_id not in (select attempt_id from batch_attempts)) as orphans`.execute(
     store.db,
   );
   return rows[0]!;
 }
-const NO_TRACE = { batches: 0, rounds: 0, orphans: 0 };
+const NO_ROWS = { batches: 0, rounds: 0, orphans: 0 };
 const ONE_BATCH = { batches: 1, rounds: 1, orphans: 0 };
 
 /** Opens an attempt and expects it to have chunks. */
-async function opened(batchId: string, runId: string): Promise<{ roundId: number; round: number; tasks: number }> {
-  const round = await store.openRound(batchId, runId);
-  expect(round?.tasks).toBeGreaterThan(0);
+async function openAttempt(
+  batchId: string,
+  runId: string,
+): Promise<{ attemptId: number; round: number; tasks: number }> {
+  const round = await store.openAttempt(batchId, runId);
+  expect(round?.chunks).toBeGreaterThan(0);
   return round!;
 }
 
 /** The stored items of an attempt, chunk by chunk. */
-async function itemsOf(roundId: number): Promise<StagedItem[][]> {
+async function storedChunks(attemptId: number): Promise<StagedItem[][]> {
   const rows = await store.db
-    .selectFrom('batch_tasks')
+    .selectFrom('batch_chunks')
     .select(['task', 'items', 'item_count'])
-    .where('round_id', '=', roundId)
+    .where('attempt_id', '=', attemptId)
     .orderBy('task')
     .execute();
-  expect(rows.map(({ task }) => task)).toEqual(times(rows.length, (index) => index));
+  expect(rows.map(({ task }) => task)).toEqual(createMany(rows.length, (index) => index));
   expect(rows.map(({ items }) => items.length)).toEqual(rows.map(({ item_count }) => item_count));
   return rows.map(({ items }) => items.map(([line, item]) => ({ line, item })));
 }
 
-type Apply = Parameters<Store['applyTask']>[1];
+type ApplyChunk = Parameters<Store['applyChunk']>[1];
 
 /** Applies a chunk and holds its transaction open until `goOn` is called. */
-async function beingApplied(key: TaskKey, apply: Apply = async () => []): Promise<{ goOn: () => Promise<void> }> {
-  const [begun, gate] = [aGate(), aGate()];
-  const applied = store.applyTask(key, async (tx, items) => {
+async function holdChunkOpen(
+  key: ChunkKey,
+  apply: ApplyChunk = async () => [],
+): Promise<{ goOn: () => Promise<void> }> {
+  const [begun, gate] = [createGate(), createGate()];
+  const applied = store.applyChunk(key, async (tx, items) => {
     begun.open();
     await gate.passed;
     return await apply(tx, items);
@@ -117,182 +124,203 @@ async function beingApplied(key: TaskKey, apply: Apply = async () => []): Promis
   };
 }
 
-const numbers = (count: number) => times(count, (index) => ({ n: index + 1 }));
+const makeNumberedItems = (count: number) => createMany(count, (index) => ({ n: index + 1 }));
 
 describe('stageBatch', () => {
-  const aBatch = (overrides: { operation?: string; itemsPerTask?: number } = {}) => ({
+  const aBatch = (overrides: { operation?: string; itemsPerChunk?: number } = {}) => ({
     batchId: randomUUID(),
     operation: 'restock',
-    itemsPerTask: 2,
+    itemsPerChunk: 2,
     ...overrides,
   });
 
   test('stores the pages of a batch as the chunks of a first attempt that no run has opened', async () => {
-    const batch = aBatch({ itemsPerTask: 3 });
+    const batch = aBatch({ itemsPerChunk: 3 });
 
-    expect(await store.stageBatch(batch, pagesOf(numbers(7), 3))).toEqual({ status: 'staged', total: 7 });
+    expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(7), 3))).toEqual({
+      status: 'staged',
+      total: 7,
+    });
 
-    expect(await store.tallyBatch(batch.batchId)).toEqual({
+    expect(await store.countBatchProgress(batch.batchId)).toEqual({
       operation: 'restock',
-      itemsPerTask: 3,
+      itemsPerChunk: 3,
       total: 7,
       succeeded: 0,
       failed: 0,
       round: 0,
       tasks: 3,
     });
-    const { roundId } = await opened(batch.batchId, 'run');
-    expect((await itemsOf(roundId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+    const { attemptId } = await openAttempt(batch.batchId, 'run');
+    expect((await storedChunks(attemptId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
   });
 
   test('gives later batches higher numbers', async () => {
     const batchIds = [];
-    for (let count = 0; count < 3; count += 1) batchIds.push(await stage(store, { items: numbers(1) }));
-    const found = await Promise.all(batchIds.map((batchId) => store.openRound(batchId, 'run')));
+    for (let count = 0; count < 3; count += 1)
+      batchIds.push(await stageTestBatch(store, { items: makeNumberedItems(1) }));
+    const found = await Promise.all(batchIds.map((batchId) => store.openAttempt(batchId, 'run')));
 
-    expect(found.map((round) => round!.number)).toEqual(found.map((round) => round!.number).toSorted((a, b) => a - b));
-    expect(new Set(found.map((round) => round!.number)).size).toBe(3);
+    expect(found.map((round) => round!.batchNumber)).toEqual(
+      found.map((round) => round!.batchNumber).toSorted((a, b) => a - b),
+    );
+    expect(new Set(found.map((round) => round!.batchNumber)).size).toBe(3);
   });
 
   test.each([0, 1, 2, 500])('throws and stores nothing if the upload breaks off after %i pages', async (count) => {
     const batch = aBatch();
     const trouble = new Error('the body broke off');
     async function* pages() {
-      for await (const page of pagesOf(numbers(count * 2), 2)) yield page;
+      for await (const page of splitIntoChunks(makeNumberedItems(count * 2), 2)) yield page;
       throw trouble;
     }
 
     await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
 
-    expect(await tracesOf(batch.batchId)).toEqual(NO_TRACE);
-    expect(await store.stageBatch(batch, pagesOf(numbers(3), 2))).toEqual({ status: 'staged', total: 3 });
+    expect(await countRows(batch.batchId)).toEqual(NO_ROWS);
+    expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(3), 2))).toEqual({
+      status: 'staged',
+      total: 3,
+    });
   });
 
   test('leaks no connections when many uploads break off', async () => {
     const trouble = new Error('the body broke off');
     async function* pages() {
-      yield* pagesOf(numbers(2), 2);
+      yield* splitIntoChunks(makeNumberedItems(2), 2);
       throw trouble;
     }
     for (let count = 0; count < MAX_CONNECTIONS + 1; count += 1) {
       await expect(store.stageBatch(aBatch(), pages())).rejects.toBe(trouble);
     }
-    const sharing = times(MAX_CONNECTIONS, () => store.stageBatch(aBatch(), pagesOf(numbers(4), 2)));
-    expect(await Promise.all(sharing)).toEqual(times(MAX_CONNECTIONS, () => ({ status: 'staged', total: 4 })));
+    const sharing = createMany(MAX_CONNECTIONS, () =>
+      store.stageBatch(aBatch(), splitIntoChunks(makeNumberedItems(4), 2)),
+    );
+    expect(await Promise.all(sharing)).toEqual(createMany(MAX_CONNECTIONS, () => ({ status: 'staged', total: 4 })));
   });
 
   test('throws and stores nothing when the database closes the connection, and succeeds on retry', async () => {
     const batch = aBatch();
-    const gate = aGate();
+    const gate = createGate();
     async function* pages() {
-      yield* pagesOf(numbers(2), 2);
+      yield* splitIntoChunks(makeNumberedItems(2), 2);
       await gate.passed;
-      yield* pagesOf(numbers(2), 2);
+      yield* splitIntoChunks(makeNumberedItems(2), 2);
     }
     const staged = store.stageBatch(batch, pages()).catch((error: unknown) => String(error));
-    await copiesOnce(1);
+    await waitForCopies(1);
     await sql`select pg_terminate_backend(pid) from pg_stat_progress_copy where datname = current_database()`.execute(
       store.db,
     );
     gate.open();
 
     expect(await staged).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);
-    expect(await tracesOf(batch.batchId)).toEqual(NO_TRACE);
-    expect(await store.stageBatch(batch, pagesOf(numbers(2), 2))).toMatchObject({ status: 'staged' });
+    expect(await countRows(batch.batchId)).toEqual(NO_ROWS);
+    expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2))).toMatchObject({ status: 'staged' });
   });
 
   test('returns the existing batch for the same id and content', async () => {
     const batch = aBatch();
-    await store.stageBatch(batch, pagesOf(numbers(5), 2));
+    await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
 
-    expect(await store.stageBatch(batch, pagesOf(numbers(5), 2))).toEqual({ status: 'existing', total: 5 });
-    expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+    expect(await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2))).toEqual({
+      status: 'existing',
+      total: 5,
+    });
+    expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
   });
 
-  test.each<[string, { operation?: string; itemsPerTask?: number }, unknown[]]>([
-    ['another operation', { operation: 'price-update' }, numbers(5)],
-    ['another number of items per chunk', { itemsPerTask: 6 }, numbers(5)],
-    ['one item less', {}, numbers(4)],
-    ['one item more', {}, numbers(6)],
-    ['another item', {}, [{ n: 9 }, ...numbers(5).slice(1)]],
-    ['another item order', {}, numbers(5).reverse()],
+  test.each<[string, { operation?: string; itemsPerChunk?: number }, unknown[]]>([
+    ['another operation', { operation: 'price-update' }, makeNumberedItems(5)],
+    ['another number of items per chunk', { itemsPerChunk: 6 }, makeNumberedItems(5)],
+    ['one item less', {}, makeNumberedItems(4)],
+    ['one item more', {}, makeNumberedItems(6)],
+    ['another item', {}, [{ n: 9 }, ...makeNumberedItems(5).slice(1)]],
+    ['another item order', {}, makeNumberedItems(5).reverse()],
   ])('returns "taken" for a used id with %s and keeps the first batch', async (_what, change, items) => {
-    const batch = aBatch({ itemsPerTask: 5 });
-    await store.stageBatch(batch, pagesOf(numbers(5), 5));
+    const batch = aBatch({ itemsPerChunk: 5 });
+    await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 5));
     const other = { ...batch, ...change };
 
-    expect(await store.stageBatch(other, pagesOf(items, other.itemsPerTask))).toEqual({ status: 'taken' });
-    expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
-    expect(await store.tallyBatch(batch.batchId)).toMatchObject({ operation: 'restock', itemsPerTask: 5, total: 5 });
+    expect(await store.stageBatch(other, splitIntoChunks(items, other.itemsPerChunk))).toEqual({ status: 'taken' });
+    expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+    expect(await store.countBatchProgress(batch.batchId)).toMatchObject({
+      operation: 'restock',
+      itemsPerChunk: 5,
+      total: 5,
+    });
   });
 
   test('returns "taken" for the same items on other lines, because failures would name wrong lines', async () => {
     const batch = aBatch();
-    await store.stageBatch(batch, pagesOf(numbers(2), 2));
+    await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(2), 2));
     async function* later(): AsyncGenerator<StagedItem[]> {
-      for await (const page of pagesOf(numbers(2), 2)) yield page.map(({ line, item }) => ({ line: line + 1, item }));
+      for await (const page of splitIntoChunks(makeNumberedItems(2), 2))
+        yield page.map(({ line, item }) => ({ line: line + 1, item }));
     }
     expect(await store.stageBatch(batch, later())).toEqual({ status: 'taken' });
   });
 
   test('throws if a repeated upload breaks off, and keeps the batch', async () => {
     const batch = aBatch();
-    await store.stageBatch(batch, pagesOf(numbers(5), 2));
+    await store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
     const trouble = new Error('the body broke off');
     async function* pages() {
-      yield* pagesOf(numbers(4), 2);
+      yield* splitIntoChunks(makeNumberedItems(4), 2);
       throw trouble;
     }
     await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
-    expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
-    expect(await store.tallyBatch(batch.batchId)).toMatchObject({ total: 5, round: 0 });
+    expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
+    expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ total: 5, round: 0 });
   });
 
   describe('two concurrent uploads with one id', () => {
     /** Starts two uploads so that both run before either is stored. */
     async function together(first: unknown[], second: unknown[], batchId: string = randomUUID()) {
-      const gate = aGate();
+      const gate = createGate();
       async function* pages(items: unknown[]) {
-        for await (const page of pagesOf(items, 2)) {
+        for await (const page of splitIntoChunks(items, 2)) {
           yield page;
           await gate.passed;
         }
       }
       const batch = { ...aBatch(), batchId };
       const both = [first, second].map((items) => store.stageBatch(batch, pages(items)));
-      await copiesOnce(2);
+      await waitForCopies(2);
       gate.open();
       return { batchId, outcomes: (await Promise.all(both)).map(({ status }) => status) };
     }
 
     test('store one batch and report it as existing to the other, for the same content', async () => {
       for (let count = 0; count < 10; count += 1) {
-        const { batchId, outcomes } = await together(numbers(5), numbers(5));
+        const { batchId, outcomes } = await together(makeNumberedItems(5), makeNumberedItems(5));
 
         expect(outcomes.toSorted()).toEqual(['existing', 'staged']);
-        expect(await tracesOf(batchId)).toEqual(ONE_BATCH);
-        const { roundId } = await opened(batchId, 'run');
-        expect((await itemsOf(roundId)).flat()).toHaveLength(5);
+        expect(await countRows(batchId)).toEqual(ONE_BATCH);
+        const { attemptId } = await openAttempt(batchId, 'run');
+        expect((await storedChunks(attemptId)).flat()).toHaveLength(5);
       }
     });
 
     test('store one batch and report the id as taken to the other, for different content', async () => {
       for (let count = 0; count < 10; count += 1) {
-        const contents = [numbers(3), numbers(5)];
+        const contents = [makeNumberedItems(3), makeNumberedItems(5)];
         const { batchId, outcomes } = await together(contents[0]!, contents[1]!);
 
         expect(outcomes.toSorted()).toEqual(['staged', 'taken']);
-        expect(await tracesOf(batchId)).toEqual(ONE_BATCH);
-        const { roundId } = await opened(batchId, 'run');
-        expect((await itemsOf(roundId)).flat().map(({ item }) => item)).toEqual(contents[outcomes.indexOf('staged')]);
+        expect(await countRows(batchId)).toEqual(ONE_BATCH);
+        const { attemptId } = await openAttempt(batchId, 'run');
+        expect((await storedChunks(attemptId)).flat().map(({ item }) => item)).toEqual(
+          contents[outcomes.indexOf('staged')],
+        );
       }
     });
 
     /** Blocks the upload that has claimed the id before its commit, until it is released. */
     async function beforeTheCommit() {
-      const [held, gate] = [aGate(), aGate()];
+      const [held, gate] = [createGate(), createGate()];
       const lock = store.db.transaction().execute(async (tx) => {
-        await sql`lock table batch_rounds in share mode`.execute(tx);
+        await sql`lock table batch_attempts in share mode`.execute(tx);
         held.open();
         await gate.passed;
       });
@@ -306,46 +334,50 @@ describe('stageBatch', () => {
     test('wait for the commit of the first upload', async () => {
       const batch = aBatch();
       const release = await beforeTheCommit();
-      const first = store.stageBatch(batch, pagesOf(numbers(5), 2));
-      await waitingOnce(1);
-      const [same, other] = [numbers(5), numbers(4)].map((items) => store.stageBatch(batch, pagesOf(items, 2)));
-      await waitingOnce(3);
+      const first = store.stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2));
+      await waitForBlockedTransactions(1);
+      const [same, other] = [makeNumberedItems(5), makeNumberedItems(4)].map((items) =>
+        store.stageBatch(batch, splitIntoChunks(items, 2)),
+      );
+      await waitForBlockedTransactions(3);
       await release();
 
       expect(await first).toEqual({ status: 'staged', total: 5 });
       expect(await same).toEqual({ status: 'existing', total: 5 });
       expect(await other).toEqual({ status: 'taken' });
-      expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+      expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
     });
 
     test('store the second upload if the first one fails', async () => {
       const batch = aBatch();
       const release = await beforeTheCommit();
-      const first = store.stageBatch(batch, pagesOf(numbers(5), 2)).catch((error: unknown) => String(error));
-      await waitingOnce(1);
-      const second = store.stageBatch(batch, pagesOf(numbers(4), 2));
-      await waitingOnce(2);
+      const first = store
+        .stageBatch(batch, splitIntoChunks(makeNumberedItems(5), 2))
+        .catch((error: unknown) => String(error));
+      await waitForBlockedTransactions(1);
+      const second = store.stageBatch(batch, splitIntoChunks(makeNumberedItems(4), 2));
+      await waitForBlockedTransactions(2);
       await sql`
         select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into batch_rounds%'`.execute(
+        where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into batch_attempts%'`.execute(
         store.db,
       );
       expect(await first).toMatch(/connection|terminat|EPIPE|ECONNRESET/i);
       await release();
 
       expect(await second).toEqual({ status: 'staged', total: 4 });
-      expect(await tracesOf(batch.batchId)).toEqual(ONE_BATCH);
+      expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
     });
   });
 
   describe('the content of items', () => {
     /** Stages items and reads them as an operation receives them. */
-    async function throughTheStore(items: unknown[], itemsPerTask: number): Promise<StagedItem[]> {
-      const batchId = await stage(store, { items, itemsPerTask });
-      const { roundId, tasks } = await opened(batchId, 'run');
+    async function throughTheStore(items: unknown[], itemsPerChunk: number): Promise<StagedItem[]> {
+      const batchId = await stageTestBatch(store, { items, itemsPerChunk });
+      const { attemptId, tasks } = await openAttempt(batchId, 'run');
       const seen: StagedItem[] = [];
       for (let task = 0; task < tasks; task += 1) {
-        await store.applyTask({ roundId, task }, async (_tx, given) => {
+        await store.applyChunk({ attemptId: attemptId, chunkIndex: task }, async (_tx, given) => {
           seen.push(...given);
           return [];
         });
@@ -418,9 +450,9 @@ describe('stageBatch', () => {
         fc.asyncProperty(
           fc.array(value, { minLength: 1, maxLength: 20 }),
           fc.integer({ min: 1, max: 8 }),
-          async (items, itemsPerTask) => {
+          async (items, itemsPerChunk) => {
             const sent = JSON.parse(JSON.stringify(items)) as unknown[];
-            expect(await throughTheStore(items, itemsPerTask)).toEqual(asStaged(sent));
+            expect(await throughTheStore(items, itemsPerChunk)).toEqual(asStaged(sent));
           },
         ),
         { numRuns: 60 },
@@ -431,90 +463,90 @@ describe('stageBatch', () => {
 
 describe('applyTask', () => {
   /** Stages a batch with one chunk and opens its attempt. */
-  async function aTask(count = 3): Promise<{ batchId: string; key: TaskKey }> {
-    const batchId = await stage(store, { items: numbers(count) });
-    const { roundId } = await opened(batchId, 'run');
-    return { batchId, key: { roundId, task: 0 } };
+  async function aTask(count = 3): Promise<{ batchId: string; key: ChunkKey }> {
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(count) });
+    const { attemptId } = await openAttempt(batchId, 'run');
+    return { batchId, key: { attemptId: attemptId, chunkIndex: 0 } };
   }
-  const leaveTrace = async (tx: Parameters<Apply>[0], batchId: string) => {
+  const leaveTrace = async (tx: Parameters<ApplyChunk>[0], batchId: string) => {
     await tx.insertInto('notifications').values({ key: randomUUID(), cart_id: batchId, kind: 'applied' }).execute();
   };
-  const tracesLeft = async (batchId: string) => (await store.notificationsOf(batchId)).length;
+  const tracesLeft = async (batchId: string) => (await store.listCartNotifications(batchId)).length;
 
   test('stores the effect together with the outcome and does nothing when repeated', async () => {
     const { batchId, key } = await aTask();
     let calls = 0;
-    const apply: Apply = async (tx) => {
+    const apply: ApplyChunk = async (tx) => {
       calls += 1;
       await leaveTrace(tx, batchId);
-      return refusedAt(1);
+      return rejectionsAt(1);
     };
-    await store.applyTask(key, apply);
-    await store.applyTask(key, apply);
+    await store.applyChunk(key, apply);
+    await store.applyChunk(key, apply);
 
     expect([calls, await tracesLeft(batchId)]).toEqual([1, 1]);
-    expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'done' }]);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
+    expect(await chunksOf(store, batchId)).toEqual([{ outcome: 'done' }]);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 1 });
   });
 
   test('applies a chunk once when called concurrently', async () => {
     const { batchId, key } = await aTask();
     let calls = 0;
-    const gate = aGate();
-    const all = times(5, () =>
-      store.applyTask(key, async (tx) => {
+    const gate = createGate();
+    const all = createMany(5, () =>
+      store.applyChunk(key, async (tx) => {
         calls += 1;
         await leaveTrace(tx, batchId);
         await gate.passed;
         return [];
       }),
     );
-    await waitingOnce(4);
+    await waitForBlockedTransactions(4);
     gate.open();
     await Promise.all(all);
 
     expect([calls, await tracesLeft(batchId)]).toEqual([1, 1]);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
   test('rolls back if applying throws, and lets a waiting call apply the chunk', async () => {
     const { batchId, key } = await aTask();
-    const first = await beingApplied(key, async (tx) => {
+    const first = await holdChunkOpen(key, async (tx) => {
       await leaveTrace(tx, batchId);
       throw new Error('no luck');
     });
-    const second = store.applyTask(key, async (tx) => {
+    const second = store.applyChunk(key, async (tx) => {
       expect(await tracesLeft(batchId)).toBe(0);
       await leaveTrace(tx, batchId);
       return [];
     });
-    await waitingOnce(1);
+    await waitForBlockedTransactions(1);
     await expect(first.goOn()).rejects.toThrow('no luck');
     await second;
 
     expect(await tracesLeft(batchId)).toBe(1);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0 });
   });
 
   test('leaves the chunk open if applying throws', async () => {
     const { batchId, key } = await aTask();
-    await expect(store.applyTask(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
+    await expect(store.applyChunk(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
 
-    expect(await tasksOf(store, batchId)).toEqual([{ outcome: null }]);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 0 });
+    expect(await chunksOf(store, batchId)).toEqual([{ outcome: null }]);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 0 });
   });
 
   test.each([[[0, 0]], [[3]], [[-1]], [[0.5]], [[0, 1, 2, 0]]])(
     'throws and stores nothing for impossible failure indexes %j',
     async (places) => {
       const { batchId, key } = await aTask(3);
-      const applied = store.applyTask(key, async (tx) => {
+      const applied = store.applyChunk(key, async (tx) => {
         await leaveTrace(tx, batchId);
-        return refusedAt(...places);
+        return rejectionsAt(...places);
       });
       await expect(applied).rejects.toThrow(/items/);
       expect(await tracesLeft(batchId)).toBe(0);
-      expect(await tasksOf(store, batchId)).toEqual([{ outcome: null }]);
+      expect(await chunksOf(store, batchId)).toEqual([{ outcome: null }]);
     },
   );
 
@@ -522,89 +554,91 @@ describe('applyTask', () => {
     const { key } = await aTask();
     const never = () => Promise.reject(new Error('applied'));
 
-    await store.applyTask({ ...key, task: 1 }, never);
-    await store.applyTask({ roundId: 2 ** 31 - 1, task: 0 }, never);
+    await store.applyChunk({ ...key, chunkIndex: 1 }, never);
+    await store.applyChunk({ attemptId: 2 ** 31 - 1, chunkIndex: 0 }, never);
   });
 });
 
 describe('giveUpTasks', () => {
-  async function anOpenRound(tasks: number): Promise<{ batchId: string; roundId: number }> {
-    const batchId = await stage(store, { items: numbers(tasks * 2), itemsPerTask: 2 });
-    return { batchId, roundId: (await opened(batchId, 'run')).roundId };
+  async function anOpenRound(tasks: number): Promise<{ batchId: string; attemptId: number }> {
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(tasks * 2), itemsPerChunk: 2 });
+    return { batchId, attemptId: (await openAttempt(batchId, 'run')).attemptId };
   }
-  const outcomesOf = async (batchId: string) => (await tasksOf(store, batchId)).map(({ outcome }) => outcome);
+  const outcomesOf = async (batchId: string) => (await chunksOf(store, batchId)).map(({ outcome }) => outcome);
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
   test('counts the chunks in the range as failed and leaves the others', async () => {
-    const { batchId, roundId } = await anOpenRound(5);
-    await store.applyTask({ roundId, task: 2 }, async () => refusedAt(0));
-    await store.giveUpTasks(roundId, { first: 1, count: 3 }, REASON);
+    const { batchId, attemptId } = await anOpenRound(5);
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 2 }, async () => rejectionsAt(0));
+    await store.giveUpChunks(attemptId, { first: 1, count: 3 }, REASON);
 
     expect(await outcomesOf(batchId)).toEqual([null, 'given_up', 'done', 'given_up', null]);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 1, failed: 5 });
-    expect(await store.listFailures(batchId, { limit: 200 })).toMatchObject([
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 1, failed: 5 });
+    expect(await store.listBatchFailures(batchId, { limit: 200 })).toMatchObject([
       ...[3, 4].map((line) => ({ line, reason: REASON })),
-      { line: 5, reason: REFUSED },
+      { line: 5, reason: REJECTION },
       ...[7, 8].map((line) => ({ line, reason: REASON })),
     ]);
   });
 
   test('keeps the first reason when repeated', async () => {
-    const { batchId, roundId } = await anOpenRound(1);
-    await store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
-    await store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Later', message: 'late' });
+    const { batchId, attemptId } = await anOpenRound(1);
+    await store.giveUpChunks(attemptId, { first: 0, count: 1 }, REASON);
+    await store.giveUpChunks(attemptId, { first: 0, count: 1 }, { type: 'Later', message: 'late' });
 
-    expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'given_up', reason: 'Stopped' }]);
+    expect(await chunksOf(store, batchId)).toEqual([{ outcome: 'given_up', reason: 'Stopped' }]);
   });
 
   test('waits for a chunk that is being applied, which counts as done', async () => {
-    const { batchId, roundId } = await anOpenRound(2);
-    const applied = await beingApplied({ roundId, task: 0 }, async () => refusedAt(1));
-    const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
-    await waitingOnce(1);
+    const { batchId, attemptId } = await anOpenRound(2);
+    const applied = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
+    const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 2 }, REASON);
+    await waitForBlockedTransactions(1);
     await Promise.all([applied.goOn(), givenUp]);
 
     expect(await outcomesOf(batchId)).toEqual(['done', 'given_up']);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 1, failed: 3 });
-    expect(linesOf(await store.listFailures(batchId, { limit: 200 }))).toEqual([2, 3, 4]);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 1, failed: 3 });
+    expect(linesOf(await store.listBatchFailures(batchId, { limit: 200 }))).toEqual([2, 3, 4]);
   });
 
   test('gives up a chunk whose application throws', async () => {
-    const { batchId, roundId } = await anOpenRound(1);
-    const applied = await beingApplied({ roundId, task: 0 }, () => Promise.reject(new Error('no luck')));
-    const givenUp = store.giveUpTasks(roundId, { first: 0, count: 1 }, REASON);
-    await waitingOnce(1);
+    const { batchId, attemptId } = await anOpenRound(1);
+    const applied = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 0 }, () =>
+      Promise.reject(new Error('no luck')),
+    );
+    const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 1 }, REASON);
+    await waitForBlockedTransactions(1);
     await expect(applied.goOn()).rejects.toThrow('no luck');
     await givenUp;
 
     expect(await outcomesOf(batchId)).toEqual(['given_up']);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 2 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 2 });
   });
 
   test('makes a concurrent application wait and do nothing', async () => {
-    const { batchId, roundId } = await anOpenRound(2);
+    const { batchId, attemptId } = await anOpenRound(2);
     // The last chunk blocks giveUpTasks in the middle of its range.
-    const last = await beingApplied({ roundId, task: 1 });
-    const givenUp = store.giveUpTasks(roundId, { first: 0, count: 2 }, REASON);
-    await waitingOnce(1);
+    const last = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 1 });
+    const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 2 }, REASON);
+    await waitForBlockedTransactions(1);
     let calls = 0;
-    const first = store.applyTask({ roundId, task: 0 }, async () => {
+    const first = store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => {
       calls += 1;
       return [];
     });
-    await waitingOnce(2);
+    await waitForBlockedTransactions(2);
     await Promise.all([last.goOn(), givenUp, first]);
 
     expect(calls).toBe(0);
     expect(await outcomesOf(batchId)).toEqual(['given_up', 'done']);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
   test('counts each item once in a race with applyTask, and applies exactly the done chunks', async () => {
-    const { batchId, roundId } = await anOpenRound(12);
+    const { batchId, attemptId } = await anOpenRound(12);
     const applied = new Set<number>();
     const apply = (task: number) =>
-      store.applyTask({ roundId, task }, async (tx) => {
+      store.applyChunk({ attemptId: attemptId, chunkIndex: task }, async (tx) => {
         await tx
           .insertInto('notifications')
           .values({ key: randomUUID(), cart_id: batchId, kind: `${task}` })
@@ -613,255 +647,284 @@ describe('giveUpTasks', () => {
         return [];
       });
     await Promise.all(
-      times(12, (task) => {
-        const both = [() => apply(task), () => store.giveUpTasks(roundId, { first: task, count: 1 }, REASON)];
+      createMany(12, (task) => {
+        const both = [() => apply(task), () => store.giveUpChunks(attemptId, { first: task, count: 1 }, REASON)];
         return Promise.all((task % 2 ? both : both.toReversed()).map((run) => run()));
       }),
     );
 
-    expect(await outcomesOf(batchId)).toEqual(times(12, (task) => (applied.has(task) ? 'done' : 'given_up')));
-    expect((await store.notificationsOf(batchId)).map(Number).toSorted()).toEqual([...applied].toSorted());
+    expect(await outcomesOf(batchId)).toEqual(createMany(12, (task) => (applied.has(task) ? 'done' : 'given_up')));
+    expect((await store.listCartNotifications(batchId)).map(Number).toSorted()).toEqual([...applied].toSorted());
     const succeeded = applied.size * 2;
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded, failed: 24 - succeeded });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded, failed: 24 - succeeded });
   });
 });
 
 describe('noteProgress', () => {
-  async function aTask(count: number): Promise<{ batchId: string; key: TaskKey }> {
-    const batchId = await stage(store, { operation: 'call', items: numbers(count), itemsPerTask: count });
-    return { batchId, key: { roundId: (await opened(batchId, 'run')).roundId, task: 0 } };
+  async function aTask(count: number): Promise<{ batchId: string; key: ChunkKey }> {
+    const batchId = await stageTestBatch(store, {
+      operation: 'call',
+      items: makeNumberedItems(count),
+      itemsPerChunk: count,
+    });
+    return { batchId, key: { attemptId: (await openAttempt(batchId, 'run')).attemptId, chunkIndex: 0 } };
   }
 
   test('continues from the recorded position with the failures so far', async () => {
     const { batchId, key } = await aTask(6);
-    expect(await store.readTask(key)).toMatchObject({ position: 0, failures: [] });
-    expect(await store.noteProgress(key, { position: 4, failures: refusedAt(1), isDone: false })).toBe(true);
+    expect(await store.readChunk(key)).toMatchObject({ position: 0, failures: [] });
+    expect(await store.recordChunkProgress(key, { position: 4, failures: rejectionsAt(1), isDone: false })).toBe(true);
 
-    expect(await store.readTask(key)).toEqual({
+    expect(await store.readChunk(key)).toEqual({
       position: 4,
-      failures: refusedAt(1),
-      items: numbers(6).map((item, index) => ({ line: index + 1, item })),
+      failures: rejectionsAt(1),
+      items: makeNumberedItems(6).map((item, index) => ({ line: index + 1, item })),
     });
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
-    expect(linesOf(await store.listFailures(batchId, { limit: 10 }))).toEqual([2]);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
+    expect(linesOf(await store.listBatchFailures(batchId, { limit: 10 }))).toEqual([2]);
   });
 
   test('records nothing for a chunk that is done or given up, which cannot be read either', async () => {
     const { batchId, key } = await aTask(4);
-    await store.noteProgress(key, { position: 4, failures: refusedAt(3), isDone: true });
+    await store.recordChunkProgress(key, { position: 4, failures: rejectionsAt(3), isDone: true });
 
-    expect(await store.noteProgress(key, { position: 2, failures: [], isDone: false })).toBe(false);
-    expect(await store.readTask(key)).toBeUndefined();
-    await store.giveUpTasks(key.roundId, { first: 0, count: 1 }, REFUSED);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
+    expect(await store.recordChunkProgress(key, { position: 2, failures: [], isDone: false })).toBe(false);
+    expect(await store.readChunk(key)).toBeUndefined();
+    await store.giveUpChunks(key.attemptId, { first: 0, count: 1 }, REJECTION);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
 
     const other = await aTask(4);
-    await store.noteProgress(other.key, { position: 2, failures: [], isDone: false });
-    await store.giveUpTasks(other.key.roundId, { first: 0, count: 1 }, REFUSED);
-    expect(await store.noteProgress(other.key, { position: 4, failures: [], isDone: true })).toBe(false);
-    expect(await store.tallyBatch(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
+    await store.recordChunkProgress(other.key, { position: 2, failures: [], isDone: false });
+    await store.giveUpChunks(other.key.attemptId, { first: 0, count: 1 }, REJECTION);
+    expect(await store.recordChunkProgress(other.key, { position: 4, failures: [], isDone: true })).toBe(false);
+    expect(await store.countBatchProgress(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
   test('returns nothing for an unknown chunk', async () => {
     const { key } = await aTask(1);
-    expect(await store.readTask({ ...key, task: 7 })).toBeUndefined();
-    expect(await store.noteProgress({ ...key, task: 7 }, { position: 1, failures: [], isDone: true })).toBe(false);
+    expect(await store.readChunk({ ...key, chunkIndex: 7 })).toBeUndefined();
+    expect(
+      await store.recordChunkProgress({ ...key, chunkIndex: 7 }, { position: 1, failures: [], isDone: true }),
+    ).toBe(false);
   });
 
   test('replaces the failures of an earlier attempt with those of the next attempt', async () => {
     const { batchId, key } = await aTask(4);
-    await store.noteProgress(key, { position: 2, failures: refusedAt(0, 1), isDone: false });
-    await store.noteProgress(key, { position: 2, failures: [], isDone: false });
-    await store.giveUpTasks(key.roundId, { first: 0, count: 1 }, REFUSED);
+    await store.recordChunkProgress(key, { position: 2, failures: rejectionsAt(0, 1), isDone: false });
+    await store.recordChunkProgress(key, { position: 2, failures: [], isDone: false });
+    await store.giveUpChunks(key.attemptId, { first: 0, count: 1 }, REJECTION);
 
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
-    expect(linesOf(await store.listFailures(batchId, { limit: 10 }))).toEqual([3, 4]);
-    const { roundId } = await opened(batchId, 'another run');
-    expect((await itemsOf(roundId)).map(linesOf)).toEqual([[3, 4]]);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
+    expect(linesOf(await store.listBatchFailures(batchId, { limit: 10 }))).toEqual([3, 4]);
+    const { attemptId } = await openAttempt(batchId, 'another run');
+    expect((await storedChunks(attemptId)).map(linesOf)).toEqual([[3, 4]]);
   });
 });
 
 describe('openRound', () => {
   test('returns nothing for an unknown batch', async () => {
-    expect(await store.openRound(randomUUID(), 'run')).toBeUndefined();
+    expect(await store.openAttempt(randomUUID(), 'run')).toBeUndefined();
   });
 
   test('opens all items for a run and returns the same attempt when repeated', async () => {
-    const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
-    const first = await store.openRound(batchId, 'run');
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(5), itemsPerChunk: 2 });
+    const first = await store.openAttempt(batchId, 'run');
 
     expect(first).toEqual({
       operation: 'restock',
       round: 1,
       tasks: 3,
       number: expect.any(Number),
-      roundId: expect.any(Number),
+      attemptId: expect.any(Number),
     });
-    await store.applyTask({ roundId: first!.roundId, task: 0 }, async () => refusedAt(0));
-    expect(await store.openRound(batchId, 'run')).toEqual(first);
-    expect(await tasksOf(store, batchId)).toEqual([{ outcome: 'done' }, { outcome: null }, { outcome: null }]);
+    await store.applyChunk({ attemptId: first!.attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
+    expect(await store.openAttempt(batchId, 'run')).toEqual(first);
+    expect(await chunksOf(store, batchId)).toEqual([{ outcome: 'done' }, { outcome: null }, { outcome: null }]);
   });
 
   test('opens failed and unprocessed items for another run, in full chunks with their lines kept', async () => {
-    const batchId = await stage(store, { operation: 'call', items: numbers(14), itemsPerTask: 4 });
-    const { roundId } = await opened(batchId, 'run');
-    await store.noteProgress({ roundId, task: 0 }, { position: 4, failures: refusedAt(2), isDone: true });
-    await store.noteProgress({ roundId, task: 1 }, { position: 2, failures: refusedAt(1), isDone: false });
-    await store.giveUpTasks(roundId, { first: 2, count: 1 }, REFUSED);
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 6, round: 1, tasks: 4 });
+    const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(14), itemsPerChunk: 4 });
+    const { attemptId } = await openAttempt(batchId, 'run');
+    await store.recordChunkProgress(
+      { attemptId: attemptId, chunkIndex: 0 },
+      { position: 4, failures: rejectionsAt(2), isDone: true },
+    );
+    await store.recordChunkProgress(
+      { attemptId: attemptId, chunkIndex: 1 },
+      { position: 2, failures: rejectionsAt(1), isDone: false },
+    );
+    await store.giveUpChunks(attemptId, { first: 2, count: 1 }, REJECTION);
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 6, round: 1, tasks: 4 });
 
-    const next = await opened(batchId, 'another run');
+    const next = await openAttempt(batchId, 'another run');
 
     expect(next).toMatchObject({ operation: 'call', round: 2, tasks: 3 });
     const left = [3, 6, 7, 8, 9, 10, 11, 12, 13, 14];
-    expect(await itemsOf(next.roundId)).toEqual(
+    expect(await storedChunks(next.attemptId)).toEqual(
       [left.slice(0, 4), left.slice(4, 8), left.slice(8)].map((lines) =>
         lines.map((line) => ({ line, item: { n: line } })),
       ),
     );
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0, total: 14, round: 2, tasks: 3 });
-    expect(await store.readTask({ roundId: next.roundId, task: 0 })).toMatchObject({ position: 0, failures: [] });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({
+      succeeded: 4,
+      failed: 0,
+      total: 14,
+      round: 2,
+      tasks: 3,
+    });
+    expect(await store.readChunk({ attemptId: next.attemptId, chunkIndex: 0 })).toMatchObject({
+      position: 0,
+      failures: [],
+    });
   });
 
   test('opens no chunks once every item has succeeded', async () => {
-    const batchId = await stage(store, { items: numbers(3) });
-    const { roundId } = await opened(batchId, 'run');
-    await store.applyTask({ roundId, task: 0 }, async () => []);
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
+    const { attemptId } = await openAttempt(batchId, 'run');
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => []);
 
     for (const runId of ['another run', 'yet another run']) {
-      expect(await store.openRound(batchId, runId)).toMatchObject({ round: 1, tasks: 0 });
+      expect(await store.openAttempt(batchId, runId)).toMatchObject({ round: 1, tasks: 0 });
     }
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 3, failed: 0, round: 1 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0, round: 1 });
   });
 
   test('gives every concurrent run an attempt and leaves open chunks only in the last one', async () => {
-    const batchId = await stage(store, { items: numbers(5), itemsPerTask: 2 });
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(5), itemsPerChunk: 2 });
     const startedAt = new Date();
-    const rounds = await Promise.all(times(6, (index) => store.openRound(batchId, `run ${index}`, startedAt)));
+    const rounds = await Promise.all(createMany(6, (index) => store.openAttempt(batchId, `run ${index}`, startedAt)));
 
-    expect(rounds.map((round) => round!.round).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(rounds.map((round) => round!.attempt).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
     for (const round of rounds) {
-      const read = await Promise.all(times(round!.tasks, (task) => store.readTask({ roundId: round!.roundId, task })));
+      const read = await Promise.all(
+        createMany(round!.chunks, (task) => store.readChunk({ attemptId: round!.attemptId, chunkIndex: task })),
+      );
       const open = read.flatMap((task) => (task ? linesOf(task.items) : []));
-      expect(open).toEqual(round!.round === 6 ? [1, 2, 3, 4, 5] : []);
+      expect(open).toEqual(round!.attempt === 6 ? [1, 2, 3, 4, 5] : []);
     }
-    expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 0, failed: 0, round: 6 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 0, round: 6 });
   });
 
   test('opens no item twice for two concurrent retries', async () => {
-    const batchId = await stage(store, { items: numbers(6), itemsPerTask: 2 });
-    const { roundId } = await opened(batchId, 'run');
-    await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0));
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 2 });
+    const { attemptId } = await openAttempt(batchId, 'run');
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
     const startedAt = new Date();
-    const both = await Promise.all(['b', 'c'].map((runId) => store.openRound(batchId, runId, startedAt)));
-    const [second, third] = both.toSorted((a, b) => a!.round - b!.round);
+    const both = await Promise.all(['b', 'c'].map((runId) => store.openAttempt(batchId, runId, startedAt)));
+    const [second, third] = both.toSorted((a, b) => a!.attempt - b!.attempt);
 
     expect([second, third]).toMatchObject([
       { round: 2, tasks: 3 },
       { round: 3, tasks: 3 },
     ]);
-    expect(await tasksOf(store, batchId)).toEqual(times(3, () => ({ outcome: null })));
-    expect(await store.readTask({ roundId: second!.roundId, task: 0 })).toBeUndefined();
-    expect((await itemsOf(third!.roundId)).flat().map(({ line }) => line)).toEqual([1, 3, 4, 5, 6]);
+    expect(await chunksOf(store, batchId)).toEqual(createMany(3, () => ({ outcome: null })));
+    expect(await store.readChunk({ attemptId: second!.attemptId, chunkIndex: 0 })).toBeUndefined();
+    expect((await storedChunks(third!.attemptId)).flat().map(({ line }) => line)).toEqual([1, 3, 4, 5, 6]);
   });
 
   test('opens one attempt for concurrent calls of the same run', async () => {
-    const batchId = await stage(store, { items: numbers(3) });
-    await opened(batchId, 'run');
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
+    await openAttempt(batchId, 'run');
     const startedAt = new Date();
-    const both = await Promise.all(times(4, () => store.openRound(batchId, 'another run', startedAt)));
+    const both = await Promise.all(createMany(4, () => store.openAttempt(batchId, 'another run', startedAt)));
 
-    expect(both).toEqual(times(4, () => both[0]));
+    expect(both).toEqual(createMany(4, () => both[0]));
     expect(both[0]).toMatchObject({ round: 2, tasks: 1 });
   });
 
   test('changes nothing when an earlier run repeats its call', async () => {
-    const batchId = await stage(store, { items: numbers(3) });
-    const first = await store.openRound(batchId, 'run');
-    const { roundId } = await opened(batchId, 'another run');
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
+    const first = await store.openAttempt(batchId, 'run');
+    const { attemptId } = await openAttempt(batchId, 'another run');
 
-    expect(await store.openRound(batchId, 'run')).toEqual(first);
-    expect(await store.readTask({ roundId, task: 0 })).toMatchObject({ position: 0 });
-    expect(await store.tallyBatch(batchId)).toMatchObject({ round: 2, failed: 0 });
+    expect(await store.openAttempt(batchId, 'run')).toEqual(first);
+    expect(await store.readChunk({ attemptId: attemptId, chunkIndex: 0 })).toMatchObject({ position: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ round: 2, failed: 0 });
   });
 
   test('rejects a run that was started before the current one and changes nothing', async () => {
-    const batchId = await stage(store, { items: numbers(3) });
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const at = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1_000);
-    const { roundId } = (await store.openRound(batchId, 'second', at(2)))!;
+    const { attemptId } = (await store.openAttempt(batchId, 'second', at(2)))!;
     for (const startedAt of [at(0), at(1)]) {
-      await expect(store.openRound(batchId, 'first', startedAt)).rejects.toBeInstanceOf(RunSuperseded);
+      await expect(store.openAttempt(batchId, 'first', startedAt)).rejects.toBeInstanceOf(RunSupersededError);
     }
-    expect(await store.readTask({ roundId, task: 0 })).toMatchObject({ position: 0 });
-    expect(await store.openRound(batchId, 'second', at(2))).toMatchObject({ roundId, round: 1 });
-    expect(await store.openRound(batchId, 'third', at(3))).toMatchObject({ round: 2, tasks: 1 });
-    await expect(store.openRound(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSuperseded);
+    expect(await store.readChunk({ attemptId, chunkIndex: 0 })).toMatchObject({ position: 0 });
+    expect(await store.openAttempt(batchId, 'second', at(2))).toMatchObject({ attemptId, round: 1 });
+    expect(await store.openAttempt(batchId, 'third', at(3))).toMatchObject({ round: 2, tasks: 1 });
+    await expect(store.openAttempt(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSupersededError);
   });
 
   describe('chunks of an earlier run that are still being applied', () => {
     async function twoTasks() {
-      const batchId = await stage(store, { items: numbers(4), itemsPerTask: 2 });
-      const { roundId } = await opened(batchId, 'run');
+      const batchId = await stageTestBatch(store, { items: makeNumberedItems(4), itemsPerChunk: 2 });
+      const { attemptId } = await openAttempt(batchId, 'run');
       const applied: number[] = [];
-      const note: Apply = async (_tx, items) => {
+      const note: ApplyChunk = async (_tx, items) => {
         applied.push(...linesOf(items));
         return [];
       };
-      const applyAll = async (round: { roundId: number; tasks: number }) => {
-        for (let task = 0; task < round.tasks; task += 1) await store.applyTask({ roundId: round.roundId, task }, note);
+      const applyAll = async (round: { attemptId: number; tasks: number }) => {
+        for (let task = 0; task < round.tasks; task += 1)
+          await store.applyChunk({ attemptId: round.attemptId, chunkIndex: task }, note);
       };
-      return { batchId, roundId, applied, note, applyAll };
+      return { batchId, attemptId, applied, note, applyAll };
     }
 
     test('make the new attempt wait, which then excludes their items', async () => {
-      const { batchId, roundId, applied, note, applyAll } = await twoTasks();
-      const late = await beingApplied({ roundId, task: 1 }, note);
-      const opening = opened(batchId, 'another run');
-      await waitingOnce(1);
+      const { batchId, attemptId, applied, note, applyAll } = await twoTasks();
+      const late = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 1 }, note);
+      const opening = openAttempt(batchId, 'another run');
+      await waitForBlockedTransactions(1);
       await late.goOn();
       const next = await opening;
-      expect((await itemsOf(next.roundId)).map(linesOf)).toEqual([[1, 2]]);
+      expect((await storedChunks(next.attemptId)).map(linesOf)).toEqual([[1, 2]]);
       await applyAll(next);
 
       expect(applied).toEqual([3, 4, 1, 2]);
-      expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+      expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
     test('do nothing if they start while the new attempt is being opened', async () => {
-      const { batchId, roundId, applied, note, applyAll } = await twoTasks();
-      const holdsUp = await beingApplied({ roundId, task: 1 }, note);
-      const opening = opened(batchId, 'another run');
-      await waitingOnce(1);
-      const late = store.applyTask({ roundId, task: 0 }, note);
-      await waitingOnce(2);
+      const { batchId, attemptId, applied, note, applyAll } = await twoTasks();
+      const holdsUp = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 1 }, note);
+      const opening = openAttempt(batchId, 'another run');
+      await waitForBlockedTransactions(1);
+      const late = store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, note);
+      await waitForBlockedTransactions(2);
       await Promise.all([holdsUp.goOn(), late]);
       await applyAll(await opening);
 
       expect(applied).toEqual([3, 4, 1, 2]);
-      expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+      expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
     test('do nothing if they start after the new attempt was opened', async () => {
-      const { batchId, roundId, applied, applyAll } = await twoTasks();
-      const next = await opened(batchId, 'another run');
-      await applyAll({ roundId, tasks: 2 });
+      const { batchId, attemptId, applied, applyAll } = await twoTasks();
+      const next = await openAttempt(batchId, 'another run');
+      await applyAll({ attemptId, tasks: 2 });
       expect(applied).toEqual([]);
-      expect(await store.noteProgress({ roundId, task: 0 }, { position: 2, failures: [], isDone: true })).toBe(false);
+      expect(
+        await store.recordChunkProgress(
+          { attemptId: attemptId, chunkIndex: 0 },
+          { position: 2, failures: [], isDone: true },
+        ),
+      ).toBe(false);
       await applyAll(next);
 
       expect(applied).toEqual([1, 2, 3, 4]);
-      expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+      expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
     });
 
     test('process no item twice in a race with the new attempt', async () => {
       for (let count = 0; count < 10; count += 1) {
-        const { batchId, applied, note, applyAll, roundId } = await twoTasks();
-        const old = times(2, (task) => store.applyTask({ roundId, task }, note));
-        const fresh = store.openRound(batchId, 'another run').then((round) => applyAll(round!));
+        const { batchId, applied, note, applyAll, attemptId } = await twoTasks();
+        const old = createMany(2, (task) => store.applyChunk({ attemptId: attemptId, chunkIndex: task }, note));
+        const fresh = store.openAttempt(batchId, 'another run').then((round) => applyAll(round!));
         await Promise.all([...old, fresh]);
 
         expect(applied.toSorted()).toEqual([1, 2, 3, 4]);
-        expect(await store.tallyBatch(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
+        expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 0 });
       }
     });
   });
@@ -869,27 +932,27 @@ describe('openRound', () => {
 
 describe('tallyBatch', () => {
   test('returns nothing for an unknown batch', async () => {
-    expect(await store.tallyBatch(randomUUID())).toBeUndefined();
+    expect(await store.countBatchProgress(randomUUID())).toBeUndefined();
   });
 
   test('adds up successes over all attempts and counts failures of the last attempt', async () => {
-    const batchId = await stage(store, { items: numbers(6), itemsPerTask: 3 });
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 3 });
     const seen: number[][] = [];
     const look = async () => {
-      const { round, tasks, succeeded, failed } = (await store.tallyBatch(batchId))!;
-      seen.push([round, tasks, succeeded, failed]);
+      const { attempt, chunks, succeeded, failed } = (await store.countBatchProgress(batchId))!;
+      seen.push([attempt, chunks, succeeded, failed]);
     };
     await look();
-    const first = await opened(batchId, 'run 1');
-    await store.applyTask({ roundId: first.roundId, task: 0 }, async () => refusedAt(0, 2));
+    const first = await openAttempt(batchId, 'run 1');
+    await store.applyChunk({ attemptId: first.attemptId, chunkIndex: 0 }, async () => rejectionsAt(0, 2));
     await look();
-    const second = await opened(batchId, 'run 2');
+    const second = await openAttempt(batchId, 'run 2');
     await look();
-    await store.applyTask({ roundId: second.roundId, task: 0 }, async () => []);
-    await store.applyTask({ roundId: second.roundId, task: 1 }, async () => refusedAt(0, 1));
+    await store.applyChunk({ attemptId: second.attemptId, chunkIndex: 0 }, async () => []);
+    await store.applyChunk({ attemptId: second.attemptId, chunkIndex: 1 }, async () => rejectionsAt(0, 1));
     await look();
-    const third = await opened(batchId, 'run 3');
-    await store.applyTask({ roundId: third.roundId, task: 0 }, async () => []);
+    const third = await openAttempt(batchId, 'run 3');
+    await store.applyChunk({ attemptId: third.attemptId, chunkIndex: 0 }, async () => []);
     await look();
 
     expect(seen).toEqual([
@@ -902,21 +965,21 @@ describe('tallyBatch', () => {
   });
 
   test('has a rate only while items were processed in the last seconds', async () => {
-    const batchId = await stage(store, { items: numbers(20), itemsPerTask: 20 });
-    expect(await store.tallyBatch(batchId)).not.toHaveProperty('itemsPerSecond');
-    const { roundId } = await opened(batchId, 'run');
-    await store.applyTask({ roundId, task: 0 }, async () => []);
-    expect((await store.tallyBatch(batchId))!.itemsPerSecond).toBeGreaterThan(0);
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(20), itemsPerChunk: 20 });
+    expect(await store.countBatchProgress(batchId)).not.toHaveProperty('itemsPerSecond');
+    const { attemptId } = await openAttempt(batchId, 'run');
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => []);
+    expect((await store.countBatchProgress(batchId))!.itemsPerSecond).toBeGreaterThan(0);
 
     const backdate = (seconds: number) => sql`
-      update batch_tasks set changed_at = now() - make_interval(secs => ${seconds}) where round_id = ${roundId}`;
-    await sql`update batch_rounds set opened_at = now() - interval '1 minute' where round_id = ${roundId}`.execute(
+      update batch_chunks set changed_at = now() - make_interval(secs => ${seconds}) where attempt_id = ${attemptId}`;
+    await sql`update batch_attempts set opened_at = now() - interval '1 minute' where attempt_id = ${attemptId}`.execute(
       store.db,
     );
     await backdate(5).execute(store.db);
-    expect((await store.tallyBatch(batchId))!.itemsPerSecond).toBe(2);
+    expect((await store.countBatchProgress(batchId))!.itemsPerSecond).toBe(2);
     await backdate(30).execute(store.db);
-    expect(await store.tallyBatch(batchId)).not.toHaveProperty('itemsPerSecond');
+    expect(await store.countBatchProgress(batchId)).not.toHaveProperty('itemsPerSecond');
   });
 });
 
@@ -924,46 +987,46 @@ describe('listFailures', () => {
   /** Reads all pages of the list, one after another. */
   async function pagesOfFailures(batchId: string, limit: number) {
     const pages = [];
-    let after: FailurePlace | undefined;
+    let after: FailurePosition | undefined;
     for (;;) {
-      const page = await store.listFailures(batchId, { limit, ...(after && { after }) });
+      const page = await store.listBatchFailures(batchId, { limit, ...(after && { after }) });
       if (page.length === 0) return pages;
       pages.push(page);
-      after = page.at(-1)!.place;
+      after = page.at(-1)!.position;
     }
   }
 
   test('is empty without failures', async () => {
-    const batchId = await stage(store, { items: numbers(3) });
-    expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
-    const { roundId } = await opened(batchId, 'run');
-    await store.applyTask({ roundId, task: 0 }, async () => []);
-    expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
+    expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
+    const { attemptId } = await openAttempt(batchId, 'run');
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => []);
+    expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
   });
 
   test('lists failures of all kinds in the order of their lines, for any page size', async () => {
-    const batchId = await stage(store, { operation: 'call', items: numbers(18), itemsPerTask: 3 });
-    const { roundId } = await opened(batchId, 'run');
-    const key = (task: number) => ({ roundId, task });
+    const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(18), itemsPerChunk: 3 });
+    const { attemptId } = await openAttempt(batchId, 'run');
+    const key = (task: number) => ({ attemptId, task });
     const [other, stopped] = [
       { type: 'Other', message: 'by the way' },
       { type: 'Stopped', message: 'it took too long' },
     ];
-    await store.noteProgress(key(1), { position: 2, failures: refusedAt(1), isDone: false });
-    await store.giveUpTasks(roundId, { first: 0, count: 2 }, stopped);
-    await store.applyTask(key(2), async () => [{ index: 2, reason: other }, ...refusedAt(0)]);
-    await store.applyTask(key(3), async () => []);
-    await store.noteProgress(key(4), { position: 3, failures: refusedAt(0, 1, 2), isDone: true });
-    await store.noteProgress(key(5), { position: 1, failures: refusedAt(0), isDone: false });
+    await store.recordChunkProgress(key(1), { position: 2, failures: rejectionsAt(1), isDone: false });
+    await store.giveUpChunks(attemptId, { first: 0, count: 2 }, stopped);
+    await store.applyChunk(key(2), async () => [{ index: 2, reason: other }, ...rejectionsAt(0)]);
+    await store.applyChunk(key(3), async () => []);
+    await store.recordChunkProgress(key(4), { position: 3, failures: rejectionsAt(0, 1, 2), isDone: true });
+    await store.recordChunkProgress(key(5), { position: 1, failures: rejectionsAt(0), isDone: false });
 
     const expected = [
       ...[1, 2, 3].map((line) => [line, stopped]),
-      [5, REFUSED],
+      [5, REJECTION],
       [6, stopped],
-      [7, REFUSED],
+      [7, REJECTION],
       [9, other],
-      ...[13, 14, 15].map((line) => [line, REFUSED]),
-      [16, REFUSED],
+      ...[13, 14, 15].map((line) => [line, REJECTION]),
+      [16, REJECTION],
     ];
     for (let limit = 1; limit <= expected.length + 1; limit += 1) {
       const pages = await pagesOfFailures(batchId, limit);
@@ -972,16 +1035,16 @@ describe('listFailures', () => {
       expect(found.map(({ item }) => item)).toEqual(found.map(({ line }) => ({ n: line })));
       expect(pages.slice(0, -1).every((page) => page.length === limit)).toBe(true);
     }
-    expect((await store.tallyBatch(batchId))!.failed).toBe(expected.length);
+    expect((await store.countBatchProgress(batchId))!.failed).toBe(expected.length);
   });
 
   test('lists no failures of earlier attempts once a retry has started', async () => {
-    const batchId = await stage(store, { items: numbers(3) });
-    const { roundId } = await opened(batchId, 'run');
-    await store.applyTask({ roundId, task: 0 }, async () => refusedAt(0, 1, 2));
-    expect(await store.listFailures(batchId, { limit: 10 })).toHaveLength(3);
-    await opened(batchId, 'another run');
-    expect(await store.listFailures(batchId, { limit: 10 })).toEqual([]);
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
+    const { attemptId } = await openAttempt(batchId, 'run');
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(0, 1, 2));
+    expect(await store.listBatchFailures(batchId, { limit: 10 })).toHaveLength(3);
+    await openAttempt(batchId, 'another run');
+    expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
   });
 
   test.each([
@@ -992,21 +1055,21 @@ describe('listFailures', () => {
     ['😀', '😀'],
   ])('stores the failure message %j as %j, and its items can be retried', async (message, shown) => {
     const item = { text: message };
-    const batchId = await stage(store, { operation: 'call', items: [item, item, item], itemsPerTask: 2 });
-    const { roundId } = await opened(batchId, 'run');
+    const batchId = await stageTestBatch(store, { operation: 'call', items: [item, item, item], itemsPerChunk: 2 });
+    const { attemptId } = await openAttempt(batchId, 'run');
     const failures = [{ index: 0, reason: { type: message, message } }];
-    await store.noteProgress({ roundId, task: 0 }, { position: 1, failures, isDone: false });
-    await store.applyTask({ roundId, task: 1 }, async () => failures);
-    await store.giveUpTasks(roundId, { first: 0, count: 1 }, { type: 'Stopped', message });
+    await store.recordChunkProgress({ attemptId: attemptId, chunkIndex: 0 }, { position: 1, failures, isDone: false });
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 1 }, async () => failures);
+    await store.giveUpChunks(attemptId, { first: 0, count: 1 }, { type: 'Stopped', message });
 
     const reason = { type: shown, message: shown };
-    expect(await store.listFailures(batchId, { limit: 10 })).toMatchObject([
+    expect(await store.listBatchFailures(batchId, { limit: 10 })).toMatchObject([
       { line: 1, item, reason },
       { line: 2, item, reason: { type: 'Stopped', message } },
       { line: 3, item, reason },
     ]);
-    const next = await opened(batchId, 'another run');
-    expect((await itemsOf(next.roundId)).flat()).toEqual([1, 2, 3].map((line) => ({ line, item })));
+    const next = await openAttempt(batchId, 'another run');
+    expect((await storedChunks(next.attemptId)).flat()).toEqual([1, 2, 3].map((line) => ({ line, item })));
   });
 });
 
@@ -1025,43 +1088,47 @@ describe('random sequences of attempts', () => {
   );
   const scenario = fc.record({
     count: fc.integer({ min: 1, max: 25 }),
-    itemsPerTask: fc.integer({ min: 1, max: 7 }),
+    itemsPerChunk: fc.integer({ min: 1, max: 7 }),
     rounds: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
   });
 
   test('let each item succeed at most once, with counts and lists that agree', async () => {
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ count, itemsPerTask, rounds }) => {
-        const batchId = await stage(store, { operation: 'call', items: numbers(count), itemsPerTask });
-        let left = times(count, (index) => index + 1);
+      fc.asyncProperty(scenario, async ({ count, itemsPerChunk, rounds }) => {
+        const batchId = await stageTestBatch(store, {
+          operation: 'call',
+          items: makeNumberedItems(count),
+          itemsPerChunk,
+        });
+        let left = createMany(count, (index) => index + 1);
         for (const [nth, fates] of rounds.entries()) {
-          const round = (await store.openRound(batchId, `run ${nth}`))!;
+          const round = (await store.openAttempt(batchId, `run ${nth}`))!;
           if (left.length === 0) {
-            expect(round.tasks).toBe(0);
+            expect(round.chunks).toBe(0);
             continue;
           }
-          const cut = times(Math.ceil(left.length / itemsPerTask), (n) =>
-            left.slice(n * itemsPerTask, (n + 1) * itemsPerTask),
+          const cut = createMany(Math.ceil(left.length / itemsPerChunk), (n) =>
+            left.slice(n * itemsPerChunk, (n + 1) * itemsPerChunk),
           );
           expect(round).toMatchObject({ round: nth + 1, tasks: cut.length });
-          expect((await itemsOf(round.roundId)).map(linesOf)).toEqual(cut);
+          expect((await storedChunks(round.attemptId)).map(linesOf)).toEqual(cut);
 
           const failed: [number, string][] = [];
           const open: number[] = [];
           for (const [task, lines] of cut.entries()) {
-            const key = { roundId: round.roundId, task };
+            const key = { attemptId: round.attemptId, task };
             const fate = fates[task % fates.length]!;
             const wrong = 'failing' in fate ? fate.failing.filter((place) => place < lines.length).toSorted() : [];
             const giveUp = () =>
-              store.giveUpTasks(round.roundId, { first: task, count: 1 }, { type: 'Stopped', message: '' });
+              store.giveUpChunks(round.attemptId, { first: task, count: 1 }, { type: 'Stopped', message: '' });
             if (fate.kind === 'applied') {
-              await store.applyTask(key, async () => refusedAt(...wrong));
+              await store.applyChunk(key, async () => rejectionsAt(...wrong));
               failed.push(...wrong.map((place): [number, string] => [lines[place]!, 'Refused']));
             } else if (fate.kind === 'noted') {
               const position = Math.min(fate.position, lines.length);
               const isDone = position === lines.length;
               const before = wrong.filter((place) => place < position);
-              await store.noteProgress(key, { position, failures: refusedAt(...before), isDone });
+              await store.recordChunkProgress(key, { position, failures: rejectionsAt(...before), isDone });
               failed.push(...before.map((place): [number, string] => [lines[place]!, 'Refused']));
               if (fate.givenUp) {
                 await giveUp();
@@ -1073,10 +1140,10 @@ describe('random sequences of attempts', () => {
             } else open.push(...lines);
           }
 
-          const listed = await store.listFailures(batchId, { limit: 200 });
+          const listed = await store.listBatchFailures(batchId, { limit: 200 });
           expect(listed.map(({ line, reason }) => [line, reason.type])).toEqual(failed);
           const unfinished = failed.length + open.length;
-          expect(await store.tallyBatch(batchId)).toMatchObject({
+          expect(await store.countBatchProgress(batchId)).toMatchObject({
             total: count,
             succeeded: count - unfinished,
             failed: failed.length,
@@ -1093,19 +1160,23 @@ describe('random sequences of attempts', () => {
 describe('progressOf', () => {
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
-  async function anOpenBatch(): Promise<{ batchId: string; roundId: number }> {
-    const batchId = await stage(store, { items: numbers(10), itemsPerTask: 2 });
-    const { roundId } = await opened(batchId, 'first');
-    await store.applyTask({ roundId, task: 0 }, async () => refusedAt(1));
-    await store.giveUpTasks(roundId, { first: 3, count: 2 }, REASON);
-    return { batchId, roundId };
+  async function anOpenBatch(): Promise<{ batchId: string; attemptId: number }> {
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(10), itemsPerChunk: 2 });
+    const { attemptId } = await openAttempt(batchId, 'first');
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
+    await store.giveUpChunks(attemptId, { first: 3, count: 2 }, REASON);
+    return { batchId, attemptId };
   }
 
   test('counts every running batch and skips unknown ids', async () => {
     const { batchId } = await anOpenBatch();
-    const other = await stage(store, { operation: 'price-update', items: numbers(3), itemsPerTask: 3 });
+    const other = await stageTestBatch(store, {
+      operation: 'price-update',
+      items: makeNumberedItems(3),
+      itemsPerChunk: 3,
+    });
 
-    const progress = await store.progressOf([batchId, randomUUID(), other]);
+    const progress = await store.readBatchStats([batchId, randomUUID(), other]);
 
     expect(progress.sort((one, two) => two.total - one.total)).toEqual([
       {
@@ -1129,34 +1200,34 @@ describe('progressOf', () => {
         idleSeconds: expect.any(Number),
       },
     ]);
-    expect(await store.progressOf([])).toEqual([]);
+    expect(await store.readBatchStats([])).toEqual([]);
   });
 
   test('counts items over all runs, but chunks of the last run only', async () => {
     const { batchId } = await anOpenBatch();
-    await opened(batchId, 'second');
+    await openAttempt(batchId, 'second');
 
-    expect(await store.progressOf([batchId])).toMatchObject([
+    expect(await store.readBatchStats([batchId])).toMatchObject([
       { total: 10, succeeded: 1, failed: 0, tasksDone: 0, tasksGivenUp: 0 },
     ]);
   });
 
   test('measures idle time from the last finished chunk, or from the opening of the attempt', async () => {
-    const { batchId, roundId } = await anOpenBatch();
-    const idle = async () => (await store.progressOf([batchId]))[0]!.idleSeconds;
+    const { batchId, attemptId } = await anOpenBatch();
+    const idle = async () => (await store.readBatchStats([batchId]))[0]!.idleSeconds;
     const past = sql`now() - interval '1 hour'`;
-    await sql`update batch_rounds set opened_at = now() - interval '2 hours' where round_id = ${roundId}`.execute(
+    await sql`update batch_attempts set opened_at = now() - interval '2 hours' where attempt_id = ${attemptId}`.execute(
       store.db,
     );
-    await sql`update batch_tasks set changed_at = ${past} where round_id = ${roundId} and outcome is not null`.execute(
+    await sql`update batch_chunks set changed_at = ${past} where attempt_id = ${attemptId} and outcome is not null`.execute(
       store.db,
     );
     expect(Math.round((await idle()) / 60)).toBe(60);
 
-    await store.applyTask({ roundId, task: 1 }, async () => []);
+    await store.applyChunk({ attemptId: attemptId, chunkIndex: 1 }, async () => []);
     expect(await idle()).toBeLessThan(60);
 
-    await sql`update batch_tasks set changed_at = null where round_id = ${roundId}`.execute(store.db);
+    await sql`update batch_chunks set changed_at = null where attempt_id = ${attemptId}`.execute(store.db);
     expect(Math.round((await idle()) / 60)).toBe(120);
   });
 });

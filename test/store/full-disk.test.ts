@@ -1,28 +1,28 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../tools/processes/wait.js';
-import { serveHealth } from '../../src/observability/health.js';
+import { serveHealth } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { startApi, type Api } from '../support/api.js';
-import { createDatabase } from '../support/database.js';
-import { openLine } from '../support/line.js';
-import { nowhere } from '../support/nowhere.js';
-import { describeOnSmallDisk, openSmallDisk, type SmallDisk } from '../support/small-disk.js';
+import { startApi, type Api } from '../support/api/api.js';
+import { createDatabase } from '../support/database/database.js';
+import { startStallableProxy } from '../support/network/stallable-proxy.js';
+import { createUnreachableBackends } from '../support/api/unreachable-backends.js';
+import { describeOnSmallDisk, mountSmallDisk, type SmallDisk } from '../support/database/small-disk.js';
 
 const DEADLINE_MS = 20_000;
 
-function open(databaseUrl: string): Store {
+function openTestStore(databaseUrl: string): Store {
   return openStore({ databaseUrl, maxConnections: 2, onIdleError: () => undefined });
 }
 
 /** Opens the readiness probes of the API and of the worker, each with its own store. */
 async function openProbes(databaseUrl: string) {
-  const away = await nowhere();
-  const [ofApi, ofWorker] = [open(databaseUrl), open(databaseUrl)];
+  const away = await createUnreachableBackends();
+  const [ofApi, ofWorker] = [openTestStore(databaseUrl), openTestStore(databaseUrl)];
   const api: Api = await startApi({ client: away.client, store: ofApi });
   const health = await serveHealth(
-    { store: () => ofWorker.writability() },
+    { store: () => ofWorker.checkWritable() },
     { host: '127.0.0.1', port: 0, logger: createLogger('worker', 'silent') },
   );
   const answers = async () => {
@@ -42,7 +42,7 @@ async function openProbes(databaseUrl: string) {
           if (seen.api === store && seen.worker === store && seen.workerStatus === workerStatus) return true;
           throw new Error(`they say ${JSON.stringify(seen)}`);
         },
-        { what: `API and worker saying "${store}"`, deadlineMs: DEADLINE_MS },
+        { description: `API and worker saying "${store}"`, timeoutMs: DEADLINE_MS },
       );
     },
     async close() {
@@ -53,21 +53,21 @@ async function openProbes(databaseUrl: string) {
   };
 }
 
-const ends: (() => Promise<unknown>)[] = [];
+const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
+  for (const end of cleanups.splice(0).reverse()) await end();
 });
 
 describeOnSmallDisk('a database on a full disk', () => {
   let disk: SmallDisk;
   beforeAll(async () => {
-    disk = await openSmallDisk();
+    disk = await mountSmallDisk();
   });
   afterAll(() => disk.remove());
 
   test('makes API and worker unready until there is free space again', async () => {
     const probes = await openProbes(disk.appUrl);
-    ends.push(() => probes.close());
+    cleanups.push(() => probes.close());
     await probes.say('ok', 200);
 
     await disk.fill();
@@ -75,7 +75,7 @@ describeOnSmallDisk('a database on a full disk', () => {
     // Reads still work.
     expect((await probes.api.get('/v1/products')).status).toBe(200);
 
-    await disk.makeRoom();
+    await disk.freeSpace();
     await probes.say('ok', 200);
   });
 });
@@ -83,7 +83,7 @@ describeOnSmallDisk('a database on a full disk', () => {
 describe('a read-only database', () => {
   test('makes API and worker unready, and a write returns 503', async () => {
     const database = await createDatabase();
-    ends.push(() => database.drop());
+    cleanups.push(() => database.drop());
     const name = new URL(database.url).pathname.slice(1);
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
@@ -91,7 +91,7 @@ describe('a read-only database', () => {
     await admin.end();
 
     const probes = await openProbes(database.appUrl);
-    ends.push(() => probes.close());
+    cleanups.push(() => probes.close());
     await probes.say('the database is read-only', 503);
     const { status, body } = await probes.api.request('POST', '/v1/batches?operation=restock', {
       text: `${JSON.stringify({ sku: 'MUG-BLUE', quantity: 1 })}\n`,
@@ -107,47 +107,47 @@ describe('a read-only database', () => {
 describe('the check for a writable database', () => {
   test('queries the database once for many callers', async () => {
     const database = await createDatabase();
-    const store = open(database.appUrl);
-    ends.push(
+    const store = openTestStore(database.appUrl);
+    cleanups.push(
       () => database.drop(),
       () => store.close(),
     );
-    const answers = await Promise.all(Array.from({ length: 50 }, () => store.writability()));
+    const answers = await Promise.all(Array.from({ length: 50 }, () => store.checkWritable()));
     expect(new Set(answers)).toEqual(new Set(['ok']));
 
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
-    ends.push(() => admin.end());
+    cleanups.push(() => admin.end());
     const spills = async () => {
       const { rows } = await admin.query<{ temp_files: string }>(
         `select temp_files from pg_stat_database where datname = current_database()`,
       );
       return rows[0]!.temp_files === '1' || undefined;
     };
-    await waitUntil(spills, { what: 'one temporary file being counted', deadlineMs: DEADLINE_MS });
+    await waitUntil(spills, { description: 'one temporary file being counted', timeoutMs: DEADLINE_MS });
   });
 
   test('releases its connection soon when the database stops responding', async () => {
     const database = await createDatabase();
     const url = new URL(database.appUrl);
-    const line = await openLine(url.host);
+    const line = await startStallableProxy(url.host);
     url.host = line.address;
-    const store = open(url.href);
-    ends.push(
+    const store = openTestStore(url.href);
+    cleanups.push(
       () => database.drop(),
       () => line.close(),
       () => store.close(),
     );
-    expect(await store.writability()).toBe('ok');
-    line.cut();
-    await waitUntil(async () => ((await store.writability()) === 'the database does not answer' ? true : undefined), {
-      what: 'the check giving up',
-      deadlineMs: DEADLINE_MS,
+    expect(await store.checkWritable()).toBe('ok');
+    line.stall();
+    await waitUntil(async () => ((await store.checkWritable()) === 'the database does not answer' ? true : undefined), {
+      description: 'the check giving up',
+      timeoutMs: DEADLINE_MS,
     });
-    line.mend();
-    await waitUntil(async () => ((await store.writability()) === 'ok' ? true : undefined), {
-      what: 'the check succeeding again',
-      deadlineMs: DEADLINE_MS,
+    line.resume();
+    await waitUntil(async () => ((await store.checkWritable()) === 'ok' ? true : undefined), {
+      description: 'the check succeeding again',
+      timeoutMs: DEADLINE_MS,
     });
   });
 });

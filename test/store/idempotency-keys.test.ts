@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openStore, type Store } from '../../src/store/index.js';
-import { createDatabase } from '../support/database.js';
+import { createDatabase } from '../support/database/database.js';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let store: Store;
@@ -16,26 +16,26 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const ANSWER = { status: 202, headers: { location: '/v1/orders/x' }, body: '{}' };
+const RESPONSE = { status: 202, headers: { location: '/v1/orders/x' }, body: '{}' };
 const [CONTENT, OTHER] = [Buffer.from('content'), Buffer.from('other')];
-const aScope = () => randomBytes(32);
+const randomScope = () => randomBytes(32);
 
 /** Claims a key that is unclaimed. */
-async function claimed(scope: Buffer): Promise<string> {
-  const claim = await store.claimKey(scope, CONTENT);
+async function claimKey(scope: Buffer): Promise<string> {
+  const claim = await store.claimIdempotencyKey(scope, CONTENT);
   if (claim.outcome !== 'claimed') throw new Error(`it is ${claim.outcome}`);
-  return claim.claim;
+  return claim.claimId;
 }
 
-const age = (scope: Buffer, seconds: number) =>
+const backdateClaim = (scope: Buffer, seconds: number) =>
   sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds}) where scope = ${scope}`.execute(
     store.db,
   );
 
-const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimKey(scope, content)).outcome;
+const outcomeOf = async (scope: Buffer, content = CONTENT) => (await store.claimIdempotencyKey(scope, content)).outcome;
 
 test('claimKey grants a key to one of many concurrent claims and reports "running" to the others', async () => {
-  const scope = aScope();
+  const scope = randomScope();
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(scope)));
 
   expect(outcomes.filter((outcome) => outcome === 'claimed')).toHaveLength(1);
@@ -43,49 +43,49 @@ test('claimKey grants a key to one of many concurrent claims and reports "runnin
 });
 
 test('claimKey keeps a claim while it is renewed, and lets the next attempt take it over once it expires', async () => {
-  const scope = aScope();
-  const claim = await claimed(scope);
-  await age(scope, 29);
-  await store.renewKey(scope, claim);
-  await age(scope, 29);
+  const scope = randomScope();
+  const claim = await claimKey(scope);
+  await backdateClaim(scope, 29);
+  await store.renewIdempotencyClaim(scope, claim);
+  await backdateClaim(scope, 29);
   expect(await outcomeOf(scope)).toBe('running');
 
-  await age(scope, 2);
+  await backdateClaim(scope, 2);
   expect(await outcomeOf(scope, OTHER)).toBe('other');
   expect(await outcomeOf(scope)).toBe('claimed');
-  await store.keepAnswer(scope, claim, ANSWER);
+  await store.storeIdempotentResponse(scope, claim, RESPONSE);
   expect(await outcomeOf(scope), 'the answer of who lost his claim').toBe('running');
 });
 
 test('claimKey lets the next attempt with the same content take over a suspended key at once', async () => {
-  const scope = aScope();
-  await store.suspendKey(scope, await claimed(scope));
+  const scope = randomScope();
+  await store.expireIdempotencyClaim(scope, await claimKey(scope));
 
   expect(await outcomeOf(scope, OTHER)).toBe('other');
   expect(await outcomeOf(scope)).toBe('claimed');
 });
 
 test('keeps a stored response after a renew, suspend or release', async () => {
-  const scope = aScope();
-  const claim = await claimed(scope);
-  await store.keepAnswer(scope, claim, ANSWER);
+  const scope = randomScope();
+  const claim = await claimKey(scope);
+  await store.storeIdempotentResponse(scope, claim, RESPONSE);
 
-  await store.renewKey(scope, claim);
-  await store.suspendKey(scope, claim);
-  await store.releaseKey(scope, claim);
+  await store.renewIdempotencyClaim(scope, claim);
+  await store.expireIdempotencyClaim(scope, claim);
+  await store.releaseIdempotencyKey(scope, claim);
 
-  expect(await store.claimKey(scope, CONTENT)).toEqual({ outcome: 'answered', answer: ANSWER });
+  expect(await store.claimIdempotencyKey(scope, CONTENT)).toEqual({ outcome: 'answered', answer: RESPONSE });
 });
 
 test('purgeKeys deletes all old keys over several statements and keeps the recent ones', async () => {
-  const young = aScope();
-  await store.keepAnswer(young, await claimed(young), ANSWER);
+  const young = randomScope();
+  await store.storeIdempotentResponse(young, await claimKey(young), RESPONSE);
   await sql`
     insert into idempotency_keys (scope, fingerprint, claim, claimed_at)
     select decode(md5(n::text), 'hex'), 'old', ${randomUUID()}, now() - interval '25 hours'
     from generate_series(1, 12000) as n`.execute(store.db);
 
-  await store.purgeKeys();
+  await store.deleteExpiredIdempotencyKeys();
 
   const { rows } = await sql<{ old: number }>`
     select count(*)::int as old from idempotency_keys where fingerprint = 'old'`.execute(store.db);

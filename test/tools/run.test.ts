@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startProcess, type ManagedProcess } from '../../tools/processes/processes.js';
-import { checkout } from '../../tools/stack/settings.js';
+import { projectRoot } from '../../tools/stack/settings.js';
 import { waitUntil } from '../../tools/processes/wait.js';
 
 let folder: string;
@@ -34,9 +34,9 @@ const lock = (dependencies: Record<string, string>) => ({
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'clone-'));
   for (const file of ['run.mjs', 'processes/lock.mjs']) {
-    await cp(join(checkout, 'tools', file), join(folder, 'tools', file), { recursive: true });
+    await cp(join(projectRoot, 'tools', file), join(folder, 'tools', file), { recursive: true });
   }
-  await aPackage('tsx');
+  await writePackage('tsx');
   await write('tools/hello.mjs', 'console.log(`hello ${process.argv.slice(2)} from ${process.pid}`)');
   await dependOn({ tsx: 'file:packages/tsx' });
 });
@@ -47,7 +47,7 @@ async function write(path: string, content: unknown): Promise<void> {
   await writeFile(join(folder, path), typeof content === 'string' ? content : JSON.stringify(content));
 }
 
-async function aPackage(name: string): Promise<void> {
+async function writePackage(name: string): Promise<void> {
   const entry = { name, version: '1.0.0', type: 'module', exports: { './esm/api': './api.js' } };
   await write(`packages/${name}/package.json`, entry);
   await write(`packages/${name}/api.js`, 'export const register = () => {}');
@@ -93,7 +93,7 @@ describe('tools/run.mjs', { timeout: 60_000 }, () => {
 
   test('installs again after the dependencies have changed', async () => {
     await run();
-    await aPackage('another');
+    await writePackage('another');
     await dependOn({ tsx: 'file:packages/tsx', another: 'file:packages/another' });
     const { code, output } = await run();
     expect(output).toMatch(/Installing the dependencies/);
@@ -109,7 +109,7 @@ describe('tools/run.mjs', { timeout: 60_000 }, () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while npm hangs', async (signal) => {
     await write('npm-cli.js', `process.on('SIGTERM', () => {}); console.log('hanging'); setInterval(() => {}, 1000);`);
     const { child, output } = await start({ npm_execpath: join(folder, 'npm-cli.js') });
-    await waitUntil(() => output.includes('hanging') || undefined, { what: 'npm hanging', deadlineMs: 20_000 });
+    await waitUntil(() => output.includes('hanging') || undefined, { description: 'npm hanging', timeoutMs: 20_000 });
     child.kill(signal);
     const overdue = setTimeout(() => child.kill('SIGKILL'), 20_000);
     expect(await child.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 1, signal: null });

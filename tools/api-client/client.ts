@@ -1,5 +1,5 @@
 import createClient, { type Client } from 'openapi-fetch';
-import { credentials } from '../stack/credentials.js';
+import { apiKeyHeaders } from '../stack/api-key-headers.js';
 import type { components, paths } from './schema.js';
 
 /** The request and response types of the API, by their names in `openapi.json`. */
@@ -20,7 +20,7 @@ export function connectApi(
     const other = [undefined, ...others][turn++ % (others.length + 1)];
     return fetch(other === undefined ? request : new Request(request.url.replace(baseUrl, other), request));
   };
-  const client = createClient<paths>({ baseUrl, headers: credentials(), fetch: inTurn });
+  const client = createClient<paths>({ baseUrl, headers: apiKeyHeaders(), fetch: inTurn });
   if (tell) client.use({ onResponse: ({ request, response }) => tell(request, response) });
   return client;
 }

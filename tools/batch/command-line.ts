@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { operations } from '../../src/batch-operations/index.js';
-import { CSV_DELIMITERS, itemsPerTask, MAX_ITEMS_PER_TASK } from '../../src/schemas/batch.js';
-import { id } from '../../src/schemas/text.js';
+import { CSV_DELIMITERS, itemsPerChunk, MAX_ITEMS_PER_CHUNK } from '../../src/schemas/batch.js';
+import { businessId } from '../../src/schemas/primitives.js';
 import { UsageError } from '../terminal/command-line.js';
 
 /** The arguments of `npm run batch`. */
 export interface BatchCommand {
-  file: string;
+  filePath: string;
   contentType: string;
   /** Whether the file is compressed with gzip. */
   isCompressed: boolean;
@@ -17,7 +17,7 @@ export interface BatchCommand {
   operation: string;
   batchId: string;
   /** Default: that of the operation. */
-  itemsPerTask: number | undefined;
+  itemsPerChunk: number | undefined;
   /** Default: the API of the running stack. */
   apiUrl: string | undefined;
 }
@@ -27,8 +27,8 @@ const contentTypes = new Map([
   ['.jsonl', 'application/x-ndjson'],
   ['.csv', 'text/csv'],
 ]);
-const names = [...operations.keys()];
-const delimiters = Object.keys(CSV_DELIMITERS);
+const operationNames = [...operations.keys()];
+const delimiterNames = Object.keys(CSV_DELIMITERS);
 
 export const usage = `Usage: npm run batch -- <file> [options]
 
@@ -36,10 +36,10 @@ Uploads a file of items to the running stack and shows progress until the batch 
 
   <file>                the items: ${[...contentTypes.keys()].join(', ')}; a .csv starts with a line of names;
                         with .gz after it, the file is compressed
-  --operation <name>    ${names.join(', ')}; unless told, the one that the file's name starts with
+  --operation <name>    ${operationNames.join(', ')}; unless told, the one that the file's name starts with
   --id <batchId>        the same file under the same id is the same batch; unless told, a new one
-  --delimiter <name>    of a .csv: ${delimiters.join(', ')}; defaults to comma
-  --items-per-task <n>  how many items one task has, 1 to ${MAX_ITEMS_PER_TASK}; unless told, as the operation has it
+  --delimiter <name>    of a .csv: ${delimiterNames.join(', ')}; defaults to comma
+  --items-per-chunk <n>  how many items one task has, 1 to ${MAX_ITEMS_PER_CHUNK}; unless told, as the operation has it
   --api <url>           an API other than that of "npm start"; the key for it comes from API_KEY
   --help
 
@@ -51,27 +51,27 @@ Exit code: 0 completed, 2 completed with failures, 130 ended by Ctrl-C, 1 anythi
  * @throws UsageError, or an Error that names an invalid value.
  */
 export function readCommandLine(args: string[]): BatchCommand | 'help' {
-  const { values, positionals } = parsed(args);
+  const { values, positionals } = parseArguments(args);
   if (values.help) return 'help';
   const [file, ...others] = positionals;
   if (!file) throw new UsageError('Which file?');
   if (others.length > 0) throw new UsageError(`One file at a time: ${positionals.join(', ')}`);
   const isCompressed = extname(file).toLowerCase() === '.gz';
-  const contentType = contentTypeOf(isCompressed ? file.slice(0, -'.gz'.length) : file);
-  const operation = operationOf(file, values.operation);
+  const contentType = detectContentType(isCompressed ? file.slice(0, -'.gz'.length) : file);
+  const operation = resolveOperation(file, values.operation);
   return {
-    file,
+    filePath: file,
     contentType,
     isCompressed,
-    delimiter: values.delimiter === undefined ? undefined : delimiterOf(values.delimiter, contentType),
+    delimiter: values.delimiter === undefined ? undefined : parseDelimiter(values.delimiter, contentType),
     operation,
-    batchId: batchIdOf(values.id ?? `${operation}-${randomUUID().slice(0, 8)}`),
-    itemsPerTask: values['items-per-task'] === undefined ? undefined : itemsPerTaskOf(values['items-per-task']),
-    apiUrl: values.api === undefined ? undefined : apiUrlOf(values.api),
+    batchId: parseBatchId(values.id ?? `${operation}-${randomUUID().slice(0, 8)}`),
+    itemsPerChunk: values['items-per-chunk'] === undefined ? undefined : parseItemsPerChunk(values['items-per-chunk']),
+    apiUrl: values.api === undefined ? undefined : parseApiUrl(values.api),
   };
 }
 
-function parsed(args: string[]) {
+function parseArguments(args: string[]) {
   try {
     return parseArgs({
       args,
@@ -80,7 +80,7 @@ function parsed(args: string[]) {
         operation: { type: 'string' },
         id: { type: 'string' },
         delimiter: { type: 'string' },
-        'items-per-task': { type: 'string' },
+        'items-per-chunk': { type: 'string' },
         api: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -90,41 +90,41 @@ function parsed(args: string[]) {
   }
 }
 
-function contentTypeOf(file: string): string {
+function detectContentType(file: string): string {
   const extension = extname(file).toLowerCase();
   const contentType = contentTypes.get(extension);
   if (contentType) return contentType;
   throw new Error(`${file} ends with none of ${[...contentTypes.keys()].join(', ')}, so its format is not known.`);
 }
 
-function operationOf(file: string, asked: string | undefined): string {
+function resolveOperation(file: string, asked: string | undefined): string {
   const given = basename(file);
-  const name = asked ?? names.filter((name) => given.startsWith(name)).sort((a, b) => b.length - a.length)[0];
+  const name = asked ?? operationNames.filter((name) => given.startsWith(name)).sort((a, b) => b.length - a.length)[0];
   if (name !== undefined && operations.has(name)) return name;
   const wrong =
     name === undefined ? `${given} starts with the name of no operation.` : `There is no operation ${name}.`;
-  throw new Error(`${wrong} Give one with --operation: ${names.join(', ')}`);
+  throw new Error(`${wrong} Give one with --operation: ${operationNames.join(', ')}`);
 }
 
-function batchIdOf(value: string): string {
-  const { success, error } = id.safeParse(value);
+function parseBatchId(value: string): string {
+  const { success, error } = businessId.safeParse(value);
   if (success) return value;
   throw new Error(`--id ${value}: ${error.issues.map(({ message }) => message).join('; ')}`);
 }
 
-function delimiterOf(value: string, contentType: string): string {
+function parseDelimiter(value: string, contentType: string): string {
   if (contentType !== 'text/csv') throw new Error(`--delimiter ${value}: is for .csv files only`);
-  if (delimiters.includes(value)) return value;
-  throw new Error(`--delimiter ${value}: must be one of ${delimiters.join(', ')}`);
+  if (delimiterNames.includes(value)) return value;
+  throw new Error(`--delimiter ${value}: must be one of ${delimiterNames.join(', ')}`);
 }
 
-function itemsPerTaskOf(value: string): number {
-  const { success, data } = itemsPerTask.safeParse(value);
+function parseItemsPerChunk(value: string): number {
+  const { success, data } = itemsPerChunk.safeParse(value);
   if (success) return data;
-  throw new Error(`--items-per-task ${value}: must be a whole number from 1 to ${MAX_ITEMS_PER_TASK}`);
+  throw new Error(`--items-per-chunk ${value}: must be a whole number from 1 to ${MAX_ITEMS_PER_CHUNK}`);
 }
 
-function apiUrlOf(value: string): string {
+function parseApiUrl(value: string): string {
   if (/^https?:\/\//.test(value) && URL.canParse(value)) return value.replace(/\/+$/, '');
   throw new Error(`--api ${value}: must be a URL like http://127.0.0.1:3000`);
 }

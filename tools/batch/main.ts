@@ -1,69 +1,69 @@
 import { readCommandLine, usage, type BatchCommand } from './command-line.js';
-import { firstFailures, followBatch } from './follow.js';
-import { displayOn, failureLines, outcome, shownCount } from './progress.js';
+import { readFirstFailures, followBatch } from './follow-batch.js';
+import { createDisplay, formatFailures, formatOutcome, formatCount } from './progress.js';
 import { openFile, uploadBatch } from './upload.js';
-import { asTyped, UsageError } from '../terminal/command-line.js';
-import { streamReport } from '../terminal/report.js';
+import { resolveUserPath, UsageError } from '../terminal/command-line.js';
+import { createReporter } from '../terminal/reporter.js';
 import { findRunningStack } from '../stack/running-stack.js';
 
 /** `npm run batch`: uploads a file of items to the HTTP API and shows progress until the batch has ended. */
-const exitCodes = new Map([
+const exitCodeByStatus = new Map([
   ['completed', 0],
   ['completed_with_failures', 2],
 ]);
-const interruptedCode = 130;
-const shownFailures = 10;
+const interruptedExitCode = 130;
+const maxPrintedFailures = 10;
 
-const report = streamReport();
-const display = displayOn(process.stdout);
+const report = createReporter();
+const display = createDisplay(process.stdout);
 // The reader of the output (for example `head`) may exit before the batch ends.
 process.stdout.on('error', () => undefined);
 
 /** What the user needs to know when this command ends before the batch does. */
-let leftBehind: string | undefined;
+let interruptMessage: string | undefined;
 process.on('SIGINT', () => {
   display.stop();
-  if (leftBehind !== undefined) report.say(leftBehind);
-  process.exit(interruptedCode);
+  if (interruptMessage !== undefined) report.print(interruptMessage);
+  process.exit(interruptedExitCode);
 });
 
 async function main(): Promise<number> {
   const command = readCommandLine(process.argv.slice(2));
   if (command === 'help') {
-    report.say(usage);
+    report.print(usage);
     return 0;
   }
-  const file = await openFile(asTyped(command.file, 'batch'));
-  const apiUrl = command.apiUrl ?? (await runningApi());
+  const file = await openFile(resolveUserPath(command.filePath, 'batch'));
+  const apiUrl = command.apiUrl ?? (await findRunningApi());
   const url = `${apiUrl}/v1/batches/${command.batchId}`;
 
-  leftBehind = `The upload was not finished. Whether there is a batch all the same: curl -s ${url}`;
-  const { total } = await report.during(`Uploading ${command.file} as ${command.batchId}`, () =>
-    uploadBatch(apiUrl, file, command).finally(() => (leftBehind = undefined)),
+  interruptMessage = `The upload was not finished. Whether there is a batch all the same: curl -s ${url}`;
+  const { total } = await report.withProgress(`Uploading ${command.filePath} as ${command.batchId}`, () =>
+    uploadBatch(apiUrl, file, command).finally(() => (interruptMessage = undefined)),
   );
-  report.say(`${command.batchId}: ${shownCount(total)} items, ${url}`);
+  report.print(`${command.batchId}: ${formatCount(total)} items, ${url}`);
 
-  leftBehind = goesOn(command, url);
+  interruptMessage = detachedBatchHint(command, url);
   const batch = await followBatch(url, display);
   display.stop();
-  leftBehind = undefined;
-  report.say(outcome(batch));
+  interruptMessage = undefined;
+  report.print(formatOutcome(batch));
   if (batch.failed > 0) {
-    const failures = await firstFailures(url, shownFailures, display);
-    for (const line of failureLines(failures, batch)) report.say(line);
+    const failures = await readFirstFailures(url, maxPrintedFailures, display);
+    for (const line of formatFailures(failures, batch)) report.print(line);
   }
-  if (batch.status !== 'completed') report.say(`Try the rest again: curl -s -X POST ${url}/retry`);
-  return exitCodes.get(batch.status) ?? 1;
+  if (batch.status !== 'completed') report.print(`Try the rest again: curl -s -X POST ${url}/retry`);
+  return exitCodeByStatus.get(batch.status) ?? 1;
 }
 
-async function runningApi(): Promise<string> {
+async function findRunningApi(): Promise<string> {
   // An API that is not ready reports the reason in its response, and an upload needs no worker.
   const stack = await findRunningStack('/livez');
   if (stack) return stack.apiUrl;
   throw new Error('No stack is running. Start one with "npm start" in another terminal, or name an API with --api.');
 }
 
-function goesOn({ batchId }: BatchCommand, url: string): string {
+function detachedBatchHint({ batchId }: BatchCommand, url: string): string {
   return [
     `The batch ${batchId} goes on without this command.`,
     `  Follow it: curl -sN ${url}/events`,
@@ -78,6 +78,6 @@ try {
   const { name, message, stack } = error as Error;
   console.error(['Error', 'SettingsError', 'UsageError'].includes(name) ? message : stack);
   if (error instanceof UsageError) console.error(`\n${usage}`);
-  else if (leftBehind !== undefined) console.error(leftBehind);
+  else if (interruptMessage !== undefined) console.error(interruptMessage);
   process.exit(1);
 }

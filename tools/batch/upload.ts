@@ -2,14 +2,14 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { ReadableStream } from 'node:stream/web';
 import { z } from 'zod';
 import { batchResource } from '../../src/schemas/batch.js';
-import { credentials } from '../stack/credentials.js';
+import { apiKeyHeaders } from '../stack/api-key-headers.js';
 import type { BatchCommand } from './command-line.js';
 
-const shownErrors = 10;
+const maxPrintedErrors = 10;
 /** The API returns at most this many errors. */
-const toldErrors = 100;
-const accepted = batchResource.pick({ batchId: true, status: true, total: true });
-const problem = z.object({
+const maxReportedErrors = 100;
+const acceptedSchema = batchResource.pick({ batchId: true, status: true, total: true });
+const problemSchema = z.object({
   title: z.string(),
   detail: z.string().optional(),
   errors: z.array(z.object({ line: z.int().optional(), pointer: z.string(), detail: z.string() })).default([]),
@@ -35,16 +35,16 @@ export async function openFile(path: string): Promise<FileHandle> {
  * @throws an Error with the API's reasons when the API rejects the upload.
  */
 export async function uploadBatch(apiUrl: string, file: FileHandle, command: BatchCommand) {
-  const { operation, batchId, itemsPerTask, delimiter, contentType, isCompressed } = command;
+  const { operation, batchId, itemsPerChunk, delimiter, contentType, isCompressed } = command;
   const query = new URLSearchParams({ operation, batchId });
-  if (itemsPerTask !== undefined) query.set('itemsPerTask', String(itemsPerTask));
+  if (itemsPerChunk !== undefined) query.set('itemsPerChunk', String(itemsPerChunk));
   if (delimiter !== undefined) query.set('delimiter', delimiter);
   const answer = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
     method: 'POST',
     headers: {
       'content-type': contentType,
       ...(isCompressed && { 'content-encoding': 'gzip' }),
-      ...credentials(),
+      ...apiKeyHeaders(),
     },
     body: ReadableStream.from(file.createReadStream()),
     duplex: 'half',
@@ -52,27 +52,27 @@ export async function uploadBatch(apiUrl: string, file: FileHandle, command: Bat
     redirect: 'error',
     window: null,
   }).catch((error: unknown) => {
-    throw new Error(`The upload to ${apiUrl} did not work: ${whyNot(error)}\n${safeToRepeat(command)}`);
+    throw new Error(`The upload to ${apiUrl} did not work: ${describeFetchError(error)}\n${retryHint(command)}`);
   });
-  if (answer.status === 202) return accepted.parse(await answer.json());
-  const refusal = refusalOf(answer.status, await answer.text());
-  throw new Error(answer.status >= 500 ? `${refusal}\n${safeToRepeat(command)}` : refusal);
+  if (answer.status === 202) return acceptedSchema.parse(await answer.json());
+  const refusal = formatRejection(answer.status, await answer.text());
+  throw new Error(answer.status >= 500 ? `${refusal}\n${retryHint(command)}` : refusal);
 }
 
 /** Why a request got no response, as far as `fetch` reports it. */
-export function whyNot(error: unknown): string {
+export function describeFetchError(error: unknown): string {
   const { cause, message } = error as Error;
   const { code, message: reason } = (cause ?? {}) as NodeJS.ErrnoException;
   return reason || code || message;
 }
 
 /** The message for a rejected upload: the reason and the first invalid lines. */
-export function refusalOf(status: number, body: string): string {
-  const { success, data } = problem.safeParse(fromJson(body));
+export function formatRejection(status: number, body: string): string {
+  const { success, data } = problemSchema.safeParse(tryParseJson(body));
   if (!success) return `The API answered ${status}: ${body.slice(0, 200)}`;
   const { title, detail, errors } = data;
   const lines = errors
-    .slice(0, shownErrors)
+    .slice(0, maxPrintedErrors)
     .map(({ line, pointer, detail }) => `  ${[line && `line ${line}`, pointer].filter(Boolean).join(' ')}: ${detail}`);
   const more = errors.length - lines.length;
   // For errors without lines, the detail only repeats them.
@@ -80,15 +80,15 @@ export function refusalOf(status: number, body: string): string {
   return [
     `The API answered ${status}, ${title}${detail && saysMore ? `: ${detail}` : ''}`,
     ...lines,
-    ...(more > 0 ? [`  … ${errors.length < toldErrors ? '' : 'at least '}${more} more`] : []),
+    ...(more > 0 ? [`  … ${errors.length < maxReportedErrors ? '' : 'at least '}${more} more`] : []),
   ].join('\n');
 }
 
-function safeToRepeat({ batchId }: BatchCommand): string {
+function retryHint({ batchId }: BatchCommand): string {
   return `The same command with --id ${batchId} is safe: it begins nothing twice.`;
 }
 
-function fromJson(text: string): unknown {
+function tryParseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,4 +1,4 @@
-import type { Figure } from './measure/figure.js';
+import type { Comparison } from './measure/comparison.js';
 
 /** A set of claims that are measured together. A bench starts what it needs, and stops it even if it fails. */
 export interface Bench {
@@ -6,15 +6,15 @@ export interface Bench {
   name: string;
   title: string;
   /** Text for the page: what is compared, and how. Markdown without figures, because each run measures them again. */
-  about: string;
-  run: (effort: Effort) => Promise<Figure[]>;
+  description: string;
+  run: (effort: SampleScale) => Promise<Comparison[]>;
 }
 
 /** The amount of measurements. */
-export interface Effort {
+export interface SampleScale {
   /** Returns the given count; in a quick run about a tenth of it, at least one. */
-  take: (count: number) => number;
+  scale: (count: number) => number;
 }
 
-export const full: Effort = { take: (count) => count };
-export const quick: Effort = { take: (count) => Math.max(1, Math.round(count / 10)) };
+export const fullScale: SampleScale = { scale: (count) => count };
+export const quickScale: SampleScale = { scale: (count) => Math.max(1, Math.round(count / 10)) };

@@ -3,13 +3,13 @@ import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { stopLeftovers } from '../stack/stack.js';
-import { full, quick, type Bench } from './bench.js';
+import { stopLiveProcesses } from '../stack/stack.js';
+import { fullScale, quickScale, type Bench } from './bench.js';
 import { benches } from './benches.js';
-import { thisCommit, thisMachine } from './measure/machine.js';
-import { filesOf } from './report/page.js';
-import { printed } from './report/print.js';
-import { merged, readResults, type Part } from './report/results.js';
+import { readCommit, readMachine } from './measure/machine.js';
+import { renderFiles } from './report/render-page.js';
+import { formatResult } from './report/format-result.js';
+import { mergeResults, readResults, type BenchResult } from './report/results.js';
 
 const usage = `Usage: npm run bench [-- options] [-- <name> …]
 
@@ -28,13 +28,13 @@ const usage = `Usage: npm run bench [-- options] [-- <name> …]
  * Exit code: 0, or 1 when a bench failed (the output names it) or the command line is invalid.
  */
 async function main(): Promise<number> {
-  const command = parsed(process.argv.slice(2));
+  const command = parseArguments(process.argv.slice(2));
   if (!command || command.help) {
     (command ? console.log : console.error)(usage);
     return command ? 0 : 1;
   }
   if (command.page) {
-    await write({});
+    await writeResults({});
     return 0;
   }
   // The workers' own log lines are not results.
@@ -42,21 +42,21 @@ async function main(): Promise<number> {
   const failed: string[] = [];
   for (const bench of command.chosen) {
     try {
-      const part = await measured(bench, command.quick);
-      console.log(printed(bench.name, part));
-      if (!command.quick) await write({ [bench.name]: part });
+      const part = await measureBench(bench, command.quick);
+      console.log(formatResult(bench.name, part));
+      if (!command.quick) await writeResults({ [bench.name]: part });
     } catch (error) {
       failed.push(bench.name);
       console.error(`${bench.name} failed:`, error);
     } finally {
-      await stopLeftovers();
+      await stopLiveProcesses();
     }
   }
   if (failed.length > 0) console.error(`Failed: ${failed.join(', ')}`);
   return failed.length > 0 ? 1 : 0;
 }
 
-function parsed(args: string[]) {
+function parseArguments(args: string[]) {
   try {
     const { values, positionals } = parseArgs({
       args,
@@ -73,24 +73,24 @@ function parsed(args: string[]) {
   }
 }
 
-const load = () => Number(loadavg()[0]!.toFixed(2));
+const readLoadAverage = () => Number(loadavg()[0]!.toFixed(2));
 
-async function measured(bench: Bench, isQuick: boolean): Promise<Part> {
+async function measureBench(bench: Bench, isQuick: boolean): Promise<BenchResult> {
   const facts = {
     date: new Date().toISOString().slice(0, 10),
-    commit: await thisCommit(),
-    machine: await thisMachine(),
+    commit: await readCommit(),
+    machine: await readMachine(),
   };
-  const before = load();
+  const before = readLoadAverage();
   const started = performance.now();
-  const figures = await bench.run(isQuick ? quick : full);
+  const figures = await bench.run(isQuick ? quickScale : fullScale);
   const seconds = Math.round((performance.now() - started) / 1000);
-  return { ...facts, seconds, load: { before, after: load() }, figures };
+  return { ...facts, seconds, loadAverage: { before, after: readLoadAverage() }, comparisons: figures };
 }
 
 /** Writes after each bench, so that no result is lost when a later bench hangs. */
-async function write(now: Record<string, Part>): Promise<void> {
-  for (const [path, text] of Object.entries(await filesOf(benches, merged(await readResults(), now)))) {
+async function writeResults(now: Record<string, BenchResult>): Promise<void> {
+  for (const [path, text] of Object.entries(await renderFiles(benches, mergeResults(await readResults(), now)))) {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
   }

@@ -2,28 +2,28 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { UsageError } from '../terminal/command-line.js';
 
-export const SERVERS = ['dev', 'full'] as const;
+export const SERVER_KINDS = ['dev', 'full'] as const;
 
 /** The dev server with its database file, or the full server on PostgreSQL. */
-export type ServerKind = (typeof SERVERS)[number];
+export type ServerKind = (typeof SERVER_KINDS)[number];
 
 /** The arguments of `npm run faults`. */
-export interface FaultsCommand {
+export interface ChaosCommand {
   seed: number;
   seconds: number;
   servers: readonly ServerKind[];
 }
 
 const MAX_SEED = 2 ** 31 - 1;
-const LONGEST_SECONDS = 24 * 3_600;
-const SHORTEST_SECONDS = 10;
+const MAX_SECONDS = 24 * 3_600;
+const MIN_SECONDS = 10;
 
 export const usage = `Usage: npm run faults -- [options]
 
 Kills, cuts, delays and silences the parts of a shop of its own while clients use it, then audits everything it did.
 
   --seed <n>       decides what goes wrong, when, and what the clients do: 0 to ${MAX_SEED}; unless told, one by chance
-  --seconds <n>    how long, ${SHORTEST_SECONDS} to ${LONGEST_SECONDS}; 60 unless told. A round of nine faults is played to its end in any case
+  --seconds <n>    how long, ${MIN_SECONDS} to ${MAX_SECONDS}; 60 unless told. A round of nine faults is played to its end in any case
   --server <name>  dev (Temporal's dev server; unless told), full (the full server on PostgreSQL), both (one after the other)
   --help
 
@@ -36,18 +36,18 @@ Exit code: 0 nothing lost and nothing doubled, 1 something was, 130 ended by Ctr
  *
  * @throws UsageError that says what is wrong.
  */
-export function readCommandLine(args: string[]): FaultsCommand | 'help' {
-  const { values, positionals } = parsed(args);
+export function readCommandLine(args: string[]): ChaosCommand | 'help' {
+  const { values, positionals } = parseArguments(args);
   if (values.help) return 'help';
   if (positionals.length > 0) throw new UsageError(`What is ${positionals.join(', ')}?`);
   return {
-    seed: values.seed === undefined ? randomInt(MAX_SEED) : whole('--seed', values.seed, 0, MAX_SEED),
-    seconds: whole('--seconds', values.seconds, SHORTEST_SECONDS, LONGEST_SECONDS),
-    servers: serversOf(values.server),
+    seed: values.seed === undefined ? randomInt(MAX_SEED) : parseInteger('--seed', values.seed, 0, MAX_SEED),
+    seconds: parseInteger('--seconds', values.seconds, MIN_SECONDS, MAX_SECONDS),
+    servers: parseServers(values.server),
   };
 }
 
-function parsed(args: string[]) {
+function parseArguments(args: string[]) {
   try {
     return parseArgs({
       args,
@@ -64,15 +64,15 @@ function parsed(args: string[]) {
   }
 }
 
-function whole(option: string, value: string, min: number, max: number): number {
+function parseInteger(option: string, value: string, min: number, max: number): number {
   const number = Number(value);
   if (/^\d+$/.test(value) && number >= min && number <= max) return number;
   throw new UsageError(`${option} ${value}: must be a whole number from ${min} to ${max}`);
 }
 
-function serversOf(value: string): readonly ServerKind[] {
-  if (value === 'both') return SERVERS;
-  const server = SERVERS.find((name) => name === value);
+function parseServers(value: string): readonly ServerKind[] {
+  if (value === 'both') return SERVER_KINDS;
+  const server = SERVER_KINDS.find((name) => name === value);
   if (server) return [server];
-  throw new UsageError(`--server ${value}: must be ${SERVERS.join(', ')} or both`);
+  throw new UsageError(`--server ${value}: must be ${SERVER_KINDS.join(', ')} or both`);
 }

@@ -1,19 +1,19 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { readCommandLine, usage } from './command-line.js';
-import { runUnderFire } from './run.js';
-import { tablesOf } from './table.js';
+import { runChaos } from './run.js';
+import { renderResult } from './result-tables.js';
 import { UsageError } from '../terminal/command-line.js';
-import { hardwareInOneLine } from '../terminal/hardware.js';
-import { streamReport } from '../terminal/report.js';
+import { formatHardware } from '../terminal/hardware.js';
+import { createReporter } from '../terminal/reporter.js';
 import { loadSettings } from '../stack/settings.js';
-import { stopLeftovers } from '../stack/stack.js';
+import { stopLiveProcesses } from '../stack/stack.js';
 
 /**
  * `npm run faults`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
  * stdout: `npm run --silent faults -- --seed 42 > tables.md`.
  */
-const report = streamReport(process.stderr);
-const interruptedCode = 130;
+const report = createReporter(process.stderr);
+const interruptedExitCode = 130;
 // The auditor replays histories, and this command reports what it finds; the SDK would log it again.
 const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
 Runtime.install({
@@ -27,8 +27,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     // The first signal stops running parts in order. A second one also stops processes that are still starting, which
     // no part owns yet.
-    if (interrupted.signal.aborted) void stopLeftovers();
-    else report.say('Stopping everything; once more for at once.');
+    if (interrupted.signal.aborted) void stopLiveProcesses();
+    else report.print('Stopping everything; once more for at once.');
     interrupted.abort(new Error('interrupted'));
   });
 
@@ -39,11 +39,11 @@ async function main(): Promise<number> {
     return 0;
   }
   const { seed, seconds, servers } = command;
-  const workflowBundle = loadSettings().application.WORKFLOW_BUNDLE;
+  const workflowBundle = loadSettings().applicationEnv.WORKFLOW_BUNDLE;
   let code = 0;
   for (const server of servers) {
-    report.say(`The same again: npm run faults -- --seed ${seed} --seconds ${seconds} --server ${server}`);
-    const outcome = await runUnderFire({
+    report.print(`The same again: npm run faults -- --seed ${seed} --seconds ${seconds} --server ${server}`);
+    const outcome = await runChaos({
       seed,
       seconds,
       server,
@@ -51,7 +51,7 @@ async function main(): Promise<number> {
       signal: interrupted.signal,
       ...(workflowBundle !== undefined && { workflowBundle }),
     });
-    console.log(`\n${tablesOf(outcome, hardwareInOneLine())}`);
+    console.log(`\n${renderResult(outcome, formatHardware())}`);
     if (outcome.violations.length > 0) code = 1;
   }
   return code;
@@ -60,8 +60,8 @@ async function main(): Promise<number> {
 try {
   process.exit(await main());
 } catch (error) {
-  await stopLeftovers();
-  if (interrupted.signal.aborted) process.exit(interruptedCode);
+  await stopLiveProcesses();
+  if (interrupted.signal.aborted) process.exit(interruptedExitCode);
   const { name, message, stack } = error as Error;
   console.error(['Error', 'SettingsError', 'UsageError', 'NoWay'].includes(name) ? message : stack);
   if (error instanceof UsageError) console.error(`\n${usage}`);

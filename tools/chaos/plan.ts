@@ -1,20 +1,20 @@
-import { LINKS, type Link } from '../stack/links.js';
-import type { Lag } from './proxy.js';
-import { Random } from './random.js';
+import { NETWORK_LINKS, type NetworkLink } from '../stack/network-links.js';
+import type { Latency } from './tcp-proxy.js';
+import { SeededRandom } from './random.js';
 
-export const KILLED = ['worker', 'api', 'temporal', 'postgres'] as const;
+export const KILLABLE_PROCESSES = ['worker', 'api', 'temporal', 'postgres'] as const;
 
 /** Without PostgreSQL, which consists of many processes; a silent link to it has the same effect. */
-export const FROZEN = ['worker', 'api', 'temporal'] as const;
+export const FREEZABLE_PROCESSES = ['worker', 'api', 'temporal'] as const;
 
 /** A fault. `forMs` is the duration of a lasting one. */
 export type Fault =
-  | { kind: 'kill'; part: (typeof KILLED)[number] }
-  | { kind: 'freeze'; part: (typeof FROZEN)[number]; forMs: number }
-  | { kind: 'cut'; link: Link }
-  | { kind: 'refuse'; link: Link; forMs: number }
-  | { kind: 'delay'; link: Link; forMs: number; lag: Lag }
-  | { kind: 'swallow'; link: Link; forMs: number };
+  | { kind: 'kill'; process: (typeof KILLABLE_PROCESSES)[number] }
+  | { kind: 'freeze'; part: (typeof FREEZABLE_PROCESSES)[number]; forMs: number }
+  | { kind: 'cut'; link: NetworkLink }
+  | { kind: 'refuse'; link: NetworkLink; forMs: number }
+  | { kind: 'delay'; link: NetworkLink; forMs: number; latency: Latency }
+  | { kind: 'swallow'; link: NetworkLink; forMs: number };
 
 export interface PlannedFault {
   /** Counted from the moment when the shop has recovered from the previous fault, so two outages never overlap. */
@@ -23,16 +23,16 @@ export interface PlannedFault {
 }
 
 /** In each round, each part is killed once, and each other kind of fault hits one target. */
-const ROUND = [...KILLED, 'freeze', 'cut', 'refuse', 'delay', 'swallow'] as const;
+const FAULT_CYCLE = [...KILLABLE_PROCESSES, 'freeze', 'cut', 'refuse', 'delay', 'swallow'] as const;
 
 /** The smallest number of faults that contains each kind, and the kill of each part. */
-export const ROUND_LENGTH = ROUND.length;
+export const FAULTS_PER_CYCLE = FAULT_CYCLE.length;
 
-export interface Circumstances {
+export interface PlanOptions {
   seed: number;
   seconds: number;
   /** The links that exist. */
-  links?: readonly Link[];
+  links?: readonly NetworkLink[];
 }
 
 /**
@@ -40,27 +40,27 @@ export interface Circumstances {
  * part is killed once and each other kind of fault happens once. Over the rounds, each link and each part gets its
  * turn.
  */
-export function planFaults({ seed, seconds, links = LINKS }: Circumstances): PlannedFault[] {
-  const random = new Random(seed).branch('faults');
-  const { restMs, longestMs } = timesOf(seconds);
-  const parts = new Deck(FROZEN, random.branch('freeze'));
+export function planFaults({ seed, seconds, links = NETWORK_LINKS }: PlanOptions): PlannedFault[] {
+  const random = new SeededRandom(seed).fork('faults');
+  const { restMs, longestMs } = faultTiming(seconds);
+  const parts = new ShuffledCycle(FREEZABLE_PROCESSES, random.fork('freeze'));
   const decks = new Map(
-    (['cut', 'refuse', 'delay', 'swallow'] as const).map((kind) => [kind, new Deck(links, random.branch(kind))]),
+    (['cut', 'refuse', 'delay', 'swallow'] as const).map((kind) => [kind, new ShuffledCycle(links, random.fork(kind))]),
   );
-  const lasting = () => ({ forMs: random.from(Math.ceil(longestMs / 4), longestMs) });
+  const lasting = () => ({ forMs: random.integer(Math.ceil(longestMs / 4), longestMs) });
 
-  const faultOf = (card: (typeof ROUND)[number]): Fault => {
+  const faultOf = (card: (typeof FAULT_CYCLE)[number]): Fault => {
     if (card === 'freeze') return { kind: card, part: parts.next(), ...lasting() };
     const deck = decks.get(card as Exclude<Fault['kind'], 'kill' | 'freeze'>);
-    if (!deck) return { kind: 'kill', part: card as (typeof KILLED)[number] };
+    if (!deck) return { kind: 'kill', process: card as (typeof KILLABLE_PROCESSES)[number] };
     const link = deck.next();
     if (card === 'cut') return { kind: card, link };
-    if (card === 'delay') return { kind: card, link, ...lasting(), lag: lagOf(random) };
+    if (card === 'delay') return { kind: card, link, ...lasting(), latency: randomLatency(random) };
     return { kind: card as 'refuse' | 'swallow', link, ...lasting() };
   };
-  const rounds = Math.ceil((seconds * 1000) / restMs / ROUND_LENGTH) + 1;
-  return Array.from({ length: rounds }, () => shuffled(ROUND, random)).flatMap((round) =>
-    round.map((card) => ({ afterMs: random.from(restMs, 2 * restMs), fault: faultOf(card) })),
+  const rounds = Math.ceil((seconds * 1000) / restMs / FAULTS_PER_CYCLE) + 1;
+  return Array.from({ length: rounds }, () => shuffle(FAULT_CYCLE, random)).flatMap((round) =>
+    round.map((card) => ({ afterMs: random.integer(restMs, 2 * restMs), fault: faultOf(card) })),
   );
 }
 
@@ -68,36 +68,36 @@ export function planFaults({ seed, seconds, links = LINKS }: Circumstances): Pla
  * In a short run all times are short. In a longer run the pauses are long enough that no part dies more often than its
  * supervisor allows (five times a minute), and a lasting fault may outlast the ten seconds of a workflow task timeout.
  */
-function timesOf(seconds: number): { restMs: number; longestMs: number } {
-  const shareMs = (seconds * 1000) / ROUND_LENGTH;
+function faultTiming(seconds: number): { restMs: number; longestMs: number } {
+  const shareMs = (seconds * 1000) / FAULTS_PER_CYCLE;
   return {
     restMs: Math.ceil(Math.min(Math.max(shareMs / 3, 300), 2_000)),
     longestMs: Math.ceil(Math.min(Math.max(shareMs / 2, 1_200), 12_000)),
   };
 }
 
-function lagOf(random: Random): Lag {
-  return { latencyMs: random.from(20, 200), jitterMs: random.from(10, 100) };
+function randomLatency(random: SeededRandom): Latency {
+  return { latencyMs: random.integer(20, 200), jitterMs: random.integer(10, 100) };
 }
 
 /** Deals all of its cards in random order before it shuffles and deals them again. */
-class Deck<Card> {
+class ShuffledCycle<Card> {
   readonly #cards: readonly Card[];
-  readonly #random: Random;
+  readonly #random: SeededRandom;
   #left: Card[] = [];
 
-  constructor(cards: readonly Card[], random: Random) {
+  constructor(cards: readonly Card[], random: SeededRandom) {
     this.#cards = cards;
     this.#random = random;
   }
 
   next(): Card {
-    if (this.#left.length === 0) this.#left = shuffled(this.#cards, this.#random);
+    if (this.#left.length === 0) this.#left = shuffle(this.#cards, this.#random);
     return this.#left.pop()!;
   }
 }
 
-function shuffled<T>(cards: readonly T[], random: Random): T[] {
+function shuffle<T>(cards: readonly T[], random: SeededRandom): T[] {
   return cards
     .map((card) => ({ card, at: random.number() }))
     .sort((a, b) => a.at - b.at)

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
  * A random number generator that depends on its seed alone. A concurrent part of a run uses its own branch, so that its
  * numbers do not depend on timing.
  */
-export class Random {
+export class SeededRandom {
   readonly #seed: string;
   #state: number;
 
@@ -14,8 +14,8 @@ export class Random {
   }
 
   /** A generator whose numbers depend only on this seed and the name, however many numbers were drawn here. */
-  branch(name: string | number): Random {
-    return new Random(`${this.#seed}/${name}`);
+  fork(name: string | number): SeededRandom {
+    return new SeededRandom(`${this.#seed}/${name}`);
   }
 
   /** From 0 (included) to 1 (excluded): mulberry32. */
@@ -27,7 +27,7 @@ export class Random {
   }
 
   /** An integer, both ends included. */
-  from(min: number, max: number): number {
+  integer(min: number, max: number): number {
     return min + Math.floor(this.number() * (max - min + 1));
   }
 
@@ -36,8 +36,8 @@ export class Random {
   }
 
   /** Returns one of the choices. @throws when there are none. */
-  of<T>(choices: readonly T[]): T {
+  pick<T>(choices: readonly T[]): T {
     if (choices.length === 0) throw new Error('nothing to choose from');
-    return choices[this.from(0, choices.length - 1)]!;
+    return choices[this.integer(0, choices.length - 1)]!;
   }
 }

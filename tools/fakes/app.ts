@@ -2,21 +2,21 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { z } from 'zod';
-import { refused } from './answer.js';
-import { cancellationSchema, createCarrier, shipmentSchema } from './carrier.js';
-import { Faults, type OperationName } from './faults.js';
+import { errorResponse } from './responses.js';
+import { cancellationSchema, createFakeCarrier, shipmentSchema } from './carrier.js';
+import { CallFaults, type OperationName } from './faults.js';
 import { type Hold, type HoldOptions, Holds } from './holds.js';
-import { KeyMemory } from './keys.js';
+import { IdempotencyKeys } from './idempotency-keys.js';
 import { Ledger } from './ledger.js';
 import { Mailbox } from './mailbox.js';
 import { registerMailPages } from './mail-pages.js';
-import { type Operation, serve, serveQuestion } from './operation.js';
-import { chargeSchema, createPayments, refundSchema } from './payments.js';
+import { type Operation, operationHandler, lookupHandler } from './call-handler.js';
+import { chargeSchema, createFakePayments, refundSchema } from './payments.js';
 import { type ReceivedRequest, ReceivedRequests } from './received-requests.js';
 import { registerTestInterface } from './test-interface.js';
-import { Webhooks } from './webhooks.js';
+import { WebhookSender } from './webhooks.js';
 
-export interface ProvidersOptions {
+export interface FakesOptions {
   /** The journal file. Without it the ledger is kept in memory. */
   ledgerFile?: string | undefined;
   /** The URL for the carrier's reports; it can be set later. */
@@ -28,22 +28,22 @@ export interface ProvidersOptions {
   /** Whether parcels move by themselves. */
   autoDeliver?: boolean | undefined;
   /** How long the receiver of a report may return 404 before the carrier gives the report up. */
-  giveUpUnknownAfterSeconds?: number | undefined;
+  unknownOrderTimeoutSeconds?: number | undefined;
   /** The folder of the mails. Without it they are kept in memory. */
   mailFolder?: string | undefined;
   logger?: FastifyServerOptions['logger'];
 }
 
-export interface Providers {
+export interface Fakes {
   app: FastifyInstance;
   ledger: Ledger;
-  faults: Faults;
+  faults: CallFaults;
   holds: Holds;
-  keys: KeyMemory;
-  carrier: ReturnType<typeof createCarrier>;
+  idempotencyKeys: IdempotencyKeys;
+  carrier: ReturnType<typeof createFakeCarrier>;
   mailbox: Mailbox;
   /** The ledger, and the calls received since the start, of one order or of all. */
-  statement: (orderId?: string) => ReturnType<Ledger['statement']> & { requests: ReceivedRequest[] };
+  records: (orderId?: string) => ReturnType<Ledger['records']> & { requests: ReceivedRequest[] };
   /** Makes the calls of one kind for one order wait until they are released. */
   hold: (on: OperationName, orderId: string, options?: HoldOptions) => Hold;
   setCallbackUrl: (url: string) => void;
@@ -56,28 +56,28 @@ export interface Providers {
  * Builds the fake external systems: a payment gateway and a parcel carrier behind one HTTP server, and a mail server.
  * Neither listens yet.
  */
-export function buildProviders(options: ProvidersOptions = {}): Providers {
+export function buildFakes(options: FakesOptions = {}): Fakes {
   const app: FastifyInstance = Fastify({
     logger: options.logger ?? false,
     logController: new LogController({ disableRequestLogging: true }),
   });
   const ledger = new Ledger(options.ledgerFile);
-  const webhooks = new Webhooks(ledger, {
+  const webhooks = new WebhookSender(ledger, {
     callbackUrl: options.callbackUrl,
     secret: options.webhookSecret,
-    giveUpUnknownAfterSeconds: options.giveUpUnknownAfterSeconds ?? 300,
+    unknownOrderTimeoutSeconds: options.unknownOrderTimeoutSeconds ?? 300,
     log: app.log,
   });
-  const keys = new KeyMemory();
-  const payments = createPayments(ledger, keys);
-  const carrier = createCarrier(ledger, webhooks, keys, {
+  const keys = new IdempotencyKeys();
+  const payments = createFakePayments(ledger, keys);
+  const carrier = createFakeCarrier(ledger, webhooks, keys, {
     silent: false,
     autoDeliver: options.autoDeliver ?? true,
     pickupSeconds: options.pickupSeconds ?? 1,
     deliverySeconds: options.deliverySeconds ?? 3,
   });
   const mailbox = new Mailbox({ mailFolder: options.mailFolder, log: app.log });
-  const faults = new Faults();
+  const faults = new CallFaults();
   const holds = new Holds();
   const requests = new ReceivedRequests();
   const closing = new AbortController();
@@ -86,23 +86,23 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
 
   const around = { ledger, faults, holds, requests, closing: closing.signal };
   const operation = <Body extends { orderId: string }>(path: string, operation: Operation<Body>) =>
-    app.post(path, serve(operation, around));
+    app.post(path, operationHandler(operation, around));
   operation('/payments/charges', { name: 'charge', body: chargeSchema, effect: payments.charge });
   operation('/payments/refunds', { name: 'refund', body: refundSchema, effect: payments.refund });
   operation('/carrier/shipments', { name: 'shipment', body: shipmentSchema, effect: carrier.accept });
   operation('/carrier/cancellations', { name: 'cancellation', body: cancellationSchema, effect: carrier.cancel });
-  app.get('/payments/orders/:orderId', serveQuestion('payment', payments.find, around));
-  app.get('/carrier/shipments/:orderId', serveQuestion('tracking', carrier.track, around));
+  app.get('/payments/orders/:orderId', lookupHandler('payment', payments.find, around));
+  app.get('/carrier/shipments/:orderId', lookupHandler('tracking', carrier.track, around));
   app.get('/healthz', () => ({ status: 'ok' }));
 
-  const inside: Omit<Providers, 'app' | 'close'> = {
+  const inside: Omit<Fakes, 'app' | 'close'> = {
     ledger,
     faults,
     holds,
-    keys,
+    idempotencyKeys: keys,
     carrier,
     mailbox,
-    statement: (orderId) => ({ ...ledger.statement(orderId), requests: requests.list(orderId) }),
+    records: (orderId) => ({ ...ledger.records(orderId), requests: requests.list(orderId) }),
     hold: (on, orderId, holdOptions) => holds.add({ on, orderId, ...holdOptions }),
     setCallbackUrl: (url) => webhooks.setCallbackUrl(url),
     listenSmtp: (where) => mailbox.listen(where),
@@ -111,14 +111,14 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   registerTestInterface(app, inside);
 
   app.setNotFoundHandler((request, reply) => {
-    const { status, body } = refused(404, 'not_found', `There is no ${request.method} ${request.url}.`);
+    const { status, body } = errorResponse(404, 'not_found', `There is no ${request.method} ${request.url}.`);
     return reply.code(status).send(body);
   });
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error instanceof z.ZodError ? 400 : (error.statusCode ?? 500);
     if (status >= 500) app.log.error(error);
     const message = error instanceof z.ZodError ? z.prettifyError(error) : error.message;
-    const answer = refused(status, status < 500 ? 'invalid_request' : 'internal_error', message);
+    const answer = errorResponse(status, status < 500 ? 'invalid_request' : 'internal_error', message);
     return reply.code(answer.status).send(answer.body);
   });
 
@@ -131,7 +131,7 @@ export function buildProviders(options: ProvidersOptions = {}): Providers {
   });
   app.addHook('preClose', async () => {
     closing.abort();
-    holds.close();
+    holds.dropAll();
     for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
     await Promise.all([webhooks.close(), mailbox.close()]);
   });

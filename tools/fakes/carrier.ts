@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { type Answer, idempotencyMismatch, refused } from './answer.js';
-import type { KeyMemory } from './keys.js';
-import type { Cancellation, Ledger, Report, Shipment } from './ledger.js';
-import type { Delivery, Webhooks } from './webhooks.js';
+import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from './responses.js';
+import type { IdempotencyKeys } from './idempotency-keys.js';
+import type { Cancellation, Ledger, CarrierReport, Shipment } from './ledger.js';
+import type { DeliveryAttempt, WebhookSender } from './webhooks.js';
 
 export const shipmentSchema = z.strictObject({
   orderId: z.string().min(1).max(200),
@@ -20,7 +20,7 @@ export type CancellationRequest = z.infer<typeof cancellationSchema>;
 export type ReportedStatus = z.infer<typeof reportedStatusSchema>;
 
 /** When parcels move by themselves (both times count from the acceptance), and whether moves are reported. */
-export interface Schedule {
+export interface DeliverySchedule {
   autoDeliver: boolean;
   pickupSeconds: number;
   deliverySeconds: number;
@@ -29,7 +29,7 @@ export interface Schedule {
 }
 
 /** A report that a test requests, true or false. */
-export interface TestReport {
+export interface RequestedReport {
   /** A known status, which the parcel takes if possible, or any other text. */
   status: string;
   /** Names another parcel than the order's own. */
@@ -38,7 +38,7 @@ export interface TestReport {
   extra?: Record<string, unknown> | undefined;
 }
 
-const nextStatus = {
+const NEXT_STATUS = {
   accepted: 'in_transit',
   in_transit: 'delivered',
   delivered: null,
@@ -51,19 +51,25 @@ const nextStatus = {
  * deduplicates by idempotency key only and forgets keys after a time: a repeated shipment with a forgotten key is a
  * second parcel. It never forgets order ids.
  */
-export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemory, defaults: Schedule) {
+export function createFakeCarrier(
+  ledger: Ledger,
+  webhooks: WebhookSender,
+  keys: IdempotencyKeys,
+  defaults: DeliverySchedule,
+) {
   let general = { ...defaults };
-  const exceptions = new Map<string, Partial<Schedule>>();
+  const exceptions = new Map<string, Partial<DeliverySchedule>>();
   const timers = new Map<string, NodeJS.Timeout>();
   /** The newest parcel of an order, if it has several. */
   const shipmentOf = (orderId: string): Shipment | undefined => ledger.shipments.ofOrder(orderId).at(-1);
 
-  function accept(key: string, request: ShipmentRequest): Answer {
+  function accept(key: string, request: ShipmentRequest): FakeResponse {
     const { orderId } = request;
-    const earlier = keys.recall(ledger.shipments.withKey(key));
-    if (earlier) return isDeepStrictEqual(earlier.request, request) ? acceptance(earlier) : idempotencyMismatch(key);
+    const earlier = keys.unlessExpired(ledger.shipments.findByKey(key));
+    if (earlier)
+      return isDeepStrictEqual(earlier.request, request) ? shipmentResponse(earlier) : idempotencyMismatchResponse(key);
     if (ledger.cancellations.ofOrder(orderId).length > 0) {
-      return refused(409, 'shipment_cancelled', `The shipment of "${orderId}" was cancelled before it arrived.`);
+      return errorResponse(409, 'shipment_cancelled', `The shipment of "${orderId}" was cancelled before it arrived.`);
     }
     const shipment: Shipment = {
       at: new Date().toISOString(),
@@ -74,21 +80,24 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     };
     ledger.append({ type: 'shipment', shipment });
     schedule(shipment);
-    return acceptance(shipment);
+    return shipmentResponse(shipment);
   }
 
   /**
    * Cancels a shipment that is not picked up yet. If the order has no shipment, a shipment that arrives later is
    * rejected.
    */
-  function cancel(key: string, request: CancellationRequest): Answer {
+  function cancel(key: string, request: CancellationRequest): FakeResponse {
     const { orderId } = request;
-    const earlier = keys.recall(ledger.cancellations.withKey(key)) ?? ledger.cancellations.ofOrder(orderId).at(-1);
+    const earlier =
+      keys.unlessExpired(ledger.cancellations.findByKey(key)) ?? ledger.cancellations.ofOrder(orderId).at(-1);
     if (earlier)
-      return isDeepStrictEqual(earlier.request, request) ? cancellationAnswer(earlier) : idempotencyMismatch(key);
+      return isDeepStrictEqual(earlier.request, request)
+        ? cancellationResponse(earlier)
+        : idempotencyMismatchResponse(key);
     const shipment = shipmentOf(orderId);
     if (shipment && !['accepted', 'cancelled'].includes(shipment.status)) {
-      return refused(409, 'already_picked_up', `The parcel of "${orderId}" is ${shipment.status}.`);
+      return errorResponse(409, 'already_picked_up', `The parcel of "${orderId}" is ${shipment.status}.`);
     }
     const cancellation: Cancellation = {
       at: new Date().toISOString(),
@@ -98,13 +107,13 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     };
     ledger.append({ type: 'cancellation', cancellation });
     if (shipment) schedule(shipment);
-    return cancellationAnswer(cancellation);
+    return cancellationResponse(cancellation);
   }
 
   /** The status of an order's parcel in the ledger. */
-  function track(orderId: string): Answer {
+  function track(orderId: string): FakeResponse {
     const shipment = shipmentOf(orderId);
-    if (!shipment) return refused(404, 'unknown_shipment', `There is no shipment of "${orderId}".`);
+    if (!shipment) return errorResponse(404, 'unknown_shipment', `There is no shipment of "${orderId}".`);
     const { shipmentId, status } = shipment;
     return { status: 200, body: { shipmentId, status } };
   }
@@ -114,10 +123,10 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
    * result of the first attempt; a failed report is retried like any other. Returns undefined if the order has no
    * parcel and the report names none.
    */
-  async function reportNow(orderId: string, status: ReportedStatus): Promise<Delivery | undefined>;
-  async function reportNow(orderId: string, report: TestReport): Promise<Delivery | undefined>;
-  async function reportNow(orderId: string, given: string | TestReport): Promise<Delivery | undefined> {
-    const { status, shipmentId, extra }: TestReport = typeof given === 'string' ? { status: given } : given;
+  async function reportNow(orderId: string, status: ReportedStatus): Promise<DeliveryAttempt | undefined>;
+  async function reportNow(orderId: string, report: RequestedReport): Promise<DeliveryAttempt | undefined>;
+  async function reportNow(orderId: string, given: string | RequestedReport): Promise<DeliveryAttempt | undefined> {
+    const { status, shipmentId, extra }: RequestedReport = typeof given === 'string' ? { status: given } : given;
     const shipment = shipmentOf(orderId);
     const about = shipmentId ?? shipment?.shipmentId;
     if (about === undefined) return undefined;
@@ -127,7 +136,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
   }
 
   /** Changes when parcels move, for one order or for all. */
-  function configure(change: Partial<Schedule>, orderId?: string): Schedule {
+  function configure(change: Partial<DeliverySchedule>, orderId?: string): DeliverySchedule {
     if (orderId === undefined) general = { ...general, ...change };
     else exceptions.set(orderId, { ...exceptions.get(orderId), ...change });
     for (const shipment of ledger.shipments.all) schedule(shipment);
@@ -135,7 +144,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     return scheduleOf(orderId);
   }
 
-  function scheduleOf(orderId?: string): Schedule {
+  function scheduleOf(orderId?: string): DeliverySchedule {
     return { ...general, ...(orderId === undefined ? {} : exceptions.get(orderId)) };
   }
 
@@ -144,7 +153,7 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     clearTimeout(timers.get(shipment.shipmentId));
     timers.delete(shipment.shipmentId);
     const { autoDeliver, pickupSeconds, deliverySeconds } = scheduleOf(shipment.request.orderId);
-    const status = nextStatus[shipment.status];
+    const status = NEXT_STATUS[shipment.status];
     if (!autoDeliver || status === null) return;
     const due = Date.parse(shipment.at) + (status === 'in_transit' ? pickupSeconds : deliverySeconds) * 1000;
     const move = () => {
@@ -161,8 +170,8 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
     shipmentId,
     status,
     extra,
-  }: TestReport & { orderId: string; shipmentId: string }): Report {
-    const report: Report = {
+  }: RequestedReport & { orderId: string; shipmentId: string }): CarrierReport {
+    const report: CarrierReport = {
       at: new Date().toISOString(),
       reportId: `msg_${randomUUID()}`,
       orderId,
@@ -197,10 +206,10 @@ export function createCarrier(ledger: Ledger, webhooks: Webhooks, keys: KeyMemor
 }
 
 // A repeated request gets the response of the first one, whatever the parcel's status is by now.
-function acceptance({ shipmentId }: Shipment): Answer {
+function shipmentResponse({ shipmentId }: Shipment): FakeResponse {
   return { status: 201, body: { shipmentId, status: 'accepted' } };
 }
 
-function cancellationAnswer({ outcome }: Cancellation): Answer {
+function cancellationResponse({ outcome }: Cancellation): FakeResponse {
   return { status: 200, body: outcome };
 }

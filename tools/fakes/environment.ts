@@ -5,18 +5,18 @@ const port = z.coerce.number().int().min(0).max(65_535);
 /** The environment variables of the fake external systems; the README.md in this folder explains them. */
 export const environmentSchema = z
   .object({
-    PROVIDERS_HOST: z.string().min(1).default('127.0.0.1'),
-    PROVIDERS_PORT: port.default(3001),
-    PROVIDERS_LEDGER: z.string().min(1).optional(),
-    PROVIDERS_SMTP_PORT: z.union([port, z.literal('none')], 'must be a port, or none').default(3025),
-    PROVIDERS_MAILS: z.string().min(1).optional(),
+    FAKES_HOST: z.string().min(1).default('127.0.0.1'),
+    FAKES_PORT: port.default(3001),
+    FAKES_LEDGER_PATH: z.string().min(1).optional(),
+    FAKES_SMTP_PORT: z.union([port, z.literal('none')], 'must be a port, or none').default(3025),
+    FAKES_MAILBOX_DIR: z.string().min(1).optional(),
     CARRIER_CALLBACK_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
     CARRIER_WEBHOOK_SECRET: z
       .string()
       .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, 'must be "whsec_" followed by base64')
       .optional(),
-    CARRIER_PICKUP_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(1),
-    CARRIER_DELIVERY_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(3),
+    FAKE_CARRIER_PICKUP_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(1),
+    FAKE_CARRIER_DELIVERY_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(3),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   })
   .refine((env) => env.CARRIER_CALLBACK_URL === undefined || env.CARRIER_WEBHOOK_SECRET !== undefined, {

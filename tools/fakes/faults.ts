@@ -6,7 +6,7 @@ export const operationSchema = z.enum(['charge', 'refund', 'shipment', 'cancella
 export const faultSchema = z.strictObject({
   on: operationSchema,
   orderId: z.string().min(1).optional(),
-  fault: z.enum(['lose-answer', 'error', 'slow', 'malformed', 'unreachable']),
+  fault: z.enum(['lose-response', 'error', 'slow', 'malformed', 'unreachable']),
   /** How many calls the fault hits; -1: all, until the faults are deleted. */
   times: z.union([z.int().positive(), z.literal(-1)]).default(1),
   /** The status that `error` returns. */
@@ -20,11 +20,11 @@ export const faultSchema = z.strictObject({
 });
 
 export type OperationName = z.infer<typeof operationSchema>;
-export type Fault = z.infer<typeof faultSchema>;
+export type CallFault = z.infer<typeof faultSchema>;
 
 /** The injected faults that wait for their calls. The oldest matching fault is used first. */
-export class Faults {
-  #waiting: Fault[] = [];
+export class CallFaults {
+  #waiting: CallFault[] = [];
 
   /** Adds a fault for later calls. */
   add(fault: z.input<typeof faultSchema>): void {
@@ -37,7 +37,7 @@ export class Faults {
   }
 
   /** Returns the fault that hits this call, if any, and counts this use of it. */
-  take(on: OperationName, orderId: string): Fault | undefined {
+  take(on: OperationName, orderId: string): CallFault | undefined {
     const fault = this.#waiting.find(
       (waiting) => waiting.on === on && (waiting.orderId === undefined || waiting.orderId === orderId),
     );

@@ -7,11 +7,11 @@ export const holdSchema = z.strictObject({
   on: operationSchema,
   orderId: z.string().min(1),
   /** `before`: the effect happens at once and only the response is held. `after`: the effect happens at the release. */
-  effect: z.enum(['before', 'after']).default('before'),
+  waitBefore: z.enum(['before', 'after']).default('before'),
   /**
    * Whether an effect that was held still happens when the client has disconnected, as on a network that delivers late.
    */
-  evenIfAborted: z.boolean().default(true),
+  applyAfterDisconnect: z.boolean().default(true),
 });
 
 export type HoldOptions = Partial<Pick<z.infer<typeof holdSchema>, 'effect' | 'evenIfAborted'>>;
@@ -21,11 +21,11 @@ export class Hold {
   readonly holdId = randomUUID();
   readonly on: OperationName;
   readonly orderId: string;
-  readonly effect: 'before' | 'after';
-  readonly evenIfAborted: boolean;
-  readonly #arrived = occurrence();
-  readonly #abandoned = occurrence();
-  readonly #opened = occurrence();
+  readonly waitBefore: 'before' | 'after';
+  readonly applyAfterDisconnect: boolean;
+  readonly #arrived = deferred();
+  readonly #disconnected = deferred();
+  readonly #opened = deferred();
   readonly #remove: () => void;
   readonly #calls: Promise<unknown>[] = [];
   #arrivals = 0;
@@ -35,8 +35,8 @@ export class Hold {
   constructor(options: z.infer<typeof holdSchema>, remove: () => void) {
     this.on = options.on;
     this.orderId = options.orderId;
-    this.effect = options.effect;
-    this.evenIfAborted = options.evenIfAborted;
+    this.waitBefore = options.waitBefore;
+    this.applyAfterDisconnect = options.applyAfterDisconnect;
     this.#remove = remove;
   }
 
@@ -47,7 +47,7 @@ export class Hold {
 
   /** Resolves when the client of a waiting call has disconnected. */
   get abandoned(): Promise<void> {
-    return this.#abandoned.promise;
+    return this.#disconnected.promise;
   }
 
   /** How many calls arrived, and how many of their clients disconnected. */
@@ -69,15 +69,15 @@ export class Hold {
   }
 
   /** For the server: the release waits for this call. */
-  track(call: Promise<unknown>): void {
+  addCall(call: Promise<unknown>): void {
     this.#calls.push(call);
   }
 
   /** For the server: waits until the gate opens. Returns false if the call must be dropped. */
-  async pass(client: Socket): Promise<boolean> {
+  async waitForRelease(client: Socket): Promise<boolean> {
     const leave = () => {
       this.#abandonments++;
-      this.#abandoned.happen();
+      this.#disconnected.happen();
     };
     if (client.destroyed) leave();
     else client.once('close', leave);
@@ -86,7 +86,7 @@ export class Hold {
     await this.#opened.promise;
     client.off('close', leave);
     if (this.#dropped) return false;
-    return this.effect === 'before' || this.evenIfAborted || !client.destroyed;
+    return this.waitBefore === 'before' || this.applyAfterDisconnect || !client.destroyed;
   }
 }
 
@@ -117,12 +117,12 @@ export class Holds {
   }
 
   /** Drops every waiting call, because the server stops. */
-  close(): void {
+  dropAll(): void {
     for (const hold of this.#holds.values()) hold.drop();
   }
 }
 
-function occurrence() {
+function deferred() {
   let happen!: () => void;
   const promise = new Promise<void>((resolve) => (happen = resolve));
   return { promise, happen };

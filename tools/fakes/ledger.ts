@@ -4,46 +4,46 @@ import { promisify } from 'node:util';
 import type { CancellationRequest, ReportedStatus, ShipmentRequest } from './carrier.js';
 import type { Amount, ChargeRequest, RefundRequest } from './payments.js';
 
-const append = promisify<number, string>(appendFile);
-const sync = promisify(fdatasync);
+const appendToFile = promisify<number, string>(appendFile);
+const syncFile = promisify(fdatasync);
 const closeFile = promisify(close);
 
-export type Entry =
+export type LedgerEntry =
   | { type: 'charge'; charge: Charge }
   | { type: 'refund'; refund: Refund }
   | { type: 'shipment'; shipment: Shipment }
   | { type: 'cancellation'; cancellation: Cancellation }
-  | { type: 'report'; report: Report }
+  | { type: 'report'; report: CarrierReport }
   | { type: 'reportClosed'; at: string; reportId: string; state: 'delivered' | 'given_up' };
 
-interface Recorded<Request> {
+interface KeyedRecord<Request> {
   at: string;
   key: string;
   request: Request;
 }
 
-export interface Charge extends Recorded<ChargeRequest> {
+export interface Charge extends KeyedRecord<ChargeRequest> {
   chargeId: string;
   status: 'succeeded' | 'declined';
 }
 
 /** Refunded money, or (`voided`) an order id that no charge may use any more. */
-export interface Refund extends Recorded<RefundRequest> {
+export interface Refund extends KeyedRecord<RefundRequest> {
   outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
 }
 
-export interface Shipment extends Recorded<ShipmentRequest> {
+export interface Shipment extends KeyedRecord<ShipmentRequest> {
   shipmentId: string;
   status: 'accepted' | 'cancelled' | ReportedStatus;
 }
 
 /** A cancelled shipment, or (`voided`) an order id that no shipment may use any more. */
-export interface Cancellation extends Recorded<CancellationRequest> {
+export interface Cancellation extends KeyedRecord<CancellationRequest> {
   outcome: { status: 'cancelled'; shipmentId: string } | { status: 'voided' };
 }
 
 /** A report of the carrier about one parcel; `reportId` is also the webhook's id. */
-export interface Report {
+export interface CarrierReport {
   at: string;
   reportId: string;
   orderId: string;
@@ -55,7 +55,7 @@ export interface Report {
 }
 
 /** The records of one kind, oldest first. Two records have the same key when the key was forgotten in between. */
-class Records<Entry extends Recorded<{ orderId: string }>> {
+class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
   readonly all: Entry[] = [];
   readonly #byKey = new Map<string, Entry>();
   readonly #byOrder = new Map<string, Entry[]>();
@@ -64,13 +64,13 @@ class Records<Entry extends Recorded<{ orderId: string }>> {
     this.all.push(entry);
     this.#byKey.set(entry.key, entry);
     const { orderId } = entry.request;
-    const ofOrder = this.#byOrder.get(orderId);
-    if (ofOrder) ofOrder.push(entry);
+    const findByOrder = this.#byOrder.get(orderId);
+    if (findByOrder) findByOrder.push(entry);
     else this.#byOrder.set(orderId, [entry]);
   }
 
   /** The newest record with this key. */
-  withKey(key: string): Entry | undefined {
+  findByKey(key: string): Entry | undefined {
     return this.#byKey.get(key);
   }
 
@@ -84,11 +84,11 @@ class Records<Entry extends Recorded<{ orderId: string }>> {
  * from it. Without a file it is kept in memory only.
  */
 export class Ledger {
-  readonly charges = new Records<Charge>();
-  readonly refunds = new Records<Refund>();
-  readonly shipments = new Records<Shipment>();
-  readonly cancellations = new Records<Cancellation>();
-  readonly reports = new Map<string, Report>();
+  readonly charges = new RecordIndex<Charge>();
+  readonly refunds = new RecordIndex<Refund>();
+  readonly shipments = new RecordIndex<Shipment>();
+  readonly cancellations = new RecordIndex<Cancellation>();
+  readonly reports = new Map<string, CarrierReport>();
 
   readonly #shipmentsById = new Map<string, Shipment>();
   readonly #file: number | undefined;
@@ -109,7 +109,7 @@ export class Ledger {
   }
 
   /** Applies an entry at once; it is on disk when the next `durable()` resolves. */
-  append(entry: Entry): void {
+  append(entry: LedgerEntry): void {
     if (this.#file !== undefined) this.#unwritten += JSON.stringify(entry) + '\n';
     this.#apply(entry);
   }
@@ -119,13 +119,13 @@ export class Ledger {
    * the original entry may not be written yet. Calls during a sync share the next one. After a failed write all later
    * calls fail too, because the state in memory is then permanently ahead of the disk.
    */
-  durable(): Promise<void> {
+  flush(): Promise<void> {
     this.#written = this.#written.then(() => this.#write());
     return this.#written;
   }
 
   /** All records, of one order or of all, in chronological order. */
-  statement(orderId?: string) {
+  records(orderId?: string) {
     const concerned = <R extends { orderId: string }>(rows: R[]) =>
       orderId === undefined ? rows : rows.filter((row) => row.orderId === orderId);
     const { charges, refunds, shipments, cancellations, reports } = this;
@@ -147,7 +147,7 @@ export class Ledger {
   /** Writes pending entries and closes the file. */
   async close(): Promise<void> {
     try {
-      await this.durable();
+      await this.flush();
     } finally {
       if (this.#file !== undefined) await closeFile(this.#file);
     }
@@ -157,8 +157,8 @@ export class Ledger {
     if (this.#file === undefined || this.#unwritten === '') return;
     const lines = this.#unwritten;
     this.#unwritten = '';
-    await append(this.#file, lines);
-    await sync(this.#file);
+    await appendToFile(this.#file, lines);
+    await syncFile(this.#file);
   }
 
   #replay(file: string, descriptor: number): void {
@@ -170,14 +170,14 @@ export class Ledger {
     const lines = journal.toString('utf8', 0, end).split('\n').slice(0, -1);
     lines.forEach((line, index) => {
       try {
-        this.#apply(JSON.parse(line) as Entry);
+        this.#apply(JSON.parse(line) as LedgerEntry);
       } catch (cause) {
         throw new Error(`The ledger ${file} is damaged at line ${index + 1}.`, { cause });
       }
     });
   }
 
-  #apply(entry: Entry): void {
+  #apply(entry: LedgerEntry): void {
     switch (entry.type) {
       case 'charge':
         this.charges.add(entry.charge);

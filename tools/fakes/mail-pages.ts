@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import html from 'html-template-tag';
-import { refused } from './answer.js';
+import { errorResponse } from './responses.js';
 import type { Mail, Mailbox } from './mailbox.js';
 
-const headers = {
+const PAGE_HEADERS = {
   'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -12,24 +12,26 @@ const headers = {
 
 /** The pages that show the mails to a person. They display a mail's content and never run scripts in it. */
 export function registerMailPages(app: FastifyInstance, mailbox: Mailbox): void {
-  app.get('/mails', async (_request, reply) => page(reply, 'Mails', list((await mailbox.mails()).reverse())));
+  app.get('/mails', async (_request, reply) =>
+    sendPage(reply, 'Mails', mailListHtml((await mailbox.mails()).reverse())),
+  );
 
   app.get<{ Params: { id: string } }>('/mails/:id(^\\d+)', async ({ params }, reply) => {
     const mail = await mailbox.mail(Number(params.id));
-    return mail ? page(reply, titleOf(mail), letter(mail)) : unknownMail(reply, params.id);
+    return mail ? sendPage(reply, titleOf(mail), mailHtml(mail)) : sendUnknownMail(reply, params.id);
   });
 
   app.get<{ Params: { id: string } }>('/mails/:id(^\\d+).eml', async ({ params: { id } }, reply) => {
     const raw = await mailbox.raw(Number(id));
-    if (!raw) return unknownMail(reply, id);
+    if (!raw) return sendUnknownMail(reply, id);
     return reply
-      .headers({ ...headers, 'content-disposition': `attachment; filename="${id}.eml"` })
+      .headers({ ...PAGE_HEADERS, 'content-disposition': `attachment; filename="${id}.eml"` })
       .type('message/rfc822')
       .send(raw);
   });
 }
 
-function page(reply: FastifyReply, title: string, content: string): FastifyReply {
+function sendPage(reply: FastifyReply, title: string, content: string): FastifyReply {
   const document = html`<!doctype html>
     <html lang="en">
       <head>
@@ -90,10 +92,10 @@ function page(reply: FastifyReply, title: string, content: string): FastifyReply
         </main>
       </body>
     </html>`;
-  return reply.headers(headers).type('text/html; charset=utf-8').send(document);
+  return reply.headers(PAGE_HEADERS).type('text/html; charset=utf-8').send(document);
 }
 
-function list(mails: Mail[]): string {
+function mailListHtml(mails: Mail[]): string {
   if (mails.length === 0) return html`<p>There are none yet. Load the page again to see new ones.</p>`;
   return html`<table>
     <caption>
@@ -112,14 +114,14 @@ function list(mails: Mail[]): string {
           html`<tr>
             <td><a href="/mails/${String(mail.id)}">${titleOf(mail)}</a></td>
             <td>${mail.to.join(', ')}</td>
-            <td>$${time(mail)}</td>
+            <td>$${timeHtml(mail)}</td>
           </tr>`,
       )}
     </tbody>
   </table>`;
 }
 
-function letter(mail: Mail): string {
+function mailHtml(mail: Mail): string {
   // A link in the HTML opens outside the frame, because the frame itself may load nothing.
   const framed = `<base target="_blank">${mail.html}`;
   return html`<p><a href="/mails">All mails</a> · <a href="/mails/${String(mail.id)}.eml">Source</a></p>
@@ -129,10 +131,10 @@ function letter(mail: Mail): string {
       <dt>To</dt>
       <dd>${mail.to.join(', ')}</dd>
       <dt>Time</dt>
-      <dd>$${time(mail)}</dd>
+      <dd>$${timeHtml(mail)}</dd>
     </dl>
     <h2>Text</h2>
-    $${mail.text ? html`<pre>${linked(mail.text)}</pre>` : html`<p>This mail has no text part.</p>`}
+    $${mail.text ? html`<pre>${linkifyText(mail.text)}</pre>` : html`<p>This mail has no text part.</p>`}
     <h2>HTML</h2>
     $${
       mail.html
@@ -146,7 +148,7 @@ function letter(mail: Mail): string {
 }
 
 /** The text with its http(s) links as HTML links, in pieces of HTML. */
-function linked(text: string): string[] {
+function linkifyText(text: string): string[] {
   return text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/i).map((piece, index) => {
     const shown = html`${piece}`;
     return index % 2 ? html`<a href="$${shown}">$${shown}</a>` : shown;
@@ -157,11 +159,11 @@ function titleOf({ subject }: Mail): string {
   return subject.trim() || '(no subject)';
 }
 
-function time({ receivedAt }: Mail): string {
+function timeHtml({ receivedAt }: Mail): string {
   return html`<time datetime="${receivedAt}">${receivedAt.slice(0, 19).replace('T', ' ')} UTC</time>`;
 }
 
-function unknownMail(reply: FastifyReply, id: string): FastifyReply {
-  const { status, body } = refused(404, 'unknown_mail', `There is no mail "${id}", or it is forgotten.`);
+function sendUnknownMail(reply: FastifyReply, id: string): FastifyReply {
+  const { status, body } = errorResponse(404, 'unknown_mail', `There is no mail "${id}", or it is forgotten.`);
   return reply.code(status).send(body);
 }

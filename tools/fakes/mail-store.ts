@@ -13,14 +13,14 @@ const envelopeSchema = z.object({
 export type Envelope = z.infer<typeof envelopeSchema>;
 
 /** A received mail, in a folder or in memory. */
-export interface KeptMail {
+export interface StoredMail {
   id: number;
   envelope: Envelope;
   content: Buffer | undefined;
 }
 
 // The envelope is the first line of the file, where no sender can put another one.
-const envelopeHeader = 'X-Envelope: ';
+const ENVELOPE_HEADER = 'X-Envelope: ';
 
 /**
  * Keeps the newest mails, each as `<number>.eml` in a folder, or in memory. A folder belongs to one store at a time;
@@ -29,7 +29,7 @@ const envelopeHeader = 'X-Envelope: ';
 export class MailStore {
   readonly #folder: string | undefined;
   readonly #limit: number;
-  readonly #mails = new Map<number, KeptMail>();
+  readonly #mails = new Map<number, StoredMail>();
   #lastId = 0;
 
   constructor(folder: string | undefined, limit: number) {
@@ -39,9 +39,9 @@ export class MailStore {
   }
 
   /** Keeps a mail; it is on disk when this resolves. */
-  async add(envelope: Envelope, raw: Buffer): Promise<KeptMail> {
+  async add(envelope: Envelope, raw: Buffer): Promise<StoredMail> {
     const id = ++this.#lastId;
-    const content = Buffer.concat([Buffer.from(`${envelopeHeader}${JSON.stringify(envelope)}\r\n`), raw]);
+    const content = Buffer.concat([Buffer.from(`${ENVELOPE_HEADER}${JSON.stringify(envelope)}\r\n`), raw]);
     if (this.#folder !== undefined) await writeDurably(this.#folder, id, content);
     const mail = { id, envelope, content: this.#folder === undefined ? content : undefined };
     this.#mails.set(id, mail);
@@ -49,25 +49,25 @@ export class MailStore {
     return mail;
   }
 
-  get(id: number): KeptMail | undefined {
+  get(id: number): StoredMail | undefined {
     return this.#mails.get(id);
   }
 
   /** All mails, oldest first. */
-  list(): KeptMail[] {
+  list(): StoredMail[] {
     return [...this.#mails.values()].sort((one, other) => one.id - other.id);
   }
 
   /** The whole mail, with its envelope as first header. */
-  async content({ id, content }: KeptMail): Promise<Buffer> {
-    return content ?? readFile(fileOf(this.#folder!, id));
+  async content({ id, content }: StoredMail): Promise<Buffer> {
+    return content ?? readFile(mailFile(this.#folder!, id));
   }
 
   async #forgetOldest(): Promise<void> {
     const tooMany = this.list().slice(0, -this.#limit);
     for (const { id } of tooMany) this.#mails.delete(id);
     if (this.#folder === undefined) return;
-    for (const { id } of tooMany) await rm(fileOf(this.#folder, id), { force: true });
+    for (const { id } of tooMany) await rm(mailFile(this.#folder, id), { force: true });
   }
 
   #open(folder: string): void {
@@ -79,7 +79,7 @@ export class MailStore {
       this.#lastId = Math.max(this.#lastId, id);
       if (ending === 'part') rmSync(join(folder, name));
       else {
-        const envelope = envelopeOf(readFileSync(join(folder, name)));
+        const envelope = parseEnvelope(readFileSync(join(folder, name)));
         if (envelope) this.#mails.set(id, { id, envelope, content: undefined });
       }
     }
@@ -90,21 +90,21 @@ export class MailStore {
 async function writeDurably(folder: string, id: number, content: Buffer): Promise<void> {
   const part = join(folder, `${id}.part`);
   await writeFile(part, content, { flush: true });
-  await rename(part, fileOf(folder, id));
+  await rename(part, mailFile(folder, id));
   const directory = await open(folder);
   await directory.sync().finally(() => directory.close());
 }
 
-function envelopeOf(content: Buffer): Envelope | undefined {
+function parseEnvelope(content: Buffer): Envelope | undefined {
   const line = content.toString('utf8', 0, content.indexOf('\r\n'));
-  if (!line.startsWith(envelopeHeader)) return undefined;
+  if (!line.startsWith(ENVELOPE_HEADER)) return undefined;
   try {
-    return envelopeSchema.parse(JSON.parse(line.slice(envelopeHeader.length)));
+    return envelopeSchema.parse(JSON.parse(line.slice(ENVELOPE_HEADER.length)));
   } catch {
     return undefined;
   }
 }
 
-function fileOf(folder: string, id: number): string {
+function mailFile(folder: string, id: number): string {
   return join(folder, `${id}.eml`);
 }

@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import PostalMime from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import type { z } from 'zod';
-import { type KeptMail, MailStore } from './mail-store.js';
-import { isSameAddress, type Refusal, Refusals, refusalSchema } from './refusals.js';
+import { type StoredMail, MailStore } from './mail-store.js';
+import { isSameAddress, type SmtpFault, SmtpFaults, smtpFaultSchema } from './smtp-faults.js';
 
-const KEPT = 1_000;
-const LARGEST_MAIL = 10_000_000;
+const MAX_MAILS = 1_000;
+const MAX_MAIL_BYTES = 10_000_000;
 /** How long `close` waits for a client that keeps its connection open for later mails. */
 const CLOSE_TIMEOUT_MS = 100;
 
@@ -41,18 +41,18 @@ export interface MailboxOptions {
  */
 export class Mailbox {
   readonly #store: MailStore;
-  readonly #refusals = new Refusals();
-  readonly #read = new WeakMap<KeptMail, Promise<Mail>>();
+  readonly #refusals = new SmtpFaults();
+  readonly #read = new WeakMap<StoredMail, Promise<Mail>>();
   readonly #server: SMTPServer;
 
   constructor({ mailFolder, log }: MailboxOptions) {
-    this.#store = new MailStore(mailFolder, KEPT);
+    this.#store = new MailStore(mailFolder, MAX_MAILS);
     this.#server = new SMTPServer({
       disabledCommands: ['AUTH', 'STARTTLS'],
       authOptional: true,
       disableReverseLookup: true,
       logger: false,
-      size: LARGEST_MAIL,
+      size: MAX_MAIL_BYTES,
       rejectOversized: true,
       closeTimeout: CLOSE_TIMEOUT_MS,
       onRcptTo: ({ address }, _session, done) => void this.#recipient(address).then(() => done(), done),
@@ -92,14 +92,14 @@ export class Mailbox {
   }
 
   /** Makes mails to an address fail. Default: the next mail. */
-  refuse(address: string, options: Omit<z.input<typeof refusalSchema>, 'to'> = {}): Refusal {
-    const refusal = refusalSchema.parse({ to: address, ...options });
+  addFault(address: string, options: Omit<z.input<typeof smtpFaultSchema>, 'to'> = {}): SmtpFault {
+    const refusal = smtpFaultSchema.parse({ to: address, ...options });
     this.#refusals.add(refusal);
     return refusal;
   }
 
   /** Removes all refusals. */
-  acceptAll(): void {
+  clearFaults(): void {
     this.#refusals.clear();
   }
 
@@ -118,18 +118,18 @@ export class Mailbox {
     const to = envelope.rcptTo.map(({ address }) => address);
     const from = envelope.mailFrom ? envelope.mailFrom.address : '';
     await PostalMime.parse(raw).catch((cause: Error) => {
-      throw answer(554, `The mail cannot be read: ${cause.message}`);
+      throw smtpError(554, `The mail cannot be read: ${cause.message}`);
     });
     await this.#store.add({ from, to, receivedAt: new Date().toISOString() }, raw).catch((cause: Error) => {
-      throw answer(452, `The mail cannot be kept: ${cause.message}`);
+      throw smtpError(452, `The mail cannot be kept: ${cause.message}`);
     });
     await this.#obey(this.#refusals.take(true, ...to));
   }
 
-  async #obey(refusal: Refusal | undefined): Promise<void> {
+  async #obey(refusal: SmtpFault | undefined): Promise<void> {
     if (!refusal) return;
     await sleep(refusal.delayMs, undefined, { ref: false });
-    throw answer(refusal.code, 'This mail was told to fail.');
+    throw smtpError(refusal.code, 'This mail was told to fail.');
   }
 
   async #readAll(isWanted: (recipient: string) => boolean): Promise<Mail[]> {
@@ -137,14 +137,14 @@ export class Mailbox {
     return Promise.all(wanted.map((kept) => this.#mail(kept)));
   }
 
-  #mail(kept: KeptMail): Promise<Mail> {
-    const mail = this.#read.get(kept) ?? this.#store.content(kept).then((content) => readMail(kept, content));
+  #mail(kept: StoredMail): Promise<Mail> {
+    const mail = this.#read.get(kept) ?? this.#store.content(kept).then((content) => parseMail(kept, content));
     this.#read.set(kept, mail);
     return mail;
   }
 }
 
-async function readMail({ id, envelope }: KeptMail, content: Buffer): Promise<Mail> {
+async function parseMail({ id, envelope }: StoredMail, content: Buffer): Promise<Mail> {
   const { from, subject, text, html, messageId, headers } = await PostalMime.parse(content);
   const sender = from?.address ?? envelope.from;
   return {
@@ -160,6 +160,6 @@ async function readMail({ id, envelope }: KeptMail, content: Buffer): Promise<Ma
   };
 }
 
-function answer(responseCode: number, message: string): Error {
+function smtpError(responseCode: number, message: string): Error {
   return Object.assign(new Error(message), { responseCode });
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { buildProviders } from './app.js';
+import { buildFakes } from './app.js';
 import { environmentSchema } from './environment.js';
 
 const isSet = ([, value]: [string, string | undefined]) => value !== '';
 const env = environmentSchema.safeParse(Object.fromEntries(Object.entries(process.env).filter(isSet)));
 if (!env.success) fail(`The providers cannot start:\n${z.prettifyError(env.error)}`);
 
-const { app, listenSmtp, close } = open(env.data);
+const { app, listenSmtp, close } = buildFromEnvironment(env.data);
 let stopping = false;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
@@ -16,16 +16,16 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-const { PROVIDERS_HOST: host, PROVIDERS_SMTP_PORT: smtpPort } = env.data;
-const mails = env.data.PROVIDERS_MAILS ?? 'in memory';
+const { FAKES_HOST: host, FAKES_SMTP_PORT: smtpPort } = env.data;
+const mails = env.data.FAKES_MAILBOX_DIR ?? 'in memory';
 const mailText =
   smtpPort === 'none'
     ? 'no mailbox'
-    : await listen('PROVIDERS_SMTP_PORT', smtpPort, async (port) => {
+    : await listen('FAKES_SMTP_PORT', smtpPort, async (port) => {
         return `mailbox at ${await listenSmtp({ host, port })}, mails ${mails}`;
       });
-await listen('PROVIDERS_PORT', env.data.PROVIDERS_PORT, (port) => {
-  const ledger = env.data.PROVIDERS_LEDGER ?? 'in memory';
+await listen('FAKES_PORT', env.data.FAKES_PORT, (port) => {
+  const ledger = env.data.FAKES_LEDGER_PATH ?? 'in memory';
   const listenTextResolver = (address: string) =>
     `payment gateway and carrier at ${address}, ledger ${ledger}, ${mailText}`;
   return app.listen({ host, port, listenTextResolver });
@@ -38,15 +38,15 @@ async function listen(variable: string, port: number, start: (port: number) => P
   });
 }
 
-function open(settings: z.infer<typeof environmentSchema>) {
+function buildFromEnvironment(settings: z.infer<typeof environmentSchema>) {
   try {
-    return buildProviders({
-      ledgerFile: settings.PROVIDERS_LEDGER,
+    return buildFakes({
+      ledgerFile: settings.FAKES_LEDGER_PATH,
       callbackUrl: settings.CARRIER_CALLBACK_URL,
       webhookSecret: settings.CARRIER_WEBHOOK_SECRET,
-      pickupSeconds: settings.CARRIER_PICKUP_SECONDS,
-      deliverySeconds: settings.CARRIER_DELIVERY_SECONDS,
-      mailFolder: settings.PROVIDERS_MAILS,
+      pickupSeconds: settings.FAKE_CARRIER_PICKUP_SECONDS,
+      deliverySeconds: settings.FAKE_CARRIER_DELIVERY_SECONDS,
+      mailFolder: settings.FAKES_MAILBOX_DIR,
       logger: { level: settings.LOG_LEVEL },
     });
   } catch (error) {

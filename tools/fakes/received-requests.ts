@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 
-const REMEMBERED = 10_000;
+const MAX_REQUESTS = 10_000;
 
 /** A received call. `status` is null until there is a response, and stays null if there is none. */
 export interface ReceivedRequest {
@@ -21,7 +21,7 @@ export class ReceivedRequests {
   readonly #requests: ReceivedRequest[] = [];
 
   /** Records a call on its arrival; the response is added later. */
-  note({ method, url, headers, body }: FastifyRequest): ReceivedRequest {
+  record({ method, url, headers, body }: FastifyRequest): ReceivedRequest {
     const orderId = (body as { orderId?: unknown } | null | undefined)?.orderId;
     const key = headers['idempotency-key'];
     const received: ReceivedRequest = {
@@ -35,7 +35,7 @@ export class ReceivedRequests {
       ...(typeof headers['traceparent'] === 'string' && { traceparent: headers['traceparent'] }),
     };
     this.#requests.push(received);
-    if (this.#requests.length > REMEMBERED) this.#requests.shift();
+    if (this.#requests.length > MAX_REQUESTS) this.#requests.shift();
     return received;
   }
 

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type Answer, refused } from './answer.js';
+import { type FakeResponse, errorResponse } from './responses.js';
 import { faultSchema } from './faults.js';
 import { type Hold, holdSchema } from './holds.js';
-import { refusalSchema } from './refusals.js';
-import type { Providers } from './app.js';
+import { smtpFaultSchema } from './smtp-faults.js';
+import type { Fakes } from './app.js';
 
 const secondsSchema = z.number().nonnegative().max(1_000_000);
 
@@ -24,18 +24,18 @@ const reportSchema = z.strictObject({
   shipmentId: z.string().min(1).max(200).optional(),
   extra: z.record(z.string(), z.unknown()).optional(),
 });
-const keysSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().nullable() });
+const retentionSchema = z.strictObject({ retentionSeconds: z.number().nonnegative().nullable() });
 const orderQuerySchema = z.strictObject({ orderId: z.string().optional() });
 const mailsQuerySchema = z.strictObject({ to: z.string().optional() });
 
 /** The routes with which tests and demos inspect the fake external systems and inject faults. */
-export function registerTestInterface(app: FastifyInstance, providers: Omit<Providers, 'app' | 'close'>): void {
-  const { ledger, faults, holds, keys, carrier, mailbox } = providers;
+export function registerTestInterface(app: FastifyInstance, providers: Omit<Fakes, 'app' | 'close'>): void {
+  const { ledger, faults, holds, idempotencyKeys, carrier, mailbox } = providers;
 
   app.get('/test/ledger', async (request) => {
     const { orderId } = orderQuerySchema.parse(request.query);
-    await ledger.durable();
-    return providers.statement(orderId);
+    await ledger.flush();
+    return providers.records(orderId);
   });
 
   app.post('/test/faults', async (request, reply) => {
@@ -56,7 +56,7 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
 
   app.get<{ Params: { holdId: string } }>('/test/holds/:holdId', async (request, reply) => {
     const hold = holds.get(request.params.holdId);
-    const { status, body } = hold ? { status: 200, body: holdState(hold) } : unknownHold(request.params.holdId);
+    const { status, body } = hold ? { status: 200, body: holdState(hold) } : unknownHoldResponse(request.params.holdId);
     return reply.code(status).send(body);
   });
 
@@ -75,7 +75,7 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
     const delivery = await carrier.reportNow(orderId, reportSchema.parse(request.body));
     const answer = delivery
       ? { status: 202, body: delivery }
-      : refused(404, 'unknown_shipment', `The order "${orderId}" has no parcel.`);
+      : errorResponse(404, 'unknown_shipment', `The order "${orderId}" has no parcel.`);
     return reply.code(answer.status).send(answer.body);
   });
 
@@ -87,12 +87,12 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
   });
 
   app.put('/test/keys', async (request) => {
-    keys.retentionSeconds = keysSchema.parse(request.body).retentionSeconds;
-    return { retentionSeconds: keys.retentionSeconds };
+    idempotencyKeys.retentionSeconds = retentionSchema.parse(request.body).retentionSeconds;
+    return { retentionSeconds: idempotencyKeys.retentionSeconds };
   });
 
   app.delete<{ Params: { orderId: string } }>('/test/keys/:orderId', async (request, reply) => {
-    keys.forget(request.params.orderId);
+    idempotencyKeys.expire(request.params.orderId);
     return reply.code(204).send();
   });
 
@@ -106,21 +106,21 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Prov
   });
 
   app.post('/test/mails/refusals', async (request, reply) => {
-    const { to, ...options } = refusalSchema.parse(request.body);
-    return reply.code(201).send(mailbox.refuse(to, options));
+    const { to, ...options } = smtpFaultSchema.parse(request.body);
+    return reply.code(201).send(mailbox.addFault(to, options));
   });
 
   app.delete('/test/mails/refusals', async (_request, reply) => {
-    mailbox.acceptAll();
+    mailbox.clearFaults();
     return reply.code(204).send();
   });
 }
 
 function holdState(hold: Hold) {
-  const { holdId, on, orderId, effect, evenIfAborted, counts } = hold;
+  const { holdId, on, orderId, waitBefore, applyAfterDisconnect, counts } = hold;
   return { holdId, on, orderId, effect, evenIfAborted, ...counts };
 }
 
-function unknownHold(holdId: string): Answer {
-  return refused(404, 'unknown_hold', `There is no hold "${holdId}", or it is released.`);
+function unknownHoldResponse(holdId: string): FakeResponse {
+  return errorResponse(404, 'unknown_hold', `There is no hold "${holdId}", or it is released.`);
 }

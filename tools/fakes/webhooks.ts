@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
-import type { Ledger, Report } from './ledger.js';
+import type { Ledger, CarrierReport } from './ledger.js';
 
-const FIRST_RETRY_MS = 200;
-const LONGEST_RETRY_MS = 30_000;
+const INITIAL_BACKOFF_MS = 200;
+const MAX_BACKOFF_MS = 30_000;
 const ATTEMPT_TIMEOUT_MS = 10_000;
-const UNTIL_SOMETHING_CHANGES_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The result of one attempt to deliver a webhook: the receiver's status, or why there is none. */
-export interface Delivery {
+export interface DeliveryAttempt {
   delivered: boolean;
   status?: number;
   error?: string;
 }
 
-export interface WebhookOptions {
+export interface WebhookSenderOptions {
   callbackUrl?: string | undefined;
   secret?: string | undefined;
   /** How long a receiver may return 404 (it may not know the order yet) before a report is given up. */
-  giveUpUnknownAfterSeconds: number;
+  unknownOrderTimeoutSeconds: number;
   log: { warn(details: object, message: string): void };
 }
 
@@ -26,9 +26,9 @@ export interface WebhookOptions {
  * Delivers the carrier's reports as Standard Webhooks: the reports of one parcel in order, each until the receiver
  * returns 2xx. The ledger records the delivery.
  */
-export class Webhooks {
+export class WebhookSender {
   readonly #ledger: Ledger;
-  readonly #options: WebhookOptions;
+  readonly #options: WebhookSenderOptions;
   readonly #signer: Webhook | undefined;
   readonly #closing = new AbortController();
   readonly #queues = new Map<string, Promise<void>>();
@@ -36,7 +36,7 @@ export class Webhooks {
   #callbackUrl: string | undefined;
   #newUrl = new AbortController();
 
-  constructor(ledger: Ledger, options: WebhookOptions) {
+  constructor(ledger: Ledger, options: WebhookSenderOptions) {
     this.#ledger = ledger;
     this.#options = options;
     this.#signer = options.secret === undefined ? undefined : new Webhook(options.secret);
@@ -55,12 +55,12 @@ export class Webhooks {
    * Delivers a report after the earlier ones of the same parcel, and retries as long as needed. A report that is
    * already queued is not queued again.
    */
-  send(report: Report): void {
+  send(report: CarrierReport): void {
     if (this.#queued.has(report.reportId)) return;
     this.#queued.add(report.reportId);
     const earlier = this.#queues.get(report.shipmentId) ?? Promise.resolve();
     const queue = earlier
-      .then(() => this.#persist(report))
+      .then(() => this.#deliverWithRetries(report))
       .catch((error: unknown) => this.#options.log.warn({ error, report }, 'a report was not delivered'))
       .finally(() => {
         this.#queued.delete(report.reportId);
@@ -70,7 +70,7 @@ export class Webhooks {
   }
 
   /** Makes one attempt now, ahead of all others, and returns its result; a failed report is then retried as usual. */
-  async sendNow(report: Report): Promise<Delivery> {
+  async sendNow(report: CarrierReport): Promise<DeliveryAttempt> {
     const delivery = await this.#attempt(report);
     if (!delivery.delivered) this.send(report);
     return delivery;
@@ -82,14 +82,14 @@ export class Webhooks {
     await Promise.all(this.#queues.values());
   }
 
-  async #persist(report: Report): Promise<void> {
+  async #deliverWithRetries(report: CarrierReport): Promise<void> {
     const started = Date.now();
     for (let attempts = 1; !this.#closing.signal.aborted; attempts++) {
       const newUrl = this.#newUrl.signal;
       const { delivered, status, error } = await this.#attempt(report);
       if (delivered) return;
-      if (status === 404 && Date.now() - started >= this.#options.giveUpUnknownAfterSeconds * 1000) {
-        return this.#conclude(report, 'given_up');
+      if (status === 404 && Date.now() - started >= this.#options.unknownOrderTimeoutSeconds * 1000) {
+        return this.#recordResult(report, 'given_up');
       }
       if (this.#callbackUrl !== undefined && !this.#closing.signal.aborted) {
         const { orderId, reportId } = report;
@@ -98,13 +98,13 @@ export class Webhooks {
           'the report is not taken yet, will retry',
         );
       }
-      const pause = this.#callbackUrl === undefined ? UNTIL_SOMETHING_CHANGES_MS : retryDelay(attempts);
+      const pause = this.#callbackUrl === undefined ? MAX_TIMER_MS : backoffMs(attempts);
       await sleep(pause, undefined, { signal: AbortSignal.any([newUrl, this.#closing.signal]) }).catch(() => {});
     }
   }
 
-  async #attempt({ reportId, orderId, shipmentId, status, extra }: Report): Promise<Delivery> {
-    await this.#ledger.durable();
+  async #attempt({ reportId, orderId, shipmentId, status, extra }: CarrierReport): Promise<DeliveryAttempt> {
+    await this.#ledger.flush();
     if (!this.#signer || this.#callbackUrl === undefined) return { delivered: false, error: 'no callback URL' };
     const body = JSON.stringify({ ...extra, orderId, shipmentId, status });
     const now = new Date();
@@ -127,17 +127,17 @@ export class Webhooks {
       return { delivered: false, error: cause instanceof Error && cause.message !== '' ? cause.message : message };
     }
     await answer.body?.cancel().catch(() => {});
-    if (answer.ok) await this.#conclude({ reportId }, 'delivered');
+    if (answer.ok) await this.#recordResult({ reportId }, 'delivered');
     return { delivered: answer.ok, status: answer.status };
   }
 
-  #conclude({ reportId }: Pick<Report, 'reportId'>, state: 'delivered' | 'given_up'): Promise<void> {
+  #recordResult({ reportId }: Pick<CarrierReport, 'reportId'>, state: 'delivered' | 'given_up'): Promise<void> {
     this.#ledger.append({ type: 'reportClosed', at: new Date().toISOString(), reportId, state });
-    return this.#ledger.durable();
+    return this.#ledger.flush();
   }
 }
 
-function retryDelay(attempts: number): number {
-  const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
+function backoffMs(attempts: number): number {
+  const longest = Math.min(MAX_BACKOFF_MS, INITIAL_BACKOFF_MS * 2 ** (attempts - 1));
   return longest * (0.5 + Math.random() / 2);
 }

@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { generatedFiles } from './document.js';
-import { streamReport } from '../terminal/report.js';
-import { checkout } from '../stack/settings.js';
+import { createReporter } from '../terminal/reporter.js';
+import { projectRoot } from '../stack/settings.js';
 
 /** `npm run openapi`: generates the OpenAPI document, the types of its client and the reference pages from the code. */
-const report = streamReport();
+const report = createReporter();
 for (const [path, text] of Object.entries(await generatedFiles())) {
   await writeFile(path, text);
-  report.say(`wrote ${relative(checkout, path)}`);
+  report.print(`wrote ${relative(projectRoot, path)}`);
 }
 process.exit(0);

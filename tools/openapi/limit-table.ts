@@ -1,50 +1,54 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { UPDATES_IN_FLIGHT } from '../../src/api/carts/service.js';
-import { BODY_LIMIT } from '../../src/api/plugins/limits.js';
+import { MAX_CONCURRENT_UPDATES } from '../../src/api/carts/service.js';
+import { MAX_BODY_BYTES } from '../../src/api/plugins/limits.js';
 import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../../src/schemas/approval.js';
 import type { CartState } from '../../src/schemas/cart.js';
-import { MAX_PAGE } from '../../src/schemas/page.js';
-import { MAX_CALLER_ID } from '../../src/schemas/text.js';
+import { MAX_PAGE_SIZE } from '../../src/schemas/page.js';
+import { MAX_CALLER_ID_LENGTH } from '../../src/schemas/primitives.js';
 import { TASK_QUEUES } from '../../src/temporal/task-queues.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
 import { approvalWorkflowId } from '../../src/workflows/approval/contract.js';
 import {
   batchWorkflowId,
   MAX_CHILDREN,
-  MAX_TASKS,
-  OPEN_CHILDREN,
-  OPEN_TASKS,
+  MAX_CHUNKS,
+  CONCURRENT_CHILDREN,
+  CONCURRENT_CHUNKS,
 } from '../../src/workflows/batch/contract.js';
-import { untilNextPoll } from '../../src/workflows/batch/plan.js';
+import { pollDelayMs } from '../../src/workflows/batch/plan.js';
 import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { LIMITS as CART } from '../../src/workflows/cart/state.js';
+import { LIMITS as CART } from '../../src/workflows/cart/changes.js';
 import {
-  ASK_CARRIER_AFTER_SECONDS,
-  MAX_RETRIES_OF_STUCK,
+  CARRIER_POLL_INTERVAL_SECONDS,
+  MAX_STUCK_RETRIES,
   orderWorkflowId,
 } from '../../src/workflows/order/contract.js';
-import { checkout } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings.js';
 
-export const LIMIT_TABLE_PATH = join(checkout, 'docs/limits.md');
+export const LIMIT_TABLE_PATH = join(projectRoot, 'docs/limits.md');
 
 /** A limit of Temporal, and the largest value that this project can reach. */
-export interface Limit {
+export interface TemporalLimit {
   /** What Temporal limits. */
-  what: string;
+  name: string;
   /** Where an operator finds or changes the limit: a key of the server's dynamic configuration, or its schema. */
   setting: string;
   /** The default of server 1.32, and of Temporal Cloud where that has the same default. */
-  temporal: number;
+  temporalMaximum: number;
   /** What in this project comes closest to the limit. */
-  whose: string;
-  ours: number;
+  reachedBy: string;
+  projectMaximum: number;
 }
 
-const EVENTS = { what: 'events of a run', setting: 'limit.historyCount.error', temporal: 51_200 };
+const HISTORY_EVENTS = { what: 'events of a run', setting: 'limit.historyCount.error', temporal: 51_200 };
 const PAYLOAD = { what: 'bytes of a payload', setting: 'limit.blobSize.error', temporal: 2 * 1024 * 1024 };
-const ACTIVITIES = { what: 'activities open in a run', setting: 'limit.numPendingActivities.error', temporal: 2_000 };
-const ID = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal: 1_000 };
+const PENDING_ACTIVITIES = {
+  what: 'activities open in a run',
+  setting: 'limit.numPendingActivities.error',
+  temporal: 2_000,
+};
+const ID_LENGTH = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal: 1_000 };
 
 /**
  * At most, per activity: scheduled, started, completed, and the three events of the workflow task that handles the
@@ -54,7 +58,7 @@ export const EVENTS_PER_ACTIVITY = 6;
 /** Per child, from its start to the parent's handling of its result; a test on the real server checks this number. */
 export const EVENTS_PER_CHILD = 16;
 /** Per poll of a batch's progress: a timer and its workflow task, an activity and its workflow task. */
-export const EVENTS_PER_POLL = 11;
+export const EVENTS_PER_PROGRESS_POLL = 11;
 /** A timer and its workflow task. */
 const EVENTS_PER_TIMER = 5;
 /** A timer, the compensation, two changes of search attributes, and the two activities that record the status. */
@@ -65,155 +69,171 @@ const EVENTS_PER_STUCK_RETRY = EVENTS_PER_TIMER + 3 * EVENTS_PER_ACTIVITY + 4;
  */
 const COMPENSATIONS = 3;
 /** A timer and the activity that polls the carrier. */
-const EVENTS_PER_QUESTION = EVENTS_PER_TIMER + EVENTS_PER_ACTIVITY;
+const EVENTS_PER_CARRIER_POLL = EVENTS_PER_TIMER + EVENTS_PER_ACTIVITY;
 /** The longest time that the carrier may take until the pickup, and again until the delivery. */
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
 /** How often a silent carrier is polled in a year. While the order is compensating, only the timer fires. */
-const QUESTIONS_PER_YEAR = Math.ceil(YEAR_SECONDS / ASK_CARRIER_AFTER_SECONDS);
+const CARRIER_POLLS_PER_YEAR = Math.ceil(YEAR_SECONDS / CARRIER_POLL_INTERVAL_SECONDS);
 /** Assumes that no batch runs longer than a year. */
 const LONGEST_BATCH_MS = 365 * 24 * 60 * 60_000;
 
 /** The maximum lengths in the API's schemas; a test checks that they agree. */
-export const [MAX_ID, MAX_APPROVAL_ID, MAX_KEY] = [64, 80, 255];
+export const [MAX_ID_LENGTH, MAX_APPROVAL_ID_LENGTH, MAX_IDEMPOTENCY_KEY_LENGTH] = [64, 80, 255];
 /** The largest number of replicas in the Kubernetes manifests; a test of the manifests checks this. */
-export const MAX_APIS = 5;
+export const MAX_API_REPLICAS = 5;
 
 /** Ids, times and a status, the list of approvers, and the memo of a batch. */
-const EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID + 3) + 6 * MAX_KEY;
+const LISTED_EXECUTION_BYTES = 2_000 + MAX_APPROVERS * (MAX_CALLER_ID_LENGTH + 3) + 6 * MAX_IDEMPOTENCY_KEY_LENGTH;
 
 /** At most, each approver gets the request and every reminder by e-mail and by webhook. */
-const MAX_MESSAGES_OF_A_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
+const MAX_NOTIFICATIONS_PER_STAGE = MAX_APPROVERS * 2 * (MAX_REMINDERS + 1);
 
 /** For each limit of Temporal, the values of this project that come closest. */
-export const LIMIT_ROWS: readonly Limit[] = [
+export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
   {
-    ...EVENTS,
-    whose: 'an approval with all stages, approvers and reminders, on two channels',
-    ours: MAX_STAGES * MAX_MESSAGES_OF_A_STAGE * EVENTS_PER_ACTIVITY,
-  },
-  { ...EVENTS, whose: 'a batch, or a part of one, with all its tasks', ours: MAX_TASKS * EVENTS_PER_ACTIVITY },
-  {
-    ...EVENTS,
-    whose: 'a batch with all its children, over a year',
-    ours: MAX_CHILDREN * EVENTS_PER_CHILD + pollsIn(LONGEST_BATCH_MS) * EVENTS_PER_POLL,
+    ...HISTORY_EVENTS,
+    reachedBy: 'an approval with all stages, approvers and reminders, on two channels',
+    projectMaximum: MAX_STAGES * MAX_NOTIFICATIONS_PER_STAGE * EVENTS_PER_ACTIVITY,
   },
   {
-    ...EVENTS,
-    whose:
+    ...HISTORY_EVENTS,
+    reachedBy: 'a batch, or a part of one, with all its tasks',
+    projectMaximum: MAX_CHUNKS * EVENTS_PER_ACTIVITY,
+  },
+  {
+    ...HISTORY_EVENTS,
+    reachedBy: 'a batch with all its children, over a year',
+    projectMaximum: MAX_CHILDREN * EVENTS_PER_CHILD + countPolls(LONGEST_BATCH_MS) * EVENTS_PER_PROGRESS_POLL,
+  },
+  {
+    ...HISTORY_EVENTS,
+    reachedBy:
       'an order whose carrier is silent for two years, and whose three compensations are then stuck for a year each',
-    ours:
+    projectMaximum:
       30 +
-      COMPENSATIONS * MAX_RETRIES_OF_STUCK * EVENTS_PER_STUCK_RETRY +
-      2 * QUESTIONS_PER_YEAR * EVENTS_PER_QUESTION +
-      2 * QUESTIONS_PER_YEAR * EVENTS_PER_TIMER,
+      COMPENSATIONS * MAX_STUCK_RETRIES * EVENTS_PER_STUCK_RETRY +
+      2 * CARRIER_POLLS_PER_YEAR * EVENTS_PER_CARRIER_POLL +
+      2 * CARRIER_POLLS_PER_YEAR * EVENTS_PER_TIMER,
   },
-  { ...PAYLOAD, whose: 'the body of a request, which becomes the input of a workflow', ours: BODY_LIMIT },
-  { ...PAYLOAD, whose: 'what a full cart hands to its next run', ours: bytesOf(fullestCart()) },
   {
-    what: 'bytes of a call',
+    ...PAYLOAD,
+    reachedBy: 'the body of a request, which becomes the input of a workflow',
+    projectMaximum: MAX_BODY_BYTES,
+  },
+  { ...PAYLOAD, reachedBy: 'what a full cart hands to its next run', projectMaximum: jsonByteLength(largestCart()) },
+  {
+    name: 'bytes of a call',
     setting: 'fixed: 4 MB of a gRPC message',
-    temporal: 4 * 1024 * 1024,
-    whose: 'a page of a list, each execution with its Search Attributes and memo',
-    ours: MAX_PAGE * EXECUTION_BYTES,
+    temporalMaximum: 4 * 1024 * 1024,
+    reachedBy: 'a page of a list, each execution with its Search Attributes and memo',
+    projectMaximum: MAX_PAGE_SIZE * LISTED_EXECUTION_BYTES,
   },
-  { ...ACTIVITIES, whose: 'tasks of a batch', ours: OPEN_TASKS },
-  { ...ACTIVITIES, whose: 'messages of a stage, none of which gets through', ours: MAX_MESSAGES_OF_A_STAGE },
+  { ...PENDING_ACTIVITIES, reachedBy: 'tasks of a batch', projectMaximum: CONCURRENT_CHUNKS },
   {
-    what: 'children open in a run',
+    ...PENDING_ACTIVITIES,
+    reachedBy: 'messages of a stage, none of which gets through',
+    projectMaximum: MAX_NOTIFICATIONS_PER_STAGE,
+  },
+  {
+    name: 'children open in a run',
     setting: 'limit.numPendingChildExecutions.error',
-    temporal: 2_000,
-    whose: 'children of a batch',
-    ours: OPEN_CHILDREN,
+    temporalMaximum: 2_000,
+    reachedBy: 'children of a batch',
+    projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    what: 'signals of a run to others under way',
+    name: 'signals of a run to others under way',
     setting: 'limit.numPendingSignals.error',
-    temporal: 2_000,
-    whose: 'a batch that tells its children to pause',
-    ours: OPEN_CHILDREN,
+    temporalMaximum: 2_000,
+    reachedBy: 'a batch that tells its children to pause',
+    projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    what: 'cancellations of others under way',
+    name: 'cancellations of others under way',
     setting: 'limit.numPendingCancelRequests.error',
-    temporal: 2_000,
-    whose: 'a batch that is cancelled',
-    ours: OPEN_CHILDREN,
+    temporalMaximum: 2_000,
+    reachedBy: 'a batch that is cancelled',
+    projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    what: 'updates of a run in flight',
+    name: 'updates of a run in flight',
     setting: 'history.maxInFlightUpdates',
-    temporal: 10,
-    whose: 'changes of one cart, from five API processes; others wait',
-    ours: MAX_APIS * UPDATES_IN_FLIGHT,
+    temporalMaximum: 10,
+    reachedBy: 'changes of one cart, from five API processes; others wait',
+    projectMaximum: MAX_API_REPLICAS * MAX_CONCURRENT_UPDATES,
   },
-  { ...ID, whose: 'the id of an order', ours: orderWorkflowId('x'.repeat(MAX_ID)).length },
-  { ...ID, whose: 'the id of a cart', ours: cartWorkflowId('x'.repeat(MAX_ID)).length },
-  { ...ID, whose: 'the id of an approval', ours: approvalWorkflowId('x'.repeat(MAX_APPROVAL_ID)).length },
+  { ...ID_LENGTH, reachedBy: 'the id of an order', projectMaximum: orderWorkflowId('x'.repeat(MAX_ID_LENGTH)).length },
+  { ...ID_LENGTH, reachedBy: 'the id of a cart', projectMaximum: cartWorkflowId('x'.repeat(MAX_ID_LENGTH)).length },
   {
-    ...ID,
-    whose: 'the id of a child of a child of a batch',
-    ours: `${batchWorkflowId('x'.repeat(MAX_ID))}/${MAX_CHILDREN}/${MAX_CHILDREN}`.length,
+    ...ID_LENGTH,
+    reachedBy: 'the id of an approval',
+    projectMaximum: approvalWorkflowId('x'.repeat(MAX_APPROVAL_ID_LENGTH)).length,
   },
-  { ...ID, whose: 'an update, by its `Idempotency-Key`', ours: MAX_KEY },
   {
-    what: 'Search Attributes of type Keyword',
+    ...ID_LENGTH,
+    reachedBy: 'the id of a child of a child of a batch',
+    projectMaximum: `${batchWorkflowId('x'.repeat(MAX_ID_LENGTH))}/${MAX_CHILDREN}/${MAX_CHILDREN}`.length,
+  },
+  { ...ID_LENGTH, reachedBy: 'an update, by its `Idempotency-Key`', projectMaximum: MAX_IDEMPOTENCY_KEY_LENGTH },
+  {
+    name: 'Search Attributes of type Keyword',
     setting: 'columns of the SQL visibility schema',
-    temporal: 10,
-    whose: 'all workflows',
-    ours: attributesOf('KEYWORD'),
+    temporalMaximum: 10,
+    reachedBy: 'all workflows',
+    projectMaximum: countSearchAttributes('KEYWORD'),
   },
   {
-    what: 'Search Attributes of type KeywordList',
+    name: 'Search Attributes of type KeywordList',
     setting: 'columns of the SQL visibility schema',
-    temporal: 3,
-    whose: 'all workflows',
-    ours: attributesOf('KEYWORD_LIST'),
+    temporalMaximum: 3,
+    reachedBy: 'all workflows',
+    projectMaximum: countSearchAttributes('KEYWORD_LIST'),
   },
   {
-    what: 'characters of a Keyword',
+    name: 'characters of a Keyword',
     setting: 'columns of the SQL visibility schema',
-    temporal: 255,
-    whose: 'the id of a customer',
-    ours: MAX_CALLER_ID,
+    temporalMaximum: 255,
+    reachedBy: 'the id of a customer',
+    projectMaximum: MAX_CALLER_ID_LENGTH,
   },
   {
-    what: 'bytes of a Search Attribute',
+    name: 'bytes of a Search Attribute',
     setting: 'frontend.searchAttributesSizeOfValueLimit',
-    temporal: 2_048,
-    whose: 'the approvers of a stage',
-    ours: bytesOf(Array.from({ length: MAX_APPROVERS }, () => 'x'.repeat(MAX_CALLER_ID))),
+    temporalMaximum: 2_048,
+    reachedBy: 'the approvers of a stage',
+    projectMaximum: jsonByteLength(Array.from({ length: MAX_APPROVERS }, () => 'x'.repeat(MAX_CALLER_ID_LENGTH))),
   },
   {
-    what: 'executions in a page of a list',
+    name: 'executions in a page of a list',
     setting: 'frontend.visibilityMaxPageSize',
-    temporal: 1_000,
-    whose: '`limit` of a list',
-    ours: MAX_PAGE,
+    temporalMaximum: 1_000,
+    reachedBy: '`limit` of a list',
+    projectMaximum: MAX_PAGE_SIZE,
   },
   {
-    what: 'task queues of a deployment version',
+    name: 'task queues of a deployment version',
     setting: 'matching.maxTaskQueuesInDeploymentVersion',
-    temporal: 100,
-    whose: '`WORKER_QUEUES`',
-    ours: TASK_QUEUES.length,
+    temporalMaximum: 100,
+    reachedBy: '`WORKER_TASK_QUEUES`',
+    projectMaximum: TASK_QUEUES.length,
   },
 ];
 
 const INTRODUCTION = `# Limits
 
-<!-- Generated from tools/openapi/limit-table.ts by "npm run openapi"; test/house/limits.test.ts fails when ours exceeds Temporal's. -->
+<!-- Generated from tools/openapi/limit-table.ts by "npm run openapi"; test/project/temporal-limits.test.ts fails when ours exceeds Temporal's. -->
 
 What Temporal limits, and the most that anything here can come to. The numbers of Temporal are the defaults of server 1.32;
 the setting says where a server of one's own has them. Ours are computed from the constants in the code.
 `;
 
-const REST = `
+const OTHER_LIMITS = `
 Bounded in other ways:
 
 - **A cart** lives for years. It hands over to a next run when the server suggests it: at 4,096 events, 4 MB or 1,800
   updates, long before 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
 - **An order** writes about 42 events when all goes well. The same report of the carrier, by its \`webhook-id\`, adds none.
-  An order that waits for an operator has no end of its own: it asks the carrier once a day, which adds ${EVENTS_PER_QUESTION} events. Nobody
+  An order that waits for an operator has no end of its own: it asks the carrier once a day, which adds ${EVENTS_PER_CARRIER_POLL} events. Nobody
   but an operator bounds that. It reaches the limit after more than ten years.
 - **Updates of an order** (2,000 accepted by a run): the workflow rejects a repeated cancel, which writes no event and does not
   count. Each decision of an operator counts. A run that accepts no further updates takes the decisions
@@ -232,31 +252,31 @@ Bounded in other ways:
 `;
 
 /** Renders the limits as a page of the documentation. */
-export async function limitTable(): Promise<string> {
-  const rows = LIMIT_ROWS.map(
-    ({ what, temporal, whose, ours, setting }) =>
-      `| ${what} | ${count(temporal)} | ${count(ours)} | ${whose} | ${setting.includes(' ') ? setting : `\`${setting}\``} |`,
+export async function renderLimitTable(): Promise<string> {
+  const rows = TEMPORAL_LIMITS.map(
+    ({ name, temporalMaximum, reachedBy, projectMaximum, setting }) =>
+      `| ${name} | ${formatCount(temporalMaximum)} | ${formatCount(projectMaximum)} | ${reachedBy} | ${setting.includes(' ') ? setting : `\`${setting}\``} |`,
   );
   const table = ['| Temporal limits | to | ours, at most | what | setting |', '|---|---|---|---|---|', ...rows].join(
     '\n',
   );
   const config = await resolveConfig(LIMIT_TABLE_PATH);
-  return await format(`${INTRODUCTION}\n${table}\n${REST}`, { ...config, parser: 'markdown' });
+  return await format(`${INTRODUCTION}\n${table}\n${OTHER_LIMITS}`, { ...config, parser: 'markdown' });
 }
 
-const count = (value: number): string => value.toLocaleString('en');
+const formatCount = (value: number): string => value.toLocaleString('en');
 
-function bytesOf(value: unknown): number {
+function jsonByteLength(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-function attributesOf(type: (typeof SEARCH_ATTRIBUTES)[number]['type']): number {
+function countSearchAttributes(type: (typeof SEARCH_ATTRIBUTES)[number]['type']): number {
   return SEARCH_ATTRIBUTES.filter((attribute) => attribute.type === type).length;
 }
 
-function pollsIn(durationMs: number): number {
+function countPolls(durationMs: number): number {
   let polls = 0;
-  for (let elapsed = 0; elapsed < durationMs; elapsed += untilNextPoll(elapsed)) polls += 1;
+  for (let elapsed = 0; elapsed < durationMs; elapsed += pollDelayMs(elapsed)) polls += 1;
   return polls;
 }
 
@@ -264,7 +284,7 @@ function pollsIn(durationMs: number): number {
  * A cart with the maximum of lines and of requests with ids of maximum length. A control character takes six bytes in
  * JSON.
  */
-function fullestCart(): CartState {
+function largestCart(): CartState {
   const sku = 'X'.repeat(32);
   const at = new Date(0).toISOString();
   return {
@@ -276,7 +296,7 @@ function fullestCart(): CartState {
     lastChangeAt: at,
     remindedAt: at,
     reminderPassed: true,
-    changed: true,
+    hasChanged: true,
     remindAfterSeconds: CART.seconds,
     expireAfterSeconds: CART.seconds,
   };

@@ -20,11 +20,13 @@ export async function runCommand(spec: ProcessSpec & { limitMs: number }): Promi
   const { code, signal } = await running.exited.finally(() => clearTimeout(limit));
   if (overdue) throw new Error(`${spec.name} took longer than ${limitMs / 1000} s and was ended`);
   if (code === 0) return output.join('\n');
-  throw new Error(`${spec.name} ended with ${signal ?? `code ${code}`}${output.length ? `:\n${running.tail()}` : ''}`);
+  throw new Error(
+    `${spec.name} ended with ${signal ?? `code ${code}`}${output.length ? `:\n${running.lastOutput()}` : ''}`,
+  );
 }
 
 /** The full path of a command on PATH, or undefined. */
-export function onPath(command: string, path = inheritedEnvironment()['PATH'] ?? ''): string | undefined {
+export function findOnPath(command: string, path = inheritedEnvironment()['PATH'] ?? ''): string | undefined {
   const endings = process.platform === 'win32' ? ['.exe', '.cmd'] : [''];
   for (const folder of path.split(delimiter).filter(Boolean))
     for (const ending of endings)

@@ -1,6 +1,6 @@
 /** Another live owner holds the lock. */
-export class LockHeld extends Error {
-  readonly pid: number;
+export class LockHeldError extends Error {
+  readonly ownerPid: number;
 }
 
 /**
@@ -8,7 +8,7 @@ export class LockHeld extends Error {
  *
  * @throws LockHeld when another process, or another part of this one, holds the lock.
  */
-export function takeLock(file: string): Promise<() => void>;
+export function acquireLock(file: string): Promise<() => void>;
 
 /**
  * Runs `work` while holding the lock. Waits for the lock as long as its owner lives; calls `onWait` once, with the

@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { anotherPort, type Problem } from '../../src/config.js';
-import { listenError, portProblem, type Listener } from '../../src/start/ports.js';
+import { suggestPort, type ConfigProblem } from '../../src/config.js';
+import { tryListen, describeListenError, type Listener } from '../../src/startup/check-ports.js';
 
 /**
  * Returns a free port on loopback, for tests that start servers in parallel.
@@ -26,12 +26,12 @@ export async function freePort(): Promise<number> {
 }
 
 /** Start of the range from which the system assigns ports, so it never assigns a lower port by itself. */
-const handedOutFrom = 32_768;
+const ephemeralPortStart = 32_768;
 
 /** Returns a free port on loopback that fits into 15 bits, for a server that stores its port in a small field. */
 export async function freeLowPort(): Promise<number> {
   for (;;) {
-    const port = randomInt(20_000, handedOutFrom);
+    const port = randomInt(20_000, ephemeralPortStart);
     const server = createServer().listen({ host: '127.0.0.1', port, exclusive: true });
     const isFree = await once(server, 'listening').then(
       () => true,
@@ -45,21 +45,21 @@ export async function freeLowPort(): Promise<number> {
 }
 
 /** The problems of listeners with the same port. */
-export function equalPorts(listeners: readonly Listener[]): Problem[] {
+export function duplicatePortProblems(listeners: readonly Listener[]): ConfigProblem[] {
   return listeners.flatMap(({ port, portVariable }, index) => {
     const other = listeners.slice(0, index).find((listener) => listener.port === port);
     if (!other) return [];
     const problem = `must differ from ${other.portVariable}, both are ${port}`;
-    return [{ name: portVariable, problem, example: String(anotherPort(port)) }];
+    return [{ name: portVariable, problem, example: String(suggestPort(port)) }];
   });
 }
 
 /** The problems of listeners that cannot listen, with the process that has the port, if the system reveals it. */
-export async function takenPorts(listeners: readonly Listener[]): Promise<Problem[]> {
-  const problems: Problem[] = [];
+export async function takenPortProblems(listeners: readonly Listener[]): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
   for (const listener of listeners) {
-    const error = await listenError(listener);
-    if (error) problems.push(portProblem(listener, error, await holderOf(listener.port)));
+    const error = await tryListen(listener);
+    if (error) problems.push(describeListenError(listener, error, await findPortHolder(listener.port)));
   }
   return problems;
 }
@@ -68,7 +68,7 @@ export async function takenPorts(listeners: readonly Listener[]): Promise<Proble
  * Reads the kernel's own tables, so it needs no tool. Returns undefined on other systems and for other users'
  * processes.
  */
-async function holderOf(port: number): Promise<string | undefined> {
+async function findPortHolder(port: number): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined;
   const inodes = new Set<string>();
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {

@@ -4,12 +4,12 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { checkout, inheritedEnvironment } from '../stack/settings.js';
+import { projectRoot, inheritedEnvironment } from '../stack/settings.js';
 
-const leash = fileURLToPath(new URL('guard.mjs', import.meta.url));
+const guardPath = fileURLToPath(new URL('guard.mjs', import.meta.url));
 const defaultGraceMs = 10_000;
-const tailLines = 40;
-const live = new Set<ManagedProcess>();
+const maxTailLines = 40;
+const liveProcessSet = new Set<ManagedProcess>();
 
 /** The command to start, and how. */
 export interface ProcessSpec {
@@ -31,7 +31,7 @@ export interface ProcessSpec {
   onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
 
-export interface Exit {
+export interface ExitStatus {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -42,17 +42,17 @@ export interface ManagedProcess {
   /** Process id of the child itself, not of its guard. */
   readonly pid: number;
   /** Resolves when the child has ended and its output is read; never rejects. */
-  readonly exited: Promise<Exit>;
+  readonly exited: Promise<ExitStatus>;
   /** Asks the child to end, kills it after the grace time, and waits until it has ended. */
-  stop(graceMs?: number): Promise<Exit>;
+  stop(graceMs?: number): Promise<ExitStatus>;
   /** Sends a signal now. Returns false if the child has already ended. */
   kill(signal: NodeJS.Signals): boolean;
   /** The last lines of output. */
-  tail(): string;
+  lastOutput(): string;
 }
 
 /**
- * Starts a child process that cannot be orphaned. A guard process (tools/processes/guard.mjs) starts the child and ends it when
+ * Starts a child process that cannot be orphaned. A guard process (tools/processes/process-guard.mjs) starts the child and ends it when
  * this process is gone, even after a SIGKILL. The child does not get the terminal's Ctrl-C: this process decides the
  * order in which its children stop.
  *
@@ -61,10 +61,10 @@ export interface ManagedProcess {
 export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   if (spec.logFile) mkdirSync(dirname(spec.logFile), { recursive: true });
   const inherited = inheritedEnvironment();
-  const guard = spawn(process.execPath, [leash], {
+  const guard = spawn(process.execPath, [guardPath], {
     // A separate session: neither Ctrl-C nor a closed terminal reaches the guard.
     detached: true,
-    cwd: checkout,
+    cwd: projectRoot,
     env: { ...inherited, NODE_OPTIONS: undefined },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     serialization: 'json',
@@ -74,18 +74,18 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   for (const stream of ['stdout', 'stderr'] as const) {
     createInterface({ input: guard[stream]!, crlfDelay: Infinity }).on('line', (line) => {
       lines.push(line);
-      if (lines.length > tailLines) lines.shift();
+      if (lines.length > maxTailLines) lines.shift();
       spec.onLine?.(line, stream);
     });
   }
 
   const { name, ...rest } = spec;
-  const started = firstMessage(guard);
+  const started = waitForStart(guard);
   guard.send({
     stopSignal: 'SIGTERM',
     graceMs: defaultGraceMs,
     args: [],
-    cwd: checkout,
+    cwd: projectRoot,
     ...rest,
     env: Object.fromEntries(Object.entries({ ...inherited, ...spec.env }).filter(([, value]) => value !== undefined)),
   });
@@ -94,8 +94,8 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     throw new Error(`${name} could not be started (${spec.command}): ${reason}`, { cause: error });
   });
 
-  let exit: Exit | undefined;
-  guard.on('message', (message: { exited?: Exit }) => {
+  let exit: ExitStatus | undefined;
+  guard.on('message', (message: { exited?: ExitStatus }) => {
     exit = message.exited ?? exit;
   });
   const kill = (signal: NodeJS.Signals): boolean => {
@@ -122,19 +122,19 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
       const overdue = setTimeout(() => kill('SIGKILL'), graceMs);
       return exited.finally(() => clearTimeout(overdue));
     },
-    tail: () => lines.join('\n'),
+    lastOutput: () => lines.join('\n'),
   };
-  live.add(managed);
-  void exited.then(() => live.delete(managed));
+  liveProcessSet.add(managed);
+  void exited.then(() => liveProcessSet.delete(managed));
   return managed;
 }
 
 /** All processes that were started here and have not ended, including those that are still starting. */
 export function liveProcesses(): readonly ManagedProcess[] {
-  return [...live];
+  return [...liveProcessSet];
 }
 
-function firstMessage(guard: ChildProcess): Promise<number> {
+function waitForStart(guard: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     guard.once('error', reject);
     guard.once('exit', () => reject(new Error('its guard ended before it was started')));
@@ -145,7 +145,7 @@ function firstMessage(guard: ChildProcess): Promise<number> {
 }
 
 /** The arguments with which Node runs a TypeScript file of this project in one process. */
-export function typescript(file: string, ...args: string[]): { command: string; args: string[] } {
+export function typescriptCommand(file: string, ...args: string[]): { command: string; args: string[] } {
   return {
     command: process.execPath,
     args: [

@@ -1,24 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Exit, ManagedProcess } from './processes.js';
-import type { Report } from '../terminal/report.js';
+import type { ExitStatus, ManagedProcess } from './processes.js';
+import type { Reporter } from '../terminal/reporter.js';
 
-const maxDeaths = 5;
-const withinMs = 60_000;
+const maxRestarts = 5;
+const restartWindowMs = 60_000;
 
-export interface SupervisedPart {
+export interface SupervisedProcess {
   readonly name: string;
   /** The current process of this part. */
-  readonly process: ManagedProcess;
+  readonly current: ManagedProcess;
   stop(graceMs?: number): Promise<void>;
   kill(): void;
 }
 
-interface Supervision {
+interface SuperviseOptions {
   name: string;
   start: () => Promise<ManagedProcess>;
   /** Whether to restart a process that ended; if not, `onFailure` is called at once. */
   mayRestart: () => boolean;
-  report: Report;
+  report: Reporter;
   /** Called once, when the process ended without a stop request and is not started again. */
   onFailure: (error: Error) => void;
 }
@@ -28,26 +28,32 @@ interface Supervision {
  *
  * @throws when the first start fails.
  */
-export async function supervise({ name, start, mayRestart, report, onFailure }: Supervision): Promise<SupervisedPart> {
+export async function supervise({
+  name,
+  start,
+  mayRestart,
+  report,
+  onFailure,
+}: SuperviseOptions): Promise<SupervisedProcess> {
   const deaths: number[] = [];
   let stopping = false;
   let current = await start();
 
   const watch = async (): Promise<void> => {
-    let ended = withTail(`${name} ended ${describe(await current.exited)}`, current);
+    let ended = appendLastOutput(`${name} ended ${describeExit(await current.exited)}`, current);
     for (;;) {
       if (stopping) return;
       deaths.push(Date.now());
-      const recent = deaths.filter((at) => at > Date.now() - withinMs).length;
+      const recent = deaths.filter((at) => at > Date.now() - restartWindowMs).length;
       if (!mayRestart()) {
         onFailure(new Error(ended));
         return;
       }
-      if (recent > maxDeaths) {
+      if (recent > maxRestarts) {
         onFailure(new Error(`${name} ended ${recent} times within a minute. The last time: ${ended}`));
         return;
       }
-      report.say(`${firstLine(ended)}; starting it again`);
+      report.print(`${firstLine(ended)}; starting it again`);
       await delay((recent - 1) * 500);
       if (stopping) return;
       try {
@@ -57,14 +63,14 @@ export async function supervise({ name, start, mayRestart, report, onFailure }: 
         continue;
       }
       if (stopping) await current.stop();
-      ended = withTail(`${name} ended ${describe(await current.exited)}`, current);
+      ended = appendLastOutput(`${name} ended ${describeExit(await current.exited)}`, current);
     }
   };
   const watching = watch();
 
   return {
     name,
-    get process() {
+    get current() {
       return current;
     },
     async stop(graceMs) {
@@ -83,11 +89,11 @@ function firstLine(text: string): string {
   return text.split('\n')[0]?.replace(/\. Its last lines:$/, '') ?? text;
 }
 
-function describe({ code, signal }: Exit): string {
+function describeExit({ code, signal }: ExitStatus): string {
   return signal ? `by ${signal}` : `with code ${code}`;
 }
 
-function withTail(what: string, process: ManagedProcess): string {
-  const lines = process.tail();
+function appendLastOutput(what: string, process: ManagedProcess): string {
+  const lines = process.lastOutput();
   return lines ? `${what}. Its last lines:\n${lines}` : what;
 }

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-interface Wait {
+interface WaitOptions {
   /** The event, as it reads in "X did not happen within 10 s". */
-  what: string;
-  deadlineMs: number;
-  everyMs?: number;
+  description: string;
+  timeoutMs: number;
+  intervalMs?: number;
   /** Throws when there is no point in waiting any longer. */
-  giveUp?: () => void;
+  throwIfFailed?: () => void;
 }
 
 /**
@@ -16,12 +16,12 @@ interface Wait {
  */
 export async function waitUntil<T>(
   ask: () => Promise<T | undefined> | T | undefined,
-  { what, deadlineMs, everyMs = 50, giveUp }: Wait,
+  { description, timeoutMs, intervalMs = 50, throwIfFailed }: WaitOptions,
 ): Promise<T> {
-  const deadline = Date.now() + deadlineMs;
+  const deadline = Date.now() + timeoutMs;
   let reason: unknown;
   for (;;) {
-    giveUp?.();
+    throwIfFailed?.();
     try {
       const answer = await ask();
       if (answer !== undefined) return answer;
@@ -31,8 +31,8 @@ export async function waitUntil<T>(
     }
     if (Date.now() >= deadline) {
       const why = reason instanceof Error ? `: ${reason.message}` : '';
-      throw new Error(`${what} did not happen within ${deadlineMs / 1000} s${why}`, { cause: reason });
+      throw new Error(`${description} did not happen within ${timeoutMs / 1000} s${why}`, { cause: reason });
     }
-    await delay(everyMs);
+    await delay(intervalMs);
   }
 }

@@ -4,18 +4,18 @@ import { pathToFileURL } from 'node:url';
 import { DefaultLogger } from '@temporalio/worker';
 import { runCommand } from '../processes/commands.js';
 import type * as Bundles from '../../src/temporal/workflow-bundle.js';
-import { streamReport } from '../terminal/report.js';
-import { checkout } from '../stack/settings.js';
+import { createReporter } from '../terminal/reporter.js';
+import { projectRoot } from '../stack/settings.js';
 
 /**
  * `npm run build`: compiles `src/` to `dist/` and adds a workflow bundle for each flavour, so that a worker starts
  * without bundling.
  */
-const report = streamReport();
-const dist = join(checkout, 'dist');
+const report = createReporter();
+const distFolder = join(projectRoot, 'dist');
 
-await rm(dist, { recursive: true, force: true });
-await report.during('compiling to dist/', () =>
+await rm(distFolder, { recursive: true, force: true });
+await report.withProgress('compiling to dist/', () =>
   runCommand({
     name: 'tsc',
     command: process.execPath,
@@ -23,14 +23,14 @@ await report.during('compiling to dist/', () =>
     limitMs: 10 * 60_000,
   }),
 );
-const { bundleOfFlavour, bundleWorkflows, FLAVOURS } = (await import(
-  pathToFileURL(join(dist, 'temporal/workflow-bundle.js')).href
+const { bundlePath, bundleWorkflows, BUNDLE_VARIANTS } = (await import(
+  pathToFileURL(join(distFolder, 'temporal/workflow-bundle.js')).href
 )) as typeof Bundles;
-await report.during('bundling the workflows', async () => {
-  for (const flavour of FLAVOURS) {
+await report.withProgress('bundling the workflows', async () => {
+  for (const flavour of BUNDLE_VARIANTS) {
     const { code } = await bundleWorkflows(new DefaultLogger('WARN'), flavour);
-    await writeFile(bundleOfFlavour(join(dist, 'workflow-bundle.js'), flavour), code);
+    await writeFile(bundlePath(join(distFolder, 'workflow-bundle.js'), flavour), code);
   }
 });
-report.say('Start with: node dist/setup.js (once), node dist/worker.js, node dist/api/server.js');
+report.print('Start with: node dist/setup.js (once), node dist/worker.js, node dist/api/server.js');
 process.exit(0);

@@ -1,67 +1,74 @@
 import { join } from 'node:path';
 import { runCommand } from '../processes/commands.js';
-import { checkDependencies } from './dependencies.js';
-import { streamReport } from '../terminal/report.js';
-import { checkout } from '../stack/settings.js';
+import { checkDependencies } from './check-dependencies.js';
+import { createReporter } from '../terminal/reporter.js';
+import { projectRoot } from '../stack/settings.js';
 
 /**
  * `npm run check [-- <step> …]`: everything that is checked without running the code. The steps run side by side, each
  * shows its output when it fails, and each keeps a cache below node_modules/.cache. The cache of ESLint does not notice a
  * type that changed in another file; a fresh clone has no cache.
  */
-const report = streamReport();
-const STEP_LIMIT_MS = 10 * 60_000;
+const report = createReporter();
+const STEP_TIMEOUT_MS = 10 * 60_000;
 
-const cache = (name: string): string => join(checkout, 'node_modules/.cache', name);
+const cachePath = (name: string): string => join(projectRoot, 'node_modules/.cache', name);
 
 /** Options keep the linter of the OpenAPI document from asking the network for updates. */
 const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
 
-const script = (name: string, path: string, ...args: string[]) =>
+const runNodeScript = (name: string, path: string, ...args: string[]) =>
   runCommand({
     name,
     command: process.execPath,
     args: [join('node_modules', path), ...args],
     env,
-    limitMs: STEP_LIMIT_MS,
+    limitMs: STEP_TIMEOUT_MS,
   });
 
 const steps: Record<string, () => Promise<unknown>> = {
   lint: () =>
-    script(
+    runNodeScript(
       'lint',
       'eslint/bin/eslint.js',
       '.',
       '--cache',
       '--cache-strategy=content',
       '--cache-location',
-      cache('eslint/'),
+      cachePath('eslint/'),
     ),
   types: () =>
-    script('types', 'typescript/bin/tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', cache('tsc.tsbuildinfo')),
-  format: () => script('format', 'prettier/bin/prettier.cjs', '--check', '.', '--cache'),
-  unused: () => script('unused', 'knip/bin/knip.js'),
-  openapi: () => script('openapi', '@redocly/cli/bin/cli.js', 'lint', 'openapi.json'),
-  dependencies: () => checkDependencies(checkout),
+    runNodeScript(
+      'types',
+      'typescript/bin/tsc',
+      '--noEmit',
+      '--incremental',
+      '--tsBuildInfoFile',
+      cachePath('tsc.tsbuildinfo'),
+    ),
+  format: () => runNodeScript('format', 'prettier/bin/prettier.cjs', '--check', '.', '--cache'),
+  unused: () => runNodeScript('unused', 'knip/bin/knip.js'),
+  openapi: () => runNodeScript('openapi', '@redocly/cli/bin/cli.js', 'lint', 'openapi.json'),
+  dependencies: () => checkDependencies(projectRoot),
 };
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(steps);
-const unknown = names.filter((name) => !(name in steps));
-if (unknown.length > 0) {
-  report.say(`There is no step ${unknown.join(', ')}. The steps are: ${Object.keys(steps).join(', ')}`);
+const stepNames = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(steps);
+const unknownSteps = stepNames.filter((name) => !(name in steps));
+if (unknownSteps.length > 0) {
+  report.print(`There is no step ${unknownSteps.join(', ')}. The steps are: ${Object.keys(steps).join(', ')}`);
   process.exit(2);
 }
 const results = await Promise.all(
-  names.map((name) =>
-    report.during(name, steps[name]!).then(
+  stepNames.map((name) =>
+    report.withProgress(name, steps[name]!).then(
       () => true,
       (error: unknown) => {
-        report.say((error as Error).message);
+        report.print((error as Error).message);
         return false;
       },
     ),
   ),
 );
 const failed = results.filter((isGood) => !isGood).length;
-report.say(failed ? `${failed} of ${names.length} checks failed.` : `All ${names.length} checks passed.`);
+report.print(failed ? `${failed} of ${stepNames.length} checks failed.` : `All ${stepNames.length} checks passed.`);
 process.exit(failed ? 1 : 0);

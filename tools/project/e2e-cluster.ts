@@ -2,10 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../processes/ports.js';
-import { startProcess, typescript, type ManagedProcess } from '../processes/processes.js';
-import { streamReport } from '../terminal/report.js';
+import { startProcess, typescriptCommand, type ManagedProcess } from '../processes/processes.js';
+import { createReporter } from '../terminal/reporter.js';
 import { loadSettings } from '../stack/settings.js';
-import { CLUSTER_REPLICAS, stopLeftovers } from '../stack/stack.js';
+import { CLUSTER_REPLICAS, stopLiveProcesses } from '../stack/stack.js';
 import { findTemporalCli } from '../servers/programs/temporal-cli.js';
 import { startTemporaryCluster } from '../servers/temporal/temporary-cluster.js';
 
@@ -16,25 +16,25 @@ import { startTemporaryCluster } from '../servers/temporal/temporary-cluster.js'
  * those tests run, without the tour. The command fails when a test fails or when no test ran. It leaves nothing behind
  * except the programs in the cache.
  */
-const report = streamReport();
-const chosen = process.argv.slice(2);
+const report = createReporter();
+const vitestArgs = process.argv.slice(2);
 /**
  * Each file has twice the workers and APIs, and the full server does more work than a dev server, so fewer files run in
  * parallel.
  */
-const sideBySide = ['--maxWorkers', '2'];
+const parallelismArgs = ['--maxWorkers', '2'];
 
 /** Longer than the tour needs to stop its stack. */
 const stopGraceMs = 60_000;
 
-let current: ManagedProcess | undefined;
+let runningChild: ManagedProcess | undefined;
 let interrupted = false;
 // Stops whatever uses the cluster; the cluster itself stops after that. Before the cluster exists, this stops every
 // program that is being started or fetched.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     interrupted = true;
-    void (current ? current.stop(stopGraceMs) : stopLeftovers());
+    void (runningChild ? runningChild.stop(stopGraceMs) : stopLiveProcesses());
   });
 
 const results: string[] = [];
@@ -42,39 +42,39 @@ let failed = false;
 try {
   // Nearly every test needs the CLI and would be skipped without it.
   const cli = await findTemporalCli({ settings: loadSettings(), report });
-  if (!interrupted) await onACluster(cli.path);
+  if (!interrupted) await runOnCluster(cli.path);
 } catch (error) {
   failed = true;
-  if (!interrupted) report.say(`\n${(error as Error).message}`);
+  if (!interrupted) report.print(`\n${(error as Error).message}`);
 }
 process.exit(failed || interrupted ? 1 : 0);
 
-async function onACluster(cliPath: string): Promise<void> {
-  const { programs, cluster, stop } = await startTemporaryCluster(report);
+async function runOnCluster(cliPath: string): Promise<void> {
+  const { binaries, sharedServers, stop } = await startTemporaryCluster(report);
   const env = {
-    CLUSTER_ADDRESS: cluster.address,
-    CLUSTER_DATABASE_URL: cluster.databaseUrl,
+    SHARED_TEMPORAL_ADDRESS: sharedServers.address,
+    SHARED_DATABASE_URL: sharedServers.databaseUrl,
     TEMPORAL_CLI_PATH: cliPath,
   };
   try {
-    if (chosen.length > 0) await runTests('the chosen tests', chosen, env);
+    if (vitestArgs.length > 0) await runTests('the chosen tests', vitestArgs, env);
     else {
       await runTests('the end-to-end tests', ['test/e2e', '--exclude', '**/tour.test.ts'], env);
-      await takeTour(env);
+      await runTour(env);
     }
   } finally {
     await stop();
   }
-  report.say(
+  report.print(
     [
-      `\nOn Temporal server ${programs.version} with PostgreSQL, ${CLUSTER_REPLICAS} workers and ${CLUSTER_REPLICAS} APIs:`,
+      `\nOn Temporal server ${binaries.version} with PostgreSQL, ${CLUSTER_REPLICAS} workers and ${CLUSTER_REPLICAS} APIs:`,
       ...results,
     ].join('\n'),
   );
 }
 
 /** Runs in an empty folder and on a free port, so that the tour does not use a stack that is already running. */
-async function takeTour(env: Record<string, string>): Promise<void> {
+async function runTour(env: Record<string, string>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tour-'));
   try {
     const more = { DATA_DIR: folder, PORT: String(await freePort()) };
@@ -89,7 +89,7 @@ async function runTests(what: string, args: readonly string[], env: Record<strin
   const file = join(folder, 'results.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    await run(what, 'tools/project/test.ts', [...sideBySide, ...reporters, ...args], env, async () => {
+    await run(what, 'tools/project/test.ts', [...parallelismArgs, ...reporters, ...args], env, async () => {
       const { numPassedTests, numPendingTests } = JSON.parse(await readFile(file, 'utf8')) as Record<string, number>;
       // vitest succeeds even if all tests are skipped.
       return { passed: numPassedTests! > 0, said: `${numPassedTests} passed, ${numPendingTests} skipped` };
@@ -107,18 +107,18 @@ async function run(
   look?: () => Promise<{ passed: boolean; said: string }>,
 ): Promise<void> {
   if (interrupted) return;
-  report.say(`\nNow ${what}`);
+  report.print(`\nNow ${what}`);
   const started = Date.now();
   const child = await startProcess({
     name: what,
-    ...typescript(file, ...args),
+    ...typescriptCommand(file, ...args),
     env,
-    onLine: (line) => report.say(line),
+    onLine: (line) => report.print(line),
   });
-  current = child;
+  runningChild = child;
   if (interrupted) void child.stop(stopGraceMs);
   const { code } = await child.exited;
-  current = undefined;
+  runningChild = undefined;
   const seen = code === 0 ? await look?.() : undefined;
   const passed = code === 0 && seen?.passed !== false;
   failed ||= !passed;

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { checkout } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings.js';
 
-interface Lock {
+interface PackageLock {
   packages: Record<string, { dev?: boolean; devDependencies?: object }>;
 }
 
@@ -14,22 +14,22 @@ interface Lock {
  * `npm sbom --omit dev` alone also omits packages that a development tool needs as well, such as the Temporal SDK. So
  * npm runs in a folder whose lock contains no development packages.
  */
-const folder = await mkdtemp(join(tmpdir(), 'sbom-'));
+const temporaryFolder = await mkdtemp(join(tmpdir(), 'sbom-'));
 try {
-  const read = async (file: string) => JSON.parse(await readFile(join(checkout, file), 'utf8')) as unknown;
+  const read = async (file: string) => JSON.parse(await readFile(join(projectRoot, file), 'utf8')) as unknown;
   const { devDependencies: _, ...manifest } = (await read('package.json')) as { devDependencies: object };
-  const lock = (await read('package-lock.json')) as Lock;
+  const lock = (await read('package-lock.json')) as PackageLock;
   const packages = Object.entries(lock.packages).filter(([, { dev }]) => !dev);
   for (const [, each] of packages) delete each.devDependencies;
-  await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
+  await writeFile(join(temporaryFolder, 'package.json'), JSON.stringify(manifest));
   await writeFile(
-    join(folder, 'package-lock.json'),
+    join(temporaryFolder, 'package-lock.json'),
     JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }),
   );
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
   // npm writes its other messages to stderr.
-  const { stdout } = await promisify(execFile)('npm', args, { cwd: folder, maxBuffer: 2 ** 26 });
+  const { stdout } = await promisify(execFile)('npm', args, { cwd: temporaryFolder, maxBuffer: 2 ** 26 });
   process.stdout.write(stdout);
 } finally {
-  await rm(folder, { recursive: true, force: true });
+  await rm(temporaryFolder, { recursive: true, force: true });
 }

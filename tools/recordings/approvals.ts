@@ -1,17 +1,17 @@
 import { decideSignal, decideUpdate, withdrawUpdate } from '../../src/workflows/approval/contract.js';
 import { shipmentReportedSignal } from '../../src/workflows/order/contract.js';
-import { ended, type Recorder, type Recording } from './recorder.js';
+import { waitForClose, type Recorder, type Recording } from './recorder.js';
 
-const lead = { id: 'lead', email: 'lead@example.com' };
-const large = { lines: [{ sku: 'MACHINE-LEVER', quantity: 1 }] };
-const approve = { approver: 'lead', decision: 'approve' } as const;
-const reject = { approver: 'lead', decision: 'reject', comment: 'recorded' } as const;
+const leadApprover = { id: 'lead', email: 'lead@example.com' };
+const largeOrder = { lines: [{ sku: 'MACHINE-LEVER', quantity: 1 }] };
+const approveDecision = { approver: 'lead', decision: 'approve' } as const;
+const rejectDecision = { approver: 'lead', decision: 'reject', comment: 'recorded' } as const;
 
-async function askedAbout(recorder: Recorder, orderId: string) {
-  const order = await recorder.startOrder(orderId, large);
-  await recorder.until(order, 'awaiting_approval');
-  const approval = recorder.approvalOf(orderId);
-  await recorder.told(approval);
+async function startOrderAwaitingApproval(recorder: Recorder, orderId: string) {
+  const order = await recorder.startOrder(orderId, largeOrder);
+  await recorder.waitForState(order, 'awaiting_approval');
+  const approval = recorder.getOrderApproval(orderId);
+  await recorder.waitForNotifications(approval);
   return { order, approval };
 }
 
@@ -19,83 +19,83 @@ async function askedAbout(recorder: Recorder, orderId: string) {
 export const approvalRecordings: Record<string, Recording> = {
   'approval-approved': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId);
-    await recorder.told(handle);
-    await handle.executeUpdate(decideUpdate, { args: [approve] });
-    return await ended(handle);
+    await recorder.waitForNotifications(handle);
+    await handle.executeUpdate(decideUpdate, { args: [approveDecision] });
+    return await waitForClose(handle);
   },
   'approval-rejected-by-signal': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId);
-    await recorder.told(handle);
-    await handle.signal(decideSignal, { ...reject, approver: 'stranger' });
-    await handle.signal(decideSignal, reject);
-    return await ended(handle);
+    await recorder.waitForNotifications(handle);
+    await handle.signal(decideSignal, { ...rejectDecision, approver: 'stranger' });
+    await handle.signal(decideSignal, rejectDecision);
+    return await waitForClose(handle);
   },
   'approval-timed-out-through-stages': async (recorder, approvalId) => {
-    const stage = { approvers: [lead], timeoutSeconds: 3, remindEverySeconds: 2 };
-    return await ended(await recorder.startApproval(approvalId, { stages: [stage, stage] }));
+    const stage = { approvers: [leadApprover], timeoutSeconds: 3, remindEverySeconds: 2 };
+    return await waitForClose(await recorder.startApproval(approvalId, { stages: [stage, stage] }));
   },
   'approval-approved-by-time-out': async (recorder, approvalId) => {
     const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 1 }];
-    return await ended(await recorder.startApproval(approvalId, { stages, onTimeout: 'approved' }));
+    return await waitForClose(await recorder.startApproval(approvalId, { stages, onTimeout: 'approved' }));
   },
   'approval-withdrawn': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId);
-    await recorder.told(handle);
+    await recorder.waitForNotifications(handle);
     await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'recorded' }] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'approval-cancelled': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId);
-    await recorder.told(handle);
+    await recorder.waitForNotifications(handle);
     await handle.cancel();
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'approval-approved-by-webhook-and-reported': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId, {
-      stages: [{ approvers: [{ id: 'lead', webhookUrl: recorder.receiverThatAnswers(204) }], timeoutSeconds: 60 }],
-      callbackUrl: recorder.receiverThatAnswers(204),
+      stages: [{ approvers: [{ id: 'lead', webhookUrl: recorder.webhookReceiverUrl(204) }], timeoutSeconds: 60 }],
+      callbackUrl: recorder.webhookReceiverUrl(204),
     });
-    await recorder.told(handle);
-    await handle.signal(decideSignal, { ...approve, via: 'webhook' });
-    return await ended(handle);
+    await recorder.waitForNotifications(handle);
+    await handle.signal(decideSignal, { ...approveDecision, via: 'webhook' });
+    return await waitForClose(handle);
   },
   'approval-mail-refused-and-report-failed': async (recorder, approvalId) => {
     const email = 'refused@example.com';
-    await recorder.outsideWorld('POST', '/mails/refusals', { to: email, code: 550 });
+    await recorder.callFakes('POST', '/mails/refusals', { to: email, code: 550 });
     const handle = await recorder.startApproval(approvalId, {
-      stages: [{ approvers: [{ ...lead, email }], timeoutSeconds: 60 }],
-      callbackUrl: recorder.receiverThatAnswers(410),
+      stages: [{ approvers: [{ ...leadApprover, email }], timeoutSeconds: 60 }],
+      callbackUrl: recorder.webhookReceiverUrl(410),
     });
-    await recorder.told(handle);
-    await handle.executeUpdate(decideUpdate, { args: [approve] });
-    return await ended(handle);
+    await recorder.waitForNotifications(handle);
+    await handle.executeUpdate(decideUpdate, { args: [approveDecision] });
+    return await waitForClose(handle);
   },
   'approval-failed-invalid-input': async (recorder, approvalId) =>
-    ended(await recorder.startApproval(approvalId, { stages: [] })),
+    waitForClose(await recorder.startApproval(approvalId, { stages: [] })),
   'order-approved': async (recorder, orderId) => {
-    const { order, approval } = await askedAbout(recorder, orderId);
-    await approval.executeUpdate(decideUpdate, { args: [{ ...approve, approver: 'shift-lead' }] });
-    const { shipment } = await recorder.until(order, 'awaiting_pickup');
+    const { order, approval } = await startOrderAwaitingApproval(recorder, orderId);
+    await approval.executeUpdate(decideUpdate, { args: [{ ...approveDecision, approver: 'shift-lead' }] });
+    const { shipment } = await recorder.waitForState(order, 'awaiting_pickup');
     for (const status of ['accepted', 'in_transit', 'delivered'] as const) {
       await order.signal(shipmentReportedSignal, { orderId, shipmentId: shipment!.shipmentId, status });
     }
-    return await ended(order);
+    return await waitForClose(order);
   },
   'order-rejected-not-approved': async (recorder, orderId) => {
-    const { order, approval } = await askedAbout(recorder, orderId);
-    await approval.executeUpdate(decideUpdate, { args: [{ ...reject, approver: 'shift-lead' }] });
-    return await ended(order);
+    const { order, approval } = await startOrderAwaitingApproval(recorder, orderId);
+    await approval.executeUpdate(decideUpdate, { args: [{ ...rejectDecision, approver: 'shift-lead' }] });
+    return await waitForClose(order);
   },
   'order-rejected-approval-timed-out': async (recorder, orderId) =>
-    ended(await recorder.startOrder(orderId, { ...large, approvalTimeoutSeconds: 1 })),
+    waitForClose(await recorder.startOrder(orderId, { ...largeOrder, approvalTimeoutSeconds: 1 })),
   'order-rejected-approval-withdrawn': async (recorder, orderId) => {
-    const { order, approval } = await askedAbout(recorder, orderId);
+    const { order, approval } = await startOrderAwaitingApproval(recorder, orderId);
     await approval.cancel();
-    return await ended(order);
+    return await waitForClose(order);
   },
   'order-cancelled-while-awaiting-approval': async (recorder, orderId) => {
-    const { order } = await askedAbout(recorder, orderId);
+    const { order } = await startOrderAwaitingApproval(recorder, orderId);
     await order.cancel();
-    return await ended(order);
+    return await waitForClose(order);
   },
 };

@@ -1,68 +1,69 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { pauseSignal, resumeSignal } from '../../src/workflows/batch/contract.js';
 import { waitUntil } from '../processes/wait.js';
-import { ended, type Recorder, type Recording } from './recorder.js';
+import { waitForClose, type Recorder, type Recording } from './recorder.js';
 
-const good = { sku: 'MUG-ENAMEL', quantity: 1 };
-const bad = { sku: 'NOT-THERE', quantity: 1 };
+const validItem = { sku: 'MUG-ENAMEL', quantity: 1 };
+const invalidItem = { sku: 'NOT-THERE', quantity: 1 };
 
 /** Enough work for several seconds, so that a recording can interrupt it. */
-const longItems = Array.from({ length: 60 }, () => good);
+const longItems = Array.from({ length: 60 }, () => validItem);
 
 /** One chunk more than one workflow can have, so the batch gets two children, and the second has a single chunk. */
-const treeItems = Array.from({ length: 1_001 }, () => good);
+const treeItems = Array.from({ length: 1_001 }, () => validItem);
 
-async function endedTree(recorder: Recorder, batchId: string) {
-  return await ended(await recorder.startBatch(batchId, treeItems));
+async function runBatchTree(recorder: Recorder, batchId: string) {
+  return await waitForClose(await recorder.startBatch(batchId, treeItems));
 }
 
-async function isOpen(handle: WorkflowHandle): Promise<void> {
+async function waitUntilOpen(handle: WorkflowHandle): Promise<void> {
   const look = async () => (await handle.describe().catch(() => undefined))?.status.name === 'RUNNING' || undefined;
-  await waitUntil(look, { what: `${handle.workflowId} running`, deadlineMs: 60_000 });
+  await waitUntil(look, { description: `${handle.workflowId} running`, timeoutMs: 60_000 });
 }
 
 /** Waits until chunks are running: more than the one activity that starts the batch. */
-async function isAtWork(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
+async function waitUntilProcessing(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
   const look = async () => ((await handle.describe()).raw.pendingActivities ?? []).length > 1 || undefined;
-  await waitUntil(look, { what: `${handle.workflowId} at work`, deadlineMs: 60_000, everyMs: 10 });
+  await waitUntil(look, { description: `${handle.workflowId} at work`, timeoutMs: 60_000, intervalMs: 10 });
 }
 
 /** How to produce each outcome of a batch. */
 export const batchRecordings: Record<string, Recording> = {
-  'batch-completed': async (recorder, batchId) => ended(await recorder.startBatch(batchId, [good, good, good])),
+  'batch-completed': async (recorder, batchId) =>
+    waitForClose(await recorder.startBatch(batchId, [validItem, validItem, validItem])),
   'batch-completed-with-failures': async (recorder, batchId) =>
-    ended(await recorder.startBatch(batchId, [good, bad, good])),
+    waitForClose(await recorder.startBatch(batchId, [validItem, invalidItem, validItem])),
   'batch-retried': async (recorder, batchId) => {
-    await ended(await recorder.startBatch(batchId, [good, bad]));
-    return await ended(await recorder.runBatch(batchId));
+    await waitForClose(await recorder.startBatch(batchId, [validItem, invalidItem]));
+    return await waitForClose(await recorder.runBatch(batchId));
   },
   'batch-paused-and-resumed': async (recorder, batchId) => {
     const handle = await recorder.startBatch(batchId, longItems);
-    await isAtWork(handle);
+    await waitUntilProcessing(handle);
     await handle.signal(pauseSignal);
     await handle.signal(resumeSignal);
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'batch-cancelled': async (recorder, batchId) => {
     const handle = await recorder.startBatch(batchId, longItems);
-    await isAtWork(handle);
+    await waitUntilProcessing(handle);
     await handle.cancel();
-    return await ended(handle);
+    return await waitForClose(handle);
   },
-  'batch-with-children': endedTree,
+  'batch-with-children': runBatchTree,
   'batch-shard': async (recorder, batchId) => {
-    const { workflowId } = await endedTree(recorder, batchId);
+    const { workflowId } = await runBatchTree(recorder, batchId);
     return { workflowId: `${workflowId}/1` };
   },
   'batch-child-terminated': async (recorder, batchId) => {
     const handle = await recorder.startBatch(batchId, treeItems);
-    const child = recorder.handleOf(`${handle.workflowId}/0`);
-    await isOpen(child);
+    const child = recorder.getHandle(`${handle.workflowId}/0`);
+    await waitUntilOpen(child);
     await handle.signal(pauseSignal);
     await child.terminate('recorded');
     await handle.signal(resumeSignal);
-    return await ended(handle);
+    return await waitForClose(handle);
   },
-  'batch-failed-invalid-input': async (recorder, batchId) => ended(await recorder.runBatch(batchId, {})),
-  'batch-failed-not-found': async (recorder, batchId) => ended(await recorder.runBatch(batchId)),
+  'batch-failed-invalid-input': async (recorder, batchId) => waitForClose(await recorder.runBatch(batchId, {})),
+  'batch-failed-not-found': async (recorder, batchId) => waitForClose(await recorder.runBatch(batchId)),
 };

@@ -13,21 +13,25 @@ import {
 } from '../../src/workflows/cart/contract.js';
 import type * as workflows from '../../src/workflows/index.js';
 import { waitUntil } from '../processes/wait.js';
-import { ended, type Recorder, type Recording } from './recorder.js';
+import { waitForClose, type Recorder, type Recording } from './recorder.js';
 
 type CartHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows.cart>;
 
 const mugs = { sku: 'MUG-ENAMEL', quantity: 2 };
 const payment = { token: 'tok_ok' };
 
-const filledCart = async (recorder: Recorder, cartId: string, overrides: Parameters<Recorder['startCart']>[1] = {}) => {
+const startFilledCart = async (
+  recorder: Recorder,
+  cartId: string,
+  overrides: Parameters<Recorder['startCart']>[1] = {},
+) => {
   const handle = await recorder.startCart(cartId, overrides);
   await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, requestId: 'first' }] });
   return handle;
 };
 
 /** Expects the cart to reject the change; the history then contains the rejection. */
-const refused = async (change: Promise<unknown>): Promise<void> => {
+const expectRejection = async (change: Promise<unknown>): Promise<void> => {
   await change.then(
     () => {
       throw new Error('the cart took what it should have refused');
@@ -37,71 +41,73 @@ const refused = async (change: Promise<unknown>): Promise<void> => {
 };
 
 /** A cart after one continue-as-new; the new run continues with the state of the first. */
-const handedOverCart = async (recorder: Recorder, cartId: string): Promise<CartHandle> => {
-  const handle = await filledCart(recorder, cartId, { continueAsNewAfterEvents: 40 });
+const startContinuedCart = async (recorder: Recorder, cartId: string): Promise<CartHandle> => {
+  const handle = await startFilledCart(recorder, cartId, { continueAsNewAfterEvents: 40 });
   const next = async () => {
     await handle.executeUpdate(addItemUpdate, { args: [{ sku: 'MUG-ENAMEL', quantity: 1 }] });
     return (await handle.describe()).runId === handle.firstExecutionRunId ? undefined : true;
   };
-  await waitUntil(next, { what: `${handle.workflowId} in its second run`, deadlineMs: 60_000, everyMs: 0 });
+  await waitUntil(next, { description: `${handle.workflowId} in its second run`, timeoutMs: 60_000, intervalMs: 0 });
   return handle;
 };
 
 /** How to produce each outcome of a cart. */
 export const cartRecordings: Record<string, Recording> = {
   'cart-checked-out': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId);
+    const handle = await startFilledCart(recorder, cartId);
     await handle.executeUpdate(setQuantityUpdate, { args: [{ ...mugs, quantity: 3 }] });
     await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, requestId: 'first' }] });
-    await refused(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
-    await refused(handle.executeUpdate(removeItemUpdate, { args: [{ sku: 'NO-SUCH-SKU' }] }));
+    await expectRejection(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
+    await expectRejection(handle.executeUpdate(removeItemUpdate, { args: [{ sku: 'NO-SUCH-SKU' }] }));
     const checkouts = ['one', 'other'].map((requestId) =>
       handle.executeUpdate(checkoutUpdate, { args: [{ payment, requestId }] }),
     );
     await Promise.allSettled(checkouts);
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-order-there-already': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId);
+    const handle = await startFilledCart(recorder, cartId);
     await recorder.startOrder(handle.firstExecutionRunId, { customerId: cartId });
     await handle.executeUpdate(checkoutUpdate, { args: [{ payment }] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-expired-after-reminder': async (recorder, cartId) =>
-    ended(await filledCart(recorder, cartId, { remindAfterSeconds: 1, expireAfterSeconds: 2 })),
+    waitForClose(await startFilledCart(recorder, cartId, { remindAfterSeconds: 1, expireAfterSeconds: 2 })),
   'cart-changed-after-reminder': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId, { remindAfterSeconds: 1, expireAfterSeconds: 4 });
+    const handle = await startFilledCart(recorder, cartId, { remindAfterSeconds: 1, expireAfterSeconds: 4 });
     const reminded = async () => (await handle.query(cartQuery)).remindedAt;
-    await waitUntil(reminded, { what: 'the reminder', deadlineMs: 30_000 });
+    await waitUntil(reminded, { description: 'the reminder', timeoutMs: 30_000 });
     await handle.executeUpdate(setQuantityUpdate, { args: [{ ...mugs, quantity: 1 }] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-expired-empty': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId, { remindAfterSeconds: 1, expireAfterSeconds: 2 });
+    const handle = await startFilledCart(recorder, cartId, { remindAfterSeconds: 1, expireAfterSeconds: 2 });
     await handle.executeUpdate(removeItemUpdate, { args: [{ sku: mugs.sku }] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-refused-at-once': async (recorder, cartId) => {
     const handle = await recorder.startCart(cartId, { openedByChange: true });
-    await refused(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
-    return await ended(handle);
+    await expectRejection(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
+    return await waitForClose(handle);
   },
   'cart-abandoned': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId);
+    const handle = await startFilledCart(recorder, cartId);
     await handle.executeUpdate(abandonUpdate, { args: [{}] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-continued-as-new': async (recorder, cartId) => {
-    const handle = await handedOverCart(recorder, cartId);
+    const handle = await startContinuedCart(recorder, cartId);
     await handle.executeUpdate(abandonUpdate, { args: [{}] });
-    return { ...(await ended(handle)), runId: handle.firstExecutionRunId };
+    return { ...(await waitForClose(handle)), runId: handle.firstExecutionRunId };
   },
   'cart-carried-on': async (recorder, cartId) => {
-    const handle = await handedOverCart(recorder, cartId);
+    const handle = await startContinuedCart(recorder, cartId);
     await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, requestId: 'first' }] });
-    await refused(handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, quantity: 1, requestId: 'first' }] }));
+    await expectRejection(
+      handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, quantity: 1, requestId: 'first' }] }),
+    );
     await handle.executeUpdate(checkoutUpdate, { args: [{ payment }] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-signals': async (recorder, cartId) => {
     const handle = await recorder.startCart(cartId);
@@ -111,21 +117,21 @@ export const cartRecordings: Record<string, Recording> = {
     await handle.signal(setQuantitySignal, { ...mugs, quantity: 5 });
     await handle.signal(removeItemSignal, { sku: 'NO-SUCH-SKU' });
     await handle.signal(checkoutSignal, { payment });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-invalid-input': async (recorder, cartId) =>
-    ended(await recorder.startCart(cartId, { remindAfterSeconds: 'soon' })),
+    waitForClose(await recorder.startCart(cartId, { remindAfterSeconds: 'soon' })),
   'cart-owned': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId, { customerId: 'ada' });
+    const handle = await startFilledCart(recorder, cartId, { customerId: 'ada' });
     await handle.executeUpdate(setQuantityUpdate, { args: [{ ...mugs, quantity: 3, caller: 'ada' }] });
-    await refused(handle.executeUpdate(removeItemUpdate, { args: [{ sku: mugs.sku, caller: 'bob' }] }));
+    await expectRejection(handle.executeUpdate(removeItemUpdate, { args: [{ sku: mugs.sku, caller: 'bob' }] }));
     await handle.signal(removeItemSignal, { sku: mugs.sku, caller: 'bob' });
     await handle.executeUpdate(checkoutUpdate, { args: [{ payment, caller: 'ada' }] });
-    return await ended(handle);
+    return await waitForClose(handle);
   },
   'cart-cancelled': async (recorder, cartId) => {
-    const handle = await filledCart(recorder, cartId);
+    const handle = await startFilledCart(recorder, cartId);
     await handle.cancel();
-    return await ended(handle);
+    return await waitForClose(handle);
   },
 };

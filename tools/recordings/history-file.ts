@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { checkout } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings.js';
 
 /** Writes the history of a run to a file, without the names of this machine, its processes and its folders. */
 export async function writeHistory(file: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
@@ -10,7 +10,7 @@ export async function writeHistory(file: string, handle: Pick<WorkflowHandle, 'f
   const anonymous = text
     .replaceAll(/"identity": "[^"]*"/g, '"identity": "recorder"')
     .replaceAll(/\b\d+@[\w.-]+/g, 'recorder')
-    .replaceAll(checkout, '/app/');
+    .replaceAll(projectRoot, '/app/');
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${anonymous}\n`);
 }

@@ -15,11 +15,11 @@ import { CART_TASK_QUEUE, cartWorkflowId } from '../../src/workflows/cart/contra
 import type * as workflows from '../../src/workflows/index.js';
 import {
   ORDER_WORKFLOW_TYPE,
-  orderStatusQuery,
+  orderQuery,
   orderWorkflowId,
   ORDER_TASK_QUEUE,
 } from '../../src/workflows/order/contract.js';
-import type { Addresses } from '../stack/stack.js';
+import type { StackAddresses } from '../stack/stack.js';
 import { waitUntil } from '../processes/wait.js';
 
 /** The run whose history is recorded. Default: the newest run. */
@@ -38,24 +38,24 @@ export type OrderHandle = WorkflowHandleWithFirstExecutionRunId<typeof workflows
 /** Starts workflows on a stack and controls the fake external systems. */
 export class Recorder {
   private readonly client: Client;
-  private readonly outside: string;
+  private readonly fakesUrl: string;
   private readonly apiUrl: string;
 
   private constructor(client: Client, outside: string, apiUrl: string) {
     this.client = client;
-    this.outside = outside;
+    this.fakesUrl = outside;
     this.apiUrl = apiUrl;
   }
 
-  static async on({ temporalAddress, temporalNamespace, carrierUrl, apiUrl }: Addresses): Promise<Recorder> {
+  static async connect({ temporalAddress, temporalNamespace, carrierUrl, apiUrl }: StackAddresses): Promise<Recorder> {
     const connection = await Connection.connect({ address: temporalAddress });
     const client = new Client({ connection, namespace: temporalNamespace });
     return new Recorder(client, new URL(carrierUrl).origin, apiUrl);
   }
 
   /** The URL of a webhook receiver that always returns this status. */
-  receiverThatAnswers(status: number): string {
-    return `${this.outside}/test/answers/${status}`;
+  webhookReceiverUrl(status: number): string {
+    return `${this.fakesUrl}/test/answers/${status}`;
   }
 
   async startOrder(orderId: string, overrides: Partial<Record<keyof OrderInput, unknown>> = {}): Promise<OrderHandle> {
@@ -98,7 +98,7 @@ export class Recorder {
 
   /** Uploads a restock with one item per chunk, which starts the batch. */
   async startBatch(batchId: string, items: readonly unknown[]): Promise<WorkflowHandle<typeof workflows.batch>> {
-    const query = new URLSearchParams({ operation: 'restock', batchId, itemsPerTask: '1' });
+    const query = new URLSearchParams({ operation: 'restock', batchId, itemsPerChunk: '1' });
     const response = await fetch(`${this.apiUrl}/v1/batches?${query.toString()}`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson' },
@@ -117,49 +117,49 @@ export class Recorder {
     });
   }
 
-  handleOf(workflowId: string, runId?: string): WorkflowHandle {
+  getHandle(workflowId: string, runId?: string): WorkflowHandle {
     return this.client.workflow.getHandle(workflowId, runId);
   }
 
   /** The approval that an order waits for. */
-  approvalOf(orderId: string): WorkflowHandle<typeof workflows.approval> {
+  getOrderApproval(orderId: string): WorkflowHandle<typeof workflows.approval> {
     return this.client.workflow.getHandle<typeof workflows.approval>(approvalWorkflowId(`order.${orderId}`));
   }
 
   /** Waits until every notification is sent or has failed. */
-  async told(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
+  async waitForNotifications(handle: Pick<ApprovalHandle, 'query' | 'workflowId'>): Promise<ApprovalView> {
     return await waitUntil(
       async () => {
         const view = await handle.query(approvalQuery);
         const isTold = view.notifications.length > 0 && view.notifications.every(({ status }) => status !== 'sending');
         return isTold ? view : undefined;
       },
-      { what: `${handle.workflowId} telling everybody`, deadlineMs: 60_000 },
+      { description: `${handle.workflowId} telling everybody`, timeoutMs: 60_000 },
     );
   }
 
   /** Waits until the order is at a stage or has a status. */
-  async until(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
+  async waitForState(handle: OrderHandle, state: OrderStage | OrderStatus): Promise<OrderView> {
     return await waitUntil(
       async () => {
-        const view = await handle.query(orderStatusQuery);
+        const view = await handle.query(orderQuery);
         return view.stage === state || view.status === state ? view : undefined;
       },
-      { what: `${handle.workflowId} at ${state}`, deadlineMs: 60_000 },
+      { description: `${handle.workflowId} at ${state}`, timeoutMs: 60_000 },
     );
   }
 
   /** Calls the test interface of the fake external systems. */
-  async outsideWorld(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<void> {
-    const response = await fetch(`${this.outside}/test${path}`, {
+  async callFakes(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<void> {
+    const response = await fetch(`${this.fakesUrl}/test${path}`, {
       method,
       ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
     if (!response.ok) throw new Error(`${method} /test${path} answered ${response.status}: ${await response.text()}`);
   }
 
-  async carrierReports(orderId: string, status: ShipmentReport['status']): Promise<void> {
-    await this.outsideWorld('POST', `/shipments/${orderId}`, { status });
+  async triggerCarrierReport(orderId: string, status: ShipmentReport['status']): Promise<void> {
+    await this.callFakes('POST', `/shipments/${orderId}`, { status });
   }
 
   async close(): Promise<void> {
@@ -168,7 +168,7 @@ export class Recorder {
 }
 
 /** Waits until the workflow is closed, whatever the result. */
-export async function ended(handle: Pick<WorkflowHandle, 'result' | 'workflowId'>): Promise<RecordedRun> {
+export async function waitForClose(handle: Pick<WorkflowHandle, 'result' | 'workflowId'>): Promise<RecordedRun> {
   await handle.result().catch((error: unknown) => {
     if (!(error instanceof WorkflowFailedError)) throw error;
   });

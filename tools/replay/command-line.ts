@@ -4,17 +4,17 @@ import { UsageError } from '../terminal/command-line.js';
 /** The arguments of `npm run replay`. */
 export interface ReplayCommand {
   /** If undefined, only the committed histories are replayed. */
-  server: ServerSample | undefined;
+  serverSample: ServerSample | undefined;
   /** Whether the committed histories are replayed. */
-  committed: boolean;
+  includesCommitted: boolean;
   /** The file of bundled workflows. Default: the workflows of this checkout. */
-  bundle: string | undefined;
+  bundlePath: string | undefined;
 }
 
 export interface ServerSample {
   query: string;
   /** Whether the user gave the query; it must then find at least one run. */
-  chosen: boolean;
+  hasCustomQuery: boolean;
   limit: number;
   /** Default: the environment's settings, else the running stack. */
   address: string | undefined;
@@ -23,8 +23,8 @@ export interface ServerSample {
 
 // Excludes runs that are pinned to a version of their workers: they end with that version's code and never run the new
 // code.
-const behaviour = 'TemporalWorkflowVersioningBehavior';
-const DEFAULT_QUERY = `ExecutionStatus = 'Running' and (${behaviour} is null or ${behaviour} != 'Pinned')`;
+const versioningBehaviorAttribute = 'TemporalWorkflowVersioningBehavior';
+const DEFAULT_QUERY = `ExecutionStatus = 'Running' and (${versioningBehaviorAttribute} is null or ${versioningBehaviorAttribute} != 'Pinned')`;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 
@@ -34,7 +34,7 @@ Replays histories with the workflows of this checkout, and tells which of them i
 
   (no options)          the histories under test/replay/histories
   --from-server         those, and a sample of what a Temporal server has
-  --only-server         not those, for a release that is older than they are: a rollback
+  --skip-committed         not those, for a release that is older than they are: a rollback
   --query <query>       which of its runs, as a visibility query; unless told: ${DEFAULT_QUERY}
   --limit <n>           how many at most, some of each workflow type; unless told: ${DEFAULT_LIMIT}
   --address <host:port> unless told: TEMPORAL_ADDRESS, else the server of "npm start"
@@ -47,20 +47,20 @@ a --query that finds no run.`;
 
 /** Reads the arguments of `npm run replay`. @throws UsageError */
 export function readCommandLine(args: string[]): ReplayCommand | 'help' {
-  const values = parsed(args);
+  const values = parseArguments(args);
   if (values.help) return 'help';
   const { query, limit, address, namespace } = values;
-  const ofServer = { 'only-server': values['only-server'], query, limit, address, namespace };
+  const ofServer = { 'skip-committed': values['skip-committed'], query, limit, address, namespace };
   const given = Object.entries(ofServer).find(([, value]) => value !== undefined);
   if (given && !values['from-server']) throw new UsageError(`--${given[0]} says something only with --from-server`);
   return {
-    bundle: values.bundle,
-    committed: !values['only-server'],
-    server: values['from-server']
+    bundlePath: values.bundle,
+    includesCommitted: !values['skip-committed'],
+    serverSample: values['from-server']
       ? {
           query: query ?? DEFAULT_QUERY,
-          chosen: query !== undefined,
-          limit: limitOf(limit ?? String(DEFAULT_LIMIT)),
+          hasCustomQuery: query !== undefined,
+          limit: parseLimit(limit ?? String(DEFAULT_LIMIT)),
           address,
           namespace,
         }
@@ -68,13 +68,13 @@ export function readCommandLine(args: string[]): ReplayCommand | 'help' {
   };
 }
 
-function parsed(args: string[]) {
+function parseArguments(args: string[]) {
   try {
     return parseArgs({
       args,
       options: {
         'from-server': { type: 'boolean' },
-        'only-server': { type: 'boolean' },
+        'skip-committed': { type: 'boolean' },
         query: { type: 'string' },
         limit: { type: 'string' },
         address: { type: 'string' },
@@ -88,7 +88,7 @@ function parsed(args: string[]) {
   }
 }
 
-function limitOf(value: string): number {
+function parseLimit(value: string): number {
   const limit = Number(value);
   if (/^\d+$/.test(value) && limit >= 1 && limit <= MAX_LIMIT) return limit;
   throw new UsageError(`--limit ${value}: must be a whole number from 1 to ${MAX_LIMIT}`);

@@ -3,43 +3,45 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
-import { listedExecutions } from './executions.js';
-import { checkout } from '../stack/settings.js';
-import type { History } from './events.js';
-import type { Recorded } from './replay.js';
+import { listExecutions } from './list-executions.js';
+import { projectRoot } from '../stack/settings.js';
+import type { History } from './history-events.js';
+import type { RecordedHistory } from './replay-histories.js';
 
 /** Contains a folder for each generation: `0001/order-completed.json`. */
-export const HISTORIES_FOLDER = join(checkout, 'test', 'replay', 'histories');
+export const COMMITTED_HISTORIES_FOLDER = join(projectRoot, 'test', 'replay', 'histories');
 
 /** The histories in a folder, sorted by generation and name; empty when the folder does not exist. */
-export async function committedHistories(folder = HISTORIES_FOLDER): Promise<(Recorded & { file: string })[]> {
+export async function readCommittedHistories(
+  folder = COMMITTED_HISTORIES_FOLDER,
+): Promise<(RecordedHistory & { file: string })[]> {
   if (!existsSync(folder)) return [];
   const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.json')).sort();
   return await Promise.all(
     files.map(async (file) => ({
       file,
-      ...identified(historyFromJSON(JSON.parse(await readFile(join(folder, file), 'utf8')))),
+      ...toRecordedHistory(historyFromJSON(JSON.parse(await readFile(join(folder, file), 'utf8')))),
     })),
   );
 }
 
-function identified(history: History): Omit<Recorded, 'file'> {
+function toRecordedHistory(history: History): Omit<RecordedHistory, 'file'> {
   const { workflowId, originalExecutionRunId, workflowType } =
     history.events![0]!.workflowExecutionStartedEventAttributes!;
-  return { workflowId: workflowId!, runId: originalExecutionRunId!, type: workflowType!.name!, history };
+  return { workflowId: workflowId!, runId: originalExecutionRunId!, workflowType: workflowType!.name!, history };
 }
 
 /**
  * A sample of at most `limit` runs that a visibility query finds. It includes runs of each workflow type, so that a
  * frequent type does not crowd out a rare one.
  */
-export async function sampleOf(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
+export async function sampleRuns(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
   const byType = new Map<string, WorkflowExecutionInfo[]>();
   for (;;) {
     const others = [...byType.keys()].map((type) => `WorkflowType != '${type}'`);
-    const [found] = await listed(client, [`(${query})`, ...others].join(' and '), 1);
+    const [found] = await listRuns(client, [`(${query})`, ...others].join(' and '), 1);
     if (!found || byType.has(found.type)) break;
-    byType.set(found.type, await listed(client, `(${query}) and WorkflowType = '${found.type}'`, limit));
+    byType.set(found.type, await listRuns(client, `(${query}) and WorkflowType = '${found.type}'`, limit));
   }
   const sample: WorkflowExecutionInfo[] = [];
   for (let turn = 0; sample.length < limit; turn++) {
@@ -50,9 +52,9 @@ export async function sampleOf(client: Client, query: string, limit: number): Pr
   return sample.slice(0, limit);
 }
 
-async function listed(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
+async function listRuns(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
   const found: WorkflowExecutionInfo[] = [];
-  for await (const run of listedExecutions(client, query, { pageSize: Math.min(limit, 1_000) })) {
+  for await (const run of listExecutions(client, query, { pageSize: Math.min(limit, 1_000) })) {
     found.push(run);
     if (found.length === limit) break;
   }
@@ -60,12 +62,12 @@ async function listed(client: Client, query: string, limit: number): Promise<Wor
 }
 
 /** The histories of runs, fetched one after the other. */
-export async function* fetched(
+export async function* fetchHistories(
   client: Client,
   runs: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'type'>[],
-): AsyncGenerator<Recorded> {
+): AsyncGenerator<RecordedHistory> {
   for (const { workflowId, runId, type } of runs) {
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    yield { workflowId, runId, type, history };
+    yield { workflowId, runId, workflowType: type, history };
   }
 }

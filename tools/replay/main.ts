@@ -1,6 +1,6 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-import { runReplay } from './command.js';
-import { streamReport } from '../terminal/report.js';
+import { runReplay } from './run-replay.js';
+import { createReporter } from '../terminal/reporter.js';
 import { inheritedEnvironment } from '../stack/settings.js';
 
 // This command reports its findings itself; the SDK would log them again, at length.
@@ -10,7 +10,7 @@ Runtime.install({
   telemetryOptions: { logging: { filter, forward: {} } },
 });
 
-/** `npm run replay [-- options]`: runs tools/replay/command.ts as a process. */
-const { say } = streamReport();
-const complain = (text: string) => console.error(text);
-process.exit(await runReplay(process.argv.slice(2), { env: inheritedEnvironment(), say, complain }));
+/** `npm run replay [-- options]`: runs tools/replay/run-replay.ts as a process. */
+const { print } = createReporter();
+const printError = (text: string) => console.error(text);
+process.exit(await runReplay(process.argv.slice(2), { env: inheritedEnvironment(), print, printError }));

@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
-import { apiKey, ROLES } from '../../src/schemas/api-key.js';
-import { problemsOf } from '../../src/schemas/problems-of.js';
+import { apiKey, CALLER_ROLES } from '../../src/schemas/api-key.js';
+import { toInputProblems } from '../../src/schemas/input-problems.js';
 
 /**
  * `npm run api-key -- <id> --role <role> [--role <role>]`: creates an API key and its configuration entry. The key is
  * shown once and stored nowhere.
  */
-const USAGE = `Usage: npm run api-key -- <id> --role ${ROLES.join('|')} [--role …]`;
+const USAGE = `Usage: npm run api-key -- <id> --role ${CALLER_ROLES.join('|')} [--role …]`;
 
 function main(args: string[]): void {
   const { positionals, values } = parseArgs({
@@ -19,7 +19,9 @@ function main(args: string[]): void {
   const { key, hash } = createApiKey();
   const entry = apiKey.safeParse({ id: positionals.join(' '), roles: values.role ?? [], hashes: [hash] });
   if (!entry.success) {
-    const problems = problemsOf(entry.error.issues).map(({ pointer, detail }) => `  ${pointer.slice(1)} ${detail}`);
+    const problems = toInputProblems(entry.error.issues).map(
+      ({ pointer, detail }) => `  ${pointer.slice(1)} ${detail}`,
+    );
     throw new Error([USAGE, ...problems].join('\n'));
   }
   console.log(`The key, for ${entry.data.id} alone (it is shown only now):

@@ -1,30 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
-import { ROLES } from '../../src/schemas/api-key.js';
+import { CALLER_ROLES } from '../../src/schemas/api-key.js';
 
 /** The owner of the key in `API_KEY`: the approver of large orders. */
-const FIRST_CALLER = 'shift-lead';
+const FIRST_API_KEY_ID = 'shift-lead';
 
 /**
  * All secrets that `docker-compose.yml` needs, newly generated on each call. `API_KEY` is not for the containers: it is
  * the key of a first caller with all roles, and its hash is in `API_KEYS`.
  */
-export function composeSecrets(): Record<string, string> {
+export function generateComposeSecrets(): Record<string, string> {
   const { key, hash } = createApiKey();
   return {
-    POSTGRES_PASSWORD: hexadecimal(),
-    SHOP_DATABASE_PASSWORD: hexadecimal(),
-    SHOP_OWNER_DATABASE_PASSWORD: hexadecimal(),
-    TEMPORAL_DATABASE_PASSWORD: hexadecimal(),
-    CARRIER_WEBHOOK_SECRET: webhookSecret(),
-    APPROVAL_WEBHOOK_SECRET: webhookSecret(),
-    OUTGOING_WEBHOOK_SECRET: webhookSecret(),
-    APPROVAL_LINK_SECRET: hexadecimal(),
-    CURSOR_SECRET: hexadecimal(),
+    POSTGRES_PASSWORD: randomHex(),
+    SHOP_DATABASE_PASSWORD: randomHex(),
+    SHOP_OWNER_DATABASE_PASSWORD: randomHex(),
+    TEMPORAL_DATABASE_PASSWORD: randomHex(),
+    CARRIER_WEBHOOK_SECRET: randomWebhookSecret(),
+    APPROVAL_WEBHOOK_SECRET: randomWebhookSecret(),
+    OUTGOING_WEBHOOK_SECRET: randomWebhookSecret(),
+    APPROVAL_LINK_SECRET: randomHex(),
+    CURSOR_SECRET: randomHex(),
     PAYLOAD_ENCRYPTION_KEYS: `first:${randomBytes(32).toString('base64')}`,
-    GRAFANA_PASSWORD: hexadecimal(),
-    API_KEYS: JSON.stringify([{ id: FIRST_CALLER, roles: ROLES, hashes: [hash] }]),
+    GRAFANA_PASSWORD: randomHex(),
+    API_KEYS: JSON.stringify([{ id: FIRST_API_KEY_ID, roles: CALLER_ROLES, hashes: [hash] }]),
     API_KEY: key,
   };
 }
@@ -35,10 +35,10 @@ export function composeSecrets(): Record<string, string> {
  */
 export async function writeComposeSecrets(file: string): Promise<void> {
   // Compose and shells take a value in single quotes literally, and no secret contains a single quote.
-  const lines = Object.entries(composeSecrets()).map(([name, value]) => `${name}='${value}'\n`);
+  const lines = Object.entries(generateComposeSecrets()).map(([name, value]) => `${name}='${value}'\n`);
   await writeFile(file, lines.join(''), { mode: 0o600, flag: 'wx' });
 }
 
 /** Needs no escaping in a URL. */
-const hexadecimal = () => randomBytes(32).toString('hex');
-const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`;
+const randomHex = () => randomBytes(32).toString('hex');
+const randomWebhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`;

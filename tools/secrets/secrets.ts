@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { writeComposeSecrets } from './compose-secrets.js';
-import { checkout } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings.js';
 
 /** `npm run secrets`: generates the secrets of `docker-compose.yml` once, in a file that git and images ignore. */
 try {
-  await writeComposeSecrets(join(checkout, '.env.secrets'));
+  await writeComposeSecrets(join(projectRoot, '.env.secrets'));
   console.log(`Made .env.secrets, for you alone. API_KEY in it is the key of the first caller, who may do everything. Next:
 
   export COMPOSE_ENV_FILES=.env,.env.secrets

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadSettings } from './settings.js';
 
-const answerMs = 5_000;
-const stackFile = z.object({
+const probeTimeoutMs = 5_000;
+const stackFileSchema = z.object({
   apiUrl: z.string(),
   webUiUrl: z.string().optional(),
   temporalAddress: z.string().optional(),
   temporalNamespace: z.string(),
-  mailsUrl: z.string().optional(),
+  mailboxUrl: z.string().optional(),
 });
 
-export type RunningStack = z.infer<typeof stackFile>;
+export type RunningStack = z.infer<typeof stackFileSchema>;
 
 /**
  * Finds the running stack of `npm start`: by `DATA_DIR/stack.json`, else at the address of the settings. `/readyz`
@@ -21,9 +21,9 @@ export type RunningStack = z.infer<typeof stackFile>;
 export async function findRunningStack(probe: '/readyz' | '/livez' = '/readyz'): Promise<RunningStack | undefined> {
   const { dataDir, host, port } = loadSettings();
   const known = await readFile(join(dataDir, 'stack.json'), 'utf8')
-    .then((text) => stackFile.parse(JSON.parse(text)))
+    .then((text) => stackFileSchema.parse(JSON.parse(text)))
     .catch(() => ({ apiUrl: `http://${host}:${port}`, temporalNamespace: 'default' }));
-  const answers = await fetch(`${known.apiUrl}${probe}`, { signal: AbortSignal.timeout(answerMs) }).then(
+  const answers = await fetch(`${known.apiUrl}${probe}`, { signal: AbortSignal.timeout(probeTimeoutMs) }).then(
     (answer) => answer.ok,
     () => false,
   );

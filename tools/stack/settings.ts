@@ -2,11 +2,11 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { describeProblem, type Problem } from '../../src/config.js';
-import { isAddress, PROFILE_VARIABLES } from '../../src/temporal/profile.js';
+import { formatConfigProblem, type ConfigProblem } from '../../src/config.js';
+import { isHostPort, PROFILE_VARIABLES } from '../../src/temporal/connection-profile.js';
 
 /** The folder of package.json. */
-export const checkout = fileURLToPath(new URL('../..', import.meta.url));
+export const projectRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * Signs the fake carrier's callbacks. The secret is public, so use it only with the fake carrier; set a real carrier's
@@ -16,13 +16,13 @@ export const developmentWebhookSecret = 'whsec_ZGV2ZWxvcG1lbnQtb25seS1jYXJyaWVyL
 
 /** Limits the work that a worker takes. */
 const workerVariables = [
-  'WORKER_QUEUES',
+  'WORKER_TASK_QUEUES',
   'WORKER_TUNER',
   'WORKER_TARGET_MEMORY',
   'WORKER_TARGET_CPU',
-  'WORKER_ACTIVITIES_AT_ONCE',
-  'WORKER_WORKFLOW_TASKS_AT_ONCE',
-  'WORKER_CACHED_WORKFLOWS',
+  'WORKER_MAX_CONCURRENT_ACTIVITIES',
+  'WORKER_MAX_CONCURRENT_WORKFLOW_TASKS',
+  'WORKER_MAX_CACHED_WORKFLOWS',
   'PAYMENTS_PER_SECOND',
   'TEMPORAL_DEPLOYMENT_NAME',
   'TEMPORAL_WORKER_BUILD_ID',
@@ -57,11 +57,11 @@ const metricsVariables = ['METRICS_HOST', 'METRICS_PORT'] as const;
  * Removes these variables of the shell from a child process: a worker of a test or benchmark gets only what its caller
  * sets.
  */
-export const nothingOfTheShell = Object.freeze({
-  ...unset(workerVariables),
-  ...unset(connectionVariables),
-  ...unset(traceVariables),
-  ...unset(metricsVariables),
+export const unsetShellVariables = Object.freeze({
+  ...unsetAll(workerVariables),
+  ...unsetAll(connectionVariables),
+  ...unsetAll(traceVariables),
+  ...unsetAll(metricsVariables),
 });
 
 /** Variables that the application itself validates (src/config.ts); the stack only has a default for each. */
@@ -120,8 +120,8 @@ export interface Settings {
    * A Temporal server and a PostgreSQL (as a user who may create databases) that temporary stacks and tests share. Each
    * gets its own namespace and database instead of its own servers. `npm run e2e:cluster` sets both.
    */
-  readonly cluster: { readonly address: string; readonly databaseUrl: string } | undefined;
-  readonly providersPort: number;
+  readonly sharedServers: { readonly address: string; readonly databaseUrl: string } | undefined;
+  readonly fakesPort: number;
   /**
    * An existing payment gateway, carrier or mail server. When all three are set, the stack runs no fake external
    * systems.
@@ -141,115 +141,137 @@ export interface Settings {
   readonly carrierDeliverySeconds: number;
   readonly logLevel: string;
   /** The application's variables that are set, unchanged. */
-  readonly application: Readonly<Partial<Record<ApplicationVariable, string>>>;
+  readonly applicationEnv: Readonly<Partial<Record<ApplicationVariable, string>>>;
 }
 
 /** Environment variables with invalid values. The message has one line for each, with an example. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ConfigProblem[];
 
-  constructor(problems: readonly Problem[]) {
-    super([...new Set(problems.map(describeProblem))].join('\n'));
+  constructor(problems: readonly ConfigProblem[]) {
+    super([...new Set(problems.map(formatConfigProblem))].join('\n'));
     this.problems = problems;
   }
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
-const port = (byDefault: number) =>
+const portSchema = (byDefault: number) =>
   z
     .string()
     .regex(/^\d{1,5}$/)
     .transform(Number)
     .refine((value) => value >= 1 && value <= 65_535)
     .default(byDefault);
-const seconds = (byDefault: number) =>
+const secondsSchema = (byDefault: number) =>
   z
     .string()
     .regex(/^\d+(\.\d+)?$/)
     .transform(Number)
     .default(byDefault);
-const text = z.string();
-const address = text.refine(isAddress);
-const url = (...protocols: string[]) =>
-  text.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
+const textSchema = z.string();
+const addressSchema = textSchema.refine(isHostPort);
+const urlSchema = (...protocols: string[]) =>
+  textSchema.refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
 
-const PORT_RULE = 'must be an integer from 1 to 65535';
+const PORT_MESSAGE = 'must be an integer from 1 to 65535';
 
-const variables = {
-  HOST: rule(text.regex(/^[\w.:%-]+$/).default('127.0.0.1'), 'must be an address or name to listen on', '0.0.0.0'),
-  PORT: rule(port(3000), PORT_RULE, '3100'),
-  TEMPORAL_PORT: rule(port(7233), PORT_RULE, '7243'),
-  TEMPORAL_UI_PORT: rule(port(8233), PORT_RULE, '8243'),
-  TEMPORAL_ADDRESS: rule(
-    address.optional(),
+const variableRules = {
+  HOST: defineVariable(
+    textSchema.regex(/^[\w.:%-]+$/).default('127.0.0.1'),
+    'must be an address or name to listen on',
+    '0.0.0.0',
+  ),
+  PORT: defineVariable(portSchema(3000), PORT_MESSAGE, '3100'),
+  TEMPORAL_PORT: defineVariable(portSchema(7233), PORT_MESSAGE, '7243'),
+  TEMPORAL_UI_PORT: defineVariable(portSchema(8233), PORT_MESSAGE, '8243'),
+  TEMPORAL_ADDRESS: defineVariable(
+    addressSchema.optional(),
     'must be host:port, with a port from 1 to 65535',
     'temporal.example.com:7233',
   ),
-  TEMPORAL_NAMESPACE: rule(
-    text.regex(/^[\w.-]{1,255}$/).default('default'),
+  TEMPORAL_NAMESPACE: defineVariable(
+    textSchema.regex(/^[\w.-]{1,255}$/).default('default'),
     'must be a namespace: letters, digits, dots, dashes and underscores',
     'default',
   ),
-  DATABASE_URL: rule(
-    url('postgres:', 'postgresql:').optional(),
+  DATABASE_URL: defineVariable(
+    urlSchema('postgres:', 'postgresql:').optional(),
     'must be a PostgreSQL connection URL',
     'postgres://user:password@127.0.0.1:5432/shop',
     { secret: true },
   ),
-  DATA_DIR: rule(text.optional(), 'must be a folder', '.data'),
-  CACHE_DIR: rule(text.optional(), 'must be a folder', '~/.cache/workflow-orchestration-patterns'),
-  XDG_CACHE_HOME: rule(text.optional(), 'must be a folder', '~/.cache'),
-  TEMPORAL_CLI_PATH: rule(text.optional(), 'must be the path of a Temporal CLI', '/usr/local/bin/temporal'),
-  TEMPORAL_TEST_SERVER_PATH: rule(
-    text.optional(),
+  DATA_DIR: defineVariable(textSchema.optional(), 'must be a folder', '.data'),
+  CACHE_DIR: defineVariable(textSchema.optional(), 'must be a folder', '~/.cache/workflow-orchestration-patterns'),
+  XDG_CACHE_HOME: defineVariable(textSchema.optional(), 'must be a folder', '~/.cache'),
+  TEMPORAL_CLI_PATH: defineVariable(
+    textSchema.optional(),
+    'must be the path of a Temporal CLI',
+    '/usr/local/bin/temporal',
+  ),
+  TEMPORAL_TEST_SERVER_PATH: defineVariable(
+    textSchema.optional(),
     'must be the path of a time-skipping test server',
     '/usr/local/bin/temporal-test-server',
   ),
-  TEMPORAL_SERVER_PATH: rule(
-    text.optional(),
+  TEMPORAL_SERVER_PATH: defineVariable(
+    textSchema.optional(),
     'must be the folder of temporal-server and temporal-sql-tool',
     '/usr/local/bin',
   ),
-  CLUSTER_ADDRESS: rule(address.optional(), 'must be host:port, with a port from 1 to 65535', '127.0.0.1:7233'),
-  CLUSTER_DATABASE_URL: rule(
-    url('postgres:', 'postgresql:').optional(),
+  SHARED_TEMPORAL_ADDRESS: defineVariable(
+    addressSchema.optional(),
+    'must be host:port, with a port from 1 to 65535',
+    '127.0.0.1:7233',
+  ),
+  SHARED_DATABASE_URL: defineVariable(
+    urlSchema('postgres:', 'postgresql:').optional(),
     'must be a PostgreSQL connection URL',
     'postgres://postgres:password@127.0.0.1:5432/shop',
     { secret: true },
   ),
-  PROVIDERS_PORT: rule(port(3001), PORT_RULE, '3101'),
-  METRICS_PORT: rule(port(3003), PORT_RULE, '3103'),
-  WORKER_METRICS_PORT: rule(port(3004), PORT_RULE, '3104'),
-  WORKER_HEALTH_PORT: rule(port(3002), PORT_RULE, '3102'),
-  SMTP_PORT: rule(port(3025), PORT_RULE, '3125'),
-  SMTP_URL: rule(text.optional(), 'must be an smtp or smtps URL', 'smtp://mail.example.com:587', { secret: true }),
-  PAYMENTS_URL: rule(url('http:', 'https:').optional(), 'must be an http or https URL', 'https://payments.example.com'),
-  CARRIER_URL: rule(url('http:', 'https:').optional(), 'must be an http or https URL', 'https://carrier.example.com'),
-  CARRIER_WEBHOOK_SECRET: rule(
-    text
+  FAKES_PORT: defineVariable(portSchema(3001), PORT_MESSAGE, '3101'),
+  METRICS_PORT: defineVariable(portSchema(3003), PORT_MESSAGE, '3103'),
+  WORKER_METRICS_PORT: defineVariable(portSchema(3004), PORT_MESSAGE, '3104'),
+  WORKER_HEALTH_PORT: defineVariable(portSchema(3002), PORT_MESSAGE, '3102'),
+  FAKES_SMTP_PORT: defineVariable(portSchema(3025), PORT_MESSAGE, '3125'),
+  SMTP_URL: defineVariable(textSchema.optional(), 'must be an smtp or smtps URL', 'smtp://mail.example.com:587', {
+    secret: true,
+  }),
+  PAYMENTS_URL: defineVariable(
+    urlSchema('http:', 'https:').optional(),
+    'must be an http or https URL',
+    'https://payments.example.com',
+  ),
+  CARRIER_URL: defineVariable(
+    urlSchema('http:', 'https:').optional(),
+    'must be an http or https URL',
+    'https://carrier.example.com',
+  ),
+  CARRIER_WEBHOOK_SECRET: defineVariable(
+    textSchema
       .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}(\s*,\s*whsec_[A-Za-z0-9+/]{32,}={0,2})?$/)
       .default(developmentWebhookSecret),
     'must be whsec_ and at least 24 bytes in base64, or two of them with a comma between them',
     'whsec_$(openssl rand -base64 32)',
     { secret: true },
   ),
-  CARRIER_PICKUP_SECONDS: rule(seconds(1), 'must be a number of seconds', '1'),
-  CARRIER_DELIVERY_SECONDS: rule(seconds(3), 'must be a number of seconds', '3'),
-  LOG_LEVEL: rule(z.enum(logLevels).default('info'), `must be one of ${logLevels.join(', ')}`, 'debug'),
+  FAKE_CARRIER_PICKUP_SECONDS: defineVariable(secondsSchema(1), 'must be a number of seconds', '1'),
+  FAKE_CARRIER_DELIVERY_SECONDS: defineVariable(secondsSchema(3), 'must be a number of seconds', '3'),
+  LOG_LEVEL: defineVariable(z.enum(logLevels).default('info'), `must be one of ${logLevels.join(', ')}`, 'debug'),
 };
 
-function rule<S extends z.ZodType>(schema: S, problem: string, example: string, { secret = false } = {}) {
+function defineVariable<S extends z.ZodType>(schema: S, problem: string, example: string, { secret = false } = {}) {
   return { schema, problem, example, secret };
 }
 
-type Values = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> };
+type VariableValues = { [K in keyof typeof variableRules]: z.output<(typeof variableRules)[K]['schema']> };
 
 /** The settings that could be read: a variable with an invalid value has its default. */
-export interface ReadSettings {
+export interface SettingsResult {
   settings: Settings;
-  problems: Problem[];
+  problems: ConfigProblem[];
 }
 
 /**
@@ -264,20 +286,20 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
 }
 
 /** Reads the settings of the development stack. An empty variable counts as unset. */
-export function readSettings(env: NodeJS.ProcessEnv = process.env): ReadSettings {
+export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResult {
   const values: Record<string, unknown> = {};
-  const problems: Problem[] = [];
-  for (const [name, { schema, problem, example, secret }] of Object.entries(variables)) {
+  const problems: ConfigProblem[] = [];
+  for (const [name, { schema, problem, example, secret }] of Object.entries(variableRules)) {
     const given = env[name] === '' ? undefined : env[name];
     const parsed = schema.safeParse(given);
     values[name] = parsed.success ? parsed.data : schema.parse(undefined);
     if (!parsed.success) problems.push({ name, problem, got: secret ? undefined : given, example });
   }
-  problems.push(...incompleteGroups(env));
+  problems.push(...missingVariableProblems(env));
 
-  const value = values as Values;
+  const value = values as VariableValues;
   const cacheHome = value.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-  const { CLUSTER_ADDRESS: clusterAddress, CLUSTER_DATABASE_URL: clusterDatabaseUrl } = value;
+  const { SHARED_TEMPORAL_ADDRESS: clusterAddress, SHARED_DATABASE_URL: clusterDatabaseUrl } = value;
   const settings: Settings = Object.freeze({
     host: value.HOST,
     port: value.PORT,
@@ -286,8 +308,8 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): ReadSettings
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.TEMPORAL_NAMESPACE,
     databaseUrl: value.DATABASE_URL,
-    dataDir: resolve(checkout, fromHome(value.DATA_DIR ?? '.data')),
-    cacheDir: resolve(fromHome(value.CACHE_DIR ?? join(cacheHome, 'workflow-orchestration-patterns'))),
+    dataDir: resolve(projectRoot, expandHome(value.DATA_DIR ?? '.data')),
+    cacheDir: resolve(expandHome(value.CACHE_DIR ?? join(cacheHome, 'workflow-orchestration-patterns'))),
     temporalCliPath: value.TEMPORAL_CLI_PATH,
     temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
     temporalServerPath: value.TEMPORAL_SERVER_PATH,
@@ -295,17 +317,17 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): ReadSettings
       clusterAddress !== undefined && clusterDatabaseUrl !== undefined
         ? Object.freeze({ address: clusterAddress, databaseUrl: clusterDatabaseUrl })
         : undefined,
-    providersPort: value.PROVIDERS_PORT,
+    providersPort: value.FAKES_PORT,
     paymentsUrl: value.PAYMENTS_URL,
     carrierUrl: value.CARRIER_URL,
     smtpUrl: value.SMTP_URL,
-    smtpPort: value.SMTP_PORT,
+    smtpPort: value.FAKES_SMTP_PORT,
     workerHealthPort: value.WORKER_HEALTH_PORT,
     metricsPort: value.METRICS_PORT,
     workerMetricsPort: value.WORKER_METRICS_PORT,
     carrierWebhookSecret: value.CARRIER_WEBHOOK_SECRET,
-    carrierPickupSeconds: value.CARRIER_PICKUP_SECONDS,
-    carrierDeliverySeconds: value.CARRIER_DELIVERY_SECONDS,
+    carrierPickupSeconds: value.FAKE_CARRIER_PICKUP_SECONDS,
+    carrierDeliverySeconds: value.FAKE_CARRIER_DELIVERY_SECONDS,
     logLevel: value.LOG_LEVEL,
     application: Object.freeze(
       Object.fromEntries(applicationVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : []))),
@@ -318,18 +340,18 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): ReadSettings
  * Variables that require others. A real payment gateway with a fake carrier would take money and ship nothing; a real
  * carrier does not sign its reports with the published secret.
  */
-const GROUPS = [
-  ['CLUSTER_ADDRESS', ['CLUSTER_DATABASE_URL']],
-  ['CLUSTER_DATABASE_URL', ['CLUSTER_ADDRESS']],
+const REQUIRED_TOGETHER = [
+  ['SHARED_TEMPORAL_ADDRESS', ['SHARED_DATABASE_URL']],
+  ['SHARED_DATABASE_URL', ['SHARED_TEMPORAL_ADDRESS']],
   ['PAYMENTS_URL', ['CARRIER_URL']],
   ['CARRIER_URL', ['PAYMENTS_URL', 'CARRIER_WEBHOOK_SECRET']],
 ] as const;
 
-function incompleteGroups(env: NodeJS.ProcessEnv): Problem[] {
-  return GROUPS.flatMap(([given, needed]) =>
+function missingVariableProblems(env: NodeJS.ProcessEnv): ConfigProblem[] {
+  return REQUIRED_TOGETHER.flatMap(([given, needed]) =>
     needed
       .filter((name) => env[given] && !env[name])
-      .map((name) => ({ name, problem: `is needed with ${given}`, example: variables[name].example })),
+      .map((name) => ({ name, problem: `is needed with ${given}`, example: variableRules[name].example })),
   );
 }
 
@@ -338,7 +360,7 @@ function incompleteGroups(env: NodeJS.ProcessEnv): Problem[] {
  * machine. The default secrets are public; set your own before you expose the API to others (HOST).
  */
 export function developmentEnvironment(settings: Settings, apiUrl: string) {
-  const { smtpUrl, smtpPort, temporalAddress, temporalUiPort, application } = settings;
+  const { smtpUrl, smtpPort, temporalAddress, temporalUiPort, applicationEnv } = settings;
   const webUiOrigins = ['localhost', '127.0.0.1'].map((host) => `http://${host}:${temporalUiPort}`);
   return {
     SMTP_URL: smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`,
@@ -352,26 +374,26 @@ export function developmentEnvironment(settings: Settings, apiUrl: string) {
     OUTGOING_ALLOW_PRIVATE: 'true',
     ORDER_APPROVAL_THRESHOLD: '100000',
     ORDER_APPROVAL_STAGES: JSON.stringify([
-      aStage('shift-lead', { timeoutSeconds: 86_400, remindEverySeconds: 14_400 }),
-      aStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
+      approvalStage('shift-lead', { timeoutSeconds: 86_400, remindEverySeconds: 14_400 }),
+      approvalStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
     ]),
     WORKFLOW_BUNDLE: undefined,
     PAYLOAD_ENCRYPTION_KEYS: undefined,
     CODEC_ORIGINS: webUiOrigins.join(','),
-    ...nothingOfTheShell,
-    ...application,
+    ...unsetShellVariables,
+    ...applicationEnv,
     // Connection settings of another server do not apply to the server that the stack starts.
-    ...(temporalAddress === undefined && unset(connectionVariables)),
+    ...(temporalAddress === undefined && unsetAll(connectionVariables)),
   } satisfies Partial<Record<ApplicationVariable | MetricsVariable | 'SMTP_URL', string | undefined>>;
 }
 
 /** The secrets that still have the default values of this file, which are public. */
-export function publishedSecrets(settings: Settings): string[] {
-  const { application, carrierWebhookSecret } = settings;
+export function secretsWithPublicDefaults(settings: Settings): string[] {
+  const { applicationEnv, carrierWebhookSecret } = settings;
   const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET', 'CURSOR_SECRET'] as const;
   return [
     ...(carrierWebhookSecret === developmentWebhookSecret ? ['CARRIER_WEBHOOK_SECRET'] : []),
-    ...ours.filter((name) => application[name] === undefined),
+    ...ours.filter((name) => applicationEnv[name] === undefined),
   ];
 }
 
@@ -380,14 +402,14 @@ export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env };
 }
 
-function unset<Name extends string>(names: readonly Name[]): Record<Name, undefined> {
+function unsetAll<Name extends string>(names: readonly Name[]): Record<Name, undefined> {
   return Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>;
 }
 
-function aStage(approver: string, times: { timeoutSeconds: number; remindEverySeconds: number }) {
+function approvalStage(approver: string, times: { timeoutSeconds: number; remindEverySeconds: number }) {
   return { approvers: [{ id: approver, email: `${approver}@example.com` }], ...times };
 }
 
-function fromHome(path: string): string {
+function expandHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
 }

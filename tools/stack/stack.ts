@@ -3,16 +3,21 @@ import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig, type Problem } from '../../src/config.js';
-import { serverFindings, workerProblems } from '../../src/start/checks.js';
-import type { Listener } from '../../src/start/ports.js';
-import { APP_ROLE, createDatabase, withAppRole, type Database } from '../servers/postgres/databases.js';
-import { addressThrough, straight, type ThroughLinks } from './links.js';
-import { LockHeld, takeLock } from '../processes/lock.mjs';
-import { equalPorts, freePort, takenPorts } from '../processes/ports.js';
+import { readConfig, type ConfigProblem } from '../../src/config.js';
+import { checkServers, checkWorkerSettings } from '../../src/startup/checks.js';
+import type { Listener } from '../../src/startup/check-ports.js';
+import {
+  APP_ROLE,
+  createTemporaryDatabase,
+  createAppRole,
+  type TemporaryDatabase,
+} from '../servers/postgres/temporary-database.js';
+import { mapAddress, directPort, type PortMapper } from './network-links.js';
+import { LockHeldError, acquireLock } from '../processes/lock.mjs';
+import { duplicatePortProblems, freePort, takenPortProblems } from '../processes/ports.js';
 import { startPostgres } from '../servers/postgres/postgres.js';
-import { liveProcesses, startProcess, typescript, type ProcessSpec } from '../processes/processes.js';
-import { silentReport, type Report } from '../terminal/report.js';
+import { liveProcesses, startProcess, typescriptCommand, type ProcessSpec } from '../processes/processes.js';
+import { silentReporter, type Reporter } from '../terminal/reporter.js';
 import {
   developmentEnvironment,
   inheritedEnvironment,
@@ -20,14 +25,14 @@ import {
   SettingsError,
   type Settings,
 } from './settings.js';
-import { shownLine } from './shown-line.js';
-import { supervise, type SupervisedPart } from '../processes/supervisor.js';
+import { formatImportantLine } from './important-line.js';
+import { supervise, type SupervisedProcess } from '../processes/supervisor.js';
 import { findTemporalCli } from '../servers/programs/temporal-cli.js';
-import { startTemporalServer } from '../servers/temporal/dev-server.js';
+import { startTemporalDevServer } from '../servers/temporal/temporal-dev-server.js';
 import { waitUntil } from '../processes/wait.js';
 
-const setupLimitMs = 2 * 60_000;
-const readyDeadlineMs = 2 * 60_000;
+const setupTimeoutMs = 2 * 60_000;
+const readyTimeoutMs = 2 * 60_000;
 /** Longer than the worker needs: it waits 20 s by default for running activities and gives up 5 s later. */
 const stopGraceMs = 30_000;
 
@@ -35,24 +40,24 @@ const stopGraceMs = 30_000;
 export const CLUSTER_REPLICAS = 2;
 
 export interface StackOptions {
-  report: Report;
+  report: Reporter;
   /** False for tests: Temporal keeps its state in memory, and PostgreSQL does not wait for the disk. */
   durable?: boolean;
   /** False starts no Web UI; for tests. */
   webUi?: boolean;
   /** Number of worker processes and of API processes. Default 1. */
-  workers?: number;
-  apis?: number;
+  workerCount?: number;
+  apiCount?: number;
   /** False serves no metrics, to measure their cost. */
   metrics?: boolean;
   /** Network links (proxies) between the processes, and between clients and the API. Default: direct connections. */
-  throughLinks?: ThroughLinks;
+  mapPort?: PortMapper;
   /** Aborts the start. */
   signal?: AbortSignal;
 }
 
 /** The addresses of a running stack. `DATA_DIR/stack.json` holds the same while the stack runs. */
-export interface Addresses {
+export interface StackAddresses {
   readonly apiUrl: string;
   /** All API processes; `apiUrl` is the first. */
   readonly apiUrls: readonly [string, ...string[]];
@@ -70,36 +75,36 @@ export interface Addresses {
   /** The secret to sign with: the first when two are configured. */
   readonly approvalWebhookSecret: string;
   /** The page that shows the received mails, when the stack runs the fake mailbox. */
-  readonly mailsUrl: string | undefined;
+  readonly mailboxUrl: string | undefined;
   readonly workerHealthUrl: string;
   /** The metrics pages: one for each API process, one for each worker, and one with business metrics. */
   readonly metricsUrls: readonly string[];
   /** Path of the `temporal` CLI, when the stack found one. */
-  readonly temporalCli: string | undefined;
+  readonly temporalCliPath: string | undefined;
 }
 
 export interface Stack {
-  readonly addresses: Addresses;
+  readonly addresses: StackAddresses;
   readonly dataDir: string;
   readonly logsDir: string;
   /** PostgreSQL's data folder, when the stack started PostgreSQL. */
-  readonly databasePlace: string | undefined;
+  readonly postgresDataDir: string | undefined;
   /**
    * The parts that the stack started, by name: api, worker, providers, temporal, postgres, and replicas (api-2,
    * worker-2, …).
    */
-  readonly parts: ReadonlyMap<PartName, SupervisedPart>;
+  readonly processes: ReadonlyMap<ProcessName, SupervisedProcess>;
   /** Resolves with the reason when a part fails and is not restarted. */
   readonly failed: Promise<Error>;
   /** Stops all parts in order and waits until they have ended. */
   stop(): Promise<void>;
 }
 
-type PartKind = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
-export type PartName = PartKind | `${'api' | 'worker'}-${number}`;
+type ProcessKind = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
+export type ProcessName = ProcessKind | `${'api' | 'worker'}-${number}`;
 
 /** Stops the processes that accept work first and those that keep state last. */
-const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
+const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
 
 /**
  * Starts the application (worker and API) and everything that it needs: Temporal, PostgreSQL and the fake external
@@ -108,10 +113,10 @@ const stopOrder: readonly PartKind[] = ['api', 'worker', 'providers', 'temporal'
  * @throws with what is wrong and how to fix it, after it has stopped every part that it had started.
  */
 export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
-  const { report, durable = true, webUi = true, workers = 1, apis = 1, metrics = true, signal } = options;
-  const { throughLinks = straight } = options;
-  const codecUrl = settings.application.PAYLOAD_ENCRYPTION_KEYS && `${urlAt(settings.host, settings.port)}/codec`;
-  const parts = new Map<PartName, SupervisedPart>();
+  const { report, durable = true, webUi = true, workerCount = 1, apiCount = 1, metrics = true, signal } = options;
+  const { mapPort = directPort } = options;
+  const codecUrl = settings.applicationEnv.PAYLOAD_ENCRYPTION_KEYS && `${baseUrl(settings.host, settings.port)}/codec`;
+  const parts = new Map<ProcessName, SupervisedProcess>();
   const logsDir = join(settings.dataDir, 'logs');
   const release = await lockDataDir(settings.dataDir);
 
@@ -130,7 +135,7 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     (stopping ??= (async () => {
       for (const kind of stopOrder) {
         const ofKind = [...parts].filter(([name]) => name === kind || name.startsWith(`${kind}-`));
-        for (const [name] of ofKind) report.say(`stopping ${name}`);
+        for (const [name] of ofKind) report.print(`stopping ${name}`);
         await Promise.all(ofKind.map(([, part]) => part.stop(stopGraceMs)));
       }
       await rm(join(settings.dataDir, 'stack.json'), { force: true });
@@ -143,15 +148,15 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     graceMs: stopGraceMs,
     logFile: join(logsDir, `${name}.log`),
     onLine: (line, stream) => {
-      const shown = stopping ? undefined : shownLine(line, stream);
-      if (shown !== undefined) report.say(`${name} | ${shown}`);
+      const shown = stopping ? undefined : formatImportantLine(line, stream);
+      if (shown !== undefined) report.print(`${name} | ${shown}`);
     },
   });
   const add = async (
-    name: PartName,
+    name: ProcessName,
     start: Parameters<typeof supervise>[0]['start'],
     mayRestart = true,
-  ): Promise<SupervisedPart> => {
+  ): Promise<SupervisedProcess> => {
     const part = await supervise({
       name,
       start,
@@ -163,30 +168,31 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     return part;
   };
   const runOnce = async (name: string, file: string, env: ProcessSpec['env']): Promise<void> => {
-    const child = await startProcess(logged(name, { ...typescript(file), ...(env ? { env } : {}) }));
-    const limit = setTimeout(() => void child.stop(), setupLimitMs);
+    const child = await startProcess(logged(name, { ...typescriptCommand(file), ...(env ? { env } : {}) }));
+    const limit = setTimeout(() => void child.stop(), setupTimeoutMs);
     const { code, signal } = await child.exited.finally(() => clearTimeout(limit));
-    if (code !== 0) throw new Error(`${name} ended ${signal ? `by ${signal}` : `with code ${code}`}:\n${child.tail()}`);
+    if (code !== 0)
+      throw new Error(`${name} ended ${signal ? `by ${signal}` : `with code ${code}`}:\n${child.lastOutput()}`);
   };
 
   const step = (text: string): void => {
     signal?.throwIfAborted();
-    report.say(text);
+    report.print(text);
   };
 
   let databasePlace: string | undefined;
   let temporalCli: string | undefined;
 
-  const startTemporal = async (): Promise<Pick<Addresses, 'temporalAddress' | 'webUiUrl'>> => {
+  const startTemporal = async (): Promise<Pick<StackAddresses, 'temporalAddress' | 'webUiUrl'>> => {
     if (settings.temporalAddress !== undefined) {
-      report.say(`      Temporal is at ${settings.temporalAddress}, none is started`);
+      report.print(`      Temporal is at ${settings.temporalAddress}, none is started`);
       return { temporalAddress: settings.temporalAddress, webUiUrl: undefined };
     }
     const cli = await findTemporalCli({ settings, report });
     temporalCli = cli.path;
     const start = () =>
-      startTemporalServer({
-        cli: cli.path,
+      startTemporalDevServer({
+        cliPath: cli.path,
         port: settings.temporalPort,
         namespace: settings.temporalNamespace,
         logFile: join(logsDir, 'temporal.log'),
@@ -196,13 +202,13 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       });
     let first: Awaited<ReturnType<typeof start>> | undefined;
     await add('temporal', async () => (first = await start()).process, durable);
-    report.say(`      Temporal serves on ${first?.address} (${cli.version}, from ${cli.way})`);
+    report.print(`      Temporal serves on ${first?.address} (${cli.version}, from ${cli.source})`);
     return { temporalAddress: `127.0.0.1:${settings.temporalPort}`, webUiUrl: first?.uiUrl };
   };
 
   const startDatabase = async (): Promise<{ ownerUrl: string; databaseUrl: string; role?: string }> => {
     if (settings.databaseUrl !== undefined) {
-      report.say('      PostgreSQL is the one of DATABASE_URL, none is started');
+      report.print('      PostgreSQL is the one of DATABASE_URL, none is started');
       return { ownerUrl: settings.databaseUrl, databaseUrl: settings.databaseUrl };
     }
     const port = await freePort();
@@ -216,11 +222,11 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
         logFile: join(logsDir, 'postgres.log'),
       });
       url = server.url;
-      databasePlace = server.dataPlace;
+      databasePlace = server.dataDir;
       return server.process;
     });
-    report.say(`      PostgreSQL answers on 127.0.0.1:${port}`);
-    return { ownerUrl: url, databaseUrl: await withAppRole(url), role: APP_ROLE };
+    report.print(`      PostgreSQL answers on 127.0.0.1:${port}`);
+    return { ownerUrl: url, databaseUrl: await createAppRole(url), role: APP_ROLE };
   };
 
   try {
@@ -231,20 +237,20 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     mkdirSync(logsDir, { recursive: true });
 
     step('[2/6] Starting Temporal and PostgreSQL');
-    const [temporal, { ownerUrl, databaseUrl, role }] = await both(startTemporal(), startDatabase());
+    const [temporal, { ownerUrl, databaseUrl, role }] = await settleBoth(startTemporal(), startDatabase());
 
-    const api = [settings.port, ...(await freePorts(apis - 1))];
-    const health = [settings.workerHealthPort, ...(await freePorts(workers - 1))];
-    const apiMetrics = [settings.metricsPort, ...(await freePorts(apis - 1))];
-    const workerMetrics = [settings.workerMetricsPort, ...(await freePorts(workers - 1))];
-    const ownUrls = api.map((port) => urlAt(settings.host, port));
-    const apiUrls = (await Promise.all(ownUrls.map((url) => addressThrough(throughLinks, 'clients to API', url)))) as [
+    const api = [settings.port, ...(await freePorts(apiCount - 1))];
+    const health = [settings.workerHealthPort, ...(await freePorts(workerCount - 1))];
+    const apiMetrics = [settings.metricsPort, ...(await freePorts(apiCount - 1))];
+    const workerMetrics = [settings.workerMetricsPort, ...(await freePorts(workerCount - 1))];
+    const ownUrls = api.map((port) => baseUrl(settings.host, port));
+    const apiUrls = (await Promise.all(ownUrls.map((url) => mapAddress(mapPort, 'clients to API', url)))) as [
       string,
       ...string[],
     ];
     const [apiUrl] = apiUrls;
     const { APPROVAL_WEBHOOK_SECRET } = developmentEnvironment(settings, apiUrl);
-    const addresses: Addresses = {
+    const addresses: StackAddresses = {
       apiUrl,
       apiUrls,
       codecUrl,
@@ -252,18 +258,18 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
       temporalNamespace: settings.temporalNamespace,
       databaseUrl,
       ownerDatabaseUrl: ownerUrl,
-      ...outsideOf(settings),
+      ...externalSystemUrls(settings),
       carrierWebhookSecret: settings.carrierWebhookSecret.split(',')[0]!.trim(),
       approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET.split(',')[0]!.trim(),
-      mailsUrl: settings.smtpUrl === undefined ? `${playedUrl(settings)}/mails` : undefined,
+      mailboxUrl: settings.smtpUrl === undefined ? `${fakesUrl(settings)}/mails` : undefined,
       workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
       metricsUrls: [
         ...[...apiMetrics, ...workerMetrics].map((port) => `http://127.0.0.1:${port}/metrics`),
         `http://127.0.0.1:${settings.metricsPort}/metrics/business`,
       ],
-      temporalCli,
+      temporalCliPath: temporalCli,
     };
-    const env = environmentOf(settings, addresses);
+    const env = sharedEnvironment(settings, addresses);
 
     step('[3/6] Bringing the database schema, the namespace and the Search Attributes up to date');
     const asOwner = { ...env, DATABASE_URL: ownerUrl };
@@ -273,31 +279,32 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     await runOnce('seed', 'tools/stack/seed.ts', asOwner);
 
     step('[5/6] Starting the outside world, the worker and the API');
-    const service = (name: PartName, file: string, more: ProcessSpec['env'] = {}) =>
-      add(name, () => startProcess(logged(name, { ...typescript(file), env: { ...env, ...more } })));
-    if (isPlayed(settings)) {
+    const service = (name: ProcessName, file: string, more: ProcessSpec['env'] = {}) =>
+      add(name, () => startProcess(logged(name, { ...typescriptCommand(file), env: { ...env, ...more } })));
+    if (usesFakes(settings)) {
       await service('providers', 'tools/fakes/main.ts', {
-        PROVIDERS_HOST: '127.0.0.1',
-        PROVIDERS_PORT: String(settings.providersPort),
-        PROVIDERS_LEDGER: join(settings.dataDir, 'providers', 'ledger.jsonl'),
-        PROVIDERS_SMTP_PORT: settings.smtpUrl === undefined ? String(settings.smtpPort) : 'none',
-        PROVIDERS_MAILS: join(settings.dataDir, 'providers', 'mails'),
+        FAKES_HOST: '127.0.0.1',
+        FAKES_PORT: String(settings.fakesPort),
+        FAKES_LEDGER_PATH: join(settings.dataDir, 'providers', 'ledger.jsonl'),
+        FAKES_SMTP_PORT: settings.smtpUrl === undefined ? String(settings.smtpPort) : 'none',
+        FAKES_MAILBOX_DIR: join(settings.dataDir, 'providers', 'mails'),
         CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
-        CARRIER_CALLBACK_URL: `${await addressThrough(throughLinks, 'carrier to API', ownUrls[0]!)}/v1/callbacks/shipments`,
-        CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
-        CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
+        CARRIER_CALLBACK_URL: `${await mapAddress(mapPort, 'carrier to API', ownUrls[0]!)}/v1/callbacks/shipments`,
+        FAKE_CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
+        FAKE_CARRIER_DELIVERY_SECONDS: String(settings.carrierDeliverySeconds),
       });
-    } else report.say('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
+    } else report.print('      PAYMENTS_URL, CARRIER_URL and SMTP_URL are set, the outside world is not played');
     const found = async (caller: 'worker' | 'API') => ({
-      TEMPORAL_ADDRESS: await addressThrough(throughLinks, `${caller} to Temporal`, temporal.temporalAddress),
-      DATABASE_URL: await addressThrough(throughLinks, `${caller} to PostgreSQL`, databaseUrl),
+      TEMPORAL_ADDRESS: await mapAddress(mapPort, `${caller} to Temporal`, temporal.temporalAddress),
+      DATABASE_URL: await mapAddress(mapPort, `${caller} to PostgreSQL`, databaseUrl),
     });
     const foundByWorker = {
       ...(await found('worker')),
-      ...(await partnersThrough(throughLinks, addresses)),
+      ...(await partnerUrls(mapPort, addresses)),
     };
     const foundByApi = await found('API');
-    const numbered = (name: 'worker' | 'api', index: number): PartName => (index === 0 ? name : `${name}-${index + 1}`);
+    const numbered = (name: 'worker' | 'api', index: number): ProcessName =>
+      index === 0 ? name : `${name}-${index + 1}`;
     for (const [index, port] of health.entries())
       await service(numbered('worker', index), 'src/worker.ts', {
         ...foundByWorker,
@@ -314,11 +321,19 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     step('[6/6] Waiting until orders can be taken');
     const others = health.slice(1).map((port) => `http://127.0.0.1:${port}`);
     for (const url of [...apiUrls, ...others])
-      await becomeReady(url, () => failure ?? (signal?.reason as Error | undefined));
+      await waitUntilReady(url, () => failure ?? (signal?.reason as Error | undefined));
     ready = true;
 
     await writeFile(join(settings.dataDir, 'stack.json'), JSON.stringify(addresses, null, 2), { mode: 0o600 });
-    return { addresses, dataDir: settings.dataDir, logsDir, databasePlace, parts, failed, stop };
+    return {
+      addresses,
+      dataDir: settings.dataDir,
+      logsDir,
+      postgresDataDir: databasePlace,
+      processes: parts,
+      failed,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw failure ?? error;
@@ -332,10 +347,10 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
  */
 export async function startTemporaryStack(
   changes: Partial<Settings> = {},
-  { report = silentReport, ...options }: Partial<StackOptions> = {},
+  { report = silentReporter, ...options }: Partial<StackOptions> = {},
 ): Promise<Stack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
-  let database: Database | undefined;
+  let database: TemporaryDatabase | undefined;
   const remove = async (place?: string): Promise<void> => {
     await database?.drop();
     for (const path of [place, place && `${place}.json`, dataDir])
@@ -349,50 +364,56 @@ export async function startTemporaryStack(
       ...(['workerHealthPort', 'metricsPort', 'workerMetricsPort'] as const),
     ];
     const ports = await freePorts(names.length);
-    const { cluster, ...settings } = { ...loadSettings(), ...changes };
-    database = cluster && (await createDatabase(cluster.databaseUrl));
+    const { sharedServers, ...settings } = { ...loadSettings(), ...changes };
+    database = sharedServers && (await createTemporaryDatabase(sharedServers.databaseUrl));
     const own: Settings = {
       ...settings,
-      cluster,
+      sharedServers,
       ...Object.fromEntries(names.map((name, index) => [name, ports[index]])),
       host: '127.0.0.1',
       dataDir,
       databaseUrl: database?.url,
-      temporalAddress: cluster?.address,
-      temporalNamespace: cluster ? `stack-${randomUUID()}` : 'default',
+      temporalAddress: sharedServers?.address,
+      temporalNamespace: sharedServers ? `stack-${randomUUID()}` : 'default',
       paymentsUrl: undefined,
       carrierUrl: undefined,
       smtpUrl: undefined,
-      application: {},
+      applicationEnv: {},
       ...changes,
     };
-    const replicas = cluster ? CLUSTER_REPLICAS : 1;
+    const replicas = sharedServers ? CLUSTER_REPLICAS : 1;
     const stack = await startStack(own, {
       durable: false,
       webUi: false,
       report,
-      workers: replicas,
-      apis: replicas,
+      workerCount: replicas,
+      apiCount: replicas,
       ...options,
     });
-    return { ...stack, stop: () => stack.stop().then(() => remove(stack.databasePlace)) };
+    return { ...stack, stop: () => stack.stop().then(() => remove(stack.postgresDataDir)) };
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-const playedUrl = ({ providersPort }: Settings) => `http://127.0.0.1:${providersPort}`;
+const fakesUrl = ({ fakesPort }: Settings) => `http://127.0.0.1:${fakesPort}`;
 
-const outsideOf = (settings: Settings) => ({
-  paymentsUrl: settings.paymentsUrl ?? `${playedUrl(settings)}/payments`,
-  carrierUrl: settings.carrierUrl ?? `${playedUrl(settings)}/carrier`,
+const externalSystemUrls = (settings: Settings) => ({
+  paymentsUrl: settings.paymentsUrl ?? `${fakesUrl(settings)}/payments`,
+  carrierUrl: settings.carrierUrl ?? `${fakesUrl(settings)}/carrier`,
 });
 
-type Reached = Pick<Addresses, 'apiUrl' | 'temporalAddress' | 'databaseUrl' | 'paymentsUrl' | 'carrierUrl'>;
+type ServiceAddresses = Pick<
+  StackAddresses,
+  'apiUrl' | 'temporalAddress' | 'databaseUrl' | 'paymentsUrl' | 'carrierUrl'
+>;
 
 /** The environment that worker and API share. */
-function environmentOf(settings: Settings, { apiUrl, ...reached }: Reached): Record<string, string | undefined> {
+function sharedEnvironment(
+  settings: Settings,
+  { apiUrl, ...reached }: ServiceAddresses,
+): Record<string, string | undefined> {
   return {
     HOST: settings.host,
     DATABASE_URL: reached.databaseUrl,
@@ -410,15 +431,15 @@ function environmentOf(settings: Settings, { apiUrl, ...reached }: Reached): Rec
  * Finds what would keep worker, API or setup from starting, as far as this is known before the stack starts any server:
  * invalid variables, and configured servers that do not answer.
  */
-export async function configurationProblems(settings: Settings): Promise<Problem[]> {
+export async function configurationProblems(settings: Settings): Promise<ConfigProblem[]> {
   const env = {
     ...inheritedEnvironment(),
-    ...environmentOf(settings, {
-      apiUrl: urlAt(settings.host, settings.port),
+    ...sharedEnvironment(settings, {
+      apiUrl: baseUrl(settings.host, settings.port),
       temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
       // A placeholder: the real URL is known only once PostgreSQL runs.
       databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
-      ...outsideOf(settings),
+      ...externalSystemUrls(settings),
     }),
   };
   const worker = readConfig('worker', {
@@ -430,26 +451,26 @@ export async function configurationProblems(settings: Settings): Promise<Problem
   const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = worker.values;
   // Checks the servers as `setup` does, because the setup step of this start creates what is missing on them.
   const [ofServers, ofCli] = await Promise.all([
-    serverFindings('setup', {
+    checkServers('setup', {
       DATABASE_URL: settings.databaseUrl,
       ...(settings.temporalAddress !== undefined && { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS }),
     }),
     cliProblems(settings),
   ]);
   // The development stack uses its own names for the ports.
-  const ofPorts = ({ name }: Problem) => ['PORT', 'HEALTH_PORT', 'METRICS_PORT'].includes(name);
+  const ofPorts = ({ name }: ConfigProblem) => ['PORT', 'HEALTH_PORT', 'METRICS_PORT'].includes(name);
   return [
     ...[...worker.problems, ...api.problems].filter((problem) => !ofPorts(problem)),
-    ...workerProblems(worker.values),
+    ...checkWorkerSettings(worker.values),
     ...ofServers,
     ...ofCli,
   ];
 }
 
 /** A configured CLI that does not work is a problem; the stack does not search for another one. */
-async function cliProblems(settings: Settings): Promise<readonly Problem[]> {
+async function cliProblems(settings: Settings): Promise<readonly ConfigProblem[]> {
   if (settings.temporalAddress !== undefined || settings.temporalCliPath === undefined) return [];
-  return await findTemporalCli({ settings, report: silentReport }).then(
+  return await findTemporalCli({ settings, report: silentReporter }).then(
     () => [],
     (error: unknown) => {
       if (error instanceof SettingsError) return error.problems;
@@ -459,25 +480,25 @@ async function cliProblems(settings: Settings): Promise<readonly Problem[]> {
 }
 
 /** Stops every process that still runs, including those that are still starting. */
-export async function stopLeftovers(): Promise<void> {
+export async function stopLiveProcesses(): Promise<void> {
   await Promise.all(liveProcesses().map((child) => child.stop()));
 }
 
 async function lockDataDir(dataDir: string): Promise<() => void> {
   try {
-    return await takeLock(join(dataDir, 'stack.lock'));
+    return await acquireLock(join(dataDir, 'stack.lock'));
   } catch (error) {
-    if (error instanceof LockHeld)
+    if (error instanceof LockHeldError)
       throw new Error(
-        `A stack is already running on ${dataDir} (process ${error.pid}). ` +
-          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, PROVIDERS_PORT, SMTP_PORT, WORKER_HEALTH_PORT, METRICS_PORT, WORKER_METRICS_PORT`,
+        `A stack is already running on ${dataDir} (process ${error.ownerPid}). ` +
+          `Stop that one, or give this one a folder and ports of its own: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, FAKES_PORT, FAKES_SMTP_PORT, WORKER_HEALTH_PORT, METRICS_PORT, WORKER_METRICS_PORT`,
         { cause: error },
       );
     throw new Error(`DATA_DIR ${dataDir} cannot be written to: ${(error as Error).message}`, { cause: error });
   }
 }
 
-async function portProblems(settings: Settings, webUi: boolean): Promise<Problem[]> {
+async function portProblems(settings: Settings, webUi: boolean): Promise<ConfigProblem[]> {
   const listener = (portVariable: string, port: number): Listener => ({ host: '127.0.0.1', port, portVariable });
   const listeners: Listener[] = [
     { host: settings.host, port: settings.port, hostVariable: 'HOST', portVariable: 'PORT' },
@@ -490,13 +511,13 @@ async function portProblems(settings: Settings, webUi: boolean): Promise<Problem
     listener('WORKER_HEALTH_PORT', settings.workerHealthPort),
     listener('METRICS_PORT', settings.metricsPort),
     listener('WORKER_METRICS_PORT', settings.workerMetricsPort),
-    ...(isPlayed(settings) ? [listener('PROVIDERS_PORT', settings.providersPort)] : []),
-    ...(settings.smtpUrl === undefined ? [listener('SMTP_PORT', settings.smtpPort)] : []),
+    ...(usesFakes(settings) ? [listener('FAKES_PORT', settings.fakesPort)] : []),
+    ...(settings.smtpUrl === undefined ? [listener('FAKES_SMTP_PORT', settings.smtpPort)] : []),
   ];
-  return [...equalPorts(listeners), ...(await takenPorts(listeners))];
+  return [...duplicatePortProblems(listeners), ...(await takenPortProblems(listeners))];
 }
 
-function isPlayed({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
+function usesFakes({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
   return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
 }
 
@@ -505,19 +526,19 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** The fake payment gateway and carrier are one process, so both use the same link. */
-async function partnersThrough(throughLinks: ThroughLinks, { paymentsUrl, carrierUrl }: Addresses) {
+async function partnerUrls(throughLinks: PortMapper, { paymentsUrl, carrierUrl }: StackAddresses) {
   const { origin } = new URL(paymentsUrl);
-  const way = await addressThrough(throughLinks, 'worker to payments and carrier', origin);
+  const way = await mapAddress(throughLinks, 'worker to payments and carrier', origin);
   return { PAYMENTS_URL: paymentsUrl.replace(origin, way), CARRIER_URL: carrierUrl.replace(origin, way) };
 }
 
 /** Waits for both, even if one fails: `stop` must know everything that was started. */
-async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+async function settleBoth<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
 }
 
-async function becomeReady(url: string, failure: () => Error | undefined): Promise<void> {
+async function waitUntilReady(url: string, failure: () => Error | undefined): Promise<void> {
   await waitUntil(
     async () => {
       const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
@@ -526,10 +547,10 @@ async function becomeReady(url: string, failure: () => Error | undefined): Promi
       return true;
     },
     {
-      what: `${url}/readyz saying that it is ready`,
-      deadlineMs: readyDeadlineMs,
-      everyMs: 200,
-      giveUp: () => {
+      description: `${url}/readyz saying that it is ready`,
+      timeoutMs: readyTimeoutMs,
+      intervalMs: 200,
+      throwIfFailed: () => {
         const error = failure();
         if (error) throw error;
       },
@@ -538,7 +559,7 @@ async function becomeReady(url: string, failure: () => Error | undefined): Promi
 }
 
 /** A listen address such as 0.0.0.0 is not always an address to connect to. */
-function urlAt(host: string, port: number): string {
+function baseUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }

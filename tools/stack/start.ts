@@ -1,48 +1,48 @@
 import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveProcesses } from '../processes/processes.js';
-import { streamReport } from '../terminal/report.js';
+import { createReporter } from '../terminal/reporter.js';
 import {
-  checkout,
+  projectRoot,
   inheritedEnvironment,
-  publishedSecrets,
+  secretsWithPublicDefaults,
   readSettings,
   SettingsError,
   type Settings,
 } from './settings.js';
-import { configurationProblems, startStack, stopLeftovers, type Stack } from './stack.js';
+import { configurationProblems, startStack, stopLiveProcesses, type Stack } from './stack.js';
 
 /** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
-const samePressMs = 1_000;
-const lookForParentMs = 500;
+const duplicateSignalMs = 1_000;
+const parentCheckIntervalMs = 500;
 /** Time from the stop request until all remaining processes are killed. The worker may use 30 s of it. */
-const stopLimitMs = 60_000;
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const stopTimeoutMs = 60_000;
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-const report = streamReport();
+const report = createReporter();
 // The reader of the output may exit before everything is stopped.
 process.stdout.on('error', () => undefined);
 
 /** `npm start`: starts everything, prints one summary, and stops everything on Ctrl-C. */
 async function main(): Promise<void> {
-  const stopAsked = onStopRequest();
+  const stopAsked = waitForStopRequest();
   const { settings, problems } = readSettings();
   if (problems.length) throw new SettingsError([...problems, ...(await configurationProblems(settings))]);
   const giveUp = new AbortController();
   const starting = startStack(settings, { report, signal: giveUp.signal });
   const stack = await Promise.race([starting, stopAsked]);
   if (stack === 'stop') {
-    report.say('Stopping …');
+    report.print('Stopping …');
     giveUp.abort();
     return stopWhileStarting(starting);
   }
 
-  report.say(welcome(stack, settings));
+  report.print(formatSummary(stack, settings));
   const reason = await Promise.race([stack.failed, stopAsked]);
-  report.say(reason === 'stop' ? 'Stopping …' : `Something failed for good, stopping: ${reason.message}`);
+  report.print(reason === 'stop' ? 'Stopping …' : `Something failed for good, stopping: ${reason.message}`);
   await stack.stop();
   if (reason !== 'stop') throw new Error('The stack has failed; the reason is above.');
-  report.say(`Stopped. The state is kept in ${shortPath(stack.dataDir)}; "npm start" goes on from there.`);
+  report.print(`Stopped. The state is kept in ${relativeToProject(stack.dataDir)}; "npm start" goes on from there.`);
 }
 
 /** Stops the processes that the start waits for, which makes the start end. */
@@ -50,7 +50,7 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
   let settled = false;
   const outcome = starting.catch(() => undefined).finally(() => (settled = true));
   while (!settled) {
-    await stopLeftovers();
+    await stopLiveProcesses();
     await Promise.race([outcome, delay(100)]);
   }
   await (await outcome)?.stop();
@@ -60,18 +60,18 @@ async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
  * Resolves on the first stop request: a signal, or the end of the npm that started this process, because its shell does
  * not always pass the signal on. A second signal kills everything at once, and so does the time limit.
  */
-function onStopRequest(): Promise<'stop'> {
+function waitForStopRequest(): Promise<'stop'> {
   return new Promise((resolve) => {
     let askedAt = 0;
     const stop = (): void => {
       if (askedAt > 0) return;
       askedAt = Date.now();
-      setTimeout(killEverything, stopLimitMs).unref();
+      setTimeout(killAllProcesses, stopTimeoutMs).unref();
       resolve('stop');
     };
-    for (const signal of signals) {
+    for (const signal of stopSignals) {
       process.on(signal, () => {
-        if (askedAt > 0 && Date.now() - askedAt > samePressMs) killEverything();
+        if (askedAt > 0 && Date.now() - askedAt > duplicateSignalMs) killAllProcesses();
         stop();
       });
     }
@@ -79,36 +79,36 @@ function onStopRequest(): Promise<'stop'> {
     const parent = process.ppid;
     setInterval(() => {
       if (process.ppid !== parent) stop();
-    }, lookForParentMs).unref();
+    }, parentCheckIntervalMs).unref();
   });
 }
 
-function killEverything(): never {
-  report.say('Killing everything.');
+function killAllProcesses(): never {
+  report.print('Killing everything.');
   for (const child of liveProcesses()) child.kill('SIGKILL');
   process.exit(1);
 }
 
-function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings: Settings): string {
+function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, settings: Settings): string {
   const { temporalAddress, host } = settings;
-  const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : publishedSecrets(settings);
-  const isOpen = !settings.application.API_KEYS && !settings.application.JWT_ISSUER;
-  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailsUrl, workerHealthUrl, metricsUrls } = addresses;
+  const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : secretsWithPublicDefaults(settings);
+  const isOpen = !settings.applicationEnv.API_KEYS && !settings.applicationEnv.JWT_ISSUER;
+  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } = addresses;
   const lines: [label: string, value: string | undefined][] = [
     ['API', apiUrl],
     ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
     ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
-    ['Temporal CLI', addresses.temporalCli],
+    ['Temporal CLI', addresses.temporalCliPath],
     ['Payment gateway', paymentsUrl],
     ['Carrier', carrierUrl],
-    ['Mail', mailsUrl],
+    ['Mail', mailboxUrl],
     ['API reference', `${apiUrl}/docs`],
     ['Codec endpoint', codecUrl],
     ['Worker health', `${workerHealthUrl}/readyz`],
     ['Metrics', metricsUrls.join(' ')],
-    ['Data', shortPath(dataDir)],
-    ['PostgreSQL data', databasePlace?.startsWith(dataDir) ? undefined : databasePlace],
-    ['Logs', shortPath(logsDir)],
+    ['Data', relativeToProject(dataDir)],
+    ['PostgreSQL data', postgresDataDir?.startsWith(dataDir) ? undefined : postgresDataDir],
+    ['Logs', relativeToProject(logsDir)],
   ];
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
   const key = isOpen ? '' : ' -H "X-API-Key: $API_KEY"';
@@ -122,7 +122,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
     '  Place an order:',
     `  ${order}`,
     '',
-    ...(codecUrl === undefined ? [] : encryptedNote({ codecUrl, webUiUrl, isOpen })),
+    ...(codecUrl === undefined ? [] : formatEncryptionNotice({ codecUrl, webUiUrl, isOpen })),
     ...(published.length
       ? [
           `  CAREFUL: HOST=${host} opens the API to the network, and everybody knows the development values of`,
@@ -136,7 +136,7 @@ function welcome({ addresses, dataDir, logsDir, databasePlace }: Stack, settings
   ].join('\n');
 }
 
-function encryptedNote(where: { codecUrl: string; webUiUrl: string | undefined; isOpen: boolean }): string[] {
+function formatEncryptionNotice(where: { codecUrl: string; webUiUrl: string | undefined; isOpen: boolean }): string[] {
   const { codecUrl, webUiUrl, isOpen } = where;
   const plain = webUiUrl ? 'The Web UI asks the codec endpoint for plain text' : 'Web UIs need the codec endpoint';
   const signIn = `sign in at ${codecUrl}/session and have the Web UI's glasses use your browser's settings, that endpoint and credentials`;
@@ -148,8 +148,8 @@ function encryptedNote(where: { codecUrl: string; webUiUrl: string | undefined; 
   ];
 }
 
-function shortPath(path: string): string {
-  const short = relative(checkout, path);
+function relativeToProject(path: string): string {
+  const short = relative(projectRoot, path);
   return short.startsWith('..') ? path : `./${short}`;
 }
 
@@ -158,7 +158,7 @@ try {
   process.exit(0);
 } catch (error) {
   const expected = error instanceof Error && ['Error', 'SettingsError', 'ConfigError', 'NoWay'].includes(error.name);
-  report.say(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
-  await stopLeftovers();
+  report.print(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
+  await stopLiveProcesses();
   process.exit(1);
 }

@@ -10,7 +10,7 @@ export class UsageError extends Error {
  * Resolves a path against the folder in which the user ran `npm run <script>`: npm runs scripts in the folder of
  * package.json.
  */
-export function asTyped(path: string, script: string): string {
+export function resolveUserPath(path: string, script: string): string {
   const { npm_lifecycle_event: running, INIT_CWD: folder } = inheritedEnvironment();
   return running === script && folder ? resolve(folder, path) : path;
 }

@@ -1,62 +1,62 @@
-import { streamReport } from '../terminal/report.js';
+import { createReporter } from '../terminal/reporter.js';
 import { findRunningStack } from '../stack/running-stack.js';
-import { startTemporaryStack, stopLeftovers, type Stack } from '../stack/stack.js';
-import { approvalScenes } from './approvals.js';
-import { batchScenes } from './batches.js';
-import { Guide, Surprise, type Places } from './guide.js';
-import { cartScenes } from './carts.js';
-import { orderScenes } from './orders.js';
+import { startTemporaryStack, stopLiveProcesses, type Stack } from '../stack/stack.js';
+import { approvalScenarios } from './approvals.js';
+import { batchScenarios } from './batches.js';
+import { TourClient, UnexpectedOutcomeError, type TourAddresses } from './tour-client.js';
+import { cartScenarios } from './carts.js';
+import { orderScenarios } from './orders.js';
 
 /**
  * `npm run tour`: demonstrates the shop as a client of the HTTP API, against the running stack or else a temporary one.
  * Exits with code 1 when an outcome is not the expected one.
  */
-const report = streamReport();
-const scenes = [...orderScenes, ...cartScenes, ...approvalScenes, ...batchScenes];
+const report = createReporter();
+const scenarios = [...orderScenarios, ...cartScenarios, ...approvalScenarios, ...batchScenarios];
 
 let stack: Stack | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => void (stack ? stack.stop() : stopLeftovers()).finally(() => process.exit(1)));
+  process.on(signal, () => void (stack ? stack.stop() : stopLiveProcesses()).finally(() => process.exit(1)));
 }
 
-const surprises: string[] = [];
+const failedScenarios: string[] = [];
 try {
-  const guide = new Guide((await runningStack()) ?? (await ownStack()));
-  await guide.arrive();
-  for (const [index, { title, play }] of scenes.entries()) {
-    guide.say(`\n${index + 1}. ${title}`);
+  const guide = new TourClient((await findTourStack()) ?? (await startTourStack()));
+  await guide.checkAccess();
+  for (const [index, { title, run }] of scenarios.entries()) {
+    guide.print(`\n${index + 1}. ${title}`);
     try {
-      await play(guide);
+      await run(guide);
     } catch (error) {
-      surprises.push(title);
-      guide.say(`  NOT AS EXPECTED: ${(error as Error).message}`);
+      failedScenarios.push(title);
+      guide.print(`  NOT AS EXPECTED: ${(error as Error).message}`);
     }
   }
-  guide.say(
-    surprises.length
-      ? `\n${surprises.length} of ${scenes.length} scenes did not go as expected: ${surprises.join('; ')}`
-      : `\nAll ${scenes.length} scenes went as expected.`,
+  guide.print(
+    failedScenarios.length
+      ? `\n${failedScenarios.length} of ${scenarios.length} scenes did not go as expected: ${failedScenarios.join('; ')}`
+      : `\nAll ${scenarios.length} scenes went as expected.`,
   );
 } catch (error) {
-  if (!(error instanceof Surprise)) throw error;
-  surprises.push(error.message);
-  report.say(`Not welcome: ${error.message}`);
+  if (!(error instanceof UnexpectedOutcomeError)) throw error;
+  failedScenarios.push(error.message);
+  report.print(`Not welcome: ${error.message}`);
 } finally {
   await stack?.stop();
 }
-process.exit(surprises.length ? 1 : 0);
+process.exit(failedScenarios.length ? 1 : 0);
 
 /** The stack of `npm start`, if it runs. */
-async function runningStack(): Promise<Places | undefined> {
+async function findTourStack(): Promise<TourAddresses | undefined> {
   const known = await findRunningStack();
   if (!known) return undefined;
-  report.say(`Visiting the stack at ${known.apiUrl}.`);
-  return { ...known, apiUrls: [known.apiUrl], namespace: known.temporalNamespace, say: report.say };
+  report.print(`Visiting the stack at ${known.apiUrl}.`);
+  return { ...known, apiUrls: [known.apiUrl], namespace: known.temporalNamespace, print: report.print };
 }
 
-async function ownStack(): Promise<Places> {
-  report.say('No stack is running ("npm start"), so the tour starts one of its own; it is gone when the tour ends.');
+async function startTourStack(): Promise<TourAddresses> {
+  report.print('No stack is running ("npm start"), so the tour starts one of its own; it is gone when the tour ends.');
   stack = await startTemporaryStack({}, { report, webUi: true });
-  const { apiUrls, webUiUrl, mailsUrl, temporalNamespace } = stack.addresses;
-  return { apiUrls, webUiUrl, mailsUrl, namespace: temporalNamespace, say: report.say };
+  const { apiUrls, webUiUrl, mailboxUrl, temporalNamespace } = stack.addresses;
+  return { apiUrls, webUiUrl, mailboxUrl, namespace: temporalNamespace, print: report.print };
 }

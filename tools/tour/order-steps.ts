@@ -1,38 +1,41 @@
 import type { Schemas } from '../api-client/client.js';
-import { example, type Guide } from './guide.js';
+import { readExample, type TourClient } from './tour-client.js';
 
-const FINAL = ['completed', 'rejected', 'cancelled', 'failed'];
+const FINAL_STATUSES = ['completed', 'rejected', 'cancelled', 'failed'];
 
 /** Reads an order without output. */
-export const reading = (guide: Guide, orderId: string) => () =>
-  guide.quiet.GET('/v1/orders/{orderId}', { params: { path: { orderId } } });
+export const orderReader = (guide: TourClient, orderId: string) => () =>
+  guide.silentApi.GET('/v1/orders/{orderId}', { params: { path: { orderId } } });
 
 /** Places an order of `examples/`. @returns its id. */
-export async function place(guide: Guide, file: string): Promise<string> {
-  const { orderId } = await guide.expect(
+export async function placeOrder(guide: TourClient, file: string): Promise<string> {
+  const { orderId } = await guide.expectStatus(
     202,
-    guide.api.POST('/v1/orders', { body: await example('OrderRequest', file) }),
+    guide.api.POST('/v1/orders', { body: await readExample('OrderRequest', file) }),
   );
   return orderId;
 }
 
 /** Waits for the end of an order and prints its steps. */
-export async function end(guide: Guide, orderId: string): Promise<Schemas['Order']> {
-  const order = await guide.watch(
-    reading(guide, orderId),
-    ({ status }) => FINAL.includes(status),
+export async function waitForOrderEnd(guide: TourClient, orderId: string): Promise<Schemas['Order']> {
+  const order = await guide.pollUntil(
+    orderReader(guide, orderId),
+    ({ status }) => FINAL_STATUSES.includes(status),
     `the end of order ${orderId}`,
   );
   for (const { name, status, reason } of order.steps) {
-    guide.say(`    ${name}: ${status}${reason ? ` (${reason.type}: ${reason.message})` : ''}`);
+    guide.print(`    ${name}: ${status}${reason ? ` (${reason.type}: ${reason.message})` : ''}`);
   }
-  for (const { name, status } of order.compensations) guide.say(`    undone with ${name}: ${status}`);
-  guide.show(order.workflow);
+  for (const { name, status } of order.compensations) guide.print(`    undone with ${name}: ${status}`);
+  guide.printWorkflowLink(order.workflow);
   return order;
 }
 
 /** The number of pieces of a product that are still for sale. */
-export async function available(guide: Guide, sku: string): Promise<number> {
-  const { items } = await guide.expect(200, guide.quiet.GET('/v1/products', { params: { query: { limit: 200 } } }));
+export async function readAvailableStock(guide: TourClient, sku: string): Promise<number> {
+  const { items } = await guide.expectStatus(
+    200,
+    guide.silentApi.GET('/v1/products', { params: { query: { limit: 200 } } }),
+  );
   return items.find((item) => item.sku === sku)?.available ?? 0;
 }

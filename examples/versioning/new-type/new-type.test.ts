@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeOnDevServer, startDevServer, type DevServer } from '../../../test/support/dev-server.js';
-import '../../../test/support/quiet-runtime.js';
-import { replays } from '../replays.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../../test/support/temporal/dev-server.js';
+import '../../../test/support/setup/quiet-runtime.js';
+import { replayHistories } from '../replay-histories.js';
 import { releaseSignal } from '../steps.js';
-import { bundleOf, createWorker, TASK_QUEUE } from '../worker.js';
-import { startParcel, typeOfNewParcel } from './start.js';
+import { bundleExample, createWorker, TASK_QUEUE } from '../worker.js';
+import { startParcel, chooseParcelType } from './start-parcel.js';
 
 describe('a second workflow type', () => {
   test.each<[string, Record<string, string>]>([
@@ -15,13 +15,13 @@ describe('a second workflow type', () => {
     ['2-both-types', { parcel: 'replays', parcelV2: 'replays' }],
     ['3-old-type-deleted', { parcel: 'the code has no workflow type parcel', parcelV2: 'replays' }],
   ])('%s replays only histories of the types that it has', async (code, outcomes) => {
-    expect(await replays('new-type', `new-type/${code}.ts`)).toEqual(outcomes);
+    expect(await replayHistories('new-type', `new-type/${code}.ts`)).toEqual(outcomes);
   });
 });
 
 describe('routing of new starts', () => {
   const parcelIds = Array.from({ length: 2_000 }, (_, index) => `parcel-${index}`);
-  const idsOfV2 = (percent: number) => parcelIds.filter((id) => typeOfNewParcel(id, percent) === 'parcelV2');
+  const idsOfV2 = (percent: number) => parcelIds.filter((id) => chooseParcelType(id, percent) === 'parcelV2');
 
   test('starts about the given percentage as the new type', () => {
     expect(idsOfV2(0)).toEqual([]);
@@ -42,7 +42,11 @@ describeOnDevServer('starting parcels', () => {
   beforeAll(async () => {
     server = await startDevServer();
     const { nativeConnection: connection, namespace } = server;
-    worker = await createWorker({ connection, namespace, workflowBundle: await bundleOf('new-type/2-both-types.ts') });
+    worker = await createWorker({
+      connection,
+      namespace,
+      workflowBundle: await bundleExample('new-type/2-both-types.ts'),
+    });
     running = worker.run();
   });
   afterAll(async () => {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import '../../../test/support/quiet-runtime.js';
-import { replays } from '../replays.js';
+import '../../../test/support/setup/quiet-runtime.js';
+import { replayHistories } from '../replay-histories.js';
 
-const NO_PATCH = 'the history has the patch insure-parcels, the code does not ask for it';
-const INSURED = 'activity type in the history is insure, in the code ship';
-const NOT_INSURED = 'activity type in the history is ship, in the code insure';
+const PATCH_NOT_ASKED_FOR = 'the history has the patch insure-parcels, the code does not ask for it';
+const HISTORY_IS_INSURED = 'activity type in the history is insure, in the code ship';
+const CODE_IS_INSURED = 'activity type in the history is ship, in the code insure';
 
 test.each<[string, Record<string, string>]>([
   [
@@ -12,9 +12,9 @@ test.each<[string, Record<string, string>]>([
     {
       '0-waiting': 'replays',
       '1-original': 'replays',
-      '2-patched': NO_PATCH,
-      '3-deprecated': INSURED,
-      '4-removed': INSURED,
+      '2-patched': PATCH_NOT_ASKED_FOR,
+      '3-deprecated': HISTORY_IS_INSURED,
+      '4-removed': HISTORY_IS_INSURED,
     },
   ],
   [
@@ -24,14 +24,14 @@ test.each<[string, Record<string, string>]>([
       '1-original': 'replays',
       '2-patched': 'replays',
       '3-deprecated': 'replays',
-      '4-removed': INSURED,
+      '4-removed': HISTORY_IS_INSURED,
     },
   ],
   [
     '3-deprecated',
     {
       '0-waiting': 'replays',
-      '1-original': NOT_INSURED,
+      '1-original': CODE_IS_INSURED,
       '2-patched': 'replays',
       '3-deprecated': 'replays',
       '4-removed': 'replays',
@@ -41,12 +41,12 @@ test.each<[string, Record<string, string>]>([
     '4-removed',
     {
       '0-waiting': 'replays',
-      '1-original': NOT_INSURED,
-      '2-patched': NO_PATCH,
+      '1-original': CODE_IS_INSURED,
+      '2-patched': PATCH_NOT_ASKED_FOR,
       '3-deprecated': 'replays',
       '4-removed': 'replays',
     },
   ],
 ])('%s replays the histories of its own and of the previous release', async (code, outcomes) => {
-  expect(await replays('patch', `patch/${code}.ts`)).toEqual(outcomes);
+  expect(await replayHistories('patch', `patch/${code}.ts`)).toEqual(outcomes);
 });

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../../tools/processes/wait.js';
-import { describeOnDevServer, startDevServer, type DevServer } from '../../../test/support/dev-server.js';
-import '../../../test/support/quiet-runtime.js';
-import { temporal } from '../../../test/support/temporal-command.js';
-import { replays } from '../replays.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../../test/support/temporal/dev-server.js';
+import '../../../test/support/setup/quiet-runtime.js';
+import { runTemporalCli } from '../../../test/support/temporal/temporal-cli.js';
+import { replayHistories } from '../replay-histories.js';
 import { releaseSignal } from '../steps.js';
-import { bundleOf, createWorker, DEPLOYMENT_NAME, TASK_QUEUE } from '../worker.js';
+import { bundleExample, createWorker, DEPLOYMENT_NAME, TASK_QUEUE } from '../worker.js';
 
 test.each<[string, Record<string, string>]>([
   [
@@ -29,7 +29,7 @@ test.each<[string, Record<string, string>]>([
     },
   ],
 ])('%s replays every upgrading run that it may get, and only its own pinned runs', async (code, outcomes) => {
-  expect(await replays('worker-deployment', `worker-deployment/${code}.ts`)).toEqual(outcomes);
+  expect(await replayHistories('worker-deployment', `worker-deployment/${code}.ts`)).toEqual(outcomes);
 });
 
 // The tests build on each other: they take one deployment from version 1 to version 2.
@@ -50,7 +50,7 @@ describeOnDevServer('a worker deployment with two versions', () => {
   /** Starts a worker of a version and waits until the server knows it. */
   async function startVersion(buildId: string): Promise<void> {
     const { nativeConnection: connection, namespace } = server;
-    const workflowBundle = await bundleOf(`worker-deployment/version-${buildId}.ts`);
+    const workflowBundle = await bundleExample(`worker-deployment/version-${buildId}.ts`);
     const worker = await createWorker({ connection, namespace, workflowBundle, buildId });
     const running = worker.run();
     stops.push(async () => {
@@ -59,15 +59,15 @@ describeOnDevServer('a worker deployment with two versions', () => {
     });
     const described = async () => {
       const args = ['--deployment-name', DEPLOYMENT_NAME, '--build-id', buildId];
-      const { code, stdout } = await temporal(server, 'worker', 'deployment', 'describe-version', ...args);
+      const { code, stdout } = await runTemporalCli(server, 'worker', 'deployment', 'describe-version', ...args);
       return (code === 0 && stdout.includes(TASK_QUEUE)) || undefined;
     };
-    await waitUntil(described, { what: `version ${buildId}`, deadlineMs: 40_000 });
+    await waitUntil(described, { description: `version ${buildId}`, timeoutMs: 40_000 });
   }
 
   async function deployment(command: string, ...args: string[]): Promise<void> {
     const options = ['--deployment-name', DEPLOYMENT_NAME, ...args, '--yes'];
-    expect(await temporal(server, 'worker', 'deployment', command, ...options)).toMatchObject({ code: 0 });
+    expect(await runTemporalCli(server, 'worker', 'deployment', command, ...options)).toMatchObject({ code: 0 });
   }
 
   async function start(type: 'pinnedParcel' | 'upgradingParcel'): Promise<WorkflowHandle> {
@@ -122,8 +122,8 @@ describeOnDevServer('a worker deployment with two versions', () => {
     const [pinned, upgrading] = [await start('pinnedParcel'), await start('upgradingParcel')];
     for (const handle of [pinned, upgrading])
       await waitUntil(async () => (await versionsOf(handle)).length > 0 || undefined, {
-        what: `a first workflow task of ${handle.workflowId}`,
-        deadlineMs: 20_000,
+        description: `a first workflow task of ${handle.workflowId}`,
+        timeoutMs: 20_000,
       });
     await deployment('set-current-version', '--build-id', '2');
     await release(pinned);

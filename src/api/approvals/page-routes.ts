@@ -2,22 +2,22 @@ import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ApprovalLink } from '../../approval-links/links.js';
-import { decisionRequest, MAX_COMMENT, verdict, type ApprovalView } from '../../schemas/approval.js';
+import { decisionRequest, MAX_COMMENT_LENGTH, verdict, type ApprovalView } from '../../schemas/approval.js';
 import { isSameDecision } from '../../workflows/approval/contract.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval } from './service.js';
-import { contract } from '../plugins/contract.js';
+import { withContract } from '../plugins/route-contract.js';
 import { HttpProblem, toProblem } from '../plugins/errors.js';
 import {
-  awayPage,
+  unavailablePage,
   messagePage,
   outcomePage,
-  ownQuestionPage,
-  questionPage,
+  ownRequestPage,
+  decisionPage,
   stagePassedPage,
-  type DraftProblem,
-} from './page.js';
-import { PAGE_HEADERS } from '../plugins/page-layout.js';
+  type DecisionDraftProblem,
+} from './pages.js';
+import { HTML_PAGE_HEADERS } from '../plugins/html-layout.js';
 
 interface TokenRoute {
   Params: { token: string };
@@ -25,36 +25,39 @@ interface TokenRoute {
 
 const decisionForm = z.object({
   decision: verdict,
-  comment: z.preprocess((value) => (typeof value === 'string' ? asTyped(value) : value), decisionRequest.shape.comment),
+  comment: z.preprocess(
+    (value) => (typeof value === 'string' ? normalizeComment(value) : value),
+    decisionRequest.shape.comment,
+  ),
 });
 
-const answers = (...statuses: number[]) => ({
+const pageResponses = (...statuses: number[]) => ({
   params: z.object({ token: z.string().describe('What the mail’s link ends with.') }),
   response: Object.fromEntries(
     statuses.map((status) => [status, { content: { 'text/html': { schema: z.string().describe('A page') } } }]),
   ),
 });
 
-const openPage = {
-  ...contract({
+const openPageRoute = {
+  ...withContract({
     operationId: 'openApprovalPage',
     summary: 'The page that a mail’s link opens',
     description: 'Opening it decides nothing. Every answer is a page, errors too.',
     tag: 'Approvals',
     access: 'link',
   }),
-  schema: answers(200, 400, 404, 408, 410, 414, 429, 431, 500, 503),
+  schema: pageResponses(200, 400, 404, 408, 410, 414, 429, 431, 500, 503),
 };
 
-const sendForm = {
-  ...contract({
-    operationId: 'sendApprovalForm',
+const submitFormRoute = {
+  ...withContract({
+    operationId: 'submitApprovalForm',
     summary: 'The form of that page',
     tag: 'Approvals',
     access: 'link',
-    bodies: { 'application/x-www-form-urlencoded': decisionForm },
+    rawBodies: { 'application/x-www-form-urlencoded': decisionForm },
   }),
-  schema: answers(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503),
+  schema: pageResponses(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503),
 };
 
 /**
@@ -65,25 +68,25 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependen
   // These routes accept only forms, and the JSON API accepts none, so each has its own content type parser.
   app.removeAllContentTypeParsers();
   await app.register(formbody);
-  app.setErrorHandler(answerWithPage);
-  app.setNotFoundHandler((request, reply) => answerWithPage(unknownLink(), request, reply));
+  app.setErrorHandler(sendErrorPage);
+  app.setNotFoundHandler((request, reply) => sendErrorPage(unknownLink(), request, reply));
 
-  app.get<TokenRoute>('/:token', openPage, async ({ params }, reply) => {
-    const { link, expired } = await visit(params.token);
+  app.get<TokenRoute>('/:token', openPageRoute, async ({ params }, reply) => {
+    const { link, isExpired } = await readLink(params.token);
     const approval = await getApproval(deps, link.approvalId, { firstRunId: link.firstRunId });
     const seen = { approval, approver: link.approver, now: new Date() };
-    const standing = standingOf(approval, link, expired);
-    if (standing === 'open') return page(reply, 200, questionPage(seen));
-    if (standing === 'own') return page(reply, 200, ownQuestionPage(seen, { refused: false }));
-    if (standing === 'closed') return page(reply, 200, outcomePage(seen, { tooLate: false }));
-    return over(reply, standing, approval);
+    const standing = linkStateOf(approval, link, isExpired);
+    if (standing === 'open') return sendPage(reply, 200, decisionPage(seen));
+    if (standing === 'own') return sendPage(reply, 200, ownRequestPage(seen, { hasTriedToDecide: false }));
+    if (standing === 'closed') return sendPage(reply, 200, outcomePage(seen, { hasDecidedTooLate: false }));
+    return sendExpiredPage(reply, standing, approval);
   });
 
-  app.post<TokenRoute>('/:token', sendForm, async ({ params, body }, reply) => {
-    const { link, expired } = await visit(params.token);
+  app.post<TokenRoute>('/:token', submitFormRoute, async ({ params, body }, reply) => {
+    const { link, isExpired } = await readLink(params.token);
     const { approvalId, firstRunId, approver, stage } = link;
     const form = decisionForm.safeParse(body ?? {});
-    if (form.success && !expired) {
+    if (form.success && !isExpired) {
       const { decision, comment } = form.data;
       const made = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
       try {
@@ -96,53 +99,55 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependen
     }
     const approval = await getApproval(deps, approvalId, { firstRunId });
     const seen = { approval, approver, now: new Date() };
-    const standing = standingOf(approval, link, expired);
+    const standing = linkStateOf(approval, link, isExpired);
     if (standing === 'closed') {
       const isRepeated = form.success && isSameDecision(approval.decision, { approver, ...form.data });
-      return isRepeated ? seeOther(reply, params.token) : page(reply, 409, outcomePage(seen, { tooLate: true }));
+      return isRepeated
+        ? seeOther(reply, params.token)
+        : sendPage(reply, 409, outcomePage(seen, { hasDecidedTooLate: true }));
     }
-    if (standing === 'own') return page(reply, 403, ownQuestionPage(seen, { refused: true }));
-    if (standing !== 'open') return over(reply, standing, approval);
-    const problems = form.success ? [TRY_AGAIN] : form.error.issues.map((issue) => problemOf(issue, body));
-    return page(reply, form.success ? 409 : 400, questionPage(seen, { comment: commentIn(body), problems }));
+    if (standing === 'own') return sendPage(reply, 403, ownRequestPage(seen, { hasTriedToDecide: true }));
+    if (standing !== 'open') return sendExpiredPage(reply, standing, approval);
+    const problems = form.success ? [TRY_AGAIN] : form.error.issues.map((issue) => formProblem(issue, body));
+    return sendPage(reply, form.success ? 409 : 400, decisionPage(seen, { comment: rawCommentOf(body), problems }));
   });
 
   /** @throws 404. */
-  async function visit(token: string) {
-    const read = await deps.links.read(token);
+  async function readLink(token: string) {
+    const read = await deps.approvalLinks.verify(token);
     if (!read) throw unknownLink();
     return read;
   }
 }
 
 /** Sends an error as a page. Logs every 5xx; an unexpected error becomes a 500 without details. */
-export function answerWithPage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendErrorPage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error);
   const { status, headers } = problem;
   if (status >= 500) request.log.error({ err: error }, 'request failed');
   reply.headers({ 'x-request-id': request.id, ...headers });
-  return page(reply, status, errorPage(problem, request));
+  return sendPage(reply, status, errorPage(problem, request));
 }
 
 const unknownLink = () => new HttpProblem('unknown-link');
 
-type Standing = 'open' | 'own' | 'closed' | 'passed' | 'expired';
+type LinkState = 'open' | 'own' | 'closed' | 'passed' | 'expired';
 
 /** What the link still permits. */
-function standingOf(approval: ApprovalView, link: ApprovalLink, expired: boolean): Standing {
+function linkStateOf(approval: ApprovalView, link: ApprovalLink, expired: boolean): LinkState {
   if (approval.status !== 'pending') return 'closed';
   if (approval.stage !== link.stage) return 'passed';
   if (expired) return 'expired';
   return approval.requestedBy === link.approver ? 'own' : 'open';
 }
 
-function over(reply: FastifyReply, standing: 'passed' | 'expired', approval: ApprovalView): FastifyReply {
+function sendExpiredPage(reply: FastifyReply, standing: 'passed' | 'expired', approval: ApprovalView): FastifyReply {
   const expired = () => messagePage('This link has expired', [`The time to decide about “${approval.title}” is over.`]);
-  return page(reply, 410, standing === 'passed' ? stagePassedPage(approval) : expired());
+  return sendPage(reply, 410, standing === 'passed' ? stagePassedPage(approval) : expired());
 }
 
 function errorPage({ status, kind }: HttpProblem, { id, method, body }: FastifyRequest): string {
-  if (status === 503) return awayPage(method === 'POST' ? { comment: commentIn(body) } : undefined);
+  if (status === 503) return unavailablePage(method === 'POST' ? { comment: rawCommentOf(body) } : undefined);
   if (status >= 500) {
     return messagePage('Something went wrong on our side', [
       'Please try again later.',
@@ -157,8 +162,8 @@ function errorPage({ status, kind }: HttpProblem, { id, method, body }: FastifyR
 
 const OPEN_AGAIN = 'Please open the link in the mail again.';
 
-function page(reply: FastifyReply, status: number, html: string): FastifyReply {
-  return reply.code(status).headers(PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
+function sendPage(reply: FastifyReply, status: number, html: string): FastifyReply {
+  return reply.code(status).headers(HTML_PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
 }
 
 /**
@@ -166,23 +171,26 @@ function page(reply: FastifyReply, status: number, html: string): FastifyReply {
  * may add a path prefix.
  */
 function seeOther(reply: FastifyReply, token: string): FastifyReply {
-  return reply.headers(PAGE_HEADERS).redirect(`./${token}`, 303);
+  return reply.headers(HTML_PAGE_HEADERS).redirect(`./${token}`, 303);
 }
 
-const TRY_AGAIN: DraftProblem = { field: 'decision', detail: 'Something came in between. Please decide again.' };
+const TRY_AGAIN: DecisionDraftProblem = {
+  field: 'decision',
+  detail: 'Something came in between. Please decide again.',
+};
 
-function problemOf({ path }: z.core.$ZodIssue, body: unknown): DraftProblem {
+function formProblem({ path }: z.core.$ZodIssue, body: unknown): DecisionDraftProblem {
   if (path[0] !== 'comment') return { field: 'decision', detail: 'Choose “Approve” or “Reject”.' };
-  const { length } = asTyped(commentIn(body)) ?? '';
+  const { length } = normalizeComment(rawCommentOf(body)) ?? '';
   const detail =
-    length > MAX_COMMENT
-      ? `The comment has ${length.toLocaleString('en')} characters. At most ${MAX_COMMENT.toLocaleString('en')} are possible.`
+    length > MAX_COMMENT_LENGTH
+      ? `The comment has ${length.toLocaleString('en')} characters. At most ${MAX_COMMENT_LENGTH.toLocaleString('en')} are possible.`
       : 'The comment has characters that cannot be kept.';
   return { field: 'comment', detail };
 }
 
 /** The comment of a form as typed, valid or not. */
-function commentIn(body: unknown): string {
+function rawCommentOf(body: unknown): string {
   const { comment } = (body ?? {}) as { comment?: unknown };
   return typeof comment === 'string' ? comment : '';
 }
@@ -191,6 +199,6 @@ function commentIn(body: unknown): string {
  * Normalizes line breaks, because browsers send a line break as two characters but count one. An empty comment becomes
  * undefined.
  */
-function asTyped(comment: string): string | undefined {
+function normalizeComment(comment: string): string | undefined {
   return comment.replaceAll('\r\n', '\n').trim() || undefined;
 }

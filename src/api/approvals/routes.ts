@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { forbiddenUrls } from '../../approval-links/urls.js';
+import { findForbiddenUrls } from '../../http-client/forbidden-urls.js';
 import {
   approvalAccepted,
   approvalId,
@@ -14,17 +14,17 @@ import {
   decisionRequest,
   withdrawRequest,
 } from '../../schemas/approval.js';
-import { noQuery, pageQuery } from '../../schemas/page.js';
-import { callerId } from '../../schemas/text.js';
+import { emptyQuery, pageQuery } from '../../schemas/page.js';
+import { callerId } from '../../schemas/primitives.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from './service.js';
-import { askingOf } from '../plugins/asking.js';
-import { assertActsAs, assertIs, restrictedTo } from '../plugins/auth/caller.js';
-import { contract } from '../plugins/contract.js';
-import { sealedPage } from '../plugins/cursor.js';
-import { createEndedApprovals } from './ended.js';
+import { requestContextOf } from '../plugins/request-context.js';
+import { assertActsAsSelf, assertDecidesAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';
+import { withContract } from '../plugins/route-contract.js';
+import { readPageWithCursor } from '../plugins/cursors.js';
+import { createApprovalReconciler } from './reconciler.js';
 import { invalidRequest } from '../plugins/errors.js';
-import { takenByName } from '../plugins/idempotency.js';
+import { toKeyReusedProblem } from '../plugins/idempotency.js';
 
 const params = z.strictObject({ approvalId });
 const response = { 200: approvalResource };
@@ -33,34 +33,34 @@ const response = { 200: approvalResource };
 export async function approvalRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { store, outgoing, cursors } = deps;
-  const recordEnded = createEndedApprovals(deps);
+  const recordEnded = createApprovalReconciler(deps);
 
   app.post(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'requestApproval',
         summary: 'Ask for an approval',
         description:
           'Asks the first stage, and the next ones when its time is over. An approver asks in his own name, an operator in anybody’s.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['temporal', 'store'],
+        dependencies: ['temporal', 'store'],
         problems: ['approval-id-taken'],
-        idempotent: true,
+        idempotency: true,
         headers: { location: 'Where the approval is.' },
       }),
-      schema: { querystring: noQuery, body: approvalRequest, response: { 202: approvalAccepted } },
+      schema: { querystring: emptyQuery, body: approvalRequest, response: { 202: approvalAccepted } },
     },
     async (request, reply) => {
-      const { body, caller, named } = request;
-      assertActsAs(caller, body.requestedBy, 'requester');
-      const problems = forbiddenUrls(body, outgoing);
+      const { body, caller, callIdentity } = request;
+      assertActsAsSelf(caller, body.requestedBy, 'requester');
+      const problems = findForbiddenUrls(body, outgoing);
       if (problems.length) throw invalidRequest(problems);
-      const approvalId = body.approvalId ?? named?.resourceId ?? randomUUID();
+      const approvalId = body.approvalId ?? callIdentity?.resourceId ?? randomUUID();
       if (!body.approvalId) request.newResource = { path: '/v1/approvals', idField: 'approvalId', id: approvalId };
       const status = await requestApproval(deps, { ...body, approvalId }).catch((error: unknown) => {
-        throw takenByName(error, named && !body.approvalId) ?? error;
+        throw toKeyReusedProblem(error, callIdentity && !body.approvalId) ?? error;
       });
       return reply.code(202).header('location', `/v1/approvals/${approvalId}`).send({ approvalId, status });
     },
@@ -69,14 +69,14 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
   app.get(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'listApprovals',
         summary: 'List approvals, newest first',
         description:
           'An approver lists the approvals that wait for them, or with `requestedBy` those that they requested; an operator lists all.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['temporal', 'store'],
+        dependencies: ['temporal', 'store'],
       }),
       schema: {
         querystring: pageQuery.extend({
@@ -90,11 +90,11 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     async (request) => {
       const { caller } = request;
       const { status, requestedBy } = request.query;
-      const approver = request.query.approver ?? (requestedBy === undefined ? restrictedTo(caller) : undefined);
-      if (approver !== undefined) assertActsAs(caller, approver, 'approver');
-      else assertActsAs(caller, requestedBy, 'requester');
+      const approver = request.query.approver ?? (requestedBy === undefined ? restrictedIdOf(caller) : undefined);
+      if (approver !== undefined) assertActsAsSelf(caller, approver, 'approver');
+      else assertActsAsSelf(caller, requestedBy, 'requester');
       const filter = { status, approver, requestedBy };
-      return await sealedPage(cursors, 'approvals', filter, request.query, async (page) => {
+      return await readPageWithCursor(cursors, 'approvals', filter, request.query, async (page) => {
         await recordEnded();
         return await listApprovals(store, filter, page);
       });
@@ -104,65 +104,65 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
   app.get(
     '/:approvalId',
     {
-      ...contract({
+      ...withContract({
         operationId: 'getApproval',
         summary: 'An approval with its trail',
         description: 'An approver sees those that he is asked in, was asked in, or asks for.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['worker', 'store'],
+        dependencies: ['worker', 'store'],
       }),
-      schema: { params, querystring: noQuery, response },
+      schema: { params, querystring: emptyQuery, response },
     },
-    async (request) => getApproval(deps, request.params.approvalId, askingOf(request)),
+    async (request) => getApproval(deps, request.params.approvalId, requestContextOf(request)),
   );
 
   app.post(
     '/:approvalId/decision',
     {
-      ...contract({
+      ...withContract({
         operationId: 'decideApproval',
         summary: 'Decide',
         description:
           'The first decision wins, and the same one again gets the same answer. Everybody decides for himself.',
         tag: 'Approvals',
         access: ['approver'],
-        needs: ['worker', 'store'],
+        dependencies: ['worker', 'store'],
         problems: [
           'not-an-approver',
-          'own-request',
+          'self-approval',
           'already-decided',
           'approval-closed',
           'stage-passed',
           'update-limit',
           'conflict',
         ],
-        idempotent: true,
+        idempotency: true,
       }),
-      schema: { params, querystring: noQuery, body: decisionRequest, response },
+      schema: { params, querystring: emptyQuery, body: decisionRequest, response },
     },
     async (request) => {
-      assertIs(request.caller, request.body.approver);
+      assertDecidesAsSelf(request.caller, request.body.approver);
       const decision = { ...request.body, via: 'api' as const };
-      return await decideApproval(deps, request.params.approvalId, decision, askingOf(request));
+      return await decideApproval(deps, request.params.approvalId, decision, requestContextOf(request));
     },
   );
 
   app.post(
     '/:approvalId/withdraw',
     {
-      ...contract({
+      ...withContract({
         operationId: 'withdrawApproval',
         summary: 'Take the question back',
         description: 'An approver takes back what he asked himself.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
-        needs: ['worker', 'store'],
+        dependencies: ['worker', 'store'],
         problems: ['already-decided', 'approval-closed', 'update-limit', 'conflict'],
-        idempotent: true,
+        idempotency: true,
       }),
-      schema: { params, querystring: noQuery, body: withdrawRequest.nullish(), response },
+      schema: { params, querystring: emptyQuery, body: withdrawRequest.nullish(), response },
     },
-    async (request) => withdrawApproval(deps, request.params.approvalId, request.body ?? {}, askingOf(request)),
+    async (request) => withdrawApproval(deps, request.params.approvalId, request.body ?? {}, requestContextOf(request)),
   );
 }

@@ -5,7 +5,7 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { contentHashOf } from '../../store/content-hash.js';
+import { hashContent } from '../../store/content-hash.js';
 import type {
   ApprovalInput,
   ApprovalResource,
@@ -26,28 +26,34 @@ import {
   approvalWorkflowId,
   APPROVAL_TASK_QUEUE,
   approversAttribute,
-  closedWith,
+  closedRejectionOf,
   decideUpdate,
-  isRepetition,
+  isRepeatRejection,
   isSameDecision,
   withdrawUpdate,
 } from '../../workflows/approval/contract.js';
-import { updateIdOf, type Asking } from '../plugins/asking.js';
-import { isEndedByServer } from '../executions/ended.js';
+import { updateOptionsOf, type RequestContext } from '../plugins/request-context.js';
+import { isTerminatedOrTimedOut } from '../executions/closed-executions.js';
 import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from '../plugins/errors.js';
-import { askWorker, describe, isUpdateLimit, readView, refusalOf } from '../executions/executions.js';
+import {
+  callWorker,
+  describeWorkflow,
+  isUpdateLimitProblem,
+  readView,
+  updateRejectionOf,
+} from '../executions/worker-calls.js';
 import type { Page, PageRequest } from '../executions/listing.js';
-import { kindOf } from '../plugins/problems.js';
-import { heldUpBy, workflowOf } from '../executions/resources.js';
-import { startOnce } from '../executions/starting.js';
+import { kindOfFailureType } from '../plugins/problem-kinds.js';
+import { pendingActivity, workflowField } from '../executions/pending-activities.js';
+import { startOnce } from '../executions/start-once.js';
 
-interface Deps {
+interface ApprovalDependencies {
   client: Client;
   store: Store;
 }
 
 /** For links: `firstRunId` selects the execution chain that started with this run. A reset continues the same chain. */
-interface Lookup extends Asking {
+interface ApprovalLookup extends RequestContext {
   firstRunId?: string;
 }
 
@@ -57,12 +63,15 @@ interface Lookup extends Asking {
  *
  * @throws 409 when the id belongs to another request.
  */
-export async function requestApproval({ client, store }: Deps, input: ApprovalInput): Promise<ApprovalStatus> {
+export async function requestApproval(
+  { client, store }: ApprovalDependencies,
+  input: ApprovalInput,
+): Promise<ApprovalStatus> {
   const { approvalId } = input;
   const taken = () =>
     httpProblem('approval-id-taken', `approval ${approvalId} exists with another content`, { approvalId });
   const record = await store.findApproval(approvalId);
-  if (record && record.contentHash !== contentHashOf(input)) throw taken();
+  if (record && record.contentHash !== hashContent(input)) throw taken();
   if (record?.finalView) return record.summary.status;
 
   const { approvers, timeoutSeconds } = firstStageOf(input);
@@ -84,7 +93,7 @@ export async function requestApproval({ client, store }: Deps, input: ApprovalIn
   if (existing === undefined) return 'pending';
   if (existing === 'other') throw taken();
   if (existing.status.name === 'RUNNING') return 'pending';
-  if (isEndedByServer(existing)) return 'withdrawn';
+  if (isTerminatedOrTimedOut(existing)) return 'withdrawn';
   return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
 }
 
@@ -102,16 +111,20 @@ function firstStageOf({ requestedBy, stages }: ApprovalInput) {
  *
  * @throws 404, 503.
  */
-export async function getApproval(deps: Deps, approvalId: string, lookup: Lookup = {}): Promise<ApprovalResource> {
+export async function getApproval(
+  deps: ApprovalDependencies,
+  approvalId: string,
+  lookup: ApprovalLookup = {},
+): Promise<ApprovalResource> {
   const description = await findExecution(deps.client, approvalId, lookup.firstRunId);
-  const view = await readApproval(deps, approvalId, description, lookup.only === undefined);
-  const isVisible = view !== undefined && (lookup.only === undefined || isParty(view, lookup.only));
+  const view = await readApproval(deps, approvalId, description, lookup.restrictedToId === undefined);
+  const isVisible = view !== undefined && (lookup.restrictedToId === undefined || isParty(view, lookup.restrictedToId));
   if (!isVisible) throw notFound(`there is no approval ${approvalId}`);
   return toResource(view, description);
 }
 
 async function readApproval(
-  { client, store }: Deps,
+  { client, store }: ApprovalDependencies,
   approvalId: string,
   description: WorkflowExecutionDescription | undefined,
   showsKnown: boolean,
@@ -119,7 +132,7 @@ async function readApproval(
   if (description?.status.name !== 'RUNNING') {
     const record = await store.findApproval(approvalId);
     if (record?.finalView) return record.finalView;
-    if (!description || description.status.name === 'FAILED') return record && viewOf(record.summary);
+    if (!description || description.status.name === 'FAILED') return record && viewOfSummary(record.summary);
   }
   const { startTime } = description;
   const known = { approval: { approvalId, status: 'pending', startedAt: startTime.toISOString() } };
@@ -127,7 +140,7 @@ async function readApproval(
 }
 
 /** The view of an approval whose workflow ended without an outcome. */
-function viewOf({ closedAt: _closedAt, startedAt: _startedAt, ...summary }: ApprovalSummary): ApprovalView {
+function viewOfSummary({ closedAt: _closedAt, startedAt: _startedAt, ...summary }: ApprovalSummary): ApprovalView {
   return { ...summary, trail: [], notifications: [] };
 }
 
@@ -145,21 +158,25 @@ const isParty = ({ requestedBy, approvers, trail, notifications }: ApprovalView,
  * otherwise or is now in another stage.
  */
 export async function decideApproval(
-  deps: Deps,
+  deps: ApprovalDependencies,
   approvalId: string,
   decision: Decision,
-  { firstRunId, ...asking }: Lookup = {},
+  { firstRunId, ...asking }: ApprovalLookup = {},
 ): Promise<ApprovalResource> {
   const lookup = firstRunId === undefined ? {} : { firstRunId };
   try {
     return await updateApproval(deps, approvalId, lookup, {
-      update: (handle) => handle.executeUpdate(decideUpdate, { args: [decision], ...updateIdOf(asking) }),
-      isDone: (view) => isSameDecision(view.decision, decision),
-      onDone: (view) => keepComment(deps.store, view, decision),
+      update: (handle) => handle.executeUpdate(decideUpdate, { args: [decision], ...updateOptionsOf(asking) }),
+      isAlreadyApplied: (view) => isSameDecision(view.decision, decision),
+      onAlreadyApplied: (view) => storeRepeatedComment(deps.store, view, decision),
     });
   } catch (error) {
     // Callers who are not a party to the approval must not learn that it exists.
-    if (asking.only !== undefined && error instanceof HttpProblem && (error.status === 403 || error.status === 409)) {
+    if (
+      asking.restrictedToId !== undefined &&
+      error instanceof HttpProblem &&
+      (error.status === 403 || error.status === 409)
+    ) {
       await getApproval(deps, approvalId, asking);
     }
     throw error;
@@ -167,7 +184,7 @@ export async function decideApproval(
 }
 
 /** Stores the comment of a repeated decision when the workflow no longer accepts it. */
-async function keepComment(store: Store, view: ApprovalView, repeated: Decision): Promise<void> {
+async function storeRepeatedComment(store: Store, view: ApprovalView, repeated: Decision): Promise<void> {
   const { approver, decision, comment, via = 'api' } = repeated;
   if (!comment) return;
   const { approvalId, stage } = view;
@@ -181,23 +198,24 @@ async function keepComment(store: Store, view: ApprovalView, repeated: Decision)
  * Withdraws an approval. @throws 403 unless the caller requested it or is an operator; 409 when it is already decided.
  */
 export async function withdrawApproval(
-  deps: Deps,
+  deps: ApprovalDependencies,
   approvalId: string,
   request: WithdrawRequest,
-  asking: Asking = {},
+  asking: RequestContext = {},
 ): Promise<ApprovalResource> {
-  const { only } = asking;
-  if (only !== undefined) {
+  const { restrictedToId } = asking;
+  if (restrictedToId !== undefined) {
     const { requestedBy } = await getApproval(deps, approvalId, asking);
-    if (requestedBy !== only) throw forbidden(`only ${requestedBy}, who requested it, can withdraw the approval`);
+    if (requestedBy !== restrictedToId)
+      throw forbidden(`only ${requestedBy}, who requested it, can withdraw the approval`);
   }
   return await updateApproval(
     deps,
     approvalId,
     {},
     {
-      update: (handle) => handle.executeUpdate(withdrawUpdate, { args: [request], ...updateIdOf(asking) }),
-      isDone: ({ status }) => status === 'withdrawn',
+      update: (handle) => handle.executeUpdate(withdrawUpdate, { args: [request], ...updateOptionsOf(asking) }),
+      isAlreadyApplied: ({ status }) => status === 'withdrawn',
     },
   );
 }
@@ -209,56 +227,56 @@ export async function withdrawApproval(
 export async function listApprovals(
   store: Store,
   filter: ApprovalFilter,
-  { limit, place }: PageRequest,
+  { limit, position }: PageRequest,
 ): Promise<Page<ApprovalSummary>> {
-  const before = place && Buffer.from(place).toString();
+  const before = position && Buffer.from(position).toString();
   const rows = await store.listApprovals(filter, { before, limit });
   const last = rows.length === limit ? rows.at(-1) : undefined;
   const items = rows.map(({ number: _number, ...summary }) => summary);
-  return { items, ...(last && { nextPlace: Buffer.from(last.number) }) };
+  return { items, ...(last && { nextPosition: Buffer.from(last.number) }) };
 }
 
-interface Change {
+interface ApprovalChange {
   update: (handle: WorkflowHandle<typeof workflows.approval>) => Promise<ApprovalView>;
   /** Whether a closed approval already has the state that the change asks for. */
-  isDone: (view: ApprovalView) => boolean;
-  onDone?: (view: ApprovalView) => Promise<void>;
+  isAlreadyApplied: (view: ApprovalView) => boolean;
+  onAlreadyApplied?: (view: ApprovalView) => Promise<void>;
 }
 
 async function updateApproval(
-  deps: Deps,
+  deps: ApprovalDependencies,
   approvalId: string,
-  lookup: Lookup,
-  { update, isDone, onDone }: Change,
+  lookup: ApprovalLookup,
+  { update, isAlreadyApplied, onAlreadyApplied }: ApprovalChange,
 ): Promise<ApprovalResource> {
   const { client } = deps;
   const description = await findExecution(client, approvalId, lookup.firstRunId);
   let limit: HttpProblem | undefined;
   if (description?.status.name === 'RUNNING') {
-    const firstExecutionRunId = firstRunOf(description);
+    const firstExecutionRunId = firstRunIdOf(description);
     // Addresses the execution chain instead of the run, so that a reset in between makes no difference.
     const handle = client.workflow.getHandle(description.workflowId, undefined, { firstExecutionRunId });
     try {
-      const view = await askWorker(client, description, () => update(handle));
+      const view = await callWorker(client, description, () => update(handle));
       return toResource(view, description);
     } catch (error) {
-      const refusal = refusalOf(error);
-      if (refusal && !isRepetition(refusal)) throw problemOf(refusal, approvalId);
-      if (!refusal && !isUpdateLimit(error) && !(error instanceof WorkflowNotFoundError)) throw error;
-      limit = isUpdateLimit(error) ? error : undefined;
+      const refusal = updateRejectionOf(error);
+      if (refusal && !isRepeatRejection(refusal)) throw rejectionProblem(refusal, approvalId);
+      if (!refusal && !isUpdateLimitProblem(error) && !(error instanceof WorkflowNotFoundError)) throw error;
+      limit = isUpdateLimitProblem(error) ? error : undefined;
     }
   }
   const approval = await getApproval(deps, approvalId, lookup);
   if (limit && approval.status === 'pending') throw limit;
-  if (!isDone(approval)) throw problemOf(closedWith(approval), approvalId);
-  if (!onDone) return approval;
-  await onDone(approval);
+  if (!isAlreadyApplied(approval)) throw rejectionProblem(closedRejectionOf(approval), approvalId);
+  if (!onAlreadyApplied) return approval;
+  await onAlreadyApplied(approval);
   return await getApproval(deps, approvalId, lookup);
 }
 
-function problemOf({ type, message }: Reason, approvalId: string): HttpProblem {
+function rejectionProblem({ type, message }: Reason, approvalId: string): HttpProblem {
   if (type === 'InvalidInput') return invalidRequest([{ pointer: '', detail: message }]);
-  return httpProblem(kindOf(type, 'conflict'), message, { approvalId });
+  return httpProblem(kindOfFailureType(type, 'conflict'), message, { approvalId });
 }
 
 /**
@@ -267,16 +285,16 @@ function problemOf({ type, message }: Reason, approvalId: string): HttpProblem {
  */
 async function findExecution(client: Client, approvalId: string, firstRunId?: string) {
   const workflowId = approvalWorkflowId(approvalId);
-  const newest = await describe(client, workflowId);
-  if (!newest || firstRunId === undefined || firstRunOf(newest) === firstRunId) return newest;
-  return await describe(client, workflowId, firstRunId);
+  const newest = await describeWorkflow(client, workflowId);
+  if (!newest || firstRunId === undefined || firstRunIdOf(newest) === firstRunId) return newest;
+  return await describeWorkflow(client, workflowId, firstRunId);
 }
 
-const firstRunOf = ({ raw, runId }: WorkflowExecutionDescription): string =>
+const firstRunIdOf = ({ raw, runId }: WorkflowExecutionDescription): string =>
   raw.workflowExecutionInfo?.firstRunId || runId;
 
 function toResource(view: ApprovalView, description: WorkflowExecutionDescription | undefined): ApprovalResource {
   if (!description) return view;
-  const ended = view.status === 'pending' && isEndedByServer(description) && { status: 'withdrawn' as const };
-  return { ...view, ...ended, ...heldUpBy(description), ...workflowOf(description) };
+  const ended = view.status === 'pending' && isTerminatedOrTimedOut(description) && { status: 'withdrawn' as const };
+  return { ...view, ...ended, ...pendingActivity(description), ...workflowField(description) };
 }

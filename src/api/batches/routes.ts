@@ -3,16 +3,24 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { batchFailureList, batchId, batchList, batchResource, batchStatus } from '../../schemas/batch.js';
-import { noQuery, pageQuery } from '../../schemas/page.js';
+import { emptyQuery, pageQuery } from '../../schemas/page.js';
 import type { AppDependencies } from '../app.js';
-import { cancelBatch, expectBatch, getBatch, listBatches, pauseBatch, resumeBatch, retryBatch } from './service.js';
-import { batchEvents } from './events.js';
-import { contract, type Contract } from '../plugins/contract.js';
-import { sealedPage, type Cursors } from '../plugins/cursor.js';
+import {
+  cancelBatch,
+  assertBatchExists,
+  getBatch,
+  listBatches,
+  pauseBatch,
+  resumeBatch,
+  retryBatch,
+} from './service.js';
+import { streamBatchEvents } from './event-stream.js';
+import { withContract, type RouteContract } from '../plugins/route-contract.js';
+import { readPageWithCursor, type Cursors } from '../plugins/cursors.js';
 import { notAcceptable } from '../plugins/errors.js';
 import { UPLOAD_TIMEOUT_MS } from '../plugins/limits.js';
-import { createRecentTallies } from './recent-tallies.js';
-import type { FailurePlace } from '../../store/batches.js';
+import { createProgressCache } from './progress-cache.js';
+import type { FailurePosition } from '../../store/batches.js';
 import { batchUploadRoute } from './upload.js';
 
 const params = z.strictObject({ batchId });
@@ -25,20 +33,20 @@ export async function batchRoutes(
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { client, store, cursors } = deps;
-  const world = { client, store, recentTally: createRecentTallies(store) };
+  const dependencies = { client, store, cachedProgress: createProgressCache(store) };
 
-  await app.register(batchUploadRoute, { ...deps, world, prefix: '' });
+  await app.register(batchUploadRoute, { ...deps, batchDependencies: dependencies, prefix: '' });
 
   app.get(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'listBatches',
         summary: 'List batches, the newest upload first',
         description: 'From the store, where each batch records its progress.',
         tag: 'Batches',
         access: ['operator'],
-        needs: ['store'],
+        dependencies: ['store'],
       }),
       schema: {
         querystring: pageQuery.extend({ status: batchStatus.optional() }),
@@ -47,50 +55,52 @@ export async function batchRoutes(
     },
     async (request) => {
       const { limit: _limit, cursor: _cursor, ...filter } = request.query;
-      return await sealedPage(cursors, 'batches', filter, request.query, (page) => listBatches(deps, filter, page));
+      return await readPageWithCursor(cursors, 'batches', filter, request.query, (page) =>
+        listBatches(deps, filter, page),
+      );
     },
   );
 
   app.get(
     '/:batchId',
     {
-      ...contract({
+      ...withContract({
         operationId: 'getBatch',
         summary: 'A batch and how far it has come',
         description: 'Counted in the store just now; no worker is needed.',
         tag: 'Batches',
         access: ['operator'],
-        needs: ['temporal', 'store'],
+        dependencies: ['temporal', 'store'],
       }),
-      schema: { params, querystring: noQuery, response: { 200: batchResource } },
+      schema: { params, querystring: emptyQuery, response: { 200: batchResource } },
     },
-    async (request) => getBatch(world, request.params.batchId),
+    async (request) => getBatch(dependencies, request.params.batchId),
   );
 
   app.get(
     '/:batchId/failures',
     {
-      ...contract({
+      ...withContract({
         operationId: 'listBatchFailures',
         summary: 'The items that failed, with line and reason',
         tag: 'Batches',
         access: ['operator'],
-        needs: ['store'],
+        dependencies: ['store'],
       }),
       schema: { params, querystring: pageQuery, response: { 200: batchFailureList } },
     },
     async (request) => {
       const { batchId } = request.params;
       const { limit, cursor } = request.query;
-      await expectBatch(world, batchId);
-      const found = await store.listFailures(batchId, {
+      await assertBatchExists(dependencies, batchId);
+      const found = await store.listBatchFailures(batchId, {
         limit,
-        ...(cursor && { after: placeIn(cursors, batchId, cursor) }),
+        ...(cursor && { after: decodeFailureCursor(cursors, batchId, cursor) }),
       });
       const last = found.length === limit ? found.at(-1) : undefined;
       return {
-        items: found.map(({ place: _place, ...failure }) => failure),
-        ...(last && { nextCursor: cursorTo(cursors, batchId, last.place) }),
+        items: found.map(({ position: _place, ...failure }) => failure),
+        ...(last && { nextCursor: encodeFailureCursor(cursors, batchId, last.position) }),
       };
     },
   );
@@ -99,80 +109,86 @@ export async function batchRoutes(
     '/:batchId/events',
     {
       handlerTimeout: UPLOAD_TIMEOUT_MS,
-      ...contract({
+      ...withContract({
         operationId: 'followBatch',
         summary: 'The batch as server-sent events',
         description: '`progress` with the batch as data whenever it has changed, at last `end`.',
         tag: 'Batches',
         access: ['operator'],
-        needs: ['temporal', 'store'],
+        dependencies: ['temporal', 'store'],
         problems: ['not-acceptable'],
       }),
       schema: {
         params,
-        querystring: noQuery,
-        response: { 200: { content: { 'text/event-stream': { schema: events } } } },
+        querystring: emptyQuery,
+        response: { 200: { content: { 'text/event-stream': { schema: eventStreamSchema } } } },
       },
     },
     async (request, reply) => {
       const { batchId } = request.params;
       if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
-      await getBatch(world, batchId);
+      await getBatch(dependencies, batchId);
       // Many streams end because the process shuts down, and a connection that is kept alive would delay that.
       return reply
         .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
         .header('connection', 'close')
-        .send(Readable.from(batchEvents(() => getBatch(world, batchId), untilClosed(reply, deps.closing))) as never);
+        .send(
+          Readable.from(
+            streamBatchEvents(() => getBatch(dependencies, batchId), abortOnClose(reply, deps.closing)),
+          ) as never,
+        );
     },
   );
 
-  const steer = { schema: { params, querystring: noQuery, body: noBody, response: { 202: batchResource } } };
+  const steer = { schema: { params, querystring: emptyQuery, body: noBody, response: { 202: batchResource } } };
   app.post(
     '/:batchId/pause',
-    { ...steering('pauseBatch', 'Begin nothing more until it is resumed', ENDED), ...steer },
-    async ({ params, named }, reply) => reply.code(202).send(await pauseBatch(world, params.batchId, named?.requestId)),
+    { ...commandContract('pauseBatch', 'Begin nothing more until it is resumed', NOT_OPEN_PROBLEMS), ...steer },
+    async ({ params, callIdentity }, reply) =>
+      reply.code(202).send(await pauseBatch(dependencies, params.batchId, callIdentity?.operationId)),
   );
   app.post(
     '/:batchId/resume',
-    { ...steering('resumeBatch', 'Go on; also while no worker is there', ENDED), ...steer },
-    async ({ params, named }, reply) =>
-      reply.code(202).send(await resumeBatch(world, params.batchId, named?.requestId)),
+    { ...commandContract('resumeBatch', 'Go on; also while no worker is there', NOT_OPEN_PROBLEMS), ...steer },
+    async ({ params, callIdentity }, reply) =>
+      reply.code(202).send(await resumeBatch(dependencies, params.batchId, callIdentity?.operationId)),
   );
   app.post(
     '/:batchId/cancel',
-    { ...steering('cancelBatch', 'End it for good; what was done stays done', ENDED), ...steer },
-    async ({ params }, reply) => reply.code(202).send(await cancelBatch(world, params.batchId)),
+    { ...commandContract('cancelBatch', 'End it for good; what was done stays done', NOT_OPEN_PROBLEMS), ...steer },
+    async ({ params }, reply) => reply.code(202).send(await cancelBatch(dependencies, params.batchId)),
   );
   app.post(
     '/:batchId/retry',
     {
-      ...steering('retryBatch', 'Do what has not succeeded once more', ['batch-running', 'nothing-to-retry']),
+      ...commandContract('retryBatch', 'Do what has not succeeded once more', ['batch-running', 'nothing-to-retry']),
       ...steer,
     },
-    async ({ params, named }, reply) => reply.code(202).send(await retryBatch(world, params.batchId, named?.requestId)),
+    async ({ params, callIdentity }, reply) =>
+      reply.code(202).send(await retryBatch(dependencies, params.batchId, callIdentity?.operationId)),
   );
 }
 
-const events = z.string().describe('Server-sent events');
+const eventStreamSchema = z.string().describe('Server-sent events');
 
-const ENDED = ['batch-ended', 'batch-not-started'] as const;
+const NOT_OPEN_PROBLEMS = ['batch-closed', 'batch-not-started'] as const;
 
-const steering = (operationId: string, summary: string, problems: Contract['problems']) =>
-  contract({
+const commandContract = (operationId: string, summary: string, problems: RouteContract['problems']) =>
+  withContract({
     operationId,
     summary,
     tag: 'Batches',
     access: ['operator'],
-    needs: ['temporal', 'store'],
+    dependencies: ['temporal', 'store'],
     ...(problems && { problems }),
-    idempotent: true,
+    idempotency: true,
   });
 
 /**
  * A signal that aborts with `closing` and when the client disconnects. A stream without news would not notice the
  * disconnect by itself.
  */
-function untilClosed({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
+function abortOnClose({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
   const closed = new AbortController();
   const close = () => closed.abort();
   closing.addEventListener('abort', close);
@@ -184,13 +200,13 @@ function untilClosed({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
   return closed.signal;
 }
 
-const cursorTo = (cursors: Cursors, batchId: string, { task, index }: FailurePlace) =>
-  cursors.encode('failures', { batchId }, Buffer.from(`${task}.${index}`));
+const encodeFailureCursor = (cursors: Cursors, batchId: string, { chunkIndex, itemIndex }: FailurePosition) =>
+  cursors.encode('failures', { batchId }, Buffer.from(`${chunkIndex}.${itemIndex}`));
 
 /** @throws 400 for a cursor that this list did not issue. */
-function placeIn(cursors: Cursors, batchId: string, cursor: string): FailurePlace {
+function decodeFailureCursor(cursors: Cursors, batchId: string, cursor: string): FailurePosition {
   const [task, index] = cursors.decode('failures', { batchId }, cursor).toString().split('.');
-  return { task: Number(task), index: Number(index) };
+  return { chunkIndex: Number(task), itemIndex: Number(index) };
 }
 
 const acceptsEvents = ({ headers }: FastifyRequest) =>

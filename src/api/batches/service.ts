@@ -11,7 +11,7 @@ import {
   type BatchResource,
   type BatchStatus,
   type BatchSummary,
-  type BatchTally,
+  type BatchProgress,
 } from '../../schemas/batch.js';
 import type { Store } from '../../store/index.js';
 import type { BatchRecord, NewBatch, StagedItem } from '../../store/batches.js';
@@ -22,19 +22,25 @@ import {
   BATCH_TASK_QUEUE,
   pauseSignal,
   resumeSignal,
-  secondsLeft,
+  estimateSecondsLeft,
 } from '../../workflows/batch/contract.js';
-import { unrecordedEnds, type UnrecordedEnd } from '../executions/ended.js';
+import { findUnrecordedCloses, type UnrecordedClose } from '../executions/closed-executions.js';
 import { httpProblem, notFound } from '../plugins/errors.js';
-import { describe, isNotFound, SERVER_DEADLINE_MS, signalOnce, withDeadline } from '../executions/executions.js';
+import {
+  describeWorkflow,
+  isNotFound,
+  SERVER_DEADLINE_MS,
+  signalOnce,
+  withDeadline,
+} from '../executions/worker-calls.js';
 import type { Execution, Page, PageRequest } from '../executions/listing.js';
-import { heldUpBy, workflowOf } from '../executions/resources.js';
+import { pendingActivity, workflowField } from '../executions/pending-activities.js';
 
-export interface BatchWorld {
+export interface BatchDependencies {
   client: Client;
   store: Store;
   /** Counts of a running batch, at most about five seconds old. */
-  recentTally: (batchId: string) => Promise<BatchTally | undefined>;
+  cachedProgress: (batchId: string) => Promise<BatchProgress | undefined>;
 }
 
 /**
@@ -44,54 +50,57 @@ export interface BatchWorld {
  * @throws 409 when the id belongs to another content. Also throws the errors of `pages`, and then nothing is stored.
  */
 export async function createBatch(
-  world: BatchWorld,
+  dependencies: BatchDependencies,
   batch: NewBatch,
   pages: AsyncIterable<StagedItem[]>,
 ): Promise<{ total: number; status: BatchStatus }> {
-  const { client, store } = world;
+  const { client, store } = dependencies;
   const { batchId } = batch;
   const staged = await store.stageBatch(batch, pages);
   if (staged.status === 'taken') {
     throw httpProblem('batch-id-taken', `batch ${batchId} exists with another content`, { batchId });
   }
   const { total } = staged;
-  const known = staged.status === 'existing' ? await getBatch(world, batchId) : undefined;
+  const known = staged.status === 'existing' ? await getBatch(dependencies, batchId) : undefined;
   // If `round` is 0, no run has opened the batch, so no item was processed, whatever the state of older runs with this
   // id.
-  if (known && (known.round > 0 || known.status === 'running')) return { total, status: known.status };
-  await startRun(client, batchId, `${batch.operation}: ${total} items`);
-  await store.recordStarted(batchId);
+  if (known && (known.attempt > 0 || known.status === 'running')) return { total, status: known.status };
+  await startAttempt(client, batchId, `${batch.operation}: ${total} items`);
+  await store.recordBatchStarted(batchId);
   return { total, status: 'running' };
 }
 
 /** Returns a batch with its progress. No worker is needed. @throws 404. */
-export async function getBatch({ client, store, recentTally }: BatchWorld, batchId: string): Promise<BatchResource> {
+export async function getBatch(
+  { client, store, cachedProgress }: BatchDependencies,
+  batchId: string,
+): Promise<BatchResource> {
   // Read the status before the counts: the counts of a batch that has ended are then final.
-  const description = await describe(client, batchWorkflowId(batchId));
+  const description = await describeWorkflow(client, batchWorkflowId(batchId));
   const isRunning = description?.status.name === 'RUNNING';
-  const tally = await (isRunning ? recentTally(batchId) : store.tallyBatch(batchId));
-  if (!tally) throw unknown(batchId);
+  const tally = await (isRunning ? cachedProgress(batchId) : store.countBatchProgress(batchId));
+  if (!tally) throw batchNotFound(batchId);
   return toResource(batchId, tally, description);
 }
 
 /** Checks that the batch exists, in the store only. @throws 404. */
-export async function expectBatch({ store }: Pick<BatchWorld, 'store'>, batchId: string): Promise<void> {
-  if (!(await store.hasBatch(batchId))) throw unknown(batchId);
+export async function assertBatchExists({ store }: Pick<BatchDependencies, 'store'>, batchId: string): Promise<void> {
+  if (!(await store.hasBatch(batchId))) throw batchNotFound(batchId);
 }
 
 /** Lists a page of batches from the store, newest upload first. */
 export async function listBatches(
-  { client, store }: Pick<BatchWorld, 'client' | 'store'>,
+  { client, store }: Pick<BatchDependencies, 'client' | 'store'>,
   { status }: { status?: BatchStatus | undefined },
-  { limit, place }: PageRequest,
+  { limit, position }: PageRequest,
 ): Promise<Page<BatchSummary>> {
   // A batch whose workflow was terminated is still open in the store.
   const isEnd = status === 'failed' || status === 'cancelled';
-  const statuses = isEnd ? ([status, ...OPEN] as const) : status && [status];
-  const before = place && Number(Buffer.from(place).toString());
+  const statuses = isEnd ? ([status, ...OPEN_STATUSES] as const) : status && [status];
+  const before = position && Number(Buffer.from(position).toString());
   const rows = await store.listBatches({ statuses }, { before, limit });
-  const open = rows.filter((row) => OPEN.some((status) => status === row.status));
-  const ends = await unrecordedEnds(
+  const open = rows.filter((row) => OPEN_STATUSES.some((status) => status === row.status));
+  const ends = await findUnrecordedCloses(
     client,
     open.map(({ batchId, startedAt, uploadedAt }) => ({
       workflowId: batchWorkflowId(batchId),
@@ -102,34 +111,42 @@ export async function listBatches(
     .map((row) => summaryOf(row, open.includes(row) ? ends.get(batchWorkflowId(row.batchId)) : undefined))
     .filter((item) => status === undefined || item.status === status);
   const last = rows.length === limit ? rows.at(-1) : undefined;
-  return { items, ...(last && { nextPlace: Buffer.from(String(last.number)) }) };
+  return { items, ...(last && { nextPosition: Buffer.from(String(last.number)) }) };
 }
 
-const OPEN = ['running', 'paused'] as const;
+const OPEN_STATUSES = ['running', 'paused'] as const;
 
 /** Pauses a batch: no further chunk starts until it is resumed. @throws 404, 409 when the batch has ended. */
-export async function pauseBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
-  return await signal(world, batchId, pauseSignal, requestId);
+export async function pauseBatch(
+  dependencies: BatchDependencies,
+  batchId: string,
+  operationId?: string,
+): Promise<BatchResource> {
+  return await sendBatchSignal(dependencies, batchId, pauseSignal, operationId);
 }
 
 /** Resumes a batch. Without a worker, it continues once one is available. @throws 404, 409 when the batch has ended. */
-export async function resumeBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
-  return await signal(world, batchId, resumeSignal, requestId);
+export async function resumeBatch(
+  dependencies: BatchDependencies,
+  batchId: string,
+  operationId?: string,
+): Promise<BatchResource> {
+  return await sendBatchSignal(dependencies, batchId, resumeSignal, operationId);
 }
 
 /** Cancels a batch. Items that were processed stay processed. @throws 404, 409 when the batch has ended otherwise. */
-export async function cancelBatch(world: BatchWorld, batchId: string): Promise<BatchResource> {
-  const batch = await getBatch(world, batchId);
+export async function cancelBatch(dependencies: BatchDependencies, batchId: string): Promise<BatchResource> {
+  const batch = await getBatch(dependencies, batchId);
   if (batch.status === 'cancelled') return batch;
-  if (!isAtWork(batch.status)) throw ended(batch);
-  const { client } = world;
+  if (!isRunningOrPaused(batch.status)) throw notOpenProblem(batch);
+  const { client } = dependencies;
   try {
     await withDeadline(client, SERVER_DEADLINE_MS, () => client.workflow.getHandle(batchWorkflowId(batchId)).cancel());
   } catch (error) {
     if (!isNotFound(error)) throw error;
-    throw ended(await getBatch(world, batchId));
+    throw notOpenProblem(await getBatch(dependencies, batchId));
   }
-  return await getBatch(world, batchId);
+  return await getBatch(dependencies, batchId);
 }
 
 /**
@@ -138,22 +155,31 @@ export async function cancelBatch(world: BatchWorld, batchId: string): Promise<B
  *
  * @throws 404, 409 while the batch is running or when every item succeeded.
  */
-export async function retryBatch(world: BatchWorld, batchId: string, requestId?: string): Promise<BatchResource> {
-  const { client } = world;
+export async function retryBatch(
+  dependencies: BatchDependencies,
+  batchId: string,
+  operationId?: string,
+): Promise<BatchResource> {
+  const { client } = dependencies;
   // If the process died before it responded, the run already exists.
-  const latest = requestId && (await describe(client, batchWorkflowId(batchId)));
-  if (latest && latest.memo?.requestId === requestId) return await getBatch(world, batchId);
-  const { status, succeeded, total, operation } = await getBatch(world, batchId);
-  if (isAtWork(status)) {
+  const latest = operationId && (await describeWorkflow(client, batchWorkflowId(batchId)));
+  if (latest && latest.memo?.operationId === operationId) return await getBatch(dependencies, batchId);
+  const { status, succeeded, total, operation } = await getBatch(dependencies, batchId);
+  if (isRunningOrPaused(status)) {
     throw httpProblem('batch-running', `batch ${batchId} is ${status}`, { batchId });
   }
   if (succeeded === total)
     throw httpProblem('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
-  await startRun(client, batchId, `${operation}: ${total - succeeded} items once more`, requestId);
-  return await getBatch(world, batchId);
+  await startAttempt(client, batchId, `${operation}: ${total - succeeded} items once more`, operationId);
+  return await getBatch(dependencies, batchId);
 }
 
-async function startRun(client: Client, batchId: string, staticSummary: string, requestId?: string): Promise<void> {
+async function startAttempt(
+  client: Client,
+  batchId: string,
+  staticSummary: string,
+  operationId?: string,
+): Promise<void> {
   try {
     await withDeadline(client, SERVER_DEADLINE_MS, () =>
       client.workflow.start<typeof workflows.batch>('batch' satisfies keyof typeof workflows, {
@@ -162,7 +188,7 @@ async function startRun(client: Client, batchId: string, staticSummary: string, 
         taskQueue: BATCH_TASK_QUEUE,
         typedSearchAttributes: new TypedSearchAttributes([{ key: batchStatusAttribute, value: 'running' }]),
         staticSummary,
-        ...(requestId !== undefined && { memo: { requestId } }),
+        ...(operationId !== undefined && { memo: { operationId } }),
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
       }),
@@ -174,18 +200,18 @@ async function startRun(client: Client, batchId: string, staticSummary: string, 
 }
 
 /** Signals an open batch once. Sends no signal to a batch that is already in the requested state. @throws 404, 409. */
-async function signal(
-  world: BatchWorld,
+async function sendBatchSignal(
+  dependencies: BatchDependencies,
   batchId: string,
   definition: SignalDefinition,
-  requestId: string = randomUUID(),
+  operationId: string = randomUUID(),
 ): Promise<BatchResource> {
-  const { client } = world;
+  const { client } = dependencies;
   const workflowId = batchWorkflowId(batchId);
-  if (await isAlreadySo(client, workflowId, definition)) return await getBatch(world, batchId);
-  const isOpen = await signalOnce(client, workflowId, definition, [], requestId);
-  const batch = await getBatch(world, batchId);
-  if (!isOpen) throw ended(batch);
+  if (await isAlreadyApplied(client, workflowId, definition)) return await getBatch(dependencies, batchId);
+  const isOpen = await signalOnce(client, workflowId, definition, [], operationId);
+  const batch = await getBatch(dependencies, batchId);
+  if (!isOpen) throw notOpenProblem(batch);
   return batch;
 }
 
@@ -193,15 +219,15 @@ async function signal(
  * Whether the last command that an open batch received is this one. A run accepts 10,000 signals, and a client that
  * repeats a pause while no worker is available must not use them up.
  */
-async function isAlreadySo(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
-  const description = await describe(client, workflowId);
+async function isAlreadyApplied(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
+  const description = await describeWorkflow(client, workflowId);
   if (description?.status.name !== 'RUNNING') return false;
-  if (description.raw.pendingWorkflowTask) return (await lastCommand(client, description)) === name;
+  if (description.raw.pendingWorkflowTask) return (await lastUnprocessedCommand(client, description)) === name;
   return statusOf(description) === (name === pauseSignal.name ? 'paused' : 'running');
 }
 
 /** The newest pause or resume signal that no worker has processed yet, if it is among the last events. */
-async function lastCommand(
+async function lastUnprocessedCommand(
   client: Client,
   { workflowId, runId }: WorkflowExecutionDescription,
 ): Promise<string | undefined> {
@@ -220,24 +246,24 @@ async function lastCommand(
   return undefined;
 }
 
-const isAtWork = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
+const isRunningOrPaused = (status: BatchStatus) => isOpenBatch(status) && status !== 'staged';
 
-const ended = ({ batchId, status }: BatchResource) =>
+const notOpenProblem = ({ batchId, status }: BatchResource) =>
   status === 'staged'
     ? httpProblem('batch-not-started', `batch ${batchId} is stored and was not started; retry starts it`, { batchId })
-    : httpProblem('batch-ended', `batch ${batchId} is ${status}`, { batchId });
+    : httpProblem('batch-closed', `batch ${batchId} is ${status}`, { batchId });
 
-const unknown = (batchId: string) => notFound(`there is no batch ${batchId}`);
+const batchNotFound = (batchId: string) => notFound(`there is no batch ${batchId}`);
 
 function toResource(
   batchId: string,
-  tally: BatchTally,
+  tally: BatchProgress,
   description: WorkflowExecutionDescription | undefined,
 ): BatchResource {
   const { itemsPerSecond, ...counts } = tally;
-  if (!description) return { batchId, ...counts, status: statusByCounts(tally) };
+  if (!description) return { batchId, ...counts, status: statusFromCounts(tally) };
   const status = statusOf(description);
-  const left = secondsLeft(tally);
+  const left = estimateSecondsLeft(tally);
   return {
     batchId,
     ...counts,
@@ -245,19 +271,19 @@ function toResource(
     ...(status === 'running' && itemsPerSecond && { itemsPerSecond, ...(left && { secondsLeft: left }) }),
     startedAt: description.startTime.toISOString(),
     ...(description.closeTime && { closedAt: description.closeTime.toISOString() }),
-    ...heldUpBy(description),
-    ...workflowOf(description),
+    ...pendingActivity(description),
+    ...workflowField(description),
   };
 }
 
 /** The status according to the counts, for a batch without an execution or whose execution Temporal no longer keeps. */
-function statusByCounts({ round, total, succeeded, failed }: BatchTally): BatchStatus {
-  if (round === 0) return 'staged';
+function statusFromCounts({ attempt, total, succeeded, failed }: BatchProgress): BatchStatus {
+  if (attempt === 0) return 'staged';
   if (succeeded + failed < total) return 'cancelled';
   return failed > 0 ? 'completed_with_failures' : 'completed';
 }
 
-function summaryOf(row: BatchRecord, end: UnrecordedEnd | undefined): BatchSummary {
+function summaryOf(row: BatchRecord, end: UnrecordedClose | undefined): BatchSummary {
   const { batchId, operation, total, succeeded, failed, itemsPerSecond, uploadedAt, startedAt, closedAt } = row;
   const status = end ?? row.status;
   return {

@@ -5,22 +5,22 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import type { z } from 'zod';
 import { decisionCallback, verdict, type Decision, type DecisionCallback } from '../../schemas/approval.js';
-import { callbackAnswer } from '../../schemas/callback.js';
+import { callbackResponse } from '../../schemas/callback.js';
 import type { OrderStatus, ShipmentReport } from '../../schemas/order.js';
-import { problemsOf } from '../../schemas/problems-of.js';
-import { shipmentCallback, type ShipmentCallback, type UnhandledReason } from '../../schemas/shipment-report.js';
+import { toInputProblems } from '../../schemas/input-problems.js';
+import { shipmentCallback, type ShipmentCallback, type UnhandledReportReason } from '../../schemas/shipment-report.js';
 import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
-import { contract, type Contract } from '../plugins/contract.js';
+import { withContract, type RouteContract } from '../plugins/route-contract.js';
 import { HttpProblem, invalidRequest, notFound, unauthorized } from '../plugins/errors.js';
-import { describe, signalOnce } from '../executions/executions.js';
-import type { ParsedJson } from '../plugins/json.js';
-import { readJson } from '../plugins/protection.js';
-import { isKnownStatus, reasonForClosed } from '../shipment-reports/service.js';
+import { describeWorkflow, signalOnce } from '../executions/worker-calls.js';
+import type { ParsedJson } from '../plugins/lossless-json.js';
+import { parseJsonBytes } from '../plugins/protection.js';
+import { isKnownStatus, unhandledReasonFor } from '../shipment-reports/service.js';
 
 /** Standard Webhooks sets no limit. The id is a key in the database. */
-const MAX_WEBHOOK_ID = 255;
+const MAX_WEBHOOK_ID_LENGTH = 255;
 
 /**
  * Receives signed reports from external systems (Standard Webhooks). The API answers 202 once Temporal has stored the
@@ -28,38 +28,38 @@ const MAX_WEBHOOK_ID = 255;
  * has a value that the shop does not know, the API answers 200, which ends the sender's retries.
  */
 export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
-  const { client, store, metrics } = deps;
+  const { client, store, httpMetrics } = deps;
   const carrier = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
   const approvers = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
   // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
-  const response = { 200: callbackAnswer, 202: callbackAnswer };
+  const response = { 200: callbackResponse, 202: callbackResponse };
 
   app.post(
     '/shipments',
     {
-      ...callback('reportShipment', 'The carrier reports', shipmentCallback, ['temporal', 'store']),
+      ...callbackContract('receiveShipmentCallback', 'The carrier reports', shipmentCallback, ['temporal', 'store']),
       schema: { response },
     },
     async (request, reply) => {
-      const report = parsed(shipmentCallback, signedBody(carrier, request));
+      const report = parseCallback(shipmentCallback, verifyBody(carrier, request));
       const workflowId = orderWorkflowId(report.orderId);
       const { status } = report;
       const isKnown = isKnownStatus(status);
       const closed = isKnown
         ? await signalIfOpen(request, workflowId, shipmentReportedSignal, report as ShipmentReport)
-        : await describe(client, workflowId);
+        : await describeWorkflow(client, workflowId);
       if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
       const outcome = closed
         ? (closed.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
-        : await recordedStatus(report.orderId);
-      return await recordUnhandled(
+        : await recordedOrderStatus(report.orderId);
+      return await recordUnhandledReport(
         request,
         reply,
         report,
-        isKnown ? reasonForClosed(report, outcome) : 'unknown_status',
+        isKnown ? unhandledReasonFor(report, outcome) : 'unknown_status',
       );
     },
   );
@@ -67,11 +67,11 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
   app.post(
     '/approvals',
     {
-      ...callback('reportDecision', 'A system decides', decisionCallback, ['temporal', 'store']),
+      ...callbackContract('receiveDecisionCallback', 'A system decides', decisionCallback, ['temporal', 'store']),
       schema: { response },
     },
     async (request, reply) => {
-      const callback = parsed(decisionCallback, signedBody(approvers, request));
+      const callback = parseCallback(decisionCallback, verifyBody(approvers, request));
       const { approvalId, ...fields } = callback;
       const workflowId = approvalWorkflowId(approvalId);
       const isKnown = verdict.safeParse(fields.decision).success;
@@ -90,7 +90,7 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     { approvalId, approver, decision }: DecisionCallback,
     reason: keyof typeof IGNORED_DECISIONS,
   ): FastifyReply {
-    metrics?.countIgnoredCallback('approvals', reason);
+    httpMetrics?.countIgnoredCallback('approvals', reason);
     request.log.warn({ approvalId, approver, decision, reason }, 'ignored a decision of an external system');
     return reply.code(200).send({ status: 'ignored', detail: IGNORED_DECISIONS[reason] });
   }
@@ -106,39 +106,39 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     signal: SignalDefinition<[Argument]>,
     argument: Argument,
   ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
-    const description = await describe(client, workflowId);
+    const description = await describeWorkflow(client, workflowId);
     if (description?.status.name !== 'RUNNING') return description;
-    const requestId = createHash('sha256')
+    const operationId = createHash('sha256')
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');
-    const isStored = await signalOnce(client, workflowId, signal, [argument], requestId);
+    const isStored = await signalOnce(client, workflowId, signal, [argument], operationId);
     // The workflow closed in the meantime, so its status has changed.
-    return isStored ? 'signalled' : await describe(client, workflowId);
+    return isStored ? 'signalled' : await describeWorkflow(client, workflowId);
   }
 
   /** The status of an order whose workflow Temporal no longer has. @throws 404. */
-  async function recordedStatus(orderId: string): Promise<OrderStatus> {
+  async function recordedOrderStatus(orderId: string): Promise<OrderStatus> {
     const record = await store.findOrder(orderId);
     if (!record) throw notFound(`there is no order ${orderId}`);
     return record.status;
   }
 
-  async function recordUnhandled(
+  async function recordUnhandledReport(
     request: FastifyRequest,
     reply: FastifyReply,
     report: ShipmentCallback,
-    reason: UnhandledReason,
+    reason: UnhandledReportReason,
   ): Promise<FastifyReply> {
     const isNew = await store.recordUnhandledReport({ ...report, webhookId: webhookIdOf(request), reason });
     if (isNew) {
-      metrics?.countIgnoredCallback('shipments', reason);
+      httpMetrics?.countIgnoredCallback('shipments', reason);
       request.log.warn({ ...report, reason }, 'no order acts on this shipment report');
     }
     return reply.code(200).send({ status: 'ignored', detail: IGNORED_REPORTS[reason] });
   }
 }
 
-const IGNORED_REPORTS: Record<UnhandledReason, string> = {
+const IGNORED_REPORTS: Record<UnhandledReportReason, string> = {
   unknown_status: 'the status is unknown; the report was recorded',
   contradicts_outcome: 'the order has already ended with another outcome; the report was recorded',
   order_closed: 'the order has already ended; the report was recorded',
@@ -149,35 +149,40 @@ const IGNORED_DECISIONS = {
   approval_closed: 'the approval has already closed',
 };
 
-const callback = (operationId: string, summary: string, body: z.ZodType, needs: Contract['needs'] = []) =>
-  contract({
+const callbackContract = (
+  operationId: string,
+  summary: string,
+  body: z.ZodType,
+  needs: RouteContract['dependencies'] = [],
+) =>
+  withContract({
     operationId,
     summary,
     description:
       'The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.',
     tag: 'Callbacks',
     access: 'signed',
-    needs,
+    dependencies: needs,
     problems: ['not-found'],
-    bodies: { 'application/json': body },
+    rawBodies: { 'application/json': body },
   });
 
 /** The id of the message, which a valid signature covers. @throws 400 when the database could not index it. */
 function webhookIdOf({ headers }: FastifyRequest): string {
   const id = String(headers['webhook-id']);
-  if (id.length > MAX_WEBHOOK_ID)
-    throw invalidRequest([{ pointer: '/webhook-id', detail: `must have at most ${MAX_WEBHOOK_ID} characters` }]);
+  if (id.length > MAX_WEBHOOK_ID_LENGTH)
+    throw invalidRequest([{ pointer: '/webhook-id', detail: `must have at most ${MAX_WEBHOOK_ID_LENGTH} characters` }]);
   return id;
 }
 
 /** The body of a webhook that one of the secrets signed. @throws 401. */
-function signedBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {
+function verifyBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {
   const bytes = (body as Buffer | undefined) ?? Buffer.alloc(0);
   let refusal = 'there is no secret';
   for (const webhook of webhooks) {
     try {
       webhook.verify(bytes, headers as Record<string, string>);
-      return readJson(bytes);
+      return parseJsonBytes(bytes);
     } catch (error) {
       if (error instanceof HttpProblem) throw error;
       // The signature is valid, so the signed text itself is not JSON.
@@ -194,10 +199,10 @@ function signedBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequ
  * Parses a callback. Repeated names and inexact numbers are accepted in fields that the schema does not have.
  * @throws 400 that names each invalid field.
  */
-function parsed<T extends z.ZodObject>(schema: T, { value, losses }: ParsedJson): z.infer<T> {
+function parseCallback<T extends z.ZodObject>(schema: T, { value, losses }: ParsedJson): z.infer<T> {
   const known = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
   if (known.length > 0) throw invalidRequest(known);
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw invalidRequest(problemsOf(result.error.issues));
+  throw invalidRequest(toInputProblems(result.error.issues));
 }

@@ -11,30 +11,35 @@ import {
   setQuantityRequest,
 } from '../../schemas/cart.js';
 import { customerId } from '../../schemas/order.js';
-import { noQuery, pageQuery } from '../../schemas/page.js';
-import { sku } from '../../schemas/text.js';
+import { emptyQuery, pageQuery } from '../../schemas/page.js';
+import { sku } from '../../schemas/primitives.js';
 import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
 import type { AppDependencies } from '../app.js';
-import { assertActsAs, restrictedTo } from '../plugins/auth/caller.js';
+import { assertActsAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';
 import { addToCart, changeCart, getCart, listCarts } from './service.js';
-import { contract, type Contract } from '../plugins/contract.js';
-import { sealedPage } from '../plugins/cursor.js';
-import type { ProblemKind } from '../plugins/problems.js';
+import { withContract, type RouteContract } from '../plugins/route-contract.js';
+import { readPageWithCursor } from '../plugins/cursors.js';
+import type { ProblemKind } from '../plugins/problem-kinds.js';
 
 const params = z.strictObject({ cartId });
 const itemParams = params.extend({ sku });
 const response = { 200: cartResource };
 
 /** The contract of a cart change. A worker applies the change, and prices come from the store. */
-const change = (operationId: string, summary: string, problems: ProblemKind[], more: Partial<Contract> = {}) =>
-  contract({
+const changeContract = (
+  operationId: string,
+  summary: string,
+  problems: ProblemKind[],
+  more: Partial<RouteContract> = {},
+) =>
+  withContract({
     operationId,
     summary,
     tag: 'Carts',
     access: ['shopper', 'operator'],
-    needs: ['worker', 'store'],
+    dependencies: ['worker', 'store'],
     problems: ['cart-busy', 'gone', 'update-limit', ...problems],
-    idempotent: true,
+    idempotency: true,
     ...more,
   });
 
@@ -45,14 +50,14 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
   app.get(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'listCarts',
         summary: 'List carts, newest first',
         description:
           'From the store, where a cart appears with its first item. A cart id that was used again is listed once for each cart. Shoppers get their own carts.',
         tag: 'Carts',
         access: ['shopper', 'operator'],
-        needs: ['store'],
+        dependencies: ['store'],
       }),
       schema: {
         querystring: pageQuery.extend({ customerId: customerId.optional(), status: cartStatus.optional() }),
@@ -60,33 +65,35 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
       },
     },
     async (request) => {
-      const { status, customerId = restrictedTo(request.caller) } = request.query;
-      assertActsAs(request.caller, customerId, 'customer');
+      const { status, customerId = restrictedIdOf(request.caller) } = request.query;
+      assertActsAsSelf(request.caller, customerId, 'customer');
       const filter = { status, customerId };
-      return await sealedPage(shop.cursors, 'carts', filter, request.query, (page) => listCarts(shop, filter, page));
+      return await readPageWithCursor(shop.cursors, 'carts', filter, request.query, (page) =>
+        listCarts(shop, filter, page),
+      );
     },
   );
 
   app.get(
     '/:cartId',
     {
-      ...contract({
+      ...withContract({
         operationId: 'getCart',
         summary: 'A cart with today’s prices',
         tag: 'Carts',
         access: ['shopper', 'operator'],
-        needs: ['worker', 'store'],
+        dependencies: ['worker', 'store'],
         problems: ['gone', 'cart-busy'],
       }),
-      schema: { params, querystring: noQuery, response },
+      schema: { params, querystring: emptyQuery, response },
     },
-    async ({ params: { cartId }, caller }) => getCart(shop, cartId, restrictedTo(caller)),
+    async ({ params: { cartId }, caller }) => getCart(shop, cartId, restrictedIdOf(caller)),
   );
 
   app.post(
     '/:cartId/items',
     {
-      ...change(
+      ...changeContract(
         'addItem',
         'Put something into a cart',
         ['unknown-sku', 'out-of-stock', 'too-many-lines', 'quantity-too-large'],
@@ -94,39 +101,39 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
           description: 'Opens the cart if there is none. It belongs to the shopper who opens it.',
         },
       ),
-      schema: { params, querystring: noQuery, body: addItemRequest, response },
+      schema: { params, querystring: emptyQuery, body: addItemRequest, response },
     },
-    async (request) => addToCart(shop, request.params.cartId, { ...request.body, ...saidOf(request) }),
+    async (request) => addToCart(shop, request.params.cartId, { ...request.body, ...changeFieldsOf(request) }),
   );
 
   app.patch(
     '/:cartId/items/:sku',
     {
-      ...change('setQuantity', 'Set how many there are', ['out-of-stock', 'quantity-too-large', 'unknown-sku']),
-      schema: { params: itemParams, querystring: noQuery, body: setQuantityRequest, response },
+      ...changeContract('setQuantity', 'Set how many there are', ['out-of-stock', 'quantity-too-large', 'unknown-sku']),
+      schema: { params: itemParams, querystring: emptyQuery, body: setQuantityRequest, response },
     },
     async (request) => {
       const { cartId, sku } = request.params;
-      return await changeCart(shop, cartId, setQuantityUpdate, { sku, ...request.body, ...saidOf(request) });
+      return await changeCart(shop, cartId, setQuantityUpdate, { sku, ...request.body, ...changeFieldsOf(request) });
     },
   );
 
   app.delete(
     '/:cartId/items/:sku',
     {
-      ...change('removeItem', 'Take something out of a cart', []),
-      schema: { params: itemParams, querystring: noQuery, response },
+      ...changeContract('removeItem', 'Take something out of a cart', []),
+      schema: { params: itemParams, querystring: emptyQuery, response },
     },
     async (request) => {
       const { cartId, sku } = request.params;
-      return await changeCart(shop, cartId, removeItemUpdate, { sku, ...saidOf(request) });
+      return await changeCart(shop, cartId, removeItemUpdate, { sku, ...changeFieldsOf(request) });
     },
   );
 
   app.post(
     '/:cartId/checkout',
     {
-      ...change(
+      ...changeContract(
         'checkOut',
         'Make an order of a cart',
         ['empty-cart', 'price-changed', 'unknown-sku', 'mixed-currencies', 'already-ordered'],
@@ -136,25 +143,28 @@ export async function cartRoutes(instance: FastifyInstance, shop: AppDependencie
             'A cart becomes at most one order, so a repetition names the same order. With `expectedTotal`, another total is rejected and the cart stays open. The order checks the total again when it reserves the stock: should the price change in that moment, the order is rejected as `PriceChanged`, and the cart is closed.',
         },
       ),
-      schema: { params, querystring: noQuery, body: checkoutRequest, response: { 202: cartResource } },
+      schema: { params, querystring: emptyQuery, body: checkoutRequest, response: { 202: cartResource } },
     },
     async (request, reply) => {
       const { cartId } = request.params;
-      assertActsAs(request.caller, request.body.customerId, 'customer');
-      const cart = await changeCart(shop, cartId, checkoutUpdate, { ...request.body, ...saidOf(request) });
+      assertActsAsSelf(request.caller, request.body.customerId, 'customer');
+      const cart = await changeCart(shop, cartId, checkoutUpdate, { ...request.body, ...changeFieldsOf(request) });
       return reply.code(202).header('location', `/v1/orders/${cart.orderId!}`).send(cart);
     },
   );
 
   app.delete(
     '/:cartId',
-    { ...change('abandonCart', 'Give a cart up', []), schema: { params, querystring: noQuery, response } },
-    async (request) => changeCart(shop, request.params.cartId, abandonUpdate, saidOf(request)),
+    { ...changeContract('abandonCart', 'Give a cart up', []), schema: { params, querystring: emptyQuery, response } },
+    async (request) => changeCart(shop, request.params.cartId, abandonUpdate, changeFieldsOf(request)),
   );
 }
 
 /** Fields of every cart change: the request id, and the customer if the caller may only see their own carts. */
-function saidOf({ named, caller }: FastifyRequest): { requestId?: string; caller?: string } {
-  const only = restrictedTo(caller);
-  return { ...(named && { requestId: named.resourceId }), ...(only !== undefined && { caller: only }) };
+function changeFieldsOf({ callIdentity, caller }: FastifyRequest): { idempotencyKey?: string; caller?: string } {
+  const only = restrictedIdOf(caller);
+  return {
+    ...(callIdentity && { idempotencyKey: callIdentity.resourceId }),
+    ...(only !== undefined && { caller: only }),
+  };
 }

@@ -7,27 +7,27 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { TypedSearchAttributes, type UpdateDefinition } from '@temporalio/common';
-import type { AddItem, CartResource, CartStatus, CartSummary, CartView } from '../../schemas/cart.js';
+import type { AddItemInput, CartResource, CartStatus, CartSummary, CartView } from '../../schemas/cart.js';
 import type { CartRecord } from '../../store/carts.js';
-import { totalOf } from '../../store/catalogue.js';
+import { calculateTotal } from '../../store/products.js';
 import type { Store } from '../../store/index.js';
 import type * as workflows from '../../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../../workflows/cart/contract.js';
 import { customerIdAttribute } from '../../workflows/order/contract.js';
-import { unrecordedEnds } from '../executions/ended.js';
+import { findUnrecordedCloses } from '../executions/closed-executions.js';
 import { HttpProblem, httpProblem, invalidRequest, notFound } from '../plugins/errors.js';
 import {
-  askWorker,
-  describe,
+  callWorker,
+  describeWorkflow,
   isNotFound,
-  refusalOf,
+  updateRejectionOf,
   SERVER_DEADLINE_MS,
   withDeadline,
-} from '../executions/executions.js';
-import { Lanes } from '../executions/lanes.js';
+} from '../executions/worker-calls.js';
+import { ConcurrencyLimit } from '../executions/concurrency-limit.js';
 import type { Page, PageRequest } from '../executions/listing.js';
-import { describeOwn, ownerOf } from '../plugins/ownership.js';
-import { kindOf } from '../plugins/problems.js';
+import { describeOwnedOr404, customerIdOf } from '../plugins/ownership.js';
+import { kindOfFailureType } from '../plugins/problem-kinds.js';
 
 /**
  * Maximum updates of one cart in flight from this process. Temporal accepts ten for each workflow and rejects more with
@@ -35,46 +35,50 @@ import { kindOf } from '../plugins/problems.js';
  * seconds, so excess updates wait here. The limit is two because a cart applies updates one at a time, and because five
  * API processes then stay within Temporal's limit.
  */
-export const UPDATES_IN_FLIGHT = 2;
-const lanes = new Lanes(UPDATES_IN_FLIGHT);
+export const MAX_CONCURRENT_UPDATES = 2;
+const updateLimit = new ConcurrencyLimit(MAX_CONCURRENT_UPDATES);
 
 /** Maximum attempts to add an item to a cart that closes during each attempt. */
-const MAX_OPENINGS = 10;
+const MAX_OPEN_ATTEMPTS = 10;
 
 /** Delay between attempts, multiplied by the attempt number, so that the closing run has time to end. */
-const BETWEEN_OPENINGS_MS = 20;
+const OPEN_RETRY_DELAY_MS = 20;
 
 /**
  * A store failure that arrives faster than this is the recorded result of an earlier request: five new attempts at the
  * store take longer.
  */
-const REMEMBERED_WITHIN_MS = 1_000;
+const RECORDED_RESULT_WITHIN_MS = 1_000;
 
 /** Time limit of the store check that follows when a cart did not answer in time. */
-const PING_MS = 1_000;
+const STORE_PING_TIMEOUT_MS = 1_000;
 
 /** Fields of every cart change: the request id, and the customer if the caller may only see their own carts. */
-interface CartRequest {
-  requestId?: string | undefined;
+interface CartChange {
+  idempotencyKey?: string | undefined;
   caller?: string | undefined;
 }
 
-interface Shop {
+interface CartDependencies {
   client: Client;
   store: Store;
 }
 
 /** Returns a cart with names and prices from the catalogue. @throws 404, or 410 with the outcome of a closed cart. */
-export async function getCart({ client, store }: Shop, cartId: string, only?: string): Promise<CartResource> {
-  const description = await describeOwn(client, cartWorkflowId(cartId), `cart ${cartId}`, only);
-  if (description.status.name !== 'RUNNING') throw await goneCart(client, cartId, description);
+export async function getCart(
+  { client, store }: CartDependencies,
+  cartId: string,
+  only?: string,
+): Promise<CartResource> {
+  const description = await describeOwnedOr404(client, cartWorkflowId(cartId), `cart ${cartId}`, only);
+  if (description.status.name !== 'RUNNING') throw await closedCartProblem(client, cartId, description);
   const handle = client.workflow.getHandle(description.workflowId);
   const known = { cart: { cartId, status: 'open' } };
-  const view = await askWorker(client, description, () => handle.query(cartQuery), known);
+  const view = await callWorker(client, description, () => handle.query(cartQuery), known);
   // The cart may have closed since it was described, and another customer may have opened a new one.
   if (only !== undefined && view.customerId !== only) throw notFound(`there is no cart ${cartId}`);
-  if (view.status !== 'open') throw goneWith(view);
-  return await priced(store, view);
+  if (view.status !== 'open') throw goneProblem(view);
+  return await withPrices(store, view);
 }
 
 /**
@@ -83,10 +87,10 @@ export async function getCart({ client, store }: Shop, cartId: string, only?: st
  *
  * @throws 404 for the cart of another customer, open or closed; 422 when a business rule rejects the item.
  */
-export async function addToCart(shop: Shop, cartId: string, item: AddItem): Promise<CartResource> {
+export async function addToCart(shop: CartDependencies, cartId: string, item: AddItemInput): Promise<CartResource> {
   const { client } = shop;
   const owner = item.caller;
-  if (owner !== undefined) await assertNobodyElses(client, cartId, owner);
+  if (owner !== undefined) await assertNotOwnedByOther(client, cartId, owner);
   const open = (): WithStartWorkflowOperation<typeof workflows.cart> =>
     new WithStartWorkflowOperation('cart' satisfies keyof typeof workflows, {
       workflowId: cartWorkflowId(cartId),
@@ -99,7 +103,7 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
       }),
       staticSummary: `Cart ${cartId}`,
     });
-  return await answer(shop, cartId, addItemUpdate, item, async (argument, updateId) => {
+  return await applyChange(shop, cartId, addItemUpdate, item, async (argument, updateId) => {
     const add = () =>
       client.workflow.executeUpdateWithStart(addItemUpdate, {
         args: [argument],
@@ -111,9 +115,9 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
         return await add();
       } catch (error) {
         // The cart closed between the start and the update of this call. The next attempt opens a new cart.
-        const isClosed = refusalOf(error)?.type === 'CartClosed' || isLost(error);
-        if (!isClosed || tries === MAX_OPENINGS) throw error;
-        await setTimeout(tries * BETWEEN_OPENINGS_MS);
+        const isClosed = updateRejectionOf(error)?.type === 'CartClosed' || isUnprocessedUpdate(error);
+        if (!isClosed || tries === MAX_OPEN_ATTEMPTS) throw error;
+        await setTimeout(tries * OPEN_RETRY_DELAY_MS);
       }
     }
   });
@@ -124,16 +128,16 @@ export async function addToCart(shop: Shop, cartId: string, item: AddItem): Prom
  * is listed once for each cart.
  */
 export async function listCarts(
-  { client, store }: Shop,
+  { client, store }: CartDependencies,
   { customerId, status }: { customerId?: string | undefined; status?: CartStatus | undefined },
-  { limit, place }: PageRequest,
+  { limit, position }: PageRequest,
 ): Promise<Page<CartSummary>> {
   // A cart whose workflow was terminated still has the status `open` in the store.
   const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
-  const before = place && Number(Buffer.from(place).toString());
+  const before = position && Number(Buffer.from(position).toString());
   const rows = await store.listCarts({ customerId, statuses }, { before, limit });
   const open = rows.filter((row) => row.status === 'open');
-  const ends = await unrecordedEnds(
+  const ends = await findUnrecordedCloses(
     client,
     open.map(({ cartId, openedAt }) => ({ workflowId: cartWorkflowId(cartId), since: openedAt })),
   );
@@ -141,7 +145,7 @@ export async function listCarts(
     .map((row) => summaryOf(row, row.status === 'open' && ends.has(cartWorkflowId(row.cartId))))
     .filter((item) => status === undefined || item.status === status);
   const last = rows.length === limit ? rows.at(-1) : undefined;
-  return { items, ...(last && { nextPlace: Buffer.from(String(last.number)) }) };
+  return { items, ...(last && { nextPosition: Buffer.from(String(last.number)) }) };
 }
 
 function summaryOf(row: CartRecord, hasEnded: boolean): CartSummary {
@@ -161,22 +165,22 @@ function summaryOf(row: CartRecord, hasEnded: boolean): CartSummary {
  * A closed cart's id stays with its owner: another customer who opened it again would hide the outcome of that cart.
  * @throws 404 for another customer.
  */
-async function assertNobodyElses(client: Client, cartId: string, owner: string): Promise<void> {
-  const latest = await describe(client, cartWorkflowId(cartId));
+async function assertNotOwnedByOther(client: Client, cartId: string, owner: string): Promise<void> {
+  const latest = await describeWorkflow(client, cartWorkflowId(cartId));
   // If Temporal does not know the owner yet, the cart itself checks.
-  const known = latest && ownerOf(latest);
+  const known = latest && customerIdOf(latest);
   if (known !== undefined && known !== owner) throw notFound(`there is no cart ${cartId}`);
 }
 
 /** Changes an existing cart. @throws 404, 410 when the cart is closed, 422 when a business rule rejects the change. */
-export async function changeCart<Argument extends CartRequest>(
-  shop: Shop,
+export async function changeCart<Argument extends CartChange>(
+  shop: CartDependencies,
   cartId: string,
   update: UpdateDefinition<CartView, [Argument]>,
   request: Argument,
 ): Promise<CartResource> {
   const handle: WorkflowHandle = shop.client.workflow.getHandle(cartWorkflowId(cartId));
-  return await answer(shop, cartId, update, request, (argument, updateId) =>
+  return await applyChange(shop, cartId, update, request, (argument, updateId) =>
     handle.executeUpdate(update, { args: [argument], updateId }),
   );
 }
@@ -185,42 +189,48 @@ export async function changeCart<Argument extends CartRequest>(
  * Sends a change with its request id, or a new one, so that the cart applies it once, however often it is sent. The
  * update id also covers kind and content, because Temporal answers every update with the same id with the first result.
  */
-async function answer<Argument extends CartRequest>(
-  { client, store }: Shop,
+async function applyChange<Argument extends CartChange>(
+  { client, store }: CartDependencies,
   cartId: string,
   { name }: UpdateDefinition<CartView, [Argument]>,
   request: Argument,
   send: (argument: Argument, updateId: string) => Promise<CartView>,
 ): Promise<CartResource> {
-  const argument = { ...request, requestId: request.requestId ?? randomUUID() };
+  const argument = { ...request, idempotencyKey: request.idempotencyKey ?? randomUUID() };
   const updateId = createHash('sha256')
     .update(JSON.stringify([name, argument]))
     .digest('base64url');
   const inTurn = () =>
-    lanes.run(cartId, async () => {
+    updateLimit.run(cartId, async () => {
       const sentAt = performance.now();
       try {
         return await send(argument, updateId);
       } catch (error) {
-        if (isLost(error)) return await send(argument, updateId);
+        if (isUnprocessedUpdate(error)) return await send(argument, updateId);
         // The failure is the recorded result of an earlier request with this update id. A new id gives this request its
         // own attempt.
-        const isRemembered = performance.now() - sentAt < REMEMBERED_WITHIN_MS;
-        if (isRemembered && refusalOf(error)?.type === 'StoreUnavailable') return await send(argument, randomUUID());
+        const isRemembered = performance.now() - sentAt < RECORDED_RESULT_WITHIN_MS;
+        if (isRemembered && updateRejectionOf(error)?.type === 'StoreUnavailable')
+          return await send(argument, randomUUID());
         throw error;
       }
     });
   try {
-    const view = await askWorker(client, { workflowId: cartWorkflowId(cartId) }, inTurn);
-    return await priced(store, view);
+    const view = await callWorker(client, { workflowId: cartWorkflowId(cartId) }, inTurn);
+    return await withPrices(store, view);
   } catch (error) {
-    if (isWorkerBusy(error) && !(await isThere(store))) throw storeUnavailable();
-    const refusal = refusalOf(error);
+    if (isWorkerBusy(error) && !(await isStoreAvailable(store))) throw storeUnavailable();
+    const refusal = updateRejectionOf(error);
     if (refusal?.type === 'NotTheOwner') throw notFound(`there is no cart ${cartId}`);
-    if (refusal && refusal.type !== 'CartClosed' && refusal.type !== 'Cancelled') throw problemOf(refusal) ?? error;
+    if (refusal && refusal.type !== 'CartClosed' && refusal.type !== 'Cancelled')
+      throw rejectionProblem(refusal) ?? error;
     if (!refusal && !isNotFound(error)) throw error;
     const what = `cart ${cartId}`;
-    throw await goneCart(client, cartId, await describeOwn(client, cartWorkflowId(cartId), what, request.caller));
+    throw await closedCartProblem(
+      client,
+      cartId,
+      await describeOwnedOr404(client, cartWorkflowId(cartId), what, request.caller),
+    );
   }
 }
 
@@ -232,27 +242,27 @@ const isWorkerBusy = (error: unknown) => error instanceof HttpProblem && error.k
  * Whether the store answers within `PING_MS`. A request that timed out may only have waited behind other requests, so
  * the time-out itself does not show whether the store is available.
  */
-async function isThere(store: Store): Promise<boolean> {
+async function isStoreAvailable(store: Store): Promise<boolean> {
   const ping = store.ping().then(
     () => true,
     () => false,
   );
-  return await Promise.race([ping, setTimeout(PING_MS, false, { ref: false })]);
+  return await Promise.race([ping, setTimeout(STORE_PING_TIMEOUT_MS, false, { ref: false })]);
 }
 
 /**
  * Whether an update got lost. That happens at a continue-as-new, or when a worker loses its workflow task. The request
  * id makes a second attempt safe.
  */
-function isLost(error: unknown): boolean {
-  return isNotFound(error) || refusalOf(error)?.type === 'UnprocessedUpdate';
+function isUnprocessedUpdate(error: unknown): boolean {
+  return isNotFound(error) || updateRejectionOf(error)?.type === 'UnprocessedUpdate';
 }
 
 /**
  * Maps a rejection by the cart to an HTTP problem. Returns undefined for any other failure, which the caller must not
  * see.
  */
-function problemOf({
+function rejectionProblem({
   type,
   message,
   details: [detail] = [],
@@ -273,8 +283,8 @@ function problemOf({
     case 'PriceChanged':
     case 'AlreadyOrdered':
       // A detail that is an object becomes members of the problem: both totals, or the order id.
-      return httpProblem(kindOf(type, 'conflict'), message, isRecord(detail) ? detail : {});
-    case 'RequestIdReused':
+      return httpProblem(kindOfFailureType(type, 'conflict'), message, isRecord(detail) ? detail : {});
+    case 'IdempotencyKeyReused':
       return httpProblem('idempotency-key-reused', message);
     case 'InvalidInput':
       return invalidRequest([{ pointer: '', detail: message }]);
@@ -289,7 +299,7 @@ function problemOf({
 }
 
 /** The 410 of a closed cart. Its result is in the workflow history, so no worker is needed. */
-async function goneCart(
+async function closedCartProblem(
   client: Client,
   cartId: string,
   { workflowId, runId, status }: WorkflowExecutionDescription,
@@ -298,10 +308,10 @@ async function goneCart(
   if (status.name !== 'COMPLETED')
     return httpProblem('gone', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
   const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
-  return goneWith(await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result()));
+  return goneProblem(await withDeadline(client, SERVER_DEADLINE_MS, () => handle.result()));
 }
 
-function goneWith({ cartId, status, orderId }: CartView): HttpProblem {
+function goneProblem({ cartId, status, orderId }: CartView): HttpProblem {
   const what = orderId ? `it became order ${orderId}` : `it was ${status}`;
   return httpProblem('gone', `cart ${cartId} is no longer there: ${what}`, {
     cartId,
@@ -310,13 +320,13 @@ function goneWith({ cartId, status, orderId }: CartView): HttpProblem {
   });
 }
 
-async function priced(store: Store, view: CartView): Promise<CartResource> {
+async function withPrices(store: Store, view: CartView): Promise<CartResource> {
   const products = await store.findProducts(view.lines.map(({ sku }) => sku));
   const lines = view.lines.map((line) => {
     const product = products.get(line.sku);
     return { ...line, ...(product && { name: product.name, unitPrice: product.price }) };
   });
-  const found = totalOf(view.lines, products);
+  const found = calculateTotal(view.lines, products);
   return { ...view, lines, ...(found.status === 'priced' && { total: found.total }) };
 }
 

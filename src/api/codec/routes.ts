@@ -2,12 +2,12 @@ import type { Payload, PayloadCodec } from '@temporalio/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { BrokenPayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
+import { UndecryptablePayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
 import type { AppDependencies } from '../app.js';
-import { contract } from '../plugins/contract.js';
-import { answerError, bodyTooLarge, httpProblem, invalidRequest } from '../plugins/errors.js';
-import { CODEC_BODY_LIMIT } from '../plugins/limits.js';
+import { withContract } from '../plugins/route-contract.js';
+import { sendError, bodyTooLarge, httpProblem, invalidRequest } from '../plugins/errors.js';
+import { MAX_CODEC_BODY_BYTES } from '../plugins/limits.js';
 
 const ACTIONS = {
   encode: {
@@ -34,21 +34,21 @@ export async function codecRoutes(
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { namespace } = client.options;
   app.setErrorHandler((error: { code?: string }, request, reply) =>
-    answerError(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? bodyTooLarge(CODEC_BODY_LIMIT) : error, request, reply),
+    sendError(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? bodyTooLarge(MAX_CODEC_BODY_BYTES) : error, request, reply),
   );
 
   for (const action of ['encode', 'decode'] as const) {
     app.post(
       `/${action}`,
       {
-        ...contract({
+        ...withContract({
           ...ACTIONS[action],
           tag: 'Payloads',
           access: ['inspector'],
-          session: true,
+          acceptsSession: true,
           ...(action === 'decode' && { problems: ['unreadable-payload'] }),
         }),
-        bodyLimit: CODEC_BODY_LIMIT,
+        bodyLimit: MAX_CODEC_BODY_BYTES,
         schema: {
           headers: z.looseObject({
             'x-namespace': z
@@ -64,11 +64,11 @@ export async function codecRoutes(
         },
       },
       async (request) => {
-        assertOurs(request, namespace);
+        assertNamespace(request, namespace);
         const given = request.body.payloads;
         const answered = await (action === 'encode'
           ? codec.encode(given.map(fromJson))
-          : decoded(given.map(fromJson), codec));
+          : decodeReadable(given.map(fromJson), codec));
         request.log.info({ caller: request.caller.id, payloads: given.length }, `${action}d payloads`);
         return { payloads: answered.map(toJson) };
       },
@@ -77,7 +77,7 @@ export async function codecRoutes(
 }
 
 /** @throws 400 for another namespace. */
-function assertOurs({ headers }: FastifyRequest, namespace: string): void {
+function assertNamespace({ headers }: FastifyRequest, namespace: string): void {
   if (!headers['x-namespace'] || headers['x-namespace'] === namespace) return;
   throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}: no other is encrypted here` }]);
 }
@@ -88,13 +88,13 @@ function assertOurs({ headers }: FastifyRequest, namespace: string): void {
  *
  * @throws 422 when none of the encrypted payloads can be decrypted.
  */
-async function decoded(payloads: Payload[], codec: PayloadCodec): Promise<Payload[]> {
+async function decodeReadable(payloads: Payload[], codec: PayloadCodec): Promise<Payload[]> {
   const problems: string[] = [];
   const answered = payloads.map(async (payload) => {
     try {
       return (await codec.decode([payload]))[0]!;
     } catch (error) {
-      if (!(error instanceof BrokenPayload || error instanceof UnknownEncryptionKey)) throw error;
+      if (!(error instanceof UndecryptablePayload || error instanceof UnknownEncryptionKey)) throw error;
       problems.push(error.message);
       return payload;
     }
@@ -106,16 +106,16 @@ async function decoded(payloads: Payload[], codec: PayloadCodec): Promise<Payloa
   return all;
 }
 
-const bytes = (base64: string) => Buffer.from(base64, 'base64');
-const base64 = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString('base64');
+const fromBase64 = (base64: string) => Buffer.from(base64, 'base64');
+const toBase64 = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString('base64');
 
 const fromJson = ({ metadata = {}, data = '' }: JsonPayload): Payload => ({
-  metadata: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, bytes(value)])),
-  data: bytes(data),
+  metadata: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, fromBase64(value)])),
+  data: fromBase64(data),
 });
 
 /** The JSON format of Protobuf, which omits empty data. */
 const toJson = ({ metadata, data }: Payload): JsonPayload => ({
-  metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, base64(value)])),
-  ...(data?.length && { data: base64(data) }),
+  metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, toBase64(value)])),
+  ...(data?.length && { data: toBase64(data) }),
 });

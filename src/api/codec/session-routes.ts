@@ -1,26 +1,26 @@
 import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { problemsOf } from '../../schemas/problems-of.js';
+import { toInputProblems } from '../../schemas/input-problems.js';
 import type { AppDependencies } from '../app.js';
-import { ANYBODY } from '../plugins/auth/caller.js';
-import { isLocalHost } from '../plugins/auth/index.js';
+import { ANONYMOUS } from '../plugins/auth/caller.js';
+import { isLocalHostHeader } from '../plugins/auth/index.js';
 import { SESSION_SECONDS, type CodecSessions } from '../plugins/auth/sessions.js';
-import { contract } from '../plugins/contract.js';
+import { withContract } from '../plugins/route-contract.js';
 import { forbidden, HttpProblem, invalidRequest, toProblem } from '../plugins/errors.js';
-import { PAGE_HEADERS } from '../plugins/page-layout.js';
-import { failedPage, openPage, signedInPage, signInPage } from './page.js';
-import { factsOf } from '../plugins/problems.js';
+import { HTML_PAGE_HEADERS } from '../plugins/html-layout.js';
+import { errorPage, signInNotNeededPage, signedInPage, signInPage } from './session-pages.js';
+import { definitionOf } from '../plugins/problem-kinds.js';
 
 /** The URL contains no secret, and with `no-referrer` browsers would not send the origin of the form. */
-const HEADERS = { ...PAGE_HEADERS, 'referrer-policy': 'same-origin' };
+const SESSION_PAGE_HEADERS = { ...HTML_PAGE_HEADERS, 'referrer-policy': 'same-origin' };
 
-const form = z.object({
+const sessionForm = z.object({
   key: z.string().max(8_192).optional().meta({ description: 'A key or token.' }),
-  leave: z.string().max(10).optional().meta({ description: 'Signs out, whatever it says.' }),
+  signOut: z.string().max(10).optional().meta({ description: 'Signs out, whatever it says.' }),
 });
 
-const answers = (...statuses: number[]) => ({
+const pageResponses = (...statuses: number[]) => ({
   response: Object.fromEntries(
     statuses.map((status) => [status, { content: { 'text/html': { schema: z.string().describe('A page') } } }]),
   ),
@@ -40,59 +40,59 @@ export async function codecSessionRoutes(
     const problem = toProblem(error);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     reply.headers({ 'x-request-id': request.id, ...problem.headers });
-    const { title } = factsOf(problem.kind);
-    return page(reply, problem.status, failedPage({ title, requestId: request.id }));
+    const { title } = definitionOf(problem.kind);
+    return sendPage(reply, problem.status, errorPage({ title, requestId: request.id }));
   });
 
   app.get(
     '/session',
     {
-      ...contract({
-        operationId: 'openCodecSession',
+      ...withContract({
+        operationId: 'openCodecSessionPage',
         summary: 'The page on which an inspector signs in for the Web UI',
         tag: 'Payloads',
         access: 'page',
       }),
-      schema: answers(200, 400, 408, 429, 431, 500, 503),
+      schema: pageResponses(200, 400, 408, 429, 431, 500, 503),
     },
     async (request, reply) => {
-      if (auth === 'open') return page(reply, 200, openPage());
+      if (auth === 'open') return sendPage(reply, 200, signInNotNeededPage());
       const caller = await sessions.read(request);
-      return page(reply, 200, caller ? signedIn(caller.id) : signInPage());
+      return sendPage(reply, 200, caller ? signedInPageFor(caller.id) : signInPage());
     },
   );
 
   app.post(
     '/session',
     {
-      ...contract({
-        operationId: 'changeCodecSession',
+      ...withContract({
+        operationId: 'updateCodecSession',
         summary: 'The form of that page: signs in, or out',
         description: 'A key, or token, of somebody with the role `inspector` gets a cookie for `/codec` alone.',
         tag: 'Payloads',
         access: 'page',
-        bodies: { 'application/x-www-form-urlencoded': form },
+        rawBodies: { 'application/x-www-form-urlencoded': sessionForm },
       }),
-      schema: answers(303, 400, 403, 408, 413, 415, 429, 431, 500, 503),
+      schema: pageResponses(303, 400, 403, 408, 413, 415, 429, 431, 500, 503),
     },
     async (request, reply) => {
       assertFromOwnPage(request);
-      const sent = form.safeParse(request.body ?? {});
-      if (!sent.success) throw invalidRequest(problemsOf(sent.error.issues));
-      const { key, leave } = sent.data;
-      if (leave !== undefined) return again(reply, sessions.end());
-      const caller = await callerWith(key?.trim() ?? '', request);
+      const sent = sessionForm.safeParse(request.body ?? {});
+      if (!sent.success) throw invalidRequest(toInputProblems(sent.error.issues));
+      const { key, signOut } = sent.data;
+      if (signOut !== undefined) return redirectToSession(reply, sessions.clear());
+      const caller = await authenticate(key?.trim() ?? '', request);
       if (!caller?.roles.includes('inspector'))
-        return page(reply, 403, signInPage({ problem: problemWith(caller?.id) }));
+        return sendPage(reply, 403, signInPage({ problem: signInProblem(caller?.id) }));
       request.log.info({ caller: caller.id }, 'signed in to the codec');
-      return again(reply, await sessions.begin(caller, !isLocalHost(request.headers.host ?? '')));
+      return redirectToSession(reply, await sessions.create(caller, !isLocalHostHeader(request.headers.host ?? '')));
     },
   );
 
   /** The caller of a key or token; undefined when it is not accepted. */
-  async function callerWith(key: string, { identify }: FastifyRequest) {
-    if (auth === 'open') return ANYBODY;
-    return await identify({ authorization: `Bearer ${key}` }).catch((error: unknown) => {
+  async function authenticate(key: string, { authenticate }: FastifyRequest) {
+    if (auth === 'open') return ANONYMOUS;
+    return await authenticate({ authorization: `Bearer ${key}` }).catch((error: unknown) => {
       if (error instanceof HttpProblem && error.status === 401) return undefined;
       throw error;
     });
@@ -110,16 +110,21 @@ function assertFromOwnPage({ headers: { 'sec-fetch-site': site, origin = '', hos
   if (!isOurs) throw forbidden('the form is for our own page');
 }
 
-const signedIn = (caller: string) => signedInPage({ caller, minutes: SESSION_SECONDS / 60 });
+const signedInPageFor = (caller: string) => signedInPage({ caller, minutes: SESSION_SECONDS / 60 });
 
-const problemWith = (caller: string | undefined) =>
+const signInProblem = (caller: string | undefined) =>
   caller === undefined ? 'This key is none that is accepted here.' : `${caller} does not have the role inspector.`;
 
-function page(reply: FastifyReply, status: number, html: string): FastifyReply {
-  return reply.code(status).headers(HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
+function sendPage(reply: FastifyReply, status: number, html: string): FastifyReply {
+  return reply
+    .code(status)
+    .headers(SESSION_PAGE_HEADERS)
+    .type('text/html; charset=utf-8')
+    .serializer(String)
+    .send(html);
 }
 
 /** Post/Redirect/Get, and sets the cookie. */
-function again(reply: FastifyReply, cookie: string): FastifyReply {
-  return reply.headers({ ...HEADERS, 'set-cookie': cookie }).redirect('./session', 303);
+function redirectToSession(reply: FastifyReply, cookie: string): FastifyReply {
+  return reply.headers({ ...SESSION_PAGE_HEADERS, 'set-cookie': cookie }).redirect('./session', 303);
 }

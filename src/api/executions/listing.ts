@@ -1,14 +1,14 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
 import { httpProblem } from '../plugins/errors.js';
-import { SERVER_DEADLINE_MS, withDeadline } from './executions.js';
-import { LaneFull, Lanes } from './lanes.js';
+import { SERVER_DEADLINE_MS, withDeadline } from './worker-calls.js';
+import { ConcurrencyQueueFull, ConcurrencyLimit } from './concurrency-limit.js';
 
 /**
  * Visibility queries are expensive. This process runs 8 of them at once, and at most 32 more wait. Without the limit,
  * none of many concurrent queries would finish in time.
  */
-const lists = new Lanes(8, 32);
+const visibilityLimit = new ConcurrencyLimit(8, 32);
 
 /** What visibility returns of an execution. */
 export type Execution = Pick<
@@ -19,20 +19,20 @@ export type Execution = Pick<
 export interface PageRequest {
   limit: number;
   /** The position where the previous page ended. */
-  place?: Uint8Array;
+  position?: Uint8Array;
 }
 
 export interface Page<T> {
   items: T[];
   /** The position where the next page starts; absent on the last page. */
-  nextPlace?: Uint8Array;
+  nextPosition?: Uint8Array;
 }
 
 /** A page of executions, newest first. */
 export async function listExecutions(
   client: Client,
   query: string,
-  { limit, place }: PageRequest,
+  { limit, position }: PageRequest,
 ): Promise<Page<Execution>> {
   const { namespace, loadedDataConverter } = client.options;
   const list = () =>
@@ -41,11 +41,13 @@ export async function listExecutions(
         namespace,
         query,
         pageSize: limit,
-        ...(place && { nextPageToken: place }),
+        ...(position && { nextPageToken: position }),
       }),
     );
-  const response = await lists.run(namespace, list).catch((error: unknown) => {
-    throw error instanceof LaneFull ? httpProblem('overloaded', 'there are too many lists to be made') : error;
+  const response = await visibilityLimit.run(namespace, list).catch((error: unknown) => {
+    throw error instanceof ConcurrencyQueueFull
+      ? httpProblem('overloaded', 'there are too many lists to be made')
+      : error;
   });
   const items = await Promise.all(
     (response.executions ?? []).map(async (raw) => {
@@ -54,5 +56,5 @@ export async function listExecutions(
       return await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace);
     }),
   );
-  return { items, ...(response.nextPageToken?.length && { nextPlace: response.nextPageToken }) };
+  return { items, ...(response.nextPageToken?.length && { nextPosition: response.nextPageToken }) };
 }

@@ -4,8 +4,8 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { liveness, readiness } from '../../schemas/health.js';
 import { hasWorkflows, TASK_QUEUES } from '../../temporal/task-queues.js';
 import type { AppDependencies } from '../app.js';
-import { contract } from '../plugins/contract.js';
-import { hasPoller } from '../executions/executions.js';
+import { withContract } from '../plugins/route-contract.js';
+import { hasPoller } from '../executions/worker-calls.js';
 
 /**
  * `/livez`: the process responds. `/readyz`: the API can take orders, because Temporal, the workers and the store are
@@ -17,7 +17,12 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
   app.get(
     '/livez',
     {
-      ...contract({ operationId: 'getLiveness', summary: 'The process answers', tag: 'Operations', access: 'public' }),
+      ...withContract({
+        operationId: 'getLiveness',
+        summary: 'The process answers',
+        tag: 'Operations',
+        access: 'public',
+      }),
       schema: { response: { 200: liveness } },
     },
     async () => ({ status: 'ok' as const }),
@@ -26,7 +31,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
   app.get(
     '/readyz',
     {
-      ...contract({
+      ...withContract({
         operationId: 'getReadiness',
         summary: 'Orders can be taken, or why not',
         tag: 'Operations',
@@ -36,11 +41,11 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     },
     async (_request, reply) => {
       const [worker, database] = await Promise.all([
-        silentQueues(client).then(
+        unpolledTaskQueues(client).then(
           (silent) => (silent.length ? `no worker polls task queue ${silent.join(', ')}` : 'ok'),
           () => undefined,
         ),
-        store.writability(),
+        store.checkWritable(),
       ]);
       const checks = {
         temporal: worker === undefined ? 'Temporal does not answer' : 'ok',
@@ -59,7 +64,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
  * The task queues without a worker. When this throws, no call is in flight any more, because the caller may then close
  * the connection.
  */
-async function silentQueues(client: Client): Promise<string[]> {
+async function unpolledTaskQueues(client: Client): Promise<string[]> {
   const looks = TASK_QUEUES.map(async (queue) =>
     (await hasPoller(client, queue, hasWorkflows(queue) ? 'workflow' : 'activity')) ? [] : [queue],
   );

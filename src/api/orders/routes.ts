@@ -14,15 +14,15 @@ import {
   orderResource,
   orderStatus,
 } from '../../schemas/order.js';
-import { noQuery, pageQuery } from '../../schemas/page.js';
-import { time } from '../../schemas/text.js';
+import { emptyQuery, pageQuery } from '../../schemas/page.js';
+import { time } from '../../schemas/primitives.js';
 import type { AppDependencies } from '../app.js';
-import { askingOf } from '../plugins/asking.js';
-import { assertActsAs, restrictedTo } from '../plugins/auth/caller.js';
-import { contract } from '../plugins/contract.js';
-import { sealedPage } from '../plugins/cursor.js';
-import { createEndedOrders } from './ended.js';
-import { takenByName } from '../plugins/idempotency.js';
+import { requestContextOf } from '../plugins/request-context.js';
+import { assertActsAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';
+import { withContract } from '../plugins/route-contract.js';
+import { readPageWithCursor } from '../plugins/cursors.js';
+import { createOrderReconciler } from './reconciler.js';
+import { toKeyReusedProblem } from '../plugins/idempotency.js';
 import { listOrders } from './list.js';
 import { cancelOrder, getOrder, resolveCompensation, resolveDelivery, startOrder } from './service.js';
 
@@ -33,33 +33,33 @@ const params = z.strictObject({ orderId });
  */
 export async function orderRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
   const { cursors, store } = deps;
-  const ended = createEndedOrders(deps);
+  const ended = createOrderReconciler(deps);
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.post(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'placeOrder',
         summary: 'Place an order',
         description:
           'Starts the saga and answers at once; no worker is needed. The order id, or else the `Idempotency-Key`, makes a repetition the same order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
-        needs: ['temporal'],
+        dependencies: ['temporal'],
         problems: ['order-id-taken', 'price-changed'],
-        idempotent: true,
+        idempotency: true,
         headers: { location: 'Where the order is.' },
       }),
-      schema: { querystring: noQuery, body: orderRequest, response: { 202: orderAccepted } },
+      schema: { querystring: emptyQuery, body: orderRequest, response: { 202: orderAccepted } },
     },
     async (request, reply) => {
-      const { body, caller, named } = request;
-      assertActsAs(caller, body.customerId, 'customer');
-      const orderId = body.orderId ?? named?.resourceId ?? randomUUID();
+      const { body, caller, callIdentity } = request;
+      assertActsAsSelf(caller, body.customerId, 'customer');
+      const orderId = body.orderId ?? callIdentity?.resourceId ?? randomUUID();
       if (!body.orderId) request.newResource = { path: '/v1/orders', idField: 'orderId', id: orderId };
       const status = await startOrder(deps, { ...body, orderId }).catch((error: unknown) => {
-        throw takenByName(error, named && !body.orderId) ?? error;
+        throw toKeyReusedProblem(error, callIdentity && !body.orderId) ?? error;
       });
       return reply.code(202).header('location', `/v1/orders/${orderId}`).send({ orderId, status });
     },
@@ -68,14 +68,14 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
   app.get(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'listOrders',
         summary: 'List orders, newest first',
         description:
           'From the store. A new order appears when a worker has reserved its stock. Shoppers get their own orders.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
-        needs: ['store'],
+        dependencies: ['store'],
       }),
       schema: {
         querystring: pageQuery.extend({
@@ -88,15 +88,15 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
       },
     },
     async (request) => {
-      const { status, customerId = restrictedTo(request.caller), placedFrom, placedBefore } = request.query;
-      assertActsAs(request.caller, customerId, 'customer');
+      const { status, customerId = restrictedIdOf(request.caller), placedFrom, placedBefore } = request.query;
+      assertActsAsSelf(request.caller, customerId, 'customer');
       const filter = {
         status,
         customerId,
         placedFrom: placedFrom === undefined ? undefined : new Date(placedFrom),
         placedBefore: placedBefore === undefined ? undefined : new Date(placedBefore),
       };
-      return await sealedPage(cursors, 'orders', filter, request.query, (page) =>
+      return await readPageWithCursor(cursors, 'orders', filter, request.query, (page) =>
         listOrders({ store, ended }, filter, page),
       );
     },
@@ -105,77 +105,83 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
   app.get(
     '/:orderId',
     {
-      ...contract({
+      ...withContract({
         operationId: 'getOrder',
         summary: 'An order with its timeline',
         description:
           'The workflow of an open order answers, so a worker is needed; without one, the problem says what Temporal knows. The store answers for a closed order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
-        needs: ['worker', 'store'],
+        dependencies: ['worker', 'store'],
       }),
-      schema: { params, querystring: noQuery, response: { 200: orderResource } },
+      schema: { params, querystring: emptyQuery, response: { 200: orderResource } },
     },
-    async (request) => getOrder(deps, request.params.orderId, askingOf(request)),
+    async (request) => getOrder(deps, request.params.orderId, requestContextOf(request)),
   );
 
   app.post(
     '/:orderId/cancel',
     {
-      ...contract({
+      ...withContract({
         operationId: 'cancelOrder',
         summary: 'Cancel an order',
         description:
           'Compensations run after the response, last step first; the order shows their progress. A repeated request returns the order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
-        needs: ['worker'],
-        problems: ['parcel-left', 'order-closed', 'update-limit', 'conflict', 'store-unavailable'],
-        idempotent: true,
+        dependencies: ['worker'],
+        problems: ['already-picked-up', 'order-closed', 'update-limit', 'conflict', 'store-unavailable'],
+        idempotency: true,
       }),
-      schema: { params, querystring: noQuery, body: cancelRequest.nullish(), response: { 202: orderResource } },
+      schema: { params, querystring: emptyQuery, body: cancelRequest.nullish(), response: { 202: orderResource } },
     },
     async (request, reply) =>
-      reply.code(202).send(await cancelOrder(deps, request.params.orderId, request.body ?? {}, askingOf(request))),
+      reply
+        .code(202)
+        .send(await cancelOrder(deps, request.params.orderId, request.body ?? {}, requestContextOf(request))),
   );
 
   app.post(
     '/:orderId/compensation',
     {
-      ...contract({
+      ...withContract({
         operationId: 'resolveCompensation',
         summary: 'Retry or skip a stuck compensation',
         description:
           'For an order with the status `compensation_stuck`. The decision names the compensation and its attempt; the response is the order after the decision took effect.',
         tag: 'Orders',
         access: ['operator'],
-        needs: ['worker'],
-        problems: ['not-stuck', 'order-closed', 'conflict', 'store-unavailable'],
-        idempotent: true,
+        dependencies: ['worker'],
+        problems: ['compensation-not-stuck', 'order-closed', 'conflict', 'store-unavailable'],
+        idempotency: true,
       }),
-      schema: { params, querystring: noQuery, body: compensationDecision, response: { 202: orderResource } },
+      schema: { params, querystring: emptyQuery, body: compensationDecision, response: { 202: orderResource } },
     },
     async (request, reply) =>
-      reply.code(202).send(await resolveCompensation(deps, request.params.orderId, request.body, askingOf(request))),
+      reply
+        .code(202)
+        .send(await resolveCompensation(deps, request.params.orderId, request.body, requestContextOf(request))),
   );
 
   app.post(
     '/:orderId/delivery',
     {
-      ...contract({
+      ...withContract({
         operationId: 'resolveDelivery',
         summary: 'Decide about an overdue delivery',
         description:
           'For an order with the status `delivery_overdue`: wait longer, write the parcel off and refund the customer, or record it as delivered.',
         tag: 'Orders',
         access: ['operator'],
-        needs: ['worker'],
-        problems: ['not-overdue', 'order-closed', 'conflict', 'store-unavailable'],
-        idempotent: true,
+        dependencies: ['worker'],
+        problems: ['delivery-not-overdue', 'order-closed', 'conflict', 'store-unavailable'],
+        idempotency: true,
       }),
-      schema: { params, querystring: noQuery, body: deliveryDecision, response: { 202: orderResource } },
+      schema: { params, querystring: emptyQuery, body: deliveryDecision, response: { 202: orderResource } },
     },
     async (request, reply) =>
-      reply.code(202).send(await resolveDelivery(deps, request.params.orderId, request.body, askingOf(request))),
+      reply
+        .code(202)
+        .send(await resolveDelivery(deps, request.params.orderId, request.body, requestContextOf(request))),
   );
 }

@@ -6,8 +6,8 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { contentHashOf } from '../../store/content-hash.js';
-import { shownMoney, type Money } from '../../schemas/money.js';
+import { hashContent } from '../../store/content-hash.js';
+import { formatMoney, type Money } from '../../schemas/money.js';
 import type {
   CancelRequest,
   CompensationDecision,
@@ -18,7 +18,7 @@ import type {
   OrderView,
 } from '../../schemas/order.js';
 import type { Store } from '../../store/index.js';
-import { totalOf } from '../../store/catalogue.js';
+import { calculateTotal } from '../../store/products.js';
 import type { OrderRecord } from '../../store/orders.js';
 import type * as workflows from '../../workflows/index.js';
 import {
@@ -27,29 +27,29 @@ import {
   ORDER_TASK_QUEUE,
   ORDER_WORKFLOW_TYPE,
   orderStatusAttribute,
-  orderStatusQuery,
+  orderQuery,
   orderWorkflowId,
   resolveCompensationSignal,
   resolveCompensationUpdate,
   resolveDeliverySignal,
   resolveDeliveryUpdate,
 } from '../../workflows/order/contract.js';
-import { updateIdOf, type Asking } from '../plugins/asking.js';
-import { endedByServer, statusOf } from './ended.js';
+import { updateOptionsOf, type RequestContext } from '../plugins/request-context.js';
+import { forcedCloseState, statusOf } from './reconciler.js';
 import { httpProblem, HttpProblem, notFound, toProblem } from '../plugins/errors.js';
 import {
-  askWorker,
-  describe,
-  isUpdateLimit,
+  callWorker,
+  describeWorkflow,
+  isUpdateLimitProblem,
   readView,
-  refusalOf,
+  updateRejectionOf,
   SERVER_DEADLINE_MS,
   withDeadline,
-} from '../executions/executions.js';
-import { assertOwn, ownerOf } from '../plugins/ownership.js';
-import { kindOf, type ProblemKind } from '../plugins/problems.js';
-import { heldUpBy, workflowOf } from '../executions/resources.js';
-import { startOnce } from '../executions/starting.js';
+} from '../executions/worker-calls.js';
+import { assertOwnedBy, customerIdOf } from '../plugins/ownership.js';
+import { kindOfFailureType, type ProblemKind } from '../plugins/problem-kinds.js';
+import { pendingActivity, workflowField } from '../executions/pending-activities.js';
+import { startOnce } from '../executions/start-once.js';
 
 export interface OrderDependencies {
   client: Client;
@@ -68,12 +68,12 @@ export async function startOrder(deps: OrderDependencies, input: OrderInput): Pr
   const taken = () => httpProblem('order-id-taken', `order ${orderId} exists with another content`, { orderId });
   // If the store is unavailable, Temporal still knows the orders within its retention period. The stock reservation
   // compares the content again.
-  const record = await unlessAway('store-unavailable', () => store.findOrder(orderId));
+  const record = await catchProblem('store-unavailable', () => store.findOrder(orderId));
   if (record && !(record instanceof HttpProblem)) {
-    if (record.contentHash !== contentHashOf(input)) throw taken();
-    return await statusOfRecorded(client, record);
+    if (record.contentHash !== hashContent(input)) throw taken();
+    return await statusOfRecord(client, record);
   }
-  if (expectedTotal && !(await describe(client, orderWorkflowId(orderId)))) {
+  if (expectedTotal && !(await describeWorkflow(client, orderWorkflowId(orderId)))) {
     await assertTotal(store, input.lines, expectedTotal);
   }
   const type = ORDER_WORKFLOW_TYPE satisfies keyof typeof workflows;
@@ -95,15 +95,17 @@ export async function startOrder(deps: OrderDependencies, input: OrderInput): Pr
  * The status of a recorded order. The store does not learn that the server ended a workflow, so this asks Temporal
  * about an open order. If Temporal does not answer, the recorded status counts.
  */
-async function statusOfRecorded(client: Client, record: OrderRecord): Promise<OrderStatus> {
-  if (record.closed) return record.status;
-  const execution = await unlessAway('temporal-unavailable', () => describe(client, orderWorkflowId(record.orderId)));
+async function statusOfRecord(client: Client, record: OrderRecord): Promise<OrderStatus> {
+  if (record.outcome) return record.status;
+  const execution = await catchProblem('temporal-unavailable', () =>
+    describeWorkflow(client, orderWorkflowId(record.orderId)),
+  );
   if (execution instanceof HttpProblem) return record.status;
   return execution ? statusOf(execution) : 'failed';
 }
 
 /** Returns the result of `read`, or the problem if `read` fails with a problem of this kind. Throws any other error. */
-async function unlessAway<T>(kind: ProblemKind, read: () => Promise<T>): Promise<T | HttpProblem> {
+async function catchProblem<T>(kind: ProblemKind, read: () => Promise<T>): Promise<T | HttpProblem> {
   try {
     return await read();
   } catch (error) {
@@ -125,11 +127,11 @@ export async function assertTotal(store: Store, lines: OrderInput['lines'], expe
     if (toProblem(error).kind === 'store-unavailable') return undefined;
     throw error;
   });
-  const found = products && totalOf(lines, products);
+  const found = products && calculateTotal(lines, products);
   if (found?.status !== 'priced') return;
   const { total } = found;
   if (isDeepStrictEqual(total, expectedTotal)) return;
-  const detail = `the total is ${shownMoney(total)}, not ${shownMoney(expectedTotal)}`;
+  const detail = `the total is ${formatMoney(total)}, not ${formatMoney(expectedTotal)}`;
   throw httpProblem('price-changed', detail, { total, expectedTotal });
 }
 
@@ -141,35 +143,35 @@ export async function assertTotal(store: Store, lines: OrderInput['lines'], expe
 export async function getOrder(
   { client, store }: OrderDependencies,
   orderId: string,
-  { only }: Asking = {},
+  { restrictedToId }: RequestContext = {},
 ): Promise<OrderResource> {
   const missing = () => notFound(`there is no order ${orderId}`);
   const assertReadable = (customerId: string | undefined) => {
-    if (only !== undefined && customerId !== only) throw missing();
+    if (restrictedToId !== undefined && customerId !== restrictedToId) throw missing();
   };
   const [stored, described] = await Promise.all([
-    unlessAway('store-unavailable', () => store.findOrder(orderId)),
-    describe(client, orderWorkflowId(orderId)).catch((error: unknown) => ({ error })),
+    catchProblem('store-unavailable', () => store.findOrder(orderId)),
+    describeWorkflow(client, orderWorkflowId(orderId)).catch((error: unknown) => ({ error })),
   ]);
   const record = stored instanceof HttpProblem ? undefined : stored;
   if (record) assertReadable(record.customerId);
-  const execution = described && !('error' in described) && isOf(described, record) ? described : undefined;
+  const execution = described && !('error' in described) && isExecutionOf(described, record) ? described : undefined;
   // The recorded order is closed but another run of its workflow is open: the workflow was reset.
-  const isReset = execution?.status.name === 'RUNNING' && execution.runId !== record?.closed?.runId;
-  if (record?.closed && !isReset) return closedOrder(record.closed, record);
+  const isReset = execution?.status.name === 'RUNNING' && execution.runId !== record?.outcome?.runId;
+  if (record?.outcome && !isReset) return closedOrderResource(record.outcome, record);
   if (described && 'error' in described) throw described.error;
   if (!execution) {
-    if (record) return lostOrder(record);
+    if (record) return missingWorkflowResource(record);
     throw stored instanceof HttpProblem ? stored : missing();
   }
-  const customerId = record?.customerId ?? ownerOf(execution);
+  const customerId = record?.customerId ?? customerIdOf(execution);
   assertReadable(customerId);
-  if (record && execution.status.name !== 'RUNNING' && !endedByServer(execution)) {
+  if (record && execution.status.name !== 'RUNNING' && !forcedCloseState(execution)) {
     // The order closed after the store was read. Now the store has the outcome, which needs no worker.
-    const { closed } = (await store.findOrder(orderId)) ?? record;
-    if (closed) return closedOrder(closed, record);
+    const { outcome } = (await store.findOrder(orderId)) ?? record;
+    if (outcome) return closedOrderResource(outcome, record);
   }
-  const view = await readView<typeof workflows.order>(client, execution, orderStatusQuery, {
+  const view = await readView<typeof workflows.order>(client, execution, orderQuery, {
     order: {
       orderId,
       ...(customerId && { customerId }),
@@ -178,24 +180,24 @@ export async function getOrder(
       ...(execution.closeTime && { closedAt: execution.closeTime.toISOString() }),
     },
   });
-  return toResource(view, execution, only);
+  return toResource(view, execution, restrictedToId);
 }
 
 /**
  * Whether the execution belongs to the recorded order. An order id can be started again once Temporal no longer keeps
  * its first workflow.
  */
-function isOf({ raw }: WorkflowExecutionDescription, record: OrderRecord | undefined): boolean {
+function isExecutionOf({ raw }: WorkflowExecutionDescription, record: OrderRecord | undefined): boolean {
   const firstRunId = raw.workflowExecutionInfo?.firstRunId;
-  return !record || !firstRunId || firstRunId === record.owner;
+  return !record || !firstRunId || firstRunId === record.firstRunId;
 }
 
 /**
  * The customer id comes from the record, because the view lacks it when the order was rejected before the workflow knew
  * the customer.
  */
-const closedOrder = (
-  { view, runId }: NonNullable<OrderRecord['closed']>,
+const closedOrderResource = (
+  { view, runId }: NonNullable<OrderRecord['outcome']>,
   { orderId, customerId }: OrderRecord,
 ): OrderResource => ({
   customerId,
@@ -207,7 +209,7 @@ const closedOrder = (
  * An order that is open in the store but unknown to Temporal: its workflow was deleted, or was terminated and is past
  * its retention period.
  */
-function lostOrder({ orderId, owner, customerId, lines, total }: OrderRecord): OrderResource {
+function missingWorkflowResource({ orderId, firstRunId, customerId, lines, total }: OrderRecord): OrderResource {
   return {
     orderId,
     customerId,
@@ -218,7 +220,7 @@ function lostOrder({ orderId, owner, customerId, lines, total }: OrderRecord): O
     reason: { type: 'WorkflowMissing', message: 'Temporal no longer has the workflow, nothing was compensated' },
     steps: [],
     compensations: [],
-    workflow: { workflowId: orderWorkflowId(orderId), runId: owner },
+    workflow: { workflowId: orderWorkflowId(orderId), runId: firstRunId },
   };
 }
 
@@ -232,12 +234,12 @@ export async function cancelOrder(
   deps: OrderDependencies,
   orderId: string,
   request: CancelRequest,
-  asking: Asking,
+  asking: RequestContext,
 ): Promise<OrderResource> {
   return await updateOrder(deps, orderId, asking, {
     update: (handle, updateId) => handle.executeUpdate(cancelOrderUpdate, { args: [request], ...updateId }),
-    isAlreadySo: ({ status, stage, cancellation }) =>
-      status === 'cancelled' || (stage !== 'done' && cancellation !== undefined && !cancellation.refused),
+    isAlreadyApplied: ({ status, stage, cancellation }) =>
+      status === 'cancelled' || (stage !== 'done' && cancellation !== undefined && !cancellation.rejected),
   });
 }
 
@@ -250,18 +252,20 @@ export async function resolveCompensation(
   deps: OrderDependencies,
   orderId: string,
   decision: CompensationDecision,
-  asking: Asking,
+  asking: RequestContext,
 ): Promise<OrderResource> {
   const { compensation, attempt } = decision;
   return await updateOrder(deps, orderId, asking, {
     update: (handle, updateId) => handle.executeUpdate(resolveCompensationUpdate, { args: [decision], ...updateId }),
     signal: (handle) => handle.signal(resolveCompensationSignal, decision),
-    whyNot: ({ compensations }) =>
+    signalProblem: ({ compensations }) =>
       compensations.some(
         (entry) => entry.name === compensation && entry.status === 'stuck' && entry.attempt === attempt,
       )
         ? undefined
-        : httpProblem('not-stuck', `attempt ${attempt} of ${compensation} does not wait for a decision`, { orderId }),
+        : httpProblem('compensation-not-stuck', `attempt ${attempt} of ${compensation} does not wait for a decision`, {
+            orderId,
+          }),
   });
 }
 
@@ -270,16 +274,18 @@ export async function resolveDelivery(
   deps: OrderDependencies,
   orderId: string,
   decision: DeliveryDecision,
-  asking: Asking,
+  asking: RequestContext,
 ): Promise<OrderResource> {
   const { attempt } = decision;
   return await updateOrder(deps, orderId, asking, {
     update: (handle, updateId) => handle.executeUpdate(resolveDeliveryUpdate, { args: [decision], ...updateId }),
     signal: (handle) => handle.signal(resolveDeliverySignal, decision),
-    whyNot: ({ delivery }) =>
+    signalProblem: ({ delivery }) =>
       delivery?.overdueSince !== undefined && delivery.attempt === attempt
         ? undefined
-        : httpProblem('not-overdue', `attempt ${attempt} of the delivery does not wait for a decision`, { orderId }),
+        : httpProblem('delivery-not-overdue', `attempt ${attempt} of the delivery does not wait for a decision`, {
+            orderId,
+          }),
   });
 }
 
@@ -288,34 +294,34 @@ interface OrderChange {
   /** Sends the same change as a signal, for a run that accepts no further updates. */
   signal?: (handle: WorkflowHandle) => Promise<void>;
   /** Why the workflow would ignore the signal. Checked before sending, because a signal returns no result. */
-  whyNot?: (order: OrderResource) => HttpProblem | undefined;
+  signalProblem?: (order: OrderResource) => HttpProblem | undefined;
   /** Whether the order already has the state that the change asks for. */
-  isAlreadySo?: (order: OrderResource) => boolean;
+  isAlreadyApplied?: (order: OrderResource) => boolean;
 }
 
 async function updateOrder(
   deps: OrderDependencies,
   orderId: string,
-  asking: Asking,
-  { update, signal, whyNot, isAlreadySo }: OrderChange,
+  asking: RequestContext,
+  { update, signal, signalProblem, isAlreadyApplied }: OrderChange,
 ): Promise<OrderResource> {
   const { client } = deps;
   const workflowId = orderWorkflowId(orderId);
   const current = () => getOrder(deps, orderId, asking);
-  const description = await describe(client, workflowId);
+  const description = await describeWorkflow(client, workflowId);
   // Temporal no longer has this workflow, so the order is closed.
   if (!description) return unchanged(await current());
-  assertOwn(description, `order ${orderId}`, asking.only);
+  assertOwnedBy(description, `order ${orderId}`, asking.restrictedToId);
   // Addresses the newest run of the execution chain, so that a reset in the meantime makes no difference.
   const firstExecutionRunId = description.raw.workflowExecutionInfo?.firstRunId ?? description.runId;
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId });
   try {
-    const view = await askWorker(client, { workflowId }, () => update(handle, updateIdOf(asking)));
-    return toResource(view, description, asking.only);
+    const view = await callWorker(client, { workflowId }, () => update(handle, updateOptionsOf(asking)));
+    return toResource(view, description, asking.restrictedToId);
   } catch (error) {
-    const refusal = refusalOf(error);
-    if (refusal) return unchanged(await current(), kindOf(refusal.type, 'conflict'), refusal.message);
-    if (isUpdateLimit(error)) return await withoutUpdate(error);
+    const refusal = updateRejectionOf(error);
+    if (refusal) return unchanged(await current(), kindOfFailureType(refusal.type, 'conflict'), refusal.message);
+    if (isUpdateLimitProblem(error)) return await withoutUpdate(error);
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     return unchanged(await current());
   }
@@ -326,14 +332,14 @@ async function updateOrder(
     kind: ProblemKind = 'order-closed',
     why = `order ${orderId} is ${order.status}`,
   ): OrderResource {
-    if (isAlreadySo?.(order)) return order;
+    if (isAlreadyApplied?.(order)) return order;
     throw httpProblem(kind, why, { orderId });
   }
 
   async function withoutUpdate({ message }: HttpProblem): Promise<OrderResource> {
     const order = await current();
     if (!signal) return unchanged(order, 'update-limit', message);
-    const problem = whyNot?.(order);
+    const problem = signalProblem?.(order);
     if (problem) throw problem;
     await withDeadline(client, SERVER_DEADLINE_MS, () => signal(handle));
     return await current();
@@ -345,13 +351,13 @@ async function updateOrder(
  * being retried, and an end that the workflow did not see.
  */
 export function toResource(view: OrderView, description: WorkflowExecutionDescription, only?: string): OrderResource {
-  const heldUp = heldUpBy(description, { withReasons: only === undefined });
-  const customerId = ownerOf(description);
+  const heldUp = pendingActivity(description, { includeFailures: only === undefined });
+  const customerId = customerIdOf(description);
   return {
     ...(customerId && { customerId }),
     ...view,
-    ...endedByServer(description),
+    ...forcedCloseState(description),
     ...heldUp,
-    ...workflowOf(description),
+    ...workflowField(description),
   };
 }

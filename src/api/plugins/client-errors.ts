@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { bodyOf, HttpProblem, malformedRequest } from './errors.js';
+import { toProblemBody, HttpProblem, malformedRequest } from './errors.js';
 import { MAX_HEADER_BYTES } from './limits.js';
 
 /**
  * Responds to input that never became a request (invalid HTTP, headers that are too large or too late), and closes the
  * connection.
  */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+export function handleClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
   const requestId = randomUUID();
-  const problem = problemOf(error.code);
-  const body = JSON.stringify(bodyOf(problem, requestId));
+  const problem = problemOfErrorCode(error.code);
+  const body = JSON.stringify(toProblemBody(problem, requestId));
   socket.end(
     [
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
@@ -29,7 +29,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   );
 }
 
-function problemOf(code: string | undefined): HttpProblem {
+function problemOfErrorCode(code: string | undefined): HttpProblem {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return new HttpProblem('headers-too-large', { detail: `the headers have more than ${MAX_HEADER_BYTES} bytes` });

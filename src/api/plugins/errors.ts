@@ -10,9 +10,9 @@ import type {
 import pg from 'pg';
 import type { z } from 'zod';
 import type { Problem } from '../../schemas/problem.js';
-import { problemsOf, type InputProblem } from '../../schemas/problems-of.js';
-import { BODY_LIMIT, DISCARD_MS } from './limits.js';
-import { factsOf, PROBLEM_KINDS, type ProblemKind } from './problems.js';
+import { toInputProblems, type InputProblem } from '../../schemas/input-problems.js';
+import { MAX_BODY_BYTES, DRAIN_TIMEOUT_MS } from './limits.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from './problem-kinds.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -34,22 +34,22 @@ export class HttpProblem extends Error {
   readonly options: ProblemOptions;
 
   constructor(kind: ProblemKind, options: ProblemOptions = {}) {
-    super(options.detail ?? factsOf(kind).title);
+    super(options.detail ?? definitionOf(kind).title);
     this.kind = kind;
     this.options = options;
   }
 
   get status(): number {
-    return factsOf(this.kind).status;
+    return definitionOf(this.kind).status;
   }
 
   get headers(): Record<string, string> {
-    const { retryAfter } = factsOf(this.kind);
+    const { retryAfter } = definitionOf(this.kind);
     return { ...(retryAfter && { 'retry-after': String(retryAfter) }), ...this.options.headers };
   }
 }
 
-const detailed = (kind: ProblemKind) => (detail: string) => new HttpProblem(kind, { detail });
+const createProblemFactory = (kind: ProblemKind) => (detail: string) => new HttpProblem(kind, { detail });
 
 export const invalidRequest = (errors: InputProblem[]) =>
   new HttpProblem('invalid-request', {
@@ -62,25 +62,25 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data) => {
     const parsed = schema.safeParse(data);
-    return parsed.success ? { value: parsed.data } : { error: invalidRequest(problemsOf(parsed.error.issues)) };
+    return parsed.success ? { value: parsed.data } : { error: invalidRequest(toInputProblems(parsed.error.issues)) };
   };
 
-export const malformedRequest = detailed('malformed-request');
-export const forbidden = detailed('forbidden');
-export const notFound = detailed('not-found');
-export const notAcceptable = detailed('not-acceptable');
-export const tooLarge = detailed('too-large');
+export const malformedRequest = createProblemFactory('malformed-request');
+export const forbidden = createProblemFactory('forbidden');
+export const notFound = createProblemFactory('not-found');
+export const notAcceptable = createProblemFactory('not-acceptable');
+export const tooLarge = createProblemFactory('too-large');
 export const unauthorized = (detail: string) =>
   new HttpProblem('unauthorized', { detail, headers: { 'www-authenticate': 'Bearer realm="api"' } });
 
 /** A 415 that lists what the route accepts: content types and content encodings. */
 export function unsupportedMediaType({ routeOptions: { config } }: FastifyRequest): HttpProblem {
-  const { bodies, compressed } = config.contract ?? {};
-  const types = Object.keys(bodies ?? { 'application/json': true }).join(', ');
-  const coding = compressed ? 'uncompressed or with Content-Encoding: gzip' : 'uncompressed';
+  const { rawBodies, acceptsGzip } = config.contract ?? {};
+  const types = Object.keys(rawBodies ?? { 'application/json': true }).join(', ');
+  const coding = acceptsGzip ? 'uncompressed or with Content-Encoding: gzip' : 'uncompressed';
   return new HttpProblem('unsupported-media-type', {
     detail: `send ${types}, ${coding}`,
-    headers: { accept: types, 'accept-encoding': compressed ? 'gzip, identity' : 'identity' },
+    headers: { accept: types, 'accept-encoding': acceptsGzip ? 'gzip, identity' : 'identity' },
   });
 }
 
@@ -91,28 +91,30 @@ export const httpProblem = (kind: ProblemKind, detail: string, extensions: Recor
 export const bodyTooLarge = (maxBytes: number) => tooLarge(`the body has more than ${maxBytes} bytes`);
 
 /** gRPC status codes that mean that the server is unavailable or overloaded, not that the request was wrong. */
-const AWAY = new Set([1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */]);
+const UNAVAILABLE_GRPC_CODES = new Set([
+  1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */,
+]);
 const INVALID_ARGUMENT = 3;
 
 /**
  * SQLSTATE classes of PostgreSQL: connection (08), resources (53) and operator intervention, such as a restart (57).
  */
-const STORE_AWAY = /^(08|53|57)/;
+const UNAVAILABLE_SQLSTATES = /^(08|53|57)/;
 /** SQLSTATE `disk_full` and `read_only_sql_transaction`. */
-const NOT_WRITABLE = new Set(['53100', '25006']);
+const NOT_WRITABLE_SQLSTATES = new Set(['53100', '25006']);
 
-const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const HTTP_METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Installs the handlers that turn every error into an `application/problem+json` response. */
 export function installErrorHandling(app: FastifyInstance): void {
-  app.setErrorHandler(answerError);
+  app.setErrorHandler(sendError);
   const nothingThere = ({ url }: FastifyRequest) => {
-    const allowed = methodsOf(app, url);
+    const allowed = allowedMethods(app, url);
     return allowed.length
       ? new HttpProblem('method-not-allowed', { headers: { allow: allowed.join(', ') } })
       : notFound('no route has this path');
   };
-  app.setNotFoundHandler((request, reply) => send(nothingThere(request), request, reply));
+  app.setNotFoundHandler((request, reply) => sendProblem(nothingThere(request), request, reply));
   // Rejects an unsupported method before the body is read, so that the client gets 405 and no error about the body.
   app.addHook('preParsing', async (request) => {
     const problem = request.is404 ? nothingThere(request) : undefined;
@@ -121,24 +123,24 @@ export function installErrorHandling(app: FastifyInstance): void {
 }
 
 /** The methods that a path supports; none when there is no such path. */
-export function methodsOf(app: FastifyInstance, url: string): HTTPMethods[] {
+export function allowedMethods(app: FastifyInstance, url: string): HTTPMethods[] {
   const [path = ''] = url.split('?');
-  return METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
+  return HTTP_METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
 }
 
 /** Sends an error as a problem. Logs every 5xx; an unexpected error becomes a 500 without details. */
-export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const isMediaType = (error as FastifyError | undefined)?.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
-  const problem = isMediaType ? unsupportedMediaType(request) : namingResource(toProblem(error), request);
+  const problem = isMediaType ? unsupportedMediaType(request) : withResourceId(toProblem(error), request);
   if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
-  return send(problem, request, reply);
+  return sendProblem(problem, request, reply);
 }
 
 /**
  * Adds the id of the new resource to a 5xx, because the request may have created it. The API generated the id, so the
  * caller can learn only from this problem what to read or which id to repeat.
  */
-function namingResource(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
+function withResourceId(problem: HttpProblem, { newResource }: FastifyRequest): HttpProblem {
   if (problem.status < 500 || !newResource) return problem;
   const { path, idField, id } = newResource;
   const { detail = problem.message, extensions, ...options } = problem.options;
@@ -150,14 +152,14 @@ function namingResource(problem: HttpProblem, { newResource }: FastifyRequest): 
 }
 
 /** Responds 408 to a request that is not received completely in time, and closes its connection. */
-export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
+export function enforceRequestTimeout(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
   const { raw } = request;
   if (raw.complete) return;
   const timer = setTimeout(() => {
     if (raw.complete || reply.sent) return;
     reply.raw.once('finish', () => raw.socket.destroySoon());
     const detail = `it was not received whole within ${limitMs / 1000} seconds`;
-    void send(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }), request, reply);
+    void sendProblem(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }), request, reply);
   }, limitMs);
   for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
 }
@@ -166,27 +168,27 @@ export function cutWhenLate(request: FastifyRequest, reply: FastifyReply, limitM
  * Reads and discards the rest of a request that was answered early, because a client that is still sending does not
  * read the response. After `DISCARD_MS`, the connection is closed.
  */
-export function discardRest({ raw }: FastifyRequest): void {
+export function drainRequestBody({ raw }: FastifyRequest): void {
   if (raw.complete || raw.destroyed) return;
-  const timer = setTimeout(() => raw.destroy(), DISCARD_MS).unref();
+  const timer = setTimeout(() => raw.destroy(), DRAIN_TIMEOUT_MS).unref();
   for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
   raw.resume();
 }
 
-function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
+function sendProblem(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
   return reply
     .code(problem.status)
     .headers({ 'x-request-id': request.id, ...problem.headers })
     .type('application/problem+json')
     .serializer(JSON.stringify)
-    .send(bodyOf(problem, request.id));
+    .send(toProblemBody(problem, request.id));
 }
 
 /** The body of a problem, as RFC 9457 defines it. */
-export function bodyOf({ kind, status, options }: HttpProblem, requestId: string): Problem {
+export function toProblemBody({ kind, status, options }: HttpProblem, requestId: string): Problem {
   return {
     type: `/problems/${kind}`,
-    title: factsOf(kind).title,
+    title: definitionOf(kind).title,
     status,
     ...(options.detail && { detail: options.detail }),
     requestId,
@@ -206,7 +208,7 @@ function temporalProblem(error: unknown): HttpProblem | undefined {
   const grpc = error instanceof ServiceError ? error.cause : error;
   if (!isGrpcServiceError(grpc)) return undefined;
   const code = grpc.code as number;
-  if (AWAY.has(code)) return httpProblem('temporal-unavailable', 'Temporal does not answer');
+  if (UNAVAILABLE_GRPC_CODES.has(code)) return httpProblem('temporal-unavailable', 'Temporal does not answer');
   if (code === INVALID_ARGUMENT) return invalidRequest([{ pointer: '', detail: 'Temporal refused an argument' }]);
   return undefined;
 }
@@ -214,9 +216,9 @@ function temporalProblem(error: unknown): HttpProblem | undefined {
 function storeProblem(error: unknown): HttpProblem | undefined {
   const away = () => httpProblem('store-unavailable', 'the database does not answer');
   if (error instanceof pg.DatabaseError) {
-    if (NOT_WRITABLE.has(error.code ?? ''))
+    if (NOT_WRITABLE_SQLSTATES.has(error.code ?? ''))
       return httpProblem('store-unavailable', 'the database cannot be written to');
-    if (STORE_AWAY.test(error.code ?? '')) return away();
+    if (UNAVAILABLE_SQLSTATES.test(error.code ?? '')) return away();
     if (error.code?.startsWith('22')) return invalidRequest([{ pointer: '', detail: 'a value cannot be stored' }]);
     return undefined;
   }
@@ -232,8 +234,8 @@ function fastifyProblem(error: unknown): HttpProblem | undefined {
   const { statusCode, code, message } = (error ?? {}) as FastifyError;
   if (code === 'FST_ERR_HANDLER_TIMEOUT') return httpProblem('overloaded', 'no answer was found in time');
   if (!statusCode || statusCode < 400 || statusCode >= 500) return undefined;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(BODY_LIMIT);
-  const kind = PROBLEM_KINDS.find((kind) => factsOf(kind).status === statusCode) ?? 'malformed-request';
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(MAX_BODY_BYTES);
+  const kind = PROBLEM_KINDS.find((kind) => definitionOf(kind).status === statusCode) ?? 'malformed-request';
   return new HttpProblem(kind, code?.startsWith('FST_') ? { detail: message } : {});
 }
 

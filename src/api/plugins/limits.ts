@@ -2,10 +2,10 @@
  * Maximum body in bytes. An order at its limits takes a tenth of it, and a Temporal payload may be eight times as
  * large.
  */
-export const BODY_LIMIT = 256 * 1024;
+export const MAX_BODY_BYTES = 256 * 1024;
 
 /** Maximum body for the codec: a message to Temporal has at most 4 MiB, and base64 makes it a third longer. */
-export const CODEC_BODY_LIMIT = 8 * 1024 * 1024;
+export const MAX_CODEC_BODY_BYTES = 8 * 1024 * 1024;
 
 export const MAX_HEADER_BYTES = 16 * 1024;
 
@@ -18,6 +18,6 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 export const HANDLER_TIMEOUT_MS = 30_000;
 
 /** How long the API reads and discards the rest of a request that it has already answered. */
-export const DISCARD_MS = 10_000;
+export const DRAIN_TIMEOUT_MS = 10_000;
 
 export const UPLOAD_TIMEOUT_MS = 24 * 60 * 60_000;

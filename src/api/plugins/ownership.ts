@@ -1,11 +1,11 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { customerIdAttribute } from '../../workflows/order/contract.js';
 import { notFound } from './errors.js';
-import { describeOr404 } from '../executions/executions.js';
+import { describeWorkflowOr404 } from '../executions/worker-calls.js';
 import type { Execution } from '../executions/listing.js';
 
 /** The customer who owns the cart or order. */
-export const ownerOf = ({ typedSearchAttributes }: Pick<Execution, 'typedSearchAttributes'>): string | undefined =>
+export const customerIdOf = ({ typedSearchAttributes }: Pick<Execution, 'typedSearchAttributes'>): string | undefined =>
   typedSearchAttributes.get(customerIdAttribute);
 
 /**
@@ -13,18 +13,18 @@ export const ownerOf = ({ typedSearchAttributes }: Pick<Execution, 'typedSearchA
  *
  * @throws 404.
  */
-export async function describeOwn(
+export async function describeOwnedOr404(
   client: Client,
   workflowId: string,
   what: string,
   only: string | undefined,
 ): Promise<WorkflowExecutionDescription> {
-  const description = await describeOr404(client, workflowId, what);
-  assertOwn(description, what, only);
+  const description = await describeWorkflowOr404(client, workflowId, what);
+  assertOwnedBy(description, what, only);
   return description;
 }
 
 /** @throws 404 for the cart or order of a customer other than `only`. */
-export function assertOwn(description: WorkflowExecutionDescription, what: string, only: string | undefined): void {
-  if (only !== undefined && ownerOf(description) !== only) throw notFound(`there is no ${what}`);
+export function assertOwnedBy(description: WorkflowExecutionDescription, what: string, only: string | undefined): void {
+  if (only !== undefined && customerIdOf(description) !== only) throw notFound(`there is no ${what}`);
 }

@@ -5,16 +5,16 @@ import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'secure-json-parse';
-import { rolesOf } from './contract.js';
+import { requiredRoles } from './route-contract.js';
 import {
   httpProblem,
   HttpProblem,
   invalidRequest,
   malformedRequest,
-  methodsOf,
+  allowedMethods,
   unsupportedMediaType,
 } from './errors.js';
-import { JsonTooDeep, parseJson, type ParsedJson } from './json.js';
+import { JsonTooDeeplyNested, parseJson, type ParsedJson } from './lossless-json.js';
 
 export interface ProtectionSettings {
   /** Requests that one caller may send to this process in a minute; without it, there is no limit. */
@@ -32,15 +32,15 @@ export interface ProtectionSettings {
 const MINUTE_MS = 60_000;
 
 /** Maximum number of callers that the rate limit tracks. */
-const MAX_COUNTED_CALLERS = 10_000;
+const MAX_RATE_LIMITED_CALLERS = 10_000;
 
 /** Routes that respond even when the process is overloaded, so that a health check does not take it for dead. */
-const ALWAYS_ANSWERED = new Set(['/livez', '/readyz']);
+const HEALTH_PATHS = new Set(['/livez', '/readyz']);
 
 /** Path of the codec. Only `codecOrigins` applies to it, because its pages have more rights there than any others. */
-export const CODEC = '/codec';
+export const CODEC_PATH = '/codec';
 
-const READABLE_HEADERS = [
+const EXPOSED_HEADERS = [
   'location',
   'retry-after',
   'x-request-id',
@@ -63,7 +63,7 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
   if (settings.corsOrigins.length || settings.codecOrigins.length) {
     // With `strictPreflight`, the library would answer any other OPTIONS request with a plain text 400 instead of a
     // problem.
-    const always = { exposedHeaders: READABLE_HEADERS, maxAge: 600, strictPreflight: false };
+    const always = { exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false };
     const ofApi = { ...always, origin: [...settings.corsOrigins], methods: ['GET', 'POST', 'PATCH', 'DELETE'] };
     const ofCodec = {
       ...always,
@@ -74,16 +74,16 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     };
     await app.register(cors, {
       delegator(request, done) {
-        const rules = request.url.startsWith(CODEC) ? ofCodec : ofApi;
+        const rules = request.url.startsWith(CODEC_PATH) ? ofCodec : ofApi;
         // By default, the library answers every preflight, even for a path that does not exist.
-        done(null, { ...rules, preflight: methodsOf(app, request.url).length > 0 });
+        done(null, { ...rules, preflight: allowedMethods(app, request.url).length > 0 });
       },
     });
   }
   await app.register(underPressure, {
     maxEventLoopDelay: settings.maxEventLoopDelayMs,
     pressureHandler: (request) => {
-      if (ALWAYS_ANSWERED.has(request.routeOptions.url ?? '')) return;
+      if (HEALTH_PATHS.has(request.routeOptions.url ?? '')) return;
       throw httpProblem('overloaded', 'the process has more to do than it can');
     },
   });
@@ -91,13 +91,13 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     await app.register(rateLimit, {
       max: settings.requestsPerMinute,
       timeWindow: MINUTE_MS,
-      cache: MAX_COUNTED_CALLERS,
+      cache: MAX_RATE_LIMITED_CALLERS,
       enableDraftSpec: true,
       // Requests without a verified caller are counted by IP address, so requests with wrong keys count too.
-      keyGenerator: ({ caller, callerProblem, routeOptions, ip }) =>
-        callerProblem || !rolesOf(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
+      keyGenerator: ({ caller, authenticationError, routeOptions, ip }) =>
+        authenticationError || !requiredRoles(routeOptions.config.contract) ? `ip ${ip}` : `caller ${caller.id}`,
       allowList: ({ routeOptions: { url = '', config } }) =>
-        ALWAYS_ANSWERED.has(url) || config.contract?.access === 'signed',
+        HEALTH_PATHS.has(url) || config.contract?.access === 'signed',
       errorResponseBuilder: (_request, { ttl, max }) =>
         new HttpProblem('too-many-requests', {
           detail: `${max} requests a minute are possible`,
@@ -111,13 +111,13 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
 export function installJsonParser(app: FastifyInstance): void {
   // Rejects a compressed body, which would otherwise be reported as one that is not UTF-8.
   app.addHook('preParsing', async (request) => {
-    if (!request.is404 && !request.routeOptions.config.contract?.compressed && isCompressed(request.headers))
+    if (!request.is404 && !request.routeOptions.config.contract?.acceptsGzip && isCompressed(request.headers))
       throw unsupportedMediaType(request);
   });
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     try {
-      done(null, parseBody(bytes as Buffer));
+      done(null, parseLosslessJson(bytes as Buffer));
     } catch (error) {
       done(error as Error);
     }
@@ -140,8 +140,8 @@ function decodeUtf8(bytes: Buffer): string {
  * @throws 400 like `readJson`, and for a body that repeats a name within an object or has a number that cannot be kept
  * exactly.
  */
-function parseBody(bytes: Buffer): unknown {
-  const { value, losses } = readJson(bytes);
+function parseLosslessJson(bytes: Buffer): unknown {
+  const { value, losses } = parseJsonBytes(bytes);
   if (losses.length > 0) throw invalidRequest(losses);
   return value;
 }
@@ -151,13 +151,13 @@ function parseBody(bytes: Buffer): unknown {
  *
  * @throws 400 for a body that is not UTF-8 or not JSON, is nested too deeply or sets a prototype.
  */
-export function readJson(bytes: Buffer): ParsedJson {
+export function parseJsonBytes(bytes: Buffer): ParsedJson {
   const text = decodeUtf8(bytes);
   if (text.trim() === '') return { value: undefined, losses: [] };
   try {
     return parseJson(text, (text) => parse(text, { protoAction: 'error', constructorAction: 'error' }) as unknown);
   } catch (error) {
-    if (error instanceof JsonTooDeep) throw malformedRequest(`the body ${error.message}`);
+    if (error instanceof JsonTooDeeplyNested) throw malformedRequest(`the body ${error.message}`);
     throw malformedRequest('the body is not valid JSON, or sets a prototype');
   }
 }

@@ -1,17 +1,17 @@
 import html from 'html-template-tag';
-import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../plugins/problems.js';
-import { layOut } from '../plugins/page-layout.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../plugins/problem-kinds.js';
+import { renderPage } from '../plugins/html-layout.js';
 
 /** The page that lists every kind of problem. */
-export function problemsPage(): string {
+export function problemListPage(): string {
   const entries = PROBLEM_KINDS.map(
     (kind) =>
       html`<div>
-        <dt>${String(factsOf(kind).status)}</dt>
+        <dt>${String(definitionOf(kind).status)}</dt>
         <dd><a href="/problems/${kind}">${kind}</a></dd>
       </div>`,
   );
-  return layOut(
+  return renderPage(
     'Problems',
     html`<h1>Problems</h1>
       <dl>$${entries.join('')}</dl>`,
@@ -20,11 +20,11 @@ export function problemsPage(): string {
 
 /** The page of one kind of problem: when the API returns it, and whether to repeat the request. */
 export function problemPage(kind: ProblemKind): string {
-  const { status, title, when, retryAfter } = factsOf(kind);
+  const { status, title, when, retryAfter } = definitionOf(kind);
   const again = retryAfter
     ? `The same request may succeed later: wait as long as Retry-After says.`
     : 'The same request again will not do better while nothing else changes.';
-  return layOut(
+  return renderPage(
     title,
     html`<p class="kind">${kind}, ${String(status)}</p>
       <h1>${title}</h1>

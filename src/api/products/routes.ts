@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { pageQuery } from '../../schemas/page.js';
 import { productList } from '../../schemas/product.js';
 import type { AppDependencies } from '../app.js';
-import { ANY_ROLE, contract } from '../plugins/contract.js';
+import { ALL_ROLES, withContract } from '../plugins/route-contract.js';
 
 /** Routes of the product catalogue. */
 export async function productRoutes(instance: FastifyInstance, { store, cursors }: AppDependencies): Promise<void> {
@@ -12,12 +12,12 @@ export async function productRoutes(instance: FastifyInstance, { store, cursors 
   app.get(
     '',
     {
-      ...contract({
+      ...withContract({
         operationId: 'listProducts',
         summary: 'The catalogue, by SKU',
         tag: 'Products',
-        access: ANY_ROLE,
-        needs: ['store'],
+        access: ALL_ROLES,
+        dependencies: ['store'],
       }),
       schema: { querystring: pageQuery, response: { 200: productList } },
     },

@@ -1,19 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const LABELLED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** Signed callbacks that had no effect, by callback path and reason. Each combination starts at 0. */
-const IGNORED_CALLBACKS = {
+const IGNORED_CALLBACK_REASONS = {
   shipments: ['unknown_status', 'contradicts_outcome', 'order_closed'],
   approvals: ['unknown_verdict', 'approval_closed'],
 } as const;
 
 /** The metrics of the HTTP API. */
-export type HttpMetrics = ReturnType<typeof httpMetrics>;
+export type HttpMetrics = ReturnType<typeof createHttpMetrics>;
 
 /** Labels requests by route template, because actual paths are unbounded and contain personal data. */
-export function httpMetrics(registry: Registry) {
+export function createHttpMetrics(registry: Registry) {
   const registers = [registry];
   const durations = new Histogram({
     name: 'http_request_duration_seconds',
@@ -30,13 +30,13 @@ export function httpMetrics(registry: Registry) {
     registers,
   });
   // Without an initial 0, Prometheus does not see the first increase.
-  for (const [callback, reasons] of Object.entries(IGNORED_CALLBACKS))
+  for (const [callback, reasons] of Object.entries(IGNORED_CALLBACK_REASONS))
     for (const reason of reasons) ignoredCallbacks.inc({ callback, reason }, 0);
   return {
     /** Counts a signed callback that had no effect. */
-    countIgnoredCallback<Callback extends keyof typeof IGNORED_CALLBACKS>(
+    countIgnoredCallback<Callback extends keyof typeof IGNORED_CALLBACK_REASONS>(
       callback: Callback,
-      reason: (typeof IGNORED_CALLBACKS)[Callback][number],
+      reason: (typeof IGNORED_CALLBACK_REASONS)[Callback][number],
     ): void {
       ignoredCallbacks.inc({ callback, reason });
     },
@@ -57,7 +57,7 @@ export function httpMetrics(registry: Registry) {
         const { method, routeOptions } = request;
         durations.observe(
           {
-            method: METHODS.has(method) ? method : 'other',
+            method: LABELLED_METHODS.has(method) ? method : 'other',
             route: routeOptions.url ?? 'unknown',
             status: reply.statusCode,
           },

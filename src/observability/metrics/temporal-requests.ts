@@ -5,7 +5,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
  * Counts this process's requests to Temporal, with the names of the SDK's worker metrics. The operation is the gRPC
  * method, so the number of series is bounded.
  */
-export function temporalRequestMetrics(registry: Registry): Interceptor {
+export function createRequestMetricsInterceptor(registry: Registry): Interceptor {
   const registers = [registry];
   const requests = new Counter({
     name: 'temporal_request_total',

@@ -20,7 +20,7 @@ export interface TracingOptions {
   /** Base URLs of partners. Only calls to partners get spans and trace headers. */
   partners?: readonly string[];
   /** Called when spans could not be delivered, at most once a minute. */
-  onProblem: (problem: string) => void;
+  onExportError: (problem: string) => void;
 }
 
 /** The tracing hooks of a process. */
@@ -28,19 +28,19 @@ export interface Tracing {
   /** For a client's calls to workflows. */
   clientInterceptors: WorkflowClientInterceptor[];
   /** For the activities of a worker. */
-  activityInterceptors: ActivityInterceptorsFactory;
+  activityInterceptor: ActivityInterceptorsFactory;
   /** Receives the spans of workflows from their sandbox. */
   sinks: InjectedSinks<OpenTelemetrySinks>;
   /** The active trace and span ids, for log lines. */
   logFields: () => { traceId?: string; spanId?: string };
   /** Sets the route of the active HTTP request's span. */
-  noteRoute: (template: string | undefined) => void;
+  onRoute: (template: string | undefined) => void;
   /** Delivers pending spans, within a few seconds or not at all. */
   shutdown: () => Promise<void>;
 }
 
 /** Whether the standard variables enable tracing: an exporter or an endpoint is set. */
-export function isTracingOn(config: TracingConfig): boolean {
+export function isTracingEnabled(config: TracingConfig): boolean {
   const { OTEL_TRACES_EXPORTER: exporter, OTEL_SDK_DISABLED: isDisabled } = config;
   if (isDisabled || exporter === 'none') return false;
   const endpoint = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? config.OTEL_EXPORTER_OTLP_ENDPOINT;
@@ -49,7 +49,7 @@ export function isTracingOn(config: TracingConfig): boolean {
 
 /** Starts tracing, once per process. Returns undefined and loads no OpenTelemetry code when tracing is off. */
 export async function startTracing(config: TracingConfig, options: TracingOptions): Promise<Tracing | undefined> {
-  if (!isTracingOn(config)) return undefined;
-  const { openTracing } = await import('./open.js');
-  return openTracing(config, options);
+  if (!isTracingEnabled(config)) return undefined;
+  const { startOpenTelemetry } = await import('./otel.js');
+  return startOpenTelemetry(config, options);
 }

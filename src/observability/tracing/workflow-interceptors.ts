@@ -10,7 +10,7 @@ import {
   type WorkflowInterceptors,
 } from '@temporalio/workflow';
 import { reasonOf } from '../../workflows/shared/failures.js';
-import { BEGUN_BY_WORKFLOW, carrierIn, TRACE_HEADER, type Carrier } from './carrier.js';
+import { WORKFLOW_ROOT_TRACE_STATE, readTraceContext, TRACE_HEADER, type TraceContext } from './trace-context.js';
 
 /**
  * Spans of workflows. Created in the sandbox and exported through a sink, which does nothing during replay. Writes the
@@ -26,24 +26,27 @@ export const interceptors = (): WorkflowInterceptors => ({
   inbound: [
     {
       execute: (input, next) => {
-        const spot = enter(`RunWorkflow:${workflowInfo().workflowType}`, parentIn(input.headers));
-        run ??= spot;
-        return during(spot, () => next(input));
+        const spot = startSpan(`RunWorkflow:${workflowInfo().workflowType}`, readParentSpan(input.headers));
+        runSpan ??= spot;
+        return withSpan(spot, () => next(input));
       },
       handleSignal: (input, next) =>
-        during(enter(`HandleSignal:${input.signalName}`, parentIn(input.headers) ?? run), () => next(input)),
+        withSpan(startSpan(`HandleSignal:${input.signalName}`, readParentSpan(input.headers) ?? runSpan), () =>
+          next(input),
+        ),
       handleUpdate: (input, next) =>
-        during(enter(`HandleUpdate:${input.name}`, parentIn(input.headers) ?? run), () => next(input)),
+        withSpan(startSpan(`HandleUpdate:${input.name}`, readParentSpan(input.headers) ?? runSpan), () => next(input)),
     },
   ],
   outbound: [
     {
-      scheduleActivity: (input, next) => call('StartActivity', input.activityType, input, next),
-      startChildWorkflowExecution: (input, next) => call('StartChildWorkflow', input.workflowType, input, next),
-      signalWorkflow: (input, next) => call('SignalWorkflow', input.signalName, input, next),
-      continueAsNew: (input, next) => call('ContinueAsNew', workflowInfo().workflowType, input, next),
+      scheduleActivity: (input, next) => traceOutboundCall('StartActivity', input.activityType, input, next),
+      startChildWorkflowExecution: (input, next) =>
+        traceOutboundCall('StartChildWorkflow', input.workflowType, input, next),
+      signalWorkflow: (input, next) => traceOutboundCall('SignalWorkflow', input.signalName, input, next),
+      continueAsNew: (input, next) => traceOutboundCall('ContinueAsNew', workflowInfo().workflowType, input, next),
       getLogAttributes: (input, next) => {
-        const spot = here.getStore() ?? run;
+        const spot = activeSpan.getStore() ?? runSpan;
         return next({ ...input, ...(spot && { traceId: spot.traceId, spanId: spot.spanId }) });
       },
     },
@@ -54,38 +57,38 @@ export const interceptors = (): WorkflowInterceptors => ({
  * Maximum number of spans per parent span and kind of call. It keeps the trace of any batch readable: 20 of its shards,
  * and 20 chunks of each. Further calls carry the trace context for logs but are not sampled.
  */
-const SHOWN_OF_A_KIND = 20;
+const MAX_SAMPLED_CALLS_PER_KIND = 20;
 
-const SAMPLED = 1;
-const INTERNAL = 0;
-const STATUS = { unset: 0, ok: 1, error: 2 };
+const SAMPLED_FLAG = 1;
+const SPAN_KIND_INTERNAL = 0;
+const SPAN_STATUS = { unset: 0, ok: 1, error: 2 };
 
 /** An open span, sampled or not. */
-interface Spot {
+interface OpenSpan {
   traceId: string;
   spanId: string;
   isSampled: boolean;
   traceState: string | undefined;
-  parent: Parent | undefined;
+  parent: ParentSpanContext | undefined;
   name: string;
   startedAt: number;
   /** Number of calls by kind. */
   calls: Record<string, number>;
 }
 
-type Parent = Pick<Spot, 'traceId' | 'spanId' | 'isSampled' | 'traceState'>;
+type ParentSpanContext = Pick<OpenSpan, 'traceId' | 'spanId' | 'isSampled' | 'traceState'>;
 
-const ids = new DeterministicIdGenerator();
-const here = new AsyncLocalStorage<Spot>();
+const idGenerator = new DeterministicIdGenerator();
+const activeSpan = new AsyncLocalStorage<OpenSpan>();
 /** The span of the run, the parent of everything without a trace of its own. */
-let run: Spot | undefined;
+let runSpan: OpenSpan | undefined;
 
-function enter(name: string, parent: Parent | undefined): Spot {
+function startSpan(name: string, parent: ParentSpanContext | undefined): OpenSpan {
   return {
-    traceId: parent?.traceId ?? ids.generateTraceId(),
-    spanId: ids.generateSpanId(),
+    traceId: parent?.traceId ?? idGenerator.generateTraceId(),
+    spanId: idGenerator.generateSpanId(),
     isSampled: parent?.isSampled ?? true,
-    traceState: parent ? parent.traceState : BEGUN_BY_WORKFLOW,
+    traceState: parent ? parent.traceState : WORKFLOW_ROOT_TRACE_STATE,
     parent,
     name,
     startedAt: Date.now(),
@@ -93,41 +96,47 @@ function enter(name: string, parent: Parent | undefined): Spot {
   };
 }
 
-function during<T>(spot: Spot, work: () => Promise<T>): Promise<T> {
-  const outcome = here.run(spot, work);
+function withSpan<T>(spot: OpenSpan, work: () => Promise<T>): Promise<T> {
+  const outcome = activeSpan.run(spot, work);
   outcome.then(
-    () => leave(spot, STATUS.ok),
-    (error: unknown) => leave(spot, statusOf(error), error),
+    () => endSpan(spot, SPAN_STATUS.ok),
+    (error: unknown) => endSpan(spot, spanStatusOf(error), error),
   );
   return outcome;
 }
 
 /** Creates a span for an outgoing call and passes it on as the parent. */
-function call<Input extends { headers: Headers }, T>(
+function traceOutboundCall<Input extends { headers: Headers }, T>(
   kind: string,
   type: string,
   input: Input,
   next: (input: Input) => Promise<T>,
 ): Promise<T> {
-  const parent = here.getStore() ?? run;
+  const parent = activeSpan.getStore() ?? runSpan;
   if (!parent) return next(input);
   const name = `${kind}:${type}`;
   const calls = (parent.calls[name] = (parent.calls[name] ?? 0) + 1);
-  if (calls > SHOWN_OF_A_KIND) return next({ ...input, headers: told(input.headers, { ...parent, isSampled: false }) });
-  const spot = enter(name, parent);
-  return during(spot, () => next({ ...input, headers: told(input.headers, spot) }));
+  if (calls > MAX_SAMPLED_CALLS_PER_KIND)
+    return next({ ...input, headers: injectTraceContext(input.headers, { ...parent, isSampled: false }) });
+  const spot = startSpan(name, parent);
+  return withSpan(spot, () => next({ ...input, headers: injectTraceContext(input.headers, spot) }));
 }
 
-function parentIn(headers: Headers): Parent | undefined {
-  const carrier = carrierIn(headers);
+function readParentSpan(headers: Headers): ParentSpanContext | undefined {
+  const carrier = readTraceContext(headers);
   const [, traceId, spanId, flags] =
     /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(carrier?.traceparent ?? '') ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  return { traceId, spanId, isSampled: (parseInt(flags, 16) & SAMPLED) === SAMPLED, traceState: carrier?.tracestate };
+  return {
+    traceId,
+    spanId,
+    isSampled: (parseInt(flags, 16) & SAMPLED_FLAG) === SAMPLED_FLAG,
+    traceState: carrier?.tracestate,
+  };
 }
 
-function told(headers: Headers, { traceId, spanId, isSampled, traceState }: Parent): Headers {
-  const carrier: Carrier = {
+function injectTraceContext(headers: Headers, { traceId, spanId, isSampled, traceState }: ParentSpanContext): Headers {
+  const carrier: TraceContext = {
     traceparent: `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`,
     ...(traceState !== undefined && { tracestate: traceState }),
   };
@@ -135,28 +144,28 @@ function told(headers: Headers, { traceId, spanId, isSampled, traceState }: Pare
 }
 
 /** Continue-as-new, cancellations and expected rejections are not errors. */
-function statusOf(error: unknown): number {
-  if (error instanceof ContinueAsNew) return STATUS.ok;
+function spanStatusOf(error: unknown): number {
+  if (error instanceof ContinueAsNew) return SPAN_STATUS.ok;
   return isCancellation(error) || (error instanceof ApplicationFailure && error.category === 'BENIGN')
-    ? STATUS.unset
-    : STATUS.error;
+    ? SPAN_STATUS.unset
+    : SPAN_STATUS.error;
 }
 
-function leave(spot: Spot, code: number, error?: unknown): void {
+function endSpan(spot: OpenSpan, code: number, error?: unknown): void {
   if (!spot.isSampled) return;
   const isFailure = error !== undefined && !(error instanceof ContinueAsNew);
   const milliseconds = Date.now();
   proxySinks<OpenTelemetrySinks>().exporter.export([
     {
       name: spot.name,
-      kind: INTERNAL,
-      spanContext: contextOf(spot),
-      ...(spot.parent && { parentSpanContext: contextOf(spot.parent) }),
-      startTime: timeOf(spot.startedAt),
-      endTime: timeOf(milliseconds),
-      duration: timeOf(milliseconds - spot.startedAt),
+      kind: SPAN_KIND_INTERNAL,
+      spanContext: spanContextOf(spot),
+      ...(spot.parent && { parentSpanContext: spanContextOf(spot.parent) }),
+      startTime: toHrTime(spot.startedAt),
+      endTime: toHrTime(milliseconds),
+      duration: toHrTime(milliseconds - spot.startedAt),
       status: { code },
-      attributes: isFailure ? { 'error.type': typeOf(error) } : {},
+      attributes: isFailure ? { 'error.type': errorTypeOf(error) } : {},
       links: [],
       events: [],
       ended: true,
@@ -168,19 +177,19 @@ function leave(spot: Spot, code: number, error?: unknown): void {
   ]);
 }
 
-const contextOf = ({ traceId, spanId, isSampled, traceState }: Parent) => ({
+const spanContextOf = ({ traceId, spanId, isSampled, traceState }: ParentSpanContext) => ({
   traceId,
   spanId,
-  traceFlags: isSampled ? SAMPLED : 0,
+  traceFlags: isSampled ? SAMPLED_FLAG : 0,
   ...(traceState !== undefined && { traceState }),
 });
 
-const timeOf = (milliseconds: number): [seconds: number, nanoseconds: number] => [
+const toHrTime = (milliseconds: number): [seconds: number, nanoseconds: number] => [
   Math.floor(milliseconds / 1000),
   (milliseconds % 1000) * 1_000_000,
 ];
 
-function typeOf(error: unknown): string {
+function errorTypeOf(error: unknown): string {
   if (error instanceof TemporalFailure) return reasonOf(error).type;
   return error instanceof Error ? error.name : 'Error';
 }

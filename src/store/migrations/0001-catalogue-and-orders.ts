@@ -13,7 +13,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table orders (
       order_id text primary key,
-      owner text not null,
+      first_run_id text not null,
       customer_id text not null,
       content_hash text not null,
       status text not null,

@@ -10,8 +10,8 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** Metadata of encrypted payloads, with the names of the encryption samples of all SDKs. */
-const ENCODING = Buffer.from('binary/encrypted');
-const KEY_ID = 'encryption-key-id';
+const ENCRYPTED_ENCODING = Buffer.from('binary/encrypted');
+const KEY_ID_METADATA = 'encryption-key-id';
 
 /** The message contains the key id, which is not secret and which an operator needs, but no data. */
 export class UnknownEncryptionKey extends Error {
@@ -23,7 +23,7 @@ export class UnknownEncryptionKey extends Error {
 }
 
 /** The payload was modified, belongs to another namespace, or was encrypted with another key of the same id. */
-export class BrokenPayload extends Error {
+export class UndecryptablePayload extends Error {
   override readonly name = 'BrokenPayload';
 
   constructor(keyId: string) {
@@ -31,7 +31,7 @@ export class BrokenPayload extends Error {
   }
 }
 
-export interface Encryption {
+export interface EncryptionOptions {
   /**
    * The first key encrypts; all keys decrypt. Without keys, nothing is encrypted, and encrypted payloads are rejected.
    */
@@ -47,7 +47,7 @@ export interface Encryption {
  *
  * `decode` throws UnknownEncryptionKey and BrokenPayload.
  */
-export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCodec {
+export function createPayloadCodec({ keys, namespace }: EncryptionOptions): PayloadCodec {
   const associated = Buffer.from(`v1:${namespace}`);
   const [current] = keys;
   const byId = new Map(keys.map(({ id, key }) => [id, key]));
@@ -57,20 +57,20 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
     const cipher = createCipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES }).setAAD(associated);
     const text = [cipher.update(ProtoPayload.encode(payload).finish()), cipher.final()];
     return {
-      metadata: { encoding: ENCODING, [KEY_ID]: Buffer.from(id) },
+      metadata: { encoding: ENCRYPTED_ENCODING, [KEY_ID_METADATA]: Buffer.from(id) },
       data: Buffer.concat([iv, ...text, cipher.getAuthTag()]),
     };
   }
 
   function decrypt(payload: Payload): Payload {
-    const keyId = keyIdOf(payload);
+    const keyId = readKeyId(payload);
     const key = byId.get(keyId);
     // A payload without a key id is broken, because no key can ever match.
-    if (!key) throw keyId === '' ? new BrokenPayload(keyId) : new UnknownEncryptionKey(keyId);
+    if (!key) throw keyId === '' ? new UndecryptablePayload(keyId) : new UnknownEncryptionKey(keyId);
     try {
       return ProtoPayload.decode(opened(payload.data ?? Buffer.alloc(0), key));
     } catch {
-      throw new BrokenPayload(keyId);
+      throw new UndecryptablePayload(keyId);
     }
   }
 
@@ -89,24 +89,24 @@ export function createPayloadCodec({ keys, namespace }: Encryption): PayloadCode
 
 /** Whether the metadata marks a payload as encrypted. The SDK's core passes empty bytes as an empty array. */
 export const isEncrypted = ({ metadata }: Payload): boolean =>
-  ENCODING.equals(Buffer.from(metadata?.['encoding'] ?? []));
+  ENCRYPTED_ENCODING.equals(Buffer.from(metadata?.['encoding'] ?? []));
 
 /** The key id in the metadata. Any client can have written it, so it is cut to the maximum length of an id. */
-const keyIdOf = ({ metadata }: Payload): string =>
-  Buffer.from(metadata?.[KEY_ID] ?? Buffer.alloc(0))
+const readKeyId = ({ metadata }: Payload): string =>
+  Buffer.from(metadata?.[KEY_ID_METADATA] ?? Buffer.alloc(0))
     .toString()
     .slice(0, 64);
 
 /** Replaces a broken payload for the workflow sandbox. No converter has this encoding. */
-const UNREADABLE: Payload = { metadata: { encoding: Buffer.from('binary/unreadable') }, data: Buffer.alloc(0) };
+const UNREADABLE_PAYLOAD: Payload = { metadata: { encoding: Buffer.from('binary/unreadable') }, data: Buffer.alloc(0) };
 
 /**
  * The codec for workers. A workflow task with a payload whose key is missing fails and is retried until a worker has
  * the key: another worker may have it, and all workers must read the same value. A broken payload is broken on every
- * worker. In the workflow context it becomes an unreadable payload, which src/temporal/payloads/workflow-converter.ts
+ * worker. In the workflow context it becomes an unreadable payload, which src/temporal/payloads/workflow-payload-converter.ts
  * handles, so that a broken signal cannot block the workflow forever.
  */
-export function tolerant({ encode, decode }: PayloadCodec): PayloadCodec {
+export function createWorkerCodec({ encode, decode }: PayloadCodec): PayloadCodec {
   return {
     encode,
     decode: async (payloads, context) => {
@@ -114,7 +114,7 @@ export function tolerant({ encode, decode }: PayloadCodec): PayloadCodec {
         try {
           return (await decode([payload], context))[0]!;
         } catch (error) {
-          if (error instanceof BrokenPayload && context?.type === 'workflow') return UNREADABLE;
+          if (error instanceof UndecryptablePayload && context?.type === 'workflow') return UNREADABLE_PAYLOAD;
           throw error;
         }
       });

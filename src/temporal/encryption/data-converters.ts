@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import type { DataConverter, LoadedDataConverter } from '@temporalio/common';
-import { failureConverter as boundedFailureConverter } from '../payloads/failure-converter.js';
+import { failureConverter as boundedFailureConverter } from '../payloads/bounded-failure-converter.js';
 import { payloadConverter } from '../payloads/payload-converter.js';
-import { createPayloadCodec, tolerant, type Encryption } from './codec.js';
-import { failureConverter as hidingFailureConverter } from './failure-converter.js';
+import { createPayloadCodec, createWorkerCodec, type EncryptionOptions } from './codec.js';
+import { failureConverter as hidingFailureConverter } from './encrypting-failure-converter.js';
 
 /** The data converter of clients. */
-export function clientDataConverter(encryption: Encryption): LoadedDataConverter {
+export function createClientDataConverter(encryption: EncryptionOptions): LoadedDataConverter {
   return {
     payloadConverter,
     failureConverter: encryption.keys.length ? hidingFailureConverter : boundedFailureConverter,
@@ -18,16 +18,16 @@ export function clientDataConverter(encryption: Encryption): LoadedDataConverter
  * The data converter of workers. The converter in the workflow sandbox comes from the bundle, which has the flavour
  * `encrypted` when keys are set.
  */
-export function workerDataConverter(encryption: Encryption): DataConverter {
+export function createWorkerDataConverter(encryption: EncryptionOptions): DataConverter {
   return {
-    payloadCodecs: [tolerant(createPayloadCodec(encryption))],
-    payloadConverterPath: pathOf('../payloads/payload-converter'),
-    failureConverterPath: pathOf(encryption.keys.length ? './failure-converter' : '../payloads/failure-converter'),
+    payloadCodecs: [createWorkerCodec(createPayloadCodec(encryption))],
+    payloadConverterPath: modulePath('../payloads/payload-converter'),
+    failureConverterPath: modulePath(encryption.keys.length ? './failure-converter' : '../payloads/failure-converter'),
   };
 }
 
 /** The SDK loads a worker's converters by path. */
-function pathOf(module: string): string {
+function modulePath(module: string): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return fileURLToPath(new URL(`${module}.${extension}`, import.meta.url));
 }

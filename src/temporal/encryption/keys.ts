@@ -11,13 +11,13 @@ export interface EncryptionKey {
   readonly key: KeyObject;
 }
 
-const PROBLEM = `must be <id>:<key> with commas between them: an id of 1 to 64 of A-Z a-z 0-9 . _ -, a key of ${KEY_BYTES} bytes in base64`;
+const KEY_FORMAT_PROBLEM = `must be <id>:<key> with commas between them: an id of 1 to 64 of A-Z a-z 0-9 . _ -, a key of ${KEY_BYTES} bytes in base64`;
 
 const encryptionKey = z.string().transform((entry, context): EncryptionKey => {
   const [, id = '', encoded = ''] = /^([A-Za-z0-9._-]{1,64}):([A-Za-z0-9+/]+={0,2})$/.exec(entry) ?? [];
   const bytes = Buffer.from(encoded, 'base64');
   if (bytes.length === KEY_BYTES && bytes.toString('base64') === encoded) return { id, key: createSecretKey(bytes) };
-  context.addIssue({ code: 'custom', message: PROBLEM });
+  context.addIssue({ code: 'custom', message: KEY_FORMAT_PROBLEM });
   return z.NEVER;
 });
 

@@ -9,13 +9,13 @@ import {
   type Payload,
   type PayloadConverterWithEncoding,
 } from '@temporalio/common';
-import { hasIllFormedText, isNestedDeeper, MAX_JSON_DEPTH, wellFormedJson } from './json.js';
+import { hasIllFormedText, isNestedDeeperThan, MAX_JSON_DEPTH, toWellFormedJson } from './json-limits.js';
 
 /** Maximum size of a value when written again. Temporal allows 2 MiB, including the surrounding data. */
-const MAX_WRITTEN_BYTES = 1_900_000;
+const MAX_REENCODED_BYTES = 1_900_000;
 
 /** The worst case is `1e20`: 4 characters that `JSON.stringify` writes as 21. */
-const MAX_GROWTH = 6;
+const MAX_GROWTH_FACTOR = 6;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -37,7 +37,7 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
     if (json === undefined) return undefined;
     return {
       metadata: { [METADATA_ENCODING_KEY]: encodingKeys.METADATA_ENCODING_JSON },
-      data: encoder.encode(wellFormedJson(json)),
+      data: encoder.encode(toWellFormedJson(json)),
     };
   }
 
@@ -45,19 +45,19 @@ class BoundedJsonConverter implements PayloadConverterWithEncoding {
   fromPayload<T>({ data }: Payload): T {
     if (!data) throw new ValueError('the payload has no data');
     const json = decoder.decode(data);
-    if (isNestedDeeper(json, MAX_JSON_DEPTH)) {
+    if (isNestedDeeperThan(json, MAX_JSON_DEPTH)) {
       throw new ValueError(`the payload is nested deeper than ${MAX_JSON_DEPTH} levels`);
     }
     const value: unknown = JSON.parse(json);
     if (hasIllFormedText(value, json)) throw new ValueError('the payload holds NUL or a lone surrogate');
-    if (data.length * MAX_GROWTH > MAX_WRITTEN_BYTES && bytesOf(value) > MAX_WRITTEN_BYTES) {
+    if (data.length * MAX_GROWTH_FACTOR > MAX_REENCODED_BYTES && jsonByteLength(value) > MAX_REENCODED_BYTES) {
       throw new ValueError('the payload is too large to be written again');
     }
     return value as T;
   }
 }
 
-const bytesOf = (value: unknown): number => encoder.encode(JSON.stringify(value)).length;
+const jsonByteLength = (value: unknown): number => encoder.encode(JSON.stringify(value)).length;
 
 /** The SDK loads this export by name in the worker. Clients use it as well. */
 export const payloadConverter = new CompositePayloadConverter(

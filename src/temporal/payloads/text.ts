@@ -1,20 +1,20 @@
 /** Replaces characters that are not valid text, as in UTF-8 encoders. */
-const REPLACEMENT = '\ufffd';
+const REPLACEMENT_CHARACTER = '\ufffd';
 
 /**
  * Replaces lone surrogates and NUL with U+FFFD. protobufjs encodes a short text with a lone surrogate as invalid UTF-8,
  * which makes the SDK's core end the worker. PostgreSQL rejects NUL.
  */
-export function wellFormed(text: string): string {
-  return text.toWellFormed().replaceAll('\0', REPLACEMENT);
+export function toWellFormedText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', REPLACEMENT_CHARACTER);
 }
 
 /** Like `wellFormed`, with at most `max` UTF-16 code units. Truncated text ends with an ellipsis. */
-export function bounded(text: string, max: number): string {
-  if (text.length <= max) return wellFormed(text);
+export function truncateText(text: string, max: number): string {
+  if (text.length <= max) return toWellFormedText(text);
   const cut = text.slice(0, max - 1);
   const splitsPair = isHighSurrogate(cut.charCodeAt(cut.length - 1));
-  return `${wellFormed(splitsPair ? cut.slice(0, -1) : cut)}…`;
+  return `${toWellFormedText(splitsPair ? cut.slice(0, -1) : cut)}…`;
 }
 
 /** Whether `wellFormed` would not change the text. */

@@ -1,11 +1,11 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE];
+const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
 
 /** Calls only the store, so only a store outage can fail it. Retries forever: an approval must not exist unrecorded. */
-const ON_STORE = {
+const storeOptions = {
   startToCloseTimeout: '10 seconds',
   retry: {
     initialInterval: '100 milliseconds',
@@ -15,9 +15,12 @@ const ON_STORE = {
   },
 } as const;
 
-export const { openApproval } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Check and record the request' });
-export const { recordStage } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Record the stage' });
-export const { recordOutcome } = proxyActivities<Activities>({ ...ON_STORE, summary: 'Record the outcome' });
+export const { openApproval } = proxyActivities<Activities>({
+  ...storeOptions,
+  summary: 'Check and record the request',
+});
+export const { recordStage } = proxyActivities<Activities>({ ...storeOptions, summary: 'Record the stage' });
+export const { recordOutcome } = proxyActivities<Activities>({ ...storeOptions, summary: 'Record the outcome' });
 
 /** Retries for 24 hours, at most an hour apart, because the receiver of the outcome may be down overnight. */
 export const { reportOutcome } = proxyActivities<Activities>({
@@ -33,7 +36,7 @@ export const { reportOutcome } = proxyActivities<Activities>({
 });
 
 /** The messages to one approver. Retried with backoff until the stage ends. */
-export const messageActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
+export const notificationActivities = ({ summary, timeoutMs }: { summary: string; timeoutMs: number }) =>
   proxyActivities<Activities>({
     summary,
     startToCloseTimeout: '30 seconds',

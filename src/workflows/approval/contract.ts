@@ -15,7 +15,7 @@ export const approvalQuery = defineQuery<ApprovalView>('approval');
 
 /**
  * An approver's decision. The first decision counts; repeating it can only add a new comment. Rejected with
- * `NotAnApprover`, `OwnRequest`, `StagePassed`, `AlreadyDecided`, `ApprovalClosed`, or `DecisionRepeated` when it adds
+ * `NotAnApprover`, `SelfApproval`, `StagePassed`, `AlreadyDecided`, `ApprovalClosed`, or `DecisionRepeated` when it adds
  * nothing. The signal is for senders that need no response.
  */
 export const decideUpdate = defineUpdate<ApprovalView, [Decision]>('decide');
@@ -37,10 +37,11 @@ export const isSameDecision = (made: ApprovalView['decision'], { approver, decis
   made?.approver === approver && made.decision === decision;
 
 /** Whether an update was rejected because an earlier update had the same effect. The view has the outcome. */
-export const isRepetition = ({ type }: Reason): boolean => type === 'DecisionRepeated' || type === 'AlreadyWithdrawn';
+export const isRepeatRejection = ({ type }: Reason): boolean =>
+  type === 'DecisionRepeated' || type === 'AlreadyWithdrawn';
 
 /** Why a closed approval rejects a request. */
-export function closedWith({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
+export function closedRejectionOf({ status, decision }: Pick<ApprovalView, 'status' | 'decision'>): Reason {
   if (!decision) return { type: 'ApprovalClosed', message: `the approval is ${status}` };
   return { type: 'AlreadyDecided', message: `${decision.approver} has already decided: ${decision.decision}` };
 }

@@ -1,11 +1,18 @@
 import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
 import type { Decision, WithdrawRequest } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
-import { refused } from '../shared/failures.js';
-import { malformedReasonRequest } from '../shared/arguments.js';
+import { rejectionFailure } from '../shared/failures.js';
+import { validateReasonRequest } from '../shared/arguments.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
-import type { ApprovalProgress } from './progress.js';
-import { answerTo, isNewComment, isTrailFull, malformedDecision, saidBy, withdrawalRefusal } from './state.js';
+import type { ApprovalState } from './state.js';
+import {
+  evaluateDecision,
+  hasNewComment,
+  isTrailFull,
+  validateDecision,
+  toTrailFields,
+  withdrawalRejection,
+} from './decisions.js';
 
 /**
  * An update responds once the store has the outcome, so that lists agree with the response. During a store outage it
@@ -17,7 +24,7 @@ const RECORD_TIMEOUT_MS = 4_000;
  * Rejections of repeated requests by the validators. A rejected update writes no event and does not count towards the
  * run's update limit, so repetitions cannot exhaust that limit.
  */
-const REPEATED = {
+const REPEAT_REJECTIONS = {
   decision: { type: 'DecisionRepeated', message: 'this decision has already counted' },
   withdrawal: { type: 'AlreadyWithdrawn', message: 'the approval has already been withdrawn' },
 } satisfies Record<string, Reason>;
@@ -28,7 +35,7 @@ const REPEATED = {
  * @returns a function that waits for the early messages, so that a decision that arrives before the first request
  * counts.
  */
-export function registerHandlers(progress: ApprovalProgress): () => Promise<void> {
+export function registerHandlers(progress: ApprovalState): () => Promise<void> {
   let early = 0;
 
   setHandler(approvalQuery, () => progress.view);
@@ -37,41 +44,41 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
     decideUpdate,
     async (decision: Decision) => {
       const refusal = await decide(decision);
-      if (refusal) throw refused(refusal);
+      if (refusal) throw rejectionFailure(refusal);
       await untilRecorded();
       // After a reset, the recorded outcome may differ.
       const overruled = refusalOf(decision);
-      if (overruled) throw refused(overruled);
+      if (overruled) throw rejectionFailure(overruled);
       return progress.view;
     },
     {
       validator: (decision: Decision) => {
         const refusal =
-          malformedDecision(decision) ??
+          validateDecision(decision) ??
           (progress.phase === 'open' ? refusalOf(decision) : undefined) ??
-          (isRepeated(decision) ? REPEATED.decision : undefined);
-        if (refusal) throw refused(refusal);
+          (isRepeated(decision) ? REPEAT_REJECTIONS.decision : undefined);
+        if (refusal) throw rejectionFailure(refusal);
       },
     },
   );
 
   setHandler(decideSignal, async (decision: Decision) => {
-    const malformed = malformedDecision(decision);
+    const malformed = validateDecision(decision);
     const refusal = malformed ?? (await decide(decision));
     if (!refusal) return;
     log.warn('ignored a decision', { ...refusal });
-    progress.ignore(refusal, malformed ? {} : saidBy(decision));
+    progress.recordIgnoredDecision(refusal, malformed ? {} : toTrailFields(decision));
   });
 
   setHandler(
     withdrawUpdate,
     async (request: WithdrawRequest | undefined) => {
-      const refusal = (await untilOpened()) ?? withdrawalRefusal(progress.view);
-      if (refusal) throw refused(refusal);
+      const refusal = (await untilOpened()) ?? withdrawalRejection(progress.view);
+      if (refusal) throw rejectionFailure(refusal);
       progress.withdraw(request?.reason);
       await untilRecorded();
-      const overruled = withdrawalRefusal(progress.view);
-      if (overruled) throw refused(overruled);
+      const overruled = withdrawalRejection(progress.view);
+      if (overruled) throw rejectionFailure(overruled);
       return progress.view;
     },
     {
@@ -79,8 +86,10 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
         const { view, isOutcomeRecorded } = progress;
         const isWithdrawn = isOutcomeRecorded && view.status === 'withdrawn';
         const refusal =
-          malformedReasonRequest(request) ?? withdrawalRefusal(view) ?? (isWithdrawn ? REPEATED.withdrawal : undefined);
-        if (refusal) throw refused(refusal);
+          validateReasonRequest(request) ??
+          withdrawalRejection(view) ??
+          (isWithdrawn ? REPEAT_REJECTIONS.withdrawal : undefined);
+        if (refusal) throw rejectionFailure(refusal);
       },
     },
   );
@@ -112,12 +121,12 @@ export function registerHandlers(progress: ApprovalProgress): () => Promise<void
    */
   function isRepeated(decision: Decision): boolean {
     const { view, isOutcomeRecorded } = progress;
-    if (!isOutcomeRecorded || answerTo(progress, decision) !== 'repeated') return false;
-    return !isNewComment(view, decision) || isTrailFull(view.trail, 'commented');
+    if (!isOutcomeRecorded || evaluateDecision(progress, decision) !== 'repeated') return false;
+    return !hasNewComment(view, decision) || isTrailFull(view.trail, 'commented');
   }
 
   function refusalOf(decision: Decision): Reason | undefined {
-    const answer = answerTo(progress, decision);
+    const answer = evaluateDecision(progress, decision);
     return typeof answer === 'string' ? undefined : answer;
   }
 }

@@ -1,12 +1,12 @@
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { approvalDueAtAttribute, approvalStatusAttribute, approversAttribute } from './contract.js';
-import { detailsOf } from './details.js';
-import type { ApprovalProgress } from './progress.js';
+import { describeApproval } from './details.js';
+import type { ApprovalState } from './state.js';
 
 /** Publishes every change in the current details and the search attributes. */
-export function publishOn(progress: ApprovalProgress): void {
+export function publishChanges(progress: ApprovalState): void {
   progress.onChange = () => {
-    setCurrentDetails(detailsOf(progress.view));
+    setCurrentDetails(describeApproval(progress.view));
     if (isPublished(progress)) return;
     const { view, isClosed, dueAt } = progress;
     upsertSearchAttributes([
@@ -18,7 +18,7 @@ export function publishOn(progress: ApprovalProgress): void {
 }
 
 /** Whether the search attributes are already up to date, as when the API set them at the start. */
-function isPublished({ view, isClosed }: ApprovalProgress): boolean {
+function isPublished({ view, isClosed }: ApprovalState): boolean {
   const { typedSearchAttributes } = workflowInfo();
   const approvers = isClosed ? [] : view.approvers;
   return (

@@ -1,6 +1,6 @@
 import type { Approver, Notification, Stage } from '../../schemas/approval.js';
 
-export type Addressee = readonly [approver: Approver, channel: Notification['channel']];
+export type Recipient = readonly [approver: Approver, channel: Notification['channel']];
 
 const YEAR_SECONDS = 366 * 24 * 60 * 60;
 
@@ -14,25 +14,28 @@ const MISSED_AFTER_MS = 10_000;
 const MAX_JITTER_MS = 5 * 60_000;
 
 /** The approvers who can decide: requesters cannot decide their own request. */
-export function decidersOf({ approvers }: Stage, requestedBy: string): Approver[] {
+export function eligibleApproversOf({ approvers }: Stage, requestedBy: string): Approver[] {
   return approvers.filter(({ id }) => id !== requestedBy);
 }
 
 /** The recipients of a request: one per approver and channel. */
-export function addresseesOf(deciders: readonly Approver[]): Addressee[] {
-  return deciders.flatMap((approver): Addressee[] => [
+export function recipientsOf(deciders: readonly Approver[]): Recipient[] {
+  return deciders.flatMap((approver): Recipient[] => [
     ...(approver.email === undefined ? [] : [[approver, 'email'] as const]),
     ...(approver.webhookUrl === undefined ? [] : [[approver, 'webhook'] as const]),
   ]);
 }
 
 /** The end of a stage that begins at `askedAt`. Times are in ms since the epoch. */
-export function endOf({ timeoutSeconds }: Stage, askedAt: number): number {
+export function stageEndOf({ timeoutSeconds }: Stage, askedAt: number): number {
   return askedAt + timeoutSeconds * 1000;
 }
 
 /** The times of the reminders, all before the end of the stage. */
-export function remindersOf({ timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage, askedAt: number): number[] {
+export function reminderTimesOf(
+  { timeoutSeconds, remindEverySeconds = timeoutSeconds }: Stage,
+  askedAt: number,
+): number[] {
   const count = Math.ceil(timeoutSeconds / remindEverySeconds) - 1;
   return Array.from({ length: count }, (_, n) => askedAt + (n + 1) * remindEverySeconds * 1000);
 }
@@ -65,7 +68,7 @@ export function nextReminder(
 }
 
 /** Reads the stages from raw input, so that an approval shows them from the start. Empty if the input is invalid. */
-export function givenStages(input: unknown): readonly Stage[] {
+export function readStages(input: unknown): readonly Stage[] {
   const stages = (input as { stages?: unknown } | null | undefined)?.stages;
   return Array.isArray(stages) && stages.every(isStage) ? stages : [];
 }

@@ -1,109 +1,188 @@
-import { bounded } from '../../temporal/payloads/text.js';
-import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
+import type {
+  ApprovalInput,
+  ApprovalStatus,
+  ApprovalView,
+  Approver,
+  Decision,
+  Stage,
+  TrailEntry,
+} from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
-import { isCallerId, isText } from '../shared/arguments.js';
-import { closedWith, isSameDecision } from './contract.js';
+import { eligibleApproversOf, stageEndOf, readStages } from './stage.js';
+import { evaluateDecision, readText, hasNewComment, isTrailFull, outcomeOf, toTrailFields } from './decisions.js';
 
-/** The same rules as in `schemas/`, which this module must not import at run time. A test compares both. */
-const MAX_COMMENT = 1_000;
-const VIAS: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
-const FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
-
-/** Validates a raw decision. @returns the problem, or undefined when the decision is valid. */
-export function malformedDecision(value: unknown): Reason | undefined {
-  const problem = problemOf(value);
-  return problem === undefined ? undefined : { type: 'InvalidInput', message: problem };
-}
-
-function problemOf(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
-  }
-  const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
-  // The message omits the unknown names, which can be as long as a payload, because the trail stores the message.
-  if (Object.keys(value).some((key) => !FIELDS.includes(key))) return `only ${FIELDS.join(', ')} are known fields`;
-  if (!isCallerId(approver)) return 'approver must be an id';
-  if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
-  if (comment !== undefined && !isText(comment, MAX_COMMENT)) {
-    return `comment must have at most ${MAX_COMMENT} UTF-16 code units, without NUL and lone surrogates`;
-  }
-  if (via !== undefined && !VIAS.includes(via)) return `via must be one of ${VIAS.join(', ')}`;
-  if (stage !== undefined && !isStageNumber(stage)) return 'stage must be a whole number from 1';
-  return undefined;
-}
-
-const isStageNumber = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
-
-/** The facts that determine whether a decision counts. */
-export interface Standing {
-  view: Pick<ApprovalView, 'status' | 'stage' | 'decision' | 'requestedBy'>;
+/** The state of one approval, and its changes. Every change calls `onChange`. */
+export class ApprovalState {
+  readonly firstRunId: string;
+  /** When the approval was requested, in ms since the epoch. */
+  readonly requestedAt: number;
+  view: ApprovalView;
   /** The approvers of the current stage, or of the last stage once the approval is closed. */
-  deciders: readonly Approver[];
-}
+  eligibleApprovers: readonly Approver[] = [];
+  /** When the current stage began. */
+  stageStartedAt: number;
+  /** The deadline of the first stage. */
+  dueAt: Date | undefined;
+  phase: 'opening' | 'open' | 'rejected' = 'opening';
+  /** Why the approval did not open. */
+  rejection: Reason | undefined;
+  /** Whether the store has the outcome. */
+  isOutcomeRecorded = false;
+  /** Whether the view has changed since it was last stored. */
+  hasChanges = false;
+  onChange: () => void = () => undefined;
 
-/**
- * Whether a decision counts, repeats the decision that counted, or is rejected with a reason. A closed approval returns
- * its outcome to every caller, because the configured approvers may have changed since.
- */
-export function answerTo({ view, deciders }: Standing, decision: Decision): 'counts' | 'repeated' | Reason {
-  if (view.status !== 'pending') return isSameDecision(view.decision, decision) ? 'repeated' : closedWith(view);
+  private readonly stages: readonly Stage[];
+  /** The index of the current stage. */
+  private stageIndex = -1;
 
-  if (decision.stage !== undefined && decision.stage !== view.stage) {
-    return {
-      type: 'StagePassed',
-      message: `the decision is for stage ${decision.stage}, but the approval is in stage ${view.stage}`,
+  /** @param input the raw input, of any shape. */
+  constructor({ approvalId, firstRunId, input }: { approvalId: string; firstRunId: string; input: unknown }) {
+    this.firstRunId = firstRunId;
+    this.requestedAt = Date.now();
+    this.stageStartedAt = this.requestedAt;
+    this.stages = readStages(input);
+    this.view = {
+      approvalId,
+      status: 'pending',
+      title: readText(input, 'title'),
+      requestedBy: readText(input, 'requestedBy'),
+      stage: 1,
+      stages: this.stages.length,
+      approvers: [],
+      trail: [],
+      notifications: [],
     };
+    this.stageIndex = this.nextStageIndex();
+    this.enterStage();
+    this.dueAt = this.deadline;
   }
-  if (decision.approver === view.requestedBy) {
-    return { type: 'OwnRequest', message: 'requesters cannot decide their own request' };
+
+  get isClosed(): boolean {
+    return this.view.status !== 'pending';
   }
-  const approver = deciders.find(({ id }) => id === decision.approver);
-  if (!approver) {
-    return { type: 'NotAnApprover', message: `${decision.approver} is not an approver of stage ${view.stage}` };
+
+  get stage(): Stage | undefined {
+    return this.stages[this.stageIndex];
   }
-  if (decision.via === 'webhook' && approver.webhookUrl === undefined) {
-    return { type: 'NotAnApprover', message: `${decision.approver} cannot decide by webhook` };
+
+  get deadline(): Date | undefined {
+    return this.stage && new Date(stageEndOf(this.stage, this.stageStartedAt));
   }
-  return 'counts';
+
+  /** Opens the approval once its input is parsed. */
+  open({ description, amount }: ApprovalInput): void {
+    Object.assign(this.view, { ...(description && { description }), ...(amount && { amount }) });
+    this.addTrailEntry('requested', { approver: this.view.requestedBy, stage: 1 });
+    this.addSkippedEntries(0);
+    this.phase = 'open';
+  }
+
+  /** Rejects the approval. All waiting messages get the reason. */
+  reject(reason: Reason): void {
+    this.rejection = reason;
+    this.phase = 'rejected';
+  }
+
+  /** Replaces the view by the recorded one, whose outcome is final. */
+  replaceView(view: ApprovalView): void {
+    this.view = view;
+    this.phase = 'open';
+    this.isOutcomeRecorded = true;
+    this.hasChanges = false;
+    this.onChange();
+  }
+
+  /** Moves to the next stage that has an eligible approver. @returns false when there is none. */
+  escalate(): boolean {
+    const skippedFrom = this.stageIndex + 1;
+    const next = this.nextStageIndex();
+    if (next < this.stages.length) {
+      this.stageIndex = next;
+      this.enterStage();
+    }
+    this.addSkippedEntries(skippedFrom, next);
+    if (next === this.stages.length) return false;
+    this.addTrailEntry('escalated');
+    return true;
+  }
+
+  /** Restarts the timeout of the current stage. */
+  restartStageTimeout(): void {
+    this.stageStartedAt = Date.now();
+    const { deadline } = this;
+    if (deadline) this.view.deadline = deadline.toISOString();
+  }
+
+  /** Applies a decision. @returns why the decision does not count, or undefined when it counts. */
+  decide(decision: Decision): Reason | undefined {
+    const answer = evaluateDecision(this, decision);
+    if (answer === 'counts') {
+      this.view.decision = { ...toTrailFields(decision), stage: this.view.stage, at: now() };
+      this.addTrailEntry('decided', toTrailFields(decision));
+      this.close(outcomeOf(decision));
+      return undefined;
+    }
+    if (answer !== 'repeated') return answer;
+    if (hasNewComment(this.view, decision) && !isTrailFull(this.view.trail, 'commented')) {
+      this.addTrailEntry('commented', toTrailFields(decision));
+    }
+    return undefined;
+  }
+
+  /** Adds an ignored decision to the trail. @param said is missing when the message is malformed. */
+  recordIgnoredDecision(reason: Reason, said: Partial<TrailEntry> = {}): void {
+    if (!isTrailFull(this.view.trail, 'ignored')) this.addTrailEntry('ignored', { ...said, reason });
+  }
+
+  withdraw(reason?: string): void {
+    if (this.isClosed) return;
+    this.view.withdrawal = { at: now(), ...(reason && { reason }) };
+    this.addTrailEntry('withdrawn');
+    this.close('withdrawn');
+  }
+
+  timeOut(outcome: ApprovalStatus = 'timed_out'): void {
+    this.addTrailEntry('timed_out');
+    this.close(outcome);
+  }
+
+  setCallbackDelivery(delivery: NonNullable<ApprovalView['callbackDelivery']>): void {
+    this.view.callbackDelivery = delivery;
+    this.hasChanges = true;
+    this.onChange();
+  }
+
+  /** The index of the next stage with an eligible approver, or the number of stages when there is none. */
+  private nextStageIndex(): number {
+    const { requestedBy } = this.view;
+    const next = this.stages.findIndex(
+      (stage, n) => n > this.stageIndex && eligibleApproversOf(stage, requestedBy).length > 0,
+    );
+    return next === -1 ? this.stages.length : next;
+  }
+
+  private enterStage(): void {
+    if (!this.stage) return;
+    this.eligibleApprovers = eligibleApproversOf(this.stage, this.view.requestedBy);
+    this.view.stage = this.stageIndex + 1;
+    this.view.approvers = this.eligibleApprovers.map(({ id }) => id);
+    this.restartStageTimeout();
+  }
+
+  private addSkippedEntries(from: number, to = this.stageIndex): void {
+    for (let index = from; index < to; index += 1) this.addTrailEntry('skipped', { stage: index + 1 });
+  }
+
+  private close(status: ApprovalStatus): void {
+    this.view.status = status;
+    this.onChange();
+  }
+
+  private addTrailEntry(event: TrailEntry['event'], more: Partial<TrailEntry> = {}): void {
+    this.view.trail.push({ at: now(), event, stage: this.view.stage, ...more });
+    this.hasChanges = true;
+  }
 }
 
-/** The outcome of a decision that counts. */
-export function outcomeOf({ decision }: Decision): 'approved' | 'rejected' {
-  return decision === 'approve' ? 'approved' : 'rejected';
-}
-
-/**
- * Why an approval cannot be withdrawn, or undefined. A decision is final. An approval that is already withdrawn passes.
- */
-export function withdrawalRefusal(view: Pick<ApprovalView, 'status' | 'decision'>): Reason | undefined {
-  return view.status === 'pending' || view.status === 'withdrawn' ? undefined : closedWith(view);
-}
-
-/** A decision in the format of the trail. */
-export function saidBy({ approver, decision, comment, via = 'cli' }: Decision) {
-  return { approver, decision, ...(comment && { comment }), via };
-}
-
-/** Maximum number of entries of one kind that callers can add to the trail. The history has every message anyway. */
-const MAX_ADDED = 20;
-
-/** Whether the trail is full for this kind of entry. */
-export function isTrailFull(trail: readonly Pick<TrailEntry, 'event'>[], kind: 'ignored' | 'commented'): boolean {
-  return trail.filter(({ event }) => event === kind).length >= MAX_ADDED;
-}
-
-/** Whether a repeated decision has a new comment. */
-export function isNewComment(
-  { decision, trail }: Pick<ApprovalView, 'decision' | 'trail'>,
-  repeated: Decision,
-): boolean {
-  const { comment } = repeated;
-  if (!comment || comment === decision?.comment) return false;
-  return !trail.some((entry) => entry.event === 'commented' && entry.comment === comment);
-}
-
-/** Reads a text from raw input. */
-export function givenText(input: unknown, field: 'title' | 'requestedBy'): string {
-  const value = (input as Record<string, unknown> | null | undefined)?.[field];
-  return typeof value === 'string' ? bounded(value, 200) : '';
-}
+const now = () => new Date().toISOString();

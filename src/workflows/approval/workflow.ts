@@ -1,18 +1,18 @@
 import { TemporalFailure } from '@temporalio/common';
 import { allHandlersFinished, CancellationScope, condition, isCancellation, workflowInfo } from '@temporalio/workflow';
-import type { AskedStage } from '../../activities/approvals.js';
+import type { CurrentStage } from '../../activities/approvals.js';
 import type { ApprovalInput, ApprovalView } from '../../schemas/approval.js';
 import { reasonOf, rootFailure } from '../shared/failures.js';
 import { openApproval, recordOutcome, recordStage, reportOutcome } from './activities.js';
 import { approvalIdOf } from './contract.js';
 import { registerHandlers } from './handlers.js';
-import { StageMessages } from './messages.js';
-import { ApprovalProgress } from './progress.js';
-import { publishOn } from './publish.js';
-import { endOf, nextReminder, remindersOf } from './stage.js';
+import { StageNotifications } from './notifications.js';
+import { ApprovalState } from './state.js';
+import { publishChanges } from './publish.js';
+import { stageEndOf, nextReminder, reminderTimesOf } from './stage.js';
 
 /** If recording a stage took longer than this, as in a store outage, the stage's timeout restarts. */
-const LATE_MS = 60_000;
+const MAX_RECORDING_DELAY_MS = 60_000;
 
 /**
  * Asks approvers or systems for a decision, stage by stage, until one decides or the last stage times out. The first
@@ -26,13 +26,13 @@ const LATE_MS = 60_000;
  */
 export async function approval(input: ApprovalInput): Promise<ApprovalView> {
   const { workflowId, firstExecutionRunId: firstRunId } = workflowInfo();
-  const progress = new ApprovalProgress({ approvalId: approvalIdOf(workflowId), firstRunId, input });
+  const progress = new ApprovalState({ approvalId: approvalIdOf(workflowId), firstRunId, input });
   const earlyMessages = registerHandlers(progress);
 
   await open(progress, input);
   await earlyMessages();
 
-  const cancelled = await cancellationOf(() => ask(progress, input));
+  const cancelled = await catchCancellation(() => runStages(progress, input));
   if (cancelled) progress.withdraw();
   await CancellationScope.nonCancellable(() => conclude(progress, input));
   if (cancelled && progress.view.status === 'withdrawn') throw cancelled;
@@ -43,18 +43,18 @@ export async function approval(input: ApprovalInput): Promise<ApprovalView> {
  * Parses the input and records the request, even if the run is already cancelled, because accepted decisions take
  * precedence.
  */
-async function open(progress: ApprovalProgress, input: ApprovalInput): Promise<void> {
+async function open(progress: ApprovalState, input: ApprovalInput): Promise<void> {
   const { firstRunId, requestedAt } = progress;
   const opening = {
     workflowId: workflowInfo().workflowId,
     firstRunId,
     requestedAt: new Date(requestedAt).toISOString(),
-    asked: askedStage(progress),
+    asked: currentStageOf(progress),
   };
   try {
     const { closed } = await CancellationScope.nonCancellable(() => openApproval(input, opening));
-    publishOn(progress);
-    if (closed) progress.adopt(closed);
+    publishChanges(progress);
+    if (closed) progress.replaceView(closed);
     else progress.open(input);
   } catch (error) {
     if (!(error instanceof TemporalFailure)) throw error;
@@ -65,31 +65,31 @@ async function open(progress: ApprovalProgress, input: ApprovalInput): Promise<v
 }
 
 /** Asks stage by stage until the approval is closed. */
-async function ask(progress: ApprovalProgress, { onTimeout }: ApprovalInput): Promise<void> {
+async function runStages(progress: ApprovalState, { onTimeout }: ApprovalInput): Promise<void> {
   while (!progress.isClosed) {
-    await untilOnTime(progress);
+    await restartLateStage(progress);
     progress.onChange();
-    await askStage(progress);
+    await runStage(progress);
     if (progress.isClosed) return;
     if (progress.escalate()) await recordCurrentStage(progress);
     else progress.timeOut(onTimeout);
   }
 }
 
-async function untilOnTime(progress: ApprovalProgress): Promise<void> {
-  while (!progress.isClosed && Date.now() - progress.askedAt > LATE_MS) {
-    progress.restartClock();
+async function restartLateStage(progress: ApprovalState): Promise<void> {
+  while (!progress.isClosed && Date.now() - progress.stageStartedAt > MAX_RECORDING_DELAY_MS) {
+    progress.restartStageTimeout();
     await recordCurrentStage(progress);
   }
 }
 
 /** Asks and reminds the approvers of the current stage until the approval is closed or the stage times out. */
-async function askStage(progress: ApprovalProgress): Promise<void> {
+async function runStage(progress: ApprovalState): Promise<void> {
   if (progress.isClosed) return;
   const stage = progress.stage!;
-  const endsAt = endOf(stage, progress.askedAt);
-  const reminders = remindersOf(stage, progress.askedAt);
-  const messages = new StageMessages(progress, endsAt);
+  const endsAt = stageEndOf(stage, progress.stageStartedAt);
+  const reminders = reminderTimesOf(stage, progress.stageStartedAt);
+  const messages = new StageNotifications(progress, endsAt);
   try {
     messages.send(0);
     for (let sent = 0; ;) {
@@ -112,9 +112,9 @@ async function askStage(progress: ApprovalProgress): Promise<void> {
 }
 
 /** Records and reports the outcome, including changes that arrive meanwhile. */
-async function conclude(progress: ApprovalProgress, { callbackUrl }: ApprovalInput): Promise<void> {
+async function conclude(progress: ApprovalState, { callbackUrl }: ApprovalInput): Promise<void> {
   await recordChanges(progress);
-  if (callbackUrl !== undefined) await report(progress, callbackUrl);
+  if (callbackUrl !== undefined) await reportToCallback(progress, callbackUrl);
   await condition(allHandlersFinished);
   while (progress.hasChanges) {
     await recordChanges(progress);
@@ -122,44 +122,44 @@ async function conclude(progress: ApprovalProgress, { callbackUrl }: ApprovalInp
   }
 }
 
-async function recordChanges(progress: ApprovalProgress): Promise<void> {
+async function recordChanges(progress: ApprovalState): Promise<void> {
   while (progress.hasChanges) {
     progress.hasChanges = false;
     const recorded = await recordOutcome(progress.view, new Date().toISOString());
-    if (!progress.hasChanges) progress.adopt(recorded);
+    if (!progress.hasChanges) progress.replaceView(recorded);
   }
 }
 
 /** Reports the outcome. A failed report is visible in the view and does not change the outcome. */
-async function report(progress: ApprovalProgress, callbackUrl: string): Promise<void> {
-  const { approvalId, status, decision, withdrawal, delivery } = progress.view;
-  if (delivery?.status === 'delivered') return;
-  progress.setDelivery({ status: 'pending' });
+async function reportToCallback(progress: ApprovalState, callbackUrl: string): Promise<void> {
+  const { approvalId, status, decision, withdrawal, callbackDelivery } = progress.view;
+  if (callbackDelivery?.status === 'delivered') return;
+  progress.setCallbackDelivery({ status: 'pending' });
   try {
     await reportOutcome({
       callbackUrl,
       firstRunId: progress.firstRunId,
       outcome: { approvalId, status, ...(decision && { decision }), ...(withdrawal && { withdrawal }) },
     });
-    progress.setDelivery({ status: 'delivered' });
+    progress.setCallbackDelivery({ status: 'delivered' });
   } catch (error) {
     if (!(error instanceof TemporalFailure)) throw error;
-    progress.setDelivery({ status: 'failed', reason: reasonOf(error) });
+    progress.setCallbackDelivery({ status: 'failed', reason: reasonOf(error) });
   }
 }
 
-async function recordCurrentStage(progress: ApprovalProgress): Promise<void> {
-  const asked = askedStage(progress);
+async function recordCurrentStage(progress: ApprovalState): Promise<void> {
+  const asked = currentStageOf(progress);
   if (asked) await recordStage(progress.view.approvalId, progress.firstRunId, asked);
 }
 
-function askedStage({ stage, view }: ApprovalProgress): AskedStage | undefined {
+function currentStageOf({ stage, view }: ApprovalState): CurrentStage | undefined {
   const { approvers, deadline } = view;
   return stage && deadline !== undefined ? { stage: view.stage, approvers, deadline } : undefined;
 }
 
 /** @returns the cancellation, if one ended the work. */
-async function cancellationOf(work: () => Promise<void>): Promise<TemporalFailure | undefined> {
+async function catchCancellation(work: () => Promise<void>): Promise<TemporalFailure | undefined> {
   try {
     await work();
     return undefined;

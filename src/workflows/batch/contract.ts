@@ -1,6 +1,6 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { BatchTally, BatchView } from '../../schemas/batch.js';
+import type { BatchProgress, BatchView } from '../../schemas/batch.js';
 
 export const BATCH_TASK_QUEUE = 'batches';
 
@@ -15,15 +15,15 @@ export const batchIdOf = (workflowId: string): string => workflowId.replace(/^ba
  * MB, and its parent about 12 events per child. A test asserts that this stays below Temporal's limits (51,200 events,
  * 50 MB).
  */
-export const MAX_TASKS = 1_000;
+export const MAX_CHUNKS = 1_000;
 export const MAX_CHILDREN = 1_000;
 
 /**
  * Maximum number of open chunks and children; the server allows 2,000. Enough to keep workers busy while a chunk is
  * scheduled.
  */
-export const OPEN_TASKS = 20;
-export const OPEN_CHILDREN = 10;
+export const CONCURRENT_CHUNKS = 20;
+export const CONCURRENT_CHILDREN = 10;
 
 /** The progress of a batch. The counts are about two seconds old, or up to 4 % of the running time of a long batch. */
 export const batchQuery = defineQuery<BatchView>('batch');
@@ -33,22 +33,22 @@ export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');
 
 /** Whether a batch is paused. Parents send it to their children, which ignore a pace with a lower sequence. */
-export interface Pace {
+export interface PauseState {
   sequence: number;
   paused: boolean;
 }
 
-export const paceSignal = defineSignal<[Pace]>('pace');
+export const pauseStateSignal = defineSignal<[PauseState]>('pace');
 
 export const batchStatusAttribute = defineSearchAttributeKey('BatchStatus', 'KEYWORD');
 
 /** The remaining time at the current rate. Undefined when nothing is left or the rate is 0. */
-export function secondsLeft({
+export function estimateSecondsLeft({
   total,
   succeeded,
   failed,
   itemsPerSecond,
-}: Pick<BatchTally, 'total' | 'succeeded' | 'failed' | 'itemsPerSecond'>): number | undefined {
+}: Pick<BatchProgress, 'total' | 'succeeded' | 'failed' | 'itemsPerSecond'>): number | undefined {
   const left = total - succeeded - failed;
   return left > 0 && itemsPerSecond ? Math.ceil(left / itemsPerSecond) : undefined;
 }

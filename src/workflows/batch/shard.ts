@@ -11,14 +11,20 @@ import {
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE, reasonOf } from '../shared/failures.js';
-import { OPEN_CHILDREN, OPEN_TASKS, paceSignal, type Pace } from './contract.js';
-import { childId, childrenOf, MAX_CHILD_STARTS, untilNextStart, type Range } from './plan.js';
-import type { ShardInput } from './told.js';
-import { inWindow } from './window.js';
+import { NON_RETRYABLE_ERROR_TYPES, reasonOf } from '../shared/failures.js';
+import { CONCURRENT_CHILDREN, CONCURRENT_CHUNKS, pauseStateSignal, type PauseState } from './contract.js';
+import {
+  childWorkflowId,
+  divideAmongChildren,
+  MAX_CHILD_START_ATTEMPTS,
+  childStartDelayMs,
+  type ChunkRange,
+} from './plan.js';
+import type { ShardInput } from './shard-input.js';
+import { runConcurrently } from './concurrency.js';
 import type { batchShard } from './workflow.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE];
+const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
 
 /**
  * After 15 attempts, with about ten minutes of backoff in total, the unfinished items of a chunk count as failed. They
@@ -39,10 +45,10 @@ const chunkOptions = {
 
 /** The activity of one chunk. The Web UI shows its 1-based number. */
 const chunkActivity = (task: number) =>
-  proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${task + 1}` }).runBatchTask;
+  proxyActivities<Activities>({ ...chunkOptions, summary: `Chunk ${task + 1}` }).processBatchChunk;
 
 /** Retries forever, because without these counts the outcome of the batch is unknown. */
-const { giveUpBatchTasks } = proxyActivities<Activities>({
+const { giveUpBatchChunks } = proxyActivities<Activities>({
   summary: 'Count as failed',
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
@@ -54,51 +60,52 @@ const { giveUpBatchTasks } = proxyActivities<Activities>({
  * A pause cancels running chunks, so that it takes effect within seconds. After this many pauses, running chunks finish
  * instead, because each cancelled chunk writes events.
  */
-const MAX_PUT_BACK = 100;
+const MAX_INTERRUPTING_PAUSES = 100;
 
 /**
  * Processes a range of chunks, or starts children of the same type if there are too many for one workflow. Limits the
  * number of open chunks and children. A failed chunk or child is counted and does not block the others.
  */
 export class Shard {
-  private readonly input: Omit<ShardInput, 'pace'>;
-  private pace: Pace;
+  private readonly input: Omit<ShardInput, 'pauseState'>;
+  private pauseState: PauseState;
   private pauses = 0;
   /** The scope of the running chunks, which a pause cancels. */
-  private underWay: CancellationScope | undefined;
+  private chunkScope: CancellationScope | undefined;
   private readonly children = new Set<ChildWorkflowHandle<typeof batchShard>>();
 
-  constructor({ pace, ...input }: ShardInput) {
+  constructor({ pauseState, ...input }: ShardInput) {
     this.input = input;
-    this.pace = pace;
+    this.pauseState = pauseState;
   }
 
   /** Applies a newer pace and sends it to the children. */
-  follow(pace: Pace): void {
-    if (pace.sequence <= this.pace.sequence) return;
-    const isNews = pace.paused !== this.pace.paused;
-    this.pace = pace;
-    for (const child of this.children) tell(child, pace);
-    if (!isNews || !pace.paused || (this.pauses += 1) > MAX_PUT_BACK) return;
-    this.underWay?.cancel();
-    this.underWay = undefined;
+  applyPauseState(pace: PauseState): void {
+    if (pace.sequence <= this.pauseState.sequence) return;
+    const isNews = pace.paused !== this.pauseState.paused;
+    this.pauseState = pace;
+    for (const child of this.children) signalPauseState(child, pace);
+    if (!isNews || !pace.paused || (this.pauses += 1) > MAX_INTERRUPTING_PAUSES) return;
+    this.chunkScope?.cancel();
+    this.chunkScope = undefined;
   }
 
   /** @throws the cancellation, after all work in it has ended. */
   async run(): Promise<void> {
     const { range } = this.input;
-    const ranges = childrenOf(range);
-    if (ranges.length > 0) await inWindow(ranges.length, OPEN_CHILDREN, (n) => this.runChild(n, ranges[n]!));
-    else await inWindow(range.count, OPEN_TASKS, (n) => this.runTask(range.first + n));
+    const ranges = divideAmongChildren(range);
+    if (ranges.length > 0)
+      await runConcurrently(ranges.length, CONCURRENT_CHILDREN, (n) => this.runChild(n, ranges[n]!));
+    else await runConcurrently(range.count, CONCURRENT_CHUNKS, (n) => this.runChunk(range.first + n));
   }
 
-  private async runTask(task: number): Promise<void> {
-    const { batchId, number, operation, roundId } = this.input;
+  private async runChunk(task: number): Promise<void> {
+    const { batchId, batchNumber, operation, attemptId } = this.input;
     for (;;) {
-      await this.mayWork();
-      const scope = (this.underWay ??= new CancellationScope());
+      await this.waitWhilePaused();
+      const scope = (this.chunkScope ??= new CancellationScope());
       try {
-        await scope.run(() => chunkActivity(task)({ batchId, number, operation, roundId, task }));
+        await scope.run(() => chunkActivity(task)({ batchId, batchNumber, operation, attemptId, chunkIndex: task }));
         return;
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
@@ -109,8 +116,8 @@ export class Shard {
     }
   }
 
-  private async runChild(n: number, range: Range): Promise<void> {
-    await this.mayWork();
+  private async runChild(n: number, range: ChunkRange): Promise<void> {
+    await this.waitWhilePaused();
     try {
       const child = await this.startChild(n, range);
       await child.result().finally(() => this.children.delete(child));
@@ -122,28 +129,28 @@ export class Shard {
   }
 
   /** After a reset, children of the earlier run keep these ids until they are closed. */
-  private async startChild(n: number, range: Range): Promise<ChildWorkflowHandle<typeof batchShard>> {
+  private async startChild(n: number, range: ChunkRange): Promise<ChildWorkflowHandle<typeof batchShard>> {
     for (let tries = 1; ; tries += 1) {
-      const { pace } = this;
+      const { pauseState } = this;
       try {
         const child = await startChild<typeof batchShard>('batchShard', {
-          workflowId: childId(workflowInfo().workflowId, n, this.input.round),
-          args: [{ ...this.input, range, pace }],
+          workflowId: childWorkflowId(workflowInfo().workflowId, n, this.input.attempt),
+          args: [{ ...this.input, range, pauseState }],
           staticSummary: `Chunks ${range.first + 1} to ${range.first + range.count}`,
           cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
         });
         this.children.add(child);
-        if (this.pace.sequence > pace.sequence) tell(child, this.pace);
+        if (this.pauseState.sequence > pauseState.sequence) signalPauseState(child, this.pauseState);
         return child;
       } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError) || tries === MAX_CHILD_STARTS) throw error;
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError) || tries === MAX_CHILD_START_ATTEMPTS) throw error;
       }
-      await sleep(untilNextStart(tries), { summary: 'Wait until the id of the child is free' });
+      await sleep(childStartDelayMs(tries), { summary: 'Wait until the id of the child is free' });
     }
   }
 
-  private async mayWork(): Promise<void> {
-    await condition(() => !this.pace.paused);
+  private async waitWhilePaused(): Promise<void> {
+    await condition(() => !this.pauseState.paused);
   }
 
   /** A pause cancels chunks and an operator may cancel a child, but only a cancellation of this workflow ends it. */
@@ -151,14 +158,14 @@ export class Shard {
     if (CancellationScope.current().consideredCancelled) throw error;
   }
 
-  private async giveUp(range: Range, failure: TemporalFailure): Promise<void> {
-    await giveUpBatchTasks({ roundId: this.input.roundId, ...range, reason: reasonOf(failure) });
+  private async giveUp(range: ChunkRange, failure: TemporalFailure): Promise<void> {
+    await giveUpBatchChunks({ attemptId: this.input.attemptId, ...range, reason: reasonOf(failure) });
   }
 }
 
 /** Ignores the failure when the child has closed meanwhile. */
-function tell(child: ChildWorkflowHandle<typeof batchShard>, pace: Pace): void {
-  child.signal(paceSignal, pace).catch((error: unknown) => {
+function signalPauseState(child: ChildWorkflowHandle<typeof batchShard>, pace: PauseState): void {
+  child.signal(pauseStateSignal, pace).catch((error: unknown) => {
     if (!(error instanceof TemporalFailure)) throw error;
   });
 }

@@ -12,32 +12,32 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
 import type { BatchInput, BatchStatus, BatchView } from '../../schemas/batch.js';
-import { NON_RETRYABLE, refused } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES, rejectionFailure } from '../shared/failures.js';
 import {
   batchIdOf,
   batchQuery,
   batchStatusAttribute,
-  paceSignal,
+  pauseStateSignal,
   pauseSignal,
   resumeSignal,
-  secondsLeft,
-  type Pace,
+  estimateSecondsLeft,
+  type PauseState,
 } from './contract.js';
-import { untilNextPoll } from './plan.js';
-import { endOf, isOvertaken, shownProgress } from './progress.js';
+import { pollDelayMs } from './plan.js';
+import { finalStatusOf, isSuperseded, describeBatch } from './details.js';
 import { Shard } from './shard.js';
-import { isPace, isShardInput, type ShardInput } from './told.js';
+import { isPauseState, isShardInput, type ShardInput } from './shard-input.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE];
+const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
 
 /** Enough time to count a batch of any size or to divide it into chunks again. */
-const counting = {
+const countingOptions = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
 } as const;
-const { openBatch } = proxyActivities<Activities>({ ...counting, summary: 'Find what has to be done' });
-const { closeBatch } = proxyActivities<Activities>({ ...counting, summary: 'Count and record the end' });
+const { openBatch } = proxyActivities<Activities>({ ...countingOptions, summary: 'Find what has to be done' });
+const { closeBatch } = proxyActivities<Activities>({ ...countingOptions, summary: 'Count and record the end' });
 
 /**
  * Progress for the Web UI and the query. A failed poll is ignored; the next poll catches up. The priority puts polls
@@ -62,7 +62,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   const { workflowId, firstExecutionRunId: firstRunId, startTime, typedSearchAttributes } = workflowInfo();
   const batchId = batchIdOf(workflowId);
 
-  let pace: Pace = { sequence: 0, paused: false };
+  let pace: PauseState = { sequence: 0, paused: false };
   const work: { shard?: Shard } = {};
   let isClosed = false;
   let told = typedSearchAttributes.get(batchStatusAttribute);
@@ -70,12 +70,12 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     batchId,
     status: 'running',
     operation: '',
-    itemsPerTask: 0,
+    itemsPerChunk: 0,
     total: 0,
     succeeded: 0,
     failed: 0,
-    round: 0,
-    tasks: 0,
+    attempt: 0,
+    chunks: 0,
     asOf: new Date().toISOString(),
   };
 
@@ -83,13 +83,13 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   setHandler(pauseSignal, () => setPace(true));
   setHandler(resumeSignal, () => setPace(false));
 
-  const { tally, tasks, ...round } = await openBatch(input, {
+  const { tally, chunks, ...attempt } = await openBatch(input, {
     workflowId,
     firstRunId,
     startedAt: startTime.toISOString(),
   });
   update(tally);
-  work.shard = new Shard({ batchId, ...round, range: { first: 0, count: tasks }, pace });
+  work.shard = new Shard({ batchId, ...attempt, range: { first: 0, count: chunks }, pauseState: pace });
   publish();
 
   const watching = new CancellationScope();
@@ -108,11 +108,11 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   await CancellationScope.nonCancellable(async () => {
     const status = cancelled ? 'cancelled' : 'completed';
     update(await closeBatch(report(status)));
-    close(cancelled ? 'cancelled' : endOf(view));
+    close(cancelled ? 'cancelled' : finalStatusOf(view));
   });
   if (cancelled) throw cancelled;
-  if (isOvertaken(view, round.round)) {
-    throw refused({ type: 'Superseded', message: 'another run works on this batch' });
+  if (isSuperseded(view, attempt.attempt)) {
+    throw rejectionFailure({ type: 'Superseded', message: 'another run works on this batch' });
   }
   return view;
 
@@ -121,7 +121,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     pace = { sequence: pace.sequence + 1, paused };
     view.status = paused ? 'paused' : 'running';
     forgetRate();
-    work.shard?.follow(pace);
+    work.shard?.applyPauseState(pace);
     publish();
   }
 
@@ -131,7 +131,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     let wasPaused = false;
     for (;;) {
       const hasChanged = () => pace.paused !== wasPaused;
-      const wait = untilNextPoll(Date.now() - begun);
+      const wait = pollDelayMs(Date.now() - begun);
       const isNews = await condition(hasChanged, wait, { summary: 'Next count of the progress' });
       wasPaused = pace.paused;
       try {
@@ -146,7 +146,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   }
 
   function report(status: BatchStatus) {
-    return { batchId, roundId: round.roundId, status, at: new Date().toISOString() };
+    return { batchId, attemptId: attempt.attemptId, status, at: new Date().toISOString() };
   }
 
   function update(tally: Awaited<ReturnType<typeof countProgress>>): void {
@@ -154,7 +154,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
     const { itemsPerSecond, ...counts } = tally;
     Object.assign(view, counts, { asOf: new Date().toISOString() });
     if (view.status !== 'running' || itemsPerSecond === undefined) return;
-    const left = secondsLeft(tally);
+    const left = estimateSecondsLeft(tally);
     Object.assign(view, { itemsPerSecond, ...(left !== undefined && { secondsLeft: left }) });
   }
 
@@ -179,7 +179,7 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   }
 
   function describe(): void {
-    setCurrentDetails(shownProgress(view));
+    setCurrentDetails(describeBatch(view));
   }
 }
 
@@ -187,10 +187,11 @@ export async function batch(input: BatchInput): Promise<BatchView> {
  * A part of a batch, started by its parent. The store has its results; its parent counts its failure or termination.
  */
 export async function batchShard(input: ShardInput): Promise<void> {
-  if (!isShardInput(input)) throw refused({ type: 'InvalidInput', message: 'a shard is started by its batch' });
+  if (!isShardInput(input))
+    throw rejectionFailure({ type: 'InvalidInput', message: 'a shard is started by its batch' });
   const shard = new Shard(input);
-  setHandler(paceSignal, (pace) => {
-    if (isPace(pace)) shard.follow(pace);
+  setHandler(pauseStateSignal, (pace) => {
+    if (isPauseState(pace)) shard.applyPauseState(pace);
     else log.warn('ignored a malformed pace');
   });
   await shard.run();

@@ -1,26 +1,26 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { isCancellation, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.js';
-import { NON_RETRYABLE, rootFailure } from '../shared/failures.js';
+import { NON_RETRYABLE_ERROR_TYPES, rootFailure } from '../shared/failures.js';
 
 /** Time limit of a change; the failure then names the system that did not respond. The API waits for eight seconds. */
 export const CHANGE_DEADLINE_MS = 6_000;
 
-const retry = {
+const retryOptions = {
   initialInterval: '100 milliseconds' as const,
   backoffCoefficient: 2,
   maximumInterval: '1 second' as const,
-  nonRetryableErrorTypes: [...NON_RETRYABLE],
+  nonRetryableErrorTypes: [...NON_RETRYABLE_ERROR_TYPES],
 } satisfies ActivityOptions['retry'];
 
 /** Makes no external call, so only a lost worker can fail it. Retries forever: a cart must not exist unopened. */
 export const { openCart } = proxyActivities<Activities>({
   summary: 'Parse the input',
   startToCloseTimeout: '2 seconds',
-  retry,
+  retry: retryOptions,
 });
 
-type StoreActivities = Pick<Activities, 'checkItem' | 'checkOutCart' | 'notifyCustomer' | 'closeCart'>;
+type StoreActivities = Pick<Activities, 'checkItem' | 'claimCartOrder' | 'notifyCustomer' | 'closeCart'>;
 
 /**
  * Runs a store activity that must end before `deadline`, because a caller waits for the response and other changes wait
@@ -28,7 +28,7 @@ type StoreActivities = Pick<Activities, 'checkItem' | 'checkOutCart' | 'notifyCu
  *
  * @throws the activity's rejection, or `StoreUnavailable`.
  */
-export async function onStore<T>(
+export async function runStoreActivity<T>(
   summary: string,
   deadline: number,
   run: (activities: StoreActivities) => Promise<T>,
@@ -39,7 +39,7 @@ export async function onStore<T>(
     summary,
     startToCloseTimeout: '2 seconds',
     scheduleToCloseTimeout: left,
-    retry: { ...retry, maximumAttempts: 5 },
+    retry: { ...retryOptions, maximumAttempts: 5 },
   });
   try {
     return await run(activities);

@@ -1,5 +1,12 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { AbandonCart, AddItem, CartView, CheckoutCart, RemoveItem, SetQuantity } from '../../schemas/cart.js';
+import type {
+  AbandonInput,
+  AddItemInput,
+  CartView,
+  CheckoutInput,
+  RemoveItemInput,
+  SetQuantityInput,
+} from '../../schemas/cart.js';
 
 export const CART_TASK_QUEUE = 'carts';
 
@@ -17,27 +24,27 @@ export const cartQuery = defineQuery<CartView>('cart');
 
 /**
  * The changes of a cart. Updates return the cart, or are rejected with a reason (`UnknownSku`, `OutOfStock`,
- * `TooManyLines`, `QuantityTooLarge`, `NotInCart`, `EmptyCart`, `RequestIdReused`, `CartClosed`). The signals of the
+ * `TooManyLines`, `QuantityTooLarge`, `NotInCart`, `EmptyCart`, `IdempotencyKeyReused`, `CartClosed`). The signals of the
  * same names are for senders that need no response.
  */
-export const addItemUpdate = defineUpdate<CartView, [AddItem]>('addItem');
-export const setQuantityUpdate = defineUpdate<CartView, [SetQuantity]>('setQuantity');
-export const removeItemUpdate = defineUpdate<CartView, [RemoveItem]>('removeItem');
-export const checkoutUpdate = defineUpdate<CartView, [CheckoutCart]>('checkout');
-export const abandonUpdate = defineUpdate<CartView, [AbandonCart]>('abandon');
+export const addItemUpdate = defineUpdate<CartView, [AddItemInput]>('addItem');
+export const setQuantityUpdate = defineUpdate<CartView, [SetQuantityInput]>('setQuantity');
+export const removeItemUpdate = defineUpdate<CartView, [RemoveItemInput]>('removeItem');
+export const checkoutUpdate = defineUpdate<CartView, [CheckoutInput]>('checkout');
+export const abandonUpdate = defineUpdate<CartView, [AbandonInput]>('abandon');
 
 /** The updates by name, which equals the name of the signal. */
-export const UPDATES = {
+export const CART_UPDATES = {
   addItem: addItemUpdate,
   setQuantity: setQuantityUpdate,
   removeItem: removeItemUpdate,
   checkout: checkoutUpdate,
   abandon: abandonUpdate,
 };
-export const CHANGES = ['addItem', 'setQuantity', 'removeItem', 'checkout', 'abandon'] as const;
+export const CHANGE_KINDS = ['addItem', 'setQuantity', 'removeItem', 'checkout', 'abandon'] as const;
 
-export const addItemSignal = defineSignal<[AddItem]>('addItem');
-export const setQuantitySignal = defineSignal<[SetQuantity]>('setQuantity');
-export const removeItemSignal = defineSignal<[RemoveItem]>('removeItem');
-export const checkoutSignal = defineSignal<[CheckoutCart]>('checkout');
-export const abandonSignal = defineSignal<[AbandonCart]>('abandon');
+export const addItemSignal = defineSignal<[AddItemInput]>('addItem');
+export const setQuantitySignal = defineSignal<[SetQuantityInput]>('setQuantity');
+export const removeItemSignal = defineSignal<[RemoveItemInput]>('removeItem');
+export const checkoutSignal = defineSignal<[CheckoutInput]>('checkout');
+export const abandonSignal = defineSignal<[AbandonInput]>('abandon');

@@ -10,7 +10,7 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { CartInput, CartState, CartStatus, CartView, CheckoutCart } from '../../schemas/cart.js';
+import type { CartInput, CartState, CartStatus, CartView, CheckoutInput } from '../../schemas/cart.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
 import {
   customerIdAttribute,
@@ -19,28 +19,28 @@ import {
   ORDER_TASK_QUEUE,
   ORDER_WORKFLOW_TYPE,
 } from '../order/contract.js';
-import { reasonOf, refused, rootFailure } from '../shared/failures.js';
+import { reasonOf, rejectionFailure, rootFailure } from '../shared/failures.js';
 import { Mutex } from '../shared/mutex.js';
-import { CHANGE_DEADLINE_MS, onStore, openCart } from './activities.js';
-import { CHANGES, cartIdOf, DEFAULT_EXPIRE_AFTER_SECONDS, DEFAULT_REMIND_AFTER_SECONDS } from './contract.js';
+import { CHANGE_DEADLINE_MS, runStoreActivity, openCart } from './activities.js';
+import { CHANGE_KINDS, cartIdOf, DEFAULT_EXPIRE_AFTER_SECONDS, DEFAULT_REMIND_AFTER_SECONDS } from './contract.js';
 import { describeCart } from './details.js';
 import {
-  apply,
+  applyChange,
   emptyCart,
-  malformed,
-  recall,
-  refusalOf,
-  wantedQuantity,
+  validateChange,
+  checkLedger,
+  changeRejectionOf,
+  quantityAfter,
   type Change,
   type ChangeKind,
-  type Refusal,
-} from './state.js';
+  type ChangeRejection,
+} from './changes.js';
 
 /** The last instant of the year 9999, the last year with four digits. */
-const LAST_INSTANT_MS = Date.UTC(10_000, 0) - 1;
+const MAX_DATE_MS = Date.UTC(10_000, 0) - 1;
 
 /** Retry delay of a reminder or an expiry that the store did not accept. */
-const NEXT_ATTEMPT_MS = 60_000;
+const STORE_RETRY_DELAY_MS = 60_000;
 
 /** The state of one cart. Processes changes, reminders and expiry one at a time. */
 export class CartEntity {
@@ -48,15 +48,15 @@ export class CartEntity {
   private readonly cartId: string;
   /** Identifies this execution of the cart. Continue-as-new and reset keep it. */
   private readonly firstRunId: string;
-  private readonly turns = new Mutex();
+  private readonly mutex = new Mutex();
   private state: CartState = emptyCart(now());
   private status: CartStatus = 'open';
   private orderId: string | undefined;
   /** The input, once it is parsed. */
   private settings: Partial<CartInput> = {};
-  private notOpened: TemporalFailure | undefined;
-  private notBefore = 0;
-  private trouble: string | undefined;
+  private openFailure: TemporalFailure | undefined;
+  private retryNotBefore = 0;
+  private problem: string | undefined;
 
   constructor(input: CartInput) {
     const { workflowId, firstExecutionRunId } = workflowInfo();
@@ -70,7 +70,7 @@ export class CartEntity {
   }
 
   /** Whether the cart became an order. A checkout in progress completes even if the workflow is cancelled. */
-  get becameOrder(): boolean {
+  get hasBecomeOrder(): boolean {
     return this.orderId !== undefined;
   }
 
@@ -80,7 +80,7 @@ export class CartEntity {
   }
 
   /** The input of the next run. */
-  get handover(): CartInput {
+  get nextRunInput(): CartInput {
     return { ...this.input, state: this.state };
   }
 
@@ -90,13 +90,13 @@ export class CartEntity {
    * @throws `InvalidInput`. Waiting changes then fail with it as well.
    */
   async open(): Promise<void> {
-    await this.turns.run(async () => {
+    await this.mutex.run(async () => {
       try {
-        if (!isHandedOver()) await openCart(this.input, this.cartId);
+        if (!isContinuedRun()) await openCart(this.input, this.cartId);
       } catch (error) {
         if (!(error instanceof TemporalFailure)) throw error;
-        this.notOpened = rootFailure(error);
-        throw this.notOpened;
+        this.openFailure = rootFailure(error);
+        throw this.openFailure;
       }
       this.settings = this.input;
       const { customerId } = this.input;
@@ -110,33 +110,33 @@ export class CartEntity {
   }
 
   /** Why a request is rejected on arrival. An update rejected by its validator writes no event. */
-  rejectionOf(name: string, argument: unknown): Refusal | undefined {
-    if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart takes ${CHANGES.join(', ')}` };
-    const problem = malformed(name, argument);
+  rejectionOf(name: string, argument: unknown): ChangeRejection | undefined {
+    if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart takes ${CHANGE_KINDS.join(', ')}` };
+    const problem = validateChange(name, argument);
     if (problem) return problem;
     const request = toChange(name, argument);
-    if (request.caller !== undefined && request.caller !== ownerIn(this.input)) {
+    if (request.caller !== undefined && request.caller !== readCustomerId(this.input)) {
       return { type: 'NotTheOwner', message: 'the cart belongs to another customer' };
     }
-    if (recall(this.state, request) === 'repeated') return undefined;
-    return this.closedTo(request) ?? (this.turns.idle ? refusalOf(this.state, request) : undefined);
+    if (checkLedger(this.state, request) === 'repeated') return undefined;
+    return this.closedRejectionOf(request) ?? (this.mutex.isIdle ? changeRejectionOf(this.state, request) : undefined);
   }
 
   /** Applies an update once. @throws the cart's rejection, at the latest after `CHANGE_DEADLINE_MS`. */
-  async takeUpdate(request: Change): Promise<CartView> {
+  async applyUpdate(request: Change): Promise<CartView> {
     const deadline = Date.now() + CHANGE_DEADLINE_MS;
-    return await this.inTurn(() => this.change(request, deadline));
+    return await this.runExclusive(() => this.applyChangeOnce(request, deadline));
   }
 
   /** Applies a signal once. The deadline starts with its turn, because no caller waits. A rejection is logged. */
-  async takeSignal(name: string, argument: unknown): Promise<void> {
+  async applySignal(name: string, argument: unknown): Promise<void> {
     const rejection = this.rejectionOf(name, argument);
     if (rejection) {
       log.warn('ignored a signal', { ...rejection });
       return;
     }
     try {
-      await this.inTurn(() => this.change(toChange(name, argument), Date.now() + CHANGE_DEADLINE_MS));
+      await this.runExclusive(() => this.applyChangeOnce(toChange(name, argument), Date.now() + CHANGE_DEADLINE_MS));
     } catch (error) {
       if (!(error instanceof TemporalFailure)) throw error;
       log.warn('rejected a signal', { ...reasonOf(error) });
@@ -144,27 +144,27 @@ export class CartEntity {
   }
 
   /** Sends the reminder or expires the cart when it is due. */
-  async beIdle(): Promise<void> {
-    await this.turns.run(async () => {
+  async runDueStep(): Promise<void> {
+    await this.mutex.run(async () => {
       if (!this.isOpen || Date.now() < this.dueAt()) return;
       const isReminder = Date.now() < this.expiresAt();
       try {
         await (isReminder ? this.remind() : this.expire());
-        this.trouble = undefined;
+        this.problem = undefined;
       } catch (error) {
         if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
         const { type, message } = reasonOf(error);
         log.warn('the store did not take a notification', { type, message });
-        this.notBefore = Date.now() + NEXT_ATTEMPT_MS;
-        this.trouble = `${isReminder ? 'the reminder' : 'the expiry'} waits for the store (${type})`;
+        this.retryNotBefore = Date.now() + STORE_RETRY_DELAY_MS;
+        this.problem = `${isReminder ? 'the reminder' : 'the expiry'} waits for the store (${type})`;
       }
       this.publish();
     });
   }
 
   /** Closes a cart whose workflow was cancelled, after all accepted changes. */
-  async giveUp(): Promise<void> {
-    await this.turns.run(async () => {
+  async abandonAfterCancellation(): Promise<void> {
+    await this.mutex.run(async () => {
       if (!this.isOpen) return;
       // Best effort: lists reconcile the status if the store does not respond.
       await this.recordClosed('abandoned', 'Record the cancellation').catch(ignoreFailure);
@@ -178,12 +178,12 @@ export class CartEntity {
     const { remindAfterSeconds = this.settings.remindAfterSeconds ?? DEFAULT_REMIND_AFTER_SECONDS } = this.state;
     const remindAt = new Date(this.state.lastChangeAt).getTime() + remindAfterSeconds * 1000;
     const dueAt = this.state.reminderPassed ? this.expiresAt() : Math.min(remindAt, this.expiresAt());
-    return Math.max(dueAt, this.notBefore);
+    return Math.max(dueAt, this.retryNotBefore);
   }
 
   /** The timer summary for what is due next. */
-  dueStep(): string {
-    if (this.trouble !== undefined) return 'Next attempt';
+  timerSummary(): string {
+    if (this.problem !== undefined) return 'Next attempt';
     return this.state.reminderPassed ? 'Expiry of the cart' : 'Reminder to the customer';
   }
 
@@ -197,7 +197,7 @@ export class CartEntity {
       ...(orderId !== undefined && { orderId }),
       lastChangeAt: state.lastChangeAt,
       ...(state.remindedAt !== undefined && { remindedAt: state.remindedAt }),
-      ...(this.isOpen && { expiresAt: new Date(Math.min(this.expiresAt(), LAST_INSTANT_MS)).toISOString() }),
+      ...(this.isOpen && { expiresAt: new Date(Math.min(this.expiresAt(), MAX_DATE_MS)).toISOString() }),
     };
   }
 
@@ -205,20 +205,20 @@ export class CartEntity {
    * Runs `work` in its turn, in a non-cancellable scope: cancelling the workflow affects neither accepted changes nor
    * the order of the cart.
    */
-  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return await CancellationScope.nonCancellable(() => this.turns.run(work));
+  private async runExclusive<T>(work: () => Promise<T>): Promise<T> {
+    return await CancellationScope.nonCancellable(() => this.mutex.run(work));
   }
 
-  private async change(request: Change, deadline: number): Promise<CartView> {
-    if (this.notOpened) throw this.notOpened;
-    if (recall(this.state, request) === 'repeated') return this.view();
+  private async applyChangeOnce(request: Change, deadline: number): Promise<CartView> {
+    if (this.openFailure) throw this.openFailure;
+    if (checkLedger(this.state, request) === 'repeated') return this.view();
     try {
-      const refusal = this.closedTo(request) ?? refusalOf(this.state, request);
-      if (refusal) throw refused(refusal);
+      const refusal = this.closedRejectionOf(request) ?? changeRejectionOf(this.state, request);
+      if (refusal) throw rejectionFailure(refusal);
       await this.assertAvailable(request, deadline);
     } catch (error) {
       // A rejected first change must not leave an empty cart, unless another change is waiting.
-      if (this.settings.openedByChange && this.isOpen && !this.state.changed && this.turns.isLast) {
+      if (this.settings.openedByChange && this.isOpen && !this.state.hasChanged && this.mutex.hasNoWaiters) {
         this.status = 'abandoned';
       }
       throw error;
@@ -226,7 +226,7 @@ export class CartEntity {
     if (request.kind === 'checkout') this.orderId = await this.checkOut(request, deadline);
     if (request.kind === 'abandon') await this.recordClosed('abandoned', 'Record that it was abandoned', deadline);
 
-    this.state = apply(this.state, request, now());
+    this.state = applyChange(this.state, request, now());
     if (request.kind === 'checkout') this.status = 'checked_out';
     if (request.kind === 'abandon') this.status = 'abandoned';
     this.publish();
@@ -235,11 +235,11 @@ export class CartEntity {
 
   /** @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable`. */
   private async assertAvailable(request: Change, deadline: number): Promise<void> {
-    const quantity = wantedQuantity(this.state, request);
+    const quantity = quantityAfter(this.state, request);
     if (quantity === undefined || !('sku' in request)) return;
     const { sku } = request;
     const check = { cart: this.key(), sku, quantity, at: now() };
-    await onStore(`Check ${quantity} x ${sku}`, deadline, ({ checkItem }) => checkItem(check));
+    await runStoreActivity(`Check ${quantity} x ${sku}`, deadline, ({ checkItem }) => checkItem(check));
   }
 
   /**
@@ -249,7 +249,7 @@ export class CartEntity {
    *
    * @throws `PriceChanged`, `AlreadyOrdered`, `UnknownSku`, `MixedCurrencies`, or `StoreUnavailable`.
    */
-  private async checkOut(request: CheckoutCart, deadline: number): Promise<string> {
+  private async checkOut(request: CheckoutInput, deadline: number): Promise<string> {
     const { payment, expectedTotal, customerId = this.settings.customerId ?? this.cartId } = request;
     const order: OrderInput = {
       orderId: this.firstRunId,
@@ -258,8 +258,8 @@ export class CartEntity {
       payment,
       ...(expectedTotal && { expectedTotal }),
     };
-    await onStore('Check the total and claim the order', deadline, ({ checkOutCart }) =>
-      checkOutCart({ cart: this.key(), order }),
+    await runStoreActivity('Check the total and claim the order', deadline, ({ claimCartOrder }) =>
+      claimCartOrder({ cart: this.key(), order }),
     );
     await startChild<(input: OrderInput) => Promise<OrderView>>(ORDER_WORKFLOW_TYPE, {
       workflowId: orderWorkflowId(order.orderId),
@@ -285,7 +285,7 @@ export class CartEntity {
         cartId: this.cartId,
         kind: 'cart_reminder' as const,
       };
-      await onStore('Remind the customer', Date.now() + CHANGE_DEADLINE_MS, ({ notifyCustomer }) =>
+      await runStoreActivity('Remind the customer', Date.now() + CHANGE_DEADLINE_MS, ({ notifyCustomer }) =>
         notifyCustomer(message),
       );
       this.state = { ...this.state, remindedAt: now() };
@@ -309,14 +309,14 @@ export class CartEntity {
     deadline = Date.now() + CHANGE_DEADLINE_MS,
     notificationKey?: string,
   ): Promise<void> {
-    if (!this.state.changed && notificationKey === undefined) return;
+    if (!this.state.hasChanged && notificationKey === undefined) return;
     const closing = { cart: this.key(), status, ...(notificationKey !== undefined && { notificationKey }) };
-    await onStore(summary, deadline, ({ closeCart }) => closeCart(closing));
+    await runStoreActivity(summary, deadline, ({ closeCart }) => closeCart(closing));
   }
 
   /** Prefers the request id: when a reset applies a change again, the request id is the same but the time is not. */
   private notificationKey(kind: string): string {
-    return `${this.firstRunId}:${kind}:${this.state.lastRequestId ?? this.state.lastChangeAt}`;
+    return `${this.firstRunId}:${kind}:${this.state.lastIdempotencyKey ?? this.state.lastChangeAt}`;
   }
 
   private key() {
@@ -330,16 +330,16 @@ export class CartEntity {
     return new Date(this.state.lastChangeAt).getTime() + expireAfterSeconds * 1000;
   }
 
-  private closedTo(request: Change): Refusal | undefined {
-    const known = recall(this.state, request);
-    if (known === 'other') return { type: 'RequestIdReused', message: 'this id named another request before' };
+  private closedRejectionOf(request: Change): ChangeRejection | undefined {
+    const known = checkLedger(this.state, request);
+    if (known === 'other') return { type: 'IdempotencyKeyReused', message: 'this id named another request before' };
     if (this.isOpen || known === 'repeated') return undefined;
     const message = this.orderId ? `the cart became order ${this.orderId}` : `the cart is ${this.status}`;
     return { type: 'CartClosed', message };
   }
 
   private publish(): void {
-    setCurrentDetails(describeCart(this.view(), this.trouble));
+    setCurrentDetails(describeCart(this.view(), this.problem));
   }
 }
 
@@ -350,7 +350,7 @@ function now(): string {
 }
 
 /** Whether the previous run wrote the input. A workflow retry and a cron run get the original input. */
-function isHandedOver(): boolean {
+function isContinuedRun(): boolean {
   const { continuedFromExecutionRunId, attempt, cronSchedule } = workflowInfo();
   return continuedFromExecutionRunId !== undefined && attempt === 1 && !cronSchedule;
 }
@@ -360,8 +360,8 @@ function ignoreFailure(error: unknown): void {
 }
 
 /** The customer id in raw input. */
-const ownerIn = (input: unknown): unknown => (input as { customerId?: unknown } | null | undefined)?.customerId;
+const readCustomerId = (input: unknown): unknown => (input as { customerId?: unknown } | null | undefined)?.customerId;
 
 function isChangeKind(name: string): name is ChangeKind {
-  return (CHANGES as readonly string[]).includes(name);
+  return (CHANGE_KINDS as readonly string[]).includes(name);
 }

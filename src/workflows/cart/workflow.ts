@@ -11,8 +11,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { CartInput, CartView } from '../../schemas/cart.js';
-import { refused } from '../shared/failures.js';
-import { cartQuery, CHANGES, UPDATES } from './contract.js';
+import { rejectionFailure } from '../shared/failures.js';
+import { cartQuery, CHANGE_KINDS, CART_UPDATES } from './contract.js';
 import { CartEntity, toChange } from './entity.js';
 
 /** The common type of all cart updates. Each handler validates its own argument. */
@@ -37,10 +37,10 @@ export async function cart(input: CartInput): Promise<CartView> {
   } catch (error) {
     if (!isCancellation(error)) throw error;
     await CancellationScope.nonCancellable(async () => {
-      await entity.giveUp();
+      await entity.abandonAfterCancellation();
       await condition(allHandlersFinished);
     });
-    if (!entity.becameOrder) throw error;
+    if (!entity.hasBecomeOrder) throw error;
   }
   return entity.view();
 
@@ -50,12 +50,12 @@ export async function cart(input: CartInput): Promise<CartView> {
       noteFullness();
       const wakeAt = entity.dueAt();
       const isAwake = () => !entity.isOpen || isFull || entity.dueAt() < wakeAt;
-      await condition(isAwake, Math.max(wakeAt - Date.now(), 1), { summary: entity.dueStep() });
+      await condition(isAwake, Math.max(wakeAt - Date.now(), 1), { summary: entity.timerSummary() });
       if (entity.isOpen && isFull) {
         await condition(allHandlersFinished);
-        if (entity.isOpen) await continueAsNew<typeof cart>(entity.handover);
+        if (entity.isOpen) await continueAsNew<typeof cart>(entity.nextRunInput);
       }
-      if (entity.isOpen && Date.now() >= entity.dueAt()) await entity.beIdle();
+      if (entity.isOpen && Date.now() >= entity.dueAt()) await entity.runDueStep();
     }
     await condition(allHandlersFinished);
   }
@@ -63,16 +63,16 @@ export async function cart(input: CartInput): Promise<CartView> {
   function registerHandlers(): void {
     // The SDK delivers requests that arrive before their handlers grouped by kind. Only default handlers receive them
     // in order.
-    setDefaultSignalHandler((name, argument) => counted(() => entity.takeSignal(name, argument)));
+    setDefaultSignalHandler((name, argument) => counted(() => entity.applySignal(name, argument)));
     setDefaultUpdateHandler(async (name, argument) => {
       assertAccepted(name, argument);
-      return await counted(() => entity.takeUpdate(toChange(name, argument)));
+      return await counted(() => entity.applyUpdate(toChange(name, argument)));
     });
     setDefaultUpdateHandler(undefined);
-    for (const kind of CHANGES) {
+    for (const kind of CHANGE_KINDS) {
       setHandler(
-        UPDATES[kind] as ChangeUpdate,
-        (argument: unknown) => counted(() => entity.takeUpdate(toChange(kind, argument))),
+        CART_UPDATES[kind] as ChangeUpdate,
+        (argument: unknown) => counted(() => entity.applyUpdate(toChange(kind, argument))),
         { validator: (argument: unknown) => assertAccepted(kind, argument) },
       );
     }
@@ -81,7 +81,7 @@ export async function cart(input: CartInput): Promise<CartView> {
 
   function assertAccepted(name: string, argument: unknown): void {
     const rejection = entity.rejectionOf(name, argument);
-    if (rejection) throw refused(rejection);
+    if (rejection) throw rejectionFailure(rejection);
   }
 
   async function counted<T>(handle: () => Promise<T>): Promise<T> {

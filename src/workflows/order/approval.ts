@@ -3,12 +3,12 @@ import { ChildWorkflowCancellationType, executeChild, isCancellation, ParentClos
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/reason.js';
 import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
-import { refused } from '../shared/failures.js';
-import { joinApproval } from './activities.js';
+import { rejectionFailure } from '../shared/failures.js';
+import { awaitExistingApproval } from './activities.js';
 import type { OrderState } from './state.js';
 
 /** Maps the negative outcomes of an approval to rejections of the order. */
-const REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
+const APPROVAL_REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
   rejected: { type: 'ApprovalRejected', message: 'the order was not approved' },
   timed_out: { type: 'ApprovalTimedOut', message: 'nobody approved the order in time' },
   withdrawn: { type: 'ApprovalWithdrawn', message: 'the approval of the order was withdrawn' },
@@ -23,19 +23,19 @@ const REJECTIONS: Partial<Record<ApprovalStatus, Reason>> = {
 export async function awaitApproval(state: OrderState, question: ApprovalInput): Promise<void> {
   const { approvalId } = question;
   // A cancellation during the reservation does not stop it, and no approval is started after it.
-  if (state.cancellable.consideredCancelled) await state.cancellable.cancelRequested;
+  if (state.cancellableScope.consideredCancelled) await state.cancellableScope.cancelRequested;
   state.view.approval = { approvalId, status: 'pending' };
-  const status = await outcomeOf(state, question).catch((error: unknown) => {
+  const status = await runApproval(state, question).catch((error: unknown) => {
     if (error instanceof ChildWorkflowFailure || isCancellation(error))
       state.view.approval = { approvalId, status: 'withdrawn' };
     throw error;
   });
   state.view.approval = { approvalId, status };
-  const rejection = REJECTIONS[status];
-  if (rejection) throw refused(rejection);
+  const rejection = APPROVAL_REJECTIONS[status];
+  if (rejection) throw rejectionFailure(rejection);
 }
 
-async function outcomeOf({ cancellable }: OrderState, question: ApprovalInput): Promise<ApprovalStatus> {
+async function runApproval({ cancellableScope }: OrderState, question: ApprovalInput): Promise<ApprovalStatus> {
   try {
     const { status } = await executeChild<(input: ApprovalInput) => Promise<ApprovalView>>('approval', {
       workflowId: approvalWorkflowId(question.approvalId),
@@ -49,10 +49,10 @@ async function outcomeOf({ cancellable }: OrderState, question: ApprovalInput): 
     return status;
   } catch (error) {
     // After a reset, the approval started by an earlier run already exists.
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return await joinApproval(question);
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return await awaitExistingApproval(question);
     const isWithdrawn =
       error instanceof ChildWorkflowFailure && (isCancellation(error) || error.cause instanceof TerminatedFailure);
-    if (isWithdrawn && !cancellable.consideredCancelled) return 'withdrawn';
+    if (isWithdrawn && !cancellableScope.consideredCancelled) return 'withdrawn';
     throw error;
   }
 }

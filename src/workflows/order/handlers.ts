@@ -1,11 +1,11 @@
 import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
 import type { CompensationDecision, DeliveryDecision } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
-import { refused } from '../shared/failures.js';
-import { malformedReasonRequest } from '../shared/arguments.js';
+import { rejectionFailure } from '../shared/failures.js';
+import { validateReasonRequest } from '../shared/arguments.js';
 import {
   cancelOrderUpdate,
-  orderStatusQuery,
+  orderQuery,
   resolveCompensationSignal,
   resolveCompensationUpdate,
   resolveDeliverySignal,
@@ -22,10 +22,10 @@ const MAX_WAIT_SECONDS = 31_536_000;
 export function registerHandlers(state: OrderState): void {
   const { view, parcel } = state;
 
-  setHandler(orderStatusQuery, () => view);
+  setHandler(orderQuery, () => view);
 
   setHandler(shipmentReportedSignal, (report: unknown) => {
-    if (isShipmentReport(report, view.orderId)) state.onReport(report);
+    if (isShipmentReport(report, view.orderId)) state.onShipmentReport(report);
     else log.warn('ignored a malformed shipment report');
   });
 
@@ -36,23 +36,23 @@ export function registerHandlers(state: OrderState): void {
         requestedAt: new Date().toISOString(),
         ...(request?.reason && { reason: request.reason }),
       };
-      state.cancellable.cancel();
+      state.cancellableScope.cancel();
       return view;
     },
-    { validator: (request: unknown) => reject(malformedReasonRequest(request) ?? whyNotCancellable()) },
+    { validator: (request: unknown) => throwIfRejected(validateReasonRequest(request) ?? whyNotCancellable()) },
   );
 
   setHandler(
     resolveCompensationUpdate,
     async (decision) => {
       state.compensationDecisions.set(decision.compensation, decision.action);
-      await untilTaken(() => !isWaiting(decision.compensation));
+      await waitUntilTaken(() => !isWaiting(decision.compensation));
       return view;
     },
-    { validator: (decision: unknown) => reject(problemOfCompensation(state, decision)) },
+    { validator: (decision: unknown) => throwIfRejected(validateCompensationDecision(state, decision)) },
   );
   setHandler(resolveCompensationSignal, (decision: unknown) => {
-    const problem = problemOfCompensation(state, decision);
+    const problem = validateCompensationDecision(state, decision);
     if (problem) log.warn('ignored a decision about a compensation', { ...problem });
     else {
       const { compensation, action } = decision as CompensationDecision;
@@ -64,13 +64,13 @@ export function registerHandlers(state: OrderState): void {
     resolveDeliveryUpdate,
     async (decision) => {
       state.deliveryDecision = decision;
-      await untilTaken(() => view.delivery?.overdueSince === undefined);
+      await waitUntilTaken(() => view.delivery?.overdueSince === undefined);
       return view;
     },
-    { validator: (decision: unknown) => reject(problemOfDelivery(state, decision)) },
+    { validator: (decision: unknown) => throwIfRejected(validateDeliveryDecision(state, decision)) },
   );
   setHandler(resolveDeliverySignal, (decision: unknown) => {
-    const problem = problemOfDelivery(state, decision);
+    const problem = validateDeliveryDecision(state, decision);
     if (problem) log.warn('ignored a decision about a delivery', { ...problem });
     else state.deliveryDecision = decision as DeliveryDecision;
   });
@@ -83,8 +83,8 @@ export function registerHandlers(state: OrderState): void {
    * Checks the stage as well: the carrier may have rejected the cancellation of a parcel without reporting its pickup.
    */
   function whyNotCancellable(): Reason | undefined {
-    if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.refused) {
-      return { type: 'ParcelLeft', message: 'the carrier has the parcel, the order can no longer be cancelled' };
+    if (parcel.hasLeft || view.stage === 'in_transit' || view.cancellation?.rejected) {
+      return { type: 'AlreadyPickedUp', message: 'the carrier has the parcel, the order can no longer be cancelled' };
     }
     if (view.stage === 'done' || (view.stage === 'compensating' && !view.cancellation)) {
       return { type: 'OrderClosed', message: 'the order has already ended or is being rolled back' };
@@ -95,15 +95,15 @@ export function registerHandlers(state: OrderState): void {
 }
 
 /** The decision takes effect within the same workflow task. Cancelling the workflow does not interrupt it. */
-const untilTaken = (isTaken: () => boolean): Promise<void> =>
+const waitUntilTaken = (isTaken: () => boolean): Promise<void> =>
   CancellationScope.nonCancellable(() => condition(isTaken));
 
 /** An update rejected by its validator writes no event. */
-function reject(reason: Reason | undefined): void {
-  if (reason) throw refused(reason);
+function throwIfRejected(reason: Reason | undefined): void {
+  if (reason) throw rejectionFailure(reason);
 }
 
-function problemOfCompensation(state: OrderState, decision: unknown): Reason | undefined {
+function validateCompensationDecision(state: OrderState, decision: unknown): Reason | undefined {
   const { compensation, attempt, action } = fieldsOf(decision);
   if (typeof compensation !== 'string' || !Number.isInteger(attempt) || (action !== 'retry' && action !== 'skip')) {
     const message = 'the argument must be {"compensation": string, "attempt": integer, "action": "retry" | "skip"}';
@@ -113,10 +113,10 @@ function problemOfCompensation(state: OrderState, decision: unknown): Reason | u
   const stuck = state.view.compensations.filter(({ status }) => status === 'stuck');
   const list = stuck.map((entry) => `${entry.name} (attempt ${entry.attempt})`).join(', ');
   const message = `this attempt of the compensation does not wait for a decision; stuck: ${list || 'none'}`;
-  return { type: 'NotStuck', message };
+  return { type: 'CompensationNotStuck', message };
 }
 
-function problemOfDelivery(state: OrderState, decision: unknown): Reason | undefined {
+function validateDeliveryDecision(state: OrderState, decision: unknown): Reason | undefined {
   const { attempt, action, seconds = 1 } = fieldsOf(decision);
   const isAction = action === 'wait' || action === 'write_off' || action === 'delivered';
   const isTime = Number.isInteger(seconds) && (seconds as number) >= 1 && (seconds as number) <= MAX_WAIT_SECONDS;
@@ -128,7 +128,7 @@ function problemOfDelivery(state: OrderState, decision: unknown): Reason | undef
   if (state.isOverdue(attempt as number) && !state.parcel.isFinal) return undefined;
   const { delivery } = state.view;
   const now = delivery?.overdueSince ? `attempt ${delivery.attempt} does` : 'no delivery of the order does';
-  return { type: 'NotOverdue', message: `this attempt of the delivery does not wait for a decision; ${now}` };
+  return { type: 'DeliveryNotOverdue', message: `this attempt of the delivery does not wait for a decision; ${now}` };
 }
 
 const fieldsOf = (value: unknown): Record<string, unknown> =>

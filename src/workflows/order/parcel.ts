@@ -1,10 +1,10 @@
 import type { ShipmentReport } from '../../schemas/order.js';
 
-const RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lost: 3, cancelled: 3 } as const;
+const STATUS_RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lost: 3, cancelled: 3 } as const;
 
-const REPORTED: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'];
+const REPORTED_STATUSES: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'];
 
-export type ParcelStatus = keyof typeof RANK;
+export type ParcelStatus = keyof typeof STATUS_RANK;
 
 /**
  * Maximum number of reports kept until the shipment id is known. A parcel has five statuses; further reports are
@@ -16,7 +16,9 @@ const MAX_EARLY_REPORTS = 10;
 export function isShipmentReport(value: unknown, orderId: string): value is ShipmentReport {
   if (typeof value !== 'object' || value === null) return false;
   const report = value as Record<string, unknown>;
-  return report.orderId === orderId && typeof report.shipmentId === 'string' && REPORTED.includes(report.status);
+  return (
+    report.orderId === orderId && typeof report.shipmentId === 'string' && REPORTED_STATUSES.includes(report.status)
+  );
 }
 
 /**
@@ -29,19 +31,19 @@ export class Parcel {
   shipmentId: string | undefined;
   /** Whether the carrier has picked the parcel up. After that it cannot be recalled. */
   hasLeft = false;
-  ignoredReports = 0;
-  private early: ShipmentReport[] = [];
+  ignoredReportCount = 0;
+  private earlyReports: ShipmentReport[] = [];
 
   get isFinal(): boolean {
-    return RANK[this.status] === RANK.delivered;
+    return STATUS_RANK[this.status] === STATUS_RANK.delivered;
   }
 
   /** Sets our shipment id and applies the reports kept until now. @returns whether a report changed the status. */
-  confirm(shipmentId: string): boolean {
+  setShipmentId(shipmentId: string): boolean {
     this.shipmentId ??= shipmentId;
-    const early = this.early;
-    this.early = [];
-    return early.map((report) => this.apply(report)).some((isNews) => isNews);
+    const early = this.earlyReports;
+    this.earlyReports = [];
+    return early.map((report) => this.applyReport(report)).some((isNews) => isNews);
   }
 
   /** Marks the parcel as picked up, after the carrier rejected a cancellation. */
@@ -52,17 +54,17 @@ export class Parcel {
 
   /** Ignores the reports kept until now, because the order ends without a shipment. */
   dropEarlyReports(): void {
-    this.ignoredReports += this.early.length;
-    this.early = [];
+    this.ignoredReportCount += this.earlyReports.length;
+    this.earlyReports = [];
   }
 
   /** Marks the parcel as cancelled before pickup. */
-  cancel(): void {
+  markCancelled(): void {
     this.status = 'cancelled';
   }
 
   /** Marks the parcel as delivered, on the word of an operator. */
-  deliver(): void {
+  markDelivered(): void {
     this.hasLeft = true;
     this.status = 'delivered';
   }
@@ -70,24 +72,24 @@ export class Parcel {
   /** Whether a report about our shipment contradicts the final status that the order acts on. */
   contradicts({ shipmentId, status }: ShipmentReport): boolean {
     if (!this.isFinal || shipmentId !== this.shipmentId || status === this.status) return false;
-    return RANK[status] === RANK.delivered || (status === 'in_transit' && this.status === 'cancelled');
+    return STATUS_RANK[status] === STATUS_RANK.delivered || (status === 'in_transit' && this.status === 'cancelled');
   }
 
   /** @returns whether the report changed the status. */
-  apply(report: ShipmentReport): boolean {
+  applyReport(report: ShipmentReport): boolean {
     const { shipmentId, status } = report;
-    if (this.shipmentId === undefined && this.early.length < MAX_EARLY_REPORTS) {
-      this.early.push(report);
+    if (this.shipmentId === undefined && this.earlyReports.length < MAX_EARLY_REPORTS) {
+      this.earlyReports.push(report);
       return false;
     }
     if (this.shipmentId === undefined || shipmentId !== this.shipmentId) {
-      this.ignoredReports += 1;
+      this.ignoredReportCount += 1;
       return false;
     }
-    if (RANK[status] <= RANK[this.status]) return false;
+    if (STATUS_RANK[status] <= STATUS_RANK[this.status]) return false;
     this.status = status;
     // `cancelled` does not imply pickup: a carrier cancels parcels that it has not picked up.
-    if (RANK[status] >= RANK.in_transit && status !== 'cancelled') this.hasLeft = true;
+    if (STATUS_RANK[status] >= STATUS_RANK.in_transit && status !== 'cancelled') this.hasLeft = true;
     return true;
   }
 }

@@ -19,27 +19,27 @@ import type {
 } from '../../schemas/order.js';
 import { reasonOf } from '../shared/failures.js';
 import type { SagaObserver } from '../shared/saga.js';
-import { recordContradiction, recordOrderStatus, trackShipment } from './activities.js';
+import { recordContradictingReport, recordOrderStatus, trackShipment } from './activities.js';
 import {
-  FIRST_RETRY_OF_STUCK_SECONDS,
-  LONGEST_RETRY_OF_STUCK_SECONDS,
-  MAX_RETRIES_OF_STUCK,
+  STUCK_RETRY_INITIAL_SECONDS,
+  STUCK_RETRY_MAXIMUM_SECONDS,
+  MAX_STUCK_RETRIES,
   orderIdOf,
   orderStatusAttribute,
 } from './contract.js';
-import { DeliveryClock } from './delivery.js';
+import { DeliveryMonitor } from './delivery-monitor.js';
 import { Parcel } from './parcel.js';
 import { describeOrder, Timeline } from './timeline.js';
 
-const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
+const isoTimeAfter = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
 
 /**
  * Seconds until the automatic retry of a compensation that was parked `attempt` times. Undefined when only an operator
  * can retry it.
  */
-export const secondsToRetry = (attempt: number): number | undefined =>
-  attempt <= MAX_RETRIES_OF_STUCK
-    ? Math.min(FIRST_RETRY_OF_STUCK_SECONDS * 2 ** (attempt - 1), LONGEST_RETRY_OF_STUCK_SECONDS)
+export const stuckRetryDelaySeconds = (attempt: number): number | undefined =>
+  attempt <= MAX_STUCK_RETRIES
+    ? Math.min(STUCK_RETRY_INITIAL_SECONDS * 2 ** (attempt - 1), STUCK_RETRY_MAXIMUM_SECONDS)
     : undefined;
 
 type Step = OrderView['steps'][number];
@@ -50,24 +50,24 @@ export class OrderState {
   readonly view: OrderView;
   readonly parcel = new Parcel();
   /** The scope that a cancellation cancels. Once the parcel is picked up, no cancellable work remains in it. */
-  readonly cancellable = new CancellationScope();
-  clock: DeliveryClock | undefined;
+  readonly cancellableScope = new CancellationScope();
+  deliveryMonitor: DeliveryMonitor | undefined;
   /** The goods are lost or written off, so the stock is not returned. */
-  goodsAreGone = false;
+  isStockWrittenOff = false;
   /** Operators' decisions that have not taken effect yet. */
   readonly compensationDecisions = new Map<string, CompensationDecision['action']>();
   deliveryDecision: DeliveryDecision | undefined;
 
   /** Identifies the order in store activities. */
-  readonly key: { orderId: string; owner: string; placedAt: string; order: OrderInput };
+  readonly key: { orderId: string; firstRunId: string; placedAt: string; input: OrderInput };
   private readonly steps: Timeline<Step>;
   private readonly compensations: Timeline<Compensation>;
   private recording: Promise<void> = Promise.resolve();
 
-  constructor(order: OrderInput) {
-    const { workflowId, firstExecutionRunId: owner, startTime } = workflowInfo();
+  constructor(input: OrderInput) {
+    const { workflowId, firstExecutionRunId: firstRunId, startTime } = workflowInfo();
     const orderId = orderIdOf(workflowId);
-    this.key = { orderId, owner, placedAt: startTime.toISOString(), order };
+    this.key = { orderId, firstRunId, placedAt: startTime.toISOString(), input };
     this.view = { orderId, status: 'processing', stage: 'reserving_stock', steps: [], compensations: [] };
     this.steps = new Timeline(this.view.steps, (name, startedAt) => ({ name, status: 'started', startedAt }));
     this.compensations = new Timeline(this.view.compensations, (name, startedAt) => ({
@@ -78,7 +78,7 @@ export class OrderState {
     }));
   }
 
-  enter(stage: OrderStage): void {
+  enterStage(stage: OrderStage): void {
     this.view.stage = stage;
     setCurrentDetails(describeOrder(this.view));
   }
@@ -92,8 +92,8 @@ export class OrderState {
   }
 
   /** Runs a step and records it in the timeline. */
-  async step<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {
-    this.enter(stage);
+  async runStep<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {
+    this.enterStage(stage);
     this.steps.start(name);
     try {
       const result = await run();
@@ -113,17 +113,17 @@ export class OrderState {
     onCompensation: (name, status) => {
       if (status === 'started') this.compensations.start(name).attempt += 1;
       else this.compensations.end(name, status);
-      delete this.compensations.find(name)!.nextTryAt;
-      if (name === 'releaseStock' && status === 'skipped') this.goodsAreGone = true;
-      this.enter('compensating');
+      delete this.compensations.find(name)!.nextAttemptAt;
+      if (name === 'releaseStock' && status === 'skipped') this.isStockWrittenOff = true;
+      this.enterStage('compensating');
       this.updateStatus();
     },
     onStuck: async (name, failure) => {
       const entry = this.compensations.find(name)!;
-      const seconds = secondsToRetry(entry.attempt);
+      const seconds = stuckRetryDelaySeconds(entry.attempt);
       entry.status = 'stuck';
       entry.reason = reasonOf(failure);
-      if (seconds !== undefined) entry.nextTryAt = inSeconds(seconds);
+      if (seconds !== undefined) entry.nextAttemptAt = isoTimeAfter(seconds);
       this.updateStatus();
       const isDecided = () => this.compensationDecisions.has(name);
       if (seconds === undefined) await condition(isDecided);
@@ -146,23 +146,23 @@ export class OrderState {
     return delivery?.overdueSince !== undefined && delivery.attempt === attempt && !this.deliveryDecision;
   }
 
-  startClock(seconds: number): void {
-    this.clock = new DeliveryClock({ seconds, parcel: this.parcel, ask: () => this.askCarrier() });
+  startDeliveryMonitor(seconds: number): void {
+    this.deliveryMonitor = new DeliveryMonitor({ seconds, parcel: this.parcel, ask: () => this.pollCarrier() });
     this.showDueTime();
-    this.clock.start();
+    this.deliveryMonitor.start();
   }
 
   /** Extends the carrier's time limit, by the order's own limit unless given. */
   extendDelivery(seconds?: number): void {
-    this.clock?.extend(seconds);
+    this.deliveryMonitor?.extend(seconds);
     this.showDueTime();
   }
 
   /** Parks the order until an operator decides about the delivery, or until `isNews` returns true. */
-  async parkDelivery(isNews: () => boolean): Promise<DeliveryDecision | undefined> {
+  async awaitDeliveryDecision(isNews: () => boolean): Promise<DeliveryDecision | undefined> {
     const delivery = this.view.delivery!;
     delivery.attempt = (delivery.attempt ?? 0) + 1;
-    delivery.overdueSince = inSeconds(0);
+    delivery.overdueSince = isoTimeAfter(0);
     this.updateStatus();
     try {
       await condition(() => this.deliveryDecision !== undefined || isNews());
@@ -175,45 +175,45 @@ export class OrderState {
     }
   }
 
-  onReport(report: ShipmentReport): void {
+  onShipmentReport(report: ShipmentReport): void {
     const { parcel } = this;
-    const { hasLeft, ignoredReports } = parcel;
-    if (parcel.contradicts(report)) this.recordContradiction(report);
-    const isNews = parcel.apply(report);
-    if (parcel.ignoredReports > ignoredReports) {
+    const { hasLeft, ignoredReportCount } = parcel;
+    if (parcel.contradicts(report)) this.recordContradictingReport(report);
+    const isNews = parcel.applyReport(report);
+    if (parcel.ignoredReportCount > ignoredReportCount) {
       log.warn('ignored a shipment report: it is about another parcel', { status: report.status });
       this.showIgnoredReports();
     }
-    if (isNews) this.onNews(hasLeft);
+    if (isNews) this.onShipmentStatusChange(hasLeft);
   }
 
   /** Sets the shipment id from the carrier's response to one of our calls. */
-  onShipment(shipmentId: string): void {
+  onShipmentConfirmed(shipmentId: string): void {
     const { hasLeft } = this.parcel;
     // The carrier's time limit starts when the carrier accepts the shipment.
     if (this.parcel.shipmentId === undefined) this.extendDelivery();
-    const isNews = this.parcel.confirm(shipmentId);
+    const isNews = this.parcel.setShipmentId(shipmentId);
     this.showShipment();
     this.showIgnoredReports();
-    if (isNews) this.onNews(hasLeft);
+    if (isNews) this.onShipmentStatusChange(hasLeft);
   }
 
   /** Handles a rejected cancellation: the parcel is in transit, and the carrier's time limit restarts. */
-  onAlreadyLeft(): void {
+  onShipmentCancelRejected(): void {
     this.parcel.markLeft();
     this.extendDelivery();
     this.showShipment();
   }
 
   /** Handles a successful cancellation of the shipment. */
-  onCalledBack(): void {
-    this.parcel.cancel();
+  onShipmentCancelled(): void {
+    this.parcel.markCancelled();
     this.showShipment();
   }
 
   /** Handles an operator's decision that the parcel was delivered. */
-  onDelivered(): void {
-    this.parcel.deliver();
+  onDeliveryConfirmed(): void {
+    this.parcel.markDelivered();
     this.showShipment();
   }
 
@@ -223,26 +223,26 @@ export class OrderState {
   }
 
   /** Waits until the store has the latest status. */
-  async recorded(): Promise<void> {
+  async waitUntilRecorded(): Promise<void> {
     await this.recording;
   }
 
-  private onNews(hadLeft: boolean): void {
-    this.clock?.heard();
+  private onShipmentStatusChange(hadLeft: boolean): void {
+    this.deliveryMonitor?.recordNews();
     this.showShipment();
     if (!this.parcel.hasLeft || hadLeft) return;
     this.extendDelivery();
-    if (this.view.stage === 'awaiting_pickup') this.enter('in_transit');
+    if (this.view.stage === 'awaiting_pickup') this.enterStage('in_transit');
   }
 
   /** Polls the carrier and treats the response as a report. @returns whether the carrier responded. */
-  async askCarrier(): Promise<boolean> {
+  async pollCarrier(): Promise<boolean> {
     if (this.view.stage === 'compensating') return true;
     try {
       const report = await trackShipment({ orderId: this.key.orderId });
       if (report) {
-        this.onShipment(report.shipmentId);
-        this.onReport(report);
+        this.onShipmentConfirmed(report.shipmentId);
+        this.onShipmentReport(report);
       }
       return true;
     } catch (error) {
@@ -255,24 +255,24 @@ export class OrderState {
   /**
    * An order ignores reports after the final status of its parcel. A contradicting report is recorded for an operator.
    */
-  private recordContradiction({ shipmentId, status }: ShipmentReport): void {
+  private recordContradictingReport({ shipmentId, status }: ShipmentReport): void {
     log.warn('a shipment report contradicts the final status of the parcel', { status, final: this.parcel.status });
     const report = { orderId: this.key.orderId, shipmentId, status };
-    this.record(() => recordContradiction(report));
+    this.enqueueRecord(() => recordContradictingReport(report));
   }
 
   /** Records something in the store, after what was recorded before, also when the order is being cancelled. */
-  private record(write: () => Promise<void>): void {
+  private enqueueRecord(write: () => Promise<void>): void {
     this.recording = CancellationScope.nonCancellable(() => this.recording.then(write));
   }
 
   private showIgnoredReports(): void {
-    if (this.parcel.ignoredReports > 0) this.view.ignoredReports = this.parcel.ignoredReports;
+    if (this.parcel.ignoredReportCount > 0) this.view.ignoredReportCount = this.parcel.ignoredReportCount;
   }
 
   private showDueTime(): void {
-    if (!this.clock) return;
-    const dueAt = new Date(this.clock.dueAt).toISOString();
+    if (!this.deliveryMonitor) return;
+    const dueAt = new Date(this.deliveryMonitor.dueAt).toISOString();
     if (this.view.delivery) this.view.delivery.dueAt = dueAt;
     else this.view.delivery = { dueAt };
   }
@@ -286,9 +286,9 @@ export class OrderState {
       return;
     }
     this.setStatus(status);
-    const { orderId, owner } = this.key;
-    const record = { orderId, owner, status, stage: this.view.stage } as const;
-    this.record(() => recordOrderStatus(record));
+    const { orderId, firstRunId } = this.key;
+    const record = { orderId, firstRunId, status, stage: this.view.stage } as const;
+    this.enqueueRecord(() => recordOrderStatus(record));
   }
 
   private setStatus(status: OrderStatus): void {
@@ -302,7 +302,7 @@ export class OrderState {
  * The Temporal failure that ended `run`, if any. Any other error is a bug and is rethrown, because it must not trigger
  * compensation.
  */
-export async function failureOf(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
+export async function catchTemporalFailure(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
   try {
     await run();
     return undefined;

@@ -46,12 +46,12 @@ export function describeOrder(view: OrderView): string {
   const head = view.stage === 'done' ? `**${view.status}**${reason}` : `**${view.status}**, ${view.stage}`;
   const paragraphs = [
     head,
-    list('Needs an operator', attentionTo(view)),
-    list(
+    markdownList('Needs an operator', attentionItemsOf(view)),
+    markdownList(
       'Steps',
       view.steps.map(({ name, status }) => `${name}: ${status}`),
     ),
-    list(
+    markdownList(
       'Compensations',
       view.compensations.map(({ name, status }) => `${name}: ${status}`),
     ),
@@ -59,11 +59,11 @@ export function describeOrder(view: OrderView): string {
   return paragraphs.filter((paragraph) => paragraph !== '').join('\n\n');
 }
 
-function attentionTo({ compensations, delivery }: OrderView): string[] {
+function attentionItemsOf({ compensations, delivery }: OrderView): string[] {
   const stuck = compensations
     .filter(({ status }) => status === 'stuck')
-    .map(({ name, attempt, reason, nextTryAt }) => {
-      const next = nextTryAt ? `; next retry at ${nextTryAt}` : '';
+    .map(({ name, attempt, reason, nextAttemptAt }) => {
+      const next = nextAttemptAt ? `; next retry at ${nextAttemptAt}` : '';
       return `${name} is stuck after attempt ${attempt}: ${reason?.message ?? ''}. Retry or skip it${next}`;
     });
   const overdue = delivery?.overdueSince
@@ -75,5 +75,5 @@ function attentionTo({ compensations, delivery }: OrderView): string[] {
 }
 
 /** Markdown needs a blank line between a paragraph and a list. */
-const list = (title: string, items: string[]): string =>
+const markdownList = (title: string, items: string[]): string =>
   items.length ? [`${title}:`, '', ...items.map((item) => `- ${item}`)].join('\n') : '';

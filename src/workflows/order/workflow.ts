@@ -14,7 +14,7 @@ import {
 } from '@temporalio/workflow';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/reason.js';
-import { isRejection, reasonOf, refused } from '../shared/failures.js';
+import { isRejection, reasonOf, rejectionFailure } from '../shared/failures.js';
 import { PointOfNoReturn, Saga } from '../shared/saga.js';
 import {
   cancelShipment,
@@ -28,7 +28,7 @@ import {
 import { awaitApproval } from './approval.js';
 import { customerIdAttribute, DEFAULT_DELIVERY_TIMEOUT_SECONDS, orderStatusAttribute } from './contract.js';
 import { registerHandlers } from './handlers.js';
-import { failureOf, OrderState } from './state.js';
+import { catchTemporalFailure, OrderState } from './state.js';
 
 /**
  * Processes an order: reserve the stock, get a large order approved, charge, ship, and wait for the delivery. A failure
@@ -41,46 +41,46 @@ import { failureOf, OrderState } from './state.js';
 export async function order(input: OrderInput): Promise<OrderView> {
   const state = new OrderState(input);
   const { view, parcel, key } = state;
-  const { orderId, owner } = key;
+  const { orderId, firstRunId } = key;
   const saga = new Saga(state.sagaObserver);
   const refund = { name: 'refundPayment', run: () => refundPayment({ orderId }) };
   registerHandlers(state);
   /** Invalid input has no order that could be recorded. */
   let isUnreadable = false;
 
-  let failure = await failureOf(() => state.cancellable.run(fulfil));
+  let failure = await catchTemporalFailure(() => state.cancellableScope.run(fulfil));
   // A step that fails during a cancellation may throw its own failure. The caller was promised a cancellation, so
   // report that.
-  if (failure && !isCancellation(failure) && state.cancellable.consideredCancelled && !parcel.hasLeft) {
+  if (failure && !isCancellation(failure) && state.cancellableScope.consideredCancelled && !parcel.hasLeft) {
     failure = new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
   }
   if (failure && !(await saga.compensate())) {
     // The carrier could not stop the parcel, so the order continues and its outcome depends on the delivery.
-    failure = await failureOf(() => CancellationScope.nonCancellable(awaitDelivery));
+    failure = await catchTemporalFailure(() => CancellationScope.nonCancellable(awaitDelivery));
     if (failure) await saga.compensate();
   }
   return await CancellationScope.nonCancellable(conclude);
 
   async function fulfil(): Promise<void> {
-    const quote = await saga.step(reserve, { name: 'releaseStock', run: () => releaseStock(key) });
+    const quote = await saga.runStep(reserve, { name: 'releaseStock', run: () => releaseStock(key) });
     const { lines, total, approval } = quote;
-    if (quote.hasNoApprover) throw refused(NO_APPROVER);
-    if (approval) await state.step('approval', 'awaiting_approval', () => awaitApproval(state, approval));
+    if (quote.hasNoEligibleApprover) throw rejectionFailure(NO_APPROVER);
+    if (approval) await state.runStep('approval', 'awaiting_approval', () => awaitApproval(state, approval));
 
     if (total.value > 0) {
-      const charge = () => chargePayment({ orderId, owner, amount: total, token: input.payment.token });
-      await saga.step(() => state.step('chargePayment', 'charging_payment', charge), refund);
+      const charge = () => chargePayment({ orderId, firstRunId, amount: total, token: input.payment.token });
+      await saga.runStep(() => state.runStep('chargePayment', 'charging_payment', charge), refund);
     }
 
-    await saga.step(
+    await saga.runStep(
       () =>
-        state.step('requestShipment', 'requesting_shipment', async () => {
-          state.startClock(quote.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
+        state.runStep('requestShipment', 'requesting_shipment', async () => {
+          state.startDeliveryMonitor(quote.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
           const wanted = lines.map(({ sku, quantity }) => ({ sku, quantity }));
-          const { shipmentId } = await requestShipment({ orderId, owner, lines: wanted });
-          state.onShipment(shipmentId);
+          const { shipmentId } = await requestShipment({ orderId, firstRunId, lines: wanted });
+          state.onShipmentConfirmed(shipmentId);
         }),
-      { name: 'cancelShipment', run: callParcelBack, isGate: true },
+      { name: 'cancelShipment', run: callParcelBack, isBlocking: true },
     );
     await awaitPickup();
     await CancellationScope.nonCancellable(awaitDelivery);
@@ -89,7 +89,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
   async function reserve() {
     try {
       const { workflowId, typedSearchAttributes } = workflowInfo();
-      const quote = await state.step('reserveStock', 'reserving_stock', () => reserveStock({ ...key, workflowId }));
+      const quote = await state.runStep('reserveStock', 'reserving_stock', () => reserveStock({ ...key, workflowId }));
       Object.assign(view, { customerId: quote.customerId, lines: quote.lines, total: quote.total });
       if (typedSearchAttributes.get(customerIdAttribute) !== quote.customerId) {
         upsertSearchAttributes([
@@ -100,7 +100,7 @@ export async function order(input: OrderInput): Promise<OrderView> {
       return quote;
     } catch (error) {
       // After a rejection or invalid input, nothing was reserved.
-      if (error instanceof TemporalFailure && isNothingReserved(error)) saga.forget('releaseStock');
+      if (error instanceof TemporalFailure && provesNothingReserved(error)) saga.unregister('releaseStock');
       // An earlier run charged and rolled back before the reset. Its refund may still be stuck; its shipment is already
       // cancelled.
       if (error instanceof TemporalFailure && reasonOf(error).type === 'ReservationReleased') saga.register(refund);
@@ -111,11 +111,11 @@ export async function order(input: OrderInput): Promise<OrderView> {
 
   async function awaitPickup(): Promise<void> {
     const isNews = () => parcel.hasLeft || parcel.isFinal;
-    state.enter(parcel.hasLeft ? 'in_transit' : 'awaiting_pickup');
+    state.enterStage(parcel.hasLeft ? 'in_transit' : 'awaiting_pickup');
     while (!isNews()) {
-      await condition(() => isNews() || state.clock?.expiry !== undefined);
+      await condition(() => isNews() || state.deliveryMonitor?.expiry !== undefined);
       if (isNews()) return;
-      if (state.clock?.expiry === 'no_news') throw ApplicationFailure.create(DELIVERY_TIMEOUT);
+      if (state.deliveryMonitor?.expiry === 'no_news') throw ApplicationFailure.create(DELIVERY_TIMEOUT);
       await decideDelivery(isNews);
     }
   }
@@ -125,32 +125,32 @@ export async function order(input: OrderInput): Promise<OrderView> {
    * never a timer.
    */
   async function awaitDelivery(): Promise<void> {
-    if (view.cancellation && parcel.hasLeft) view.cancellation.refused = true;
-    if (!parcel.isFinal) state.enter('in_transit');
+    if (view.cancellation && parcel.hasLeft) view.cancellation.rejected = true;
+    if (!parcel.isFinal) state.enterStage('in_transit');
     // The response to the shipment request was lost, and the shipment id with it.
-    if (parcel.shipmentId === undefined) await state.askCarrier();
+    if (parcel.shipmentId === undefined) await state.pollCarrier();
     while (!parcel.isFinal) {
-      await condition(() => parcel.isFinal || state.clock?.expiry !== undefined);
+      await condition(() => parcel.isFinal || state.deliveryMonitor?.expiry !== undefined);
       if (!parcel.isFinal) await decideDelivery(() => parcel.isFinal);
     }
     if (parcel.status === 'lost') throw writtenOff(SHIPMENT_LOST);
     if (parcel.status === 'cancelled') {
-      saga.forget('cancelShipment');
+      saga.unregister('cancelShipment');
       throw parcel.hasLeft ? writtenOff(CANCELLED_BY_CARRIER) : ApplicationFailure.create(CANCELLED_BY_CARRIER);
     }
   }
 
   async function decideDelivery(isNews: () => boolean): Promise<void> {
-    const decision = await state.parkDelivery(isNews);
-    if (decision?.action === 'wait') state.extendDelivery(decision.seconds);
-    if (decision?.action === 'delivered') state.onDelivered();
+    const decision = await state.awaitDeliveryDecision(isNews);
+    if (decision?.action === 'wait') state.extendDelivery(decision.extendBySeconds);
+    if (decision?.action === 'delivered') state.onDeliveryConfirmed();
     if (decision?.action === 'write_off') throw writtenOff(WRITTEN_OFF);
   }
 
   /** The goods are lost, so only the payment is compensated. */
   function writtenOff(failure: ApplicationFailureOptions): ApplicationFailure {
-    saga.forget('cancelShipment', 'releaseStock');
-    state.goodsAreGone = true;
+    saga.unregister('cancelShipment', 'releaseStock');
+    state.isStockWrittenOff = true;
     return ApplicationFailure.create(failure);
   }
 
@@ -158,19 +158,19 @@ export async function order(input: OrderInput): Promise<OrderView> {
     if (parcel.hasLeft) throw new PointOfNoReturn();
     const { status } = await cancelShipment({ orderId });
     if (status === 'already_picked_up') {
-      state.onAlreadyLeft();
+      state.onShipmentCancelRejected();
       throw new PointOfNoReturn();
     }
-    state.onCalledBack();
+    state.onShipmentCancelled();
   }
 
   /** Sets the outcome, records it in the store, and ends the run. */
   async function conclude(): Promise<OrderView> {
-    if (failure) view.reason = isCancellation(failure) ? cancellationOf(view) : reasonOf(failure);
-    state.close(statusOf(failure));
-    await state.recorded();
+    if (failure) view.reason = isCancellation(failure) ? cancellationReasonOf(view) : reasonOf(failure);
+    state.close(finalStatusOf(failure));
+    await state.waitUntilRecorded();
     if (!isUnreadable) {
-      const reservation = failure ? (state.goodsAreGone ? 'written_off' : 'released') : 'sold';
+      const reservation = failure ? (state.isStockWrittenOff ? 'written_off' : 'released') : 'sold';
       await closeOrder({ ...key, view, reservation });
     }
     await condition(allHandlersFinished);
@@ -179,16 +179,16 @@ export async function order(input: OrderInput): Promise<OrderView> {
   }
 }
 
-const isNothingReserved = (failure: TemporalFailure): boolean =>
+const provesNothingReserved = (failure: TemporalFailure): boolean =>
   isRejection(failure) || reasonOf(failure).type === 'InvalidInput';
 
-function statusOf(failure: TemporalFailure | undefined): OrderView['status'] {
+function finalStatusOf(failure: TemporalFailure | undefined): OrderView['status'] {
   if (!failure) return 'completed';
   if (isCancellation(failure)) return 'cancelled';
   return isRejection(failure) ? 'rejected' : 'failed';
 }
 
-function cancellationOf({ cancellation }: OrderView): Reason {
+function cancellationReasonOf({ cancellation }: OrderView): Reason {
   if (!cancellation) return { type: 'Cancelled', message: 'the workflow of the order was cancelled' };
   const why = cancellation.reason === undefined ? '' : `: ${cancellation.reason}`;
   return { type: 'Cancelled', message: `the order was cancelled on request${why}` };

@@ -7,7 +7,7 @@ import type { Reason } from '../../schemas/reason.js';
 const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 
 /** In UTF-16 code units. */
-const MAX_REASON = 500;
+const MAX_REASON_LENGTH = 500;
 
 /** Whether a value is a valid id of a customer, an approver or another caller. */
 export const isCallerId = (value: unknown): value is string => typeof value === 'string' && CALLER_ID.test(value);
@@ -20,7 +20,7 @@ export const isText = (value: unknown, max: number): value is string =>
  * Checks an optional argument `{"reason"?: string}`. @returns the problem, or undefined when the argument is valid or
  * missing.
  */
-export function malformedReasonRequest(value: unknown): Reason | undefined {
+export function validateReasonRequest(value: unknown): Reason | undefined {
   if (value === undefined || value === null || isReasonRequest(value)) return undefined;
   return { type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' };
 }
@@ -29,5 +29,5 @@ function isReasonRequest(value: unknown): boolean {
   if (typeof value !== 'object' || Array.isArray(value)) return false;
   const { reason, ...unknown } = value as Record<string, unknown>;
   if (Object.keys(unknown).length > 0) return false;
-  return reason === undefined || (typeof reason === 'string' && reason.length <= MAX_REASON);
+  return reason === undefined || (typeof reason === 'string' && reason.length <= MAX_REASON_LENGTH);
 }

@@ -1,9 +1,9 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
-import { bounded } from '../../temporal/payloads/text.js';
+import { truncateText } from '../../temporal/payloads/text.js';
 import type { Reason } from '../../schemas/reason.js';
 
 /** Rejections by business rules. They end an order as `rejected`; a retry would have the same result. */
-export const REJECTIONS = [
+export const REJECTION_TYPES = [
   'UnknownSku',
   'OutOfStock',
   'OrderIdTaken',
@@ -18,18 +18,18 @@ export const REJECTIONS = [
 ] as const;
 
 /** Failures that a retry cannot fix, by the type name in histories. */
-export const NON_RETRYABLE = [
+export const NON_RETRYABLE_ERROR_TYPES = [
   'InvalidInput',
-  ...REJECTIONS,
+  ...REJECTION_TYPES,
   'ApprovalIdTaken',
   'ReservationReleased',
   'ChargeVoided',
   'ShipmentCancelled',
   'UnknownShipmentStatus',
-  'RefusedByOutside',
+  'RejectedByExternalSystem',
   'AddressForbidden',
   'ReceiverGone',
-  'MailRefused',
+  'MailRejected',
   'AlreadyOrdered',
   'BatchNotFound',
   'Superseded',
@@ -45,21 +45,24 @@ export function rootFailure(failure: TemporalFailure): TemporalFailure {
 }
 
 /** Limits for a reason in views, logs, current details and the store. In UTF-16 code units. */
-const MAX_REASON_TYPE = 100;
-const MAX_REASON_MESSAGE = 1_000;
+const MAX_REASON_TYPE_LENGTH = 100;
+const MAX_REASON_MESSAGE_LENGTH = 1_000;
 
 /** Type and message of a failure. A failure without a type, such as a timeout or cancellation, gets its class name. */
 export function reasonOf(failure: TemporalFailure): Reason {
   const root = rootFailure(failure);
   const type = root instanceof ApplicationFailure && root.type ? root.type : root.name;
-  return { type: bounded(type, MAX_REASON_TYPE), message: bounded(root.message, MAX_REASON_MESSAGE) };
+  return {
+    type: truncateText(type, MAX_REASON_TYPE_LENGTH),
+    message: truncateText(root.message, MAX_REASON_MESSAGE_LENGTH),
+  };
 }
 
 /** A rejection of a caller's request. The category BENIGN keeps this expected result out of error logs and metrics. */
-export const refused = ({ type, message }: Reason): ApplicationFailure =>
+export const rejectionFailure = ({ type, message }: Reason): ApplicationFailure =>
   ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
 /** Whether a failure is a rejection by a business rule. */
 export function isRejection(failure: TemporalFailure): boolean {
-  return (REJECTIONS as readonly string[]).includes(reasonOf(failure).type);
+  return (REJECTION_TYPES as readonly string[]).includes(reasonOf(failure).type);
 }

@@ -14,7 +14,7 @@ export interface Compensation {
    * While a gate is stuck, older compensations wait, because they are correct only after it. A gate may throw
    * `PointOfNoReturn`.
    */
-  isGate?: boolean;
+  isBlocking?: boolean;
 }
 
 export interface SagaObserver {
@@ -43,9 +43,9 @@ export class Saga {
   }
 
   /** Registers the compensation, then runs the step. The caller handles failures of the step. */
-  async step<T>(run: () => Promise<T>, compensation: Compensation): Promise<T> {
+  async runStep<T>(runCompensation: () => Promise<T>, compensation: Compensation): Promise<T> {
     this.register(compensation);
-    return await run();
+    return await runCompensation();
   }
 
   /** Registers the compensation of a step that an earlier run took. */
@@ -54,7 +54,7 @@ export class Saga {
   }
 
   /** Removes compensations by name, because their steps never happened or are already settled otherwise. */
-  forget(...names: string[]): void {
+  unregister(...names: string[]): void {
     this.stack = this.stack.filter(({ name }) => !names.includes(name));
   }
 
@@ -71,8 +71,8 @@ export class Saga {
       for (let next = this.stack.pop(); next; next = refused ? undefined : this.stack.pop()) {
         let outcome = await this.run(next);
         if (outcome instanceof TemporalFailure) {
-          const resolved = this.resolve(next, outcome);
-          if (!next.isGate) {
+          const resolved = this.resolveStuck(next, outcome);
+          if (!next.isBlocking) {
             parked.push(resolved);
             continue;
           }
@@ -86,8 +86,8 @@ export class Saga {
   }
 
   /** Asks the observer about a stuck compensation until it is completed, skipped or past the point of no return. */
-  private async resolve(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'refused'> {
-    let outcome: Outcome = failure;
+  private async resolveStuck(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'refused'> {
+    let outcome: CompensationOutcome = failure;
     while (outcome instanceof TemporalFailure) {
       if ((await this.observer.onStuck(compensation.name, outcome)) === 'skip') {
         this.observer.onCompensation?.(compensation.name, 'skipped');
@@ -98,7 +98,7 @@ export class Saga {
     return outcome;
   }
 
-  private async run({ name, run }: Compensation): Promise<Outcome> {
+  private async run({ name, run }: Compensation): Promise<CompensationOutcome> {
     this.observer.onCompensation?.(name, 'started');
     try {
       await run();
@@ -115,4 +115,4 @@ export class Saga {
   }
 }
 
-type Outcome = 'done' | 'refused' | TemporalFailure;
+type CompensationOutcome = 'done' | 'refused' | TemporalFailure;

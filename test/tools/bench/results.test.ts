@@ -3,63 +3,70 @@ import { relative } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench } from '../../../tools/bench/bench.js';
 import { benches } from '../../../tools/bench/benches.js';
-import { besideFirst, summaryOf, type Figure } from '../../../tools/bench/measure/figure.js';
+import { compareWithFirst, computeSummary, type Comparison } from '../../../tools/bench/measure/comparison.js';
 import type { Machine } from '../../../tools/bench/measure/machine.js';
-import { filesOf } from '../../../tools/bench/report/page.js';
-import { printed } from '../../../tools/bench/report/print.js';
-import { merged, readResults, RESULTS_PATH, type Part } from '../../../tools/bench/report/results.js';
-import { checkout } from '../../../tools/stack/settings.js';
+import { renderFiles } from '../../../tools/bench/report/render-page.js';
+import { formatResult } from '../../../tools/bench/report/format-result.js';
+import { mergeResults, readResults, RESULTS_PATH, type BenchResult } from '../../../tools/bench/report/results.js';
+import { projectRoot } from '../../../tools/stack/settings.js';
 
 const machine: Machine = {
-  system: 'linux 6 x64',
-  processor: 'A <fast> one',
-  processors: 2,
+  platform: 'linux 6 x64',
+  cpuModel: 'A <fast> one',
+  cpuCount: 2,
   memoryGiB: 8,
   node: '20.19.0',
   sdk: '1.24.0',
-  devServer: '1.29.1',
-  fullServer: '1.32.0',
+  temporalDevServer: '1.29.1',
+  temporalServer: '1.32.0',
   postgres: '18.4.0',
 };
 
-const aFigure = (overrides: Partial<Figure> = {}): Figure => ({
+const makeFigure = (overrides: Partial<Comparison> = {}): Comparison => ({
   name: 'orders: many | few',
-  base: 'none <b>',
+  baseline: 'none <b>',
   unit: 'a second',
   better: 'more',
-  of: 100,
+  sampleCount: 100,
   values: [20, 10, 30],
-  baseValues: [10, 10, 10],
+  baselineValues: [10, 10, 10],
   ...overrides,
 });
 
-const aPart = (overrides: Partial<Part> = {}): Part => ({
+const makePart = (overrides: Partial<BenchResult> = {}): BenchResult => ({
   date: '2026-01-31',
   commit: 'abc1234',
   seconds: 12.4,
-  load: { before: 0.12, after: 1.5 },
+  loadAverage: { before: 0.12, after: 1.5 },
   machine,
-  figures: [aFigure()],
+  comparisons: [makeFigure()],
   ...overrides,
 });
 
-const aBench = (name: string): Bench => ({
+const makeBench = (name: string): Bench => ({
   name,
   title: `All of ${name} & more`,
-  about: `About ${name}.`,
+  description: `About ${name}.`,
   run: async () => [],
 });
 
-const shop = [aBench('first'), aBench('second')];
+const testBenches = [makeBench('first'), makeBench('second')];
 
-async function fileOf(results: Record<string, Part>, ending: string): Promise<string> {
-  const files = Object.entries(await filesOf(shop, results));
+async function renderedFile(results: Record<string, BenchResult>, ending: string): Promise<string> {
+  const files = Object.entries(await renderFiles(testBenches, results));
   return files.find(([path]) => path.endsWith(ending))![1];
 }
 
 test('summaryOf compares each round with the base of the same round', () => {
-  const figure = aFigure({ values: [10, 20, 60], baseValues: [10, 40, 30] });
-  expect(summaryOf(figure)).toMatchObject({ ratio: 1, lowest: 0.5, highest: 2, value: 20, baseValue: 30, rounds: 3 });
+  const figure = makeFigure({ values: [10, 20, 60], baselineValues: [10, 40, 30] });
+  expect(computeSummary(figure)).toMatchObject({
+    ratio: 1,
+    lowest: 0.5,
+    highest: 2,
+    value: 20,
+    baseValue: 30,
+    rounds: 3,
+  });
 });
 
 test.each([
@@ -70,12 +77,12 @@ test.each([
   ['more', [9, 12], 'neither'],
   ['less', [10, 12], 'neither'],
 ] as const)('summaryOf, if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
-  expect(summaryOf(aFigure({ better, values: [...values], baseValues: [10, 10] })).verdict).toBe(verdict);
+  expect(computeSummary(makeFigure({ better, values: [...values], baselineValues: [10, 10] })).verdict).toBe(verdict);
 });
 
 test('besideFirst compares all candidates with the first one, with four significant digits', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', of: 7 } as const;
-  expect(besideFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
+  expect(compareWithFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
     { name: 'time: one', base: 'base', unit: 'ms', better: 'less', of: 7, values: [2.346], baseValues: [1.235] },
     { name: 'time: two', base: 'base', unit: 'ms', better: 'less', of: 7, values: [30000], baseValues: [1.235] },
   ]);
@@ -83,18 +90,18 @@ test('besideFirst compares all candidates with the first one, with four signific
 
 test('besideFirst rejects a candidate with a missing round', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', of: 1 } as const;
-  expect(() => besideFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
+  expect(() => compareWithFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
 });
 
 test('the report prints the ratio with its spread and units', () => {
-  expect(printed('first', aPart())).toBe(
+  expect(formatResult('first', makePart())).toBe(
     'first: 12 s, load of the machine 0.1 before, 1.5 after\n' +
       '  orders: many | few  ratio   2.00 (1.00 to 3.00)  20.0 against 10.0 a second, 3 x 100; base: none <b>\n',
   );
 });
 
 test('the page shows each figure as a table row and escapes Markdown', async () => {
-  const page = await fileOf({ first: aPart() }, '.md');
+  const page = await renderedFile({ first: makePart() }, '.md');
   const [row] = page.split('\n').filter((line) => line.includes('orders: many'));
   expect(row!.split(/(?<!\\)\|/).map((cell) => cell.trim())).toEqual([
     '',
@@ -116,15 +123,18 @@ test('the page shows each figure as a table row and escapes Markdown', async () 
 });
 
 test('the page lists each machine with its parts if parts ran on different machines', async () => {
-  const results = { first: aPart(), second: aPart({ machine: { ...machine, processors: 64 } }) };
-  const page = await fileOf(results, '.md');
+  const results = { first: makePart(), second: makePart({ machine: { ...machine, cpuCount: 64 } }) };
+  const page = await renderedFile(results, '.md');
   expect(page).toMatch(/- 2 processors .*\(first\)/);
   expect(page).toMatch(/- 64 processors .*\(second\)/);
 });
 
 test('the plot shows every figure with its numbers and is reproducible', async () => {
-  const figures = [aFigure(), aFigure({ name: 'bytes: <few>', better: 'less', values: [1], baseValues: [1_000] })];
-  const svg = await fileOf({ first: aPart({ figures }) }, 'first.svg');
+  const figures = [
+    makeFigure(),
+    makeFigure({ name: 'bytes: <few>', better: 'less', values: [1], baselineValues: [1_000] }),
+  ];
+  const svg = await renderedFile({ first: makePart({ comparisons: figures }) }, 'first.svg');
   expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
   for (const text of ['All of first &amp; more', 'orders: many | few', 'bytes: &lt;few&gt;', '2.00  (1.00 to 3.00)'])
     expect(svg).toContain(text);
@@ -140,15 +150,15 @@ test('the plot shows every figure with its numbers and is reproducible', async (
   ]);
   expect(svg).toContain('#0969da');
   expect(svg).not.toMatch(/url\(http|@font-face|<script|NaN/);
-  expect(await fileOf({ first: aPart({ figures }) }, 'first.svg')).toBe(svg);
+  expect(await renderedFile({ first: makePart({ comparisons: figures }) }, 'first.svg')).toBe(svg);
 });
 
 test('merged replaces only the parts of benchmarks that run again and keeps the order', async () => {
-  const before = { second: aPart(), first: aPart() };
-  const now = aPart({ commit: 'def5678', figures: [aFigure({ values: [40, 40, 40] })] });
-  const results = merged(before, { first: now });
+  const before = { second: makePart(), first: makePart() };
+  const now = makePart({ commit: 'def5678', comparisons: [makeFigure({ values: [40, 40, 40] })] });
+  const results = mergeResults(before, { first: now });
   expect(results).toEqual({ first: now, second: before.second });
-  const file = await fileOf(results as Record<string, Part>, 'results.json');
+  const file = await renderedFile(results as Record<string, BenchResult>, 'results.json');
   expect(JSON.parse(file)).toEqual(results);
   expect(Object.keys(JSON.parse(file) as object)).toEqual(['first', 'second']);
 });
@@ -160,8 +170,10 @@ test('readResults returns no results from a missing file', async () => {
 test('the committed performance page matches the committed results', async () => {
   const results = await readResults();
   expect(Object.keys(results)).not.toEqual([]);
-  for (const [path, text] of Object.entries(await filesOf(benches, results))) {
+  for (const [path, text] of Object.entries(await renderFiles(benches, results))) {
     const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
-    expect(isSame, `${relative(checkout, path)} is not what its results say: run "npm run bench -- --page"`).toBe(true);
+    expect(isSame, `${relative(projectRoot, path)} is not what its results say: run "npm run bench -- --page"`).toBe(
+      true,
+    );
   }
 });

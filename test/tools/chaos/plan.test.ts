@@ -1,18 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { KILLED, planFaults, ROUND_LENGTH, type Fault, type PlannedFault } from '../../../tools/chaos/plan.js';
-import { LINKS } from '../../../tools/stack/links.js';
+import {
+  KILLABLE_PROCESSES,
+  planFaults,
+  FAULTS_PER_CYCLE,
+  type Fault,
+  type PlannedFault,
+} from '../../../tools/chaos/plan.js';
+import { NETWORK_LINKS } from '../../../tools/stack/network-links.js';
 
 const seeds = fc.integer({ min: 0 });
 const lengths = fc.integer({ min: 10, max: 3_600 });
 
-const roundsOf = (plan: PlannedFault[]): Fault[][] =>
-  Array.from({ length: plan.length / ROUND_LENGTH }, (_, round) =>
-    plan.slice(round * ROUND_LENGTH, (round + 1) * ROUND_LENGTH).map(({ fault }) => fault),
+const faultRoundsOf = (plan: PlannedFault[]): Fault[][] =>
+  Array.from({ length: plan.length / FAULTS_PER_CYCLE }, (_, round) =>
+    plan.slice(round * FAULTS_PER_CYCLE, (round + 1) * FAULTS_PER_CYCLE).map(({ fault }) => fault),
   );
 
 /** The earliest start of each fault, as if the shop recovered at once. */
-function earliest(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
+function earliestStarts(plan: PlannedFault[]): { atMs: number; fault: Fault }[] {
   let atMs = 0;
   return plan.map(({ afterMs, fault }) => {
     const begins = atMs + afterMs;
@@ -35,9 +41,9 @@ describe('the fault plan', () => {
   test('kills each part once in a round and includes every other kind of fault once', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
-        for (const round of roundsOf(planFaults({ seed, seconds }))) {
-          const killed = round.flatMap((fault) => (fault.kind === 'kill' ? [fault.part] : []));
-          expect(killed.sort()).toEqual([...KILLED].sort());
+        for (const round of faultRoundsOf(planFaults({ seed, seconds }))) {
+          const killed = round.flatMap((fault) => (fault.kind === 'kill' ? [fault.process] : []));
+          expect(killed.sort()).toEqual([...KILLABLE_PROCESSES].sort());
           const others = round.filter(({ kind }) => kind !== 'kill').map(({ kind }) => kind);
           expect(others.sort()).toEqual(['cut', 'delay', 'freeze', 'refuse', 'swallow']);
         }
@@ -47,10 +53,10 @@ describe('the fault plan', () => {
   });
 
   test('applies every kind of link fault to each link within as many rounds as there are links', () => {
-    const rounds = roundsOf(planFaults({ seed: 7, seconds: 1_800 })).slice(0, LINKS.length);
+    const rounds = faultRoundsOf(planFaults({ seed: 7, seconds: 1_800 })).slice(0, NETWORK_LINKS.length);
     for (const kind of ['cut', 'refuse', 'delay', 'swallow']) {
       const links = rounds.flat().flatMap((fault) => (fault.kind === kind && 'link' in fault ? [fault.link] : []));
-      expect(links.sort()).toEqual([...LINKS].sort());
+      expect(links.sort()).toEqual([...NETWORK_LINKS].sort());
     }
   });
 
@@ -63,8 +69,8 @@ describe('the fault plan', () => {
   test('kills no part more often than its supervisor allows', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
-        const deaths = earliest(planFaults({ seed, seconds })).flatMap(({ atMs, fault }) =>
-          fault.kind === 'kill' ? [{ atMs, part: fault.part }] : [],
+        const deaths = earliestStarts(planFaults({ seed, seconds })).flatMap(({ atMs, fault }) =>
+          fault.kind === 'kill' ? [{ atMs, part: fault.process }] : [],
         );
         for (const { atMs, part } of deaths) {
           const inAMinute = deaths.filter(
@@ -80,7 +86,7 @@ describe('the fault plan', () => {
   test('lasts longer than the run', () => {
     fc.assert(
       fc.property(seeds, lengths, (seed, seconds) => {
-        expect(earliest(planFaults({ seed, seconds })).at(-1)!.atMs).toBeGreaterThan(seconds * 1000);
+        expect(earliestStarts(planFaults({ seed, seconds })).at(-1)!.atMs).toBeGreaterThan(seconds * 1000);
       }),
       { numRuns: 20 },
     );

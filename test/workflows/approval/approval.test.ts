@@ -17,36 +17,36 @@ import {
   withdrawUpdate,
 } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
-import { activitiesOf, links, OUTGOING_WEBHOOK_SECRET } from '../../support/activities.js';
+import { createTestActivities, approvalLinks, OUTGOING_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
 import {
-  anApproval,
-  anApprover,
-  approvalOnce,
-  ask,
-  aStage,
-  DAY,
+  makeApproval,
+  makeApprover,
+  waitForApproval,
+  startApproval,
+  makeStage,
+  DAY_SECONDS,
   type ApprovalHandle,
-} from '../../support/approvals.js';
-import { historyOf } from '../../support/history.js';
-import { openReceiver, type Receiver } from '../../support/receiver.js';
-import { openShop, type Shop } from '../../support/shop.js';
-import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
+} from '../../support/shop/approvals.js';
+import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
+import { startWebhookReceiver, type WebhookReceiver } from '../../support/network/webhook-receiver.js';
+import { startShop, type Shop } from '../../support/shop/shop.js';
+import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
 describeWithTimeSkipping('an approval (time-skipping server)', () => {
   let env: TestWorkflowEnvironment;
   let shop: Shop;
-  let receiver: Receiver;
+  let receiver: WebhookReceiver;
 
   beforeAll(async () => {
-    const server = await startTimeSkipping();
+    const server = await startTimeSkippingServer();
     env = server.env;
-    shop = await openShop(server, { queues: ['approvals'] });
+    shop = await startShop(server, { queues: ['approvals'] });
   });
   afterAll(async () => {
     await shop?.close();
   });
   beforeEach(async () => {
-    receiver = await openReceiver();
+    receiver = await startWebhookReceiver();
   });
   afterEach(async () => {
     await receiver.close();
@@ -58,7 +58,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       connection: env.nativeConnection,
       taskQueue,
       workflowBundle: { codePath: inject('workflowBundle') },
-      activities: activitiesOf(shop),
+      activities: createTestActivities(shop),
     });
     const running = worker.run();
     return {
@@ -77,15 +77,18 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       await worker.stop();
     }
   };
-  const mailsTo = ({ email }: { email: string }) => shop.outside.mailbox.mailsTo(email);
+  const mailsTo = ({ email }: { email: string }) => shop.fakes.mailbox.mailsTo(email);
   const mailArrived = (approver: { email: string }) =>
-    waitUntil(async () => (await mailsTo(approver))[0], { what: `mail to ${approver.email}`, deadlineMs: 10_000 });
+    waitUntil(async () => (await mailsTo(approver))[0], {
+      description: `mail to ${approver.email}`,
+      timeoutMs: 10_000,
+    });
   /**
    * Waits until no message is being sent any more. The time-skipping server stops advancing time once a workflow has
    * closed while one of its activities was running.
    */
   const told = (handle: ApprovalHandle) =>
-    approvalOnce(
+    waitForApproval(
       handle,
       ({ trail, notifications }) => trail.length > 0 && notifications.every(({ status }) => status !== 'sending'),
       'everybody was told',
@@ -112,8 +115,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('decisions', () => {
     test('records the approver, time, channel and comment of an approval', async () => {
-      const approver = anApprover();
-      const handle = await ask(shop.client, anApproval({ stages: [aStage(approver)] }));
+      const approver = makeApprover();
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(approver)] }));
       await told(handle);
       await decide(handle, { approver: approver.id, decision: 'approve', comment: 'go ahead', via: 'api' });
       const view = await handle.result();
@@ -131,8 +134,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('records a rejection by signal with "cli" as its channel', async () => {
-      const approver = anApprover();
-      const handle = await ask(shop.client, anApproval({ stages: [aStage(approver)] }));
+      const approver = makeApprover();
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(approver)] }));
       await told(handle);
       await handle.signal(decideSignal, { approver: approver.id, decision: 'reject' });
 
@@ -140,8 +143,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('applies a decision signalled with the start without notifying anybody', async () => {
-      const approver = anApprover();
-      const input = anApproval({ stages: [aStage(approver)] });
+      const approver = makeApprover();
+      const input = makeApproval({ stages: [makeStage(approver)] });
       const handle = await shop.client.workflow.signalWithStart<typeof approval, [Decision]>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),
         taskQueue: APPROVAL_TASK_QUEUE,
@@ -152,13 +155,16 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
       expect(await handle.result()).toMatchObject({ status: 'approved', notifications: [] });
       expect(await mailsTo(approver)).toEqual([]);
-      expect((await historyOf(handle)).map(({ name }) => name)).not.toContain('mailApprover');
+      expect((await fetchEventSummaries(handle)).map(({ name }) => name)).not.toContain('mailApprover');
     });
 
     test('accepts a repeated decision and rejects any other decision', async () => {
-      const [first, second] = [anApprover(), anApprover()];
-      receiver.answerWith(500);
-      const handle = await ask(shop.client, anApproval({ stages: [aStage(first, second)], callbackUrl: receiver.url }));
+      const [first, second] = [makeApprover(), makeApprover()];
+      receiver.respondWith(500);
+      const handle = await startApproval(
+        shop.client,
+        makeApproval({ stages: [makeStage(first, second)], callbackUrl: receiver.url }),
+      );
       await told(handle);
       const decision: Decision = { approver: first.id, decision: 'approve' };
       const { decision: made } = await decide(handle, decision);
@@ -167,7 +173,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(await refusalOf(decide(handle, { ...decision, decision: 'reject' }))).toBe('AlreadyDecided');
       expect(await refusalOf(decide(handle, { approver: second.id, decision: 'approve' }))).toBe('AlreadyDecided');
       expect(await refusalOf(handle.executeUpdate(withdrawUpdate, { args: [{}] }))).toBe('AlreadyDecided');
-      receiver.answerWith(204);
+      receiver.respondWith(204);
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'approved', decision: made });
       expect(view.trail).toMatchObject([
@@ -180,20 +186,20 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     test.each([
       ['a caller who is not an approver', 'NotAnApprover', { approver: 'stranger' }],
       ['an approver of a later stage', 'NotAnApprover', { approver: 'later' }],
-      ['the requester', 'OwnRequest', { approver: 'somebody' }],
+      ['the requester', 'SelfApproval', { approver: 'somebody' }],
       ['a person via webhook', 'NotAnApprover', { approver: 'now', via: 'webhook' as const }],
       ['an approver for a stage that is not current', 'StagePassed', { approver: 'now', stage: 2 }],
     ])('rejects a decision by %s with %s and changes nothing', async (_who, refusal, decision) => {
       const now = { id: 'now' };
-      const handle = await ask(
+      const handle = await startApproval(
         shop.client,
-        anApproval({ stages: [aStage(now, { id: 'somebody' }), aStage({ id: 'later' })] }),
+        makeApproval({ stages: [makeStage(now, { id: 'somebody' }), makeStage({ id: 'later' })] }),
       );
-      await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
+      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
 
       expect(await refusalOf(decide(handle, { decision: 'approve', ...decision }))).toBe(refusal);
       await handle.signal(decideSignal, { decision: 'approve', ...decision });
-      const view = await approvalOnce(handle, ({ trail }) => trail.length === 2, 'the signal arrived');
+      const view = await waitForApproval(handle, ({ trail }) => trail.length === 2, 'the signal arrived');
       expect(view).toMatchObject({ status: 'pending', stage: 1 });
       expect(view.decision).toBeUndefined();
       expect(view.trail[1]).toMatchObject({ event: 'ignored', approver: decision.approver, reason: { type: refusal } });
@@ -202,8 +208,8 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('ignores malformed decisions', async () => {
-      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
-      await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
+      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
       const malformed = [
         undefined,
         null,
@@ -223,38 +229,41 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         expect(await refusalOf(decide(handle, decision)), JSON.stringify(decision)).toBe('InvalidInput');
         await handle.signal(decideSignal, decision);
       }
-      const view = await approvalOnce(handle, ({ trail }) => trail.length > malformed.length, 'all signals arrived');
+      const view = await waitForApproval(handle, ({ trail }) => trail.length > malformed.length, 'all signals arrived');
       expect(view.status).toBe('pending');
       await decide(handle, { approver: 'now', decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
     test('stays readable and decidable after signals with very long field names', async () => {
-      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       for (let count = 0; count < 3; count += 1) {
         await handle.signal(decideSignal, { [`${count}${'k'.repeat(1_500_000)}`]: 1 } as unknown as Decision);
       }
-      const view = await approvalOnce(handle, ({ trail }) => trail.length > 3, 'the signals arrived');
+      const view = await waitForApproval(handle, ({ trail }) => trail.length > 3, 'the signals arrived');
       expect(JSON.stringify(view).length).toBeLessThan(5_000);
       await decide(handle, { approver: 'now', decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
     test('does not notify a requester who is also an approver', async () => {
-      const [asker, other] = [anApprover(), anApprover()];
-      const handle = await ask(shop.client, anApproval({ requestedBy: asker.id, stages: [aStage(asker, other)] }));
-      await approvalOnce(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'somebody was asked');
+      const [asker, other] = [makeApprover(), makeApprover()];
+      const handle = await startApproval(
+        shop.client,
+        makeApproval({ requestedBy: asker.id, stages: [makeStage(asker, other)] }),
+      );
+      await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'somebody was asked');
       expect((await told(handle)).notifications.map(({ approver }) => approver)).toEqual([other.id]);
       await decide(handle, { approver: other.id, decision: 'approve' });
       await handle.result();
     });
 
     test('keeps at most 20 ignored signals in the trail', async () => {
-      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       for (let count = 0; count < 30; count += 1) {
         await handle.signal(decideSignal, { approver: 'stranger', decision: 'approve' });
       }
-      await approvalOnce(handle, ({ trail }) => trail.length > 20, 'the signals arrived');
+      await waitForApproval(handle, ({ trail }) => trail.length > 20, 'the signals arrived');
       await decide(handle, { approver: 'now', decision: 'approve' });
       const view = await handle.result();
       expect(events(view).filter((event) => event === 'ignored')).toHaveLength(20);
@@ -264,16 +273,16 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('time-outs', () => {
     test('notifies and reminds three ten-day stages daily, then times out', async () => {
-      const people = [anApprover('lead'), anApprover('manager'), anApprover('director')];
-      const stages = people.map((approver) => ({ ...aStage(approver), remindEverySeconds: DAY }));
-      const handle = await ask(shop.client, anApproval({ stages }));
+      const people = [makeApprover('lead'), makeApprover('manager'), makeApprover('director')];
+      const stages = people.map((approver) => ({ ...makeStage(approver), remindEverySeconds: DAY_SECONDS }));
+      const handle = await startApproval(shop.client, makeApproval({ stages }));
       const view = await handle.result();
 
       expect(view).toMatchObject({ status: 'timed_out', stage: 3, stages: 3 });
       expect(view.decision).toBeUndefined();
       expect(events(view)).toEqual(['requested', 'escalated', 'escalated', 'timed_out']);
       const [asked, ...later] = view.trail.map(({ at }) => at);
-      expect(later.map((at) => Math.round(seconds(asked!, at) / DAY))).toEqual([10, 20, 30]);
+      expect(later.map((at) => Math.round(seconds(asked!, at) / DAY_SECONDS))).toEqual([10, 20, 30]);
       for (const [index, approver] of people.entries()) {
         const subjects = (await mailsTo(approver)).map(({ subject }) => subject);
         expect(subjects).toEqual(['Please decide: May we?', ...Array<string>(9).fill('Reminder: May we?')]);
@@ -286,7 +295,10 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     test.each(['approved', 'rejected', 'timed_out'] as const)(
       'ends as %s when that is the configured time-out outcome',
       async (onTimeout) => {
-        const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], onTimeout }));
+        const handle = await startApproval(
+          shop.client,
+          makeApproval({ stages: [makeStage({ id: 'now' })], onTimeout }),
+        );
         const view = await handle.result();
         expect(view).toMatchObject({ status: onTimeout });
         expect(view.decision).toBeUndefined();
@@ -295,10 +307,10 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     );
 
     test('rejects a first-stage approver once the second stage decides', async () => {
-      const [lead, manager] = [anApprover(), anApprover()];
-      const handle = await ask(shop.client, anApproval({ stages: [aStage(lead), aStage(manager)] }));
-      await env.sleep((10 * DAY + 60) * 1000);
-      await approvalOnce(handle, ({ stage }) => stage === 2, 'is escalated');
+      const [lead, manager] = [makeApprover(), makeApprover()];
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(lead), makeStage(manager)] }));
+      await env.sleep((10 * DAY_SECONDS + 60) * 1000);
+      await waitForApproval(handle, ({ stage }) => stage === 2, 'is escalated');
       const asked = await told(handle);
       expect(asked).toMatchObject({ approvers: [manager.id], status: 'pending' });
 
@@ -311,14 +323,17 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   test("keeps the first stage's deadline in ApprovalDueAt after escalation", async () => {
-    const handle = await ask(shop.client, anApproval({ stages: [aStage(anApprover()), aStage(anApprover())] }));
+    const handle = await startApproval(
+      shop.client,
+      makeApproval({ stages: [makeStage(makeApprover()), makeStage(makeApprover())] }),
+    );
     const { deadline } = await told(handle);
     const dueAt = async () =>
       (await handle.describe()).typedSearchAttributes.get(approvalDueAtAttribute)?.toISOString();
     expect(await dueAt()).toBe(deadline);
 
-    await env.sleep((10 * DAY + 60) * 1000);
-    await approvalOnce(handle, ({ stage }) => stage === 2, 'is escalated');
+    await env.sleep((10 * DAY_SECONDS + 60) * 1000);
+    await waitForApproval(handle, ({ stage }) => stage === 2, 'is escalated');
     expect(await dueAt()).toBe(deadline);
     await handle.result();
     expect(await dueAt()).toBe(deadline);
@@ -326,9 +341,9 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('a stage that only the requester could decide', () => {
     test('is skipped at the start', async () => {
-      const [own, other] = [anApprover(), anApprover()];
-      const input = anApproval({ requestedBy: own.id, stages: [aStage(own), aStage(other, own)] });
-      const handle = await ask(shop.client, input);
+      const [own, other] = [makeApprover(), makeApprover()];
+      const input = makeApproval({ requestedBy: own.id, stages: [makeStage(own), makeStage(other, own)] });
+      const handle = await startApproval(shop.client, input);
       const view = await told(handle);
       expect(view).toMatchObject({ stage: 2, stages: 2, approvers: [other.id] });
       expect(view.notifications.map(({ approver }) => approver)).toEqual([other.id]);
@@ -336,15 +351,15 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
         { event: 'requested', approver: own.id, stage: 1 },
         { event: 'skipped', stage: 1 },
       ]);
-      expect(await refusalOf(decide(handle, { approver: own.id, decision: 'approve' }))).toBe('OwnRequest');
+      expect(await refusalOf(decide(handle, { approver: own.id, decision: 'approve' }))).toBe('SelfApproval');
       await decide(handle, { approver: other.id, decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved', decision: { stage: 2 } });
     });
 
     test('is skipped between two stages and at the end', async () => {
       const own = { id: 'somebody' };
-      const stages = [aStage({ id: 'a' }), aStage(own), aStage({ id: 'b' }), aStage(own)];
-      const handle = await ask(shop.client, anApproval({ stages }));
+      const stages = [makeStage({ id: 'a' }), makeStage(own), makeStage({ id: 'b' }), makeStage(own)];
+      const handle = await startApproval(shop.client, makeApproval({ stages }));
       const view = await handle.result();
       expect(view.trail.map(({ event, stage }) => `${event} ${stage}`)).toEqual([
         'requested 1',
@@ -358,14 +373,17 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('a reused approval id', () => {
     test('returns the recorded outcome for the same content without notifying anybody', async () => {
-      const approver = anApprover();
-      const input = anApproval({ stages: [aStage(approver)], callbackUrl: receiver.url });
-      const first = await ask(shop.client, input);
+      const approver = makeApprover();
+      const input = makeApproval({ stages: [makeStage(approver)], callbackUrl: receiver.url });
+      const first = await startApproval(shop.client, input);
       await told(first);
       await decide(first, { approver: approver.id, decision: 'reject', comment: 'no' });
       const made = await first.result();
       const { amount: _none, ...sameContent } = { ...input, amount: undefined };
-      const second = await ask(shop.client, Object.fromEntries(Object.entries(sameContent).reverse()) as typeof input);
+      const second = await startApproval(
+        shop.client,
+        Object.fromEntries(Object.entries(sameContent).reverse()) as typeof input,
+      );
 
       expect(second.firstExecutionRunId).not.toBe(first.firstExecutionRunId);
       expect(await second.result()).toEqual(made);
@@ -374,11 +392,11 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('is rejected for other content', async () => {
-      const input = anApproval({ stages: [aStage({ id: 'now' })] });
-      const first = await ask(shop.client, input);
+      const input = makeApproval({ stages: [makeStage({ id: 'now' })] });
+      const first = await startApproval(shop.client, input);
       await decide(first, { approver: 'now', decision: 'approve' });
       await first.result();
-      const second = await ask(shop.client, { ...input, title: 'Something else?' });
+      const second = await startApproval(shop.client, { ...input, title: 'Something else?' });
       await expect(second.result()).rejects.toMatchObject({ cause: { type: 'ApprovalIdTaken' } });
     });
   });
@@ -386,7 +404,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   describe('withdrawal', () => {
     /** Cancels before any worker has seen the workflow. A decision, if given, is signalled with the start. */
     async function cancelledAtOnce(decision?: Decision): Promise<ApprovalHandle> {
-      const input = anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url });
+      const input = makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url });
       const workflowId = approvalWorkflowId(input.approvalId);
       const start = { workflowId, taskQueue: 'nobody', args: [input] as [typeof input] };
       const handle = decision
@@ -415,7 +433,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('keeps the trail in order when withdrawn with its start', async () => {
-      const input = anApproval({ stages: [aStage({ id: 'now' })] });
+      const input = makeApproval({ stages: [makeStage({ id: 'now' })] });
       const startWorkflowOperation = new WithStartWorkflowOperation<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),
         taskQueue: APPROVAL_TASK_QUEUE,
@@ -428,7 +446,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('ends as withdrawn with the reason', async () => {
-      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })] }));
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage({ id: 'now' })] }));
       await handle.executeUpdate(withdrawUpdate, { args: [{ reason: 'no longer needed' }] });
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'withdrawn', withdrawal: { reason: 'no longer needed' } });
@@ -436,8 +454,11 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('ends as Cancelled, withdrawn and reported when the workflow is cancelled', async () => {
-      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl: receiver.url }));
-      await approvalOnce(handle, ({ trail }) => trail.length > 0, 'is asked');
+      const handle = await startApproval(
+        shop.client,
+        makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl: receiver.url }),
+      );
+      await waitForApproval(handle, ({ trail }) => trail.length > 0, 'is asked');
       await handle.cancel();
       const failure = await handle.result().catch((error: unknown) => error);
       expect((failure as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
@@ -454,13 +475,13 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('notifications', () => {
     test('mails a link that is valid for one approver, stage and run', async () => {
-      const approver = anApprover();
-      const input = anApproval({
-        stages: [aStage(approver)],
+      const approver = makeApprover();
+      const input = makeApproval({
+        stages: [makeStage(approver)],
         title: 'Buy <b>it</b>?',
         description: 'Please.\nThanks.',
       });
-      const handle = await ask(shop.client, input);
+      const handle = await startApproval(shop.client, input);
       await told(handle);
       const mail = await mailArrived(approver);
 
@@ -471,17 +492,17 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       expect(mail.html).toContain(token);
       const { firstExecutionRunId: firstRunId } = handle;
       const link = { approvalId: input.approvalId, firstRunId, stage: 1, approver: approver.id };
-      expect(await links.read(token)).toEqual({ link, expired: false });
+      expect(await approvalLinks.verify(token)).toEqual({ link, expired: false });
       await decide(handle, { approver: approver.id, decision: 'approve' });
     });
 
     test('retries a mail that fails, and accepts a decision meanwhile', async () => {
-      const [away, later, other] = [anApprover(), anApprover(), anApprover()];
-      shop.outside.mailbox.refuse(away.email, { code: 451, times: -1 });
-      shop.outside.mailbox.refuse(later.email, { code: 451, times: 2 });
-      const handle = await ask(shop.client, anApproval({ stages: [aStage(away, later, other)] }));
+      const [away, later, other] = [makeApprover(), makeApprover(), makeApprover()];
+      shop.fakes.mailbox.addFault(away.email, { code: 451, times: -1 });
+      shop.fakes.mailbox.addFault(later.email, { code: 451, times: 2 });
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(away, later, other)] }));
       await mailArrived(later);
-      const before = await approvalOnce(
+      const before = await waitForApproval(
         handle,
         ({ notifications: [, second, third] }) => second?.status === 'sent' && third?.status === 'sent',
         'the others were told',
@@ -499,21 +520,24 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('sends no reminders before the first mail is delivered', async () => {
-      const away = anApprover();
-      shop.outside.mailbox.refuse(away.email, { code: 451, times: -1 });
+      const away = makeApprover();
+      shop.fakes.mailbox.addFault(away.email, { code: 451, times: -1 });
       const stage = { approvers: [away], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
-      const handle = await ask(shop.client, anApproval({ stages: [stage] }));
+      const handle = await startApproval(shop.client, makeApproval({ stages: [stage] }));
       const view = await handle.result();
 
       expect(view).toMatchObject({ status: 'timed_out', notifications: [{ status: 'failed', sent: 0 }] });
-      const scheduled = (await historyOf(handle)).filter(({ name }) => name === 'mailApprover');
+      const scheduled = (await fetchEventSummaries(handle)).filter(({ name }) => name === 'mailApprover');
       expect(scheduled).toHaveLength(1);
     });
 
     test('gives every activity and timer a summary', async () => {
-      const approver = anApprover();
+      const approver = makeApprover();
       const stage = { approvers: [approver], timeoutSeconds: 3 * HOUR, remindEverySeconds: HOUR };
-      const handle = await ask(shop.client, anApproval({ stages: [stage, stage], callbackUrl: receiver.url }));
+      const handle = await startApproval(
+        shop.client,
+        makeApproval({ stages: [stage, stage], callbackUrl: receiver.url }),
+      );
       await handle.result();
       const { events: history } = await handle.fetchHistory();
       const summaries = (history ?? []).flatMap((event) => {
@@ -539,22 +563,22 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('shows a permanently rejected address and still notifies the other approvers', async () => {
-      const [unknown, known] = [anApprover(), anApprover()];
-      shop.outside.mailbox.refuse(unknown.email, { code: 550, times: -1 });
-      const handle = await ask(shop.client, anApproval({ stages: [aStage(unknown, known)] }));
+      const [unknown, known] = [makeApprover(), makeApprover()];
+      shop.fakes.mailbox.addFault(unknown.email, { code: 550, times: -1 });
+      const handle = await startApproval(shop.client, makeApproval({ stages: [makeStage(unknown, known)] }));
       await mailArrived(known);
       const view = await told(handle);
-      expect(view.notifications[0]?.reason).toMatchObject({ type: 'MailRefused' });
+      expect(view.notifications[0]?.reason).toMatchObject({ type: 'MailRejected' });
       await decide(handle, { approver: known.id, decision: 'approve' });
       expect(await handle.result()).toMatchObject({ status: 'approved' });
     });
 
     test('sends a system approver a signed webhook and accepts a decision via webhook', async () => {
-      const handle = await ask(
+      const handle = await startApproval(
         shop.client,
-        anApproval({ stages: [aStage({ id: 'robot', webhookUrl: receiver.url })] }),
+        makeApproval({ stages: [makeStage({ id: 'robot', webhookUrl: receiver.url })] }),
       );
-      await approvalOnce(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'the system was asked');
+      await waitForApproval(handle, ({ notifications }) => notifications[0]?.status === 'sent', 'the system was asked');
       const [{ body, headers }] = receiver.received as [(typeof receiver.received)[number]];
       expect(new Webhook(OUTGOING_WEBHOOK_SECRET).verify(body, headers as Record<string, string>)).toMatchObject({
         type: 'approval.requested',
@@ -567,7 +591,10 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
   describe('the outcome webhook', () => {
     const approved = async (callbackUrl: string) => {
-      const handle = await ask(shop.client, anApproval({ stages: [aStage({ id: 'now' })], callbackUrl }));
+      const handle = await startApproval(
+        shop.client,
+        makeApproval({ stages: [makeStage({ id: 'now' })], callbackUrl }),
+      );
       await decide(handle, { approver: 'now', decision: 'approve', comment: 'fine' });
       return handle;
     };
@@ -584,7 +611,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('retries an unavailable receiver for a day, then shows the delivery as failed', async () => {
-      receiver.answerWith(503);
+      receiver.respondWith(503);
       const handle = await approved(receiver.url);
       const view = await handle.result();
       expect(view).toMatchObject({ status: 'approved', delivery: { status: 'failed' } });
@@ -596,7 +623,7 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
     });
 
     test('calls a receiver that answers 410 once and keeps the outcome', async () => {
-      receiver.answerWith(410);
+      receiver.respondWith(410);
       const handle = await approved(receiver.url);
       expect(await handle.result()).toMatchObject({
         status: 'approved',
@@ -607,11 +634,11 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
   });
 
   describe('invalid input', () => {
-    const stage = aStage({ id: 'now' });
+    const stage = makeStage({ id: 'now' });
     test('fails at once on thousands of unknown fields with long names', async () => {
-      const input = anApproval({ stages: [stage] });
+      const input = makeApproval({ stages: [stage] });
       const wrong = Object.fromEntries(Array.from({ length: 15_000 }, (_, index) => [`k${index}${'x'.repeat(60)}`, 1]));
-      const handle = await ask(shop.client, { ...input, ...wrong });
+      const handle = await startApproval(shop.client, { ...input, ...wrong });
       const error: unknown = await handle.result().catch((failure: unknown) => failure);
       const { details } = (error as WorkflowFailedError).cause as ApplicationFailure;
       expect(details?.[0]).toHaveLength(101);
@@ -620,9 +647,9 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
 
     test.each<[what: string, change: Record<string, unknown>, pointer: string]>([
       ['no stages', { stages: [] }, '/stages'],
-      ['no approver except the requester', { stages: [aStage({ id: 'somebody' })] }, '/stages'],
+      ['no approver except the requester', { stages: [makeStage({ id: 'somebody' })] }, '/stages'],
       ['a stage without approvers', { stages: [{ ...stage, approvers: [] }] }, '/stages/0/approvers'],
-      ['a duplicate approver', { stages: [aStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
+      ['a duplicate approver', { stages: [makeStage({ id: 'a' }, { id: 'a' })] }, '/stages/0/approvers'],
       ['too many stages', { stages: Array(6).fill(stage) }, '/stages'],
       ['too many reminders', { stages: [{ ...stage, remindEverySeconds: 60 }] }, '/stages/0/remindEverySeconds'],
       ['a time-out of zero', { stages: [{ ...stage, timeoutSeconds: 0 }] }, '/stages/0/timeoutSeconds'],
@@ -632,13 +659,13 @@ describeWithTimeSkipping('an approval (time-skipping server)', () => {
       ['a callback URL with the file scheme', { callbackUrl: 'file:///etc/passwd' }, '/callbackUrl'],
       [
         'a webhook URL with the file scheme',
-        { stages: [aStage({ id: 'a', webhookUrl: 'file:///x' })] },
+        { stages: [makeStage({ id: 'a', webhookUrl: 'file:///x' })] },
         '/stages/0/approvers/0/webhookUrl',
       ],
       ['a callback URL with a password', { callbackUrl: 'http://user:pw@example.com/' }, '/callbackUrl'],
       ["another approval's id", { approvalId: 'another' }, '/approvalId'],
     ])('fails at once on %s and names the field', async (_what, change, pointer) => {
-      const input = anApproval({ stages: [stage] });
+      const input = makeApproval({ stages: [stage] });
       const handle = await shop.client.workflow.start<typeof approval>('approval', {
         workflowId: approvalWorkflowId(input.approvalId),
         taskQueue: APPROVAL_TASK_QUEUE,

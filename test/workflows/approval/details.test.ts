@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ApprovalView, Notification } from '../../../src/schemas/approval.js';
-import { detailsOf } from '../../../src/workflows/approval/details.js';
+import { describeApproval } from '../../../src/workflows/approval/details.js';
 
 const pending: ApprovalView = {
   approvalId: 'a1',
@@ -12,15 +12,15 @@ const pending: ApprovalView = {
   approvers: ['lead', 'boss'],
   deadline: '2030-01-02T03:04:05.000Z',
   trail: [],
-  notifications: [{ stage: 1, approver: 'boss', channel: 'email', status: 'sent', sent: 1 }],
+  notifications: [{ stage: 1, approver: 'boss', channel: 'email', status: 'sent', sentCount: 1 }],
 };
-const failed: Notification = {
+const failedNotification: Notification = {
   stage: 1,
   approver: 'lead',
   channel: 'email',
   status: 'failed',
-  sent: 0,
-  reason: { type: 'MailRefused', message: 'no such user' },
+  sentCount: 0,
+  reason: { type: 'MailRejected', message: 'no such user' },
 };
 const decision = {
   approver: 'lead',
@@ -31,25 +31,31 @@ const decision = {
 } as const;
 
 test('detailsOf lists the approvers that have yet to decide, after a blank line', () => {
-  expect(detailsOf(pending)).toBe(
+  expect(describeApproval(pending)).toBe(
     '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
   );
 });
 
 test('detailsOf shows first what needs attention', () => {
-  expect(detailsOf({ ...pending, notifications: [...pending.notifications, failed] })).toBe(
-    '**Needs attention**\n\n- email to `lead` failed: MailRefused\n\n' +
+  expect(describeApproval({ ...pending, notifications: [...pending.notifications, failedNotification] })).toBe(
+    '**Needs attention**\n\n- email to `lead` failed: MailRejected\n\n' +
       '**pending**: stage 1 of 2, until 2030-01-02 03:04 UTC\n\n- waits for `lead`\n- waits for `boss`',
   );
   const delivery = { status: 'failed', reason: { type: 'ReceiverGone', message: 'answered 410' } } as const;
-  expect(detailsOf({ ...pending, status: 'approved', decision, notifications: [failed], delivery })).toBe(
-    '**Needs attention**\n\n- the outcome was not reported: ReceiverGone\n\n**approved** by `lead` (link)',
-  );
+  expect(
+    describeApproval({
+      ...pending,
+      status: 'approved',
+      decision,
+      notifications: [failedNotification],
+      callbackDelivery: delivery,
+    }),
+  ).toBe('**Needs attention**\n\n- the outcome was not reported: ReceiverGone\n\n**approved** by `lead` (link)');
 });
 
 test('detailsOf shows the outcome and the state of its report', () => {
-  expect(detailsOf({ ...pending, status: 'timed_out' })).toBe('**timed_out**');
-  expect(detailsOf({ ...pending, status: 'approved', decision, delivery: { status: 'pending' } })).toBe(
+  expect(describeApproval({ ...pending, status: 'timed_out' })).toBe('**timed_out**');
+  expect(describeApproval({ ...pending, status: 'approved', decision, callbackDelivery: { status: 'pending' } })).toBe(
     '**approved** by `lead` (link), report of the outcome pending',
   );
 });

@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Approver, Stage } from '../../../src/schemas/approval.js';
 import {
-  addresseesOf,
-  decidersOf,
-  endOf,
-  givenStages,
+  recipientsOf,
+  eligibleApproversOf,
+  stageEndOf,
+  readStages,
   nextReminder,
-  remindersOf,
+  reminderTimesOf,
 } from '../../../src/workflows/approval/stage.js';
 
-const ASKED_AT = Date.parse('2030-01-01T00:00:00.000Z');
+const REQUESTED_AT = Date.parse('2030-01-01T00:00:00.000Z');
 
 describe('addressees and deciders', () => {
   const mailed: Approver = { id: 'lead', email: 'lead@example.com' };
@@ -18,7 +18,7 @@ describe('addressees and deciders', () => {
   const both: Approver = { id: 'boss', email: 'boss@example.com', webhookUrl: 'https://example.com/boss' };
 
   test('sends one message for each approver and channel, in their order', () => {
-    expect(addresseesOf([mailed, { id: 'silent' }, both, called])).toEqual([
+    expect(recipientsOf([mailed, { id: 'silent' }, both, called])).toEqual([
       [mailed, 'email'],
       [both, 'email'],
       [both, 'webhook'],
@@ -27,16 +27,21 @@ describe('addressees and deciders', () => {
   });
 
   test('excludes the requester from the deciders', () => {
-    expect(decidersOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
-    expect(decidersOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
+    expect(eligibleApproversOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
+    expect(eligibleApproversOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
   });
 });
 
 describe('the next reminder', () => {
-  const times = [60, 120, 180].map((seconds) => ASKED_AT + seconds * 1000);
+  const times = [60, 120, 180].map((seconds) => REQUESTED_AT + seconds * 1000);
   const next = (sent: number, seconds: number, random = 0.5) => {
-    const reminder = nextReminder(times, { sent, now: ASKED_AT + seconds * 1000, endsAt: ASKED_AT + 240_000, random });
-    return reminder && [reminder.number, (reminder.at - ASKED_AT) / 1000, reminder.isMissed];
+    const reminder = nextReminder(times, {
+      sent,
+      now: REQUESTED_AT + seconds * 1000,
+      endsAt: REQUESTED_AT + 240_000,
+      random,
+    });
+    return reminder && [reminder.number, (reminder.at - REQUESTED_AT) / 1000, reminder.isMissed];
   };
 
   test.each<[what: string, sent: number, seconds: number, expected: unknown]>([
@@ -64,7 +69,7 @@ describe('the stages of unparsed input', () => {
   const stage: Stage = { approvers: [{ id: 'lead' }], timeoutSeconds: 60 };
 
   test('are those of the input if its shape is valid', () => {
-    expect(givenStages({ stages: [stage, stage] })).toEqual([stage, stage]);
+    expect(readStages({ stages: [stage, stage] })).toEqual([stage, stage]);
   });
 
   test.each<[unknown]>([
@@ -82,7 +87,7 @@ describe('the stages of unparsed input', () => {
     [{ stages: [{ ...stage, approvers: [null] }] }],
     [{ stages: [{ ...stage, approvers: [{ id: 1 }] }] }],
   ])('are none for %j', (input) => {
-    expect(givenStages(input)).toEqual([]);
+    expect(readStages(input)).toEqual([]);
   });
 });
 
@@ -92,10 +97,10 @@ describe('the schedule of a stage', () => {
     timeoutSeconds,
     ...(remindEverySeconds !== undefined && { remindEverySeconds }),
   });
-  const secondsAfter = (times: number[]) => times.map((time) => (time - ASKED_AT) / 1000);
+  const secondsAfter = (times: number[]) => times.map((time) => (time - REQUESTED_AT) / 1000);
 
   test('ends a one-hour stage one hour after its start', () => {
-    expect(endOf(aStage(3_600), ASKED_AT)).toBe(Date.parse('2030-01-01T01:00:00.000Z'));
+    expect(stageEndOf(aStage(3_600), REQUESTED_AT)).toBe(Date.parse('2030-01-01T01:00:00.000Z'));
   });
 
   test.each<[what: string, Stage, seconds: number[]]>([
@@ -106,7 +111,7 @@ describe('the schedule of a stage', () => {
     ['the interval ends with the stage', aStage(60, 60), []],
     ['the interval ends after the stage', aStage(60, 61), []],
   ])('sends the expected reminders if %s', (_what, stage, seconds) => {
-    expect(secondsAfter(remindersOf(stage, ASKED_AT))).toEqual(seconds);
+    expect(secondsAfter(reminderTimesOf(stage, REQUESTED_AT))).toEqual(seconds);
   });
 
   test('sends reminders at equal intervals that end before the stage', () => {
@@ -114,11 +119,11 @@ describe('the schedule of a stage', () => {
     fc.assert(
       fc.property(seconds, seconds, (timeout, every) => {
         const stage = aStage(timeout, every);
-        const times = [ASKED_AT, ...remindersOf(stage, ASKED_AT)];
+        const times = [REQUESTED_AT, ...reminderTimesOf(stage, REQUESTED_AT)];
 
-        for (const [n, time] of times.entries()) expect(time).toBe(ASKED_AT + n * every * 1000);
-        expect(times.at(-1)).toBeLessThan(endOf(stage, ASKED_AT));
-        expect(times.at(-1)! + every * 1000).toBeGreaterThanOrEqual(endOf(stage, ASKED_AT));
+        for (const [n, time] of times.entries()) expect(time).toBe(REQUESTED_AT + n * every * 1000);
+        expect(times.at(-1)).toBeLessThan(stageEndOf(stage, REQUESTED_AT));
+        expect(times.at(-1)! + every * 1000).toBeGreaterThanOrEqual(stageEndOf(stage, REQUESTED_AT));
       }),
     );
   });

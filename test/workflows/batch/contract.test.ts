@@ -5,16 +5,16 @@ import {
   batchQuery,
   batchStatusAttribute,
   batchWorkflowId,
-  paceSignal,
+  pauseStateSignal,
   pauseSignal,
   resumeSignal,
-  secondsLeft,
+  estimateSecondsLeft,
 } from '../../../src/workflows/batch/contract.js';
 
 describe('batch wire names', () => {
   test('are stable', () => {
     expect(BATCH_TASK_QUEUE).toBe('batches');
-    expect([batchQuery, pauseSignal, resumeSignal, paceSignal].map(({ type, name }) => [type, name])).toEqual([
+    expect([batchQuery, pauseSignal, resumeSignal, pauseStateSignal].map(({ type, name }) => [type, name])).toEqual([
       ['query', 'batch'],
       ['signal', 'pause'],
       ['signal', 'resume'],
@@ -45,10 +45,10 @@ describe('the estimated time left', () => {
     ['one item is left', { failed: 19 }, 1],
     ['nothing is left', { failed: 20 }, undefined],
   ])('has the expected seconds if %s', (_what, more, seconds) => {
-    expect(secondsLeft({ ...tally, ...more })).toBe(seconds);
+    expect(estimateSecondsLeft({ ...tally, ...more })).toBe(seconds);
   });
 
   test('is unknown without a rate', () => {
-    expect(secondsLeft({ total: 100, succeeded: 0, failed: 0 })).toBeUndefined();
+    expect(estimateSecondsLeft({ total: 100, succeeded: 0, failed: 0 })).toBeUndefined();
   });
 });

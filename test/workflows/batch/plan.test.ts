@@ -1,18 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MAX_CHILDREN, MAX_TASKS, OPEN_CHILDREN, OPEN_TASKS } from '../../../src/workflows/batch/contract.js';
 import {
-  childId,
-  childrenOf,
-  MAX_CHILD_STARTS,
-  untilNextPoll,
-  untilNextStart,
-  type Range,
+  MAX_CHILDREN,
+  MAX_CHUNKS,
+  CONCURRENT_CHILDREN,
+  CONCURRENT_CHUNKS,
+} from '../../../src/workflows/batch/contract.js';
+import {
+  childWorkflowId,
+  divideAmongChildren,
+  MAX_CHILD_START_ATTEMPTS,
+  pollDelayMs,
+  childStartDelayMs,
+  type ChunkRange,
 } from '../../../src/workflows/batch/plan.js';
 
 /** The number of workflows that run chunks, the number of parents, the levels, and the most children of one parent. */
-function shapeOf(range: Range): { leaves: number; parents: number; levels: number; mostChildren: number } {
-  const children = childrenOf(range);
+function shapeOf(range: ChunkRange): { leaves: number; parents: number; levels: number; mostChildren: number } {
+  const children = divideAmongChildren(range);
   if (children.length === 0) return { leaves: 1, parents: 0, levels: 1, mostChildren: 0 };
   // All children but the last have the same shape.
   const [first, last] = [shapeOf(children[0]!), shapeOf(children.at(-1)!)];
@@ -41,8 +46,8 @@ describe('the split of a batch', () => {
   test('assigns every chunk to exactly one child, in order, within the child limit', () => {
     fc.assert(
       fc.property(fc.nat(1_000_000), fc.integer({ min: 1, max: 2_000_000_000 }), (first, count) => {
-        const children = childrenOf({ first, count });
-        if (count <= MAX_TASKS) return children.length === 0;
+        const children = divideAmongChildren({ first, count });
+        if (count <= MAX_CHUNKS) return children.length === 0;
         let next = first;
         for (const child of children) {
           if (child.first !== next || child.count < 1) return false;
@@ -53,7 +58,7 @@ describe('the split of a batch', () => {
     );
   });
 
-  test.each<[Range, Range[]]>([
+  test.each<[ChunkRange, ChunkRange[]]>([
     [{ first: 5, count: 1_000 }, []],
     [
       { first: 5, count: 1_001 },
@@ -70,14 +75,14 @@ describe('the split of a batch', () => {
       ],
     ],
   ])('splits the range %o into the children %o', (range, children) => {
-    expect(childrenOf(range)).toEqual(children);
+    expect(divideAmongChildren(range)).toEqual(children);
   });
 
   test("keeps the open activities and children of a tree far below the server's limit of 2,000", () => {
-    expect(OPEN_TASKS).toBeLessThanOrEqual(200);
-    expect(OPEN_CHILDREN).toBeLessThanOrEqual(200);
+    expect(CONCURRENT_CHUNKS).toBeLessThanOrEqual(200);
+    expect(CONCURRENT_CHILDREN).toBeLessThanOrEqual(200);
     // Two levels: the activities that all open children of a batch of a million chunks may have scheduled.
-    expect(OPEN_TASKS * OPEN_CHILDREN).toBeLessThanOrEqual(200);
+    expect(CONCURRENT_CHUNKS * CONCURRENT_CHILDREN).toBeLessThanOrEqual(200);
   });
 });
 
@@ -89,11 +94,11 @@ describe('the child ids of a batch', () => {
     ['batch:b/3.2', 0, 2, 'batch:b/3.2/0'],
     ['batch:b/3', 0, 1, 'batch:b/3/0'],
   ])('parent %s, child %i, attempt %i: %s', (parentId, n, round, id) => {
-    expect(childId(parentId, n, round)).toBe(id);
+    expect(childWorkflowId(parentId, n, round)).toBe(id);
   });
 
   test('retry a taken id with a backoff of up to a minute, for over twelve minutes in total', () => {
-    const waits = Array.from({ length: MAX_CHILD_STARTS - 1 }, (_, n) => untilNextStart(n + 1));
+    const waits = Array.from({ length: MAX_CHILD_START_ATTEMPTS - 1 }, (_, n) => childStartDelayMs(n + 1));
 
     expect(waits.slice(0, 7)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
     expect(waits.at(-1)).toBe(60_000);
@@ -108,12 +113,12 @@ describe('the progress polls of a batch', () => {
     [51_000, 2_040],
     [3_600_000, 144_000],
   ])('after %i ms of work come every %i ms', (elapsedMs, waitMs) => {
-    expect(untilNextPoll(elapsedMs)).toBe(waitMs);
+    expect(pollDelayMs(elapsedMs)).toBe(waitMs);
   });
 
   test('come about 215 times in a day', () => {
     let polls = 0;
-    for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += untilNextPoll(elapsedMs)) polls += 1;
+    for (let elapsedMs = 0; elapsedMs < 24 * 3_600_000; elapsedMs += pollDelayMs(elapsedMs)) polls += 1;
 
     expect(polls).toBeGreaterThan(205);
     expect(polls).toBeLessThan(225);

@@ -15,14 +15,14 @@ import {
   setQuantitySignal,
   setQuantityUpdate,
 } from '../../../src/workflows/cart/contract.js';
-import { aCartId, startCart, type CartHandle } from '../../support/carts.js';
-import { aProduct, openShop, type Shop } from '../../support/shop.js';
-import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
+import { newCartId, startCart, type CartHandle } from '../../support/shop/carts.js';
+import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
 
-const MINUTE = 60;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-const WEEK = 7 * DAY;
+const MINUTE_SECONDS = 60;
+const HOUR_SECONDS = 60 * MINUTE_SECONDS;
+const DAY_SECONDS = 24 * HOUR_SECONDS;
+const WEEK_SECONDS = 7 * DAY_SECONDS;
 
 describeWithTimeSkipping('the lifetime of a cart', () => {
   let env: TestWorkflowEnvironment;
@@ -30,16 +30,16 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   let sku: string;
 
   beforeAll(async () => {
-    const server = await startTimeSkipping();
+    const server = await startTimeSkippingServer();
     env = server.env;
-    shop = await openShop(server, { queues: ['carts', 'orders', 'payments'] });
-    sku = (await aProduct(shop.store)).sku;
+    shop = await startShop(server, { queues: ['carts', 'orders', 'payments'] });
+    sku = (await addProduct(shop.store)).sku;
   });
   afterAll(async () => {
     await shop?.close();
   });
 
-  const open = (input: Partial<CartInput> = {}) => startCart(shop.client, { cartId: aCartId(), ...input });
+  const open = (input: Partial<CartInput> = {}) => startCart(shop.client, { cartId: newCartId(), ...input });
 
   /** Opens a cart with one item. */
   async function filled(input: Partial<CartInput> = {}) {
@@ -51,12 +51,12 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   const skip = (seconds: number) => env.sleep(seconds * 1000);
 
   const messagesTo = ({ workflowId }: Pick<CartHandle, 'workflowId'>) =>
-    shop.store.notificationsOf(workflowId.replace('cart:', ''));
+    shop.store.listCartNotifications(workflowId.replace('cart:', ''));
 
   const told = (handle: CartHandle, kinds: string[]) =>
     waitUntil(async () => ((await messagesTo(handle)).join() === kinds.join() ? kinds : undefined), {
-      what: `the messages ${kinds.join()}`,
-      deadlineMs: 10_000,
+      description: `the messages ${kinds.join()}`,
+      timeoutMs: 10_000,
     });
 
   /** Waits until the view shows the reminder. */
@@ -66,7 +66,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
         const view = await handle.query(cartQuery);
         return view.remindedAt === undefined ? undefined : view;
       },
-      { what: 'the reminder', deadlineMs: 10_000 },
+      { description: 'the reminder', timeoutMs: 10_000 },
     );
 
   const secondsBetween = (from: string | Date, to: string | Date) =>
@@ -75,7 +75,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   /** Allows a minute of deviation: the time-skipping server's clock also advances by itself. */
   function expectAbout(seconds: number, wanted: number): void {
     expect(seconds).toBeGreaterThanOrEqual(wanted);
-    expect(seconds).toBeLessThan(wanted + MINUTE);
+    expect(seconds).toBeLessThan(wanted + MINUTE_SECONDS);
   }
 
   /** Waits until the cart expires and expects that to be `afterSeconds` after its last change. */
@@ -93,30 +93,30 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   test('sends one reminder after a day and one expiry notice after thirty days by default', async () => {
     const handle = await filled();
     const { lastChangeAt, expiresAt } = await handle.query(cartQuery);
-    expect(secondsBetween(lastChangeAt, expiresAt!)).toBe(30 * DAY);
+    expect(secondsBetween(lastChangeAt, expiresAt!)).toBe(30 * DAY_SECONDS);
 
-    const view = await expired(handle, 30 * DAY);
+    const view = await expired(handle, 30 * DAY_SECONDS);
 
     expect(view).toMatchObject({ lines: [{ sku, quantity: 1 }], lastChangeAt });
-    expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY);
+    expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY_SECONDS);
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
   test('reminds after two weeks and expires after nine if the input says so', async () => {
-    const handle = await filled({ remindAfterSeconds: 2 * WEEK, expireAfterSeconds: 9 * WEEK });
+    const handle = await filled({ remindAfterSeconds: 2 * WEEK_SECONDS, expireAfterSeconds: 9 * WEEK_SECONDS });
 
-    await skip(2 * WEEK - HOUR);
+    await skip(2 * WEEK_SECONDS - HOUR_SECONDS);
     expect(await messagesTo(handle)).toEqual([]);
-    const view = await expired(handle, 9 * WEEK);
+    const view = await expired(handle, 9 * WEEK_SECONDS);
 
-    expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), 2 * WEEK);
+    expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), 2 * WEEK_SECONDS);
     expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
   });
 
   test('stays open after its reminder and shows the time of the reminder', async () => {
     const handle = await filled();
 
-    await skip(DAY + MINUTE);
+    await skip(DAY_SECONDS + MINUTE_SECONDS);
 
     expect(await reminded(handle)).toMatchObject({ status: 'open', lines: [{ sku, quantity: 1 }] });
     expect(await messagesTo(handle)).toEqual(['cart_reminder']);
@@ -133,40 +133,40 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     test.each(changes)('restarts both timers if %s comes before the reminder', async (_what, change) => {
       const handle = await filled();
       const { lastChangeAt: before } = await handle.query(cartQuery);
-      await skip(20 * HOUR);
+      await skip(20 * HOUR_SECONDS);
       await change(handle);
       // The reminder for the first change would be due at 24 hours.
-      await skip(20 * HOUR);
+      await skip(20 * HOUR_SECONDS);
       expect(await messagesTo(handle)).toEqual([]);
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
-      expectAbout(secondsBetween(before, view.lastChangeAt), 20 * HOUR);
-      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expectAbout(secondsBetween(before, view.lastChangeAt), 20 * HOUR_SECONDS);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
     test('causes a new reminder and postpones the expiry if it comes after the reminder', async () => {
       const handle = await filled();
-      await skip(25 * HOUR);
+      await skip(25 * HOUR_SECONDS);
       await told(handle, ['cart_reminder']);
       const { lastChangeAt: before } = await reminded(handle);
 
       const changed = await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 3 }] });
 
       expect(changed).not.toHaveProperty('remindedAt');
-      expect(secondsBetween(changed.lastChangeAt, changed.expiresAt!)).toBe(30 * DAY);
-      const view = await expired(handle, 30 * DAY);
-      expectAbout(secondsBetween(before, view.lastChangeAt), 25 * HOUR);
+      expect(secondsBetween(changed.lastChangeAt, changed.expiresAt!)).toBe(30 * DAY_SECONDS);
+      const view = await expired(handle, 30 * DAY_SECONDS);
+      expectAbout(secondsBetween(before, view.lastChangeAt), 25 * HOUR_SECONDS);
       // Earlier than the first cart's expiry: the timer must be reset to an earlier time.
-      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
     });
 
     test('causes no notification when repeated every twenty hours for weeks', async () => {
       const handle = await filled();
       for (let number = 0; number < 20; number++) {
-        await skip(20 * HOUR);
+        await skip(20 * HOUR_SECONDS);
         await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 1 + (number % 2) }] });
       }
 
@@ -179,16 +179,16 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
       const handle = await open();
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
       const { lastChangeAt: before } = await handle.query(cartQuery);
-      await skip(20 * HOUR);
+      await skip(20 * HOUR_SECONDS);
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
       await expect(handle.executeUpdate(removeItemUpdate, { args: [{ sku: 'NOT-THERE' }] })).rejects.toThrow();
       await handle.signal(removeItemSignal, { sku: 'NOT-THERE' });
       await handle.signal('addItem', { sku, quantity: 'many' });
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lastChangeAt: before, lines: [{ sku, quantity: 1 }] });
-      expectAbout(secondsBetween(before, view.remindedAt!), DAY);
+      expectAbout(secondsBetween(before, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
   });
@@ -196,30 +196,32 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
   describe('an item that sets the lifetime of the cart', () => {
     test('sets the lifetime for later changes, too', async () => {
       const handle = await open();
-      const args = [{ sku, quantity: 1, remindAfterSeconds: WEEK, expireAfterSeconds: 3 * WEEK }] as const;
+      const args = [
+        { sku, quantity: 1, remindAfterSeconds: WEEK_SECONDS, expireAfterSeconds: 3 * WEEK_SECONDS },
+      ] as const;
       const added = await handle.executeUpdate(addItemUpdate, { args: [...args] });
-      expect(secondsBetween(added.lastChangeAt, added.expiresAt!)).toBe(3 * WEEK);
-      await skip(2 * DAY);
+      expect(secondsBetween(added.lastChangeAt, added.expiresAt!)).toBe(3 * WEEK_SECONDS);
+      await skip(2 * DAY_SECONDS);
       await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] });
 
-      const view = await expired(handle, 3 * WEEK);
+      const view = await expired(handle, 3 * WEEK_SECONDS);
 
-      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), WEEK);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), WEEK_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
     test('moves the timer to an earlier time, also in the next run', async () => {
       const handle = await filled({
-        remindAfterSeconds: 4 * WEEK,
-        expireAfterSeconds: 8 * WEEK,
+        remindAfterSeconds: 4 * WEEK_SECONDS,
+        expireAfterSeconds: 8 * WEEK_SECONDS,
         continueAsNewAfterEvents: 1,
       });
-      const args = [{ sku, quantity: 1, remindAfterSeconds: HOUR, expireAfterSeconds: DAY }] as const;
+      const args = [{ sku, quantity: 1, remindAfterSeconds: HOUR_SECONDS, expireAfterSeconds: DAY_SECONDS }] as const;
       await handle.executeUpdate(addItemUpdate, { args: [...args] });
 
-      const view = await expired(handle, DAY);
+      const view = await expired(handle, DAY_SECONDS);
 
-      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), HOUR);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), HOUR_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
   });
@@ -228,7 +230,7 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     test('expires without notifications if it never had items', async () => {
       const handle = await open();
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [] });
       expect(view).not.toHaveProperty('remindedAt');
@@ -237,10 +239,10 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
     test('expires without notifications if all items were removed', async () => {
       const handle = await filled();
-      await skip(HOUR);
+      await skip(HOUR_SECONDS);
       await handle.executeUpdate(removeItemUpdate, { args: [{ sku }] });
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [] });
       expect(await messagesTo(handle)).toEqual([]);
@@ -248,24 +250,24 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
     test('is reminded one day after its first item, even if the first reminder time has passed', async () => {
       const handle = await open();
-      await skip(3 * DAY);
+      await skip(3 * DAY_SECONDS);
       await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1 }] });
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
-      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
   });
 
   describe('a reminder at or after the expiry', () => {
     test.each([
-      ['after the expiry', 2 * HOUR],
-      ['at the expiry', HOUR],
+      ['after the expiry', 2 * HOUR_SECONDS],
+      ['at the expiry', HOUR_SECONDS],
     ])('is not sent if it is %s', async (_when, remindAfterSeconds) => {
-      const handle = await filled({ remindAfterSeconds, expireAfterSeconds: HOUR });
+      const handle = await filled({ remindAfterSeconds, expireAfterSeconds: HOUR_SECONDS });
 
-      const view = await expired(handle, HOUR);
+      const view = await expired(handle, HOUR_SECONDS);
 
       expect(view).not.toHaveProperty('remindedAt');
       expect(await messagesTo(handle)).toEqual(['cart_expired']);
@@ -292,37 +294,37 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
     };
 
     test('sends no second reminder and keeps the expiry', async () => {
-      const lastChangeAt = new Date((await now()) - 10 * DAY * 1000).toISOString();
-      const remindedAt = new Date((await now()) - 9 * DAY * 1000).toISOString();
+      const lastChangeAt = new Date((await now()) - 10 * DAY_SECONDS * 1000).toISOString();
+      const remindedAt = new Date((await now()) - 9 * DAY_SECONDS * 1000).toISOString();
       const handle = await open(state({ lastChangeAt, remindedAt, reminderPassed: true }));
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [{ sku, quantity: 4 }], lastChangeAt, remindedAt });
       expect(await messagesTo(handle)).toEqual(['cart_expired']);
     });
 
     test('waits only for the rest of the time', async () => {
-      const lastChangeAt = new Date((await now()) - 20 * HOUR * 1000).toISOString();
+      const lastChangeAt = new Date((await now()) - 20 * HOUR_SECONDS * 1000).toISOString();
       const handle = await open(state({ lastChangeAt }));
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
-      expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY);
+      expectAbout(secondsBetween(lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_expired']);
     });
 
     test('sends reminder and expiry once and on time across many continue-as-new runs', async () => {
       const handle = await filled({ continueAsNewAfterEvents: 1 });
       const { firstExecutionRunId } = handle;
-      await skip(25 * HOUR);
+      await skip(25 * HOUR_SECONDS);
       await told(handle, ['cart_reminder']);
       await handle.executeUpdate(setQuantityUpdate, { args: [{ sku, quantity: 2 }] });
 
-      const view = await expired(handle, 30 * DAY);
+      const view = await expired(handle, 30 * DAY_SECONDS);
 
       expect(view).toMatchObject({ lines: [{ sku, quantity: 2 }] });
-      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY);
+      expectAbout(secondsBetween(view.lastChangeAt, view.remindedAt!), DAY_SECONDS);
       expect(await messagesTo(handle)).toEqual(['cart_reminder', 'cart_reminder', 'cart_expired']);
       expect((await handle.describe()).runId).not.toBe(firstExecutionRunId);
     });

@@ -9,20 +9,20 @@ import {
   withdrawUpdate,
 } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
-import { cancelOrderUpdate, orderStatusQuery } from '../../../src/workflows/order/contract.js';
-import { APPROVAL_THRESHOLD } from '../../support/activities.js';
-import { approvalOnce } from '../../support/approvals.js';
-import { lockProduct } from '../../support/database-lock.js';
-import { describeOrders, type PlacedOrder, type PlaceOptions } from '../../support/order-shop.js';
-import { aProduct } from '../../support/shop.js';
+import { cancelOrderUpdate, orderQuery } from '../../../src/workflows/order/contract.js';
+import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
+import { waitForApproval } from '../../support/shop/approvals.js';
+import { lockProduct } from '../../support/database/database-lock.js';
+import { describeWithOrderShop, type PlacedOrder, type PlaceOrderOptions } from '../../support/shop/order-shop.js';
+import { addProduct } from '../../support/shop/shop.js';
 
-const HOUR = 3_600;
+const HOUR_SECONDS = 3_600;
 
-describeOrders('an order that needs an approval', (shop) => {
+describeWithOrderShop('an order that needs an approval', (shop) => {
   /** Places an order of two pieces with the given total. */
-  async function placed(total: number, options: PlaceOptions = {}): Promise<PlacedOrder> {
+  async function placed(total: number, options: PlaceOrderOptions = {}): Promise<PlacedOrder> {
     const price = { value: total / 2, currency: 'EUR' };
-    return await shop().place({ products: [await aProduct(shop().store, { price })], ...options });
+    return await shop().placeOrder({ products: [await addProduct(shop().store, { price })], ...options });
   }
 
   const approvalOf = ({ orderId }: PlacedOrder) =>
@@ -33,43 +33,47 @@ describeOrders('an order that needs an approval', (shop) => {
    * being sent.
    */
   async function asked(order: PlacedOrder): Promise<ApprovalView> {
-    await order.seen(({ approval }) => approval?.status === 'pending', 'awaits its approval');
-    return await approvalOnce(approvalOf(order), ({ notifications }) => notifications[0]?.status === 'sent', 'asked');
+    await order.waitForView(({ approval }) => approval?.status === 'pending', 'awaits its approval');
+    return await waitForApproval(
+      approvalOf(order),
+      ({ notifications }) => notifications[0]?.status === 'sent',
+      'asked',
+    );
   }
 
   const decide = (order: PlacedOrder, approver: string, decision: 'approve' | 'reject') =>
     approvalOf(order).executeUpdate(decideUpdate, { args: [{ approver, decision }] });
 
   test('starts no approval just below the threshold', async () => {
-    const order = await placed(APPROVAL_THRESHOLD - 2);
-    await order.reached('awaiting_pickup');
-    await order.carrierReports('in_transit', 'delivered');
+    const order = await placed(ORDER_APPROVAL_THRESHOLD - 2);
+    await order.waitForStage('awaiting_pickup');
+    await order.sendCarrierReports('in_transit', 'delivered');
     const view = await order.result();
     expect(view.status).toBe('completed');
     expect(view.approval).toBeUndefined();
-    expect(await order.events()).not.toContain('StartChildWorkflowExecutionInitiated');
+    expect(await order.eventTypes()).not.toContain('StartChildWorkflowExecutionInitiated');
   });
 
   test('is charged after its approval and completes', async () => {
-    const order = await placed(APPROVAL_THRESHOLD);
+    const order = await placed(ORDER_APPROVAL_THRESHOLD);
     const question = await asked(order);
     expect(question).toMatchObject({
       title: `Order ${order.orderId} of ${order.input.customerId}`,
       description: '2 x A thing',
       requestedBy: order.input.customerId,
-      amount: { value: APPROVAL_THRESHOLD, currency: 'EUR' },
+      amount: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' },
       approvers: ['shift-lead'],
     });
     expect(await order.view()).toMatchObject({
       stage: 'awaiting_approval',
       approval: { approvalId: `order.${order.orderId}`, status: 'pending' },
     });
-    expect(order.done()).toEqual(['reserveStock']);
-    expect(order.calls(), 'nothing is charged yet').toEqual([]);
+    expect(order.completedActivities()).toEqual(['reserveStock']);
+    expect(order.partnerRequests(), 'nothing is charged yet').toEqual([]);
 
     await decide(order, 'shift-lead', 'approve');
-    await order.reached('awaiting_pickup');
-    await order.carrierReports('in_transit', 'delivered');
+    await order.waitForStage('awaiting_pickup');
+    await order.sendCarrierReports('in_transit', 'delivered');
     const view = await order.result();
     expect(view).toMatchObject({ status: 'completed', approval: { status: 'approved' } });
     expect(view.steps.map(({ name, status }) => `${name} ${status}`)).toEqual([
@@ -84,7 +88,7 @@ describeOrders('an order that needs an approval', (shop) => {
   const nothing = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
 
   test('releases the stock and charges nothing when its approval is rejected', async () => {
-    const order = await placed(APPROVAL_THRESHOLD);
+    const order = await placed(ORDER_APPROVAL_THRESHOLD);
     await asked(order);
     await decide(order, 'shift-lead', 'reject');
     expect(await order.result()).toMatchObject({
@@ -94,30 +98,30 @@ describeOrders('an order that needs an approval', (shop) => {
       compensations: [{ name: 'releaseStock', status: 'completed' }],
     });
     expect(await order.balance()).toEqual(nothing);
-    expect(order.calls()).toEqual([]);
+    expect(order.partnerRequests()).toEqual([]);
   });
 
   test('is rejected when the last stage times out without a decision', async () => {
-    const order = await placed(APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR });
+    const order = await placed(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: HOUR_SECONDS });
     const view = await order.result();
     expect(view).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalTimedOut' } });
     expect(await order.balance()).toEqual(nothing);
     const { trail } = await approvalOf(order).result();
     expect(trail.map(({ event }) => event)).toEqual(['requested', 'escalated', 'timed_out']);
     const seconds = (Date.parse(trail[2]!.at) - Date.parse(trail[0]!.at)) / 1000;
-    expect(Math.round(seconds / HOUR), 'two stages of an hour, as the customer asked').toBe(2);
+    expect(Math.round(seconds / HOUR_SECONDS), 'two stages of an hour, as the customer asked').toBe(2);
   });
 
   test("limits the customer's approval time-out to the shop's", async () => {
-    const order = await placed(APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR });
+    const order = await placed(ORDER_APPROVAL_THRESHOLD, { approvalTimeoutSeconds: 8_000 * HOUR_SECONDS });
     const { deadline, trail } = await asked(order);
-    expect(Math.round((Date.parse(deadline!) - Date.parse(trail[0]!.at)) / 1000 / HOUR)).toBe(24);
+    expect(Math.round((Date.parse(deadline!) - Date.parse(trail[0]!.at)) / 1000 / HOUR_SECONDS)).toBe(24);
     await decide(order, 'shift-lead', 'reject');
     await order.result();
   });
 
   test('withdraws the approval and releases the stock when cancelled', async () => {
-    const order = await placed(APPROVAL_THRESHOLD);
+    const order = await placed(ORDER_APPROVAL_THRESHOLD);
     await asked(order);
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too slow' }] });
     expect(await order.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
@@ -126,26 +130,26 @@ describeOrders('an order that needs an approval', (shop) => {
   });
 
   test('shows no approval when it is cancelled during the reservation', async () => {
-    const product = await aProduct(shop().store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } });
+    const product = await addProduct(shop().store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } });
     const lock = await lockProduct(shop().databaseUrl, product.sku);
-    const order = await shop().place({ products: [product] });
-    await lock.waitedFor();
+    const order = await shop().placeOrder({ products: [product] });
+    await lock.waitForBlocked();
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await lock.release();
     const view = await order.result();
     expect(view).toMatchObject({ status: 'cancelled', reason: { type: 'Cancelled' } });
     expect(view).not.toHaveProperty('approval');
-    expect(order.done()).toEqual(['reserveStock', 'releaseStock', 'closeOrder']);
+    expect(order.completedActivities()).toEqual(['reserveStock', 'releaseStock', 'closeOrder']);
     expect(await order.balance()).toEqual(nothing);
   });
 
   test('withdraws the approval and releases the stock when its workflow is cancelled', async () => {
-    const order = await placed(APPROVAL_THRESHOLD);
+    const order = await placed(ORDER_APPROVAL_THRESHOLD);
     await asked(order);
     await order.handle.cancel();
     const error = await order.result().catch((failure: unknown) => failure);
     expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
-    expect(await order.handle.query(orderStatusQuery)).toMatchObject({
+    expect(await order.handle.query(orderQuery)).toMatchObject({
       status: 'cancelled',
       approval: { status: 'withdrawn' },
     });
@@ -154,7 +158,7 @@ describeOrders('an order that needs an approval', (shop) => {
   });
 
   test('is rejected when its approval is withdrawn', async () => {
-    const order = await placed(APPROVAL_THRESHOLD);
+    const order = await placed(ORDER_APPROVAL_THRESHOLD);
     await asked(order);
     await approvalOf(order).executeUpdate(withdrawUpdate, { args: [{}] });
     expect(await order.result()).toMatchObject({ status: 'rejected', reason: { type: 'ApprovalWithdrawn' } });
@@ -162,7 +166,7 @@ describeOrders('an order that needs an approval', (shop) => {
   });
 
   test('is rejected when the workflow of its approval is cancelled', async () => {
-    const order = await placed(APPROVAL_THRESHOLD);
+    const order = await placed(ORDER_APPROVAL_THRESHOLD);
     await asked(order);
     await approvalOf(order).cancel();
     expect(await order.result()).toMatchObject({
@@ -174,25 +178,27 @@ describeOrders('an order that needs an approval', (shop) => {
   });
 
   test('cannot be approved by its own customer', async () => {
-    const order = await placed(APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
+    const order = await placed(ORDER_APPROVAL_THRESHOLD, { customerId: 'shift-lead' });
     // The time-skipping server loses a workflow task that cancels an activity which is just starting.
     await asked(order);
-    await expect(decide(order, 'shift-lead', 'approve')).rejects.toMatchObject({ cause: { type: 'OwnRequest' } });
+    await expect(decide(order, 'shift-lead', 'approve')).rejects.toMatchObject({ cause: { type: 'SelfApproval' } });
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await order.result();
   });
 });
 
-describeOrders(
+describeWithOrderShop(
   'a large order that only its customer could approve',
   (shop) => {
     test('is rejected before it is charged, and recorded as rejected', async () => {
-      const products = [await aProduct(shop().store, { price: { value: APPROVAL_THRESHOLD, currency: 'EUR' } })];
-      const order = await shop().place({ products, customerId: 'sole-approver' });
+      const products = [
+        await addProduct(shop().store, { price: { value: ORDER_APPROVAL_THRESHOLD, currency: 'EUR' } }),
+      ];
+      const order = await shop().placeOrder({ products, customerId: 'sole-approver' });
       const view = await order.result();
 
       expect(view).toMatchObject({ status: 'rejected', reason: { type: 'NoApprover' } });
-      expect(order.calls()).toEqual([]);
+      expect(order.partnerRequests()).toEqual([]);
       expect(await order.balance()).toMatchObject({ verdict: 'undone', charged: 0 });
       expect(await shop().store.findOrder(order.orderId)).toMatchObject({ status: 'rejected', closed: { view } });
     });

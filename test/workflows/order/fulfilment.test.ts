@@ -1,22 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { waitUntil } from '../../../tools/processes/wait.js';
 import { orderStatusAttribute, customerIdAttribute } from '../../../src/workflows/order/contract.js';
-import { anOrderId, describeOrders } from '../../support/order-shop.js';
-import { aProduct } from '../../support/shop.js';
-import type { ActivityName } from '../../support/watched-activities.js';
+import { newOrderId, describeWithOrderShop } from '../../support/shop/order-shop.js';
+import { addProduct } from '../../support/shop/shop.js';
+import type { ActivityName } from '../../support/shop/activity-spy.js';
 
 /** The limit for the history of an order that completes, with the carrier's callbacks. */
-const MOST_EVENTS = 42;
+const MAX_EVENTS = 42;
 
 const steps = ['reserveStock', 'chargePayment', 'requestShipment'] as const;
 const fulfilled: ActivityName[] = [...steps, 'closeOrder'];
 
-describeOrders('order fulfilment', (shop) => {
+describeWithOrderShop('order fulfilment', (shop) => {
   describe('a completed order', () => {
     test('is charged once at catalogue prices and delivered', async () => {
       const products = [
-        await aProduct(shop().store, { price: { value: 1250, currency: 'EUR' } }),
-        await aProduct(shop().store, { price: { value: 990, currency: 'EUR' }, available: 3 }),
+        await addProduct(shop().store, { price: { value: 1250, currency: 'EUR' } }),
+        await addProduct(shop().store, { price: { value: 990, currency: 'EUR' }, available: 3 }),
       ];
       const [mug, filter] = [products[0]!.sku, products[1]!.sku];
       const lines = [
@@ -24,9 +24,9 @@ describeOrders('order fulfilment', (shop) => {
         { sku: filter, quantity: 1 },
         { sku: mug, quantity: 3 },
       ];
-      const order = await shop().place({ products, lines });
-      const { shipment } = await order.reached('awaiting_pickup');
-      await order.carrierReports('in_transit', 'delivered');
+      const order = await shop().placeOrder({ products, lines });
+      const { shipment } = await order.waitForStage('awaiting_pickup');
+      await order.sendCarrierReports('in_transit', 'delivered');
       const view = await order.result();
 
       expect(view).toMatchObject({
@@ -45,22 +45,22 @@ describeOrders('order fulfilment', (shop) => {
       expect(view).not.toHaveProperty('reason');
       expect(view.steps.map(({ name, status }) => [name, status])).toEqual(steps.map((name) => [name, 'completed']));
       expect(await order.balance()).toEqual({ verdict: 'sold', charged: 7240, refunded: 0, parcels: ['delivered'] });
-      expect(order.calls()).toEqual(['/payments/charges', '/carrier/shipments']);
-      expect(order.done()).toEqual(fulfilled);
+      expect(order.partnerRequests()).toEqual(['/payments/charges', '/carrier/shipments']);
+      expect(order.completedActivities()).toEqual(fulfilled);
     });
 
-    test(`has a history of at most ${MOST_EVENTS} events`, async () => {
-      const order = await shop().place();
-      await waitUntil(() => order.done().includes('requestShipment') || undefined, {
-        what: 'the shipment',
-        deadlineMs: 20_000,
+    test(`has a history of at most ${MAX_EVENTS} events`, async () => {
+      const order = await shop().placeOrder();
+      await waitUntil(() => order.completedActivities().includes('requestShipment') || undefined, {
+        description: 'the shipment',
+        timeoutMs: 20_000,
       });
-      await order.carrierReports('in_transit', 'delivered');
+      await order.sendCarrierReports('in_transit', 'delivered');
       await order.result();
 
-      const events = await order.events();
+      const events = await order.eventTypes();
       console.info(`an order that completes writes ${events.length} events`);
-      expect(events.length).toBeLessThanOrEqual(MOST_EVENTS);
+      expect(events.length).toBeLessThanOrEqual(MAX_EVENTS);
       expect(
         events.filter((event) => event === 'MarkerRecorded'),
         'local activities',
@@ -72,10 +72,10 @@ describeOrders('order fulfilment', (shop) => {
     });
 
     test('can be found by its status and customer', async () => {
-      const order = await shop().place();
-      await order.reached('awaiting_pickup');
+      const order = await shop().placeOrder();
+      await order.waitForStage('awaiting_pickup');
       const open = await order.handle.describe();
-      await order.carrierReports('delivered');
+      await order.sendCarrierReports('delivered');
       await order.result();
       const closed = await order.handle.describe();
 
@@ -91,59 +91,59 @@ describeOrders('order fulfilment', (shop) => {
     test.each(fulfilled)(
       'is repeated with one effect if %s completes but the server does not learn of it',
       async (name) => {
-        const orderId = anOrderId();
-        shop().activities.loseAnswer(name, orderId);
+        const orderId = newOrderId();
+        shop().activities.failAfterEffect(name, orderId);
 
-        const order = await shop().place({ orderId });
-        await order.reached('awaiting_pickup');
-        await order.carrierReports('in_transit', 'delivered');
+        const order = await shop().placeOrder({ orderId });
+        await order.waitForStage('awaiting_pickup');
+        await order.sendCarrierReports('in_transit', 'delivered');
         const { status } = await order.result();
 
         expect(status).toBe('completed');
         expect(await order.balance()).toEqual(sold);
-        expect(order.attempts(name)).toEqual(['answer lost', 'done']);
+        expect(order.attemptOutcomes(name)).toEqual(['answer lost', 'done']);
       },
     );
 
     test.each([
-      ['chargePayment', 'charge', 'lose-answer', '/payments/charges'],
+      ['chargePayment', 'charge', 'lose-response', '/payments/charges'],
       ['chargePayment', 'charge', 'malformed', '/payments/charges'],
-      ['requestShipment', 'shipment', 'lose-answer', '/carrier/shipments'],
+      ['requestShipment', 'shipment', 'lose-response', '/carrier/shipments'],
       ['requestShipment', 'shipment', 'malformed', '/carrier/shipments'],
     ] as const)(
       "is repeated with the same key if the partner's response to %s is lost or malformed (%s: %s)",
       async (name, on, fault, path) => {
-        const orderId = anOrderId();
-        shop().outside.faults.add({ on, orderId, fault });
+        const orderId = newOrderId();
+        shop().fakes.faults.add({ on, orderId, fault });
 
-        const order = await shop().place({ orderId });
-        await order.reached('awaiting_pickup');
-        await order.carrierReports('in_transit', 'delivered');
+        const order = await shop().placeOrder({ orderId });
+        await order.waitForStage('awaiting_pickup');
+        await order.sendCarrierReports('in_transit', 'delivered');
         const { status } = await order.result();
 
         expect(status).toBe('completed');
         expect(await order.balance()).toEqual(sold);
-        expect(order.attempts(name)).toEqual(['failed', 'done']);
-        expect(order.calls().filter((call) => call === path)).toHaveLength(2);
+        expect(order.attemptOutcomes(name)).toEqual(['failed', 'done']);
+        expect(order.partnerRequests().filter((call) => call === path)).toHaveLength(2);
       },
     );
   });
 
   describe('two orders for the last piece', () => {
     test('end with one completed and one rejected', async () => {
-      const products = [await aProduct(shop().store, { available: 1 })];
+      const products = [await addProduct(shop().store, { available: 1 })];
       const lines = [{ sku: products[0]!.sku, quantity: 1 }];
-      const both = await Promise.all([shop().place({ products, lines }), shop().place({ products, lines })]);
+      const both = await Promise.all([shop().placeOrder({ products, lines }), shop().placeOrder({ products, lines })]);
       const loser = await waitUntil(
         async () => {
           const descriptions = await Promise.all(both.map((order) => order.handle.describe()));
           return both[descriptions.findIndex(({ status }) => status.name !== 'RUNNING')];
         },
-        { what: 'the end of one of two orders', deadlineMs: 20_000 },
+        { description: 'the end of one of two orders', timeoutMs: 20_000 },
       );
       const winner = both.find((order) => order !== loser)!;
-      await winner.reached('awaiting_pickup');
-      await winner.carrierReports('delivered');
+      await winner.waitForStage('awaiting_pickup');
+      await winner.sendCarrierReports('delivered');
 
       expect(await winner.result()).toMatchObject({ status: 'completed' });
       expect(await loser.result()).toMatchObject({ status: 'rejected', reason: { type: 'OutOfStock' } });

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { balanceOf } from '../../../tools/chaos/audit/balance.js';
+import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput, OrderView } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
@@ -8,28 +8,31 @@ import { approvalWorkflowId, decideUpdate } from '../../../src/workflows/approva
 import {
   cancelOrderUpdate,
   ORDER_TASK_QUEUE,
-  orderStatusQuery,
+  orderQuery,
   orderWorkflowId,
   resolveCompensationUpdate,
   resolveDeliveryUpdate,
 } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
-import { APPROVAL_THRESHOLD } from '../../support/activities.js';
-import { describeOnDevServer, startDevServer } from '../../support/dev-server.js';
-import { openLetterbox, type Letterbox } from '../../support/letterbox.js';
-import { closedAs, reset, resetPoints } from '../../support/resets.js';
-import { anOrder, aProduct, openShop, type Shop } from '../../support/shop.js';
+import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import {
+  startCarrierWebhookReceiver,
+  type CarrierWebhookReceiver,
+} from '../../support/network/carrier-webhook-receiver.js';
+import { waitForClose, resetRun, resetPoints } from '../../support/temporal/resets.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-const deadline = { deadlineMs: 60_000, everyMs: 50 };
+const WAIT_OPTIONS = { deadlineMs: 60_000, everyMs: 50 };
 
 describeOnDevServer('an order that is reset', () => {
   let shop: Shop;
-  let letterbox: Letterbox;
+  let letterbox: CarrierWebhookReceiver;
 
   beforeAll(async () => {
-    shop = await openShop(await startDevServer(), { queues: ['orders', 'payments', 'approvals'] });
-    letterbox = await openLetterbox(shop.client);
-    shop.outside.setCallbackUrl(letterbox.url);
+    shop = await startShop(await startDevServer(), { queues: ['orders', 'payments', 'approvals'] });
+    letterbox = await startCarrierWebhookReceiver(shop.client);
+    shop.fakes.setCallbackUrl(letterbox.url);
   });
   afterAll(async () => {
     await letterbox?.close();
@@ -46,8 +49,8 @@ describeOnDevServer('an order that is reset', () => {
     price = 1250,
     ...overrides
   }: Partial<OrderInput> & { price?: number } = {}): Promise<Placed> {
-    const product = await aProduct(shop.store, { price: { value: price, currency: 'EUR' } });
-    const input = anOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides });
+    const product = await addProduct(shop.store, { price: { value: price, currency: 'EUR' } });
+    const input = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides });
     const workflowId = orderWorkflowId(input.orderId);
     const options = { workflowId, taskQueue: ORDER_TASK_QUEUE, args: [input] as [OrderInput] };
     const { firstExecutionRunId: runId } = await shop.client.workflow.start<typeof orderWorkflow>('order', options);
@@ -62,10 +65,10 @@ describeOnDevServer('an order that is reset', () => {
     waitUntil(
       async () => {
         const handle = shop.client.workflow.getHandle(order.run.workflowId);
-        const view = await handle.query(orderStatusQuery).catch(() => undefined);
+        const view = await handle.query(orderQuery).catch(() => undefined);
         return view && isIt(view) ? view : undefined;
       },
-      { what: `${order.run.workflowId} ${what}`, ...deadline },
+      { description: `${order.run.workflowId} ${what}`, ...WAIT_OPTIONS },
     );
 
   const isAtRest = ({ stage }: OrderView) => stage === 'awaiting_pickup' || stage === 'done';
@@ -77,9 +80,11 @@ describeOnDevServer('an order that is reset', () => {
     waitUntil(
       async () => {
         const { pendingActivities } = (await run.describe()).raw;
-        return pendingActivities?.some(({ activityType }) => activityType?.name === 'joinApproval') || undefined;
+        return (
+          pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitExistingApproval') || undefined
+        );
       },
-      { what: 'the order joining its approval', ...deadline },
+      { description: 'the order joining its approval', ...WAIT_OPTIONS },
     );
 
   const recordOf = async ({ input: { orderId } }: Placed) => {
@@ -105,7 +110,7 @@ describeOnDevServer('an order that is reset', () => {
 
   /** The order's effects on money, stock and parcels across all runs. @throws if anything happened twice. */
   const balance = ({ input, product }: Placed) =>
-    balanceOf(shop, {
+    readBalance(shop, {
       orderId: input.orderId,
       products: [product],
       lines: input.lines,
@@ -115,15 +120,15 @@ describeOnDevServer('an order that is reset', () => {
   test('completes again after a reset to any workflow task, with one charge and one shipment', async () => {
     const order = await placed();
     await awaitsPickup(order);
-    await shop.outside.carrier.reportNow(order.input.orderId, 'in_transit');
-    await shop.outside.carrier.reportNow(order.input.orderId, 'delivered');
+    await shop.fakes.carrier.reportNow(order.input.orderId, 'in_transit');
+    await shop.fakes.carrier.reportNow(order.input.orderId, 'delivered');
     expect(await handleOf(order).result()).toMatchObject({ status: 'completed' });
     const points = await resetPoints(handleOf(order));
     expect(points.length).toBeGreaterThan(5);
 
     for (const point of points) {
-      const run = await reset(shop.client, order.run, point);
-      expect(await closedAs(run), `from event ${point}`).toBe('COMPLETED');
+      const run = await resetRun(shop.client, order.run, point);
+      expect(await waitForClose(run), `from event ${point}`).toBe('COMPLETED');
       expect(await run.result(), `from event ${point}`).toMatchObject({ status: 'completed' });
       expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'sold', parcels: ['delivered'] });
       expect(await recordOf(order)).toEqual({ status: 'completed', reservation: 'sold' });
@@ -139,12 +144,12 @@ describeOnDevServer('an order that is reset', () => {
     const outcomes: string[] = [];
 
     for (const point of points) {
-      const run = await reset(shop.client, order.run, point, { without: true });
+      const run = await resetRun(shop.client, order.run, point, { without: true });
       const view = await reached(order, isAtRest, `at rest from event ${point}`);
       // The carrier has accepted the parcel, and this run has not cancelled the shipment yet.
       if (view.stage === 'awaiting_pickup') await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
-      const ended = await closedAs(run);
-      const { reason } = await run.query(orderStatusQuery);
+      const ended = await waitForClose(run);
+      const { reason } = await run.query(orderQuery);
       outcomes.push(`${ended} ${reason?.type}`);
       expect(await balance(order), `from event ${point}`).toEqual({
         verdict: 'undone',
@@ -160,72 +165,72 @@ describeOnDevServer('an order that is reset', () => {
   });
 
   test('joins its open approval after a reset to any workflow task and completes on approval', async () => {
-    const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
+    const order = await placed({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
     await reached(order, isAsked, 'asks for approval');
     const { runId: approvalRun } = await waitUntil(() => approval.describe().catch(() => undefined), {
-      what: 'the approval',
-      ...deadline,
+      description: 'the approval',
+      ...WAIT_OPTIONS,
     });
     const points = await resetPoints(handleOf(order));
     for (const point of points) {
-      await reset(shop.client, order.run, point);
+      await resetRun(shop.client, order.run, point);
       await reached(order, isAsked, `asks again from event ${point}`);
     }
     await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
     await awaitsPickup(order);
-    await shop.outside.carrier.reportNow(order.input.orderId, 'delivered');
+    await shop.fakes.carrier.reportNow(order.input.orderId, 'delivered');
     const handle = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
 
     expect(await handle.result()).toMatchObject({ status: 'completed', approval: { status: 'approved' } });
     expect((await approval.describe()).runId, 'the approval was asked once').toBe(approvalRun);
-    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: APPROVAL_THRESHOLD });
+    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: ORDER_APPROVAL_THRESHOLD });
   });
 
   test.each([
     ['its approval is reset', false],
     ['the approval that it joined is reset', true],
   ])('completes if %s and then approved', async (_title, isJoined) => {
-    const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
+    const order = await placed({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const describeApproval = () => approval.describe().catch(() => undefined);
-    const { runId } = await waitUntil(describeApproval, { what: 'the approval', ...deadline });
+    const { runId } = await waitUntil(describeApproval, { description: 'the approval', ...WAIT_OPTIONS });
     const [askedAt] = await waitUntil(
       async () => {
         const points = await resetPoints(approval);
         return points.length > 0 ? points : undefined;
       },
-      { what: 'a workflow task of the approval', ...deadline },
+      { description: 'a workflow task of the approval', ...WAIT_OPTIONS },
     );
     if (isJoined) {
       const [first] = await resetPoints(handleOf(order));
-      await joining(await reset(shop.client, order.run, first!));
+      await joining(await resetRun(shop.client, order.run, first!));
     }
-    await reset(shop.client, { workflowId: approval.workflowId, runId }, askedAt!);
+    await resetRun(shop.client, { workflowId: approval.workflowId, runId }, askedAt!);
     await approval.executeUpdate(decideUpdate, { args: [{ approver: 'shift-lead', decision: 'approve' }] });
 
     expect(await awaitsPickup(order)).toMatchObject({ approval: { status: 'approved' } });
-    await shop.outside.carrier.reportNow(order.input.orderId, 'delivered');
+    await shop.fakes.carrier.reportNow(order.input.orderId, 'delivered');
     const newest = shop.client.workflow.getHandle<typeof orderWorkflow>(order.run.workflowId);
     expect(await newest.result()).toMatchObject({ status: 'completed' });
-    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: APPROVAL_THRESHOLD });
+    expect(await balance(order)).toMatchObject({ verdict: 'sold', charged: ORDER_APPROVAL_THRESHOLD });
   });
 
   test('withdraws the approval that it joined when cancelled', async () => {
-    const order = await placed({ price: APPROVAL_THRESHOLD / 2 });
+    const order = await placed({ price: ORDER_APPROVAL_THRESHOLD / 2 });
     const approval = shop.client.workflow.getHandle(approvalWorkflowId(`order.${order.input.orderId}`));
     const isAsked = ({ approval }: OrderView) => approval?.status === 'pending';
     await reached(order, isAsked, 'asks for approval');
-    await waitUntil(() => approval.describe().catch(() => undefined), { what: 'the approval', ...deadline });
+    await waitUntil(() => approval.describe().catch(() => undefined), { description: 'the approval', ...WAIT_OPTIONS });
     const [first] = await resetPoints(handleOf(order));
-    const run = await reset(shop.client, order.run, first!);
+    const run = await resetRun(shop.client, order.run, first!);
     await reached(order, isAsked, 'asks again');
     await joining(run);
     await run.executeUpdate(cancelOrderUpdate, { args: [{}] });
 
     expect(await run.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
-    expect(await closedAs(approval)).toBe('CANCELLED');
+    expect(await waitForClose(approval)).toBe('CANCELLED');
     expect(await balance(order)).toMatchObject({ verdict: 'undone', charged: 0 });
   });
 
@@ -236,9 +241,9 @@ describeOnDevServer('an order that is reset', () => {
     const outcomes: string[] = [];
 
     for (const point of points) {
-      const run = await reset(shop.client, order.run, point);
-      const ended = await closedAs(run);
-      const { reason } = await run.query(orderStatusQuery);
+      const run = await resetRun(shop.client, order.run, point);
+      const ended = await waitForClose(run);
+      const { reason } = await run.query(orderQuery);
       outcomes.push(`${ended} ${reason?.type}`);
       expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'undone', charged: 0 });
       expect(await recordOf(order)).toEqual({ status: 'rejected', reservation: 'released' });
@@ -251,7 +256,7 @@ describeOnDevServer('an order that is reset', () => {
   async function stuckInRefund(): Promise<Placed> {
     const order = await placed();
     await awaitsPickup(order);
-    shop.outside.faults.add({ on: 'refund', orderId: order.input.orderId, fault: 'error', status: 400, times: 1 });
+    shop.fakes.faults.add({ on: 'refund', orderId: order.input.orderId, fault: 'error', status: 400, times: 1 });
     await handleOf(order).executeUpdate(cancelOrderUpdate, { args: [{}] });
     await reached(order, ({ status }) => status === 'compensation_stuck', 'is stuck');
     return order;
@@ -263,14 +268,14 @@ describeOnDevServer('an order that is reset', () => {
       const points =
         which === 'shipped' ? await pointsAfter(order, 'requestShipment') : await resetPoints(handleOf(order));
       const point = which === 'last' ? points.at(-1)! : points[0]!;
-      const run = await reset(shop.client, order.run, point, { without: which === 'first' });
+      const run = await resetRun(shop.client, order.run, point, { without: which === 'first' });
       const view = await reached(
         order,
         ({ status, stage }) => status === 'compensation_stuck' || stage === 'done',
         `is stuck or closed after a reset to the ${which} task`,
       );
       if (view.status === 'compensation_stuck') await decideAboutRefund(run);
-      await closedAs(run);
+      await waitForClose(run);
       expect(await balance(order), which).toMatchObject({ verdict: 'undone', charged: 2500, refunded: 2500 });
       expect(await recordOf(order), which).toMatchObject({ reservation: 'released' });
     }
@@ -279,13 +284,13 @@ describeOnDevServer('an order that is reset', () => {
   test('rejects a decision that a reset reapplies before the compensation is stuck', async () => {
     const order = await stuckInRefund();
     await decideAboutRefund(handleOf(order), 'skip');
-    await closedAs(handleOf(order));
+    await waitForClose(handleOf(order));
     const [point] = await pointsAfter(order, 'requestShipment');
-    const run = await reset(shop.client, order.run, point!);
-    await closedAs(run);
+    const run = await resetRun(shop.client, order.run, point!);
+    await waitForClose(run);
 
     // The skip is rejected: the refund is attempted, and succeeds this time.
-    const { compensations } = await run.query(orderStatusQuery);
+    const { compensations } = await run.query(orderQuery);
     expect(compensations).toMatchObject([{}, { name: 'refundPayment', status: 'completed', attempt: 1 }, {}]);
     expect(await balance(order)).toMatchObject({ verdict: 'undone', refunded: 2500 });
   });
@@ -294,7 +299,7 @@ describeOnDevServer('an order that is reset', () => {
   async function overdue(): Promise<Placed> {
     const order = await placed({ deliveryTimeoutSeconds: 3 });
     await awaitsPickup(order);
-    await shop.outside.carrier.reportNow(order.input.orderId, 'in_transit');
+    await shop.fakes.carrier.reportNow(order.input.orderId, 'in_transit');
     await reached(order, isOverdue, 'is overdue');
     return order;
   }
@@ -307,7 +312,7 @@ describeOnDevServer('an order that is reset', () => {
   test('is overdue again after a reset to any workflow task, and completes on delivery', async () => {
     const order = await overdue();
     for (const point of await resetPoints(handleOf(order))) {
-      await reset(shop.client, order.run, point);
+      await resetRun(shop.client, order.run, point);
       await reached(order, isOverdue, `is overdue from event ${point}`);
     }
     await decideAboutParcel(order, 'delivered');
@@ -320,19 +325,19 @@ describeOnDevServer('an order that is reset', () => {
   test('refunds once after a reset of a written-off order, and keeps its record', async () => {
     const order = await overdue();
     await decideAboutParcel(order, 'write_off');
-    expect(await closedAs(handleOf(order))).toBe('FAILED');
+    expect(await waitForClose(handleOf(order))).toBe('FAILED');
     const outcomes: (string | undefined)[] = [];
 
     for (const point of await resetPoints(handleOf(order))) {
-      const run = await reset(shop.client, order.run, point);
+      const run = await resetRun(shop.client, order.run, point);
       const view = await reached(
         order,
         ({ status, stage }) => status === 'delivery_overdue' || stage === 'done',
         `overdue or closed from event ${point}`,
       );
       if (isOverdue(view)) await decideAboutParcel(order, 'write_off');
-      await closedAs(run);
-      outcomes.push((await run.query(orderStatusQuery)).reason?.type);
+      await waitForClose(run);
+      outcomes.push((await run.query(orderQuery)).reason?.type);
       expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'written off', refunded: 2500 });
       expect(await recordOf(order)).toEqual({ status: 'failed', reservation: 'written_off' });
     }

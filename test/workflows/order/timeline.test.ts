@@ -4,13 +4,13 @@ import { describeOrder, Timeline } from '../../../src/workflows/order/timeline.j
 
 type Step = OrderView['steps'][number];
 
-function aTimeline() {
+function makeTimeline() {
   const entries: Step[] = [];
   const timeline = new Timeline<Step>(entries, (name, startedAt) => ({ name, status: 'started', startedAt }));
   return { entries, timeline };
 }
 
-function aView(overrides: Partial<OrderView> = {}): OrderView {
+function makeView(overrides: Partial<OrderView> = {}): OrderView {
   return { orderId: 'A1', status: 'processing', stage: 'charging_payment', steps: [], compensations: [], ...overrides };
 }
 
@@ -18,7 +18,7 @@ const startedAt = '2026-11-23T10:00:00.000Z';
 
 describe('Timeline', () => {
   test('keeps one entry for a step, with its start and its end', () => {
-    const { entries, timeline } = aTimeline();
+    const { entries, timeline } = makeTimeline();
     timeline.start('reserveStock');
     timeline.end('reserveStock', 'completed');
 
@@ -28,7 +28,7 @@ describe('Timeline', () => {
   });
 
   test('keeps the reason of a failed step', () => {
-    const { entries, timeline } = aTimeline();
+    const { entries, timeline } = makeTimeline();
     timeline.start('chargePayment');
     timeline.end('chargePayment', 'failed', { type: 'CardDeclined', message: 'no' });
 
@@ -36,7 +36,7 @@ describe('Timeline', () => {
   });
 
   test('keeps the entry and the first start of a step that starts again', () => {
-    const { entries, timeline } = aTimeline();
+    const { entries, timeline } = makeTimeline();
     const { startedAt: first } = timeline.start('refundPayment');
     timeline.end('refundPayment', 'failed', { type: 'X', message: 'no' });
     timeline.start('refundPayment');
@@ -45,7 +45,7 @@ describe('Timeline', () => {
   });
 
   test('ignores the end of a step that never started', () => {
-    const { entries, timeline } = aTimeline();
+    const { entries, timeline } = makeTimeline();
     timeline.end('refundPayment', 'completed');
 
     expect(entries).toEqual([]);
@@ -54,26 +54,30 @@ describe('Timeline', () => {
 
 describe('describeOrder', () => {
   test('shows the stage and the steps of an open order as a Markdown list', () => {
-    const view = aView({ steps: [{ name: 'reserveStock', status: 'completed', startedAt }] });
+    const view = makeView({ steps: [{ name: 'reserveStock', status: 'completed', startedAt }] });
 
     expect(describeOrder(view)).toBe('**processing**, charging_payment\n\nSteps:\n\n- reserveStock: completed');
   });
 
   test('shows why an order ended', () => {
-    const view = aView({ status: 'rejected', stage: 'done', reason: { type: 'OutOfStock', message: 'MUG: 2 wanted' } });
+    const view = makeView({
+      status: 'rejected',
+      stage: 'done',
+      reason: { type: 'OutOfStock', message: 'MUG: 2 wanted' },
+    });
 
     expect(describeOrder(view)).toBe('**rejected**: OutOfStock, MUG: 2 wanted');
   });
 
   test('shows first what an operator can do about a stuck compensation', () => {
     const reason = { type: 'X', message: 'no route' };
-    const view = aView({
+    const view = makeView({
       status: 'compensation_stuck',
       stage: 'compensating',
       steps: [{ name: 'reserveStock', status: 'completed', startedAt }],
       compensations: [
         { name: 'cancelShipment', status: 'completed', startedAt, attempt: 1 },
-        { name: 'refundPayment', status: 'stuck', startedAt, attempt: 2, reason, nextTryAt: '11:00' },
+        { name: 'refundPayment', status: 'stuck', startedAt, attempt: 2, reason, nextAttemptAt: '11:00' },
       ],
     });
 
@@ -98,7 +102,7 @@ describe('describeOrder', () => {
   });
 
   test('shows first that a delivery is overdue', () => {
-    const view = aView({
+    const view = makeView({
       status: 'delivery_overdue',
       stage: 'in_transit',
       delivery: { dueAt: startedAt, attempt: 1, overdueSince: startedAt },

@@ -1,202 +1,301 @@
-import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
-import type { WorkflowHandle } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
-import '../../support/quiet-runtime.js';
-import type { TemporalServer } from '../../support/shop.js';
-import { describeWithTimeSkipping, startTimeSkipping } from '../../support/time-skipping.js';
-import { continueSignal, logQuery, type play, type Script } from './saga-workflows.js';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  RetryState,
+  type TemporalFailure,
+} from '@temporalio/common';
+import { CancellationScope } from '@temporalio/workflow';
+import { RootCancellationScope } from '@temporalio/workflow/lib/cancellation-scope.js';
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { PointOfNoReturn, Saga, type Compensation, type SagaObserver } from '../../../src/workflows/shared/saga.js';
 
-const taskQueue = 'sagas';
-const deadline = { deadlineMs: 20_000, everyMs: 100 };
+// Runs in plain Node with the SDK's cancellation scopes; saga.test.ts tests the same behaviour in a workflow.
 
-describeWithTimeSkipping('a saga in a workflow', () => {
-  let server: TemporalServer;
-  let worker: Worker | undefined;
-  let running: Promise<void> | undefined;
+const noRoute = ApplicationFailure.create({ message: 'no route' });
 
-  beforeAll(async () => {
-    server = await startTimeSkipping();
-    worker = await Worker.create({
-      connection: server.nativeConnection,
-      namespace: server.namespace,
-      taskQueue,
-      workflowBundle: await bundleWorkflowCode({
-        workflowsPath: fileURLToPath(new URL('./saga-workflows.ts', import.meta.url)),
-        logger: new DefaultLogger('ERROR'),
+/** An observer that records its calls and returns `answers` one after the other. */
+function createObserver(answers: ('retry' | 'skip')[] = []) {
+  const told: unknown[][] = [];
+  const observer: SagaObserver = {
+    onCompensation: (name, status) => void told.push([name, status]),
+    onStuck: async (name, failure) => {
+      told.push([name, 'stuck', failure]);
+      return answers.shift()!;
+    },
+  };
+  return { told, observer };
+}
+
+const makeCompensation = (name: string, run: Compensation['run'] = async () => undefined) => ({
+  name,
+  run: vi.fn(run),
+});
+const failWith = (error: Error) => () => Promise.reject(error);
+const doNothing = async () => undefined;
+
+/** Runs a function like the main function of a workflow. */
+const inWorkflow = <T>(run: () => Promise<T>): Promise<T> => new RootCancellationScope().run(run);
+const compensate = (saga: Saga) => inWorkflow(() => saga.compensate());
+
+describe('a saga step', () => {
+  test('returns its result and compensates nothing on success', async () => {
+    const saga = new Saga(createObserver().observer);
+    const undo = makeCompensation('undo');
+
+    expect(await saga.runStep(async () => 'answer', undo)).toBe('answer');
+
+    expect(undo.run).not.toHaveBeenCalled();
+  });
+
+  test('throws its failure and can be compensated', async () => {
+    const saga = new Saga(createObserver().observer);
+    const undo = makeCompensation('undo');
+
+    await expect(saga.runStep(failWith(noRoute), undo)).rejects.toBe(noRoute);
+
+    expect(await compensate(saga)).toBe(true);
+    expect(undo.run).toHaveBeenCalledOnce();
+  });
+
+  test('is compensated even if the compensation starts while it runs', async () => {
+    const saga = new Saga(createObserver().observer);
+    const undo = makeCompensation('undo');
+
+    await saga.runStep(() => compensate(saga), undo);
+
+    expect(undo.run).toHaveBeenCalledOnce();
+  });
+});
+
+describe('compensation', () => {
+  /** The course of a compensation: it fails and is retried `failures` times, then ends with `end`. */
+  const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'refused') });
+
+  test('reports every compensation in turn, the last step first, for any course', async () => {
+    const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
+      const answers: ('retry' | 'skip')[] = [];
+      const expected: unknown[][] = [];
+      const returned: boolean[] = [];
+      for (const [index, { failures, end }] of [...histories.entries()].reverse()) {
+        const name = `undo ${index}`;
+        const stuck = Array.from({ length: failures + Number(end === 'skipped') }, () => [
+          [name, 'started'],
+          [name, 'stuck', noRoute],
+        ]);
+        expected.push(...stuck.flat(), ...(end === 'skipped' ? [] : [[name, 'started']]), [name, end]);
+        answers.push(...Array<'retry'>(failures).fill('retry'), ...(end === 'skipped' ? (['skip'] as const) : []));
+        if (end === 'refused') returned.push(false);
+      }
+      returned.push(true);
+
+      const { told, observer } = createObserver(answers);
+      const saga = new Saga(observer);
+      for (const [index, { failures, end }] of histories.entries()) {
+        let turns = 0;
+        await saga.runStep(doNothing, {
+          isBlocking: true,
+          ...makeCompensation(`undo ${index}`, async () => {
+            if ((turns += 1) <= failures || end === 'skipped') throw noRoute;
+            if (end === 'refused') throw new PointOfNoReturn();
+          }),
+        });
+      }
+
+      for (const answer of returned) expect(await compensate(saga)).toBe(answer);
+      expect(told).toEqual(expected);
+    });
+    await fc.assert(property);
+  });
+
+  test('runs older compensations while a newer one is parked, and waits for the parked one at the end', async () => {
+    const decisions: ((action: 'retry' | 'skip') => void)[] = [];
+    const saga = new Saga({ onStuck: () => new Promise((resolve) => decisions.push(resolve)) });
+    const [oldest, older] = [makeCompensation('oldest'), makeCompensation('older')];
+    let attempts = 0;
+    await saga.runStep(doNothing, oldest);
+    await saga.runStep(doNothing, older);
+    await saga.runStep(
+      doNothing,
+      makeCompensation('newest', async () => {
+        if ((attempts += 1) === 1) throw noRoute;
       }),
-    });
-    running = worker.run();
-  });
-
-  afterAll(async () => {
-    worker?.shutdown();
-    await running;
-    await server?.close();
-  });
-
-  const start = (script: Script) =>
-    server.client.workflow.start<typeof play>('play', { taskQueue, workflowId: randomUUID(), args: [script] });
-
-  const logOf = async (script: Script) => (await start(script)).result();
-
-  const untilLogged = (handle: WorkflowHandle<typeof play>, line: string) =>
-    waitUntil(async () => ((await handle.query(logQuery)).includes(line) ? true : undefined), {
-      what: line,
-      ...deadline,
-    });
-
-  test('compensates all steps, the last one first, including a step that fails after its effect', async () => {
-    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', then: 'fails' }, { name: 'd' }] });
-
-    expect(log).toEqual([
-      'a',
-      'b',
-      'c',
-      'failed',
-      'undo c started',
-      'undo c completed',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
-      'compensate: true',
-    ]);
-  });
-
-  test('runs each compensation once when compensated twice', async () => {
-    const log = await logOf({ steps: [{ name: 'a' }], compensations: 2 });
-
-    expect(log).toEqual([
-      'a',
-      'all done',
-      'undo a started',
-      'undo a completed',
-      'compensate: true',
-      'compensate: true',
-    ]);
-  });
-
-  test('runs the compensations that were not forgotten', async () => {
-    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], forget: ['undo a', 'undo c'] });
-
-    expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);
-  });
-
-  test('completes slow compensations after a workflow cancellation', async () => {
-    const handle = await start({
-      steps: [
-        { name: 'a', undo: ['slow'] },
-        { name: 'b', then: 'waits', undo: ['slow'] },
-      ],
-    });
-    await untilLogged(handle, 'b');
-
-    await handle.cancel();
-
-    expect(await handle.result()).toEqual([
-      'a',
-      'b',
-      'cancelled',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
-      'compensate: true',
-    ]);
-  });
-
-  test('runs a stuck compensation again on retry while older ones wait for a gate', async () => {
-    const log = await logOf({
-      steps: [{ name: 'a' }, { name: 'b', undo: ['fails', 'fails'], isGate: true }],
-      decisions: ['retry', 'retry'],
-    });
-
-    expect(log).toEqual([
-      'a',
-      'b',
-      'all done',
-      'undo b started',
-      'undo b stuck: no route',
-      'undo b started',
-      'undo b stuck: no route',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
-      'compensate: true',
-    ]);
-  });
-
-  test('runs the older compensations after a skip', async () => {
-    const log = await logOf({
-      steps: [{ name: 'a' }, { name: 'b', undo: ['fails'], isGate: true }],
-      decisions: ['skip'],
-    });
-
-    expect(log).toEqual([
-      'a',
-      'b',
-      'all done',
-      'undo b started',
-      'undo b stuck: no route',
-      'undo b skipped',
-      'undo a started',
-      'undo a completed',
-      'compensate: true',
-    ]);
-  });
-
-  test('still waits for a decision after a workflow cancellation', async () => {
-    const handle = await start({ steps: [{ name: 'a', undo: ['fails'] }] });
-    await untilLogged(handle, 'undo a stuck: no route');
-
-    await handle.cancel();
-    await untilLogged(handle, 'undo a stuck: no route');
-    await handle.signal(continueSignal);
-
-    expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);
-  });
-
-  test('compensates nothing older past the point of no return until called again', async () => {
-    const log = await logOf({
-      steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', undo: ['point of no return'] }],
-      compensations: 2,
-    });
-
-    expect(log).toEqual([
-      'a',
-      'b',
-      'c',
-      'all done',
-      'undo c started',
-      'undo c refused',
-      'compensate: false',
-      'undo b started',
-      'undo b completed',
-      'undo a started',
-      'undo a completed',
-      'compensate: true',
-    ]);
-  });
-
-  // Last in the file, because the workflow never ends by itself.
-  test('fails the workflow task and compensates nothing older if a compensation has a bug', async () => {
-    const handle = await start({ steps: [{ name: 'a' }, { name: 'b', undo: ['bug'] }] });
-
-    const failed = await waitUntil(
-      async () => {
-        const { events } = await handle.fetchHistory();
-        return events?.map((event) => event.workflowTaskFailedEventAttributes).find(Boolean) ?? undefined;
-      },
-      { what: 'a failed workflow task', ...deadline },
     );
-    const { status } = await handle.describe();
-    await handle.terminate();
 
-    expect(failed.failure?.message).toBe('undefined is not a function');
-    expect(status.name).toBe('RUNNING');
+    const compensated = compensate(saga);
+    await vi.waitFor(() => expect(oldest.run).toHaveBeenCalledOnce());
+    const isDone = await Promise.race([compensated, new Promise((resolve) => setImmediate(() => resolve('parked')))]);
+    decisions[0]!('retry');
+
+    expect(isDone).toBe('parked');
+    expect(await compensated).toBe(true);
+    expect(attempts).toBe(2);
+    expect(older.run).toHaveBeenCalledOnce();
+  });
+
+  test('keeps older compensations waiting while a gate is parked', async () => {
+    const decisions: ((action: 'retry' | 'skip') => void)[] = [];
+    const saga = new Saga({ onStuck: () => new Promise((resolve) => decisions.push(resolve)) });
+    const older = makeCompensation('older');
+    await saga.runStep(doNothing, older);
+    await saga.runStep(doNothing, { ...makeCompensation('gate', failWith(noRoute)), isBlocking: true });
+
+    const compensated = compensate(saga);
+    await vi.waitFor(() => expect(decisions).toHaveLength(1));
+    await new Promise(setImmediate);
+    const before = older.run.mock.calls.length;
+    decisions[0]!('skip');
+
+    expect(before).toBe(0);
+    expect(await compensated).toBe(true);
+    expect(older.run).toHaveBeenCalledOnce();
+  });
+
+  test('returns true if there is nothing to compensate', async () => {
+    const { told, observer } = createObserver();
+
+    expect(await compensate(new Saga(observer))).toBe(true);
+    expect(told).toEqual([]);
+  });
+
+  test('runs each compensation once when called twice at the same time', async () => {
+    const saga = new Saga(createObserver().observer);
+    const compensations = ['a', 'b', 'c'].map((name) => makeCompensation(name));
+    for (const compensation of compensations) await saga.runStep(doNothing, compensation);
+
+    expect(await Promise.all([compensate(saga), compensate(saga)])).toEqual([true, true]);
+
+    for (const { run } of compensations) expect(run).toHaveBeenCalledOnce();
+  });
+
+  test('runs older compensations only after a running newer one', async () => {
+    const saga = new Saga(createObserver().observer);
+    const older = makeCompensation('older');
+    let end = () => {};
+    await saga.runStep(doNothing, older);
+    await saga.runStep(
+      doNothing,
+      makeCompensation('newer', () => new Promise<void>((resolve) => (end = resolve))),
+    );
+
+    const undone = compensate(saga);
+    await new Promise(setImmediate);
+    expect(older.run).not.toHaveBeenCalled();
+    end();
+    await undone;
+
+    expect(older.run).toHaveBeenCalledOnce();
+  });
+
+  test('leaves out all compensations with forgotten names', async () => {
+    const { told, observer } = createObserver();
+    const saga = new Saga(observer);
+    for (const name of ['a', 'b', 'a', 'c']) await saga.runStep(doNothing, makeCompensation(name));
+
+    saga.unregister('a', 'c', 'unknown');
+    await compensate(saga);
+
+    expect(told).toEqual([
+      ['b', 'started'],
+      ['b', 'completed'],
+    ]);
+  });
+
+  test("shields compensations and onStuck from the workflow's cancellation", async () => {
+    const scopes: CancellationScope[] = [];
+    const saga = new Saga({
+      onStuck: async () => {
+        scopes.push(CancellationScope.current());
+        return 'retry';
+      },
+    });
+    await saga.runStep(
+      doNothing,
+      makeCompensation('undo', async () => {
+        scopes.push(CancellationScope.current());
+        if (scopes.length === 1) throw noRoute;
+      }),
+    );
+    const workflow = new RootCancellationScope();
+
+    const undone = workflow.run(async () => {
+      workflow.cancel();
+      return await saga.compensate();
+    });
+
+    expect(await undone).toBe(true);
+    expect(workflow.consideredCancelled).toBe(true);
+    // The compensation, onStuck, and the compensation again.
+    expect(scopes).toHaveLength(3);
+    for (const scope of scopes) expect(scope).toMatchObject({ cancellable: false, consideredCancelled: false });
+  });
+});
+
+describe('a compensation that fails', () => {
+  test.each<[string, TemporalFailure]>([
+    ['fails', noRoute],
+    ['is cancelled', new CancelledFailure('stop')],
+    ['has an activity that fails', new ActivityFailure('no', 'refund', '1', RetryState.TIMEOUT, 'worker', noRoute)],
+  ])('is reported to the observer, which decides, if it %s', async (_what, failure) => {
+    const { told, observer } = createObserver(['skip']);
+    const saga = new Saga(observer);
+    await saga.runStep(doNothing, makeCompensation('undo', failWith(failure)));
+
+    expect(await compensate(saga)).toBe(true);
+
+    expect(told).toEqual([
+      ['undo', 'started'],
+      ['undo', 'stuck', failure],
+      ['undo', 'skipped'],
+    ]);
+    expect(told[1]![2]).toBe(failure);
+  });
+
+  test('throws a bug without calling the observer or compensating older steps', async () => {
+    const { told, observer } = createObserver();
+    const saga = new Saga(observer);
+    const older = makeCompensation('older');
+    const bug = new TypeError('undefined is not a function');
+    await saga.runStep(doNothing, older);
+    await saga.runStep(doNothing, makeCompensation('undo', failWith(bug)));
+
+    await expect(compensate(saga)).rejects.toBe(bug);
+
+    expect(told).toEqual([['undo', 'started']]);
+    expect(older.run).not.toHaveBeenCalled();
+  });
+
+  test('is dropped past the point of no return, and older steps can be compensated later', async () => {
+    const saga = new Saga(createObserver().observer);
+    const [older, refusing] = [makeCompensation('older'), makeCompensation('undo', failWith(new PointOfNoReturn()))];
+    await saga.runStep(doNothing, older);
+    await saga.runStep(doNothing, refusing);
+
+    expect(await compensate(saga)).toBe(false);
+    expect(older.run).not.toHaveBeenCalled();
+
+    expect(await compensate(saga)).toBe(true);
+    expect(older.run).toHaveBeenCalledOnce();
+    expect(refusing.run).toHaveBeenCalledOnce();
+  });
+
+  test('shows PointOfNoReturn by name in a log', () => {
+    expect(String(new PointOfNoReturn('the parcel has left'))).toBe('PointOfNoReturn: the parcel has left');
+  });
+
+  test('works without an onCompensation observer', async () => {
+    const saga = new Saga({ onStuck: async () => 'skip' });
+    const compensations = [
+      makeCompensation('works'),
+      makeCompensation('refuses', failWith(new PointOfNoReturn())),
+      makeCompensation('fails', failWith(noRoute)),
+    ];
+    for (const compensation of compensations) await saga.runStep(doNothing, compensation);
+
+    expect(await compensate(saga)).toBe(false);
+    expect(await compensate(saga)).toBe(true);
+
+    for (const { run } of compensations) expect(run).toHaveBeenCalledOnce();
   });
 });

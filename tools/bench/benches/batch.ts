@@ -7,29 +7,29 @@ import { restock } from '../../../src/batch-operations/restock.js';
 import { batchResource, type BatchResource } from '../../../src/schemas/batch.js';
 import type { StagedItem } from '../../../src/store/batches.js';
 import { openStore, type Store } from '../../../src/store/index.js';
-import type { Effort } from '../bench.js';
-import { besideFirst, note, type Figure, type Measured } from '../measure/figure.js';
+import type { SampleScale } from '../bench.js';
+import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
 
-const MILLION = 1_000_000;
-const FEW = 10_000;
+const LARGE_BATCH_ITEMS = 1_000_000;
+const SMALL_BATCH_ITEMS = 10_000;
 const ROUNDS = 3;
 
 /** One activity per item is slow; the time per item does not depend on the number of items. */
-const SINGLE_ITEMS = 1_000;
+const SINGLE_ITEM_CHUNKS = 1_000;
 
 /** More chunks than one workflow can have, so the batch becomes a tree, with more children than are open at once. */
-const TREE_TASKS = 4 * 1_000;
-const FLAT_TASKS = 1_000;
+const TREE_CHUNKS = 4 * 1_000;
+const FLAT_CHUNKS = 1_000;
 const TREE_ROUNDS = 3;
 
 const VIA_SQL = 'COPY, then the same SQL task after task';
 const VIA_WORKFLOW = 'upload over HTTP, then workflow';
 
-const PRODUCTS = 100_000;
-const SKUS = Array.from({ length: PRODUCTS }, (_, index) => `BENCH-${String(index).padStart(6, '0')}`);
-const LINES_PER_CHUNK = 1_000;
+const PRODUCT_COUNT = 100_000;
+const SKUS = Array.from({ length: PRODUCT_COUNT }, (_, index) => `BENCH-${String(index).padStart(6, '0')}`);
+const LINES_PER_BUFFER = 1_000;
 
-interface Shop {
+interface BenchShop {
   stack: Stack;
   store: Store;
 }
@@ -38,110 +38,120 @@ interface Shop {
  * The throughput of a million items against plain SQL, the time per item against one activity per item, and the
  * worker's memory. Linux only.
  */
-export async function benchBatch({ take }: Effort): Promise<Figure[]> {
-  const [few, million, alone] = [take(FEW), take(MILLION), take(SINGLE_ITEMS)];
-  const perSecond: Record<'apply' | 'whole', Measured> = { apply: {}, whole: {} };
-  const perItem: Measured = {};
-  const bySize: Record<'time' | 'memory', Measured> = { time: {}, memory: {} };
+export async function benchBatch({ scale }: SampleScale): Promise<Comparison[]> {
+  const [few, million, alone] = [scale(SMALL_BATCH_ITEMS), scale(LARGE_BATCH_ITEMS), scale(SINGLE_ITEM_CHUNKS)];
+  const perSecond: Record<'apply' | 'whole', ValuesByVariant> = { apply: {}, whole: {} };
+  const perItem: ValuesByVariant = {};
+  const bySize: Record<'time' | 'memory', ValuesByVariant> = { time: {}, memory: {} };
   // Each round has a new worker, because the memory of a process does not shrink.
-  for (let round = 0; round < take(ROUNDS); round += 1) {
-    await withShop(async (shop) => {
-      await viaWorkflow(shop, few);
-      const small = await withPeak(shop.stack, () => viaWorkflow(shop, few));
-      const base = await viaSql(shop, million);
-      const large = await withPeak(shop.stack, () => viaWorkflow(shop, million));
-      const single = await viaWorkflow(shop, alone, { itemsPerTask: 1 });
+  for (let round = 0; round < scale(ROUNDS); round += 1) {
+    await withBenchShop(async (shop) => {
+      await runWithWorkflow(shop, few);
+      const small = await measurePeakMemory(shop.stack, () => runWithWorkflow(shop, few));
+      const base = await runWithSql(shop, million);
+      const large = await measurePeakMemory(shop.stack, () => runWithWorkflow(shop, million));
+      const single = await runWithWorkflow(shop, alone, { itemsPerChunk: 1 });
 
-      for (const [name, { stage, apply }] of Object.entries({ [VIA_SQL]: base, [VIA_WORKFLOW]: large.result })) {
-        note(perSecond.apply, name, million / apply);
-        note(perSecond.whole, name, million / (stage + apply));
+      for (const [name, { stageSeconds, applySeconds }] of Object.entries({
+        [VIA_SQL]: base,
+        [VIA_WORKFLOW]: large.result,
+      })) {
+        addValue(perSecond.apply, name, million / applySeconds);
+        addValue(perSecond.whole, name, million / (stageSeconds + applySeconds));
       }
-      note(perItem, 'items in pages', (large.result.apply * 1000) / million);
-      note(perItem, 'one activity an item', (single.apply * 1000) / alone);
+      addValue(perItem, 'items in pages', (large.result.applySeconds * 1000) / million);
+      addValue(perItem, 'one activity an item', (single.applySeconds * 1000) / alone);
       for (const [size, { result, bytes }] of [[few, small] as const, [million, large] as const]) {
-        note(bySize.time, `${size} items`, ((result.stage + result.apply) * 1000) / size);
-        note(bySize.memory, `${size} items`, bytes / 2 ** 20);
+        addValue(bySize.time, `${size} items`, ((result.stageSeconds + result.applySeconds) * 1000) / size);
+        addValue(bySize.memory, `${size} items`, bytes / 2 ** 20);
       }
     });
   }
   const items = { unit: 'items a second', better: 'more', of: million } as const;
   return [
-    ...besideFirst(perSecond.apply, { what: 'applied', ...items }),
-    ...besideFirst(perSecond.whole, { what: 'from the first byte to the outcome', ...items }),
-    ...besideFirst(perItem, { what: 'time an item', unit: 'ms', better: 'less', of: alone }),
-    ...besideFirst(bySize.time, { what: 'time an item', unit: 'ms', better: 'less', of: million }),
-    ...besideFirst(bySize.memory, { what: "worker's peak memory", unit: 'MiB', better: 'less', of: million }),
+    ...compareWithFirst(perSecond.apply, { what: 'applied', ...items }),
+    ...compareWithFirst(perSecond.whole, { what: 'from the first byte to the outcome', ...items }),
+    ...compareWithFirst(perItem, { what: 'time an item', unit: 'ms', better: 'less', sampleCount: alone }),
+    ...compareWithFirst(bySize.time, { what: 'time an item', unit: 'ms', better: 'less', sampleCount: million }),
+    ...compareWithFirst(bySize.memory, {
+      what: "worker's peak memory",
+      unit: 'MiB',
+      better: 'less',
+      sampleCount: million,
+    }),
   ];
 }
 
 /** Compares a tree, whose children have 1,000 chunks each, with one workflow of 1,000 chunks. */
-export async function benchBatchTree({ take }: Effort): Promise<Figure[]> {
-  const perTask: Measured = {};
-  await withShop(async (shop) => {
-    await viaWorkflow(shop, take(FLAT_TASKS), { itemsPerTask: 1 });
-    for (let round = 0; round < take(TREE_ROUNDS); round += 1) {
-      for (const [name, tasks] of [['one workflow', take(FLAT_TASKS)] as const, ['a tree', TREE_TASKS] as const]) {
-        const { apply } = await viaWorkflow(shop, tasks, { itemsPerTask: 1 });
-        note(perTask, name, (apply * 1000) / tasks);
+export async function benchBatchTree({ scale }: SampleScale): Promise<Comparison[]> {
+  const perTask: ValuesByVariant = {};
+  await withBenchShop(async (shop) => {
+    await runWithWorkflow(shop, scale(FLAT_CHUNKS), { itemsPerChunk: 1 });
+    for (let round = 0; round < scale(TREE_ROUNDS); round += 1) {
+      for (const [name, tasks] of [['one workflow', scale(FLAT_CHUNKS)] as const, ['a tree', TREE_CHUNKS] as const]) {
+        const { applySeconds } = await runWithWorkflow(shop, tasks, { itemsPerChunk: 1 });
+        addValue(perTask, name, (applySeconds * 1000) / tasks);
       }
     }
   });
-  return besideFirst(perTask, { what: 'time a task', unit: 'ms', better: 'less', of: TREE_TASKS });
+  return compareWithFirst(perTask, { what: 'time a task', unit: 'ms', better: 'less', sampleCount: TREE_CHUNKS });
 }
 
 /** Seconds until all items are in the store, and from there to the outcome. */
-interface Timing {
-  stage: number;
-  apply: number;
+interface BatchTiming {
+  stageSeconds: number;
+  applySeconds: number;
 }
 
 /**
  * The database work of the workflow, without the workflow: the same COPY, then the same transactions one after another.
  */
-async function viaSql({ store }: Shop, count: number): Promise<Timing> {
+async function runWithSql({ store }: BenchShop, count: number): Promise<BatchTiming> {
   if (restock.kind !== 'store') throw new Error('restock works on the store');
   const batchId = randomUUID();
-  const { itemsPerTask, apply } = restock;
+  const { itemsPerChunk, apply } = restock;
   const started = performance.now();
-  await store.stageBatch({ batchId, operation: restock.name, itemsPerTask }, pagesOf(count, itemsPerTask));
+  await store.stageBatch({ batchId, operation: restock.name, itemsPerChunk }, generateChunks(count, itemsPerChunk));
   const staged = performance.now();
-  const { roundId, tasks, number } = (await store.openRound(batchId, batchId))!;
-  for (let task = 0; task < tasks; task += 1) {
-    await store.applyTask({ roundId, task }, (tx, items) => apply(tx, items as never, { batchId, number }));
+  const { attemptId, chunks, batchNumber } = (await store.openAttempt(batchId, batchId))!;
+  for (let task = 0; task < chunks; task += 1) {
+    await store.applyChunk({ attemptId, chunkIndex: task }, (tx, items) =>
+      apply(tx, items as never, { batchId, batchNumber }),
+    );
   }
   const ended = performance.now();
-  await expectAll(store, batchId, count);
-  return { stage: (staged - started) / 1000, apply: (ended - staged) / 1000 };
+  await assertAllSucceeded(store, batchId, count);
+  return { stageSeconds: (staged - started) / 1000, applySeconds: (ended - staged) / 1000 };
 }
 
-async function viaWorkflow(
-  { stack, store }: Shop,
+async function runWithWorkflow(
+  { stack, store }: BenchShop,
   count: number,
-  { itemsPerTask }: { itemsPerTask?: number } = {},
-): Promise<Timing> {
-  const { batchId, ...timing } = await runBatch({
+  { itemsPerChunk }: { itemsPerChunk?: number } = {},
+): Promise<BatchTiming> {
+  const { batchId, ...timing } = await uploadAndAwaitBatch({
     apiUrl: stack.addresses.apiUrl,
     operation: restock.name,
-    lines: linesOf(count),
-    itemsPerTask,
+    lines: generateLines(count),
+    itemsPerChunk: itemsPerChunk,
   });
-  await expectAll(store, batchId, count);
+  await assertAllSucceeded(store, batchId, count);
   return timing;
 }
 
-interface Upload {
+interface BatchUpload {
   apiUrl: string;
   operation: string;
   lines: Iterable<Buffer>;
-  itemsPerTask?: number | undefined;
+  itemsPerChunk?: number | undefined;
 }
 
 /** Uploads a batch and waits for its outcome. */
-export async function runBatch(upload: Upload): Promise<Timing & { batchId: string }> {
-  const { apiUrl, operation, lines, itemsPerTask } = upload;
+export async function uploadAndAwaitBatch(upload: BatchUpload): Promise<BatchTiming & { batchId: string }> {
+  const { apiUrl, operation, lines, itemsPerChunk } = upload;
   const batchId = randomUUID();
   const query = new URLSearchParams({ operation, batchId });
-  if (itemsPerTask !== undefined) query.set('itemsPerTask', String(itemsPerTask));
+  if (itemsPerChunk !== undefined) query.set('itemsPerChunk', String(itemsPerChunk));
   const started = performance.now();
   const response = await fetch(`${apiUrl}/v1/batches?${query.toString()}`, {
     method: 'POST',
@@ -158,35 +168,35 @@ export async function runBatch(upload: Upload): Promise<Timing & { batchId: stri
   } while (batch.status === 'running');
   if (batch.status !== 'completed') throw new Error(`batch ${batchId} is ${batch.status}`);
   const ended = performance.now();
-  return { batchId, stage: (staged - started) / 1000, apply: (ended - staged) / 1000 };
+  return { batchId, stageSeconds: (staged - started) / 1000, applySeconds: (ended - staged) / 1000 };
 }
 
-async function expectAll(store: Store, batchId: string, count: number): Promise<void> {
-  const tally = await store.tallyBatch(batchId);
+async function assertAllSucceeded(store: Store, batchId: string, count: number): Promise<void> {
+  const tally = await store.countBatchProgress(batchId);
   if (tally?.succeeded !== count) throw new Error(`not all items were done: ${JSON.stringify(tally)}`);
   // Empties the table, so that the next measurement starts with the same tables.
-  await store.db.deleteFrom('batch_tasks').execute();
+  await store.db.deleteFrom('batch_chunks').execute();
 }
 
-const itemAt = (index: number) => ({ sku: SKUS[(index * 7919) % PRODUCTS]!, quantity: 1 + (index % 3) });
+const createItem = (index: number) => ({ sku: SKUS[(index * 7919) % PRODUCT_COUNT]!, quantity: 1 + (index % 3) });
 
-async function* pagesOf(count: number, itemsPerTask: number): AsyncGenerator<StagedItem[]> {
-  for (let from = 0; from < count; from += itemsPerTask) {
-    const size = Math.min(itemsPerTask, count - from);
-    yield Array.from({ length: size }, (_, n) => ({ line: from + n + 1, item: itemAt(from + n) }));
+async function* generateChunks(count: number, itemsPerChunk: number): AsyncGenerator<StagedItem[]> {
+  for (let from = 0; from < count; from += itemsPerChunk) {
+    const size = Math.min(itemsPerChunk, count - from);
+    yield Array.from({ length: size }, (_, n) => ({ line: from + n + 1, item: createItem(from + n) }));
   }
 }
 
-function* linesOf(count: number): Generator<Buffer> {
-  for (let from = 0; from < count; from += LINES_PER_CHUNK) {
-    const size = Math.min(LINES_PER_CHUNK, count - from);
-    yield Buffer.from(Array.from({ length: size }, (_, n) => `${JSON.stringify(itemAt(from + n))}\n`).join(''));
+function* generateLines(count: number): Generator<Buffer> {
+  for (let from = 0; from < count; from += LINES_PER_BUFFER) {
+    const size = Math.min(LINES_PER_BUFFER, count - from);
+    yield Buffer.from(Array.from({ length: size }, (_, n) => `${JSON.stringify(createItem(from + n))}\n`).join(''));
   }
 }
 
 /** Runs a function and returns its result with the peak memory of the worker process. Linux only. */
-async function withPeak<T>(stack: Stack, run: () => Promise<T>): Promise<{ result: T; bytes: number }> {
-  const { pid } = stack.parts.get('worker')!.process;
+async function measurePeakMemory<T>(stack: Stack, run: () => Promise<T>): Promise<{ result: T; bytes: number }> {
+  const { pid } = stack.processes.get('worker')!.current;
   let bytes = 0;
   let isOver = false;
   const watching = (async () => {
@@ -201,7 +211,7 @@ async function withPeak<T>(stack: Stack, run: () => Promise<T>): Promise<{ resul
   return { result, bytes };
 }
 
-async function withShop(bench: (shop: Shop) => Promise<void>): Promise<void> {
+async function withBenchShop(bench: (shop: BenchShop) => Promise<void>): Promise<void> {
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const store = openStore({
     databaseUrl: stack.addresses.ownerDatabaseUrl,
@@ -209,7 +219,7 @@ async function withShop(bench: (shop: Shop) => Promise<void>): Promise<void> {
     onIdleError: () => undefined,
   });
   try {
-    for (let from = 0; from < PRODUCTS; from += 10_000) {
+    for (let from = 0; from < PRODUCT_COUNT; from += 10_000) {
       const skus = SKUS.slice(from, from + 10_000);
       await store.addProducts(
         skus.map((sku) => ({ sku, name: 'A thing', price: { value: 100, currency: 'EUR' }, available: 0 })),

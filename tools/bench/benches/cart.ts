@@ -3,26 +3,26 @@ import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/clie
 import { startTemporaryStack } from '../../stack/stack.js';
 import type * as workflows from '../../../src/workflows/index.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
-import type { Effort } from '../bench.js';
-import { besideFirst, type Figure } from '../measure/figure.js';
-import { SKU, stockUp } from './orders.js';
-import { latencies, sideBySide } from '../measure/sample.js';
+import type { SampleScale } from '../bench.js';
+import { compareWithFirst, type Comparison } from '../measure/comparison.js';
+import { BENCH_SKU, addBenchProduct } from './orders.js';
+import { measureLatencies, runInTurn } from '../measure/sampling.js';
 
 const ROUNDS = 5;
-const CALLS = 60;
+const CALLS_PER_ROUND = 60;
 const WARM_UP = 20;
 
 /** The cost of changing and opening a cart over HTTP, against update-with-start by the bare client. */
-export async function benchCart({ take }: Effort): Promise<Figure[]> {
+export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack({ logLevel: 'warn' });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
   const connection = await Connection.connect({ address: temporalAddress });
   try {
-    await stockUp(ownerDatabaseUrl);
+    await addBenchProduct(ownerDatabaseUrl);
     const client = new Client({ connection });
     const viaClient = (cartId: string) =>
       client.workflow.executeUpdateWithStart(addItemUpdate, {
-        args: [{ sku: SKU, quantity: 1, requestId: randomUUID() }],
+        args: [{ sku: BENCH_SKU, quantity: 1, requestId: randomUUID() }],
         startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
           workflowId: cartWorkflowId(cartId),
           taskQueue: CART_TASK_QUEUE,
@@ -34,7 +34,7 @@ export async function benchCart({ take }: Effort): Promise<Figure[]> {
       const response = await fetch(`${apiUrl}/v1/carts/${cartId}/items`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ sku: SKU, quantity: 1 }),
+        body: JSON.stringify({ sku: BENCH_SKU, quantity: 1 }),
       });
       const text = await response.text();
       if (!response.ok) throw new Error(`${response.status} ${text}`);
@@ -44,17 +44,17 @@ export async function benchCart({ take }: Effort): Promise<Figure[]> {
     const contenders = {
       'update-with-start by the client': () => viaClient(carts.client),
       'update by the client': () =>
-        handle.executeUpdate(addItemUpdate, { args: [{ sku: SKU, quantity: 1, requestId: randomUUID() }] }),
+        handle.executeUpdate(addItemUpdate, { args: [{ sku: BENCH_SKU, quantity: 1, requestId: randomUUID() }] }),
       'through HTTP': () => viaHttp(carts.http),
       'update-with-start that opens a cart': () => viaClient(randomUUID()),
       'through HTTP, opening a cart': () => viaHttp(randomUUID()),
     };
-    await sideBySide(take(WARM_UP), contenders);
-    const { p50, slowest } = await latencies({ rounds: take(ROUNDS), calls: take(CALLS) }, contenders);
-    const calls = { unit: 'ms', better: 'less', of: take(CALLS) } as const;
+    await runInTurn(scale(WARM_UP), contenders);
+    const { p50, max } = await measureLatencies({ rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) }, contenders);
+    const calls = { unit: 'ms', better: 'less', of: scale(CALLS_PER_ROUND) } as const;
     return [
-      ...besideFirst(p50, { what: 'p50', ...calls }),
-      ...besideFirst(slowest, { what: `slowest of ${take(CALLS)}`, ...calls }),
+      ...compareWithFirst(p50, { what: 'p50', ...calls }),
+      ...compareWithFirst(max, { what: `slowest of ${scale(CALLS_PER_ROUND)}`, ...calls }),
     ];
   } finally {
     await connection.close();

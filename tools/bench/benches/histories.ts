@@ -14,71 +14,72 @@ import {
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
-import { startBare } from '../programs/bare.js';
-import { runBatch } from './batch.js';
-import type { Effort } from '../bench.js';
-import { besideFirst, note, type Figure, type Measured } from '../measure/figure.js';
-import { sellByClient, sellByHttp, SKU, stockUp } from './orders.js';
+import { startNoopWorker } from '../programs/noop.js';
+import { uploadAndAwaitBatch } from './batch.js';
+import type { SampleScale } from '../bench.js';
+import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
+import { completeOrderByClient, completeOrderByHttp, BENCH_SKU, addBenchProduct } from './orders.js';
 
 const ROUNDS = 3;
-const CHANGES = 100;
-const ITEMS = 10_000;
+const CART_CHANGES = 100;
+const BATCH_ITEMS = 10_000;
 
 /** The growth of a history. */
-interface Size {
+interface HistorySize {
   events: number;
   bytes: number;
 }
 
 /** The number of events and bytes that each operation of the shop writes, against three activities that do nothing. */
-export async function benchHistories({ take }: Effort): Promise<Figure[]> {
+export async function benchHistories({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 0 });
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
   const stops = [() => stack.stop()];
   try {
-    const bare = await startBare(temporalAddress);
+    const bare = await startNoopWorker(temporalAddress);
     stops.unshift(() => bare.stop());
     const connection = await Connection.connect({ address: temporalAddress });
     stops.unshift(() => connection.close());
     const client = new Client({ connection });
-    await stockUp(ownerDatabaseUrl);
+    await addBenchProduct(ownerDatabaseUrl);
 
-    const contenders: Record<string, () => Promise<Size>> = {
+    const contenders: Record<string, () => Promise<HistorySize>> = {
       'bare workflow, 3 regular activities': async () =>
-        sizeOf(bare.client, (await bare.run('threeActivities')).workflowId),
-      'order, by the client': async () => sizeOf(client, orderWorkflowId(await sellByClient(client))),
-      'order, through HTTP': async () => sizeOf(client, orderWorkflowId(await sellByHttp(apiUrl, client))),
-      'change of a cart': () => changeOfCart(client, take(CHANGES)),
-      'approval, asked and decided': async () => sizeOf(client, approvalWorkflowId(await approve(client))),
-      'item of a batch': () => itemOfBatch(client, apiUrl, take(ITEMS)),
-      'item of a batch, a task of its own': () => itemOfBatch(client, apiUrl, take(CHANGES), 1),
+        readHistorySize(bare.client, (await bare.run('threeActivities')).workflowId),
+      'order, by the client': async () => readHistorySize(client, orderWorkflowId(await completeOrderByClient(client))),
+      'order, through HTTP': async () =>
+        readHistorySize(client, orderWorkflowId(await completeOrderByHttp(apiUrl, client))),
+      'change of a cart': () => measureCartChange(client, scale(CART_CHANGES)),
+      'approval, asked and decided': async () => readHistorySize(client, approvalWorkflowId(await runApproval(client))),
+      'item of a batch': () => measureBatchItem(client, apiUrl, scale(BATCH_ITEMS)),
+      'item of a batch, a task of its own': () => measureBatchItem(client, apiUrl, scale(CART_CHANGES), 1),
     };
-    const sizes: Record<keyof Size, Measured> = { events: {}, bytes: {} };
-    for (let round = 0; round < take(ROUNDS); round += 1) {
+    const sizes: Record<keyof HistorySize, ValuesByVariant> = { events: {}, bytes: {} };
+    for (let round = 0; round < scale(ROUNDS); round += 1) {
       for (const [name, run] of Object.entries(contenders)) {
         const { events, bytes } = await run();
-        note(sizes.events, name, events);
-        note(sizes.bytes, name, bytes);
+        addValue(sizes.events, name, events);
+        addValue(sizes.bytes, name, bytes);
       }
     }
     return [
-      ...besideFirst(sizes.events, { what: 'events', unit: 'events', better: 'less', of: 1 }),
-      ...besideFirst(sizes.bytes, { what: 'bytes', unit: 'bytes', better: 'less', of: 1 }),
+      ...compareWithFirst(sizes.events, { what: 'events', unit: 'events', better: 'less', sampleCount: 1 }),
+      ...compareWithFirst(sizes.bytes, { what: 'bytes', unit: 'bytes', better: 'less', sampleCount: 1 }),
     ];
   } finally {
     for (const stop of stops) await stop();
   }
 }
 
-async function sizeOf(client: Client, workflowId: string): Promise<Size> {
+async function readHistorySize(client: Client, workflowId: string): Promise<HistorySize> {
   const { historyLength, historySize } = await client.workflow.getHandle(workflowId).describe();
   return { events: historyLength, bytes: historySize ?? 0 };
 }
 
 /** The average growth per change. */
-async function changeOfCart(client: Client, changes: number): Promise<Size> {
+async function measureCartChange(client: Client, changes: number): Promise<HistorySize> {
   const cartId = randomUUID();
-  const change = () => ({ sku: SKU, quantity: 1, requestId: randomUUID() });
+  const change = () => ({ sku: BENCH_SKU, quantity: 1, requestId: randomUUID() });
   await client.workflow.executeUpdateWithStart(addItemUpdate, {
     args: [change()],
     startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
@@ -89,15 +90,15 @@ async function changeOfCart(client: Client, changes: number): Promise<Size> {
     }),
   });
   const cart = client.workflow.getHandle(cartWorkflowId(cartId));
-  const before = await sizeOf(client, cart.workflowId);
+  const before = await readHistorySize(client, cart.workflowId);
   for (let count = 0; count < changes; count += 1) await cart.executeUpdate(addItemUpdate, { args: [change()] });
-  const after = await sizeOf(client, cart.workflowId);
+  const after = await readHistorySize(client, cart.workflowId);
   await cart.cancel();
   return { events: (after.events - before.events) / changes, bytes: (after.bytes - before.bytes) / changes };
 }
 
 /** Runs an approval with one stage and one approver: sends the mail, then decides. Returns the approval's id. */
-async function approve(client: Client): Promise<string> {
+async function runApproval(client: Client): Promise<string> {
   const approvalId = randomUUID();
   const approver = { id: 'lead', email: 'lead@example.com' };
   const question: ApprovalInput = {
@@ -115,15 +116,27 @@ async function approve(client: Client): Promise<string> {
     const { notifications }: ApprovalView = await handle.query(approvalQuery);
     return notifications.some(({ status }) => status === 'sent') || undefined;
   };
-  await waitUntil(isTold, { what: 'the mail to the approver', deadlineMs: 60_000 });
+  await waitUntil(isTold, { description: 'the mail to the approver', timeoutMs: 60_000 });
   await handle.executeUpdate(decideUpdate, { args: [{ approver: approver.id, decision: 'approve' }] });
   await handle.result();
   return approvalId;
 }
 
-async function itemOfBatch(client: Client, apiUrl: string, items: number, itemsPerTask?: number): Promise<Size> {
-  const lines = Array.from({ length: items }, () => Buffer.from(`${JSON.stringify({ sku: SKU, quantity: 1 })}\n`));
-  const { batchId } = await runBatch({ apiUrl, operation: restock.name, lines, itemsPerTask });
-  const { events, bytes } = await sizeOf(client, batchWorkflowId(batchId));
+async function measureBatchItem(
+  client: Client,
+  apiUrl: string,
+  items: number,
+  itemsPerChunk?: number,
+): Promise<HistorySize> {
+  const lines = Array.from({ length: items }, () =>
+    Buffer.from(`${JSON.stringify({ sku: BENCH_SKU, quantity: 1 })}\n`),
+  );
+  const { batchId } = await uploadAndAwaitBatch({
+    apiUrl,
+    operation: restock.name,
+    lines,
+    itemsPerChunk: itemsPerChunk,
+  });
+  const { events, bytes } = await readHistorySize(client, batchWorkflowId(batchId));
   return { events: events / items, bytes: bytes / items };
 }

@@ -12,88 +12,92 @@ import {
 } from '../../../src/workflows/cart/contract.js';
 import {
   ORDER_WORKFLOW_TYPE,
-  orderStatusQuery,
+  orderQuery,
   orderWorkflowId,
   ORDER_TASK_QUEUE,
 } from '../../../src/workflows/order/contract.js';
 import type * as workflows from '../../../src/workflows/index.js';
-import { startAnotherApi } from '../measure/another-process.js';
-import type { Effort } from '../bench.js';
-import { besideFirst, note, type Figure, type Measured } from '../measure/figure.js';
-import { anOrder, SKU, stockUp } from './orders.js';
-import { latencies, sideBySide } from '../measure/sample.js';
+import { startExtraApi } from '../measure/extra-process.js';
+import type { SampleScale } from '../bench.js';
+import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
+import { anOrder, BENCH_SKU, addBenchProduct } from './orders.js';
+import { measureLatencies, runInTurn } from '../measure/sampling.js';
 
 const ROUNDS = 5;
-const CALLS = 40;
+const CALLS_PER_ROUND = 40;
 const WARM_UP = 20;
 
 const SATURATION_ROUNDS = 3;
 const SATURATION_SECONDS = 3;
 const CONNECTIONS = 32;
 
-const item = { sku: SKU, quantity: 1 };
+const item = { sku: BENCH_SKU, quantity: 1 };
 
 /** An unknown product: its order ends at the first step, so that only placing the order is measured. */
-const NOWHERE = 'NOT-THERE';
+const UNKNOWN_SKU = 'NOT-THERE';
 
 /** The cost of HTTP over the bare client, call by call, and the requests per second of one and two processes. */
-export async function benchHttp({ take }: Effort): Promise<Figure[]> {
+export async function benchHttp({ scale }: SampleScale): Promise<Comparison[]> {
   // Deliveries take an hour, so that orders stay open and the API queries a worker for them.
   const stack = await startTemporaryStack({ carrierPickupSeconds: 0, carrierDeliverySeconds: 3_600, logLevel: 'warn' });
   const stops = [() => stack.stop()];
   const start = async (more: Record<string, string> = {}) => {
-    const { process, url } = await startAnotherApi(stack, more);
+    const { process, url } = await startExtraApi(stack, more);
     stops.unshift(async () => void (await process.stop()));
     return url;
   };
   try {
     const connection = await Connection.connect({ address: stack.addresses.temporalAddress });
     stops.unshift(() => connection.close());
-    await stockUp(stack.addresses.ownerDatabaseUrl);
+    await addBenchProduct(stack.addresses.ownerDatabaseUrl);
     const { key, hash } = createApiKey();
     const entry = { id: 'bench', roles: ['shopper', 'operator'], hashes: [hash] };
     const guarded = await start({ API_KEYS: JSON.stringify([entry]), RATE_LIMIT_PER_MINUTE: '10000000' });
     const apis = { open: stack.addresses.apiUrl, guarded, key };
     return [
-      ...(await callByCall(new Client({ connection }), apis, take)),
-      ...(await saturation([stack.addresses.apiUrl, await start()], take)),
+      ...(await compareCalls(new Client({ connection }), apis, scale)),
+      ...(await measureSaturation([stack.addresses.apiUrl, await start()], scale)),
     ];
   } finally {
     for (const stop of stops) await stop();
   }
 }
 
-interface Apis {
-  open: string;
+interface ApiEndpoints {
+  openUrl: string;
   /** Requires an API key and counts requests for the rate limit. */
-  guarded: string;
+  protectedUrl: string;
   key: string;
 }
 
-async function callByCall(client: Client, { open, guarded, key }: Apis, take: Effort['take']): Promise<Figure[]> {
+async function compareCalls(
+  client: Client,
+  { openUrl, protectedUrl, key }: ApiEndpoints,
+  take: SampleScale['scale'],
+): Promise<Comparison[]> {
   /** Compares one call in the four HTTP variants with the bare client. */
-  const compare = async (what: string, bare: () => Promise<unknown>, call: (ask: Ask) => Promise<unknown>) => {
+  const compare = async (what: string, bare: () => Promise<unknown>, call: (ask: SendRequest) => Promise<unknown>) => {
     const keyed = { 'x-api-key': key };
     const contenders = {
       'bare client': bare,
-      HTTP: () => call(asking(open)),
-      'HTTP, API key': () => call(asking(guarded, () => keyed)),
-      'HTTP, Idempotency-Key': () => call(asking(open, named)),
-      'HTTP, both keys': () => call(asking(guarded, () => ({ ...keyed, ...named() }))),
+      HTTP: () => call(createRequestSender(openUrl)),
+      'HTTP, API key': () => call(createRequestSender(protectedUrl, () => keyed)),
+      'HTTP, Idempotency-Key': () => call(createRequestSender(openUrl, idempotencyKeyHeader)),
+      'HTTP, both keys': () => call(createRequestSender(protectedUrl, () => ({ ...keyed, ...idempotencyKeyHeader() }))),
     };
-    await sideBySide(take(WARM_UP), contenders);
-    const { p50, slowest } = await latencies({ rounds: take(ROUNDS), calls: take(CALLS) }, contenders);
-    const calls = { unit: 'ms', better: 'less', of: take(CALLS) } as const;
+    await runInTurn(take(WARM_UP), contenders);
+    const { p50, max } = await measureLatencies({ rounds: take(ROUNDS), calls: take(CALLS_PER_ROUND) }, contenders);
+    const calls = { unit: 'ms', better: 'less', of: take(CALLS_PER_ROUND) } as const;
     return [
-      ...besideFirst(p50, { what: `${what}, p50`, ...calls }),
-      ...besideFirst(slowest, { what: `${what}, slowest of ${take(CALLS)}`, ...calls }),
+      ...compareWithFirst(p50, { what: `${what}, p50`, ...calls }),
+      ...compareWithFirst(max, { what: `${what}, slowest of ${take(CALLS_PER_ROUND)}`, ...calls }),
     ];
   };
 
   const placing = await compare(
     'placing an order',
     async () => {
-      const order = anOrder(NOWHERE);
+      const order = anOrder(UNKNOWN_SKU);
       await client.workflow.start(ORDER_WORKFLOW_TYPE, {
         workflowId: orderWorkflowId(order.orderId),
         taskQueue: ORDER_TASK_QUEUE,
@@ -101,17 +105,17 @@ async function callByCall(client: Client, { open, guarded, key }: Apis, take: Ef
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
       });
     },
-    (ask) => ask('POST', '/v1/orders', anOrder(NOWHERE)),
+    (ask) => ask('POST', '/v1/orders', anOrder(UNKNOWN_SKU)),
   );
 
   const order = anOrder();
-  await asking(open)('POST', '/v1/orders', order);
+  await createRequestSender(openUrl)('POST', '/v1/orders', order);
   const handle = client.workflow.getHandle(orderWorkflowId(order.orderId));
-  const isUnderWay = async () => ((await handle.query(orderStatusQuery)).stage === 'in_transit' ? true : undefined);
-  await waitUntil(isUnderWay, { what: 'an order under way', deadlineMs: 60_000 });
+  const isUnderWay = async () => ((await handle.query(orderQuery)).stage === 'in_transit' ? true : undefined);
+  await waitUntil(isUnderWay, { description: 'an order under way', timeoutMs: 60_000 });
   const looking = await compare(
     'looking at an open order',
-    () => handle.query(orderStatusQuery),
+    () => handle.query(orderQuery),
     (ask) => ask('GET', `/v1/orders/${order.orderId}`),
   );
 
@@ -134,12 +138,12 @@ async function callByCall(client: Client, { open, guarded, key }: Apis, take: Ef
   return [...placing, ...looking, ...changing];
 }
 
-type Ask = (method: string, path: string, body?: unknown) => Promise<string>;
+type SendRequest = (method: string, path: string, body?: unknown) => Promise<string>;
 
-const named = () => ({ 'idempotency-key': randomUUID() });
+const idempotencyKeyHeader = () => ({ 'idempotency-key': randomUUID() });
 
-const asking =
-  (url: string, headers: () => Record<string, string> = () => ({})): Ask =>
+const createRequestSender =
+  (url: string, headers: () => Record<string, string> = () => ({})): SendRequest =>
   async (method, path, body) => {
     const response = await fetch(url + path, {
       method,
@@ -152,16 +156,16 @@ const asking =
   };
 
 /** Requests per second with one and with two processes, in turn. @throws when a request fails or does not get 2xx. */
-async function saturation(urls: string[], take: Effort['take']): Promise<Figure[]> {
-  const { orderId, ...unnamed } = anOrder(NOWHERE);
-  await asking(urls[0]!)('POST', '/v1/orders', { ...unnamed, orderId });
+async function measureSaturation(urls: string[], take: SampleScale['scale']): Promise<Comparison[]> {
+  const { orderId, ...unnamed } = anOrder(UNKNOWN_SKU);
+  await createRequestSender(urls[0]!)('POST', '/v1/orders', { ...unnamed, orderId });
   const post = {
     method: 'POST' as const,
     path: '/v1/orders',
     body: JSON.stringify(unnamed),
     setupRequest: (request: autocannon.Request) => ({
       ...request,
-      headers: { 'content-type': 'application/json', ...named() },
+      headers: { 'content-type': 'application/json', ...idempotencyKeyHeader() },
     }),
   };
   const loads: Record<string, autocannon.Request> = {
@@ -170,9 +174,9 @@ async function saturation(urls: string[], take: Effort['take']): Promise<Figure[
     'GET /v1/orders/{orderId}': { path: `/v1/orders/${orderId}` },
     'POST /v1/orders, Idempotency-Key': post,
   };
-  const figures: Figure[] = [];
+  const figures: Comparison[] = [];
   for (const [what, request] of Object.entries(loads)) {
-    const rates: Measured = {};
+    const rates: ValuesByVariant = {};
     for (let round = 0; round < take(SATURATION_ROUNDS); round += 1) {
       for (const [count, url] of [['one process', urls.slice(0, 1)] as const, ['two processes', urls] as const]) {
         const { requests, errors, non2xx } = await autocannon({
@@ -183,11 +187,11 @@ async function saturation(urls: string[], take: Effort['take']): Promise<Figure[
           requests: [request],
         });
         if (errors + non2xx > 0) throw new Error(`${what}: ${errors} errors, ${non2xx} answers that are not 2xx`);
-        note(rates, count, requests.average);
+        addValue(rates, count, requests.average);
       }
     }
     const requests = { unit: 'requests a second', better: 'more', of: SATURATION_SECONDS } as const;
-    figures.push(...besideFirst(rates, { what, ...requests }));
+    figures.push(...compareWithFirst(rates, { what, ...requests }));
   }
   return figures;
 }

@@ -8,85 +8,85 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres } from '../../servers/postgres/postgres.js';
-import { streamReport } from '../../terminal/report.js';
+import { createReporter } from '../../terminal/reporter.js';
 import { loadSettings, type Settings } from '../../stack/settings.js';
 import { startTemporaryStack, type Stack } from '../../stack/stack.js';
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
-import { startTemporalServer } from '../../servers/temporal/dev-server.js';
-import { clientDataConverter } from '../../../src/temporal/encryption/data-converters.js';
+import { startTemporalDevServer } from '../../servers/temporal/temporal-dev-server.js';
+import { createClientDataConverter } from '../../../src/temporal/encryption/data-converters.js';
 import { encryptionKeys } from '../../../src/temporal/encryption/keys.js';
-import { bundleOfFlavour, bundleWorkflows, type BundleFlavour } from '../../../src/temporal/workflow-bundle.js';
+import { bundlePath, bundleWorkflows, type BundleVariant } from '../../../src/temporal/workflow-bundle.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
-import type { Effort } from '../bench.js';
-import { besideFirst, note, type Figure, type Measured } from '../measure/figure.js';
-import { sellByHttp, stockUp } from './orders.js';
-import { processorSeconds } from '../measure/processor-time.js';
-import { inParallel } from '../measure/sample.js';
+import type { SampleScale } from '../bench.js';
+import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
+import { completeOrderByHttp, addBenchProduct } from './orders.js';
+import { readCpuSeconds } from '../measure/cpu-time.js';
+import { runConcurrently } from '../measure/sampling.js';
 
 const ORDERS = 60;
 const WARM_UP = 40;
-const AT_ONCE = 10;
+const CONCURRENCY = 10;
 const ROUNDS = 5;
 /** Scrapes three times as often as deploy/observability/prometheus.yml. */
-const SCRAPED_EVERY_MS = 5_000;
+const SCRAPE_INTERVAL_MS = 5_000;
 
 /** A set of enabled features, and the variables of worker and API that enable them. */
 interface Variant {
   name: string;
-  flavour: BundleFlavour;
-  application: (sinkUrl: string) => Settings['application'];
+  flavour: BundleVariant;
+  application: (sinkUrl: string) => Settings['applicationEnv'];
   metrics?: boolean;
 }
 
-const KEY = { id: 'bench', base64: randomBytes(32).toString('base64') };
-const encryption = { PAYLOAD_ENCRYPTION_KEYS: `${KEY.id}:${KEY.base64}` };
+const ENCRYPTION_KEY = { id: 'bench', base64: randomBytes(32).toString('base64') };
+const encryptionVariables = { PAYLOAD_ENCRYPTION_KEYS: `${ENCRYPTION_KEY.id}:${ENCRYPTION_KEY.base64}` };
 
 /** The first variant is the base of the comparison. */
 const VARIANTS: readonly [Variant, ...Variant[]] = [
   { name: 'off', flavour: {}, application: () => ({}) },
   { name: 'metrics', flavour: {}, application: () => ({}), metrics: true },
   { name: 'traces', flavour: { traced: true }, application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url }) },
-  { name: 'encryption', flavour: { encrypted: true }, application: () => encryption },
+  { name: 'encryption', flavour: { encrypted: true }, application: () => encryptionVariables },
   {
     name: 'all three',
     flavour: { traced: true, encrypted: true },
-    application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ...encryption }),
+    application: (url) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ...encryptionVariables }),
     metrics: true,
   },
 ];
 
-interface Contender {
+interface RunningVariant {
   name: string;
   stack: Stack;
   client: Client;
   /** The URLs that Prometheus would scrape. */
-  scraped: readonly string[];
+  scrapeUrls: readonly string[];
 }
 
 /** The measured costs of an order. */
-const COSTS = {
+const ORDER_METRICS = {
   perSecond: { what: 'orders', unit: 'a second', better: 'more' },
   worker: { what: "an order's processor, worker", unit: 'ms', better: 'less' },
   api: { what: "an order's processor, API", unit: 'ms', better: 'less' },
   events: { what: 'events an order', unit: 'events', better: 'less' },
   bytes: { what: 'bytes of history an order', unit: 'bytes', better: 'less' },
-} as const satisfies Record<string, { what: string } & Pick<Figure, 'unit' | 'better'>>;
+} as const satisfies Record<string, { what: string } & Pick<Comparison, 'unit' | 'better'>>;
 
-type Costs = Record<keyof typeof COSTS, number>;
+type OrderMetrics = Record<keyof typeof ORDER_METRICS, number>;
 
 /**
  * The cost of metrics, traces and encryption: orders from their POST to `completed`, without any of them and with each,
  * in turn on the same servers. Linux only.
  */
-export async function benchObservability({ take }: Effort): Promise<Figure[]> {
-  const report = streamReport();
+export async function benchObservability({ scale }: SampleScale): Promise<Comparison[]> {
+  const report = createReporter();
   const folder = await mkdtemp(join(tmpdir(), 'bench-observability-'));
   const stops = [() => rm(folder, { recursive: true, force: true })];
   try {
-    const sink = await openSink();
+    const sink = await startTraceSink();
     stops.unshift(() => sink.close());
     const cli = await findTemporalCli({ settings: loadSettings(), report });
-    const temporal = await startTemporalServer({ cli: cli.path, port: await freePort(), namespace: 'default' });
+    const temporal = await startTemporalDevServer({ cliPath: cli.path, port: await freePort(), namespace: 'default' });
     stops.unshift(() => temporal.stop());
     const postgres = await startPostgres({
       dataDir: join(folder, 'postgres'),
@@ -99,66 +99,69 @@ export async function benchObservability({ take }: Effort): Promise<Figure[]> {
     stops.unshift(() => connection.close());
 
     const cluster = { address: temporal.address, databaseUrl: postgres.url };
-    const contenders: Contender[] = [];
+    const contenders: RunningVariant[] = [];
     for (const variant of VARIANTS) {
-      const contender = await open(variant, { cluster, connection, folder, sinkUrl: sink.url });
+      const contender = await startVariant(variant, { cluster, connection, folder, sinkUrl: sink.url });
       stops.unshift(() => contender.stack.stop());
       contenders.push(contender);
     }
-    const orders = take(ORDERS);
-    for (const contender of contenders) await measure(contender, take(WARM_UP));
-    const measured: Partial<Record<keyof Costs, Measured>> = {};
-    for (let round = 0; round < take(ROUNDS); round += 1) {
+    const orders = scale(ORDERS);
+    for (const contender of contenders) await measureOrders(contender, scale(WARM_UP));
+    const measured: Partial<Record<keyof OrderMetrics, ValuesByVariant>> = {};
+    for (let round = 0; round < scale(ROUNDS); round += 1) {
       for (const contender of contenders) {
-        const costs = await measure(contender, orders);
-        for (const [cost, value] of Object.entries(costs) as [keyof Costs, number][])
-          note((measured[cost] ??= {}), contender.name, value);
+        const costs = await measureOrders(contender, orders);
+        for (const [cost, value] of Object.entries(costs) as [keyof OrderMetrics, number][])
+          addValue((measured[cost] ??= {}), contender.name, value);
       }
     }
-    return (Object.keys(COSTS) as (keyof Costs)[]).flatMap((cost) =>
-      besideFirst(measured[cost]!, { ...COSTS[cost], of: orders }),
+    return (Object.keys(ORDER_METRICS) as (keyof OrderMetrics)[]).flatMap((cost) =>
+      compareWithFirst(measured[cost]!, { ...ORDER_METRICS[cost], sampleCount: orders }),
     );
   } finally {
     for (const stop of stops) await stop();
   }
 }
 
-interface Place {
-  cluster: NonNullable<Settings['cluster']>;
+interface BenchServers {
+  cluster: NonNullable<Settings['sharedServers']>;
   connection: Connection;
   folder: string;
   sinkUrl: string;
 }
 
-async function open({ name, flavour, application, metrics = false }: Variant, place: Place): Promise<Contender> {
+async function startVariant(
+  { name, flavour, application, metrics = false }: Variant,
+  place: BenchServers,
+): Promise<RunningVariant> {
   const bundle = join(place.folder, 'workflow-bundle.js');
-  await writeFile(bundleOfFlavour(bundle, flavour), (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
+  await writeFile(bundlePath(bundle, flavour), (await bundleWorkflows(new DefaultLogger('WARN'), flavour)).code);
   const stack = await startTemporaryStack(
     {
-      cluster: place.cluster,
+      sharedServers: place.cluster,
       carrierPickupSeconds: 0,
       carrierDeliverySeconds: 0,
       logLevel: 'warn',
-      application: { WORKFLOW_BUNDLE: bundle, ...application(place.sinkUrl) },
+      applicationEnv: { WORKFLOW_BUNDLE: bundle, ...application(place.sinkUrl) },
     },
-    { workers: 1, apis: 1, metrics },
+    { workerCount: 1, apiCount: 1, metrics },
   );
   const { ownerDatabaseUrl, temporalNamespace: namespace } = stack.addresses;
-  await stockUp(ownerDatabaseUrl);
-  const keys = flavour.encrypted ? encryptionKeys.parse(encryption.PAYLOAD_ENCRYPTION_KEYS) : [];
-  const dataConverter = clientDataConverter({ keys, namespace });
+  await addBenchProduct(ownerDatabaseUrl);
+  const keys = flavour.encrypted ? encryptionKeys.parse(encryptionVariables.PAYLOAD_ENCRYPTION_KEYS) : [];
+  const dataConverter = createClientDataConverter({ keys, namespace });
   const client = new Client({ connection: place.connection, namespace, dataConverter });
-  return { name, stack, client, scraped: metrics ? stack.addresses.metricsUrls : [] };
+  return { name, stack, client, scrapeUrls: metrics ? stack.addresses.metricsUrls : [] };
 }
 
-async function measure({ stack, client, scraped }: Contender, orders: number): Promise<Costs> {
-  const used = (part: 'worker' | 'api') => processorSeconds(stack.parts.get(part)!.process.pid);
+async function measureOrders({ stack, client, scrapeUrls }: RunningVariant, orders: number): Promise<OrderMetrics> {
+  const used = (part: 'worker' | 'api') => readCpuSeconds(stack.processes.get(part)!.current.pid);
   const before = { worker: await used('worker'), api: await used('api'), at: performance.now() };
-  const scrape = () => Promise.all(scraped.map(async (url) => (await fetch(url)).text()));
-  const scraping = setInterval(() => void scrape().catch(() => undefined), SCRAPED_EVERY_MS);
-  const ids = await inParallel(orders, AT_ONCE, () => sellByHttp(stack.addresses.apiUrl, client)).finally(() =>
-    clearInterval(scraping),
-  );
+  const scrape = () => Promise.all(scrapeUrls.map(async (url) => (await fetch(url)).text()));
+  const scraping = setInterval(() => void scrape().catch(() => undefined), SCRAPE_INTERVAL_MS);
+  const ids = await runConcurrently(orders, CONCURRENCY, () =>
+    completeOrderByHttp(stack.addresses.apiUrl, client),
+  ).finally(() => clearInterval(scraping));
   const seconds = (performance.now() - before.at) / 1000;
   const [worker, api] = [(await used('worker')) - before.worker, (await used('api')) - before.api];
   const history = await client.workflow.getHandle(orderWorkflowId(ids[0]!)).describe();
@@ -172,7 +175,7 @@ async function measure({ stack, client, scraped }: Contender, orders: number): P
 }
 
 /** An OTLP receiver that discards spans. */
-async function openSink(): Promise<{ url: string; close: () => Promise<void> }> {
+async function startTraceSink(): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));
   });

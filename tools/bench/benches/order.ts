@@ -1,27 +1,27 @@
 import { Client, Connection } from '@temporalio/client';
 import { startTemporaryStack } from '../../stack/stack.js';
-import { startBare } from '../programs/bare.js';
-import type { Effort } from '../bench.js';
-import { besideFirst, note, type Figure, type Measured } from '../measure/figure.js';
-import { sellByClient, sellByHttp, stockUp } from './orders.js';
-import { processorSeconds } from '../measure/processor-time.js';
-import { inParallel, latencies } from '../measure/sample.js';
+import { startNoopWorker } from '../programs/noop.js';
+import type { SampleScale } from '../bench.js';
+import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
+import { completeOrderByClient, completeOrderByHttp, addBenchProduct } from './orders.js';
+import { readCpuSeconds } from '../measure/cpu-time.js';
+import { runConcurrently, measureLatencies } from '../measure/sampling.js';
 
 const ROUNDS = 5;
 const ORDERS = 120;
-const AT_ONCE = 20;
-const CALLS = 40;
+const CONCURRENCY = 20;
+const CALLS_PER_ROUND = 40;
 const WARM_UP = 60;
 
 /** A measured variant, and the worker that executes it. */
-interface Contender {
+interface MeasuredVariant {
   name: string;
   workerPid: number;
   run: () => Promise<unknown>;
 }
 
 /** The complete saga against three activities that do nothing, on one server and with the same settings. Linux only. */
-export async function benchOrder({ take }: Effort): Promise<Figure[]> {
+export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> {
   const stack = await startTemporaryStack(
     { carrierPickupSeconds: 0, carrierDeliverySeconds: 0, logLevel: 'warn' },
     { metrics: false },
@@ -29,47 +29,60 @@ export async function benchOrder({ take }: Effort): Promise<Figure[]> {
   const { apiUrl, ownerDatabaseUrl, temporalAddress } = stack.addresses;
   const stops = [() => stack.stop()];
   try {
-    const bare = await startBare(temporalAddress);
+    const bare = await startNoopWorker(temporalAddress);
     stops.unshift(() => bare.stop());
     const connection = await Connection.connect({ address: temporalAddress });
     stops.unshift(() => connection.close());
     const client = new Client({ connection });
-    await stockUp(ownerDatabaseUrl);
-    const shop = stack.parts.get('worker')!.process.pid;
-    return await compare(take, [
-      { name: 'bare workflow, 3 regular activities', workerPid: bare.pid, run: () => bare.run('threeActivities') },
-      { name: 'bare workflow, 3 local activities', workerPid: bare.pid, run: () => bare.run('threeLocalActivities') },
-      { name: 'order, by the client', workerPid: shop, run: () => sellByClient(client) },
-      { name: 'order, through HTTP', workerPid: shop, run: () => sellByHttp(apiUrl, client) },
+    await addBenchProduct(ownerDatabaseUrl);
+    const shop = stack.processes.get('worker')!.current.pid;
+    return await compareVariants(scale, [
+      {
+        name: 'bare workflow, 3 regular activities',
+        workerPid: bare.workerPid,
+        run: () => bare.run('threeActivities'),
+      },
+      {
+        name: 'bare workflow, 3 local activities',
+        workerPid: bare.workerPid,
+        run: () => bare.run('threeLocalActivities'),
+      },
+      { name: 'order, by the client', workerPid: shop, run: () => completeOrderByClient(client) },
+      { name: 'order, through HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
     ]);
   } finally {
     for (const stop of stops) await stop();
   }
 }
 
-async function compare(take: Effort['take'], contenders: Contender[]): Promise<Figure[]> {
-  const perSecond: Measured = {};
-  const processor: Measured = {};
-  for (const { run } of contenders) await inParallel(take(WARM_UP), AT_ONCE, run);
+async function compareVariants(take: SampleScale['scale'], contenders: MeasuredVariant[]): Promise<Comparison[]> {
+  const perSecond: ValuesByVariant = {};
+  const processor: ValuesByVariant = {};
+  for (const { run } of contenders) await runConcurrently(take(WARM_UP), CONCURRENCY, run);
   for (let round = 0; round < take(ROUNDS); round += 1) {
     for (const { name, workerPid, run } of contenders) {
-      const before = { used: await processorSeconds(workerPid), at: performance.now() };
-      await inParallel(take(ORDERS), AT_ONCE, run);
-      note(perSecond, name, (take(ORDERS) * 1000) / (performance.now() - before.at));
-      const used = (await processorSeconds(workerPid)) - before.used;
-      note(processor, name, (used * 1000) / take(ORDERS));
+      const before = { used: await readCpuSeconds(workerPid), at: performance.now() };
+      await runConcurrently(take(ORDERS), CONCURRENCY, run);
+      addValue(perSecond, name, (take(ORDERS) * 1000) / (performance.now() - before.at));
+      const used = (await readCpuSeconds(workerPid)) - before.used;
+      addValue(processor, name, (used * 1000) / take(ORDERS));
     }
   }
-  const felt = await latencies(
-    { rounds: take(ROUNDS), calls: take(CALLS) },
+  const felt = await measureLatencies(
+    { rounds: take(ROUNDS), calls: take(CALLS_PER_ROUND) },
     Object.fromEntries(contenders.map(({ name, run }) => [name, run])),
   );
 
-  const calls = { unit: 'ms', better: 'less', of: take(CALLS) } as const;
+  const calls = { unit: 'ms', better: 'less', of: take(CALLS_PER_ROUND) } as const;
   return [
-    ...besideFirst(perSecond, { what: 'a second', unit: 'a second', better: 'more', of: take(ORDERS) }),
-    ...besideFirst(felt.p50, { what: 'p50, one caller', ...calls }),
-    ...besideFirst(felt.slowest, { what: `slowest of ${take(CALLS)}, one caller`, ...calls }),
-    ...besideFirst(processor, { what: "worker's processor", unit: 'ms', better: 'less', of: take(ORDERS) }),
+    ...compareWithFirst(perSecond, { what: 'a second', unit: 'a second', better: 'more', sampleCount: take(ORDERS) }),
+    ...compareWithFirst(felt.p50, { what: 'p50, one caller', ...calls }),
+    ...compareWithFirst(felt.max, { what: `slowest of ${take(CALLS_PER_ROUND)}, one caller`, ...calls }),
+    ...compareWithFirst(processor, {
+      what: "worker's processor",
+      unit: 'ms',
+      better: 'less',
+      sampleCount: take(ORDERS),
+    }),
   ];
 }

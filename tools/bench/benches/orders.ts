@@ -5,21 +5,21 @@ import { openStore } from '../../../src/store/index.js';
 import { ORDER_WORKFLOW_TYPE, orderWorkflowId, ORDER_TASK_QUEUE } from '../../../src/workflows/order/contract.js';
 
 /** A product with enough stock for any bench. */
-export const SKU = 'BENCH';
+export const BENCH_SKU = 'BENCH';
 
 /** Adds the product to the catalogue, as the owner of the database. */
-export async function stockUp(ownerDatabaseUrl: string): Promise<void> {
+export async function addBenchProduct(ownerDatabaseUrl: string): Promise<void> {
   const store = openStore({ databaseUrl: ownerDatabaseUrl, maxConnections: 1, onIdleError: () => undefined });
   try {
     await store.addProducts([
-      { sku: SKU, name: 'A thing', price: { value: 1, currency: 'EUR' }, available: 1_000_000 },
+      { sku: BENCH_SKU, name: 'A thing', price: { value: 1, currency: 'EUR' }, available: 1_000_000 },
     ]);
   } finally {
     await store.close();
   }
 }
 
-export const anOrder = (sku = SKU): OrderInput => ({
+export const anOrder = (sku = BENCH_SKU): OrderInput => ({
   orderId: randomUUID(),
   customerId: 'bench',
   lines: [{ sku, quantity: 1 }],
@@ -27,7 +27,7 @@ export const anOrder = (sku = SKU): OrderInput => ({
 });
 
 /** Starts an order with the Temporal client and waits for its end. @throws when the order does not complete. */
-export async function sellByClient(client: Client): Promise<string> {
+export async function completeOrderByClient(client: Client): Promise<string> {
   const order = anOrder();
   await client.workflow.start(ORDER_WORKFLOW_TYPE, {
     workflowId: orderWorkflowId(order.orderId),
@@ -35,11 +35,11 @@ export async function sellByClient(client: Client): Promise<string> {
     args: [order],
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
   });
-  return await sold(client, order.orderId);
+  return await awaitCompletedOrder(client, order.orderId);
 }
 
 /** The same through the API. */
-export async function sellByHttp(apiUrl: string, client: Client): Promise<string> {
+export async function completeOrderByHttp(apiUrl: string, client: Client): Promise<string> {
   const order = anOrder();
   const answer = await fetch(`${apiUrl}/v1/orders`, {
     method: 'POST',
@@ -48,10 +48,10 @@ export async function sellByHttp(apiUrl: string, client: Client): Promise<string
   });
   if (answer.status !== 202) throw new Error(`order ${order.orderId}: ${answer.status} ${await answer.text()}`);
   await answer.arrayBuffer();
-  return await sold(client, order.orderId);
+  return await awaitCompletedOrder(client, order.orderId);
 }
 
-async function sold(client: Client, orderId: string): Promise<string> {
+async function awaitCompletedOrder(client: Client, orderId: string): Promise<string> {
   const { status } = (await client.workflow.getHandle(orderWorkflowId(orderId)).result()) as { status: string };
   if (status !== 'completed') throw new Error(`order ${orderId} is ${status}`);
   return orderId;

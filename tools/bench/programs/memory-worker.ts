@@ -1,9 +1,9 @@
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { z } from 'zod';
-import type { OrderKey, Quote } from '../../../src/activities/orders.js';
+import type { OrderKey, ReservedOrder } from '../../../src/activities/orders.js';
 import type { OrderInput } from '../../../src/schemas/order.js';
 
-const READ_EVERY_MS = 1_000;
+const READING_INTERVAL_MS = 1_000;
 
 /**
  * A worker process that keeps workflows in its cache. Prints the bytes in its heap every second, after a garbage
@@ -25,8 +25,8 @@ const worker = await Worker.create({
   activities: {
     openCart: async () => undefined,
     checkItem: async () => undefined,
-    reserveStock: async ({ order }: OrderKey): Promise<Quote> => {
-      const { customerId, lines } = order as OrderInput;
+    reserveStock: async ({ input }: OrderKey): Promise<ReservedOrder> => {
+      const { customerId, lines } = input as OrderInput;
       const priced = lines.map((line) => ({ ...line, name: 'A thing', unitPrice: price }));
       return { customerId, lines: priced, total: price };
     },
@@ -37,7 +37,7 @@ process.on('SIGTERM', () => worker.shutdown());
 setInterval(() => {
   globalThis.gc?.();
   console.log(`heap=${process.memoryUsage().heapUsed}`);
-}, READ_EVERY_MS).unref();
+}, READING_INTERVAL_MS).unref();
 const running = worker.run();
 console.log('ready');
 await running;

@@ -5,6 +5,6 @@ import { condition } from '@temporalio/workflow';
 export * from '../../../src/workflows/index.js';
 
 /** The minimum for a workflow with a timeout: it only waits. */
-export async function bare(): Promise<void> {
+export async function waitOnly(): Promise<void> {
   await condition(() => false, '30 days');
 }

@@ -1,36 +1,36 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkout } from '../../stack/settings.js';
-import type { Figure } from '../measure/figure.js';
+import { projectRoot } from '../../stack/settings.js';
+import type { Comparison } from '../measure/comparison.js';
 import type { Machine } from '../measure/machine.js';
 
-export const RESULTS_PATH = join(checkout, 'docs/performance/results.json');
+export const RESULTS_PATH = join(projectRoot, 'docs/performance/results.json');
 
 /** The result of one bench, with time and machine. */
-export interface Part {
+export interface BenchResult {
   /** The date, as `2026-11-23`. */
   date: string;
   commit: string;
   seconds: number;
   /** Load average of the machine over the last minute. */
-  load: { before: number; after: number };
+  loadAverage: { before: number; after: number };
   machine: Machine;
-  figures: Figure[];
+  comparisons: Comparison[];
 }
 
 /** The newest result of each bench, by its name. */
-export type Results = Partial<Record<string, Part>>;
+export type ResultsByBench = Partial<Record<string, BenchResult>>;
 
 /** The stored results; empty when the file does not exist. */
-export async function readResults(path = RESULTS_PATH): Promise<Results> {
+export async function readResults(path = RESULTS_PATH): Promise<ResultsByBench> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '{}';
     throw error;
   });
-  return JSON.parse(text) as Results;
+  return JSON.parse(text) as ResultsByBench;
 }
 
 /** Replaces the results of the benches that ran now and keeps those of the others. */
-export function merged(before: Results, now: Results): Results {
+export function mergeResults(before: ResultsByBench, now: ResultsByBench): ResultsByBench {
   return { ...before, ...now };
 }

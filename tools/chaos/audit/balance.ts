@@ -4,10 +4,10 @@ import type { Money } from '../../../src/schemas/money.js';
 import type { OrderLine } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import type { Store } from '../../../src/store/index.js';
-import type { Providers } from '../../fakes/app.js';
+import type { Fakes } from '../../fakes/app.js';
 
 /** The data of an order that its balance depends on. */
-export interface Order {
+export interface ExpectedOrder {
   orderId: string;
   /** The products of the order, with their stock from before the order. Further products do not matter. */
   products: Product[];
@@ -16,7 +16,7 @@ export interface Order {
 }
 
 /** The records of an order in the external systems. */
-export type Statement = ReturnType<Providers['statement']>;
+export type PartnerRecords = ReturnType<Fakes['records']>;
 
 /**
  * The three valid outcomes of an order's balance.
@@ -24,10 +24,10 @@ export type Statement = ReturnType<Providers['statement']>;
  * - `sold`: goods for money.
  * - `written off`: the goods are in transit or lost, and the money was refunded.
  */
-export type Verdict = 'undone' | 'sold' | 'written off';
+export type BalanceVerdict = 'undone' | 'sold' | 'written off';
 
 export interface Balance {
-  verdict: Verdict;
+  verdict: BalanceVerdict;
   /** Amounts in minor units (cents). */
   charged: number;
   refunded: number;
@@ -36,7 +36,7 @@ export interface Balance {
 }
 
 /** An effect happened more than once. */
-export class Doubled extends Error {
+export class DuplicateEffectError extends Error {
   override readonly name = 'Doubled';
 }
 
@@ -46,12 +46,12 @@ export class Doubled extends Error {
  *
  * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
  */
-export async function balanceOf(
-  { store, outside }: { store: Store; outside: Pick<Providers, 'statement'> },
-  order: Order,
+export async function readBalance(
+  { store, fakes }: { store: Store; fakes: Pick<Fakes, 'statement'> },
+  order: ExpectedOrder,
   { others = 0 } = {},
 ): Promise<Balance> {
-  return balanced(order, outside.statement(order.orderId), await piecesOf(store, order, others));
+  return checkBalance(order, fakes.records(order.orderId), await readHeldStock(store, order, others));
 }
 
 /**
@@ -60,14 +60,18 @@ export async function balanceOf(
  *
  * @throws like `balanceOf`; `Doubled` when an effect happened twice.
  */
-export function balanced(order: Order, statement: Statement, pieces: ReadonlyMap<string, number>): Balance {
+export function checkBalance(
+  order: ExpectedOrder,
+  statement: PartnerRecords,
+  pieces: ReadonlyMap<string, number>,
+): Balance {
   const { orderId } = order;
-  const total = totalOf(order);
-  const held = isHeld(order, pieces);
+  const total = catalogueTotal(order);
+  const held = holdsStock(order, pieces);
 
   const charges = statement.charges.filter(({ status }) => status === 'succeeded');
   const refunds = statement.refunds.filter(({ status }) => status === 'refunded');
-  atMostOnce({ charges, refunds, shipments: statement.shipments, cancellations: statement.cancellations });
+  assertAtMostOnce({ charges, refunds, shipments: statement.shipments, cancellations: statement.cancellations });
   checkRequests(order, statement.requests);
 
   const charged = sum(charges.map(({ amount }) => amount.value));
@@ -76,7 +80,7 @@ export function balanced(order: Order, statement: Statement, pieces: ReadonlyMap
   const [parcel = 'none'] = parcels;
   const money = charged - refunded === total.value ? 'kept' : charged === refunded ? 'none' : 'in between';
 
-  const states: Record<string, Verdict> = {
+  const states: Record<string, BalanceVerdict> = {
     'back, none, none': 'undone',
     'back, none, cancelled': 'undone',
     'held, kept, accepted': 'sold',
@@ -96,7 +100,7 @@ export function balanced(order: Order, statement: Statement, pieces: ReadonlyMap
 }
 
 /** The total of the order at catalogue prices. */
-export function totalOf({ lines, products }: Pick<Order, 'lines' | 'products'>): Money {
+export function catalogueTotal({ lines, products }: Pick<ExpectedOrder, 'lines' | 'products'>): Money {
   const priceOf = (sku: string) => products.find((product) => product.sku === sku)?.price.value ?? 0;
   return {
     value: sum(lines.map(({ sku, quantity }) => quantity * priceOf(sku))),
@@ -107,7 +111,11 @@ export function totalOf({ lines, products }: Pick<Order, 'lines' | 'products'>):
 /**
  * The pieces that the order holds, by SKU. @throws when stock plus reservations differ from the stock before the order.
  */
-async function piecesOf(store: Store, { orderId, products }: Order, others: number): Promise<Map<string, number>> {
+async function readHeldStock(
+  store: Store,
+  { orderId, products }: ExpectedOrder,
+  others: number,
+): Promise<Map<string, number>> {
   const { rows } = await sql<{ sku: string; stock: number; mine: number; reserved: number }>`
     select sku, stock,
       coalesce(sum(quantity) filter (where order_id = ${orderId}), 0)::int as mine,
@@ -132,7 +140,7 @@ async function piecesOf(store: Store, { orderId, products }: Order, others: numb
 }
 
 /** Whether the order holds its pieces: all or none. @throws when the order holds only some of them. */
-function isHeld({ orderId, lines, products }: Order, pieces: ReadonlyMap<string, number>): boolean {
+function holdsStock({ orderId, lines, products }: ExpectedOrder, pieces: ReadonlyMap<string, number>): boolean {
   const wanted = (sku: string) => sum(lines.filter((line) => line.sku === sku).map(({ quantity }) => quantity));
   const mine = products.map(({ sku }) => pieces.get(sku) ?? 0);
   if (mine.every((pieces) => pieces === 0)) return false;
@@ -140,20 +148,21 @@ function isHeld({ orderId, lines, products }: Order, pieces: ReadonlyMap<string,
   throw new Error(`order ${orderId} holds ${mine.join(', ')} pieces: neither all nor none`);
 }
 
-function atMostOnce(effects: Record<string, unknown[]>): void {
+function assertAtMostOnce(effects: Record<string, unknown[]>): void {
   for (const [name, list] of Object.entries(effects)) {
-    if (list.length > 1) throw new Doubled(`${list.length} ${name} for one order: ${JSON.stringify(list)}`);
+    if (list.length > 1)
+      throw new DuplicateEffectError(`${list.length} ${name} for one order: ${JSON.stringify(list)}`);
   }
 }
 
 /** Checks that every call, including each repetition, has the one key and the one body that the order allows. */
-function checkRequests(order: Order, requests: Statement['requests']): void {
+function checkRequests(order: ExpectedOrder, requests: PartnerRecords['requests']): void {
   const { orderId, token } = order;
   const key = (what: string) => `order:${orderId}:${what}`;
   const expected: Record<string, { idempotencyKey: string; body: unknown }> = {
-    '/payments/charges': { idempotencyKey: key('charge'), body: { orderId, amount: totalOf(order), token } },
+    '/payments/charges': { idempotencyKey: key('charge'), body: { orderId, amount: catalogueTotal(order), token } },
     '/payments/refunds': { idempotencyKey: key('refund'), body: { orderId } },
-    '/carrier/shipments': { idempotencyKey: key('shipment'), body: { orderId, lines: merged(order.lines) } },
+    '/carrier/shipments': { idempotencyKey: key('shipment'), body: { orderId, lines: mergeLines(order.lines) } },
     '/carrier/cancellations': { idempotencyKey: key('shipment-cancellation'), body: { orderId } },
   };
   for (const { path, idempotencyKey, body } of requests) {
@@ -163,7 +172,7 @@ function checkRequests(order: Order, requests: Statement['requests']): void {
   }
 }
 
-function merged(lines: OrderLine[]): OrderLine[] {
+function mergeLines(lines: OrderLine[]): OrderLine[] {
   const skus = [...new Set(lines.map(({ sku }) => sku))];
   return skus.map((sku) => ({
     sku,

@@ -3,27 +3,27 @@ import { sql } from 'kysely';
 import type { Store } from '../../../src/store/index.js';
 import { approvalQuery } from '../../../src/workflows/approval/contract.js';
 import { cartQuery } from '../../../src/workflows/cart/contract.js';
-import { orderIdOf, orderStatusQuery } from '../../../src/workflows/order/contract.js';
-import type { Code } from '../../replay/replay.js';
-import type { Addresses } from '../../stack/stack.js';
+import { orderIdOf, orderQuery } from '../../../src/workflows/order/contract.js';
+import type { WorkflowCode } from '../../replay/replay-histories.js';
+import type { StackAddresses } from '../../stack/stack.js';
 import { waitUntil } from '../../processes/wait.js';
-import type { Statement } from './balance.js';
-import { isOrder, type Run } from './executions.js';
+import type { PartnerRecords } from './balance.js';
+import { isOrderRun, type WorkflowRun } from './runs.js';
 import type { Findings } from './findings.js';
-import { readHistories, type Facts } from './histories.js';
+import { readHistories, type HistoryFacts } from './histories.js';
 
 /** The data sources of the auditor. */
-export interface Books {
-  addresses: Pick<Addresses, 'paymentsUrl'>;
+export interface AuditSources {
+  addresses: Pick<StackAddresses, 'paymentsUrl'>;
   client: Client;
   /** The store of the database owner, who may read everything. */
   store: Store;
   /** The code that replays histories. */
-  code: Code;
+  workflowCode: WorkflowCode;
 }
 
 /** Workers that have just restarted may be busy. */
-const VIEW_DEADLINE_MS = 20_000;
+const QUERY_DEADLINE_MS = 20_000;
 
 /** The store's record of an order. */
 export interface OrderRecord {
@@ -34,36 +34,36 @@ export interface OrderRecord {
 /** All evidence that the auditor reads. */
 export interface Evidence {
   /** Newest first, as visibility lists them. */
-  runs: Run[];
-  runsOf: (workflowId: string) => Run[];
+  runs: WorkflowRun[];
+  runsOf: (workflowId: string) => WorkflowRun[];
   /** The orders of a customer. */
   ordersOf: (customerId: string) => string[];
   /** The view of the newest run: its result, or else its query result; undefined when it has neither. */
   viewOf: <View>(workflowId: string) => View | undefined;
-  facts: Facts;
+  facts: HistoryFacts;
   /** The records of an order in the external systems. */
-  statementOf: (orderId: string) => Statement;
+  partnerRecordsOf: (orderId: string) => PartnerRecords;
   /** The pieces that an order holds, by SKU. */
-  piecesOf: (orderId: string) => ReadonlyMap<string, number>;
+  heldQuantitiesOf: (orderId: string) => ReadonlyMap<string, number>;
   /** The record of an order in the store. */
-  recordOf: (orderId: string) => OrderRecord | undefined;
+  orderRecordOf: (orderId: string) => OrderRecord | undefined;
   /** Orders that hold stock. */
-  holders: string[];
+  orderIdsHoldingStock: string[];
   /** The pieces that are still for sale, by SKU. */
-  stock: ReadonlyMap<string, number>;
+  stockBySku: ReadonlyMap<string, number>;
 }
 
 /** Reads all evidence once, and replays the histories. */
-export async function gather(runs: Run[], books: Books, findings: Findings): Promise<Evidence> {
-  const { client, code } = books;
-  const facts = await readHistories(client, runs, code, findings);
-  const byWorkflow = grouped(runs, ({ workflowId }) => workflowId);
-  const orders = grouped(runs.filter(isOrder), ({ customerId = '' }) => customerId);
+export async function gatherEvidence(runs: WorkflowRun[], books: AuditSources, findings: Findings): Promise<Evidence> {
+  const { client, workflowCode } = books;
+  const facts = await readHistories(client, runs, workflowCode, findings);
+  const byWorkflow = groupBy(runs, ({ workflowId }) => workflowId);
+  const orders = groupBy(runs.filter(isOrderRun), ({ customerId = '' }) => customerId);
   const views = new Map<string, unknown>();
-  for (const [workflowId, [newest]] of byWorkflow) views.set(workflowId, await viewOf(client, newest!, facts));
-  const statement = await readStatement(books);
-  const pieces = await readPieces(books);
-  const records = await readRecords(books);
+  for (const [workflowId, [newest]] of byWorkflow) views.set(workflowId, await readView(client, newest!, facts));
+  const statement = await readPartnerRecords(books);
+  const pieces = await readHeldQuantities(books);
+  const records = await readOrderRecords(books);
   return {
     runs,
     runsOf: (workflowId) => byWorkflow.get(workflowId) ?? [],
@@ -72,62 +72,67 @@ export async function gather(runs: Run[], books: Books, findings: Findings): Pro
     ],
     viewOf: <View>(workflowId: string) => views.get(workflowId) as View | undefined,
     facts,
-    statementOf: (orderId) => ofOrder(statement, orderId),
-    piecesOf: (orderId) => pieces.get(orderId) ?? new Map(),
-    recordOf: (orderId) => records.get(orderId),
-    holders: [...pieces.keys()],
-    stock: await readStock(books),
+    partnerRecordsOf: (orderId) => filterByOrder(statement, orderId),
+    heldQuantitiesOf: (orderId) => pieces.get(orderId) ?? new Map(),
+    orderRecordOf: (orderId) => records.get(orderId),
+    orderIdsHoldingStock: [...pieces.keys()],
+    stockBySku: await readStock(books),
   };
 }
 
-async function viewOf(client: Client, { workflowId, runId, type, status }: Run, facts: Facts): Promise<unknown> {
+async function readView(
+  client: Client,
+  { workflowId, runId, type, status }: WorkflowRun,
+  facts: HistoryFacts,
+): Promise<unknown> {
   if (status === 'COMPLETED') return facts.results.get(runId);
-  const query = { order: orderStatusQuery, cart: cartQuery, approval: approvalQuery }[type];
+  const query = { order: orderQuery, cart: cartQuery, approval: approvalQuery }[type];
   if (!query || status === 'TERMINATED') return undefined;
   const ask = () => client.workflow.getHandle(workflowId, runId).query<unknown>(query.name);
-  return await waitUntil(ask, { what: `${workflowId} saying how it stands`, deadlineMs: VIEW_DEADLINE_MS }).catch(
-    () => undefined,
-  );
+  return await waitUntil(ask, {
+    description: `${workflowId} saying how it stands`,
+    timeoutMs: QUERY_DEADLINE_MS,
+  }).catch(() => undefined);
 }
 
-async function readStatement({ addresses }: Books): Promise<Statement> {
+async function readPartnerRecords({ addresses }: AuditSources): Promise<PartnerRecords> {
   const response = await fetch(new URL('/test/ledger', addresses.paymentsUrl));
   if (!response.ok) throw new Error(`the outside world does not show its ledger: ${response.status}`);
-  return (await response.json()) as Statement;
+  return (await response.json()) as PartnerRecords;
 }
 
-const ofOrder = (statement: Statement, orderId: string): Statement =>
+const filterByOrder = (statement: PartnerRecords, orderId: string): PartnerRecords =>
   Object.fromEntries(
     Object.entries(statement).map(([kind, rows]) => [
       kind,
       (rows as { orderId: string | null }[]).filter((row) => row.orderId === orderId),
     ]),
-  ) as Statement;
+  ) as PartnerRecords;
 
-async function readPieces({ store }: Books): Promise<Map<string, Map<string, number>>> {
+async function readHeldQuantities({ store }: AuditSources): Promise<Map<string, Map<string, number>>> {
   const { rows } = await sql<{ order_id: string; sku: string; quantity: number }>`
     select order_id, sku, quantity
     from orders, jsonb_to_recordset(lines) as line (sku text, quantity int)
     where reservation in ('reserved', 'sold', 'written_off')`.execute(store.db);
   return new Map(
-    [...grouped(rows, ({ order_id }) => order_id)].map(([orderId, lines]) => [
+    [...groupBy(rows, ({ order_id }) => order_id)].map(([orderId, lines]) => [
       orderId,
       new Map(lines.map(({ sku, quantity }) => [sku, quantity])),
     ]),
   );
 }
 
-async function readRecords({ store }: Books): Promise<Map<string, OrderRecord>> {
+async function readOrderRecords({ store }: AuditSources): Promise<Map<string, OrderRecord>> {
   const rows = await store.db.selectFrom('orders').select(['order_id', 'status', 'reservation']).execute();
   return new Map(rows.map(({ order_id, ...record }) => [order_id, record]));
 }
 
-async function readStock({ store }: Books): Promise<Map<string, number>> {
+async function readStock({ store }: AuditSources): Promise<Map<string, number>> {
   const rows = await store.db.selectFrom('products').select(['sku', 'stock']).execute();
   return new Map(rows.map(({ sku, stock }) => [sku, stock]));
 }
 
-function grouped<Row>(rows: Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
+function groupBy<Row>(rows: Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
   const groups = new Map<string, Row[]>();
   for (const row of rows) {
     const group = groups.get(keyOf(row));

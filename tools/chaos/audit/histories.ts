@@ -1,43 +1,52 @@
 import type { Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import type { HistoryEvent } from '../../replay/events.js';
-import { fetched } from '../../replay/histories.js';
-import { replay, type Code, type Recorded } from '../../replay/replay.js';
-import type { Run } from './executions.js';
+import type { HistoryEvent } from '../../replay/history-events.js';
+import { fetchHistories } from '../../replay/histories.js';
+import { replayHistories, type WorkflowCode, type RecordedHistory } from '../../replay/replay-histories.js';
+import type { WorkflowRun } from './runs.js';
 import type { Findings } from './findings.js';
 
 /** Facts that only histories contain. */
-export interface Facts {
+export interface HistoryFacts {
   /** The results of completed runs, by run id. */
   results: Map<string, unknown>;
   /**
    * The request ids of the changes to carts, by workflow id and first run id of each life of the cart. A cart whose
    * first change was rejected never opened and is not included.
    */
-  changes: Map<string, Map<string, Set<string>>>;
+  cartChangeIds: Map<string, Map<string, Set<string>>>;
 }
 
-type Where = Pick<Run, 'workflowId' | 'runId' | 'type'>;
+type RunReference = Pick<WorkflowRun, 'workflowId' | 'runId' | 'type'>;
 
-const CART_CHANGES: readonly unknown[] = ['addItem', 'setQuantity', 'removeItem'];
+const CART_CHANGE_UPDATES: readonly unknown[] = ['addItem', 'setQuantity', 'removeItem'];
 
 /** Reads and replays every history. A difference from the code is a violation. */
-export async function readHistories(client: Client, runs: Where[], code: Code, findings: Findings): Promise<Facts> {
-  const facts: Facts = { results: new Map(), changes: new Map() };
+export async function readHistories(
+  client: Client,
+  runs: RunReference[],
+  code: WorkflowCode,
+  findings: Findings,
+): Promise<HistoryFacts> {
+  const facts: HistoryFacts = { results: new Map(), cartChangeIds: new Map() };
   const unread = new Map(runs.map((run) => [run.runId, run]));
-  for await (const { difference, ...recorded } of replay(fetched(client, runs), code)) {
+  for await (const { difference, ...recorded } of replayHistories(fetchHistories(client, runs), code)) {
     const { workflowId, history } = recorded;
     findings.replayed.histories += 1;
     unread.delete(recorded.runId);
     findings.replayed.events += history.events?.length ?? 0;
-    if (difference) findings.violate(workflowId, `does not replay: ${difference.what}`);
-    await note(client, recorded, facts);
+    if (difference) findings.addViolation(workflowId, `does not replay: ${difference.description}`);
+    await collectFacts(client, recorded, facts);
   }
-  for (const { workflowId } of unread.values()) findings.violate(workflowId, 'was not replayed');
+  for (const { workflowId } of unread.values()) findings.addViolation(workflowId, 'was not replayed');
   return facts;
 }
 
-async function note(client: Client, { workflowId, runId, history }: Recorded, facts: Facts): Promise<void> {
+async function collectFacts(
+  client: Client,
+  { workflowId, runId, history }: RecordedHistory,
+  facts: HistoryFacts,
+): Promise<void> {
   const decoded = (payloads: Parameters<typeof decodeArrayFromPayloads>[1]) =>
     decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
   const accepted = new Map<string, HistoryEvent>();
@@ -53,10 +62,10 @@ async function note(client: Client, { workflowId, runId, history }: Recorded, fa
     if (!answered?.outcome?.success) continue;
     const input = accepted.get(answered.meta?.updateId ?? '')?.workflowExecutionUpdateAcceptedEventAttributes
       ?.acceptedRequest?.input;
-    if (!CART_CHANGES.includes(input?.name)) continue;
+    if (!CART_CHANGE_UPDATES.includes(input?.name)) continue;
     const [change] = (await decoded(input?.args?.payloads)) as [{ requestId?: string }];
-    const lives = facts.changes.get(workflowId) ?? new Map<string, Set<string>>();
-    facts.changes.set(workflowId, lives);
+    const lives = facts.cartChangeIds.get(workflowId) ?? new Map<string, Set<string>>();
+    facts.cartChangeIds.set(workflowId, lives);
     lives.set(life, (lives.get(life) ?? new Set()).add(change.requestId ?? ''));
   }
 }

@@ -1,28 +1,28 @@
 import { Webhook } from 'standardwebhooks';
 import type { DecisionCallback } from '../../../src/schemas/approval.js';
 import type { ShipmentReport } from '../../../src/schemas/order.js';
-import type { Asked } from '../ledger.js';
-import { isClosed, seen } from './order-steps.js';
-import { aRequest, type Visit } from './visit.js';
+import type { LoggedRequest } from '../client-log.js';
+import { isClosed, pollOrder } from './order-steps.js';
+import { createRequest, type ClientSession } from './client-session.js';
 
 /**
  * Sends a signed callback until it is accepted or rejected. Its key is the message id: a repetition of the message
  * changes nothing.
  */
-export async function callBack(
-  { caller, outside }: Visit,
-  asked: Asked,
+export async function sendCallback(
+  { http, endpoints }: ClientSession,
+  asked: LoggedRequest,
   about: 'shipments' | 'approvals',
   body: ShipmentReport | DecisionCallback,
 ): Promise<void> {
-  const secret = about === 'shipments' ? outside.carrierSecret : outside.approvalSecret;
+  const secret = about === 'shipments' ? endpoints.carrierWebhookSecret : endpoints.approvalWebhookSecret;
   const text = JSON.stringify(body);
-  await caller.ask(
+  await http.send(
     asked,
     `callback about ${about}`,
     async ({ signal }) => {
       const at = new Date();
-      const response = await fetch(`${outside.apiUrl}/v1/callbacks/${about}`, {
+      const response = await fetch(`${endpoints.apiUrl}/v1/callbacks/${about}`, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -44,14 +44,14 @@ export async function callBack(
  * Sends reports on a parcel directly to the API: delivered before it was picked up, the same report twice, and all of
  * them again long after the order is completed.
  */
-export async function reportLikeABadCarrier(visit: Visit, orderId: string): Promise<void> {
-  const { callbacks } = visit.ledger;
-  const order = await seen(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
+export async function sendDisorderedReports(visit: ClientSession, orderId: string): Promise<void> {
+  const { callbacks } = visit.log;
+  const order = await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
   if (!order?.shipment) return;
   const { shipmentId } = order.shipment;
   const report = async (name: string, status: ShipmentReport['status']) => {
     callbacks.sent += 1;
-    await callBack(visit, aRequest(visit, name), 'shipments', { orderId, shipmentId, status });
+    await sendCallback(visit, createRequest(visit, name), 'shipments', { orderId, shipmentId, status });
   };
   await report('delivered', 'delivered');
   await report('delivered', 'delivered');
@@ -59,7 +59,7 @@ export async function reportLikeABadCarrier(visit: Visit, orderId: string): Prom
   callbacks.repeated += 1;
   callbacks.outOfOrder += 2;
 
-  await seen(visit, orderId, isClosed);
+  await pollOrder(visit, orderId, isClosed);
   await report('late', 'in_transit');
   await report('delivered once more', 'delivered');
   callbacks.repeated += 1;

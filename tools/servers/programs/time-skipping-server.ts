@@ -3,26 +3,26 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { onPath, runCommand } from '../../processes/commands.js';
-import { once } from './fetched.js';
-import type { Report } from '../../terminal/report.js';
+import { findOnPath, runCommand } from '../../processes/commands.js';
+import { fetchOnce } from './fetch-program.js';
+import type { Reporter } from '../../terminal/reporter.js';
 import { inheritedEnvironment, SettingsError, type Settings } from '../../stack/settings.js';
 import { downloadFromVendor, sdkVersion } from './vendor-download.js';
-import { firstWay, unsetVariable, type Found, type Way } from './ways.js';
+import { findProgram, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
 
-const artifactVersion = '1.38.0';
-const oldestJava = 17;
-const mavenLimitMs = 10 * 60_000;
+const mavenArtifactVersion = '1.38.0';
+const minimumJavaVersion = 17;
+const mavenTimeoutMs = 10 * 60_000;
 
-export interface TimeSkippingServer extends Found {
-  readonly way: string;
+export interface TimeSkippingServer extends FoundProgram {
+  readonly source: string;
 }
 
-interface Search {
+interface FindOptions {
   settings: Pick<Settings, 'cacheDir' | 'temporalTestServerPath'>;
-  report: Report;
+  report: Reporter;
   /** Replaces the ways to find it; for tests. */
-  ways?: readonly Way[];
+  sources?: readonly ProgramSource[];
 }
 
 /**
@@ -33,7 +33,7 @@ interface Search {
  *
  * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; NoWay when no way works.
  */
-export async function findTimeSkippingServer({ settings, report, ways }: Search): Promise<TimeSkippingServer> {
+export async function findTimeSkippingServer({ settings, report, sources }: FindOptions): Promise<TimeSkippingServer> {
   const given = settings.temporalTestServerPath;
   if (given !== undefined) {
     if (!existsSync(given))
@@ -44,34 +44,34 @@ export async function findTimeSkippingServer({ settings, report, ways }: Search)
           example: '/usr/local/bin/temporal-test-server',
         },
       ]);
-    return { path: given, version: 'unknown', way: 'TEMPORAL_TEST_SERVER_PATH' };
+    return { path: given, version: 'unknown', source: 'TEMPORAL_TEST_SERVER_PATH' };
   }
-  return firstWay('time-skipping test server', ways ?? waysToServer(settings.cacheDir, report));
+  return findProgram('time-skipping test server', sources ?? serverSources(settings.cacheDir, report));
 }
 
-function waysToServer(cacheDir: string, report: Report): Way[] {
+function serverSources(cacheDir: string, report: Reporter): ProgramSource[] {
   const binary = join(cacheDir, `test-server-for-sdk-${sdkVersion}`, 'temporal-test-server');
-  const jars = join(cacheDir, `test-server-${artifactVersion}`, 'jars');
-  const fromBinary = async (): Promise<Found> => ({
-    path: await script(dirname(binary), quote(binary)),
+  const jars = join(cacheDir, `test-server-${mavenArtifactVersion}`, 'jars');
+  const fromBinary = async (): Promise<FoundProgram> => ({
+    path: await writeStartScript(dirname(binary), shellQuote(binary)),
     version: `for SDK ${sdkVersion}`,
   });
-  const fromJars = async (): Promise<Found> => ({
-    path: await script(
+  const fromJars = async (): Promise<FoundProgram> => ({
+    path: await writeStartScript(
       dirname(jars),
       // Tuned for a short life: fast start, one garbage collection thread, no optimising compiler.
-      `${quote(await java())} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${quote(`${jars}/*`)} io.temporal.testserver.TestServer`,
+      `${shellQuote(await findJava())} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp ${shellQuote(`${jars}/*`)} io.temporal.testserver.TestServer`,
     ),
-    version: artifactVersion,
+    version: mavenArtifactVersion,
   });
   return [
-    unsetVariable(
+    variableSource(
       'TEMPORAL_TEST_SERVER_PATH',
       'TEMPORAL_TEST_SERVER_PATH=<path of a temporal-test-server program> npm test',
     ),
     {
       name: `the cache ${cacheDir}`,
-      cure: `put a temporal-test-server program at ${binary}`,
+      fix: `put a temporal-test-server program at ${binary}`,
       find: async () => {
         if (existsSync(binary)) return fromBinary();
         if (existsSync(jars)) return fromJars();
@@ -80,14 +80,14 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
     },
     {
       name: "the vendor's download, through the SDK (temporal.download)",
-      cure: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
+      fix: 'let this machine reach https://temporal.download (behind a proxy: HTTPS_PROXY)',
       find: async () => {
-        await once({
+        await fetchOnce({
           target: binary,
           report,
-          check: () => present(binary),
+          verifyTarget: () => checkExists(binary),
           make: () =>
-            report.during('downloading the time-skipping test server', () =>
+            report.withProgress('downloading the time-skipping test server', () =>
               downloadFromVendor('time-skipping', binary),
             ),
         });
@@ -95,16 +95,18 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
       },
     },
     {
-      name: `the Maven artifact io.temporal:temporal-test-server:${artifactVersion}, run by java`,
-      cure: `install java ${oldestJava} or newer and Maven (Debian: apt-get install default-jre-headless maven) and let it reach its repository`,
+      name: `the Maven artifact io.temporal:temporal-test-server:${mavenArtifactVersion}, run by java`,
+      fix: `install java ${minimumJavaVersion} or newer and Maven (Debian: apt-get install default-jre-headless maven) and let it reach its repository`,
       find: async () => {
-        await java();
-        await once({
+        await findJava();
+        await fetchOnce({
           target: jars,
           report,
-          check: () => present(jars),
+          verifyTarget: () => checkExists(jars),
           make: () =>
-            report.during('getting the time-skipping test server with Maven (38 MB)', () => resolveWithMaven(jars)),
+            report.withProgress('getting the time-skipping test server with Maven (38 MB)', () =>
+              downloadWithMaven(jars),
+            ),
         });
         return fromJars();
       },
@@ -112,28 +114,29 @@ function waysToServer(cacheDir: string, report: Report): Way[] {
   ];
 }
 
-async function present(path: string): Promise<string> {
+async function checkExists(path: string): Promise<string> {
   if (!existsSync(path)) throw new Error(`there is no ${path}`);
   return path;
 }
 
-async function java(): Promise<string> {
+async function findJava(): Promise<string> {
   const home = inheritedEnvironment()['JAVA_HOME'];
-  const command = home ? join(home, 'bin', 'java') : onPath('java');
+  const command = home ? join(home, 'bin', 'java') : findOnPath('java');
   if (!command) throw new Error('there is no "java" on PATH and JAVA_HOME is not set');
   const output = await runCommand({ name: `"${command} -version"`, command, args: ['-version'], limitMs: 20_000 });
   const major = Number(/version "(?:1\.)?(\d+)/.exec(output)?.[1]);
-  if (!(major >= oldestJava)) throw new Error(`${command} is version ${major}; ${oldestJava} or newer is needed`);
+  if (!(major >= minimumJavaVersion))
+    throw new Error(`${command} is version ${major}; ${minimumJavaVersion} or newer is needed`);
   return command;
 }
 
-async function resolveWithMaven(target: string): Promise<void> {
-  const maven = onPath('mvn');
+async function downloadWithMaven(target: string): Promise<void> {
+  const maven = findOnPath('mvn');
   if (!maven) throw new Error('there is no "mvn" on PATH');
   const project = await mkdtemp(join(tmpdir(), 'time-skipping-server-'));
   const draft = `${target}.${randomUUID()}`;
   try {
-    await writeFile(join(project, 'pom.xml'), pom);
+    await writeFile(join(project, 'pom.xml'), mavenProject);
     await runCommand({
       name: 'Maven',
       command: maven,
@@ -145,7 +148,7 @@ async function resolveWithMaven(target: string): Promise<void> {
         `-DoutputDirectory=${draft}`,
       ],
       cwd: project,
-      limitMs: mavenLimitMs,
+      limitMs: mavenTimeoutMs,
     });
     if (!(await readdir(draft)).some((name) => name.startsWith('temporal-test-server-')))
       throw new Error('Maven did not deliver the artifact');
@@ -156,7 +159,7 @@ async function resolveWithMaven(target: string): Promise<void> {
   }
 }
 
-const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+const mavenProject = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>local</groupId>
   <artifactId>time-skipping-server</artifactId>
@@ -166,7 +169,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
     <dependency>
       <groupId>io.temporal</groupId>
       <artifactId>temporal-test-server</artifactId>
-      <version>${artifactVersion}</version>
+      <version>${mavenArtifactVersion}</version>
     </dependency>
     <!-- Without a logger it complains on each start. -->
     <dependency>
@@ -183,7 +186,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
  * process that the SDK started (exec). A test run that is itself killed does not end its server. The watcher therefore
  * checks once a second that both processes exist, and kills the server if the test run is gone.
  */
-async function script(folder: string, command: string): Promise<string> {
+async function writeStartScript(folder: string, command: string): Promise<string> {
   const path = join(folder, 'run-test-server');
   const draft = `${path}.${randomUUID()}`;
   await writeFile(
@@ -205,6 +208,6 @@ exec ${command} "$@"
   return path;
 }
 
-function quote(word: string): string {
+function shellQuote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startProcess, typescript } from '../../processes/processes.js';
+import { startProcess, typescriptCommand } from '../../processes/processes.js';
 
 export type VendorServer = 'dev-server' | 'time-skipping';
 
 /** If no byte arrives for this long, the download's host is considered unreachable. */
-const stallMs = 20_000;
+const stallTimeoutMs = 20_000;
 
 /** The SDK chooses the server version that fits it, so the path of the download contains the SDK's version. */
 export const sdkVersion = (createRequire(import.meta.url)('@temporalio/testing/package.json') as { version: string })
@@ -15,7 +15,7 @@ export const sdkVersion = (createRequire(import.meta.url)('@temporalio/testing/p
 
 /**
  * Lets the SDK download one of its servers and moves the file to `target`. The SDK runs in a separate process
- * (tools/servers/programs/vendor-download-child.ts), which is killed when the download stalls.
+ * (tools/servers/programs/vendor-download-process.ts), which is killed when the download stalls.
  *
  * @throws with the SDK's reason when the download fails.
  */
@@ -25,14 +25,14 @@ export async function downloadFromVendor(server: VendorServer, target: string): 
   try {
     const child = await startProcess({
       name: 'the SDK',
-      ...typescript('tools/servers/programs/vendor-download-child.ts', server, folder),
+      ...typescriptCommand('tools/servers/programs/vendor-download-process.ts', server, folder),
     });
     let stalled = false;
     let [seen, since] = [0, Date.now()];
     const watch = setInterval(() => {
-      void sizeOf(folder).then((size) => {
+      void folderSize(folder).then((size) => {
         if (size !== seen) [seen, since] = [size, Date.now()];
-        else if (Date.now() - since > stallMs) {
+        else if (Date.now() - since > stallTimeoutMs) {
           stalled = true;
           child.kill('SIGKILL');
         }
@@ -42,14 +42,14 @@ export async function downloadFromVendor(server: VendorServer, target: string): 
     const file = (await readdir(folder)).find((name) => !name.endsWith('.downloading'));
     // Only the file matters here, even if the SDK could not start the server: the caller checks that the program works.
     if (file) await rename(join(folder, file), target);
-    else if (stalled) throw new Error(`nothing arrived for ${stallMs / 1000} s`);
-    else throw new Error(child.tail() || 'the SDK left no file');
+    else if (stalled) throw new Error(`nothing arrived for ${stallTimeoutMs / 1000} s`);
+    else throw new Error(child.lastOutput() || 'the SDK left no file');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function sizeOf(folder: string): Promise<number> {
+async function folderSize(folder: string): Promise<number> {
   let size = 0;
   for (const name of await readdir(folder).catch(() => []))
     size += (await stat(join(folder, name)).catch(() => ({ size: 0 }))).size;

@@ -1,15 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../../processes/commands.js';
-import { databaseExists } from '../postgres/databases.js';
+import { databaseExists } from '../postgres/temporary-database.js';
 import { freeLowPort, freePort } from '../../processes/ports.js';
 import { startProcess, type ManagedProcess } from '../../processes/processes.js';
-import { becomeServing } from './dev-server.js';
-import type { TemporalPrograms } from '../programs/temporal-programs.js';
-import type { TemporalCredentials } from '../../../src/temporal/profile.js';
+import { waitUntilServing } from './temporal-dev-server.js';
+import type { TemporalServerBinaries } from '../programs/temporal-server-binaries.js';
+import type { TemporalCredentials } from '../../../src/temporal/connection-profile.js';
 
 export interface TemporalClusterOptions {
-  programs: TemporalPrograms;
+  programs: TemporalServerBinaries;
   /** URL of a PostgreSQL, as a user who may create databases. Temporal keeps its state there, in two databases. */
   databaseUrl: string;
   /** Folder of the server's dynamic configuration and log. */
@@ -42,12 +42,12 @@ export interface TemporalCluster {
   stop(): Promise<void>;
 }
 
-const databases = { temporal: 'temporal', visibility: 'temporal_visibility' };
-const schemaLimitMs = 2 * 60_000;
+const databaseNames = { temporal: 'temporal', visibility: 'temporal_visibility' };
+const schemaTimeoutMs = 2 * 60_000;
 const stopGraceMs = 30_000;
 
 /** Connection limits for each of the four services, which all run in one process. */
-const connections = {
+const connectionLimits = {
   SQL_MAX_CONNS: '20',
   SQL_MAX_IDLE_CONNS: '20',
   SQL_VIS_MAX_CONNS: '5',
@@ -58,7 +58,7 @@ const connections = {
 export const CLUSTER_CONNECTIONS = 4 * (20 + 5);
 
 /** The dynamic configuration of the server in docker-compose, so that tests run with what is deployed. */
-const deployedConfig = new URL('../../../deploy/compose/temporal.yaml', import.meta.url);
+const deployedConfigUrl = new URL('../../../deploy/compose/temporal.yaml', import.meta.url);
 
 /** Settings that only tests need. */
 const testConfig = `
@@ -83,26 +83,26 @@ history.workflowIdReuseMinimalInterval:
  */
 export async function startTemporalCluster(options: TemporalClusterOptions): Promise<TemporalCluster> {
   const { programs, databaseUrl, folder, historyShards = 4, security } = options;
-  await setUpSchema(programs.sqlTool, databaseUrl);
+  await setUpSchema(programs.sqlToolPath, databaseUrl);
 
   const dynamicConfigFile = join(folder, 'temporal-dynamic-config.yaml');
-  await writeFile(dynamicConfigFile, (await readFile(deployedConfig, 'utf8')) + testConfig);
+  await writeFile(dynamicConfigFile, (await readFile(deployedConfigUrl, 'utf8')) + testConfig);
   const port = options.port ?? (await freePort());
   const database = new URL(databaseUrl);
   const server = await startProcess({
     name: 'temporal-server',
-    command: programs.server,
+    command: programs.serverPath,
     args: ['--allow-no-auth', 'start'],
     env: {
-      ...withoutOthers,
+      ...unsetServerVariables,
       DB: 'postgres12',
       POSTGRES_SEEDS: database.hostname,
       DB_PORT: String(options.databasePort ?? database.port),
       POSTGRES_USER: decodeURIComponent(database.username),
       POSTGRES_PWD: decodeURIComponent(database.password),
-      DBNAME: databases.temporal,
-      VISIBILITY_DBNAME: databases.visibility,
-      ...connections,
+      DBNAME: databaseNames.temporal,
+      VISIBILITY_DBNAME: databaseNames.visibility,
+      ...connectionLimits,
       NUM_HISTORY_SHARDS: String(historyShards),
       BIND_ON_IP: '127.0.0.1',
       TEMPORAL_BROADCAST_ADDRESS: '127.0.0.1',
@@ -117,7 +117,7 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
   });
   const address = `127.0.0.1:${port}`;
   try {
-    await becomeServing(server, address, { credentials: security?.credentials });
+    await waitUntilServing(server, address, { credentials: security?.credentials });
   } catch (error) {
     await server.stop(stopGraceMs);
     throw error;
@@ -133,7 +133,7 @@ export async function startTemporalCluster(options: TemporalClusterOptions): Pro
 }
 
 /** Unsets variables that would make the server read another configuration or run fewer services. */
-const withoutOthers = {
+const unsetServerVariables = {
   TEMPORAL_ROOT: undefined,
   TEMPORAL_CONFIG_DIR: undefined,
   TEMPORAL_ENVIRONMENT: undefined,
@@ -173,9 +173,9 @@ async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> 
       command: sqlTool,
       args: ['--database', database, ...args],
       env,
-      limitMs: schemaLimitMs,
+      limitMs: schemaTimeoutMs,
     });
-  for (const [schema, database] of Object.entries(databases)) {
+  for (const [schema, database] of Object.entries(databaseNames)) {
     if (!(await databaseExists(databaseUrl, database))) {
       await run(database, 'create');
       await run(database, 'setup-schema', '-v', '0.0');

@@ -1,27 +1,27 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { straight, type ThroughLinks } from '../../stack/links.js';
+import { directPort, type PortMapper } from '../../stack/network-links.js';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres, type PostgresServer } from '../postgres/postgres.js';
-import type { Report } from '../../terminal/report.js';
+import type { Reporter } from '../../terminal/reporter.js';
 import { loadSettings, type Settings } from '../../stack/settings.js';
-import { supervise, type SupervisedPart } from '../../processes/supervisor.js';
+import { supervise, type SupervisedProcess } from '../../processes/supervisor.js';
 import { CLUSTER_CONNECTIONS, freeServicePorts, startTemporalCluster, type TemporalClusterOptions } from './cluster.js';
-import { findTemporalPrograms, type TemporalPrograms } from '../programs/temporal-programs.js';
+import { findTemporalServerBinaries, type TemporalServerBinaries } from '../programs/temporal-server-binaries.js';
 
 /** For the connection pools of the stacks and tests that share the cluster. */
-const OTHER_CONNECTIONS = 300;
+const CLIENT_CONNECTIONS = 300;
 const STOP_GRACE_MS = 30_000;
 
 export interface TemporaryCluster {
-  readonly programs: TemporalPrograms;
-  /** For `startTemporaryStack`, or as CLUSTER_ADDRESS and CLUSTER_DATABASE_URL for another process. */
-  readonly cluster: NonNullable<Settings['cluster']>;
+  readonly binaries: TemporalServerBinaries;
+  /** For `startTemporaryStack`, or as SHARED_TEMPORAL_ADDRESS and SHARED_DATABASE_URL for another process. */
+  readonly sharedServers: NonNullable<Settings['sharedServers']>;
   /** Process ids of the servers; for PostgreSQL, that of the main process. */
   readonly pids: { temporal: number; postgres: number };
   /** The same processes as supervised parts, which are restarted when they die. */
-  readonly parts: ReadonlyMap<'temporal' | 'postgres', SupervisedPart>;
+  readonly processes: ReadonlyMap<'temporal' | 'postgres', SupervisedProcess>;
   /** The folder of the servers' logs. */
   readonly logsDir: string;
   /** Resolves with the reason when a part fails and is not restarted. */
@@ -32,7 +32,7 @@ export interface TemporaryCluster {
 interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyShards' | 'security'> {
   durable?: boolean;
   /** The network link (proxy) on which the server reaches the database. Default: a direct connection. */
-  throughLinks?: ThroughLinks;
+  mapPort?: PortMapper;
 }
 
 /**
@@ -42,14 +42,14 @@ interface TemporaryClusterOptions extends Pick<TemporalClusterOptions, 'historyS
  * @throws when the programs are not found or a server does not start, after it has stopped and deleted everything.
  */
 export async function startTemporaryCluster(
-  report: Report,
-  { durable = false, historyShards, security, throughLinks = straight }: TemporaryClusterOptions = {},
+  report: Reporter,
+  { durable = false, historyShards, security, mapPort = directPort }: TemporaryClusterOptions = {},
 ): Promise<TemporaryCluster> {
-  const programs = await findTemporalPrograms({ settings: loadSettings(), report });
+  const programs = await findTemporalServerBinaries({ settings: loadSettings(), report });
   const folder = await mkdtemp(join(tmpdir(), 'temporal-cluster-'));
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => (fail = resolve));
-  const parts = new Map<'temporal' | 'postgres', SupervisedPart>();
+  const parts = new Map<'temporal' | 'postgres', SupervisedProcess>();
   let database: PostgresServer | undefined;
   const stop = async () => {
     for (const name of ['temporal', 'postgres'] as const) await parts.get(name)?.stop(STOP_GRACE_MS);
@@ -66,7 +66,7 @@ export async function startTemporaryCluster(
         port: databasePort,
         durable,
         report,
-        maxConnections: CLUSTER_CONNECTIONS + OTHER_CONNECTIONS,
+        maxConnections: CLUSTER_CONNECTIONS + CLIENT_CONNECTIONS,
         logFile: join(folder, 'postgres.log'),
       });
     const supervised = { report, mayRestart: () => true, onFailure: fail };
@@ -86,25 +86,25 @@ export async function startTemporaryCluster(
       folder,
       port,
       servicePorts: await freeServicePorts(),
-      databasePort: await throughLinks('Temporal to PostgreSQL', databasePort),
+      databasePort: await mapPort('Temporal to PostgreSQL', databasePort),
       ...(historyShards !== undefined && { historyShards }),
       ...(security && { security }),
     };
     const start = async () => (await startTemporalCluster(options)).process;
     parts.set('temporal', await supervise({ ...supervised, name: 'temporal', start }));
     const address = `127.0.0.1:${port}`;
-    report.say(
-      `Temporal server ${programs.version} (${programs.way}) serves on ${address}, its state is in PostgreSQL`,
+    report.print(
+      `Temporal server ${programs.version} (${programs.source}) serves on ${address}, its state is in PostgreSQL`,
     );
     return {
-      programs,
-      parts,
+      binaries: programs,
+      processes: parts,
       failed,
       stop,
       logsDir: folder,
-      cluster: { address, databaseUrl },
+      sharedServers: { address, databaseUrl },
       get pids() {
-        return { temporal: parts.get('temporal')!.process.pid, postgres: parts.get('postgres')!.process.pid };
+        return { temporal: parts.get('temporal')!.current.pid, postgres: parts.get('postgres')!.current.pid };
       },
     };
   } catch (error) {

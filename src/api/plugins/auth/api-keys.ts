@@ -3,28 +3,28 @@ import type { ApiKey } from '../../../schemas/api-key.js';
 import type { Caller } from './caller.js';
 
 /** Marks our keys, so that people and secret scanners recognize them. */
-const PREFIX = 'wop_';
+const KEY_PREFIX = 'wop_';
 
 /**
  * Creates a key and the hash that the configuration keeps. The key has 256 random bits, so a plain hash is enough: a
  * salt or a slow hash only protects secrets that can be guessed.
  */
 export function createApiKey(): { key: string; hash: string } {
-  const key = PREFIX + randomBytes(32).toString('base64url');
-  return { key, hash: hashOf(key).toString('hex') };
+  const key = KEY_PREFIX + randomBytes(32).toString('base64url');
+  return { key, hash: sha256(key).toString('hex') };
 }
 
 /** Finds the caller of a key. Compares every hash, each in constant time, so that timing reveals nothing. */
-export function createKeyring(keys: readonly ApiKey[]): (key: string) => Caller | undefined {
+export function createApiKeyLookup(keys: readonly ApiKey[]): (key: string) => Caller | undefined {
   const entries = keys.flatMap(({ id, roles, hashes }) =>
     hashes.map((hash) => ({ caller: { id, roles }, hash: Buffer.from(hash, 'hex') })),
   );
   return (key) => {
-    const presented = hashOf(key);
+    const presented = sha256(key);
     let found: Caller | undefined;
     for (const { caller, hash } of entries) if (timingSafeEqual(hash, presented)) found = caller;
     return found;
   };
 }
 
-const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest();
+const sha256 = (key: string): Buffer => createHash('sha256').update(key).digest();

@@ -1,31 +1,31 @@
-import { ROLES, type Role } from '../../../schemas/api-key.js';
+import { CALLER_ROLES, type CallerRole } from '../../../schemas/api-key.js';
 import { forbidden } from '../errors.js';
 
 /** The sender of a request. */
 export interface Caller {
   /** The customer id of a shopper, or the id of an approver. It is safe in a visibility query. */
   id: string;
-  roles: readonly Role[];
+  roles: readonly CallerRole[];
   /** When the token of the caller expires, in seconds since 1970. API keys do not expire. */
   expiresAt?: number;
 }
 
 /** The caller of an API that runs open: anonymous, and permitted to do everything. */
-export const ANYBODY: Caller = { id: 'anybody', roles: ROLES };
+export const ANONYMOUS: Caller = { id: 'anybody', roles: CALLER_ROLES };
 
 /**
  * The id whose resources a caller is restricted to, which is the caller's own; undefined for operators, who see all.
  */
-export const restrictedTo = ({ id, roles }: Caller): string | undefined =>
+export const restrictedIdOf = ({ id, roles }: Caller): string | undefined =>
   roles.includes('operator') ? undefined : id;
 
 /** A restricted caller may only act as themselves. @throws 403. */
-export function assertActsAs(caller: Caller, id: string | undefined, as: string): void {
-  const only = restrictedTo(caller);
+export function assertActsAsSelf(caller: Caller, id: string | undefined, as: string): void {
+  const only = restrictedIdOf(caller);
   if (only !== undefined && id !== undefined && id !== only) throw forbidden(`${only} cannot be ${as} ${id}`);
 }
 
 /** A decision is personal: not even an operator may decide for another person. @throws 403. */
-export function assertIs(caller: Caller, id: string): void {
-  if (caller !== ANYBODY && caller.id !== id) throw forbidden(`${caller.id} cannot decide as ${id}`);
+export function assertDecidesAsSelf(caller: Caller, id: string): void {
+  if (caller !== ANONYMOUS && caller.id !== id) throw forbidden(`${caller.id} cannot decide as ${id}`);
 }

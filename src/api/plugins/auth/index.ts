@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isLoopback } from '../../../http-client/loopback.js';
 import type { ApiKey } from '../../../schemas/api-key.js';
-import { rolesOf } from '../contract.js';
+import { requiredRoles } from '../route-contract.js';
 import { forbidden, unauthorized } from '../errors.js';
-import { createKeyring } from './api-keys.js';
-import { ANYBODY, type Caller } from './caller.js';
+import { createApiKeyLookup } from './api-keys.js';
+import { ANONYMOUS, type Caller } from './caller.js';
 import type { CodecSessions } from './sessions.js';
 import { createTokenVerifier, type TokenSettings } from './tokens.js';
 
@@ -22,11 +22,11 @@ interface Credentials {
 declare module 'fastify' {
   interface FastifyRequest {
     /** Returns the caller whom the credentials identify. @throws 401. */
-    identify: (credentials: Credentials) => Promise<Caller>;
+    authenticate: (credentials: Credentials) => Promise<Caller>;
     /** The sender of the request; `ANYBODY` on routes without roles, and when the API runs open. */
     caller: Caller;
     /** Why the caller could not be verified. */
-    callerProblem: unknown;
+    authenticationError: unknown;
   }
 }
 
@@ -40,28 +40,28 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
   app.decorateRequest('caller');
   app.decorateRequest('callerProblem');
   app.addHook('onRequest', async (request) => {
-    request.caller = ANYBODY;
-    if (settings === 'open') assertLocal(request);
+    request.caller = ANONYMOUS;
+    if (settings === 'open') assertLocalRequest(request);
   });
   if (settings === 'open') return;
 
-  const identify = createIdentify(settings);
+  const identify = createAuthenticator(settings);
   app.decorateRequest('identify', identify);
   app.addHook('onRequest', async (request) => {
     const { contract } = request.routeOptions.config;
-    if (!rolesOf(contract)) return;
+    if (!requiredRoles(contract)) return;
     try {
       const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
-      const signedIn = contract?.session && !hasKey ? await sessions?.use(request) : undefined;
+      const signedIn = contract?.acceptsSession && !hasKey ? await sessions?.authorize(request) : undefined;
       request.caller = signedIn ?? (await identify(request.headers));
     } catch (error) {
-      request.callerProblem = error;
+      request.authenticationError = error;
     }
   });
-  app.addHook('preParsing', async ({ caller, callerProblem, routeOptions }) => {
-    const roles = rolesOf(routeOptions.config.contract);
+  app.addHook('preParsing', async ({ caller, authenticationError, routeOptions }) => {
+    const roles = requiredRoles(routeOptions.config.contract);
     if (!roles) return;
-    if (callerProblem) throw callerProblem as Error;
+    if (authenticationError) throw authenticationError as Error;
     if (!caller.roles.some((role) => roles.includes(role))) {
       const has = caller.roles.length ? `${caller.id} is ${caller.roles.join(', ')}` : `${caller.id} has no role here`;
       throw forbidden(`this is for ${roles.join(', ')}; ${has}`);
@@ -70,8 +70,8 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
 }
 
 /** Identifies the sender of a request by `X-API-Key`, or by a bearer token, which is a key or a JWT. @throws 401. */
-function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['identify'] {
-  const findKey = createKeyring(apiKeys);
+function createAuthenticator({ apiKeys, tokens }: AuthSettings): FastifyRequest['authenticate'] {
+  const findKey = createApiKeyLookup(apiKeys);
   const verifyToken = tokens && createTokenVerifier(tokens);
   return async (headers) => {
     const [, token] = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '') ?? [];
@@ -90,7 +90,7 @@ function createIdentify({ apiKeys, tokens }: AuthSettings): FastifyRequest['iden
 }
 
 /** Whether a `Host` header names this machine. */
-export const isLocalHost = (host: string) => isLoopback(host.replace(/:\d+$/, ''));
+export const isLocalHostHeader = (host: string) => isLoopback(host.replace(/:\d+$/, ''));
 
 const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new URL(origin).hostname);
 
@@ -100,10 +100,10 @@ const isLocalOrigin = (origin: string) => URL.canParse(origin) && isLoopback(new
  *
  * @throws 403.
  */
-function assertLocal({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
+function assertLocalRequest({ headers: { host, origin }, routeOptions }: FastifyRequest): void {
   // A link may be opened from anywhere, and browsers do not send the origin of the link page.
   const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
-  if (isForeign || (host !== undefined && !isLocalHost(host))) {
+  if (isForeign || (host !== undefined && !isLocalHostHeader(host))) {
     throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');
   }
 }

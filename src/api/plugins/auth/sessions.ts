@@ -2,19 +2,19 @@ import { createHmac } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import { ROLES, type ApiKey } from '../../../schemas/api-key.js';
-import { callerId } from '../../../schemas/text.js';
+import { CALLER_ROLES, type ApiKey } from '../../../schemas/api-key.js';
+import { callerId } from '../../../schemas/primitives.js';
 import { forbidden } from '../errors.js';
 import type { Caller } from './caller.js';
 
-const COOKIE = 'codec-session';
+const COOKIE_NAME = 'codec-session';
 const AUDIENCE = 'codec-session';
 const ALGORITHM = 'HS256';
 
 /** Maximum length of a session, and so the maximum time that a caller keeps access after losing the inspector role. */
 export const SESSION_SECONDS = 60 * 60;
 
-const claims = z.object({ sub: callerId, roles: z.array(z.enum(ROLES)) });
+const sessionClaims = z.object({ sub: callerId, roles: z.array(z.enum(CALLER_ROLES)) });
 
 /** Browser sessions of the codec. The Web UI can send cookies, but no API key of its own. */
 export interface CodecSessions {
@@ -22,13 +22,13 @@ export interface CodecSessions {
    * The `Set-Cookie` header that starts a session. The session ends with the caller's token if the token expires
    * earlier.
    */
-  begin: (caller: Caller, isSecure: boolean) => Promise<string>;
+  create: (caller: Caller, isSecure: boolean) => Promise<string>;
   /** The `Set-Cookie` header that ends a session. */
-  end: () => string;
+  clear: () => string;
   /** Returns the caller of the session cookie, whatever page sent the request. */
   read: (request: FastifyRequest) => Promise<Caller | undefined>;
   /** Like `read`, but only for pages that may use a session. @throws 403 for any other page. */
-  use: (request: FastifyRequest) => Promise<Caller | undefined>;
+  authorize: (request: FastifyRequest) => Promise<Caller | undefined>;
 }
 
 /**
@@ -51,13 +51,13 @@ export function createCodecSessions(
   );
 
   async function read({ headers }: FastifyRequest): Promise<Caller | undefined> {
-    const token = new RegExp(`(?:^|; *)${COOKIE}=([\\w.-]+)`).exec(headers.cookie ?? '')?.[1];
+    const token = new RegExp(`(?:^|; *)${COOKIE_NAME}=([\\w.-]+)`).exec(headers.cookie ?? '')?.[1];
     if (token === undefined) return undefined;
     for (const key of keys) {
       const verified = await jwtVerify(token, key, { audience: AUDIENCE, algorithms: [ALGORITHM] }).catch(
         () => undefined,
       );
-      const parsed = claims.safeParse(verified?.payload);
+      const parsed = sessionClaims.safeParse(verified?.payload);
       if (parsed.success) return { id: parsed.data.sub, roles: parsed.data.roles };
     }
     return undefined;
@@ -65,14 +65,14 @@ export function createCodecSessions(
 
   return {
     read,
-    async use(request) {
+    async authorize(request) {
       const caller = await read(request);
       const { origin } = request.headers;
       if (caller && !(origin !== undefined && origins.includes(origin)))
         throw forbidden('a session is for the pages that CODEC_ORIGINS names');
       return caller;
     },
-    async begin({ id, roles, expiresAt = Infinity }, isSecure) {
+    async create({ id, roles, expiresAt = Infinity }, isSecure) {
       const now = Math.floor(Date.now() / 1_000);
       const end = Math.min(expiresAt, now + SESSION_SECONDS);
       const token = await new SignJWT({ roles })
@@ -81,9 +81,9 @@ export function createCodecSessions(
         .setSubject(id)
         .setExpirationTime(end)
         .sign(keys[0]!);
-      return cookie(token, end - now, isSecure);
+      return formatSessionCookie(token, end - now, isSecure);
     },
-    end: () => cookie('', 0, false),
+    clear: () => formatSessionCookie('', 0, false),
   };
 }
 
@@ -91,7 +91,11 @@ export function createCodecSessions(
  * The cookie has no `Path` attribute. Browsers then use the path of the page that sets it, `/codec`, also behind a
  * proxy that adds a path prefix.
  */
-const cookie = (value: string, seconds: number, isSecure: boolean) =>
-  [`${COOKIE}=${value}`, `Max-Age=${seconds}`, 'HttpOnly', 'SameSite=Strict', ...(isSecure ? ['Secure'] : [])].join(
-    '; ',
-  );
+const formatSessionCookie = (value: string, seconds: number, isSecure: boolean) =>
+  [
+    `${COOKIE_NAME}=${value}`,
+    `Max-Age=${seconds}`,
+    'HttpOnly',
+    'SameSite=Strict',
+    ...(isSecure ? ['Secure'] : []),
+  ].join('; ');

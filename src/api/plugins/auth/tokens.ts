@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import { callerId } from '../../../schemas/text.js';
+import { callerId } from '../../../schemas/primitives.js';
 import { httpProblem, unauthorized } from '../errors.js';
-import { ROLES, type Role } from '../../../schemas/api-key.js';
+import { CALLER_ROLES, type CallerRole } from '../../../schemas/api-key.js';
 import type { Caller } from './caller.js';
 
 export interface TokenSettings {
@@ -33,12 +33,12 @@ const JWKS_RETRY_MS = 30_000;
  * @returns a function that throws 401 for a token that is not accepted, 503 when the keys cannot be fetched.
  */
 export function createTokenVerifier(settings: TokenSettings): (token: string) => Promise<Caller> {
-  const keys = keysOf(settings.jwksUrl);
+  const keys = createJwksResolver(settings.jwksUrl);
   return async (token) => {
     const payload = await verify(token, keys, settings);
     return {
-      id: callerIdOf(subjectOf(payload, settings.idClaim)),
-      roles: rolesIn(claimOf(payload, settings.rolesClaim)),
+      id: toCallerId(readSubject(payload, settings.idClaim)),
+      roles: readRoles(readClaim(payload, settings.rolesClaim)),
       expiresAt: Math.floor(payload.exp!),
     };
   };
@@ -48,28 +48,28 @@ export function createTokenVerifier(settings: TokenSettings): (token: string) =>
  * @throws 401 for a token that does not name the caller, or names the caller by an e-mail address that the issuer has
  * not verified.
  */
-function subjectOf(payload: JWTPayload, idClaim: string): string {
-  const subject = claimOf(payload, idClaim);
+function readSubject(payload: JWTPayload, idClaim: string): string {
+  const subject = readClaim(payload, idClaim);
   if (typeof subject !== 'string' || subject === '' || !subject.isWellFormed())
     throw unauthorized(`the claim ${idClaim} of the token must be a text that names the caller`);
   // Without verification, anyone could sign up with another person's address.
-  if (idClaim === 'email' && isFalse(payload.email_verified))
+  if (idClaim === 'email' && isFalseClaim(payload.email_verified))
     throw unauthorized('the issuer has not verified the e-mail address of the token (email_verified is false)');
   return subject;
 }
 
 /** Some issuers write booleans as text. */
-const isFalse = (claim: unknown) => claim === false || claim === 'false';
+const isFalseClaim = (claim: unknown) => claim === false || claim === 'false';
 
-const HASHED = 'sha256:';
+const HASHED_ID_PREFIX = 'sha256:';
 
 /**
  * Converts the subject of a token to a caller id. A valid caller id stays as it is. Any other subject becomes `sha256:`
  * and the hash of its UTF-8 bytes. A subject that starts with `sha256:` is hashed too, so no two subjects share an id.
  */
-export function callerIdOf(subject: string): string {
-  if (callerId.safeParse(subject).success && !subject.startsWith(HASHED)) return subject;
-  return HASHED + createHash('sha256').update(subject).digest('hex');
+export function toCallerId(subject: string): string {
+  if (callerId.safeParse(subject).success && !subject.startsWith(HASHED_ID_PREFIX)) return subject;
+  return HASHED_ID_PREFIX + createHash('sha256').update(subject).digest('hex');
 }
 
 async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }: TokenSettings): Promise<JWTPayload> {
@@ -83,7 +83,7 @@ async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }
     });
     return payload;
   } catch (error) {
-    if (error instanceof KeysAway) {
+    if (error instanceof JwksUnavailable) {
       const problem = httpProblem(
         'identity-provider-unavailable',
         'the keys that tokens are verified with cannot be fetched',
@@ -96,11 +96,11 @@ async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }
 }
 
 /** The keys could not be fetched, which is not the caller's fault. */
-class KeysAway extends Error {
+class JwksUnavailable extends Error {
   override readonly name = 'KeysAway';
 }
 
-function keysOf(jwksUrl: string): JWTVerifyGetKey {
+function createJwksResolver(jwksUrl: string): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
   let askAgainAt = 0;
   return async (header, token) => {
@@ -114,19 +114,19 @@ function keysOf(jwksUrl: string): JWTVerifyGetKey {
       // Keeps using the known keys, because an unavailable issuer must not lock out every caller.
       askAgainAt = Date.now() + JWKS_RETRY_MS;
       if (known) return await createLocalJWKSet(known)(header, token);
-      throw new KeysAway('no keys', { cause: error });
+      throw new JwksUnavailable('no keys', { cause: error });
     }
   };
 }
 
-function claimOf(payload: JWTPayload, name: string): unknown {
+function readClaim(payload: JWTPayload, name: string): unknown {
   if (name in payload) return payload[name];
   return name
     .split('.')
     .reduce<unknown>((value, part) => (value as Record<string, unknown> | null | undefined)?.[part], payload);
 }
 
-function rolesIn(claim: unknown): Role[] {
+function readRoles(claim: unknown): CallerRole[] {
   const given = typeof claim === 'string' ? claim.split(/\s+/) : Array.isArray(claim) ? (claim as unknown[]) : [];
-  return ROLES.filter((role) => given.includes(role));
+  return CALLER_ROLES.filter((role) => given.includes(role));
 }

@@ -7,7 +7,7 @@ export interface Example {
   bodies?: Record<string, unknown>;
   /** The status of the response, for operations with several successful responses. */
   status?: number;
-  answer?: unknown;
+  response?: unknown;
 }
 
 /** The payload `"ada"` with its metadata in the JSON format of Protobuf, in plain text and encrypted. */
@@ -21,44 +21,44 @@ const ENCRYPTED_PAYLOADS = {
   ],
 };
 
-const AT_FIRST = '2026-03-01T09:30:00.000Z';
-const LATER = '2026-03-01T09:30:04.000Z';
-const A_DAY_LATER = '2026-03-02T09:30:00.000Z';
+const STARTED_AT = '2026-03-01T09:30:00.000Z';
+const ENDED_AT = '2026-03-01T09:30:04.000Z';
+const DUE_AT = '2026-03-02T09:30:00.000Z';
 const RUN_ID = '01958f0e-6c0f-7a51-9f0e-3a1d2c4b5e6f';
 
 const euros = (value: number) => ({ value, currency: 'EUR' });
-const workflow = (workflowId: string) => ({ workflow: { workflowId, runId: RUN_ID } });
-const done = (...names: string[]) =>
-  names.map((name) => ({ name, status: 'completed', startedAt: AT_FIRST, endedAt: LATER }));
-const compensated = (name: string) => ({ ...done(name)[0]!, attempt: 1 });
+const workflowReference = (workflowId: string) => ({ workflow: { workflowId, runId: RUN_ID } });
+const completedSteps = (...names: string[]) =>
+  names.map((name) => ({ name, status: 'completed', startedAt: STARTED_AT, endedAt: ENDED_AT }));
+const compensatedStep = (name: string) => ({ ...completedSteps(name)[0]!, attempt: 1 });
 
-const mugs = { sku: 'MUG-ENAMEL', quantity: 2 };
+const mugLine = { sku: 'MUG-ENAMEL', quantity: 2 };
 const card = { token: 'tok_ok' };
-const steps = done('reserveStock', 'chargePayment', 'requestShipment');
+const steps = completedSteps('reserveStock', 'chargePayment', 'requestShipment');
 
 const order = (orderId: string) => ({
   orderId,
   customerId: 'ada',
   status: 'completed',
   stage: 'done',
-  lines: [{ ...mugs, name: 'Enamel mug', unitPrice: euros(1250) }],
+  lines: [{ ...mugLine, name: 'Enamel mug', unitPrice: euros(1250) }],
   total: euros(2500),
   shipment: { shipmentId: 'ship-1001', status: 'delivered' },
   steps,
   compensations: [] as unknown[],
-  ...workflow(`order:${orderId}`),
+  ...workflowReference(`order:${orderId}`),
 });
 
 const cart = (cartId: string) => ({
   cartId,
   status: 'open',
-  lines: [{ ...mugs, name: 'Enamel mug', unitPrice: euros(1250) }],
-  lastChangeAt: AT_FIRST,
-  expiresAt: A_DAY_LATER,
+  lines: [{ ...mugLine, name: 'Enamel mug', unitPrice: euros(1250) }],
+  lastChangeAt: STARTED_AT,
+  expiresAt: DUE_AT,
   total: euros(2500),
 });
 
-const question = (approvalId: string, title: string) => ({
+const approvalRequest = (approvalId: string, title: string) => ({
   approvalId,
   title,
   description: 'Two offers are on the shared drive.',
@@ -70,18 +70,18 @@ const question = (approvalId: string, title: string) => ({
   ],
 });
 
-const requested = { at: AT_FIRST, event: 'requested', stage: 1 };
+const requestedEvent = { at: STARTED_AT, event: 'requested', stage: 1 };
 
 const approval = (approvalId: string, title: string) => ({
-  ...question(approvalId, title),
+  ...approvalRequest(approvalId, title),
   status: 'pending',
   stage: 1,
   stages: 2,
   approvers: ['grace'],
-  deadline: A_DAY_LATER,
-  trail: [requested],
-  notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sent: 1, lastSentAt: AT_FIRST }],
-  ...workflow(`approval:${approvalId}`),
+  deadline: DUE_AT,
+  trail: [requestedEvent],
+  notifications: [{ stage: 1, approver: 'grace', channel: 'email', status: 'sent', sent: 1, lastSentAt: STARTED_AT }],
+  ...workflowReference(`approval:${approvalId}`),
 });
 
 const decision = { approver: 'grace', decision: 'approve', comment: 'Take the second one.' };
@@ -90,18 +90,18 @@ const batch = (batchId: string, status = 'running') => ({
   batchId,
   operation: 'restock',
   status,
-  itemsPerTask: 1_000,
+  itemsPerChunk: 1_000,
   total: 3,
   succeeded: 2,
   failed: 1,
   round: 1,
   tasks: 1,
-  startedAt: AT_FIRST,
-  ...workflow(`batch:${batchId}`),
+  startedAt: STARTED_AT,
+  ...workflowReference(`batch:${batchId}`),
 });
 
 /** An upload of three items. The catalogue does not have the last one. */
-const restock = [
+const restockItems = [
   { sku: 'MUG-ENAMEL', quantity: 120 },
   { sku: 'GRINDER-HAND', quantity: 25 },
   { sku: 'KETTLE-ELECTRIC', quantity: 30 },
@@ -111,25 +111,25 @@ const restock = [
  * Examples by `operationId`. The examples of one resource are consistent with each other; an operation that needs
  * another state has a resource of its own.
  */
-export const examples: Record<string, Example> = {
+export const OPERATION_EXAMPLES: Record<string, Example> = {
   getOpenApi: {},
-  getLiveness: { answer: { status: 'ok' } },
-  getReadiness: { answer: { status: 'ready', checks: { temporal: 'ok', worker: 'ok', store: 'ok' } } },
+  getLiveness: { response: { status: 'ok' } },
+  getReadiness: { response: { status: 'ready', checks: { temporal: 'ok', worker: 'ok', store: 'ok' } } },
   listProblems: {},
   getProblem: { parameters: { kind: 'out-of-stock' } },
 
   listProducts: {
     parameters: { limit: 20 },
-    answer: { items: [{ sku: 'MUG-ENAMEL', name: 'Enamel mug', price: euros(1250), available: 5000 }] },
+    response: { items: [{ sku: 'MUG-ENAMEL', name: 'Enamel mug', price: euros(1250), available: 5000 }] },
   },
 
   placeOrder: {
-    body: { orderId: 'order-1001', customerId: 'ada', lines: [mugs], payment: card, expectedTotal: euros(2500) },
-    answer: { orderId: 'order-1001', status: 'processing' },
+    body: { orderId: 'order-1001', customerId: 'ada', lines: [mugLine], payment: card, expectedTotal: euros(2500) },
+    response: { orderId: 'order-1001', status: 'processing' },
   },
   listOrders: {
     parameters: { limit: 20, status: 'completed', customerId: 'ada', placedFrom: '2026-03-01T00:00:00.000Z' },
-    answer: {
+    response: {
       items: [
         {
           orderId: 'order-1001',
@@ -137,85 +137,85 @@ export const examples: Record<string, Example> = {
           status: 'completed',
           total: euros(2500),
           lineCount: 1,
-          placedAt: AT_FIRST,
-          closedAt: LATER,
+          placedAt: STARTED_AT,
+          closedAt: ENDED_AT,
         },
       ],
     },
   },
-  getOrder: { parameters: { orderId: 'order-1001' }, answer: order('order-1001') },
+  getOrder: { parameters: { orderId: 'order-1001' }, response: order('order-1001') },
   cancelOrder: {
     parameters: { orderId: 'order-1002' },
     body: { reason: 'changed my mind' },
-    answer: {
+    response: {
       ...order('order-1002'),
       status: 'processing',
       stage: 'compensating',
       shipment: { shipmentId: 'ship-1002', status: 'requested' },
-      cancellation: { requestedAt: LATER, reason: 'changed my mind' },
-      compensations: [{ name: 'cancelShipment', status: 'started', startedAt: LATER, attempt: 1 }],
+      cancellation: { requestedAt: ENDED_AT, reason: 'changed my mind' },
+      compensations: [{ name: 'cancelShipment', status: 'started', startedAt: ENDED_AT, attempt: 1 }],
     },
   },
   resolveCompensation: {
     parameters: { orderId: 'order-1003' },
     body: { compensation: 'refundPayment', attempt: 1, action: 'retry' },
-    answer: {
+    response: {
       ...order('order-1003'),
       status: 'processing',
       stage: 'compensating',
       shipment: { shipmentId: 'ship-1003', status: 'cancelled' },
-      cancellation: { requestedAt: LATER },
+      cancellation: { requestedAt: ENDED_AT },
       compensations: [
-        compensated('cancelShipment'),
-        { name: 'refundPayment', status: 'started', startedAt: LATER, attempt: 2 },
-        compensated('releaseStock'),
+        compensatedStep('cancelShipment'),
+        { name: 'refundPayment', status: 'started', startedAt: ENDED_AT, attempt: 2 },
+        compensatedStep('releaseStock'),
       ],
     },
   },
   resolveDelivery: {
     parameters: { orderId: 'order-1005' },
     body: { attempt: 1, action: 'wait', seconds: 86_400 },
-    answer: {
+    response: {
       ...order('order-1005'),
       status: 'processing',
       stage: 'in_transit',
       shipment: { shipmentId: 'ship-1005', status: 'in_transit' },
-      delivery: { dueAt: A_DAY_LATER, attempt: 1 },
+      delivery: { dueAt: DUE_AT, attempt: 1 },
     },
   },
 
   listCarts: {
     parameters: { limit: 20, status: 'open', customerId: 'ada' },
-    answer: { items: [{ cartId: 'cart-1001', customerId: 'ada', status: 'open', openedAt: AT_FIRST }] },
+    response: { items: [{ cartId: 'cart-1001', customerId: 'ada', status: 'open', openedAt: STARTED_AT }] },
   },
-  getCart: { parameters: { cartId: 'cart-1001' }, answer: cart('cart-1001') },
-  addItem: { parameters: { cartId: 'cart-1001' }, body: mugs, answer: cart('cart-1001') },
+  getCart: { parameters: { cartId: 'cart-1001' }, response: cart('cart-1001') },
+  addItem: { parameters: { cartId: 'cart-1001' }, body: mugLine, response: cart('cart-1001') },
   setQuantity: {
     parameters: { cartId: 'cart-1001', sku: 'MUG-ENAMEL' },
     body: { quantity: 2 },
-    answer: cart('cart-1001'),
+    response: cart('cart-1001'),
   },
   removeItem: {
     parameters: { cartId: 'cart-1001', sku: 'MUG-ENAMEL' },
-    answer: { ...cart('cart-1001'), lines: [], total: undefined },
+    response: { ...cart('cart-1001'), lines: [], total: undefined },
   },
   checkOut: {
     parameters: { cartId: 'cart-1002' },
     body: { payment: card, customerId: 'ada' },
-    answer: { ...cart('cart-1002'), status: 'checked_out', orderId: RUN_ID, expiresAt: undefined },
+    response: { ...cart('cart-1002'), status: 'checked_out', orderId: RUN_ID, expiresAt: undefined },
   },
   abandonCart: {
     parameters: { cartId: 'cart-1003' },
-    answer: { ...cart('cart-1003'), status: 'abandoned', expiresAt: undefined },
+    response: { ...cart('cart-1003'), status: 'abandoned', expiresAt: undefined },
   },
 
   requestApproval: {
-    body: question('new-roaster', 'Buy a new roaster?'),
-    answer: { approvalId: 'new-roaster', status: 'pending' },
+    body: approvalRequest('new-roaster', 'Buy a new roaster?'),
+    response: { approvalId: 'new-roaster', status: 'pending' },
   },
   listApprovals: {
     parameters: { limit: 20, status: 'pending', approver: 'grace' },
-    answer: {
+    response: {
       items: [
         {
           approvalId: 'new-roaster',
@@ -226,53 +226,53 @@ export const examples: Record<string, Example> = {
           stage: 1,
           stages: 2,
           approvers: ['grace'],
-          deadline: A_DAY_LATER,
-          startedAt: AT_FIRST,
+          deadline: DUE_AT,
+          startedAt: STARTED_AT,
         },
       ],
     },
   },
   getApproval: {
     parameters: { approvalId: 'new-roaster' },
-    answer: approval('new-roaster', 'Buy a new roaster?'),
+    response: approval('new-roaster', 'Buy a new roaster?'),
   },
   decideApproval: {
     parameters: { approvalId: 'new-grinder' },
     body: decision,
-    answer: {
+    response: {
       ...approval('new-grinder', 'Buy a new grinder?'),
       status: 'approved',
-      decision: { ...decision, via: 'api', stage: 1, at: LATER },
-      trail: [requested, { ...decision, at: LATER, event: 'decided', stage: 1, via: 'api' }],
+      decision: { ...decision, via: 'api', stage: 1, at: ENDED_AT },
+      trail: [requestedEvent, { ...decision, at: ENDED_AT, event: 'decided', stage: 1, via: 'api' }],
     },
   },
   withdrawApproval: {
     parameters: { approvalId: 'new-sign' },
     body: { reason: 'we keep the old one' },
-    answer: {
+    response: {
       ...approval('new-sign', 'Buy a new sign?'),
       status: 'withdrawn',
-      withdrawal: { at: LATER, reason: 'we keep the old one' },
-      trail: [requested, { at: LATER, event: 'withdrawn', stage: 1 }],
+      withdrawal: { at: ENDED_AT, reason: 'we keep the old one' },
+      trail: [requestedEvent, { at: ENDED_AT, event: 'withdrawn', stage: 1 }],
     },
   },
   openApprovalPage: { parameters: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJhcHByb3ZhbCI6Im5ldy1yb2FzdGVyIn0.c2lnbmF0dXJl' } },
-  sendApprovalForm: {
+  submitApprovalForm: {
     parameters: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJhcHByb3ZhbCI6Im5ldy1zaWduIn0.c2lnbmF0dXJl' },
     body: { decision: 'approve', comment: 'Take the second one.' },
   },
 
   uploadBatch: {
-    parameters: { operation: 'restock', batchId: 'restock-1001', itemsPerTask: 1_000 },
+    parameters: { operation: 'restock', batchId: 'restock-1001', itemsPerChunk: 1_000 },
     bodies: {
-      'application/x-ndjson': restock.map((item) => `${JSON.stringify(item)}\n`).join(''),
-      'text/csv': ['sku,quantity', ...restock.map(({ sku, quantity }) => `${sku},${quantity}`), ''].join('\n'),
+      'application/x-ndjson': restockItems.map((item) => `${JSON.stringify(item)}\n`).join(''),
+      'text/csv': ['sku,quantity', ...restockItems.map(({ sku, quantity }) => `${sku},${quantity}`), ''].join('\n'),
     },
-    answer: { batchId: 'restock-1001', status: 'running', total: 3 },
+    response: { batchId: 'restock-1001', status: 'running', total: 3 },
   },
   listBatches: {
     parameters: { limit: 20, status: 'completed_with_failures' },
-    answer: {
+    response: {
       items: [
         {
           batchId: 'restock-1001',
@@ -281,48 +281,52 @@ export const examples: Record<string, Example> = {
           total: 3,
           succeeded: 2,
           failed: 1,
-          asOf: LATER,
-          uploadedAt: AT_FIRST,
-          startedAt: AT_FIRST,
-          closedAt: LATER,
+          asOf: ENDED_AT,
+          uploadedAt: STARTED_AT,
+          startedAt: STARTED_AT,
+          closedAt: ENDED_AT,
         },
       ],
     },
   },
   getBatch: {
     parameters: { batchId: 'restock-1001' },
-    answer: { ...batch('restock-1001', 'completed_with_failures'), closedAt: LATER },
+    response: { ...batch('restock-1001', 'completed_with_failures'), closedAt: ENDED_AT },
   },
   listBatchFailures: {
     parameters: { batchId: 'restock-1001', limit: 20 },
-    answer: {
+    response: {
       items: [
-        { line: 3, item: restock[2], reason: { type: 'UnknownSku', message: 'not in the catalogue: KETTLE-ELECTRIC' } },
+        {
+          line: 3,
+          item: restockItems[2],
+          reason: { type: 'UnknownSku', message: 'not in the catalogue: KETTLE-ELECTRIC' },
+        },
       ],
     },
   },
   followBatch: {
     parameters: { batchId: 'restock-1001' },
-    answer: `retry: 2000\n\nevent: progress\ndata: ${JSON.stringify(batch('restock-1001'))}\n\n`,
+    response: `retry: 2000\n\nevent: progress\ndata: ${JSON.stringify(batch('restock-1001'))}\n\n`,
   },
-  pauseBatch: { parameters: { batchId: 'restock-1002' }, answer: batch('restock-1002', 'paused') },
-  resumeBatch: { parameters: { batchId: 'restock-1003' }, answer: batch('restock-1003') },
-  cancelBatch: { parameters: { batchId: 'restock-1004' }, answer: batch('restock-1004') },
-  retryBatch: { parameters: { batchId: 'restock-1001' }, answer: { ...batch('restock-1001'), round: 2 } },
+  pauseBatch: { parameters: { batchId: 'restock-1002' }, response: batch('restock-1002', 'paused') },
+  resumeBatch: { parameters: { batchId: 'restock-1003' }, response: batch('restock-1003') },
+  cancelBatch: { parameters: { batchId: 'restock-1004' }, response: batch('restock-1004') },
+  retryBatch: { parameters: { batchId: 'restock-1001' }, response: { ...batch('restock-1001'), round: 2 } },
 
-  encodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, answer: ENCRYPTED_PAYLOADS },
-  decodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, answer: PAYLOADS },
-  openCodecSession: {},
-  changeCodecSession: { body: { leave: 'yes' } },
+  encodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: ENCRYPTED_PAYLOADS },
+  decodePayloads: { parameters: { 'x-namespace': 'default' }, body: PAYLOADS, response: PAYLOADS },
+  openCodecSessionPage: {},
+  updateCodecSession: { body: { leave: 'yes' } },
 
-  reportShipment: {
+  receiveShipmentCallback: {
     body: { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'in_transit' },
     status: 202,
-    answer: { status: 'accepted' },
+    response: { status: 'accepted' },
   },
   listUnhandledShipmentReports: {
     parameters: { limit: 20, reason: 'unknown_status' },
-    answer: {
+    response: {
       items: [
         {
           webhookId: 'msg_1001',
@@ -330,14 +334,14 @@ export const examples: Record<string, Example> = {
           shipmentId: 'ship-1004',
           status: 'out_for_delivery',
           reason: 'unknown_status',
-          receivedAt: LATER,
+          receivedAt: ENDED_AT,
         },
       ],
     },
   },
-  reportDecision: {
+  receiveDecisionCallback: {
     body: { approvalId: 'new-oven', approver: 'erp', decision: 'approve' },
     status: 202,
-    answer: { status: 'accepted' },
+    response: { status: 'accepted' },
   },
 };

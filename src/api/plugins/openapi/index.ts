@@ -4,9 +4,9 @@ import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
-import { contract, TAGS, type Contract } from '../contract.js';
-import { withoutTwins } from './components.js';
-import { describeAnswers, describeOperation } from './operations.js';
+import { withContract, TAGS, type RouteContract } from '../route-contract.js';
+import { mergeInputOutputSchemas } from './merge-schemas.js';
+import { describeResponses, describeOperation } from './operations.js';
 
 const TITLE = 'Workflow orchestration patterns';
 
@@ -56,7 +56,7 @@ const HEADERS: Record<string, OpenAPIV3.HeaderObject> = {
 
 /** Serves the OpenAPI document of all routes that are registered later, at `/openapi.json`, and a page at `/docs`. */
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
-  const contracts = new Map<string, Contract>();
+  const contracts = new Map<string, RouteContract>();
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -72,7 +72,7 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     },
     transform: (input) => describeOperation(input, contracts),
     transformObject: (input) =>
-      withoutTwins(describeAnswers(jsonSchemaTransformObject(input) as OpenAPIV3_1.Document, contracts)),
+      mergeInputOutputSchemas(describeResponses(jsonSchemaTransformObject(input) as OpenAPIV3_1.Document, contracts)),
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -91,7 +91,7 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
   app.get(
     '/openapi.json',
     {
-      ...contract({
+      ...withContract({
         operationId: 'getOpenApi',
         summary: 'This document',
         tag: 'Operations',

@@ -1,21 +1,21 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { problem, type Problem } from '../../../schemas/problem.js';
-import { rolesOf, type Contract } from '../contract.js';
-import { factsOf, PROBLEM_KINDS, type ProblemKind } from '../problems.js';
+import { requiredRoles, type RouteContract } from '../route-contract.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../problem-kinds.js';
 
 export type Operation = OpenAPIV3_1.OperationObject & { operationId: string };
 export type Response = OpenAPIV3_1.ResponseObject;
 
 /** A reference to a component. */
-export const ref = (section: string, name: string) => ({ $ref: `#/components/${section}/${name}` });
+export const componentRef = (section: string, name: string) => ({ $ref: `#/components/${section}/${name}` });
 
 /** An example of each kind of problem. */
 export const PROBLEM_EXAMPLES = Object.fromEntries(
-  PROBLEM_KINDS.map((kind) => [kind, { summary: factsOf(kind).when, value: problem.parse(exampleOf(kind)) }]),
+  PROBLEM_KINDS.map((kind) => [kind, { summary: definitionOf(kind).when, value: problem.parse(problemExample(kind)) }]),
 );
 
-function exampleOf(kind: ProblemKind): Problem {
-  const { status, title } = factsOf(kind);
+function problemExample(kind: ProblemKind): Problem {
+  const { status, title } = definitionOf(kind);
   return {
     type: `/problems/${kind}`,
     title,
@@ -29,39 +29,49 @@ function exampleOf(kind: ProblemKind): Problem {
 }
 
 /** Problems that every request can cause. */
-const ALWAYS = ['malformed-request', 'request-timeout', 'headers-too-large', 'internal-error', 'overloaded'] as const;
+const COMMON_KINDS = [
+  'malformed-request',
+  'request-timeout',
+  'headers-too-large',
+  'internal-error',
+  'overloaded',
+] as const;
 
-const NEEDS = {
+const KINDS_BY_DEPENDENCY = {
   temporal: ['temporal-unavailable'],
   worker: ['temporal-unavailable', 'no-worker', 'worker-busy'],
   store: ['store-unavailable'],
 } as const;
 
 /** The kinds of problems that an operation can return, in the order of `PROBLEM_KINDS`. */
-export function kindsOf(operation: Operation, contract: Contract): ProblemKind[] {
-  const { access, needs = [], problems = [], idempotent } = contract;
+export function problemKindsOf(operation: Operation, contract: RouteContract): ProblemKind[] {
+  const { access, dependencies = [], problems = [], idempotency } = contract;
   const parameters = (operation.parameters ?? []) as OpenAPIV3_1.ParameterObject[];
-  const kinds = new Set<ProblemKind>([...ALWAYS, ...problems, ...needs.flatMap((need) => NEEDS[need])]);
+  const kinds = new Set<ProblemKind>([
+    ...COMMON_KINDS,
+    ...problems,
+    ...dependencies.flatMap((need) => KINDS_BY_DEPENDENCY[need]),
+  ]);
   const add = (...more: ProblemKind[]) => more.forEach((kind) => kinds.add(kind));
   const namesResource = operation.requestBody !== undefined || parameters.some(({ in: place }) => place === 'path');
-  if (namesResource && needs.some((need) => need !== 'store')) add('wrong-workflow-type');
+  if (namesResource && dependencies.some((need) => need !== 'store')) add('wrong-workflow-type');
   if (operation.requestBody) add('invalid-request', 'too-large', 'unsupported-media-type');
   if (parameters.length) add('invalid-request');
   if (parameters.some(({ in: place }) => place === 'path')) add('path-too-long', 'not-found');
   if (access === 'signed') add('unauthorized');
   else add('too-many-requests');
-  if (rolesOf(contract)) add('unauthorized', 'forbidden', 'identity-provider-unavailable');
-  if (idempotent) add('request-in-progress', 'idempotency-key-reused', 'too-large', 'unsupported-media-type');
+  if (requiredRoles(contract)) add('unauthorized', 'forbidden', 'identity-provider-unavailable');
+  if (idempotency) add('request-in-progress', 'idempotency-key-reused', 'too-large', 'unsupported-media-type');
   return PROBLEM_KINDS.filter((kind) => kinds.has(kind));
 }
 
 /** The error responses of an operation, by status. */
 export function problemResponses(kinds: readonly ProblemKind[]): Record<string, Response> {
-  const statuses = [...new Set(kinds.map((kind) => factsOf(kind).status))];
+  const statuses = [...new Set(kinds.map((kind) => definitionOf(kind).status))];
   return Object.fromEntries(
     statuses.map((status) => [
       String(status),
-      problemResponse(kinds.filter((kind) => factsOf(kind).status === status)),
+      problemResponse(kinds.filter((kind) => definitionOf(kind).status === status)),
     ]),
   );
 }
@@ -70,13 +80,15 @@ function problemResponse(kinds: readonly ProblemKind[]): Response {
   return {
     description: kinds.map((kind) => `\`${kind}\``).join(', '),
     headers: {
-      'x-request-id': ref('headers', 'RequestId'),
-      ...(kinds.some((kind) => factsOf(kind).retryAfter) && { 'retry-after': ref('headers', 'RetryAfter') }),
+      'x-request-id': componentRef('headers', 'RequestId'),
+      ...(kinds.some((kind) => definitionOf(kind).retryAfter) && {
+        'retry-after': componentRef('headers', 'RetryAfter'),
+      }),
     },
     content: {
       'application/problem+json': {
-        schema: ref('schemas', 'Problem'),
-        examples: Object.fromEntries(kinds.map((kind) => [kind, ref('examples', kind)])),
+        schema: componentRef('schemas', 'Problem'),
+        examples: Object.fromEntries(kinds.map((kind) => [kind, componentRef('examples', kind)])),
       },
     },
   };

@@ -1,0 +1,19 @@
+import { proxyActivities } from '@temporalio/workflow';
+import { Saga } from '../../src/workflows/shared/saga.js';
+import type { Activities } from './world.js';
+
+const { charge, refund } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumAttempts: 1 },
+});
+
+/** Compensates everything that may have happened, because each compensation is registered before its step runs. */
+export async function undoesWhatMayHaveHappened(orderId: string): Promise<void> {
+  const saga = new Saga({ onStuck: async () => 'retry' });
+  try {
+    await saga.runStep(() => charge(orderId), { name: 'refund', run: () => refund(orderId) });
+  } catch (error) {
+    await saga.compensate();
+    throw error;
+  }
+}

@@ -1,0 +1,227 @@
+import html from 'html-template-tag';
+import type { ApprovalView } from '../../schemas/approval.js';
+import { formatMoney } from '../../schemas/money.js';
+import { renderPage } from '../plugins/html-layout.js';
+
+/** The form as the approver sent it, and why it was rejected. */
+export interface DecisionDraft {
+  comment: string;
+  problems: DecisionDraftProblem[];
+}
+
+export interface DecisionDraftProblem {
+  field: 'decision' | 'comment';
+  detail: string;
+}
+
+interface PageContext {
+  approval: ApprovalView;
+  /** The approver who opened the page. */
+  approver: string;
+  now: Date;
+}
+
+/** The page of an open approval, with a form to decide. */
+export function decisionPage(seen: PageContext, draft: DecisionDraft = { comment: '', problems: [] }): string {
+  const { title } = seen.approval;
+  const content = [errorSummary(draft.problems), requestSection(seen), decisionFormHtml(draft)];
+  return renderPage(draft.problems.length ? `Error: ${title}` : `Please decide: ${title}`, content.join(''));
+}
+
+/**
+ * The page for a requester who is also listed as an approver and so cannot decide. `refused`: the requester has just
+ * tried to decide.
+ */
+export function ownRequestPage(seen: PageContext, { hasTriedToDecide }: { hasTriedToDecide: boolean }): string {
+  const told = html`<p>You asked for this yourself, so somebody else has to decide.</p>`;
+  const content = [
+    requestSection(seen),
+    hasTriedToDecide ? messageBox('problem', told, 'alert') : messageBox('note', told),
+  ];
+  return renderPage(seen.approval.title, content.join(''));
+}
+
+/** The page of a closed approval. `tooLate`: the reader has just sent a decision that no longer counts. */
+export function outcomePage(
+  { approval, approver }: Omit<PageContext, 'now'>,
+  { hasDecidedTooLate }: { hasDecidedTooLate: boolean },
+): string {
+  const { title, decision, requestedBy } = approval;
+  const { heading, at, comment } = outcomeOf(approval, approver);
+  const isMine = decision?.approver === approver;
+  const late = isMine ? 'You had decided before. That cannot be changed.' : 'Your decision came too late to count.';
+  const content = [
+    hasDecidedTooLate ? messageBox('problem', html`<p>${late}</p>`, 'alert') : '',
+    html`<p class="kind">${isMine ? 'You have decided' : decision ? 'This is already decided' : 'This is closed'}</p>`,
+    html`<h1 dir="auto">${title}</h1>`,
+    messageBox(
+      approval.status,
+      html`<h2>${heading}</h2>
+        $${at === undefined ? '' : html`<p>On $${timeElement(at)}</p>`}
+        $${comment === undefined ? '' : html`<blockquote class="typed" dir="auto">${comment}</blockquote>`}`,
+    ),
+    descriptionSection(approval),
+    definitionList([...amountItems(approval), ['Asked by', escapeHtml(requestedBy)]]),
+    html`<p class="more">Nothing is left for you to do. You can close this page.</p>`,
+  ];
+  return renderPage(`${heading}: ${title}`, content.join(''));
+}
+
+/** The page for a link to an earlier stage than the current one. */
+export function stagePassedPage({ stage, stages, title }: ApprovalView): string {
+  return messagePage('The question went on to the next stage', [
+    `“${title}” was not decided in time, so others are asked now: stage ${stage} of ${stages}.`,
+    'This link has expired. Nothing is left for you to do.',
+  ]);
+}
+
+/** A page with a message instead of an approval. `sentences` are plain text. */
+export function messagePage(title: string, sentences: string[]): string {
+  return renderPage(
+    title,
+    html`<h1>${title}</h1>
+      $${paragraphs(sentences)}`,
+  );
+}
+
+/** The page for a 503. An approver who was deciding gets the form back, with the comment as typed. */
+export function unavailablePage(unsent?: { comment: string }): string {
+  const title = 'Please try again in a moment';
+  const said = unsent
+    ? ['We cannot say whether your decision arrived. Send it again: it counts once.']
+    : ['A part of our service is away just now. Load this page again: your link stays good.'];
+  const again = unsent ? decisionFormHtml({ comment: unsent.comment, problems: [] }) : '';
+  return renderPage(
+    title,
+    html`<h1>${title}</h1>
+      $${messageBox('problem', paragraphs(said), 'alert')} $${again}`,
+  );
+}
+
+function requestSection({ approval, approver, now }: PageContext): string {
+  const { title, requestedBy, stage, stages, deadline } = approval;
+  return [
+    html`<p class="kind">Your approval is asked for</p>`,
+    html`<h1 dir="auto">${title}</h1>`,
+    descriptionSection(approval),
+    definitionList([
+      ...amountItems(approval),
+      ['Asked by', escapeHtml(requestedBy)],
+      ['You decide as', escapeHtml(approver)],
+      ['Stage', `${stage} of ${stages}`],
+      ...(deadline ? [['Time', remainingTime(deadline, now)] satisfies DefinitionItem] : []),
+    ]),
+  ].join('');
+}
+
+function decisionFormHtml({ comment, problems }: DecisionDraft): string {
+  const wrong = problems.find(({ field }) => field === 'comment');
+  const described = wrong ? 'comment-hint comment-problem' : 'comment-hint';
+  const invalid = wrong ? 'aria-invalid="true"' : '';
+  return html`<form method="post">
+    <label for="comment">Comment <span>(optional)</span></label>
+    <p class="hint" id="comment-hint">At most 1,000 characters. It is kept with your decision.</p>
+    $${wrong ? html`<p class="wrong" id="comment-problem">${wrong.detail}</p>` : ''}
+    <textarea id="comment" name="comment" rows="4" dir="auto" aria-describedby="${described}" $${invalid}>
+${comment}</textarea>
+    <div class="buttons">
+      <button class="approve" id="approve" name="decision" value="approve">Approve</button>
+      <button class="reject" name="decision" value="reject">Reject</button>
+    </div>
+    <p class="more">The first decision counts. It cannot be changed.</p>
+  </form>`;
+}
+
+function errorSummary(problems: DecisionDraftProblem[]): string {
+  if (problems.length === 0) return '';
+  const items = problems.map(({ field, detail }) =>
+    field === 'comment'
+      ? html`<li><a href="#comment">${detail}</a></li>`
+      : html`<li><a href="#approve">${detail}</a></li>`,
+  );
+  return messageBox(
+    'problem',
+    html`<h2>Your decision was not taken</h2>
+      <ul>
+        ${items}
+      </ul>`,
+    'alert',
+  );
+}
+
+function outcomeOf({ status, decision, withdrawal, trail }: ApprovalView, approver: string): Outcome {
+  if (status === 'withdrawn') return { heading: 'Withdrawn', at: withdrawal?.at, comment: withdrawal?.reason };
+  const verdict = status === 'approved' ? 'Approved' : 'Rejected';
+  if (decision) {
+    const by = decision.approver === approver ? 'you' : decision.approver;
+    return { heading: `${verdict} by ${by}`, at: decision.at, comment: decision.comment };
+  }
+  const late = 'nobody decided in time';
+  return {
+    heading: status === 'timed_out' ? `Closed, because ${late}` : `${verdict}, because ${late}`,
+    at: trail.findLast(({ event }) => event === 'timed_out')?.at,
+  };
+}
+
+interface Outcome {
+  heading: string;
+  at?: string | undefined;
+  comment?: string | undefined;
+}
+
+function descriptionSection({ description }: ApprovalView): string {
+  return description === undefined ? '' : html`<p class="typed" dir="auto">${description}</p>`;
+}
+
+/** A name, as plain text, and a value, as HTML. */
+type DefinitionItem = [name: string, value: string];
+
+function definitionList(list: DefinitionItem[]): string {
+  return html`<dl>
+    ${list.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>$${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}
+
+function amountItems({ amount }: ApprovalView): DefinitionItem[] {
+  return amount ? [['Amount', html`<span class="amount">${formatMoney(amount)}</span>`]] : [];
+}
+
+function remainingTime(deadline: string, now: Date): string {
+  return html`${formatRemainingTime(new Date(deadline), now)},
+    <span class="more">until $${timeElement(deadline)}</span>`;
+}
+
+/** The time left, in its two largest units: "2 days 3 hours left". */
+export function formatRemainingTime(deadline: Date, now: Date): string {
+  const minutes = Math.floor((deadline.getTime() - now.getTime()) / 60_000);
+  if (minutes < 0) return 'the time is over';
+  if (minutes === 0) return 'less than a minute left';
+  const units: [number, string][] = [
+    [Math.floor(minutes / 1440), 'day'],
+    [Math.floor(minutes / 60) % 24, 'hour'],
+    [minutes % 60, 'minute'],
+  ];
+  const first = units.findIndex(([count]) => count > 0);
+  const told = units.slice(first, first + 2).filter(([count]) => count > 0);
+  return `${told.map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`).join(' ')} left`;
+}
+
+function timeElement(at: string): string {
+  return html`<time datetime="${at}">${at.slice(0, 16).replace('T', ' ')} UTC</time>`;
+}
+
+function messageBox(kind: string, content: string, role?: 'alert'): string {
+  return role
+    ? html`<div class="box ${kind}" role="alert">$${content}</div>`
+    : html`<div class="box ${kind}">$${content}</div>`;
+}
+
+const escapeHtml = (value: string) => html`${value}`;
+
+const paragraphs = (sentences: string[]) => sentences.map((sentence) => html`<p>${sentence}</p>`).join('');

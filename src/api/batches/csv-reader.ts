@@ -1,0 +1,172 @@
+import { CsvError, parse } from 'csv-parse/sync';
+import type { z } from 'zod';
+import { toJsonPointer, toInputProblems, type InputProblem } from '../../schemas/input-problems.js';
+import { truncateText } from '../../temporal/payloads/text.js';
+import { describeInexactNumber } from '../plugins/lossless-json.js';
+import type { Line } from './split-lines.js';
+
+/** One uploaded item, and the problems of reading it. Without `item`, nothing could be read. */
+export interface ParsedItem {
+  line: number;
+  item?: unknown;
+  problems?: InputProblem[];
+}
+
+/**
+ * A column: the name of its field, the names of the objects that contain the field, and whether the field is a number.
+ */
+interface Column {
+  parents: string[];
+  name: string;
+  isNumber: boolean;
+}
+
+const PLAIN_NUMBER_PATTERN = /^-?\d+(\.\d+)?$/;
+const QUOTED_TEXT_PATTERN = /"[^"]*"/g;
+
+/** Maximum length of a value in the message that rejects it, in UTF-16 code units. */
+const MAX_QUOTED_VALUE_LENGTH = 41;
+
+const QUOTE_PROBLEMS: Record<string, string> = {
+  CSV_QUOTE_NOT_CLOSED: 'has a quote that is not closed',
+  CSV_INVALID_CLOSING_QUOTE: 'has text behind the closing quote of a value',
+  INVALID_OPENING_QUOTE: 'has a quote within a value that is not in quotes',
+};
+
+/**
+ * Creates a reader of CSV. The first record names the columns: each is a field of the schema, or a nested field, with
+ * dots. Every value is text, except that the value of a number field becomes a number if it looks like one. An empty
+ * value means that the field is missing. After a wrong header or a misplaced quote the rest is uncertain, so reading
+ * stops there.
+ */
+export function createCsvReader(schema: z.ZodObject, delimiter = ','): (lines: Line[]) => Generator<ParsedItem> {
+  let columns: Column[] | undefined;
+  let readable = true;
+
+  return function* entriesOf(lines) {
+    if (!readable) return;
+    let records = lines;
+    if (!columns) {
+      const { line, text } = lines[0]!;
+      const header = parseHeader(text, schema, delimiter);
+      if ('problems' in header) {
+        readable = false;
+        yield { line, problems: header.problems };
+        return;
+      }
+      columns = header.columns;
+      records = lines.slice(1);
+    }
+    const width = columns.length;
+    // Records of another width are skipped here, because the parser takes twenty times as long for them.
+    const fitting = records.filter(({ text }) => (countColumns(text, delimiter) ?? width) === width);
+    const { rows, problem } = parseRecords(fitting, delimiter);
+    let next = 0;
+    for (const record of records) {
+      const { line } = record;
+      if (record !== fitting[next]) {
+        const detail = `must have as many columns as the header: ${width}, not ${countColumns(record.text, delimiter)}`;
+        yield { line, problems: [{ pointer: '', detail }] };
+      } else if (next < rows.length) {
+        yield { line, ...itemFromRow(rows[next]!, columns) };
+        next += 1;
+      } else {
+        readable = false;
+        yield { line, problems: [{ pointer: '', detail: `${problem}; what follows was not read` }] };
+        return;
+      }
+    }
+  };
+}
+
+/** The number of columns of a record; undefined if a quote is not closed, which the parser then reports. */
+function countColumns(text: string, delimiter: string): number | undefined {
+  const bare = text.includes('"') ? text.replace(QUOTED_TEXT_PATTERN, '') : text;
+  if (bare.includes('"')) return undefined;
+  let width = 1;
+  for (let at = bare.indexOf(delimiter); at >= 0; at = bare.indexOf(delimiter, at + 1)) width += 1;
+  return width;
+}
+
+/** The values of the records up to the first with misplaced quotes. */
+function parseRecords(records: Line[], delimiter: string): { rows: string[][]; problem?: string } {
+  const rowsOf = (some: Line[]) =>
+    parse(some.map(({ text }) => text).join('\n'), { delimiter, record_delimiter: '\n' });
+  try {
+    return { rows: rowsOf(records) };
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    // The records before the error are parsed again, because a parser that reports each record would take four times as
+    // long for every upload.
+    const rows = rowsOf(records.slice(0, Number(error.records)));
+    return { rows, problem: QUOTE_PROBLEMS[error.code] ?? 'is not CSV' };
+  }
+}
+
+function parseHeader(
+  text: string,
+  schema: z.ZodObject,
+  delimiter: string,
+): { columns: Column[] } | { problems: InputProblem[] } {
+  const { rows, problem } = parseRecords([{ line: 1, text }], delimiter);
+  if (problem) return { problems: [{ pointer: '', detail: `${problem}; what follows was not read` }] };
+  const names = new Set<string>();
+  const columns: Column[] = [];
+  const issues: z.core.$ZodIssue[] = [];
+  for (const [index, name] of rows[0]!.entries()) {
+    const path = name.split('.');
+    const type = fieldTypeAt(schema, path);
+    const wrong = (message: string) => issues.push({ code: 'custom', path: name ? path : [], message, input: name });
+    if (name === '') wrong(`has no name for column ${index + 1}`);
+    else if (type === undefined) wrong('is not a known field');
+    else if (type === 'object') wrong('is not one value: each of its fields is a column');
+    else if (names.has(name)) wrong('is the name of more than one column');
+    names.add(name);
+    columns.push({ parents: path.slice(0, -1), name: path.at(-1)!, isNumber: type === 'number' });
+  }
+  return issues.length > 0 ? { problems: toInputProblems(issues) } : { columns };
+}
+
+/** The type of the field at a path; undefined if there is no such field. */
+function fieldTypeAt(schema: z.core.$ZodType, path: string[]): string | undefined {
+  let def = unwrapSchema(schema);
+  for (const name of path) {
+    if (def.type !== 'object' || !Object.hasOwn(def.shape, name)) return undefined;
+    def = unwrapSchema(def.shape[name]!);
+  }
+  return def.type;
+}
+
+/** The definition of the input that a schema accepts, without `optional`, `default`, `transform` and the like. */
+function unwrapSchema(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  if (def.type === 'pipe') return unwrapSchema(def.in);
+  return 'innerType' in def ? unwrapSchema(def.innerType) : def;
+}
+
+function itemFromRow(row: string[], columns: Column[]): Required<Omit<ParsedItem, 'line'>> {
+  const item: Record<string, unknown> = {};
+  const problems: InputProblem[] = [];
+  for (const [index, value] of row.entries()) {
+    if (value === '') continue;
+    const { parents, name, isNumber } = columns[index]!;
+    let object = item;
+    for (const outer of parents) {
+      if (!Object.hasOwn(object, outer)) object[outer] = {};
+      object = object[outer] as Record<string, unknown>;
+    }
+    const problem = isNumber ? numberProblem(value) : undefined;
+    if (problem) problems.push({ pointer: toJsonPointer([...parents, name]), detail: problem });
+    object[name] = isNumber && !problem ? Number(value) : value;
+  }
+  return { item, problems };
+}
+
+/**
+ * Why a text is not a number that can be kept exactly; undefined if it is. Spaces, exponents and thousands separators
+ * are rejected as ambiguous.
+ */
+function numberProblem(text: string): string | undefined {
+  if (PLAIN_NUMBER_PATTERN.test(text)) return describeInexactNumber(text);
+  return `must be a number in plain digits, as in 1000 or 12.5, not ${JSON.stringify(truncateText(text, MAX_QUOTED_VALUE_LENGTH))}`;
+}

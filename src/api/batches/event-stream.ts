@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isOpenBatch, type BatchResource } from '../../schemas/batch.js';
+
+/** How often to poll for changes. */
+const POLL_INTERVAL_MS = 1_000;
+
+/** Proxies close idle connections, so a comment is sent after this time without an event. */
+const KEEP_ALIVE_INTERVAL_MS = 15_000;
+
+/**
+ * A batch as server-sent events: `progress` at once and on every change, at most once a second, and `end` with the
+ * final state. A client that reconnects gets the current state, so events have no ids.
+ *
+ * @param closing ends the stream without an `end`, so that the client reconnects to another process.
+ */
+export async function* streamBatchEvents(
+  look: () => Promise<BatchResource>,
+  closing: AbortSignal,
+): AsyncGenerator<string> {
+  let last = '';
+  let saidAt = Date.now();
+  yield 'retry: 2000\n\n';
+  while (!closing.aborted) {
+    // A failed poll is ignored; the next poll catches up.
+    const batch = await look().catch(() => undefined);
+    const data = batch ? JSON.stringify(batch) : last;
+    if (batch && !isOpenBatch(batch.status)) {
+      yield formatEvent('end', data);
+      return;
+    }
+    if (data !== last) {
+      last = data;
+      saidAt = Date.now();
+      yield formatEvent('progress', data);
+    } else if (Date.now() - saidAt >= KEEP_ALIVE_INTERVAL_MS) {
+      saidAt = Date.now();
+      yield ': nothing new\n\n';
+    }
+    await sleep(POLL_INTERVAL_MS, undefined, { signal: closing }).catch(() => undefined);
+  }
+}
+
+/** `JSON.stringify` writes no line breaks, so the data is one line. */
+const formatEvent = (event: string, data: string) => `event: ${event}\ndata: ${data}\n\n`;

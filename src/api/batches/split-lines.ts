@@ -1,0 +1,105 @@
+import type { Readable } from 'node:stream';
+import { bodyTooLarge, malformedRequest, tooLarge } from '../plugins/errors.js';
+
+export type ItemFormat = 'ndjson' | 'csv';
+
+export interface SplitLinesOptions {
+  format: ItemFormat;
+  /** Separates the values of a CSV record; a comma by default. */
+  delimiter?: string | undefined;
+  /** Maximum size of the whole body. */
+  maxBytes: number;
+  /** Maximum length of a line or record in UTF-16 code units, without its line ending. */
+  maxLineLength: number;
+}
+
+/** A line of an upload without its line ending. In CSV, a record, which may contain line feeds between quotes. */
+export interface Line {
+  /** The number of the line where it starts, counted from one. */
+  line: number;
+  text: string;
+}
+
+/**
+ * Yields the non-blank lines of a body, one list for each stream chunk. Line numbers include blank lines. Memory holds
+ * at most one stream chunk and the start of one line. The body is read only as lines are requested, and is not
+ * destroyed when the consumer stops early.
+ *
+ * @throws 400 for text that is not UTF-8, 413 for a body or line that is too long, and the body's own error when the
+ * connection breaks.
+ */
+export async function* splitLines(body: Readable, options: SplitLinesOptions): AsyncGenerator<Line[]> {
+  const { format, delimiter = ',', maxBytes, maxLineLength } = options;
+  const marks = format === 'csv' ? /["\n]/g : /\n/g;
+  let held = '';
+  let line = 1;
+  let lineFeeds = 0;
+  let quoted = false;
+  let closed = Number.NaN;
+
+  const lineUpTo = (text: string, start: number, end: number): Line => {
+    const found = text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
+    if (found.length > maxLineLength) throw lineTooLong(line, options);
+    return { line, text: found };
+  };
+
+  for await (const chunk of decodeBody(body, maxBytes)) {
+    const text = held + chunk;
+    const lines: Line[] = [];
+    let start = 0;
+    marks.lastIndex = held.length;
+    for (let mark = marks.exec(text); mark; mark = marks.exec(text)) {
+      const at = mark.index;
+      if (mark[0] === '"') {
+        // A quote opens a value only at the start of the value. A quote directly after a closing quote reopens the
+        // value, because two quotes in a value stand for one.
+        quoted = !quoted && (at === start || text[at - 1] === delimiter || at === closed + 1);
+        if (!quoted) closed = at;
+        continue;
+      }
+      lineFeeds += 1;
+      if (quoted) continue;
+      const found = lineUpTo(text, start, at);
+      if (!isBlank(found, delimiter)) lines.push(found);
+      start = at + 1;
+      line += lineFeeds;
+      lineFeeds = 0;
+    }
+    held = text.slice(start);
+    closed -= start;
+    // Allows one more character: the last one may be the CR of a CRLF.
+    if (held.length > maxLineLength + 1) throw lineTooLong(line, options);
+    if (lines.length > 0) yield lines;
+  }
+  const last = lineUpTo(held, 0, held.length);
+  if (!isBlank(last, delimiter)) yield [last];
+}
+
+async function* decodeBody(body: Readable, maxBytes: number): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      throw malformedRequest('the body is not UTF-8');
+    }
+  };
+  let bytes = 0;
+  // Destroying the request would close its socket, so a rejection could no longer be sent.
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw bodyTooLarge(maxBytes);
+    yield decode(chunk);
+  }
+  decode();
+}
+
+/** If the delimiter is a tab, a record of only tabs is not blank: its values are empty. */
+const isBlank = ({ text }: Line, delimiter: string): boolean => text.trim() === '' && !text.includes(delimiter);
+
+const lineTooLong = (line: number, { format, maxLineLength }: SplitLinesOptions) =>
+  tooLarge(
+    format === 'csv'
+      ? `the record at line ${line} has more than ${maxLineLength} characters; is a quote not closed?`
+      : `line ${line} has more than ${maxLineLength} characters`,
+  );

@@ -1,0 +1,80 @@
+import type { WorkflowExecutionDescription } from '@temporalio/client';
+import { tsToMs } from '@temporalio/common/lib/time.js';
+import proto from '@temporalio/proto';
+import type { Reason, Retrying, Waiting } from '../../schemas/reason.js';
+
+type Failure = proto.temporal.api.failure.v1.IFailure;
+
+const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_PAUSED } =
+  proto.temporal.api.enums.v1.PendingActivityState;
+
+type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
+
+/** A task that waits longer than this in its queue is reported: available workers take a task within moments. */
+const WAITING_THRESHOLD_MS = 5_000;
+
+/** What delays a workflow at the moment: activities that are being retried, and activities that no worker takes. */
+export function pendingActivity(
+  description: Pick<WorkflowExecutionDescription, 'raw'>,
+  options?: { includeFailures?: boolean },
+): { retrying?: Retrying; waiting?: Waiting } {
+  return { ...retryingActivities(description, options), ...waitingActivities(description) };
+}
+
+/** `includeFailures: false` omits the failures, because they reveal internals. */
+function retryingActivities(
+  { raw }: Pick<WorkflowExecutionDescription, 'raw'>,
+  { includeFailures = true } = {},
+): { retrying?: Retrying } {
+  const retrying = (raw.pendingActivities ?? [])
+    .filter(({ attempt }) => (attempt ?? 1) > 1)
+    .map((activity) => {
+      const { activityType, attempt, scheduledTime, lastFailure, paused } = activity;
+      return {
+        step: activityType?.name ?? '',
+        attempt: attempt ?? 1,
+        ...(scheduledTime && !paused && { nextAttemptAt: new Date(tsToMs(scheduledTime)).toISOString() }),
+        ...pausedAtField(activity),
+        ...(includeFailures && lastFailure?.message && { lastFailure: reasonOf(lastFailure) }),
+      };
+    });
+  return retrying.length ? { retrying } : {};
+}
+
+/** The type and the message of a failure, as a workflow would report them. */
+function reasonOf({ message, applicationFailureInfo, timeoutFailureInfo }: Failure): Reason {
+  const type = applicationFailureInfo?.type || (timeoutFailureInfo ? 'TimeoutFailure' : 'Failure');
+  return { type, message: message ?? '' };
+}
+
+function pausedAtField({ paused, pauseInfo }: Pick<PendingActivity, 'paused' | 'pauseInfo'>): { pausedAt?: string } {
+  const at = pauseInfo?.pauseTime;
+  return paused && at ? { pausedAt: new Date(tsToMs(at)).toISOString() } : {};
+}
+
+function waitingActivities({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): { waiting?: Waiting } {
+  const waiting = (raw.pendingActivities ?? []).flatMap((activity) => {
+    const { activityType, state, scheduledTime, activityOptions, attempt } = activity;
+    const since = scheduledTime ? tsToMs(scheduledTime) : Date.now();
+    // The scheduled time of a retry is the time when it is due.
+    const isOverdue = state === PENDING_ACTIVITY_STATE_SCHEDULED && Date.now() - since >= WAITING_THRESHOLD_MS;
+    // A paused retry is already listed as retrying.
+    const isPaused = state === PENDING_ACTIVITY_STATE_PAUSED && (attempt ?? 1) === 1;
+    if (!isOverdue && !isPaused) return [];
+    const taskQueue = activityOptions?.taskQueue?.name;
+    return [
+      {
+        step: activityType?.name ?? '',
+        ...(taskQueue && { taskQueue }),
+        since: new Date(since).toISOString(),
+        ...pausedAtField(activity),
+      },
+    ];
+  });
+  return waiting.length ? { waiting } : {};
+}
+
+/** The workflow execution behind a resource. */
+export function workflowField({ workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>) {
+  return { workflow: { workflowId, runId } };
+}

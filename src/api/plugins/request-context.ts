@@ -1,0 +1,19 @@
+import type { FastifyRequest } from 'fastify';
+import { restrictedIdOf } from './auth/caller.js';
+
+/** What a service needs to know about the caller and the request. */
+export interface RequestContext {
+  /** The id whose resources the caller is restricted to; undefined for operators. */
+  restrictedToId?: string | undefined;
+  /** The request id, if the request has an `Idempotency-Key`. */
+  operationId?: string | undefined;
+}
+
+export const requestContextOf = ({ caller, callIdentity }: FastifyRequest): RequestContext => ({
+  restrictedToId: restrictedIdOf(caller),
+  operationId: callIdentity?.operationId,
+});
+
+/** Options of an update. Temporal applies an update with the same update id once. */
+export const updateOptionsOf = ({ operationId }: RequestContext): { updateId?: string } =>
+  operationId === undefined ? {} : { updateId: operationId };

@@ -1,0 +1,72 @@
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { z } from 'zod';
+import { CALLER_ROLES, type CallerRole } from '../../schemas/api-key.js';
+import type { ProblemKind } from './problem-kinds.js';
+
+/**
+ * Who may call a route: callers with one of the roles, the sender of a signed body (`signed`), the holder of a link
+ * (`link`), or every caller (`public`, `page`). A `page` authenticates callers itself. Links and pages respond with
+ * pages, errors too.
+ */
+export type Access = readonly CallerRole[] | 'signed' | 'link' | 'page' | 'public';
+
+export const TAGS = {
+  Orders: 'The saga: each step with its compensation.',
+  Carts: 'The entity: one workflow for the whole life of a cart.',
+  Approvals: 'The callback: somebody decides, or nobody does in time.',
+  Batches: 'Fan-out and fan-in: a million items in one upload.',
+  Callbacks: 'What outside systems report, signed as [Standard Webhooks](https://www.standardwebhooks.com).',
+  Products: 'The catalogue.',
+  Payloads: 'The codec of the Temporal Web UI and CLI. It is there when payloads are encrypted.',
+  Operations: 'Is it alive, is it ready, and what can it do.',
+} as const;
+
+/** What a route promises beyond its schemas. The OpenAPI document is generated from both. */
+export interface RouteContract {
+  operationId: string;
+  summary: string;
+  description?: string;
+  tag: keyof typeof TAGS;
+  access: Access;
+  /** The dependencies of the route, which can be unavailable. A worker is reached through Temporal. */
+  dependencies?: readonly ('temporal' | 'worker' | 'store')[];
+  /** Problems beyond those that follow from the needs, the access and the schemas. */
+  problems?: readonly ProblemKind[];
+  /** The route also accepts a session of the codec page. */
+  acceptsSession?: true;
+  /** The route accepts an `Idempotency-Key`. `upload`: its content is known only after the whole body was read. */
+  idempotency?: true | 'upload';
+  /** Headers of a successful response, with their descriptions. */
+  headers?: Record<string, string>;
+  /** Bodies that the route parses itself: the schema for JSON, a description for text. */
+  rawBodies?: Record<string, z.ZodType | string>;
+  /** The route accepts bodies with `Content-Encoding: gzip`. */
+  acceptsGzip?: true;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    contract?: RouteContract;
+  }
+}
+
+/** Every caller with a role. */
+export const ALL_ROLES = CALLER_ROLES;
+
+/** The roles of which a caller needs one; undefined for a route that does not check roles. */
+export const requiredRoles = (contract: RouteContract | undefined): readonly CallerRole[] | undefined =>
+  typeof contract?.access === 'object' ? contract.access : undefined;
+
+/** Route options with the contract, to be spread into the options of a route. */
+export const withContract = (contract: RouteContract) => ({ config: { contract } });
+
+/** Public pages of libraries, which have no contract of ours. */
+const LIBRARY_PATHS = /^\/docs(\/|$)/;
+
+/** Throws for a route without a contract, because nothing would define who may call the route. */
+export function requireContracts(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
+    if (config?.contract ?? (method === 'OPTIONS' || LIBRARY_PATHS.test(url))) return;
+    throw new Error(`${String(method)} ${url} has no contract: nobody could tell who may call it`);
+  });
+}

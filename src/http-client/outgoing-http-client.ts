@@ -1,0 +1,153 @@
+import type { LookupAddress } from 'node:dns';
+import { lookup as lookupByNode } from 'node:dns/promises';
+import { isIP, type LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { Client } from 'undici';
+import { timeoutSignal } from './timeout-signal.js';
+
+export interface OutgoingHttpClientOptions {
+  /**
+   * Hosts that may be called; `*.example.com` covers every host below it, `host:port` limits the port. Empty: any host.
+   * The list only restricts calls and never permits a private address.
+   */
+  allowedHosts: readonly string[];
+  /**
+   * Whether private, loopback, link-local and similar addresses may be called: for development and closed networks
+   * only.
+   */
+  allowPrivateAddresses: boolean;
+  /** Resolves a name to all of its addresses; by default with Node's resolver. */
+  lookup?: (hostname: string) => Promise<LookupAddress[]>;
+}
+
+/** The only client for URLs that come from callers. It prevents server-side request forgery (SSRF). */
+export interface OutgoingHttpClient {
+  /**
+   * Returns why a URL may not be called, as far as that can be checked without the network; `undefined` when it may.
+   */
+  findUrlProblem(url: string): string | undefined;
+  /**
+   * Sends one POST. A redirect is not followed; its status is the result. The response body is discarded. `retryAfter`
+   * is the header of that name.
+   *
+   * @throws OutgoingRefused before connecting, when the URL has a problem or its host name has an address that is not
+   * public. Each connection resolves and checks the name, and then uses a checked address.
+   * @throws the signal's reason, or a `TimeoutError` after `timeoutMs`, which covers the whole call.
+   */
+  post(
+    url: string,
+    request: { headers: Record<string, string>; body: string; timeoutMs: number; signal?: AbortSignal },
+  ): Promise<{ status: number; retryAfter?: string }>;
+  /** Aborts the calls in flight; later calls fail. */
+  close(): Promise<void>;
+}
+
+/** The URL may not be called. This is final: do not retry. The message reveals nothing that the caller did not know. */
+export class ForbiddenUrlError extends Error {
+  override readonly name = 'OutgoingRefused';
+}
+
+/** Drains up to 16 KiB so that short responses close cleanly. */
+const MAX_DRAINED_BYTES = 16_384;
+
+/**
+ * The allocated range of public IPv6 addresses. ipaddr.js classifies unknown addresses as unicast, such as
+ * `::127.0.0.1`.
+ */
+const PUBLIC_IPV6_RANGE = ipaddr.parseCIDR('2000::/3');
+
+/** @throws an Error that names the invalid entry of `allowedHosts`. */
+export function createOutgoingHttpClient({
+  allowedHosts,
+  allowPrivateAddresses,
+  lookup = resolveAllAddresses,
+}: OutgoingHttpClientOptions): OutgoingHttpClient {
+  const allowed = allowedHosts.map(parseHostPattern);
+
+  const checkedLookup: LookupFunction = (hostname, options, callback) => {
+    lookup(hostname)
+      .then((addresses) => {
+        if (allowPrivateAddresses || addresses.every(({ address }) => isPublicAddress(address))) return addresses;
+        throw new ForbiddenUrlError('the name of the host leads to an address that is not public');
+      })
+      .then(
+        (addresses) => {
+          if (options.all) callback(null, addresses);
+          else callback(null, addresses[0]?.address ?? '', addresses[0]?.family);
+        },
+        (error: Error) => callback(error, ''),
+      );
+  };
+  const closing = new AbortController();
+
+  function problemWith(text: string): string | undefined {
+    const url = parseUrl(text);
+    if (!url || !['http:', 'https:'].includes(url.protocol)) return 'must be an http or https URL';
+    if (url.username || url.password) return 'must not carry a user name or a password';
+    const host = normalizedHost(url);
+    const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+    if (allowed.length && !allowed.some((matches) => matches(host, port)))
+      return 'must be on a host that may be called';
+    if (allowPrivateAddresses) return undefined;
+    // An IP address in a URL is never resolved, so this is its only check.
+    if (isIP(host) ? !isPublicAddress(host) : /^(.+\.)?localhost$/.test(host)) return 'must be on a public address';
+    return undefined;
+  }
+
+  return {
+    findUrlProblem: problemWith,
+    async post(text, { headers, body, timeoutMs, signal = closing.signal }) {
+      const problem = problemWith(text);
+      if (problem) throw new ForbiddenUrlError(`the URL ${problem}`);
+      const { origin, pathname, search } = new URL(text);
+      const end = timeoutSignal(timeoutMs, signal, closing.signal);
+      // Opens a connection for each call, so that each call resolves and checks the name. The connection also gets the
+      // signal, because undici ignores the signal of the request until it is connected.
+      const client = new Client(origin, { connect: { lookup: checkedLookup, signal: end } });
+      try {
+        const answer = await client.request({ method: 'POST', path: pathname + search, headers, body, signal: end });
+        await answer.body.dump({ limit: MAX_DRAINED_BYTES });
+        const retryAfter = answer.headers['retry-after'];
+        return { status: answer.statusCode, ...(typeof retryAfter === 'string' && { retryAfter }) };
+      } catch (error) {
+        throw end.aborted ? end.reason : error;
+      } finally {
+        await client.destroy();
+      }
+    },
+    async close() {
+      closing.abort(new Error('calls are stopped'));
+    },
+  };
+}
+
+async function resolveAllAddresses(hostname: string): Promise<LookupAddress[]> {
+  return await lookupByNode(hostname, { all: true });
+}
+
+/** Whether an address is public. IPv4 within IPv6 (mapped, 6to4, Teredo, NAT64) is not, whatever address is inside. */
+function isPublicAddress(address: string): boolean {
+  const parsed = ipaddr.parse(address);
+  return parsed.range() === 'unicast' && (parsed.kind() === 'ipv4' || parsed.match(PUBLIC_IPV6_RANGE));
+}
+
+function parseUrl(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+/**
+ * The host in the form that is compared: as the URL parser spells it, without the brackets of IPv6 and the trailing
+ * dot.
+ */
+function normalizedHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$|\.+$/g, '');
+}
+
+function parseHostPattern(entry: string): (host: string, port: string) => boolean {
+  const [, wildcard, name, port] = /^(\*\.)?([^*:/?#@\\[\]]+|\[[^\]]+\])(?::(\d+))?$/.exec(entry) ?? [];
+  const url = name === undefined ? undefined : parseUrl(`http://${name}`);
+  if (!url) throw new Error(`"${entry}" is not a host: write example.com, *.example.com or example.com:8443`);
+  const allowed = normalizedHost(url);
+  return (host, of) =>
+    (wildcard ? host.endsWith(`.${allowed}`) : host === allowed) && (port === undefined || port === of);
+}

@@ -1,0 +1,97 @@
+import type { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { msOptionalToNumber } from '@temporalio/common/lib/time.js';
+import type { ActivityInterceptors, ActivityInterceptorsFactory } from '@temporalio/worker';
+import { NON_RETRYABLE_ERROR_TYPES } from '../../workflows/shared/failures.js';
+
+/** Failure types with their own label value. All others are `other`, which bounds the number of series. */
+const LABELLED_FAILURE_TYPES: ReadonlySet<string> = new Set([
+  ...NON_RETRYABLE_ERROR_TYPES,
+  'PaymentGatewayUnavailable',
+  'PaymentGatewayMisconfigured',
+  'CarrierUnavailable',
+  'CarrierMisconfigured',
+  'UnknownShipmentStatus',
+  'MailUnavailable',
+  'MailMisconfigured',
+  'ReceiverUnavailable',
+  'StoreUnavailable',
+  'UnknownOperation',
+]);
+
+/** The server's default when the retry policy has no maximum interval: this multiple of the initial interval. */
+const DEFAULT_MAX_INTERVAL_FACTOR = 100;
+
+/**
+ * Activity metrics that the SDK lacks: failures by type, attempts until the end, and retry delays. Attempts that time
+ * out are not counted, because no code runs for them.
+ */
+export const activityMetricsInterceptor: ActivityInterceptorsFactory = (context): ActivityInterceptors => {
+  const { metricMeter: meter } = context;
+  return {
+    inbound: {
+      async execute(input, next) {
+        try {
+          const result = await next(input);
+          end('succeeded');
+          return result;
+        } catch (error) {
+          if (!(error instanceof CancelledFailure && context.cancellationSignal.aborted)) fail(error);
+          throw error;
+        }
+      },
+    },
+    // The label name of the SDK's own metrics, so that queries can join them.
+    outbound: {
+      getMetricTags: ({ activityType, ...tags }, next) => next({ ...tags, activity_type: activityType! }),
+    },
+  };
+
+  function fail(error: unknown): void {
+    meter.createCounter('shop_activity_failures', undefined, 'Failed attempts of activities, by why').add(1, {
+      error: failureTypeLabel(error),
+      // Expected results, such as a declined card, must not trigger alerts.
+      expected: error instanceof ApplicationFailure && error.category === 'BENIGN',
+    });
+    const backoff = nextBackoffSeconds(error, context);
+    if (backoff === undefined) end('failed');
+    else
+      meter.createHistogram('shop_activity_backoff', 'float', 'seconds', 'Waits for the next attempt').record(backoff);
+  }
+
+  function end(outcome: 'succeeded' | 'failed'): void {
+    meter
+      .createHistogram('shop_activity_attempts', 'int', undefined, 'The attempt with which an activity ended')
+      .record(context.info.attempt, { outcome });
+  }
+};
+
+function failureTypeLabel(error: unknown): string {
+  const name = error instanceof ApplicationFailure ? error.type : undefined;
+  return name && LABELLED_FAILURE_TYPES.has(name) ? name : 'other';
+}
+
+/**
+ * Seconds until the next attempt. Undefined when there is none, also because it would start after the activity's
+ * timeout.
+ */
+function nextBackoffSeconds(error: unknown, { info }: Pick<Context, 'info'>): number | undefined {
+  const seconds = policyBackoffSeconds(error, info);
+  const { scheduledTimestampMs, scheduleToCloseTimeoutMs } = info;
+  // 0 means no limit.
+  const endsAt = scheduleToCloseTimeoutMs > 0 ? scheduledTimestampMs + scheduleToCloseTimeoutMs : Infinity;
+  return seconds === undefined || Date.now() + seconds * 1000 > endsAt ? undefined : seconds;
+}
+
+function policyBackoffSeconds(error: unknown, { attempt, retryPolicy = {} }: Context['info']): number | undefined {
+  const { maximumAttempts = Infinity, nonRetryableErrorTypes = [], backoffCoefficient = 2 } = retryPolicy;
+  const failure = error instanceof ApplicationFailure ? error : undefined;
+  const type = failure ? failure.type : (error as Error | undefined)?.name;
+  const isLast = maximumAttempts > 0 && attempt >= maximumAttempts;
+  if (failure?.nonRetryable || isLast || nonRetryableErrorTypes.includes(type ?? '')) return undefined;
+  const told = msOptionalToNumber(failure?.nextRetryDelay ?? undefined);
+  if (told !== undefined) return told / 1000;
+  const initial = msOptionalToNumber(retryPolicy.initialInterval) ?? 1_000;
+  const longest = msOptionalToNumber(retryPolicy.maximumInterval) ?? initial * DEFAULT_MAX_INTERVAL_FACTOR;
+  return Math.min(initial * backoffCoefficient ** (attempt - 1), longest) / 1000;
+}

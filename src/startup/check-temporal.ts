@@ -1,0 +1,81 @@
+import { connect as connectTcp } from 'node:net';
+import { isGrpcServiceError, type Connection } from '@temporalio/client';
+import type { TemporalCredentials } from '../temporal/connection-profile.js';
+import { openConnection } from '../temporal/connections.js';
+import { RESPONSE_TIMEOUT_MS, NO_RESPONSE, describeConnectionError, type ServerProblem } from './server-problem.js';
+
+interface TemporalTarget {
+  TEMPORAL_ADDRESS: string;
+  TEMPORAL_NAMESPACE: string;
+  TEMPORAL_CREDENTIALS: TemporalCredentials;
+}
+
+/** gRPC status codes, by their names in the specification. */
+const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
+const UNAUTHENTICATED = 16;
+
+/** Connects like the application. With `withNamespace`, also checks that the namespace exists. */
+export async function checkTemporal(
+  target: TemporalTarget,
+  { expectNamespace }: { expectNamespace: boolean },
+): Promise<ServerProblem | undefined> {
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CREDENTIALS: credentials } = target;
+  const unreachable = (reason: string): ServerProblem => ({
+    kind: 'unreachable',
+    name: 'TEMPORAL_ADDRESS',
+    problem: `Temporal on ${address} cannot be reached: ${reason}`,
+    example: '127.0.0.1:7233',
+  });
+  const tcpError = await testTcpConnection(address);
+  if (tcpError) return unreachable(describeConnectionError(tcpError));
+  let connection: Connection | undefined;
+  try {
+    connection = await openConnection(target);
+    if (!expectNamespace) return undefined;
+    const { workflowService } = connection;
+    await connection.withDeadline(Date.now() + RESPONSE_TIMEOUT_MS, () =>
+      workflowService.describeNamespace({ namespace }),
+    );
+    return undefined;
+  } catch (error) {
+    const { code, details } = isGrpcServiceError(error) ? error : { code: undefined, details: '' };
+    if (code === NOT_FOUND)
+      return {
+        kind: 'rejected',
+        name: 'TEMPORAL_NAMESPACE',
+        problem: `Temporal on ${address} has no such namespace; run setup first`,
+        got: namespace,
+        example: 'default',
+      };
+    if (code === PERMISSION_DENIED || code === UNAUTHENTICATED)
+      return {
+        kind: 'rejected',
+        name: 'TEMPORAL_API_KEY',
+        problem: `Temporal on ${address} denies access${credentials.apiKey === undefined ? ' without a key' : ''}: ${details}`,
+        example: '<an API key for this namespace>',
+      };
+    return unreachable(`${NO_RESPONSE} of a Temporal server; do TEMPORAL_TLS and its certificates fit?`);
+  } finally {
+    await connection?.close();
+  }
+}
+
+/** Tests the TCP connection first, because a gRPC client keeps retrying without reporting the reason. */
+async function testTcpConnection(address: string): Promise<Error | undefined> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const socket = connectTcp({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port),
+    timeout: RESPONSE_TIMEOUT_MS,
+  });
+  try {
+    return await new Promise((resolve) => {
+      socket.once('connect', () => resolve(undefined));
+      socket.once('error', resolve);
+      socket.once('timeout', () => resolve(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })));
+    });
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,104 @@
+import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
+import { ConfigError, readConfig, type Config, type ConfigProblem, type ProcessName } from '../config.js';
+import { createOutgoingHttpClient } from '../http-client/outgoing-http-client.js';
+import { hasWorkflows } from '../temporal/task-queues.js';
+import { isTracingEnabled } from '../observability/tracing/index.js';
+import { checkBundle } from './check-bundle.js';
+import { checkDatabase } from './check-database.js';
+import type { ServerProblem } from './server-problem.js';
+import { checkPorts, type Listener } from './check-ports.js';
+import { checkTemporal } from './check-temporal.js';
+
+type StartupProcessName = Exclude<ProcessName, 'replay'>;
+type AllConfig = Config<'worker'> & Config<'api'> & Config<'setup'>;
+/** The variables with valid values. */
+type ValidValues = { readonly [Name in keyof AllConfig]?: AllConfig[Name] | undefined };
+
+const PROCESS_TITLES: Record<StartupProcessName, string> = { worker: 'The worker', api: 'The API', setup: 'The setup' };
+
+/**
+ * Reads the configuration of a starting process.
+ *
+ * @throws ConfigError with all problems: invalid values, and failed checks of the valid ones.
+ */
+export async function loadStartupConfig<R extends StartupProcessName>(role: R): Promise<Config<R>> {
+  const { values, problems } = readConfig(role);
+  if (problems.length === 0) return values as Config<R>;
+  const around = await findEnvironmentProblems(role, values);
+  throw new ConfigError(PROCESS_TITLES[role], [...problems, ...around.problems, ...around.tolerated]);
+}
+
+/**
+ * Checks ports, files, database and Temporal of a configuration, with a limit of a few seconds each.
+ *
+ * @returns for the API, which starts without its servers, the problems of unreachable servers.
+ * @throws ConfigError with all problems.
+ */
+export async function checkEnvironment<R extends StartupProcessName>(
+  role: R,
+  config: Config<R>,
+): Promise<ConfigProblem[]> {
+  const { problems, tolerated } = await findEnvironmentProblems(role, config);
+  if (problems.length) throw new ConfigError(PROCESS_TITLES[role], [...problems, ...tolerated]);
+  return tolerated;
+}
+
+async function findEnvironmentProblems(role: StartupProcessName, values: ValidValues) {
+  const [ofPorts, ofServers] = await Promise.all([
+    checkPorts(configuredListeners(role, values)),
+    checkServers(role, values),
+  ]);
+  const isTolerated = ({ kind }: ServerProblem) => role === 'api' && kind === 'unreachable';
+  return {
+    problems: [
+      ...ofPorts,
+      ...(role === 'worker' ? checkWorkerSettings(values) : []),
+      ...ofServers.filter((f) => !isTolerated(f)),
+    ],
+    tolerated: ofServers.filter(isTolerated),
+  };
+}
+
+/** Checks database and Temporal. Tables and namespace must exist, except for the setup, which creates them. */
+export async function checkServers(role: StartupProcessName, values: ValidValues): Promise<ServerProblem[]> {
+  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = values;
+  const isSetUp = role !== 'setup';
+  const findings = await Promise.all([
+    DATABASE_URL !== undefined ? checkDatabase(DATABASE_URL, { expectTables: isSetUp }) : undefined,
+    TEMPORAL_ADDRESS !== undefined && TEMPORAL_NAMESPACE !== undefined && TEMPORAL_CREDENTIALS !== undefined
+      ? checkTemporal({ TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS }, { expectNamespace: isSetUp })
+      : undefined,
+  ]);
+  return findings.filter((finding) => finding !== undefined);
+}
+
+function configuredListeners(role: StartupProcessName, values: ValidValues): Listener[] {
+  const { HOST, PORT, HEALTH_HOST, HEALTH_PORT, METRICS_HOST, METRICS_PORT } = values;
+  const listener = (hostVariable: string, host: string | undefined, portVariable: string, port: number | undefined) =>
+    host === undefined || port === undefined ? [] : [{ host, port, hostVariable, portVariable }];
+  return [
+    ...(role === 'api' ? listener('HOST', HOST, 'PORT', PORT) : []),
+    ...(role === 'worker' ? listener('HEALTH_HOST', HEALTH_HOST, 'HEALTH_PORT', HEALTH_PORT) : []),
+    ...(role === 'setup' ? [] : listener('METRICS_HOST', METRICS_HOST, 'METRICS_PORT', METRICS_PORT)),
+  ];
+}
+
+/** Checks what only a worker needs: the workflow bundle, and the webhooks of the systems that approve orders. */
+export function checkWorkerSettings(values: ValidValues): ConfigProblem[] {
+  const { WORKFLOW_BUNDLE: bundle, WORKER_TASK_QUEUES: queues = [], ORDER_APPROVAL_STAGES: stages = [] } = values;
+  const traced = isTracingEnabled(values as Config<'worker'>);
+  const encrypted = values.PAYLOAD_ENCRYPTION_KEYS !== undefined;
+  const ofBundle =
+    bundle !== undefined && queues.some(hasWorkflows) ? checkBundle(bundle, { traced, encrypted }) : undefined;
+  const { OUTGOING_ALLOWED_HOSTS: allowedHosts, OUTGOING_ALLOW_PRIVATE: allowPrivate } = values;
+  const forbidden =
+    allowedHosts !== undefined && allowPrivate !== undefined
+      ? findForbiddenUrls({ stages }, createOutgoingHttpClient({ allowedHosts, allowPrivateAddresses: allowPrivate }))
+      : [];
+  const ofStages = forbidden.map(({ pointer, detail }) => ({
+    name: 'ORDER_APPROVAL_STAGES',
+    problem: `${pointer.replace('/stages', '')} ${detail}`,
+    example: 'OUTGOING_ALLOWED_HOSTS=hooks.example.com',
+  }));
+  return [...(ofBundle ? [ofBundle] : []), ...ofStages];
+}

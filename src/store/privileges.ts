@@ -1,0 +1,100 @@
+import { sql, type Kysely, type RawBuilder } from 'kysely';
+import type { Tables } from './tables.js';
+
+/**
+ * The privileges that the shop needs on a table. `update` lists the columns that change; locking a row needs the
+ * privilege to update one column.
+ */
+interface TablePrivileges<Table extends keyof Tables> {
+  insert?: true;
+  update?: readonly (keyof Tables[Table] & string)[];
+  delete?: true;
+}
+
+/** The privileges of worker and API beside SELECT. Neither process owns a table or can read the migrations. */
+const APP_ROLE_PRIVILEGES: { [Table in keyof Tables]: TablePrivileges<Table> } = {
+  products: { update: ['stock', 'price_value', 'price_batch', 'price_line'] },
+  orders: {
+    insert: true,
+    update: [
+      'status',
+      'stage',
+      'reservation',
+      'lines',
+      'total_value',
+      'total_currency',
+      'run_id',
+      'view',
+      'updated_at',
+      'closed_at',
+    ],
+  },
+  notifications: { insert: true },
+  carts: { insert: true, update: ['status', 'order_id', 'content_hash', 'closed_at'] },
+  // Retries of one batch lock its row.
+  batches: {
+    insert: true,
+    update: ['status', 'succeeded', 'failed', 'items_per_second', 'progress_at', 'started_at', 'closed_at'],
+  },
+  batch_attempts: { insert: true, update: ['first_run_id', 'opened_at'] },
+  batch_chunks: {
+    insert: true,
+    update: ['outcome', 'processed_count', 'succeeded', 'failed', 'failures', 'reason', 'changed_at'],
+  },
+  idempotency_keys: {
+    insert: true,
+    update: ['fingerprint', 'claim', 'claimed_at', 'status', 'headers', 'body'],
+    delete: true,
+  },
+  shipment_reports: { insert: true },
+  approvals: {
+    insert: true,
+    update: ['first_run_id', 'status', 'stage', 'approvers', 'deadline', 'closed_at', 'final_view', 'later_comments'],
+  },
+  approval_messages: { insert: true },
+};
+
+/** Sequences that the code reads before it inserts the row. */
+const READ_SEQUENCES = ['batch_attempts_attempt_id_seq'] as const;
+
+/**
+ * Grants a role the privileges that worker and API need, and revokes all its others on tables and sequences.
+ * Idempotent. The owner of the tables must run it.
+ *
+ * @throws OwnerNeedsAll when the role owns the tables or is the current user.
+ * @throws when the role does not exist (SQLSTATE 42704).
+ */
+export async function grantAppRolePrivileges(db: Kysely<Tables>, role: string): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    const { rows } = await sql`
+      select 1 where ${role} = current_user
+      union all select 1 from pg_tables where schemaname = 'public' and tableowner = ${role}`.execute(tx);
+    if (rows.length > 0) throw new TableOwnerRoleError(role);
+    const to = sql.id(role);
+    await sql`revoke all on all tables in schema public from ${to}`.execute(tx);
+    await sql`revoke all on all sequences in schema public from ${to}`.execute(tx);
+    await sql`grant usage on schema public to ${to}`.execute(tx);
+    for (const [table, rights] of Object.entries(APP_ROLE_PRIVILEGES)) {
+      await sql`grant ${sql.join(privilegeClauses(rights))} on ${sql.id(table)} to ${to}`.execute(tx);
+    }
+    for (const sequence of READ_SEQUENCES) await sql`grant usage on sequence ${sql.id(sequence)} to ${to}`.execute(tx);
+  });
+}
+
+/** Rejects a role that owns the tables or runs the setup. Without its privileges, no role could change the tables. */
+export class TableOwnerRoleError extends Error {
+  constructor(role: string) {
+    super(`role ${role} owns the tables`);
+  }
+}
+
+type AnyTablePrivileges = Omit<TablePrivileges<never>, 'update'> & { update?: readonly string[] };
+
+function privilegeClauses({ insert, update, delete: remove }: AnyTablePrivileges): RawBuilder<unknown>[] {
+  return [
+    sql`select`,
+    ...(insert ? [sql`insert`] : []),
+    ...(update ? [sql`update (${sql.join(update.map((column) => sql.id(column)))})`] : []),
+    ...(remove ? [sql`delete`] : []),
+  ];
+}

@@ -1,0 +1,208 @@
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
+import type { ApprovalStatus, ApprovalView, TrailEntry } from '../schemas/approval.js';
+import type { BatchStatus } from '../schemas/batch.js';
+import type { CartStatus } from '../schemas/cart.js';
+import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
+import type { Reason } from '../schemas/reason.js';
+import type { UnhandledReportReason } from '../schemas/shipment-report.js';
+
+/** The tables as of the latest migration. */
+export interface Tables {
+  products: ProductsTable;
+  orders: OrdersTable;
+  notifications: NotificationsTable;
+  carts: CartsTable;
+  batches: BatchesTable;
+  batch_attempts: BatchAttemptsTable;
+  batch_chunks: BatchChunksTable;
+  idempotency_keys: IdempotencyKeysTable;
+  approvals: ApprovalsTable;
+  approval_messages: ApprovalMessagesTable;
+  shipment_reports: ShipmentReportsTable;
+}
+
+interface ProductsTable {
+  sku: string;
+  name: string;
+  /** Minor units. */
+  price_value: number;
+  price_currency: string;
+  /** Pieces available for sale, without reserved pieces. */
+  stock: number;
+  /** The number of the batch that last set the price, and the line of its upload. */
+  price_batch: Generated<number | null>;
+  price_line: Generated<number | null>;
+}
+
+/** One row per order. Rows are never deleted, so an order id is never reused. */
+interface OrdersTable {
+  order_id: string;
+  /** The first run id of the execution that owns the order. A reset keeps it. */
+  first_run_id: string;
+  customer_id: string;
+  /** Hash of the order's input. Distinguishes a repeated request from another order with the same id. */
+  content_hash: string;
+  status: OrderStatus;
+  /** The stage at the order's last write to the store. Only the workflow knows the current stage. */
+  stage: OrderStage;
+  /**
+   * State of the order's stock. `reserved`: taken from stock for this order. `sold`: delivered to the customer.
+   * `released`: returned to stock. `written_off`: lost in transit.
+   */
+  reservation: 'reserved' | 'sold' | 'released' | 'written_off';
+  /** Null when the order ended before it was priced. The same applies to the total. */
+  lines: JSONColumnType<PricedLine[], string | null, string | null> | null;
+  /** Minor units. PostgreSQL sends a bigint as text. */
+  total_value: ColumnType<string | null, number | null, number | null>;
+  total_currency: string | null;
+  /**
+   * The run that closed the order, and its final view. Null while the order is open, and when the Temporal server ended
+   * it.
+   */
+  run_id: string | null;
+  view: JSONColumnType<OrderView, string | null, string | null> | null;
+  placed_at: Date;
+  updated_at: Generated<Date>;
+  /** When the workflow closed the order, or when the Temporal server ended the workflow (`failed` without a view). */
+  closed_at: Date | null;
+}
+
+interface NotificationsTable {
+  key: string;
+  cart_id: string;
+  kind: string;
+  created_at: Generated<Date>;
+}
+
+/** A cart. The row is written with its first item. */
+interface CartsTable {
+  first_run_id: string;
+  cart_id: string;
+  customer_id: string | null;
+  status: CartStatus;
+  /** The order created by the checkout. */
+  order_id: string | null;
+  /** Hash of the order's content. */
+  content_hash: string | null;
+  /** Later carts have higher numbers. */
+  number: GeneratedAlways<number>;
+  opened_at: Generated<Date>;
+  closed_at: Date | null;
+}
+
+interface BatchesTable {
+  batch_id: string;
+  /** Later batches have higher numbers. */
+  number: GeneratedAlways<number>;
+  operation: string;
+  items_per_chunk: number;
+  total: number;
+  content_hash: string;
+  created_at: Generated<Date>;
+  /** For lists, as of `progress_at`. Not updated when the Temporal server ends the execution. */
+  status: Generated<BatchStatus>;
+  succeeded: Generated<number>;
+  failed: Generated<number>;
+  items_per_second: number | null;
+  progress_at: Date | null;
+  started_at: Date | null;
+  closed_at: Date | null;
+}
+
+/** One attempt of a batch: the first, or a retry of failed items. */
+interface BatchAttemptsTable {
+  attempt_id: Generated<number>;
+  batch_id: string;
+  attempt: number;
+  chunk_count: number;
+  /** Items that succeeded in earlier attempts. */
+  succeeded_before: number;
+  /** The first run id of the execution that works on the attempt. Null while the batch is only staged. */
+  first_run_id: string | null;
+  opened_at: Date | null;
+}
+
+/** One chunk of items, and its outcome. */
+interface BatchChunksTable {
+  attempt_id: number;
+  /** Numbered from zero without gaps. */
+  chunk_index: number;
+  /** Each item with its line number in the upload. */
+  items: JSONColumnType<[line: number, item: unknown][]>;
+  item_count: number;
+  /** Null until the chunk ends. `given_up`: the unfinished items count as failed. */
+  outcome: 'done' | 'given_up' | null;
+  /** Number of items done, for operations that call an external system. */
+  processed_count: Generated<number>;
+  succeeded: Generated<number>;
+  failed: Generated<number>;
+  /** By index in `items`. */
+  failures: JSONColumnType<StoredFailure[], string | undefined, string> | null;
+  /** Why the chunk was given up. */
+  reason: JSONColumnType<Reason, string | undefined, string> | null;
+  changed_at: Date | null;
+}
+
+/** A request with an idempotency key. */
+interface IdempotencyKeysTable {
+  /** Hash of caller, method, path and key. */
+  scope: Buffer;
+  /** Hash of the request. */
+  fingerprint: Buffer;
+  /** Random id of the current claim. */
+  claim: string;
+  claimed_at: Generated<Date>;
+  /** Status of the response. Null until the request has completed. */
+  status: number | null;
+  headers: JSONColumnType<Record<string, string>, string | undefined, string> | null;
+  body: string | null;
+}
+
+/** A carrier report that no order processed. */
+interface ShipmentReportsTable {
+  webhook_id: string;
+  /** Later reports have higher numbers. The driver returns a bigint as text. */
+  number: GeneratedAlways<string>;
+  order_id: string;
+  shipment_id: string;
+  /** The status exactly as the carrier sent it. */
+  status: string;
+  reason: UnhandledReportReason;
+  received_at: Generated<Date>;
+}
+
+interface ApprovalsTable {
+  approval_id: string;
+  /** Later approvals have higher numbers. */
+  number: GeneratedAlways<string>;
+  /** The first run id of the execution that asks for the approval. */
+  first_run_id: string;
+  /** SHA-256 of the input. An approval id belongs to one content permanently. */
+  content_hash: string;
+  status: ApprovalStatus;
+  title: string;
+  requested_by: string;
+  /** Minor units. */
+  amount_value: ColumnType<string | null, number | undefined, never>;
+  amount_currency: ColumnType<string | null, string | undefined, never>;
+  stage: number;
+  stages: number;
+  /** Ids of the approvers who can decide now. Empty once the approval is closed. */
+  approvers: string[];
+  deadline: Date;
+  requested_at: Date;
+  closed_at: ColumnType<Date | null, undefined, Date | null>;
+  /** The final view, recorded by the workflow. Null for a terminated approval. */
+  final_view: JSONColumnType<ApprovalView, undefined, string> | null;
+  /** Comments added after the approval closed. */
+  later_comments: JSONColumnType<TrailEntry[], undefined, never>;
+}
+
+/** A message that was delivered. */
+interface ApprovalMessagesTable {
+  message_id: string;
+  approval_id: string;
+  sent_at: Generated<Date>;
+}
+
+export type StoredFailure = [index: number, type: string, message: string];

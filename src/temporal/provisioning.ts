@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isGrpcServiceError, type Connection } from '@temporalio/client';
+import type { defineSearchAttributeKey } from '@temporalio/common';
+import Long from 'long';
+import proto from '@temporalio/proto';
+
+const { IndexedValueType } = proto.temporal.api.enums.v1;
+
+export type SearchAttributeKey = ReturnType<typeof defineSearchAttributeKey>;
+
+/** gRPC status codes, by their names in the specification. */
+const INVALID_ARGUMENT = 3;
+const NOT_FOUND = 5;
+const ALREADY_EXISTS = 6;
+
+/** Retention of closed workflows in a namespace that this code creates. */
+const RETENTION_DAYS = 7;
+
+/** A server needs about ten seconds to load a new namespace or search attribute into its caches. */
+const PROPAGATION_TIMEOUT_MS = 60_000;
+
+/** Creates the namespace if it is missing, and waits until the server accepts it. */
+export async function ensureNamespace(connection: Connection, namespace: string): Promise<void> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+    return;
+  } catch (error) {
+    if (!hasGrpcCode(error, NOT_FOUND)) throw error;
+  }
+  const retention = { seconds: Long.fromNumber(RETENTION_DAYS * 24 * 60 * 60) };
+  await connection.workflowService
+    .registerNamespace({ namespace, workflowExecutionRetentionPeriod: retention })
+    .catch((error: unknown) => {
+      if (!hasGrpcCode(error, ALREADY_EXISTS)) throw error;
+    });
+  // `describeNamespace` reads the database. This call reads the server's cache, like all other calls.
+  await retryUntilAccepted(() => connection.operatorService.listSearchAttributes({ namespace }), [NOT_FOUND]);
+}
+
+/**
+ * Registers missing search attributes and waits until queries can use them, because the server rejects a start with an
+ * unknown search attribute.
+ *
+ * @returns the names of the new search attributes.
+ * @throws when a search attribute exists with another type.
+ */
+export async function ensureSearchAttributes(
+  connection: Connection,
+  namespace: string,
+  attributes: readonly SearchAttributeKey[],
+): Promise<string[]> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  const existing = customAttributes ?? {};
+  const wanted = toIndexedValueTypes(attributes);
+  for (const [name, type] of Object.entries(wanted)) {
+    if (name in existing && existing[name] !== type) {
+      throw new Error(`Search Attribute ${name} exists in namespace ${namespace} with another type`);
+    }
+  }
+  const missing = attributes.filter(({ name }) => !(name in existing));
+  if (missing.length === 0) return [];
+  await connection.operatorService
+    .addSearchAttributes({ namespace, searchAttributes: toIndexedValueTypes(missing) })
+    .catch((error: unknown) => {
+      if (!hasGrpcCode(error, ALREADY_EXISTS)) throw error;
+    });
+  const query = attributes.map(({ name }) => `${name} is null`).join(' and ');
+  await retryUntilAccepted(
+    () => connection.workflowService.countWorkflowExecutions({ namespace, query }),
+    [INVALID_ARGUMENT, NOT_FOUND],
+  );
+  return missing.map(({ name }) => name);
+}
+
+/** Search attributes in the format of the server's API. */
+export function toIndexedValueTypes(attributes: readonly SearchAttributeKey[]) {
+  return Object.fromEntries(attributes.map(({ name, type }) => [name, IndexedValueType[`INDEXED_VALUE_TYPE_${type}`]]));
+}
+
+async function retryUntilAccepted(call: () => Promise<unknown>, notYet: number[]): Promise<void> {
+  const deadline = Date.now() + PROPAGATION_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      if (!notYet.some((code) => hasGrpcCode(error, code)) || Date.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+function hasGrpcCode(error: unknown, code: number): boolean {
+  return isGrpcServiceError(error) && (error.code as number) === code;
+}

@@ -1,0 +1,91 @@
+import { TemporalFailure } from '@temporalio/common';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { ApprovalView, Approver, Notification } from '../../schemas/approval.js';
+import { reasonOf } from '../shared/failures.js';
+import { notificationActivities } from './activities.js';
+import type { ApprovalState } from './state.js';
+import { recipientsOf, type Recipient } from './stage.js';
+
+/** The messages of one stage. The workflow does not wait for them; the view shows the status of each. */
+export class StageNotifications {
+  private readonly scope = new CancellationScope();
+  private readonly pending: Promise<void>[] = [];
+  private readonly progress: ApprovalState;
+  private readonly endsAt: number;
+
+  constructor(progress: ApprovalState, endsAt: number) {
+    this.progress = progress;
+    this.endsAt = endsAt;
+  }
+
+  /** Sends the request (number 0) or a reminder to every approver who has an address. */
+  send(number: number): void {
+    for (const addressee of recipientsOf(this.progress.eligibleApprovers)) {
+      this.pending.push(this.scope.run(() => this.sendTo(addressee, number)));
+    }
+  }
+
+  /** Cancels the messages that are not delivered yet. */
+  async stop(): Promise<void> {
+    this.scope.cancel();
+    await CancellationScope.nonCancellable(() => Promise.all(this.pending));
+  }
+
+  private async sendTo([approver, channel]: Recipient, number: number): Promise<void> {
+    const { view } = this.progress;
+    const entry = findOrAddNotification(view, approver, channel);
+    // Skips the reminder while the previous message is still being retried.
+    if (number > 0 && entry.status === 'sending') return;
+    entry.status = 'sending';
+    delete entry.reason;
+    const { mailApprover, sendApproverWebhook } = notificationActivities({
+      summary: `${number === 0 ? 'Ask' : `Reminder ${number} to`} ${approver.id} by ${channel}`,
+      timeoutMs: Math.max(this.endsAt - Date.now(), 1),
+    });
+    const message = { ...messageContentOf(this.progress), approver: approver.id, reminderNumber: number };
+    try {
+      if (channel === 'email') await mailApprover({ ...message, email: approver.email! });
+      else await sendApproverWebhook({ ...message, webhookUrl: approver.webhookUrl! });
+      entry.status = 'sent';
+      entry.sentCount += 1;
+      entry.lastSentAt = new Date().toISOString();
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      entry.status = 'failed';
+      entry.reason = isCancellation(error)
+        ? { type: 'NoLongerNeeded', message: 'the stage was over before the message could be delivered' }
+        : reasonOf(error);
+    }
+    this.progress.onChange();
+  }
+}
+
+/** The content of a message. Kept small, because the history contains it once per approver and reminder. */
+function messageContentOf({ firstRunId, view }: ApprovalState) {
+  const { approvalId, title, description, requestedBy, amount, stage, stages, deadline } = view;
+  return {
+    approvalId,
+    firstRunId,
+    title,
+    requestedBy,
+    ...(description && { description }),
+    ...(amount && { amount }),
+    stage,
+    stages,
+    deadline: deadline!,
+  };
+}
+
+function findOrAddNotification(
+  { stage, notifications }: ApprovalView,
+  { id }: Approver,
+  channel: Notification['channel'],
+) {
+  const known = notifications.find(
+    (entry) => entry.stage === stage && entry.approver === id && entry.channel === channel,
+  );
+  if (known) return known;
+  const entry: Notification = { stage, approver: id, channel, status: 'sending', sentCount: 0 };
+  notifications.push(entry);
+  return entry;
+}

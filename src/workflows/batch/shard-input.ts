@@ -1,0 +1,43 @@
+import type { PauseState } from './contract.js';
+import type { ChunkRange } from './plan.js';
+
+/** The input of a shard. */
+export interface ShardInput {
+  batchId: string;
+  batchNumber: number;
+  operation: string;
+  attemptId: number;
+  attempt: number;
+  range: ChunkRange;
+  pauseState: PauseState;
+}
+
+/** Validates a raw signal argument, which any client could have sent. */
+export const isPauseState = (value: unknown): value is PauseState =>
+  hasFields(value, { sequence: 'number', paused: 'boolean' });
+
+export const isShardInput = (value: unknown): value is ShardInput =>
+  hasFields(value, {
+    batchId: 'string',
+    number: 'number',
+    operation: 'string',
+    attemptId: 'number',
+    round: 'number',
+  }) &&
+  Object.keys(value).length === SHARD_INPUT_FIELD_COUNT &&
+  hasFields(value['range'], { first: 'number', count: 'number' }) &&
+  isPauseState(value['pace']);
+
+/** A shard passes its input on to its children unchanged, so further fields are not allowed. */
+const SHARD_INPUT_FIELD_COUNT = 7;
+
+/** Maximum length of an id or name in UTF-16 code units, as in the schemas. */
+const MAX_TEXT_LENGTH = 64;
+
+function hasFields(value: unknown, types: Record<string, string>): value is Record<string, unknown> {
+  const fields = value as Record<string, unknown> | null | undefined;
+  return Object.entries(types).every(([name, type]) => {
+    const field = fields?.[name];
+    return typeof field === type && (typeof field !== 'string' || field.length <= MAX_TEXT_LENGTH);
+  });
+}

@@ -1,0 +1,335 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
+import type { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { freePort } from '../../tools/processes/ports.js';
+import { CALL_TIMEOUT_MS } from '../../src/activities/external-calls.js';
+import { createPaymentActivities } from '../../src/activities/payments.js';
+import { createShippingActivities } from '../../src/activities/shipping.js';
+import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
+import { stubStockJustHeld, KEY_RETENTION, OWNER_RUN_ID } from '../support/shop/stock-stubs.js';
+import { startFakes, type RunningFakes } from '../support/shop/fakes.js';
+
+const amount = { value: 1999, currency: 'EUR' };
+const lines = [{ sku: 'MUG', quantity: 2 }];
+
+let fakes: RunningFakes;
+beforeAll(async () => {
+  fakes = await startFakes();
+});
+afterAll(async () => {
+  await fakes.close();
+});
+afterEach(() => {
+  fakes.faults.clear();
+  vi.restoreAllMocks();
+});
+
+type Activities = ReturnType<typeof createPaymentActivities> & ReturnType<typeof createShippingActivities>;
+
+/** The activities as a worker runs them, against the fake partners or against one address. */
+function createActivitiesFor(url?: string): Activities {
+  const { paymentsUrl, carrierUrl } = url === undefined ? fakes : { paymentsUrl: url, carrierUrl: url };
+  const settings = { paymentsUrl, carrierUrl, ...KEY_RETENTION, store: stubStockJustHeld };
+  return { ...createPaymentActivities(settings), ...createShippingActivities(settings) };
+}
+
+/** An activity that calls a partner: how to run it, and the request that the partner receives. */
+interface PartnerActivity {
+  name: keyof Activities;
+  operation: 'charge' | 'refund' | 'shipment' | 'cancellation';
+  unavailableType: string;
+  path: string;
+  key: string;
+  body: (orderId: string) => object;
+  run: (orderId: string, env?: MockActivityEnvironment, url?: string) => Promise<unknown>;
+}
+
+const cases: PartnerActivity[] = [
+  {
+    name: 'chargePayment',
+    operation: 'charge',
+    unavailableType: 'PaymentGatewayUnavailable',
+    path: '/payments/charges',
+    key: 'charge',
+    body: (orderId) => ({ orderId, amount, token: 'tok_ok' }),
+    run: (orderId, env, url) =>
+      runActivity(
+        createActivitiesFor(url).chargePayment,
+        { orderId, firstRunId: OWNER_RUN_ID, amount, token: 'tok_ok' },
+        env,
+      ),
+  },
+  {
+    name: 'refundPayment',
+    operation: 'refund',
+    unavailableType: 'PaymentGatewayUnavailable',
+    path: '/payments/refunds',
+    key: 'refund',
+    body: (orderId) => ({ orderId }),
+    run: (orderId, env, url) => runActivity(createActivitiesFor(url).refundPayment, { orderId }, env),
+  },
+  {
+    name: 'requestShipment',
+    operation: 'shipment',
+    unavailableType: 'CarrierUnavailable',
+    path: '/carrier/shipments',
+    key: 'shipment',
+    body: (orderId) => ({ orderId, lines }),
+    run: (orderId, env, url) =>
+      runActivity(createActivitiesFor(url).requestShipment, { orderId, firstRunId: OWNER_RUN_ID, lines }, env),
+  },
+  {
+    name: 'cancelShipment',
+    operation: 'cancellation',
+    unavailableType: 'CarrierUnavailable',
+    path: '/carrier/cancellations',
+    key: 'shipment-cancellation',
+    body: (orderId) => ({ orderId }),
+    run: (orderId, env, url) => runActivity(createActivitiesFor(url).cancelShipment, { orderId }, env),
+  },
+];
+
+/** The number of effects of this kind that the order has at the partner. */
+function effectsOf(on: PartnerActivity['operation'], orderId: string): number {
+  const { charges, refunds, shipments, cancellations } = fakes.records(orderId);
+  return { charge: charges, refund: refunds, shipment: shipments, cancellation: cancellations }[on].length;
+}
+
+/** `Retry-After` as a date. */
+const httpDates: Record<string, () => string> = {
+  'in 90 s': () => new Date(Date.now() + 90_000).toUTCString(),
+  '90 s ago': () => new Date(Date.now() - 90_000).toUTCString(),
+  'in 7 days': () => new Date(Date.now() + 7 * 86_400_000).toUTCString(),
+};
+
+/** Starts a server that always returns the same response, and returns its address. */
+async function startServerResponding(
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<string> {
+  const server = createServer((_request, response) => response.writeHead(status, headers).end(body));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, run }) => {
+  test('repeats the same call, which has one effect', async () => {
+    const orderId = randomUUID();
+    const first = await run(orderId);
+    const second = await run(orderId);
+
+    expect(second).toEqual(first);
+    expect(effectsOf(operation, orderId)).toBe(1);
+    const { requests } = fakes.records(orderId);
+    const call = { path, idempotencyKey: `order:${orderId}:${key}`, body: body(orderId) };
+    // A refund is looked up first, so the second run makes no call.
+    expect(requests).toMatchObject(operation === 'refund' ? [call] : [call, call]);
+  });
+
+  test.each(['lose-response', 'malformed'] as const)(
+    'succeeds on retry after an effect with an unusable response (%s)',
+    async (fault) => {
+      const orderId = randomUUID();
+      fakes.faults.add({ on, orderId, fault });
+
+      await expect(run(orderId)).rejects.toMatchObject({ type: unavailableType, nonRetryable: false });
+      await run(orderId);
+      expect(effectsOf(operation, orderId)).toBe(1);
+    },
+  );
+
+  test('succeeds on retry after a call that did not reach the partner', async () => {
+    const orderId = randomUUID();
+    fakes.faults.add({ on, orderId, fault: 'unreachable' });
+
+    await expect(run(orderId)).rejects.toMatchObject({ type: unavailableType, nonRetryable: false });
+    expect(effectsOf(operation, orderId)).toBe(0);
+    await run(orderId);
+    expect(effectsOf(operation, orderId)).toBe(1);
+  });
+
+  test.each([500, 503, 429, 408, 425])('fails with a retryable error on %i', async (status) => {
+    const orderId = randomUUID();
+    fakes.faults.add({ on, orderId, fault: 'error', status });
+
+    await expect(run(orderId)).rejects.toMatchObject({
+      type: unavailableType,
+      nonRetryable: false,
+      message: expect.stringContaining(String(status)),
+    });
+  });
+
+  test.each([400, 402, 409, 422])('fails at once on %i with an error code, and names the code only', async (status) => {
+    const orderId = randomUUID();
+    fakes.faults.add({ on, orderId, fault: 'error', status });
+
+    await expect(run(orderId)).rejects.toMatchObject({
+      type: 'RejectedByExternalSystem',
+      nonRetryable: true,
+      message: expect.stringMatching(new RegExp(`^\\w+: injected_fault \\(${status}\\)$`)),
+    });
+  });
+
+  test.each([
+    // Caused by the shop's credentials or URL, with any error code.
+    ...[401, 403, 404, 405].flatMap((status) => [
+      [status, null],
+      [status, 'injected_fault'],
+    ]),
+    // Without the agreed error body, the response may come from a proxy instead of the partner.
+    ...[301, 307, 400, 402, 409, 413, 422, 451].map((status) => [status, null]),
+  ] as [number, string | null][])(
+    'retries slowly as misconfigured on %i with the error code %s',
+    async (status, code) => {
+      const orderId = randomUUID();
+      fakes.faults.add({ on, orderId, fault: 'error', status, code });
+
+      const failure: unknown = await run(orderId).catch((error: unknown) => error);
+
+      expect(failure).toMatchObject({
+        type: unavailableType.replace('Unavailable', 'Misconfigured'),
+        nonRetryable: false,
+        nextRetryDelay: 5 * 60_000,
+        message: expect.stringContaining(String(status)),
+      });
+      await run(orderId);
+      expect(effectsOf(operation, orderId)).toBe(1);
+    },
+  );
+
+  test.each([
+    [429, '7', 7_000],
+    [503, '120', 120_000],
+    [503, '0', 1_000],
+    [429, '86400', 60 * 60_000],
+    [503, '99999999999999999999', 60 * 60_000],
+    [503, 'in 90 s', 90_000],
+    [503, '90 s ago', 1_000],
+    [503, 'in 7 days', 60 * 60_000],
+    [503, 'soon', undefined],
+    [503, '-5', undefined],
+    [503, '1e3', undefined],
+    [500, '7', undefined],
+    [408, '7', undefined],
+  ] as [number, string, number | undefined][])(
+    'on %i with Retry-After %s, sets the delay of the retry to %s ms',
+    async (status, header, delayMs) => {
+      const orderId = randomUUID();
+      const retryAfter = httpDates[header]?.() ?? header;
+      fakes.faults.add({ on, orderId, fault: 'error', status, retryAfter });
+
+      const failure = (await run(orderId).catch((error: unknown) => error)) as ApplicationFailure;
+
+      expect(failure).toMatchObject({ type: unavailableType, nonRetryable: false });
+      if (delayMs === undefined) expect(failure.nextRetryDelay).toBeUndefined();
+      // The header has whole seconds, and the test takes some milliseconds.
+      else expect(Math.abs(Number(failure.nextRetryDelay) - delayMs)).toBeLessThan(5_000);
+    },
+  );
+
+  test('accepts a slow response within the time limit', async () => {
+    const orderId = randomUUID();
+    fakes.faults.add({ on, orderId, fault: 'slow', delayMs: 100 });
+
+    await run(orderId);
+    expect(effectsOf(operation, orderId)).toBe(1);
+  });
+
+  test('gives up after the time limit with a retryable error', async () => {
+    const orderId = randomUUID();
+    const hold = fakes.hold(operation, orderId);
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
+
+    await expect(run(orderId)).rejects.toMatchObject({ type: unavailableType, nonRetryable: false });
+    await hold.abandoned;
+    await hold.release();
+    expect(limit).toHaveBeenCalledWith(CALL_TIMEOUT_MS);
+    await run(orderId);
+    expect(effectsOf(operation, orderId)).toBe(1);
+  });
+
+  test('aborts the call and ends as cancelled on cancellation', async () => {
+    const orderId = randomUUID();
+    const hold = fakes.hold(operation, orderId);
+    const env = createActivityEnvironment();
+    vi.spyOn(AbortSignal, 'timeout').mockReturnValue(new AbortController().signal);
+    const ended = run(orderId, env).catch((error: unknown) => error);
+    await hold.arrived;
+    env.cancel();
+
+    expect(await ended).toBeInstanceOf(CancelledFailure);
+    await hold.abandoned;
+    await hold.release();
+  });
+
+  test('heartbeats during the call, so that a cancellation reaches it', async () => {
+    const orderId = randomUUID();
+    const hold = fakes.hold(operation, orderId);
+    const env = createActivityEnvironment();
+    const heartbeat = once(env, 'heartbeat');
+    const ended = run(orderId, env);
+    await heartbeat;
+    await hold.release();
+
+    await ended;
+  });
+
+  test('fails with a retryable error that names the reason if the partner is unreachable', async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+
+    await expect(run(randomUUID(), undefined, nobody)).rejects.toMatchObject({
+      type: unavailableType,
+      nonRetryable: false,
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
+  test.each([
+    ['HTML', 201, '<html>'],
+    ['an empty response', 204, ''],
+  ])('fails with a retryable error on %s instead of JSON', async (_what, status, answer) => {
+    const url = await startServerResponding(status, answer);
+
+    await expect(run(randomUUID(), undefined, url)).rejects.toMatchObject({
+      type: unavailableType,
+      nonRetryable: false,
+    });
+  });
+
+  test('does not follow a redirect', async () => {
+    const url = await startServerResponding(307, '', { location: `${fakes.paymentsUrl}/charges` });
+    const orderId = randomUUID();
+
+    await expect(run(orderId, undefined, url)).rejects.toMatchObject({
+      type: unavailableType.replace('Unavailable', 'Misconfigured'),
+    });
+    expect(fakes.records(orderId).requests).toEqual([]);
+  });
+
+  test('treats an error code that is a property of every object as unknown', async () => {
+    const orderId = randomUUID();
+    fakes.faults.add({ on, orderId, fault: 'error', status: 409, code: 'constructor' });
+
+    await expect(run(orderId)).rejects.toMatchObject({ type: 'RejectedByExternalSystem' });
+  });
+});
+
+test("an activity shortens and cleans the partner's error message", async () => {
+  const message = `no\u0000\ud800\n${'x'.repeat(1_000)}`;
+  const url = await startServerResponding(402, JSON.stringify({ error: { code: 'card_declined', message } }));
+
+  const failure = (await cases[0]!.run(randomUUID(), undefined, url).catch((error: unknown) => error)) as Error;
+
+  expect(failure).toMatchObject({ type: 'CardDeclined', message: `no \ufffd ${'x'.repeat(294)}…` });
+});

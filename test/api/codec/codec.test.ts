@@ -1,0 +1,364 @@
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import { decodeJwt } from 'jose';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
+import { MAX_CODEC_BODY_BYTES } from '../../../src/api/plugins/limits.js';
+import type { JsonPayload } from '../../../src/schemas/codec.js';
+import type { Api } from '../../support/api/api.js';
+import { createCaller, type TestCaller } from '../../support/api/callers.js';
+import { generateEncryptionKey, parseEncryptionKeys } from '../../support/temporal/encryption.js';
+import {
+  createSigningKey,
+  startTokenIssuer,
+  epochSecondsFromNow,
+  type TokenIssuer,
+  type SigningKey,
+} from '../../support/network/token-issuer.js';
+import { startApiWithoutBackends } from '../../support/api/unreachable-backends.js';
+
+interface Body {
+  payloads: JsonPayload[];
+}
+
+const UI_ORIGIN = 'http://127.0.0.1:8233';
+const SHOP_ORIGIN = 'https://shop.example.com';
+const keys = parseEncryptionKeys(generateEncryptionKey('today'), generateEncryptionKey('before'));
+const inspector = createCaller(['inspector']);
+const operator = createCaller(['operator', 'shopper', 'approver']);
+const asInspector = { 'x-api-key': inspector.key };
+const namespaceHeader = { 'x-namespace': 'default' };
+const logged: string[] = [];
+
+const json = ({ metadata, data }: Payload): JsonPayload => ({
+  metadata: Object.fromEntries(
+    Object.entries(metadata ?? {}).map(([name, value]) => [name, Buffer.from(value).toString('base64')]),
+  ),
+  data: Buffer.from(data!).toString('base64'),
+});
+const plainPayload = (value: unknown) => defaultPayloadConverter.toPayload(value);
+const encryptedWith = async (key: (typeof keys)[number], value: unknown, namespace = 'default') =>
+  json((await createPayloadCodec({ keys: [key], namespace }).encode([plainPayload(value)]))[0]!);
+const textOf = ({ data = '' }: JsonPayload) => Buffer.from(data, 'base64').toString();
+
+describe('the codec endpoint', () => {
+  let api: Api;
+  let issuer: TokenIssuer;
+  let signingKey: SigningKey;
+
+  beforeAll(async () => {
+    [issuer, signingKey] = await Promise.all([startTokenIssuer(), createSigningKey('one')]);
+    issuer.publishKeys(signingKey);
+    const stream = { write: (line: string) => void logged.push(line) };
+    api = await startApiWithoutBackends({
+      auth: { apiKeys: [inspector.configEntry, operator.configEntry], tokens: issuer.settings },
+      encryptionKeys: keys,
+      protection: {
+        codecOrigins: [UI_ORIGIN, 'http://localhost:8233'],
+        corsOrigins: [SHOP_ORIGIN],
+        requestsPerMinute: 1_000,
+      },
+      logger: pino({ level: 'info' }, stream),
+    });
+  });
+  afterAll(async () => {
+    await api?.close();
+    await issuer?.close();
+  });
+
+  const ask = <T = Body>(action: string, payloads: unknown, headers: Record<string, string> = asInspector) =>
+    api.request<T>('POST', `/codec/${action}`, { json: { payloads }, headers: { ...namespaceHeader, ...headers } });
+
+  test('decodes payloads in order, with each of the keys, and returns unencrypted payloads unchanged', async () => {
+    const payloads = [
+      await encryptedWith(keys[1]!, 'one'),
+      json(plainPayload('two')),
+      await encryptedWith(keys[0]!, 'three'),
+    ];
+    const { status, body } = await ask('decode', payloads);
+    expect(status).toBe(200);
+    expect(body.payloads.map(textOf)).toEqual(['"one"', '"two"', '"three"']);
+    expect(body.payloads[2]!.metadata).toEqual({ encoding: Buffer.from('json/plain').toString('base64') });
+    expect((await ask('decode', [])).body).toEqual({ payloads: [] });
+  });
+
+  test('encodes with the first key, and decodes the result', async () => {
+    const { body } = await ask('encode', [json(plainPayload({ sku: 'MUG' }))]);
+    expect(Buffer.from(body.payloads[0]!.metadata!['encryption-key-id']!, 'base64').toString()).toBe('today');
+    expect((await ask('decode', body.payloads)).body.payloads).toEqual([json(plainPayload({ sku: 'MUG' }))]);
+  });
+
+  test.each([
+    [
+      'with an unknown key',
+      async () => await encryptedWith(parseEncryptionKeys(generateEncryptionKey('lost'))[0]!, 'secret'),
+      '"lost"',
+    ],
+    ['of another namespace', async () => await encryptedWith(keys[0]!, 'secret', 'other'), '"today"'],
+  ])('rejects a payload %s with 422 and names the key', async (_what, make, named) => {
+    const { status, body } = await ask<{ type: string; detail: string }>('decode', [await make()]);
+    expect([status, body.type]).toEqual([422, '/problems/unreadable-payload']);
+    expect(body.detail).toContain(named);
+  });
+
+  test('returns the unreadable payloads of a history unchanged and decodes the others', async () => {
+    const [lost, foreign, good] = [
+      await encryptedWith(parseEncryptionKeys(generateEncryptionKey('lost'))[0]!, 'one'),
+      await encryptedWith(keys[0]!, 'two', 'other'),
+      await encryptedWith(keys[0]!, 'three'),
+    ];
+    const { status, body } = await ask('decode', [lost, good, foreign]);
+    expect(status).toBe(200);
+    expect(body.payloads).toEqual([lost, json(plainPayload('three')), foreign]);
+    // Unencrypted payloads do not count: no encrypted payload can be decrypted here, so the response is 422.
+    expect((await ask('decode', [lost, json(plainPayload('four'))])).status).toBe(422);
+  });
+
+  test.each([
+    ['other', 400],
+    ['default2', 400],
+    // The CLI sends an empty namespace when none is set.
+    ['', 200],
+  ])('answers a request for the namespace %j with %d', async (namespace, status) => {
+    expect((await ask('decode', [], { ...asInspector, 'x-namespace': namespace })).status).toBe(status);
+  });
+
+  test('accepts a request without a payload list, which Protobuf omits when empty', async () => {
+    const { status, body } = await api.request('POST', '/codec/decode', { json: {}, headers: asInspector });
+    expect([status, body]).toEqual([200, { payloads: [] }]);
+  });
+
+  test.each([
+    [[{ data: 'no base64!' }], '/payloads/0/data'],
+    [[{ metadata: { encoding: 1 } }], '/payloads/0/metadata/encoding'],
+    ['none', '/payloads'],
+  ])('rejects the payloads %j with 400 and the location', async (payloads, pointer) => {
+    const { status, body } = await ask<{ errors: { pointer: string }[] }>('decode', payloads);
+    expect([status, body.errors[0]?.pointer]).toEqual([400, pointer]);
+  });
+
+  test('accepts a payload of Temporal’s maximum message size and rejects a larger body with 413', async () => {
+    const large = json(plainPayload('x'.repeat(4 * 1024 * 1024 - 100)));
+    expect((await ask('decode', [large])).status).toBe(200);
+    const tooLarge = await ask<{ detail: string }>('decode', [{ data: 'A'.repeat(MAX_CODEC_BODY_BYTES) }]);
+    expect([tooLarge.status, tooLarge.body.detail]).toEqual([
+      413,
+      `the body has more than ${MAX_CODEC_BODY_BYTES} bytes`,
+    ]);
+  });
+
+  test('logs the caller and the number of payloads, but no content', async () => {
+    logged.length = 0;
+    await ask('decode', [await encryptedWith(keys[0]!, 'ada@example.com'), json(plainPayload('ada@example.com'))]);
+    const line = logged
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .find(({ msg }) => msg === 'decoded payloads');
+    expect(line).toMatchObject({ caller: inspector.id, payloads: 2 });
+    for (const hidden of ['ada@example.com', json(plainPayload('ada@example.com')).data!, inspector.key])
+      expect(logged.join()).not.toContain(hidden);
+  });
+
+  test('denies an operator without the role inspector with 403', async () => {
+    expect((await ask('decode', [], { 'x-api-key': operator.key })).status).toBe(403);
+  });
+
+  describe('CORS of the codec', () => {
+    const preflight = async (origin: string, path = '/codec/decode') =>
+      await fetch(api.url + path, {
+        method: 'OPTIONS',
+        headers: {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'authorization,content-type,x-namespace',
+        },
+      });
+
+    test.each([UI_ORIGIN, 'http://localhost:8233'])('allows %s with credentials', async (origin) => {
+      const { status, headers } = await preflight(origin);
+      expect(status).toBe(204);
+      expect(headers.get('access-control-allow-origin')).toBe(origin);
+      expect(headers.get('access-control-allow-credentials')).toBe('true');
+      expect(headers.get('access-control-allow-methods')).toBe('POST');
+      expect(headers.get('vary')).toMatch(/origin/i);
+      for (const name of ['authorization', 'content-type', 'x-namespace'])
+        expect(headers.get('access-control-allow-headers')).toContain(name);
+      const answer = await ask('decode', [], { ...asInspector, origin });
+      expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
+    });
+
+    test.each([
+      SHOP_ORIGIN,
+      'http://127.0.0.1:8234',
+      'https://127.0.0.1:8233',
+      'http://127.0.0.1:8233.example.com',
+      'null',
+    ])('does not allow %s', async (origin) => {
+      const answers = [await preflight(origin), await ask('decode', [], { ...asInspector, origin })];
+      for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBeNull();
+    });
+
+    test('keeps the allowed origins of the codec and of the rest of the API separate', async () => {
+      expect((await preflight(UI_ORIGIN, '/v1/orders')).headers.get('access-control-allow-origin')).toBeNull();
+      const { headers } = await preflight(SHOP_ORIGIN, '/v1/orders');
+      expect(headers.get('access-control-allow-origin')).toBe(SHOP_ORIGIN);
+      expect(headers.get('access-control-allow-credentials')).toBeNull();
+    });
+  });
+
+  describe('codec sessions', () => {
+    const fromOwnPage = { 'sec-fetch-site': 'same-origin' };
+    const sendForm = async (form: Record<string, string>, headers: Record<string, string> = fromOwnPage) =>
+      await fetch(`${api.url}/codec/session`, {
+        method: 'POST',
+        body: new URLSearchParams(form),
+        headers,
+        redirect: 'manual',
+      });
+    const cookieOf = (response: Response) => response.headers.get('set-cookie') ?? '';
+    const signIn = async ({ key }: TestCaller) => cookieOf(await sendForm({ key })).split(';')[0]!;
+    const withCookie = (cookie: string, headers: Record<string, string> = { origin: UI_ORIGIN }) =>
+      ask('decode', [], { cookie, ...headers });
+
+    test('signs an inspector in with a cookie that is HttpOnly and SameSite=Strict', async () => {
+      const response = await sendForm({ key: ` ${inspector.key}\n` }, fromOwnPage);
+      expect([response.status, response.headers.get('location')]).toEqual([303, './session']);
+      const [value, ...attributes] = cookieOf(response).split('; ');
+      // Without a Path attribute, the browser uses the directory of the page: /codec.
+      expect(attributes).toEqual([`Max-Age=${60 * 60}`, 'HttpOnly', 'SameSite=Strict']);
+      expect(value).not.toContain(inspector.key);
+      expect((await withCookie(value!)).status).toBe(200);
+      const page = await fetch(`${api.url}/codec/session`, { headers: { cookie: value! } });
+      expect(await page.text()).toContain(`Signed in as ${inspector.id}`);
+    });
+
+    test.each([
+      ['with the token when the token expires within an hour', 300, 300],
+      ['after an hour when the token lives longer', 36_000, 3_600],
+    ])('ends the session %s', async (_when, tokenSeconds, sessionSeconds) => {
+      const claims = { roles: ['inspector'], exp: epochSecondsFromNow(tokenSeconds) };
+      const set = cookieOf(await sendForm({ key: await issuer.createToken(signingKey, claims) }));
+      const maxAge = Number(/Max-Age=(\d+)/.exec(set)?.[1]);
+      const { exp } = decodeJwt(set.slice(set.indexOf('=') + 1, set.indexOf(';')));
+      expect((await withCookie(set.split(';')[0]!)).status).toBe(200);
+      expect(exp! - epochSecondsFromNow(0)).toBeGreaterThan(sessionSeconds - 30);
+      for (const seconds of [maxAge, exp! - epochSecondsFromNow(0)])
+        expect(seconds).toBeLessThanOrEqual(sessionSeconds);
+    });
+
+    test('sets a Secure cookie when the host is not local', async () => {
+      const { request } = await import('node:http');
+      const setCookie = await new Promise<string>((resolve, reject) => {
+        const headers = {
+          host: 'shop.example.com',
+          origin: 'https://shop.example.com',
+          'content-type': 'application/x-www-form-urlencoded',
+        };
+        request(`${api.url}/codec/session`, { method: 'POST', headers }, (response) => {
+          resolve(String(response.headers['set-cookie']));
+        })
+          .on('error', reject)
+          .end(new URLSearchParams({ key: inspector.key }).toString());
+      });
+      expect(setCookie).toMatch(/; Secure$/);
+    });
+
+    test.each([
+      ['an unknown key', 'wop_nobody', 'none that is accepted'],
+      ['an empty key', '', 'none that is accepted'],
+      ['the key of an operator', operator.key, 'does not have the role inspector'],
+    ])('rejects a sign-in with %s on the page and sets no cookie', async (_what, key, said) => {
+      const response = await sendForm({ key });
+      expect([response.status, cookieOf(response)]).toEqual([403, '']);
+      expect(await response.text()).toContain(said);
+    });
+
+    test.each<[string, Record<string, string>]>([
+      ['another site', { 'sec-fetch-site': 'cross-site' }],
+      ['another page of the same site', { 'sec-fetch-site': 'same-site' }],
+      ['another origin, over plain http', { origin: 'http://evil.example' }],
+      ['an opaque origin', { origin: 'null' }],
+      ['an unknown source', { accept: '*/*' }],
+    ])('rejects a sign-in form from %s with 403', async (_where, headers) => {
+      const response = await sendForm({ key: inspector.key }, headers);
+      expect([response.status, cookieOf(response)]).toEqual([403, '']);
+    });
+
+    test.each<[string, Record<string, string>]>([
+      ['another page of the same site', { origin: 'http://127.0.0.1:8234' }],
+      ['a request without an origin', {}],
+    ])('rejects the cookie from %s with 403', async (_who, headers) => {
+      expect((await withCookie(await signIn(inspector), headers)).status).toBe(403);
+    });
+
+    test('rejects a cookie that was changed or signed with other keys with 401', async () => {
+      const cookie = await signIn(inspector);
+      expect((await withCookie(`${cookie.slice(0, -2)}xx`)).status).toBe(401);
+      const other = await startApiWithoutBackends({
+        auth: { apiKeys: [inspector.configEntry] },
+        protection: { codecOrigins: [UI_ORIGIN] },
+      });
+      const { status } = await other.request('POST', '/codec/decode', {
+        json: { payloads: [] },
+        headers: { ...namespaceHeader, cookie, origin: UI_ORIGIN },
+      });
+      await other.close();
+      expect(status).toBe(401);
+    });
+
+    test('rejects the session cookie outside the codec with 401', async () => {
+      const cookie = await signIn(inspector);
+      const { status } = await api.request('GET', '/v1/products', { headers: { cookie, origin: UI_ORIGIN } });
+      expect(status).toBe(401);
+    });
+
+    test('expires the cookie on sign-out', async () => {
+      const response = await sendForm({ leave: 'yes' }, { ...fromOwnPage, cookie: await signIn(inspector) });
+      expect([response.status, cookieOf(response)]).toEqual([
+        303,
+        expect.stringContaining('codec-session=; Max-Age=0'),
+      ]);
+    });
+
+    test('shows an error page for a form that is too large or has another content type', async () => {
+      const answers = [
+        await sendForm({ key: 'x'.repeat(300_000) }),
+        await sendForm({ key: 'x'.repeat(9_000) }),
+        await fetch(`${api.url}/codec/session`, {
+          method: 'POST',
+          body: '{}',
+          headers: { 'content-type': 'text/json' },
+        }),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([413, 400, 415]);
+      for (const answer of answers) expect(answer.headers.get('content-type')).toContain('text/html');
+    });
+  });
+});
+
+describe('a codec without authentication', () => {
+  test('decodes for local callers without a sign-in and rejects other origins', async () => {
+    const api = await startApiWithoutBackends({ encryptionKeys: keys });
+    const payloads = [await encryptedWith(keys[0]!, 'one')];
+    const { status, body } = await api.request<Body>('POST', '/codec/decode', {
+      json: { payloads },
+      headers: namespaceHeader,
+    });
+    const page = await (await fetch(`${api.url}/codec/session`)).text();
+    const foreign = await api.request('POST', '/codec/decode', {
+      json: { payloads },
+      headers: { ...namespaceHeader, origin: 'https://elsewhere.example' },
+    });
+    await api.close();
+    expect([status, textOf(body.payloads[0]!)]).toEqual([200, '"one"']);
+    expect(page).toContain('this API runs open');
+    expect(foreign.status).toBe(403);
+  });
+
+  test('has no codec routes when encryption is off', async () => {
+    const api = await startApiWithoutBackends({ encryptionKeys: 'none' });
+    const answers = [await api.post('/codec/decode', { payloads: [] }), await api.get('/codec/session')];
+    await api.close();
+    expect(answers.map(({ status }) => status)).toEqual([404, 404]);
+  });
+});

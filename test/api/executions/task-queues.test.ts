@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Problem } from '../../../src/schemas/problem.js';
+import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { signDecision, signShipmentReport, startApi, type ApiResponse, type Api } from '../../support/api/api.js';
+import { makeApproval, makeStage } from '../../support/shop/approvals.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
+
+/** A worker has 8 s to respond. An immediate response takes much less, even on a busy machine. */
+const IMMEDIATE_MS = 5_000;
+
+const UNPOLLED_QUEUE = 'nobody-polls-this';
+
+describeOnDevServer('workflows started outside the API', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let sku: string;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await startShop(server);
+    api = await startApi(shop);
+    sku = (await addProduct(shop.store)).sku;
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  /** Starts a workflow with the Temporal CLI. */
+  async function start(workflowId: string, type: string, taskQueue: string, input: unknown): Promise<void> {
+    const what = ['--workflow-id', workflowId, '--type', type, '--task-queue', taskQueue];
+    const { code, stderr } = await runTemporalCli(
+      server,
+      'workflow',
+      'start',
+      ...what,
+      '--input',
+      JSON.stringify(input),
+    );
+    expect([code, stderr]).toEqual([0, '']);
+  }
+
+  async function atOnce(call: () => Promise<ApiResponse<Problem>>): Promise<ApiResponse<Problem>> {
+    const started = performance.now();
+    const answer = await call();
+    expect(performance.now() - started).toBeLessThan(IMMEDIATE_MS);
+    return answer;
+  }
+
+  const anOrderInput = () => makeOrder({ lines: [{ sku, quantity: 1 }] });
+  const anApprovalInput = () => makeApproval({ stages: [makeStage({ id: 'grace' })] });
+  const decision = { approver: 'grace', decision: 'approve' } as const;
+  const payment = { token: 'tok_ok' };
+
+  /** The resources that a worker serves: how to start each, and its calls. */
+  const resources: {
+    name: string;
+    type: string;
+    make: () => { workflowId: string; path: string; input: object };
+    calls: [method: string, path: string, json?: object][];
+  }[] = [
+    {
+      name: 'order',
+      type: 'order',
+      make() {
+        const input = anOrderInput();
+        return { workflowId: orderWorkflowId(input.orderId), path: `/v1/orders/${input.orderId}`, input };
+      },
+      calls: [
+        ['GET', ''],
+        ['POST', '/cancel'],
+      ],
+    },
+    {
+      name: 'cart',
+      type: 'cart',
+      make() {
+        const cartId = randomUUID();
+        return { workflowId: cartWorkflowId(cartId), path: `/v1/carts/${cartId}`, input: { cartId } };
+      },
+      calls: [
+        ['GET', ''],
+        ['POST', '/items', { sku: 'ANY', quantity: 1 }],
+        ['PATCH', '/items/ANY', { quantity: 1 }],
+        ['POST', '/checkout', { payment }],
+        ['DELETE', ''],
+      ],
+    },
+    {
+      name: 'approval',
+      type: 'approval',
+      make() {
+        const input = anApprovalInput();
+        return { workflowId: approvalWorkflowId(input.approvalId), path: `/v1/approvals/${input.approvalId}`, input };
+      },
+      calls: [
+        ['GET', ''],
+        ['POST', '/decision', decision],
+        ['POST', '/withdraw', {}],
+      ],
+    },
+  ];
+
+  test.each(resources)('names the task queue of the $name immediately when no worker polls it', async (resource) => {
+    const { workflowId, path, input } = resource.make();
+    await start(workflowId, resource.type, UNPOLLED_QUEUE, input);
+
+    for (const [method, action, json] of resource.calls) {
+      const { status, headers, body } = await atOnce(() => api.request(method, path + action, { json }));
+
+      expect([method, action, status, body.type]).toEqual([method, action, 503, '/problems/no-worker']);
+      expect(body).toMatchObject({ taskQueue: UNPOLLED_QUEUE, detail: `no worker polls task queue ${UNPOLLED_QUEUE}` });
+      expect(headers.get('retry-after')).toBe('5');
+    }
+  });
+
+  test.each(resources)('serves a $name on another task queue that workers poll', async (resource) => {
+    const { workflowId, path, input } = resource.make();
+    await start(workflowId, resource.type, resource.type === 'cart' ? 'orders' : 'carts', input);
+
+    expect((await api.get(path)).status).toBe(200);
+  });
+
+  test.each(resources)('rejects every request about another type of workflow as a $name with 409', async (resource) => {
+    const { workflowId, path, input } = resource.make();
+    await start(workflowId, 'nightlyReport', UNPOLLED_QUEUE, input);
+
+    for (const [method, action, json] of resource.calls) {
+      const { status, body } = await atOnce(() => api.request(method, path + action, { json }));
+
+      expect([method, action, status, body.type]).toEqual([method, action, 409, '/problems/wrong-workflow-type']);
+      expect(body).toMatchObject({ workflowType: 'nightlyReport', taskQueue: UNPOLLED_QUEUE });
+      expect(body.detail).toContain(`${workflowId} has the type nightlyReport, expected ${resource.type}`);
+    }
+  });
+
+  test('rejects every request about another type of workflow as a batch with 409', async () => {
+    const batchId = randomUUID();
+    const upload = await api.request('POST', `/v1/batches?operation=restock&batchId=${batchId}`, {
+      text: JSON.stringify({ sku, quantity: 1 }),
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    expect(upload.status).toBe(202);
+    await shop.client.workflow.getHandle(batchWorkflowId(batchId)).result();
+    await start(batchWorkflowId(batchId), 'nightlyReport', UNPOLLED_QUEUE, { batchId });
+
+    for (const [method, action] of [
+      ['GET', ''],
+      ['POST', '/pause'],
+      ['POST', '/cancel'],
+      ['POST', '/retry'],
+    ] as const) {
+      const { status, body } = await atOnce(() => api.request(method, `/v1/batches/${batchId}${action}`));
+      expect([action, status, body.type]).toEqual([action, 409, '/problems/wrong-workflow-type']);
+    }
+  });
+
+  test('rejects a signed callback about another type of workflow with 409', async () => {
+    const [orderId, approvalId] = [randomUUID(), randomUUID()];
+    await start(orderWorkflowId(orderId), 'nightlyReport', UNPOLLED_QUEUE, {});
+    await start(approvalWorkflowId(approvalId), 'nightlyReport', UNPOLLED_QUEUE, {});
+
+    const report = signShipmentReport({ orderId, shipmentId: 'sh_1', status: 'delivered' });
+    const answers = [
+      await api.request('POST', '/v1/callbacks/shipments', report),
+      await api.request('POST', '/v1/callbacks/approvals', signDecision({ approvalId, ...decision })),
+    ];
+
+    expect(answers.map(({ status, body }) => [status, body.type])).toEqual([
+      [409, '/problems/wrong-workflow-type'],
+      [409, '/problems/wrong-workflow-type'],
+    ]);
+  });
+});

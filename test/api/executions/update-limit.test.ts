@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowUpdateFailedError } from '@temporalio/client';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { ApprovalResource } from '../../../src/schemas/approval.js';
+import type { OrderResource } from '../../../src/schemas/order.js';
+import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import { cancelOrderUpdate, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { makeApproval, makeStage } from '../../support/shop/approvals.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { startWebhookReceiver } from '../../support/network/webhook-receiver.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+
+/** How many updates a run accepts in this test; Temporal’s default is 2,000. */
+const MAX_UPDATES = 3;
+
+describeOnDevServer('a run that accepts no further updates', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    const server = await startDevServer({ dynamicConfig: [`history.maxTotalUpdates=${MAX_UPDATES}`] });
+    shop = await startShop(server, { queues: ['approvals', 'orders', 'payments'] });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  async function anOrderWithStuckRefund(): Promise<string> {
+    const { sku } = await addProduct(shop.store);
+    const order = makeOrder({ lines: [{ sku, quantity: 1 }] });
+    const { orderId } = order;
+    await api.post('/v1/orders', order);
+    await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: MAX_UPDATES });
+    expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
+    await stuckAt(orderId, 1);
+    return orderId;
+  }
+
+  const stuckAt = (orderId: string, attempt: number) =>
+    api.waitForOrder(
+      orderId,
+      ({ compensations }) =>
+        compensations.some(
+          (entry) => entry.name === 'refundPayment' && entry.status === 'stuck' && entry.attempt === attempt,
+        ),
+      `stuck at attempt ${attempt}`,
+    );
+
+  const decide = (orderId: string, attempt: number, action: 'retry' | 'skip') =>
+    api.post<OrderResource>(`/v1/orders/${orderId}/compensation`, { compensation: 'refundPayment', attempt, action });
+
+  test('rejects repeated cancels without a history event, so that they do not count against the limit', async () => {
+    const orderId = await anOrderWithStuckRefund();
+    const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
+    const before = await waitUntil(
+      async () => {
+        const { raw, historyLength } = await handle.describe();
+        return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
+      },
+      { description: 'an order that only waits', timeoutMs: 10_000 },
+    );
+
+    for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
+      const rejected = handle.executeUpdate(cancelOrderUpdate, { args: [{}], updateId: randomUUID() });
+      await expect(rejected).rejects.toThrow(WorkflowUpdateFailedError);
+    }
+
+    expect((await handle.describe()).historyLength).toBe(before);
+    expect((await decide(orderId, 1, 'retry')).status).toBe(202);
+  });
+
+  test('accepts the decision of an operator about an order as a signal', async () => {
+    const orderId = await anOrderWithStuckRefund();
+    for (const attempt of [1, 2]) {
+      expect((await decide(orderId, attempt, 'retry')).status).toBe(202);
+      await stuckAt(orderId, attempt + 1);
+    }
+
+    expect(await decide(orderId, 2, 'skip')).toMatchObject({
+      status: 409,
+      body: { type: '/problems/compensation-not-stuck' },
+    });
+    expect((await decide(orderId, 3, 'skip')).status).toBe(202);
+
+    const cancelled = await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+    expect(cancelled.compensations).toContainEqual(
+      expect.objectContaining({ name: 'refundPayment', status: 'skipped', attempt: 3 }),
+    );
+    expect(shop.fakes.records(orderId).refunds).toEqual([]);
+  });
+
+  /** A decided approval that stays open, because its callback URL rejects the report. */
+  async function anUnreportedApproval() {
+    const receiver = await startWebhookReceiver();
+    receiver.respondWith(500);
+    onTestFinished(() => receiver.close());
+    const input = makeApproval({ stages: [makeStage({ id: 'lead' })], callbackUrl: receiver.url });
+    expect((await api.post('/v1/approvals', input)).status).toBe(202);
+    const path = `/v1/approvals/${input.approvalId}`;
+    const handle = shop.client.workflow.getHandle(approvalWorkflowId(input.approvalId));
+    onTestFinished(async () => void (await handle.terminate()));
+    const acceptedUpdates = async () =>
+      (await handle.fetchHistory()).events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)
+        .length;
+    const decide = (decision: object) =>
+      api.post<ApprovalResource>(`${path}/decision`, { approver: 'lead', decision: 'approve', ...decision });
+    return { path, decide, acceptedUpdates };
+  }
+
+  test('answers a repeated decision about an approval without a history event', async () => {
+    const { path, decide, acceptedUpdates } = await anUnreportedApproval();
+    const { body: first } = await decide({ comment: 'fine' });
+    expect(first).toMatchObject({ status: 'approved', decision: { comment: 'fine' } });
+
+    for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
+      const { status, body } = await decide(repeat % 2 ? {} : { comment: 'fine' });
+      expect([status, body.decision]).toEqual([200, first.decision]);
+    }
+
+    expect(await acceptedUpdates()).toBe(1);
+    expect((await decide({ comment: 'really' })).body.trail.at(-1)).toMatchObject({
+      event: 'commented',
+      comment: 'really',
+    });
+    expect((await decide({ comment: 'really' })).status).toBe(200);
+    expect(await acceptedUpdates()).toBe(2);
+    expect(await api.post(`${path}/withdraw`)).toMatchObject({
+      status: 409,
+      body: { type: '/problems/already-decided' },
+    });
+  });
+
+  test('answers a repeated withdrawal of an approval without a history event', async () => {
+    const { path, acceptedUpdates } = await anUnreportedApproval();
+
+    for (let repeat = 0; repeat < 2 * MAX_UPDATES; repeat++) {
+      const { status, body } = await api.post<ApprovalResource>(`${path}/withdraw`, { reason: 'done otherwise' });
+      expect([status, body.status]).toEqual([200, 'withdrawn']);
+    }
+
+    expect(await acceptedUpdates()).toBe(1);
+  });
+
+  test('returns the decision that counted and keeps its comment in the store', async () => {
+    const { path, decide, acceptedUpdates } = await anUnreportedApproval();
+    for (let number = 1; number <= MAX_UPDATES; number++)
+      expect((await decide({ comment: `comment ${number}` })).status).toBe(200);
+    expect(await acceptedUpdates()).toBe(MAX_UPDATES);
+
+    expect(await decide({ comment: 'one more' })).toMatchObject({ status: 200, body: { status: 'approved' } });
+
+    const { approvalId } = (await api.get<ApprovalResource>(path)).body;
+    const { finalView } = (await shop.store.findApproval(approvalId))!;
+    expect(finalView?.trail.at(-1)).toMatchObject({ event: 'commented', comment: 'one more' });
+  });
+});

@@ -1,0 +1,107 @@
+import { ServiceError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { callWorker, hasPoller } from '../../../src/api/executions/worker-calls.js';
+import { createClient } from '../../../src/temporal/connections.js';
+
+/** The error of the server when another event arrived while the update was about to close the workflow. */
+const createLostTaskError = () =>
+  new ServiceError('Failed to start Update', {
+    cause: Object.assign(new Error('9 FAILED_PRECONDITION'), {
+      code: 9,
+      details: 'Unable to perform workflow execution update due to unexpected workflow task failure.',
+      metadata: {},
+    }),
+  });
+
+const deploymentVersion = (buildId: string) => ({ deploymentName: 'shop', buildId });
+const hasPollerOf = (current: object | undefined, ...pollers: (object | undefined)[]) =>
+  hasPollerFor(undefined, current, pollers);
+const hasPollerFor = (pinnedTo: object | undefined, current: object | undefined, pollers: (object | undefined)[]) => {
+  const lastAccessTime = { seconds: Date.now() / 1000 };
+  const answer = {
+    pollers: pollers.map((deploymentOptions) => ({ lastAccessTime, deploymentOptions })),
+    ...(current && { versioningInfo: { currentDeploymentVersion: current } }),
+  };
+  const client = {
+    options: { namespace: 'default' },
+    withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
+    workflowService: { describeTaskQueue: async () => answer },
+  };
+  return hasPoller(client as never, 'orders', 'workflow', pinnedTo);
+};
+
+describe('hasPoller', () => {
+  test.each([
+    ['no version is current and only unversioned workers poll', hasPollerOf(undefined, undefined), true],
+    [
+      'the current version polls',
+      hasPollerOf(deploymentVersion('2'), deploymentVersion('1'), deploymentVersion('2')),
+      true,
+    ],
+    [
+      'only another version than the current one polls',
+      hasPollerOf(deploymentVersion('2'), deploymentVersion('1')),
+      false,
+    ],
+    ['only unversioned workers poll', hasPollerOf(deploymentVersion('2'), undefined), false],
+    ['no worker polls', hasPollerOf(undefined), false],
+  ])('reports whether a worker polls when %s', async (_what, asked, answer) => {
+    expect(await asked).toBe(answer);
+  });
+});
+
+test.each([
+  [
+    'finds a worker',
+    'its version polls beside the current one',
+    [deploymentVersion('1'), deploymentVersion('2')],
+    true,
+  ],
+  ['finds a worker', 'only its version polls', [deploymentVersion('1')], true],
+  ['finds no worker', 'only the current version polls', [deploymentVersion('2')], false],
+  ['finds no worker', 'only unversioned workers poll', [undefined], false],
+])('%s for a pinned workflow when %s', async (_finds, _when, pollers, answer) => {
+  expect(await hasPollerFor(deploymentVersion('1'), deploymentVersion('2'), pollers)).toBe(answer);
+});
+
+describe('askWorker', () => {
+  let client: ReturnType<typeof createClient>;
+  beforeAll(() => {
+    client = createClient({ TEMPORAL_ADDRESS: '127.0.0.1:9', TEMPORAL_NAMESPACE: 'default' });
+  });
+  afterAll(async () => {
+    await client.connection.close();
+  });
+
+  test('sends an update again when its workflow task is lost', async () => {
+    let tries = 0;
+    const answer = await callWorker(client, { workflowId: 'order:x' }, async () => {
+      tries += 1;
+      if (tries < 3) throw createLostTaskError();
+      return 'taken';
+    });
+    expect([answer, tries]).toEqual(['taken', 3]);
+  });
+
+  test('reports that a run accepts no further updates', async () => {
+    const details = 'The limit on the total number of distinct updates in this workflow has been reached (2000).';
+    // The status code differs between server versions.
+    for (const code of [8, 9]) {
+      const cause = Object.assign(new Error(details), { code, details, metadata: {} });
+      const asking = callWorker(client, { workflowId: 'cart:x' }, async () => {
+        throw new ServiceError('Workflow Update failed', { cause });
+      });
+      await expect(asking).rejects.toMatchObject({ kind: 'update-limit', status: 409 });
+    }
+  });
+
+  test('does not send an update again after another error', async () => {
+    let tries = 0;
+    const asking = callWorker(client, { workflowId: 'order:x' }, async () => {
+      tries += 1;
+      throw new TypeError('something else');
+    });
+    await expect(asking).rejects.toThrow('something else');
+    expect(tries).toBe(1);
+  });
+});

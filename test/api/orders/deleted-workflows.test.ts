@@ -1,0 +1,129 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
+import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { replayAdvancedRuns } from '../../support/replay/run-tracker.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+
+/** The server deletes a workflow only after it has recorded that the close is processed: 30 s by default. */
+const PROMPT_DELETION = [
+  'history.transferProcessorUpdateAckInterval="200ms"',
+  'history.visibilityProcessorUpdateAckInterval="200ms"',
+];
+
+describeOnDevServer('an order whose workflow Temporal has deleted', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await startShop(await startDevServer({ dynamicConfig: PROMPT_DELETION }), {
+      queues: ['orders', 'payments'],
+    });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  /** Places an order and waits until it awaits the carrier. */
+  async function aShippedOrder() {
+    const product = await addProduct(shop.store);
+    const order = makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] });
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+    await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    return { product, order };
+  }
+
+  const once = (order: OrderInput, status: OrderResource['status']) =>
+    api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
+
+  /** Deletes the execution, as Temporal does after the retention period. */
+  async function forget({ orderId }: OrderInput): Promise<void> {
+    const workflowId = orderWorkflowId(orderId);
+    // Replay the history before it is deleted.
+    await replayAdvancedRuns();
+    const { namespace } = shop.client.options;
+    await shop.client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } });
+    const isGone = () =>
+      shop.client.workflow
+        .getHandle(workflowId)
+        .describe()
+        .then(
+          () => undefined,
+          (error: unknown) => error instanceof WorkflowNotFoundError || undefined,
+        );
+    await waitUntil(isGone, { description: `the deletion of ${workflowId}`, timeoutMs: 20_000 });
+  }
+
+  async function aDeliveredOrder() {
+    const made = await aShippedOrder();
+    for (const status of ['in_transit', 'delivered'] as const)
+      await shop.fakes.carrier.reportNow(made.order.orderId, status);
+    const completed = await once(made.order, 'completed');
+    await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
+    return { ...made, completed };
+  }
+
+  const idsOfRuns = async ({ orderId }: OrderInput): Promise<string[]> => {
+    const runs: string[] = [];
+    for await (const { runId } of shop.client.workflow.list({ query: `WorkflowId = '${orderWorkflowId(orderId)}'` }))
+      runs.push(runId);
+    return runs;
+  };
+
+  test('keeps the order id taken', async () => {
+    const { order } = await aDeliveredOrder();
+    await forget(order);
+
+    const same = await api.post('/v1/orders', order);
+    const other = await api.post('/v1/orders', { ...order, payment: { token: 'tok_other' } });
+
+    expect(same).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'completed' } });
+    expect(other).toMatchObject({ status: 409, body: { type: '/problems/order-id-taken' } });
+    expect(await idsOfRuns(order)).toEqual([]);
+    expect(shop.fakes.records(order.orderId).charges).toHaveLength(1);
+  });
+
+  test('shows the order with its final view', async () => {
+    const { order, completed } = await aDeliveredOrder();
+    await forget(order);
+
+    const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+
+    expect(status).toBe(200);
+    expect(body).toEqual(completed);
+    expect(body).toMatchObject({ status: 'completed', steps: [{}, {}, {}], total: { value: 2500, currency: 'EUR' } });
+  });
+
+  test('shows the order as failed when it was open', async () => {
+    const { order } = await aShippedOrder();
+    await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+    await forget(order);
+
+    const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+    const cancel = await api.post(`/v1/orders/${order.orderId}/cancel`);
+
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'WorkflowMissing' } });
+    expect(body.total).toEqual({ value: 2500, currency: 'EUR' });
+    expect(cancel).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
+  });
+
+  test('accepts a cancel only for an order that is already cancelled', async () => {
+    const [cancelled, completed] = [await aShippedOrder(), await aDeliveredOrder()];
+    await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
+    const end = await once(cancelled.order, 'cancelled');
+    await shop.client.workflow.getHandle(orderWorkflowId(cancelled.order.orderId)).result();
+    for (const { order } of [cancelled, completed]) await forget(order);
+
+    const again = await api.post(`/v1/orders/${cancelled.order.orderId}/cancel`);
+    const tooLate = await api.post(`/v1/orders/${completed.order.orderId}/cancel`);
+
+    expect(again).toMatchObject({ status: 202, body: end });
+    expect(tooLate).toMatchObject({ status: 409, body: { type: '/problems/order-closed' } });
+  });
+});

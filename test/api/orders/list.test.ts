@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { OrderInput, OrderSummary } from '../../../src/schemas/order.js';
+import { customerIdAttribute, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+
+interface Page {
+  items: OrderSummary[];
+  nextCursor?: string;
+}
+
+describeOnDevServer('GET /v1/orders', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await startShop(await startDevServer(), { queues: ['orders', 'payments'] });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const aCustomer = () => `customer-${randomUUID()}`;
+
+  async function placed(customerId: string, token = 'tok_ok'): Promise<OrderInput> {
+    const { sku } = await addProduct(shop.store);
+    const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }], payment: { token } });
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+    return order;
+  }
+
+  async function list(query: Record<string, string>): Promise<Page> {
+    const { status, body } = await api.get<Page>(`/v1/orders?${new URLSearchParams(query).toString()}`);
+    expect(status).toBe(200);
+    return body;
+  }
+
+  /** Visibility lags by up to about a second. */
+  async function listed(query: Record<string, string>, orders: OrderInput[]): Promise<OrderSummary[]> {
+    const wanted = orders.map(({ orderId }) => orderId).sort();
+    return await waitUntil(
+      async () => {
+        const { items } = await list(query);
+        const seen = items.map(({ orderId }) => orderId).sort();
+        return seen.join() === wanted.join() ? items : undefined;
+      },
+      { description: `the list by ${JSON.stringify(query)} having ${wanted.length} orders`, timeoutMs: 15_000 },
+    );
+  }
+
+  test('lists exactly the orders of a customer', async () => {
+    const [customerId, somebodyElse] = [aCustomer(), aCustomer()];
+    const open = await placed(customerId);
+    const closed = await placed(customerId, 'tok_declined');
+    await placed(somebodyElse);
+    await api.waitForOrder(closed.orderId, ({ status }) => status === 'rejected', 'rejected');
+
+    const items = await waitUntil(
+      async () => {
+        const found = await listed({ customerId }, [open, closed]);
+        return found.some(({ closedAt }) => closedAt) ? found : undefined;
+      },
+      { description: 'the end of an order showing in the list', timeoutMs: 15_000 },
+    );
+
+    const placedAt = expect.stringMatching(/^\d{4}-.*Z$/);
+    const total = { value: expect.any(Number), currency: 'EUR' };
+    const known = { customerId, total, lineCount: 1, placedAt };
+    expect(items).toContainEqual({ ...known, orderId: open.orderId, status: 'processing' });
+    expect(items).toContainEqual({ ...known, orderId: closed.orderId, status: 'rejected', closedAt: placedAt });
+  });
+
+  test('moves an order through the lists by status', async () => {
+    const customerId = aCustomer();
+    const order = await placed(customerId);
+    await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+    await listed({ customerId, status: 'processing' }, [order]);
+    shop.fakes.faults.add({ on: 'refund', orderId: order.orderId, fault: 'error', status: 400 });
+
+    await api.post(`/v1/orders/${order.orderId}/cancel`);
+    await listed({ customerId, status: 'compensation_stuck' }, [order]);
+    await listed({ customerId, status: 'processing' }, []);
+
+    await api.post(`/v1/orders/${order.orderId}/compensation`, {
+      compensation: 'refundPayment',
+      attempt: 1,
+      action: 'retry',
+    });
+    await listed({ customerId, status: 'cancelled' }, [order]);
+    await listed({ customerId, status: 'compensation_stuck' }, []);
+  });
+
+  test('lists an order as failed, and not as processing, after its workflow is terminated', async () => {
+    const customerId = aCustomer();
+    const order = await placed(customerId);
+    await listed({ customerId, status: 'processing' }, [order]);
+    await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+
+    const [item] = await listed({ customerId, status: 'failed' }, [order]);
+
+    expect(item).toMatchObject({ orderId: order.orderId, status: 'failed' });
+    await listed({ customerId, status: 'processing' }, []);
+  });
+
+  test('lists an order that was started without the API by its customer', async () => {
+    const customerId = aCustomer();
+    const { sku } = await addProduct(shop.store);
+    const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
+    await shop.client.workflow.start('order', {
+      workflowId: orderWorkflowId(order.orderId),
+      taskQueue: 'orders',
+      args: [order],
+    });
+
+    await listed({ customerId, status: 'processing' }, [order]);
+  });
+
+  test('pages through all orders, newest first', async () => {
+    const customerId = aCustomer();
+    const orders: OrderInput[] = [];
+    for (let count = 0; count < 5; count++) orders.push(await placed(customerId));
+    await listed({ customerId }, orders);
+
+    const pages: OrderSummary[][] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const page: Page = await list({ customerId, limit: '2', ...(cursor && { cursor }) });
+      pages.push(page.items);
+      cursor = page.nextCursor;
+      expect(pages.length).toBeLessThan(10);
+    }
+
+    const { items } = await list({ customerId, limit: '200' });
+    expect(items.map(({ placedAt }) => placedAt)).toEqual(
+      items
+        .map(({ placedAt }) => placedAt)
+        .toSorted()
+        .reverse(),
+    );
+    expect(pages.flat().map(({ orderId }) => orderId)).toEqual(items.map(({ orderId }) => orderId));
+    expect(pages.slice(0, 2).map((items) => items.length)).toEqual([2, 2]);
+  });
+
+  test('neither repeats nor skips an order that closes between two pages', async () => {
+    const customerId = aCustomer();
+    const orders = [await placed(customerId), await placed(customerId), await placed(customerId)];
+    const before = await listed({ customerId }, orders);
+    const seen: string[] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const page: Page = await list({ customerId, limit: '1', ...(cursor && { cursor }) });
+      for (const { orderId } of page.items) {
+        seen.push(orderId);
+        await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+        await api.post(`/v1/orders/${orderId}/cancel`);
+        await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
+      }
+      cursor = page.nextCursor;
+    }
+
+    expect(seen).toEqual(before.map(({ orderId }) => orderId));
+  });
+
+  test('filters by exact placement time, from a time (inclusive) and before a time (exclusive)', async () => {
+    const customerId = aCustomer();
+    const orders = [await placed(customerId), await placed(customerId), await placed(customerId)];
+    const [newest, middle, oldest] = await listed({ customerId }, orders);
+    const ids = async (query: Record<string, string>) =>
+      (await list({ customerId, ...query })).items.map(({ orderId }) => orderId);
+
+    expect(await ids({ placedFrom: middle!.placedAt })).toEqual([newest!.orderId, middle!.orderId]);
+    expect(await ids({ placedBefore: middle!.placedAt })).toEqual([oldest!.orderId]);
+    expect(await ids({ placedFrom: middle!.placedAt, placedBefore: newest!.placedAt })).toEqual([middle!.orderId]);
+  });
+
+  test('does not list a workflow whose id does not have the form of an order id', async () => {
+    const customerId = aCustomer();
+    const { sku } = await addProduct(shop.store);
+    const order = makeOrder({ customerId, lines: [{ sku, quantity: 1 }] });
+    const foreign = await shop.client.workflow.start('order', {
+      workflowId: `plain-${randomUUID()}`,
+      taskQueue: 'orders',
+      args: [order],
+      typedSearchAttributes: [{ key: customerIdAttribute, value: customerId }],
+    });
+    const own = await placed(customerId);
+    await listed({ customerId, status: 'processing' }, [own]);
+
+    expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
+    await expect(foreign.result()).rejects.toThrow();
+    expect((await list({ customerId })).items.map(({ orderId }) => orderId)).toEqual([own.orderId]);
+  });
+
+  test('returns an empty list when no order matches', async () => {
+    expect(await list({ customerId: aCustomer() })).toEqual({ items: [] });
+  });
+
+  test('rejects a cursor of another list with 400', async () => {
+    await addProduct(shop.store);
+    await addProduct(shop.store);
+    const { body: products } = await api.get<{ nextCursor: string }>('/v1/products?limit=1');
+
+    for (const cursor of ['AAAA', products.nextCursor]) {
+      const { status, body } = await api.get(`/v1/orders?cursor=${cursor}`);
+
+      expect(status).toBe(400);
+      expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer: '/cursor' }] });
+    }
+  });
+});

@@ -1,0 +1,585 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { readBalance } from '../../../tools/chaos/audit/balance.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { createUnreachableBackends } from '../../support/api/unreachable-backends.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+
+describeOnDevServer('orders over HTTP', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await startShop(await startDevServer());
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  async function anOrderForOne(overrides: Partial<OrderInput> = {}) {
+    const product = await addProduct(shop.store);
+    return { product, order: makeOrder({ lines: [{ sku: product.sku, quantity: 2 }], ...overrides }) };
+  }
+
+  /** Places an order and waits until it awaits the carrier. */
+  async function aShippedOrder(overrides?: Partial<OrderInput>) {
+    const made = await anOrderForOne(overrides);
+    expect((await api.post('/v1/orders', made.order)).status).toBe(202);
+    const waits = await api.waitForOrder(
+      made.order.orderId,
+      ({ stage }) => stage === 'awaiting_pickup',
+      'awaits pickup',
+    );
+    return { ...made, waits };
+  }
+
+  const once = (order: OrderInput, status: OrderResource['status']) =>
+    api.waitForOrder(order.orderId, (seen) => seen.status === status, status);
+
+  const verdictOn = async (order: OrderInput, product: Product) =>
+    (await readBalance(shop, { ...order, products: [product], token: order.payment.token })).verdict;
+
+  /** The stock reservation of the order in the store. */
+  const reservationOf = async ({ orderId }: OrderInput) =>
+    (await shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', orderId).executeTakeFirst())
+      ?.reservation;
+
+  async function aDeliveredOrder() {
+    const made = await aShippedOrder();
+    for (const status of ['in_transit', 'delivered'] as const)
+      await shop.fakes.carrier.reportNow(made.order.orderId, status);
+    const completed = await once(made.order, 'completed');
+    await shop.client.workflow.getHandle(orderWorkflowId(made.order.orderId)).result();
+    return { ...made, completed };
+  }
+
+  describe('POST /v1/orders', () => {
+    test('returns 202 with the location and starts the workflow', async () => {
+      const { order } = await anOrderForOne();
+
+      const { status, headers, body } = await api.post('/v1/orders', order);
+
+      expect(status).toBe(202);
+      expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
+      expect(body).toEqual({ orderId: order.orderId, status: 'processing' });
+      const description = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      expect(description).toMatchObject({ type: 'order', taskQueue: 'orders' });
+      expect(await description.staticSummary()).toBe(`1 line(s) for ${order.customerId}`);
+    });
+
+    test('generates a new id for each order without one', async () => {
+      const { order } = await anOrderForOne();
+      const { orderId: _none, ...anonymous } = order;
+
+      const first = await api.post<{ orderId: string }>('/v1/orders', anonymous);
+      const second = await api.post<{ orderId: string }>('/v1/orders', anonymous);
+
+      expect([first.status, second.status]).toEqual([202, 202]);
+      expect(first.body.orderId).not.toBe(second.body.orderId);
+      expect(first.headers.get('location')).toBe(`/v1/orders/${first.body.orderId}`);
+      expect((await api.get(`/v1/orders/${first.body.orderId}`)).status).toBe(200);
+    });
+
+    test('returns the existing order for a repeated request', async () => {
+      const { order } = await anOrderForOne();
+      // The order of the fields is not part of the content.
+      const reversed = Object.fromEntries(Object.entries(order).reverse());
+
+      const answers = await Promise.all([order, reversed, order].map((body) => api.post('/v1/orders', body)));
+      const later = await api.post('/v1/orders', order);
+
+      for (const { status, headers, body } of [...answers, later]) {
+        expect(status).toBe(202);
+        expect(headers.get('location')).toBe(`/v1/orders/${order.orderId}`);
+        expect(body).toMatchObject({ orderId: order.orderId });
+      }
+      const description = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      const { body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+      expect(body.workflow.runId).toBe(description.runId);
+      expect(description.raw.workflowExecutionInfo?.firstRunId).toBe(description.runId);
+    });
+
+    test('returns the status of a closed order for a repeated request and starts nothing', async () => {
+      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      await api.post('/v1/orders', order);
+      const rejected = await once(order, 'rejected');
+
+      const { status, body } = await api.post('/v1/orders', order);
+
+      expect(status).toBe(202);
+      expect(body).toEqual({ orderId: order.orderId, status: 'rejected' });
+      const { runId } = await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe();
+      expect(runId).toBe(rejected.workflow.runId);
+    });
+
+    test('accepts an order whose total equals the expected total', async () => {
+      const { order, product } = await anOrderForOne();
+      const expectedTotal = { value: 2 * product.price.value, currency: 'EUR' };
+
+      const { status } = await api.post('/v1/orders', { ...order, expectedTotal });
+
+      expect(status).toBe(202);
+      const { total } = await api.waitForOrder(
+        order.orderId,
+        ({ stage }) => stage === 'awaiting_pickup',
+        'awaits pickup',
+      );
+      expect(total).toEqual(expectedTotal);
+    });
+
+    test.each([
+      ['amount', { value: 2499, currency: 'EUR' }],
+      ['currency', { value: 2500, currency: 'USD' }],
+    ])('rejects a different expected %s with 409 and both totals, and starts nothing', async (_what, expectedTotal) => {
+      const { order, product } = await anOrderForOne();
+
+      const { status, body } = await api.post('/v1/orders', { ...order, expectedTotal });
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({
+        type: '/problems/price-changed',
+        total: { value: 2500, currency: 'EUR' },
+        expectedTotal,
+      });
+      expect(await shop.store.findOrder(order.orderId)).toBeUndefined();
+      expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
+      await expect(shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).describe()).rejects.toThrow(
+        WorkflowNotFoundError,
+      );
+    });
+
+    test('returns the order for a repeated request after a price change', async () => {
+      const { order, product } = await anOrderForOne();
+      const request = { ...order, expectedTotal: { value: 2 * product.price.value, currency: 'EUR' } };
+      expect((await api.post('/v1/orders', request)).status).toBe(202);
+      await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      await shop.ownerStore.db
+        .updateTable('products')
+        .set({ price_value: product.price.value + 1 })
+        .where('sku', '=', product.sku)
+        .execute();
+
+      const repeated = await api.post('/v1/orders', request);
+      const another = await api.post('/v1/orders', { ...request, orderId: randomUUID() });
+
+      expect(repeated).toMatchObject({ status: 202, body: { orderId: order.orderId, status: 'processing' } });
+      expect(another).toMatchObject({ status: 409, body: { type: '/problems/price-changed' } });
+    });
+
+    test('returns the final status for a repeated request for a terminated order', async () => {
+      const { order } = await aShippedOrder();
+      await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+
+      expect((await api.post('/v1/orders', order)).body).toEqual({ orderId: order.orderId, status: 'failed' });
+    });
+
+    test.each<[string, (order: OrderInput) => unknown]>([
+      ['another quantity', (order) => ({ ...order, lines: order.lines.map((line) => ({ ...line, quantity: 3 })) })],
+      ['another customer', (order) => ({ ...order, customerId: 'somebody-else' })],
+      ['another token', (order) => ({ ...order, payment: { token: 'tok_declined' } })],
+      ['one more line', (order) => ({ ...order, lines: [...order.lines, ...order.lines] })],
+    ])('rejects the id of an existing order with %s with 409', async (_what, change) => {
+      const { order } = await anOrderForOne();
+      await api.post('/v1/orders', order);
+
+      const { status, headers, body } = await api.post('/v1/orders', change(order));
+
+      expect(status).toBe(409);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({ type: '/problems/order-id-taken', status: 409, orderId: order.orderId });
+    });
+  });
+
+  describe('GET /v1/orders/{id}', () => {
+    test('returns 404 for an unknown order', async () => {
+      const { status, body } = await api.get(`/v1/orders/${randomUUID()}`);
+
+      expect(status).toBe(404);
+      expect(body).toMatchObject({ type: '/problems/not-found', status: 404 });
+    });
+
+    test('shows prices, shipment and completed steps while the order awaits the carrier', async () => {
+      const { order, product, waits } = await aShippedOrder();
+
+      expect(waits).toMatchObject({
+        orderId: order.orderId,
+        customerId: order.customerId,
+        status: 'processing',
+        stage: 'awaiting_pickup',
+        lines: [{ sku: product.sku, name: product.name, quantity: 2, unitPrice: product.price }],
+        total: { value: 2 * product.price.value, currency: 'EUR' },
+        shipment: { shipmentId: expect.stringMatching(/^sh_/), status: 'requested' },
+        compensations: [],
+        workflow: { workflowId: `order:${order.orderId}` },
+      });
+      expect(waits.steps.map(({ name, status }) => [name, status])).toEqual([
+        ['reserveStock', 'completed'],
+        ['chargePayment', 'completed'],
+        ['requestShipment', 'completed'],
+      ]);
+      const times = waits.steps.flatMap(({ startedAt, endedAt }) => [startedAt, endedAt!]);
+      expect(times).toEqual([...times].sort());
+    });
+
+    test('shows prices, shipment and steps of a delivered order', async () => {
+      const { order, product } = await aShippedOrder();
+      expect(await shop.fakes.carrier.reportNow(order.orderId, 'in_transit')).toMatchObject({ status: 202 });
+      await api.waitForOrder(order.orderId, ({ stage }) => stage === 'in_transit', 'is in transit');
+      expect(await shop.fakes.carrier.reportNow(order.orderId, 'delivered')).toMatchObject({ status: 202 });
+
+      const completed = await once(order, 'completed');
+
+      expect(completed).toMatchObject({ stage: 'done', shipment: { status: 'delivered' }, compensations: [] });
+      expect(completed.steps).toHaveLength(3);
+      expect((await shop.store.findOrder(order.orderId))?.status).toBe('completed');
+      expect(await reservationOf(order)).toBe('sold');
+      expect(completed.reason).toBeUndefined();
+      expect(await verdictOn(order, product)).toBe('sold');
+    });
+
+    test.each([
+      ['tok_declined', 'CardDeclined'],
+      ['tok_insufficient_funds', 'InsufficientFunds'],
+    ])('shows the reason and the compensations of an order whose payment with %s is declined', async (token, type) => {
+      const { order, product } = await anOrderForOne({ payment: { token } });
+      await api.post('/v1/orders', order);
+
+      const rejected = await once(order, 'rejected');
+
+      expect(rejected).toMatchObject({ stage: 'done', reason: { type } });
+      expect(rejected.steps.at(-1)).toMatchObject({ name: 'chargePayment', status: 'failed', reason: { type } });
+      expect(rejected.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test.each<[string, Partial<OrderInput>, string]>([
+      ['that does not exist', { lines: [{ sku: 'NO-SUCH-THING', quantity: 1 }] }, 'UnknownSku'],
+      ['with too little stock', {}, 'OutOfStock'],
+    ])('rejects an order for a product %s and names the reason', async (_what, overrides, type) => {
+      const scarce = await addProduct(shop.store, { available: 1 });
+      const order = makeOrder({ lines: [{ sku: scarce.sku, quantity: 2 }], ...overrides });
+      await api.post('/v1/orders', order);
+
+      const rejected = await once(order, 'rejected');
+
+      expect(rejected.reason).toMatchObject({ type });
+      expect(shop.fakes.records(order.orderId).charges).toEqual([]);
+    });
+
+    test('shows the attempts while the payment gateway is unavailable, and the order can be cancelled', async () => {
+      const { order, product } = await anOrderForOne({ payment: { token: 'tok_gateway_down' } });
+      await api.post('/v1/orders', order);
+
+      const retrying = await api.waitForOrder(order.orderId, (seen) => seen.retrying !== undefined, 'is retrying');
+      expect(retrying).toMatchObject({ status: 'processing', stage: 'charging_payment' });
+      expect(retrying.retrying).toEqual([
+        {
+          step: 'chargePayment',
+          attempt: expect.any(Number),
+          nextAttemptAt: expect.stringMatching(/^\d{4}-.*Z$/),
+          lastFailure: { type: 'PaymentGatewayUnavailable', message: 'PaymentGateway: answered 503' },
+        },
+      ]);
+
+      await api.post(`/v1/orders/${order.orderId}/cancel`);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('keeps an order open and names the failure when the gateway rejects the credentials of the shop', async () => {
+      const { order, product } = await anOrderForOne();
+      const { orderId } = order;
+      shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 401, code: null, times: -1 });
+      await api.post('/v1/orders', order);
+
+      const seen = await api.waitForOrder(orderId, ({ retrying }) => retrying !== undefined, 'is retrying');
+
+      expect(seen).toMatchObject({ status: 'processing', stage: 'charging_payment' });
+      expect(seen.retrying).toMatchObject([
+        {
+          step: 'chargePayment',
+          attempt: 2,
+          lastFailure: {
+            type: 'PaymentGatewayMisconfigured',
+            message: 'PaymentGateway: answered 401 without an error code; check its URL and our credentials',
+          },
+        },
+      ]);
+      // The retry delay is minutes, not seconds, because only an operator can fix the credentials.
+      expect(Date.parse(seen.retrying![0]!.nextAttemptAt!) - Date.now()).toBeGreaterThan(2 * 60_000);
+
+      await api.post(`/v1/orders/${orderId}/cancel`);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('returns the final view of a closed order while Temporal is unreachable', async () => {
+      const { order, completed } = await aDeliveredOrder();
+      const away = await createUnreachableBackends();
+      const lonely = await startApi({ client: away.client, store: shop.store });
+      try {
+        expect(await lonely.get(`/v1/orders/${order.orderId}`)).toMatchObject({ status: 200, body: completed });
+      } finally {
+        await lonely.close();
+        await away.close();
+      }
+    });
+
+    test('shows an order as failed, with the reason, after its workflow is terminated', async () => {
+      const { order } = await aShippedOrder();
+      await shop.client.workflow.getHandle(orderWorkflowId(order.orderId)).terminate();
+
+      const { status, body } = await api.get<OrderResource>(`/v1/orders/${order.orderId}`);
+
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ status: 'failed', stage: 'done', reason: { type: 'Terminated' } });
+    });
+  });
+
+  describe('POST /v1/orders/{id}/cancel', () => {
+    test('cancels an order before pickup with 202, compensates it, and accepts a repetition', async () => {
+      const { order, product } = await aShippedOrder();
+
+      const { status, body } = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
+        reason: 'too many mugs',
+      });
+
+      expect(status).toBe(202);
+      expect(body).toMatchObject({ orderId: order.orderId, cancellation: { reason: 'too many mugs' } });
+      const cancelled = await once(order, 'cancelled');
+      expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(order, product)).toBe('undone');
+
+      const again = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
+        reason: 'changed my mind again',
+      });
+      expect(again.status).toBe(202);
+      expect(again.body).toEqual(cancelled);
+      expect(await reservationOf(order)).toBe('released');
+    });
+
+    test('writes no event for a repeated cancel of a stuck order, and returns the order', async () => {
+      const { order } = await aShippedOrder();
+      const { orderId } = order;
+      shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
+      await api.post(`/v1/orders/${orderId}/cancel`, { reason: 'the first' });
+      await once(order, 'compensation_stuck');
+      const handle = shop.client.workflow.getHandle(orderWorkflowId(orderId));
+      const lengthAtRest = async () => {
+        const { historyLength, raw } = await handle.describe();
+        return raw.pendingActivities?.length || raw.pendingWorkflowTask ? undefined : historyLength;
+      };
+      const before = await waitUntil(lengthAtRest, { description: 'nothing pending', timeoutMs: 20_000 });
+
+      for (let count = 0; count < 30; count++) {
+        const { status, body } = await api.post<OrderResource>(`/v1/orders/${orderId}/cancel`, { reason: 'again' });
+        expect([status, body.status, body.cancellation?.reason]).toEqual([202, 'compensation_stuck', 'the first']);
+      }
+
+      expect((await handle.describe()).historyLength).toBe(before);
+      await api.post(`/v1/orders/${orderId}/compensation`, retryRefund(1));
+      await once(order, 'cancelled');
+    });
+
+    test('cancels an order as promised when its running step fails before it learns of the cancellation', async () => {
+      const product = await addProduct(shop.store);
+      const order = makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
+      const { orderId } = order;
+      shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, times: 1, delayMs: 0 });
+      const hold = shop.fakes.hold('charge', orderId, { waitBefore: 'after' });
+      await api.post('/v1/orders', order);
+      await hold.arrived;
+      expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
+      await hold.release();
+
+      expect(await api.waitForOrder(orderId, ({ stage }) => stage === 'done', 'the end')).toMatchObject({
+        status: 'cancelled',
+        steps: [{}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
+      });
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('accepts a cancel without a body', async () => {
+      const { order } = await aShippedOrder();
+
+      expect((await api.request('POST', `/v1/orders/${order.orderId}/cancel`)).status).toBe(202);
+      await once(order, 'cancelled');
+    });
+
+    test('accepts two simultaneous cancels with 202 and compensates once', async () => {
+      const { order, product } = await aShippedOrder();
+
+      const answers = await Promise.all([1, 2].map(() => api.post(`/v1/orders/${order.orderId}/cancel`)));
+
+      expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('rejects a cancel after pickup with 409, and the order continues', async () => {
+      const { order, product } = await aShippedOrder();
+      await shop.fakes.carrier.reportNow(order.orderId, 'in_transit');
+
+      const { status, headers, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
+
+      expect(status).toBe(409);
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(body).toMatchObject({ type: '/problems/already-picked-up', orderId: order.orderId });
+      await shop.fakes.carrier.reportNow(order.orderId, 'delivered');
+      await once(order, 'completed');
+      expect(await verdictOn(order, product)).toBe('sold');
+    });
+
+    test('rejects a cancel of a rejected order with 409 and its status', async () => {
+      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      await api.post('/v1/orders', order);
+      await once(order, 'rejected');
+
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/cancel`);
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/order-closed', detail: expect.stringContaining('rejected') });
+    });
+
+    test('rejects a cancel of an unknown order with 404', async () => {
+      expect((await api.post(`/v1/orders/${randomUUID()}/cancel`)).status).toBe(404);
+    });
+  });
+
+  const retryRefund = (attempt: number) => ({ compensation: 'refundPayment', attempt, action: 'retry' }) as const;
+  const skipRefund = (attempt: number) => ({ compensation: 'refundPayment', attempt, action: 'skip' }) as const;
+
+  describe('POST /v1/orders/{id}/compensation', () => {
+    /** A cancelled order whose refund the gateway rejects `refusals` times. */
+    async function aStuckOrder(refusals: number) {
+      const made = await aShippedOrder();
+      const { orderId } = made.order;
+      shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: refusals });
+      await api.post(`/v1/orders/${orderId}/cancel`);
+      const isStuck = ({ status, compensations }: OrderResource) =>
+        status === 'compensation_stuck' && compensations.at(-1)?.status === 'completed';
+      return { ...made, stuck: await api.waitForOrder(orderId, isStuck, 'stuck') };
+    }
+
+    test('cancels the order when an operator retries a stuck refund', async () => {
+      const { order, product, stuck } = await aStuckOrder(1);
+      expect(stuck).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
+      expect(stuck.compensations).toMatchObject([
+        { name: 'cancelShipment', status: 'completed' },
+        { name: 'refundPayment', status: 'stuck', attempt: 1, reason: { type: 'RejectedByExternalSystem' } },
+        { name: 'releaseStock', status: 'completed' },
+      ]);
+
+      const { status, body } = await api.post<OrderResource>(
+        `/v1/orders/${order.orderId}/compensation`,
+        retryRefund(1),
+      );
+
+      expect(status).toBe(202);
+      expect(body.compensations[1]).toMatchObject({ name: 'refundPayment', attempt: 2 });
+      expect(body.compensations[1]!.status).not.toBe('stuck');
+      const cancelled = await once(order, 'cancelled');
+      expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'completed'],
+        ['releaseStock', 'completed'],
+      ]);
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('gets stuck again when a retry fails, and rejects a decision about the earlier attempt', async () => {
+      const { order, product } = await aStuckOrder(2);
+
+      await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
+      const refusals = () => shop.fakes.records(order.orderId).requests.filter(({ status }) => status === 400).length;
+      await api.waitForOrder(
+        order.orderId,
+        ({ status }) => status === 'compensation_stuck' && refusals() === 2,
+        'stuck again',
+      );
+
+      const late = await api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
+      expect(late).toMatchObject({ status: 409, body: { type: '/problems/compensation-not-stuck' } });
+      expect(late.body.detail).toContain('refundPayment (attempt 2)');
+      expect((await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(2))).status).toBe(202);
+      await once(order, 'cancelled');
+      expect(await verdictOn(order, product)).toBe('undone');
+    });
+
+    test('keeps the money and compensates the rest when an operator skips a stuck refund', async () => {
+      const { order, product } = await aStuckOrder(1);
+
+      const answer = await api.post<OrderResource>(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
+
+      expect(answer.status).toBe(202);
+      expect(answer.body.compensations[1]).toMatchObject({ name: 'refundPayment', status: 'skipped' });
+
+      const cancelled = await once(order, 'cancelled');
+      expect(cancelled.compensations.map(({ name, status }) => [name, status])).toEqual([
+        ['cancelShipment', 'completed'],
+        ['refundPayment', 'skipped'],
+        ['releaseStock', 'completed'],
+      ]);
+      const { charges, refunds } = shop.fakes.records(order.orderId);
+      expect([charges.length, refunds.length]).toEqual([1, 0]);
+      expect((await shop.store.findProducts([product.sku])).get(product.sku)?.available).toBe(product.available);
+    });
+
+    test('accepts one of two simultaneous decisions and rejects the other with 409', async () => {
+      const { order } = await aStuckOrder(1);
+
+      const answers = await Promise.all(
+        [1, 2].map(() => api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1))),
+      );
+
+      expect(answers.map(({ status }) => status).sort()).toEqual([202, 409]);
+      await once(order, 'cancelled');
+    });
+
+    test('rejects a decision with 409 when no compensation is stuck', async () => {
+      const { order } = await aShippedOrder();
+
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(1));
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/compensation-not-stuck', orderId: order.orderId });
+    });
+
+    test('rejects a decision about a closed order with 409', async () => {
+      const { order } = await anOrderForOne({ payment: { token: 'tok_declined' } });
+      await api.post('/v1/orders', order);
+      await once(order, 'rejected');
+
+      const { status, body } = await api.post(`/v1/orders/${order.orderId}/compensation`, skipRefund(1));
+
+      expect(status).toBe(409);
+      expect(body).toMatchObject({ type: '/problems/order-closed' });
+    });
+
+    test('rejects a decision about an unknown order with 404', async () => {
+      expect((await api.post(`/v1/orders/${randomUUID()}/compensation`, skipRefund(1))).status).toBe(404);
+    });
+  });
+
+  test('is ready when Temporal, the workers and the database are available', async () => {
+    const { status, body } = await api.get('/readyz');
+
+    expect(status).toBe(200);
+    expect(body).toEqual({ status: 'ready', checks: { temporal: 'ok', worker: 'ok', store: 'ok' } });
+  });
+});

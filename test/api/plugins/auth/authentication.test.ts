@@ -1,0 +1,461 @@
+import { createHash } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import fc from 'fast-check';
+import { SignJWT, UnsecuredJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createApiKey } from '../../../../src/api/plugins/auth/api-keys.js';
+import { toCallerId, type TokenSettings } from '../../../../src/api/plugins/auth/tokens.js';
+import type { Problem } from '../../../../src/schemas/problem.js';
+import { callerId } from '../../../../src/schemas/primitives.js';
+import type { ApiResponse, Api } from '../../../support/api/api.js';
+import { createCaller } from '../../../support/api/callers.js';
+import {
+  createSigningKey,
+  startTokenIssuer,
+  epochSecondsFromNow,
+  type Claims,
+  type TokenIssuer,
+  type SigningKey,
+} from '../../../support/network/token-issuer.js';
+import { startApiWithoutBackends } from '../../../support/api/unreachable-backends.js';
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** A request that needs the role shopper or operator and has an invalid body: 400 means that authentication passed. */
+const sendInvalidOrder = (api: Api, headers: Record<string, string>) =>
+  api.request<Problem>('POST', '/v1/orders', { json: {}, headers });
+
+const expectAuthenticated = ({ status, body }: ApiResponse<Problem>) =>
+  expect([status, body.type]).toEqual([400, '/problems/invalid-request']);
+
+function expectUnauthorized({ status, headers, body }: ApiResponse<Problem>, detail: RegExp): void {
+  expect([status, body.type]).toEqual([401, '/problems/unauthorized']);
+  expect(headers.get('www-authenticate')).toBe('Bearer realm="api"');
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(body.detail).toMatch(detail);
+}
+
+describe('API keys', () => {
+  const ada = createCaller(['shopper']);
+  const clerk = createCaller(['approver']);
+  const replaced = createApiKey();
+  let api: Api;
+
+  beforeAll(async () => {
+    const rotating = { ...ada.configEntry, hashes: [...ada.configEntry.hashes, replaced.hash] };
+    api = await startApiWithoutBackends({ auth: { apiKeys: [rotating, clerk.configEntry] } });
+  });
+  afterAll(() => api?.close());
+
+  test.each<[string, (key: string) => Record<string, string>]>([
+    ['X-API-Key', (key) => ({ 'x-api-key': key })],
+    ['Authorization: Bearer', bearer],
+    ['Authorization in mixed case', (key) => ({ authorization: `bEARER  ${key}` })],
+  ])('accepts the current and the replacement key of a caller as %s', async (_how, headers) => {
+    expectAuthenticated(await sendInvalidOrder(api, headers(ada.key)));
+    expectAuthenticated(await sendInvalidOrder(api, headers(replaced.key)));
+  });
+
+  test.each<[string, Record<string, string>, RegExp]>([
+    ['no key', {}, /send an API key/],
+    ['an unknown key', { 'x-api-key': 'wop_nobody' }, /none that is accepted/],
+    ['an empty key', { 'x-api-key': '' }, /none that is accepted|send an API key/],
+    ['the hash of a key', { 'x-api-key': ada.configEntry.hashes[0]! }, /none that is accepted/],
+    ['a key with an extra character', { 'x-api-key': `${ada.key}A` }, /none that is accepted/],
+    ['two keys in one header', { 'x-api-key': `${ada.key}, ${ada.key}` }, /none that is accepted/],
+    ['a key under another scheme', { authorization: `Basic ${ada.key}` }, /send an API key/],
+    ['a bearer without a token', { authorization: 'Bearer' }, /send an API key/],
+    ['a token where only keys are configured', bearer('a.b.c'), /none that is accepted/],
+    ['a key in both headers', { 'x-api-key': ada.key, ...bearer(ada.key) }, /send one of them/],
+    ['a good key and a wrong token', { 'x-api-key': ada.key, ...bearer('wop_nobody') }, /send one of them/],
+  ])(
+    'rejects a request with %s with 401, says how to authenticate and does not repeat the key',
+    async (_what, headers, detail) => {
+      const answer = await sendInvalidOrder(api, headers);
+
+      expectUnauthorized(answer, detail);
+      expect(JSON.stringify(answer.body)).not.toContain(ada.key);
+    },
+  );
+
+  test('denies a caller without the needed role with 403 and names both roles', async () => {
+    const { status, body } = await sendInvalidOrder(api, { 'x-api-key': clerk.key });
+
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    expect(body.detail).toBe(`this is for shopper, operator; ${clerk.id} is approver`);
+  });
+
+  test('rejects an unauthenticated request with 401 before it parses the body', async () => {
+    for (const text of ['{', 'x'.repeat(10_000)]) {
+      const headers = { 'content-type': 'application/json' };
+      expectUnauthorized(await api.request('POST', '/v1/orders', { text, headers }), /send an API key/);
+    }
+  });
+
+  test('generates a key with 256 random bits and returns its hash for the configuration', () => {
+    const [one, other] = [createApiKey(), createApiKey()];
+
+    expect(one.key).toMatch(/^wop_[A-Za-z0-9_-]{43}$/);
+    expect(one.hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(one.key).not.toBe(other.key);
+  });
+});
+
+describe('tokens', () => {
+  let issuer: TokenIssuer;
+  let signer: SigningKey;
+  let api: Api;
+  const clerk = createCaller(['shopper']);
+
+  beforeAll(async () => {
+    issuer = await startTokenIssuer();
+    signer = await createSigningKey('one');
+    issuer.publishKeys(signer);
+    api = await startApiWithoutBackends({ auth: { apiKeys: [clerk.configEntry], tokens: issuer.settings } });
+  });
+  afterAll(async () => {
+    await api?.close();
+    await issuer?.close();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** Runs a test with an issuer, a signing key and an API of its own. */
+  async function elsewhere(
+    run: (world: { issuer: TokenIssuer; key: SigningKey; api: Api }) => Promise<void>,
+    { alg, ...settings }: Partial<TokenSettings> & { alg?: string } = {},
+  ): Promise<void> {
+    const issuer = await startTokenIssuer(settings);
+    const key = await createSigningKey('own', alg);
+    issuer.publishKeys(key);
+    const api = await startApiWithoutBackends({ auth: { apiKeys: [], tokens: issuer.settings } });
+    try {
+      await run({ issuer, key, api });
+    } finally {
+      await api.close();
+      await issuer.close();
+    }
+  }
+
+  /** Moves the clock forward. */
+  function later(seconds: number): void {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+  }
+
+  const send = async (claims?: Claims) => sendInvalidOrder(api, bearer(await issuer.createToken(signer, claims)));
+
+  test('accepts a valid token and fetches the keys of the issuer once', async () => {
+    for (let number = 0; number < 3; number += 1) expectAuthenticated(await send());
+    expect(issuer.fetchCount()).toBe(1);
+  });
+
+  test('accepts keys and tokens when both are configured', async () => {
+    expectAuthenticated(await sendInvalidOrder(api, bearer(clerk.key)));
+    expectAuthenticated(await sendInvalidOrder(api, { 'x-api-key': clerk.key }));
+    expectUnauthorized(
+      await sendInvalidOrder(api, { 'x-api-key': await issuer.createToken(signer) }),
+      /none that is accepted/,
+    );
+  });
+
+  test.each<[string, Claims, RegExp]>([
+    ['is of another issuer', { iss: 'https://evil.example.com/' }, /"iss"/],
+    ['is for another audience', { aud: 'https://other.example.com' }, /"aud"/],
+    ['has no audience', { aud: undefined }, /"aud"/],
+    ['has expired', { exp: epochSecondsFromNow(-60) }, /"exp"/],
+    ['never expires', { exp: undefined }, /"exp"/],
+    ['is not valid yet', { nbf: epochSecondsFromNow(120) }, /"nbf"/],
+    ['has no subject', { sub: undefined }, /claim sub of the token must be a text/],
+    ['has an empty subject', { sub: '' }, /claim sub of the token must be a text/],
+    ['has a number as its subject', { sub: 7 }, /claim sub of the token must be a text/],
+    ['has a subject with a lone surrogate', { sub: 'ada\ud800' }, /claim sub of the token must be a text/],
+  ])('rejects a token that %s with 401 and the reason', async (_what, claims, detail) => {
+    expectUnauthorized(await send(claims), detail);
+  });
+
+  /** The caller id that the API derives from a token. */
+  async function idOf(api: Api, token: string): Promise<string | undefined> {
+    const { status, body } = await sendInvalidOrder(api, bearer(token));
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    return /^this is for shopper, operator; (.+) has no role here$/.exec(body.detail ?? '')?.[1];
+  }
+  const idFor = async (sub: string) => await idOf(api, await issuer.createToken(signer, { sub, roles: [] }));
+
+  test.each([
+    ['of plain text', 'ada'],
+    ['of an Auth0 user', 'auth0|507f1f77bcf86cd799439011'],
+    ['of a social login', 'google-oauth2|103547991597142817347'],
+    ['of a machine', 'dXr4kqTz@clients'],
+    ['of a Kubernetes service account', 'system:serviceaccount:shop:checkout'],
+    ['of a GitHub workflow', 'repo:octo-org/octo-repo:environment:prod'],
+    ['of a workload', 'spiffe://example.org/ns/shop/sa/checkout'],
+    ['that starts with a hyphen', '-AbR2uT7pq9dXz0LkWqv3HhTq8s1wY4mZ6nE5cJfUaI'],
+    ['that starts with an underscore', '_AbR2uT7pq9dXz0LkWqv3HhTq8s1wY4mZ6nE5cJfUaI'],
+    ['that is an e-mail address', 'ada.lovelace+shop@example.com'],
+    ['that is an e-mail address with an apostrophe', "miles.o'brien@example.com"],
+    ['of 120 characters', 'a'.repeat(120)],
+  ])('uses a subject %s as the caller id', async (_what, sub) => {
+    expect(await idFor(sub)).toBe(sub);
+  });
+
+  test.each([
+    ['of 121 characters', 'a'.repeat(121)],
+    ['with a space', 'CN=Ada Lovelace,OU=Shop'],
+    ['with a backslash', 'EXAMPLE\\ada'],
+    ['with a quote', 'ada"'],
+    ['with a line feed', 'ada\n'],
+    ['outside ASCII', 'jörg@example.com'],
+    ['that is written like a hash', 'sha256:CN=Ada'],
+  ])('uses the SHA-256 of a subject %s as the caller id', async (_what, sub) => {
+    const hex = createHash('sha256').update(sub).digest('hex');
+    expect(await idFor(sub)).toBe(`sha256:${hex}`);
+  });
+
+  test('gives no two subjects the same caller id', async () => {
+    const sub = 'CN=Ada Lovelace';
+    const hashed = await idFor(sub);
+    expect(await idFor(hashed!)).not.toBe(hashed);
+
+    const subject = fc.string({ unit: fc.constantFrom('a', 'A', ' ', '|', '"', 'ä', ...'sha256:'), maxLength: 12 });
+    fc.assert(
+      fc.property(subject, subject, (one, other) => {
+        fc.pre(one !== other);
+        expect(toCallerId(one)).not.toBe(toCallerId(other));
+        expect(callerId.safeParse(toCallerId(one)).success).toBe(true);
+      }),
+    );
+  });
+
+  test.each([
+    ['uses an e-mail address that the issuer has verified as the caller id', { email_verified: true }, 403],
+    ['uses an e-mail address as the caller id when the issuer does not say whether it is verified', {}, 403],
+    ['rejects a token whose e-mail address is not verified with 401', { email_verified: false }, 401],
+    ['rejects a token whose e-mail address is not verified, as a string, with 401', { email_verified: 'false' }, 401],
+  ])('%s', async (_title, claims, status) => {
+    await elsewhere(
+      async ({ issuer, key, api }) => {
+        const token = await issuer.createToken(key, { sub: 'x', email: 'ada@example.com', roles: [], ...claims });
+        if (status === 403) expect(await idOf(api, token)).toBe('ada@example.com');
+        else expectUnauthorized(await sendInvalidOrder(api, bearer(token)), /has not verified the e-mail address/);
+      },
+      { idClaim: 'email' },
+    );
+  });
+
+  test('accepts a token when clocks differ by a few seconds', async () => {
+    expectAuthenticated(await send({ exp: epochSecondsFromNow(-2), nbf: epochSecondsFromNow(3) }));
+  });
+
+  test.each<[string, Claims]>([
+    ['a list', { roles: ['cook', 'shopper'] }],
+    ['a string of words', { roles: 'cook shopper' }],
+  ])('reads the known roles from %s', async (_what, claims) => {
+    expectAuthenticated(await send(claims));
+  });
+
+  test.each<[string, Claims]>([
+    ['no roles', { roles: undefined }],
+    ['only unknown roles', { roles: ['cook', 'SHOPPER', 'shopper2'] }],
+    ['roles of another shape', { roles: { shopper: true } }],
+    ['null roles', { roles: null }],
+  ])('denies a token with %s with 403, because its caller has no role', async (_what, claims) => {
+    const { status, body } = await send(claims);
+
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    expect(body.detail).toBe('this is for shopper, operator; ada has no role here');
+  });
+
+  test.each<[string, string, Claims]>([
+    ['within another claim', 'realm_access.roles', { realm_access: { roles: ['shopper'] } }],
+    [
+      'under a claim name with dots',
+      'https://shop.example.com/roles',
+      { 'https://shop.example.com/roles': ['shopper'] },
+    ],
+  ])('finds roles %s, and only there', async (_what, rolesClaim, claims) => {
+    await elsewhere(
+      async ({ issuer, key, api }) => {
+        expectAuthenticated(
+          await sendInvalidOrder(api, bearer(await issuer.createToken(key, { roles: [], ...claims }))),
+        );
+        expect((await sendInvalidOrder(api, bearer(await issuer.createToken(key)))).status).toBe(403);
+      },
+      { rolesClaim },
+    );
+  });
+
+  test.each(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'])('accepts tokens signed with %s', async (alg) => {
+    await elsewhere(
+      async ({ issuer, key, api }) =>
+        expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key)))),
+      {
+        alg,
+      },
+    );
+  });
+
+  const claims = () => ({ sub: 'ada', roles: ['operator'], exp: epochSecondsFromNow(300) });
+  const ofIssuer = <T extends UnsecuredJWT | SignJWT>(jwt: T) =>
+    jwt.setIssuer(issuer.settings.issuer).setAudience(issuer.settings.audience) as T;
+
+  test.each<[string, () => Promise<string> | string]>([
+    ['is not signed (alg none)', () => ofIssuer(new UnsecuredJWT(claims())).encode()],
+    [
+      'is signed with the public key as a shared secret (HS256)',
+      () => {
+        const secret = new TextEncoder().encode(JSON.stringify(signer.jwk));
+        return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(secret);
+      },
+    ],
+    [
+      'is signed with a foreign key under a known key id',
+      async () => issuer.createToken(await createSigningKey('one')),
+    ],
+    [
+      'is signed with a key that the issuer does not publish',
+      async () => issuer.createToken(await createSigningKey('stranger')),
+    ],
+    [
+      'brings its own key',
+      async () => {
+        const own = await createSigningKey('own');
+        return ofIssuer(new SignJWT(claims())).setProtectedHeader({ alg: 'ES256', jwk: own.jwk }).sign(own.privateKey);
+      },
+    ],
+    [
+      'was changed',
+      async () => {
+        const [header, , signature] = (await issuer.createToken(signer)).split('.');
+        const payload = Buffer.from(JSON.stringify({ ...claims(), iss: issuer.settings.issuer })).toString('base64url');
+        return [header, payload, signature].join('.');
+      },
+    ],
+    ['is cut off', async () => (await issuer.createToken(signer)).slice(0, -10)],
+    ['is not a JWT', () => 'a.b.c'],
+    ['has three empty parts', () => '..'],
+    ['has a header that is not JSON', () => `${Buffer.from('{').toString('base64url')}.e30.AA`],
+    ['has a header that is a list', () => `${Buffer.from('[]').toString('base64url')}.e30.AA`],
+    ['has four parts', async () => `${await issuer.createToken(signer)}.x`],
+  ])('rejects a token that %s with 401', async (_what, make) => {
+    expectUnauthorized(await sendInvalidOrder(api, bearer(await make())), /./);
+  });
+
+  test('accepts tokens of a new issuer key and rejects tokens of the withdrawn key', async () => {
+    await elsewhere(async ({ issuer, key, api }) => {
+      expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key))));
+      const next = await createSigningKey('next');
+      issuer.publishKeys(next);
+
+      later(31);
+      expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(next))));
+      expect(issuer.fetchCount()).toBe(2);
+      expectUnauthorized(await sendInvalidOrder(api, bearer(await issuer.createToken(key))), /no applicable key/);
+    });
+  });
+
+  test('does not fetch the issuer’s keys again for each token with an unknown key', async () => {
+    await elsewhere(async ({ issuer, key, api }) => {
+      expectAuthenticated(await sendInvalidOrder(api, bearer(await issuer.createToken(key))));
+      const stranger = await createSigningKey('stranger');
+      for (let number = 0; number < 5; number += 1)
+        expectUnauthorized(await sendInvalidOrder(api, bearer(await issuer.createToken(stranger))), /key/);
+      expect(issuer.fetchCount()).toBe(1);
+    });
+  });
+
+  test('accepts tokens of cached keys while the issuer is unreachable, even after the cache expires', async () => {
+    await elsewhere(async ({ issuer, key, api }) => {
+      const token = await issuer.createToken(key, { exp: epochSecondsFromNow(3_600) });
+      expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
+      issuer.failWith(500);
+      later(11 * 60);
+
+      for (let number = 0; number < 3; number += 1) expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
+      expect(issuer.fetchCount(), 'one more try to fetch them').toBe(2);
+    });
+  });
+
+  test.each<[string, (issuer: TokenIssuer) => unknown]>([
+    ['returns 500', (issuer) => issuer.failWith(500)],
+    ['returns no JSON', (issuer) => issuer.failWith(200, '<html>')],
+    ['returns no keys', (issuer) => issuer.failWith(200, '{"error":"x"}')],
+    ['is unreachable', (issuer) => issuer.close()],
+  ])(
+    'returns 503 with Retry-After and without details when the issuer %s, and still accepts known keys',
+    async (_what, breakIt) => {
+      await elsewhere(async ({ issuer, key, api }) => {
+        const token = await issuer.createToken(key);
+        const fresh = await startApiWithoutBackends({
+          auth: { apiKeys: [clerk.configEntry], tokens: issuer.settings },
+        });
+        try {
+          expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
+          await breakIt(issuer);
+
+          const { status, headers, body } = await sendInvalidOrder(fresh, bearer(token));
+          expect([status, body.type]).toEqual([503, '/problems/identity-provider-unavailable']);
+          expect(headers.get('retry-after')).toBe('5');
+          expect(JSON.stringify(body)).not.toMatch(/127\.0\.0\.1|jwks|json|econn|fetch failed|500/i);
+          expectAuthenticated(await sendInvalidOrder(api, bearer(token)));
+          expectAuthenticated(await sendInvalidOrder(fresh, { 'x-api-key': clerk.key }));
+          expect((await fresh.get('/livez')).status).toBe(200);
+        } finally {
+          await fresh.close();
+        }
+      });
+    },
+  );
+});
+
+describe('an API without authentication', () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApiWithoutBackends();
+  });
+  afterAll(() => api?.close());
+
+  /** fetch() does not allow a custom Host header. */
+  const asked = (host: string) =>
+    new Promise<{ status: number; body: Problem }>((resolve, reject) => {
+      const headers = { host, 'content-type': 'application/json' };
+      const request = httpRequest(`${api.url}/v1/orders`, { method: 'POST', headers }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve({ status: response.statusCode!, body: JSON.parse(text) as Problem }));
+      });
+      request.on('error', reject).end('{}');
+    });
+
+  test.each(['localhost', 'LOCALHOST:3000', '127.0.0.1', '127.0.0.1:3000', '127.8.8.8:1', '[::1]', '[::1]:3000'])(
+    'allows every request for the host %s',
+    async (host) => {
+      expect(await asked(host)).toMatchObject({ status: 400, body: { type: '/problems/invalid-request' } });
+    },
+  );
+
+  test.each([
+    'shop.example.com',
+    'localhost.example.com',
+    '127.0.0.1.example.com',
+    'evil.example.com:3000',
+    '10.0.0.1',
+    '127.0.0.1@evil.example.com',
+    '0.0.0.0:3000',
+  ])('denies a request for the host "%s" with 403 that names the missing setting', async (host) => {
+    const { status, body } = await asked(host);
+
+    expect([status, body.type]).toEqual([403, '/problems/forbidden']);
+    expect(body.detail).toContain('API_KEYS');
+  });
+
+  test.each([
+    ['https://evil.example.com', 403],
+    ['http://127.0.0.1.evil.example.com', 403],
+    ['null', 403],
+    ['http://localhost:5173', 400],
+    ['http://127.0.0.1:3000', 400],
+  ])('answers a write request of a page of %s with %i', async (origin, status) => {
+    expect((await api.request('POST', '/v1/orders', { headers: { origin } })).status).toBe(status);
+  });
+});

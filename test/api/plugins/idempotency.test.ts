@@ -1,0 +1,784 @@
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { ApprovalResource } from '../../../src/schemas/approval.js';
+import type { BatchResource } from '../../../src/schemas/batch.js';
+import type { OrderResource } from '../../../src/schemas/order.js';
+import type { Problem } from '../../../src/schemas/problem.js';
+import { openStore } from '../../../src/store/index.js';
+import { createClient } from '../../../src/temporal/connections.js';
+import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import {
+  ORDERS_VISIBILITY_QUERY,
+  ORDER_TASK_QUEUE,
+  ORDER_WORKFLOW_TYPE,
+  orderWorkflowId,
+} from '../../../src/workflows/order/contract.js';
+import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
+import { makeApproval, makeStage } from '../../support/shop/approvals.js';
+import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';
+import { createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';
+import { quantitiesOf, type CartBody } from '../../support/shop/carts.js';
+import { lockCatalogue } from '../../support/database/database-lock.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
+import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+
+/** A request that the tests repeat and that must take effect once. */
+interface RepeatedRequest extends RequestOptions {
+  method: string;
+  path: string;
+  /** The same request with different content. */
+  changedContent: RequestOptions & { path?: string };
+  /** Reads the effect from Temporal or the store. */
+  readEffect: (first: ApiResponse<Body>) => Promise<unknown>;
+  expectedEffect: unknown;
+}
+
+type Body = Problem & { orderId?: string; approvalId?: string; batchId?: string };
+
+const NDJSON = 'application/x-ndjson';
+const ndjson = (...items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
+const KEY_RETENTION_HOURS = 24;
+const CLAIM_TTL_SECONDS = 30;
+
+describeOnDevServer('Idempotency-Key', () => {
+  let shop: Shop;
+  /** Two API processes, as behind a load balancer. */
+  let api: Api;
+  let second: Api;
+  const root = createCaller(['operator', 'approver', 'shopper']);
+  const [ada, bob] = [createCaller(['shopper']), createCaller(['shopper'])] as const;
+  const auth = { apiKeys: [root, ada, bob].map(({ configEntry }) => configEntry) };
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    shop = await startShop(await startDevServer(), { operations: tests.operations });
+    [api, second] = await Promise.all([startApi({ ...shop, auth }), startApi({ ...shop, auth })]);
+  });
+  afterEach(() => {
+    tests.unblockCalls();
+    tests.clearFailures();
+  });
+  afterAll(async () => {
+    await Promise.all([api?.close(), second?.close()]);
+    await shop?.close();
+  });
+
+  const aKey = () => `key-${randomUUID()}`;
+
+  const named = (key: string, { headers, json, text }: RequestOptions = {}): RequestOptions => ({
+    headers: { ...headers, 'idempotency-key': key },
+    ...(json !== undefined && { json }),
+    ...(text !== undefined && { text }),
+  });
+
+  /** Sends the request with an idempotency key. */
+  const send = (
+    to: Api,
+    key: string,
+    request: Pick<RepeatedRequest, 'method' | 'path'> & RequestOptions,
+    by: TestCaller = root,
+  ) => by.send<Body>(to, request.method, request.path, named(key, request));
+
+  const post = (path: string, json?: unknown) => root.send<Body>(api, 'POST', path, { json });
+
+  const placing = (json: unknown) => ({ method: 'POST', path: '/v1/orders', json });
+
+  async function aBody(customerId = `customer-${randomUUID().slice(0, 8)}`) {
+    const { sku } = await addProduct(shop.store);
+    return { customerId, lines: [{ sku, quantity: 1 }], payment: { token: 'tok_ok' } };
+  }
+
+  const handle = (workflowId: string) => shop.client.workflow.getHandle(workflowId);
+
+  async function updatesIn(workflow: WorkflowHandle, name: string): Promise<number> {
+    const { events } = await workflow.fetchHistory();
+    return (events ?? []).filter(
+      ({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.input?.name === name,
+    ).length;
+  }
+
+  const eventsIn = async (workflow: WorkflowHandle, type: string, name?: string) =>
+    (await fetchEventSummaries(workflow)).filter((event) => event.type === type && event.name === name).length;
+
+  /** Waits for the first event: Temporal writes events that arrive during a workflow task after the task. */
+  const arrivals = (workflow: WorkflowHandle, type: string, name?: string) =>
+    waitUntil(async () => (await eventsIn(workflow, type, name)) || undefined, {
+      description: type,
+      timeoutMs: 10_000,
+    });
+
+  const isThere = async (workflowId: string) =>
+    handle(workflowId)
+      .describe()
+      .then(
+        () => true,
+        () => false,
+      );
+
+  /** Counts the executions that visibility finds, once there are any. */
+  const found = (query: string) =>
+    waitUntil(async () => (await shop.client.workflow.count(query)).count || undefined, {
+      description: query,
+      timeoutMs: 10_000,
+      intervalMs: 50,
+    });
+
+  const seenBy =
+    <T>(path: string) =>
+    (wanted: (body: T) => boolean, what: string) =>
+      waitUntil(
+        async () => {
+          const { status, body } = await root.send<T>(api, 'GET', path);
+          return status === 200 && wanted(body) ? body : undefined;
+        },
+        { description: `${path}: ${what}`, timeoutMs: 20_000, intervalMs: 50 },
+      );
+  const orderOnce = (orderId: string, ...wanted: Parameters<ReturnType<typeof seenBy<OrderResource>>>) =>
+    seenBy<OrderResource>(`/v1/orders/${orderId}`)(...wanted);
+  const batchOnce = (batchId: string, ...wanted: Parameters<ReturnType<typeof seenBy<BatchResource>>>) =>
+    seenBy<BatchResource>(`/v1/batches/${batchId}`)(...wanted);
+
+  /** Places an order and waits until it awaits the carrier. */
+  async function aShippedOrder(): Promise<string> {
+    const orderId = randomUUID();
+    await post('/v1/orders', { ...(await aBody()), orderId });
+    await orderOnce(orderId, (order) => order.stage === 'awaiting_pickup', 'awaits pickup');
+    return orderId;
+  }
+
+  /** Places an order whose parcel is in transit for longer than its delivery timeout of one second. */
+  async function anOverdueOrder(): Promise<string> {
+    const orderId = randomUUID();
+    const input = { ...(await aBody()), orderId, deliveryTimeoutSeconds: 1 };
+    const options = { workflowId: orderWorkflowId(orderId), taskQueue: ORDER_TASK_QUEUE, args: [input] };
+    await shop.client.workflow.start(ORDER_WORKFLOW_TYPE, options);
+    await orderOnce(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
+    await shop.fakes.carrier.reportNow(orderId, 'in_transit');
+    await orderOnce(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+    return orderId;
+  }
+
+  async function aFilledCart(quantity = 2) {
+    const cartId = randomUUID();
+    const { sku } = await addProduct(shop.store);
+    expect((await post(`/v1/carts/${cartId}/items`, { sku, quantity })).status).toBe(200);
+    return { path: `/v1/carts/${cartId}`, sku, cart: handle(cartWorkflowId(cartId)) };
+  }
+
+  async function anAskedApproval() {
+    const input = makeApproval({ stages: [makeStage({ id: root.id }, { id: 'boss' })] });
+    expect((await post('/v1/approvals', input)).status).toBe(202);
+    const path = `/v1/approvals/${input.approvalId}`;
+    const events = async (event: string) => {
+      const { body } = await root.send<ApprovalResource>(api, 'GET', path);
+      return body.trail.filter((entry) => entry.event === event).length;
+    };
+    return { path, events };
+  }
+
+  /** Starts a batch whose calls block. */
+  async function aHeldBatch() {
+    tests.blockCalls();
+    const items = makeItems(2, randomUUID());
+    const batchId = await stageTestBatch(shop.store, { operation: 'call', items, itemsPerChunk: 1 });
+    await post(`/v1/batches/${batchId}/retry`);
+    await batchOnce(batchId, ({ status, attempt }) => status === 'running' && attempt === 1, 'running');
+    return { path: `/v1/batches/${batchId}`, batch: handle(batchWorkflowId(batchId)), batchId, items };
+  }
+
+  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
+
+  const uploading = (text: string, query: Record<string, string> = {}) => ({
+    method: 'POST',
+    path: `/v1/batches?${new URLSearchParams({ operation: 'restock', ...query }).toString()}`,
+    text,
+    headers: { 'content-type': NDJSON },
+  });
+
+  const cases: Record<string, () => Promise<RepeatedRequest>> = {
+    async placeOrder() {
+      const json = await aBody();
+      return {
+        ...placing(json),
+        changedContent: { json: { ...json, payment: { token: 'tok_declined' } } },
+        readEffect: () => found(`${ORDERS_VISIBILITY_QUERY} and CustomerId = '${json.customerId}'`),
+        expectedEffect: 1,
+      };
+    },
+    async cancelOrder() {
+      const orderId = await aShippedOrder();
+      return {
+        method: 'POST',
+        path: `/v1/orders/${orderId}/cancel`,
+        json: { reason: 'too late' },
+        changedContent: { json: { reason: 'too early' } },
+        readEffect: () => updatesIn(handle(orderWorkflowId(orderId)), 'cancelOrder'),
+        expectedEffect: 1,
+      };
+    },
+    async resolveCompensation() {
+      const orderId = await aShippedOrder();
+      shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
+      await post(`/v1/orders/${orderId}/cancel`);
+      await orderOnce(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+      return {
+        method: 'POST',
+        path: `/v1/orders/${orderId}/compensation`,
+        json: { compensation: 'refundPayment', attempt: 1, action: 'retry' },
+        changedContent: { json: { compensation: 'refundPayment', attempt: 1, action: 'skip' } },
+        async readEffect() {
+          const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
+          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveCompensation')];
+        },
+        expectedEffect: ['cancelled', 1],
+      };
+    },
+    async resolveDelivery() {
+      const orderId = await anOverdueOrder();
+      return {
+        method: 'POST',
+        path: `/v1/orders/${orderId}/delivery`,
+        json: { attempt: 1, action: 'delivered' },
+        changedContent: { json: { attempt: 1, action: 'write_off' } },
+        async readEffect() {
+          const { status } = await orderOnce(orderId, ({ stage }) => stage === 'done', 'done');
+          return [status, await updatesIn(handle(orderWorkflowId(orderId)), 'resolveDelivery')];
+        },
+        expectedEffect: ['completed', 1],
+      };
+    },
+    async addItem() {
+      const { path, sku, cart } = await aFilledCart();
+      return {
+        method: 'POST',
+        path: `${path}/items`,
+        json: { sku, quantity: 3 },
+        changedContent: { json: { sku, quantity: 4 } },
+        readEffect: async () => [
+          quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)[sku],
+          await updatesIn(cart, 'addItem'),
+        ],
+        expectedEffect: [5, 2],
+      };
+    },
+    async setQuantity() {
+      const { path, sku, cart } = await aFilledCart();
+      return {
+        method: 'PATCH',
+        path: `${path}/items/${sku}`,
+        json: { quantity: 3 },
+        changedContent: { json: { quantity: 4 } },
+        readEffect: () => updatesIn(cart, 'setQuantity'),
+        expectedEffect: 1,
+      };
+    },
+    async removeItem() {
+      const { path, sku, cart } = await aFilledCart();
+      return {
+        method: 'DELETE',
+        path: `${path}/items/${sku}`,
+        changedContent: { json: { sku } },
+        readEffect: () => updatesIn(cart, 'removeItem'),
+        expectedEffect: 1,
+      };
+    },
+    async checkOut() {
+      const { path, cart } = await aFilledCart();
+      return {
+        method: 'POST',
+        path: `${path}/checkout`,
+        json: { payment: { token: 'tok_ok' } },
+        changedContent: { json: { payment: { token: 'tok_declined' } } },
+        readEffect: async () => [
+          await updatesIn(cart, 'checkout'),
+          (await fetchEventSummaries(cart)).filter(({ type }) => type === 'StartChildWorkflowExecutionInitiated')
+            .length,
+        ],
+        expectedEffect: [1, 1],
+      };
+    },
+    async abandonCart() {
+      const { path, cart } = await aFilledCart();
+      return {
+        method: 'DELETE',
+        path,
+        changedContent: { json: { why: 'not' } },
+        readEffect: () => updatesIn(cart, 'abandon'),
+        expectedEffect: 1,
+      };
+    },
+    async requestApproval() {
+      const { approvalId: _none, ...json } = makeApproval({ stages: [makeStage({ id: `approver-${randomUUID()}` })] });
+      const [approver] = json.stages[0]!.approvers;
+      return {
+        method: 'POST',
+        path: '/v1/approvals',
+        json,
+        changedContent: { json: { ...json, title: 'Or may we not?' } },
+        readEffect: () => found(`WorkflowType = 'approval' and Approvers = '${approver!.id}'`),
+        expectedEffect: 1,
+      };
+    },
+    async decideApproval() {
+      const { path, events } = await anAskedApproval();
+      const json = { approver: root.id, decision: 'approve', comment: 'fine' };
+      return {
+        method: 'POST',
+        path: `${path}/decision`,
+        json,
+        changedContent: { json: { ...json, comment: 'really' } },
+        readEffect: () => events('decided'),
+        expectedEffect: 1,
+      };
+    },
+    async withdrawApproval() {
+      const { path, events } = await anAskedApproval();
+      return {
+        method: 'POST',
+        path: `${path}/withdraw`,
+        json: { reason: 'no need' },
+        changedContent: { json: { reason: 'no time' } },
+        readEffect: () => events('withdrawn'),
+        expectedEffect: 1,
+      };
+    },
+    async uploadBatch() {
+      const { sku } = await addProduct(shop.store, { available: 0 });
+      return {
+        ...uploading(ndjson({ sku, quantity: 5 })),
+        changedContent: { text: ndjson({ sku, quantity: 6 }) },
+        async readEffect({ body }) {
+          await batchOnce(body.batchId!, ({ status }) => status === 'completed', 'completed');
+          return await stockOf(sku);
+        },
+        expectedEffect: 5,
+      };
+    },
+    async pauseBatch() {
+      const { path, batch } = await aHeldBatch();
+      return {
+        method: 'POST',
+        path: `${path}/pause`,
+        changedContent: { json: {} },
+        readEffect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'pause'),
+        expectedEffect: 1,
+      };
+    },
+    async resumeBatch() {
+      const { path, batch, batchId } = await aHeldBatch();
+      await post(`${path}/pause`);
+      await batchOnce(batchId, ({ status }) => status === 'paused', 'paused');
+      return {
+        method: 'POST',
+        path: `${path}/resume`,
+        changedContent: { json: {} },
+        readEffect: () => arrivals(batch, 'WorkflowExecutionSignaled', 'resume'),
+        expectedEffect: 1,
+      };
+    },
+    async cancelBatch() {
+      const { path, batch } = await aHeldBatch();
+      return {
+        method: 'POST',
+        path: `${path}/cancel`,
+        changedContent: { json: {} },
+        readEffect: () => arrivals(batch, 'WorkflowExecutionCancelRequested'),
+        expectedEffect: 1,
+      };
+    },
+    async retryBatch() {
+      const { batchId, path, items } = await aHeldBatch();
+      tests.failItem(items[0]!.key, 'final');
+      tests.unblockCalls();
+      await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
+      return {
+        method: 'POST',
+        path: `${path}/retry`,
+        changedContent: { json: {} },
+        async readEffect() {
+          const { attempt } = await batchOnce(batchId, ({ status }) => status === 'completed_with_failures', 'ended');
+          return attempt;
+        },
+        expectedEffect: 2,
+      };
+    },
+  };
+
+  /** Simulates a process that died before it responded. */
+  async function forgetAnswer(secondsAgo: number): Promise<void> {
+    const { rows } = await sql`
+      update idempotency_keys
+      set status = null, headers = null, body = null, claimed_at = now() - make_interval(secs => ${secondsAgo})
+      where claimed_at = (select max(claimed_at) from idempotency_keys) returning 1`.execute(shop.store.db);
+    expect(rows).toHaveLength(1);
+  }
+
+  test('covers every operation that takes an Idempotency-Key', async () => {
+    const taking = (await fetchApiOperations(api)).filter(({ parameters = [] }) =>
+      parameters.some(({ name }) => name.toLowerCase() === 'idempotency-key'),
+    );
+    expect(taking.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
+  });
+
+  test('offers an Idempotency-Key on every operation that changes data for a role', async () => {
+    const changing = (await fetchApiOperations(api)).filter(
+      // The codec changes no data: it only encodes or decodes its input.
+      ({ method, path, 'x-roles': roles }) => method !== 'GET' && roles && !path.startsWith('/codec/'),
+    );
+    expect(changing.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(cases).sort());
+  });
+
+  describe.each(Object.keys(cases))('%s', (operationId) => {
+    test('replays the first response from any process and takes effect once', async () => {
+      const { readEffect, expectedEffect, changedContent, ...request } = await cases[operationId]!();
+      const key = aKey();
+
+      const first = await send(api, key, request);
+      expect(first.status, JSON.stringify(first.body)).toBeLessThan(300);
+      expect(first.headers.get('idempotent-replayed')).toBeNull();
+      expect(await readEffect(first)).toEqual(expectedEffect);
+
+      for (const to of [second, api]) expectReplayed(await send(to, key, request), first);
+      expectProblem(await send(second, key, { ...request, ...changedContent }), 422, 'idempotency-key-reused');
+      expect(await readEffect(first)).toEqual(expectedEffect);
+
+      await forgetAnswer(0);
+      const running = await send(second, key, request);
+      expectProblem(running, 409, 'request-in-progress');
+      expect(running.headers.get('retry-after')).toBe('1');
+    });
+
+    test('takes effect once when the first process dies before it responds', async () => {
+      const { readEffect, expectedEffect, changedContent, ...request } = await cases[operationId]!();
+      const key = aKey();
+      const first = await send(api, key, request);
+      expect(await readEffect(first)).toEqual(expectedEffect);
+
+      await forgetAnswer(CLAIM_TTL_SECONDS + 1);
+      const reused = await send(second, key, { ...request, ...changedContent });
+      const taken = await send(second, key, request);
+
+      expectProblem(reused, 422, 'idempotency-key-reused');
+      expect([taken.status, taken.headers.get('location')]).toEqual([first.status, first.headers.get('location')]);
+      expect(taken.headers.get('idempotent-replayed')).toBeNull();
+      expect(await readEffect(first)).toEqual(expectedEffect);
+      expectReplayed(await send(api, key, request), taken);
+    });
+  });
+
+  describe('a repetition of a running request', () => {
+    test('returns 409 until the first request completes, then replays its response', async () => {
+      const { path, sku } = await aFilledCart();
+      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const lock = await lockCatalogue(shop.ownerDatabaseUrl);
+      const pending = send(api, key, request);
+      await lock.waitForBlocked();
+
+      const early = await Promise.all([send(second, key, request), send(api, key, request)]);
+      await lock.release();
+      const first = await pending;
+
+      for (const answer of early) expectProblem(answer, 409, 'request-in-progress');
+      expect(first.status, JSON.stringify(first.body)).toBe(200);
+      expectReplayed(await send(second, key, request), first);
+      expect(quantitiesOf((await root.send<CartBody>(api, 'GET', path)).body)).toEqual({ [sku]: 3 });
+    });
+
+    test('runs one of many simultaneous requests to two processes and returns 409 to the others', async () => {
+      const json = await aBody();
+      const key = aKey();
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => send(n % 2 ? api : second, key, placing(json))),
+      );
+
+      const done = answers.filter(({ status }) => status === 202);
+      for (const answer of answers) if (!done.includes(answer)) expectProblem(answer, 409, 'request-in-progress');
+      expect(new Set(done.map(({ body }) => body.orderId)).size).toBe(1);
+      expect(done.filter(({ headers }) => !headers.has('idempotent-replayed'))).toHaveLength(1);
+      expect(await found(`${ORDERS_VISIBILITY_QUERY} and CustomerId = '${json.customerId}'`)).toBe(1);
+    });
+  });
+
+  describe('scope of an idempotency key', () => {
+    test('treats the same key of another caller as a new request', async () => {
+      const key = aKey();
+      const [hers, his] = [placing(await aBody(ada.id)), placing(await aBody(bob.id))];
+
+      const first = await send(api, key, hers, ada);
+      const other = await send(api, key, his, bob);
+
+      expect([first.status, other.status]).toEqual([202, 202]);
+      expect(other.body.orderId).not.toBe(first.body.orderId);
+      expect(other.headers.get('idempotent-replayed')).toBeNull();
+      expectReplayed(await send(second, key, hers, ada), first);
+      expectReplayed(await send(second, key, his, bob), other);
+    });
+
+    test('treats the same key on another path as a new request', async () => {
+      const key = aKey();
+      const [one, other] = [await aShippedOrder(), await aShippedOrder()];
+      for (const orderId of [one, other]) {
+        const answer = await send(api, key, { method: 'POST', path: `/v1/orders/${orderId}/cancel` });
+        expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([202, null]);
+        expect(answer.body.orderId).toBe(orderId);
+      }
+    });
+
+    test('ignores the order of fields', async () => {
+      const json = await aBody();
+      const key = aKey();
+      const first = await send(api, key, placing(json));
+      expectReplayed(await send(api, key, placing(Object.fromEntries(Object.entries(json).reverse()))), first);
+    });
+
+    test.each([
+      ['is empty', ''],
+      ['has 256 characters', 'k'.repeat(256)],
+    ])('rejects a key that %s with 400 and starts nothing', async (_what, key) => {
+      const json = { ...(await aBody()), orderId: randomUUID() };
+      expectProblem(await send(api, key, placing(json)), 400, 'invalid-request');
+      expect(await isThere(orderWorkflowId(json.orderId))).toBe(false);
+    });
+
+    test('denies a caller without the role with 403 instead of a replay', async () => {
+      const key = aKey();
+      const { path } = await aHeldBatch();
+      expect((await send(api, key, { method: 'POST', path: `${path}/pause` })).status).toBe(202);
+      expectProblem(await send(api, key, { method: 'POST', path: `${path}/pause` }, ada), 403, 'forbidden');
+    });
+  });
+
+  describe('stored responses', () => {
+    test('replays a response after a restart of the API', async () => {
+      const before = await startApi({ ...shop, auth });
+      const [key, request] = [aKey(), placing(await aBody())];
+      const first = await send(before, key, request);
+      await before.close();
+
+      const after = await startApi({ ...shop, auth });
+      try {
+        expectReplayed(await send(after, key, request), first);
+      } finally {
+        await after.close();
+      }
+    });
+
+    test('replays a cart change after the cart is closed', async () => {
+      const { path, sku } = await aFilledCart();
+      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const first = await send(api, key, request);
+      expect((await root.send(api, 'DELETE', path)).status).toBe(200);
+
+      expectReplayed(await send(second, key, request), first);
+      expectProblem(await root.send<Body>(api, 'GET', path), 410, 'gone');
+    });
+
+    test.each<[string, () => Promise<{ wrong: RequestOptions; status: number }>]>([
+      ['400', async () => ({ wrong: { json: {} }, status: 400 })],
+      ['413', async () => ({ wrong: { json: { text: 'x'.repeat(300_000) } }, status: 413 })],
+      ['415', async () => ({ wrong: { text: 'order', headers: { 'content-type': 'text/plain' } }, status: 415 })],
+    ])('runs a corrected request after a first attempt with %s', async (_what, make) => {
+      const { wrong, status } = await make();
+      const [key, good] = [aKey(), placing(await aBody())];
+
+      expect((await send(api, key, { ...good, json: undefined, ...wrong })).status).toBe(status);
+      const mended = await send(second, key, good);
+
+      expect([mended.status, mended.headers.get('idempotent-replayed')]).toEqual([202, null]);
+    });
+
+    test('runs a corrected request after a first attempt with 403', async () => {
+      const key = aKey();
+      expectProblem(await send(api, key, placing(await aBody('somebody-else')), ada), 403, 'forbidden');
+      expect((await send(second, key, placing(await aBody(ada.id)), ada)).status).toBe(202);
+    });
+
+    test('runs a request again after a 404, once the resource exists', async () => {
+      const orderId = randomUUID();
+      const [key, cancel] = [aKey(), { method: 'POST', path: `/v1/orders/${orderId}/cancel` }];
+      expectProblem(await send(api, key, cancel), 404, 'not-found');
+      await post('/v1/orders', { ...(await aBody()), orderId });
+
+      const { status, headers } = await send(second, key, cancel);
+
+      expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
+    });
+
+    test('replays a rejection by a business rule', async () => {
+      const { path } = await aFilledCart();
+      const { sku } = await addProduct(shop.store, { available: 0 });
+      const [key, request] = [aKey(), { method: 'POST', path: `${path}/items`, json: { sku, quantity: 1 } }];
+      const first = await send(api, key, request);
+      expectProblem(first, 422, 'out-of-stock');
+      await shop.store.db.updateTable('products').set({ stock: 5 }).where('sku', '=', sku).execute();
+
+      expectReplayed(await send(second, key, request), first);
+      expect((await send(second, aKey(), request)).status).toBe(200);
+    });
+
+    test('runs a request again after Temporal was unreachable', async () => {
+      const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
+      const away = await startApi({ ...shop, client, auth });
+      try {
+        const [key, request] = [aKey(), placing(await aBody())];
+        expectProblem(await send(away, key, request), 503, 'temporal-unavailable');
+        const { status, headers } = await send(api, key, request);
+        expect([status, headers.get('idempotent-replayed')]).toEqual([202, null]);
+      } finally {
+        await away.close();
+        await client.connection.close();
+      }
+    });
+
+    test('creates one order for a repeated request without the database, by its workflow id', async () => {
+      const databaseUrl = `postgres://u:p@127.0.0.1:${await freePort()}/shop`;
+      const store = openStore({ databaseUrl, maxConnections: 1, onIdleError: () => undefined });
+      const away = await startApi({ ...shop, store, auth });
+      try {
+        const [key, json] = [aKey(), await aBody()];
+        const first = await send(away, key, placing(json));
+        expect(first.status).toBe(202);
+        expect((await send(away, key, placing(json))).body.orderId).toBe(first.body.orderId);
+        const other = placing({ ...json, payment: { token: 'tok_other' } });
+        expectProblem(await send(away, key, other), 422, 'idempotency-key-reused');
+        const items = { method: 'POST', path: `/v1/carts/${randomUUID()}/items`, json: json.lines[0] };
+        expectProblem(await send(away, aKey(), items), 503, 'store-unavailable');
+      } finally {
+        await away.close();
+        await store.close();
+      }
+    });
+
+    test('returns the response when storing it fails, and a repetition names the same order', async () => {
+      const store = { ...shop.store, keepAnswer: () => Promise.reject(new Error('no room')) };
+      const forgetful = await startApi({ ...shop, store, auth });
+      try {
+        const [key, request] = [aKey(), placing(await aBody())];
+        const first = await send(forgetful, key, request);
+        expect(first.status).toBe(202);
+
+        await forgetAnswer(CLAIM_TTL_SECONDS + 1);
+        const next = await send(api, key, request);
+
+        expect([next.status, next.body.orderId]).toEqual([202, first.body.orderId]);
+      } finally {
+        await forgetful.close();
+      }
+    });
+
+    test('expires a key after 24 hours', async () => {
+      const key = aKey();
+      const [one, other] = [await aBody(), await aBody()].map((body) => placing({ ...body, orderId: randomUUID() }));
+      const first = await send(api, key, one!);
+      await age(KEY_RETENTION_HOURS * 3600 - 60);
+      expectReplayed(await send(api, key, one!), first);
+      expectProblem(await send(api, key, other!), 422, 'idempotency-key-reused');
+
+      await age(120);
+      const later = await send(api, key, other!);
+
+      expect([later.status, later.body.orderId]).toEqual([202, (other!.json as Body).orderId]);
+      expectReplayed(await send(second, key, other!), later);
+    });
+
+    test('purges only keys older than 24 hours', async () => {
+      const [old, young] = [aKey(), aKey()];
+      const request = placing({ ...(await aBody()), orderId: randomUUID() });
+      await send(api, old, request);
+      await age(KEY_RETENTION_HOURS * 3600 + 60);
+      const kept = await send(api, young, request);
+
+      await shop.store.deleteExpiredIdempotencyKeys();
+
+      expectReplayed(await send(api, young, request), kept);
+      const again = await send(api, old, request);
+      expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([202, null]);
+    });
+  });
+
+  describe('uploads with an idempotency key', () => {
+    const anItem = async () => ({ sku: (await addProduct(shop.store, { available: 0 })).sku, quantity: 5 });
+
+    test.each([
+      ['without a batch id', () => ({})],
+      ['with a batch id', () => ({ batchId: randomUUID() })],
+    ])('rejects other content %s with 422 and keeps the first batch', async (_what, query) => {
+      const [key, item, given] = [aKey(), await anItem(), query()];
+      const first = await send(api, key, uploading(ndjson(item), given));
+      expect(first.status).toBe(202);
+
+      const other = await send(second, key, uploading(ndjson({ ...item, quantity: 7 }), given));
+      const again = await send(second, key, uploading(ndjson(item), given));
+
+      expectProblem(other, 422, 'idempotency-key-reused');
+      expectReplayed(again, first);
+      await batchOnce(first.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      expect(await stockOf(item.sku)).toBe(5);
+    });
+
+    test('rejects another query with 422', async () => {
+      const [key, item] = [aKey(), await anItem()];
+      await send(api, key, uploading(ndjson(item)));
+      expectProblem(
+        await send(api, key, uploading(ndjson(item), { itemsPerChunk: '7' })),
+        422,
+        'idempotency-key-reused',
+      );
+    });
+
+    test('rejects a batch id that another request has taken with 409', async () => {
+      const [item, batchId] = [await anItem(), randomUUID()];
+      expect((await send(api, aKey(), uploading(ndjson(item), { batchId }))).status).toBe(202);
+      const other = ndjson({ ...item, quantity: 7 });
+      expectProblem(await send(api, aKey(), uploading(other, { batchId })), 409, 'batch-id-taken');
+    });
+
+    test('runs a corrected upload under the same key after invalid items', async () => {
+      const [key, item] = [aKey(), await anItem()];
+      expectProblem(await send(api, key, uploading(ndjson({ ...item, quantity: -1 }))), 422, 'invalid-items');
+
+      const mended = await send(second, key, uploading(ndjson(item)));
+
+      expect([mended.status, mended.body.batchId]).toEqual([202, expect.any(String)]);
+      await batchOnce(mended.body.batchId!, ({ status }) => status === 'completed', 'completed');
+      expect(await stockOf(item.sku)).toBe(5);
+      expectReplayed(await send(api, key, uploading(ndjson(item))), mended);
+    });
+
+    test('reports invalid items in a repeated upload', async () => {
+      const [key, item] = [aKey(), await anItem()];
+      expect((await send(api, key, uploading(ndjson(item)))).status).toBe(202);
+      const wrong = await send(api, key, uploading(ndjson({ ...item, quantity: -1 })));
+      expectProblem(wrong, 422, 'invalid-items');
+      expect((await send(api, key, uploading(ndjson(item)))).headers.get('idempotent-replayed')).toBe('true');
+    });
+  });
+
+  /** Ages all keys. */
+  async function age(seconds: number): Promise<void> {
+    await sql`update idempotency_keys set claimed_at = claimed_at - make_interval(secs => ${seconds})`.execute(
+      shop.store.db,
+    );
+  }
+});
+
+function expectReplayed(again: ApiResponse<Body>, first: ApiResponse<Body>): void {
+  // A problem contains the id of its own request.
+  const named = again.status < 400 ? {} : { requestId: again.headers.get('x-request-id') };
+  expect([again.status, again.body]).toEqual([first.status, { ...first.body, ...named }]);
+  expect(again.headers.get('idempotent-replayed')).toBe('true');
+  for (const name of ['location', 'content-type']) expect(again.headers.get(name)).toBe(first.headers.get(name));
+  expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
+}
+
+function expectProblem({ status, headers, body }: ApiResponse<Body>, expected: number, kind: string): void {
+  expect([status, body.type]).toEqual([expected, `/problems/${kind}`]);
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(headers.get('idempotent-replayed')).toBeNull();
+}

@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { generatedFiles } from '../../../../tools/openapi/document.js';
+import { projectRoot } from '../../../../tools/stack/settings.js';
+import { TAGS } from '../../../../src/api/plugins/route-contract.js';
+import { OPERATION_EXAMPLES } from '../../../../src/api/plugins/openapi/examples.js';
+import { definitionOf, PROBLEM_KINDS } from '../../../../src/api/plugins/problem-kinds.js';
+import {
+  readOpenApiDocument,
+  documentedOperations,
+  createSchemaValidator,
+  type DocumentedOperation,
+} from '../../../support/api/openapi-document.js';
+
+const document = await readOpenApiDocument();
+const operations = documentedOperations(document);
+const schemaErrorsOf = createSchemaValidator(document);
+const operationsById = operations.map((operation) => [operation.operationId, operation] as const);
+
+test('has committed files that match the generated ones', async () => {
+  for (const [path, text] of Object.entries(await generatedFiles())) {
+    const isSame = (await readFile(path, 'utf8').catch(() => '')) === text;
+    expect(isSame, `${relative(projectRoot, path)} is not what the code says: run "npm run openapi"`).toBe(true);
+  }
+});
+
+test('gives each operation a unique id, a summary and described tags', () => {
+  const ids = operations.map(({ operationId }) => operationId);
+  expect(ids.length).toBeGreaterThan(30);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const { operationId, spec } of operations) {
+    expect(operationId).toMatch(/^[a-z][A-Za-z]+$/);
+    expect(spec.summary, operationId).toBeTruthy();
+    expect(Object.keys(TAGS), operationId).toEqual(expect.arrayContaining(spec.tags ?? ['none']));
+  }
+});
+
+test('has exactly one example for each operation', () => {
+  expect(Object.keys(OPERATION_EXAMPLES).sort()).toEqual(operations.map(({ operationId }) => operationId).sort());
+});
+
+/**
+ * Derives error statuses from the parameters, body and security of an operation. Pages are for people, who have no
+ * keys.
+ */
+function impliedStatuses({ spec, parameters, body }: DocumentedOperation): number[] {
+  const has = (place: string, name?: string) =>
+    parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
+  return [
+    400,
+    408,
+    431,
+    500,
+    503,
+    ...(spec['x-roles'] ? [401, 403, 429] : []),
+    ...(has('header', 'webhook-id') ? [401] : []),
+    ...(has('path') ? [404, 414] : []),
+    ...(body ? [413, 415] : []),
+    ...(has('header', 'Idempotency-Key') ? [409, 422] : []),
+  ];
+}
+
+test.each(operationsById)('declares each error of %s as a problem', (_id, operation) => {
+  const { operationId, path, responses, spec } = operation;
+  const missing = impliedStatuses(operation).filter((status) => !(status in responses));
+  expect(missing).toEqual([]);
+  if (spec.security?.some((scheme) => 'bearer' in scheme)) expect(spec['x-roles']).not.toEqual([]);
+
+  const isPage = path.startsWith('/approvals/') || path === '/codec/session';
+  for (const [status, { content, headers, description }] of Object.entries(responses)) {
+    expect(description, status).not.toBe('Default Response');
+    expect(Object.keys(headers ?? {}), status).toContain('x-request-id');
+    if (Number(status) < 400 || (operationId === 'getReadiness' && status === '503')) continue;
+    expect(Object.keys(content ?? {}), status).toEqual([isPage ? 'text/html' : 'application/problem+json']);
+    if (isPage) continue;
+    const kinds = Object.keys(content!['application/problem+json']!.examples ?? {});
+    expect(kinds.length, status).toBeGreaterThan(0);
+    for (const kind of kinds) expect(definitionOf(PROBLEM_KINDS.find((known) => known === kind)!).status).toBe(+status);
+  }
+});
+
+test.each(operationsById)('has complete and valid examples for %s', (_id, operation) => {
+  const { location, parameters, body, responses } = operation;
+  const wrong: string[] = [];
+  for (const [index, { name, required, example }] of parameters.entries()) {
+    if (example !== undefined)
+      wrong.push(...schemaErrorsOf(example, [...location, 'parameters', String(index), 'schema']));
+    else if (required) wrong.push(`${name} has no example`);
+  }
+  for (const [type, { example }] of Object.entries(body?.content ?? {})) {
+    if (example !== undefined)
+      wrong.push(...schemaErrorsOf(example, [...location, 'requestBody', 'content', type, 'schema']));
+    else if (body?.required) wrong.push(`the body as ${type} has no example`);
+  }
+  const answers = Object.entries(responses)
+    .filter(([status]) => Number(status) < 400)
+    .flatMap(([status, { content }]) =>
+      Object.entries(content ?? {}).map(([type, { example }]) => ({ status, type, example })),
+    );
+  for (const { status, type, example } of answers) {
+    if (example !== undefined) {
+      wrong.push(...schemaErrorsOf(example, [...location, 'responses', status, 'content', type, 'schema']));
+    }
+  }
+  expect(wrong).toEqual([]);
+  const isJson = answers.some(({ type }) => type === 'application/json');
+  if (isJson && operation.operationId !== 'getOpenApi') {
+    expect(answers.some(({ example }) => example !== undefined)).toBe(true);
+  }
+});
+
+test('has problem examples that match the problem schema', () => {
+  const shown = Object.entries(document.components?.examples ?? {}) as [string, { value: unknown }][];
+  expect(shown.length).toBeGreaterThan(20);
+  for (const [kind, { value }] of shown) {
+    expect(schemaErrorsOf(value, ['components', 'schemas', 'Problem']), kind).toEqual([]);
+  }
+});

@@ -1,0 +1,282 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { waitUntil } from '../../../../tools/processes/wait.js';
+import { OPERATION_EXAMPLES } from '../../../../src/api/plugins/openapi/examples.js';
+import { isOpenBatch, type BatchResource } from '../../../../src/schemas/batch.js';
+import type { OrderResource } from '../../../../src/schemas/order.js';
+import { product } from '../../../../src/schemas/product.js';
+import { signDecision, signShipmentReport, startApi, type Api } from '../../../support/api/api.js';
+import { approvalLinks } from '../../../support/shop/test-activities.js';
+import { splitIntoChunks, TestOperations } from '../../../support/shop/batches.js';
+import { describeOnDevServer, startDevServer } from '../../../support/temporal/dev-server.js';
+import {
+  readOpenApiDocument,
+  documentedOperations,
+  createSchemaValidator,
+  type DocumentedOperation,
+} from '../../../support/api/openapi-document.js';
+import { startWebhookReceiver, type WebhookReceiver } from '../../../support/network/webhook-receiver.js';
+import { startShop, type Shop } from '../../../support/shop/shop.js';
+
+/**
+ * Request values that the document cannot contain because they depend on the environment, such as a token or
+ * signature.
+ */
+interface RequestValues {
+  parameters?: Record<string, string>;
+  headers?: Record<string, string>;
+}
+
+type Preparation = (contentType: string | undefined) => Promise<RequestValues | void>;
+
+const document = await readOpenApiDocument();
+const schemaErrorsOf = createSchemaValidator(document);
+const calls = documentedOperations(document).flatMap((operation) =>
+  (operation.body ? Object.keys(operation.body.content) : [undefined]).map(
+    (type) => [[operation.operationId, type].filter(Boolean).join(' as '), operation, type] as const,
+  ),
+);
+
+describeOnDevServer('the examples of the API', () => {
+  const held = new TestOperations();
+  let shop: Shop;
+  let api: Api;
+  let system: WebhookReceiver;
+
+  beforeAll(async () => {
+    shop = await startShop(await startDevServer(), { operations: held.operations });
+    api = await startApi(shop);
+    system = await startWebhookReceiver();
+    const catalogue: unknown = JSON.parse(await readFile('examples/catalogue.json', 'utf8'));
+    await shop.store.addProducts(z.array(product).parse(catalogue));
+    held.blockCalls();
+  });
+  afterAll(async () => {
+    held.unblockCalls();
+    await system?.close();
+    await api?.close();
+    await shop?.close();
+  });
+
+  async function sent(path: string, json?: unknown): Promise<void> {
+    const { status, body } = await api.post(path, json);
+    expect([200, 202], `${path}: ${JSON.stringify(body)}`).toContain(status);
+  }
+
+  async function listed(path: string): Promise<void> {
+    const look = async () => ((await api.get<{ items: unknown[] }>(path)).body.items.length > 0 ? true : undefined);
+    await waitUntil(look, { description: `something in ${path}`, timeoutMs: 20_000 });
+  }
+
+  const orderOf = (orderId: string) => ({ ...(OPERATION_EXAMPLES.placeOrder!.body as object), orderId });
+
+  async function shipped(orderId: string): Promise<OrderResource> {
+    await sent('/v1/orders', orderOf(orderId));
+    const isAtCarrier = ({ stage, status }: OrderResource) => stage === 'awaiting_pickup' || status === 'completed';
+    return await api.waitForOrder(orderId, isAtCarrier, 'at the carrier');
+  }
+
+  async function delivered(orderId: string): Promise<void> {
+    if ((await shipped(orderId)).status === 'completed') return;
+    for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
+    await api.waitForOrder(orderId, ({ status }) => status === 'completed', 'completed');
+  }
+
+  async function stuck(orderId: string): Promise<void> {
+    await shipped(orderId);
+    shop.fakes.faults.add({ on: 'refund', orderId, fault: 'error', status: 400, times: 1 });
+    await sent(`/v1/orders/${orderId}/cancel`);
+    await api.waitForOrder(orderId, ({ status }) => status === 'compensation_stuck', 'stuck');
+  }
+
+  /** Starts an order whose parcel has one second for its delivery. */
+  async function overdue(orderId: string): Promise<void> {
+    const input = { ...orderOf(orderId), deliveryTimeoutSeconds: 1 };
+    await shop.client.workflow.start('order', {
+      workflowId: `order:${orderId}`,
+      taskQueue: 'orders',
+      args: [input],
+    });
+    shop.fakes.carrier.configure({ autoDeliver: false }, orderId);
+    await api.waitForOrder(orderId, ({ shipment }) => shipment !== undefined, 'shipped');
+    await shop.fakes.carrier.reportNow(orderId, 'in_transit');
+    await api.waitForOrder(orderId, ({ status }) => status === 'delivery_overdue', 'overdue');
+  }
+
+  const filled = (cartId: string) => sent(`/v1/carts/${cartId}/items`, OPERATION_EXAMPLES.addItem!.body);
+
+  async function asked(approvalId: string, changes: object = {}): Promise<void> {
+    await sent('/v1/approvals', { ...(OPERATION_EXAMPLES.requestApproval!.body as object), approvalId, ...changes });
+  }
+
+  async function linked(approvalId: string): Promise<RequestValues> {
+    await asked(approvalId);
+    const { runId } = await shop.client.workflow.getHandle(`approval:${approvalId}`).describe();
+    const tomorrow = new Date(Date.now() + 86_400_000);
+    return {
+      parameters: {
+        token: await approvalLinks.sign({ approvalId, firstRunId: runId, stage: 1, approver: 'grace' }, tomorrow),
+      },
+    };
+  }
+
+  const runOf = async (batchId: string) => (await api.get<BatchResource>(`/v1/batches/${batchId}`)).body;
+
+  /** Uploads the batch of the example and waits for its end. */
+  async function restocked(): Promise<void> {
+    const { bodies, parameters } = OPERATION_EXAMPLES.uploadBatch!;
+    const query = new URLSearchParams(parameters as Record<string, string>);
+    const type = 'application/x-ndjson';
+    const text = bodies![type] as string;
+    await api.request('POST', `/v1/batches?${query.toString()}`, { text, headers: { 'content-type': type } });
+    const look = async () => (isOpenBatch((await runOf('restock-1001')).status) ? undefined : true);
+    await waitUntil(look, { description: 'the end of restock-1001', timeoutMs: 20_000 });
+  }
+
+  /** Starts a batch that does not end during the test. */
+  async function running(batchId: string): Promise<void> {
+    const items = [{ key: `${batchId}-1` }, { key: `${batchId}-2` }];
+    await shop.store.stageBatch({ batchId, operation: 'call', itemsPerChunk: 2 }, splitIntoChunks(items, 2));
+    await sent(`/v1/batches/${batchId}/retry`);
+  }
+
+  const nothing = async () => undefined;
+
+  /** By `operationId`: sets up the state that the example needs. */
+  const preparations: Record<string, Preparation> = {
+    getOpenApi: nothing,
+    getLiveness: nothing,
+    getReadiness: nothing,
+    listProblems: nothing,
+    getProblem: nothing,
+    listProducts: nothing,
+
+    placeOrder: nothing,
+    listOrders: () => delivered('order-1001').then(() => listed('/v1/orders?status=completed')),
+    getOrder: () => delivered('order-1001'),
+    cancelOrder: async () => void (await shipped('order-1002')),
+    resolveCompensation: () => stuck('order-1003'),
+    resolveDelivery: () => overdue('order-1005'),
+    receiveShipmentCallback: async () => {
+      await shipped('order-1004');
+      return { headers: signShipmentReport(OPERATION_EXAMPLES.receiveShipmentCallback!.body as never).headers! };
+    },
+
+    listUnhandledShipmentReports: async () => {
+      await shipped('order-1004');
+      const report = { orderId: 'order-1004', shipmentId: 'ship-1004', status: 'out_for_delivery' };
+      await api.request('POST', '/v1/callbacks/shipments', signShipmentReport(JSON.stringify(report)));
+    },
+
+    // The document shows the default namespace; the test shop has its own.
+    encodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
+    decodePayloads: async () => ({ parameters: { 'x-namespace': shop.client.options.namespace } }),
+    openCodecSessionPage: nothing,
+    // A browser sends this header on a request from the page itself.
+    updateCodecSession: async () => ({ headers: { 'sec-fetch-site': 'same-origin' } }),
+
+    listCarts: nothing,
+    getCart: () => filled('cart-1001'),
+    addItem: nothing,
+    setQuantity: () => filled('cart-1001'),
+    removeItem: () => filled('cart-1001'),
+    checkOut: () => filled('cart-1002'),
+    abandonCart: () => filled('cart-1003'),
+
+    requestApproval: nothing,
+    listApprovals: () => asked('new-roaster').then(() => listed('/v1/approvals?approver=grace')),
+    getApproval: () => asked('new-roaster'),
+    decideApproval: () => asked('new-grinder'),
+    withdrawApproval: () => asked('new-sign'),
+    openApprovalPage: () => linked('new-roaster'),
+    submitApprovalForm: () => linked('new-counter'),
+    receiveDecisionCallback: async () => {
+      const stages = [{ approvers: [{ id: 'erp', webhookUrl: system.url }], timeoutSeconds: 86_400 }];
+      await asked('new-oven', { stages });
+      return { headers: signDecision(OPERATION_EXAMPLES.receiveDecisionCallback!.body as never).headers! };
+    },
+
+    // In CSV the same items have other line numbers, so they form another batch with an id of its own.
+    uploadBatch: async (contentType) =>
+      contentType === 'text/csv'
+        ? { parameters: { batchId: 'restock-as-csv' }, headers: { 'Idempotency-Key': 'restock-as-csv' } }
+        : {},
+    listBatches: () => restocked().then(() => listed('/v1/batches?status=completed_with_failures')),
+    getBatch: restocked,
+    listBatchFailures: restocked,
+    followBatch: restocked,
+    pauseBatch: () => running('restock-1002'),
+    resumeBatch: () => running('restock-1003').then(() => sent('/v1/batches/restock-1003/pause')),
+    cancelBatch: () => running('restock-1004'),
+    retryBatch: restocked,
+  };
+
+  test('prepares an example for every operation of the document', () => {
+    const ids = documentedOperations(document).map(({ operationId }) => operationId);
+    expect(Object.keys(preparations).sort()).toEqual(ids.sort());
+  });
+
+  test('serves the committed document', async () => {
+    expect((await api.get<unknown>('/openapi.json')).body).toEqual(document);
+  });
+
+  /** Builds the example request of the document. */
+  function requestOf(
+    { path, method, parameters, body }: DocumentedOperation,
+    type: string | undefined,
+    given: RequestValues,
+  ) {
+    const url = new URL(api.url);
+    const headers = new Headers();
+    let filledPath = path;
+    for (const { in: place, name, example } of parameters) {
+      const value = given.parameters?.[name] ?? (example as string | number | undefined);
+      if (value === undefined) continue;
+      if (place === 'path') filledPath = filledPath.replace(`{${name}}`, encodeURIComponent(value));
+      if (place === 'query') url.searchParams.set(name, String(value));
+      if (place === 'header') headers.set(name, String(value));
+    }
+    for (const [name, value] of Object.entries(given.headers ?? {})) headers.set(name, value);
+    url.pathname = filledPath;
+    if (type === undefined) return new Request(url, { method, headers });
+    headers.set('content-type', type);
+    return new Request(url, { method, headers, body: encoded(body!.content[type]!.example, type), redirect: 'manual' });
+  }
+
+  function encoded(value: unknown, type: string): string | null {
+    if (value === undefined || typeof value === 'string') return value ?? null;
+    if (type === 'application/x-www-form-urlencoded') {
+      return new URLSearchParams(value as Record<string, string>).toString();
+    }
+    return JSON.stringify(value);
+  }
+
+  test.each(calls)('gives a declared response to the example of %s', async (_what, operation, type) => {
+    const { operationId, location, responses } = operation;
+    const given = (await preparations[operationId]!(type)) ?? {};
+
+    const response = await fetch(requestOf(operation, type, given));
+    const text = await response.text();
+
+    const { status, headers } = response;
+    const [firstGood] = Object.keys(responses).filter((declared) => Number(declared) < 400);
+    expect(status, text).toBe(OPERATION_EXAMPLES[operationId]!.status ?? Number(firstGood));
+
+    const declared = responses[status]!;
+    const missing = Object.keys(declared.headers ?? {}).filter((name) => !headers.has(name));
+    // This header appears only on a replayed response.
+    expect(missing.filter((name) => name !== 'idempotent-replayed')).toEqual([]);
+
+    const contentType = headers.get('content-type')?.split(';')[0];
+    expect(contentType).toBe(Object.keys(declared.content ?? {})[0]);
+    if (contentType === undefined) return;
+    const answer: unknown = contentType === 'application/json' ? JSON.parse(text) : text;
+    expect(
+      schemaErrorsOf(answer, [...location, 'responses', String(status), 'content', contentType, 'schema']),
+    ).toEqual([]);
+    const shown: unknown = declared.content![contentType]!.example;
+    if (typeof shown === 'object')
+      expect(Object.keys(answer as object)).toEqual(expect.arrayContaining(Object.keys(shown!)));
+  });
+});

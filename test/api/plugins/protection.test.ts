@@ -1,0 +1,478 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text as readAll } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { createCursors } from '../../../src/api/plugins/cursors.js';
+import { HttpProblem } from '../../../src/api/plugins/errors.js';
+import type { Problem } from '../../../src/schemas/problem.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { openStore, type Store } from '../../../src/store/index.js';
+import { CURSOR_SECRET, startApi, type Api } from '../../support/api/api.js';
+import { createCaller } from '../../support/api/callers.js';
+import { createDatabase } from '../../support/database/database.js';
+import { createUnreachableBackends, startApiWithoutBackends } from '../../support/api/unreachable-backends.js';
+
+const operator = createCaller(['operator']);
+const [ada, bob] = [createCaller(['shopper']), createCaller(['shopper'])] as const;
+const auth = { apiKeys: [operator, ada, bob].map(({ configEntry }) => configEntry) };
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+async function withApi(
+  options: Parameters<typeof startApiWithoutBackends>[0],
+  run: (api: Api) => Promise<void>,
+): Promise<void> {
+  const api = await startApiWithoutBackends(options);
+  try {
+    await run(api);
+  } finally {
+    await api.close();
+  }
+}
+
+describe.concurrent('malformed HTTP', () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApiWithoutBackends({ auth });
+  });
+  afterAll(() => api?.close());
+
+  /** Sends raw bytes. The response is complete when the API closes the connection. */
+  async function bytes(sent: string) {
+    const { hostname, port } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    socket.setTimeout(14_000, () => socket.destroy(new Error('no answer')));
+    socket.write(sent);
+    const received = await readAll(socket);
+    const [head, body] = received.split('\r\n\r\n') as [string, string];
+    const [statusLine, ...lines] = head.split('\r\n');
+    const headers = new Headers(lines.map((line) => line.split(/: (.*)/s).slice(0, 2) as [string, string]));
+    return {
+      status: Number(statusLine!.split(' ')[1]),
+      headers,
+      body: JSON.parse(body) as Problem,
+      length: body.length,
+    };
+  }
+
+  const host = 'Host: localhost\r\n';
+  test.each<[string, number, string, string, RegExp]>([
+    ['not HTTP', 400, 'malformed-request', 'hello\r\n\r\n', /no HTTP/],
+    ['TLS', 400, 'malformed-request', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /no HTTP/],
+    ['a malformed header line', 400, 'malformed-request', `GET /livez HTTP/1.1\r\n${host}no header\r\n\r\n`, /no HTTP/],
+    [
+      'two lengths',
+      400,
+      'malformed-request',
+      `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
+      /no HTTP/,
+    ],
+    [
+      'a length and chunks, as in request smuggling',
+      400,
+      'malformed-request',
+      `POST /v1/orders HTTP/1.1\r\n${host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      /no HTTP/,
+    ],
+    [
+      'headers of more than 16 KiB',
+      431,
+      'headers-too-large',
+      `GET /livez HTTP/1.1\r\n${host}X-Large: ${'x'.repeat(17_000)}\r\n\r\n`,
+      /more than 16384 bytes/,
+    ],
+    [
+      'a path of more than 16 KiB',
+      431,
+      'headers-too-large',
+      `GET /${'x'.repeat(17_000)} HTTP/1.1\r\n${host}\r\n`,
+      /16384/,
+    ],
+  ])(
+    'answers bytes that are not a valid request with an error and closes the connection: %s, %i %s',
+    async (_what, status, kind, sent, detail) => {
+      const answer = await bytes(sent);
+
+      expect([answer.status, answer.body.type]).toEqual([status, `/problems/${kind}`]);
+      expect(answer.body).toMatchObject({ status, title: expect.any(String) });
+      expect(answer.body.detail ?? '').toMatch(detail);
+      expect(answer.headers.get('content-type')).toBe('application/problem+json');
+      expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
+      expect(answer.headers.get('connection')).toBe('close');
+      expect(Number(answer.headers.get('content-length'))).toBe(answer.length);
+    },
+  );
+
+  test('serves other clients after a connection reset', async () => {
+    const { hostname, port } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    socket.write('POST /v1/orders HTTP/1.1\r\n');
+    socket.resetAndDestroy();
+    await once(socket, 'close');
+
+    expect((await api.get('/livez')).status).toBe(200);
+  });
+
+  // This test waits for the time limit of ten seconds.
+  test('returns 408 with the time limit for an unfinished body and closes the connection', async () => {
+    const key = `X-API-Key: ${operator.key}\r\n`;
+    const answer = await bytes(
+      `POST /v1/orders HTTP/1.1\r\n${host}${key}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+    );
+
+    expect([answer.status, answer.body.type]).toEqual([408, '/problems/request-timeout']);
+    expect(answer.body.detail).toContain('10 seconds');
+    expect(answer.headers.get('connection')).toBe('close');
+    expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
+  });
+
+  test('returns 408 for unfinished headers and closes the connection', async () => {
+    const answer = await bytes(`GET /livez HTTP/1.1\r\n${host}X-Slow: `);
+
+    expect([answer.status, answer.body.type]).toEqual([408, '/problems/request-timeout']);
+    expect(answer.headers.get('connection')).toBe('close');
+  });
+
+  test.each(['/v1/orders', '/v1/batches?operation=restock'])(
+    'closes the connection when a rejected body to %s never ends',
+    async (path) => {
+      const answer = await bytes(
+        `POST ${path} HTTP/1.1\r\n${host}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\nx`,
+      );
+
+      expect([answer.status, answer.body.type]).toEqual([401, '/problems/unauthorized']);
+    },
+  );
+
+  test('returns a problem with 400 for a missing Host header', async () => {
+    const { status, body } = await bytes('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n');
+    expect([status, body.type]).toEqual([400, '/problems/malformed-request']);
+  });
+});
+
+describe('request size limits', () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApiWithoutBackends({ auth, uploadLimits: { maxBytes: 1_000 } });
+  });
+  afterAll(() => api?.close());
+
+  const post = (path: string, text: string, headers = JSON_TYPE) => operator.send(api, 'POST', path, { text, headers });
+
+  test.each([
+    ['a body', '/v1/orders', 262_144, JSON_TYPE],
+    ['an upload', '/v1/batches?operation=restock', 1_000, { 'content-type': 'text/csv' }],
+  ])('rejects %s that is too large with 413 and the limit', async (_what, path, limit, headers) => {
+    const { status, body } = await post(path, 'x'.repeat(limit + 1), headers);
+
+    expect([status, body.type]).toEqual([413, '/problems/too-large']);
+    expect(body.detail).toContain(`more than ${limit} bytes`);
+  });
+
+  test('rejects a body of unknown length that is too large with 413', async () => {
+    const chunk = new TextEncoder().encode('x'.repeat(64 * 1024));
+    let left = 6;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (stream) => (left-- > 0 ? stream.enqueue(chunk) : stream.close()),
+    });
+    const headers = { 'x-api-key': operator.key, ...JSON_TYPE };
+    const response = await fetch(`${api.url}/v1/orders`, {
+      method: 'POST',
+      headers,
+      body,
+      duplex: 'half',
+    });
+
+    expect(response.status).toBe(413);
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining('262144') });
+  });
+
+  const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+  test.each<[string, string, string]>([
+    ['the maximum depth', nested(32), 'invalid-request'],
+    ['one level too deep', nested(33), 'malformed-request'],
+    ['a hundred thousand levels deep', nested(100_000), 'malformed-request'],
+    ['brackets within a string', JSON.stringify({ text: '[{'.repeat(100) }), 'invalid-request'],
+    ['brackets behind an escaped quote', JSON.stringify({ text: `"${'['.repeat(100)}\\` }), 'invalid-request'],
+    ['levels behind a string that ends in a backslash', `["\\\\",${nested(40)}]`, 'malformed-request'],
+    ['unclosed levels', '{"a":'.repeat(40), 'malformed-request'],
+    ['the name __proto__', '{"customerId":"a","__proto__":{"x":1}}', 'malformed-request'],
+    ['an escaped __proto__', '{"\\u005f_proto__":{"x":1}}', 'malformed-request'],
+    ['the names constructor and prototype', '{"constructor":{"prototype":{"x":1}}}', 'malformed-request'],
+  ])('returns 400 for nested or unsafe JSON: %s (%#)', async (_what, text, kind) => {
+    const { status, body } = await post('/v1/orders', text);
+
+    expect([status, body.type]).toEqual([400, `/problems/${kind}`]);
+    if (/deep/.test(body.detail ?? '')) expect(body.detail).toContain('32 levels');
+  });
+});
+
+describe('response headers', () => {
+  const PAGE = 'https://shop.example.com';
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApiWithoutBackends({ auth, protection: { corsOrigins: [PAGE], hstsMaxAgeSeconds: 600 } });
+  });
+  afterAll(() => api?.close());
+
+  test.each(['/livez', '/v1/orders', '/nowhere', '/problems', '/openapi.json'])(
+    'sends security headers with the response to %s',
+    async (path) => {
+      const { headers } = await fetch(api.url + path);
+
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('x-frame-options')).toBeTruthy();
+      expect(headers.get('content-security-policy')).toMatch(/default-src 'none'/);
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('strict-transport-security')).toMatch(/max-age=600/);
+      expect(headers.get('x-powered-by')).toBeNull();
+      expect(headers.get('server')).toBeNull();
+    },
+  );
+
+  test('sends no HSTS header by default', async () => {
+    await withApi({}, async (plain) => {
+      expect((await plain.get('/livez')).headers.get('strict-transport-security')).toBeNull();
+    });
+  });
+
+  test('allows a configured origin and exposes the response headers, also of problems', async () => {
+    for (const headers of [{ 'x-api-key': operator.key }, {}]) {
+      const answer = await api.request('POST', '/v1/orders', { json: {}, headers: { ...headers, origin: PAGE } });
+
+      expect(answer.headers.get('access-control-allow-origin')).toBe(PAGE);
+      expect(answer.headers.get('vary')).toMatch(/origin/i);
+      const readable = answer.headers.get('access-control-expose-headers')!.split(/, */);
+      expect(readable).toEqual(
+        expect.arrayContaining(['location', 'retry-after', 'x-request-id', 'idempotent-replayed']),
+      );
+      expect(answer.headers.get('access-control-allow-credentials')).toBeNull();
+    }
+  });
+
+  test.each([
+    'https://evil.example.com',
+    'http://shop.example.com',
+    'https://shop.example.com:8443',
+    'https://shop.example.com.evil.com',
+    'null',
+  ])('does not allow the origin %s', async (origin) => {
+    const { headers } = await operator.send(api, 'POST', '/v1/orders', { json: {}, headers: { origin } });
+    expect(headers.get('access-control-allow-origin')).not.toBe(origin);
+    expect(headers.get('access-control-allow-origin')).not.toBe('*');
+  });
+
+  test.each(['POST', 'PATCH', 'DELETE'])('allows a preflight for %s without a key', async (method) => {
+    const { status, headers } = await api.request<string>('OPTIONS', '/v1/carts/any/items', {
+      headers: {
+        origin: PAGE,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'content-type,idempotency-key,x-api-key,authorization',
+      },
+    });
+
+    expect(status).toBe(204);
+    expect(headers.get('access-control-allow-origin')).toBe(PAGE);
+    expect(headers.get('access-control-allow-methods')).toContain(method);
+    expect(headers.get('access-control-allow-headers')).toMatch(/idempotency-key.*x-api-key.*authorization/);
+    expect(headers.get('access-control-max-age')).toBe('600');
+  });
+
+  test('answers OPTIONS of an unknown path with 404, also as a preflight', async () => {
+    for (const headers of [{}, { origin: PAGE, 'access-control-request-method': 'POST' }]) {
+      const { status, body } = await api.request('OPTIONS', '/v1/nothing-here', { headers });
+      expect([status, body.type]).toEqual([404, '/problems/not-found']);
+    }
+  });
+
+  test('sends no CORS headers when no origin is configured', async () => {
+    await withApi({ auth }, async (closed) => {
+      const { headers } = await operator.send(closed, 'GET', '/livez', { headers: { origin: PAGE } });
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+    });
+  });
+});
+
+describe('rate limits', () => {
+  const LIMIT = 3;
+  const limited = (run: (api: Api) => Promise<void>) =>
+    withApi({ auth, protection: { requestsPerMinute: LIMIT } }, run);
+  const ask = (api: Api, by: { send: typeof ada.send }) => by.send<Problem>(api, 'GET', '/v1/products');
+
+  test('returns 429 with Retry-After above the limit, and still serves other callers and health checks', async () => {
+    await limited(async (api) => {
+      for (let number = 0; number < LIMIT; number += 1) expect((await ask(api, ada)).status).toBe(503);
+      const { status, headers, body } = await ask(api, ada);
+
+      expect([status, body.type]).toEqual([429, '/problems/too-many-requests']);
+      expect(body.detail).toBe('3 requests a minute are possible');
+      expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(headers.get('x-request-id')).toBe(body.requestId);
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(60);
+      expect(headers.get('ratelimit-limit')).toBe('3');
+      expect((await ada.send(api, 'GET', '/v1/orders')).status).toBe(429);
+      expect((await ask(api, bob)).status).toBe(503);
+      for (const path of ['/livez', '/readyz', '/problems', '/openapi.json']) {
+        expect((await fetch(api.url + path)).status).not.toBe(429);
+      }
+    });
+  });
+
+  test('counts invalid keys by address and does not limit valid keys', async () => {
+    await limited(async (api) => {
+      const guess = (number: number) =>
+        api.request<Problem>('GET', '/v1/products', { headers: { 'x-api-key': `wop_guess-${number}` } });
+      for (let number = 0; number < LIMIT; number += 1) expect((await guess(number)).status).toBe(401);
+
+      expect((await guess(LIMIT)).status).toBe(429);
+      expect((await api.get('/v1/products')).status).toBe(429);
+      expect((await ask(api, ada)).status).toBe(503);
+    });
+  });
+
+  test('ignores forwarded addresses', async () => {
+    await limited(async (api) => {
+      const from = (address: string) =>
+        api.request('GET', '/v1/products', { headers: { 'x-forwarded-for': address, forwarded: `for=${address}` } });
+      for (let number = 0; number < LIMIT; number += 1) expect((await from(`10.0.0.${number}`)).status).toBe(401);
+      expect((await from('10.0.0.99')).status).toBe(429);
+    });
+  });
+
+  test('counts no requests without a limit', async () => {
+    await withApi({ auth }, async (api) => {
+      const { status, headers } = await ask(api, ada);
+      expect([status, headers.get('ratelimit-limit')]).toEqual([503, null]);
+    });
+  });
+});
+
+test('returns 503 overloaded while the event loop lags, stays alive and recovers', async () => {
+  await withApi({ auth, protection: { maxEventLoopDelayMs: 20 } }, async (api) => {
+    const kind = async (path: string) => (await operator.send<Problem>(api, 'GET', path)).body.type;
+    const block = () => {
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+    };
+    const pressed = async () => {
+      block();
+      return (await kind('/v1/products')) === '/problems/overloaded' || undefined;
+    };
+    await waitUntil(pressed, { description: 'the pressure being noticed', timeoutMs: 20_000, intervalMs: 0 });
+
+    const { status, headers } = await operator.send(api, 'POST', '/v1/orders', { json: {} });
+    expect([status, headers.get('retry-after')]).toEqual([503, '5']);
+    expect((await api.get('/livez')).status).toBe(200);
+    expect((await api.get('/readyz')).body).toMatchObject({ status: 'not ready' });
+
+    const relieved = async () => (await kind('/v1/products')) === '/problems/store-unavailable' || undefined;
+    await waitUntil(relieved, { description: 'the pressure being over', timeoutMs: 20_000 });
+  });
+});
+
+describe('list cursors', () => {
+  let database: Awaited<ReturnType<typeof createDatabase>>;
+  let away: Awaited<ReturnType<typeof createUnreachableBackends>>;
+  let store: Store;
+  let api: Api;
+  const skus = ['A-1', 'B-2', 'C-3'];
+
+  beforeAll(async () => {
+    [database, away] = await Promise.all([createDatabase(), createUnreachableBackends()]);
+    store = openStore({ databaseUrl: database.url, maxConnections: 2, onIdleError: () => undefined });
+    await store.addProducts(
+      skus.map((sku): Product => ({ sku, name: sku, price: { value: 1, currency: 'EUR' }, available: 1 })),
+    );
+    api = await startApi({ client: away.client, store, auth });
+  });
+  afterAll(async () => {
+    await api?.close();
+    await store?.close();
+    await away?.close();
+    await database?.drop();
+  });
+
+  type Page = Problem & { items: { sku: string }[]; nextCursor?: string };
+  const list = async (cursor?: string, path = '/v1/products') => {
+    const query = new URLSearchParams({ limit: '1', ...(cursor !== undefined && { cursor }) });
+    const { status, body } = await operator.send<Page>(api, 'GET', `${path}?${query.toString()}`);
+    return { status, skus: body.items?.map(({ sku }) => sku), next: body.nextCursor, errors: body.errors };
+  };
+  const refusedPage = { status: 400, errors: [{ pointer: '/cursor', detail: expect.stringContaining('nextCursor') }] };
+
+  test('pages through all products with opaque cursors', async () => {
+    const seen: string[] = [];
+    for (let cursor: string | undefined, pages = 0; pages === 0 || cursor !== undefined; pages += 1) {
+      const page = await list(cursor);
+      seen.push(...page.skus);
+      cursor = page.next;
+      if (cursor) expect(cursor).toMatch(/^[A-Za-z0-9_-]+$/);
+    }
+    expect(seen).toEqual(skus);
+  });
+
+  test('rejects a cursor that is changed, cut or made up with 400', async () => {
+    const { next } = await list();
+    const bytes = Buffer.from(next!, 'base64url');
+    const changed = [...bytes.keys()].map((at) => {
+      const other = Buffer.from(bytes);
+      other[at]! ^= 1;
+      return other;
+    });
+    const made = [
+      Buffer.from('A-1'),
+      Buffer.alloc(16),
+      bytes.subarray(1),
+      bytes.subarray(0, -1),
+      Buffer.concat([bytes, bytes]),
+    ];
+
+    for (const bytes of [...changed, ...made])
+      expect(await list(bytes.toString('base64url'))).toMatchObject(refusedPage);
+  });
+
+  test('rejects the cursor of another list with 400', async () => {
+    const { next } = await list();
+
+    for (const path of ['/v1/orders', '/v1/approvals', '/v1/batches'])
+      expect(await list(next, path)).toMatchObject(refusedPage);
+  });
+
+  test('accepts a cursor only with the customer and status of its list', async () => {
+    const cursors = createCursors([CURSOR_SECRET]);
+    const place = JSON.stringify({ placedAt: new Date().toISOString(), orderId: randomUUID() });
+    const cursor = cursors.encode('orders', { customerId: ada.id }, Buffer.from(place));
+    const orders = (by: typeof ada, query = '') =>
+      by.send<Problem>(api, 'GET', `/v1/orders?cursor=${cursor}${query}`).then(({ status }) => status);
+
+    expect(await orders(ada)).toBe(200);
+    expect(await orders(operator, `&customerId=${ada.id}`)).toBe(200);
+    expect(await orders(bob)).toBe(400);
+    expect(await orders(operator)).toBe(400);
+    expect(await orders(ada, '&status=failed')).toBe(400);
+  });
+
+  test('accepts old cursors during a rotation of the secret and signs new ones with the new secret', () => {
+    const [before, during, after] = [['old'], ['new', 'old'], ['new']].map(createCursors);
+    const place = Buffer.from([0, 255, 1]);
+    const ofOld = before!.encode('batches', {}, place);
+    const ofNew = during!.encode('batches', {}, place);
+
+    expect(during!.decode('batches', {}, ofOld)).toEqual(place);
+    expect(after!.decode('batches', {}, ofNew)).toEqual(place);
+    expect(() => after!.decode('batches', {}, ofOld)).toThrow(HttpProblem);
+    expect(() => before!.decode('batches', {}, ofNew)).toThrow(HttpProblem);
+    expect(during!.decode('batches', {}, during!.encode('batches', {}, Buffer.alloc(0)))).toHaveLength(0);
+  });
+
+  test('ignores the order of the filters in a cursor', () => {
+    const cursors = createCursors(['secret']);
+    const cursor = cursors.encode('orders', { status: 'failed', customerId: 'ada' }, Buffer.from('x'));
+    expect(cursors.decode('orders', { customerId: 'ada', status: 'failed' }, cursor).toString()).toBe('x');
+    expect(() => cursors.decode('orders', { customerId: 'failed', status: 'ada' }, cursor)).toThrow(HttpProblem);
+  });
+});

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { openStore, type Store } from '../../../src/store/index.js';
+import { createClient } from '../../../src/temporal/connections.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { createDatabase } from '../../support/database/database.js';
+import { addProduct } from '../../support/shop/shop.js';
+
+interface Page {
+  items: Product[];
+  nextCursor?: string;
+}
+
+let database: Awaited<ReturnType<typeof createDatabase>>;
+let store: Store;
+let api: Api;
+const catalogue: Product[] = [];
+
+beforeAll(async () => {
+  database = await createDatabase();
+  store = openStore({ databaseUrl: database.url, maxConnections: 2, onIdleError: () => undefined });
+  const client = createClient({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`, TEMPORAL_NAMESPACE: 'default' });
+  api = await startApi({ client, store });
+  for (const [index, sku] of ['TEAPOT', 'MUG-RED', 'SPOON-1', 'MUG-BLUE', 'PLATE'].entries()) {
+    catalogue.push(
+      await addProduct(store, {
+        sku,
+        name: `No. ${index} – "ö"`,
+        price: { value: 100 + index, currency: 'EUR' },
+        available: index,
+      }),
+    );
+  }
+  catalogue.sort((one, other) => (one.sku < other.sku ? -1 : 1));
+});
+afterAll(async () => {
+  await api?.close();
+  await store?.close();
+  await database?.drop();
+});
+
+async function list(query = ''): Promise<Page> {
+  const { status, body } = await api.get<Page>(`/v1/products${query}`);
+  expect(status).toBe(200);
+  return body;
+}
+
+test('returns the whole catalogue on one page, sorted by SKU', async () => {
+  expect(await list()).toEqual({ items: catalogue });
+});
+
+test.each([1, 2, 3, 5])('pages through all products with %d on a page', async (limit) => {
+  const pages: Product[][] = [];
+  for (let query: string | undefined = `?limit=${limit}`; query !== undefined;) {
+    const { items, nextCursor }: Page = await list(query);
+    pages.push(items);
+    query = nextCursor && `?limit=${limit}&cursor=${nextCursor}`;
+    expect(pages.length).toBeLessThan(10);
+  }
+
+  expect(pages.flat()).toEqual(catalogue);
+  for (const items of pages) expect(items.length).toBeLessThanOrEqual(limit);
+});
+
+test.each([
+  ['is made up', Buffer.from('MUG-BLUE').toString('base64url')],
+  ['contains a NUL character', Buffer.from('A\0').toString('base64url')],
+  ['is too short', 'A'],
+])('rejects a cursor that %s with 400', async (_what, cursor) => {
+  const { status, headers, body } = await api.get(`/v1/products?cursor=${cursor}`);
+
+  expect(status).toBe(400);
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer: '/cursor' }] });
+});

@@ -1,0 +1,38 @@
+import { SignJWT } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { createApprovalLinkSigner, type ApprovalLink } from '../../src/approval-links/links.js';
+
+const OLD = 'an-old-secret-that-is-long-enough-00';
+const NEW = 'a-new-secret-that-is-long-enough-000';
+const link: ApprovalLink = { approvalId: 'a1', firstRunId: 'r1', stage: 2, approver: 'lead' };
+const soon = () => new Date(Date.now() + 60_000);
+
+describe('createApprovalLinks', () => {
+  test('signs tokens that contain the link and its expiry', async () => {
+    const links = createApprovalLinkSigner([NEW]);
+    expect(await links.verify(await links.sign(link, soon()))).toEqual({ link, expired: false });
+    expect(await links.verify(await links.sign(link, new Date(Date.now() - 1_000)))).toEqual({ link, expired: true });
+  });
+
+  test('accepts links signed with the old secret during a rotation and signs new ones with the new secret', async () => {
+    const before = await createApprovalLinkSigner([OLD]).sign(link, soon());
+    const during = createApprovalLinkSigner([NEW, OLD]);
+    const after = createApprovalLinkSigner([NEW]);
+    expect(await during.verify(before)).toEqual({ link, expired: false });
+    expect(await after.verify(await during.sign(link, soon()))).toEqual({ link, expired: false });
+    expect(await after.verify(before)).toBeUndefined();
+  });
+
+  test('rejects tokens with the same secret but another audience or no expiry', async () => {
+    const links = createApprovalLinkSigner([NEW]);
+    const token = (audience: string) =>
+      new SignJWT({ approval: 'a1', run: 'r1', stage: 2 })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setAudience(audience)
+        .setSubject('lead');
+    const key = new TextEncoder().encode(NEW);
+    expect(await links.verify(await token('session').setExpirationTime(soon()).sign(key))).toBeUndefined();
+    expect(await links.verify(await token('approval-link').sign(key))).toBeUndefined();
+    expect(await links.verify(await token('approval-link').setExpirationTime(soon()).sign(key))).toBeDefined();
+  });
+});

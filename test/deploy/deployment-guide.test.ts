@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { projectRoot } from '../../tools/stack/settings.js';
+import type { SearchAttributeKey } from '../../src/temporal/provisioning.js';
+import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
+import { readComposeFile } from '../support/deploy/compose.js';
+import { roleOfCommand } from '../support/deploy/program-roles.js';
+
+/** Checks the facts of docs/deployment.md that code can contradict. */
+const guide = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8');
+
+test('lists all search attributes with their types', () => {
+  const listed = [...guide.matchAll(/^\| `(\w+)` +\| `(\w+)` +\|$/gm)].map(([, name, type]) => [name, type]);
+  const shown: Partial<Record<SearchAttributeKey['type'], string>> = {
+    KEYWORD: 'Keyword',
+    KEYWORD_LIST: 'KeywordList',
+    DATETIME: 'Datetime',
+  };
+  expect(listed).toEqual(SEARCH_ATTRIBUTES.map(({ name, type }) => [name, shown[type]]));
+});
+
+test('starts programs that the image contains', () => {
+  const commands = [...guide.matchAll(/^\| `(node [^`]+)`/gm)].map(([, command = '']) =>
+    roleOfCommand(command.split(' ')),
+  );
+  expect(commands).toEqual(['setup', 'worker', 'api']);
+});
+
+test('links exactly the ports that the Compose file publishes', () => {
+  const { services } = readComposeFile('docker-compose.yml');
+  const published = Object.values(services).flatMap(({ ports = [] }) => ports.map((port) => port.split(':')[1]));
+  const named = [...guide.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, port]) => port);
+  expect([...new Set(named)].sort()).toEqual(published.sort());
+});

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ApprovalView } from '../../../src/schemas/approval.js';
+import {
+  describeOnDevServer,
+  startDevServer,
+  temporalCliPath,
+  type DevServer,
+} from '../../support/temporal/dev-server.js';
+import { startShop, type Shop } from '../../support/shop/shop.js';
+import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
+
+describeOnDevServer('an approval from the command line', () => {
+  let server: DevServer;
+  let shop: Shop;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await startShop(server, { queues: ['approvals', 'orders', 'payments'] });
+  });
+  afterAll(async () => {
+    await shop?.close();
+  });
+
+  const view = (workflowId: string) => shop.client.workflow.getHandle(workflowId).query<ApprovalView>('approval');
+  const start = (id: string, ...input: string[]) =>
+    runTemporalCli(
+      server,
+      'workflow',
+      'start',
+      '--type',
+      'approval',
+      '--task-queue',
+      'approvals',
+      '--workflow-id',
+      `approval:${id}`,
+      ...input,
+    );
+
+  test('requests and decides an approval with the commands of the README', async () => {
+    const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
+    const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)]
+      .map(([, code]) => code!)
+      .find((code) => code.includes('--type approval'));
+    const script = `temporal() { "$CLI" "$@" --address ${server.address} --namespace ${server.namespace}; }\n${lines}`;
+    const env = { ...process.env, CLI: temporalCliPath() };
+    await promisify(execFile)('bash', ['-euc', script], { env, timeout: 60_000 });
+
+    expect(await shop.client.workflow.getHandle('approval:holiday').result()).toMatchObject({
+      status: 'approved',
+      decision: { approver: 'grace', decision: 'approve', via: 'cli' },
+    });
+  });
+
+  test.each<[what: string, input: string[]]>([
+    ['no input', []],
+    ['null', ['--input', 'null']],
+    ['text', ['--input', '"approve it"']],
+    ['an array', ['--input', '[]']],
+    ['no stages', ['--input', '{"approvalId":"bad","title":"?","requestedBy":"ada"}']],
+    ['two arguments', ['--input', '{}', '--input', '{}']],
+  ])('fails at once as InvalidInput when the input is %s', async (what, input) => {
+    const id = what.replaceAll(' ', '-');
+    expect((await start(id, ...input)).code).toBe(0);
+    const ended = shop.client.workflow.getHandle(`approval:${id}`).result();
+    await expect(ended).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
+  });
+
+  test('survives malformed decisions in signals and updates', async () => {
+    const input = {
+      approvalId: 'robust',
+      title: '?',
+      requestedBy: 'ada',
+      stages: [{ approvers: [{ id: 'grace' }], timeoutSeconds: 600 }],
+    };
+    await start('robust', '--input', JSON.stringify(input));
+    const to = ['--workflow-id', 'approval:robust', '--name', 'decide'];
+    for (const argument of [
+      'null',
+      '[]',
+      '"approve"',
+      '{"approver":"grace"}',
+      '{"approver":{},"decision":"approve"}',
+    ]) {
+      expect((await runTemporalCli(server, 'workflow', 'signal', ...to, '--input', argument)).code).toBe(0);
+      const update = await runTemporalCli(server, 'workflow', 'update', 'execute', ...to, '--input', argument);
+      expect(update.code, argument).not.toBe(0);
+    }
+    expect((await runTemporalCli(server, 'workflow', 'signal', ...to)).code).toBe(0);
+    expect(await view('approval:robust')).toMatchObject({ status: 'pending' });
+
+    const reject = '{"approver":"grace","decision":"reject","comment":"no"}';
+    expect((await runTemporalCli(server, 'workflow', 'signal', ...to, '--input', reject)).code).toBe(0);
+    expect(await shop.client.workflow.getHandle('approval:robust').result()).toMatchObject({ status: 'rejected' });
+  });
+});

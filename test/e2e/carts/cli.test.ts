@@ -1,0 +1,420 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { CartView } from '../../../src/schemas/cart.js';
+import { cartQuery, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import type { cart as cartWorkflow } from '../../../src/workflows/cart/workflow.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { newCartId, CartClient, quantitiesOf } from '../../support/shop/carts.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
+import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
+
+describeOnDevServer('a cart used with the Temporal CLI', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let sku: string;
+  let other: string;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await startShop(server, { queues: ['carts', 'orders', 'payments'] });
+    api = await startApi(shop);
+    sku = (await addProduct(shop.store, { available: 2_000 })).sku;
+    other = (await addProduct(shop.store)).sku;
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  const cli = (...args: string[]) => runTemporalCli(server, ...args);
+  const json = (value: unknown) => ['--input', JSON.stringify(value)];
+  const handleOf = (workflowId: string) => shop.client.workflow.getHandle<typeof cartWorkflow>(workflowId);
+  const typesIn = async (workflowId: string) =>
+    (await fetchEventSummaries(handleOf(workflowId))).map(({ type }) => type);
+  const viewOf = (workflowId: string) => handleOf(workflowId).query(cartQuery);
+  const startOptions = (workflowId: string) => ['--type', 'cart', '--task-queue', 'carts', '--workflow-id', workflowId];
+
+  /** Starts a cart with two pieces by CLI. */
+  async function aCart(): Promise<string> {
+    const cartId = newCartId();
+    const workflowId = cartWorkflowId(cartId);
+    const started = await cli('workflow', 'start', ...startOptions(workflowId), ...json({ cartId }));
+    expect(started).toMatchObject({ code: 0, stderr: '' });
+    await handleOf(workflowId).executeUpdate('addItem', { args: [{ sku, quantity: 2, requestId: 'first' }] });
+    return workflowId;
+  }
+
+  const signal = async (workflowId: string, name: string, ...input: string[]) => {
+    const sent = await cli('workflow', 'signal', '--workflow-id', workflowId, '--name', name, ...input);
+    expect(sent).toMatchObject({ code: 0 });
+  };
+  const update = (workflowId: string, name: string, ...input: string[]) =>
+    cli('workflow', 'update', 'execute', '--workflow-id', workflowId, '--name', name, ...input);
+
+  /** Waits for a cart view. A failed workflow task fails the query, which ends the wait. */
+  async function seen(workflowId: string, isIt: (view: CartView) => boolean): Promise<CartView> {
+    return await waitUntil(
+      async () => {
+        const view = await viewOf(workflowId);
+        return isIt(view) ? view : undefined;
+      },
+      { description: `${workflowId} as wanted`, timeoutMs: 10_000 },
+    );
+  }
+
+  /** Checks that the cart kept its lines, accepts changes, and had no failed workflow task. */
+  async function expectUnharmed(workflowId: string): Promise<void> {
+    // The cart handles messages in order, so this update runs after all earlier ones.
+    const view = await handleOf(workflowId).executeUpdate<CartView, [unknown]>('addItem', {
+      args: [{ sku: other, quantity: 1 }],
+    });
+    expect(view).toMatchObject({ status: 'open' });
+    expect(quantitiesOf(view)).toEqual({ [sku]: 2, [other]: 1 });
+    expect(await typesIn(workflowId)).not.toContain('WorkflowTaskFailed');
+  }
+
+  describe('starting a cart by CLI', () => {
+    test('starts a cart that HTTP requests can use', async () => {
+      const workflowId = await aCart();
+      const cart = new CartClient(api, workflowId.replace('cart:', ''));
+
+      expect((await cart.get()).body).toMatchObject({ status: 'open', lines: [{ sku, quantity: 2 }] });
+      expect((await cart.addItem(sku, 1)).body).toMatchObject({ lines: [{ sku, quantity: 3 }] });
+    });
+
+    test('applies a change that is sent with the start', async () => {
+      const cartId = newCartId();
+      const workflowId = cartWorkflowId(cartId);
+      const add = json({ sku, quantity: 3 }).map((part) => part.replace('--input', '--update-input'));
+      const start = [...startOptions(workflowId), ...json({ cartId }), '--id-conflict-policy', 'UseExisting'];
+
+      for (let number = 0; number < 2; number++) {
+        const sent = await cli('workflow', 'execute-update-with-start', '--update-name', 'addItem', ...add, ...start);
+        expect(sent, sent.stderr).toMatchObject({ code: 0 });
+      }
+
+      expect(quantitiesOf(await viewOf(workflowId))).toEqual({ [sku]: 6 });
+    });
+
+    const good = (cartId: string) => ({ cartId });
+    const line = { sku: 'ANY', quantity: 1 };
+    const state = { lines: [line], ledger: [], lastChangeAt: '2030-01-01T00:00:00Z', reminderPassed: false };
+    const badInput: [string, (id: string) => string[], string[], ((id: string) => string)?][] = [
+      ['there is no input', () => [], ['']],
+      ['it is null', () => json(null), ['']],
+      ['it is a string', () => json('cart'), ['']],
+      ['it is an array', (id) => json([good(id)]), ['']],
+      ['the id is missing', () => json({}), ['/cartId']],
+      ['a field is unknown', (id) => json({ ...good(id), total: 1 }), ['/total']],
+      ['a time is negative', (id) => json({ ...good(id), remindAfterSeconds: -1 }), ['/remindAfterSeconds']],
+      ['a time is a word', (id) => json({ ...good(id), expireAfterSeconds: 'soon' }), ['/expireAfterSeconds']],
+      ['the state is a string', (id) => json({ ...good(id), state: 'full' }), ['/state']],
+      [
+        'a line of the state is wrong',
+        (id) => json({ ...good(id), state: { ...state, lines: [{ sku: 'any', quantity: 0 }] } }),
+        ['/state/lines/0/quantity', '/state/lines/0/sku'],
+      ],
+      [
+        'the time of the last change is not a time',
+        (id) => json({ ...good(id), state: { ...state, lastChangeAt: 'yesterday' } }),
+        ['/state/lastChangeAt'],
+      ],
+      ['the workflow id is of another cart', (id) => json(good(id)), ['/cartId'], () => `cart:${newCartId()}`],
+      ['the workflow id has no prefix', (id) => json(good(`x${id}`)), ['/cartId'], (id) => id],
+    ];
+    test.each(badInput)(
+      'fails at once as InvalidInput with the list of problems when %s',
+      async (_what, inputOf, pointers, workflowIdOf = cartWorkflowId) => {
+        const cartId = newCartId();
+        const workflowId = workflowIdOf(cartId);
+
+        expect(await cli('workflow', 'start', ...startOptions(workflowId), ...inputOf(cartId))).toMatchObject({
+          code: 0,
+        });
+
+        await expectInvalidInput(workflowId, pointers);
+      },
+    );
+
+    test('fails on bad input and does not apply a change that comes with it', async () => {
+      const cartId = newCartId();
+      const workflowId = cartWorkflowId(cartId);
+      // Like signal-with-start, so that the signal is in the first workflow task.
+      await shop.client.workflow.signalWithStart('cart', {
+        workflowId,
+        taskQueue: 'carts',
+        args: [{ cartId, state: 'full' }],
+        signal: 'addItem',
+        signalArgs: [{ sku, quantity: 1 }],
+      });
+
+      await expectInvalidInput(workflowId, ['/state']);
+    });
+
+    test('applies changes to a state from the previous run', async () => {
+      const cartId = newCartId();
+      const handedOver = {
+        lines: [{ sku, quantity: 4 }],
+        ledger: [{ id: 'known', request: `addItem ${sku} 4` }],
+        lastChangeAt: new Date().toISOString(),
+        reminderPassed: false,
+      };
+      const handle = await shop.client.workflow.signalWithStart<typeof cartWorkflow, [unknown]>('cart', {
+        workflowId: cartWorkflowId(cartId),
+        taskQueue: 'carts',
+        args: [{ cartId, state: handedOver }],
+        signal: 'addItem',
+        signalArgs: [{ sku, quantity: 1, requestId: 'new' }],
+      });
+      await handle.signal('addItem', { sku, quantity: 4, requestId: 'known' });
+      await handle.signal('addItem', { sku: other, quantity: 1 });
+
+      const view = await seen(handle.workflowId, ({ lines }) => lines.length === 2);
+      expect(quantitiesOf(view)).toEqual({ [sku]: 5, [other]: 1 });
+    });
+
+    test('rejects a change that comes with bad input, and the API returns 410', async () => {
+      const cartId = newCartId();
+      const workflowId = cartWorkflowId(cartId);
+      const sent = await cli(
+        'workflow',
+        'execute-update-with-start',
+        '--update-name',
+        'addItem',
+        '--id-conflict-policy',
+        'Fail',
+        '--update-input',
+        JSON.stringify({ sku, quantity: 1 }),
+        ...startOptions(workflowId),
+        ...json({}),
+      );
+
+      expect(sent.code).not.toBe(0);
+      await expectInvalidInput(workflowId, ['/cartId']);
+      expect((await new CartClient(api, cartId).get()).status).toBe(410);
+    });
+
+    async function expectInvalidInput(workflowId: string, pointers: string[]): Promise<void> {
+      let ended: { failure: unknown } | undefined;
+      void handleOf(workflowId)
+        .result()
+        .then(
+          (view) => (ended = { failure: view }),
+          (error: unknown) => (ended = { failure: error instanceof WorkflowFailedError ? error.cause : error }),
+        );
+      const { failure } = await waitUntil(() => ended, { description: `the end of ${workflowId}`, timeoutMs: 10_000 });
+      expect(failure).toBeInstanceOf(ApplicationFailure);
+      const { type, details } = failure as ApplicationFailure;
+      expect(type).toBe('InvalidInput');
+      const problems = details?.[0] as { pointer: string; detail: string }[];
+      expect(problems.map(({ pointer }) => pointer).toSorted()).toEqual(pointers);
+      for (const { detail } of problems) expect(detail).not.toBe('');
+      const types = await typesIn(workflowId);
+      expect(types).not.toContain('WorkflowTaskFailed');
+      // The first activity parses the input, and nothing follows.
+      expect(types.filter((type) => type === 'ActivityTaskScheduled')).toHaveLength(1);
+    }
+  });
+
+  describe('cart signals', () => {
+    test('changes the cart as the update of the same name does', async () => {
+      const workflowId = await aCart();
+
+      await signal(workflowId, 'addItem', ...json({ sku: other, quantity: 4 }));
+      await seen(workflowId, (view) => quantitiesOf(view)[other] === 4);
+      await signal(workflowId, 'setQuantity', ...json({ sku: other, quantity: 1 }));
+      await seen(workflowId, (view) => quantitiesOf(view)[other] === 1);
+      await signal(workflowId, 'removeItem', ...json({ sku }));
+      await seen(workflowId, (view) => !(sku in quantitiesOf(view)));
+      await signal(workflowId, 'checkout', ...json({ payment: { token: 'tok_ok' }, customerId: 'by-signal' }));
+
+      const view = await handleOf(workflowId).result();
+      expect(view).toMatchObject({ status: 'checked_out', lines: [{ sku: other, quantity: 1 }] });
+      const shipped = ({ stage }: { stage: string }) => stage === 'awaiting_pickup';
+      const order = await api.waitForOrder(view.orderId!, shipped, 'awaits pickup');
+      expect(order).toMatchObject({ customerId: 'by-signal' });
+      expect(await typesIn(workflowId)).not.toContain('WorkflowTaskFailed');
+    });
+
+    test.each([[[]], [['--input', 'null']], [['--input', '{}']], [['--input', '{"requestId":"bye"}']]])(
+      'abandons the cart when abandon is sent with %j',
+      async (input) => {
+        const workflowId = await aCart();
+
+        await signal(workflowId, 'abandon', ...input);
+
+        expect(await handleOf(workflowId).result()).toMatchObject({ status: 'abandoned' });
+      },
+    );
+
+    test('applies a request once when it is repeated as a signal and as an update', async () => {
+      const workflowId = await aCart();
+      const addition = json({ sku: other, quantity: 3, requestId: 'name' });
+
+      await signal(workflowId, 'addItem', ...addition);
+      await signal(workflowId, 'addItem', ...addition);
+      expect(await update(workflowId, 'addItem', ...addition)).toMatchObject({ code: 0 });
+
+      expect(quantitiesOf(await viewOf(workflowId))).toEqual({ [sku]: 2, [other]: 3 });
+    });
+
+    test('creates one order when checkout is signalled twice', async () => {
+      const workflowId = await aCart();
+      const checkout = json({ payment: { token: 'tok_ok' } });
+
+      await Promise.all([
+        cli('workflow', 'signal', '--workflow-id', workflowId, '--name', 'checkout', ...checkout),
+        cli('workflow', 'signal', '--workflow-id', workflowId, '--name', 'checkout', ...checkout),
+      ]);
+
+      const { orderId } = await handleOf(workflowId).result();
+      const types = await typesIn(workflowId);
+      expect(types.filter((type) => type === 'StartChildWorkflowExecutionInitiated')).toHaveLength(1);
+      expect(orderId).toMatch(/\w/);
+    });
+
+    const refusedSignals: [string, string, () => string[]][] = [
+      ['addItem', 'an unknown product', () => json({ sku: 'NO-SUCH-SKU', quantity: 1 })],
+      ['addItem', 'a quantity above the stock', () => json({ sku: other, quantity: 11 })],
+      ['addItem', 'a quantity above the maximum', () => json({ sku, quantity: 999 })],
+      ['addItem', 'the key of another request', () => json({ sku, quantity: 7, requestId: 'first' })],
+      ['setQuantity', 'a missing line', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
+      ['removeItem', 'a missing line', () => json({ sku: 'NOT-IN-IT' })],
+    ];
+    test.each(refusedSignals)('ignores the signal %s with %s', async (name, _what, inputOf) => {
+      const workflowId = await aCart();
+
+      await signal(workflowId, name, ...inputOf());
+
+      await expectUnharmed(workflowId);
+    });
+
+    test('keeps an empty cart open when checkout is signalled', async () => {
+      const workflowId = await aCart();
+      await signal(workflowId, 'removeItem', ...json({ sku }));
+
+      await signal(workflowId, 'checkout', ...json({ payment: { token: 'tok_ok' } }));
+      await signal(workflowId, 'addItem', ...json({ sku, quantity: 2 }));
+
+      await expectUnharmed(workflowId);
+    });
+
+    const malformed: [string, () => string[]][] = [
+      ['addItem', () => []],
+      ['addItem', () => json(null)],
+      ['addItem', () => json('a mug')],
+      ['addItem', () => json(7)],
+      ['addItem', () => json([{ sku, quantity: 1 }])],
+      ['addItem', () => json({})],
+      ['addItem', () => json({ sku })],
+      ['addItem', () => json({ sku, quantity: 'two' })],
+      ['addItem', () => json({ sku, quantity: -1 })],
+      ['addItem', () => json({ sku, quantity: 1.5 })],
+      ['addItem', () => json({ sku: sku.toLowerCase(), quantity: 1 })],
+      ['addItem', () => json({ sku, quantity: 1, price: 1 })],
+      ['addItem', () => json({ sku, quantity: 1, kind: 'abandon' })],
+      ['addItem', () => json({ sku, quantity: 1, requestId: '' })],
+      ['addItem', () => ['--input', '{"sku":"ANY","quantity":1,"__proto__":{"kind":"abandon"}}']],
+      ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/null']],
+      ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
+      ['setQuantity', () => json({ sku, quantity: 0 })],
+      ['setQuantity', () => json({ sku, quantity: null })],
+      ['removeItem', () => json(sku)],
+      ['removeItem', () => json({ sku: { toString: 'x' } })],
+      ['checkout', () => []],
+      ['checkout', () => json({})],
+      ['checkout', () => json({ payment: null })],
+      ['checkout', () => json({ payment: { token: '' } })],
+      ['checkout', () => json({ payment: { token: 'tok_ok' }, customerId: 'a customer' })],
+      ['abandon', () => json('bye')],
+      ['abandon', () => json({ reason: 'bye' })],
+      ['explode', () => json({})],
+    ];
+    test('ignores malformed signals', async () => {
+      const workflowId = await aCart();
+
+      for (const [name, inputOf] of malformed) await signal(workflowId, name, ...inputOf());
+
+      await expectUnharmed(workflowId);
+      const signals = (await typesIn(workflowId)).filter((type) => type === 'WorkflowExecutionSignaled');
+      expect(signals).toHaveLength(malformed.length);
+    });
+  });
+
+  describe('cart updates', () => {
+    test('returns the cart for each valid update', async () => {
+      const workflowId = await aCart();
+      const answer = async (name: string, ...input: string[]) => {
+        const { code, stdout, stderr } = await update(workflowId, name, ...input, '--output', 'json');
+        expect(code, stderr).toBe(0);
+        return (JSON.parse(stdout) as { result: CartView }).result;
+      };
+
+      expect(quantitiesOf(await answer('addItem', ...json({ sku, quantity: 1 })))).toEqual({ [sku]: 3 });
+      expect(quantitiesOf(await answer('setQuantity', ...json({ sku, quantity: 9 })))).toEqual({ [sku]: 9 });
+      expect(quantitiesOf(await answer('removeItem', ...json({ sku })))).toEqual({});
+      expect(await answer('abandon')).toMatchObject({ status: 'abandoned', lines: [] });
+    });
+
+    const malformed: [string, () => string[]][] = [
+      ['addItem', () => []],
+      ['addItem', () => json(null)],
+      ['addItem', () => json([])],
+      ['addItem', () => json({ sku, quantity: '1' })],
+      ['addItem', () => json({ sku, quantity: 1_001 })],
+      ['addItem', () => json({ sku, quantity: 1, requestId: 'x'.repeat(256) })],
+      ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
+      ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
+      ['setQuantity', () => json({ sku })],
+      ['removeItem', () => json({ sku, quantity: 1 })],
+      ['checkout', () => json({ payment: 'tok_ok' })],
+      ['abandon', () => json(7)],
+      ['explode', () => json({})],
+    ];
+    test('rejects malformed updates without a history event', async () => {
+      const workflowId = await aCart();
+      const before = await typesIn(workflowId);
+
+      for (const [name, inputOf] of malformed) {
+        const { code, stderr } = await update(workflowId, name, ...inputOf());
+        expect([name, inputOf(), code === 0]).toEqual([name, inputOf(), false]);
+        expect(stderr).toContain('unable to update workflow');
+      }
+
+      expect(await typesIn(workflowId)).toEqual(before);
+      await expectUnharmed(workflowId);
+    });
+
+    const refusedUpdates: [string, () => string[], string][] = [
+      ['addItem', () => json({ sku: 'NO-SUCH-SKU', quantity: 1 }), 'NO-SUCH-SKU'],
+      ['addItem', () => json({ sku: other, quantity: 11 }), '11 wanted'],
+      ['addItem', () => json({ sku, quantity: 999 }), 'at most 1000'],
+      ['addItem', () => json({ sku, quantity: 3, requestId: 'first' }), 'another request'],
+      ['removeItem', () => json({ sku: 'NOT-IN-IT' }), 'not in the cart'],
+    ];
+    test.each(refusedUpdates)('rejects the update %s with the reason (%#)', async (name, inputOf, reason) => {
+      const workflowId = await aCart();
+
+      const { code, stderr } = await update(workflowId, name, ...inputOf());
+
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(reason);
+      await expectUnharmed(workflowId);
+    });
+  });
+
+  test('returns the cart for a query', async () => {
+    const workflowId = await aCart();
+
+    const { code, stdout } = await cli('workflow', 'query', '--workflow-id', workflowId, '--name', 'cart');
+
+    expect(code).toBe(0);
+    expect(stdout).toContain(sku);
+    expect(stdout).toContain('open');
+  });
+});

@@ -1,0 +1,352 @@
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { MAX_LINE_QUANTITY } from '../../../src/schemas/order.js';
+import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import {
+  newCartId,
+  CartClient,
+  readExecutionChain,
+  quantitiesOf,
+  startCart,
+  UNHANDLED_COMMAND,
+} from '../../support/shop/carts.js';
+import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
+import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+
+/** A run continues as new after about ten changes. */
+const EVENTS_PER_RUN = 60;
+const PRODUCTS_PER_CALLER = 2;
+
+/**
+ * One step of a caller; a caller's steps run in sequence. `product` is the index of one of the caller's own products.
+ */
+type Step =
+  | { do: 'add' | 'set'; product: number; quantity: number; twice: boolean }
+  | { do: 'remove'; product: number; twice: boolean }
+  | { do: 'add shared'; quantity: number; twice: boolean }
+  /** Repeats an earlier successful request, unchanged or with another quantity under the same key. */
+  | { do: 'repeat' | 'reuse the name of'; back: number };
+
+type Mutation = Exclude<Step, { back: number }>;
+
+const product = fc.nat({ max: PRODUCTS_PER_CALLER - 1 });
+const quantity = fc.oneof(
+  { weight: 9, arbitrary: fc.integer({ min: 1, max: 20 }) },
+  { weight: 1, arbitrary: fc.integer({ min: MAX_LINE_QUANTITY - 10, max: MAX_LINE_QUANTITY }) },
+);
+/** Whether to send the request twice at the same moment. */
+const twice = fc.boolean();
+const back = fc.nat({ max: 30 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('add' as const), product, quantity, twice }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('set' as const), product, quantity, twice }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('remove' as const), product, twice }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('add shared' as const), quantity: fc.integer({ min: 1, max: 3 }), twice }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat' as const), back }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reuse the name of' as const), back }) },
+);
+const callers = fc.array(fc.array(step, { minLength: 15, maxLength: 20 }), { minLength: 3, maxLength: 5 });
+
+/** The expected cart content of one caller. No other caller changes the caller's own products. */
+class CartModel {
+  readonly own = new Map<number, number>();
+  shared = 0;
+
+  /** Applies the change and returns the expected response status. */
+  apply(change: Mutation): 200 | 404 | 422 {
+    if (change.do === 'add shared') {
+      this.shared += change.quantity;
+      return 200;
+    }
+    const present = this.own.get(change.product);
+    if (change.do === 'add') {
+      const wanted = (present ?? 0) + change.quantity;
+      if (wanted > MAX_LINE_QUANTITY) return 422;
+      this.own.set(change.product, wanted);
+      return 200;
+    }
+    if (present === undefined) return 404;
+    if (change.do === 'set') this.own.set(change.product, change.quantity);
+    else this.own.delete(change.product);
+    return 200;
+  }
+}
+
+describeOnDevServer('a cart with concurrent callers', () => {
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    shop = await startShop(await startDevServer(), { queues: ['carts', 'orders', 'payments'] });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api?.close();
+    await shop?.close();
+  });
+
+  /** A product with more stock than a cart can hold, so that stock never limits a test. */
+  const aPlentifulProduct = async () => (await addProduct(shop.store, { available: 1_000_000 })).sku;
+
+  const open = async (continueAsNewAfterEvents = EVENTS_PER_RUN) => {
+    const cartId = newCartId();
+    const { firstExecutionRunId } = await startCart(shop.client, { cartId, continueAsNewAfterEvents });
+    return {
+      cart: new CartClient(api, cartId),
+      life: () => readExecutionChain(shop.client, cartWorkflowId(cartId), firstExecutionRunId),
+    };
+  };
+  type OpenCart = Awaited<ReturnType<typeof open>>;
+
+  /** Runs one caller's steps. @throws when a response differs from the model. */
+  async function play(cart: CartClient, steps: Step[], skus: string[], sharedSku: string): Promise<CartModel> {
+    const model = new CartModel();
+    const done: { change: Mutation; key: string }[] = [];
+    const skuOf = (change: Mutation) => (change.do === 'add shared' ? sharedSku : skus[change.product]!);
+    const send = (change: Mutation, key: string) => {
+      if (change.do === 'remove') return cart.removeItem(skuOf(change), key);
+      return change.do === 'set'
+        ? cart.setQuantity(skuOf(change), change.quantity, key)
+        : cart.addItem(skuOf(change), change.quantity, key);
+    };
+    const statusOf = async (change: Mutation, key: string) => {
+      const { status, body } = await send(change, key);
+      return { status, ...(status >= 500 && { body }) };
+    };
+
+    for (const next of steps) {
+      if ('back' in next) {
+        const earlier = done[done.length - 1 - (next.back % Math.max(done.length, 1))];
+        if (!earlier) continue;
+        const { change, key } = earlier;
+        const again =
+          next.do === 'repeat' || change.do === 'remove' ? change : { ...change, quantity: (change.quantity % 7) + 1 };
+        const same =
+          again === change || ('quantity' in change && 'quantity' in again && change.quantity === again.quantity);
+        expect(await statusOf(again, key), JSON.stringify({ next, change })).toEqual({ status: same ? 200 : 422 });
+        continue;
+      }
+      const key = randomUUID();
+      const status = model.apply(next);
+      if (status === 200) done.push({ change: next, key });
+      const answers = await Promise.all(Array.from({ length: next.twice ? 2 : 1 }, () => statusOf(next, key)));
+      for (const answer of answers) expect(answer, JSON.stringify(next)).toEqual({ status });
+    }
+    return model;
+  }
+
+  async function expectOneLife({ life }: OpenCart): Promise<string[]> {
+    const { runIds, taskFailures } = await life();
+    expect(taskFailures.filter((cause) => cause !== UNHANDLED_COMMAND)).toEqual([]);
+    return runIds;
+  }
+
+  test('matches a model after random concurrent changes', async () => {
+    const skus = await Promise.all(Array.from({ length: 5 * PRODUCTS_PER_CALLER }, aPlentifulProduct));
+    const sharedSku = await aPlentifulProduct();
+    const skusOf = (caller: number) => skus.slice(caller * PRODUCTS_PER_CALLER, (caller + 1) * PRODUCTS_PER_CALLER);
+    const seed = Number(process.env.FAST_CHECK_SEED ?? Math.floor(Math.random() * 2 ** 31));
+    let requests = 0;
+    let runs = 0;
+
+    await fc.assert(
+      fc.asyncProperty(callers, async (plans) => {
+        const opened = await open();
+
+        const models = await Promise.all(
+          plans.map((steps, caller) => play(opened.cart, steps, skusOf(caller), sharedSku)),
+        );
+
+        const wanted: Record<string, number> = {};
+        models.forEach(({ own }, caller) => {
+          for (const [index, pieces] of own) wanted[skusOf(caller)[index]!] = pieces;
+        });
+        const shared = models.reduce((sum, model) => sum + model.shared, 0);
+        if (shared > 0) wanted[sharedSku] = shared;
+        const { status, body } = await opened.cart.get();
+        expect(status).toBe(200);
+        expect(quantitiesOf(body)).toEqual(wanted);
+        expect(body.lines).toHaveLength(Object.keys(wanted).length);
+        const runIds = await expectOneLife(opened);
+        expect(runIds.length, 'it went from run to run').toBeGreaterThan(1);
+        requests += plans.flat().length;
+        runs += runIds.length;
+        expect((await opened.cart.abandon()).status).toBe(200);
+      }),
+      // Do not shrink a failing plan: that takes minutes and does not reproduce the same race.
+      { seed, numRuns: 5, endOnFailure: true },
+    );
+    console.log(`${requests} steps on 5 carts in ${runs} runs, as FAST_CHECK_SEED=${seed} plays them again`);
+  });
+
+  test('loses and duplicates nothing when twenty callers add at once', async () => {
+    const opened = await open();
+    const skus = await Promise.all(Array.from({ length: 3 }, aPlentifulProduct));
+
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, async (_, caller) => {
+        const mine: number[] = [];
+        for (let number = 0; number < 5; number++) {
+          mine.push((await opened.cart.addItem(skus[(caller + number) % 3]!, 1 + number)).status);
+        }
+        return mine;
+      }),
+    );
+
+    expect(new Set(statuses.flat())).toEqual(new Set([200]));
+    const quantities = quantitiesOf((await opened.cart.get()).body);
+    const wanted: Record<string, number> = {};
+    for (let caller = 0; caller < 20; caller++) {
+      for (let number = 0; number < 5; number++) {
+        const sku = skus[(caller + number) % 3]!;
+        wanted[sku] = (wanted[sku] ?? 0) + 1 + number;
+      }
+    }
+    expect(quantities).toEqual(wanted);
+    expect((await expectOneLife(opened)).length).toBeGreaterThan(1);
+  });
+
+  test('creates one cart with all items when twenty callers open it at once', async () => {
+    const cart = new CartClient(api, newCartId());
+    const sku = await aPlentifulProduct();
+
+    const answers = await Promise.all(Array.from({ length: 20 }, () => cart.addItem(sku, 1)));
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(answers.map(({ body }) => quantitiesOf(body)[sku]).toSorted((a, b) => a! - b!)).toEqual(
+      Array.from({ length: 20 }, (_, number) => number + 1),
+    );
+  });
+
+  test("keeps the order of each caller's requests", async () => {
+    const opened = await open();
+    const skus = await Promise.all(Array.from({ length: 6 }, aPlentifulProduct));
+
+    await Promise.all(
+      skus.map(async (sku) => {
+        expect((await opened.cart.addItem(sku, 1)).status).toBe(200);
+        for (let number = 2; number <= 8; number++) {
+          const { status, body } = await opened.cart.setQuantity(sku, number);
+          expect([status, quantitiesOf(body)[sku]]).toEqual([200, number]);
+        }
+      }),
+    );
+
+    const wanted = Object.fromEntries(skus.map((sku) => [sku, 8]));
+    expect(quantitiesOf((await opened.cart.get()).body)).toEqual(wanted);
+    await expectOneLife(opened);
+  });
+
+  describe('idempotency keys of cart requests', () => {
+    /** Changes the cart until it continues as new. */
+    async function nextRun({ cart, life }: OpenCart): Promise<void> {
+      const sku = await aPlentifulProduct();
+      const before = (await life()).runIds.length;
+      const changed = async () => {
+        expect((await cart.addItem(sku, 1)).status).toBe(200);
+        return (await life()).runIds.length > before || undefined;
+      };
+      await waitUntil(changed, { description: 'the next run', timeoutMs: 20_000, intervalMs: 0 });
+    }
+
+    const inBetween: [string, (opened: OpenCart) => Promise<void>][] = [
+      ['in the same run', async () => undefined],
+      ['in the next run', nextRun],
+      [
+        'three runs later',
+        async (opened) => {
+          for (let number = 0; number < 3; number++) await nextRun(opened);
+        },
+      ],
+    ];
+
+    test.each(inBetween)('applies a request once when it is repeated %s', async (_when, wait) => {
+      const opened = await open();
+      const { cart } = opened;
+      const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+      const requests = [
+        () => cart.addItem(sku, 2, 'add'),
+        () => cart.addItem(other, 1, 'add other'),
+        () => cart.setQuantity(sku, 5, 'set'),
+        () => cart.removeItem(other, 'remove'),
+      ];
+      for (const request of requests) expect((await request()).status).toBe(200);
+      await wait(opened);
+      expect((await cart.addItem(sku, 1, 'later')).status).toBe(200);
+
+      for (const request of requests) expect((await request()).status).toBe(200);
+
+      const quantities = quantitiesOf((await cart.get()).body);
+      expect(quantities[sku]).toBe(6);
+      expect(quantities).not.toHaveProperty(other);
+      await expectOneLife(opened);
+    });
+
+    test.each(inBetween)(
+      'rejects a reused key %s with other content with 422 and changes nothing',
+      async (_when, wait) => {
+        const opened = await open();
+        const { cart } = opened;
+        const [sku, other] = await Promise.all([aPlentifulProduct(), aPlentifulProduct()]);
+        expect((await cart.addItem(sku, 2, 'name')).status).toBe(200);
+        await wait(opened);
+        const before = quantitiesOf((await cart.get()).body);
+
+        const answers = [await cart.addItem(sku, 3, 'name'), await cart.addItem(other, 2, 'name')];
+
+        for (const { status, body } of answers) {
+          expect(status).toBe(422);
+          expect(body).toMatchObject({ type: '/problems/idempotency-key-reused', status: 422 });
+        }
+        expect(quantitiesOf((await cart.get()).body)).toEqual(before);
+        await expectOneLife(opened);
+      },
+    );
+
+    test('applies a request once when it arrives ten times at once, with one response for all', async () => {
+      const opened = await open();
+      const sku = await aPlentifulProduct();
+
+      const answers = await Promise.all(Array.from({ length: 10 }, () => opened.cart.addItem(sku, 3, 'ten times')));
+
+      expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
+      expect(answers.map(({ body }) => quantitiesOf(body))).toEqual(Array(10).fill({ [sku]: 3 }));
+      expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 3 });
+    });
+
+    test('applies one of ten simultaneous requests with the same key and rejects the others with 422', async () => {
+      const opened = await open();
+      const sku = await aPlentifulProduct();
+
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, (_, number) => opened.cart.addItem(sku, 1 + number, 'one name')),
+      );
+
+      const statuses = answers.map(({ status }) => status);
+      expect(statuses.toSorted()).toEqual([200, ...Array<number>(9).fill(422)]);
+      expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: statuses.indexOf(200) + 1 });
+    });
+
+    test('applies each request without a key', async () => {
+      const opened = await open();
+      const sku = await aPlentifulProduct();
+
+      for (let number = 0; number < 3; number++) expect((await opened.cart.addItem(sku, 2)).status).toBe(200);
+
+      expect(quantitiesOf((await opened.cart.get()).body)).toEqual({ [sku]: 6 });
+    });
+
+    test.each(['', 'x'.repeat(256)])('rejects the key "%s" with 400', async (key) => {
+      const cart = new CartClient(api, newCartId());
+
+      expect((await cart.addItem('ANY', 1, key)).status).toBe(400);
+      expect((await cart.get()).status).toBe(404);
+    });
+  });
+});

@@ -1,0 +1,188 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readCommandLine, type ReplayCommand } from '../../../tools/replay/command-line.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import {
+  BATCH_TASK_QUEUE,
+  batchQuery,
+  batchWorkflowId,
+  pauseSignal,
+  resumeSignal,
+} from '../../../src/workflows/batch/contract.js';
+import type { batch } from '../../../src/workflows/batch/workflow.js';
+import {
+  orderQuery,
+  orderWorkflowId,
+  ORDER_TASK_QUEUE,
+  PAYMENT_TASK_QUEUE,
+  shipmentReportedSignal,
+} from '../../../src/workflows/order/contract.js';
+import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
+import { stageTestBatch } from '../../support/shop/batches.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { runTemporalCli } from '../../support/temporal/temporal-cli.js';
+import { startSingleWorkerProcess, startWorker } from '../../support/temporal/workers.js';
+
+const DEPLOYMENT_NAME = 'shop';
+const DEADLINE_MS = 40_000;
+const queues = [ORDER_TASK_QUEUE, PAYMENT_TASK_QUEUE, BATCH_TASK_QUEUE] as const;
+
+/** The delay and the interval of the server's drainage checks. The defaults are minutes. */
+const dynamicConfig = ['VersionDrainageStatusVisibilityGracePeriod', 'VersionDrainageStatusRefreshInterval'].map(
+  (key) => `matching.wv.${key}="1s"`,
+);
+
+type OrderHandle = WorkflowHandle<typeof orderWorkflow>;
+
+// The tests depend on each other. They use the commands of docs/versioning.md.
+describeOnDevServer('worker deployment versions', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let sku: string;
+  const workers: { stop: () => Promise<unknown> }[] = [];
+
+  beforeAll(async () => {
+    server = await startDevServer({ dynamicConfig });
+    shop = await startShop(server, { withWorker: false });
+    ({ sku } = await addProduct(shop.store, { available: 1_000 }));
+    workers.push(
+      await startWorker(server, shop, {
+        taskQueues: queues,
+        deploymentVersion: { name: DEPLOYMENT_NAME, buildId: '1' },
+      }),
+    );
+    await untilKnown('1');
+    await succeeds('set-current-version', '--build-id', '1');
+  });
+  afterAll(async () => {
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await shop?.close();
+  });
+
+  /** Waits until the server knows all task queues of a version. */
+  async function untilKnown(buildId: string): Promise<void> {
+    const hasQueues = async () => {
+      const { code, stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
+      return (code === 0 && queues.every((queue) => stdout.includes(`"${queue}"`))) || undefined;
+    };
+    await waitUntil(hasQueues, { description: `version ${buildId} with all its task queues`, timeoutMs: DEADLINE_MS });
+  }
+
+  async function command(name: string, ...args: string[]) {
+    return await runTemporalCli(server, 'worker', 'deployment', name, '--deployment-name', DEPLOYMENT_NAME, ...args);
+  }
+
+  async function succeeds(name: string, ...args: string[]): Promise<void> {
+    expect(await command(name, ...args, '--yes')).toMatchObject({ code: 0 });
+  }
+
+  /** Starts an order and waits until it awaits the carrier. */
+  async function anOrderUnderWay(): Promise<OrderHandle> {
+    const input = makeOrder({ lines: [{ sku, quantity: 1 }] });
+    const handle = await shop.client.workflow.start<typeof orderWorkflow>('order', {
+      workflowId: orderWorkflowId(input.orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input],
+    });
+    const isUnderWay = async () => (await handle.query(orderQuery)).stage === 'awaiting_pickup' || undefined;
+    await waitUntil(isUnderWay, { description: 'an order under way', timeoutMs: DEADLINE_MS });
+    return handle;
+  }
+
+  async function delivered(handle: OrderHandle): Promise<void> {
+    const { orderId, shipment } = await handle.query(orderQuery);
+    await handle.signal(shipmentReportedSignal, { orderId, shipmentId: shipment!.shipmentId, status: 'delivered' });
+    await handle.result();
+  }
+
+  async function aPausedBatch(): Promise<WorkflowHandle<typeof batch>> {
+    const items = [{ sku, quantity: 1 }];
+    const batchId = await stageTestBatch(shop.store, { items });
+    const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
+      workflowId: batchWorkflowId(batchId),
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
+      signal: pauseSignal,
+    });
+    const isPaused = async () => (await handle.query(batchQuery)).status === 'paused' || undefined;
+    await waitUntil(isPaused, { description: 'a paused batch', timeoutMs: DEADLINE_MS });
+    return handle;
+  }
+
+  /** The versions that completed the workflow tasks of a run, in order. */
+  async function versionsOf(handle: WorkflowHandle): Promise<string[]> {
+    const { events } = await handle.fetchHistory();
+    const all = (events ?? []).flatMap(
+      ({ workflowTaskCompletedEventAttributes: done }) => done?.deploymentVersion?.buildId ?? [],
+    );
+    return all.filter((buildId, index) => buildId !== all[index - 1]);
+  }
+
+  let order: OrderHandle;
+  let pinned: WorkflowHandle<typeof batch>;
+
+  test('reports orders as auto-upgrading and batches as pinned', async () => {
+    order = await anOrderUnderWay();
+    pinned = await aPausedBatch();
+    const behaviour = async (handle: WorkflowHandle) =>
+      (await handle.describe()).raw.workflowExecutionInfo?.versioningInfo?.behavior;
+
+    expect([await versionsOf(order), await versionsOf(pinned)]).toEqual([['1'], ['1']]);
+    expect([await behaviour(order), await behaviour(pinned)]).toEqual([AUTO_UPGRADE, PINNED]);
+  });
+
+  test('leaves pinned workflows out of the sample of npm run replay', async () => {
+    const { serverSample: sample } = readCommandLine(['--from-server']) as ReplayCommand;
+    const foundBy = async (query: string) => {
+      const found = [];
+      for await (const { workflowId } of shop.client.workflow.list({ query })) found.push(workflowId);
+      return found.sort();
+    };
+    const both = [pinned.workflowId, order.workflowId].sort();
+    const areFound = async () =>
+      isDeepStrictEqual(await foundBy('TemporalWorkflowVersioningBehavior is not null'), both) || undefined;
+    await waitUntil(areFound, {
+      description: 'both in visibility, with how they are versioned',
+      timeoutMs: DEADLINE_MS,
+    });
+
+    expect(await foundBy(sample!.query)).toEqual([order.workflowId]);
+  });
+
+  test('moves an open order to the new current version and completes a batch on its own version', async () => {
+    const named = {
+      TEMPORAL_DEPLOYMENT_NAME: DEPLOYMENT_NAME,
+      TEMPORAL_WORKER_BUILD_ID: '2',
+      WORKER_TASK_QUEUES: queues.join(),
+    };
+    workers.push(await startSingleWorkerProcess(server, shop, named));
+    await untilKnown('2');
+    await succeeds('set-current-version', '--build-id', '2');
+    const newOrder = await anOrderUnderWay();
+    await delivered(order);
+
+    expect(await versionsOf(newOrder)).toEqual(['2']);
+    expect(await versionsOf(order)).toEqual(['1', '2']);
+    expect(await drainage('1'), 'the batch is pinned to it').toBe('draining');
+    await pinned.signal(resumeSignal);
+    await pinned.result();
+    expect(await versionsOf(pinned)).toEqual(['1']);
+    await delivered(newOrder);
+  });
+
+  test('reports a version as drained when none of its workflows is open', async () => {
+    const isDrained = async () => (await drainage('1')) === 'drained' || undefined;
+    await waitUntil(isDrained, { description: 'version 1 drained', timeoutMs: DEADLINE_MS });
+
+    expect(await drainage('1')).toBe('drained');
+  });
+
+  async function drainage(buildId: string): Promise<string | undefined> {
+    const { stdout } = await command('describe-version', '--build-id', buildId, '--output', 'json');
+    return (JSON.parse(stdout) as { drainageInfo?: { drainageStatus?: string } }).drainageInfo?.drainageStatus;
+  }
+});
+
+const [PINNED, AUTO_UPGRADE] = [1, 2];

@@ -1,0 +1,123 @@
+import proto from '@temporalio/proto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import type { ManagedProcess } from '../../../tools/processes/processes.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { OrderInput } from '../../../src/schemas/order.js';
+import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { readBalance } from '../../../tools/chaos/audit/balance.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+
+/** Longer than any gateway call in this test. The timeout of a charge is 15 s. */
+const GRACE_SECONDS = 12;
+const SLOW_CALL_MS = 3_000;
+const ORDERS = 24;
+const { TIMEOUT_TYPE_START_TO_CLOSE } = proto.temporal.api.enums.v1.TimeoutType;
+
+describeOnDevServer('a worker stopped by SIGTERM under load', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await startShop(server, { withWorker: false });
+    api = await startApi(shop);
+  });
+  afterAll(async () => {
+    await api.close();
+    await shop.close();
+  });
+
+  async function startWithHealth(): Promise<{ worker: ManagedProcess; ready: () => Promise<unknown> }> {
+    const port = await freePort();
+    const worker = await startSingleWorkerProcess(server, shop, {
+      HEALTH_PORT: String(port),
+      SHUTDOWN_GRACE_SECONDS: String(GRACE_SECONDS),
+    });
+    const ready = async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+      return { status: answer.status, ...((await answer.json()) as object) };
+    };
+    return { worker, ready };
+  }
+
+  // Two processes start and stop in this test, one of them slowly.
+  test('takes no more work, completes its running work, and causes no retry', { timeout: 120_000 }, async () => {
+    const product = await addProduct(shop.store, { available: 10 * ORDERS });
+    const orders = Array.from({ length: ORDERS }, () => makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] }));
+    shop.fakes.faults.add({ on: 'charge', fault: 'slow', delayMs: SLOW_CALL_MS, times: -1 });
+    const held = shop.fakes.hold('charge', orders[0]!.orderId);
+    const place = async (some: OrderInput[]) => {
+      const placed = await Promise.all(some.map((order) => api.post('/v1/orders', order)));
+      expect(placed.map(({ status }) => status)).toEqual(some.map(() => 202));
+    };
+
+    const { worker: old, ready } = await startWithHealth();
+    expect(await ready()).toMatchObject({ status: 'ready' });
+    await place(orders.slice(0, ORDERS / 2));
+    await held.arrived;
+
+    let orderly: unknown;
+    const ending = old.stop(30_000).then((exit) => (orderly = exit));
+    const draining = await waitUntil(
+      async () => {
+        const answer = (await ready()) as { checks: { worker: string } };
+        return answer.checks.worker === 'ok' ? undefined : answer;
+      },
+      { description: 'the worker saying that it takes no more', timeoutMs: 10_000, intervalMs: 20 },
+    );
+    expect(draining).toMatchObject({
+      status: 'not ready',
+      checks: { temporal: 'ok', worker: 'does not poll orders, payments, carts, approvals, batches', store: 'ok' },
+    });
+    expect(orderly).toBeUndefined();
+    await place(orders.slice(ORDERS / 2));
+
+    await held.release();
+    const { worker: next } = await startWithHealth();
+    expect(await ending).toEqual({ code: 0, signal: null });
+    try {
+      for (const { orderId } of orders) {
+        await api.waitForOrder(orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+      }
+    } finally {
+      await next.stop(30_000);
+    }
+
+    for (const order of orders) {
+      const requests = shop.fakes.records(order.orderId).requests.map(({ path }) => path);
+      expect(requests, order.orderId).toEqual(['/payments/charges', '/carrier/shipments']);
+      expect(await retriesOf(order.orderId), order.orderId).toEqual([]);
+      const sale = { orderId: order.orderId, products: [product], lines: order.lines, token: order.payment.token };
+      expect(await readBalance(shop, sale, { others: ORDERS - 1 })).toMatchObject({ verdict: 'sold' });
+    }
+  });
+
+  /**
+   * The reasons why activities and workflow tasks started again. If the server does not cancel the polls of a stopping
+   * worker, it may give a task to a worker that is gone, and notices only at the timeout. Such a timeout is not a
+   * retry of started work, which would have called the gateway twice.
+   */
+  async function retriesOf(orderId: string) {
+    const { namespaceInfo } = await shop.client.workflowService.describeNamespace({
+      namespace: shop.client.options.namespace,
+    });
+    const takesPollsBack = namespaceInfo?.capabilities?.workerPollCompleteOnShutdown === true;
+    const { events } = await shop.client.workflow.getHandle(orderWorkflowId(orderId)).fetchHistory();
+    return (events ?? []).flatMap(
+      ({
+        activityTaskStartedEventAttributes: started,
+        workflowTaskFailedEventAttributes: failed,
+        workflowTaskTimedOutEventAttributes: timedOut,
+      }) => {
+        if (started?.lastFailure && (takesPollsBack || !started.lastFailure.timeoutFailureInfo)) return [started];
+        if (failed) return [failed];
+        return takesPollsBack && timedOut?.timeoutType === TIMEOUT_TYPE_START_TO_CLOSE ? [timedOut] : [];
+      },
+    );
+  }
+});

@@ -1,0 +1,211 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { OrderInput, OrderView } from '../../../src/schemas/order.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { cancelOrderUpdate, orderQuery, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
+import { startApi, type Api } from '../../support/api/api.js';
+import { readBalance, type Balance } from '../../../tools/chaos/audit/balance.js';
+import { startCommitProxy, type CommitProxy } from '../../support/database/commit-proxy.js';
+import { lockProduct } from '../../support/database/database-lock.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { startWorkerProcess, type WorkerProcess } from '../../support/temporal/workers.js';
+
+interface OrderedProduct {
+  order: OrderInput;
+  product: Product;
+}
+
+/** Brings an order to a certain point. Returns a function that lets it continue after the worker is dead. */
+type BringOrderTo = (sale: OrderedProduct) => Promise<() => Promise<void>>;
+
+interface InterruptedOrder {
+  bringOrder: BringOrderTo;
+  /** The interrupted call, which must happen a second time. */
+  interruptedCall?: string;
+  status: OrderView['status'];
+  verdict: Balance['verdict'];
+  /** No external call was made. */
+  noExternalCall?: true;
+}
+
+// The server takes seconds to notice a dead worker, so one worker dies for all orders, each at a different point.
+describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let api: Api;
+  let gate: CommitProxy;
+  let worker: WorkerProcess;
+  const sales = new Map<string, OrderedProduct>();
+
+  const handleOf = ({ orderId }: OrderInput) =>
+    shop.client.workflow.getHandle<typeof orderWorkflow>(orderWorkflowId(orderId));
+
+  async function start({ order }: OrderedProduct): Promise<void> {
+    expect((await api.post('/v1/orders', order)).status).toBe(202);
+  }
+
+  /** During an external call: its effect happens before the response, or only after the worker is dead. */
+  const during =
+    (on: 'charge' | 'shipment', effect: 'before' | 'after'): BringOrderTo =>
+    async (sale) => {
+      const hold = shop.fakes.hold(on, sale.order.orderId, { waitBefore: effect });
+      await start(sale);
+      await hold.arrived;
+      return () => hold.release();
+    };
+
+  const awaitPickup = async ({ order }: OrderedProduct) => {
+    await api.waitForOrder(order.orderId, ({ stage }) => stage === 'awaiting_pickup', 'awaits pickup');
+  };
+
+  const reservationOf = async ({ order }: OrderedProduct) => {
+    const query = shop.store.db.selectFrom('orders').select('reservation').where('order_id', '=', order.orderId);
+    return (await query.executeTakeFirst())?.reservation;
+  };
+
+  const duringCompensation: BringOrderTo = async (sale) => {
+    shop.fakes.carrier.configure({ autoDeliver: false }, sale.order.orderId);
+    const hold = shop.fakes.hold('refund', sale.order.orderId);
+    await start(sale);
+    await awaitPickup(sale);
+    await handleOf(sale.order).executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await hold.arrived;
+    return () => hold.release();
+  };
+
+  const cases: Record<string, InterruptedOrder> = {
+    'during a charge that has taken effect': {
+      bringOrder: during('charge', 'before'),
+      interruptedCall: '/payments/charges',
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'during a charge that takes effect later': {
+      bringOrder: during('charge', 'after'),
+      interruptedCall: '/payments/charges',
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'during a shipment request that has taken effect': {
+      bringOrder: during('shipment', 'before'),
+      interruptedCall: '/carrier/shipments',
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'during a shipment request that takes effect later': {
+      bringOrder: during('shipment', 'after'),
+      interruptedCall: '/carrier/shipments',
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'during the transaction that reserves stock': {
+      async bringOrder(sale) {
+        const lock = await lockProduct(shop.databaseUrl, sale.product.sku);
+        await start(sale);
+        await lock.waitForBlocked();
+        return async () => {
+          expect(await reservationOf(sale)).toBeUndefined();
+          await lock.release();
+        };
+      },
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'after it reserved stock and before it reported that': {
+      async bringOrder(sale) {
+        const committed = gate.withholdNextCommit(sale.order.orderId);
+        await start(sale);
+        await committed;
+        return async () => expect(await reservationOf(sale)).toBe('reserved');
+      },
+      status: 'completed',
+      verdict: 'sold',
+    },
+    'after it reserved stock and before it reported that, and the order is cancelled meanwhile': {
+      async bringOrder(sale) {
+        const committed = gate.withholdNextCommit(sale.order.orderId);
+        await start(sale);
+        await committed;
+        return async () => {
+          expect(await reservationOf(sale)).toBe('reserved');
+          await handleOf(sale.order).cancel();
+        };
+      },
+      status: 'cancelled',
+      verdict: 'undone',
+      noExternalCall: true,
+    },
+    'during the refund of a cancelled order': {
+      bringOrder: duringCompensation,
+      interruptedCall: '/payments/refunds',
+      status: 'cancelled',
+      verdict: 'undone',
+    },
+    'while the order waits, and the carrier reports before another worker starts': {
+      async bringOrder(sale) {
+        const { orderId } = sale.order;
+        shop.fakes.carrier.configure({ autoDeliver: false }, orderId);
+        await start(sale);
+        await awaitPickup(sale);
+        return async () => {
+          for (const status of ['in_transit', 'delivered'] as const) {
+            expect(await shop.fakes.carrier.reportNow(orderId, status)).toMatchObject({ status: 202 });
+          }
+        };
+      },
+      status: 'completed',
+      verdict: 'sold',
+    },
+  };
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await startShop(server, { withWorker: false });
+    gate = await startCommitProxy(shop.databaseUrl);
+    api = await startApi(shop);
+    shop.fakes.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
+    const throughGate = { databaseUrl: gate.url, outside: shop.fakes };
+    worker = await startWorkerProcess(server, throughGate, { WORKER_TASK_QUEUES: 'orders,payments' });
+
+    const goOn = await Promise.all(
+      Object.entries(cases).map(async ([where, { bringOrder }]) => {
+        const product = await addProduct(shop.store);
+        const sale = { product, order: makeOrder({ lines: [{ sku: product.sku, quantity: 2 }] }) };
+        sales.set(where, sale);
+        return await bringOrder(sale);
+      }),
+    );
+    worker.kill('SIGKILL');
+    expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
+    for (const go of goOn) await go();
+    worker = await startWorkerProcess(server, throughGate, { WORKER_TASK_QUEUES: 'orders,payments' });
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    await api?.close();
+    await gate?.close();
+    await shop?.close();
+  });
+
+  test.each(Object.entries(cases))(
+    'takes each effect exactly once when the worker dies %s',
+    async (where, expected) => {
+      const { order, product } = sales.get(where)!;
+
+      const handle = handleOf(order);
+      await handle.result().catch((error: unknown) => {
+        if (!(error instanceof WorkflowFailedError && error.cause instanceof CancelledFailure)) throw error;
+      });
+
+      expect((await handle.query(orderQuery)).status).toBe(expected.status);
+      // Also checks that no effect happened twice and what each call returned.
+      const { verdict } = await readBalance(shop, { ...order, products: [product], token: order.payment.token });
+      expect(verdict).toBe(expected.verdict);
+      const { charges, shipments } = shop.fakes.records(order.orderId);
+      expect([charges.length, shipments.length]).toEqual(expected.noExternalCall ? [0, 0] : [1, 1]);
+    },
+  );
+});

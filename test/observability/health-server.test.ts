@@ -1,0 +1,74 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../../tools/processes/ports.js';
+import { serveHealth, type HealthChecks } from '../../src/observability/health-server.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { openStore } from '../../src/store/index.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of cleanups.splice(0)) await end();
+});
+
+async function startHealthServer(checks: HealthChecks): Promise<string> {
+  const { url, close } = await serveHealth(checks, {
+    host: '127.0.0.1',
+    port: 0,
+    logger: createLogger('worker', 'silent'),
+  });
+  cleanups.push(close);
+  return url;
+}
+
+/** A store whose database server is on the given port. */
+function openStoreOn(port: number) {
+  const store = openStore({
+    databaseUrl: `postgres://u:p@127.0.0.1:${port}/shop`,
+    maxConnections: 1,
+    onIdleError: () => undefined,
+  });
+  cleanups.push(() => store.close());
+  return store;
+}
+
+const fetchJson = async (url: string) => {
+  const answer = await fetch(url);
+  return { status: answer.status, body: await answer.json() };
+};
+
+test('reports ready if every check is ok', async () => {
+  const url = await startHealthServer({ temporal: () => 'ok', worker: async () => 'ok' });
+
+  expect(await fetchJson(`${url}/readyz`)).toEqual({
+    status: 200,
+    body: { status: 'ready', checks: { temporal: 'ok', worker: 'ok' } },
+  });
+});
+
+test('reports live but not ready, with the task queue, if a worker does not poll', async () => {
+  const url = await startHealthServer({ temporal: () => 'ok', worker: () => 'does not poll orders' });
+
+  expect(await fetchJson(`${url}/readyz`)).toEqual({
+    status: 503,
+    body: { status: 'not ready', checks: { temporal: 'ok', worker: 'does not poll orders' } },
+  });
+  expect(await fetchJson(`${url}/livez`)).toEqual({ status: 200, body: { status: 'ok' } });
+});
+
+test('responds in bounded time, without internal details, if the database rejects connections or hangs', async () => {
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+  cleanups.push(() => silent.close());
+  const stores = [openStoreOn(await freePort()), openStoreOn((silent.address() as AddressInfo).port)] as const;
+  const url = await startHealthServer({
+    refusing: () => stores[0].checkWritable(),
+    hanging: () => stores[1].checkWritable(),
+  });
+
+  expect(await fetchJson(`${url}/readyz`)).toEqual({
+    status: 503,
+    body: {
+      status: 'not ready',
+      checks: { refusing: 'the database does not answer', hanging: expect.stringMatching(/does not answer$/) },
+    },
+  });
+});

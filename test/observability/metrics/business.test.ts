@@ -1,0 +1,115 @@
+import type { Client } from '@temporalio/client';
+import { afterAll, expect, test, vi } from 'vitest';
+import { createBusinessMetrics } from '../../../src/observability/metrics/business.js';
+import { operations } from '../../../src/batch-operations/index.js';
+import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
+import { createUnreachableBackends } from '../../support/api/unreachable-backends.js';
+
+const backends = await createUnreachableBackends();
+afterAll(() => backends.close());
+
+const lines = (text: string) => text.split('\n').filter((line) => line && !line.startsWith('#'));
+
+/** A fake Temporal client that counts calls and responds on request. */
+function createFakeTemporalClient() {
+  let asked = 0;
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const client = {
+    options: { namespace: 'default' },
+    withDeadline: (_deadline: number, run: () => unknown) => run(),
+    workflow: {
+      async count() {
+        asked += 1;
+        await answered;
+        return { count: 7 };
+      },
+    },
+    workflowService: {
+      listWorkflowExecutions: async () => ({}),
+      describeTaskQueue: async () => ({}),
+    },
+  } as unknown as Client;
+  return { client, answer, asked: () => asked };
+}
+
+test('counts an error for every part when Temporal and the database are unavailable', async () => {
+  const page = createBusinessMetrics({ ...backends, operations });
+  const told = lines(await page.metrics());
+  expect(told.sort()).toEqual(
+    ['approvals', 'batches', 'orders', 'task_queues', 'workflows'].map(
+      (part) => `shop_business_last_scrape_error{part="${part}"} 1`,
+    ),
+  );
+});
+
+test('omits only the database metrics when the database is unavailable', async () => {
+  const { client, answer } = createFakeTemporalClient();
+  answer();
+  const told = lines(await createBusinessMetrics({ client, store: backends.store, operations }).metrics());
+  expect(told).toContain('shop_compensations_stuck 7');
+  expect(told).toContain('shop_business_last_scrape_error{part="batches"} 1');
+  expect(told).toContain('shop_business_last_scrape_error{part="task_queues"} 0');
+  expect(told.join('\n')).not.toContain('shop_batch');
+});
+
+test('reads the 100 oldest of more running batches', async () => {
+  const { client, answer } = createFakeTemporalClient();
+  answer();
+  const pages = [['c3', 'c2', 'c1'], Array.from({ length: 99 }, (_, number) => `b${number}`), ['a']].map(
+    (ids, page) => ({
+      executions: ids.map((id) => ({ execution: { workflowId: batchWorkflowId(id) } })),
+      nextPageToken: page < 2 ? new Uint8Array([page + 1]) : new Uint8Array(),
+    }),
+  );
+  client.workflowService.listWorkflowExecutions = (async ({ nextPageToken }: { nextPageToken: Uint8Array }) =>
+    pages[nextPageToken[0] ?? 0]) as never;
+  let lookedAt: readonly string[] = [];
+  const progressOf = async (ids: readonly string[]) => {
+    lookedAt = ids;
+    return [];
+  };
+  await createBusinessMetrics({ client, store: { readBatchStats: progressOf }, operations }).metrics();
+  expect(lookedAt).toHaveLength(100);
+  expect(lookedAt.slice(0, 1)).toEqual(['b0']);
+  expect(lookedAt.at(-1)).toBe('a');
+});
+
+test('pauses database counts for twenty times their duration, also after an error', async () => {
+  vi.useFakeTimers();
+  try {
+    const { client, answer } = createFakeTemporalClient();
+    answer();
+    let asked = 0;
+    const progressOf = async () => {
+      asked += 1;
+      vi.advanceTimersByTime(3_000);
+      throw new Error('it took too long');
+    };
+    const page = createBusinessMetrics({ client, store: { readBatchStats: progressOf }, operations });
+    for (const [seconds, times] of [
+      [0, 1],
+      [50, 1],
+      [11, 2],
+    ] as const) {
+      vi.advanceTimersByTime(seconds * 1_000);
+      await page.metrics();
+      expect(asked).toBe(times);
+    }
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('queries Temporal once for simultaneous and closely following scrapes', async () => {
+  const { client, answer, asked } = createFakeTemporalClient();
+  const page = createBusinessMetrics({ client, store: { readBatchStats: async () => [] }, operations });
+  const looks = [page.metrics(), page.metrics()];
+  answer();
+  const [first, second] = await Promise.all(looks);
+  const askedAtFirst = asked();
+  expect(await page.metrics()).toBe(first);
+  expect(second).toBe(first);
+  expect(askedAtFirst).toBeGreaterThan(0);
+  expect(asked()).toBe(askedAtFirst);
+});

@@ -1,0 +1,539 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { runCommand } from '../../../tools/processes/commands.js';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
+import { projectRoot } from '../../../tools/stack/settings.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../../support/shop/test-activities.js';
+import { CURSOR_SECRET, signShipmentReport } from '../../support/api/api.js';
+import { startCart } from '../../support/shop/carts.js';
+import { lockProduct, type DatabaseLock } from '../../support/database/database-lock.js';
+import { startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { startStallableProxy, type StallableProxy } from '../../support/network/stallable-proxy.js';
+import {
+  alertRules,
+  ALERTS_FILE,
+  dashboards,
+  acceleratedRules,
+  PROMETHEUS_FILE,
+  scrapeConfig,
+  withoutThreshold,
+} from '../../support/deploy/monitoring-config.js';
+import { CARRIER_WEBHOOK_SECRET } from '../support/shop/fakes.js';
+import {
+  describeWithPrometheus,
+  prometheusProgramPath,
+  startPrometheus,
+  type Prometheus,
+  type Sample,
+} from '../../support/deploy/prometheus.js';
+import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+
+/** A machine that also runs other tests may take several times as long. */
+const WAIT_TIMEOUT_MS = 60_000;
+
+/** Alerts that take too long to fire here even with shortened durations. A promtool test covers them. */
+const TOO_SLOW_TO_FIRE = ['WebhookFailureRateHigh'];
+
+/** A rate window for a few seconds of traffic with one scrape per second. */
+const RATE_WINDOW = '30s';
+
+describeWithPrometheus('metrics of a running shop in Prometheus', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let line: StallableProxy;
+  let prometheus: Prometheus;
+  let worker: ManagedProcess;
+  let api: ManagedProcess;
+  let apiByLine: ManagedProcess;
+  let lock: DatabaseLock | undefined;
+  let urls: Record<'worker' | 'api' | 'metrics' | 'apiByLine' | 'metricsByLine', string>;
+  let ports: Record<keyof typeof urls, number>;
+  let sku: string;
+
+  const startWorker = () => startSingleWorkerProcess(server, shop, { METRICS_PORT: String(ports.worker) });
+  const startApi = (address: string, port: number, metricsPort: number) =>
+    startProcess({
+      name: 'api',
+      ...typescriptCommand('src/api/server.ts'),
+      env: {
+        TEMPORAL_ADDRESS: address,
+        TEMPORAL_NAMESPACE: server.namespace,
+        DATABASE_URL: shop.databaseUrl,
+        PORT: String(port),
+        METRICS_PORT: String(metricsPort),
+        LOG_LEVEL: 'warn',
+        CARRIER_WEBHOOK_SECRET,
+        APPROVAL_WEBHOOK_SECRET,
+        CURSOR_SECRET,
+        APPROVAL_LINK_SECRET: LINK_SECRETS[0],
+      },
+    });
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    const names = ['worker', 'api', 'metrics', 'apiByLine', 'metricsByLine'] as const;
+    const free = await Promise.all(names.map(() => freePort()));
+    const each = <T>(of: (port: number) => T) =>
+      Object.fromEntries(names.map((name, index) => [name, of(free[index]!)])) as Record<(typeof names)[number], T>;
+    ports = each((port) => port);
+    urls = each((port) => `http://127.0.0.1:${port}`);
+    const at = (name: keyof typeof urls) => `127.0.0.1:${ports[name]}`;
+    [shop, line] = await Promise.all([startShop(server, { withWorker: false }), startStallableProxy(server.address)]);
+    sku = (await addProduct(shop.store, { available: 10_000 })).sku;
+    shop.fakes.setCallbackUrl(`${urls.api}/v1/callbacks/shipments`);
+    // A page whose metrics are unavailable takes five seconds to respond.
+    const slowly = {
+      job_name: 'business-by-line',
+      metrics_path: '/metrics/business',
+      scrape_interval: '7s',
+      scrape_timeout: '7s',
+      static_configs: [{ targets: [at('metricsByLine')] }],
+      metric_relabel_configs: [
+        { source_labels: ['__name__'], regex: 'shop_business_last_scrape_error', action: 'keep' },
+      ],
+    };
+    [worker, api, apiByLine, prometheus] = await Promise.all([
+      startWorker(),
+      startApi(server.address, ports.api, ports.metrics),
+      startApi(line.address, ports.apiByLine, ports.metricsByLine),
+      startPrometheus({
+        config: scrapeConfig(
+          { worker: [at('worker')], api: [at('metrics'), at('metricsByLine')], business: [at('metrics')] },
+          [slowly],
+        ),
+        rules: acceleratedRules(),
+      }),
+    ]);
+    for (const [name, url] of [['api', urls.api] as const, ['apiByLine', urls.apiByLine] as const])
+      await waitUntil(async () => (await fetch(`${url}/readyz`)).ok || undefined, {
+        description: `${name} being ready`,
+        timeoutMs: WAIT_TIMEOUT_MS,
+      });
+  });
+
+  afterAll(async () => {
+    await prometheus?.stop();
+    await Promise.all([api?.stop(), apiByLine?.stop(), worker?.stop()]);
+    await lock?.release();
+    await line?.close();
+    await shop?.close();
+  });
+
+  async function call<Body>(method: string, path: string, json?: unknown, at = urls.api): Promise<Body> {
+    const response = await fetch(at + path, {
+      method,
+      headers: json === undefined ? {} : { 'content-type': 'application/json' },
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    return (await response.json()) as Body;
+  }
+
+  const place = async (overrides: Partial<ReturnType<typeof makeOrder>> = {}): Promise<string> => {
+    const order = makeOrder({ lines: [{ sku, quantity: 1 }], ...overrides });
+    await call('POST', '/v1/orders', order);
+    return order.orderId;
+  };
+  const placeAndCharge = async (): Promise<string> => {
+    const orderId = await place();
+    await seen(`/v1/orders/${orderId}`, ({ stage }: { stage: string }) => stage === 'awaiting_pickup');
+    return orderId;
+  };
+  const seen = async <Body>(path: string, isIt: (body: Body) => boolean) =>
+    await waitUntil(async () => isIt(await call<Body>('GET', path)) || undefined, {
+      description: `${path} as expected`,
+      timeoutMs: WAIT_TIMEOUT_MS,
+    });
+
+  const text = async (url: string) => (await fetch(url)).text();
+
+  /** Produces every kind of traffic. */
+  async function traffic(): Promise<void> {
+    const completes = async () => {
+      const orderId = await placeAndCharge();
+      for (const status of ['in_transit', 'delivered'] as const) await shop.fakes.carrier.reportNow(orderId, status);
+    };
+    const uploads = async () => {
+      const other = await addProduct(shop.store);
+      await fetch(`${urls.api}/v1/batches?operation=restock&itemsPerChunk=1`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: [other.sku, 'NO-SUCH-SKU'].map((sku) => JSON.stringify({ sku, quantity: 1 })).join('\n'),
+      });
+    };
+    const isDecided = async () => {
+      const approvalId = await ask([{ approvers: [{ id: 'grace' }], timeoutSeconds: 3_600 }]);
+      await call('POST', `/v1/approvals/${approvalId}/decision`, { approver: 'grace', decision: 'approve' });
+    };
+    shop.fakes.faults.add({ on: 'charge', fault: 'error' });
+    await Promise.all([
+      completes(),
+      uploads(),
+      isDecided(),
+      place({ payment: { token: 'tok_declined' } }),
+      call('GET', '/v1/nothing/of/this/name'),
+      call('GET', `/v1/orders/${randomUUID()}`),
+    ]);
+  }
+
+  async function ask(stages: object[]): Promise<string> {
+    const approvalId = randomUUID();
+    await call('POST', '/v1/approvals', { approvalId, title: 'May I?', requestedBy: 'ada', stages });
+    return approvalId;
+  }
+
+  test('passes the checks of promtool for configuration and rules', async () => {
+    const check = (...args: string[]) =>
+      runCommand({
+        name: 'promtool',
+        command: prometheusProgramPath('promtool'),
+        args: ['check', ...args],
+        limitMs: 30_000,
+      });
+    expect(await check('config', PROMETHEUS_FILE)).toContain('SUCCESS');
+    expect(await check('rules', ALERTS_FILE)).toContain(`SUCCESS: ${alertRules.length + 1} rules`);
+  });
+
+  test('fires exactly the expected alerts when promtool simulates hours with little traffic', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'rules-'));
+    const failures = (activity: string, error: string) =>
+      `shop_activity_failures_total{activity_type="${activity}",error="${error}",expected="false"}`;
+    const attempts = (activity: string) =>
+      `temporal_activity_execution_latency_seconds_count{job="worker",activity_type="${activity}"}`;
+    const requests = (route: string, status: number) =>
+      `http_request_duration_seconds_count{job="api",instance="1",route="${route}",status="${status}"}`;
+    const series = {
+      // All APIs and the business page are missing from the start.
+      'up{job="worker",instance="1"}': '1x180',
+      // In the end, a workflow task is retried every ten minutes.
+      'temporal_workflow_task_execution_failed_total{task_queue="orders",failure_reason="NonDeterminismError"}':
+        Array.from({ length: 18 }, (_, times) => `${times + 1}x9`).join(' '),
+      [failures('chargePayment', 'PaymentGatewayUnavailable')]: '0+4x180',
+      [attempts('chargePayment')]: '0+5x180',
+      // A dead receiver.
+      [failures('reportOutcome', 'ReceiverUnavailable')]: '0+4x180',
+      [attempts('reportOutcome')]: '0+5x180',
+      // All attempts belong to a single order.
+      [failures('requestShipment', 'CarrierUnavailable')]: '0+1x180',
+      [attempts('requestShipment')]: '0+1x180',
+      // Callers get errors, probes do not.
+      [requests('/v1/orders', 200)]: '0+9x180',
+      [requests('/v1/orders', 500)]: '0+1x180',
+      [requests('/livez', 200)]: '0+900x180',
+    };
+    const firing = {
+      ActivityFailureRateHigh: 1,
+      ApiErrorRateHigh: 1,
+      JobMissing: 2,
+      WebhookFailureRateHigh: 1,
+      WorkflowTasksFailing: 1,
+    };
+    const file = {
+      rule_files: [ALERTS_FILE],
+      tests: [
+        {
+          interval: '1m',
+          input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+          promql_expr_test: [100, 109, 115].map((minute) => ({
+            expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
+            eval_time: `${minute}m`,
+            exp_samples: Object.entries(firing).map(([name, value]) => ({ labels: `{alertname="${name}"}`, value })),
+          })),
+        },
+      ],
+    };
+    await writeFile(join(folder, 'rules.test.yml'), stringify(file));
+    try {
+      const args = ['test', 'rules', join(folder, 'rules.test.yml')];
+      await runCommand({ name: 'promtool', command: prometheusProgramPath('promtool'), args, limitMs: 30_000 });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('counts the whole life of a cart once across its runs', async () => {
+    const cartId = randomUUID();
+    const began = performance.now();
+    const cart = await startCart(server.client, { cartId, continueAsNewAfterEvents: 4 });
+    const ofChain = server.client.workflow.getHandle(cartWorkflowId(cartId));
+    const runOf = async () => (await ofChain.describe()).runId;
+    await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
+    await waitUntil(async () => (await runOf()) !== cart.firstExecutionRunId || undefined, {
+      description: 'the next run',
+      timeoutMs: WAIT_TIMEOUT_MS,
+    });
+    // Long enough to differ from the duration of the last run.
+    await waitUntil(() => performance.now() - began > 2_000 || undefined, { description: '2 s', timeoutMs: 5_000 });
+    const lastBegan = performance.now();
+    await ofChain.executeUpdate('addItem', { args: [{ sku, quantity: 1 }] });
+    await ofChain.executeUpdate('abandon', { args: [{}] });
+    await ofChain.result();
+    const lived = (performance.now() - began) / 1000;
+
+    const told = await waitUntil(
+      async () => {
+        const lines = (await text(`${urls.worker}/metrics`)).split('\n');
+        const valueOf = (what: string) =>
+          Number(
+            lines
+              .find((line) => line.startsWith(`shop_workflow_duration_seconds_${what}{`) && line.includes('"cart"'))
+              ?.split(' ')
+              .at(-1),
+          );
+        return valueOf('count') >= 1 ? { count: valueOf('count'), sum: valueOf('sum') } : undefined;
+      },
+      { description: 'its life being counted', timeoutMs: WAIT_TIMEOUT_MS },
+    );
+    expect(told.count).toBe(1);
+    expect(told.sum).toBeGreaterThan(lived - (performance.now() - lastBegan) / 1000);
+    expect(told.sum).toBeLessThan(lived + 0.5);
+  });
+
+  test('has a value for every expression of the dashboard and the alerts', async () => {
+    const shown = dashboards.flatMap(({ panels }) =>
+      panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const)),
+    );
+    const asked = alertRules.map(({ alert, expr }) => [alert, withoutThreshold(expr)] as const);
+    const expressions = [...shown, ...asked].map(
+      ([where, expr]) => [where, expr.replaceAll('$__rate_interval', RATE_WINDOW)] as const,
+    );
+    const isNumber = ({ value }: Sample) => !Number.isNaN(value);
+    const empty = async () => {
+      const answers = await Promise.all(
+        expressions.map(async ([where, expr]) => ({ where, expr, samples: await prometheus.query(expr) })),
+      );
+      return answers.filter(({ samples }) => !samples.some(isNumber)).map(({ where, expr }) => `${where}: ${expr}`);
+    };
+    expect(shown.length).toBeGreaterThan(30);
+
+    let left: string[] = [];
+    await waitUntil(
+      async () => {
+        // Prometheus sees no increase in the first sample of a counter, so traffic must repeat.
+        await traffic();
+        left = await empty();
+        return left.length === 0 || undefined;
+      },
+      { description: 'every expression having a value', timeoutMs: WAIT_TIMEOUT_MS },
+    ).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; empty:\n${left.join('\n')}`);
+    });
+  }, 120_000);
+
+  test('serves exactly the documented metrics with their types and labels', async () => {
+    const pages = await Promise.all(
+      Object.entries({
+        worker: [`${urls.worker}/metrics`],
+        API: [`${urls.metrics}/metrics`],
+        'business page': [`${urls.metrics}/metrics/business`],
+      }).map(async ([by, [url]]) => metricsOn(await text(url!)).map((served) => ({ ...served, by }))),
+    );
+    const ours = pages
+      .flat()
+      .filter(({ name, by }) => /^(shop|http)_/.test(name) || (by === 'API' && /^temporal_/.test(name)));
+    const byName = (one: { name: string }, two: { name: string }) => one.name.localeCompare(two.name);
+    expect(ours.sort(byName)).toEqual(documentedMetrics().sort(byName));
+  });
+
+  test('has no label that identifies a person or a resource', async () => {
+    const pages = await Promise.all(
+      [`${urls.worker}/metrics`, `${urls.metrics}/metrics`, `${urls.metrics}/metrics/business`].map(text),
+    );
+    for (const page of pages) {
+      expect(page).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-/);
+      expect(page).not.toMatch(/customer-|SKU-|NO-SUCH|nothing\/of|grace|ada\b|tok_/);
+    }
+  });
+
+  describe('live alerts', () => {
+    const fired = new Set<string>();
+    const expectToFire = async (...names: string[]) => {
+      let firing: string[] = [];
+      await waitUntil(
+        async () => {
+          firing = (await prometheus.firingAlerts()).map(({ name }) => name);
+          for (const name of firing) fired.add(name);
+          return names.every((name) => fired.has(name)) || undefined;
+        },
+        {
+          description: `${names.filter((name) => !fired.has(name)).join(', ')} firing`,
+          timeoutMs: WAIT_TIMEOUT_MS,
+          intervalMs: 200,
+        },
+      ).catch((error: unknown) => {
+        const missing = names.filter((name) => !fired.has(name));
+        throw new Error(`${(error as Error).message}; missing: ${missing.join()}; firing: ${firing.join()}`);
+      });
+    };
+
+    test('fires no alert while the shop is healthy', async () => {
+      await waitUntil(async () => (await prometheus.firingAlerts()).length === 0 || undefined, {
+        description: 'no alert firing',
+        timeoutMs: WAIT_TIMEOUT_MS,
+      });
+    });
+
+    test('fires each alert for its cause and resolves the alert afterwards', async () => {
+      // The failures that need workers. They overlap, because each alert has its own duration.
+      const stuck = await placeAndCharge();
+      const standing = await addProduct(shop.store);
+      lock = await lockProduct(shop.databaseUrl, standing.sku);
+      const upload = await fetch(`${urls.api}/v1/batches?operation=restock`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: JSON.stringify({ sku: standing.sku, quantity: 1 }),
+      });
+      expect(upload.status).toBe(202);
+      const overdue = await ask([
+        { approvers: [{ id: 'grace' }], timeoutSeconds: 1 },
+        { approvers: [{ id: 'alan' }], timeoutSeconds: 3_600 },
+      ]);
+      const unknown = await server.client.workflow.start('nobodyKnows', {
+        workflowId: randomUUID(),
+        taskQueue: ORDER_TASK_QUEUE,
+        workflowTaskTimeout: '1 second',
+      });
+      // The real cause takes days. The metric counts by the search attribute.
+      const late = await server.client.workflow.start('order', {
+        workflowId: orderWorkflowId(randomUUID()),
+        taskQueue: 'no-worker-polls-this-queue',
+        typedSearchAttributes: [{ key: orderStatusAttribute, value: 'delivery_overdue' }],
+      });
+      shop.fakes.faults.add({ on: 'cancellation', orderId: stuck, fault: 'error', status: 400, times: -1 });
+      await call('POST', `/v1/orders/${stuck}/cancel`, {});
+      const oddReport = signShipmentReport(
+        JSON.stringify({ orderId: stuck, shipmentId: 'sh_1', status: 'out_for_delivery' }),
+      );
+      await fetch(`${urls.api}/v1/callbacks/shipments`, {
+        method: 'POST',
+        headers: oddReport.headers!,
+        body: oddReport.text!,
+      });
+      const misconfigured = makeOrder({ lines: [{ sku, quantity: 1 }] });
+      shop.fakes.faults.add({
+        on: 'charge',
+        orderId: misconfigured.orderId,
+        fault: 'error',
+        status: 401,
+        code: null,
+        times: -1,
+      });
+      await call('POST', '/v1/orders', misconfigured);
+      shop.fakes.faults.add({ on: 'charge', fault: 'error', times: -1 });
+      line.stall();
+      const busy = repeatEvery(400, async () => {
+        await Promise.all([place(), call('GET', `/v1/orders/${stuck}`, undefined, urls.apiByLine)]);
+      });
+      await expectToFire(
+        'ActivityFailureRateHigh',
+        'CompensationStuck',
+        'ApprovalsOverdue',
+        'WorkflowTasksFailing',
+        'BatchStalled',
+      );
+      await expectToFire(
+        'DeliveryOverdue',
+        'PartnerMisconfigured',
+        'ApiErrorRateHigh',
+        'ApiTemporalUnreachable',
+        'BusinessMetricsIncomplete',
+        'ShipmentReportUnhandled',
+      );
+
+      line.resume();
+      shop.fakes.faults.clear();
+      await lock.release();
+      lock = undefined;
+      await Promise.all([busy.stop(), unknown.terminate(), late.terminate()]);
+      await call('POST', `/v1/orders/${stuck}/compensation`, {
+        compensation: 'cancelShipment',
+        attempt: 1,
+        action: 'retry',
+      });
+      await call('POST', `/v1/approvals/${overdue}/decision`, { approver: 'alan', decision: 'reject' });
+      await seen(`/v1/approvals/${overdue}`, ({ status }: { status: string }) => status === 'rejected');
+      expect(await server.client.workflow.getHandle(approvalWorkflowId(overdue)).describe()).toMatchObject({
+        status: { name: 'COMPLETED' },
+      });
+
+      // The failures that need a missing worker.
+      worker.kill('SIGKILL');
+      const waiting = repeatEvery(500, () => place());
+      await expectToFire('TargetDown', 'JobMissing', 'NoWorker', 'BacklogAgeHigh');
+      // The worker starts when the backlog has grown for long enough.
+      [worker] = await Promise.all([startWorker(), expectToFire('BacklogGrowing').finally(() => waiting.stop())]);
+
+      let firing: string[] = [];
+      await waitUntil(
+        async () => {
+          firing = (await prometheus.firingAlerts()).map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`);
+          return firing.length === 0 || undefined;
+        },
+        { description: 'every alert resolving', timeoutMs: WAIT_TIMEOUT_MS, intervalMs: 200 },
+      ).catch((error: unknown) => {
+        throw new Error(`${(error as Error).message}; firing: ${firing.join()}`);
+      });
+      const played = alertRules.filter(({ alert }) => !TOO_SLOW_TO_FIRE.includes(alert));
+      expect([...fired].sort()).toEqual(played.map(({ alert }) => alert).sort());
+    }, 240_000);
+  });
+});
+
+/** Starts the action at each interval, even while earlier ones run, until it is stopped. Ignores failures. */
+function repeatEvery(everyMs: number, run: () => Promise<unknown>): { stop: () => Promise<void> } {
+  const running = new Set<Promise<unknown>>();
+  const timer = setInterval(() => {
+    const done = run()
+      .catch(() => undefined)
+      .finally(() => running.delete(done));
+    running.add(done);
+  }, everyMs);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(running);
+    },
+  };
+}
+
+interface DocumentedMetric {
+  name: string;
+  type: string;
+  labels: string[];
+  exportedBy: string;
+}
+
+/** The metrics in the table of docs/observability.md. */
+function documentedMetrics(): DocumentedMetric[] {
+  const page = readFileSync(join(projectRoot, 'docs/observability.md'), 'utf8');
+  return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
+    ([, name = '', type = '', labels = '', by = '']) => ({
+      name,
+      type,
+      by,
+      labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label!).sort(),
+    }),
+  );
+}
+
+/** The metrics of a page with their labels, except those that a histogram or the SDK adds. */
+function metricsOn(page: string): Omit<DocumentedMetric, 'by'>[] {
+  return [...page.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type = '']) => {
+    const labels = [...page.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].flatMap(
+      ([, inner = '']) => [...inner.matchAll(/(\w+)="/g)].map(([, label]) => label!),
+    );
+    const added = ['le', 'namespace', 'taskQueue'];
+    return { name, type, labels: [...new Set(labels)].filter((label) => !added.includes(label)).sort() };
+  });
+}

@@ -1,0 +1,63 @@
+import { ESLint } from 'eslint';
+import { expect, test } from 'vitest';
+
+// Runs only the import rules, which need no type information. Type information would require the whole project.
+const eslint = new ESLint({
+  ruleFilter: ({ ruleId }) => ruleId.includes('no-restricted'),
+  overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false } } },
+});
+
+/** The rules that `code` breaks as content of `file`. */
+async function lintErrors(file: string, code: string): Promise<string[]> {
+  const [result] = await eslint.lintText(code, { filePath: file });
+  return result!.messages
+    .filter(({ ruleId, fatal }) => fatal || ruleId?.includes('no-restricted'))
+    .map(({ ruleId, message }) => `${ruleId ?? 'fatal'}: ${message}`);
+}
+
+const workflow = 'src/workflows/order/workflow.ts';
+const activity = 'src/activities/orders.ts';
+const route = 'src/api/orders/routes.ts';
+const schema = 'src/schemas/order.ts';
+
+test.each([
+  [workflow, `import { readFile } from 'node:fs/promises'; void readFile;`],
+  [workflow, `import { createHash } from 'crypto'; void createHash;`],
+  [workflow, `import { z } from 'zod'; void z;`],
+  [workflow, `import { orderInput } from '../../schemas/order.js'; void orderInput;`],
+  [workflow, `import { createActivities } from '../../activities/index.js'; void createActivities;`],
+  [workflow, `import { openStore } from '../../store/index.js'; void openStore;`],
+  [workflow, `import { buildApp } from '../../api/app.js'; void buildApp;`],
+  [workflow, `import { cart } from '../cart/workflow.js'; void cart;`],
+  [workflow, `import { pino } from 'pino'; void pino;`],
+  [workflow, `import { Client } from '@temporalio/client'; void Client;`],
+  [workflow, `import { proxyLocalActivities } from '@temporalio/workflow'; void proxyLocalActivities;`],
+  [workflow, `import { scheduleLocalActivity } from '@temporalio/workflow'; void scheduleLocalActivity;`],
+  [workflow, `import * as sdk from '@temporalio/workflow'; void sdk.proxyLocalActivities;`],
+  [workflow, `void fetch('http://127.0.0.1');`],
+  [workflow, `void process.env.PATH;`],
+  [activity, `import { order } from '../workflows/index.js'; void order;`],
+  [activity, `import { order } from '../workflows/order/workflow.js'; void order;`],
+  [activity, `void process.env.PATH;`],
+  [route, `import { order } from '../../workflows/order/workflow.js'; void order;`],
+  [route, `import * as workflows from '../../workflows/index.js'; void workflows;`],
+  [route, `void process.env.PATH;`],
+  [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+])('ESLint rejects, in %s, `%s`', async (file, code) => {
+  expect(await lintErrors(file, code)).not.toEqual([]);
+});
+
+test.each([
+  [workflow, `import type { OrderInput } from '../../schemas/order.js'; export type X = OrderInput;`],
+  [workflow, `import { condition } from '@temporalio/workflow'; void condition;`],
+  [workflow, `import { deprecatePatch, patched } from '@temporalio/workflow'; void [deprecatePatch, patched];`],
+  [workflow, `import { cartQuery } from '../cart/contract.js'; void cartQuery;`],
+  [workflow, `import { Saga } from '../shared/saga.js'; void Saga;`],
+  [activity, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
+  [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
+  ['src/config.ts', `void process.env.PATH;`],
+])('ESLint accepts, in %s, `%s`', async (file, code) => {
+  expect(await lintErrors(file, code)).toEqual([]);
+});

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import {
+  TEMPORAL_LIMITS,
+  MAX_APPROVAL_ID_LENGTH,
+  MAX_ID_LENGTH,
+  MAX_IDEMPOTENCY_KEY_LENGTH,
+} from '../../tools/openapi/limit-table.js';
+import { approvalId } from '../../src/schemas/approval.js';
+import { callerId, businessId, idempotencyKey, MAX_CALLER_ID_LENGTH } from '../../src/schemas/primitives.js';
+
+test.each(TEMPORAL_LIMITS)(
+  'Temporal limits $what to $temporal, and $whose allows no more',
+  ({ temporalMaximum, projectMaximum }) => {
+    expect(projectMaximum).toBeGreaterThan(0);
+    expect(projectMaximum).toBeLessThanOrEqual(temporalMaximum);
+  },
+);
+
+test.each([
+  ['an id', businessId, MAX_ID_LENGTH],
+  ['the id of a caller', callerId, MAX_CALLER_ID_LENGTH],
+  ['the id of an approval', approvalId, MAX_APPROVAL_ID_LENGTH],
+  ['an Idempotency-Key', idempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH],
+])('rejects %s that is longer than the documented limit', (_what, schema, length) => {
+  expect(schema.safeParse('x'.repeat(length)).success).toBe(true);
+  expect(schema.safeParse('x'.repeat(length + 1)).success).toBe(false);
+});

@@ -1,0 +1,64 @@
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { describe, expect, inject, test } from 'vitest';
+import { recordings } from '../../tools/recordings/index.js';
+import { replayHistories, type Bundle, type RecordedHistory } from '../../tools/replay/replay-histories.js';
+import type { Difference } from '../../tools/replay/difference.js';
+import { eventTypeName } from '../../tools/replay/history-events.js';
+import '../support/setup/quiet-runtime.js';
+import { recordedHistories as histories } from '../support/replay/recorded-histories.js';
+
+/** The difference between each history and its replay by file name, undefined without a difference. */
+async function findDifferences(
+  histories: (RecordedHistory & { file: string })[],
+  bundle: Bundle,
+): Promise<Record<string, Difference | undefined>> {
+  const found: Record<string, Difference | undefined> = {};
+  for await (const { file, difference } of replayHistories(histories, { workflowBundle: bundle }))
+    found[file!] = difference;
+  return found;
+}
+
+describe('replay of committed histories', () => {
+  test('replays every recorded history with the current workflows', async () => {
+    const found = await findDifferences(histories, { codePath: inject('workflowBundle') });
+
+    expect(Object.keys(found)).toEqual(histories.map(({ file }) => file));
+    expect(Object.entries(found).filter(([, difference]) => difference)).toEqual([]);
+  });
+
+  test('reports where an order that charges before it reserves differs from a completed order', async () => {
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('fixtures/incompatible.workflows.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
+    const completed = histories.filter(({ file }) => file.endsWith('order-completed.json'));
+
+    const found = await findDifferences(completed, { code });
+
+    expect(Object.values(found)).toEqual(
+      completed.map(() => ({
+        event: { id: expect.any(Number) as number, type: 'ActivityTaskScheduled', subject: 'reserveStock' },
+        what: 'activity type in the history is reserveStock, in the code chargePayment',
+      })),
+    );
+  });
+
+  test('has a summary on every activity, timer and child start of the recorded histories', () => {
+    const types = ['ActivityTaskScheduled', 'TimerStarted', 'StartChildWorkflowExecutionInitiated'];
+    const scheduled = histories.flatMap(({ file, history }) =>
+      history.events!.map((event) => ({ file, event })).filter(({ event }) => types.includes(eventTypeName(event))),
+    );
+    const withoutSummary = scheduled.filter(({ event }) => !event.userMetadata?.summary?.data?.length);
+
+    expect(new Set(scheduled.map(({ event }) => eventTypeName(event)))).toEqual(new Set(types));
+    expect(withoutSummary.map(({ file, event }) => `${file}, event ${String(event.eventId)}`)).toEqual([]);
+  });
+
+  test('has a recorded history of every outcome', async () => {
+    const recorded = new Set(histories.map(({ file }) => basename(file, '.json')));
+
+    expect(Object.keys(recordings).filter((name) => !recorded.has(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { waitUntil } from '../../tools/processes/wait.js';
+import { createClient } from '../../src/temporal/connections.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../support/temporal/dev-server.js';
+import { fetchEventSummaries } from '../support/temporal/event-summaries.js';
+import '../support/setup/quiet-runtime.js';
+import { trackNamespace, replayAdvancedRuns, replayOpenRuns, takeDifferences } from '../support/replay/run-tracker.js';
+import { Replayer } from '../support/replay/replayer.js';
+import type * as workflows from './fixtures/non-deterministic.workflows.js';
+
+const taskQueue = 'not-deterministic';
+
+test('does not replay a workflow task that is still open', async () => {
+  const {
+    EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+    EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EVENT_TYPE_WORKFLOW_TASK_STARTED,
+  } = proto.temporal.api.enums.v1.EventType;
+  const events = [
+    EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+    EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EVENT_TYPE_WORKFLOW_TASK_STARTED,
+  ].map((eventType) => ({ eventType }));
+
+  const replayer = new Replayer({ workflowBundle: { codePath: inject('workflowBundle') } });
+  const run = { workflowId: 'order:1', runId: '1', type: 'order', history: { events } };
+  expect(await replayer.replay(run, 0)).toEqual({ closed: false, replayed: 0 });
+});
+
+describeOnDevServer('the replay after every test', () => {
+  let server: DevServer;
+  let workflowBundle: WorkflowBundle;
+  let worker: Worker | undefined;
+  let running: Promise<void> | undefined;
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    workflowBundle = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('./fixtures/non-deterministic.workflows.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
+    const { nativeConnection: connection, namespace } = server;
+    worker = await Worker.create({ connection, namespace, taskQueue, workflowBundle });
+    running = worker.run();
+  });
+  afterAll(async () => {
+    worker?.shutdown();
+    await running;
+    await server?.close();
+  });
+
+  const start = (type: keyof typeof workflows) =>
+    server.client.workflow.start(type, { taskQueue, workflowId: randomUUID() });
+
+  /** The differences that would fail a test that leaves these workflows behind. */
+  async function differences(): Promise<string[]> {
+    await replayAdvancedRuns();
+    return takeDifferences();
+  }
+
+  const differs = (id: string): unknown =>
+    expect.stringMatching(`^\\w+ ${id}, run .*, at event 5 TimerStarted: the history has TimerStarted, the code`);
+
+  test('reports a non-deterministic workflow once', async () => {
+    const handle = await start('sleepsWhenNew');
+    await handle.result();
+
+    expect(await differences()).toEqual([differs(handle.workflowId)]);
+    expect(await differences()).toEqual([]);
+  });
+
+  test('reports a non-deterministic child workflow', async () => {
+    const handle = await start('hasAChild');
+    await handle.result();
+
+    expect(await differences()).toEqual([differs(`${handle.workflowId}/1`)]);
+  });
+
+  test('reports a non-deterministic run after continue-as-new', async () => {
+    const handle = await start('goesOnAsNew');
+    await handle.result();
+
+    expect(await differences()).toEqual([differs(handle.workflowId)]);
+  });
+
+  test('reports a workflow that another process continued', async () => {
+    const handle = await start('sleepsWhenNew');
+    await handle.result();
+    await differences();
+    await replayOpenRuns();
+    const { address, namespace, client } = server;
+    const isListed = async () =>
+      (await client.workflow.count(`WorkflowId = '${handle.workflowId}'`)).count === 1 || undefined;
+    await waitUntil(isListed, { description: 'it being listed', timeoutMs: 20_000 });
+
+    trackNamespace(`${address} ${namespace}`, {
+      client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),
+      author: { workflowBundle, payloadCodecs: [] },
+    });
+    expect(await differences()).toContainEqual(differs(handle.workflowId));
+  });
+
+  test('reports nothing for a deterministic workflow', async () => {
+    await (await start('sleepsAlways')).result();
+
+    expect(await differences()).toEqual([]);
+  });
+
+  test('reports nothing for a workflow task that fails the same way on replay', async () => {
+    const handle = await start('hasABug');
+    await waitUntil(() => hasFailedTask(handle), { description: 'a failed workflow task', timeoutMs: 20_000 });
+    const found = await differences();
+    await handle.terminate();
+
+    expect(found).toEqual([]);
+  });
+});
+
+async function hasFailedTask(handle: WorkflowHandle): Promise<true | undefined> {
+  return (await fetchEventSummaries(handle)).some(({ type }) => type === 'WorkflowTaskFailed') || undefined;
+}

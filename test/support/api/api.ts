@@ -1,0 +1,219 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type { FastifyInstance } from 'fastify';
+import { Webhook } from 'standardwebhooks';
+import { inject } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
+import { unsetShellVariables } from '../../../tools/stack/settings.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { buildApp, type AppDependencies } from '../../../src/api/app.js';
+import { createCodecSessions } from '../../../src/api/plugins/auth/sessions.js';
+import { createCursors } from '../../../src/api/plugins/cursors.js';
+import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
+import type { EncryptionKey } from '../../../src/temporal/encryption/keys.js';
+import { createLogger, type Logger } from '../../../src/observability/logger.js';
+import { operations } from '../../../src/batch-operations/index.js';
+import type { OutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
+import type { DecisionCallback } from '../../../src/schemas/approval.js';
+import type { OrderResource, ShipmentReport } from '../../../src/schemas/order.js';
+import type { Problem } from '../../../src/schemas/problem.js';
+import type { Store } from '../../../src/store/index.js';
+import {
+  approvalEnvironment,
+  APPROVAL_WEBHOOK_SECRET,
+  approvalLinks,
+  outgoingHttpClient as toThisMachine,
+  PREVIOUS_WEBHOOK_SECRET,
+} from '../shop/test-activities.js';
+import type { DevServer } from '../temporal/dev-server.js';
+import type { Shop } from '../shop/shop.js';
+import { CARRIER_WEBHOOK_SECRET, type RunningFakes } from '../shop/fakes.js';
+
+/** Signs the cursors of all APIs in tests. */
+export const CURSOR_SECRET = 'seals-the-cursors-of-all-tests-0';
+
+export interface ApiResponse<Body> {
+  status: number;
+  headers: Headers;
+  body: Body;
+}
+
+export interface RequestOptions {
+  headers?: Record<string, string>;
+  /** Sent unchanged. */
+  text?: string;
+  /** Sent as JSON. */
+  json?: unknown;
+}
+
+/** The HTTP API of one test file, on its own port; with replicas, `request` calls them in turn. */
+export interface Api {
+  url: string;
+  /** The type of the body is the test's expectation; only the test's own assertions check it. */
+  request: <Body = Problem>(method: string, path: string, options?: RequestOptions) => Promise<ApiResponse<Body>>;
+  get: <Body = Problem>(path: string) => Promise<ApiResponse<Body>>;
+  post: <Body = Problem>(path: string, json?: unknown) => Promise<ApiResponse<Body>>;
+  /** Polls the order until it is in the wanted state. */
+  waitForOrder: (orderId: string, wanted: (order: OrderResource) => boolean, what: string) => Promise<OrderResource>;
+  close: () => Promise<void>;
+}
+
+interface ApiOptions {
+  client: Client;
+  store: Store;
+  fakes?: RunningFakes;
+  outgoing?: OutgoingHttpClient;
+  uploadLimits?: Partial<AppDependencies['uploadLimits']>;
+  auth?: AppDependencies['auth'];
+  protection?: Partial<AppDependencies['protection']>;
+  logger?: Logger;
+  metrics?: AppDependencies['httpMetrics'];
+  /** The codec's keys; with `none`, the API has no codec. */
+  encryptionKeys?: readonly EncryptionKey[] | 'none';
+}
+
+/** The API with the defaults of all tests; it does not listen yet. */
+export async function buildTestApp(deps: ApiOptions): Promise<FastifyInstance> {
+  const { client, store, outgoing = toThisMachine, uploadLimits, auth = 'open', protection } = deps;
+  const { encryptionKeys: keys = [], logger = createLogger('api', 'silent'), metrics } = deps;
+  const { codecOrigins = [] } = protection ?? {};
+  return await buildApp({
+    client,
+    store,
+    logger,
+    approvalLinks,
+    outgoing,
+    httpMetrics: metrics,
+    carrierWebhookSecrets: [CARRIER_WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET],
+    approvalWebhookSecrets: [APPROVAL_WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET],
+    batchOperations: operations,
+    uploadLimits: { maxBytes: 2 ** 30, maxLineLength: 16_384, ...uploadLimits },
+    auth,
+    // Test machines sometimes stall, so load shedding is off.
+    protection: { corsOrigins: [], codecOrigins, hstsMaxAgeSeconds: 0, maxEventLoopDelayMs: 0, ...protection },
+    cursors: createCursors([CURSOR_SECRET]),
+    codec:
+      keys === 'none'
+        ? undefined
+        : {
+            payloads: createPayloadCodec({ keys, namespace: client.options.namespace }),
+            sessions: createCodecSessions([CURSOR_SECRET], auth === 'open' ? [] : auth.apiKeys, codecOrigins),
+          },
+  });
+}
+
+/** Starts the API on a free port and sends the fake carrier's reports to it. */
+export async function startApi(deps: ApiOptions): Promise<Api> {
+  const { fakes } = deps;
+  const apps = await Promise.all(Array.from({ length: inject('replicas') }, () => buildTestApp(deps)));
+  const urls = await Promise.all(apps.map((app) => app.listen({ host: '127.0.0.1', port: 0 })));
+  const [url] = urls as [string];
+  let requests = 0;
+  fakes?.setCallbackUrl(`${url}/v1/callbacks/shipments`);
+
+  async function request<Body>(method: string, path: string, { headers, text, json }: RequestOptions = {}) {
+    const response = await fetch(urls[requests++ % urls.length]! + path, {
+      method,
+      headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(text !== undefined && { body: text }),
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    const received = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (received && JSON.parse(received)) as Body,
+    };
+  }
+
+  return {
+    url,
+    request,
+    get: (path) => request('GET', path),
+    post: (path, json) => request('POST', path, { json }),
+    async waitForOrder(orderId, wanted, what) {
+      let seen: unknown;
+      const ask = async () => {
+        const { status, body } = await request<OrderResource>('GET', `/v1/orders/${orderId}`);
+        seen = body;
+        return status === 200 && wanted(body) ? body : undefined;
+      };
+      return await waitUntil(ask, { description: `order ${orderId}: ${what}`, timeoutMs: 20_000 }).catch(
+        (error: unknown) => {
+          throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+        },
+      );
+    },
+    async close() {
+      await Promise.all(apps.map((app) => app.close()));
+    },
+  };
+}
+
+/** The API as in production: src/api/server.ts in a separate process. Resolves when it responds. */
+export async function startApiProcess(
+  { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
+  { databaseUrl, fakes }: Pick<Shop, 'databaseUrl' | 'fakes'>,
+  env: Record<string, string> = {},
+): Promise<{ url: string; lines: string[]; process: ManagedProcess }> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const lines: string[] = [];
+  const process = await startProcess({
+    name: 'api',
+    ...typescriptCommand('src/api/server.ts'),
+    env: {
+      ...unsetShellVariables,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      API_KEYS: undefined,
+      JWT_ISSUER: undefined,
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      DATABASE_URL: databaseUrl,
+      CARRIER_WEBHOOK_SECRET,
+      APPROVAL_WEBHOOK_SECRET,
+      CURSOR_SECRET,
+      LOG_LEVEL: 'info',
+      ...approvalEnvironment(fakes),
+      ...env,
+    },
+    onLine: (line) => lines.push(line),
+  });
+  const answers = () => fetch(`${url}/livez`).then(({ ok }) => ok || undefined);
+  await waitUntil(answers, { description: `the API process\n${process.lastOutput()}`, timeoutMs: 60_000 });
+  fakes.setCallbackUrl(`${url}/v1/callbacks/shipments`);
+  return { url, lines, process };
+}
+
+/** A report of the carrier as a signed webhook. */
+export const signShipmentReport = (report: ShipmentReport | string, options: SigningOptions = {}): RequestOptions =>
+  signWebhook(report, { secret: CARRIER_WEBHOOK_SECRET, ...options });
+
+/** A system's decision as a signed webhook. */
+export const signDecision = (decision: DecisionCallback | string, options: SigningOptions = {}): RequestOptions =>
+  signWebhook(decision, { secret: APPROVAL_WEBHOOK_SECRET, ...options });
+
+interface SigningOptions {
+  secret?: string;
+  timestamp?: Date;
+  webhookId?: string;
+}
+
+function signWebhook(
+  body: unknown,
+  { secret, timestamp = new Date(), webhookId = randomUUID() }: SigningOptions & { secret: string },
+) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return {
+    text,
+    headers: {
+      'content-type': 'application/json',
+      'webhook-id': webhookId,
+      'webhook-timestamp': String(Math.floor(timestamp.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign(webhookId, timestamp, text),
+    },
+  };
+}

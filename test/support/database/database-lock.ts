@@ -1,0 +1,50 @@
+import pg from 'pg';
+import { waitUntil } from '../../../tools/processes/wait.js';
+
+/** A transaction that blocks others until it is released. */
+export interface DatabaseLock {
+  /**
+   * Resolves when at least this many transactions (default 1) wait for a lock: this one, or that of another waiting
+   * transaction.
+   */
+  waitForBlocked: (who?: { by: number }) => Promise<void>;
+  release: () => Promise<void>;
+}
+
+/** Blocks changes of this product's stock. */
+export async function lockProduct(databaseUrl: string, sku: string): Promise<DatabaseLock> {
+  return await takeLock(databaseUrl, 'select from products where sku = $1 for update', [sku]);
+}
+
+/** Blocks all reads and changes of the catalogue. */
+export async function lockCatalogue(databaseUrl: string): Promise<DatabaseLock> {
+  return await takeLock(databaseUrl, 'lock table products in access exclusive mode');
+}
+
+/** Blocks all reads and changes of carts. */
+export async function lockCarts(databaseUrl: string): Promise<DatabaseLock> {
+  return await takeLock(databaseUrl, 'lock table carts in access exclusive mode');
+}
+
+async function takeLock(databaseUrl: string, statement: string, values: unknown[] = []): Promise<DatabaseLock> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query('begin');
+  await client.query(statement, values);
+  return {
+    async waitForBlocked({ by } = { by: 1 }) {
+      const waiting = async () => {
+        // Within a transaction, the view returns its first result unless the snapshot is cleared.
+        await client.query('select pg_stat_clear_snapshot()');
+        const { rowCount } = await client.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        return (rowCount ?? 0) >= by || undefined;
+      };
+      await waitUntil(waiting, { description: 'somebody waiting for the lock', timeoutMs: 10_000, intervalMs: 10 });
+    },
+    async release() {
+      await client.end();
+    },
+  };
+}

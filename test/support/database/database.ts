@@ -1,0 +1,20 @@
+import { inject } from 'vitest';
+import {
+  APP_ROLE,
+  createTemporaryDatabase as createDatabaseBeside,
+  type TemporaryDatabase,
+} from '../../../tools/servers/postgres/temporary-database.js';
+
+interface TestDatabase extends TemporaryDatabase {
+  /** The same database for worker and API, whose role has only the privileges that they need. */
+  appUrl: string;
+}
+
+/** A new database: a copy of the migrated template. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const template = inject('databaseUrl');
+  const database = await createDatabaseBeside(template, { template: new URL(template).pathname.slice(1) });
+  const appUrl = new URL(database.url);
+  appUrl.username = APP_ROLE;
+  return { ...database, appUrl: appUrl.href };
+}

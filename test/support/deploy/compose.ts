@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { generateComposeSecrets } from '../../../tools/secrets/compose-secrets.js';
+import { projectRoot } from '../../../tools/stack/settings.js';
+
+/** A service of a compose file, with the fields that tests check. */
+export interface ComposeService {
+  image: string;
+  build?: { target: string; args: Record<string, string> };
+  command?: string[];
+  environment?: Record<string, string>;
+  depends_on?: Record<string, { condition: string }>;
+  healthcheck?: { test: string[] };
+  ports?: string[];
+  volumes?: string[];
+  restart?: string;
+  stop_grace_period?: string;
+  pull_policy?: string;
+  user?: string;
+  init?: boolean;
+  read_only?: boolean;
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
+  privileged?: boolean;
+  logging?: { options: Record<string, string> };
+  deploy?: { replicas?: number; resources: { limits: Record<string, unknown> } };
+}
+
+export interface ComposeFile {
+  services: Record<string, ComposeService>;
+  volumes: Record<string, unknown>;
+}
+
+/** The lines `NAME=value` of a file. */
+export function readEnvFile(file: string): Record<string, string> {
+  const lines = readFileSync(join(projectRoot, file), 'utf8').split('\n');
+  return Object.fromEntries(
+    lines.flatMap((line) => {
+      const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? [];
+      return name === undefined || value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** A compose file with its YAML merges applied, and its variables unresolved. */
+export function readComposeFile(file: string): ComposeFile {
+  return parse(readFileSync(join(projectRoot, file), 'utf8'), { merge: true }) as ComposeFile;
+}
+
+/** The same file with the versions of `.env` and with secrets as `npm run secrets` generates them. */
+export function resolveComposeFile(
+  file: string,
+  secrets: Record<string, string> = generateComposeSecrets(),
+): ComposeFile {
+  return interpolate(readComposeFile(file), { ...readEnvFile('.env'), ...secrets }) as ComposeFile;
+}
+
+/** Replaces `${NAME}`, `${NAME:?message}` and `$$` as compose does. @throws for a variable without a value. */
+function interpolate(value: unknown, variables: Record<string, string>): unknown {
+  if (typeof value === 'string')
+    return value.replace(/\$\$|\$\{(\w+)(?::\?([^}]*))?\}/g, (text, name: string | undefined, message = 'not set') => {
+      if (name === undefined) return text === '$$' ? '$' : text;
+      const found = variables[name];
+      if (!found) throw new Error(`${name}: ${message}`);
+      return found;
+    });
+  if (Array.isArray(value)) return value.map((entry) => interpolate(entry, variables));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, interpolate(entry, variables)]));
+  return value;
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DockerfileParser, type Copy } from 'dockerfile-ast';
+import { projectRoot } from '../../../tools/stack/settings.js';
+
+/** A build stage: everything after one `FROM`. */
+export interface BuildStage {
+  name: string;
+  /** The base image or stage, as written. */
+  from: string;
+  copies: { from: string | undefined; sources: string[] }[];
+  runs: string[];
+  user: string | undefined;
+  command: string[] | undefined;
+}
+
+export interface Dockerfile {
+  /** The arguments before the first stage, with their defaults. */
+  args: Record<string, string>;
+  stages: BuildStage[];
+}
+
+/** The Dockerfile of the checkout, with the instructions that tests check. */
+export function readDockerfile(): Dockerfile {
+  const args: Dockerfile['args'] = {};
+  const stages: BuildStage[] = [];
+  for (const instruction of DockerfileParser.parse(
+    readFileSync(join(projectRoot, 'Dockerfile'), 'utf8'),
+  ).getInstructions()) {
+    const text = instruction.getArgumentsContent() ?? '';
+    const words = text.split(/\s+/);
+    const stage = stages.at(-1);
+    const keyword = instruction.getKeyword();
+    if (keyword === 'FROM') {
+      const [from = '', , name = ''] = words;
+      stages.push({ name, from, copies: [], runs: [], user: undefined, command: undefined });
+    } else if (keyword === 'ARG' && !stage) {
+      const [name = '', value = ''] = text.split('=');
+      args[name] = value;
+    } else if (keyword === 'COPY') {
+      const from = (instruction as Copy).getFromFlag()?.getValue() ?? undefined;
+      stage?.copies.push({ from, sources: words.slice(0, -1) });
+    } else if (keyword === 'RUN') stage?.runs.push(text);
+    else if (keyword === 'USER' && stage) stage.user = text;
+    else if (keyword === 'CMD' && stage) stage.command = JSON.parse(text) as string[];
+  }
+  return { args, stages };
+}
+
+/** The stage with that name. @throws when there is none. */
+export function findBuildStage({ stages }: Dockerfile, name: string): BuildStage {
+  const stage = stages.find((stage) => stage.name === name);
+  if (!stage) throw new Error(`the Dockerfile has no stage ${name}`);
+  return stage;
+}

@@ -1,0 +1,65 @@
+import { access, constants } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { describe, inject } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { findOnPath, runCommand } from '../../../tools/processes/commands.js';
+import { projectRoot, type Settings } from '../../../tools/stack/settings.js';
+
+const KUSTOMIZE_VERSION = '5.8.1';
+const TIMEOUT_MS = 60_000;
+
+/**
+ * A program that renders kustomizations: KUSTOMIZE_PATH, `kustomize` on PATH, the program that `.ci/run` put into the
+ * cache folder, or a `kubectl` that contains version 5.
+ *
+ * @throws with installation instructions when there is none.
+ */
+export async function findKustomize({ cacheDir }: Pick<Settings, 'cacheDir'>): Promise<{ path: string }> {
+  const folder = join(cacheDir, `kustomize-${KUSTOMIZE_VERSION}`);
+  const cure = `GOBIN=${folder} go install sigs.k8s.io/kustomize/kustomize/v5@v${KUSTOMIZE_VERSION}, or set KUSTOMIZE_PATH`;
+  const told = process.env.KUSTOMIZE_PATH;
+  const found = told || findOnPath('kustomize') || (await executableAt(join(folder, 'kustomize')));
+  if (found) return { path: found };
+  const kubectl = findOnPath('kubectl');
+  if (kubectl && (await hasKustomize5(kubectl))) return { path: kubectl };
+  throw new Error(`there is no kustomize, and no kubectl with its version 5: ${cure}`);
+}
+
+/** Like `describe`, for tests of what kustomize renders. Without it, the tests are skipped and the title says why. */
+export function describeWithKustomize(title: string, define: () => void): void {
+  const found = inject('kustomize');
+  if ('missing' in found) describe.skip(`${title} (skipped: ${found.missing})`, define);
+  else describe(title, define);
+}
+
+/** The objects of a kustomization below `deploy/kubernetes`. */
+export async function renderKustomization<Manifest>(kustomization: string): Promise<Manifest[]> {
+  const found = inject('kustomize');
+  if ('missing' in found) throw new Error(found.missing);
+  const output = await runCommand({
+    name: 'kustomize',
+    command: found.path,
+    args: [
+      basename(found.path).startsWith('kubectl') ? 'kustomize' : 'build',
+      join(projectRoot, 'deploy/kubernetes', kustomization),
+    ],
+    limitMs: TIMEOUT_MS,
+  });
+  return parseAllDocuments(output).map((document) => document.toJS() as Manifest);
+}
+
+async function hasKustomize5(kubectl: string): Promise<boolean> {
+  const output = await runCommand({
+    name: 'kubectl',
+    command: kubectl,
+    args: ['version', '--client', '--output=json'],
+    limitMs: TIMEOUT_MS,
+  }).catch(() => '');
+  return /"kustomizeVersion": "v5\./.test(output);
+}
+
+const executableAt = (path: string): Promise<string | undefined> =>
+  access(path, constants.X_OK).then(
+    () => path,
+    () => undefined,
+  );

@@ -1,4 +1,0 @@
-import { committedHistories } from '../../tools/replay/histories.js';
-
-/** The histories under test/replay/histories, sorted by file name. */
-export const recordedHistories = await committedHistories();

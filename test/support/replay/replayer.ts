@@ -1,0 +1,85 @@
+import { PassThrough } from 'node:stream';
+import { eventSubject, eventTypeName, type History, type HistoryEvent } from '../../../tools/replay/history-events.js';
+import {
+  replayHistories,
+  type WorkflowCode,
+  type RecordedHistory,
+  type ReplayResult,
+} from '../../../tools/replay/replay-histories.js';
+
+const CLOSE_EVENT = /^WorkflowExecution(Completed|Failed|TimedOut|Canceled|Terminated|ContinuedAsNew)$/;
+
+interface ReplayResult {
+  isClosed: boolean;
+  /** The number of events replayed so far. */
+  replayedEvents: number;
+  difference?: string;
+}
+
+/** Replays many histories with one worker, because starting a worker takes longer than most replays. */
+export class Replayer {
+  private readonly histories = new PassThrough({ objectMode: true });
+  private readonly results: AsyncGenerator<ReplayResult>;
+  private readonly replayedSequences = new Set<string>();
+
+  constructor(code: WorkflowCode) {
+    this.results = replayHistories(this.histories, code);
+  }
+
+  /**
+   * Replays a history if it has more completed events than `before`, unless a history with the same sequence of events
+   * replayed successfully.
+   *
+   * @throws when the worker has ended.
+   */
+  async replay(recorded: RecordedHistory, before: number): Promise<ReplayResult> {
+    const { history } = recorded;
+    const closed = CLOSE_EVENT.test(history.events?.slice(-1).map(eventTypeName).join() ?? '');
+    const events = completedTaskEvents(history);
+    if (events.length <= before) return { isClosed: closed, replayedEvents: before };
+    const found = { closed, replayed: events.length };
+    const course = eventSequenceOf(recorded.workflowType, events);
+    if (this.replayedSequences.has(course)) return found;
+    this.histories.write({ ...recorded, history: { events } });
+    const { value, done } = await this.results.next();
+    if (done)
+      throw new Error(`the worker that replays has ended before ${recorded.workflowType} ${recorded.workflowId}`);
+    const difference = formatDifference(value);
+    if (difference !== undefined) return { ...found, difference };
+    this.replayedSequences.add(course);
+    return found;
+  }
+
+  async close(): Promise<void> {
+    this.histories.end();
+    await this.results.next();
+  }
+}
+
+/**
+ * The events up to the last completed workflow task. The replay worker would take an open workflow task for its own and
+ * start its local activities.
+ */
+function completedTaskEvents({ events }: History): HistoryEvent[] {
+  const types = (events ?? []).map(eventTypeName);
+  const end = types.lastIndexOf('WorkflowTaskStarted');
+  const done = types.lastIndexOf('WorkflowTaskCompleted');
+  if (done === -1) return [];
+  return end > done ? events!.slice(0, end) : events!;
+}
+
+/** The sequence of events by name. Workflows with the same sequence have made the same decisions. */
+const eventSequenceOf = (type: string, events: HistoryEvent[]): string =>
+  [
+    type,
+    ...events.map((event) => `${eventTypeName(event)} ${eventSubject(event) ?? acceptedUpdateName(event) ?? ''}`),
+  ].join('\n');
+
+const acceptedUpdateName = ({ workflowExecutionUpdateAcceptedEventAttributes: accepted }: HistoryEvent) =>
+  accepted?.acceptedRequest?.input?.name;
+
+function formatDifference({ workflowType, workflowId, runId, difference }: ReplayResult): string | undefined {
+  if (!difference) return undefined;
+  const { event, description } = difference;
+  return `${workflowType} ${workflowId}, run ${runId}, ${event ? `at event ${event.id} ${event.type}: ` : ''}${description}`;
+}

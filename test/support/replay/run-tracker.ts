@@ -1,0 +1,116 @@
+import type { Client } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
+import { listExecutions } from '../../../tools/replay/list-executions.js';
+import type { Bundle, RecordedHistory } from '../../../tools/replay/replay-histories.js';
+import type { Replayer } from './replayer.js';
+
+/** The code that wrote a history and that replays it. */
+export interface WorkflowCode {
+  workflowBundle: Bundle;
+  payloadCodecs: readonly PayloadCodec[];
+}
+
+type RunId = Pick<RecordedHistory, 'workflowId' | 'runId' | 'type'>;
+
+interface TrackedRun extends RunId {
+  client: Client;
+  code: WorkflowCode;
+  /** The number of its events that have been replayed. */
+  replayedEvents: number;
+  isClosed: boolean;
+}
+
+/** The runs since the last server closed, by run id, and those of them that advanced since their last replay. */
+const trackedRuns = new Map<string, TrackedRun>();
+const advancedRuns = new Set<TrackedRun>();
+/** Namespaces in which separate worker processes run, whose progress this process cannot observe. */
+const trackedNamespaces = new Map<string, { client: Client; author: WorkflowCode }>();
+const replayers = new Map<unknown, Promise<Replayer>>();
+let differences: string[] = [];
+
+/** Records that a run has advanced. */
+export function trackRun(client: Client, { workflowId, runId, workflowType }: RunId, author: WorkflowCode): void {
+  const run = trackedRuns.get(runId) ?? {
+    workflowId,
+    runId,
+    workflowType,
+    client,
+    code: author,
+    replayedEvents: 0,
+    isClosed: false,
+  };
+  trackedRuns.set(runId, Object.assign(run, { client, author }));
+  advancedRuns.add(run);
+}
+
+/** Also replays all runs of a place (a namespace of a server) until the next server closes. */
+export function trackNamespace(
+  place: string,
+  { client, author }: { client: () => Client; author: WorkflowCode },
+): void {
+  if (!trackedNamespaces.has(place)) trackedNamespaces.set(place, { client: client(), author });
+}
+
+/** Replays the runs that have advanced since the last call; keeps differences for `takeDifferences`. */
+export async function replayAdvancedRuns(): Promise<void> {
+  for (const { client, author } of trackedNamespaces.values()) {
+    for await (const run of listExecutions(client)) {
+      if (!trackedRuns.get(run.runId)?.isClosed) trackRun(client, run, author);
+    }
+  }
+  const toReplay = [...advancedRuns];
+  advancedRuns.clear();
+  await Promise.all(toReplay.map(replayRun));
+}
+
+/**
+ * Replays all runs that are still open, before their server closes, because events may have been added after the last
+ * replay.
+ */
+export async function replayOpenRuns(): Promise<void> {
+  for (const run of trackedRuns.values()) if (!run.isClosed) advancedRuns.add(run);
+  await replayAdvancedRuns();
+  trackedRuns.clear();
+  const places = [...trackedNamespaces.values()];
+  trackedNamespaces.clear();
+  await Promise.all(places.map(({ client }) => client.connection.close()));
+}
+
+/** Returns the differences found since the last call. */
+export function takeDifferences(): string[] {
+  const taken = differences;
+  differences = [];
+  return taken;
+}
+
+export async function closeReplayers(): Promise<void> {
+  await Promise.all([...replayers.values()].map(async (replayer) => (await replayer).close()));
+  replayers.clear();
+}
+
+async function replayRun(run: TrackedRun): Promise<void> {
+  // A query of a closed run also ends up here. It adds no events, and Temporal may have deleted the run meanwhile.
+  if (run.isClosed) return;
+  const { client, workflowId, runId, workflowType } = run;
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const replayer = await replayerFor(run.code);
+  const { isClosed, replayedEvents, difference } = await replayer.replay(
+    { workflowId, runId, workflowType, history },
+    run.replayedEvents,
+  );
+  Object.assign(run, { closed, replayed });
+  if (difference) differences.push(difference);
+}
+
+/** One replayer for each bundle, and one for each worker with encryption keys. */
+async function replayerFor({ workflowBundle, payloadCodecs }: WorkflowCode): Promise<Replayer> {
+  const key = payloadCodecs[0] ?? ('code' in workflowBundle ? workflowBundle.code : workflowBundle.codePath);
+  const start = async () => {
+    // Loaded only here: it imports the SDK's worker, which tests without workflows do not need.
+    const { Replayer } = await import('./replayer.js');
+    return new Replayer({ workflowBundle, dataConverter: { payloadCodecs: [...payloadCodecs] } });
+  };
+  const replayer = replayers.get(key) ?? start();
+  replayers.set(key, replayer);
+  return await replayer;
+}

@@ -1,0 +1,28 @@
+import { Worker } from '@temporalio/worker';
+import { trackRun } from './run-tracker.js';
+
+/**
+ * Records each run that a worker of this process advances, whatever started it: a client, the API, the command line, a
+ * parent, the previous run. The SDK has no hook for this, so its own method is wrapped.
+ */
+const handleActivation = Worker.prototype['handleActivation'];
+
+Worker.prototype['handleActivation'] = async function (...activation) {
+  const handled = await handleActivation.apply(this, activation);
+  // A worker that replays has no client.
+  if (handled.state && this.client) trackActivation(this, this.client, handled.state.info);
+  return handled;
+};
+
+type ActivationInfo = NonNullable<Awaited<ReturnType<typeof handleActivation>>['state']>['info'];
+
+function trackActivation(
+  { options }: Worker,
+  client: NonNullable<Worker['client']>,
+  { workflowId, runId, workflowType }: ActivationInfo,
+) {
+  const { workflowBundle, loadedDataConverter, taskQueue } = options;
+  if (!workflowBundle) throw new Error(`the worker on ${taskQueue} needs a workflowBundle: what it runs is replayed`);
+  const { payloadCodecs } = loadedDataConverter;
+  trackRun(client, { workflowId, runId, workflowType: workflowType }, { workflowBundle, payloadCodecs });
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DefaultLogger } from '@temporalio/worker';
+import type { TestProject } from 'vitest/node';
+import {
+  APP_ROLE,
+  createTemporaryDatabase,
+  createAppRole,
+  type TemporaryDatabase,
+} from '../../../tools/servers/postgres/temporary-database.js';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startPostgres } from '../../../tools/servers/postgres/postgres.js';
+import { silentReporter } from '../../../tools/terminal/reporter.js';
+import { loadSettings } from '../../../tools/stack/settings.js';
+import { CLUSTER_REPLICAS } from '../../../tools/stack/stack.js';
+import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
+import { findTemporalServerBinaries } from '../../../tools/servers/programs/temporal-server-binaries.js';
+import { findTimeSkippingServer } from '../../../tools/servers/programs/time-skipping-server.js';
+import { openStore } from '../../../src/store/index.js';
+import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
+import { migrate } from '../../../src/store/migrate.js';
+import { grantAppRolePrivileges } from '../../../src/store/privileges.js';
+import { findChromium } from '../api/browser.js';
+import { findKustomize } from '../deploy/kustomize.js';
+import { findPrometheus } from '../deploy/prometheus.js';
+import { findSchemathesis } from '../api/schemathesis.js';
+
+/** A program that tests need, or the reason why it is missing. */
+type ProgramSearch = { path: string } | { missing: string };
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A migrated, empty database; each test file copies it. */
+    databaseUrl: string;
+    /**
+     * The address of a Temporal server that the whole run shares. If undefined, each file that needs a server starts a
+     * dev server.
+     */
+    clusterAddress: string | undefined;
+    /** Number of workers and of APIs in a test file, unless the test sets it. */
+    replicas: number;
+    temporalCli: ProgramSearch;
+    timeSkippingServer: ProgramSearch;
+    /** The folder of the full server's programs. */
+    temporalPrograms: ProgramSearch;
+    chromium: ProgramSearch;
+    schemathesis: ProgramSearch;
+    kustomize: ProgramSearch;
+    prometheus: ProgramSearch;
+    /** The workflow bundle that all workers of the run share. */
+    workflowBundle: string;
+  }
+}
+
+/** Creates what all test files share: a PostgreSQL cluster, the workflow bundle, and the paths of the servers. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'orchestration-test-'));
+  const settings = loadSettings();
+  const search = { settings, report: silentReporter };
+
+  const [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus] =
+    await Promise.all([
+      toProgramSearch(findTemporalCli(search)),
+      toProgramSearch(findTimeSkippingServer(search)),
+      toProgramSearch(
+        findTemporalServerBinaries({ ...search, allowBuild: false }).then(({ serverPath }) => ({
+          path: dirname(serverPath),
+        })),
+      ),
+      toProgramSearch(findChromium()),
+      toProgramSearch(findSchemathesis(settings)),
+      toProgramSearch(findKustomize(settings)),
+      toProgramSearch(findPrometheus(settings)),
+    ]);
+  const { sharedServers } = settings;
+  const all = [temporalCli, timeSkippingServer, temporalPrograms, chromium, schemathesis, kustomize, prometheus];
+  // On a cluster, nearly every test needs the CLI; without it, these tests would be skipped and the run would pass.
+  const required = process.env.REQUIRE_ALL_PROGRAMS ? all : sharedServers ? [temporalCli] : [];
+  for (const program of required) if ('missing' in program) throw new Error(program.missing);
+  const [database, { code }] = await Promise.all([
+    sharedServers ? createTemporaryDatabase(sharedServers.databaseUrl) : startDatabase(join(folder, 'postgres')),
+    bundleWorkflows(new DefaultLogger('WARN')),
+  ]);
+  const workflowBundle = join(folder, 'workflow-bundle.js');
+  await writeFile(workflowBundle, code);
+
+  const store = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+  await migrate(store.db);
+  await createAppRole(database.url);
+  await grantAppRolePrivileges(store.db, APP_ROLE);
+  await store.close();
+
+  project.provide('databaseUrl', database.url);
+  project.provide('clusterAddress', sharedServers?.address);
+  project.provide('replicas', sharedServers ? CLUSTER_REPLICAS : 1);
+  project.provide('temporalCli', temporalCli);
+  project.provide('timeSkippingServer', timeSkippingServer);
+  project.provide('temporalPrograms', temporalPrograms);
+  project.provide('chromium', chromium);
+  project.provide('schemathesis', schemathesis);
+  project.provide('kustomize', kustomize);
+  project.provide('prometheus', prometheus);
+  project.provide('workflowBundle', workflowBundle);
+
+  return async () => {
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  };
+}
+
+/** A database in a new PostgreSQL for this run alone. */
+async function startDatabase(dataDir: string): Promise<TemporaryDatabase> {
+  const postgres = await startPostgres({ dataDir, port: await freePort(), durable: false, report: silentReporter });
+  return { url: postgres.url, drop: () => postgres.destroy() };
+}
+
+async function toProgramSearch(search: Promise<{ path: string }>): Promise<ProgramSearch> {
+  try {
+    const { path } = await search;
+    return { path };
+  } catch (error) {
+    return { missing: (error as Error).message };
+  }
+}

@@ -1,0 +1,93 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities } from '../../../src/activities/index.js';
+
+export type ActivityName = keyof Activities;
+
+/** One attempt of an activity: its arguments and its outcome. */
+export interface ActivityAttempt {
+  name: ActivityName;
+  orderId: string;
+  args: unknown[];
+  outcome: 'running' | 'done' | 'failed' | 'answer lost';
+  /** Whether the attempt received a cancellation while it ran. */
+  wasCancelled: boolean;
+}
+
+interface InjectedFault {
+  name: ActivityName;
+  orderId: string;
+  takesEffect: boolean;
+  nonRetryable: boolean;
+  times: number;
+}
+
+type AnyActivity = (...args: unknown[]) => Promise<unknown>;
+
+/** The real activities, with a record of each attempt. A test can make them fail like a crashed worker would. */
+export class ActivitySpy {
+  readonly #calls: ActivityAttempt[] = [];
+  #troubles: InjectedFault[] = [];
+
+  wrap(activities: Activities): Activities {
+    const wrapped = Object.entries(activities).map(([name, run]) => [name, this.#watch(name as ActivityName, run)]);
+    return Object.fromEntries(wrapped) as Activities;
+  }
+
+  /** The attempts for an order so far, in the order in which they began. */
+  attemptsOf(orderId: string): ActivityAttempt[] {
+    return this.#calls.filter((call) => call.orderId === orderId);
+  }
+
+  /** The activities of an order that succeeded, in the order in which they began. */
+  completedActivitiesOf(orderId: string): ActivityName[] {
+    return this.attemptsOf(orderId).flatMap(({ name, outcome }) => (outcome === 'done' ? [name] : []));
+  }
+
+  /** The next attempt takes effect, then fails. `forGood` makes the failure non-retryable. */
+  failAfterEffect(name: ActivityName, orderId: string, { forGood = false } = {}): void {
+    this.#troubles.push({ name, orderId, takesEffect: true, nonRetryable: forGood, times: 1 });
+  }
+
+  /** The next attempts have no effect and fail with a non-retryable failure. */
+  failBeforeEffect(name: ActivityName, orderId: string, { times = 1 } = {}): void {
+    this.#troubles.push({ name, orderId, takesEffect: false, nonRetryable: true, times });
+  }
+
+  #watch(name: ActivityName, run: unknown): AnyActivity {
+    return async (...args) => {
+      const call: ActivityAttempt = { name, orderId: orderIdOf(args), args, outcome: 'running', wasCancelled: false };
+      this.#calls.push(call);
+      Context.current().cancellationSignal.addEventListener('abort', () => (call.wasCancelled = true));
+      const trouble = this.#take(name, call.orderId);
+      try {
+        const answer = trouble && !trouble.takesEffect ? undefined : await (run as AnyActivity)(...args);
+        if (trouble) throw createInjectedFailure(name, trouble);
+        call.outcome = 'done';
+        return answer;
+      } catch (error) {
+        call.outcome = trouble?.takesEffect ? 'answer lost' : 'failed';
+        throw error;
+      }
+    };
+  }
+
+  #take(name: ActivityName, orderId: string): InjectedFault | undefined {
+    const trouble = this.#troubles.find((candidate) => candidate.name === name && candidate.orderId === orderId);
+    if (trouble && --trouble.times === 0) this.#troubles = this.#troubles.filter((other) => other !== trouble);
+    return trouble;
+  }
+}
+
+function createInjectedFailure(name: ActivityName, { takesEffect, nonRetryable }: InjectedFault): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'InjectedFailure',
+    message: takesEffect ? `the answer of ${name} is lost` : `${name} was told to fail`,
+    nonRetryable: nonRetryable,
+  });
+}
+
+/** Activities of an order have the order's id in their argument. */
+function orderIdOf([first]: unknown[]): string {
+  return (first as { orderId?: string } | undefined)?.orderId ?? '';
+}

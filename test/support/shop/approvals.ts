@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { ApprovalInput, ApprovalView, Stage } from '../../../src/schemas/approval.js';
+import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import type { approval } from '../../../src/workflows/approval/workflow.js';
+
+export type ApprovalHandle = WorkflowHandleWithFirstExecutionRunId<typeof approval>;
+
+export const DAY_SECONDS = 24 * 60 * 60;
+
+/** A new approver with an e-mail address. */
+export function makeApprover(name = 'approver'): { id: string; email: string } {
+  const id = `${name}-${randomUUID().slice(0, 8)}`;
+  return { id, email: `${id}@example.com` };
+}
+
+/** A stage of ten days without reminders. */
+export const makeStage = (...approvers: Stage['approvers']): Stage => ({ approvers, timeoutSeconds: 10 * DAY_SECONDS });
+
+/** An approval request with a new id. */
+export function makeApproval(overrides: Partial<ApprovalInput> & Pick<ApprovalInput, 'stages'>): ApprovalInput {
+  return { approvalId: randomUUID(), title: 'May we?', requestedBy: 'somebody', ...overrides };
+}
+
+/** Starts an approval as the CLI would. */
+export async function startApproval(client: Client, input: ApprovalInput): Promise<ApprovalHandle> {
+  return await client.workflow.start<typeof approval>('approval', {
+    workflowId: approvalWorkflowId(input.approvalId),
+    taskQueue: APPROVAL_TASK_QUEUE,
+    args: [input],
+  });
+}
+
+/** Polls the approval until it is in the wanted state. */
+export async function waitForApproval(
+  handle: Pick<ApprovalHandle, 'query' | 'workflowId'>,
+  wanted: (view: ApprovalView) => boolean,
+  what: string,
+): Promise<ApprovalView> {
+  let seen: ApprovalView | undefined;
+  const look = async () => {
+    seen = await handle.query(approvalQuery);
+    return wanted(seen) ? seen : undefined;
+  };
+  return await waitUntil(look, {
+    description: `${handle.workflowId}: ${what}`,
+    timeoutMs: 20_000,
+    intervalMs: 50,
+  }).catch((error: unknown) => {
+    throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+  });
+}

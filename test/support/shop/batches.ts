@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { z } from 'zod';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
+import { defineOperation } from '../../../src/batch-operations/operation.js';
+import type { BatchProgress } from '../../../src/schemas/batch.js';
+import type { StagedItem } from '../../../src/store/batches.js';
+import type { Store } from '../../../src/store/index.js';
+import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../../src/workflows/batch/contract.js';
+import type { batch } from '../../../src/workflows/batch/workflow.js';
+
+export type BatchHandle = WorkflowHandleWithFirstExecutionRunId<typeof batch>;
+
+/** Items as lines of an upload, in pages, starting at line 1. */
+export async function* splitIntoChunks(items: unknown[], itemsPerChunk: number): AsyncGenerator<StagedItem[]> {
+  const numbered = items.map((item, index) => ({ line: index + 1, item }));
+  for (let from = 0; from < items.length; from += itemsPerChunk) yield numbered.slice(from, from + itemsPerChunk);
+}
+
+/** Stores a batch with a new id. */
+export async function stageTestBatch(
+  store: Store,
+  {
+    operation = 'restock',
+    items,
+    itemsPerChunk = 10,
+  }: { operation?: string; items: unknown[]; itemsPerChunk?: number },
+): Promise<string> {
+  const batchId = randomUUID();
+  await store.stageBatch({ batchId, operation, itemsPerChunk: itemsPerChunk }, splitIntoChunks(items, itemsPerChunk));
+  return batchId;
+}
+
+/** Starts a batch as the CLI would, or restarts it after it has ended. */
+export async function startBatch(client: Client, batchId: string, ...inputs: unknown[]): Promise<BatchHandle> {
+  return await client.workflow.start<typeof batch>('batch', {
+    workflowId: batchWorkflowId(batchId),
+    taskQueue: BATCH_TASK_QUEUE,
+    args: [(inputs.length > 0 ? inputs[0] : { batchId }) as { batchId: string }],
+  });
+}
+
+/** Polls the counts until they are as wanted. */
+export async function waitForBatchProgress(
+  store: Store,
+  batchId: string,
+  wanted: (tally: BatchProgress) => boolean,
+  what: string,
+): Promise<BatchProgress> {
+  let seen: BatchProgress | undefined;
+  const look = async () => {
+    seen = await store.countBatchProgress(batchId);
+    return seen && wanted(seen) ? seen : undefined;
+  };
+  return await waitUntil(look, { description: `batch ${batchId}: ${what}`, timeoutMs: 30_000, intervalMs: 20 }).catch(
+    (error: unknown) => {
+      throw new Error(`${(error as Error).message}; last seen: ${JSON.stringify(seen)}`);
+    },
+  );
+}
+
+/** The chunks of the last attempt with their outcomes. */
+export async function chunksOf(store: Store, batchId: string): Promise<{ outcome: string | null; reason?: string }[]> {
+  const rows = await store.db
+    .selectFrom('batch_chunks')
+    .innerJoin('batch_attempts', 'batch_attempts.attempt_id', 'batch_chunks.attempt_id')
+    .select(['outcome', 'reason', 'batch_attempts.round'])
+    .where('batch_id', '=', batchId)
+    .orderBy('round', 'desc')
+    .orderBy('task')
+    .execute();
+  return rows
+    .filter(({ round }) => round === rows[0]!.round)
+    .map(({ outcome, reason }) => ({ outcome, ...(reason && { reason: reason.type }) }));
+}
+
+/** Waits until the number of the workflow's open activities is as wanted. */
+export async function waitForPendingActivities(
+  handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>,
+  wanted: (pending: number) => boolean,
+): Promise<void> {
+  const look = async () => wanted((await handle.describe()).raw.pendingActivities?.length ?? 0) || undefined;
+  await waitUntil(look, { description: `open activities of ${handle.workflowId}`, timeoutMs: 40_000, intervalMs: 20 });
+}
+
+/** The shop's operations plus two that a test controls. Their items are `{"key": …}`. */
+export class TestOperations {
+  /** Keys in the order of the calls. */
+  readonly calledKeys: string[] = [];
+  readonly idempotencyKeys: string[] = [];
+  readonly operations: Operations;
+  private readonly injectedFailures = new Map<string, { kind: 'passing' | 'final'; times: number }>();
+  private gate: Promise<void> | undefined;
+  private openGate: () => void = () => undefined;
+
+  constructor() {
+    const item = z.strictObject({ key: z.string() });
+    const call = defineOperation({
+      kind: 'outside',
+      name: 'call',
+      itemSchema: item,
+      itemsPerChunk: 10,
+      concurrentCalls: 2,
+      apply: async ({ key }, { idempotencyKey, cancellation }) => {
+        this.calledKeys.push(key);
+        this.idempotencyKeys.push(idempotencyKey);
+        await this.waitWhileBlocked(cancellation);
+        this.throwInjectedFailure(key);
+      },
+    });
+    const write = defineOperation({
+      kind: 'store',
+      name: 'write',
+      itemSchema: item,
+      itemsPerChunk: 10,
+      apply: async (tx, items, { batchId }) => {
+        for (const { item } of items) {
+          this.throwInjectedFailure(item.key);
+          await tx
+            .insertInto('notifications')
+            .values({ key: `${batchId}:${item.key}:${randomUUID()}`, cart_id: batchId, kind: item.key })
+            .execute();
+        }
+        await this.waitWhileBlocked();
+        return [];
+      },
+    });
+    this.operations = new Map([
+      ...shopOperations,
+      ...[call, write].map((operation) => [operation.name, operation] as const),
+    ]);
+  }
+
+  /** Makes an item fail from now on, the given number of times. `final` fails in a way that is not retried. */
+  failItem(key: string, kind: 'passing' | 'final', times = Infinity): void {
+    this.injectedFailures.set(key, { kind, times });
+  }
+
+  clearFailures(): void {
+    this.injectedFailures.clear();
+  }
+
+  /** Makes calls wait from now on. */
+  blockCalls(): void {
+    this.gate = new Promise((resolve) => (this.openGate = resolve));
+  }
+
+  /** Lets all waiting and later calls through. */
+  unblockCalls(): void {
+    this.gate = undefined;
+    this.openGate();
+  }
+
+  private async waitWhileBlocked(cancellation?: AbortSignal): Promise<void> {
+    if (!this.gate) return;
+    const cancelled = new Promise<never>((_resolve, reject) => {
+      cancellation?.addEventListener('abort', () => reject(cancellation.reason as Error));
+    });
+    await Promise.race([this.gate, cancelled]);
+  }
+
+  private throwInjectedFailure(key: string): void {
+    const trouble = this.injectedFailures.get(key);
+    if (!trouble || trouble.times-- <= 0) return;
+    if (trouble.kind === 'passing') throw new Error(`no luck with ${key}`);
+    throw ApplicationFailure.nonRetryable(`${key} is refused`, 'InjectedRejection');
+  }
+}
+
+/** What the operation `write` has written for a batch, sorted. */
+export async function writtenKeys(store: Store, batchId: string): Promise<string[]> {
+  return (await store.listCartNotifications(batchId)).sort();
+}
+
+export const makeItems = (count: number, prefix = 'item') =>
+  Array.from({ length: count }, (_, index) => ({ key: `${prefix}-${String(index).padStart(4, '0')}` }));

@@ -1,0 +1,17 @@
+import { buildFakes, type Fakes } from '../../../tools/fakes/app.js';
+
+export const CARRIER_WEBHOOK_SECRET = 'whsec_dGVzdC1jYXJyaWVyLXdlYmhvb2stc2VjcmV0LTAwMDE=';
+
+export interface RunningFakes extends Fakes {
+  paymentsUrl: string;
+  carrierUrl: string;
+  smtpUrl: string;
+}
+
+/** Starts the fake payment gateway, carrier and mailbox on free ports; parcels move only when a test requests it. */
+export async function startFakes(): Promise<RunningFakes> {
+  const providers = buildFakes({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
+  const url = await providers.app.listen({ host: '127.0.0.1', port: 0 });
+  const smtpUrl = await providers.listenSmtp({ host: '127.0.0.1', port: 0 });
+  return Object.assign(providers, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier`, smtpUrl });
+}

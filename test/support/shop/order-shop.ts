@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import {
+  WorkflowFailedError,
+  type WorkflowHandleWithFirstExecutionRunId,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
+import { TemporalFailure, type Duration } from '@temporalio/common';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { Stage } from '../../../src/schemas/approval.js';
+import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../../src/schemas/order.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { rootFailure } from '../../../src/workflows/shared/failures.js';
+import {
+  ORDER_WORKFLOW_TYPE,
+  ORDER_TASK_QUEUE,
+  orderQuery,
+  orderWorkflowId,
+} from '../../../src/workflows/order/contract.js';
+import type { order } from '../../../src/workflows/order/workflow.js';
+import { createTestActivities } from './test-activities.js';
+import { createTestWorkers } from '../temporal/create-test-workers.js';
+import { readBalance, type Balance, type ExpectedOrder } from '../../../tools/chaos/audit/balance.js';
+import { fetchEventSummaries } from '../temporal/event-summaries.js';
+import { startCarrierWebhookReceiver, type CarrierWebhookReceiver } from '../network/carrier-webhook-receiver.js';
+import { makeOrder, addProduct, startShop, type Shop } from './shop.js';
+import { describeWithTimeSkipping, startTimeSkippingServer } from '../temporal/time-skipping-server.js';
+import { ActivitySpy, type ActivityAttempt, type ActivityName } from './activity-spy.js';
+
+const DEADLINE_MS = 20_000;
+
+/** A shop on a time-skipping server, with watched activities and with delivery of the carrier's reports. */
+export interface OrderShop extends Shop {
+  activities: ActivitySpy;
+  carrierWebhooks: CarrierWebhookReceiver;
+  /** Starts an order that would complete, unless the overrides change that. */
+  placeOrder: (overrides?: PlaceOrderOptions) => Promise<PlacedOrder>;
+  /** Skips exactly this much time: a longer timer stays pending. */
+  skipTime: (time: Duration) => Promise<void>;
+}
+
+interface OrderShopOptions {
+  /** The approval stages of large orders. */
+  approvalStages?: Stage[];
+}
+
+export interface PlaceOrderOptions extends Partial<OrderInput> {
+  products?: Product[];
+  token?: string;
+  startOptions?: Partial<WorkflowStartOptions<typeof order>>;
+}
+
+/** An order with the views that tests need: its state, its activities and calls, and the auditor's balance. */
+export class PlacedOrder implements ExpectedOrder {
+  readonly shop: OrderShop;
+  readonly input: OrderInput;
+  readonly products: Product[];
+  readonly handle: WorkflowHandleWithFirstExecutionRunId<typeof order>;
+
+  constructor(shop: OrderShop, { input, products, handle }: Pick<PlacedOrder, 'input' | 'products' | 'handle'>) {
+    this.shop = shop;
+    this.input = input;
+    this.products = products;
+    this.handle = handle;
+  }
+
+  get orderId(): string {
+    return this.input.orderId;
+  }
+
+  get lines(): OrderInput['lines'] {
+    return this.input.lines;
+  }
+
+  get token(): string {
+    return this.input.payment.token;
+  }
+
+  view(): Promise<OrderView> {
+    return this.handle.query(orderQuery);
+  }
+
+  /** Waits until the order reaches this stage. */
+  async waitForStage(stage: OrderStage): Promise<OrderView> {
+    return await this.waitForView((view) => view.stage === stage, stage);
+  }
+
+  async waitForView(isIt: (view: OrderView) => boolean, what = 'the expected view'): Promise<OrderView> {
+    const ask = async () => {
+      const view = await this.view();
+      return isIt(view) ? view : undefined;
+    };
+    return await waitUntil(ask, {
+      description: `order ${this.orderId}: ${what}`,
+      timeoutMs: DEADLINE_MS,
+      intervalMs: 100,
+    });
+  }
+
+  /** The carrier moves the parcel and reports it. */
+  async sendCarrierReports(...statuses: Exclude<ShipmentReport['status'], 'cancelled'>[]): Promise<void> {
+    for (const status of statuses) await this.shop.fakes.carrier.reportNow(this.orderId, status);
+  }
+
+  /** Waits for the end while time is skipped. @throws the workflow's failure. */
+  result(): Promise<OrderView> {
+    return this.handle.result();
+  }
+
+  /** The failure that the order ends with. @throws when the order succeeds. */
+  async waitForFailure(): Promise<TemporalFailure> {
+    try {
+      await this.result();
+    } catch (error) {
+      if (error instanceof WorkflowFailedError && error.cause instanceof TemporalFailure)
+        return rootFailure(error.cause);
+      throw error;
+    }
+    throw new Error(`order ${this.orderId} did not fail`);
+  }
+
+  balance(options?: { others?: number }): Promise<Balance> {
+    return readBalance(this.shop, this, options);
+  }
+
+  /** The activities that succeeded, in order. */
+  completedActivities(): ActivityName[] {
+    return this.shop.activities.completedActivitiesOf(this.orderId);
+  }
+
+  /** How each attempt of an activity ended. */
+  attemptOutcomes(name: ActivityName): ActivityAttempt['outcome'][] {
+    return this.shop.activities.attemptsOf(this.orderId).flatMap((call) => (call.name === name ? [call.outcome] : []));
+  }
+
+  /** The calls that the external systems received, in order. */
+  partnerRequests(): string[] {
+    return this.shop.fakes.records(this.orderId).requests.map(({ path }) => path);
+  }
+
+  /** The names of the events in the history. */
+  async eventTypes(): Promise<string[]> {
+    return (await fetchEventSummaries(this.handle)).map(({ type }) => type);
+  }
+}
+
+export const newOrderId = (): string => randomUUID();
+
+/**
+ * Like `describe`, with a shop on a time-skipping server. Without such a server, the tests are skipped and the title
+ * says why.
+ */
+export function describeWithOrderShop(
+  title: string,
+  define: (shop: () => OrderShop) => void,
+  options: OrderShopOptions = {},
+): void {
+  describeWithTimeSkipping(title, () => {
+    let shop: OrderShop | undefined;
+    beforeAll(async () => {
+      shop = await startOrderShop(options);
+    });
+    afterAll(async () => {
+      await shop?.close();
+    });
+    define(() => {
+      if (!shop) throw new Error('the shop is not open yet');
+      return shop;
+    });
+  });
+}
+
+async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
+  const server = await startTimeSkippingServer();
+  const bare = await startShop(server, { withWorker: false });
+  const activities = new ActivitySpy();
+  const { store, fakes } = bare;
+  const workers = await createTestWorkers({
+    connection: server.nativeConnection,
+    namespace: server.namespace,
+    workflowBundle: { codePath: inject('workflowBundle') },
+    taskQueues: ['orders', 'payments', 'approvals'],
+    batchConcurrentChunks: 4,
+    activities: activities.wrap(createTestActivities({ store, outside, ...options })),
+  });
+  const running = workers.run();
+  const letterbox = await startCarrierWebhookReceiver(bare.client);
+  fakes.setCallbackUrl(letterbox.url);
+
+  const shop: OrderShop = {
+    ...bare,
+    activities,
+    carrierWebhooks: letterbox,
+    async placeOrder({ products, token = 'tok_ok', start, ...overrides } = {}) {
+      const sold = products ?? [await addProduct(store)];
+      const input = makeOrder({
+        lines: sold.map(({ sku }) => ({ sku, quantity: 2 })),
+        payment: { token },
+        ...overrides,
+      });
+      const handle = await bare.client.workflow.start<typeof order>(ORDER_WORKFLOW_TYPE, {
+        workflowId: orderWorkflowId(input.orderId),
+        taskQueue: ORDER_TASK_QUEUE,
+        args: [input],
+        ...start,
+      });
+      return new PlacedOrder(shop, { input, products: sold, handle });
+    },
+    skipTime: (time) => server.env.sleep(time),
+    async close() {
+      workers.shutdown();
+      await running;
+      await letterbox.close();
+      await bare.close();
+    },
+  };
+  return shop;
+}

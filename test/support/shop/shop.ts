@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import { inject } from 'vitest';
+import type { Operations } from '../../../src/batch-operations/index.js';
+import type { OrderInput } from '../../../src/schemas/order.js';
+import type { Product } from '../../../src/schemas/product.js';
+import { openStore, type Store } from '../../../src/store/index.js';
+import { TASK_QUEUES, type TaskQueue } from '../../../src/temporal/task-queues.js';
+import { createTestActivities } from './test-activities.js';
+import { createTestWorkers } from '../temporal/create-test-workers.js';
+import { createDatabase } from '../database/database.js';
+import { startFakes, type RunningFakes } from '../shop/fakes.js';
+import '../setup/quiet-runtime.js';
+import { replayOpenRuns } from '../replay/run-tracker.js';
+import '../replay/track-workers.js';
+
+/** The common interface of all test servers. */
+export interface TemporalServer {
+  client: Client;
+  nativeConnection: NativeConnection;
+  /** Each of these connections gets another worker; one connection can have only one worker on a task queue. */
+  moreConnections?: readonly NativeConnection[];
+  namespace: string;
+  close: () => Promise<void>;
+}
+
+/** The shop of one test file: a database, fake external systems, and a worker in this process. */
+export interface Shop {
+  client: Client;
+  store: Store;
+  /** The store with the privileges of the database owner. */
+  ownerStore: Store;
+  /** The database as worker and API use it. */
+  databaseUrl: string;
+  ownerDatabaseUrl: string;
+  fakes: RunningFakes;
+  close: () => Promise<void>;
+}
+
+interface ShopOptions {
+  /** False leaves the worker to the test. */
+  withWorker?: boolean;
+  /** The worker's task queues; a worker for all queues takes four times as long to start. */
+  queues?: readonly TaskQueue[];
+  /** The batch operations. Default: those of the shop. */
+  operations?: Operations;
+}
+
+/** Opens a shop on a server. */
+export async function startShop(
+  server: TemporalServer,
+  { withWorker = true, queues = TASK_QUEUES, operations }: ShopOptions = {},
+): Promise<Shop> {
+  const [database, outside] = await Promise.all([createDatabase(), startFakes()]);
+  const store = openStore({ databaseUrl: database.appUrl, maxConnections: 10, onIdleError: () => undefined });
+  const owner = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
+  const connections = [server.nativeConnection, ...(server.moreConnections ?? [])];
+  const workers = await Promise.all(
+    (withWorker ? connections : []).map((connection) =>
+      createTestWorkers({
+        connection,
+        namespace: server.namespace,
+        workflowBundle: { codePath: inject('workflowBundle') },
+        taskQueues: queues,
+        batchConcurrentChunks: 4,
+        activities: createTestActivities({ store, outside, ...(operations && { operations }) }),
+      }),
+    ),
+  );
+  const running = workers.map((worker) => worker.run());
+  return {
+    client: server.client,
+    // The application never adds products, so its role may not.
+    store: { ...store, addProducts: owner.addProducts },
+    ownerStore: owner,
+    databaseUrl: database.appUrl,
+    ownerDatabaseUrl: database.url,
+    fakes: outside,
+    async close() {
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(running);
+      await replayOpenRuns();
+      await outside.close();
+      await Promise.all([store.close(), owner.close()]);
+      await database.drop();
+      await server.close();
+    },
+  };
+}
+
+/** Adds a new product to the catalogue. */
+export async function addProduct(store: Store, overrides: Partial<Product> = {}): Promise<Product> {
+  const product: Product = {
+    sku: `SKU-${randomUUID().slice(0, 8).toUpperCase()}`,
+    name: 'A thing',
+    price: { value: 1250, currency: 'EUR' },
+    available: 10,
+    ...overrides,
+  };
+  await store.addProducts([product]);
+  return product;
+}
+
+/** An order that would complete, with a new id. */
+export function makeOrder(overrides: Partial<OrderInput> & Pick<OrderInput, 'lines'>): OrderInput {
+  return {
+    orderId: randomUUID(),
+    customerId: `customer-${randomUUID().slice(0, 8)}`,
+    payment: { token: 'tok_ok' },
+    ...overrides,
+  };
+}

@@ -1,0 +1,73 @@
+import { createActivities, type Activities } from '../../../src/activities/index.js';
+import { createMailer } from '../../../src/activities/mail.js';
+import { createWebhooks } from '../../../src/activities/webhooks.js';
+import { createApprovalLinkSigner } from '../../../src/approval-links/links.js';
+import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
+import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
+import type { Stage } from '../../../src/schemas/approval.js';
+import type { Store } from '../../../src/store/index.js';
+import { KEY_RETENTION } from './stock-stubs.js';
+import type { RunningFakes } from '../shop/fakes.js';
+
+/** Orders of this total or more need an approval; products in tests are cheaper unless a test wants an approval. */
+export const ORDER_APPROVAL_THRESHOLD = 100_000;
+
+export const ORDER_APPROVAL_STAGES: Stage[] = [
+  { approvers: [{ id: 'shift-lead', email: 'shift-lead@example.com' }], timeoutSeconds: 86_400 },
+  { approvers: [{ id: 'manager', email: 'manager@example.com' }], timeoutSeconds: 172_800 },
+];
+
+/** Links in mails start with it; no server listens there. */
+export const PUBLIC_URL = 'http://shop.test';
+
+export const LINK_SECRETS = ['test-link-secret-that-is-long-enough-1'];
+export const OUTGOING_WEBHOOK_SECRET = 'whsec_dGVzdC1vdXRnb2luZy13ZWJob29rLXNlY3JldC0wMDE=';
+export const APPROVAL_WEBHOOK_SECRET = 'whsec_dGVzdC1hcHByb3ZhbC13ZWJob29rLXNlY3JldC0wMDE=';
+
+/** A replaced secret that the API still accepts beside the current one, for both kinds of callbacks. */
+export const PREVIOUS_WEBHOOK_SECRET = 'whsec_dGVzdC1yZXBsYWNlZC13ZWJob29rLXNlY3JldC0wMDE=';
+
+/** Allows calls to this machine, because all receivers in tests run here. */
+export const outgoingHttpClient = createOutgoingHttpClient({ allowedHosts: [], allowPrivateAddresses: true });
+export const approvalLinks = createApprovalLinkSigner(LINK_SECRETS);
+
+/** All activities, with the store and the external systems of a test. */
+export function createTestActivities({
+  store,
+  outside,
+  operations = shopOperations,
+  approvalStages: stages = ORDER_APPROVAL_STAGES,
+}: {
+  store: Store;
+  outside: RunningFakes;
+  operations?: Operations;
+  /** The approval stages of large orders. */
+  approvalStages?: Stage[];
+}): Activities {
+  const { paymentsUrl, carrierUrl, smtpUrl } = outside;
+  return createActivities({
+    store,
+    paymentsUrl,
+    carrierUrl,
+    outgoing: outgoingHttpClient,
+    approvalLinks: approvalLinks,
+    ...KEY_RETENTION,
+    mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
+    webhooks: createWebhooks({ outgoing: outgoingHttpClient, secrets: [OUTGOING_WEBHOOK_SECRET] }),
+    publicUrl: PUBLIC_URL,
+    operations,
+    orderApprovalPolicy: { threshold: ORDER_APPROVAL_THRESHOLD, stages },
+  });
+}
+
+/** The same settings as environment variables, for a worker in a separate process. */
+export const approvalEnvironment = ({ smtpUrl }: Pick<RunningFakes, 'smtpUrl'>) => ({
+  SMTP_URL: smtpUrl,
+  MAIL_FROM: 'The shop <no-reply@shop.test>',
+  PUBLIC_URL,
+  APPROVAL_LINK_SECRET: LINK_SECRETS.join(','),
+  OUTGOING_WEBHOOK_SECRET,
+  OUTGOING_ALLOW_PRIVATE: 'true',
+  ORDER_APPROVAL_THRESHOLD: String(ORDER_APPROVAL_THRESHOLD),
+  ORDER_APPROVAL_STAGES: JSON.stringify(ORDER_APPROVAL_STAGES),
+});

@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { describe, inject } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startTemporalDevServer } from '../../../tools/servers/temporal/temporal-dev-server.js';
+import { ensureNamespace, ensureSearchAttributes } from '../../../src/temporal/provisioning.js';
+import { SEARCH_ATTRIBUTES } from '../../../src/temporal/search-attributes.js';
+import { replayOpenRuns } from '../replay/run-tracker.js';
+import type { TemporalServer } from '../shop/shop.js';
+import '../replay/track-workers.js';
+
+const NAMESPACE = 'default';
+
+export interface DevServer extends TemporalServer {
+  /** `host:port`, for other processes such as a worker or the `temporal` program. */
+  address: string;
+  /** The same server in another namespace, without other tests' workers. It closes with the server. */
+  openNamespace: (namespace: string) => Promise<TemporalServer>;
+}
+
+/** Like `describe`, for tests on the real server. Without one, the tests are skipped and the title says why. */
+export const describeOnDevServer = Object.assign(
+  (title: string, define: () => void) => defineOnDevServer(describe, title, define),
+  { concurrent: (title: string, define: () => void) => defineOnDevServer(describe.concurrent, title, define) },
+);
+
+function defineOnDevServer(
+  suite: typeof describe | typeof describe.concurrent,
+  title: string,
+  define: () => void,
+): void {
+  const found = inject('temporalCli');
+  if ('missing' in found) suite.skip(`${title} (skipped, there is no Temporal dev server: ${found.missing})`, define);
+  else suite(title, define);
+}
+
+/** The path of the `temporal` program. */
+export function temporalCliPath(): string {
+  const found = inject('temporalCli');
+  if ('missing' in found) throw new Error(found.missing);
+  return found.path;
+}
+
+interface DevServerOptions {
+  port?: number;
+  /** `key=value`, as the server's flag expects them. */
+  dynamicConfig?: readonly string[];
+}
+
+/**
+ * Starts a new real Temporal server in memory, with visibility and without time skipping. In a run on a cluster, it
+ * creates a namespace there instead, unless the options set port or configuration.
+ */
+export async function startDevServer(options: DevServerOptions = {}): Promise<DevServer> {
+  const shared = Object.keys(options).length === 0 ? inject('clusterAddress') : undefined;
+  const own = shared === undefined ? await startLocalServer(options) : undefined;
+  const address = shared ?? own!.address;
+  const connection = await Connection.connect({ address });
+  const replicas = own ? 1 : inject('replicas');
+  const [nativeConnection, ...moreConnections] = (await Promise.all(
+    Array.from({ length: replicas }, () => NativeConnection.connect({ address })),
+  )) as [NativeConnection, ...NativeConnection[]];
+
+  async function inNamespace(namespace: string): Promise<TemporalServer> {
+    await ensureNamespace(connection, namespace);
+    await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
+    const client = new Client({ connection, namespace });
+    return { client, nativeConnection, moreConnections, namespace, close: async () => undefined };
+  }
+
+  return {
+    ...(await inNamespace(own ? NAMESPACE : `test-${randomUUID()}`)),
+    address,
+    openNamespace: inNamespace,
+    async close() {
+      await replayOpenRuns();
+      for (const each of [nativeConnection, ...moreConnections]) await each.close();
+      await connection.close();
+      await own?.stop();
+    },
+  };
+}
+
+async function startLocalServer({ port, dynamicConfig = [] }: DevServerOptions) {
+  const where = { cli: temporalCliPath(), port: port ?? (await freePort()) };
+  return await startTemporalDevServer({ ...where, namespace: NAMESPACE, dynamicConfig });
+}

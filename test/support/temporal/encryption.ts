@@ -1,0 +1,36 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from '@temporalio/client';
+import { register } from 'tsx/cjs/api';
+import { createClientDataConverter } from '../../../src/temporal/encryption/data-converters.js';
+import { encryptionKeys, type EncryptionKey } from '../../../src/temporal/encryption/keys.js';
+import type { TemporalServer } from '../shop/shop.js';
+
+/** A new key in the format of PAYLOAD_ENCRYPTION_KEYS. */
+export const generateEncryptionKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
+
+/** Keys as the configuration returns them, in the given order. */
+export const parseEncryptionKeys = (...keys: string[]): EncryptionKey[] => encryptionKeys.parse(keys.join(','));
+
+/** A client that encrypts and decrypts. */
+export function createEncryptingClient(
+  { client, namespace }: Pick<TemporalServer, 'client' | 'namespace'>,
+  keys: readonly EncryptionKey[],
+): Client {
+  return new Client({
+    connection: client.connection,
+    namespace,
+    dataConverter: createClientDataConverter({ keys, namespace }),
+  });
+}
+
+/**
+ * The SDK loads the converters of a worker with `require`, which cannot load TypeScript in a test process without this.
+ */
+export async function withTypeScriptRequire<T>(run: () => Promise<T>): Promise<T> {
+  const unregister = register();
+  try {
+    return await run();
+  } finally {
+    unregister();
+  }
+}

@@ -1,0 +1,95 @@
+import type { Payload } from '@temporalio/common';
+import fc from 'fast-check';
+
+/** A payload that none of this project's clients sends. */
+export interface UnexpectedPayload {
+  /** A description for the report of a failing test. */
+  description: string;
+  payload: Payload;
+  /** Whether no workflow can read it. Otherwise it is only too large. */
+  isUnreadable: boolean;
+}
+
+const NESTING_DEPTH = 100_000;
+const MEGABYTE = 1_000_000;
+
+const jsonPayload = (json: string): Payload => ({
+  metadata: { encoding: Buffer.from('json/plain') },
+  data: Buffer.from(json),
+});
+const payloadWithEncoding = (encoding: string): Payload => ({
+  metadata: { encoding: Buffer.from(encoding) },
+  data: Buffer.from('{}'),
+});
+
+/** Payloads that are invalid whatever their content. */
+const MALFORMED_PAYLOADS: Record<string, Payload> = {
+  'an unknown encoding': payloadWithEncoding('binary/unknown'),
+  'an encoding with a long name': payloadWithEncoding('x'.repeat(10_000)),
+  'protobuf as JSON': payloadWithEncoding('json/protobuf'),
+  protobuf: payloadWithEncoding('binary/protobuf'),
+  'encrypted without the id of a key': payloadWithEncoding('binary/encrypted'),
+  'no metadata': { data: Buffer.from('{}') },
+  'an empty encoding': payloadWithEncoding(''),
+  'no data': { metadata: { encoding: Buffer.from('json/plain') } },
+  'JSON that ends early': jsonPayload('{"a":'),
+  'bytes that are not UTF-8': { ...jsonPayload(''), data: Buffer.from([0x22, 0xc3, 0x28, 0xff, 0x22]) },
+  'nested lists': jsonPayload('['.repeat(NESTING_DEPTH) + ']'.repeat(NESTING_DEPTH)),
+  'nested objects': jsonPayload('{"a":'.repeat(NESTING_DEPTH) + 'null' + '}'.repeat(NESTING_DEPTH)),
+  'numbers that grow when they are written': jsonPayload(`[${'1e20,'.repeat(200_000)}0]`),
+};
+
+/** Texts that some reader cannot process. `JSON.stringify` writes the first ones as escapes. */
+const PROBLEM_TEXTS: Record<string, { text: string; isUnreadable: boolean }> = {
+  'a lone high surrogate': { text: '\ud800', isUnreadable: true },
+  'a lone low surrogate between letters': { text: 'a\udc00b', isUnreadable: true },
+  NUL: { text: 'a\0b', isUnreadable: true },
+  'a megabyte': { text: 'x'.repeat(MEGABYTE), isUnreadable: false },
+  'a megabyte with a lone surrogate at its end': { text: `${'x'.repeat(MEGABYTE)}\ud800`, isUnreadable: true },
+};
+
+/**
+ * Foreign payloads in place of a valid argument: invalid payloads, and arguments with one text replaced, with an
+ * additional key, or replaced as a whole.
+ */
+export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload> {
+  const brokenOnes = fc
+    .constantFrom(...Object.entries(MALFORMED_PAYLOADS))
+    .map(([what, payload]) => ({ what, payload, isUnreadable: true }));
+  const places = [...textPaths(valid), 'a key', 'the whole argument'];
+  const spoilt = fc
+    .tuple(fc.constantFrom(...Object.entries(PROBLEM_TEXTS)), fc.constantFrom(...places))
+    .map(([[what, { text, isUnreadable }], place]) => ({
+      what: `${what} as ${place}`,
+      payload: jsonPayload(JSON.stringify(replaceText(valid, place, text))),
+      isUnreadable,
+    }));
+  return fc.oneof({ weight: 2, arbitrary: brokenOnes }, { weight: 3, arbitrary: spoilt }).map(showDescription);
+}
+
+/** Shows a counterexample by its description, because it may be a megabyte long. */
+const showDescription = (foreign: UnexpectedPayload): UnexpectedPayload =>
+  Object.defineProperty(foreign, fc.toStringMethod, { value: () => foreign.description });
+
+/** The same for a field of a memo, but smaller: a list returns many memos in one message of at most 4 MB. */
+export const unexpectedMemo = (): fc.Arbitrary<UnexpectedPayload> =>
+  unexpectedPayload({ text: 'none' }).filter(({ payload }) => (payload.data?.length ?? 0) < MEGABYTE / 4);
+
+/** Paths to the texts in a value: `payment.token`. */
+function textPaths(value: object): string[] {
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
+    if (typeof inner === 'string') return [key];
+    return typeof inner === 'object' && inner ? textPaths(inner).map((path) => `${key}.${path}`) : [];
+  });
+}
+
+function replaceText(valid: object, place: string, text: string): unknown {
+  if (place === 'the whole argument') return text;
+  if (place === 'a key') return { ...valid, [text]: 1 };
+  const copy = structuredClone(valid) as Record<string, unknown>;
+  const path = place.split('.');
+  const last = path.pop()!;
+  const parent = path.reduce((at, key) => at[key] as Record<string, unknown>, copy);
+  parent[last] = text;
+  return copy;
+}

@@ -1,0 +1,129 @@
+import { isDeepStrictEqual } from 'node:util';
+import { inject } from 'vitest';
+import {
+  startProcess,
+  typescriptCommand,
+  type ExitStatus,
+  type ManagedProcess,
+} from '../../../tools/processes/processes.js';
+import { unsetShellVariables } from '../../../tools/stack/settings.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import type { Operations } from '../../../src/batch-operations/index.js';
+import { createPayloadCodec, createWorkerCodec } from '../../../src/temporal/encryption/codec.js';
+import { createClient } from '../../../src/temporal/connections.js';
+import { bundlePath } from '../../../src/temporal/workflow-bundle.js';
+import type { WorkersOptions } from '../../../src/temporal/workers.js';
+import { createTestActivities, approvalEnvironment } from '../shop/test-activities.js';
+import { createTestWorkers } from './create-test-workers.js';
+import type { DevServer } from './dev-server.js';
+import { parseEncryptionKeys } from './encryption.js';
+import { trackNamespace } from '../replay/run-tracker.js';
+import type { Shop, TemporalServer } from '../shop/shop.js';
+
+interface StartWorkerOptions extends Partial<Omit<WorkersOptions, 'connection' | 'namespace' | 'activities'>> {
+  operations?: Operations;
+}
+
+/** Starts a worker in this process, for a shop that was opened without one. */
+export async function startWorker(
+  server: TemporalServer,
+  { store, fakes }: Shop,
+  { operations, ...choices }: StartWorkerOptions = {},
+): Promise<{ stop: () => Promise<void> }> {
+  const workers = await createTestWorkers({
+    connection: server.nativeConnection,
+    namespace: server.namespace,
+    workflowBundle: { codePath: inject('workflowBundle') },
+    batchConcurrentChunks: 4,
+    ...choices,
+    activities: createTestActivities({ store, outside, ...(operations && { operations }) }),
+  });
+  const running = workers.run();
+  return {
+    async stop() {
+      workers.shutdown();
+      await running;
+    },
+  };
+}
+
+/** The worker processes as one: each method applies to all of them. */
+export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 'tail'>;
+
+/** The worker as in production: src/worker.ts in separate processes. Resolves when they poll. */
+export async function startWorkerProcess(
+  server: Pick<DevServer, 'address' | 'namespace'>,
+  shop: Pick<Shop, 'databaseUrl' | 'fakes'>,
+  env: Record<string, string> = {},
+): Promise<WorkerProcess> {
+  const processes = await Promise.all(
+    Array.from({ length: inject('replicas') }, () => startSingleWorkerProcess(server, shop, env)),
+  );
+  return {
+    kill: (signal) => processes.map((process) => process.kill(signal)).every(Boolean),
+    stop: (graceMs) => commonExit(processes.map((process) => process.stop(graceMs))),
+    get exited() {
+      return commonExit(processes.map(({ exited }) => exited));
+    },
+    lastOutput: () => processes.map((process) => process.lastOutput()).join('\n'),
+  };
+}
+
+/** @throws when they did not all end in the same way. */
+async function commonExit(exits: Promise<ExitStatus>[]): Promise<ExitStatus> {
+  const [first, ...others] = (await Promise.all(exits)) as [ExitStatus, ...ExitStatus[]];
+  if (others.every((exit) => isDeepStrictEqual(exit, first))) return first;
+  throw new Error(`the workers ended differently: ${JSON.stringify([first, ...others])}`);
+}
+
+/** Starts one worker process, even if the run has replicas. `lines` receives its output. */
+export async function startSingleWorkerProcess(
+  { address, namespace }: Pick<DevServer, 'address' | 'namespace'>,
+  { databaseUrl, fakes }: Pick<Shop, 'databaseUrl' | 'fakes'>,
+  env: Record<string, string> = {},
+  { lines = [] }: { lines?: string[] } = {},
+): Promise<ManagedProcess> {
+  const { PAYLOAD_ENCRYPTION_KEYS: encrypted } = env;
+  const keys = encrypted === undefined ? [] : parseEncryptionKeys(encrypted);
+  const codePath = bundlePath(inject('workflowBundle'), { encrypted: keys.length > 0 });
+  trackNamespace(`${address} ${namespace}`, {
+    client: () =>
+      createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys }),
+    author: {
+      workflowBundle: { codePath },
+      payloadCodecs: keys.length ? [createWorkerCodec(createPayloadCodec({ keys, namespace }))] : [],
+    },
+  });
+  let polls = false;
+  let ended = false;
+  const worker = await startProcess({
+    name: 'worker',
+    ...typescriptCommand('src/worker.ts'),
+    env: {
+      ...unsetShellVariables,
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      DATABASE_URL: databaseUrl,
+      PAYMENTS_URL: fakes.paymentsUrl,
+      CARRIER_URL: fakes.carrierUrl,
+      ...approvalEnvironment(fakes),
+      WORKFLOW_BUNDLE: inject('workflowBundle'),
+      SHUTDOWN_GRACE_SECONDS: '5',
+      LOG_LEVEL: 'info',
+      ...env,
+    },
+    onLine: (line) => {
+      lines.push(line);
+      polls ||= line.includes('"state":"RUNNING"');
+    },
+  });
+  void worker.exited.then(() => (ended = true));
+  await waitUntil(() => polls || undefined, {
+    description: 'the worker polling',
+    timeoutMs: 60_000,
+    throwIfFailed: () => {
+      if (ended) throw new Error(`the worker ended:\n${worker.lastOutput()}`);
+    },
+  });
+  return worker;
+}

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import type { Payload } from '@temporalio/common';
+import proto from '@temporalio/proto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  UndecryptablePayload,
+  createPayloadCodec,
+  createWorkerCodec,
+  UnknownEncryptionKey,
+} from '../../../src/temporal/encryption/codec.js';
+import { encryptionKeys } from '../../../src/temporal/encryption/keys.js';
+import { generateEncryptionKey } from '../../support/temporal/encryption.js';
+
+const [oldKey, currentKey] = [generateEncryptionKey('old'), generateEncryptionKey('current')];
+const namespace = 'shop';
+const codec = createPayloadCodec({ keys: encryptionKeys.parse(currentKey), namespace });
+const secret = 'ada@example.com';
+const plainPayload = (text = secret): Payload => ({
+  metadata: { encoding: Buffer.from('json/plain'), type: Buffer.from('Customer') },
+  data: Buffer.from(JSON.stringify(text)),
+});
+const serialize = (payload: Payload) => Buffer.from(proto.temporal.api.common.v1.Payload.encode(payload).finish());
+const firstOf = async (run: Promise<Payload[]>) => (await run)[0]!;
+const encryptPlainPayload = () => firstOf(codec.encode([plainPayload()]));
+const text = (bytes?: Uint8Array | null) => Buffer.from(bytes ?? []).toString();
+
+describe('an encrypted payload', () => {
+  test('hides data and metadata and shows only the id of its key', async () => {
+    const stored = await encryptPlainPayload();
+    expect(Object.keys(stored.metadata!).sort()).toEqual(['encoding', 'encryption-key-id']);
+    expect(text(stored.metadata!.encoding)).toBe('binary/encrypted');
+    expect(text(stored.metadata!['encryption-key-id'])).toBe('current');
+    for (const hidden of [secret, 'json/plain', 'Customer']) expect(serialize(stored).includes(hidden)).toBe(false);
+  });
+
+  test('differs each time for the same content', async () => {
+    const [one, two] = await codec.encode([plainPayload(), plainPayload()]);
+    expect(Buffer.from(one!.data!).equals(two!.data!)).toBe(false);
+    expect(one!.data!.subarray(0, 12)).not.toEqual(two!.data!.subarray(0, 12));
+  });
+
+  test('decrypts to the same bytes in the same order', async () => {
+    const bytes = fc.uint8Array({ maxLength: 2_000 });
+    const payload = fc.record({ metadata: fc.dictionary(fc.string(), bytes, { noNullPrototype: true }), data: bytes });
+    // Includes payloads that are already encrypted, and payloads whose metadata only claims so.
+    await fc.assert(
+      fc.asyncProperty(fc.array(payload, { maxLength: 4 }), async (payloads) => {
+        const back = await codec.decode(await codec.encode(payloads));
+        expect(back.map(serialize)).toEqual(payloads.map(serialize));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('is rejected if a byte was changed or its end is missing, with an error that names only the key', async () => {
+    const { metadata, data } = await encryptPlainPayload();
+    const changed = (at: number) => Buffer.from(data!.map((byte, index) => (index === at ? byte ^ 1 : byte)));
+    const broken = [...Array(data!.length).keys()].flatMap((at) => [changed(at), data!.subarray(0, at)]);
+    for (const data of broken) {
+      const opening = codec.decode([{ metadata: metadata!, data }]);
+      await expect(opening).rejects.toThrow(UndecryptablePayload);
+      await expect(opening).rejects.toThrow('"current"');
+      await expect(opening).rejects.not.toThrow(secret);
+    }
+    await expect(codec.decode([{ metadata: metadata! }])).rejects.toThrow(UndecryptablePayload);
+  });
+
+  test('is rejected if it comes from another namespace', async () => {
+    const other = createPayloadCodec({ keys: encryptionKeys.parse(currentKey), namespace: 'shop2' });
+    await expect(other.decode([await encryptPlainPayload()])).rejects.toThrow(UndecryptablePayload);
+  });
+
+  test('can be decrypted if another SDK wrote it: IV, ciphertext and tag in one', async () => {
+    const { key } = encryptionKeys.parse(currentKey)[0]!;
+    const subtle = await crypto.subtle.importKey('raw', key.export(), 'AES-GCM', false, ['encrypt']);
+    const iv = randomBytes(12);
+    const additionalData = Buffer.from('v1:shop');
+    const sealed = await crypto.subtle.encrypt(
+      { name: 'AES-GCM', iv, additionalData },
+      subtle,
+      serialize(plainPayload()),
+    );
+    const metadata = { encoding: Buffer.from('binary/encrypted'), 'encryption-key-id': Buffer.from('current') };
+    const back = await firstOf(codec.decode([{ metadata, data: Buffer.concat([iv, Buffer.from(sealed)]) }]));
+    expect(serialize(back)).toEqual(serialize(plainPayload()));
+  });
+});
+
+describe('an unencrypted payload', () => {
+  test('is read unchanged, so that older workflows continue', async () => {
+    expect(await codec.decode([plainPayload(), {}])).toEqual([plainPayload(), {}]);
+  });
+
+  test('stays unencrypted if there is no key', async () => {
+    expect(await createPayloadCodec({ keys: [], namespace }).encode([plainPayload()])).toEqual([plainPayload()]);
+  });
+});
+
+describe('key rotation', () => {
+  const before = createPayloadCodec({ keys: encryptionKeys.parse(oldKey), namespace });
+  const after = createPayloadCodec({ keys: encryptionKeys.parse(`${currentKey},${oldKey}`), namespace });
+
+  test('encrypts with the first key and decrypts with both keys', async () => {
+    expect(text((await firstOf(after.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('current');
+    expect(await firstOf(after.decode(await before.encode([plainPayload()])))).toMatchObject({
+      data: plainPayload().data,
+    });
+  });
+
+  test("reads the new key's payloads everywhere if the new key is first added behind the old one", async () => {
+    const prepared = createPayloadCodec({ keys: encryptionKeys.parse(`${oldKey},${currentKey}`), namespace });
+    expect(text((await firstOf(prepared.encode([plainPayload()]))).metadata!['encryption-key-id'])).toBe('old');
+    expect(await firstOf(prepared.decode(await after.encode([plainPayload()])))).toMatchObject({
+      data: plainPayload().data,
+    });
+  });
+
+  test.each([
+    ['removed too early', codec],
+    ['unset', createPayloadCodec({ keys: [], namespace })],
+  ])('names only the missing key in the error if the old key is %s', async (_how, without) => {
+    const reading = without.decode(await before.encode([plainPayload()]));
+    await expect(reading).rejects.toThrow(UnknownEncryptionKey);
+    await expect(reading).rejects.toThrow('encrypted with the key "old", which is not in PAYLOAD_ENCRYPTION_KEYS');
+  });
+});
+
+describe('the codec of a worker', () => {
+  const worker = createWorkerCodec(codec);
+  const message = { type: 'workflow', namespace, workflowId: 'order:1' } as const;
+  const result = { type: 'activity', namespace, workflowId: 'order:1', isLocal: false } as const;
+  const broken = async () => ({ ...(await encryptPlainPayload()), data: randomBytes(64) });
+
+  test('marks a broken message as unreadable and decrypts the others', async () => {
+    const decoded = await worker.decode([await encryptPlainPayload(), await broken()], message);
+    expect(decoded.map(({ metadata }) => text(metadata?.encoding))).toEqual(['json/plain', 'binary/unreadable']);
+  });
+
+  test('rejects a broken activity result', async () => {
+    await expect(worker.decode([await broken()], result)).rejects.toThrow(UndecryptablePayload);
+  });
+
+  test('rejects everything with an unknown key, even messages, because another worker may have the key', async () => {
+    const foreign = await createPayloadCodec({ keys: encryptionKeys.parse(oldKey), namespace }).encode([
+      plainPayload(),
+    ]);
+    for (const context of [message, result])
+      await expect(worker.decode(foreign, context)).rejects.toThrow(UnknownEncryptionKey);
+  });
+});

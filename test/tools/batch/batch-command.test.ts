@@ -1,0 +1,423 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readCommandLine } from '../../../tools/batch/command-line.js';
+import { followBatch } from '../../../tools/batch/follow-batch.js';
+import {
+  createDisplay,
+  formatFailures,
+  formatProgress,
+  hasEnded,
+  createLineDisplay,
+  formatOutcome,
+} from '../../../tools/batch/progress.js';
+import { formatRejection } from '../../../tools/batch/upload.js';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startProcess } from '../../../tools/processes/processes.js';
+import { projectRoot } from '../../../tools/stack/settings.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { batchStatus, type BatchResource } from '../../../src/schemas/batch.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function makeBatch(changes: Partial<BatchResource> = {}): BatchResource {
+  const counts = { itemsPerChunk: 1_000, total: 100_000, succeeded: 39_997, failed: 3, round: 1, tasks: 100 };
+  return { batchId: 'my-batch', operation: 'restock', status: 'running', ...counts, ...changes };
+}
+
+/** Returns the output so far as text. */
+function makeOutput(terminal?: { isTTY: true; columns: number }) {
+  const stream = Object.assign(new PassThrough(), terminal);
+  return { stream, text: () => String(stream.read() ?? '') };
+}
+
+interface FakeApi {
+  url: string;
+  requests: string[];
+  close: () => Promise<void>;
+}
+
+async function startFakeApi(
+  answer: (request: IncomingMessage, response: ServerResponse, body: string) => unknown,
+  port = 0,
+): Promise<FakeApi> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => answer(request, response, Buffer.concat(parts).toString()));
+  });
+  await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening));
+  const close = () =>
+    new Promise<void>((closed) => {
+      server.close(() => closed());
+      server.closeAllConnections();
+    });
+  cleanups.push(close);
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, close };
+}
+
+const respondJson = (response: ServerResponse, status: number, body: unknown) =>
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+
+describe('the command line of npm run batch', () => {
+  test('derives the operation and format from the file name', () => {
+    expect(readCommandLine(['examples/restock.ndjson'])).toEqual({
+      file: 'examples/restock.ndjson',
+      contentType: 'application/x-ndjson',
+      isCompressed: false,
+      delimiter: undefined,
+      operation: 'restock',
+      batchId: expect.stringMatching(/^restock-[0-9a-f]{8}$/),
+      itemsPerChunk: undefined,
+      apiUrl: undefined,
+    });
+    expect(readCommandLine(['/tmp/price-update 2.CSV'])).toMatchObject({
+      contentType: 'text/csv',
+      operation: 'price-update',
+    });
+    expect(readCommandLine(['price-update.csv.gz'])).toMatchObject({
+      contentType: 'text/csv',
+      isCompressed: true,
+      operation: 'price-update',
+    });
+  });
+
+  test('takes all options', () => {
+    const options = ['--operation', 'restock', '--id', 'mine', '--items-per-chunk', '7', '--api', 'http://api.test/'];
+    expect(readCommandLine(['goods.csv', '--delimiter', 'tab', ...options])).toEqual({
+      file: 'goods.csv',
+      contentType: 'text/csv',
+      isCompressed: false,
+      delimiter: 'tab',
+      operation: 'restock',
+      batchId: 'mine',
+      itemsPerChunk: 7,
+      apiUrl: 'http://api.test',
+    });
+  });
+
+  test.each([
+    [['prices.csv'], /prices\.csv starts with the name of no operation\..*--operation: price-update, restock/],
+    [['restock.csv', '--operation', 'discount'], /There is no operation discount\..*price-update, restock/],
+    [['restock.xlsx'], /\.ndjson, \.jsonl, \.csv/],
+    [['restock'], /\.ndjson, \.jsonl, \.csv/],
+    [['restock.csv', '--items-per-chunk', '1e9'], /--items-per-chunk 1e9: .* 1 to 5000/],
+    [['restock.csv', '--items-per-chunk', ''], /--items-per-chunk/],
+    [['restock.csv', '--id', 'a/b'], /--id a\/b: must be 1 to 64/],
+    [['restock.csv', '--api', '127.0.0.1:3000'], /--api 127\.0\.0\.1:3000: must be a URL/],
+  ])('rejects %j with an error that names the valid values', (args, message) => {
+    expect(() => readCommandLine(args)).toThrow(message);
+    expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'Error' }));
+  });
+
+  test.each([[[]], [['a.csv', 'b.csv']], [['a.csv', '--speed', '9']], [['a.csv', '--id']]])(
+    'shows the usage for %j',
+    (args) => {
+      expect(() => readCommandLine(args)).toThrow(expect.objectContaining({ name: 'UsageError' }));
+    },
+  );
+});
+
+describe('batch progress display', () => {
+  test.each([
+    [{ itemsPerSecond: 52_000.4, secondsLeft: 1 }, '40,000 of 100,000 (40 %), 3 failed, 52,000/s, 1 s left'],
+    [{ itemsPerSecond: 0.25, secondsLeft: 3_725 }, '40,000 of 100,000 (40 %), 3 failed, 0.3/s, 1 h 2 min left'],
+    [{ secondsLeft: 60 }, '40,000 of 100,000 (40 %), 3 failed, 1 min left'],
+    [{ succeeded: 99_996 }, '99,999 of 100,000 (99 %), 3 failed'],
+    [{ status: 'paused', itemsPerSecond: 0, secondsLeft: 9 }, 'paused at 40,000 of 100,000 (40 %), 3 failed'],
+    [{ status: 'staged', succeeded: 0, failed: 0 }, 'staged at 0 of 100,000 (0 %), 0 failed'],
+  ] as const)('formats %j', (changes, text) => {
+    expect(formatProgress(makeBatch(changes))).toBe(text);
+  });
+
+  test('prints a changed line at most every two seconds when the output is not a terminal', () => {
+    let now = 0;
+    const { stream, text } = makeOutput();
+    const display = createLineDisplay(stream, () => now);
+    const show = (at: number, changes: Partial<BatchResource>) => {
+      now = at;
+      display.update(makeBatch({ total: 10, failed: 0, ...changes }));
+    };
+
+    show(0, { succeeded: 1 });
+    show(1_999, { succeeded: 2 });
+    show(2_000, { succeeded: 3 });
+    show(9_000, { succeeded: 3 });
+    show(9_100, { succeeded: 3, status: 'paused' });
+    display.stop();
+
+    expect(text().split('\n')).toEqual([
+      'restock: 1 of 10 (10 %), 0 failed',
+      'restock: 3 of 10 (30 %), 0 failed',
+      'restock: paused at 3 of 10 (30 %), 0 failed',
+      '',
+    ]);
+  });
+
+  test.each([200, 80, 40])('fits the bar into %i columns', (columns) => {
+    const { stream, text } = makeOutput({ isTTY: true, columns });
+    const display = createDisplay(stream);
+    display.update(makeBatch({ itemsPerSecond: 52_000, secondsLeft: 1 }));
+    display.printLine('The API is back');
+    display.update(makeBatch({ succeeded: 99_997, status: 'completed_with_failures' }));
+    display.stop();
+
+    // eslint-disable-next-line no-control-regex
+    const lines = text().split(/\x1b\[[0-9;]*[A-Za-z]|\x1b[78]|\n/);
+    const shown = lines.filter(Boolean);
+    expect(shown[0]).toMatch(/^restock █+░+ 40,000 of 100/);
+    expect(shown).toContain('The API is back');
+    expect(shown.at(-1)).toMatch(/^restock █+ 100,000 of 100/);
+    expect(Math.max(...shown.map((line) => line.length))).toBeLessThanOrEqual(columns);
+  });
+
+  test('counts only closed statuses as ended', () => {
+    const ended = batchStatus.options.filter((status) => hasEnded(makeBatch({ status })));
+    expect(ended).toEqual(['completed', 'completed_with_failures', 'cancelled', 'failed']);
+  });
+
+  test.each([
+    [{ status: 'completed', succeeded: 100_000, failed: 0 }, 'completed: 100,000 of 100,000 succeeded, 0 failed'],
+    [
+      { status: 'completed_with_failures', succeeded: 99_997 },
+      'completed with failures: 99,997 of 100,000 succeeded, 3 failed',
+    ],
+    [{ status: 'cancelled' }, 'was cancelled: 39,997 of 100,000 succeeded, 3 failed, 60,000 not done'],
+  ] as const)('summarizes %j in one line', (changes, text) => {
+    expect(formatOutcome(makeBatch(changes))).toBe(`my-batch ${text}`);
+  });
+
+  test('says where to find further failed items', () => {
+    const reason = { type: 'UnknownSku', message: 'not in the catalogue: X' };
+    expect(formatFailures([{ line: 5, item: { sku: 'X' }, reason }], makeBatch({ failed: 1_235 }))).toEqual([
+      '  line 5: UnknownSku, not in the catalogue: X',
+      '  … 1,234 more: GET /v1/batches/my-batch/failures',
+    ]);
+  });
+
+  test.each([
+    [12, '  … 2 more'],
+    [100, '  … at least 90 more'],
+  ])('lists the first ten of %i wrong lines', (count, more) => {
+    const errors = Array.from({ length: count }, (_, index) => ({
+      line: index + 7,
+      pointer: '/quantity',
+      detail: 'is wrong',
+    }));
+    const refused = { title: 'Some items are not valid', detail: 'many lines are wrong', status: 422, errors };
+    expect(formatRejection(422, JSON.stringify(refused)).split('\n')).toEqual([
+      'The API answered 422, Some items are not valid: many lines are wrong',
+      ...Array.from({ length: 10 }, (_, index) => `  line ${index + 7} /quantity: is wrong`),
+      more,
+    ]);
+  });
+
+  test('lists each wrong query field once', () => {
+    const errors = [{ pointer: '/batchId', detail: 'is wrong' }];
+    const refused = { title: 'The request is not valid', detail: '/batchId is wrong', errors };
+    expect(formatRejection(400, JSON.stringify(refused)).split('\n')).toEqual([
+      'The API answered 400, The request is not valid',
+      '  /batchId: is wrong',
+    ]);
+  });
+
+  test('prints an error response that is not a problem document as it is', () => {
+    expect(formatRejection(502, '<h1>Bad Gateway</h1>')).toBe('The API answered 502: <h1>Bad Gateway</h1>');
+  });
+});
+
+describe('following a batch', () => {
+  const patience = { everyMs: 10, deadlineMs: 10_000 };
+
+  test('waits with a note while the API restarts', async () => {
+    const port = await freePort();
+    const { stream, text } = makeOutput();
+    const first = await startFakeApi((_, response) => respondJson(response, 200, makeBatch()), port);
+    const following = followBatch(`${first.url}/v1/batches/my-batch`, createLineDisplay(stream), patience);
+    await waitUntil(() => first.requests[1], { description: 'a second look', timeoutMs: 10_000, intervalMs: 5 });
+    await first.close();
+    let said = '';
+    const noted = () => (said += text()).includes('The API is away') || undefined;
+    await waitUntil(noted, { description: 'the note', timeoutMs: 10_000, intervalMs: 5 });
+    let answers = 0;
+    await startFakeApi(
+      (_, response) =>
+        ++answers < 3
+          ? respondJson(response, 503, { title: 'A part of the service is away' })
+          : respondJson(response, 200, makeBatch({ status: 'completed' })),
+      port,
+    );
+
+    expect((await following).status).toBe('completed');
+    expect((said + text()).match(/^The API is .*$/gm)).toEqual([
+      expect.stringMatching(/^The API is away \(.+\), waiting for it up to 10 s$/),
+      'The API is back',
+    ]);
+  });
+
+  test('gives up with the reason when the API stays unavailable', async () => {
+    const api = await startFakeApi((_, response) => respondJson(response, 503, {}));
+    const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), {
+      intervalMs: 10,
+      timeoutMs: 100,
+    });
+    await expect(following).rejects.toThrow(/within 0\.1 s: it answers 503$/);
+  });
+
+  test('fails at once on a final error response', async () => {
+    const api = await startFakeApi((_, response) => respondJson(response, 404, { title: 'There is no such resource' }));
+    const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), patience);
+    await expect(following).rejects.toThrow(/answered 404: .*no such resource/);
+    expect(api.requests).toHaveLength(1);
+  });
+});
+
+describe('npm run batch against a fake API', { timeout: 60_000 }, () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'batch-'));
+    cleanups.push(() => rm(folder, { recursive: true }));
+  });
+
+  async function start(...args: string[]) {
+    const lines = { stdout: [] as string[], stderr: [] as string[] };
+    const command = await startProcess({
+      name: 'batch',
+      command: process.execPath,
+      args: ['tools/run.mjs', 'tools/batch/main.ts', ...args],
+      // An empty folder and an unused port, so that the command finds no running stack.
+      env: { DATA_DIR: folder, PORT: String(await freePort()) },
+      cwd: projectRoot,
+      onLine: (line, stream) => lines[stream].push(line),
+    });
+    cleanups.push(() => command.stop());
+    return { command, lines };
+  }
+
+  async function run(...args: string[]) {
+    const { command, lines } = await start(...args);
+    const { code } = await command.exited;
+    return { code, stdout: lines.stdout.join('\n'), stderr: lines.stderr.join('\n') };
+  }
+
+  const uploadedAs = (request: IncomingMessage) => new URL(request.url!, 'http://api.test').searchParams;
+
+  test('uploads the file and exits with 0 when every item succeeds', async () => {
+    const file = join(folder, 'restock.ndjson');
+    const line = '{"sku":"MUG-ENAMEL","quantity":1}\n';
+    await writeFile(file, line.repeat(100_000));
+    let sent: string | undefined;
+    const api = await startFakeApi((request, response, body) => {
+      if (request.method === 'GET') return respondJson(response, 200, makeBatch({ status: 'completed', failed: 0 }));
+      sent = body;
+      expect(request.headers['content-type']).toBe('application/x-ndjson');
+      return respondJson(response, 202, { batchId: 'mine', status: 'running', total: 100_000 });
+    });
+
+    const { code, stdout, stderr } = await run(file, '--id', 'mine', '--items-per-chunk', '100', '--api', api.url);
+
+    expect(stderr).toBe('');
+    expect(stdout).toContain(`mine: 100,000 items, ${api.url}/v1/batches/mine`);
+    expect(code).toBe(0);
+    expect(api.requests).toEqual([
+      'POST /v1/batches?operation=restock&batchId=mine&itemsPerChunk=100',
+      'GET /v1/batches/mine',
+    ]);
+    expect(sent === line.repeat(100_000)).toBe(true);
+  });
+
+  test.each(['cancelled', 'failed'] as const)('exits with 1 when the batch ends as %s', async (status) => {
+    const api = await startFakeApi((request, response) =>
+      request.method === 'POST'
+        ? respondJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
+        : respondJson(response, 200, makeBatch({ status, failed: 0 })),
+    );
+    const { code, stdout } = await run('examples/restock.ndjson', '--api', api.url);
+    expect(stdout).toContain(status);
+    expect(code).toBe(1);
+  });
+
+  test('says that the batch continues and exits with 130 on Ctrl-C', async () => {
+    const api = await startFakeApi((request, response) =>
+      request.method === 'POST'
+        ? respondJson(response, 202, { batchId: 'mine', status: 'running', total: 9 })
+        : respondJson(response, 200, makeBatch()),
+    );
+    const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
+    const shown = () => lines.stdout.some((line) => line.startsWith('restock: 40,000 of 100,000')) || undefined;
+    await waitUntil(shown, { description: 'its progress', timeoutMs: 30_000 });
+    command.kill('SIGINT');
+
+    expect(await command.exited).toEqual({ code: 130, signal: null });
+    expect(lines.stdout.slice(-3)).toEqual([
+      'The batch mine goes on without this command.',
+      `  Follow it: curl -sN ${api.url}/v1/batches/mine/events`,
+      `  Cancel it: curl -s -X POST ${api.url}/v1/batches/mine/cancel`,
+    ]);
+  });
+
+  test('does not claim that the batch exists on Ctrl-C during the upload', async () => {
+    let arrived = false;
+    const api = await startFakeApi(() => (arrived = true));
+    const { command, lines } = await start('examples/restock.ndjson', '--id', 'mine', '--api', api.url);
+    await waitUntil(() => arrived || undefined, { description: 'the upload', timeoutMs: 30_000 });
+    command.kill('SIGINT');
+
+    expect(await command.exited).toEqual({ code: 130, signal: null });
+    expect(lines.stdout.at(-1)).toMatch(/^The upload was not finished\. .*\/v1\/batches\/mine$/);
+  });
+
+  test('exits with 1 when the id belongs to other content', async () => {
+    const api = await startFakeApi((request, response) => {
+      expect(uploadedAs(request).get('operation')).toBe('price-update');
+      return respondJson(response, 409, { title: 'The request conflicts', detail: 'the id belongs to another batch' });
+    });
+    const { code, stderr } = await run('examples/price-update.csv', '--api', api.url);
+    expect(stderr).toBe('The API answered 409, The request conflicts: the id belongs to another batch');
+    expect(code).toBe(1);
+  });
+
+  test('says that a repetition is safe when the API at --api is unreachable', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const { code, stderr } = await run('examples/restock.ndjson', '--id', 'mine', '--api', url);
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(/^The upload to http:\/\/127\.0\.0\.1:\d+ did not work: connect ECONNREFUSED /),
+      'The same command with --id mine is safe: it begins nothing twice.',
+    ]);
+    expect(code).toBe(1);
+  });
+
+  test('says how to start a stack when none runs, and exits with 1', async () => {
+    const { code, stderr } = await run('examples/restock.ndjson');
+    expect(stderr).toMatch(/^No stack is running\. Start one with "npm start"/);
+    expect(code).toBe(1);
+  });
+
+  test.each([
+    ['missing/restock.csv', 'There is no file missing/restock.csv.'],
+    ['restock.csv', 'restock.csv is a folder, not a file.'],
+  ])('prints one line when the file is %s', async (name, message) => {
+    await mkdir(join(folder, 'restock.csv'));
+    const { code, stderr } = await run(join(folder, name));
+    expect(stderr.replaceAll(`${folder}/`, '')).toBe(message);
+    expect(code).toBe(1);
+  });
+
+  test('prints exit codes with --help, and the error and the usage for an unknown flag', async () => {
+    const help = await run('--help');
+    expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/Exit code: 0 completed, 2 completed with/) });
+    const wrong = await run('examples/restock.ndjson', '--speed');
+    expect(wrong.stderr).toMatch(/Unknown option '--speed'/);
+    expect(wrong.stderr).toContain(help.stdout);
+    expect(wrong.code).toBe(1);
+  });
+});

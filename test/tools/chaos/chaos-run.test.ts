@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { runChaos } from '../../../tools/chaos/run.js';
+import { renderResult } from '../../../tools/chaos/result-tables.js';
+import { startProcess, typescriptCommand } from '../../../tools/processes/processes.js';
+import { silentReporter, type Reporter } from '../../../tools/terminal/reporter.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { describeOnDevServer } from '../../support/temporal/dev-server.js';
+
+const DEADLINE_MS = 60_000;
+
+describeOnDevServer('a short chaos run', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'faults-test-'));
+    // If the test runs as root, PostgreSQL runs as another user, which needs access through this folder.
+    await chmod(folder, 0o711);
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Starts the command with its own folder for all its files. */
+  async function command(...args: string[]) {
+    const lines: string[] = [];
+    const running = await startProcess({
+      name: 'faults',
+      ...typescriptCommand('tools/chaos/main.ts', ...args),
+      env: { TMPDIR: folder, DATA_DIR: join(folder, 'data'), WORKFLOW_BUNDLE: inject('workflowBundle') },
+      onLine: (line) => lines.push(line),
+    });
+    return { running, lines };
+  }
+
+  /** The files in a folder, except the caches of the TypeScript loader. */
+  const leftIn = async (place: string): Promise<string[]> =>
+    (await readdir(place)).filter((name) => !/^(tsx-|node-compile-cache)/.test(name));
+
+  test('stops completely and leaves no files after Ctrl-C during a fault', async () => {
+    const { running, lines } = await command('--seed', '7', '--seconds', '10');
+    await waitUntil(() => lines.find((line) => /^ +[\d.]+ s {2}\S/.test(line)), {
+      description: 'the first fault',
+      timeoutMs: 2 * DEADLINE_MS,
+      throwIfFailed: () => {
+        if (lines.some((line) => line.startsWith('Error'))) throw new Error(running.lastOutput());
+      },
+    });
+    running.kill('SIGINT');
+    expect((await running.exited).code, lines.join('\n')).toBe(130);
+    expect(await leftIn(folder)).toEqual([]);
+    const [, apiUrl, temporal] = /API (\S+), Temporal (\S+),/.exec(lines.join('\n'))!;
+    for (const url of [apiUrl!, `http://${temporal}`])
+      await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+  }, 300_000);
+
+  test('fails if an order is terminated, names its workflow and keeps the evidence', async () => {
+    let taken: Promise<string> | undefined;
+    const report: Reporter = {
+      ...silentReporter,
+      print(text) {
+        const [, address, namespace] = /Temporal (\S+), namespace (\S+)$/.exec(text) ?? [];
+        if (address && namespace) taken = terminateAnOpenOrder(address, namespace);
+      },
+    };
+    const outcome = await runChaos({
+      seed: 7,
+      seconds: 4,
+      server: 'dev',
+      report,
+      artifactsDir: join(folder, 'kept'),
+      // A client of the terminated order waits in vain.
+      responseDeadlineMs: 10_000,
+      plan: [{ afterMs: 2_000, fault: { kind: 'cut', link: 'clients to API' } }],
+      workflowBundle: inject('workflowBundle'),
+    });
+    const workflowId = await taken!;
+    expect(outcome.recoveries).toHaveLength(1);
+    expect(outcome.violations.map((violation) => violation.workflowId)).toEqual(expect.arrayContaining([workflowId]));
+    const tables = renderResult(outcome, 'a machine');
+    expect(tables).toContain(`- ${workflowId}: `);
+    expect(tables).not.toContain('nothing lost');
+    const kept = join(folder, 'kept');
+    expect(outcome.artifactsDir).toBe(kept);
+    for (const file of [
+      'ledger.json',
+      'plan.json',
+      'logs/worker.log',
+      `histories/${workflowId.replace(':', '-')}.json`,
+    ])
+      expect([file, existsSync(join(kept, file))]).toEqual([file, true]);
+  }, 300_000);
+});
+
+/** Terminates the first open order that it finds. */
+async function terminateAnOpenOrder(address: string, namespace: string): Promise<string> {
+  const connection = await Connection.connect({ address });
+  const { workflow } = new Client({ connection, namespace });
+  try {
+    return await waitUntil(
+      async () => {
+        const query = 'WorkflowType = "order" and ExecutionStatus = "Running"';
+        for await (const { workflowId } of workflow.list({ query })) {
+          await workflow.getHandle(workflowId).terminate('taken away');
+          return workflowId;
+        }
+        return undefined;
+      },
+      { description: 'an open order', timeoutMs: DEADLINE_MS },
+    );
+  } finally {
+    await connection.close();
+  }
+}

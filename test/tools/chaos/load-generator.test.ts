@@ -1,0 +1,156 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import {
+  startLoadGenerator,
+  type LoadGenerator,
+  type LoadProfile,
+} from '../../../tools/chaos/clients/load-generator.js';
+import type { ClientLog } from '../../../tools/chaos/client-log.js';
+import { SeededRandom } from '../../../tools/chaos/random.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { APPROVAL_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
+import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
+
+interface ReceivedRequest {
+  method: string;
+  url: string;
+  key: string | undefined;
+}
+
+type Reply = 'breaks' | 'silent' | { status: number; body: unknown };
+
+const IN_PROGRESS = { status: 409, body: { type: '/problems/request-in-progress' } };
+const UNAVAILABLE = { status: 503, body: { type: '/problems/temporal-unavailable' } };
+const ID_TAKEN = { status: 409, body: { type: '/problems/order-id-taken' } };
+const acceptedOrder = (orderId: string) => ({ status: 202, body: { orderId, status: 'processing' } });
+
+/** Starts a server that responds with `reply`, and a load generator that calls it. */
+async function startLoadGenerator(
+  reply: (request: ReceivedRequest) => Reply,
+  { seed = 1, pace = {} }: { seed?: number; pace?: Partial<LoadProfile> } = {},
+) {
+  const received: ReceivedRequest[] = [];
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    const { method = '', url = '', headers } = request;
+    const one = { method, url, key: headers['idempotency-key'] as string | undefined };
+    received.push(one);
+    request.resume();
+    const said = reply(one);
+    if (said === 'breaks') request.socket.destroy();
+    else if (said !== 'silent')
+      response.writeHead(said.status, { 'content-type': 'application/json' }).end(JSON.stringify(said.body));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const crowd = startLoadGenerator({
+    addresses: {
+      apiUrls: [url],
+      paymentsUrl: `${url}/payments`,
+      carrierWebhookSecret: CARRIER_WEBHOOK_SECRET,
+      approvalWebhookSecret: APPROVAL_WEBHOOK_SECRET,
+    },
+    random: new SeededRandom(seed),
+    profile: { clients: 4, maxPauseMs: 10, linesPerBatch: 10, ...pace },
+  });
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { crowd, received, close };
+}
+
+describe('the load generator', () => {
+  const open: { crowd: LoadGenerator; close: () => void }[] = [];
+  afterEach(async () => {
+    for (const { crowd, close } of open.splice(0)) {
+      await crowd.stop(0);
+      close();
+    }
+  });
+
+  async function come(...args: Parameters<typeof startLoadGenerator>) {
+    const one = await startLoadGenerator(...args);
+    open.push(one);
+    return one;
+  }
+
+  const isOrder = ({ method, url }: ReceivedRequest) => method === 'POST' && url === '/v1/orders';
+
+  /** Runs only the probes, without customers. */
+  const alone = { pace: { customers: 0 } };
+
+  test('repeats a failed or unfinished request under its key until it succeeds and records it once', async () => {
+    const replies: Reply[] = ['breaks', UNAVAILABLE, IN_PROGRESS];
+    const tries = new Map<string, number>();
+    const { crowd, received } = await come((request) => {
+      if (!isOrder(request)) return { status: 200, body: { status: 'completed', stage: 'done' } };
+      const number = tries.get(request.key!) ?? 0;
+      tries.set(request.key!, number + 1);
+      return replies[number] ?? acceptedOrder(`order-of-${request.key}`);
+    }, alone);
+
+    await crowd.waitForCompletedOrder(20_000);
+    const { orders, failedRequests, requestsSent } = await crowd.stop(20_000);
+
+    expect(orders.length).toBeGreaterThan(0);
+    for (const { key, outcome, responses } of orders) {
+      expect(outcome).toBe('accepted');
+      expect(new Set(responses)).toEqual(new Set([`order-of-${key}`]));
+      expect(tries.get(key)).toBeGreaterThanOrEqual(replies.length + 1);
+    }
+    expect(Object.keys(failedRequests)).toEqual(expect.arrayContaining(['place 503', 'place 409']));
+    expect(Object.keys(failedRequests).some((what) => /^place (ECONNRESET|UND_ERR_SOCKET)$/.test(what))).toBe(true);
+    expect(requestsSent).toBe(received.length);
+  });
+
+  test('records a rejected request as rejected and does not repeat it', async () => {
+    const { crowd, received } = await come(() => ID_TAKEN, alone);
+
+    await expect(crowd.waitForCompletedOrder(1_000)).rejects.toThrow('no order was completed within 1 s');
+    const { orders } = await crowd.stop(20_000);
+
+    expect(orders.length).toBeGreaterThan(0);
+    for (const { key, outcome, responses } of orders) {
+      expect(outcome).toBe('refused');
+      expect(received.filter((request) => request.key === key).length).toBe(responses.length);
+    }
+  });
+
+  test('records every request without a response as unknown at the deadline', async () => {
+    const { crowd } = await come((request) => (isOrder(request) ? 'silent' : UNAVAILABLE));
+    await waitUntil(() => (crowd.log.orders.length > 0 ? true : undefined), {
+      description: 'an order',
+      timeoutMs: 10_000,
+    });
+
+    const { orders, carts, approvals, batches } = await crowd.stop(100);
+
+    const requests = [...orders, ...carts.flatMap(({ changes }) => changes), ...batches];
+    expect(new Set(requests.map(({ outcome }) => outcome))).toEqual(new Set(['unknown']));
+    expect(requests.flatMap(({ responses }) => responses)).toEqual([]);
+    expect(approvals.flatMap(({ decisions }) => decisions).map(({ outcome }) => outcome)).not.toContain('accepted');
+  });
+
+  test('makes the same requests for the same seed and others for another seed', async () => {
+    const wants = async (seed: number): Promise<Partial<ClientLog>> => {
+      const customers = 12;
+      const { crowd } = await come(() => UNAVAILABLE, { seed, pace: { clients: customers } });
+      // Plus one customer who orders from an unreliable carrier.
+      const all = customers + 1;
+      const begun = ({ orders, carts, approvals }: ClientLog) => orders.length + carts.length + approvals.length;
+      await waitUntil(() => (begun(crowd.log) === all ? true : undefined), {
+        description: 'all of them',
+        timeoutMs: 10_000,
+      });
+      const { orders, carts, approvals, batches } = await crowd.stop(0);
+      return { orders, carts, approvals, batches };
+    };
+
+    const [first, again, other] = [await wants(7), await wants(7), await wants(8)];
+
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
+  });
+});

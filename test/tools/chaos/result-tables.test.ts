@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest';
+import { Findings } from '../../../tools/chaos/audit/findings.js';
+import type { ChaosResult } from '../../../tools/chaos/run.js';
+import { renderResult } from '../../../tools/chaos/result-tables.js';
+
+const makeRequestEntry = (key: string, fate: 'accepted' | 'refused' | 'unknown') => ({ key, fate, answers: [] });
+
+/** The outcome of a run with four faults and two customers, in which one request got no response. */
+function makeOutcome(): ChaosResult {
+  const audit = new Findings();
+  Object.assign(audit.accepted, { orders: 1_234 });
+  Object.assign(audit.effects, { orders: 1_233 });
+  audit.addLost('order:7', 'was accepted and is not there');
+  audit.outcomes['completed'] = 1_233;
+  audit.replayed = { histories: 2, events: 58 };
+  return {
+    server: 'dev',
+    seed: 5,
+    seconds: 61.4,
+    baselineMs: 1_250,
+    audit,
+    violations: audit.violations,
+    recoveries: [
+      { fault: { kind: 'kill', process: 'worker' }, recoveryMs: 2_000 },
+      { fault: { kind: 'kill', process: 'worker' }, recoveryMs: 4_000 },
+      { fault: { kind: 'kill', process: 'postgres' }, recoveryMs: 9_000 },
+      { fault: { kind: 'cut', link: 'clients to API' }, recoveryMs: 300 },
+    ],
+    ledger: {
+      products: [],
+      orders: [],
+      approvals: [],
+      batches: [],
+      requestsSent: 3_000,
+      failedRequests: { 'place 503': 11 },
+      carts: [
+        {
+          cartId: 'mine',
+          end: 'open',
+          closingRequests: [],
+          customerId: 'somebody',
+          token: 'tok_ok',
+          changes: [
+            { ...makeRequestEntry('1', 'accepted'), kind: 'add', sku: 'A', quantity: 1 },
+            { ...makeRequestEntry('2', 'refused'), kind: 'add', sku: 'A', quantity: 1 },
+            { ...makeRequestEntry('3', 'unknown'), kind: 'remove', sku: 'A', quantity: 0 },
+          ],
+        },
+      ],
+      callbacks: { sent: 5, repeated: 3, outOfOrder: 2 },
+      foreignReportOrderIds: [],
+      resetWorkflowIds: [],
+      edgeCases: [
+        { name: 'late delivery', workflowId: 'order:8', outcome: 'complete' },
+        { name: 'forgotten key', workflowId: 'order:9' },
+      ],
+    },
+    artifactsDir: '/somewhere',
+  };
+}
+
+/** The trimmed cells of the row with this title. */
+const rowOf = (tables: string, title: string): string[] | undefined =>
+  tables
+    .split('\n')
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+    .find(([first]) => first === title)
+    ?.slice(1);
+
+describe('the tables of a chaos run', () => {
+  test.each<[string, string[]]>([
+    ['SIGKILL of the worker', ['2', '4.0 s', '4.0 s', '4.0 s']],
+    ['SIGKILL of PostgreSQL', ['1', '9.0 s', '9.0 s', '9.0 s']],
+    ['all connections of a link cut', ['1', '0.3 s', '0.3 s', '0.3 s']],
+    ['all', ['4', '4.0 s', '9.0 s', '9.0 s']],
+    ['orders', ['1,234', '1,233']],
+    ['lost', ['1']],
+    ['doubled', ['0']],
+    ['never answered', ['1']],
+    ['histories replayed without a difference', ['2 (58 events)']],
+    ['edge cases played to their end', ['1 of 2']],
+    ['HTTP requests sent', ['3,000, of which 11 did not get what they asked for']],
+  ])('show for %s: %j', (title, cells) => {
+    expect(rowOf(renderResult(makeOutcome(), 'a machine'), title)).toEqual(cells);
+  });
+
+  test('end with the violations by workflow id and the folder of the evidence', () => {
+    const end = renderResult(makeOutcome(), 'a machine').split('\n').slice(-4);
+    expect(end).toEqual([
+      'seed 5: 1 violation',
+      '- order:7: was accepted and is not there',
+      '',
+      'Logs, plan, ledger and histories: /somewhere',
+    ]);
+  });
+});

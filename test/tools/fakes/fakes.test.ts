@@ -1,0 +1,949 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Fastify from 'fastify';
+import { createTransport } from 'nodemailer';
+import { Webhook } from 'standardwebhooks';
+import { afterEach, describe, expect, test, onTestFinished, vi } from 'vitest';
+import { buildFakes, type Fakes, type FakesOptions } from '../../../tools/fakes/app.js';
+
+const secret = `whsec_${Buffer.from('a secret that only the tests know').toString('base64')}`;
+const amount = { value: 1999, currency: 'EUR' };
+const lines = [{ sku: 'mug-blue', quantity: 2 }];
+const deadline = { timeout: 10_000, interval: 10 };
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+let orders = 0;
+const newOrderId = () => `order-${++orders}`;
+
+function makeLedgerPath(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'providers-'));
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'ledger.jsonl');
+}
+
+interface FakeResponse {
+  status: number;
+  body: Record<string, unknown>;
+}
+
+async function sendRequest(
+  url: string,
+  method: string,
+  body?: unknown,
+  key?: string,
+  signal?: AbortSignal,
+): Promise<FakeResponse> {
+  const response = await fetch(url, {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key ? { 'idempotency-key': key } : {}),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: signal ?? null,
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) };
+}
+
+function clientOf(base: string) {
+  const post = (path: string, key: string | undefined, body: unknown, signal?: AbortSignal) =>
+    sendRequest(base + path, 'POST', body, key, signal);
+  return {
+    base,
+    post,
+    charge: (
+      orderId: string,
+      {
+        key = `${orderId}/charge`,
+        token = 'tok_ok',
+        value = amount.value,
+        signal = undefined as AbortSignal | undefined,
+      } = {},
+    ) => post('/payments/charges', key, { orderId, amount: { ...amount, value }, token }, signal),
+    refund: (orderId: string, { key = `${orderId}/refund` } = {}) => post('/payments/refunds', key, { orderId }),
+    payment: (orderId: string) => sendRequest(`${base}/payments/orders/${encodeURIComponent(orderId)}`, 'GET'),
+    ship: (orderId: string, { key = `${orderId}/shipment`, sku = 'mug-blue' } = {}) =>
+      post('/carrier/shipments', key, { orderId, lines: [{ sku, quantity: 2 }] }),
+    cancel: (orderId: string, { key = `${orderId}/cancellation` } = {}) =>
+      post('/carrier/cancellations', key, { orderId }),
+    track: (orderId: string) => sendRequest(`${base}/carrier/shipments/${encodeURIComponent(orderId)}`, 'GET'),
+    test: (method: string, path: string, body?: unknown) => sendRequest(`${base}/test/${path}`, method, body),
+  };
+}
+
+async function startFakes(options: FakesOptions = {}): Promise<Fakes & ReturnType<typeof clientOf>> {
+  const providers = buildFakes({ webhookSecret: secret, autoDeliver: false, ...options });
+  cleanups.push(providers.close);
+  const base = await providers.app.listen({ port: 0, host: '127.0.0.1' });
+  return { ...providers, ...clientOf(base) };
+}
+
+interface ReceivedWebhook {
+  headers: Record<string, string>;
+  body: string;
+  status: string;
+}
+
+/** A shop that answers the webhooks with the given statuses, and then with 202. */
+async function startWebhookShop(statuses: number[] = []) {
+  const received: ReceivedWebhook[] = [];
+  const shop = Fastify();
+  shop.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  shop.post('/callbacks', (request, reply) => {
+    const body = request.body as string;
+    received.push({
+      headers: request.headers as Record<string, string>,
+      body,
+      status: (JSON.parse(body) as { status: string }).status,
+    });
+    return reply
+      .header('location', '/elsewhere')
+      .code(statuses.shift() ?? 202)
+      .send();
+  });
+  shop.get('/elsewhere', () => 'a page that takes anything');
+  await shop.listen({ port: 0, host: '127.0.0.1' });
+  cleanups.push(() => shop.close());
+  return { received, statuses, url: `http://127.0.0.1:${(shop.server.address() as AddressInfo).port}/callbacks` };
+}
+
+describe('fake payment gateway', () => {
+  test('returns the first response for a repeated charge and takes the money once', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+
+    const first = await providers.charge(orderId);
+    const again = await Promise.all([providers.charge(orderId), providers.charge(orderId)]);
+
+    expect(first).toEqual({
+      status: 201,
+      body: { chargeId: expect.stringMatching(/^ch_/), status: 'succeeded', amount },
+    });
+    expect(again).toEqual([first, first]);
+    expect(providers.records(orderId).charges).toEqual([
+      { orderId, key: `${orderId}/charge`, chargeId: first.body['chargeId'], amount, status: 'succeeded' },
+    ]);
+  });
+
+  test('rejects another body under the same key without an effect', async () => {
+    const providers = await startFakes();
+    const [orderId, other] = [newOrderId(), newOrderId()];
+    await providers.charge(orderId);
+    await providers.refund(orderId);
+    await providers.ship(orderId);
+    await providers.cancel(orderId);
+    const before = providers.ledger.records();
+
+    const answers = [
+      await providers.charge(orderId, { value: 5 }),
+      await providers.refund(other, { key: `${orderId}/refund` }),
+      await providers.ship(orderId, { sku: 'another' }),
+      await providers.cancel(other, { key: `${orderId}/cancellation` }),
+    ];
+
+    const mismatch = { status: 422, body: { error: { code: 'idempotency_mismatch', message: expect.any(String) } } };
+    expect(answers).toEqual([mismatch, mismatch, mismatch, mismatch]);
+    expect(providers.ledger.records()).toEqual(before);
+  });
+
+  test.each([
+    ['tok_declined', 402, 'card_declined', ['declined']],
+    ['tok_insufficient_funds', 402, 'insufficient_funds', ['declined']],
+    ['tok_gateway_down', 503, 'gateway_unavailable', []],
+    ['tok_unheard_of', 400, 'unknown_token', []],
+    ['constructor', 400, 'unknown_token', []],
+  ])('answers a payment with %s with %i %s each time and takes nothing', async (token, status, code, charges) => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+
+    const answers = [await providers.charge(orderId, { token }), await providers.charge(orderId, { token })];
+
+    const expected = { status, body: { error: { code, message: expect.any(String) } } };
+    expect(answers).toEqual([expected, expected]);
+    expect(providers.records(orderId).charges.map((charge) => charge.status)).toEqual(charges);
+  });
+
+  test('refunds the whole amount once for each key and reports it by order id', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    const unknown = await providers.payment(orderId);
+    const { body: charge } = await providers.charge(orderId);
+    const charged = await providers.payment(orderId);
+
+    const first = await providers.refund(orderId);
+    const again = await providers.refund(orderId);
+    const refunded = await providers.payment(orderId);
+    // A caller that loses its key refunds twice; the lookup by order id prevents that.
+    await providers.refund(orderId, { key: 'another' });
+
+    expect(first).toEqual({
+      status: 201,
+      body: { refundId: expect.stringMatching(/^re_/), status: 'refunded', amount },
+    });
+    expect(again).toEqual(first);
+    expect([unknown, charged, refunded]).toEqual([
+      { status: 200, body: { charge: null, refund: null } },
+      { status: 200, body: { charge, refund: null } },
+      { status: 200, body: { charge, refund: first.body } },
+    ]);
+    expect(providers.records(orderId).refunds).toMatchObject([
+      { orderId, key: `${orderId}/refund`, ...first.body },
+      { orderId, key: 'another', status: 'refunded', amount },
+    ]);
+  });
+
+  test('treats a call with an expired key as new and still knows the order', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    const first = await providers.charge(orderId);
+    expect(await providers.charge(orderId)).toEqual(first);
+
+    expect(await providers.test('PUT', 'keys', { retentionSeconds: 0 })).toMatchObject({
+      status: 200,
+      body: { retentionSeconds: 0 },
+    });
+    await providers.charge(orderId);
+    await providers.ship(orderId);
+    await providers.ship(orderId);
+
+    expect(providers.records(orderId)).toMatchObject({
+      charges: [
+        { key: `${orderId}/charge`, chargeId: first.body['chargeId'], status: 'succeeded' },
+        { key: `${orderId}/charge`, status: 'succeeded' },
+      ],
+      shipments: [{ key: `${orderId}/shipment` }, { key: `${orderId}/shipment` }],
+    });
+    const { chargeId } = providers.records(orderId).charges[1]!;
+    expect((await providers.payment(orderId)).body).toMatchObject({ charge: { chargeId }, refund: null });
+
+    await providers.test('PUT', 'keys', { retentionSeconds: null });
+    expect((await providers.charge(orderId)).body).toMatchObject({ chargeId });
+    expect(providers.records(orderId).charges).toHaveLength(2);
+  });
+
+  test('rejects a charge and a shipment after their void, also when the keys have expired', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    providers.idempotencyKeys.retentionSeconds = 0;
+
+    expect(await providers.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
+    expect(await providers.cancel(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
+
+    expect(await providers.charge(orderId)).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
+    expect(await providers.ship(orderId)).toMatchObject({
+      status: 409,
+      body: { error: { code: 'shipment_cancelled' } },
+    });
+    expect((await providers.payment(orderId)).body).toEqual({ charge: null, refund: { status: 'voided' } });
+  });
+
+  test('voids the order when a charge that never arrived is refunded, and rejects the late charge', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+
+    const refunds = [await providers.refund(orderId), await providers.refund(orderId)];
+    const late = await providers.charge(orderId);
+    const afterwards = await providers.refund(orderId);
+
+    const voided = { status: 200, body: { status: 'voided' } };
+    expect([...refunds, afterwards]).toEqual([voided, voided, voided]);
+    expect(late).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
+    expect(providers.records(orderId).charges).toEqual([]);
+  });
+
+  test('voids a declined charge on a refund', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    await providers.charge(orderId, { token: 'tok_declined' });
+
+    expect(await providers.refund(orderId)).toEqual({ status: 200, body: { status: 'voided' } });
+  });
+
+  test.each([
+    ['no idempotency key', undefined, { orderId: 'o', amount, token: 'tok_ok' }, 'idempotency_key_required'],
+    ['an unknown field', 'k', { orderId: 'o', amount, token: 'tok_ok', tip: 1 }, 'invalid_request'],
+    ['an amount of zero', 'k', { orderId: 'o', amount: { ...amount, value: 0 }, token: 'tok_ok' }, 'invalid_request'],
+    ['an empty order id', 'k', { orderId: '', amount, token: 'tok_ok' }, 'invalid_request'],
+    ['an array as its body', 'k', [], 'invalid_request'],
+  ])('rejects a charge with %s with 400 and without an effect', async (_what, key, body, code) => {
+    const providers = await startFakes();
+
+    const answer = await providers.post('/payments/charges', key, body);
+
+    expect(answer).toEqual({ status: 400, body: { error: { code, message: expect.any(String) } } });
+    expect(providers.records().charges).toEqual([]);
+  });
+});
+
+describe('fake carrier', () => {
+  test('creates one parcel for a repeated shipment and repeats the response, even after the parcel moved', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const orderId = newOrderId();
+
+    const first = await providers.ship(orderId);
+    await providers.carrier.reportNow(orderId, 'in_transit');
+    const again = await providers.ship(orderId);
+
+    expect(first).toEqual({ status: 201, body: { shipmentId: expect.stringMatching(/^sh_/), status: 'accepted' } });
+    expect(again).toEqual(first);
+    expect(providers.records(orderId).shipments).toEqual([
+      { orderId, key: `${orderId}/shipment`, shipmentId: first.body['shipmentId'], lines, status: 'in_transit' },
+    ]);
+  });
+
+  test('tracks a parcel, and returns 404 for an unknown one', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+
+    const before = await providers.track(orderId);
+    const { body } = await providers.ship(orderId);
+    await providers.carrier.reportNow(orderId, 'in_transit');
+
+    expect(before).toMatchObject({ status: 404, body: { error: { code: 'unknown_shipment' } } });
+    expect(await providers.track(orderId)).toEqual({
+      status: 200,
+      body: { shipmentId: body['shipmentId'], status: 'in_transit' },
+    });
+  });
+
+  test('never moves a parcel that was cancelled before pickup', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const [orderId, other] = [newOrderId(), newOrderId()];
+    await providers.test('PUT', 'carrier', { autoDeliver: true, pickupSeconds: 0.5, deliverySeconds: 0.5 });
+    const { body } = await providers.ship(orderId);
+
+    const answers = [
+      await providers.cancel(orderId),
+      await providers.cancel(orderId),
+      await providers.cancel(orderId, { key: 'another' }),
+    ];
+    await providers.ship(other);
+    await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
+
+    const cancelled = { status: 200, body: { status: 'cancelled', shipmentId: body['shipmentId'] } };
+    expect(answers).toEqual([cancelled, cancelled, cancelled]);
+    expect(shop.received.map(({ body }) => (JSON.parse(body) as { orderId: string }).orderId)).toEqual([other, other]);
+    expect(providers.records(orderId)).toMatchObject({
+      shipments: [{ status: 'cancelled' }],
+      cancellations: [{ orderId, key: `${orderId}/cancellation`, status: 'cancelled' }],
+      reports: [],
+    });
+  });
+
+  test.each(['in_transit', 'delivered', 'lost'] as const)(
+    'rejects a cancellation of a parcel that is %s with 409',
+    async (status) => {
+      const shop = await startWebhookShop();
+      const providers = await startFakes({ callbackUrl: shop.url });
+      const orderId = newOrderId();
+      await providers.ship(orderId);
+      await providers.carrier.reportNow(orderId, status);
+
+      const answers = [await providers.cancel(orderId), await providers.cancel(orderId)];
+
+      const refused = { status: 409, body: { error: { code: 'already_picked_up', message: expect.any(String) } } };
+      expect(answers).toEqual([refused, refused]);
+      expect(providers.records(orderId)).toMatchObject({ shipments: [{ status }], cancellations: [] });
+    },
+  );
+
+  test('voids the order when a shipment that never arrived is cancelled, and rejects the late shipment', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+
+    const cancelled = await providers.cancel(orderId);
+    const late = await providers.ship(orderId);
+
+    expect(cancelled).toEqual({ status: 200, body: { status: 'voided' } });
+    expect(late).toMatchObject({ status: 409, body: { error: { code: 'shipment_cancelled' } } });
+    expect(providers.records(orderId).shipments).toEqual([]);
+  });
+
+  test('sends signed reports of an automatic delivery in order, also to a callback URL that is set later', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0.05 });
+    const orderId = newOrderId();
+    const { body } = await providers.ship(orderId);
+    await vi.waitFor(() => expect(providers.records(orderId).reports).toHaveLength(2), deadline);
+    expect(providers.records(orderId).reports.map((report) => report.state)).toEqual(['pending', 'pending']);
+
+    providers.setCallbackUrl(shop.url);
+    await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
+
+    const verified = shop.received.map(({ body, headers }) => new Webhook(secret).verify(body, headers));
+    const { shipmentId } = body;
+    expect(verified).toEqual([
+      { orderId, shipmentId, status: 'in_transit' },
+      { orderId, shipmentId, status: 'delivered' },
+    ]);
+    await vi.waitFor(
+      () =>
+        expect(providers.records(orderId).reports.map((report) => report.state)).toEqual(['delivered', 'delivered']),
+      deadline,
+    );
+  });
+
+  test('retries a failed report with the same id before it sends the next', async () => {
+    const shop = await startWebhookShop([503, 404, 302]);
+    const providers = await startFakes({
+      callbackUrl: shop.url,
+      autoDeliver: true,
+      pickupSeconds: 0,
+      deliverySeconds: 0,
+    });
+    await providers.ship(newOrderId());
+
+    await vi.waitFor(() => expect(shop.received).toHaveLength(5), deadline);
+
+    expect(shop.received.map(({ status }) => status)).toEqual([
+      'in_transit',
+      'in_transit',
+      'in_transit',
+      'in_transit',
+      'delivered',
+    ]);
+    const ids = shop.received.map(({ headers }) => headers['webhook-id']);
+    expect(new Set(ids.slice(0, 4)).size).toBe(1);
+    expect(ids[4]).not.toBe(ids[0]);
+  });
+
+  test('drops a report for an unknown order after the time limit and sends the next', async () => {
+    const shop = await startWebhookShop([503, 503, 404]);
+    const providers = await startFakes({ callbackUrl: shop.url, unknownOrderTimeoutSeconds: 0 });
+    const orderId = newOrderId();
+    await providers.ship(orderId);
+
+    expect(await providers.carrier.reportNow(orderId, 'in_transit')).toEqual({ delivered: false, status: 503 });
+    await vi.waitFor(() => expect(providers.records(orderId).reports[0]?.state).toBe('given_up'), deadline);
+    expect(shop.received).toHaveLength(3);
+
+    expect(await providers.carrier.reportNow(orderId, 'delivered')).toEqual({ delivered: true, status: 202 });
+    expect(providers.records(orderId).reports.map((report) => report.state)).toEqual(['given_up', 'delivered']);
+  });
+
+  test('sends a webhook for each requested report, also for duplicates and out of order', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const orderId = newOrderId();
+    await providers.ship(orderId);
+
+    const answers = [];
+    for (const status of ['delivered', 'delivered', 'in_transit']) {
+      answers.push(await providers.test('POST', `shipments/${orderId}`, { status }));
+    }
+
+    const delivered = { status: 202, body: { delivered: true, status: 202 } };
+    expect(answers).toEqual([delivered, delivered, delivered]);
+    expect(shop.received.map(({ status }) => status)).toEqual(['delivered', 'delivered', 'in_transit']);
+    expect(new Set(shop.received.map(({ headers }) => headers['webhook-id'])).size).toBe(3);
+    expect(providers.records(orderId).shipments[0]?.status).toBe('delivered');
+  });
+
+  test('holds its reports while it is paused and sends them late', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const orderId = newOrderId();
+    const moves = { autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 };
+    await providers.test('PUT', 'carrier', { orderId, silent: true, ...moves });
+    await providers.ship(orderId);
+
+    await vi.waitFor(
+      async () => expect((await providers.track(orderId)).body).toMatchObject({ status: 'delivered' }),
+      deadline,
+    );
+    expect(providers.records(orderId).reports.map(({ state }) => state)).toEqual(['pending', 'pending']);
+    expect(shop.received).toEqual([]);
+
+    await providers.test('PUT', 'carrier', { orderId, silent: false });
+    await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
+    expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
+  });
+
+  test('cancels a parcel by itself on request, and reports that to tracking and to a later cancellation', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const orderId = newOrderId();
+    const { body } = await providers.ship(orderId);
+
+    await providers.test('POST', `shipments/${orderId}`, { status: 'cancelled' });
+
+    expect(shop.received.map(({ status }) => status)).toEqual(['cancelled']);
+    expect((await providers.track(orderId)).body).toEqual({ shipmentId: body['shipmentId'], status: 'cancelled' });
+    expect((await providers.cancel(orderId)).body).toMatchObject({ status: 'cancelled' });
+  });
+
+  test('sends reports with another parcel, an unknown status or extra fields and keeps the parcel unchanged', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const [orderId, withoutParcel] = [newOrderId(), newOrderId()];
+    const { body } = await providers.ship(orderId);
+
+    await providers.test('POST', `shipments/${orderId}`, { status: 'delivered', shipmentId: 'sh_other' });
+    await providers.test('POST', `shipments/${withoutParcel}`, { status: 'in_transit', shipmentId: 'sh_early' });
+    await providers.test('POST', `shipments/${orderId}`, { status: 'out_for_delivery', extra: { depot: 'B12' } });
+
+    expect(shop.received.map(({ body }) => JSON.parse(body) as unknown)).toEqual([
+      { orderId, shipmentId: 'sh_other', status: 'delivered' },
+      { orderId: withoutParcel, shipmentId: 'sh_early', status: 'in_transit' },
+      { orderId, shipmentId: body['shipmentId'], status: 'out_for_delivery', depot: 'B12' },
+    ]);
+    expect((await providers.track(orderId)).body).toMatchObject({ status: 'accepted' });
+  });
+
+  test('fails tracking and rejects cancellations as configured', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    await providers.ship(orderId);
+    await providers.test('POST', 'faults', { on: 'tracking', orderId, fault: 'error', times: 2 });
+    const tooLate = { fault: 'error', status: 409, code: 'already_picked_up' };
+    await providers.test('POST', 'faults', { on: 'cancellation', orderId, ...tooLate });
+    await providers.test('POST', 'faults', { on: 'payment', orderId, fault: 'unreachable' });
+
+    expect([await providers.track(orderId), await providers.track(orderId)]).toMatchObject([
+      { status: 503 },
+      { status: 503 },
+    ]);
+    expect(await providers.track(orderId)).toMatchObject({ status: 200, body: { status: 'accepted' } });
+    expect(await providers.cancel(orderId)).toMatchObject({
+      status: 409,
+      body: { error: { code: 'already_picked_up' } },
+    });
+    await expect(providers.payment(orderId)).rejects.toThrow('fetch failed');
+    expect(await providers.payment(orderId)).toMatchObject({ status: 200 });
+  });
+
+  test('returns an HTML page and Retry-After as configured', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    providers.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, code: null, retryAfter: '7' });
+
+    const response = await fetch(`${providers.base}/payments/charges`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'k' },
+      body: JSON.stringify({ orderId, amount, token: 'tok_ok' }),
+    });
+
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7']);
+    expect(await response.text()).toContain('<html>');
+  });
+
+  test('returns the failed delivery of a report and retries it', async () => {
+    const shop = await startWebhookShop([503]);
+    const providers = await startFakes({ callbackUrl: shop.url });
+    const orderId = newOrderId();
+    await providers.ship(orderId);
+
+    const answer = await providers.test('POST', `shipments/${orderId}`, { status: 'lost' });
+
+    expect(answer).toEqual({ status: 202, body: { delivered: false, status: 503 } });
+    await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
+    expect(shop.received[0]?.headers['webhook-id']).toBe(shop.received[1]?.headers['webhook-id']);
+  });
+
+  test('moves the parcel of one order at its own times', async () => {
+    const shop = await startWebhookShop();
+    const providers = await startFakes({ callbackUrl: shop.url, deliverySeconds: 600 });
+    const [orderId, other] = [newOrderId(), newOrderId()];
+    await providers.ship(other);
+    await providers.ship(orderId);
+
+    const answer = await providers.test('PUT', 'carrier', { orderId, autoDeliver: true, pickupSeconds: 0 });
+    await vi.waitFor(() => expect(shop.received).toHaveLength(1), deadline);
+    const inBetween = providers.records(orderId).shipments[0]?.status;
+    providers.carrier.configure({ deliverySeconds: 0 }, orderId);
+    await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
+
+    expect(answer).toEqual({
+      status: 200,
+      body: { autoDeliver: true, pickupSeconds: 0, deliverySeconds: 600, silent: false },
+    });
+    expect(inBetween).toBe('in_transit');
+    expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
+    expect(providers.records(other).shipments[0]?.status).toBe('accepted');
+  });
+});
+
+describe('ledger of the fake partners', () => {
+  test('keeps all its responses after a restart, also after a torn write', async () => {
+    const ledgerFile = makeLedgerPath();
+    const [orderId, voided] = [newOrderId(), newOrderId()];
+    const first = await startFakes({ ledgerFile });
+    const before = [
+      await first.charge(orderId),
+      await first.refund(orderId),
+      await first.refund(voided),
+      await first.ship(orderId),
+      await first.cancel(orderId),
+    ];
+    const statement = first.ledger.records();
+    await first.close();
+    appendFileSync(ledgerFile, '{"type":"charge","charge":{"key":"to');
+
+    const second = await startFakes({ ledgerFile });
+    expect(second.ledger.records()).toEqual(statement);
+    const after = [
+      await second.charge(orderId),
+      await second.refund(orderId),
+      await second.refund(voided),
+      await second.ship(orderId),
+      await second.cancel(orderId),
+    ];
+    expect(after).toEqual(before);
+    expect(await second.charge(orderId, { value: 5 })).toMatchObject({ status: 422 });
+    expect(await second.charge(voided)).toMatchObject({ status: 409 });
+    const another = await second.charge(newOrderId());
+    await second.close();
+
+    const third = await startFakes({ ledgerFile });
+    expect(third.records().charges.map((charge) => charge.chargeId)).toEqual([
+      before[0]?.body['chargeId'],
+      another.body['chargeId'],
+    ]);
+  });
+
+  test('refuses to start when a line of the journal is damaged, and names the line', async () => {
+    const ledgerFile = makeLedgerPath();
+    appendFileSync(ledgerFile, 'not an entry\n{"type":"reportClosed","reportId":"r","state":"delivered"}\n');
+
+    expect(() => buildFakes({ ledgerFile })).toThrow(/ledger\.jsonl is damaged at line 1/);
+  });
+
+  test('writes a journal entry before it responds', async () => {
+    const ledgerFile = makeLedgerPath();
+    const providers = await startFakes({ ledgerFile });
+    const orderIds = Array.from({ length: 20 }, newOrderId);
+
+    await Promise.all(
+      orderIds.map(async (orderId) => {
+        const { body } = await providers.charge(orderId);
+        expect(readFileSync(ledgerFile, 'utf8')).toContain(String(body['chargeId']));
+      }),
+    );
+  });
+
+  test('continues deliveries and open reports after a restart', async () => {
+    const ledgerFile = makeLedgerPath();
+    const orderId = newOrderId();
+    const first = await startFakes({ ledgerFile });
+    await first.ship(orderId);
+    await first.carrier.reportNow(orderId, 'in_transit');
+    const reportId = first.records(orderId).reports[0]?.reportId;
+    await first.close();
+
+    const shop = await startWebhookShop();
+    const second = await startFakes({ ledgerFile, callbackUrl: shop.url, autoDeliver: true, deliverySeconds: 0 });
+    await vi.waitFor(() => expect(shop.received).toHaveLength(2), deadline);
+
+    expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered']);
+    expect(shop.received[0]?.headers['webhook-id']).toBe(reportId);
+    await vi.waitFor(
+      () => expect(second.records(orderId).reports.every((report) => report.state === 'delivered')).toBe(true),
+      deadline,
+    );
+    await second.close();
+
+    const third = await startFakes({ ledgerFile, callbackUrl: shop.url, autoDeliver: true });
+    const other = newOrderId();
+    await third.ship(other);
+    await third.carrier.reportNow(other, 'lost');
+    expect(shop.received.map(({ status }) => status)).toEqual(['in_transit', 'delivered', 'lost']);
+  });
+});
+
+describe('fault injection', () => {
+  test.each([
+    ['lose-response', 1],
+    ['unreachable', 0],
+  ] as const)('breaks the connection with the fault %s after %i effects', async (fault, effects) => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    await providers.test('POST', 'faults', { on: 'charge', orderId, fault });
+
+    await expect(providers.charge(orderId)).rejects.toThrow('fetch failed');
+    expect(providers.records(orderId).charges).toHaveLength(effects);
+
+    expect(await providers.charge(orderId)).toMatchObject({ status: 201 });
+    const { charges, requests } = providers.records(orderId);
+    expect(charges).toHaveLength(1);
+    const request = {
+      at: expect.any(String),
+      method: 'POST',
+      path: '/payments/charges',
+      orderId,
+      idempotencyKey: `${orderId}/charge`,
+      body: { orderId, amount, token: 'tok_ok' },
+    };
+    expect(requests).toEqual([
+      { ...request, status: null, fault },
+      { ...request, status: 201 },
+    ]);
+  });
+
+  test('returns an error status without an effect as often as configured', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    providers.faults.add({ on: 'refund', fault: 'error', status: 500, times: 2 });
+
+    const answers = [await providers.refund(orderId), await providers.refund(orderId)];
+
+    expect(answers.map(({ status }) => status)).toEqual([500, 500]);
+    expect(providers.records(orderId).refunds).toEqual([]);
+    expect(await providers.refund(orderId)).toMatchObject({ status: 200 });
+  });
+
+  test('takes effect but returns an unexpected body for the fault malformed', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    providers.faults.add({ on: 'shipment', orderId, fault: 'malformed' });
+
+    expect(await providers.ship(orderId)).toEqual({ status: 200, body: { unexpected: 'shape' } });
+    expect(providers.records(orderId).shipments).toHaveLength(1);
+  });
+
+  test('takes effect at once and responds after the delay for the fault slow', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    providers.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 100 });
+    providers.faults.add({ on: 'charge', orderId, fault: 'slow', delayMs: 600_000 });
+    const started = performance.now();
+
+    expect(await providers.charge(orderId)).toMatchObject({ status: 201 });
+    expect(performance.now() - started).toBeGreaterThanOrEqual(99);
+
+    const unanswered = providers.charge(orderId, { key: 'another' });
+    await vi.waitFor(() => expect(providers.records(orderId).charges).toHaveLength(2), deadline);
+    expect(providers.records(orderId).requests.at(-1)).toMatchObject({ status: null, fault: 'slow' });
+    await providers.close();
+    expect(await unanswered).toMatchObject({ status: 201 });
+  });
+
+  test('ignores faults of another kind, of another order or that were deleted', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    providers.faults.add({ on: 'charge', fault: 'error', times: -1 });
+    expect((await providers.charge(orderId)).status).toBe(503);
+    expect((await providers.charge(orderId)).status).toBe(503);
+    await providers.test('DELETE', 'faults');
+    providers.faults.add({ on: 'refund', orderId, fault: 'error' });
+    providers.faults.add({ on: 'charge', orderId: 'another', fault: 'error' });
+
+    expect((await providers.charge(orderId)).status).toBe(201);
+  });
+
+  test('rejects an unknown fault with 400', async () => {
+    const providers = await startFakes();
+
+    const answer = await providers.test('POST', 'faults', { on: 'charge', fault: 'explode' });
+
+    expect(answer).toEqual({
+      status: 400,
+      body: { error: { code: 'invalid_request', message: expect.stringContaining('fault') } },
+    });
+  });
+});
+
+describe('holds', () => {
+  test('records the effect on arrival and responds on release when the response is held', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    const hold = providers.hold('charge', orderId);
+
+    const answer = providers.charge(orderId);
+    await hold.arrived;
+    expect(providers.records(orderId)).toMatchObject({
+      charges: [{ status: 'succeeded' }],
+      requests: [{ status: null }],
+    });
+    await hold.release();
+
+    expect(await answer).toMatchObject({ status: 201 });
+    expect(await providers.charge(orderId)).toEqual(await answer);
+  });
+
+  test('rejects a held charge on release when the key was voided meanwhile', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    const hold = providers.hold('charge', orderId, { waitBefore: 'after' });
+
+    const answer = providers.charge(orderId);
+    await hold.arrived;
+    expect(providers.records(orderId).charges).toEqual([]);
+    expect(await providers.refund(orderId)).toMatchObject({ body: { status: 'voided' } });
+    await hold.release();
+
+    expect(await answer).toMatchObject({ status: 409, body: { error: { code: 'charge_voided' } } });
+  });
+
+  test.each([
+    [true, 1],
+    [false, 0],
+  ])(
+    'when the client disconnects during a held effect, evenIfAborted %s leads to %i effects',
+    async (evenIfAborted, effects) => {
+      const providers = await startFakes();
+      const orderId = newOrderId();
+      const hold = providers.hold('charge', orderId, { waitBefore: 'after', applyAfterDisconnect: evenIfAborted });
+      const client = new AbortController();
+
+      const answer = providers.charge(orderId, { signal: client.signal });
+      const aborted = expect(answer).rejects.toThrow('aborted');
+      await hold.arrived;
+      client.abort();
+      await aborted;
+      await hold.abandoned;
+      await hold.release();
+
+      const { charges, requests } = providers.records(orderId);
+      expect(charges).toHaveLength(effects);
+      expect(requests).toMatchObject([{ status: null }]);
+    },
+  );
+
+  test('reads and releases holds over HTTP without blocking other orders', async () => {
+    const providers = await startFakes();
+    const [orderId, other] = [newOrderId(), newOrderId()];
+    const { status, body } = await providers.test('POST', 'holds', { on: 'shipment', orderId });
+    const hold = `holds/${String(body['holdId'])}`;
+    expect({ status, body }).toMatchObject({ status: 201, body: { arrived: 0, abandoned: 0, effect: 'before' } });
+
+    const answer = providers.ship(orderId);
+    await vi.waitFor(
+      async () => expect((await providers.test('GET', hold)).body).toMatchObject({ arrived: 1 }),
+      deadline,
+    );
+    expect(await providers.ship(other)).toMatchObject({ status: 201 });
+    expect(await providers.test('DELETE', hold)).toMatchObject({ status: 204 });
+
+    expect(await answer).toMatchObject({ status: 201 });
+    expect(await providers.test('GET', hold)).toMatchObject({ status: 404 });
+  });
+
+  test('ends a held call without an effect when the server closes', async () => {
+    const providers = await startFakes();
+    const orderId = newOrderId();
+    const hold = providers.hold('charge', orderId, { waitBefore: 'after' });
+
+    const broken = expect(providers.charge(orderId)).rejects.toThrow('fetch failed');
+    await hold.arrived;
+    await providers.close();
+
+    await broken;
+    expect(providers.records(orderId).charges).toEqual([]);
+  });
+});
+
+describe('closing the fake partners', () => {
+  test('does not wait for a connection that never sent a request', async () => {
+    const providers = await startFakes();
+    const accepted = once(providers.app.server, 'connection');
+    const connection = connect(Number(new URL(providers.base).port), '127.0.0.1');
+    await accepted;
+    const closed = once(connection, 'close');
+
+    await providers.close();
+
+    await closed;
+  });
+});
+
+describe('the process of the fake partners', () => {
+  const main = fileURLToPath(new URL('../../../tools/fakes/main.ts', import.meta.url));
+
+  function start(env: Record<string, string>) {
+    const child = spawn(process.execPath, ['--import', 'tsx', main], {
+      env: { PATH: process.env['PATH'], FAKES_PORT: '0', FAKES_SMTP_PORT: '0', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const output = { text: '' };
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output.text += String(data)));
+    const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+    onTestFinished(() => void child.kill('SIGKILL'));
+    return { child, output, exited };
+  }
+
+  async function listening({ output }: { child: ChildProcess; output: { text: string } }) {
+    const url = () => /carrier at (http:\/\/[\d.:]+)/.exec(output.text)?.[1];
+    await vi.waitFor(() => expect(url(), output.text).toBeDefined(), { ...deadline, timeout: 20_000 });
+    return clientOf(url()!);
+  }
+
+  test(
+    'still knows a charge after SIGKILL and a restart, and exits with 0 on SIGTERM',
+    { timeout: 60_000 },
+    async () => {
+      const FAKES_LEDGER_PATH = makeLedgerPath();
+      const orderId = newOrderId();
+      const first = start({ FAKES_LEDGER_PATH });
+      const charge = await (await listening(first)).charge(orderId);
+      first.child.kill('SIGKILL');
+      await first.exited;
+
+      const second = start({ FAKES_LEDGER_PATH });
+      const client = await listening(second);
+      expect(charge.status).toBe(201);
+      expect(await client.charge(orderId)).toEqual(charge);
+      expect(await sendRequest(`${client.base}/healthz`, 'GET')).toEqual({ status: 200, body: { status: 'ok' } });
+
+      second.child.kill('SIGTERM');
+      expect(await second.exited).toEqual([0, null]);
+    },
+  );
+
+  test('exits at once and names each wrong setting', { timeout: 60_000 }, async () => {
+    const { output, exited } = start({ FAKES_PORT: 'many', CARRIER_WEBHOOK_SECRET: 'hush' });
+
+    expect(await exited).toEqual([1, null]);
+    expect(output.text).toMatch(/FAKES_PORT/);
+    expect(output.text).toMatch(/CARRIER_WEBHOOK_SECRET/);
+  });
+
+  test.each(['FAKES_PORT', 'FAKES_SMTP_PORT'])(
+    'exits with the variable and the port when the port of %s is taken',
+    { timeout: 60_000 },
+    async (variable) => {
+      const providers = await startFakes();
+      const port = new URL(providers.base).port;
+
+      const { output, exited } = start({ [variable]: port });
+
+      expect(await exited).toEqual([1, null]);
+      expect(output.text).toContain(`Port ${port} on 127.0.0.1 is taken; set ${variable} to another one.`);
+    },
+  );
+
+  test(
+    'exits while its mail server hangs, keeps the mail in its folder, and takes no mail without an SMTP port',
+    { timeout: 60_000 },
+    async () => {
+      const FAKES_MAILBOX_DIR = join(makeLedgerPath(), 'mails');
+      const first = start({ FAKES_MAILBOX_DIR });
+      const client = await listening(first);
+      const transport = createTransport(/mailbox at (smtp:[\d./:]+)/.exec(first.output.text)?.[1]);
+      await client.test('POST', 'mails/refusals', { to: 'b@example.com', delayMs: 600_000, kept: true });
+      const broken = expect(
+        transport.sendMail({ from: 'a@example.com', to: 'b@example.com', text: 'Hello' }),
+      ).rejects.toThrow();
+      const mailsOf = async ({ test }: typeof client) => (await test('GET', 'mails?to=b@example.com')).body['mails'];
+      await vi.waitFor(async () => expect(await mailsOf(client)).toHaveLength(1), deadline);
+      first.child.kill('SIGTERM');
+      expect(await first.exited).toEqual([0, null]);
+      await broken;
+
+      const second = start({ FAKES_MAILBOX_DIR, FAKES_SMTP_PORT: 'none' });
+      expect(await mailsOf(await listening(second))).toMatchObject([{ to: ['b@example.com'] }]);
+      expect(second.output.text).toContain('no mailbox');
+    },
+  );
+});

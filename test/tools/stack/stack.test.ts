@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, inject, test, vi, type TestContext } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startProcess, typescriptCommand } from '../../../tools/processes/processes.js';
+import { silentReporter as report } from '../../../tools/terminal/reporter.js';
+import { loadSettings } from '../../../tools/stack/settings.js';
+import { startTemporaryStack } from '../../../tools/stack/stack.js';
+import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { isAlive, waitForExit } from '../fixtures/is-alive.js';
+
+async function needsTemporal({ skip }: TestContext): Promise<void> {
+  await findTemporalCli({ settings: loadSettings(), report }).catch((error: unknown) => skip(String(error)));
+}
+
+const isReady = async (apiUrl: string): Promise<true | undefined> =>
+  (await fetch(`${apiUrl}/readyz`)).status === 200 || undefined;
+
+describe('the development stack', { timeout: 180_000 }, () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  test('starts, recovers from the death of its worker and leaves nothing behind', async (context) => {
+    await needsTemporal(context);
+    // Variables from the shell: a worker that received them would not start.
+    vi.stubEnv('WORKER_TASK_QUEUES', 'of-the-shell');
+    vi.stubEnv('METRICS_HOST', 'of-the-shell');
+    const stack = await startTemporaryStack({ applicationEnv: { WORKFLOW_BUNDLE: inject('workflowBundle') } });
+    const { apiUrl, mailboxUrl, workerHealthUrl, metricsUrls } = stack.addresses;
+    expect(await isReady(apiUrl)).toBe(true);
+    expect(await isReady(workerHealthUrl)).toBe(true);
+    expect((await fetch(mailboxUrl!)).status).toBe(200);
+    const pages = await Promise.all(metricsUrls.map(async (url) => (await fetch(url)).text()));
+    expect(pages).toEqual([
+      expect.stringContaining('http_requests_in_flight'),
+      expect.stringContaining('temporal_num_pollers'),
+      expect.stringContaining('shop_workflows_running'),
+    ]);
+
+    const worker = stack.processes.get('worker')!;
+    const first = worker.current.pid;
+    worker.current.kill('SIGKILL');
+    await waitUntil(() => worker.current.pid !== first || undefined, {
+      description: 'another worker',
+      timeoutMs: 30_000,
+    });
+    await waitUntil(() => isReady(workerHealthUrl), { description: 'its readiness', timeoutMs: 30_000 });
+
+    const pids = [...stack.processes.values()].map((part) => part.current.pid);
+    expect([...stack.processes.keys()].sort()).toEqual(['api', 'postgres', 'providers', 'temporal', 'worker']);
+    await stack.stop();
+    expect(pids.filter(isAlive)).toEqual([]);
+    expect(existsSync(stack.dataDir)).toBe(false);
+  });
+
+  test('names a wrong variable of the worker or the API before it starts anything', async () => {
+    const said: string[] = [];
+    const lines = { ...report, say: (line: string) => said.push(line) };
+    for (const [application, name] of [
+      [{ WORKER_TUNER: 'clever' }, 'WORKER_TUNER'],
+      [{ CODEC_ORIGINS: 'everywhere' }, 'CODEC_ORIGINS'],
+    ] as const)
+      await expect(startTemporaryStack({ applicationEnv: application }, { report: lines })).rejects.toThrow(
+        `${name}: must be`,
+      );
+    expect(said.filter((line) => line.startsWith('['))).toEqual(Array(2).fill(said[0]));
+  });
+
+  test('ends all its parts when its parent process is killed with SIGKILL', async (context) => {
+    await needsTemporal(context);
+    const lines: string[] = [];
+    const parent = await startProcess({
+      name: 'parent',
+      ...typescriptCommand('test/tools/fixtures/stack-process.ts', inject('workflowBundle')),
+      onLine: (line) => lines.push(line),
+    });
+    const started = await waitUntil(() => lines.find((line) => line.startsWith('{')), {
+      description: 'the stack',
+      timeoutMs: 120_000,
+      throwIfFailed: () => {
+        if (!isAlive(parent.pid)) throw new Error(parent.lastOutput());
+      },
+    });
+    const { pids, dataDir } = JSON.parse(started) as { pids: number[]; dataDir: string };
+    expect(pids).toHaveLength(5);
+    expect(pids.every(isAlive)).toBe(true);
+    parent.kill('SIGKILL');
+    await waitForExit(...pids);
+    await rm(dataDir, { recursive: true });
+  });
+
+  test('deletes its folder when it cannot create its database', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'stack-test-'));
+    vi.stubEnv('TMPDIR', folder);
+    const nowhere = `127.0.0.1:${await freePort()}`;
+    const cluster = { address: nowhere, databaseUrl: `postgres://postgres@${nowhere}/shop` };
+    try {
+      await expect(startTemporaryStack({ sharedServers: cluster })).rejects.toThrow('ECONNREFUSED');
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    ['temporalPort', 'TEMPORAL_PORT'],
+    ['smtpPort', 'FAKES_SMTP_PORT'],
+  ] as const)('names the variable of a taken port (%s) and starts nothing', async (setting, variable) => {
+    const port = await freePort();
+    const { createServer } = await import('node:net');
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await expect(startTemporaryStack({ [setting]: port })).rejects.toThrow(
+        new RegExp(`^${variable}: port ${port} on 127.0.0.1 is in use.*\\(example: ${variable}=\\d+\\)$`),
+      );
+    } finally {
+      server.close();
+    }
+  });
+});

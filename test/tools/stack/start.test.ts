@@ -1,0 +1,110 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../../tools/processes/ports.js';
+import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
+import { unsetShellVariables } from '../../../tools/stack/settings.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import { startSilentServer, type SilentServer } from '../../support/network/silent-server.js';
+
+const DEADLINE_MS = 60_000;
+const PORTS = [
+  ...(['PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'FAKES_PORT', 'FAKES_SMTP_PORT'] as const),
+  ...(['WORKER_HEALTH_PORT', 'METRICS_PORT', 'WORKER_METRICS_PORT'] as const),
+];
+
+let dataDir: string;
+let silentServer: SilentServer;
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'start-test-'));
+  silentServer = await startSilentServer();
+});
+afterEach(async () => {
+  await silentServer.close();
+  await rm(dataDir, { recursive: true });
+});
+
+/** Runs `npm start` with the given environment. */
+async function start(env: Record<string, string>): Promise<{ process: ManagedProcess; lines: string[] }> {
+  const lines: string[] = [];
+  const ports = await Promise.all(PORTS.map(async (name) => [name, String(await freePort())] as const));
+  const process = await startProcess({
+    name: 'start',
+    ...typescriptCommand('tools/stack/start.ts'),
+    env: {
+      ...unsetShellVariables,
+      DATABASE_URL: undefined,
+      TEMPORAL_ADDRESS: undefined,
+      HOST: undefined,
+      npm_lifecycle_event: undefined,
+      ...Object.fromEntries(ports),
+      DATA_DIR: dataDir,
+      ...env,
+    },
+    onLine: (line) => lines.push(line),
+  });
+  return { process, lines };
+}
+
+describe('npm start', { timeout: 3 * DEADLINE_MS }, () => {
+  test('names all wrong variables of the stack, the worker and the API before it starts a database', async () => {
+    const port = String(silentServer.port);
+    const { process, lines } = await start({
+      WORKER_HEALTH_PORT: port,
+      METRICS_PORT: port,
+      BATCH_MAX_CONCURRENT_CHUNKS: '50',
+      CODEC_ORIGINS: 'everywhere',
+      DATABASE_URL: 'postgres://shop:sesame@127.0.0.1:1/shop',
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      MAX_EVENT_LOOP_DELAY_MS: 'short',
+    });
+    expect(await process.exited).toEqual({ code: 1, signal: null });
+
+    const problems = lines.filter((line) => line.includes('(example: '));
+    expect(problems.map((line) => line.replace(/ \(example: .*/, '')).sort()).toEqual([
+      'BATCH_MAX_CONCURRENT_CHUNKS: must be at most DATABASE_POOL_SIZE (10), is 50',
+      expect.stringContaining('CODEC_ORIGINS: must be origins like'),
+      'DATABASE_URL: PostgreSQL on 127.0.0.1:1 cannot be reached: connection refused',
+      'MAX_EVENT_LOOP_DELAY_MS: must be an integer from 1 to 60000, got "short"',
+      expect.stringContaining(`METRICS_PORT: must differ from WORKER_HEALTH_PORT, both are ${port}`),
+      expect.stringContaining(`METRICS_PORT: port ${port} on 127.0.0.1 is in use`),
+      'TEMPORAL_ADDRESS: Temporal on 127.0.0.1:1 cannot be reached: connection refused',
+      expect.stringContaining(`WORKER_HEALTH_PORT: port ${port} on 127.0.0.1 is in use`),
+    ]);
+    expect(lines.join('\n')).not.toMatch(/sesame|\n\s+at |\[2\/6\]/);
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+
+  test('names wrong variables of its own together with those of the application', async () => {
+    const { process, lines } = await start({
+      PORT: 'abc',
+      PAYMENTS_URL: 'https://payments.example.com',
+      WORKER_TUNER: 'clever',
+      DATABASE_URL: 'mysql://shop:sesame@127.0.0.1/shop',
+    });
+    expect(await process.exited).toEqual({ code: 1, signal: null });
+
+    expect(lines.filter(Boolean).map((line) => line.replace(/ \(example: .*/, ''))).toEqual([
+      'PORT: must be an integer from 1 to 65535, got "abc"',
+      'DATABASE_URL: must be a PostgreSQL connection URL',
+      'CARRIER_URL: is needed with PAYMENTS_URL',
+      'WORKER_TUNER: must be fixed or resource-based, got "clever"',
+    ]);
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('ends with %s while a server keeps it waiting', async (signal) => {
+    const { process, lines } = await start({ DATABASE_URL: `postgres://shop:sesame@${silentServer.address}/shop` });
+    await waitUntil(() => silentServer.acceptedCount() > 0 || undefined, {
+      description: 'a connection',
+      timeoutMs: DEADLINE_MS,
+    });
+
+    process.kill(signal);
+
+    const overdue = setTimeout(() => process.kill('SIGKILL'), DEADLINE_MS);
+    expect(await process.exited.finally(() => clearTimeout(overdue))).toEqual({ code: 0, signal: null });
+    expect(lines.join('\n')).toContain('Stopping …');
+    expect(lines.join('\n')).not.toMatch(/sesame|\[2\/6\]/);
+  });
+});

@@ -1,0 +1,108 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { liveProcesses, startProcess } from '../../../tools/processes/processes.js';
+import type { Reporter } from '../../../tools/terminal/reporter.js';
+import { formatImportantLine } from '../../../tools/stack/important-line.js';
+import { supervise } from '../../../tools/processes/supervisor.js';
+import { waitUntil } from '../../../tools/processes/wait.js';
+
+afterEach(async () => {
+  await Promise.all(liveProcesses().map((child) => child.stop(0)));
+});
+
+function startSupervised({ script = 'setInterval(() => {}, 1000)', mayRestart = true } = {}) {
+  const said: string[] = [];
+  const failures: Error[] = [];
+  const report: Reporter = { print: (text) => said.push(text), withProgress: (_label, work) => work() };
+  const start = () => startProcess({ name: 'worker', command: process.execPath, args: ['-e', script] });
+  const part = supervise({
+    name: 'worker',
+    start,
+    mayRestart: () => mayRestart,
+    report,
+    onFailure: (error) => failures.push(error),
+  });
+  return { part, said, failures };
+}
+
+describe('the supervisor', { timeout: 60_000 }, () => {
+  test('reports a dead process and restarts it', async () => {
+    const { part: starting, said } = startSupervised();
+    const part = await starting;
+    const first = part.current.pid;
+    part.current.kill('SIGKILL');
+    await waitUntil(() => part.current.pid !== first || undefined, {
+      description: 'another process',
+      timeoutMs: 20_000,
+    });
+    expect(said).toEqual(['worker ended by SIGKILL; starting it again']);
+    await part.stop();
+  });
+
+  test('gives up on a process that keeps dying and prints its last lines', async () => {
+    const { part, said, failures } = startSupervised({ script: "console.error('no configuration'); process.exit(3)" });
+    await part;
+    const [error] = await waitUntil(() => (failures.length ? failures : undefined), {
+      description: 'giving up',
+      timeoutMs: 40_000,
+    });
+    expect(said).toHaveLength(5);
+    expect(error?.message).toMatch(/worker ended 6 times within a minute.*code 3[^]*no configuration/);
+  });
+
+  test('keeps trying when a restart fails', async () => {
+    const said: string[] = [];
+    let starts = 0;
+    const part = await supervise({
+      name: 'postgres',
+      start: () => {
+        if (++starts === 2) return Promise.reject(new Error('its memory is still in use'));
+        return startProcess({
+          name: 'postgres',
+          command: process.execPath,
+          args: ['-e', 'setInterval(() => {}, 1000)'],
+        });
+      },
+      mayRestart: () => true,
+      report: { print: (text) => said.push(text), withProgress: (_label, work) => work() },
+      onFailure: (error) => said.push(`failed: ${error.message}`),
+    });
+    const first = part.current.pid;
+    part.current.kill('SIGKILL');
+    await waitUntil(() => part.current.pid !== first || undefined, {
+      description: 'another process',
+      timeoutMs: 20_000,
+    });
+    expect(said).toEqual([
+      'postgres ended by SIGKILL; starting it again',
+      'its memory is still in use; starting it again',
+    ]);
+    await part.stop();
+  });
+
+  test('fails at once when a process must not restart', async () => {
+    const { part, said, failures } = startSupervised({ script: 'process.exit(3)', mayRestart: false });
+    await part;
+    await waitUntil(() => failures.length || undefined, { description: 'the failure', timeoutMs: 20_000 });
+    expect(failures[0]?.message).toMatch(/worker ended with code 3/);
+    expect(said).toEqual([]);
+  });
+
+  test('treats a requested stop as no failure', async () => {
+    const { part, said, failures } = startSupervised();
+    await (await part).stop();
+    expect([said, failures]).toEqual([[], []]);
+  });
+});
+
+describe('console output of a child process', () => {
+  test.each([
+    ['{"level":30,"msg":"started"}', 'stdout', undefined],
+    ['{"level":40,"msg":"slow"}', 'stdout', 'warn: slow'],
+    ['{"level":50,"msg":"no answer","err":{"message":"ECONNREFUSED"}}', 'stdout', 'error: no answer (ECONNREFUSED)'],
+    ['Error: boom', 'stderr', 'Error: boom'],
+    ['a banner', 'stdout', undefined],
+    ['', 'stderr', undefined],
+  ] as const)('prints %j on %s as %j', (line, stream, shown) => {
+    expect(formatImportantLine(line, stream)).toBe(shown);
+  });
+});

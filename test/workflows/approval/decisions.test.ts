@@ -1,0 +1,267 @@
+import { describe, expect, test } from 'vitest';
+import {
+  MAX_APPROVERS,
+  MAX_DESCRIPTION_LENGTH,
+  MAX_REMINDERS,
+  MAX_STAGES,
+  decision as decisionSchema,
+  type ApprovalView,
+  type Decision,
+} from '../../../src/schemas/approval.js';
+import {
+  evaluateDecision,
+  readText,
+  hasNewComment,
+  isTrailFull,
+  validateDecision,
+  outcomeOf,
+  toTrailFields,
+  withdrawalRejection,
+  type DecisionContext,
+} from '../../../src/workflows/approval/decisions.js';
+
+const makeContext = (view: Partial<ApprovalView> = {}): DecisionContext => ({
+  view: { status: 'pending', stage: 2, requestedBy: 'asker', ...view },
+  eligibleApprovers: [{ id: 'lead' }, { id: 'robot', webhookUrl: 'https://example.com/hook' }],
+});
+const decidedContext = makeContext({
+  status: 'approved',
+  decision: { approver: 'lead', decision: 'approve', via: 'api', stage: 2, at: '2026-01-01T00:00:00.000Z' },
+});
+const alreadyDecided = { type: 'AlreadyDecided', message: 'lead has already decided: approve' };
+const closedRejection = (status: string) => ({ type: 'ApprovalClosed', message: `the approval is ${status}` });
+const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision => ({
+  approver,
+  decision: 'approve',
+  ...more,
+});
+
+describe('the limits of the schema', () => {
+  test('keeps the history of a maximum-size approval below 50 MB', () => {
+    // The longest text in JSON: a control character takes six bytes.
+    const longest = (length: number) => '\u0001'.repeat(length);
+    const message = {
+      approvalId: 'a'.repeat(80),
+      title: longest(200),
+      description: longest(MAX_DESCRIPTION_LENGTH),
+      requestedBy: 'a'.repeat(120),
+      amount: { value: 2 ** 53 - 1, currency: 'EUR' },
+      firstRunId: 'r'.repeat(36),
+      stage: 5,
+      stages: 5,
+      approver: 'a'.repeat(120),
+      number: MAX_REMINDERS,
+      deadline: '2026-01-01T00:00:00.000Z',
+      webhookUrl: `https://${'u'.repeat(992)}`,
+    };
+    const { webhookUrl, ...mail } = message;
+    const bytes =
+      Buffer.byteLength(JSON.stringify(message)) + Buffer.byteLength(JSON.stringify({ ...mail, email: longest(42) }));
+    const messages = MAX_STAGES * MAX_APPROVERS * (MAX_REMINDERS + 1);
+    // Everything else in the history of an activity takes less than a kilobyte.
+    expect(messages * (bytes + 2 * 1_000)).toBeLessThan(50 * 1024 * 1024);
+    expect(webhookUrl).toHaveLength(1_000);
+  });
+});
+
+describe('answerTo', () => {
+  test.each<[what: string, DecisionContext, Decision, answer: unknown]>([
+    ['an approver decides', makeContext(), decisionBy('lead'), 'counts'],
+    ['an approver decides for the current stage', makeContext(), decisionBy('lead', { stage: 2 }), 'counts'],
+    ['a system decides via webhook', makeContext(), decisionBy('robot', { via: 'webhook' }), 'counts'],
+    [
+      'a person decides via webhook',
+      makeContext(),
+      decisionBy('lead', { via: 'webhook' }),
+      { type: 'NotAnApprover', message: 'lead cannot decide by webhook' },
+    ],
+    [
+      'a caller who is not an approver decides',
+      makeContext(),
+      decisionBy('stranger'),
+      { type: 'NotAnApprover', message: 'stranger is not an approver of stage 2' },
+    ],
+    [
+      'the requester decides, although an approver',
+      makeContext(),
+      decisionBy('asker'),
+      { type: 'SelfApproval', message: 'requesters cannot decide their own request' },
+    ],
+    [
+      'the link is for an earlier stage',
+      makeContext(),
+      decisionBy('lead', { stage: 1 }),
+      { type: 'StagePassed', message: 'the decision is for stage 1, but the approval is in stage 2' },
+    ],
+    [
+      'the link is for a later stage',
+      makeContext(),
+      decisionBy('lead', { stage: 3 }),
+      { type: 'StagePassed', message: 'the decision is for stage 3, but the approval is in stage 2' },
+    ],
+    ['a decision is repeated', decidedContext, decisionBy('lead', { comment: 'again' }), 'repeated'],
+    ['a decision is repeated via an old link', decidedContext, decisionBy('lead', { stage: 1 }), 'repeated'],
+    [
+      'the same approver later decides the opposite',
+      decidedContext,
+      decisionBy('lead', { decision: 'reject' }),
+      alreadyDecided,
+    ],
+    ['another approver later agrees', decidedContext, decisionBy('robot'), alreadyDecided],
+    [
+      'the approval has timed out',
+      makeContext({ status: 'timed_out' }),
+      decisionBy('lead'),
+      closedRejection('timed_out'),
+    ],
+    [
+      'a time-out approved the request',
+      makeContext({ status: 'approved' }),
+      decisionBy('lead'),
+      closedRejection('approved'),
+    ],
+    [
+      'the approval was withdrawn',
+      makeContext({ status: 'withdrawn' }),
+      decisionBy('lead'),
+      closedRejection('withdrawn'),
+    ],
+  ])('returns the expected answer if %s', (_what, where, decision, answer) => {
+    expect(evaluateDecision(where, decision)).toEqual(answer);
+  });
+});
+
+describe('malformedDecision', () => {
+  test.each([
+    decisionBy('a'.repeat(120)),
+    decisionBy('a'.repeat(121)),
+    decisionBy('lead', { comment: 'x'.repeat(1_000) }),
+    decisionBy('lead', { comment: 'x'.repeat(1_001) }),
+    decisionBy('lead', { via: 'link', stage: 1 }),
+    decisionBy('lead', { via: 'dream' as 'link' }),
+    decisionBy('lead', { stage: 1.5 }),
+    { ...decisionBy('lead'), admin: true },
+    decisionBy(''),
+    decisionBy('\ud800'),
+    decisionBy('le ad'),
+    decisionBy('lead@example.com'),
+    decisionBy('lead', { comment: '\ud800' }),
+    decisionBy('lead', { comment: 'a\0b' }),
+    decisionBy('lead', { stage: 0 }),
+  ])('agrees with the schema on %j', (decision) => {
+    expect(validateDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
+  });
+
+  const notAnObject = 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
+  test.each<[unknown, message: string]>([
+    ...[undefined, null, 'approve', 1, [], [decisionBy('lead')]].map((value): [unknown, string] => [
+      value,
+      notAnObject,
+    ]),
+    [{ ...decisionBy('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
+    [{ decision: 'approve' }, 'approver must be an id'],
+    [decisionBy(''), 'approver must be an id'],
+    [decisionBy('a'.repeat(121)), 'approver must be an id'],
+    [{ ...decisionBy('lead'), approver: ['lead'] }, 'approver must be an id'],
+    [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
+    [{ ...decisionBy('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
+    [
+      { ...decisionBy('lead'), comment: 1 },
+      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
+    ],
+    [
+      { ...decisionBy('lead'), comment: 'x'.repeat(1_001) },
+      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
+    ],
+    [{ ...decisionBy('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
+    [{ ...decisionBy('lead'), stage: '1' }, 'stage must be a whole number from 1'],
+    [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
+  ])('explains what is wrong with %j', (value, message) => {
+    expect(validateDecision(value)).toEqual({ type: 'InvalidInput', message });
+  });
+
+  test.each<[string, unknown]>([
+    ['the required fields only', decisionBy('lead')],
+    ['a rejection', decisionBy('lead', { decision: 'reject' })],
+    ['the longest names', decisionBy('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
+    ['an empty comment', decisionBy('lead', { comment: '' })],
+    ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [
+      `via ${via}`,
+      { ...decisionBy('lead'), via },
+    ]),
+    ['a stage', decisionBy('lead', { stage: 1 })],
+    ['undefined fields', { ...decisionBy('lead'), comment: undefined, via: undefined, stage: undefined }],
+  ])('accepts a decision with %s', (_what, value) => {
+    expect(validateDecision(value)).toBeUndefined();
+  });
+});
+
+describe('outcomes and withdrawals', () => {
+  test('maps a decision to its outcome', () => {
+    expect(outcomeOf(decisionBy('lead'))).toBe('approved');
+    expect(outcomeOf(decisionBy('lead', { decision: 'reject' }))).toBe('rejected');
+  });
+
+  test.each([
+    ['is open', makeContext(), undefined],
+    ['was withdrawn before', makeContext({ status: 'withdrawn' }), undefined],
+    ['was decided', decidedContext, alreadyDecided],
+    ['has timed out', makeContext({ status: 'timed_out' }), closedRejection('timed_out')],
+    ['was approved by a time-out', makeContext({ status: 'approved' }), closedRejection('approved')],
+  ])('allows or rejects the withdrawal of an approval that %s', (_what, { view }, refusal) => {
+    expect(withdrawalRejection(view)).toEqual(refusal);
+  });
+});
+
+describe('the trail', () => {
+  test('keeps approver, decision, comment and channel, with "cli" as the default channel', () => {
+    expect(toTrailFields(decisionBy('lead', { comment: 'fine', via: 'link', stage: 2 }))).toEqual({
+      approver: 'lead',
+      decision: 'approve',
+      comment: 'fine',
+      via: 'link',
+    });
+    expect(toTrailFields(decisionBy('lead', { comment: '' }))).toEqual({
+      approver: 'lead',
+      decision: 'approve',
+      via: 'cli',
+    });
+  });
+
+  test('keeps at most twenty ignored decisions', () => {
+    const ignored = (count: number) => Array<{ event: 'ignored' }>(count).fill({ event: 'ignored' });
+    const others = [{ event: 'requested' }, { event: 'escalated' }] as const;
+
+    expect(isTrailFull([], 'ignored')).toBe(false);
+    expect(isTrailFull([...others, ...ignored(19)], 'ignored')).toBe(false);
+    expect(isTrailFull([...others, ...ignored(20)], 'ignored')).toBe(true);
+    expect(isTrailFull([...others, ...ignored(20)], 'commented')).toBe(false);
+  });
+
+  test.each<[what: string, comment: string | undefined, expected: boolean]>([
+    ['no comment', undefined, false],
+    ['the same comment as the decision', 'fine', false],
+    ['a comment that is already in the trail', 'really', false],
+    ['another comment', 'go on', true],
+  ])('reports whether a repeated decision with %s has a new comment: %s', (_what, comment, expected) => {
+    const made = { ...decidedContext.view.decision!, comment: 'fine' };
+    const at = '2026-01-01T00:00:00.000Z';
+    const trail = [{ at, event: 'commented' as const, stage: 2, comment: 'really' }];
+    expect(hasNewComment({ decision: made, trail }, decisionBy('lead', comment === undefined ? {} : { comment }))).toBe(
+      expected,
+    );
+  });
+
+  test.each<[unknown, string]>([
+    [{ title: 'May we?' }, 'May we?'],
+    [{ title: 'a\ud800' }, 'a\ufffd'],
+    [{ title: 'x'.repeat(201) }, `${'x'.repeat(199)}…`],
+    [{ title: ['May we?'] }, ''],
+    [{ requestedBy: 'ada' }, ''],
+    [null, ''],
+    [undefined, ''],
+    ['May we?', ''],
+  ])('reads from unparsed input %j the title "%s"', (input, title) => {
+    expect(readText(input, 'title')).toBe(title);
+  });
+});

@@ -1,0 +1,332 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, type TemporalFailure } from '@temporalio/common';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import {
+  batchQuery,
+  BATCH_TASK_QUEUE,
+  batchWorkflowId,
+  pauseStateSignal,
+  pauseSignal,
+  resumeSignal,
+} from '../../../src/workflows/batch/contract.js';
+import type { batch, batchShard } from '../../../src/workflows/batch/workflow.js';
+import {
+  makeItems,
+  startBatch,
+  stageTestBatch,
+  chunksOf,
+  TestOperations,
+  writtenKeys,
+  type BatchHandle,
+} from '../../support/shop/batches.js';
+import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
+import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
+import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
+
+/** The failure with which a run ended. */
+async function waitForFailure(handle: Pick<BatchHandle, 'result'>): Promise<TemporalFailure | undefined> {
+  const error: unknown = await handle.result().then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(WorkflowFailedError);
+  return (error as WorkflowFailedError).cause as TemporalFailure | undefined;
+}
+
+describeWithTimeSkipping('a batch (time-skipping server)', () => {
+  let shop: Shop;
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    shop = await startShop(await startTimeSkippingServer(), { queues: ['batches'], operations: tests.operations });
+  });
+  afterAll(() => shop?.close());
+
+  const stockOf = async (sku: string) => (await shop.store.findProducts([sku])).get(sku)?.available;
+  const failuresOf = (batchId: string) => shop.store.listBatchFailures(batchId, { limit: 200 });
+
+  test('completes with every item processed once and no item in the history', async () => {
+    const { sku } = await addProduct(shop.store, { available: 5 });
+    const batchId = await stageTestBatch(shop.store, {
+      items: Array.from({ length: 25 }, () => ({ sku, quantity: 2 })),
+    });
+
+    const handle = await startBatch(shop.client, batchId);
+
+    expect(await handle.result()).toMatchObject({
+      batchId,
+      status: 'completed',
+      operation: 'restock',
+      total: 25,
+      succeeded: 25,
+      failed: 0,
+      round: 1,
+      tasks: 3,
+    });
+    expect(await handle.query(batchQuery)).toEqual(await handle.result());
+    expect(await stockOf(sku)).toBe(5 + 25 * 2);
+    expect(await chunksOf(shop.store, batchId)).toEqual(Array(3).fill({ outcome: 'done' }));
+    expect(JSON.stringify(await handle.fetchHistory())).not.toContain(sku);
+    const scheduled = (await fetchEventSummaries(handle)).filter(({ type }) => type === 'ActivityTaskScheduled');
+    expect(scheduled.map(({ name }) => name)).toEqual([
+      'openBatch',
+      ...Array<string>(3).fill('processBatchChunk'),
+      'closeBatch',
+    ]);
+  });
+
+  test('lists failed items with their reasons and processes the others', async () => {
+    const { sku } = await addProduct(shop.store, { available: 999_999_990 });
+    const batchId = await stageTestBatch(shop.store, {
+      items: [
+        { sku, quantity: 4 },
+        { sku: 'NOT-THERE', quantity: 1 },
+        { sku, quantity: 7 },
+        { sku, quantity: 6 },
+      ],
+      itemsPerChunk: 3,
+    });
+
+    expect(await (await startBatch(shop.client, batchId)).result()).toMatchObject({
+      status: 'completed_with_failures',
+      total: 4,
+      succeeded: 2,
+      failed: 2,
+    });
+    expect(await stockOf(sku)).toBe(1_000_000_000);
+    expect(await failuresOf(batchId)).toMatchObject([
+      { line: 2, item: { sku: 'NOT-THERE', quantity: 1 }, reason: { type: 'UnknownSku' } },
+      { line: 3, item: { sku, quantity: 7 }, reason: { type: 'StockLimit' } },
+    ]);
+  });
+
+  test("counts a failing chunk's items as failed with its reason, and retries only them", async () => {
+    const items = makeItems(6);
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 2 });
+    tests.failItem('item-0003', 'passing');
+
+    const handle = await startBatch(shop.client, batchId);
+    expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 4, failed: 2 });
+    expect(await chunksOf(shop.store, batchId)).toEqual([
+      { outcome: 'done' },
+      { outcome: 'given_up', reason: 'Error' },
+      { outcome: 'done' },
+    ]);
+    expect(await failuresOf(batchId)).toMatchObject([
+      { line: 3, item: { key: 'item-0002' }, reason: { type: 'Error', message: 'no luck with item-0003' } },
+      { line: 4, item: { key: 'item-0003' } },
+    ]);
+
+    tests.clearFailures();
+    expect(await (await startBatch(shop.client, batchId)).result()).toMatchObject({
+      status: 'completed',
+      total: 6,
+      succeeded: 6,
+      failed: 0,
+      round: 2,
+      tasks: 1,
+    });
+    expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
+    expect(await failuresOf(batchId)).toEqual([]);
+  });
+
+  test('does nothing in another run after everything succeeded', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(3) });
+    await (await startBatch(shop.client, batchId)).result();
+
+    const again = await startBatch(shop.client, batchId);
+
+    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 3, round: 1 });
+    expect(await writtenKeys(shop.store, batchId)).toHaveLength(3);
+    expect((await fetchEventSummaries(again)).some(({ name }) => name === 'processBatchChunk')).toBe(false);
+  });
+
+  test('waits for a worker that knows the operation, then counts the items as failed', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'unheard-of', items: makeItems(2) });
+
+    expect(await (await startBatch(shop.client, batchId)).result()).toMatchObject({
+      status: 'completed_with_failures',
+      succeeded: 0,
+      failed: 2,
+    });
+    expect(await chunksOf(shop.store, batchId)).toEqual([{ outcome: 'given_up', reason: 'UnknownOperation' }]);
+  });
+
+  test.each<[string, unknown]>([
+    ['is missing', undefined],
+    ['is null', null],
+    ['is a number', 7],
+    ['names no batch', {}],
+    ['names another batch', { batchId: 'another' }],
+    ['has an unknown field', { batchId: 'this', items: [] }],
+  ])('fails as InvalidInput and processes nothing if the input %s', async (_what, input) => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
+    const given = (input as { items?: unknown } | null)?.items ? { ...(input as object), batchId } : input;
+
+    const failure = await waitForFailure(await startBatch(shop.client, batchId, given));
+
+    expect(failure?.cause).toMatchObject({ type: 'InvalidInput' });
+    expect(await writtenKeys(shop.store, batchId)).toEqual([]);
+  });
+
+  test('fails as InvalidInput under another workflow id, because the batch might run twice', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
+    const handle = await shop.client.workflow.start('batch', {
+      workflowId: batchId,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
+    });
+
+    const failure = await waitForFailure(handle);
+
+    expect(failure?.cause).toMatchObject({ type: 'InvalidInput' });
+    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ round: 0 });
+  });
+
+  test('fails a late run as Superseded when a newer run has started', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
+    const future = new Date('2900-01-01');
+    const { attemptId } = (await shop.store.openAttempt(batchId, 'later', future))!;
+
+    const failure = await waitForFailure(await startBatch(shop.client, batchId));
+
+    expect(failure?.cause).toMatchObject({ type: 'Superseded' });
+    expect((await shop.store.openAttempt(batchId, 'later', future))?.attemptId).toBe(attemptId);
+  });
+
+  test('fails as Superseded when another run takes over', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'call', items: makeItems(3, 'taken') });
+    tests.blockCalls();
+    const handle = await startBatch(shop.client, batchId);
+    await waitUntil(() => tests.calledKeys.includes('taken-0000') || undefined, {
+      description: 'work',
+      timeoutMs: 20_000,
+    });
+    await shop.store.openAttempt(batchId, 'another', new Date('2900-01-01'));
+    tests.unblockCalls();
+
+    expect(await waitForFailure(handle)).toMatchObject({ type: 'Superseded' });
+  });
+
+  test('fails as BatchNotFound without an upload', async () => {
+    expect((await waitForFailure(await startBatch(shop.client, 'never-uploaded')))?.cause).toMatchObject({
+      type: 'BatchNotFound',
+    });
+  });
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['half a shard', { batchId: 'b', number: 1, operation: 'write', attemptId: 1, round: 1, range: {}, pace: {} }],
+  ])('fails a shard that is started by hand with %s as InvalidInput', async (_what, input) => {
+    const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
+      workflowId: `shard-${Math.random()}`,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [input as Parameters<typeof batchShard>[0]],
+    });
+
+    const failure = await waitForFailure(handle as unknown as BatchHandle);
+
+    expect(failure).toBeInstanceOf(ApplicationFailure);
+    expect(failure).toMatchObject({ type: 'InvalidInput' });
+  });
+
+  test('continues with its shards after malformed signals', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'call', items: makeItems(5, 'nonsense') });
+    tests.blockCalls();
+    const attemptId = (await shop.store.openAttempt(batchId, 'somebody'))!.attemptId;
+    const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {
+      workflowId: `shard:${batchId}`,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [
+        {
+          batchId,
+          batchNumber: 1,
+          operation: 'call',
+          attemptId: attemptId,
+          attempt: 1,
+          range: { first: 0, count: 1 },
+          pauseState: { sequence: 0, paused: false },
+        },
+      ],
+    });
+    for (const nonsense of [undefined, null, 7, 'x', {}, { sequence: 'x', paused: 1 }]) {
+      await shard.signal(pauseStateSignal, nonsense as never);
+    }
+    await shard.signal('unheard-of', 1);
+    tests.unblockCalls();
+
+    await shard.result();
+
+    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 5 });
+  });
+
+  test('ignores a pace signal that is older than the current pace', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
+    const { attemptId } = (await shop.store.openAttempt(batchId, 'somebody'))!;
+    const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {
+      workflowId: `shard:${batchId}`,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [
+        {
+          batchId,
+          batchNumber: 1,
+          operation: 'write',
+          attemptId,
+          attempt: 1,
+          range: { first: 0, count: 1 },
+          pauseState: { sequence: 4, paused: true },
+        },
+      ],
+    });
+    await shard.signal(pauseStateSignal, { sequence: 3, paused: false });
+    const heard = async () => {
+      const types = (await fetchEventSummaries(shard)).map(({ type }) => type);
+      return types.lastIndexOf('WorkflowTaskCompleted') > types.indexOf('WorkflowExecutionSignaled') || undefined;
+    };
+    await waitUntil(heard, { description: 'the signal heard', timeoutMs: 20_000 });
+    expect(await writtenKeys(shop.store, batchId)).toEqual([]);
+
+    await shard.signal(pauseStateSignal, { sequence: 5, paused: false });
+    await shard.result();
+
+    expect(await writtenKeys(shop.store, batchId)).toHaveLength(1);
+  });
+});
+
+describeWithTimeSkipping('a paused batch (time-skipping server)', () => {
+  let server: Awaited<ReturnType<typeof startTimeSkippingServer>>;
+  let shop: Shop;
+  let tests: TestOperations;
+
+  beforeEach(async () => {
+    tests = new TestOperations();
+    server = await startTimeSkippingServer();
+    shop = await startShop(server, { queues: ['batches'], operations: tests.operations });
+  });
+  afterEach(() => shop?.close());
+
+  test('processes nothing during a one-day pause and every item afterwards', async () => {
+    const items = makeItems(30, 'paused');
+    const batchId = await stageTestBatch(shop.store, { operation: 'call', items });
+    // Paused before its first chunk: after cancelled activities the time-skipping server can stop advancing time. Pauses of
+    // running chunks are tested on the dev server.
+    const handle = await shop.client.workflow.signalWithStart<typeof batch>('batch', {
+      workflowId: batchWorkflowId(batchId),
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
+      signal: pauseSignal,
+    });
+    const isPaused = async () => (await handle.query(batchQuery)).status === 'paused' || undefined;
+    await waitUntil(isPaused, { description: 'the pause', timeoutMs: 20_000 });
+    await server.env.sleep('1 day');
+
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', total: 30, succeeded: 0, failed: 0 });
+    expect(tests.calledKeys).toEqual([]);
+    await handle.signal(resumeSignal);
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
+    expect([...new Set(tests.calledKeys.filter((key) => key.startsWith('paused')))].sort()).toEqual(
+      items.map(({ key }) => key),
+    );
+  });
+});

@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { runConcurrently } from '../../../src/workflows/batch/concurrency.js';
+
+/** Work that starts at once and ends when the test calls `end`. */
+function createManualWork() {
+  const open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  const begun: number[] = [];
+  const run = (n: number) =>
+    new Promise<void>((resolve, reject) => {
+      begun.push(n);
+      open.set(n, { resolve, reject });
+    });
+  /** Ends one piece of work and lets its consequences happen. */
+  async function end(n: number, error?: Error): Promise<void> {
+    const { resolve, reject } = open.get(n)!;
+    open.delete(n);
+    if (error) reject(error);
+    else resolve();
+    await new Promise(setImmediate);
+  }
+  return { open, begun, run, end };
+}
+
+test('inWindow runs each piece of work once and keeps the window full until none are left', async () => {
+  const property = fc.asyncProperty(
+    fc.nat(12),
+    fc.integer({ min: 1, max: 5 }),
+    fc.gen(),
+    async (count, width, pick) => {
+      const { open, begun, run, end } = createManualWork();
+      const done = runConcurrently(count, width, run);
+      for (let left = count; left > 0; left -= 1) {
+        expect(open.size).toBe(Math.min(width, left));
+        await end([...open.keys()][pick(fc.nat, { max: open.size - 1 })]!);
+      }
+      await done;
+
+      expect(begun).toEqual(Array.from({ length: count }, (_, n) => n));
+    },
+  );
+  await fc.assert(property);
+});
+
+test('inWindow starts nothing after a failure, waits for the open work and throws the first failure', async () => {
+  const { begun, run, end } = createManualWork();
+  let isOver = false;
+  const done = runConcurrently(9, 3, run).finally(() => (isOver = true));
+  const failure = done.catch((error: unknown) => error);
+
+  await end(1, new Error('first'));
+  expect(isOver).toBe(false);
+  await end(0);
+  await end(2, new Error('second'));
+
+  expect(await failure).toEqual(new Error('first'));
+  expect(begun).toEqual([0, 1, 2]);
+});

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import type { BatchView } from '../../../src/schemas/batch.js';
+import { finalStatusOf, isSuperseded, describeBatch } from '../../../src/workflows/batch/details.js';
+
+const makeView = (overrides: Partial<BatchView> = {}): BatchView => ({
+  batchId: 'b',
+  status: 'running',
+  operation: 'restock',
+  itemsPerChunk: 10,
+  chunks: 1,
+  attempt: 1,
+  total: 8,
+  succeeded: 3,
+  failed: 2,
+  asOf: '2030-01-01T00:00:00.000Z',
+  ...overrides,
+});
+
+describe('the progress in the Web UI', () => {
+  test.each<[what: string, Partial<BatchView>, lines: string[]]>([
+    [
+      'is running',
+      {},
+      [
+        '**Needs attention:** 2 items failed',
+        '',
+        '**running** restock',
+        '',
+        '- 5 of 8 items (62 %)',
+        '- 3 succeeded, 2 failed',
+      ],
+    ],
+    [
+      'has no items',
+      { total: 0, succeeded: 0, failed: 0 },
+      ['**running** restock', '', '- 0 of 0 items (0 %)', '- 0 succeeded, 0 failed'],
+    ],
+    [
+      'has a known rate',
+      { itemsPerSecond: 2.5, secondsLeft: 2 },
+      [
+        '**Needs attention:** 2 items failed',
+        '',
+        '**running** restock',
+        '',
+        '- 5 of 8 items (62 %), 2.5 a second, 2 s left',
+        '- 3 succeeded, 2 failed',
+      ],
+    ],
+    [
+      'is in its first retry',
+      { status: 'paused', attempt: 2 },
+      [
+        '**Needs attention:** 2 items failed',
+        '',
+        '**paused** restock',
+        '',
+        '- 5 of 8 items (62 %)',
+        '- 3 succeeded, 2 failed',
+        '- retry 1',
+      ],
+    ],
+  ])('shows a batch that %s', (_what, view, lines) => {
+    expect(describeBatch(makeView(view)).split('\n')).toEqual(lines);
+  });
+});
+
+describe('the end of a batch', () => {
+  test('has a status that reports failed items', () => {
+    expect(finalStatusOf({ failed: 0 })).toBe('completed');
+    expect(finalStatusOf({ failed: 1 })).toBe('completed_with_failures');
+  });
+
+  test.each<[what: string, Partial<BatchView>, boolean]>([
+    ['all items are counted and the attempt is the current one', { succeeded: 6 }, false],
+    ['a later attempt has started', { succeeded: 6, attempt: 2 }, true],
+    ['an item is not counted', { succeeded: 5 }, true],
+  ])('if %s, isOvertaken returns %s', (_what, view, is) => {
+    expect(isSuperseded(makeView(view), 1)).toBe(is);
+  });
+});

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { isPauseState, isShardInput } from '../../../src/workflows/batch/shard-input.js';
+
+const pauseState = { sequence: 0, paused: false };
+const range = { first: 0, count: 1 };
+const input = { batchId: 'b', number: 1, operation: 'restock', attemptId: 2, round: 1, range, pauseState };
+
+/** Returns two spoilt copies for each field of an object: one without the field, one with a value of the wrong type. */
+const malformedCopies = (object: object): object[] =>
+  Object.keys(object).flatMap((name) => {
+    const { [name]: _left, ...without } = object as Record<string, unknown>;
+    return [without, { ...object, [name]: [1] }];
+  });
+
+const notObjects = [undefined, null, '', 'pace', 0, true, []];
+
+describe('the pace that a parent sends', () => {
+  test('is accepted if well-formed', () => {
+    expect(isPauseState(pauseState)).toBe(true);
+    expect(isPauseState({ sequence: 7, paused: true })).toBe(true);
+  });
+
+  test.each([...notObjects, ...malformedCopies(pauseState)])('is rejected if it is %j', (value) => {
+    expect(isPauseState(value)).toBe(false);
+  });
+});
+
+describe('the input of a shard', () => {
+  test('is accepted if well-formed', () => {
+    expect(isShardInput(input)).toBe(true);
+  });
+
+  test.each([
+    ...notObjects,
+    ...malformedCopies(input),
+    ...malformedCopies(range).map((value) => ({ ...input, range: value })),
+    ...malformedCopies(pauseState).map((value) => ({ ...input, pace: value })),
+    { ...input, more: 1 },
+    { ...input, batchId: 'b'.repeat(65) },
+  ])('is rejected if it is %j', (value) => {
+    expect(isShardInput(value)).toBe(false);
+  });
+});

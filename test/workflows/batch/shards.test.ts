@@ -1,0 +1,304 @@
+import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import {
+  batchQuery,
+  BATCH_TASK_QUEUE,
+  batchStatusAttribute,
+  pauseSignal,
+  resumeSignal,
+} from '../../../src/workflows/batch/contract.js';
+import type { batch as batchWorkflow, batchShard } from '../../../src/workflows/batch/workflow.js';
+import {
+  makeItems,
+  startBatch,
+  stageTestBatch,
+  waitForBatchProgress,
+  TestOperations,
+  writtenKeys,
+  type BatchHandle,
+} from '../../support/shop/batches.js';
+import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_PROGRESS_POLL } from '../../../tools/openapi/limit-table.js';
+import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
+import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
+import { startShop, type Shop } from '../../support/shop/shop.js';
+import { startWorker } from '../../support/temporal/workers.js';
+
+/** Temporal's limit for the history of one run. */
+const MAX_BYTES = 50 * 1024 * 1024;
+
+describeOnDevServer('a batch (dev server)', () => {
+  let server: DevServer;
+  let shop: Shop;
+  let worker: { stop: () => Promise<void> };
+  const tests = new TestOperations();
+
+  beforeAll(async () => {
+    server = await startDevServer();
+    shop = await startShop(server, { withWorker: false });
+    worker = await startWorker(server, shop, {
+      taskQueues: ['batches'],
+      operations: tests.operations,
+      batchConcurrentChunks: 50,
+    });
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    await shop?.close();
+  });
+
+  const childOf = ({ workflowId }: Pick<BatchHandle, 'workflowId'>, n: number | string) =>
+    shop.client.workflow.getHandle<typeof batchShard>(`${workflowId}/${n}`);
+
+  const stateOf = async (handle: Pick<WorkflowHandle, 'describe'>) => (await handle.describe()).status.name;
+
+  async function isOpen(handle: Pick<WorkflowHandle, 'describe' | 'workflowId'>): Promise<void> {
+    const look = async () => ((await stateOf(handle).catch(() => undefined)) === 'RUNNING' ? true : undefined);
+    await waitUntil(look, { description: `${handle.workflowId} running`, timeoutMs: 20_000 });
+  }
+
+  /** Starts a batch of 1,001 chunks whose partner calls wait for the test: two child workflows, both open. */
+  async function heldBatch(prefix: string) {
+    const items = makeItems(1_001, prefix);
+    const batchId = await stageTestBatch(shop.store, { operation: 'call', items, itemsPerChunk: 1 });
+    tests.blockCalls();
+    const handle = await startBatch(shop.client, batchId);
+    await Promise.all([isOpen(childOf(handle, 0)), isOpen(childOf(handle, 1))]);
+    await waitUntil(() => tests.calledKeys.some((key) => key.startsWith(prefix)) || undefined, {
+      description: 'work',
+      timeoutMs: 20_000,
+    });
+    return { batchId, handle, items };
+  }
+
+  test('splits 1,001 chunks over two children within limits that hold for a million chunks', async () => {
+    const items = makeItems(1_001, 'tree');
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items, itemsPerChunk: 1 });
+
+    const handle = await startBatch(shop.client, batchId);
+
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 1_001, tasks: 1_001 });
+    expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
+    const [parent, full, rest] = await Promise.all([handle, childOf(handle, 0), childOf(handle, 1)].map(weigh));
+    expect([full!.activities, rest!.activities]).toEqual([1_000, 1]);
+    // The parent runs a first and a last activity, and one for each progress poll.
+    expect(parent!.activities).toBeLessThanOrEqual(2 + parent!.timers);
+    expect(parent!.children).toBe(2);
+    for (const { text } of [parent!, full!, rest!]) expect(text).not.toContain('tree-0');
+
+    // A batch of a million chunks has a thousand children like this one. docs/limits.md uses these numbers.
+    expect(full!.events / 1_000).toBeLessThan(EVENTS_PER_ACTIVITY);
+    expect(full!.bytes).toBeLessThan(MAX_BYTES / 20);
+    const perChild = (parent!.events - parent!.timers * EVENTS_PER_PROGRESS_POLL) / parent!.children;
+    expect(perChild).toBeLessThanOrEqual(EVENTS_PER_CHILD);
+    expect((parent!.bytes / parent!.children) * 1_000 * 2).toBeLessThan(MAX_BYTES);
+  });
+
+  /** The size of a run's history, by event type. */
+  async function weigh(handle: Pick<WorkflowHandle, 'describe' | 'fetchHistory'>) {
+    const [{ historyLength, historySize }, events, history] = await Promise.all([
+      handle.describe(),
+      fetchEventSummaries(handle),
+      handle.fetchHistory(),
+    ]);
+    const count = (type: string) => events.filter((event) => event.type === type).length;
+    return {
+      events: historyLength,
+      bytes: historySize ?? NaN,
+      text: JSON.stringify(history),
+      activities: count('ActivityTaskScheduled'),
+      children: count('ChildWorkflowExecutionStarted'),
+      timers: count('TimerStarted'),
+    };
+  }
+
+  test('counts the items of a terminated child as failed after a pause and completes the others', async () => {
+    const { batchId, handle, items } = await heldBatch('paced');
+
+    await handle.signal(pauseSignal);
+    const idle = async () => {
+      const children = await Promise.all([0, 1].map((n) => childOf(handle, n).describe()));
+      return children.every(({ raw }) => (raw.pendingActivities ?? []).length === 0) || undefined;
+    };
+    await waitUntil(idle, { description: 'nothing under way', timeoutMs: 20_000 });
+    tests.unblockCalls();
+    const { status, typedSearchAttributes } = await handle.describe();
+    expect([status.name, typedSearchAttributes.get(batchStatusAttribute)]).toEqual(['RUNNING', 'paused']);
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused' });
+    await childOf(handle, 1).terminate('by hand');
+    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0 });
+    await handle.signal(resumeSignal);
+
+    expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 1_000, failed: 1 });
+    expect((await handle.describe()).typedSearchAttributes.get(batchStatusAttribute)).toBe('completed_with_failures');
+    expect(await shop.store.listBatchFailures(batchId, { limit: 10 })).toMatchObject([
+      { line: 1_001, item: items[1_000], reason: { type: 'TerminatedFailure' } },
+    ]);
+    const retried = await startBatch(shop.client, batchId);
+    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2, tasks: 1 });
+  });
+
+  test('applies every item once when a terminated batch is retried while its chunks still run', async () => {
+    const items = makeItems(40, 'fenced');
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items });
+    tests.blockCalls();
+    const first = await startBatch(shop.client, batchId);
+    const writing = async () => (await countWriting()) > 0 || undefined;
+    await waitUntil(writing, { description: 'a task within its transaction', timeoutMs: 20_000 });
+    await first.terminate();
+    const second = await startBatch(shop.client, batchId);
+    tests.unblockCalls();
+
+    expect(await second.result()).toMatchObject({ status: 'completed', succeeded: 40, failed: 0 });
+    expect(await writtenKeys(shop.store, batchId)).toEqual(items.map(({ key }) => key));
+  });
+
+  /** The number of transactions that are held open by the test. */
+  async function countWriting(): Promise<number> {
+    const { rows } = await sql`
+      select from pg_stat_activity where datname = current_database() and state = 'idle in transaction'`.execute(
+      shop.store.db,
+    );
+    return rows.length;
+  }
+
+  test('counts the items of a cancelled child and a cancelled batch, and retries the rest', async () => {
+    const { batchId, handle } = await heldBatch('cancelled');
+
+    await childOf(handle, 1).cancel();
+    await waitForBatchProgress(
+      shop.store,
+      batchId,
+      ({ failed }) => failed === 1,
+      'the items of the child counted as failed',
+    );
+    expect(await stateOf(handle)).toBe('RUNNING');
+    await handle.cancel();
+
+    const error: unknown = await handle.result().catch((reason: unknown) => reason);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect([await stateOf(childOf(handle, 0)), await stateOf(childOf(handle, 1))]).toEqual(['CANCELLED', 'CANCELLED']);
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'cancelled', failed: 1 });
+    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 1 });
+    tests.unblockCalls();
+    const retried = await startBatch(shop.client, batchId);
+    expect(await retried.result()).toMatchObject({ status: 'completed', succeeded: 1_001, round: 2 });
+    expect(await stateOf(childOf(handle, '0.2'))).toBe('COMPLETED');
+  });
+
+  test('waits for the ids of running children after a reset and processes every item once', async () => {
+    const { batchId, handle } = await heldBatch('reset');
+    const { events } = await handle.fetchHistory();
+    const firstChild = events!.findIndex((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
+    const taskBefore = events!.slice(0, firstChild).findLast((event) => event.workflowTaskCompletedEventAttributes);
+    await shop.client.workflowService.resetWorkflowExecution({
+      namespace: server.namespace,
+      workflowExecution: { workflowId: handle.workflowId },
+      reason: 'test',
+      requestId: batchId,
+      workflowTaskFinishEventId: taskBefore!.eventId!,
+    });
+    tests.unblockCalls();
+
+    const again = shop.client.workflow.getHandle<typeof batchWorkflow>(handle.workflowId);
+    expect(await again.result()).toMatchObject({ status: 'completed', succeeded: 1_001, failed: 0, round: 1 });
+    expect((await again.describe()).runId).not.toBe(handle.firstExecutionRunId);
+  });
+
+  test('starts with the resume if it was paused before its start', async () => {
+    const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(3) });
+    const handle = await shop.client.workflow.signalWithStart('batch', {
+      workflowId: `batch:${batchId}`,
+      taskQueue: BATCH_TASK_QUEUE,
+      args: [{ batchId }],
+      signal: pauseSignal,
+    });
+    await waitUntil(async () => (await handle.query(batchQuery)).chunks > 0 || undefined, {
+      description: 'a look',
+      timeoutMs: 20_000,
+    });
+
+    expect(await handle.query(batchQuery)).toMatchObject({ status: 'paused', succeeded: 0 });
+    await handle.signal(resumeSignal);
+    await handle.result();
+    expect(await writtenKeys(shop.store, batchId)).toHaveLength(3);
+  });
+
+  test("retries a failed partner call with the same idempotency key and records a rejection as the item's failure", async () => {
+    const batchId = await stageTestBatch(shop.store, {
+      operation: 'call',
+      items: makeItems(4, 'called'),
+      itemsPerChunk: 4,
+    });
+    tests.failItem('called-0001', 'final');
+    tests.failItem('called-0003', 'passing', 2);
+    const handle = await startBatch(shop.client, batchId);
+
+    expect(await handle.result()).toMatchObject({ status: 'completed_with_failures', succeeded: 3, failed: 1 });
+    expect(await shop.store.listBatchFailures(batchId, { limit: 9 })).toMatchObject([
+      {
+        line: 2,
+        item: { key: 'called-0001' },
+        reason: { type: 'InjectedRejection', message: 'called-0001 is refused' },
+      },
+    ]);
+    const used = tests.idempotencyKeys.filter((key) => key.includes(batchId));
+    expect(used.length).toBeGreaterThan(4);
+    expect([...new Set(used)].sort()).toEqual([1, 2, 3, 4].map((line) => `batch:${batchId}:${line}`));
+    tests.clearFailures();
+  });
+
+  test('continues with the next worker if resumed while no worker runs', async () => {
+    const items = makeItems(30, 'away');
+    const batchId = await stageTestBatch(shop.store, { operation: 'call', items });
+    tests.blockCalls();
+    const handle = await startBatch(shop.client, batchId);
+    await waitUntil(() => tests.calledKeys.includes('away-0000') || undefined, {
+      description: 'work',
+      timeoutMs: 20_000,
+    });
+    await handle.signal(pauseSignal);
+    await waitUntil(async () => ((await handle.describe()).raw.pendingActivities ?? []).length === 0 || undefined, {
+      description: 'nothing under way',
+      timeoutMs: 20_000,
+    });
+    tests.unblockCalls();
+    await worker.stop();
+    await handle.signal(resumeSignal);
+    expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0 });
+
+    worker = await startWorker(server, shop, {
+      taskQueues: ['batches'],
+      operations: tests.operations,
+      batchConcurrentChunks: 50,
+    });
+
+    expect(await handle.result()).toMatchObject({ status: 'completed', succeeded: 30 });
+  });
+
+  test('shows the stored progress in the query and the current details', async () => {
+    const batchId = await stageTestBatch(shop.store, {
+      operation: 'call',
+      items: makeItems(60, 'shown'),
+      itemsPerChunk: 1,
+    });
+    const handle = await startBatch(shop.client, batchId);
+    await waitForBatchProgress(shop.store, batchId, ({ succeeded }) => succeeded > 0, 'progress');
+    tests.blockCalls();
+    await handle.signal(pauseSignal);
+    const same = async () => {
+      const [seen, stored] = [await handle.query(batchQuery), await shop.store.countBatchProgress(batchId)];
+      return seen.chunks > 0 && seen.succeeded === stored?.succeeded ? seen : undefined;
+    };
+    const seen = await waitUntil(same, { description: 'a look after the pause', timeoutMs: 20_000 });
+    tests.unblockCalls();
+
+    const metadata = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(metadata.currentDetails).toContain(`${seen.succeeded} of 60 items`);
+    expect(metadata.currentDetails).toContain('paused');
+    await handle.signal(resumeSignal);
+    await handle.result();
+  });
+});

@@ -1,0 +1,485 @@
+import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../../tools/processes/wait.js';
+import {
+  cancelOrderUpdate,
+  ORDER_WORKFLOW_TYPE,
+  ORDER_TASK_QUEUE,
+  orderWorkflowId,
+} from '../../../../src/workflows/order/contract.js';
+import type { order } from '../../../../src/workflows/order/workflow.js';
+import type { Balance } from '../../../../tools/chaos/audit/balance.js';
+import { lockProduct } from '../../../support/database/database-lock.js';
+import {
+  newOrderId,
+  describeWithOrderShop,
+  type OrderShop,
+  type PlacedOrder,
+} from '../../../support/shop/order-shop.js';
+import { makeOrder, addProduct } from '../../../support/shop/shop.js';
+import type { ActivityName } from '../../../support/shop/activity-spy.js';
+
+/** A point in the lifetime of an order at which it is cancelled. */
+interface CancellationPoint {
+  during: string;
+  /** Places an order and holds it at this point. */
+  placeAndHold: (shop: OrderShop) => Promise<HeldOrder>;
+  balance: Balance;
+  completedActivities: ActivityName[];
+  partnerRequests: string[];
+}
+
+interface HeldOrder {
+  order: PlacedOrder;
+  /** Lets the step continue once the order knows about the cancellation. Without it, the cancellation ends the step. */
+  resume?: () => Promise<void>;
+  /** The late effect of a partner call, applied after the order has closed. */
+  applyLateEffect?: () => Promise<void>;
+}
+
+const UNDONE_BALANCE: Balance = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
+
+async function holdAtPartner(
+  shop: OrderShop,
+  on: 'charge' | 'shipment',
+  effect: 'before' | 'after',
+): Promise<HeldOrder> {
+  const orderId = newOrderId();
+  const hold = shop.fakes.hold(on, orderId, { waitBefore: effect });
+  const order = await shop.placeOrder({ orderId });
+  await hold.arrived;
+  return { order, applyLateEffect: () => hold.release() };
+}
+
+const cancellationPoints: CancellationPoint[] = [
+  {
+    during: 'the reservation',
+    async placeAndHold(shop) {
+      const products = [await addProduct(shop.store)];
+      const lock = await lockProduct(shop.databaseUrl, products[0]!.sku);
+      const order = await shop.placeOrder({ products });
+      await lock.waitForBlocked();
+      return { order, resume: lock.release };
+    },
+    balance: UNDONE_BALANCE,
+    completedActivities: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
+    partnerRequests: ['/payments/refunds'],
+  },
+  {
+    during: 'a charge that has taken effect',
+    placeAndHold: (shop) => holdAtPartner(shop, 'charge', 'before'),
+    balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500 },
+    completedActivities: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
+    partnerRequests: ['/payments/charges', '/payments/refunds'],
+  },
+  {
+    during: 'a charge that takes effect late',
+    placeAndHold: (shop) => holdAtPartner(shop, 'charge', 'after'),
+    balance: UNDONE_BALANCE,
+    completedActivities: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
+    partnerRequests: ['/payments/charges', '/payments/refunds'],
+  },
+  {
+    during: 'a shipment request that the carrier has accepted',
+    placeAndHold: (shop) => holdAtPartner(shop, 'shipment', 'before'),
+    balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500, parcels: ['cancelled'] },
+    completedActivities: [
+      'reserveStock',
+      'chargePayment',
+      'cancelShipment',
+      'refundPayment',
+      'releaseStock',
+      'closeOrder',
+    ],
+    partnerRequests: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
+  },
+  {
+    during: 'a shipment request that the carrier accepts late',
+    placeAndHold: (shop) => holdAtPartner(shop, 'shipment', 'after'),
+    balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500 },
+    completedActivities: [
+      'reserveStock',
+      'chargePayment',
+      'cancelShipment',
+      'refundPayment',
+      'releaseStock',
+      'closeOrder',
+    ],
+    partnerRequests: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
+  },
+  {
+    during: 'the wait for the pickup',
+    async placeAndHold(shop) {
+      const order = await shop.placeOrder();
+      await order.waitForStage('awaiting_pickup');
+      return { order };
+    },
+    balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500, parcels: ['cancelled'] },
+    completedActivities: [
+      ...(['reserveStock', 'chargePayment', 'requestShipment'] as const),
+      ...(['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'] as const),
+    ],
+    partnerRequests: ['/payments/charges', '/carrier/shipments', '/carrier/cancellations', '/payments/refunds'],
+  },
+];
+
+/** Waits until the server has requested the cancellation of the order's current activity. */
+async function waitForCancelRequest(order: PlacedOrder): Promise<void> {
+  const isTold = async () => (await order.eventTypes()).includes('ActivityTaskCancelRequested') || undefined;
+  await waitUntil(isTold, { description: 'a cancellation request', timeoutMs: 20_000, intervalMs: 50 });
+}
+
+/** The error type of a rejected update. */
+async function rejectionTypeOf(update: Promise<unknown>): Promise<string> {
+  const error = await update.then(
+    () => new Error('the update was accepted'),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+  return (error.cause as { type?: string }).type ?? 'no type';
+}
+
+/** The completed compensations among the activities that were done. */
+const compensationsIn = (done: ActivityName[]) =>
+  done
+    .filter((name) => ['cancelShipment', 'refundPayment', 'releaseStock'].includes(name))
+    .map((name) => ({ name, status: 'completed' }));
+
+describeWithOrderShop('cancelling an order', (shop) => {
+  test('runs no step if the cancellation comes with the start', async () => {
+    const products = [await addProduct(shop().store)];
+    const input = makeOrder({ lines: [{ sku: products[0]!.sku, quantity: 1 }] });
+    const startWorkflowOperation = new WithStartWorkflowOperation<typeof order>(ORDER_WORKFLOW_TYPE, {
+      workflowId: orderWorkflowId(input.orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input],
+      workflowIdConflictPolicy: 'FAIL',
+    });
+    await shop().client.workflow.executeUpdateWithStart(cancelOrderUpdate, { args: [{}], startWorkflowOperation });
+    const handle = await startWorkflowOperation.workflowHandle();
+    const view = await handle.result();
+
+    expect(view).toMatchObject({ status: 'cancelled', stage: 'done' });
+    expect(shop().activities.completedActivitiesOf(input.orderId)).not.toContain('reserveStock');
+    expect(shop().fakes.records(input.orderId).requests).toEqual([]);
+  });
+
+  describe.each(cancellationPoints)(
+    'during $during',
+    ({ placeAndHold, balance, completedActivities, partnerRequests }) => {
+      test('ends as cancelled with everything compensated after a cancel update', async () => {
+        const { order, resume, applyLateEffect } = await placeAndHold(shop());
+        const args = [{ reason: 'changed my mind' }] as const;
+        const answering = order.handle.executeUpdate(cancelOrderUpdate, { args: [...args] });
+        if (resume) await waitForCancelRequest(order).then(resume);
+        const answer = await answering;
+        const view = await order.result();
+        await applyLateEffect?.();
+
+        expect(answer).toMatchObject({ status: 'processing', cancellation: { reason: 'changed my mind' } });
+        expect(view).toMatchObject({
+          status: 'cancelled',
+          stage: 'done',
+          reason: { type: 'Cancelled', message: 'the order was cancelled on request: changed my mind' },
+          cancellation: { reason: 'changed my mind' },
+          compensations: compensationsIn(completedActivities),
+        });
+        expect(view.cancellation).not.toHaveProperty('refused');
+        expect(await order.balance()).toEqual(balance);
+        expect(order.completedActivities()).toEqual(completedActivities);
+        expect(order.partnerRequests()).toEqual(partnerRequests);
+      });
+
+      test('ends as Cancelled with everything compensated after a workflow cancellation', async () => {
+        const { order, resume, applyLateEffect } = await placeAndHold(shop());
+        await order.handle.cancel();
+        if (resume) await waitForCancelRequest(order).then(resume);
+        const failure = await order.waitForFailure();
+        await applyLateEffect?.();
+        const { status } = await order.handle.describe();
+
+        expect(failure.name).toBe('CancelledFailure');
+        expect(status.name).toBe('CANCELLED');
+        expect(await order.view()).toMatchObject({
+          status: 'cancelled',
+          stage: 'done',
+          compensations: compensationsIn(completedActivities),
+        });
+        expect(await order.balance()).toEqual(balance);
+        expect(order.completedActivities()).toEqual(completedActivities);
+        expect(order.partnerRequests()).toEqual(partnerRequests);
+      });
+    },
+  );
+
+  test('compensates a charge in progress only after the charge has ended', async () => {
+    const { order } = await holdAtPartner(shop(), 'charge', 'before');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await order.result();
+    const events = await order.eventTypes();
+
+    const once = ['ActivityTaskScheduled', 'ActivityTaskStarted', 'ActivityTaskCompleted'];
+    expect(events.filter((event) => event.startsWith('ActivityTask'))).toEqual([
+      ...once,
+      'ActivityTaskScheduled',
+      'ActivityTaskCancelRequested',
+      'ActivityTaskCanceled',
+      ...once,
+      ...once,
+      ...once,
+    ]);
+    expect(order.completedActivities().slice(-3)).toEqual(['refundPayment', 'releaseStock', 'closeOrder']);
+  });
+
+  test('refunds the first attempt of a charge when cancelled between two attempts', async () => {
+    const orderId = newOrderId();
+    shop().fakes.faults.add({ on: 'charge', orderId, fault: 'lose-response', times: -1 });
+    const order = await shop().placeOrder({ orderId });
+    await waitUntil(() => order.attemptOutcomes('chargePayment').includes('failed') || undefined, {
+      description: 'the first try',
+      timeoutMs: 20_000,
+    });
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    const { status } = await order.result();
+
+    expect(status).toBe('cancelled');
+    expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
+  });
+
+  test('compensates once, for the first reason, when cancelled again during compensation', async () => {
+    const orderId = newOrderId();
+    const hold = shop().fakes.hold('refund', orderId);
+    const order = await shop().placeOrder({ orderId });
+    await order.waitForStage('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'first' }] });
+    await hold.arrived;
+    const refusal = await rejectionTypeOf(
+      order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'second' }] }),
+    );
+    const again = await order.view();
+    const accepted = (await order.eventTypes()).filter((event) => event === 'WorkflowExecutionUpdateAccepted');
+    await order.handle.cancel();
+    await hold.release();
+    const view = await order.result();
+
+    expect(refusal).toBe('AlreadyCancelling');
+    expect(accepted, 'updates of this run').toHaveLength(1);
+    expect(again).toMatchObject({ stage: 'compensating', cancellation: { reason: 'first' } });
+    expect(view).toMatchObject({ status: 'cancelled', cancellation: { reason: 'first' } });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(order.completedActivities().slice(-4)).toEqual([
+      'cancelShipment',
+      'refundPayment',
+      'releaseStock',
+      'closeOrder',
+    ]);
+  });
+
+  test('rejects a cancel while the order is compensated for another reason', async () => {
+    const orderId = newOrderId();
+    const hold = shop().fakes.hold('refund', orderId);
+    const order = await shop().placeOrder({ orderId, token: 'tok_declined' });
+    await hold.arrived;
+    const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+    await hold.release();
+    const { status } = await order.result();
+
+    expect(refusal).toBe('OrderClosed');
+    expect(status).toBe('rejected');
+    expect(await order.balance()).toEqual(UNDONE_BALANCE);
+  });
+
+  describe.each(['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'] as const)(
+    '%s with a lost response',
+    (name) => {
+      test('is repeated, and everything is compensated once', async () => {
+        const order = await shop().placeOrder();
+        await order.waitForStage('awaiting_pickup');
+        shop().activities.failAfterEffect(name, order.orderId);
+        await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+        const { status } = await order.result();
+
+        expect(status).toBe('cancelled');
+        expect(order.attemptOutcomes(name)).toEqual(['answer lost', 'done']);
+        expect(await order.balance()).toEqual({
+          verdict: 'undone',
+          charged: 2500,
+          refunded: 2500,
+          parcels: ['cancelled'],
+        });
+        expect(order.completedActivities().slice(-4)).toEqual([
+          'cancelShipment',
+          'refundPayment',
+          'releaseStock',
+          'closeOrder',
+        ]);
+      });
+    },
+  );
+
+  test.each([
+    // The next attempt finds the refund by the order id.
+    ['refund', 'refundPayment', '/payments/refunds', 1],
+    ['cancellation', 'cancelShipment', '/carrier/cancellations', 2],
+  ] as const)('compensates once when the response to a %s is cut off', async (on, compensation, path, calls) => {
+    const order = await shop().placeOrder();
+    await order.waitForStage('awaiting_pickup');
+    shop().fakes.faults.add({ on, orderId: order.orderId, fault: 'lose-response' });
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    const { status } = await order.result();
+
+    expect(status).toBe('cancelled');
+    expect(order.attemptOutcomes(compensation)).toEqual(['failed', 'done']);
+    expect(order.partnerRequests().filter((call) => call === path)).toHaveLength(calls);
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+  });
+
+  describe('after the pickup', () => {
+    const sold = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
+
+    test('rejects a cancel and completes the order once the pickup is reported', async () => {
+      const order = await shop().placeOrder();
+      await order.waitForStage('awaiting_pickup');
+      await order.sendCarrierReports('in_transit');
+      const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      await order.sendCarrierReports('delivered');
+      const view = await order.result();
+
+      expect(refusal).toBe('AlreadyPickedUp');
+      expect(view).toMatchObject({ status: 'completed', compensations: [] });
+      expect(view).not.toHaveProperty('cancellation');
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('ignores a workflow cancellation and completes the order once the pickup is reported', async () => {
+      const order = await shop().placeOrder();
+      await order.waitForStage('awaiting_pickup');
+      await order.sendCarrierReports('in_transit');
+      await order.waitForStage('in_transit');
+      await order.handle.cancel();
+      const afterwards = await order.view();
+      await order.sendCarrierReports('delivered');
+
+      expect(afterwards).toMatchObject({ status: 'processing', stage: 'in_transit' });
+      expect(await order.result()).toMatchObject({ status: 'completed', compensations: [] });
+      expect(await order.balance()).toEqual(sold);
+      expect(order.partnerRequests()).not.toContain('/carrier/cancellations');
+    });
+
+    test('rejects an accepted cancel and completes the order if the pickup report comes late', async () => {
+      const order = await placeOrderPickedUpUnreported(shop());
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{ reason: 'too late' }] });
+      const forward = await order.waitForStage('in_transit');
+      const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      shop().carrierWebhooks.acceptReports(order.orderId);
+      await order.sendCarrierReports('delivered');
+      const view = await order.result();
+
+      expect(forward.cancellation).toMatchObject({ reason: 'too late', refused: true });
+      expect(refusal).toBe('AlreadyPickedUp');
+      expect(view).toMatchObject({
+        status: 'completed',
+        cancellation: { reason: 'too late', refused: true },
+        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      });
+      expect(await order.balance()).toEqual(sold);
+      expect(order.completedActivities()).toEqual([
+        'reserveStock',
+        'chargePayment',
+        'requestShipment',
+        'cancelShipment',
+        'closeOrder',
+      ]);
+    });
+
+    test('overrules a workflow cancellation if the pickup report comes late, and rejects a later cancel', async () => {
+      const order = await placeOrderPickedUpUnreported(shop());
+      await order.handle.cancel();
+      await order.waitForStage('in_transit');
+      const refusal = await rejectionTypeOf(order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] }));
+      shop().carrierWebhooks.acceptReports(order.orderId);
+      await order.sendCarrierReports('delivered');
+      const view = await order.result();
+
+      expect(refusal).toBe('AlreadyPickedUp');
+      expect(view).toMatchObject({
+        status: 'completed',
+        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      });
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('refunds the order if the parcel is lost after a rejected cancellation', async () => {
+      const order = await placeOrderPickedUpUnreported(shop());
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      await order.waitForStage('in_transit');
+      shop().carrierWebhooks.acceptReports(order.orderId);
+      await order.sendCarrierReports('lost');
+
+      expect(await order.waitForFailure()).toMatchObject({ type: 'ShipmentLost' });
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['lost'],
+      });
+    });
+
+    test("rejects a cancel before the carrier's response and completes the order", async () => {
+      const { order, applyLateEffect } = await holdAtPartner(shop(), 'shipment', 'before');
+      await order.sendCarrierReports('in_transit');
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      await applyLateEffect?.();
+      await order.sendCarrierReports('delivered');
+
+      expect(await order.result()).toMatchObject({
+        status: 'completed',
+        shipment: { status: 'delivered' },
+        cancellation: { refused: true },
+      });
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test('rejects an accepted cancel when the shipment request ends after the pickup', async () => {
+      const orderId = newOrderId();
+      const hold = shop().fakes.hold('shipment', orderId, { waitBefore: 'before' });
+      const order = await shop().placeOrder({ orderId });
+      await hold.arrived;
+      await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+      await order.sendCarrierReports('in_transit');
+      await hold.release();
+      await order.sendCarrierReports('delivered');
+
+      expect(await order.result()).toMatchObject({
+        status: 'completed',
+        shipment: { status: 'delivered' },
+        cancellation: { refused: true },
+      });
+      expect(await order.balance()).toEqual(sold);
+    });
+
+    test("overrules a workflow cancellation before the carrier's response", async () => {
+      const { order } = await holdAtPartner(shop(), 'shipment', 'before');
+      await order.sendCarrierReports('in_transit');
+      await order.handle.cancel();
+      await order.waitForStage('in_transit');
+      await order.sendCarrierReports('delivered');
+
+      expect(await order.result()).toMatchObject({
+        status: 'completed',
+        shipment: { status: 'delivered' },
+        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      });
+      expect(await order.balance()).toEqual(sold);
+    });
+  });
+});
+
+/** Places an order whose parcel is picked up while the carrier's reports are rejected. */
+async function placeOrderPickedUpUnreported(shop: OrderShop): Promise<PlacedOrder> {
+  const order = await shop.placeOrder();
+  await order.waitForStage('awaiting_pickup');
+  shop.carrierWebhooks.rejectReports(order.orderId);
+  await order.sendCarrierReports('in_transit');
+  return order;
+}

@@ -1,0 +1,228 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import type { OrderView, ShipmentReport } from '../../../../src/schemas/order.js';
+import {
+  cancelOrderUpdate,
+  DEFAULT_DELIVERY_TIMEOUT_SECONDS,
+  shipmentReportedSignal,
+} from '../../../../src/workflows/order/contract.js';
+import {
+  newOrderId,
+  describeWithOrderShop,
+  type OrderShop,
+  type PlacedOrder,
+} from '../../../support/shop/order-shop.js';
+
+const SOLD_BALANCE = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
+const FORWARD_STEPS = ['reserveStock', 'chargePayment', 'requestShipment'];
+
+/** The steps and compensations that were done, in order, without the records of contradicting reports. */
+const stepsOf = (order: PlacedOrder) =>
+  order.completedActivities().filter((name) => name !== 'recordContradictingReport');
+
+/** Sends a report that the fake carrier would never send. */
+const sendForgedReport = (order: PlacedOrder, report: Partial<ShipmentReport>) =>
+  order.handle.signal(shipmentReportedSignal, {
+    orderId: order.orderId,
+    shipmentId: 'sh_of_nobody',
+    status: 'delivered',
+    ...report,
+  });
+
+/** Places an order whose parcel is accepted while the carrier's response is held back. */
+async function placeOrderAwaitingShipmentResponse(shop: OrderShop) {
+  const orderId = newOrderId();
+  const hold = shop.fakes.hold('shipment', orderId);
+  const order = await shop.placeOrder({ orderId });
+  await hold.arrived;
+  return { order, release: () => hold.release() };
+}
+
+/** Seconds on the workflow's clock from the shipment request to the first compensation. */
+function secondsWaited({ steps, compensations }: OrderView): number {
+  const handover = steps.find(({ name }) => name === 'requestShipment')!.startedAt;
+  return (Date.parse(compensations[0]!.startedAt) - Date.parse(handover)) / 1000;
+}
+
+describeWithOrderShop("the carrier's reports", (shop) => {
+  test.each<Exclude<ShipmentReport['status'], 'cancelled'>[][]>([
+    [['in_transit', 'delivered']],
+    [['delivered']],
+    [['in_transit', 'in_transit', 'delivered', 'delivered']],
+    [['in_transit', 'delivered', 'in_transit', 'lost']],
+  ])('complete the order once for the sequence %j', async (statuses) => {
+    const order = await shop().placeOrder();
+    await order.waitForStage('awaiting_pickup');
+    await order.sendCarrierReports(...statuses);
+    const view = await order.result();
+
+    expect(view).toMatchObject({ status: 'completed', shipment: { status: 'delivered' }, compensations: [] });
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+    expect(stepsOf(order)).toEqual([...FORWARD_STEPS, 'closeOrder']);
+  });
+
+  test("apply the first final status if they precede the carrier's response out of order", async () => {
+    const { order, release } = await placeOrderAwaitingShipmentResponse(shop());
+    await order.sendCarrierReports('delivered', 'in_transit', 'lost');
+    const early = await order.view();
+    await release();
+    const view = await order.result();
+
+    expect(early).toMatchObject({ stage: 'requesting_shipment' });
+    expect(early, 'the shipment is not confirmed yet').not.toHaveProperty('shipment');
+    expect(view).toMatchObject({ status: 'completed', shipment: { status: 'delivered' }, compensations: [] });
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  test("are kept if they overtake the carrier's response", async () => {
+    const { order, release } = await placeOrderAwaitingShipmentResponse(shop());
+    await order.sendCarrierReports('in_transit');
+    await release();
+    const view = await order.waitForStage('in_transit');
+    await order.sendCarrierReports('delivered');
+
+    expect(view.shipment).toMatchObject({ status: 'in_transit' });
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  test('change nothing if they are about another shipment or order', async () => {
+    const order = await shop().placeOrder();
+    const before = await order.waitForStage('awaiting_pickup');
+    const { shipmentId } = before.shipment!;
+    await sendForgedReport(order, {});
+    await sendForgedReport(order, { status: 'lost' });
+    await sendForgedReport(order, { orderId: newOrderId(), shipmentId });
+    const after = await order.view();
+    await order.sendCarrierReports('delivered');
+
+    expect(after).toEqual({ ...before, ignoredReportCount: 2 });
+    expect(await order.result()).toMatchObject({ status: 'completed', shipment: { shipmentId } });
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  test('change nothing after the order is closed', async () => {
+    const order = await shop().placeOrder();
+    await order.waitForStage('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await order.result();
+    const before = await order.balance();
+    const late = await sendForgedReport(order, { status: 'delivered' }).catch((error: unknown) => error);
+
+    expect(late).toBeInstanceOf(WorkflowNotFoundError);
+    expect(before).toMatchObject({ verdict: 'undone', parcels: ['cancelled'] });
+    expect(await order.balance()).toEqual(before);
+  });
+
+  test('do not stop a compensation once the parcel is cancelled', async () => {
+    const orderId = newOrderId();
+    const hold = shop().fakes.hold('refund', orderId);
+    const order = await shop().placeOrder({ orderId });
+    await order.waitForStage('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await hold.arrived;
+    await order.sendCarrierReports('in_transit', 'delivered');
+    await hold.release();
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled' });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    const done = [...FORWARD_STEPS, 'cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
+    expect(stepsOf(order)).toEqual(done);
+    const reports = await shop().store.listUnhandledReports({ limit: 200 });
+    expect(
+      reports.filter((report) => report.orderId === orderId).map(({ status, reason }) => [status, reason]),
+    ).toEqual([
+      ['delivered', 'contradicts_outcome'],
+      ['in_transit', 'contradicts_outcome'],
+    ]);
+  });
+
+  describe('a lost parcel', () => {
+    test.each<Exclude<ShipmentReport['status'], 'cancelled'>[][]>([
+      [['in_transit', 'lost']],
+      [['lost']],
+      [['lost', 'delivered']],
+    ])('with the reports %j refunds the order without releasing stock or calling the carrier', async (statuses) => {
+      const order = await shop().placeOrder();
+      await order.waitForStage('awaiting_pickup');
+      await order.sendCarrierReports(...statuses);
+      const failure = await order.waitForFailure();
+
+      expect(failure).toMatchObject({ type: 'ShipmentLost' });
+      expect(await order.view()).toMatchObject({
+        status: 'failed',
+        stage: 'done',
+        reason: { type: 'ShipmentLost' },
+        shipment: { status: 'lost' },
+        compensations: [{ name: 'refundPayment', status: 'completed' }],
+      });
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['lost'],
+      });
+      expect(order.partnerRequests()).not.toContain('/carrier/cancellations');
+      expect(stepsOf(order)).toEqual([...FORWARD_STEPS, 'refundPayment', 'closeOrder']);
+    });
+  });
+
+  describe('a carrier that sends no reports', () => {
+    const undone = ['cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
+    const doneButAsking = (order: PlacedOrder) =>
+      order.completedActivities().filter((name) => name !== 'trackShipment');
+
+    test('fails the order with everything compensated after two weeks, which the server skips', async () => {
+      const started = performance.now();
+      const order = await shop().placeOrder();
+      const failure = await order.waitForFailure();
+      const realSeconds = (performance.now() - started) / 1000;
+      const view = await order.view();
+
+      expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
+      expect(view).toMatchObject({ status: 'failed', reason: { type: 'DeliveryTimeout' } });
+      expect(await order.balance()).toEqual({
+        verdict: 'undone',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['cancelled'],
+      });
+      expect(doneButAsking(order)).toEqual([...FORWARD_STEPS, ...undone]);
+      expect(secondsWaited(view)).toBeGreaterThanOrEqual(DEFAULT_DELIVERY_TIMEOUT_SECONDS);
+      expect(secondsWaited(view)).toBeLessThan(DEFAULT_DELIVERY_TIMEOUT_SECONDS + 60);
+      expect(realSeconds).toBeLessThan(30);
+    });
+
+    test('fails the order after the time-out of its input', async () => {
+      const order = await shop().placeOrder({ deliveryTimeoutSeconds: 3600 });
+      const failure = await order.waitForFailure();
+      const view = await order.view();
+
+      expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
+      expect(secondsWaited(view)).toBeGreaterThanOrEqual(3600);
+      expect(secondsWaited(view)).toBeLessThan(3660);
+      expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    });
+  });
+
+  test('completes the order if it picked up the parcel but never responded', async () => {
+    const orderId = newOrderId();
+    shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'lose-response', times: -1 });
+    const hold = shop().fakes.hold('cancellation', orderId, { waitBefore: 'after' });
+    shop().carrierWebhooks.rejectReports(orderId);
+    const order = await shop().placeOrder({ orderId });
+    const result = order.result();
+    await hold.arrived;
+    await order.sendCarrierReports('in_transit');
+    shop().carrierWebhooks.acceptReports(orderId);
+    await order.sendCarrierReports('delivered');
+    await hold.release();
+
+    expect(await result).toMatchObject({
+      status: 'completed',
+      shipment: { status: 'delivered' },
+      compensations: [{ name: 'cancelShipment', status: 'refused' }],
+    });
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+});

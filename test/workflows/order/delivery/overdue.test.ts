@@ -1,0 +1,345 @@
+import { describe, expect, test } from 'vitest';
+import type { DeliveryDecision, OrderView } from '../../../../src/schemas/order.js';
+import {
+  cancelOrderUpdate,
+  orderStatusAttribute,
+  resolveDeliverySignal,
+  resolveDeliveryUpdate,
+  shipmentReportedSignal,
+} from '../../../../src/workflows/order/contract.js';
+import { latestPollTime } from '../../../../src/workflows/order/delivery-monitor.js';
+import {
+  newOrderId,
+  describeWithOrderShop,
+  type OrderShop,
+  type PlacedOrder,
+} from '../../../support/shop/order-shop.js';
+import { addProduct } from '../../../support/shop/shop.js';
+
+const HOUR_SECONDS = 3_600;
+const SOLD_BALANCE = { verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] };
+
+const isOverdue = ({ status }: OrderView) => status === 'delivery_overdue';
+
+const resolveDelivery = (
+  order: PlacedOrder,
+  decision: Omit<DeliveryDecision, 'attempt'>,
+  attempt = 1,
+): Promise<OrderView> => order.handle.executeUpdate(resolveDeliveryUpdate, { args: [{ ...decision, attempt }] });
+
+/** Places an order whose parcel is in transit and must arrive within an hour. */
+async function placeOrderInTransit(shop: OrderShop, { isReported = true } = {}): Promise<PlacedOrder> {
+  const order = await shop.placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
+  await order.waitForStage('awaiting_pickup');
+  if (!isReported) shop.carrierWebhooks.rejectReports(order.orderId);
+  await order.sendCarrierReports('in_transit');
+  if (isReported) await order.waitForStage('in_transit');
+  return order;
+}
+
+/** The same order after its delivery time-out. */
+async function placeOverdueOrder(shop: OrderShop): Promise<PlacedOrder> {
+  const order = await placeOrderInTransit(shop);
+  await shop.skipTime('61 minutes');
+  await order.waitForView(isOverdue, 'overdue');
+  return order;
+}
+
+describeWithOrderShop('a parcel that is in transit at the delivery time-out', (shop) => {
+  test('is not refunded: the order waits for an operator and completes on delivery', async () => {
+    const order = await placeOverdueOrder(shop());
+    const view = await order.view();
+    const { typedSearchAttributes } = await order.handle.describe();
+    const calls = order.partnerRequests();
+    await order.sendCarrierReports('delivered');
+    const done = await order.result();
+
+    expect(view).toMatchObject({
+      status: 'delivery_overdue',
+      stage: 'in_transit',
+      compensations: [],
+      delivery: { attempt: 1, overdueSince: expect.any(String) },
+    });
+    expect(typedSearchAttributes.get(orderStatusAttribute)).toBe('delivery_overdue');
+    expect(calls).not.toContain('/payments/refunds');
+    expect(done).toMatchObject({ status: 'completed' });
+    expect(done.delivery).not.toHaveProperty('overdueSince');
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  test('is recorded as overdue, and as completed after its delivery', async () => {
+    const order = await placeOverdueOrder(shop());
+    await order.waitForView(() => order.completedActivities().includes('recordOrderStatus'), 'recorded');
+    const open = await shop().store.findOrder(order.orderId);
+    await order.sendCarrierReports('delivered');
+    await order.result();
+    const closed = await shop().store.findOrder(order.orderId);
+
+    expect(open).toMatchObject({ status: 'delivery_overdue', stage: 'in_transit' });
+    expect(closed).toMatchObject({ status: 'completed', stage: 'done' });
+  });
+
+  test('has the full time from its departure, even if it leaves just before the time-out', async () => {
+    const order = await shop().placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
+    await order.waitForStage('awaiting_pickup');
+    await shop().skipTime('59 minutes');
+    await order.sendCarrierReports('in_transit');
+    await order.waitForStage('in_transit');
+    await shop().skipTime('30 minutes');
+    const view = await order.view();
+    await order.sendCarrierReports('delivered');
+
+    expect(view).toMatchObject({ status: 'processing', stage: 'in_transit' });
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+  });
+
+  test('stays in transit if the carrier rejects the cancellation at the time-out', async () => {
+    const order = await shop().placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
+    await order.waitForStage('awaiting_pickup');
+    shop().carrierWebhooks.rejectReports(order.orderId);
+    // The last tracking call returns the old status. The parcel leaves right after it.
+    const hold = shop().fakes.hold('cancellation', order.orderId, { waitBefore: 'after' });
+    await shop().skipTime('61 minutes');
+    await hold.arrived;
+    await order.sendCarrierReports('in_transit');
+    await hold.release();
+    const view = await order.waitForStage('in_transit');
+    shop().carrierWebhooks.acceptReports(order.orderId);
+    await order.sendCarrierReports('delivered');
+    const done = await order.result();
+
+    expect(view).toMatchObject({ compensations: [{ name: 'cancelShipment', status: 'refused' }] });
+    expect(done).toMatchObject({ status: 'completed' });
+    expect(order.partnerRequests()).not.toContain('/payments/refunds');
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  test('is not refunded while tracking is down: the order asks the carrier every hour', async () => {
+    const order = await placeOrderInTransit(shop(), { isReported: false });
+    shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 3 });
+    await order.sendCarrierReports('delivered');
+
+    expect(await order.result()).toMatchObject({ status: 'completed', compensations: [] });
+    expect(order.attemptOutcomes('trackShipment')).toEqual(['failed', 'failed', 'failed', 'done']);
+    expect(order.partnerRequests()).not.toContain('/payments/refunds');
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  test('waits for an operator if tracking stays down for a day', async () => {
+    const order = await placeOrderInTransit(shop(), { isReported: false });
+    shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 25 });
+    await shop().skipTime('26 hours');
+    const view = await order.waitForView(isOverdue, 'overdue');
+    await resolveDelivery(order, { action: 'delivered' });
+
+    expect(view).toMatchObject({ stage: 'awaiting_pickup', compensations: [] });
+    expect(order.attemptOutcomes('trackShipment').filter((end) => end === 'failed')).toHaveLength(25);
+    expect(await order.result()).toMatchObject({ status: 'completed', shipment: { status: 'delivered' } });
+    expect(order.partnerRequests()).not.toContain('/payments/refunds');
+  });
+
+  test('is no longer overdue after a late departure, and rejects later decisions', async () => {
+    const order = await placeOrderInTransit(shop(), { isReported: false });
+    shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 25 });
+    await shop().skipTime('26 hours');
+    await order.waitForView(isOverdue, 'overdue');
+    shop().carrierWebhooks.acceptReports(order.orderId);
+    await order.sendCarrierReports('in_transit');
+    const view = await order.waitForView(({ status }) => status === 'processing', 'processing again');
+
+    await expect(resolveDelivery(order, { action: 'write_off' })).rejects.toThrow();
+    await order.sendCarrierReports('delivered');
+
+    expect(view.stage).toBe('in_transit');
+    expect(view.delivery).not.toHaveProperty('overdueSince');
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+    expect(await order.balance()).toEqual(SOLD_BALANCE);
+  });
+
+  describe('an operator of an overdue delivery', () => {
+    test('writes the parcel off: the customer is refunded and the stock stays reduced', async () => {
+      const order = await placeOverdueOrder(shop());
+      const answer = await resolveDelivery(order, { action: 'write_off' });
+      const failure = await order.waitForFailure();
+      const { rows } = await reservationOf(shop(), order);
+
+      expect(answer.delivery).not.toHaveProperty('overdueSince');
+      expect(failure).toMatchObject({ type: 'WrittenOff' });
+      expect(await order.view()).toMatchObject({
+        status: 'failed',
+        reason: { type: 'WrittenOff' },
+        compensations: [{ name: 'refundPayment', status: 'completed' }],
+      });
+      expect(rows).toEqual([{ reservation: 'written_off', status: 'failed' }]);
+      expect(await order.balance()).toEqual({
+        verdict: 'written off',
+        charged: 2500,
+        refunded: 2500,
+        parcels: ['in_transit'],
+      });
+    });
+
+    test('marks the parcel as delivered: the order completes', async () => {
+      const order = await placeOverdueOrder(shop());
+      await resolveDelivery(order, { action: 'delivered' });
+
+      expect(await order.result()).toMatchObject({ status: 'completed', shipment: { status: 'delivered' } });
+      expect(order.partnerRequests()).not.toContain('/payments/refunds');
+    });
+
+    test('extends the time: the order is overdue again afterwards, and only the new attempt can be decided', async () => {
+      const order = await placeOverdueOrder(shop());
+      const answer = await resolveDelivery(order, { action: 'wait', extendBySeconds: 2 * HOUR_SECONDS });
+      await shop().skipTime('3 hours');
+      const again = await order.waitForView(isOverdue, 'overdue again');
+      const late = await resolveDelivery(order, { action: 'write_off' }).catch((error: unknown) => error);
+      await order.handle.signal(resolveDeliverySignal, { action: 'delivered', attempt: 2 });
+
+      expect(answer).toMatchObject({ status: 'processing', stage: 'in_transit' });
+      expect(again).toMatchObject({ delivery: { attempt: 2 } });
+      expect(late).toMatchObject({ cause: { type: 'DeliveryNotOverdue' } });
+      expect(await order.result()).toMatchObject({ status: 'completed' });
+    });
+
+    test('is rejected while the delivery is not overdue', async () => {
+      const order = await placeOrderInTransit(shop());
+      const rejected = await resolveDelivery(order, { action: 'write_off' }).catch((error: unknown) => error);
+      await order.sendCarrierReports('delivered');
+
+      expect(rejected).toMatchObject({ cause: { type: 'DeliveryNotOverdue' } });
+      expect(await order.result()).toMatchObject({ status: 'completed' });
+    });
+  });
+
+  test('can still be cancelled by the customer if it never left', async () => {
+    const order = await shop().placeOrder({ deliveryTimeoutSeconds: HOUR_SECONDS });
+    await order.waitForStage('awaiting_pickup');
+    shop().activities.failBeforeEffect('trackShipment', order.orderId, { times: 25 });
+    await shop().skipTime('26 hours');
+    await order.waitForView(isOverdue, 'overdue');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled', shipment: { status: 'cancelled' } });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+  });
+});
+
+describe('the daily tracking calls to the carrier', () => {
+  const day = 24 * HOUR_SECONDS * 1000;
+
+  test.each([
+    ['in time', 0, 0],
+    ['a millisecond early', -1, 0],
+    ['hours late', 20 * HOUR_SECONDS * 1000, 0],
+    ['five days late', 5 * day + 1, 5],
+  ])('are made once if the workers are %s', (_when, late, days) => {
+    expect(latestPollTime(1_000, 1_000 + late)).toBe(1_000 + days * day);
+  });
+});
+
+describeWithOrderShop('a carrier that accepts a shipment late', (shop) => {
+  test('has the full delivery time from its acceptance', async () => {
+    const orderId = newOrderId();
+    shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'error', times: 10 });
+    const order = await shop().placeOrder({ orderId, deliveryTimeoutSeconds: 600 });
+    await shop().skipTime('18 minutes');
+    await order.waitForStage('awaiting_pickup');
+    const { delivery, steps } = await order.view();
+
+    const acceptedAt = Date.parse(steps.find(({ name }) => name === 'requestShipment')!.endedAt!);
+    expect(Date.parse(delivery!.dueAt) - acceptedAt).toBeGreaterThan(595_000);
+    await order.sendCarrierReports('delivered');
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+  });
+});
+
+describeWithOrderShop('a report about another parcel', (shop) => {
+  const forge = (order: PlacedOrder) =>
+    order.handle.signal(shipmentReportedSignal, {
+      orderId: order.orderId,
+      shipmentId: 'sh_of_another',
+      status: 'delivered',
+    });
+
+  test('does not block a cancellation before the shipment, and is counted', async () => {
+    const orderId = newOrderId();
+    const hold = shop().fakes.hold('charge', orderId);
+    const order = await shop().placeOrder({ orderId });
+    await hold.arrived;
+    await forge(order);
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+    await hold.release();
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled', ignoredReportCount: 1 });
+    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+  });
+
+  test('does not complete an order that ships later', async () => {
+    const orderId = newOrderId();
+    const hold = shop().fakes.hold('charge', orderId);
+    const order = await shop().placeOrder({ orderId });
+    await hold.arrived;
+    await forge(order);
+    await hold.release();
+    const view = await order.waitForStage('awaiting_pickup');
+    await order.sendCarrierReports('delivered');
+
+    expect(view).toMatchObject({ ignoredReportCount: 1, shipment: { status: 'requested' } });
+    expect(await order.result()).toMatchObject({ status: 'completed' });
+  });
+});
+
+describeWithOrderShop('a shipment that the carrier cancels itself', (shop) => {
+  test('is compensated at once without a cancellation call to the carrier', async () => {
+    const order = await shop().placeOrder();
+    const { shipment } = await order.waitForStage('awaiting_pickup');
+    await order.handle.signal(shipmentReportedSignal, {
+      orderId: order.orderId,
+      shipmentId: shipment!.shipmentId,
+      status: 'cancelled',
+    });
+    const failure = await order.waitForFailure();
+
+    expect(failure).toMatchObject({ type: 'CancelledByCarrier' });
+    expect(await order.view()).toMatchObject({
+      status: 'failed',
+      shipment: { status: 'cancelled' },
+      compensations: [
+        { name: 'refundPayment', status: 'completed' },
+        { name: 'releaseStock', status: 'completed' },
+      ],
+    });
+    expect(order.partnerRequests()).not.toContain('/carrier/cancellations');
+    const { rows } = await reservationOf(shop(), order);
+    expect(rows).toEqual([{ reservation: 'released', status: 'failed' }]);
+  });
+});
+
+describeWithOrderShop('an order with a total of 0', (shop) => {
+  test('completes without a charge', async () => {
+    const products = [await addProduct(shop().store, { price: { value: 0, currency: 'EUR' } })];
+    const order = await shop().placeOrder({ products });
+    await order.waitForStage('awaiting_pickup');
+    await order.sendCarrierReports('delivered');
+    const view = await order.result();
+
+    expect(view).toMatchObject({ status: 'completed', total: { value: 0, currency: 'EUR' } });
+    expect(view.steps.map(({ name }) => name)).toEqual(['reserveStock', 'requestShipment']);
+    expect(order.partnerRequests()).toEqual(['/carrier/shipments']);
+  });
+
+  test('is cancelled without a refund', async () => {
+    const products = [await addProduct(shop().store, { price: { value: 0, currency: 'EUR' } })];
+    const order = await shop().placeOrder({ products });
+    await order.waitForStage('awaiting_pickup');
+    await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
+
+    expect(await order.result()).toMatchObject({ status: 'cancelled' });
+    expect(order.partnerRequests()).toEqual(['/carrier/shipments', '/carrier/cancellations']);
+  });
+});
+
+async function reservationOf(shop: OrderShop, { orderId }: PlacedOrder) {
+  const query = shop.store.db.selectFrom('orders').select(['reservation', 'status']).where('order_id', '=', orderId);
+  return { rows: await query.execute() };
+}

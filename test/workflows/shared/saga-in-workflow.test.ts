@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../../tools/processes/wait.js';
+import '../../support/setup/quiet-runtime.js';
+import type { TemporalServer } from '../../support/shop/shop.js';
+import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';
+import { continueSignal, logQuery, type runScript, type SagaScript } from './saga.workflows.js';
+
+const taskQueue = 'sagas';
+const WAIT_OPTIONS = { deadlineMs: 20_000, everyMs: 100 };
+
+describeWithTimeSkipping('a saga in a workflow', () => {
+  let server: TemporalServer;
+  let worker: Worker | undefined;
+  let running: Promise<void> | undefined;
+
+  beforeAll(async () => {
+    server = await startTimeSkippingServer();
+    worker = await Worker.create({
+      connection: server.nativeConnection,
+      namespace: server.namespace,
+      taskQueue,
+      workflowBundle: await bundleWorkflowCode({
+        workflowsPath: fileURLToPath(new URL('./saga.workflows.ts', import.meta.url)),
+        logger: new DefaultLogger('ERROR'),
+      }),
+    });
+    running = worker.run();
+  });
+
+  afterAll(async () => {
+    worker?.shutdown();
+    await running;
+    await server?.close();
+  });
+
+  const start = (script: SagaScript) =>
+    server.client.workflow.start<typeof runScript>('play', { taskQueue, workflowId: randomUUID(), args: [script] });
+
+  const logOf = async (script: SagaScript) => (await start(script)).result();
+
+  const untilLogged = (handle: WorkflowHandle<typeof runScript>, line: string) =>
+    waitUntil(async () => ((await handle.query(logQuery)).includes(line) ? true : undefined), {
+      description: line,
+      ...WAIT_OPTIONS,
+    });
+
+  test('compensates all steps, the last one first, including a step that fails after its effect', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', then: 'fails' }, { name: 'd' }] });
+
+    expect(log).toEqual([
+      'a',
+      'b',
+      'c',
+      'failed',
+      'undo c started',
+      'undo c completed',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
+    ]);
+  });
+
+  test('runs each compensation once when compensated twice', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }], compensateCalls: 2 });
+
+    expect(log).toEqual([
+      'a',
+      'all done',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
+      'compensate: true',
+    ]);
+  });
+
+  test('runs the compensations that were not forgotten', async () => {
+    const log = await logOf({ steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }], unregister: ['undo a', 'undo c'] });
+
+    expect(log).toEqual(['a', 'b', 'c', 'all done', 'undo b started', 'undo b completed', 'compensate: true']);
+  });
+
+  test('completes slow compensations after a workflow cancellation', async () => {
+    const handle = await start({
+      steps: [
+        { name: 'a', compensationBehaviours: ['slow'] },
+        { name: 'b', then: 'waits', compensationBehaviours: ['slow'] },
+      ],
+    });
+    await untilLogged(handle, 'b');
+
+    await handle.cancel();
+
+    expect(await handle.result()).toEqual([
+      'a',
+      'b',
+      'cancelled',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
+    ]);
+  });
+
+  test('runs a stuck compensation again on retry while older ones wait for a gate', async () => {
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['fails', 'fails'], isGate: true }],
+      decisions: ['retry', 'retry'],
+    });
+
+    expect(log).toEqual([
+      'a',
+      'b',
+      'all done',
+      'undo b started',
+      'undo b stuck: no route',
+      'undo b started',
+      'undo b stuck: no route',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
+    ]);
+  });
+
+  test('runs the older compensations after a skip', async () => {
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['fails'], isGate: true }],
+      decisions: ['skip'],
+    });
+
+    expect(log).toEqual([
+      'a',
+      'b',
+      'all done',
+      'undo b started',
+      'undo b stuck: no route',
+      'undo b skipped',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
+    ]);
+  });
+
+  test('still waits for a decision after a workflow cancellation', async () => {
+    const handle = await start({ steps: [{ name: 'a', compensationBehaviours: ['fails'] }] });
+    await untilLogged(handle, 'undo a stuck: no route');
+
+    await handle.cancel();
+    await untilLogged(handle, 'undo a stuck: no route');
+    await handle.signal(continueSignal);
+
+    expect((await handle.result()).slice(-3)).toEqual(['undo a stuck: no route', 'undo a skipped', 'compensate: true']);
+  });
+
+  test('compensates nothing older past the point of no return until called again', async () => {
+    const log = await logOf({
+      steps: [{ name: 'a' }, { name: 'b' }, { name: 'c', compensationBehaviours: ['point of no return'] }],
+      compensateCalls: 2,
+    });
+
+    expect(log).toEqual([
+      'a',
+      'b',
+      'c',
+      'all done',
+      'undo c started',
+      'undo c refused',
+      'compensate: false',
+      'undo b started',
+      'undo b completed',
+      'undo a started',
+      'undo a completed',
+      'compensate: true',
+    ]);
+  });
+
+  // Last in the file, because the workflow never ends by itself.
+  test('fails the workflow task and compensates nothing older if a compensation has a bug', async () => {
+    const handle = await start({ steps: [{ name: 'a' }, { name: 'b', compensationBehaviours: ['bug'] }] });
+
+    const failed = await waitUntil(
+      async () => {
+        const { events } = await handle.fetchHistory();
+        return events?.map((event) => event.workflowTaskFailedEventAttributes).find(Boolean) ?? undefined;
+      },
+      { description: 'a failed workflow task', ...WAIT_OPTIONS },
+    );
+    const { status } = await handle.describe();
+    await handle.terminate();
+
+    expect(failed.failure?.message).toBe('undefined is not a function');
+    expect(status.name).toBe('RUNNING');
+  });
+});

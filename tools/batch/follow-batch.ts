@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { z } from 'zod';
+import { batchFailure, batchResource, type BatchFailure, type BatchResource } from '../../src/schemas/batch.js';
+import { pageOf } from '../../src/schemas/page.js';
+import { apiKeyHeaders } from '../stack/api-key-headers.js';
+import { waitUntil } from '../processes/wait.js';
+import { hasEnded, type ProgressDisplay } from './progress.js';
+import { describeFetchError } from './upload.js';
+
+const requestTimeoutMs = 10_000;
+/** What the API, or a proxy in front of it, returns while the API restarts. */
+const unavailableStatuses = [502, 503, 504];
+
+/** Poll interval and time limit; tests use shorter ones. */
+export interface PollOptions {
+  intervalMs: number;
+  /** How long the API may be unavailable. */
+  timeoutMs: number;
+}
+
+const defaultPollOptions: PollOptions = { intervalMs: 300, timeoutMs: 60_000 };
+
+/**
+ * Shows a batch until it has ended. Waits while the API is unavailable, for example during a restart.
+ *
+ * @throws an Error when the API stays unavailable or returns another error.
+ */
+export async function followBatch(
+  url: string,
+  display: ProgressDisplay,
+  patience = defaultPollOptions,
+): Promise<BatchResource> {
+  for (;;) {
+    const batch = await readWithRetry(url, batchResource, display, patience);
+    display.update(batch);
+    if (hasEnded(batch)) return batch;
+    await delay(patience.intervalMs);
+  }
+}
+
+/** The first items that failed. */
+export async function readFirstFailures(url: string, limit: number, display: ProgressDisplay): Promise<BatchFailure[]> {
+  const page = await readWithRetry(`${url}/failures?limit=${limit}`, pageOf(batchFailure), display, defaultPollOptions);
+  return page.items;
+}
+
+async function readWithRetry<T extends z.ZodType>(
+  url: string,
+  schema: T,
+  display: ProgressDisplay,
+  patience: PollOptions,
+) {
+  let noted = false;
+  const ask = async (): Promise<{ status: number; body: string }> => {
+    try {
+      const answer = await fetch(url, { headers: apiKeyHeaders(), signal: AbortSignal.timeout(requestTimeoutMs) });
+      const body = await answer.text();
+      if (unavailableStatuses.includes(answer.status)) throw new Error(`it answers ${answer.status}`);
+      return { status: answer.status, body };
+    } catch (error) {
+      const reason = describeFetchError(error);
+      if (!noted) display.printLine(`The API is away (${reason}), waiting for it up to ${patience.timeoutMs / 1000} s`);
+      noted = true;
+      throw new Error(reason);
+    }
+  };
+  const { status, body } = await waitUntil(ask, { description: `An answer of ${url}`, ...patience });
+  if (status !== 200) throw new Error(`${url} answered ${status}: ${body.slice(0, 200)}`);
+  if (noted) display.printLine('The API is back');
+  return schema.parse(JSON.parse(body));
+}

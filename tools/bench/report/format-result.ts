@@ -1,0 +1,16 @@
+import { formatNumber, computeSummary } from '../measure/comparison.js';
+import type { BenchResult } from './results.js';
+
+/** The result of a bench as lines for a terminal. */
+export function formatResult(name: string, { comparisons, seconds, loadAverage }: BenchResult): string {
+  const width = Math.max(...comparisons.map((figure) => figure.name.length));
+  const lines = comparisons.map((figure) => {
+    const { ratio, minRatio, maxRatio, medianValue, baselineMedian, rounds } = computeSummary(figure);
+    return (
+      `  ${figure.name.padEnd(width)}  ratio ${formatNumber(ratio).padStart(6)} (${formatNumber(minRatio)} to ${formatNumber(maxRatio)})  ` +
+      `${formatNumber(medianValue)} against ${formatNumber(baselineMedian)} ${figure.unit}, ${rounds} x ${figure.sampleCount}; base: ${figure.baseline}`
+    );
+  });
+  const state = `${Math.round(seconds)} s, load of the machine ${loadAverage.before.toFixed(1)} before, ${loadAverage.after.toFixed(1)} after`;
+  return [`${name}: ${state}`, ...lines, ''].join('\n');
+}

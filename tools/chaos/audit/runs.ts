@@ -1,0 +1,140 @@
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionStatusName } from '@temporalio/client';
+import { approvalIdOfOrder } from '../../../src/schemas/approval.js';
+import { approvalDueAtAttribute, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
+import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import {
+  customerIdAttribute,
+  orderIdOf,
+  orderStatusAttribute,
+  orderWorkflowId,
+  ORDER_WORKFLOW_TYPE,
+} from '../../../src/workflows/order/contract.js';
+import { listExecutions } from '../../replay/list-executions.js';
+import { waitUntil } from '../../processes/wait.js';
+import type { ClientLog } from '../client-log.js';
+import { isAnyAccepted, acceptedResults } from './findings.js';
+
+/** The visibility record of a run. */
+export interface WorkflowRun {
+  workflowId: string;
+  runId: string;
+  type: string;
+  status: WorkflowExecutionStatusName;
+  customerId: string | undefined;
+  orderStatus: string | undefined;
+  approvalDueAt: Date | undefined;
+}
+
+/** A pending approval that is due later than this will not end while the auditor waits. */
+const DUE_SOON_MS = 60_000;
+
+export const isOrderRun = ({ type }: WorkflowRun): boolean => type === ORDER_WORKFLOW_TYPE;
+
+/** The runs of a namespace, and the ids of open workflows that report why they are open. */
+interface SettledRuns {
+  runs: WorkflowRun[];
+  reportedOpen: Set<string>;
+}
+
+/**
+ * Waits until visibility shows everything that was promised and every open run has a reason to be open. Returns every
+ * run of the namespace; after the deadline, in whatever state the runs are.
+ */
+export async function waitUntilSettled(client: Client, ledger: ClientLog, deadlineMs: number): Promise<SettledRuns> {
+  const promised = requiredWorkflowIds(ledger);
+  const allEnded = async () => {
+    const open = await listRuns(client, `ExecutionStatus = 'Running'`);
+    const reported = findReportedOpen(open, ledger);
+    if (!open.every((run) => reported.has(run.workflowId) || isOpenByDesign(run, ledger))) return undefined;
+    const runs = await listRuns(client, '');
+    const known = new Set(runs.map(({ workflowId }) => workflowId));
+    const missing = promised.filter((workflowId) => !known.has(workflowId));
+    // A workflow that Temporal itself does not know will not appear in visibility later.
+    const late = await Promise.all(missing.map((workflowId) => workflowExists(client, workflowId)));
+    return late.includes(true) ? undefined : { runs, reported };
+  };
+  const wait = { what: 'the end of all that was accepted', deadlineMs, everyMs: 250 };
+  return await waitUntil(allEnded, wait).catch(async () => {
+    const runs = await listRuns(client, '');
+    const open = runs.filter(({ status }) => status === 'RUNNING');
+    return { runs, reported: findReportedOpen(open, ledger) };
+  });
+}
+
+/** The statuses of open orders that wait for an operator. */
+const PARKED_STATUSES: readonly unknown[] = ['compensation_stuck', 'delivery_overdue'];
+
+/**
+ * The open workflows that report why they are open: orders with a parked compensation or an overdue delivery, approvals
+ * that nobody has decided before their deadline, and the orders that wait for those.
+ */
+function findReportedOpen(open: WorkflowRun[], ledger: ClientLog): Set<string> {
+  const decided = new Set(
+    ledger.approvals
+      .filter(({ decisions }) => isAnyAccepted(decisions))
+      .map(({ approvalId }) => approvalWorkflowId(approvalId)),
+  );
+  const isWaiting = ({ workflowId, type, approvalDueAt }: WorkflowRun) =>
+    type === 'approval' &&
+    !decided.has(workflowId) &&
+    approvalDueAt !== undefined &&
+    approvalDueAt.getTime() > Date.now() + DUE_SOON_MS;
+  const questions = new Set(open.filter(isWaiting).map(({ workflowId }) => workflowId));
+  const orders = open.filter(
+    (run) =>
+      isOrderRun(run) &&
+      (PARKED_STATUSES.includes(run.orderStatus) ||
+        questions.has(approvalWorkflowId(approvalIdOfOrder(orderIdOf(run.workflowId))))),
+  );
+  return new Set([...questions, ...orders.map(({ workflowId }) => workflowId)]);
+}
+
+/** Whether the run is a cart that no accepted request has ended. */
+export function isOpenByDesign({ workflowId }: WorkflowRun, { carts }: ClientLog): boolean {
+  const cart = carts.find(({ cartId }) => cartWorkflowId(cartId) === workflowId);
+  return cart !== undefined && !isAnyAccepted(cart.closingRequests);
+}
+
+/** The ids of the workflows that must exist. */
+function requiredWorkflowIds({ orders, carts, approvals, batches }: ClientLog): string[] {
+  return [
+    ...acceptedResults(orders).map(orderWorkflowId),
+    ...carts
+      .filter(({ changes, closingRequests }) => isAnyAccepted([...changes, ...closingRequests]))
+      .map(({ cartId }) => cartWorkflowId(cartId)),
+    ...approvals
+      .filter(({ source, decisions }) =>
+        isAnyAccepted('request' in source ? [source.request, ...decisions] : decisions),
+      )
+      .map(({ approvalId }) => approvalWorkflowId(approvalId)),
+    ...batches.filter((batch) => isAnyAccepted([batch])).map(({ batchId }) => batchWorkflowId(batchId)),
+  ];
+}
+
+async function listRuns(client: Client, query: string): Promise<WorkflowRun[]> {
+  const runs: WorkflowRun[] = [];
+  for await (const execution of listExecutions(client, query)) {
+    const { workflowId, runId, type, status, typedSearchAttributes } = execution;
+    runs.push({
+      workflowId,
+      runId,
+      type,
+      status: status.name,
+      customerId: typedSearchAttributes.get(customerIdAttribute),
+      orderStatus: typedSearchAttributes.get(orderStatusAttribute),
+      approvalDueAt: typedSearchAttributes.get(approvalDueAtAttribute),
+    });
+  }
+  return runs;
+}
+
+async function workflowExists(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(workflowId).describe();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}

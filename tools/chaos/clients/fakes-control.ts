@@ -1,0 +1,49 @@
+import type { ClientSession } from './client-session.js';
+
+/** Calls the test interface of the fake partners. @throws when the call fails. */
+export async function callTestInterface(
+  { answersUrl }: ClientSession['endpoints'],
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Response> {
+  const response = await fetch(new URL(path, answersUrl), {
+    method,
+    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  if (!response.ok) throw new Error(`${method} ${path} returned ${response.status}`);
+  return response;
+}
+
+/** Sets when the carrier moves the parcel of one order; the order may be placed later. */
+export async function scheduleParcel(
+  visit: ClientSession,
+  orderId: string,
+  schedule: { autoDeliver: boolean; pickupSeconds?: number; deliverySeconds?: number },
+): Promise<void> {
+  await retryUntilDone(visit, () =>
+    callTestInterface(visit.endpoints, 'PUT', '/test/carrier', { orderId, ...schedule }),
+  );
+}
+
+/** Makes the carrier move the parcel of an order and report the move. */
+export async function moveParcel(visit: ClientSession, orderId: string, status: string): Promise<void> {
+  await retryUntilDone(visit, () =>
+    callTestInterface(visit.endpoints, 'POST', `/test/shipments/${orderId}`, { status }),
+  );
+}
+
+/** Repeats a call until it succeeds or the visit ends. @returns undefined when the visit ended first. */
+export async function retryUntilDone<T>(
+  { http, stopSignal }: ClientSession,
+  call: () => Promise<T>,
+): Promise<T | undefined> {
+  while (!stopSignal.aborted) {
+    try {
+      return await call();
+    } catch {
+      await http.pause(500);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,123 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger } from '@temporalio/worker';
+import { openStore, type Store } from '../../src/store/index.js';
+import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
+import type { Reporter } from '../terminal/reporter.js';
+import type { Bundle } from '../replay/replay-histories.js';
+import { startTemporaryStack, type StackAddresses, type Stack } from '../stack/stack.js';
+import type { SupervisedProcess } from '../processes/supervisor.js';
+import { startTemporaryCluster, type TemporaryCluster } from '../servers/temporal/temporary-cluster.js';
+import type { ServerKind } from './command-line.js';
+import { ProxiedLinks } from './proxied-links.js';
+import type { KILLABLE_PROCESSES } from './plan.js';
+
+/** A shop whose processes can be killed and whose links can have faults; each part is one process. */
+export interface ShopUnderTest {
+  /** Clients connect through a link, the auditor connects directly. */
+  readonly addresses: StackAddresses;
+  readonly processes: Record<(typeof KILLABLE_PROCESSES)[number], SupervisedProcess>;
+  readonly links: ProxiedLinks;
+  /** Client and store with full access, on direct connections without faults. */
+  readonly client: Client;
+  readonly store: Store;
+  /** The bundle that the shop's worker runs. */
+  readonly workflowBundle: Bundle;
+  /** Resolves with the reason when a part fails and is not restarted. */
+  readonly failure: Promise<Error>;
+  /** Copies the logs of the shop's processes. */
+  copyLogs(folder: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface ShopUnderTestOptions {
+  server: ServerKind;
+  report: Reporter;
+  signal?: AbortSignal;
+  /** An existing bundle to use instead of bundling the workflows again. */
+  workflowBundle?: string;
+}
+
+/**
+ * Starts a new shop: free ports, temporary folders, and commits that wait for the disk. On the full server, Temporal
+ * keeps its state in the shop's PostgreSQL.
+ *
+ * @throws after it has stopped everything that it had started.
+ */
+export async function startShopUnderTest({
+  server,
+  report,
+  signal,
+  workflowBundle,
+}: ShopUnderTestOptions): Promise<ShopUnderTest> {
+  const closing: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (let close = closing.pop(); close; close = closing.pop()) await close();
+  };
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'faults-'));
+    closing.push(() => rm(folder, { recursive: true, force: true }));
+    const bundle = workflowBundle ?? (await writeWorkflowBundle(folder));
+
+    const links = new ProxiedLinks();
+    closing.push(() => links.close());
+    const throughLinks = links.mapPort;
+    let cluster: TemporaryCluster | undefined;
+    if (server === 'full') {
+      cluster = await startTemporaryCluster(report, { durable: true, mapPort: throughLinks });
+      closing.push(() => cluster!.stop());
+      signal?.throwIfAborted();
+    }
+    const stack = await startTemporaryStack(
+      {
+        sharedServers: cluster?.sharedServers,
+        // A parcel can be recalled only for a short moment before its pickup.
+        carrierPickupSeconds: 0.3,
+        carrierDeliverySeconds: 0.6,
+        applicationEnv: { WORKFLOW_BUNDLE: bundle },
+      },
+      { report, durable: true, workerCount: 1, apiCount: 1, mapPort: throughLinks, ...(signal && { signal }) },
+    );
+    closing.push(() => stack.stop());
+
+    const { addresses } = stack;
+    const connection = await Connection.connect({ address: addresses.temporalAddress });
+    closing.push(() => connection.close());
+    const store = openStore({
+      databaseUrl: addresses.ownerDatabaseUrl,
+      maxConnections: 4,
+      onIdleError: () => undefined,
+    });
+    closing.push(() => store.close());
+    return {
+      addresses,
+      links,
+      store,
+      stop,
+      workflowBundle: { codePath: bundle },
+      processes: processesByName(stack, cluster),
+      client: new Client({ connection, namespace: addresses.temporalNamespace }),
+      failure: Promise.race([stack.failed, ...(cluster ? [cluster.failed] : [])]),
+      async copyLogs(folder) {
+        await cp(stack.logsDir, folder, { recursive: true });
+        if (cluster) await cp(cluster.logsDir, folder, { recursive: true, filter: (path) => !/postgres$/.test(path) });
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function writeWorkflowBundle(folder: string): Promise<string> {
+  const file = join(folder, 'workflow-bundle.js');
+  await writeFile(file, (await bundleWorkflows(new DefaultLogger('WARN'))).code);
+  return file;
+}
+
+function processesByName({ processes }: Stack, cluster: TemporaryCluster | undefined): ShopUnderTest['processes'] {
+  const { temporal, postgres } = Object.fromEntries<SupervisedProcess>(cluster?.processes ?? processes);
+  return { worker: processes.get('worker')!, api: processes.get('api')!, temporal: temporal!, postgres: postgres! };
+}

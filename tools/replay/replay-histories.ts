@@ -1,0 +1,81 @@
+import { Worker, type DataConverter } from '@temporalio/worker';
+import { nondeterminismMessage, parseDifference, identifiesEvent, type Difference } from './difference.js';
+import { eventTypeName, type History, type HistoryEvent } from './history-events.js';
+
+/** The history of a run, and its origin. */
+export interface RecordedHistory {
+  /** The file; undefined for a run on a server. */
+  file?: string;
+  workflowId: string;
+  runId: string;
+  workflowType: string;
+  history: History;
+}
+
+export interface ReplayResult extends RecordedHistory {
+  /** Missing when the code produces the same commands as the history. */
+  difference?: Difference;
+}
+
+export type Bundle = { code: string } | { codePath: string };
+
+/** A traced bundle exports spans through a sink, and the SDK logs an error when that sink is missing. */
+const sinks = { exporter: { export: { fn: () => undefined } } };
+
+type Histories = AsyncIterable<RecordedHistory> | Iterable<RecordedHistory>;
+
+/** The code that replays histories. */
+export interface WorkflowCode {
+  workflowBundle: Bundle;
+  /** Decodes their payloads. */
+  dataConverter?: DataConverter;
+}
+
+/** Replays histories in order, one at a time. */
+export async function* replayHistories(histories: Histories, code: WorkflowCode): AsyncGenerator<ReplayResult> {
+  let current: RecordedHistory | undefined;
+  async function* handedOver() {
+    for await (current of histories) yield { workflowId: current.workflowId, history: current.history };
+  }
+  for await (const { error } of Worker.runReplayHistories({ ...code, sinks }, handedOver())) {
+    const recorded = current!;
+    yield { ...recorded, ...(error && { difference: await explainDifference(recorded, error, code) }) };
+  }
+}
+
+async function explainDifference(
+  { workflowId, history }: RecordedHistory,
+  error: Error,
+  code: WorkflowCode,
+): Promise<Difference> {
+  const complaint = nondeterminismMessage(error);
+  const events = history.events ?? [];
+  return parseDifference(
+    complaint,
+    identifiesEvent(complaint) ? events : await findFailingWorkflowTask(workflowId, events, code),
+  );
+}
+
+/**
+ * The events of the first workflow task that does not replay, found by binary search: a history can be replayed up to
+ * any workflow task.
+ */
+async function findFailingWorkflowTask(
+  workflowId: string,
+  events: HistoryEvent[],
+  code: WorkflowCode,
+): Promise<HistoryEvent[]> {
+  const starts = events.flatMap((event, index) => (eventTypeName(event) === 'WorkflowTaskStarted' ? [index] : []));
+  let [low, high] = [0, starts.length];
+  const middle = () => Math.floor((low + high) / 2);
+  function* halves() {
+    while (low < high) yield { workflowId, history: { events: events.slice(0, starts[middle()]! + 1) } };
+  }
+  for await (const { error } of Worker.runReplayHistories({ ...code, sinks }, halves())) {
+    if (error) high = middle();
+    else low = middle() + 1;
+  }
+  const from = low === 0 ? 0 : starts[low - 1]! + 1;
+  const written = events.slice(from, starts[low] ?? events.length);
+  return written.filter((event) => !eventTypeName(event).startsWith('WorkflowTask'));
+}

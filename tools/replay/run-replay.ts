@@ -1,0 +1,132 @@
+import { access } from 'node:fs/promises';
+import type { Client } from '@temporalio/client';
+import { DefaultLogger } from '@temporalio/worker';
+import { loadConfig } from '../../src/config.js';
+import { createClient } from '../../src/temporal/connections.js';
+import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
+import { resolveUserPath, UsageError } from '../terminal/command-line.js';
+import { findRunningStack } from '../stack/running-stack.js';
+import { readCommandLine, usage, type ServerSample } from './command-line.js';
+import { readCommittedHistories, fetchHistories, sampleRuns } from './histories.js';
+import {
+  replayHistories,
+  type Bundle,
+  type WorkflowCode,
+  type RecordedHistory,
+  type ReplayResult,
+} from './replay-histories.js';
+
+const exitCodes = { replays: 0, nondeterministic: 1, unknown: 2 };
+
+/** Environment and output of the command. */
+interface CommandContext {
+  env: NodeJS.ProcessEnv;
+  print: (text: string) => void;
+  printError: (text: string) => void;
+}
+
+/**
+ * `npm run replay`: checks whether the workflows of this checkout can replay the recorded histories and the runs on a
+ * server. Returns the exit code; never throws.
+ */
+export async function runReplay(args: string[], caller: CommandContext): Promise<number> {
+  try {
+    return await main(args, caller);
+  } catch (error) {
+    for (let reason: unknown = error; reason instanceof Error; reason = reason.cause) caller.printError(reason.message);
+    if (error instanceof UsageError) caller.printError(`\n${usage}`);
+    return exitCodes.unknown;
+  }
+}
+
+async function main(args: string[], caller: CommandContext): Promise<number> {
+  const { print } = caller;
+  const command = readCommandLine(args);
+  if (command === 'help') {
+    print(usage);
+    return exitCodes.replays;
+  }
+  const client = command.serverSample && (await connectToServer(command.serverSample, caller));
+  try {
+    const runs =
+      client &&
+      command.serverSample &&
+      (await sampleRuns(client, command.serverSample.query, command.serverSample.limit));
+    const code: WorkflowCode = {
+      workflowBundle: await loadBundle(command.bundlePath),
+      dataConverter: { payloadCodecs: client?.options.loadedDataConverter.payloadCodecs ?? [] },
+    };
+    const committed = command.includesCommitted ? await readCommittedHistories() : undefined;
+    let differing = 0;
+    if (committed?.length) differing += await replayAndReport('committed', committed, { code, say });
+    else if (committed) print('No histories are committed yet: npm run record-histories records them');
+    const { query, hasCustomQuery } = command.serverSample ?? {};
+    if (client && runs?.length)
+      differing += await replayAndReport(`on the server (${query})`, fetchHistories(client, runs), { code, say });
+    else if (runs)
+      print(hasCustomQuery ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
+    if (differing > 0) return exitCodes.nondeterministic;
+    const replayedNothing = committed?.length === 0 && !runs?.length;
+    return replayedNothing || (runs?.length === 0 && hasCustomQuery) ? exitCodes.unknown : exitCodes.replays;
+  } finally {
+    await client?.connection.close();
+  }
+}
+
+/** Returns the number of histories that the code does not replay, and reports each of them. */
+async function replayAndReport(
+  where: string,
+  histories: Iterable<RecordedHistory> | AsyncIterable<RecordedHistory>,
+  { code, say }: { code: WorkflowCode; say: CommandContext['print'] },
+): Promise<number> {
+  const counts = new Map<string, number>();
+  let differing = 0;
+  for await (const run of replayHistories(histories, code)) {
+    counts.set(run.workflowType, (counts.get(run.workflowType) ?? 0) + 1);
+    if (!run.difference) continue;
+    differing += 1;
+    say(`DIFFERS: ${formatDifference(run)}`);
+  }
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const types = [...counts].map(([type, count]) => `${count} ${type}`).join(', ');
+  say(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} not as the code would do it`);
+  return differing;
+}
+
+function formatDifference({ file, workflowId, runId, workflowType, difference }: ReplayResult): string {
+  const { event, description } = difference!;
+  const at = event ? `at event ${event.id} ${event.type}: ` : '';
+  return `${workflowType} ${workflowId}, run ${runId}${file ? ` (${file})` : ''}, ${at}${description}`;
+}
+
+/** @throws when the server does not respond or the namespace does not exist. */
+async function connectToServer({ address, namespace }: ServerSample, caller: CommandContext): Promise<Client> {
+  const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...env } = caller.env;
+  const { PAYLOAD_ENCRYPTION_KEYS, PAYLOAD_ENCRYPTION_KEYS_FILE } = env;
+  const named = address ?? (TEMPORAL_ADDRESS || undefined);
+  const inProfile = TEMPORAL_PROFILE || TEMPORAL_CONFIG_FILE;
+  const stack = named === undefined && !inProfile ? await findRunningStack('/livez') : undefined;
+  if (named === undefined && !inProfile && !stack)
+    throw new Error('Which server? Name one with --address or TEMPORAL_ADDRESS, or start a stack with "npm start".');
+  // The environment's other connection settings (TLS, an API key) belong to the server that it names.
+  const config = loadConfig('replay', {
+    ...(stack ? {} : { ...env, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE }),
+    PAYLOAD_ENCRYPTION_KEYS,
+    PAYLOAD_ENCRYPTION_KEYS_FILE,
+    TEMPORAL_ADDRESS: named ?? stack?.temporalAddress,
+    TEMPORAL_NAMESPACE: namespace ?? (TEMPORAL_NAMESPACE || stack?.temporalNamespace),
+  });
+  const client = createClient(config);
+  await client.connection.ensureConnected().catch((error: Error) => {
+    throw new Error(`Temporal does not answer at ${config.TEMPORAL_ADDRESS}: ${error.message}`);
+  });
+  caller.print(`Temporal at ${config.TEMPORAL_ADDRESS}, namespace ${config.TEMPORAL_NAMESPACE}`);
+  return client;
+}
+
+async function loadBundle(file: string | undefined): Promise<Bundle> {
+  if (file === undefined) return await bundleWorkflows(new DefaultLogger('WARN'));
+  const codePath = resolveUserPath(file, 'replay');
+  await access(codePath);
+  return { codePath };
+}

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { findOnPath, runCommand } from '../../processes/commands.js';
+import { buildWithGo, fetchOnce } from './fetch-program.js';
+import type { Reporter } from '../../terminal/reporter.js';
+import { SettingsError, type Settings } from '../../stack/settings.js';
+import { findProgram, isOlder, variableSource, type FoundProgram, type ProgramSource } from './program-sources.js';
+
+/** This version needs Go 1.26.8; 1.32.2 needs a newer Go. */
+const builtVersion = '1.32.0';
+/** The first version with everything that the workflows use and with a built-in configuration. */
+const minimumVersion = [1, 30] as const;
+
+const goModulePath = 'go.temporal.io/server/cmd';
+const programNames = { server: 'temporal-server', sqlTool: 'temporal-sql-tool' } as const;
+
+/** The programs of the full Temporal server, which keeps its state in an external database. */
+export interface TemporalServerBinaries {
+  readonly serverPath: string;
+  /** Sets up and updates the schema. */
+  readonly sqlToolPath: string;
+  readonly version: string;
+  /** The way that found them. */
+  readonly source: string;
+}
+
+interface FindOptions {
+  settings: Pick<Settings, 'cacheDir' | 'temporalServerPath'>;
+  report: Reporter;
+  /** False leaves out the build, which takes minutes. */
+  allowBuild?: boolean;
+  /** Replaces the ways to find them; for tests. */
+  sources?: readonly ProgramSource[];
+}
+
+/**
+ * Finds `temporal-server` and `temporal-sql-tool`, which must be in one folder. It tries TEMPORAL_SERVER_PATH, PATH,
+ * the cache, and a build of the Go module, which the cache then keeps.
+ *
+ * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; NoWay when no way works.
+ */
+export async function findTemporalServerBinaries({
+  settings,
+  report,
+  allowBuild = true,
+  sources,
+}: FindOptions): Promise<TemporalServerBinaries> {
+  const given = settings.temporalServerPath;
+  if (given !== undefined) {
+    try {
+      return { ...toBinaries(await checkBinaries(given)), source: 'TEMPORAL_SERVER_PATH' };
+    } catch (error) {
+      const problem = `must be the folder of ${programNames.server} and ${programNames.sqlTool}: ${(error as Error).message}`;
+      throw new SettingsError([{ name: 'TEMPORAL_SERVER_PATH', problem, example: '/usr/local/bin' }]);
+    }
+  }
+  const found = await findProgram('Temporal server', sources ?? binarySources(settings.cacheDir, report, allowBuild));
+  return { ...toBinaries(found), source: found.way };
+}
+
+function binarySources(cacheDir: string, report: Reporter, build: boolean): ProgramSource[] {
+  const built = join(cacheDir, `temporal-server-${builtVersion}`, 'bin');
+  const packages = [`${goModulePath}/server@v${builtVersion}`, `${goModulePath}/tools/sql@v${builtVersion}`];
+  return [
+    variableSource(
+      'TEMPORAL_SERVER_PATH',
+      `TEMPORAL_SERVER_PATH=<the folder of ${programNames.server} and ${programNames.sqlTool}>`,
+    ),
+    {
+      name: `a "${programNames.server}" on PATH, with ${programNames.sqlTool} beside it`,
+      fix: 'install the programs of a release: https://github.com/temporalio/temporal/releases',
+      find: async () => {
+        const server = findOnPath(programNames.server);
+        if (server === undefined) throw new Error('there is none');
+        return checkBinaries(dirname(server));
+      },
+    },
+    {
+      name: `the cache ${cacheDir}`,
+      fix: `put both programs into ${built}`,
+      find: async () => {
+        if (!existsSync(built)) throw new Error('it holds none yet');
+        return checkBinaries(built);
+      },
+    },
+    {
+      name: `a build with Go: go install ${packages.join(' ')}`,
+      fix: 'install Go 1.26.8 or newer (https://go.dev/dl) and let it reach its module proxy (GOPROXY)',
+      find: () => {
+        if (!build) throw new Error('not done here; "npm run e2e:cluster" does it, once');
+        return fetchOnce({
+          target: built,
+          report,
+          verifyTarget: () => checkBinaries(built),
+          make: () =>
+            report.withProgress(`building the Temporal server ${builtVersion} with Go, once, takes minutes`, () =>
+              buildWithGo(packages, built, async (folder) => {
+                const draft = join(folder, 'bin');
+                await mkdir(draft);
+                await rename(join(folder, 'server'), join(draft, programNames.server));
+                await rename(join(folder, 'sql'), join(draft, programNames.sqlTool));
+                await rename(draft, built);
+              }),
+            ),
+        });
+      },
+    },
+  ];
+}
+
+function toBinaries({ path, version }: FoundProgram): Omit<TemporalServerBinaries, 'way'> {
+  return { serverPath: join(path, programNames.server), sqlToolPath: join(path, programNames.sqlTool), version };
+}
+
+async function checkBinaries(folder: string): Promise<FoundProgram> {
+  const versions: string[] = [];
+  for (const name of [programNames.server, programNames.sqlTool]) {
+    const command = join(folder, name);
+    const output = await runCommand({ name: `"${command} --version"`, command, args: ['--version'], limitMs: 20_000 });
+    const version = /^temporal(?:-sql-tool)? version (\d+\.\d+\.\d+)/m.exec(output)?.[1];
+    if (version === undefined) throw new Error(`${command} does not say its version: ${output.slice(0, 200)}`);
+    versions.push(version);
+  }
+  const [server = '', sqlTool = ''] = versions;
+  if (server !== sqlTool) throw new Error(`${folder} has a server ${server} and a schema tool ${sqlTool}`);
+  if (isOlder(server, minimumVersion))
+    throw new Error(`${folder} has server ${server}; ${minimumVersion.join('.')} or newer is needed`);
+  return { path: folder, version: server };
+}

@@ -1,0 +1,172 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { connectApi, type ApiClient, type Schemas } from '../api-client/client.js';
+import { waitUntil } from '../processes/wait.js';
+
+/** The addresses that the tour needs. */
+export interface TourAddresses {
+  /** The API's processes. */
+  apiUrls: readonly [string, ...string[]];
+  /** Without it, the tour prints workflow ids instead of links. */
+  webUiUrl?: string | undefined;
+  namespace: string;
+  /** The fake mailbox, if mails go there. */
+  mailboxUrl?: string | undefined;
+  print: (text: string) => void;
+}
+
+const mailsSchema = z.object({ mails: z.array(z.object({ text: z.string() })) });
+
+/** A response of the typed client. */
+interface ApiResponse {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
+}
+
+/** An outcome differs from the expected one. */
+export class UnexpectedOutcomeError extends Error {
+  override readonly name = 'Surprise';
+}
+
+/** Calls the HTTP API, prints what it does, and throws a Surprise when an outcome is not the expected one. */
+export class TourClient {
+  readonly print: (text: string) => void;
+  /** Prints every response. */
+  readonly api: ApiClient;
+  /** Prints nothing; for polling. */
+  readonly silentApi: ApiClient;
+  private readonly addresses: TourAddresses;
+
+  constructor(places: TourAddresses) {
+    this.addresses = places;
+    this.print = places.print;
+    this.silentApi = connectApi(places.apiUrls);
+    this.api = connectApi(places.apiUrls, ({ method, url }, { status }) => {
+      const { pathname, search } = new URL(url);
+      this.print(`  ${method} ${pathname}${search} -> ${status}`);
+    });
+  }
+
+  /** @throws when the API denies access: the tour then needs a key with all roles that it uses. */
+  async checkAccess(): Promise<void> {
+    const { response } = await this.silentApi.GET('/v1/batches', { params: { query: { limit: 1 } } });
+    if (response.status !== 401 && response.status !== 403) return;
+    throw new UnexpectedOutcomeError(
+      'the API does not run open, so the tour needs a key in API_KEY. It decides as shift-lead: ' +
+        'npm run api-key -- shift-lead --role shopper --role operator --role approver',
+    );
+  }
+
+  /** Returns the body of a response. @throws Surprise when the response has another status. */
+  async expectStatus<T extends ApiResponse>(status: number, call: Promise<T>): Promise<NonNullable<T['data']>> {
+    const { data, error, response } = await call;
+    if (response.status !== status || data === undefined || data === null)
+      throw unexpectedStatusError(status, response, error);
+    return data;
+  }
+
+  /** Returns the error of a rejected call. @throws Surprise when the response has another status. */
+  async expectError<T extends ApiResponse>(status: number, call: Promise<T>): Promise<NonNullable<T['error']>> {
+    const { data, error, response } = await call;
+    if (response.status !== status || error === undefined || error === null)
+      throw unexpectedStatusError(status, response, data);
+    return error;
+  }
+
+  /** Opens a page, or submits its form, like a browser without JavaScript. @returns its HTML. */
+  async requestPage(method: 'GET' | 'POST', url: string, form?: Record<string, string>): Promise<string> {
+    const response = await fetch(url, { method, ...(form && { body: new URLSearchParams(form) }) });
+    this.print(`  ${method} ${new URL(url).pathname.replace(/(.{20}).+/, '$1…')} -> ${response.status}`);
+    if (!response.ok) throw new UnexpectedOutcomeError(`${method} of the page answered ${response.status}`);
+    return await response.text();
+  }
+
+  /** The link in the mail that contains `about`, or undefined if mails do not go to the fake mailbox. */
+  async findMailLink(to: string, path: string, about: string): Promise<string | undefined> {
+    const { mailboxUrl } = this.addresses;
+    if (mailboxUrl === undefined) return undefined;
+    const inbox = new URL(`/test/mails?to=${encodeURIComponent(to)}`, mailboxUrl);
+    return await waitUntil(
+      async () => {
+        const { mails } = mailsSchema.parse(await (await fetch(inbox)).json());
+        const text = mails.find((mail) => mail.text.includes(about))?.text;
+        return text?.split(/\s+/).find((word) => URL.canParse(word) && new URL(word).pathname.startsWith(path));
+      },
+      { description: `the mail to ${to}`, timeoutMs: 30_000, intervalMs: 100 },
+    );
+  }
+
+  /** Polls a resource until it is in the wanted state. */
+  async pollUntil<T extends ApiResponse>(
+    read: () => Promise<T>,
+    wanted: (resource: NonNullable<T['data']>) => boolean,
+    what: string,
+  ): Promise<NonNullable<T['data']>> {
+    return await waitUntil(
+      async () => {
+        const resource = await this.expectStatus(200, read());
+        return wanted(resource) ? resource : undefined;
+      },
+      { description: what, timeoutMs: 60_000, intervalMs: 100 },
+    );
+  }
+
+  /** Polls a resource until it is in the wanted state and, a second later, unchanged. */
+  async pollUntilStable<T extends ApiResponse>(
+    read: () => Promise<T>,
+    wanted: (resource: NonNullable<T['data']>) => boolean,
+    what: string,
+  ): Promise<NonNullable<T['data']>> {
+    let before: string | undefined;
+    return await waitUntil(
+      async () => {
+        const resource = await this.expectStatus(200, read());
+        const now = JSON.stringify(resource);
+        const isSame = now === before;
+        before = now;
+        return isSame && wanted(resource) ? resource : undefined;
+      },
+      { description: what, timeoutMs: 60_000, intervalMs: 1_000 },
+    );
+  }
+
+  /** Polls until the response has this status. */
+  async pollUntilStatus(status: number, read: () => Promise<ApiResponse>, what: string): Promise<void> {
+    await waitUntil(async () => ((await read()).response.status === status ? true : undefined), {
+      description: what,
+      timeoutMs: 60_000,
+      intervalMs: 200,
+    });
+  }
+
+  /** Prints the link of a workflow in the Web UI, or its id. */
+  printWorkflowLink({ workflowId, runId }: { workflowId: string; runId?: string }): void {
+    const { webUiUrl, namespace } = this.addresses;
+    this.print(
+      webUiUrl
+        ? `  ${webUiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}${runId ? `/${runId}/history` : ''}`
+        : `  workflow ${workflowId}`,
+    );
+  }
+
+  assert(holds: boolean, expectation: string): void {
+    if (!holds) throw new UnexpectedOutcomeError(`expected: ${expectation}`);
+    this.print(`  as expected: ${expectation}`);
+  }
+}
+
+const unexpectedStatusError = (status: number, { url, status: actual }: Response, said: unknown) =>
+  new UnexpectedOutcomeError(`${new URL(url).pathname} answered ${actual}, not ${status}: ${JSON.stringify(said)}`);
+
+/** An input file of `examples/`, typed as the API's schema of this name; only the API validates it. */
+export async function readExample<Name extends keyof Schemas>(_name: Name, file: string): Promise<Schemas[Name]> {
+  const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
+  return JSON.parse(text) as Schemas[Name];
+}
+
+/** One stop of the tour. */
+export interface Scenario {
+  title: string;
+  run: (guide: TourClient) => Promise<void>;
+}
