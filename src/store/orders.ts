@@ -361,7 +361,7 @@ async function quoteAndReserve(
       from locked
     ), placed as (
       insert into orders
-        (order_id, owner, placed_at, customer_id, content_hash, status, stage, reservation, lines, total_value, total_currency)
+        (order_id, first_run_id, placed_at, customer_id, content_hash, status, stage, reservation, lines, total_value, total_currency)
       select ${orderId}, ${firstRunId}, ${placedAt}, ${customerId}, ${contentHash}, 'processing', 'reserving_stock', 'reserved',
         lines, total, currency
       from quoted

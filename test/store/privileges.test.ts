@@ -32,7 +32,7 @@ describe('the database role of worker and API', () => {
     ['insert a product', `insert into products values ('A', 'A', 1, 'EUR', 1)`],
     ['rename a product', `update products set name = 'B'`],
     ['delete an order', 'delete from orders'],
-    ['change the owner of an order', `update orders set owner = 'B'`],
+    ['change the owner of an order', `update orders set first_run_id = 'B'`],
     ['delete the chunks of a batch', 'delete from batch_chunks'],
     ['read the migrations', 'select * from kysely_migration'],
     ['set the sequence of batch numbers', `select setval('batches_number_seq', 1)`],
