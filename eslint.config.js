@@ -28,6 +28,11 @@ export default defineConfig(
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/no-unsafe-enum-comparison': 'off',
       'preserve-caught-error': 'off',
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'SpreadElement > ObjectExpression', message: 'list the properties in place' },
+        { selector: 'SpreadElement > ArrayExpression', message: 'list the elements in place' },
+      ],
     },
   },
   {
@@ -126,8 +131,15 @@ export default defineConfig(
     },
   },
   {
-    files: ['test/**/*.ts'],
-    rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' },
+    files: ['test/**/*.ts', 'examples/**/*.test.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { paths: [{ name: 'vitest', importNames: ['it'], message: 'one word: test' }] },
+      ],
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+    },
   },
   {
     // Here the mistakes are the point; elsewhere this rule refuses a validator that nobody waits for.

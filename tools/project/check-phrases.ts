@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Phrases that readers stumble over, and what to write instead. */
+const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/\b(he|him|his)\b/i, 'the noun, or "they"'],
+  [/\bwho(ever)? asks\b|\bwhoever\b/i, '"the caller", "the customer"'],
+  [/\b(is|are|was|be) told\b|\btold of\b/i, '"is notified", "receives", "logs"'],
+  [/\bfor good\b/i, '"permanently", "for ever"'],
+  [/\bat last\b/i, '"finally", or a time'],
+  [/\bso many\b/i, 'the number'],
+  [/\bby chance\b/i, '"at random"'],
+  [/\bin peace\b/i, '"cleanly"'],
+  [/\bis there no more\b/i, '"no longer exists"'],
+  [/\bgo(es)? along\b/i, '"continues"'],
+  [/\b(go|goes|went|going) on\b/i, '"continues", "resumes"'],
+  [/\bdear(er|est)?\b/i, '"expensive"'],
+  [/\b(look|ask)(s|ed|ing)? again\b/i, '"polls", "retries"'],
+  [/\b(give|gives|gave|given) back\b/i, '"compensates", "returns"'],
+  [/\bunder fire\b/i, '"during a chaos run"'],
+  [/\boutside world\b/i, '"external systems"'],
+  [/\bplayed\b/i, '"fake"'],
+  [/\btall(y|ies)\b/i, '"progress", "count"'],
+  [/\bcrowd\b/i, '"load generator", "clients"'],
+  [/\bnone that\b/i, 'say what it is'],
+  [/\bundo(es|ne|ing)?\b/i, '"compensate", "roll back"'],
+];
+
+const PROSE = /\.(md|ts|mts|mjs|js|ya?ml|sh)$|(^|\/)Dockerfile$/;
+/** This file, and files that a tool writes. */
+const EXEMPT = ['tools/project/check-phrases.ts', 'test/project/phrases.test.ts', 'docs/problems.md', 'docs/limits.md'];
+
+/** The banned phrases in a text, one line for each. */
+export function findPhrases(file: string, text: string): string[] {
+  return text.split('\n').flatMap((line, index) =>
+    PHRASES.flatMap(([pattern, instead]) => {
+      const found = pattern.exec(line)?.[0];
+      return found === undefined ? [] : [`${file}:${index + 1}: "${found}": write ${instead}`];
+    }),
+  );
+}
+
+/** Checks the prose of all files of the repository. @throws with one line for each banned phrase. */
+export async function checkPhrases(folder: string): Promise<void> {
+  const { stdout } = await promisify(execFile)('git', ['ls-files', '-z'], { cwd: folder });
+  const files = stdout.split('\0').filter((file) => PROSE.test(file) && !EXEMPT.includes(file));
+  const problems = await Promise.all(
+    files.map(async (file) => findPhrases(file, await readFile(join(folder, file), 'utf8'))),
+  );
+  if (problems.flat().length > 0) throw new Error(problems.flat().join('\n'));
+}
