@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { readCommittedHistories } from '../../tools/replay/histories.js';
-import { replayHistories } from '../../tools/replay/replay-histories.js';
+import { replayHistories as replay } from '../../tools/replay/replay-histories.js';
 import { bundleExample } from './worker.js';
 
 /**
@@ -10,7 +10,7 @@ import { bundleExample } from './worker.js';
 export async function replayHistories(part: string, workflows: string): Promise<Record<string, string>> {
   const recorded = await readCommittedHistories(join(import.meta.dirname, part, 'histories'));
   const outcomes: Record<string, string> = {};
-  for await (const { file, difference } of replayHistories(recorded, {
+  for await (const { file, difference } of replay(recorded, {
     workflowBundle: await bundleExample(workflows),
   }))
     outcomes[basename(file!, '.json')] = difference?.description ?? 'replays';

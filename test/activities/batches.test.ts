@@ -40,8 +40,8 @@ describe('a chunk of an operation that calls a partner', () => {
     });
     const { processBatchChunk } = createBatchActivities({ store, operations: new Map([['call', operation]]) });
     const batchId = await stageTestBatch(store, { operation: 'call', items: makeItems(count), itemsPerChunk: 5_000 });
-    const round = (await store.openAttempt(batchId, 'run'))!;
-    const task = { ...round, batchId, task: 0 };
+    const attempt = (await store.openAttempt(batchId, 'run'))!;
+    const task = { ...attempt, batchId, chunkIndex: 0 };
     return { calls, batchId, run: (env = createActivityEnvironment()) => runActivity(processBatchChunk, task, env) };
   }
 

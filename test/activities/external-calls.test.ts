@@ -140,7 +140,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     'succeeds on retry after an effect with an unusable response (%s)',
     async (fault) => {
       const orderId = randomUUID();
-      fakes.faults.add({ on, orderId, fault });
+      fakes.faults.add({ on: operation, orderId, fault });
 
       await expect(run(orderId)).rejects.toMatchObject({ type: unavailableType, nonRetryable: false });
       await run(orderId);
@@ -150,7 +150,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
   test('succeeds on retry after a call that did not reach the partner', async () => {
     const orderId = randomUUID();
-    fakes.faults.add({ on, orderId, fault: 'unreachable' });
+    fakes.faults.add({ on: operation, orderId, fault: 'unreachable' });
 
     await expect(run(orderId)).rejects.toMatchObject({ type: unavailableType, nonRetryable: false });
     expect(effectsOf(operation, orderId)).toBe(0);
@@ -160,7 +160,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
   test.each([500, 503, 429, 408, 425])('fails with a retryable error on %i', async (status) => {
     const orderId = randomUUID();
-    fakes.faults.add({ on, orderId, fault: 'error', status });
+    fakes.faults.add({ on: operation, orderId, fault: 'error', status });
 
     await expect(run(orderId)).rejects.toMatchObject({
       type: unavailableType,
@@ -171,7 +171,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
   test.each([400, 402, 409, 422])('fails at once on %i with an error code, and names the code only', async (status) => {
     const orderId = randomUUID();
-    fakes.faults.add({ on, orderId, fault: 'error', status });
+    fakes.faults.add({ on: operation, orderId, fault: 'error', status });
 
     await expect(run(orderId)).rejects.toMatchObject({
       type: 'RejectedByExternalSystem',
@@ -192,7 +192,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     'retries slowly as misconfigured on %i with the error code %s',
     async (status, code) => {
       const orderId = randomUUID();
-      fakes.faults.add({ on, orderId, fault: 'error', status, code });
+      fakes.faults.add({ on: operation, orderId, fault: 'error', status, code });
 
       const failure: unknown = await run(orderId).catch((error: unknown) => error);
 
@@ -226,7 +226,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     async (status, header, delayMs) => {
       const orderId = randomUUID();
       const retryAfter = httpDates[header]?.() ?? header;
-      fakes.faults.add({ on, orderId, fault: 'error', status, retryAfter });
+      fakes.faults.add({ on: operation, orderId, fault: 'error', status, retryAfter });
 
       const failure = (await run(orderId).catch((error: unknown) => error)) as ApplicationFailure;
 
@@ -239,7 +239,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
   test('accepts a slow response within the time limit', async () => {
     const orderId = randomUUID();
-    fakes.faults.add({ on, orderId, fault: 'slow', delayMs: 100 });
+    fakes.faults.add({ on: operation, orderId, fault: 'slow', delayMs: 100 });
 
     await run(orderId);
     expect(effectsOf(operation, orderId)).toBe(1);
@@ -319,7 +319,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
 
   test('treats an error code that is a property of every object as unknown', async () => {
     const orderId = randomUUID();
-    fakes.faults.add({ on, orderId, fault: 'error', status: 409, code: 'constructor' });
+    fakes.faults.add({ on: operation, orderId, fault: 'error', status: 409, code: 'constructor' });
 
     await expect(run(orderId)).rejects.toMatchObject({ type: 'RejectedByExternalSystem' });
   });

@@ -50,7 +50,7 @@ function sendMail(
   env = createActivityEnvironment(),
 ): Promise<void> {
   const { send } = createMailer({ smtpUrl, from: 'The Shop <shop@example.com>' });
-  const mail = { to: 'ada@example.org', subject: 'Please decide', text: 'Yes?', html: '<p>Yes?</p>', key: 'k1' };
+  const mail = { to: 'ada@example.org', subject: 'Please decide', text: 'Yes?', html: '<p>Yes?</p>', id: 'k1' };
   return runActivity(send, { ...mail, ...message }, env);
 }
 
@@ -94,7 +94,7 @@ describe("the mailer's send", () => {
   test('sends an internationalised domain as A-labels, in the envelope and in the headers', async () => {
     const { url, received } = await startMailServer({ hideSMTPUTF8: true });
     const { send } = createMailer({ smtpUrl: url, from: 'The Shop <shop@läden.example>' });
-    await runActivity(send, { to: 'grace@Bücher.example', subject: 's', text: 't', html: 'h', key: 'k1' });
+    await runActivity(send, { to: 'grace@Bücher.example', subject: 's', text: 't', html: 'h', id: 'k1' });
 
     // The test server decodes the envelope. The raw headers show what was sent.
     expect(received).toMatchObject([{ from: 'shop@läden.example', to: ['grace@bücher.example'] }]);

@@ -392,7 +392,7 @@ describe('the quote of reserveStock', () => {
     ['without the prefix', 'A1'],
   ])('rejects a workflow id %s as invalid input', async (_what, workflowId) => {
     const order = makeOrder({ orderId: 'A1', lines: [{ sku: mug.sku, quantity: 1 }] });
-    const key = { orderId: 'A1', workflowId, owner: randomUUID(), placedAt: NOW, order };
+    const key = { orderId: 'A1', workflowId, firstRunId: randomUUID(), placedAt: NOW, input: order };
 
     await expect(activities.reserveStock(key)).rejects.toMatchObject({
       type: 'InvalidInput',
@@ -416,7 +416,7 @@ describe('the quote of reserveStock', () => {
 });
 
 const makeOrderRow = () => ({
-  owner: 'a',
+  first_run_id: 'a',
   placed_at: new Date(),
   customer_id: 'a',
   content_hash: 'a',

@@ -28,8 +28,8 @@ test('does not replay a workflow task that is still open', async () => {
   ].map((eventType) => ({ eventType }));
 
   const replayer = new Replayer({ workflowBundle: { codePath: inject('workflowBundle') } });
-  const run = { workflowId: 'order:1', runId: '1', type: 'order', history: { events } };
-  expect(await replayer.replay(run, 0)).toEqual({ closed: false, replayed: 0 });
+  const run = { workflowId: 'order:1', runId: '1', workflowType: 'order', history: { events } };
+  expect(await replayer.replay(run, 0)).toEqual({ isClosed: false, replayedEvents: 0 });
 });
 
 describeOnDevServer('the replay after every test', () => {
@@ -67,7 +67,7 @@ describeOnDevServer('the replay after every test', () => {
     expect.stringMatching(`^\\w+ ${id}, run .*, at event 5 TimerStarted: the history has TimerStarted, the code`);
 
   test('reports a non-deterministic workflow once', async () => {
-    const handle = await start('sleepsWhenNew');
+    const handle = await start('sleepUnlessReplaying');
     await handle.result();
 
     expect(await differences()).toEqual([differs(handle.workflowId)]);
@@ -75,44 +75,44 @@ describeOnDevServer('the replay after every test', () => {
   });
 
   test('reports a non-deterministic child workflow', async () => {
-    const handle = await start('hasAChild');
+    const handle = await start('runChild');
     await handle.result();
 
     expect(await differences()).toEqual([differs(`${handle.workflowId}/1`)]);
   });
 
   test('reports a non-deterministic run after continue-as-new', async () => {
-    const handle = await start('goesOnAsNew');
+    const handle = await start('continueAsNewOnce');
     await handle.result();
 
     expect(await differences()).toEqual([differs(handle.workflowId)]);
   });
 
   test('reports a workflow that another process continued', async () => {
-    const handle = await start('sleepsWhenNew');
+    const handle = await start('sleepUnlessReplaying');
     await handle.result();
     await differences();
     await replayOpenRuns();
     const { address, namespace, client } = server;
     const isListed = async () =>
       (await client.workflow.count(`WorkflowId = '${handle.workflowId}'`)).count === 1 || undefined;
-    await waitUntil(isListed, { description: 'it being listed', timeoutMs: 20_000 });
+    await waitUntil(isListed, { description: 'the workflow being listed', timeoutMs: 20_000 });
 
     trackNamespace(`${address} ${namespace}`, {
       client: () => createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }),
-      author: { workflowBundle, payloadCodecs: [] },
+      code: { workflowBundle, payloadCodecs: [] },
     });
     expect(await differences()).toContainEqual(differs(handle.workflowId));
   });
 
   test('reports nothing for a deterministic workflow', async () => {
-    await (await start('sleepsAlways')).result();
+    await (await start('sleepAlways')).result();
 
     expect(await differences()).toEqual([]);
   });
 
   test('reports nothing for a workflow task that fails the same way on replay', async () => {
-    const handle = await start('hasABug');
+    const handle = await start('throwTypeError');
     await waitUntil(() => hasFailedTask(handle), { description: 'a failed workflow task', timeoutMs: 20_000 });
     const found = await differences();
     await handle.terminate();

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../tools/processes/wait.js';
 import {
   RunSupersededError,
+  type OpenAttempt,
   type FailurePosition,
   type ItemFailure,
   type StagedItem,
@@ -66,38 +67,35 @@ const waitForBlockedTransactions = (count: number) =>
   );
 
 /** Counts the rows of a batch, and chunk rows without an attempt. */
-async function countRows(batchId: string): Promise<{ batches: number; rounds: number; orphans: number }> {
-  const { rows } = await sql<{ batches: number; rounds: number; orphans: number }>`
+async function countRows(batchId: string): Promise<{ batches: number; attempts: number; orphans: number }> {
+  const { rows } = await sql<{ batches: number; attempts: number; orphans: number }>`
     select
       (select count(*)::int from batches where batch_id = ${batchId}) as batches,
-      (select count(*)::int from batch_attempts where batch_id = ${batchId}) as rounds,
+      (select count(*)::int from batch_attempts where batch_id = ${batchId}) as attempts,
       (select count(*)::int from batch_chunks where attempt_id not in (select attempt_id from batch_attempts)) as orphans`.execute(
     store.db,
   );
   return rows[0]!;
 }
-const NO_ROWS = { batches: 0, rounds: 0, orphans: 0 };
-const ONE_BATCH = { batches: 1, rounds: 1, orphans: 0 };
+const NO_ROWS = { batches: 0, attempts: 0, orphans: 0 };
+const ONE_BATCH = { batches: 1, attempts: 1, orphans: 0 };
 
 /** Opens an attempt and expects it to have chunks. */
-async function openAttempt(
-  batchId: string,
-  runId: string,
-): Promise<{ attemptId: number; round: number; tasks: number }> {
-  const round = await store.openAttempt(batchId, runId);
-  expect(round?.chunks).toBeGreaterThan(0);
-  return round!;
+async function openAttempt(batchId: string, runId: string): Promise<OpenAttempt> {
+  const attempt = await store.openAttempt(batchId, runId);
+  expect(attempt?.chunks).toBeGreaterThan(0);
+  return attempt!;
 }
 
 /** The stored items of an attempt, chunk by chunk. */
 async function storedChunks(attemptId: number): Promise<StagedItem[][]> {
   const rows = await store.db
     .selectFrom('batch_chunks')
-    .select(['task', 'items', 'item_count'])
+    .select(['chunk_index', 'items', 'item_count'])
     .where('attempt_id', '=', attemptId)
-    .orderBy('task')
+    .orderBy('chunk_index')
     .execute();
-  expect(rows.map(({ task }) => task)).toEqual(createMany(rows.length, (index) => index));
+  expect(rows.map(({ chunk_index }) => chunk_index)).toEqual(createMany(rows.length, (index) => index));
   expect(rows.map(({ items }) => items.length)).toEqual(rows.map(({ item_count }) => item_count));
   return rows.map(({ items }) => items.map(([line, item]) => ({ line, item })));
 }
@@ -148,8 +146,8 @@ describe('stageBatch', () => {
       total: 7,
       succeeded: 0,
       failed: 0,
-      round: 0,
-      tasks: 3,
+      attempt: 0,
+      chunks: 3,
     });
     const { attemptId } = await openAttempt(batch.batchId, 'run');
     expect((await storedChunks(attemptId)).map(linesOf)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
@@ -161,10 +159,10 @@ describe('stageBatch', () => {
       batchIds.push(await stageTestBatch(store, { items: makeNumberedItems(1) }));
     const found = await Promise.all(batchIds.map((batchId) => store.openAttempt(batchId, 'run')));
 
-    expect(found.map((round) => round!.batchNumber)).toEqual(
-      found.map((round) => round!.batchNumber).toSorted((a, b) => a - b),
+    expect(found.map((attempt) => attempt!.batchNumber)).toEqual(
+      found.map((attempt) => attempt!.batchNumber).toSorted((a, b) => a - b),
     );
-    expect(new Set(found.map((round) => round!.batchNumber)).size).toBe(3);
+    expect(new Set(found.map((attempt) => attempt!.batchNumber)).size).toBe(3);
   });
 
   test.each([0, 1, 2, 500])('throws and stores nothing if the upload breaks off after %i pages', async (count) => {
@@ -271,7 +269,7 @@ describe('stageBatch', () => {
     }
     await expect(store.stageBatch(batch, pages())).rejects.toBe(trouble);
     expect(await countRows(batch.batchId)).toEqual(ONE_BATCH);
-    expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ total: 5, round: 0 });
+    expect(await store.countBatchProgress(batch.batchId)).toMatchObject({ total: 5, attempt: 0 });
   });
 
   describe('two concurrent uploads with one id', () => {
@@ -374,10 +372,10 @@ describe('stageBatch', () => {
     /** Stages items and reads them as an operation receives them. */
     async function throughTheStore(items: unknown[], itemsPerChunk: number): Promise<StagedItem[]> {
       const batchId = await stageTestBatch(store, { items, itemsPerChunk });
-      const { attemptId, tasks } = await openAttempt(batchId, 'run');
+      const { attemptId, chunks } = await openAttempt(batchId, 'run');
       const seen: StagedItem[] = [];
-      for (let task = 0; task < tasks; task += 1) {
-        await store.applyChunk({ attemptId: attemptId, chunkIndex: task }, async (_tx, given) => {
+      for (let chunkIndex = 0; chunkIndex < chunks; chunkIndex += 1) {
+        await store.applyChunk({ attemptId, chunkIndex }, async (_tx, given) => {
           seen.push(...given);
           return [];
         });
@@ -463,10 +461,10 @@ describe('stageBatch', () => {
 
 describe('applyTask', () => {
   /** Stages a batch with one chunk and opens its attempt. */
-  async function aTask(count = 3): Promise<{ batchId: string; key: ChunkKey }> {
+  async function stageOneChunk(count = 3): Promise<{ batchId: string; key: ChunkKey }> {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(count) });
     const { attemptId } = await openAttempt(batchId, 'run');
-    return { batchId, key: { attemptId: attemptId, chunkIndex: 0 } };
+    return { batchId, key: { attemptId, chunkIndex: 0 } };
   }
   const leaveTrace = async (tx: Parameters<ApplyChunk>[0], batchId: string) => {
     await tx.insertInto('notifications').values({ key: randomUUID(), cart_id: batchId, kind: 'applied' }).execute();
@@ -474,7 +472,7 @@ describe('applyTask', () => {
   const tracesLeft = async (batchId: string) => (await store.listCartNotifications(batchId)).length;
 
   test('stores the effect together with the outcome and does nothing when repeated', async () => {
-    const { batchId, key } = await aTask();
+    const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const apply: ApplyChunk = async (tx) => {
       calls += 1;
@@ -490,7 +488,7 @@ describe('applyTask', () => {
   });
 
   test('applies a chunk once when called concurrently', async () => {
-    const { batchId, key } = await aTask();
+    const { batchId, key } = await stageOneChunk();
     let calls = 0;
     const gate = createGate();
     const all = createMany(5, () =>
@@ -510,7 +508,7 @@ describe('applyTask', () => {
   });
 
   test('rolls back if applying throws, and lets a waiting call apply the chunk', async () => {
-    const { batchId, key } = await aTask();
+    const { batchId, key } = await stageOneChunk();
     const first = await holdChunkOpen(key, async (tx) => {
       await leaveTrace(tx, batchId);
       throw new Error('no luck');
@@ -529,7 +527,7 @@ describe('applyTask', () => {
   });
 
   test('leaves the chunk open if applying throws', async () => {
-    const { batchId, key } = await aTask();
+    const { batchId, key } = await stageOneChunk();
     await expect(store.applyChunk(key, () => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
 
     expect(await chunksOf(store, batchId)).toEqual([{ outcome: null }]);
@@ -539,7 +537,7 @@ describe('applyTask', () => {
   test.each([[[0, 0]], [[3]], [[-1]], [[0.5]], [[0, 1, 2, 0]]])(
     'throws and stores nothing for impossible failure indexes %j',
     async (places) => {
-      const { batchId, key } = await aTask(3);
+      const { batchId, key } = await stageOneChunk(3);
       const applied = store.applyChunk(key, async (tx) => {
         await leaveTrace(tx, batchId);
         return rejectionsAt(...places);
@@ -551,7 +549,7 @@ describe('applyTask', () => {
   );
 
   test('applies nothing if there is no such chunk', async () => {
-    const { key } = await aTask();
+    const { key } = await stageOneChunk();
     const never = () => Promise.reject(new Error('applied'));
 
     await store.applyChunk({ ...key, chunkIndex: 1 }, never);
@@ -560,16 +558,16 @@ describe('applyTask', () => {
 });
 
 describe('giveUpTasks', () => {
-  async function anOpenRound(tasks: number): Promise<{ batchId: string; attemptId: number }> {
-    const batchId = await stageTestBatch(store, { items: makeNumberedItems(tasks * 2), itemsPerChunk: 2 });
+  async function openTestAttempt(chunkCount: number): Promise<{ batchId: string; attemptId: number }> {
+    const batchId = await stageTestBatch(store, { items: makeNumberedItems(chunkCount * 2), itemsPerChunk: 2 });
     return { batchId, attemptId: (await openAttempt(batchId, 'run')).attemptId };
   }
   const outcomesOf = async (batchId: string) => (await chunksOf(store, batchId)).map(({ outcome }) => outcome);
   const REASON = { type: 'Stopped', message: 'it took too long' };
 
   test('counts the chunks in the range as failed and leaves the others', async () => {
-    const { batchId, attemptId } = await anOpenRound(5);
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 2 }, async () => rejectionsAt(0));
+    const { batchId, attemptId } = await openTestAttempt(5);
+    await store.applyChunk({ attemptId, chunkIndex: 2 }, async () => rejectionsAt(0));
     await store.giveUpChunks(attemptId, { first: 1, count: 3 }, REASON);
 
     expect(await outcomesOf(batchId)).toEqual([null, 'given_up', 'done', 'given_up', null]);
@@ -582,7 +580,7 @@ describe('giveUpTasks', () => {
   });
 
   test('keeps the first reason when repeated', async () => {
-    const { batchId, attemptId } = await anOpenRound(1);
+    const { batchId, attemptId } = await openTestAttempt(1);
     await store.giveUpChunks(attemptId, { first: 0, count: 1 }, REASON);
     await store.giveUpChunks(attemptId, { first: 0, count: 1 }, { type: 'Later', message: 'late' });
 
@@ -590,8 +588,8 @@ describe('giveUpTasks', () => {
   });
 
   test('waits for a chunk that is being applied, which counts as done', async () => {
-    const { batchId, attemptId } = await anOpenRound(2);
-    const applied = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
+    const { batchId, attemptId } = await openTestAttempt(2);
+    const applied = await holdChunkOpen({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
     const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 2 }, REASON);
     await waitForBlockedTransactions(1);
     await Promise.all([applied.goOn(), givenUp]);
@@ -602,10 +600,8 @@ describe('giveUpTasks', () => {
   });
 
   test('gives up a chunk whose application throws', async () => {
-    const { batchId, attemptId } = await anOpenRound(1);
-    const applied = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 0 }, () =>
-      Promise.reject(new Error('no luck')),
-    );
+    const { batchId, attemptId } = await openTestAttempt(1);
+    const applied = await holdChunkOpen({ attemptId, chunkIndex: 0 }, () => Promise.reject(new Error('no luck')));
     const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 1 }, REASON);
     await waitForBlockedTransactions(1);
     await expect(applied.goOn()).rejects.toThrow('no luck');
@@ -616,13 +612,13 @@ describe('giveUpTasks', () => {
   });
 
   test('makes a concurrent application wait and do nothing', async () => {
-    const { batchId, attemptId } = await anOpenRound(2);
+    const { batchId, attemptId } = await openTestAttempt(2);
     // The last chunk blocks giveUpTasks in the middle of its range.
-    const last = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 1 });
+    const last = await holdChunkOpen({ attemptId, chunkIndex: 1 });
     const givenUp = store.giveUpChunks(attemptId, { first: 0, count: 2 }, REASON);
     await waitForBlockedTransactions(1);
     let calls = 0;
-    const first = store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => {
+    const first = store.applyChunk({ attemptId, chunkIndex: 0 }, async () => {
       calls += 1;
       return [];
     });
@@ -635,25 +631,30 @@ describe('giveUpTasks', () => {
   });
 
   test('counts each item once in a race with applyTask, and applies exactly the done chunks', async () => {
-    const { batchId, attemptId } = await anOpenRound(12);
+    const { batchId, attemptId } = await openTestAttempt(12);
     const applied = new Set<number>();
-    const apply = (task: number) =>
-      store.applyChunk({ attemptId: attemptId, chunkIndex: task }, async (tx) => {
+    const apply = (chunkIndex: number) =>
+      store.applyChunk({ attemptId, chunkIndex }, async (tx) => {
         await tx
           .insertInto('notifications')
-          .values({ key: randomUUID(), cart_id: batchId, kind: `${task}` })
+          .values({ key: randomUUID(), cart_id: batchId, kind: `${chunkIndex}` })
           .execute();
-        applied.add(task);
+        applied.add(chunkIndex);
         return [];
       });
     await Promise.all(
-      createMany(12, (task) => {
-        const both = [() => apply(task), () => store.giveUpChunks(attemptId, { first: task, count: 1 }, REASON)];
-        return Promise.all((task % 2 ? both : both.toReversed()).map((run) => run()));
+      createMany(12, (chunkIndex) => {
+        const both = [
+          () => apply(chunkIndex),
+          () => store.giveUpChunks(attemptId, { first: chunkIndex, count: 1 }, REASON),
+        ];
+        return Promise.all((chunkIndex % 2 ? both : both.toReversed()).map((run) => run()));
       }),
     );
 
-    expect(await outcomesOf(batchId)).toEqual(createMany(12, (task) => (applied.has(task) ? 'done' : 'given_up')));
+    expect(await outcomesOf(batchId)).toEqual(
+      createMany(12, (chunkIndex) => (applied.has(chunkIndex) ? 'done' : 'given_up')),
+    );
     expect((await store.listCartNotifications(batchId)).map(Number).toSorted()).toEqual([...applied].toSorted());
     const succeeded = applied.size * 2;
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded, failed: 24 - succeeded });
@@ -661,7 +662,7 @@ describe('giveUpTasks', () => {
 });
 
 describe('noteProgress', () => {
-  async function aTask(count: number): Promise<{ batchId: string; key: ChunkKey }> {
+  async function stageOneChunk(count: number): Promise<{ batchId: string; key: ChunkKey }> {
     const batchId = await stageTestBatch(store, {
       operation: 'call',
       items: makeNumberedItems(count),
@@ -671,12 +672,14 @@ describe('noteProgress', () => {
   }
 
   test('continues from the recorded position with the failures so far', async () => {
-    const { batchId, key } = await aTask(6);
-    expect(await store.readChunk(key)).toMatchObject({ position: 0, failures: [] });
-    expect(await store.recordChunkProgress(key, { position: 4, failures: rejectionsAt(1), isDone: false })).toBe(true);
+    const { batchId, key } = await stageOneChunk(6);
+    expect(await store.readChunk(key)).toMatchObject({ processedCount: 0, failures: [] });
+    expect(await store.recordChunkProgress(key, { processedCount: 4, failures: rejectionsAt(1), isDone: false })).toBe(
+      true,
+    );
 
     expect(await store.readChunk(key)).toEqual({
-      position: 4,
+      processedCount: 4,
       failures: rejectionsAt(1),
       items: makeNumberedItems(6).map((item, index) => ({ line: index + 1, item })),
     });
@@ -685,33 +688,33 @@ describe('noteProgress', () => {
   });
 
   test('records nothing for a chunk that is done or given up, which cannot be read either', async () => {
-    const { batchId, key } = await aTask(4);
-    await store.recordChunkProgress(key, { position: 4, failures: rejectionsAt(3), isDone: true });
+    const { batchId, key } = await stageOneChunk(4);
+    await store.recordChunkProgress(key, { processedCount: 4, failures: rejectionsAt(3), isDone: true });
 
-    expect(await store.recordChunkProgress(key, { position: 2, failures: [], isDone: false })).toBe(false);
+    expect(await store.recordChunkProgress(key, { processedCount: 2, failures: [], isDone: false })).toBe(false);
     expect(await store.readChunk(key)).toBeUndefined();
     await store.giveUpChunks(key.attemptId, { first: 0, count: 1 }, REJECTION);
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 1 });
 
-    const other = await aTask(4);
-    await store.recordChunkProgress(other.key, { position: 2, failures: [], isDone: false });
+    const other = await stageOneChunk(4);
+    await store.recordChunkProgress(other.key, { processedCount: 2, failures: [], isDone: false });
     await store.giveUpChunks(other.key.attemptId, { first: 0, count: 1 }, REJECTION);
-    expect(await store.recordChunkProgress(other.key, { position: 4, failures: [], isDone: true })).toBe(false);
+    expect(await store.recordChunkProgress(other.key, { processedCount: 4, failures: [], isDone: true })).toBe(false);
     expect(await store.countBatchProgress(other.batchId)).toMatchObject({ succeeded: 2, failed: 2 });
   });
 
   test('returns nothing for an unknown chunk', async () => {
-    const { key } = await aTask(1);
+    const { key } = await stageOneChunk(1);
     expect(await store.readChunk({ ...key, chunkIndex: 7 })).toBeUndefined();
     expect(
-      await store.recordChunkProgress({ ...key, chunkIndex: 7 }, { position: 1, failures: [], isDone: true }),
+      await store.recordChunkProgress({ ...key, chunkIndex: 7 }, { processedCount: 1, failures: [], isDone: true }),
     ).toBe(false);
   });
 
   test('replaces the failures of an earlier attempt with those of the next attempt', async () => {
-    const { batchId, key } = await aTask(4);
-    await store.recordChunkProgress(key, { position: 2, failures: rejectionsAt(0, 1), isDone: false });
-    await store.recordChunkProgress(key, { position: 2, failures: [], isDone: false });
+    const { batchId, key } = await stageOneChunk(4);
+    await store.recordChunkProgress(key, { processedCount: 2, failures: rejectionsAt(0, 1), isDone: false });
+    await store.recordChunkProgress(key, { processedCount: 2, failures: [], isDone: false });
     await store.giveUpChunks(key.attemptId, { first: 0, count: 1 }, REJECTION);
 
     expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 2, failed: 2 });
@@ -721,7 +724,7 @@ describe('noteProgress', () => {
   });
 });
 
-describe('openRound', () => {
+describe('openAttempt', () => {
   test('returns nothing for an unknown batch', async () => {
     expect(await store.openAttempt(randomUUID(), 'run')).toBeUndefined();
   });
@@ -732,9 +735,9 @@ describe('openRound', () => {
 
     expect(first).toEqual({
       operation: 'restock',
-      round: 1,
-      tasks: 3,
-      number: expect.any(Number),
+      attempt: 1,
+      chunks: 3,
+      batchNumber: expect.any(Number),
       attemptId: expect.any(Number),
     });
     await store.applyChunk({ attemptId: first!.attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
@@ -746,19 +749,19 @@ describe('openRound', () => {
     const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(14), itemsPerChunk: 4 });
     const { attemptId } = await openAttempt(batchId, 'run');
     await store.recordChunkProgress(
-      { attemptId: attemptId, chunkIndex: 0 },
-      { position: 4, failures: rejectionsAt(2), isDone: true },
+      { attemptId, chunkIndex: 0 },
+      { processedCount: 4, failures: rejectionsAt(2), isDone: true },
     );
     await store.recordChunkProgress(
-      { attemptId: attemptId, chunkIndex: 1 },
-      { position: 2, failures: rejectionsAt(1), isDone: false },
+      { attemptId, chunkIndex: 1 },
+      { processedCount: 2, failures: rejectionsAt(1), isDone: false },
     );
     await store.giveUpChunks(attemptId, { first: 2, count: 1 }, REJECTION);
-    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 6, round: 1, tasks: 4 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 4, failed: 6, attempt: 1, chunks: 4 });
 
     const next = await openAttempt(batchId, 'another run');
 
-    expect(next).toMatchObject({ operation: 'call', round: 2, tasks: 3 });
+    expect(next).toMatchObject({ operation: 'call', attempt: 2, chunks: 3 });
     const left = [3, 6, 7, 8, 9, 10, 11, 12, 13, 14];
     expect(await storedChunks(next.attemptId)).toEqual(
       [left.slice(0, 4), left.slice(4, 8), left.slice(8)].map((lines) =>
@@ -769,11 +772,11 @@ describe('openRound', () => {
       succeeded: 4,
       failed: 0,
       total: 14,
-      round: 2,
-      tasks: 3,
+      attempt: 2,
+      chunks: 3,
     });
     expect(await store.readChunk({ attemptId: next.attemptId, chunkIndex: 0 })).toMatchObject({
-      position: 0,
+      processedCount: 0,
       failures: [],
     });
   });
@@ -781,41 +784,41 @@ describe('openRound', () => {
   test('opens no chunks once every item has succeeded', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const { attemptId } = await openAttempt(batchId, 'run');
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => []);
+    await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => []);
 
     for (const runId of ['another run', 'yet another run']) {
-      expect(await store.openAttempt(batchId, runId)).toMatchObject({ round: 1, tasks: 0 });
+      expect(await store.openAttempt(batchId, runId)).toMatchObject({ attempt: 1, chunks: 0 });
     }
-    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0, round: 1 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 3, failed: 0, attempt: 1 });
   });
 
   test('gives every concurrent run an attempt and leaves open chunks only in the last one', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(5), itemsPerChunk: 2 });
     const startedAt = new Date();
-    const rounds = await Promise.all(createMany(6, (index) => store.openAttempt(batchId, `run ${index}`, startedAt)));
+    const attempts = await Promise.all(createMany(6, (index) => store.openAttempt(batchId, `run ${index}`, startedAt)));
 
-    expect(rounds.map((round) => round!.attempt).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
-    for (const round of rounds) {
+    expect(attempts.map((attempt) => attempt!.attempt).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const attempt of attempts) {
       const read = await Promise.all(
-        createMany(round!.chunks, (task) => store.readChunk({ attemptId: round!.attemptId, chunkIndex: task })),
+        createMany(attempt!.chunks, (chunkIndex) => store.readChunk({ attemptId: attempt!.attemptId, chunkIndex })),
       );
-      const open = read.flatMap((task) => (task ? linesOf(task.items) : []));
-      expect(open).toEqual(round!.attempt === 6 ? [1, 2, 3, 4, 5] : []);
+      const open = read.flatMap((chunk) => (chunk ? linesOf(chunk.items) : []));
+      expect(open).toEqual(attempt!.attempt === 6 ? [1, 2, 3, 4, 5] : []);
     }
-    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 0, round: 6 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ succeeded: 0, failed: 0, attempt: 6 });
   });
 
   test('opens no item twice for two concurrent retries', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(6), itemsPerChunk: 2 });
     const { attemptId } = await openAttempt(batchId, 'run');
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
+    await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(0));
     const startedAt = new Date();
     const both = await Promise.all(['b', 'c'].map((runId) => store.openAttempt(batchId, runId, startedAt)));
     const [second, third] = both.toSorted((a, b) => a!.attempt - b!.attempt);
 
     expect([second, third]).toMatchObject([
-      { round: 2, tasks: 3 },
-      { round: 3, tasks: 3 },
+      { attempt: 2, chunks: 3 },
+      { attempt: 3, chunks: 3 },
     ]);
     expect(await chunksOf(store, batchId)).toEqual(createMany(3, () => ({ outcome: null })));
     expect(await store.readChunk({ attemptId: second!.attemptId, chunkIndex: 0 })).toBeUndefined();
@@ -829,7 +832,7 @@ describe('openRound', () => {
     const both = await Promise.all(createMany(4, () => store.openAttempt(batchId, 'another run', startedAt)));
 
     expect(both).toEqual(createMany(4, () => both[0]));
-    expect(both[0]).toMatchObject({ round: 2, tasks: 1 });
+    expect(both[0]).toMatchObject({ attempt: 2, chunks: 1 });
   });
 
   test('changes nothing when an earlier run repeats its call', async () => {
@@ -838,8 +841,8 @@ describe('openRound', () => {
     const { attemptId } = await openAttempt(batchId, 'another run');
 
     expect(await store.openAttempt(batchId, 'run')).toEqual(first);
-    expect(await store.readChunk({ attemptId: attemptId, chunkIndex: 0 })).toMatchObject({ position: 0 });
-    expect(await store.countBatchProgress(batchId)).toMatchObject({ round: 2, failed: 0 });
+    expect(await store.readChunk({ attemptId, chunkIndex: 0 })).toMatchObject({ processedCount: 0 });
+    expect(await store.countBatchProgress(batchId)).toMatchObject({ attempt: 2, failed: 0 });
   });
 
   test('rejects a run that was started before the current one and changes nothing', async () => {
@@ -849,14 +852,14 @@ describe('openRound', () => {
     for (const startedAt of [at(0), at(1)]) {
       await expect(store.openAttempt(batchId, 'first', startedAt)).rejects.toBeInstanceOf(RunSupersededError);
     }
-    expect(await store.readChunk({ attemptId, chunkIndex: 0 })).toMatchObject({ position: 0 });
-    expect(await store.openAttempt(batchId, 'second', at(2))).toMatchObject({ attemptId, round: 1 });
-    expect(await store.openAttempt(batchId, 'third', at(3))).toMatchObject({ round: 2, tasks: 1 });
+    expect(await store.readChunk({ attemptId, chunkIndex: 0 })).toMatchObject({ processedCount: 0 });
+    expect(await store.openAttempt(batchId, 'second', at(2))).toMatchObject({ attemptId, attempt: 1 });
+    expect(await store.openAttempt(batchId, 'third', at(3))).toMatchObject({ attempt: 2, chunks: 1 });
     await expect(store.openAttempt(batchId, 'between', at(2.5))).rejects.toBeInstanceOf(RunSupersededError);
   });
 
   describe('chunks of an earlier run that are still being applied', () => {
-    async function twoTasks() {
+    async function stageTwoChunks() {
       const batchId = await stageTestBatch(store, { items: makeNumberedItems(4), itemsPerChunk: 2 });
       const { attemptId } = await openAttempt(batchId, 'run');
       const applied: number[] = [];
@@ -864,16 +867,16 @@ describe('openRound', () => {
         applied.push(...linesOf(items));
         return [];
       };
-      const applyAll = async (round: { attemptId: number; tasks: number }) => {
-        for (let task = 0; task < round.tasks; task += 1)
-          await store.applyChunk({ attemptId: round.attemptId, chunkIndex: task }, note);
+      const applyAll = async (attempt: { attemptId: number; chunks: number }) => {
+        for (let chunkIndex = 0; chunkIndex < attempt.chunks; chunkIndex += 1)
+          await store.applyChunk({ attemptId: attempt.attemptId, chunkIndex }, note);
       };
       return { batchId, attemptId, applied, note, applyAll };
     }
 
     test('make the new attempt wait, which then excludes their items', async () => {
-      const { batchId, attemptId, applied, note, applyAll } = await twoTasks();
-      const late = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 1 }, note);
+      const { batchId, attemptId, applied, note, applyAll } = await stageTwoChunks();
+      const late = await holdChunkOpen({ attemptId, chunkIndex: 1 }, note);
       const opening = openAttempt(batchId, 'another run');
       await waitForBlockedTransactions(1);
       await late.goOn();
@@ -886,11 +889,11 @@ describe('openRound', () => {
     });
 
     test('do nothing if they start while the new attempt is being opened', async () => {
-      const { batchId, attemptId, applied, note, applyAll } = await twoTasks();
-      const holdsUp = await holdChunkOpen({ attemptId: attemptId, chunkIndex: 1 }, note);
+      const { batchId, attemptId, applied, note, applyAll } = await stageTwoChunks();
+      const holdsUp = await holdChunkOpen({ attemptId, chunkIndex: 1 }, note);
       const opening = openAttempt(batchId, 'another run');
       await waitForBlockedTransactions(1);
-      const late = store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, note);
+      const late = store.applyChunk({ attemptId, chunkIndex: 0 }, note);
       await waitForBlockedTransactions(2);
       await Promise.all([holdsUp.goOn(), late]);
       await applyAll(await opening);
@@ -900,14 +903,14 @@ describe('openRound', () => {
     });
 
     test('do nothing if they start after the new attempt was opened', async () => {
-      const { batchId, attemptId, applied, applyAll } = await twoTasks();
+      const { batchId, attemptId, applied, applyAll } = await stageTwoChunks();
       const next = await openAttempt(batchId, 'another run');
-      await applyAll({ attemptId, tasks: 2 });
+      await applyAll({ attemptId, chunks: 2 });
       expect(applied).toEqual([]);
       expect(
         await store.recordChunkProgress(
-          { attemptId: attemptId, chunkIndex: 0 },
-          { position: 2, failures: [], isDone: true },
+          { attemptId, chunkIndex: 0 },
+          { processedCount: 2, failures: [], isDone: true },
         ),
       ).toBe(false);
       await applyAll(next);
@@ -918,9 +921,9 @@ describe('openRound', () => {
 
     test('process no item twice in a race with the new attempt', async () => {
       for (let count = 0; count < 10; count += 1) {
-        const { batchId, applied, note, applyAll, attemptId } = await twoTasks();
-        const old = createMany(2, (task) => store.applyChunk({ attemptId: attemptId, chunkIndex: task }, note));
-        const fresh = store.openAttempt(batchId, 'another run').then((round) => applyAll(round!));
+        const { batchId, applied, note, applyAll, attemptId } = await stageTwoChunks();
+        const old = createMany(2, (chunkIndex) => store.applyChunk({ attemptId, chunkIndex }, note));
+        const fresh = store.openAttempt(batchId, 'another run').then((attempt) => applyAll(attempt!));
         await Promise.all([...old, fresh]);
 
         expect(applied.toSorted()).toEqual([1, 2, 3, 4]);
@@ -968,7 +971,7 @@ describe('tallyBatch', () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(20), itemsPerChunk: 20 });
     expect(await store.countBatchProgress(batchId)).not.toHaveProperty('itemsPerSecond');
     const { attemptId } = await openAttempt(batchId, 'run');
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => []);
+    await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => []);
     expect((await store.countBatchProgress(batchId))!.itemsPerSecond).toBeGreaterThan(0);
 
     const backdate = (seconds: number) => sql`
@@ -1000,24 +1003,24 @@ describe('listFailures', () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
     const { attemptId } = await openAttempt(batchId, 'run');
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => []);
+    await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => []);
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
   });
 
   test('lists failures of all kinds in the order of their lines, for any page size', async () => {
     const batchId = await stageTestBatch(store, { operation: 'call', items: makeNumberedItems(18), itemsPerChunk: 3 });
     const { attemptId } = await openAttempt(batchId, 'run');
-    const key = (task: number) => ({ attemptId, task });
+    const key = (chunkIndex: number) => ({ attemptId, chunkIndex });
     const [other, stopped] = [
       { type: 'Other', message: 'by the way' },
       { type: 'Stopped', message: 'it took too long' },
     ];
-    await store.recordChunkProgress(key(1), { position: 2, failures: rejectionsAt(1), isDone: false });
+    await store.recordChunkProgress(key(1), { processedCount: 2, failures: rejectionsAt(1), isDone: false });
     await store.giveUpChunks(attemptId, { first: 0, count: 2 }, stopped);
     await store.applyChunk(key(2), async () => [{ index: 2, reason: other }, ...rejectionsAt(0)]);
     await store.applyChunk(key(3), async () => []);
-    await store.recordChunkProgress(key(4), { position: 3, failures: rejectionsAt(0, 1, 2), isDone: true });
-    await store.recordChunkProgress(key(5), { position: 1, failures: rejectionsAt(0), isDone: false });
+    await store.recordChunkProgress(key(4), { processedCount: 3, failures: rejectionsAt(0, 1, 2), isDone: true });
+    await store.recordChunkProgress(key(5), { processedCount: 1, failures: rejectionsAt(0), isDone: false });
 
     const expected = [
       ...[1, 2, 3].map((line) => [line, stopped]),
@@ -1041,7 +1044,7 @@ describe('listFailures', () => {
   test('lists no failures of earlier attempts once a retry has started', async () => {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(3) });
     const { attemptId } = await openAttempt(batchId, 'run');
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(0, 1, 2));
+    await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(0, 1, 2));
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toHaveLength(3);
     await openAttempt(batchId, 'another run');
     expect(await store.listBatchFailures(batchId, { limit: 10 })).toEqual([]);
@@ -1058,8 +1061,8 @@ describe('listFailures', () => {
     const batchId = await stageTestBatch(store, { operation: 'call', items: [item, item, item], itemsPerChunk: 2 });
     const { attemptId } = await openAttempt(batchId, 'run');
     const failures = [{ index: 0, reason: { type: message, message } }];
-    await store.recordChunkProgress({ attemptId: attemptId, chunkIndex: 0 }, { position: 1, failures, isDone: false });
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 1 }, async () => failures);
+    await store.recordChunkProgress({ attemptId, chunkIndex: 0 }, { processedCount: 1, failures, isDone: false });
+    await store.applyChunk({ attemptId, chunkIndex: 1 }, async () => failures);
     await store.giveUpChunks(attemptId, { first: 0, count: 1 }, { type: 'Stopped', message });
 
     const reason = { type: shown, message: shown };
@@ -1077,63 +1080,68 @@ describe('random sequences of attempts', () => {
   /** The outcome of one chunk of an attempt, with indexes that are limited to its size. */
   type Fate =
     | { kind: 'applied'; failing: number[] }
-    | { kind: 'noted'; position: number; failing: number[]; givenUp: boolean }
+    | { kind: 'recorded'; processedCount: number; failing: number[]; givenUp: boolean }
     | { kind: 'given up' | 'never run' };
 
   const failing = fc.uniqueArray(fc.nat({ max: 6 }), { maxLength: 4 });
   const fate: fc.Arbitrary<Fate> = fc.oneof(
     fc.record({ kind: fc.constant('applied' as const), failing }),
-    fc.record({ kind: fc.constant('noted' as const), position: fc.nat({ max: 7 }), failing, givenUp: fc.boolean() }),
+    fc.record({
+      kind: fc.constant('recorded' as const),
+      processedCount: fc.nat({ max: 7 }),
+      failing,
+      givenUp: fc.boolean(),
+    }),
     fc.record({ kind: fc.constantFrom('given up' as const, 'never run' as const) }),
   );
   const scenario = fc.record({
     count: fc.integer({ min: 1, max: 25 }),
     itemsPerChunk: fc.integer({ min: 1, max: 7 }),
-    rounds: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
+    attempts: fc.array(fc.array(fate, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
   });
 
   test('let each item succeed at most once, with counts and lists that agree', async () => {
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ count, itemsPerChunk, rounds }) => {
+      fc.asyncProperty(scenario, async ({ count, itemsPerChunk, attempts }) => {
         const batchId = await stageTestBatch(store, {
           operation: 'call',
           items: makeNumberedItems(count),
           itemsPerChunk,
         });
         let left = createMany(count, (index) => index + 1);
-        for (const [nth, fates] of rounds.entries()) {
-          const round = (await store.openAttempt(batchId, `run ${nth}`))!;
+        for (const [nth, fates] of attempts.entries()) {
+          const attempt = (await store.openAttempt(batchId, `run ${nth}`))!;
           if (left.length === 0) {
-            expect(round.chunks).toBe(0);
+            expect(attempt.chunks).toBe(0);
             continue;
           }
           const cut = createMany(Math.ceil(left.length / itemsPerChunk), (n) =>
             left.slice(n * itemsPerChunk, (n + 1) * itemsPerChunk),
           );
-          expect(round).toMatchObject({ round: nth + 1, tasks: cut.length });
-          expect((await storedChunks(round.attemptId)).map(linesOf)).toEqual(cut);
+          expect(attempt).toMatchObject({ attempt: nth + 1, chunks: cut.length });
+          expect((await storedChunks(attempt.attemptId)).map(linesOf)).toEqual(cut);
 
           const failed: [number, string][] = [];
           const open: number[] = [];
-          for (const [task, lines] of cut.entries()) {
-            const key = { attemptId: round.attemptId, task };
-            const fate = fates[task % fates.length]!;
+          for (const [chunkIndex, lines] of cut.entries()) {
+            const key = { attemptId: attempt.attemptId, chunkIndex };
+            const fate = fates[chunkIndex % fates.length]!;
             const wrong = 'failing' in fate ? fate.failing.filter((place) => place < lines.length).toSorted() : [];
             const giveUp = () =>
-              store.giveUpChunks(round.attemptId, { first: task, count: 1 }, { type: 'Stopped', message: '' });
+              store.giveUpChunks(attempt.attemptId, { first: chunkIndex, count: 1 }, { type: 'Stopped', message: '' });
             if (fate.kind === 'applied') {
               await store.applyChunk(key, async () => rejectionsAt(...wrong));
               failed.push(...wrong.map((place): [number, string] => [lines[place]!, 'Refused']));
-            } else if (fate.kind === 'noted') {
-              const position = Math.min(fate.position, lines.length);
-              const isDone = position === lines.length;
-              const before = wrong.filter((place) => place < position);
-              await store.recordChunkProgress(key, { position, failures: rejectionsAt(...before), isDone });
+            } else if (fate.kind === 'recorded') {
+              const processedCount = Math.min(fate.processedCount, lines.length);
+              const isDone = processedCount === lines.length;
+              const before = wrong.filter((place) => place < processedCount);
+              await store.recordChunkProgress(key, { processedCount, failures: rejectionsAt(...before), isDone });
               failed.push(...before.map((place): [number, string] => [lines[place]!, 'Refused']));
               if (fate.givenUp) {
                 await giveUp();
-                failed.push(...lines.slice(position).map((line): [number, string] => [line, 'Stopped']));
-              } else open.push(...lines.slice(position));
+                failed.push(...lines.slice(processedCount).map((line): [number, string] => [line, 'Stopped']));
+              } else open.push(...lines.slice(processedCount));
             } else if (fate.kind === 'given up') {
               await giveUp();
               failed.push(...lines.map((line): [number, string] => [line, 'Stopped']));
@@ -1147,7 +1155,7 @@ describe('random sequences of attempts', () => {
             total: count,
             succeeded: count - unfinished,
             failed: failed.length,
-            round: nth + 1,
+            attempt: nth + 1,
           });
           left = [...failed.map(([line]) => line), ...open].toSorted((a, b) => a - b);
         }
@@ -1163,7 +1171,7 @@ describe('progressOf', () => {
   async function anOpenBatch(): Promise<{ batchId: string; attemptId: number }> {
     const batchId = await stageTestBatch(store, { items: makeNumberedItems(10), itemsPerChunk: 2 });
     const { attemptId } = await openAttempt(batchId, 'first');
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
+    await store.applyChunk({ attemptId, chunkIndex: 0 }, async () => rejectionsAt(1));
     await store.giveUpChunks(attemptId, { first: 3, count: 2 }, REASON);
     return { batchId, attemptId };
   }
@@ -1184,9 +1192,9 @@ describe('progressOf', () => {
         total: 10,
         succeeded: 1,
         failed: 5,
-        tasks: 5,
-        tasksDone: 1,
-        tasksGivenUp: 2,
+        chunks: 5,
+        chunksDone: 1,
+        chunksGivenUp: 2,
         idleSeconds: expect.any(Number),
       },
       {
@@ -1194,9 +1202,9 @@ describe('progressOf', () => {
         total: 3,
         succeeded: 0,
         failed: 0,
-        tasks: 1,
-        tasksDone: 0,
-        tasksGivenUp: 0,
+        chunks: 1,
+        chunksDone: 0,
+        chunksGivenUp: 0,
         idleSeconds: expect.any(Number),
       },
     ]);
@@ -1208,7 +1216,7 @@ describe('progressOf', () => {
     await openAttempt(batchId, 'second');
 
     expect(await store.readBatchStats([batchId])).toMatchObject([
-      { total: 10, succeeded: 1, failed: 0, tasksDone: 0, tasksGivenUp: 0 },
+      { total: 10, succeeded: 1, failed: 0, chunksDone: 0, chunksGivenUp: 0 },
     ]);
   });
 
@@ -1224,7 +1232,7 @@ describe('progressOf', () => {
     );
     expect(Math.round((await idle()) / 60)).toBe(60);
 
-    await store.applyChunk({ attemptId: attemptId, chunkIndex: 1 }, async () => []);
+    await store.applyChunk({ attemptId, chunkIndex: 1 }, async () => []);
     expect(await idle()).toBeLessThan(60);
 
     await sql`update batch_chunks set changed_at = null where attempt_id = ${attemptId}`.execute(store.db);

@@ -9,7 +9,7 @@ import { openStore, type Store } from '../../../src/store/index.js';
 import { ORDERS_VISIBILITY_QUERY, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
-import type { RunningFakes } from '../support/shop/fakes.js';
+import type { RunningFakes } from '../../support/shop/fakes.js';
 import { addProduct } from '../../support/shop/shop.js';
 
 /** Connections in a pair place the same orders, so every order is placed twice, at about the same time. */

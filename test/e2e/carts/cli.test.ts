@@ -45,7 +45,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
     const workflowId = cartWorkflowId(cartId);
     const started = await cli('workflow', 'start', ...startOptions(workflowId), ...json({ cartId }));
     expect(started).toMatchObject({ code: 0, stderr: '' });
-    await handleOf(workflowId).executeUpdate('addItem', { args: [{ sku, quantity: 2, requestId: 'first' }] });
+    await handleOf(workflowId).executeUpdate('addItem', { args: [{ sku, quantity: 2, idempotencyKey: 'first' }] });
     return workflowId;
   }
 
@@ -160,7 +160,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       const cartId = newCartId();
       const handedOver = {
         lines: [{ sku, quantity: 4 }],
-        ledger: [{ id: 'known', request: `addItem ${sku} 4` }],
+        ledger: [{ id: 'known', fingerprint: `addItem ${sku} 4` }],
         lastChangeAt: new Date().toISOString(),
         reminderPassed: false,
       };
@@ -169,9 +169,9 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
         taskQueue: 'carts',
         args: [{ cartId, state: handedOver }],
         signal: 'addItem',
-        signalArgs: [{ sku, quantity: 1, requestId: 'new' }],
+        signalArgs: [{ sku, quantity: 1, idempotencyKey: 'new' }],
       });
-      await handle.signal('addItem', { sku, quantity: 4, requestId: 'known' });
+      await handle.signal('addItem', { sku, quantity: 4, idempotencyKey: 'known' });
       await handle.signal('addItem', { sku: other, quantity: 1 });
 
       const view = await seen(handle.workflowId, ({ lines }) => lines.length === 2);
@@ -241,7 +241,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       expect(await typesIn(workflowId)).not.toContain('WorkflowTaskFailed');
     });
 
-    test.each([[[]], [['--input', 'null']], [['--input', '{}']], [['--input', '{"requestId":"bye"}']]])(
+    test.each([[[]], [['--input', 'null']], [['--input', '{}']], [['--input', '{"idempotencyKey":"bye"}']]])(
       'abandons the cart when abandon is sent with %j',
       async (input) => {
         const workflowId = await aCart();
@@ -254,7 +254,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
 
     test('applies a request once when it is repeated as a signal and as an update', async () => {
       const workflowId = await aCart();
-      const addition = json({ sku: other, quantity: 3, requestId: 'name' });
+      const addition = json({ sku: other, quantity: 3, idempotencyKey: 'name' });
 
       await signal(workflowId, 'addItem', ...addition);
       await signal(workflowId, 'addItem', ...addition);
@@ -282,7 +282,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['addItem', 'an unknown product', () => json({ sku: 'NO-SUCH-SKU', quantity: 1 })],
       ['addItem', 'a quantity above the stock', () => json({ sku: other, quantity: 11 })],
       ['addItem', 'a quantity above the maximum', () => json({ sku, quantity: 999 })],
-      ['addItem', 'the key of another request', () => json({ sku, quantity: 7, requestId: 'first' })],
+      ['addItem', 'the key of another request', () => json({ sku, quantity: 7, idempotencyKey: 'first' })],
       ['setQuantity', 'a missing line', () => json({ sku: 'NOT-IN-IT', quantity: 1 })],
       ['removeItem', 'a missing line', () => json({ sku: 'NOT-IN-IT' })],
     ];
@@ -318,7 +318,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['addItem', () => json({ sku: sku.toLowerCase(), quantity: 1 })],
       ['addItem', () => json({ sku, quantity: 1, price: 1 })],
       ['addItem', () => json({ sku, quantity: 1, kind: 'abandon' })],
-      ['addItem', () => json({ sku, quantity: 1, requestId: '' })],
+      ['addItem', () => json({ sku, quantity: 1, idempotencyKey: '' })],
       ['addItem', () => ['--input', '{"sku":"ANY","quantity":1,"__proto__":{"kind":"abandon"}}']],
       ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/null']],
       ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
@@ -367,7 +367,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['addItem', () => json([])],
       ['addItem', () => json({ sku, quantity: '1' })],
       ['addItem', () => json({ sku, quantity: 1_001 })],
-      ['addItem', () => json({ sku, quantity: 1, requestId: 'x'.repeat(256) })],
+      ['addItem', () => json({ sku, quantity: 1, idempotencyKey: 'x'.repeat(256) })],
       ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/plain']],
       ['addItem', () => ['--input', 'x', '--input-meta', 'encoding=binary/unknown']],
       ['setQuantity', () => json({ sku })],
@@ -394,7 +394,7 @@ describeOnDevServer('a cart used with the Temporal CLI', () => {
       ['addItem', () => json({ sku: 'NO-SUCH-SKU', quantity: 1 }), 'NO-SUCH-SKU'],
       ['addItem', () => json({ sku: other, quantity: 11 }), '11 wanted'],
       ['addItem', () => json({ sku, quantity: 999 }), 'at most 1000'],
-      ['addItem', () => json({ sku, quantity: 3, requestId: 'first' }), 'another request'],
+      ['addItem', () => json({ sku, quantity: 3, idempotencyKey: 'first' }), 'another request'],
       ['removeItem', () => json({ sku: 'NOT-IN-IT' }), 'not in the cart'],
     ];
     test.each(refusedUpdates)('rejects the update %s with the reason (%#)', async (name, inputOf, reason) => {

@@ -80,11 +80,11 @@ const MUG = { sku: 'MUG', quantity: 1 };
 /** Valid arguments by message name. A message that is not listed gets the arguments of another one. */
 const ARGUMENTS: Record<string, object> = {
   decide: { approver: 'grace', decision: 'approve', comment: 'yes' },
-  addItem: { ...MUG, requestId: 'first', caller: 'ada' },
-  setQuantity: { ...MUG, requestId: 'first', caller: 'ada' },
-  removeItem: { sku: 'MUG', requestId: 'first' },
-  checkout: { payment: { token: 'tok_ok' }, customerId: 'ada', requestId: 'first' },
-  abandon: { requestId: 'first' },
+  addItem: { ...MUG, idempotencyKey: 'first', caller: 'ada' },
+  setQuantity: { ...MUG, idempotencyKey: 'first', caller: 'ada' },
+  removeItem: { sku: 'MUG', idempotencyKey: 'first' },
+  checkout: { payment: { token: 'tok_ok' }, customerId: 'ada', idempotencyKey: 'first' },
+  abandon: { idempotencyKey: 'first' },
   shipmentReported: { orderId: 'first', shipmentId: 'ship', status: 'delivered' },
   resolveCompensation: { compensation: 'refundPayment', attempt: 1, action: 'skip' },
   resolveDelivery: { attempt: 1, action: 'delivered' },

@@ -167,7 +167,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
     gate = await startCommitProxy(shop.databaseUrl);
     api = await startApi(shop);
     shop.fakes.carrier.configure({ autoDeliver: true, pickupSeconds: 0, deliverySeconds: 0 });
-    const throughGate = { databaseUrl: gate.url, outside: shop.fakes };
+    const throughGate = { databaseUrl: gate.url, fakes: shop.fakes };
     worker = await startWorkerProcess(server, throughGate, { WORKER_TASK_QUEUES: 'orders,payments' });
 
     const goOn = await Promise.all(

@@ -28,7 +28,7 @@ import {
   scrapeConfig,
   withoutThreshold,
 } from '../../support/deploy/monitoring-config.js';
-import { CARRIER_WEBHOOK_SECRET } from '../support/shop/fakes.js';
+import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
 import {
   describeWithPrometheus,
   prometheusProgramPath,
@@ -518,17 +518,17 @@ interface DocumentedMetric {
 function documentedMetrics(): DocumentedMetric[] {
   const page = readFileSync(join(projectRoot, 'docs/observability.md'), 'utf8');
   return [...page.matchAll(/^\| `(\w+)` +\| (counter|gauge|histogram) +\| ([^|]*) \| [^|]* \| ([\w ]*\w) +\|$/gm)].map(
-    ([, name = '', type = '', labels = '', by = '']) => ({
+    ([, name = '', type = '', labels = '', exportedBy = '']) => ({
       name,
       type,
-      by,
+      exportedBy,
       labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label!).sort(),
     }),
   );
 }
 
 /** The metrics of a page with their labels, except those that a histogram or the SDK adds. */
-function metricsOn(page: string): Omit<DocumentedMetric, 'by'>[] {
+function metricsOn(page: string): Omit<DocumentedMetric, 'exportedBy'>[] {
   return [...page.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type = '']) => {
     const labels = [...page.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].flatMap(
       ([, inner = '']) => [...inner.matchAll(/(\w+)="/g)].map(([, label]) => label!),

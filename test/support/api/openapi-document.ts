@@ -30,7 +30,7 @@ export function documentedOperations(document: OpenAPIV3_1.Document): Documented
       method: method.toUpperCase(),
       path,
       spec,
-      at: ['paths', path, method],
+      location: ['paths', path, method],
       parameters: (spec.parameters ?? []) as Parameter[],
       body: spec.requestBody as DocumentedOperation['body'],
       responses: (spec.responses ?? {}) as Record<string, ResponseObject>,

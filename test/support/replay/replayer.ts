@@ -4,7 +4,7 @@ import {
   replayHistories,
   type WorkflowCode,
   type RecordedHistory,
-  type ReplayResult,
+  type ReplayResult as HistoryResult,
 } from '../../../tools/replay/replay-histories.js';
 
 const CLOSE_EVENT = /^WorkflowExecution(Completed|Failed|TimedOut|Canceled|Terminated|ContinuedAsNew)$/;
@@ -19,7 +19,7 @@ interface ReplayResult {
 /** Replays many histories with one worker, because starting a worker takes longer than most replays. */
 export class Replayer {
   private readonly histories = new PassThrough({ objectMode: true });
-  private readonly results: AsyncGenerator<ReplayResult>;
+  private readonly results: AsyncGenerator<HistoryResult>;
   private readonly replayedSequences = new Set<string>();
 
   constructor(code: WorkflowCode) {
@@ -34,20 +34,20 @@ export class Replayer {
    */
   async replay(recorded: RecordedHistory, before: number): Promise<ReplayResult> {
     const { history } = recorded;
-    const closed = CLOSE_EVENT.test(history.events?.slice(-1).map(eventTypeName).join() ?? '');
+    const isClosed = CLOSE_EVENT.test(history.events?.slice(-1).map(eventTypeName).join() ?? '');
     const events = completedTaskEvents(history);
-    if (events.length <= before) return { isClosed: closed, replayedEvents: before };
-    const found = { closed, replayed: events.length };
-    const course = eventSequenceOf(recorded.workflowType, events);
-    if (this.replayedSequences.has(course)) return found;
+    if (events.length <= before) return { isClosed, replayedEvents: before };
+    const result = { isClosed, replayedEvents: events.length };
+    const sequence = eventSequenceOf(recorded.workflowType, events);
+    if (this.replayedSequences.has(sequence)) return result;
     this.histories.write({ ...recorded, history: { events } });
     const { value, done } = await this.results.next();
     if (done)
-      throw new Error(`the worker that replays has ended before ${recorded.workflowType} ${recorded.workflowId}`);
+      throw new Error(`the replay worker ended before it replayed ${recorded.workflowType} ${recorded.workflowId}`);
     const difference = formatDifference(value);
-    if (difference !== undefined) return { ...found, difference };
-    this.replayedSequences.add(course);
-    return found;
+    if (difference !== undefined) return { ...result, difference };
+    this.replayedSequences.add(sequence);
+    return result;
   }
 
   async close(): Promise<void> {
@@ -78,7 +78,7 @@ const eventSequenceOf = (type: string, events: HistoryEvent[]): string =>
 const acceptedUpdateName = ({ workflowExecutionUpdateAcceptedEventAttributes: accepted }: HistoryEvent) =>
   accepted?.acceptedRequest?.input?.name;
 
-function formatDifference({ workflowType, workflowId, runId, difference }: ReplayResult): string | undefined {
+function formatDifference({ workflowType, workflowId, runId, difference }: HistoryResult): string | undefined {
   if (!difference) return undefined;
   const { event, description } = difference;
   return `${workflowType} ${workflowId}, run ${runId}, ${event ? `at event ${event.id} ${event.type}: ` : ''}${description}`;

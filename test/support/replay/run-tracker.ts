@@ -10,7 +10,7 @@ export interface WorkflowCode {
   payloadCodecs: readonly PayloadCodec[];
 }
 
-type RunId = Pick<RecordedHistory, 'workflowId' | 'runId' | 'type'>;
+type RunId = Pick<RecordedHistory, 'workflowId' | 'runId' | 'workflowType'>;
 
 interface TrackedRun extends RunId {
   client: Client;
@@ -24,38 +24,35 @@ interface TrackedRun extends RunId {
 const trackedRuns = new Map<string, TrackedRun>();
 const advancedRuns = new Set<TrackedRun>();
 /** Namespaces in which separate worker processes run, whose progress this process cannot observe. */
-const trackedNamespaces = new Map<string, { client: Client; author: WorkflowCode }>();
+const trackedNamespaces = new Map<string, { client: Client; code: WorkflowCode }>();
 const replayers = new Map<unknown, Promise<Replayer>>();
 let differences: string[] = [];
 
 /** Records that a run has advanced. */
-export function trackRun(client: Client, { workflowId, runId, workflowType }: RunId, author: WorkflowCode): void {
+export function trackRun(client: Client, { workflowId, runId, workflowType }: RunId, code: WorkflowCode): void {
   const run = trackedRuns.get(runId) ?? {
     workflowId,
     runId,
     workflowType,
     client,
-    code: author,
+    code,
     replayedEvents: 0,
     isClosed: false,
   };
-  trackedRuns.set(runId, Object.assign(run, { client, author }));
+  trackedRuns.set(runId, Object.assign(run, { client, code }));
   advancedRuns.add(run);
 }
 
-/** Also replays all runs of a place (a namespace of a server) until the next server closes. */
-export function trackNamespace(
-  place: string,
-  { client, author }: { client: () => Client; author: WorkflowCode },
-): void {
-  if (!trackedNamespaces.has(place)) trackedNamespaces.set(place, { client: client(), author });
+/** Also replays all runs of a namespace until the next server closes. `key` names the namespace and its server. */
+export function trackNamespace(key: string, { client, code }: { client: () => Client; code: WorkflowCode }): void {
+  if (!trackedNamespaces.has(key)) trackedNamespaces.set(key, { client: client(), code });
 }
 
 /** Replays the runs that have advanced since the last call; keeps differences for `takeDifferences`. */
 export async function replayAdvancedRuns(): Promise<void> {
-  for (const { client, author } of trackedNamespaces.values()) {
-    for await (const run of listExecutions(client)) {
-      if (!trackedRuns.get(run.runId)?.isClosed) trackRun(client, run, author);
+  for (const { client, code } of trackedNamespaces.values()) {
+    for await (const { workflowId, runId, type: workflowType } of listExecutions(client)) {
+      if (!trackedRuns.get(runId)?.isClosed) trackRun(client, { workflowId, runId, workflowType }, code);
     }
   }
   const toReplay = [...advancedRuns];
@@ -98,7 +95,7 @@ async function replayRun(run: TrackedRun): Promise<void> {
     { workflowId, runId, workflowType, history },
     run.replayedEvents,
   );
-  Object.assign(run, { closed, replayed });
+  Object.assign(run, { isClosed, replayedEvents });
   if (difference) differences.push(difference);
 }
 

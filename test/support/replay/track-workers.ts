@@ -22,7 +22,8 @@ function trackActivation(
   { workflowId, runId, workflowType }: ActivationInfo,
 ) {
   const { workflowBundle, loadedDataConverter, taskQueue } = options;
-  if (!workflowBundle) throw new Error(`the worker on ${taskQueue} needs a workflowBundle: what it runs is replayed`);
+  if (!workflowBundle)
+    throw new Error(`the worker on ${taskQueue} needs a workflowBundle, because its runs are replayed`);
   const { payloadCodecs } = loadedDataConverter;
-  trackRun(client, { workflowId, runId, workflowType: workflowType }, { workflowBundle, payloadCodecs });
+  trackRun(client, { workflowId, runId, workflowType }, { workflowBundle, payloadCodecs });
 }

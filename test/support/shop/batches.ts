@@ -29,7 +29,7 @@ export async function stageTestBatch(
   }: { operation?: string; items: unknown[]; itemsPerChunk?: number },
 ): Promise<string> {
   const batchId = randomUUID();
-  await store.stageBatch({ batchId, operation, itemsPerChunk: itemsPerChunk }, splitIntoChunks(items, itemsPerChunk));
+  await store.stageBatch({ batchId, operation, itemsPerChunk }, splitIntoChunks(items, itemsPerChunk));
   return batchId;
 }
 
@@ -66,13 +66,13 @@ export async function chunksOf(store: Store, batchId: string): Promise<{ outcome
   const rows = await store.db
     .selectFrom('batch_chunks')
     .innerJoin('batch_attempts', 'batch_attempts.attempt_id', 'batch_chunks.attempt_id')
-    .select(['outcome', 'reason', 'batch_attempts.round'])
+    .select(['outcome', 'reason', 'batch_attempts.attempt'])
     .where('batch_id', '=', batchId)
-    .orderBy('round', 'desc')
-    .orderBy('task')
+    .orderBy('attempt', 'desc')
+    .orderBy('chunk_index')
     .execute();
   return rows
-    .filter(({ round }) => round === rows[0]!.round)
+    .filter(({ attempt }) => attempt === rows[0]!.attempt)
     .map(({ outcome, reason }) => ({ outcome, ...(reason && { reason: reason.type }) }));
 }
 

@@ -10,8 +10,8 @@ export interface RunningFakes extends Fakes {
 
 /** Starts the fake payment gateway, carrier and mailbox on free ports; parcels move only when a test requests it. */
 export async function startFakes(): Promise<RunningFakes> {
-  const providers = buildFakes({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
-  const url = await providers.app.listen({ host: '127.0.0.1', port: 0 });
-  const smtpUrl = await providers.listenSmtp({ host: '127.0.0.1', port: 0 });
-  return Object.assign(providers, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier`, smtpUrl });
+  const fakes = buildFakes({ webhookSecret: CARRIER_WEBHOOK_SECRET, autoDeliver: false });
+  const url = await fakes.app.listen({ host: '127.0.0.1', port: 0 });
+  const smtpUrl = await fakes.listenSmtp({ host: '127.0.0.1', port: 0 });
+  return Object.assign(fakes, { paymentsUrl: `${url}/payments`, carrierUrl: `${url}/carrier`, smtpUrl });
 }

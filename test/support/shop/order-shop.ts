@@ -181,7 +181,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
     workflowBundle: { codePath: inject('workflowBundle') },
     taskQueues: ['orders', 'payments', 'approvals'],
     batchConcurrentChunks: 4,
-    activities: activities.wrap(createTestActivities({ store, outside, ...options })),
+    activities: activities.wrap(createTestActivities({ store, fakes, ...options })),
   });
   const running = workers.run();
   const letterbox = await startCarrierWebhookReceiver(bare.client);
@@ -191,7 +191,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
     ...bare,
     activities,
     carrierWebhooks: letterbox,
-    async placeOrder({ products, token = 'tok_ok', start, ...overrides } = {}) {
+    async placeOrder({ products, token = 'tok_ok', startOptions, ...overrides } = {}) {
       const sold = products ?? [await addProduct(store)];
       const input = makeOrder({
         lines: sold.map(({ sku }) => ({ sku, quantity: 2 })),
@@ -202,7 +202,7 @@ async function startOrderShop(options: OrderShopOptions): Promise<OrderShop> {
         workflowId: orderWorkflowId(input.orderId),
         taskQueue: ORDER_TASK_QUEUE,
         args: [input],
-        ...start,
+        ...startOptions,
       });
       return new PlacedOrder(shop, { input, products: sold, handle });
     },

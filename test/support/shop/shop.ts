@@ -52,7 +52,7 @@ export async function startShop(
   server: TemporalServer,
   { withWorker = true, queues = TASK_QUEUES, operations }: ShopOptions = {},
 ): Promise<Shop> {
-  const [database, outside] = await Promise.all([createDatabase(), startFakes()]);
+  const [database, fakes] = await Promise.all([createDatabase(), startFakes()]);
   const store = openStore({ databaseUrl: database.appUrl, maxConnections: 10, onIdleError: () => undefined });
   const owner = openStore({ databaseUrl: database.url, maxConnections: 1, onIdleError: () => undefined });
   const connections = [server.nativeConnection, ...(server.moreConnections ?? [])];
@@ -64,7 +64,7 @@ export async function startShop(
         workflowBundle: { codePath: inject('workflowBundle') },
         taskQueues: queues,
         batchConcurrentChunks: 4,
-        activities: createTestActivities({ store, outside, ...(operations && { operations }) }),
+        activities: createTestActivities({ store, fakes, ...(operations && { operations }) }),
       }),
     ),
   );
@@ -76,12 +76,12 @@ export async function startShop(
     ownerStore: owner,
     databaseUrl: database.appUrl,
     ownerDatabaseUrl: database.url,
-    fakes: outside,
+    fakes,
     async close() {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
       await replayOpenRuns();
-      await outside.close();
+      await fakes.close();
       await Promise.all([store.close(), owner.close()]);
       await database.drop();
       await server.close();

@@ -34,23 +34,23 @@ export const approvalLinks = createApprovalLinkSigner(LINK_SECRETS);
 /** All activities, with the store and the external systems of a test. */
 export function createTestActivities({
   store,
-  outside,
+  fakes,
   operations = shopOperations,
   approvalStages: stages = ORDER_APPROVAL_STAGES,
 }: {
   store: Store;
-  outside: RunningFakes;
+  fakes: RunningFakes;
   operations?: Operations;
   /** The approval stages of large orders. */
   approvalStages?: Stage[];
 }): Activities {
-  const { paymentsUrl, carrierUrl, smtpUrl } = outside;
+  const { paymentsUrl, carrierUrl, smtpUrl } = fakes;
   return createActivities({
     store,
     paymentsUrl,
     carrierUrl,
     outgoing: outgoingHttpClient,
-    approvalLinks: approvalLinks,
+    links: approvalLinks,
     ...KEY_RETENTION,
     mailer: createMailer({ smtpUrl, from: 'The shop <no-reply@shop.test>' }),
     webhooks: createWebhooks({ outgoing: outgoingHttpClient, secrets: [OUTGOING_WEBHOOK_SECRET] }),

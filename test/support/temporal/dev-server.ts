@@ -62,7 +62,7 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
     Array.from({ length: replicas }, () => NativeConnection.connect({ address })),
   )) as [NativeConnection, ...NativeConnection[]];
 
-  async function inNamespace(namespace: string): Promise<TemporalServer> {
+  async function openNamespace(namespace: string): Promise<TemporalServer> {
     await ensureNamespace(connection, namespace);
     await ensureSearchAttributes(connection, namespace, SEARCH_ATTRIBUTES);
     const client = new Client({ connection, namespace });
@@ -70,9 +70,9 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
   }
 
   return {
-    ...(await inNamespace(own ? NAMESPACE : `test-${randomUUID()}`)),
+    ...(await openNamespace(own ? NAMESPACE : `test-${randomUUID()}`)),
     address,
-    openNamespace: inNamespace,
+    openNamespace,
     async close() {
       await replayOpenRuns();
       for (const each of [nativeConnection, ...moreConnections]) await each.close();
@@ -83,6 +83,10 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
 }
 
 async function startLocalServer({ port, dynamicConfig = [] }: DevServerOptions) {
-  const where = { cli: temporalCliPath(), port: port ?? (await freePort()) };
-  return await startTemporalDevServer({ ...where, namespace: NAMESPACE, dynamicConfig });
+  return await startTemporalDevServer({
+    cliPath: temporalCliPath(),
+    port: port ?? (await freePort()),
+    namespace: NAMESPACE,
+    dynamicConfig,
+  });
 }

@@ -55,12 +55,12 @@ const PROBLEM_TEXTS: Record<string, { text: string; isUnreadable: boolean }> = {
 export function unexpectedPayload(valid: object): fc.Arbitrary<UnexpectedPayload> {
   const brokenOnes = fc
     .constantFrom(...Object.entries(MALFORMED_PAYLOADS))
-    .map(([what, payload]) => ({ what, payload, isUnreadable: true }));
+    .map(([description, payload]) => ({ description, payload, isUnreadable: true }));
   const places = [...textPaths(valid), 'a key', 'the whole argument'];
   const spoilt = fc
     .tuple(fc.constantFrom(...Object.entries(PROBLEM_TEXTS)), fc.constantFrom(...places))
-    .map(([[what, { text, isUnreadable }], place]) => ({
-      what: `${what} as ${place}`,
+    .map(([[description, { text, isUnreadable }], place]) => ({
+      description: `${description} as ${place}`,
       payload: jsonPayload(JSON.stringify(replaceText(valid, place, text))),
       isUnreadable,
     }));

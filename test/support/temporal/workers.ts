@@ -36,7 +36,7 @@ export async function startWorker(
     workflowBundle: { codePath: inject('workflowBundle') },
     batchConcurrentChunks: 4,
     ...choices,
-    activities: createTestActivities({ store, outside, ...(operations && { operations }) }),
+    activities: createTestActivities({ store, fakes, ...(operations && { operations }) }),
   });
   const running = workers.run();
   return {
@@ -48,7 +48,7 @@ export async function startWorker(
 }
 
 /** The worker processes as one: each method applies to all of them. */
-export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 'tail'>;
+export type WorkerProcess = Pick<ManagedProcess, 'kill' | 'stop' | 'exited' | 'lastOutput'>;
 
 /** The worker as in production: src/worker.ts in separate processes. Resolves when they poll. */
 export async function startWorkerProcess(
@@ -89,7 +89,7 @@ export async function startSingleWorkerProcess(
   trackNamespace(`${address} ${namespace}`, {
     client: () =>
       createClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, PAYLOAD_ENCRYPTION_KEYS: keys }),
-    author: {
+    code: {
       workflowBundle: { codePath },
       payloadCodecs: keys.length ? [createWorkerCodec(createPayloadCodec({ keys, namespace }))] : [],
     },

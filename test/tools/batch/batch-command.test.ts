@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 function makeBatch(changes: Partial<BatchResource> = {}): BatchResource {
-  const counts = { itemsPerChunk: 1_000, total: 100_000, succeeded: 39_997, failed: 3, round: 1, tasks: 100 };
+  const counts = { itemsPerChunk: 1_000, total: 100_000, succeeded: 39_997, failed: 3, attempt: 1, chunks: 100 };
   return { batchId: 'my-batch', operation: 'restock', status: 'running', ...counts, ...changes };
 }
 
@@ -236,13 +236,13 @@ describe('batch progress display', () => {
 });
 
 describe('following a batch', () => {
-  const patience = { everyMs: 10, deadlineMs: 10_000 };
+  const pollOptions = { intervalMs: 10, timeoutMs: 10_000 };
 
   test('waits with a note while the API restarts', async () => {
     const port = await freePort();
     const { stream, text } = makeOutput();
     const first = await startFakeApi((_, response) => respondJson(response, 200, makeBatch()), port);
-    const following = followBatch(`${first.url}/v1/batches/my-batch`, createLineDisplay(stream), patience);
+    const following = followBatch(`${first.url}/v1/batches/my-batch`, createLineDisplay(stream), pollOptions);
     await waitUntil(() => first.requests[1], { description: 'a second look', timeoutMs: 10_000, intervalMs: 5 });
     await first.close();
     let said = '';
@@ -275,7 +275,7 @@ describe('following a batch', () => {
 
   test('fails at once on a final error response', async () => {
     const api = await startFakeApi((_, response) => respondJson(response, 404, { title: 'There is no such resource' }));
-    const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), patience);
+    const following = followBatch(`${api.url}/x`, createLineDisplay(makeOutput().stream), pollOptions);
     await expect(following).rejects.toThrow(/answered 404: .*no such resource/);
     expect(api.requests).toHaveLength(1);
   });

@@ -156,7 +156,7 @@ describeOnDevServer('the audit of a load run', () => {
     'an accepted order does not exist': {
       inject() {
         const lines = [{ sku: ledger.products[0]!.sku, quantity: 1 }];
-        const order = { customerId: 'nobody', lines, token: 'tok_ok', key: 'no key', fate: 'accepted' as const };
+        const order = { customerId: 'nobody', lines, token: 'tok_ok', key: 'no key', outcome: 'accepted' as const };
         ledger.orders.push({ ...order, responses: ['no-order'] });
         return orderWorkflowId('no-order');
       },
@@ -380,7 +380,7 @@ describeOnDevServer('the audit of a load run', () => {
   test('finds every accepted effect once and replays every history in an untouched shop', () => {
     const { violations, lost, duplicated, reportedOpen, accepted, effects, replayed, outcomes } = untouched;
     expect(violations).toEqual([]);
-    expect({ lost, doubled, reported }).toEqual({ lost: 0, doubled: 0, reported: [] });
+    expect({ lost, duplicated, reportedOpen }).toEqual({ lost: 0, duplicated: 0, reportedOpen: [] });
     expect(accepted).toEqual(effects);
     expect(Object.values(accepted).every((count) => count > 0)).toBe(true);
     expect(accepted['batch items']).toBe(400);

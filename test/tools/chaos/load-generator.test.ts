@@ -27,7 +27,7 @@ const ID_TAKEN = { status: 409, body: { type: '/problems/order-id-taken' } };
 const acceptedOrder = (orderId: string) => ({ status: 202, body: { orderId, status: 'processing' } });
 
 /** Starts a server that responds with `reply`, and a load generator that calls it. */
-async function startLoadGenerator(
+async function startServerAndClients(
   reply: (request: ReceivedRequest) => Reply,
   { seed = 1, pace = {} }: { seed?: number; pace?: Partial<LoadProfile> } = {},
 ) {
@@ -70,8 +70,8 @@ describe('the load generator', () => {
     }
   });
 
-  async function come(...args: Parameters<typeof startLoadGenerator>) {
-    const one = await startLoadGenerator(...args);
+  async function come(...args: Parameters<typeof startServerAndClients>) {
+    const one = await startServerAndClients(...args);
     open.push(one);
     return one;
   }
@@ -79,7 +79,7 @@ describe('the load generator', () => {
   const isOrder = ({ method, url }: ReceivedRequest) => method === 'POST' && url === '/v1/orders';
 
   /** Runs only the probes, without customers. */
-  const alone = { pace: { customers: 0 } };
+  const alone = { pace: { clients: 0 } };
 
   test('repeats a failed or unfinished request under its key until it succeeds and records it once', async () => {
     const replies: Reply[] = ['breaks', UNAVAILABLE, IN_PROGRESS];

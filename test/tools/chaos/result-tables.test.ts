@@ -3,7 +3,11 @@ import { Findings } from '../../../tools/chaos/audit/findings.js';
 import type { ChaosResult } from '../../../tools/chaos/run.js';
 import { renderResult } from '../../../tools/chaos/result-tables.js';
 
-const makeRequestEntry = (key: string, fate: 'accepted' | 'refused' | 'unknown') => ({ key, fate, answers: [] });
+const makeRequestEntry = (key: string, outcome: 'accepted' | 'refused' | 'unknown') => ({
+  key,
+  outcome,
+  responses: [],
+});
 
 /** The outcome of a run with four faults and two customers, in which one request got no response. */
 function makeOutcome(): ChaosResult {

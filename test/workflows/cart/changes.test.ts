@@ -36,11 +36,11 @@ const makeCart = (overrides: Partial<CartState> = {}): CartState => deepFreeze({
 const cartWith = (quantities: Record<string, number>): CartState =>
   makeCart({ lines: Object.entries(quantities).map(([sku, quantity]) => ({ sku, quantity })) });
 
-const addChange = (sku: string, quantity: number, requestId?: string): Change => ({
+const addChange = (sku: string, quantity: number, idempotencyKey?: string): Change => ({
   kind: 'addItem',
   sku,
   quantity,
-  ...(requestId !== undefined && { requestId }),
+  ...(idempotencyKey !== undefined && { idempotencyKey }),
 });
 const setChange = (sku: string, quantity: number): Change => ({ kind: 'setQuantity', sku, quantity });
 const removeChange = (sku: string): Change => ({ kind: 'removeItem', sku });
@@ -136,14 +136,14 @@ describe('applying a change to a cart', () => {
 
 describe('the request ledger', () => {
   const known: [Change, Change][] = [
-    [addChange('MUG', 1, 'r'), { kind: 'addItem', requestId: 'r', quantity: 1, sku: 'MUG' }],
+    [addChange('MUG', 1, 'r'), { kind: 'addItem', idempotencyKey: 'r', quantity: 1, sku: 'MUG' }],
     [
-      { ...checkout, requestId: 'r' },
-      { requestId: 'r', ...checkout },
+      { ...checkout, idempotencyKey: 'r' },
+      { idempotencyKey: 'r', ...checkout },
     ],
     [
-      { ...abandon, requestId: 'r' },
-      { ...abandon, requestId: 'r' },
+      { ...abandon, idempotencyKey: 'r' },
+      { ...abandon, idempotencyKey: 'r' },
     ],
   ];
   test.each(known)('treats %j followed by %j as a repetition', (first, again) => {
@@ -153,23 +153,26 @@ describe('the request ledger', () => {
   const reused: [Change, Change][] = [
     [addChange('MUG', 1, 'r'), addChange('MUG', 2, 'r')],
     [addChange('MUG', 1, 'r'), addChange('PAN', 1, 'r')],
-    [addChange('MUG', 1, 'r'), { ...setChange('MUG', 1), requestId: 'r' }],
-    [addChange('MUG', 1, 'r'), { kind: 'addItem', sku: 'MUG', quantity: 1, expireAfterSeconds: 5, requestId: 'r' }],
+    [addChange('MUG', 1, 'r'), { ...setChange('MUG', 1), idempotencyKey: 'r' }],
     [
-      { ...removeChange('MUG'), requestId: 'r' },
-      { ...removeChange('PAN'), requestId: 'r' },
+      addChange('MUG', 1, 'r'),
+      { kind: 'addItem', sku: 'MUG', quantity: 1, expireAfterSeconds: 5, idempotencyKey: 'r' },
     ],
     [
-      { ...checkout, requestId: 'r' },
-      { kind: 'checkout', payment: { token: 'tok_other' }, requestId: 'r' },
+      { ...removeChange('MUG'), idempotencyKey: 'r' },
+      { ...removeChange('PAN'), idempotencyKey: 'r' },
     ],
     [
-      { ...checkout, requestId: 'r' },
-      { ...checkout, customerId: 'somebody', requestId: 'r' },
+      { ...checkout, idempotencyKey: 'r' },
+      { kind: 'checkout', payment: { token: 'tok_other' }, idempotencyKey: 'r' },
     ],
     [
-      { ...checkout, requestId: 'r' },
-      { ...abandon, requestId: 'r' },
+      { ...checkout, idempotencyKey: 'r' },
+      { ...checkout, customerId: 'somebody', idempotencyKey: 'r' },
+    ],
+    [
+      { ...checkout, idempotencyKey: 'r' },
+      { ...abandon, idempotencyKey: 'r' },
     ],
   ];
   test.each(reused)('treats the request id of %j reused by %j as another request', (first, other) => {
@@ -256,12 +259,12 @@ describe('rejecting a change of a cart', () => {
 
 describe('any sequence of cart changes', () => {
   const sku = fc.constantFrom('MUG', 'PAN', 'CUP');
-  const requestId = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined });
+  const idempotencyKey = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined });
   const quantity = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: LIMITS.quantity }));
   const anyChange: fc.Arbitrary<Change> = fc.oneof(
-    fc.record({ kind: fc.constant('addItem' as const), sku, quantity, requestId }),
-    fc.record({ kind: fc.constant('setQuantity' as const), sku, quantity, requestId }),
-    fc.record({ kind: fc.constant('removeItem' as const), sku, requestId }),
+    fc.record({ kind: fc.constant('addItem' as const), sku, quantity, idempotencyKey }),
+    fc.record({ kind: fc.constant('setQuantity' as const), sku, quantity, idempotencyKey }),
+    fc.record({ kind: fc.constant('removeItem' as const), sku, idempotencyKey }),
   );
 
   /** Applies a change as the workflow does. */
@@ -296,7 +299,7 @@ describe('any sequence of cart changes', () => {
   test('has the same result when sent twice with request ids', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), (changes) => {
-        const named = changes.map((change, number) => ({ ...change, requestId: `r${number}` }));
+        const named = changes.map((change, number) => ({ ...change, idempotencyKey: `r${number}` }));
         const once = named.reduce(taken, makeCart());
         const refused = named.filter((change) => checkLedger(once, change) === 'new');
 
@@ -346,8 +349,8 @@ describe('the fingerprint of a cart request', () => {
 describe('unparsed cart requests', () => {
   const schemas: Record<ChangeKind, z.ZodType> = {
     addItem: addItemInput,
-    setQuantityInput,
-    removeItemInput,
+    setQuantity: setQuantityInput,
+    removeItem: removeItemInput,
     checkout: checkoutInput,
     abandon: abandonInput,
   };
@@ -421,7 +424,7 @@ describe('unparsed cart requests', () => {
   const fields: Record<string, fc.Arbitrary<unknown>> = {
     sku: mostly(usually('MUG', skuLike)),
     quantity: mostly(usually(1, quantityLike)),
-    requestId: mostly(usually('r', textLike)),
+    idempotencyKey: mostly(usually('r', textLike)),
     remindAfterSeconds: mostly(usually(60, secondsLike)),
     expireAfterSeconds: mostly(usually(60, secondsLike)),
     customerId: mostly(usually('c', idLike)),
@@ -460,11 +463,11 @@ describe('unparsed cart requests', () => {
         return Object.fromEntries(extra ? [...kept, extra] : kept);
       });
   const wanted: Record<ChangeKind, string[]> = {
-    addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'requestId'],
-    setQuantity: ['sku', 'quantity', 'requestId'],
-    removeItem: ['sku', 'requestId'],
-    checkout: ['payment', 'customerId', 'expectedTotal', 'requestId'],
-    abandon: ['requestId'],
+    addItem: ['sku', 'quantity', 'remindAfterSeconds', 'expireAfterSeconds', 'idempotencyKey'],
+    setQuantity: ['sku', 'quantity', 'idempotencyKey'],
+    removeItem: ['sku', 'idempotencyKey'],
+    checkout: ['payment', 'customerId', 'expectedTotal', 'idempotencyKey'],
+    abandon: ['idempotencyKey'],
   };
 
   test.each<[ChangeKind, unknown]>([
@@ -475,11 +478,11 @@ describe('unparsed cart requests', () => {
     ['abandon', ''],
     ['abandon', 5],
     ['abandon', { reason: 'x' }],
-    ['abandon', { requestId: '' }],
-    ['abandon', { requestId: 'x'.repeat(256) }],
-    ['abandon', { requestId: ['x'] }],
-    ['abandon', { requestId: 'a\0b' }],
-    ['abandon', { requestId: '\ud800' }],
+    ['abandon', { idempotencyKey: '' }],
+    ['abandon', { idempotencyKey: 'x'.repeat(256) }],
+    ['abandon', { idempotencyKey: ['x'] }],
+    ['abandon', { idempotencyKey: 'a\0b' }],
+    ['abandon', { idempotencyKey: '\ud800' }],
     ['abandon', { caller: 'ada' }],
     ['abandon', { caller: '' }],
     ['abandon', { caller: ' ada' }],
@@ -505,11 +508,11 @@ describe('unparsed cart requests', () => {
       ['addItem', { sku: 'MUG', quantity: 1, expireAfterSeconds: seconds }],
     ]),
     ...kinds.flatMap((kind): [ChangeKind, unknown][] => [
-      [kind, { sku: 'MUG', quantity: 1, payment, requestId: 'r', caller: 'ada' }],
-      [kind, { ...(kind === 'checkout' ? { payment } : { sku: 'MUG' }), requestId: 'r', caller: 'ada' }],
+      [kind, { sku: 'MUG', quantity: 1, payment, idempotencyKey: 'r', caller: 'ada' }],
+      [kind, { ...(kind === 'checkout' ? { payment } : { sku: 'MUG' }), idempotencyKey: 'r', caller: 'ada' }],
     ]),
-    ['setQuantity', { sku: 'MUG', quantity: 1, requestId: 'r', caller: 'ada' }],
-    ['addItem', { sku: 'MUG', quantity: 1, requestId: 'r', caller: 'ada' }],
+    ['setQuantity', { sku: 'MUG', quantity: 1, idempotencyKey: 'r', caller: 'ada' }],
+    ['addItem', { sku: 'MUG', quantity: 1, idempotencyKey: 'r', caller: 'ada' }],
     ['checkout', { payment }],
     ['checkout', { payment, customerId: 'ada' }],
     ['checkout', { payment, customerId: 'ada!' }],
@@ -520,8 +523,8 @@ describe('unparsed cart requests', () => {
     ['checkout', { payment: { token: 'x'.repeat(200) } }],
     ['checkout', { payment: { token: 'x'.repeat(201) } }],
     ['checkout', {}],
-    ['addItem', { sku: 'MUG', quantity: 1, requestId: undefined }],
-    ['addItem', { sku: 'MUG', quantity: 1, requestId: null }],
+    ['addItem', { sku: 'MUG', quantity: 1, idempotencyKey: undefined }],
+    ['addItem', { sku: 'MUG', quantity: 1, idempotencyKey: null }],
     ['addItem', JSON.parse('{"sku":"MUG","quantity":1,"__proto__":1}')],
     ['removeItem', JSON.parse('{"__proto__":{"sku":"MUG"}}')],
     ['removeItem', ['MUG']],
@@ -534,15 +537,15 @@ describe('unparsed cart requests', () => {
   test.each<[ChangeKind, string]>([
     [
       'addItem',
-      '{"sku": string, "quantity": 1 to 1000, "remindAfterSeconds"?: number, "expireAfterSeconds"?: number, "requestId"?: string, "caller"?: string}',
+      '{"sku": string, "quantity": 1 to 1000, "remindAfterSeconds"?: number, "expireAfterSeconds"?: number, "idempotencyKey"?: string, "caller"?: string}',
     ],
-    ['setQuantity', '{"sku": string, "quantity": 1 to 1000, "requestId"?: string, "caller"?: string}'],
-    ['removeItem', '{"sku": string, "requestId"?: string, "caller"?: string}'],
+    ['setQuantity', '{"sku": string, "quantity": 1 to 1000, "idempotencyKey"?: string, "caller"?: string}'],
+    ['removeItem', '{"sku": string, "idempotencyKey"?: string, "caller"?: string}'],
     [
       'checkout',
-      '{"payment": {"token": string}, "customerId"?: string, "expectedTotal"?: {"value": number, "currency": string}, "requestId"?: string, "caller"?: string}',
+      '{"payment": {"token": string}, "customerId"?: string, "expectedTotal"?: {"value": number, "currency": string}, "idempotencyKey"?: string, "caller"?: string}',
     ],
-    ['abandon', '{"requestId"?: string, "caller"?: string}, or nothing'],
+    ['abandon', '{"idempotencyKey"?: string, "caller"?: string}, or nothing'],
   ])('are rejected for %s with the expected form', (kind, expected) => {
     expect(validateChange(kind, ['x'])?.message).toBe(`the argument of ${kind} must be ${expected}`);
   });
@@ -567,12 +570,12 @@ describe('unparsed cart requests', () => {
     expect(LIMITS.quantity).toBe(MAX_LINE_QUANTITY);
     expect(LIMITS.seconds).toBe(MAX_IDLE_SECONDS);
     for (const [length, problem] of [
-      [LIMITS.requestId, false],
-      [LIMITS.requestId + 1, true],
+      [LIMITS.idempotencyKey, false],
+      [LIMITS.idempotencyKey + 1, true],
     ] as const) {
-      const requestId = 'x'.repeat(length);
-      expect(validateChange('abandon', { requestId }) !== undefined).toBe(problem);
-      expect(abandonInput.safeParse({ requestId }).success).toBe(!problem);
+      const idempotencyKey = 'x'.repeat(length);
+      expect(validateChange('abandon', { idempotencyKey }) !== undefined).toBe(problem);
+      expect(abandonInput.safeParse({ idempotencyKey }).success).toBe(!problem);
     }
   });
 

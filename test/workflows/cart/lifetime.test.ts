@@ -177,10 +177,10 @@ describeWithTimeSkipping('the lifetime of a cart', () => {
 
     test('postpones nothing if it is rejected, malformed or repeated', async () => {
       const handle = await open();
-      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
+      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, idempotencyKey: 'r' }] });
       const { lastChangeAt: before } = await handle.query(cartQuery);
       await skip(20 * HOUR_SECONDS);
-      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, requestId: 'r' }] });
+      await handle.executeUpdate(addItemUpdate, { args: [{ sku, quantity: 1, idempotencyKey: 'r' }] });
       await expect(handle.executeUpdate(removeItemUpdate, { args: [{ sku: 'NOT-THERE' }] })).rejects.toThrow();
       await handle.signal(removeItemSignal, { sku: 'NOT-THERE' });
       await handle.signal('addItem', { sku, quantity: 'many' });

@@ -23,7 +23,7 @@ import {
 import { waitForClose, resetRun, resetPoints } from '../../support/temporal/resets.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 
-const WAIT_OPTIONS = { deadlineMs: 60_000, everyMs: 50 };
+const WAIT_OPTIONS = { timeoutMs: 60_000, intervalMs: 50 };
 
 describeOnDevServer('an order that is reset', () => {
   let shop: Shop;

@@ -10,7 +10,7 @@ import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support
 import { continueSignal, logQuery, type runScript, type SagaScript } from './saga.workflows.js';
 
 const taskQueue = 'sagas';
-const WAIT_OPTIONS = { deadlineMs: 20_000, everyMs: 100 };
+const WAIT_OPTIONS = { timeoutMs: 20_000, intervalMs: 100 };
 
 describeWithTimeSkipping('a saga in a workflow', () => {
   let server: TemporalServer;
