@@ -1,10 +1,10 @@
-import { ConfigError } from './config.js';
+import { ConfigError } from './config/read.js';
 import { createLogger } from './observability/logger.js';
 import { ensureNamespace, ensureSearchAttributes } from './temporal/provisioning.js';
 import { openStore } from './store/index.js';
-import { migrate } from './store/migrate.js';
-import { grantAppRolePrivileges, TableOwnerRoleError } from './store/privileges.js';
-import { checkEnvironment, loadStartupConfig } from './startup/checks.js';
+import { migrate } from './store/migrations/index.js';
+import { grantAppRolePrivileges, TableOwnerRoleError } from './store/postgres/privileges.js';
+import { checkEnvironment, loadStartupConfig } from './startup/checks/index.js';
 import { runProcess } from './startup/run-process.js';
 import { openConnection } from './temporal/connections.js';
 import { SEARCH_ATTRIBUTES } from './temporal/search-attributes.js';

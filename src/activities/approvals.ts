@@ -6,7 +6,7 @@ import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
 import { hashContent } from '../store/content-hash.js';
 import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import { approvalInput, type ApprovalInput, type ApprovalView } from '../schemas/approval.js';
-import { formatMoney } from '../schemas/money.js';
+import { formatMoney } from '../schemas/shared/money.js';
 import type { ApprovalStage } from '../store/approvals.js';
 import type { Store } from '../store/index.js';
 import { assertWorkflowId, invalidInput, parseInput, rejectionFailure } from './failures.js';

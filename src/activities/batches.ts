@@ -3,14 +3,14 @@ import type { ExternalOperation } from '../batch-operations/operation.js';
 import type { Operations } from '../batch-operations/index.js';
 import { truncateText } from '../temporal/payloads/text.js';
 import { batchInput, type BatchStatus, type BatchProgress } from '../schemas/batch.js';
-import type { Reason } from '../schemas/reason.js';
+import type { Reason } from '../schemas/shared/reason.js';
 import {
   RunSupersededError,
   type ItemFailure,
   type OpenAttempt,
   type StagedItem,
   type ChunkKey,
-} from '../store/batches.js';
+} from '../store/batches/batches.js';
 import type { Store } from '../store/index.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external-calls.js';

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { hashContent } from '../store/content-hash.js';
 import { cartInput, type CartStatus } from '../schemas/cart.js';
-import { money, formatMoney, type Money } from '../schemas/money.js';
+import { money, formatMoney, type Money } from '../schemas/shared/money.js';
 import type { OrderInput, OrderLine } from '../schemas/order.js';
 import type { CartKey } from '../store/carts.js';
 import { calculateTotal } from '../store/products.js';

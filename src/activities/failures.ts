@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
 import { UNREADABLE_VALUE, UNREADABLE_VALUE_DETAIL } from '../temporal/payloads/unreadable-value.js';
-import { toInputProblems, type InputProblem } from '../schemas/input-problems.js';
+import { toInputProblems, type InputProblem } from '../schemas/shared/input-problems.js';
 
 /**
  * Parses the input of a workflow. Runs as a workflow's first step, because clients can start workflows without the HTTP

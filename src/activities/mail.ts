@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createTransport, type NodemailerError } from 'nodemailer';
-import { email, toAsciiAddress } from '../schemas/email.js';
+import { email, toAsciiAddress } from '../schemas/shared/email.js';
 import { timeoutSignal } from '../http-client/timeout-signal.js';
 import { rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external-calls.js';

@@ -7,7 +7,7 @@ import {
   type ApprovalInput,
   type Stage,
 } from '../schemas/approval.js';
-import { formatMoney, type Money } from '../schemas/money.js';
+import { formatMoney, type Money } from '../schemas/shared/money.js';
 import {
   orderInput,
   type OrderInput,
@@ -19,7 +19,7 @@ import {
   type ShipmentReport,
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
-import type { FinalReservation, NewOrder, ReservationOutcome } from '../store/orders.js';
+import type { FinalReservation, NewOrder, ReservationOutcome } from '../store/orders/orders.js';
 import { truncateText } from '../temporal/payloads/text.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import { money, type Money } from '../schemas/money.js';
-import { text } from '../schemas/primitives.js';
+import { money, type Money } from '../schemas/shared/money.js';
+import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
 import { rejectionFailure } from './failures.js';
 import { mayKeyHaveExpired } from './idempotency-key-expiry.js';

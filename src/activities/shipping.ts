@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { shipmentId as knownShipmentId, shipmentStatus } from '../schemas/order.js';
 import type { OrderLine, ShipmentReport } from '../schemas/order.js';
-import { text } from '../schemas/primitives.js';
+import { text } from '../schemas/shared/primitives.js';
 import type { Store } from '../store/index.js';
 import { rejectionFailure } from './failures.js';
 import { mayKeyHaveExpired } from './idempotency-key-expiry.js';

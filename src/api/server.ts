@@ -1,12 +1,12 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { formatConfigProblem, redactConfig } from '../config.js';
+import { formatConfigProblem, redactConfig } from '../config/read.js';
 import { createLogger } from '../observability/logger.js';
 import { createBusinessMetrics } from '../observability/metrics/business.js';
 import { createHttpMetrics } from '../observability/metrics/http.js';
 import { serveMetrics } from '../observability/metrics/metrics-server.js';
 import { createRequestMetricsInterceptor } from '../observability/metrics/temporal-requests.js';
 import { operations } from '../batch-operations/index.js';
-import { checkEnvironment, loadStartupConfig } from '../startup/checks.js';
+import { checkEnvironment, loadStartupConfig } from '../startup/checks/index.js';
 import { runProcess, type ProcessLifecycle, type StopSignal } from '../startup/run-process.js';
 import { openStore } from '../store/index.js';
 import { createClient } from '../temporal/connections.js';

@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely';
 import type { z } from 'zod';
-import type { ItemFailure, StagedItem } from '../store/batches.js';
+import type { ItemFailure, StagedItem } from '../store/batches/batches.js';
 import type { Tables } from '../store/tables.js';
 
 interface OperationBase<S extends z.ZodObject> {

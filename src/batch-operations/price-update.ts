@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
-import { money } from '../schemas/money.js';
-import { sku } from '../schemas/primitives.js';
-import type { ItemFailure } from '../store/batches.js';
+import { money } from '../schemas/shared/money.js';
+import { sku } from '../schemas/shared/primitives.js';
+import type { ItemFailure } from '../store/batches/batches.js';
 import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 

@@ -1,6 +1,6 @@
 import type { OutgoingHttpClient } from './outgoing-http-client.js';
 import type { ApprovalInput } from '../schemas/approval.js';
-import type { InputProblem } from '../schemas/input-problems.js';
+import type { InputProblem } from '../schemas/shared/input-problems.js';
 
 /** Returns an input problem for each URL of an approval request that must not be called. */
 export function findForbiddenUrls(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { callerId } from './primitives.js';
+import { callerId } from './shared/primitives.js';
 
 /**
  * Roles of callers. The carrier and approval systems have no role, because they sign their messages. An inspector reads

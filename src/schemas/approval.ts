@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { email } from './email.js';
-import { execution } from './execution.js';
-import { money } from './money.js';
-import { pageOf } from './page.js';
-import { reason, retrying, waiting } from './reason.js';
-import { callerId, text, time } from './primitives.js';
+import { email } from './shared/email.js';
+import { execution } from './shared/execution.js';
+import { money } from './shared/money.js';
+import { pageOf } from './shared/page.js';
+import { reason, retrying, waiting } from './shared/reason.js';
+import { callerId, text, time } from './shared/primitives.js';
 
 /**
  * Limits of one approval. At the maximum it sends 5 x 10 x 32 messages on two channels, with at most six events each:

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { execution } from './execution.js';
-import { pageOf } from './page.js';
-import { reason, retrying, waiting } from './reason.js';
-import { businessId, queryInteger, text, time } from './primitives.js';
+import { execution } from './shared/execution.js';
+import { pageOf } from './shared/page.js';
+import { reason, retrying, waiting } from './shared/reason.js';
+import { businessId, queryInteger, text, time } from './shared/primitives.js';
 
 /** Maximum number of items per chunk. A chunk is one row in the store and one transaction. */
 export const MAX_ITEMS_PER_CHUNK = 5_000;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { money } from './money.js';
+import { money } from './shared/money.js';
 import { customerId, MAX_LINE_QUANTITY, MAX_ORDER_LINES, payment } from './order.js';
-import { pageOf } from './page.js';
-import { businessId, callerId, idempotencyKey as requiredIdempotencyKey, sku, time } from './primitives.js';
+import { pageOf } from './shared/page.js';
+import { businessId, callerId, idempotencyKey as requiredIdempotencyKey, sku, time } from './shared/primitives.js';
 
 /** A cart has the same limit as an order. */
 export const MAX_CART_LINES = MAX_ORDER_LINES;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { approvalStatus } from './approval.js';
-import { execution } from './execution.js';
-import { money } from './money.js';
-import { pageOf } from './page.js';
-import { reason, retrying, waiting } from './reason.js';
-import { callerId, businessId, sku, text, time } from './primitives.js';
+import { execution } from './shared/execution.js';
+import { money } from './shared/money.js';
+import { pageOf } from './shared/page.js';
+import { reason, retrying, waiting } from './shared/reason.js';
+import { callerId, businessId, sku, text, time } from './shared/primitives.js';
 
 /** At most 100 lines of at most 1,000 pieces: far below the payload limit, and the total stays an exact integer. */
 export const MAX_ORDER_LINES = 100;

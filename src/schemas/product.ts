@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { money } from './money.js';
-import { pageOf } from './page.js';
-import { sku } from './primitives.js';
+import { money } from './shared/money.js';
+import { pageOf } from './shared/page.js';
+import { sku } from './shared/primitives.js';
 
 export const product = z
   .object({

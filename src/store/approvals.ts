@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Selectable, type SelectQueryBuilder } from 'kysely';
 import type { ApprovalStatus, ApprovalSummary, ApprovalView, TrailEntry } from '../schemas/approval.js';
-import type { Money } from '../schemas/money.js';
+import type { Money } from '../schemas/shared/money.js';
 import type { Tables } from './tables.js';
 
 /** Maximum number of comments on a closed approval. Further comments are dropped. */

@@ -1,15 +1,15 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { createApprovalStore } from './approvals.js';
-import { createBatchStore } from './batches.js';
+import { createBatchStore } from './batches/batches.js';
 import { createCartStore } from './carts.js';
 import { createProductStore } from './products.js';
 import { createIdempotencyKeyStore } from './idempotency-keys.js';
 import { createNotificationStore } from './notifications.js';
-import { createOrderStore } from './orders.js';
+import { createOrderStore } from './orders/orders.js';
 import type { Tables } from './tables.js';
 import { createShipmentReportStore } from './shipment-reports.js';
-import { createWriteCheck } from './write-check.js';
+import { createWriteCheck } from './postgres/write-check.js';
 
 /** How long a query waits for a free connection, and how long a new connection may take to open. */
 const CONNECT_TIMEOUT_MS = 5_000;

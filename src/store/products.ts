@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
-import type { Money } from '../schemas/money.js';
+import type { Money } from '../schemas/shared/money.js';
 import type { Product } from '../schemas/product.js';
 import type { Tables } from './tables.js';
 

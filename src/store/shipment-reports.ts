@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { UnhandledReportReason, UnhandledReport } from '../schemas/shipment-report.js';
+import type { UnhandledReportReason, UnhandledReport } from '../schemas/shipment-reports.js';
 import type { Tables } from './tables.js';
 
 export interface UnhandledReportQuery {

@@ -3,8 +3,8 @@ import type { ApprovalStatus, ApprovalView, TrailEntry } from '../schemas/approv
 import type { BatchStatus } from '../schemas/batch.js';
 import type { CartStatus } from '../schemas/cart.js';
 import type { OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
-import type { Reason } from '../schemas/reason.js';
-import type { UnhandledReportReason } from '../schemas/shipment-report.js';
+import type { Reason } from '../schemas/shared/reason.js';
+import type { UnhandledReportReason } from '../schemas/shipment-reports.js';
 
 /** The tables as of the latest migration. */
 export interface Tables {

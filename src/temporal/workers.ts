@@ -7,7 +7,7 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import type { Activities } from '../activities/index.js';
-import type { Config } from '../config.js';
+import type { Config } from '../config/read.js';
 import { createWorkerDataConverter } from './encryption/data-converters.js';
 import type { EncryptionKey } from './encryption/keys.js';
 import { hasWorkflows, TASK_QUEUES, versioningBehaviorOf, type TaskQueue } from './task-queues.js';

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../tools/processes/ports.js';
 import { waitUntil } from '../../tools/processes/wait.js';
-import type { Problem } from '../../src/schemas/problem.js';
+import type { Problem } from '../../src/schemas/shared/problem.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { orderWorkflowId } from '../../src/workflows/order/contract.js';

@@ -15,7 +15,7 @@ import { startProcess } from '../../tools/processes/processes.js';
 import { buildFakes } from '../../tools/fakes/app.js';
 import { projectRoot } from '../../tools/stack/settings.js';
 import { createApiKeyLookup } from '../../src/api/plugins/auth/api-keys.js';
-import { loadConfig } from '../../src/config.js';
+import { loadConfig } from '../../src/config/read.js';
 import { serveHealth } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { apiKeys, CALLER_ROLES } from '../../src/schemas/api-key.js';

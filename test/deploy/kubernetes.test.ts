@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { generateComposeSecrets } from '../../tools/secrets/compose-secrets.js';
 import { MAX_API_REPLICAS } from '../../tools/openapi/limit-table.js';
 import { projectRoot } from '../../tools/stack/settings.js';
-import { loadConfig, type ProcessName } from '../../src/config.js';
+import { loadConfig, type ProcessName } from '../../src/config/read.js';
 import { serveHealth } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { hasWorkflows, TASK_QUEUES } from '../../src/temporal/task-queues.js';

@@ -7,7 +7,7 @@ import { freePort } from '../../tools/processes/ports.js';
 import { startProcess, typescriptCommand } from '../../tools/processes/processes.js';
 import { projectRoot } from '../../tools/stack/settings.js';
 import { waitUntil } from '../../tools/processes/wait.js';
-import { loadConfig } from '../../src/config.js';
+import { loadConfig } from '../../src/config/read.js';
 import { isTracingEnabled } from '../../src/observability/tracing/index.js';
 import { withAllowedAttributes } from '../../src/observability/tracing/attribute-allowlist.js';
 
@@ -42,7 +42,7 @@ describe('tracing', () => {
   ])('with the environment %j loads at least %i OpenTelemetry modules', async (said, least) => {
     const script = `
       import { createRequire } from 'node:module';
-      import { loadConfig } from './src/config.ts';
+      import { loadConfig } from './src/config/read.ts';
       import { startTracing } from './src/observability/tracing/index.ts';
       await import('./src/api/app.ts');
       await import('./src/temporal/workers.ts');

@@ -57,7 +57,7 @@ test.each([
   [activity, `import type { OrderView } from '../schemas/order.js'; export type X = OrderView;`],
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
-  ['src/config.ts', `void process.env.PATH;`],
+  ['src/config/read.ts', `void process.env.PATH;`],
 ])('ESLint accepts, in %s, `%s`', async (file, code) => {
   expect(await lintErrors(file, code)).toEqual([]);
 });

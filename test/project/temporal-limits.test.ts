@@ -6,7 +6,7 @@ import {
   MAX_IDEMPOTENCY_KEY_LENGTH,
 } from '../../tools/openapi/limit-table.js';
 import { approvalId } from '../../src/schemas/approval.js';
-import { callerId, businessId, idempotencyKey, MAX_CALLER_ID_LENGTH } from '../../src/schemas/primitives.js';
+import { callerId, businessId, idempotencyKey, MAX_CALLER_ID_LENGTH } from '../../src/schemas/shared/primitives.js';
 
 test.each(TEMPORAL_LIMITS)(
   'Temporal limits $what to $temporal, and $whose allows no more',

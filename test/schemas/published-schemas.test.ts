@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { pageQuery } from '../../src/schemas/page.js';
+import { pageQuery } from '../../src/schemas/shared/page.js';
 
 /** Every schema that `src/schemas` exports, with all nested schemas. */
 const schemas = new Set<z.core.$ZodTypes>();

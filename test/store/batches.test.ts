@@ -10,7 +10,7 @@ import {
   type ItemFailure,
   type StagedItem,
   type ChunkKey,
-} from '../../src/store/batches.js';
+} from '../../src/store/batches/batches.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { splitIntoChunks, stageTestBatch, chunksOf } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';

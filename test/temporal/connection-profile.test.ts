@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, redactConfig } from '../../src/config.js';
+import { ConfigError, loadConfig, redactConfig } from '../../src/config/read.js';
 import { createCertificateAuthority, type Certificate } from '../support/temporal/certificates.js';
 
 const SECRET = 'a-secret-that-nobody-may-see';

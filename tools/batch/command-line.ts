@@ -3,7 +3,7 @@ import { basename, extname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { operations } from '../../src/batch-operations/index.js';
 import { CSV_DELIMITERS, itemsPerChunk, MAX_ITEMS_PER_CHUNK } from '../../src/schemas/batch.js';
-import { businessId } from '../../src/schemas/primitives.js';
+import { businessId } from '../../src/schemas/shared/primitives.js';
 import { UsageError } from '../terminal/command-line.js';
 
 /** The arguments of `npm run batch`. */

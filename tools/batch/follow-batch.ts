@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { batchFailure, batchResource, type BatchFailure, type BatchResource } from '../../src/schemas/batch.js';
-import { pageOf } from '../../src/schemas/page.js';
+import { pageOf } from '../../src/schemas/shared/page.js';
 import { apiKeyHeaders } from '../stack/api-key-headers.js';
 import { waitUntil } from '../processes/wait.js';
 import { hasEnded, type ProgressDisplay } from './progress.js';

@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { suggestPort, type ConfigProblem } from '../../src/config.js';
-import { tryListen, describeListenError, type Listener } from '../../src/startup/check-ports.js';
+import { suggestPort, type ConfigProblem } from '../../src/config/read.js';
+import { tryListen, describeListenError, type Listener } from '../../src/startup/checks/ports.js';
 
 /**
  * Returns a free port on loopback, for tests that start servers in parallel.

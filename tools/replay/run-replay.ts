@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import type { Client } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
-import { loadConfig } from '../../src/config.js';
+import { loadConfig } from '../../src/config/read.js';
 import { createClient } from '../../src/temporal/connections.js';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { resolveUserPath, UsageError } from '../terminal/command-line.js';

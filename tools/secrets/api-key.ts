@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
 import { apiKey, CALLER_ROLES } from '../../src/schemas/api-key.js';
-import { toInputProblems } from '../../src/schemas/input-problems.js';
+import { toInputProblems } from '../../src/schemas/shared/input-problems.js';
 
 /**
  * `npm run api-key -- <id> --role <role> [--role <role>]`: creates an API key and its configuration entry. The key is

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { formatConfigProblem, type ConfigProblem } from '../../src/config.js';
+import { formatConfigProblem, type ConfigProblem } from '../../src/config/read.js';
 import { isHostPort, PROFILE_VARIABLES } from '../../src/temporal/connection-profile.js';
 
 /** The folder of package.json. */
@@ -64,7 +64,7 @@ export const unsetShellVariables = Object.freeze({
   ...unsetAll(metricsVariables),
 });
 
-/** Variables that the application itself validates (src/config.ts); the stack only has a default for each. */
+/** Variables that the application itself validates (src/config/); the stack only has a default for each. */
 const applicationVariables = [
   'MAIL_FROM',
   'PUBLIC_URL',

@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig, type ConfigProblem } from '../../src/config.js';
-import { checkServers, checkWorkerSettings } from '../../src/startup/checks.js';
-import type { Listener } from '../../src/startup/check-ports.js';
+import { readConfig, type ConfigProblem } from '../../src/config/read.js';
+import { checkServers, checkWorkerSettings } from '../../src/startup/checks/index.js';
+import type { Listener } from '../../src/startup/checks/ports.js';
 import {
   APP_ROLE,
   createTemporaryDatabase,

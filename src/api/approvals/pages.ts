@@ -1,6 +1,6 @@
 import html from 'html-template-tag';
 import type { ApprovalView } from '../../schemas/approval.js';
-import { formatMoney } from '../../schemas/money.js';
+import { formatMoney } from '../../schemas/shared/money.js';
 import { renderPage } from '../plugins/html-layout.js';
 
 /** The form as the approver sent it, and why it was rejected. */

@@ -14,8 +14,8 @@ import {
   decisionRequest,
   withdrawRequest,
 } from '../../schemas/approval.js';
-import { emptyQuery, pageQuery } from '../../schemas/page.js';
-import { callerId } from '../../schemas/primitives.js';
+import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
+import { callerId } from '../../schemas/shared/primitives.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from './service.js';
 import { requestContextOf } from '../plugins/request-context.js';

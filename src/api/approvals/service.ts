@@ -15,7 +15,7 @@ import type {
   Decision,
   WithdrawRequest,
 } from '../../schemas/approval.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import type { ApprovalFilter } from '../../store/approvals.js';
 import type { Store } from '../../store/index.js';
 import type * as workflows from '../../workflows/index.js';

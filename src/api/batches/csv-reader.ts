@@ -1,6 +1,6 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { z } from 'zod';
-import { toJsonPointer, toInputProblems, type InputProblem } from '../../schemas/input-problems.js';
+import { toJsonPointer, toInputProblems, type InputProblem } from '../../schemas/shared/input-problems.js';
 import { truncateText } from '../../temporal/payloads/text.js';
 import { describeInexactNumber } from '../plugins/lossless-json.js';
 import type { Line } from './split-lines.js';

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { batchFailureList, batchId, batchList, batchResource, batchStatus } from '../../schemas/batch.js';
-import { emptyQuery, pageQuery } from '../../schemas/page.js';
+import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import type { AppDependencies } from '../app.js';
 import {
   cancelBatch,
@@ -20,7 +20,7 @@ import { readPageWithCursor, type Cursors } from '../plugins/cursors.js';
 import { notAcceptable } from '../plugins/errors.js';
 import { UPLOAD_TIMEOUT_MS } from '../plugins/limits.js';
 import { createProgressCache } from './progress-cache.js';
-import type { FailurePosition } from '../../store/batches.js';
+import type { FailurePosition } from '../../store/batches/batches.js';
 import { batchUploadRoute } from './upload.js';
 
 const params = z.strictObject({ batchId });

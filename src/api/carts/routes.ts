@@ -11,8 +11,8 @@ import {
   setQuantityRequest,
 } from '../../schemas/cart.js';
 import { customerId } from '../../schemas/order.js';
-import { emptyQuery, pageQuery } from '../../schemas/page.js';
-import { sku } from '../../schemas/primitives.js';
+import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
+import { sku } from '../../schemas/shared/primitives.js';
 import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
 import type { AppDependencies } from '../app.js';
 import { assertActsAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';

@@ -1,7 +1,7 @@
 import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { toInputProblems } from '../../schemas/input-problems.js';
+import { toInputProblems } from '../../schemas/shared/input-problems.js';
 import type { AppDependencies } from '../app.js';
 import { ANONYMOUS } from '../plugins/auth/caller.js';
 import { isLocalHostHeader } from '../plugins/auth/index.js';

@@ -1,6 +1,6 @@
 import type { OrderSummary } from '../../schemas/order.js';
 import type { Store } from '../../store/index.js';
-import type { ListedOrder, OrderFilter, OrderPosition } from '../../store/orders.js';
+import type { ListedOrder, OrderFilter, OrderPosition } from '../../store/orders/orders.js';
 import type { OrderReconciler } from './reconciler.js';
 import type { Page, PageRequest } from '../executions/listing.js';
 

@@ -14,8 +14,8 @@ import {
   orderResource,
   orderStatus,
 } from '../../schemas/order.js';
-import { emptyQuery, pageQuery } from '../../schemas/page.js';
-import { time } from '../../schemas/primitives.js';
+import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
+import { time } from '../../schemas/shared/primitives.js';
 import type { AppDependencies } from '../app.js';
 import { requestContextOf } from '../plugins/request-context.js';
 import { assertActsAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';

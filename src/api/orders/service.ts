@@ -7,7 +7,7 @@ import {
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { hashContent } from '../../store/content-hash.js';
-import { formatMoney, type Money } from '../../schemas/money.js';
+import { formatMoney, type Money } from '../../schemas/shared/money.js';
 import type {
   CancelRequest,
   CompensationDecision,
@@ -19,7 +19,7 @@ import type {
 } from '../../schemas/order.js';
 import type { Store } from '../../store/index.js';
 import { calculateTotal } from '../../store/products.js';
-import type { OrderRecord } from '../../store/orders.js';
+import type { OrderRecord } from '../../store/orders/orders.js';
 import type * as workflows from '../../workflows/index.js';
 import {
   cancelOrderUpdate,

@@ -9,8 +9,8 @@ import type {
 } from 'fastify';
 import pg from 'pg';
 import type { z } from 'zod';
-import type { Problem } from '../../schemas/problem.js';
-import { toInputProblems, type InputProblem } from '../../schemas/input-problems.js';
+import type { Problem } from '../../schemas/shared/problem.js';
+import { toInputProblems, type InputProblem } from '../../schemas/shared/input-problems.js';
 import { MAX_BODY_BYTES, DRAIN_TIMEOUT_MS } from './limits.js';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from './problem-kinds.js';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Problem } from '../../schemas/problem.js';
-import { idempotencyKey } from '../../schemas/primitives.js';
+import type { Problem } from '../../schemas/shared/problem.js';
+import { idempotencyKey } from '../../schemas/shared/primitives.js';
 import type { StoredResponse } from '../../store/idempotency-keys.js';
 import type { Store } from '../../store/index.js';
 import { restrictedIdOf } from './auth/caller.js';

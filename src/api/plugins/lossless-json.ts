@@ -1,4 +1,4 @@
-import { toJsonPointer, type InputProblem } from '../../schemas/input-problems.js';
+import { toJsonPointer, type InputProblem } from '../../schemas/shared/input-problems.js';
 import { MAX_JSON_DEPTH } from '../../temporal/payloads/json-limits.js';
 
 /** A parsed JSON text, and where the value differs from the text. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { pageQuery } from '../../schemas/page.js';
+import { pageQuery } from '../../schemas/shared/page.js';
 import { productList } from '../../schemas/product.js';
 import type { AppDependencies } from '../app.js';
 import { ALL_ROLES, withContract } from '../plugins/route-contract.js';

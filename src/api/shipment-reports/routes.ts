@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { pageQuery } from '../../schemas/page.js';
-import { unhandledReportReason, unhandledReportList } from '../../schemas/shipment-report.js';
+import { pageQuery } from '../../schemas/shared/page.js';
+import { unhandledReportReason, unhandledReportList } from '../../schemas/shipment-reports.js';
 import type { AppDependencies } from '../app.js';
 import { withContract } from '../plugins/route-contract.js';
 import { readPageWithCursor } from '../plugins/cursors.js';

@@ -1,6 +1,6 @@
 import type { OrderStatus } from '../../schemas/order.js';
 import { shipmentStatus } from '../../schemas/order.js';
-import type { ShipmentCallback, UnhandledReportReason, UnhandledReport } from '../../schemas/shipment-report.js';
+import type { ShipmentCallback, UnhandledReportReason, UnhandledReport } from '../../schemas/shipment-reports.js';
 import type { Store } from '../../store/index.js';
 import type { Page, PageRequest } from '../executions/listing.js';
 

@@ -1,7 +1,7 @@
 import type { WorkflowClientInterceptor } from '@temporalio/client';
 import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
 import type { OpenTelemetrySinks } from '@temporalio/interceptors-opentelemetry-v2';
-import type { Config } from '../../config.js';
+import type { Config } from '../../config/read.js';
 
 export type TracingConfig = Pick<
   Config<'api' | 'worker'>,

@@ -1,6 +1,6 @@
 import { truncateText } from '../../temporal/payloads/text.js';
 import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import { isCallerId, isText } from '../shared/arguments.js';
 import { closedRejectionOf, isSameDecision } from './contract.js';
 

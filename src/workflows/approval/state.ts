@@ -7,7 +7,7 @@ import type {
   Stage,
   TrailEntry,
 } from '../../schemas/approval.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import { eligibleApproversOf, stageEndOf, readStages } from './stage.js';
 import { evaluateDecision, readText, hasNewComment, isTrailFull, outcomeOf, toTrailFields } from './decisions.js';
 

@@ -1,7 +1,7 @@
 import { ChildWorkflowFailure, TerminatedFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ChildWorkflowCancellationType, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../../schemas/approval.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import { APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../approval/contract.js';
 import { rejectionFailure } from '../shared/failures.js';
 import { awaitExistingApproval } from './activities.js';

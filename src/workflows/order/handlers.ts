@@ -1,6 +1,6 @@
 import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
 import type { CompensationDecision, DeliveryDecision } from '../../schemas/order.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import { rejectionFailure } from '../shared/failures.js';
 import { validateReasonRequest } from '../shared/arguments.js';
 import {

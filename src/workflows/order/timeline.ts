@@ -1,5 +1,5 @@
 import type { OrderView } from '../../schemas/order.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 
 /** A list of timeline entries with unique names. An entry starts as `started` and ends with its outcome. */
 export class Timeline<Entry extends OrderView['steps'][number] | OrderView['compensations'][number]> {

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 import { isRejection, reasonOf, rejectionFailure } from '../shared/failures.js';
 import { PointOfNoReturn, Saga } from '../shared/saga.js';
 import {

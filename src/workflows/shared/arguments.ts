@@ -1,5 +1,5 @@
 import { isWellFormed } from '../../temporal/payloads/text.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 
 // Arguments of signals and updates arrive unparsed. Workflow code cannot import zod at run time, so these checks repeat
 // rules of `schemas/text.ts` and `schemas/reason.ts`. Tests compare both.

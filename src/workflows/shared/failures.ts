@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
 import { truncateText } from '../../temporal/payloads/text.js';
-import type { Reason } from '../../schemas/reason.js';
+import type { Reason } from '../../schemas/shared/reason.js';
 
 /** Rejections by business rules. They end an order as `rejected`; a retry would have the same result. */
 export const REJECTION_TYPES = [

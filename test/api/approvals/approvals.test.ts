@@ -5,7 +5,7 @@ import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../../
 import { Registry } from 'prom-client';
 import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
 import { createHttpMetrics } from '../../../src/observability/metrics/http.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { approvalDueAtAttribute, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
 import { signDecision, startApi, type Api } from '../../support/api/api.js';

@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createHttpMetrics } from '../../../src/observability/metrics/http.js';
 import type { OrderInput, OrderStatus, ShipmentReport } from '../../../src/schemas/order.js';
-import type { UnhandledReport } from '../../../src/schemas/shipment-report.js';
+import type { UnhandledReport } from '../../../src/schemas/shipment-reports.js';
 import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { signShipmentReport, startApi, type Api, type RequestOptions } from '../../support/api/api.js';
 import { PREVIOUS_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';

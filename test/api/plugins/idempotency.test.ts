@@ -7,7 +7,7 @@ import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalResource } from '../../../src/schemas/approval.js';
 import type { BatchResource } from '../../../src/schemas/batch.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { openStore } from '../../../src/store/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../../src/schemas/approval.js';
 import type { OrderResource, OrderSummary } from '../../../src/schemas/order.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../../src/workflows/cart/workflow.js';

@@ -9,7 +9,7 @@ import { renderProblemTable, PROBLEM_TABLE_PATH } from '../../../tools/openapi/p
 import { waitUntil } from '../../../tools/processes/wait.js';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../../src/api/plugins/problem-kinds.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';

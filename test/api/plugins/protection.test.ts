@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitUntil } from '../../../tools/processes/wait.js';
 import { createCursors } from '../../../src/api/plugins/cursors.js';
 import { HttpProblem } from '../../../src/api/plugins/errors.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { CURSOR_SECRET, startApi, type Api } from '../../support/api/api.js';

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../../tools/processes/ports.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';

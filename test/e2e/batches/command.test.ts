@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { startProcess } from '../../../tools/processes/processes.js';
 import { projectRoot } from '../../../tools/stack/settings.js';
 import { startTemporaryStack, type Stack } from '../../../tools/stack/stack.js';
-import { pageOf } from '../../../src/schemas/page.js';
+import { pageOf } from '../../../src/schemas/shared/page.js';
 import { product, type Product } from '../../../src/schemas/product.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 

@@ -8,7 +8,7 @@ import { startProcess, typescriptCommand } from '../../../tools/processes/proces
 import { silentReporter } from '../../../tools/terminal/reporter.js';
 import { unsetShellVariables } from '../../../tools/stack/settings.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../../../tools/servers/temporal/temporary-cluster.js';
-import { loadConfig } from '../../../src/config.js';
+import { loadConfig } from '../../../src/config/read.js';
 import { openWorkerConnection, createClient } from '../../../src/temporal/connections.js';
 import { startApi } from '../../support/api/api.js';
 import { readBalance } from '../../../tools/chaos/audit/balance.js';

@@ -17,7 +17,7 @@ import { operations } from '../../../src/batch-operations/index.js';
 import type { OutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
 import type { DecisionCallback } from '../../../src/schemas/approval.js';
 import type { OrderResource, ShipmentReport } from '../../../src/schemas/order.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import type { Store } from '../../../src/store/index.js';
 import {
   approvalEnvironment,

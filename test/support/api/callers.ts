@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createApiKey } from '../../../src/api/plugins/auth/api-keys.js';
 import type { ApiKey, CallerRole } from '../../../src/schemas/api-key.js';
 import type { ApiResponse, Api, RequestOptions } from './api.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 
 /** A caller with an API key. */
 export interface TestCaller {

@@ -19,8 +19,8 @@ import { findTemporalServerBinaries } from '../../../tools/servers/programs/temp
 import { findTimeSkippingServer } from '../../../tools/servers/programs/time-skipping-server.js';
 import { openStore } from '../../../src/store/index.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
-import { migrate } from '../../../src/store/migrate.js';
-import { grantAppRolePrivileges } from '../../../src/store/privileges.js';
+import { migrate } from '../../../src/store/migrations/index.js';
+import { grantAppRolePrivileges } from '../../../src/store/postgres/privileges.js';
 import { findChromium } from '../api/browser.js';
 import { findKustomize } from '../deploy/kustomize.js';
 import { findPrometheus } from '../deploy/prometheus.js';

@@ -3,7 +3,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { waitUntil } from '../../../tools/processes/wait.js';
 import type { CartInput, CartResource } from '../../../src/schemas/cart.js';
-import type { Problem } from '../../../src/schemas/problem.js';
+import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import type { cart } from '../../../src/workflows/cart/workflow.js';
 import type { ApiResponse, Api } from '../api/api.js';

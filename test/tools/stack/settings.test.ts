@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectRoot, developmentEnvironment, loadSettings, SettingsError } from '../../../tools/stack/settings.js';
-import { loadConfig } from '../../../src/config.js';
+import { loadConfig } from '../../../src/config/read.js';
 
 describe('the settings of the development stack', () => {
   test('has a default for every setting', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { callerId, text } from '../../../src/schemas/primitives.js';
+import { callerId, text } from '../../../src/schemas/shared/primitives.js';
 import { isCallerId, isText } from '../../../src/workflows/shared/arguments.js';
 
 const parts = fc.constantFrom(

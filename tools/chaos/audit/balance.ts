@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
-import type { Money } from '../../../src/schemas/money.js';
+import type { Money } from '../../../src/schemas/shared/money.js';
 import type { OrderLine } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import type { Store } from '../../../src/store/index.js';

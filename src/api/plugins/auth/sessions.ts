@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { CALLER_ROLES, type ApiKey } from '../../../schemas/api-key.js';
-import { callerId } from '../../../schemas/primitives.js';
+import { callerId } from '../../../schemas/shared/primitives.js';
 import { forbidden } from '../errors.js';
 import type { Caller } from './caller.js';
 

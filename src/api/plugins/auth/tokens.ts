@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import { callerId } from '../../../schemas/primitives.js';
+import { callerId } from '../../../schemas/shared/primitives.js';
 import { httpProblem, unauthorized } from '../errors.js';
 import { CALLER_ROLES, type CallerRole } from '../../../schemas/api-key.js';
 import type { Caller } from './caller.js';

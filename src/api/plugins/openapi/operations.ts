@@ -2,7 +2,7 @@ import type { SwaggerTransform } from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
-import { idempotencyKey } from '../../../schemas/primitives.js';
+import { idempotencyKey } from '../../../schemas/shared/primitives.js';
 import { requiredRoles, type RouteContract } from '../route-contract.js';
 import { PROBLEM_KINDS } from '../problem-kinds.js';
 import { OPERATION_EXAMPLES, type Example } from './examples.js';

@@ -1,5 +1,5 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
-import { problem, type Problem } from '../../../schemas/problem.js';
+import { problem, type Problem } from '../../../schemas/shared/problem.js';
 import { requiredRoles, type RouteContract } from '../route-contract.js';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../problem-kinds.js';
 

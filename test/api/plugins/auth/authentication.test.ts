@@ -5,8 +5,8 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createApiKey } from '../../../../src/api/plugins/auth/api-keys.js';
 import { toCallerId, type TokenSettings } from '../../../../src/api/plugins/auth/tokens.js';
-import type { Problem } from '../../../../src/schemas/problem.js';
-import { callerId } from '../../../../src/schemas/primitives.js';
+import type { Problem } from '../../../../src/schemas/shared/problem.js';
+import { callerId } from '../../../../src/schemas/shared/primitives.js';
 import type { ApiResponse, Api } from '../../../support/api/api.js';
 import { createCaller } from '../../../support/api/callers.js';
 import {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
-import type { ConfigProblem } from '../config.js';
-import { bundlePath, type BundleVariant } from '../temporal/workflow-bundle.js';
+import type { ConfigProblem } from '../../config/read.js';
+import { bundlePath, type BundleVariant } from '../../temporal/workflow-bundle.js';
 
 /** The SDK finds the workflows in a bundle by this name. */
 const BUNDLE_MARKER = /\bvar __TEMPORAL__\b/;

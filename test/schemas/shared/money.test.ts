@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { money, formatMoney } from '../../src/schemas/money.js';
+import { money, formatMoney } from '../../../src/schemas/shared/money.js';
 
 describe('money', () => {
   test.each([

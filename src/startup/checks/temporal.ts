@@ -1,7 +1,7 @@
 import { connect as connectTcp } from 'node:net';
 import { isGrpcServiceError, type Connection } from '@temporalio/client';
-import type { TemporalCredentials } from '../temporal/connection-profile.js';
-import { openConnection } from '../temporal/connections.js';
+import type { TemporalCredentials } from '../../temporal/connection-profile.js';
+import { openConnection } from '../../temporal/connections.js';
 import { RESPONSE_TIMEOUT_MS, NO_RESPONSE, describeConnectionError, type ServerProblem } from './server-problem.js';
 
 interface TemporalTarget {

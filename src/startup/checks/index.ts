@@ -1,13 +1,13 @@
-import { findForbiddenUrls } from '../http-client/forbidden-urls.js';
-import { ConfigError, readConfig, type Config, type ConfigProblem, type ProcessName } from '../config.js';
-import { createOutgoingHttpClient } from '../http-client/outgoing-http-client.js';
-import { hasWorkflows } from '../temporal/task-queues.js';
-import { isTracingEnabled } from '../observability/tracing/index.js';
-import { checkBundle } from './check-bundle.js';
-import { checkDatabase } from './check-database.js';
+import { findForbiddenUrls } from '../../http-client/forbidden-urls.js';
+import { ConfigError, readConfig, type Config, type ConfigProblem, type ProcessName } from '../../config/read.js';
+import { createOutgoingHttpClient } from '../../http-client/outgoing-http-client.js';
+import { hasWorkflows } from '../../temporal/task-queues.js';
+import { isTracingEnabled } from '../../observability/tracing/index.js';
+import { checkBundle } from './bundle.js';
+import { checkDatabase } from './database.js';
 import type { ServerProblem } from './server-problem.js';
-import { checkPorts, type Listener } from './check-ports.js';
-import { checkTemporal } from './check-temporal.js';
+import { checkPorts, type Listener } from './ports.js';
+import { checkTemporal } from './temporal.js';
 
 type StartupProcessName = Exclude<ProcessName, 'replay'>;
 type AllConfig = Config<'worker'> & Config<'api'> & Config<'setup'>;

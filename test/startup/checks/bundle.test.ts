@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { checkBundle } from '../../src/startup/check-bundle.js';
+import { checkBundle } from '../../../src/startup/checks/bundle.js';
 
 let folder: string;
 beforeAll(async () => {

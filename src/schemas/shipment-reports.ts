@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { orderId, shipmentId, shipmentStatus } from './order.js';
-import { pageOf } from './page.js';
-import { text, time } from './primitives.js';
+import { pageOf } from './shared/page.js';
+import { text, time } from './shared/primitives.js';
 
 /** A carrier may add fields and statuses without notice. Unknown fields are dropped; unknown statuses are recorded. */
 export const shipmentCallback = z

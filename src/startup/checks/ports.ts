@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { suggestPort, type ConfigProblem } from '../config.js';
+import { suggestPort, type ConfigProblem } from '../../config/read.js';
 
 /** An address for a listener, and the variables that set it. */
 export interface Listener {

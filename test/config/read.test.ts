@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { generateEncryptionKey } from './support/temporal/encryption.js';
-import { ConfigError, loadConfig, redactConfig } from '../src/config.js';
+import { generateEncryptionKey } from '../support/temporal/encryption.js';
+import { ConfigError, loadConfig, redactConfig } from '../../src/config/read.js';
 
 const sameKey = Buffer.alloc(32).toString('base64');
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;

@@ -1,5 +1,5 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely';
-import type { Tables } from './tables.js';
+import type { Tables } from '../tables.js';
 
 /**
  * The privileges that the shop needs on a table. `update` lists the columns that change; locking a row needs the

@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
-import type { Money } from '../schemas/money.js';
-import type { OrderLine, OrderStage, OrderStatus, OrderView, PricedLine } from '../schemas/order.js';
-import type { Tables } from './tables.js';
+import type { Money } from '../../schemas/shared/money.js';
+import type { OrderLine, OrderStage, OrderStatus, OrderView, PricedLine } from '../../schemas/order.js';
+import type { Tables } from '../tables.js';
 
 export interface OrderIdentity {
   orderId: string;

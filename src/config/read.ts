@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { encryptionKeys } from './temporal/encryption/keys.js';
-import { isLoopback } from './http-client/loopback.js';
-import { apiKeys } from './schemas/api-key.js';
-import { approvalStages } from './schemas/approval.js';
-import { TASK_QUEUES } from './temporal/task-queues.js';
+import { encryptionKeys } from '../temporal/encryption/keys.js';
+import { isLoopback } from '../http-client/loopback.js';
+import { apiKeys } from '../schemas/api-key.js';
+import { approvalStages } from '../schemas/approval.js';
+import { TASK_QUEUES } from '../temporal/task-queues.js';
 import {
   describeCredentials,
   PROFILE_SECRETS,
@@ -12,8 +12,8 @@ import {
   readTemporalProfile,
   type Environment,
   type TemporalCredentials,
-} from './temporal/connection-profile.js';
-import { BATCH_TASK_QUEUE } from './workflows/batch/contract.js';
+} from '../temporal/connection-profile.js';
+import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
 
 /**
  * Every environment variable the application reads, with its default. This module is the only reader of `process.env`

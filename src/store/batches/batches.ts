@@ -4,10 +4,10 @@ import { pipeline } from 'node:stream/promises';
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { BatchFailure, BatchStatus, BatchProgress } from '../schemas/batch.js';
-import type { Reason } from '../schemas/reason.js';
-import { toWellFormedText } from '../temporal/payloads/text.js';
-import type { Tables } from './tables.js';
+import type { BatchFailure, BatchStatus, BatchProgress } from '../../schemas/batch.js';
+import type { Reason } from '../../schemas/shared/reason.js';
+import { toWellFormedText } from '../../temporal/payloads/text.js';
+import type { Tables } from '../tables.js';
 
 /** Limit for statements that touch all chunks of a batch. They take about a second per few hundred thousand items. */
 const LONG_STATEMENT_TIMEOUT_MS = String(10 * 60_000);

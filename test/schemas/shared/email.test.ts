@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { email, toAsciiAddress } from '../../src/schemas/email.js';
+import { email, toAsciiAddress } from '../../../src/schemas/shared/email.js';
 
 describe('an e-mail address', () => {
   test.each([
