@@ -67,7 +67,7 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
     async openBatch(
       input: unknown,
       { workflowId, firstRunId, startedAt }: BatchRun,
-    ): Promise<OpenAttempt & { tally: BatchProgress }> {
+    ): Promise<OpenAttempt & { progress: BatchProgress }> {
       const { batchId } = parseInput(batchInput, input);
       assertWorkflowId('/batchId', `batch:${batchId}`, workflowId);
       return await withHeartbeat(async () => {
@@ -77,14 +77,14 @@ export function createBatchActivities({ store, operations }: { store: Store; ope
           throw error;
         });
         if (!round) throw batchNotFound(batchId);
-        return { ...round, tally: await countProgress(batchId) };
+        return { ...round, progress: await countProgress(batchId) };
       });
     },
 
     /** Processes the items of a chunk, each once. Skips a chunk that is already done or given up. */
     async processBatchChunk({ operation: name, batchId, batchNumber, ...key }: BatchChunk): Promise<void> {
       const operation = operationOf(name);
-      if (operation.kind === 'outside') return await processExternalChunk(operation, batchId, key);
+      if (operation.kind === 'external') return await processExternalChunk(operation, batchId, key);
       await withHeartbeat(() =>
         store.applyChunk(key, (tx, items) => operation.apply(tx, asTypedItems(items), { batchId, batchNumber })),
       );
@@ -195,7 +195,7 @@ async function applyToEachItem(
 function nonRetryableReason(error: unknown): Reason | undefined {
   if (!(error instanceof ApplicationFailure && error.nonRetryable)) return undefined;
   return {
-    type: truncateText(error.type ?? 'Refused', MAX_REASON_TYPE_LENGTH),
+    type: truncateText(error.type ?? 'Rejected', MAX_REASON_TYPE_LENGTH),
     message: truncateText(error.message, MAX_REASON_MESSAGE_LENGTH),
   };
 }

@@ -52,7 +52,13 @@ export interface OrderKey {
   input: unknown;
 }
 
-export function createOrderActivities({ store, orderApproval }: { store: Store; orderApproval?: OrderApprovalPolicy }) {
+export function createOrderActivities({
+  store,
+  orderApprovalPolicy,
+}: {
+  store: Store;
+  orderApprovalPolicy?: OrderApprovalPolicy;
+}) {
   return {
     /**
      * Parses the input of an order, prices its lines, reserves its stock and records the order, in one transaction and
@@ -70,8 +76,8 @@ export function createOrderActivities({ store, orderApproval }: { store: Store; 
       if (outcome.status !== 'reserved') throw reservationFailure(outcome, order);
       const { lines, total } = outcome;
       const approval =
-        orderApproval && total.value >= orderApproval.threshold
-          ? buildApprovalInput(order, lines, total, orderApproval.stages)
+        orderApprovalPolicy && total.value >= orderApprovalPolicy.threshold
+          ? buildApprovalInput(order, lines, total, orderApprovalPolicy.stages)
           : undefined;
       return {
         customerId: order.customerId,

@@ -40,7 +40,7 @@ export interface StoreOperation<S extends z.ZodObject = z.ZodObject> extends Ope
  * by a permanent reference, as `chargePayment` does. The shop has no operation of this kind yet.
  */
 export interface ExternalOperation<S extends z.ZodObject = z.ZodObject> extends OperationBase<S> {
-  kind: 'outside';
+  kind: 'external';
   /** Maximum number of concurrent calls per chunk. */
   concurrentCalls: number;
   apply: (item: z.infer<S>, call: { idempotencyKey: string; cancellation: AbortSignal }) => Promise<void>;

@@ -28,7 +28,7 @@ describe('a chunk of an operation that calls a partner', () => {
   async function aTask(count: number, answer: (call: PartnerCall) => Promise<void> | void, { callsAtOnce = 10 } = {}) {
     const calls: PartnerCall[] = [];
     const operation = defineOperation({
-      kind: 'outside',
+      kind: 'external',
       name: 'call',
       concurrentCalls: callsAtOnce,
       itemsPerChunk: 5_000,

@@ -49,7 +49,7 @@ async function open(progress: ApprovalState, input: ApprovalInput): Promise<void
     workflowId: workflowInfo().workflowId,
     firstRunId,
     requestedAt: new Date(requestedAt).toISOString(),
-    asked: currentStageOf(progress),
+    firstStage: currentStageOf(progress),
   };
   try {
     const { closed } = await CancellationScope.nonCancellable(() => openApproval(input, opening));
@@ -149,8 +149,8 @@ async function reportToCallback(progress: ApprovalState, callbackUrl: string): P
 }
 
 async function recordCurrentStage(progress: ApprovalState): Promise<void> {
-  const asked = currentStageOf(progress);
-  if (asked) await recordStage(progress.view.approvalId, progress.firstRunId, asked);
+  const stage = currentStageOf(progress);
+  if (stage) await recordStage(progress.view.approvalId, progress.firstRunId, stage);
 }
 
 function currentStageOf({ stage, view }: ApprovalState): CurrentStage | undefined {

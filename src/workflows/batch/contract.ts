@@ -32,13 +32,13 @@ export const batchQuery = defineQuery<BatchView>('batch');
 export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');
 
-/** Whether a batch is paused. Parents send it to their children, which ignore a pace with a lower sequence. */
+/** Whether a batch is paused. Parents send it to their children, which ignore a state with a lower sequence. */
 export interface PauseState {
   sequence: number;
   paused: boolean;
 }
 
-export const pauseStateSignal = defineSignal<[PauseState]>('pace');
+export const pauseStateSignal = defineSignal<[PauseState]>('pauseState');
 
 export const batchStatusAttribute = defineSearchAttributeKey('BatchStatus', 'KEYWORD');
 

@@ -19,14 +19,14 @@ export const isPauseState = (value: unknown): value is PauseState =>
 export const isShardInput = (value: unknown): value is ShardInput =>
   hasFields(value, {
     batchId: 'string',
-    number: 'number',
+    batchNumber: 'number',
     operation: 'string',
     attemptId: 'number',
-    round: 'number',
+    attempt: 'number',
   }) &&
   Object.keys(value).length === SHARD_INPUT_FIELD_COUNT &&
   hasFields(value['range'], { first: 'number', count: 'number' }) &&
-  isPauseState(value['pace']);
+  isPauseState(value['pauseState']);
 
 /** A shard passes its input on to its children unchanged, so further fields are not allowed. */
 const SHARD_INPUT_FIELD_COUNT = 7;

@@ -83,12 +83,12 @@ export async function batch(input: BatchInput): Promise<BatchView> {
   setHandler(pauseSignal, () => setPace(true));
   setHandler(resumeSignal, () => setPace(false));
 
-  const { tally, chunks, ...attempt } = await openBatch(input, {
+  const { progress, chunks, ...attempt } = await openBatch(input, {
     workflowId,
     firstRunId,
     startedAt: startTime.toISOString(),
   });
-  update(tally);
+  update(progress);
   work.shard = new Shard({ batchId, ...attempt, range: { first: 0, count: chunks }, pauseState: pace });
   publish();
 

@@ -88,16 +88,16 @@ const ARGUMENTS: Record<string, object> = {
   shipmentReported: { orderId: 'first', shipmentId: 'ship', status: 'delivered' },
   resolveCompensation: { compensation: 'refundPayment', attempt: 1, action: 'skip' },
   resolveDelivery: { attempt: 1, action: 'delivered' },
-  pace: { sequence: 9, paused: true },
+  pauseState: { sequence: 9, paused: true },
 };
 const ANY_ARGUMENT = { reason: 'none' };
 
 const SHARD = {
   batchId: 'none',
-  number: 1,
+  batchNumber: 1,
   operation: 'restock',
   attemptId: 1,
-  round: 1,
+  attempt: 1,
   range: { first: 0, count: 1 },
 };
 const INPUTS: Record<WorkflowType, object> = {
@@ -105,7 +105,7 @@ const INPUTS: Record<WorkflowType, object> = {
   cart: { cartId: 'first', customerId: 'ada' },
   approval: makeApproval({ description: 'Really?', stages: [makeStage(makeApprover())] }),
   batch: { batchId: 'first' },
-  batchShard: { ...SHARD, pace: { sequence: 1, paused: true } },
+  batchShard: { ...SHARD, pauseState: { sequence: 1, paused: true } },
 };
 
 /** Every signal, update and query of any contract. */

@@ -98,7 +98,7 @@ export class TestOperations {
   constructor() {
     const item = z.strictObject({ key: z.string() });
     const call = defineOperation({
-      kind: 'outside',
+      kind: 'external',
       name: 'call',
       itemSchema: item,
       itemsPerChunk: 10,

@@ -217,7 +217,10 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
 
   test.each<[string, unknown]>([
     ['nothing', undefined],
-    ['half a shard', { batchId: 'b', number: 1, operation: 'write', attemptId: 1, round: 1, range: {}, pace: {} }],
+    [
+      'half a shard',
+      { batchId: 'b', batchNumber: 1, operation: 'write', attemptId: 1, attempt: 1, range: {}, pauseState: {} },
+    ],
   ])('fails a shard that is started by hand with %s as InvalidInput', async (_what, input) => {
     const handle = await shop.client.workflow.start<typeof batchShard>('batchShard', {
       workflowId: `shard-${Math.random()}`,
@@ -261,7 +264,7 @@ describeWithTimeSkipping('a batch (time-skipping server)', () => {
     expect(await shop.store.countBatchProgress(batchId)).toMatchObject({ succeeded: 5 });
   });
 
-  test('ignores a pace signal that is older than the current pace', async () => {
+  test('ignores a pause state that is older than the current one', async () => {
     const batchId = await stageTestBatch(shop.store, { operation: 'write', items: makeItems(1) });
     const { attemptId } = (await shop.store.openAttempt(batchId, 'somebody'))!;
     const shard = await shop.client.workflow.start<typeof batchShard>('batchShard', {

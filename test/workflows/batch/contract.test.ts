@@ -18,7 +18,7 @@ describe('batch wire names', () => {
       ['query', 'batch'],
       ['signal', 'pause'],
       ['signal', 'resume'],
-      ['signal', 'pace'],
+      ['signal', 'pauseState'],
     ]);
     expect(batchStatusAttribute).toMatchObject({ name: 'BatchStatus', type: 'KEYWORD' });
   });

@@ -3,7 +3,7 @@ import { isPauseState, isShardInput } from '../../../src/workflows/batch/shard-i
 
 const pauseState = { sequence: 0, paused: false };
 const range = { first: 0, count: 1 };
-const input = { batchId: 'b', number: 1, operation: 'restock', attemptId: 2, round: 1, range, pauseState };
+const input = { batchId: 'b', batchNumber: 1, operation: 'restock', attemptId: 2, attempt: 1, range, pauseState };
 
 /** Returns two spoilt copies for each field of an object: one without the field, one with a value of the wrong type. */
 const malformedCopies = (object: object): object[] =>
@@ -12,9 +12,9 @@ const malformedCopies = (object: object): object[] =>
     return [without, { ...object, [name]: [1] }];
   });
 
-const notObjects = [undefined, null, '', 'pace', 0, true, []];
+const notObjects = [undefined, null, '', 'pauseState', 0, true, []];
 
-describe('the pace that a parent sends', () => {
+describe('the pause state that a parent sends', () => {
   test('is accepted if well-formed', () => {
     expect(isPauseState(pauseState)).toBe(true);
     expect(isPauseState({ sequence: 7, paused: true })).toBe(true);
@@ -34,7 +34,7 @@ describe('the input of a shard', () => {
     ...notObjects,
     ...malformedCopies(input),
     ...malformedCopies(range).map((value) => ({ ...input, range: value })),
-    ...malformedCopies(pauseState).map((value) => ({ ...input, pace: value })),
+    ...malformedCopies(pauseState).map((value) => ({ ...input, pauseState: value })),
     { ...input, more: 1 },
     { ...input, batchId: 'b'.repeat(65) },
   ])('is rejected if it is %j', (value) => {
