@@ -10,15 +10,15 @@ import { dirname, join, resolve } from 'node:path';
 import { clearInterval, setInterval } from 'node:timers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const oldestNode = [20, 19];
-const sayEveryMs = 15_000;
-const stopLimitMs = 5_000;
-const checkout = fileURLToPath(new URL('..', import.meta.url));
+const minimumNodeVersion = [20, 19];
+const progressIntervalMs = 15_000;
+const killDelayMs = 5_000;
+const projectRoot = fileURLToPath(new URL('..', import.meta.url));
 
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
+if (major < minimumNodeVersion[0] || (major === minimumNodeVersion[0] && minor < minimumNodeVersion[1])) {
   console.error(
-    `This is Node ${process.versions.node}; Node ${oldestNode.join('.')} or newer is needed (20, 22 and 24 are tested). https://nodejs.org`,
+    `This is Node ${process.versions.node}; Node ${minimumNodeVersion.join('.')} or newer is needed (20, 22 and 24 are tested). https://nodejs.org`,
   );
   process.exit(1);
 }
@@ -29,35 +29,35 @@ if (!file) {
   process.exit(1);
 }
 
-if (whyInstall()) await install();
+if (findInstallReason()) await install();
 
-const script = resolve(checkout, file);
+const script = resolve(projectRoot, file);
 process.argv = [process.argv[0], script, ...args];
 const { register } = await import('tsx/esm/api');
 register();
 await import(pathToFileURL(script).href);
 
 /** Compares what npm recorded as installed with the lock file, so that any way of installing counts. */
-function whyInstall() {
-  const wanted = readJson('package-lock.json');
-  const present = readJson('node_modules/.package-lock.json');
-  if (!existsSync(join(checkout, 'node_modules'))) return 'there is no node_modules';
-  if (!wanted || !present) return 'node_modules was not made by npm from package-lock.json';
+function findInstallReason() {
+  const expected = readJson('package-lock.json');
+  const installed = readJson('node_modules/.package-lock.json');
+  if (!existsSync(join(projectRoot, 'node_modules'))) return 'there is no node_modules';
+  if (!expected || !installed) return 'node_modules was not made by npm from package-lock.json';
 
   const manifest = readJson('package.json');
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
-    if (sorted(manifest?.[kind]) !== sorted(wanted.packages[''][kind])) return 'package.json has changed';
+    if (sortedJson(manifest?.[kind]) !== sortedJson(expected.packages[''][kind])) return 'package.json has changed';
   }
-  for (const [path, entry] of Object.entries(wanted.packages)) {
+  for (const [path, entry] of Object.entries(expected.packages)) {
     if (path === '' || entry.link) continue;
-    const found = present.packages[path];
+    const found = installed.packages[path];
     if (!found && entry.optional) continue; // an optional package for another system
     if (found?.version !== entry.version || found?.integrity !== entry.integrity) return `${path} has changed`;
-    if (!existsSync(join(checkout, path, 'package.json'))) return `${path} is missing`;
+    if (!existsSync(join(projectRoot, path, 'package.json'))) return `${path} is missing`;
   }
   // Node would resolve a nested package that is no longer wanted before the package further up.
-  const nested = Object.keys(present.packages).find(
-    (path) => path.lastIndexOf('node_modules/') > 0 && !wanted.packages[path],
+  const nested = Object.keys(installed.packages).find(
+    (path) => path.lastIndexOf('node_modules/') > 0 && !expected.packages[path],
   );
   return nested && `${nested} is no longer needed`;
 }
@@ -65,21 +65,21 @@ function whyInstall() {
 async function install() {
   const { withLock } = await import('./processes/lock.mjs');
   await withLock(
-    join(checkout, '.data', 'install.lock'),
+    join(projectRoot, '.data', 'install.lock'),
     async () => {
-      const reason = whyInstall();
-      if (reason) await npmCi(reason);
+      const reason = findInstallReason();
+      if (reason) await runNpmCi(reason);
     },
     (pid) => console.log(`Waiting for process ${pid}, which is installing the dependencies …`),
   );
 }
 
-async function npmCi(reason) {
+async function runNpmCi(reason) {
   console.log(`Installing the dependencies with "npm ci" (${reason}) …`);
   const started = Date.now();
   const seconds = () => Math.round((Date.now() - started) / 1000);
-  const timer = setInterval(() => console.log(`Installing the dependencies … ${seconds()} s`), sayEveryMs);
-  const [command, before] = npm();
+  const timer = setInterval(() => console.log(`Installing the dependencies … ${seconds()} s`), progressIntervalMs);
+  const [command, before] = resolveNpmCommand();
   const child = spawn(
     command,
     // No dependency needs its install script. `--include` installs what a production setting of npm would leave out.
@@ -95,12 +95,12 @@ async function npmCi(reason) {
       '--no-fund',
       '--loglevel=warn',
     ],
-    { cwd: checkout, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
+    { cwd: projectRoot, stdio: 'inherit', shell: process.platform === 'win32' && before.length === 0 },
   );
   // npm also gets the terminal's Ctrl-C, but no signal that is sent to this process alone.
   const stop = () => {
     child.kill('SIGTERM');
-    setTimeout(() => child.kill('SIGKILL'), stopLimitMs).unref();
+    setTimeout(() => child.kill('SIGKILL'), killDelayMs).unref();
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
@@ -119,7 +119,7 @@ async function npmCi(reason) {
 }
 
 /** The npm that runs this process, if any; else the npm of this Node; else the npm on PATH. */
-function npm() {
+function resolveNpmCommand() {
   const candidates = [
     process.env.npm_execpath,
     join(dirname(process.execPath), '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js'),
@@ -131,12 +131,12 @@ function npm() {
 
 function readJson(path) {
   try {
-    return JSON.parse(readFileSync(join(checkout, path), 'utf8'));
+    return JSON.parse(readFileSync(join(projectRoot, path), 'utf8'));
   } catch {
     return undefined;
   }
 }
 
-function sorted(dependencies) {
+function sortedJson(dependencies) {
   return JSON.stringify(Object.entries(dependencies ?? {}).sort());
 }

@@ -28,12 +28,12 @@ export interface ClientLog {
 
 /**
  * A request with its Idempotency-Key, sent until its outcome is known. `accepted` is a promise: the request has its
- * effect exactly once. `refused` has no effect. `unknown` never got a definite response: it has no effect or one.
+ * effect exactly once. `rejected` has no effect. `unknown` never got a definite response: it has no effect or one.
  */
 export interface LoggedRequest {
   key: string;
-  outcome: 'accepted' | 'refused' | 'unknown';
-  /** What each 2xx response says was done, or `refused` for a rejected repetition. All entries must be the same. */
+  outcome: 'accepted' | 'rejected' | 'unknown';
+  /** What each 2xx response says was done, or `rejected` for a rejected repetition. All entries must be the same. */
   responses: string[];
 }
 
@@ -111,7 +111,7 @@ export function unresolvedRequests({
   carts,
   approvals,
   batches,
-}: ClientLog): { workflowId: string; what: string }[] {
+}: ClientLog): { workflowId: string; message: string }[] {
   const asked: [string, LoggedRequest[]][] = [
     ...orders.map(({ cancellation, ...order }): [string, LoggedRequest[]] => [
       `an order of ${order.customerId}`,
@@ -130,6 +130,6 @@ export function unresolvedRequests({
   return asked.flatMap(([workflowId, requests]) =>
     requests
       .filter(({ outcome }) => outcome === 'unknown')
-      .map(({ key }) => ({ workflowId, what: `was never answered under the key ${key}` })),
+      .map(({ key }) => ({ workflowId, message: `got no response to the request with key ${key}` })),
   );
 }

@@ -7,7 +7,7 @@ export const SERVER_KINDS = ['dev', 'full'] as const;
 /** The dev server with its database file, or the full server on PostgreSQL. */
 export type ServerKind = (typeof SERVER_KINDS)[number];
 
-/** The arguments of `npm run faults`. */
+/** The arguments of `npm run chaos`. */
 export interface ChaosCommand {
   seed: number;
   seconds: number;
@@ -18,7 +18,7 @@ const MAX_SEED = 2 ** 31 - 1;
 const MAX_SECONDS = 24 * 3_600;
 const MIN_SECONDS = 10;
 
-export const usage = `Usage: npm run faults -- [options]
+export const usage = `Usage: npm run chaos -- [options]
 
 Kills, cuts, delays and silences the parts of a shop of its own while clients use it, then audits everything it did.
 
@@ -27,12 +27,12 @@ Kills, cuts, delays and silences the parts of a shop of its own while clients us
   --server <name>  dev (Temporal's dev server; unless told), full (the full server on PostgreSQL), both (one after the other)
   --help
 
-Example: npm run faults -- --seed 42 --seconds 120 --server full
+Example: npm run chaos -- --seed 42 --seconds 120 --server full
 
 Exit code: 0 nothing lost and nothing doubled, 1 something was, 130 ended by Ctrl-C, 2 not understood.`;
 
 /**
- * Reads the arguments of `npm run faults`.
+ * Reads the arguments of `npm run chaos`.
  *
  * @throws UsageError that says what is wrong.
  */

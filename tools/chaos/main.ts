@@ -9,7 +9,7 @@ import { loadSettings } from '../stack/settings.js';
 import { stopLiveProcesses } from '../stack/stack.js';
 
 /**
- * `npm run faults`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
+ * `npm run chaos`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to
  * stdout: `npm run --silent faults -- --seed 42 > tables.md`.
  */
 const report = createReporter(process.stderr);
@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   const workflowBundle = loadSettings().applicationEnv.WORKFLOW_BUNDLE;
   let code = 0;
   for (const server of servers) {
-    report.print(`The same again: npm run faults -- --seed ${seed} --seconds ${seconds} --server ${server}`);
+    report.print(`The same again: npm run chaos -- --seed ${seed} --seconds ${seconds} --server ${server}`);
     const outcome = await runChaos({
       seed,
       seconds,
@@ -63,7 +63,7 @@ try {
   await stopLiveProcesses();
   if (interrupted.signal.aborted) process.exit(interruptedExitCode);
   const { name, message, stack } = error as Error;
-  console.error(['Error', 'SettingsError', 'UsageError', 'NoWay'].includes(name) ? message : stack);
+  console.error(['Error', 'SettingsError', 'UsageError', 'ProgramNotFoundError'].includes(name) ? message : stack);
   if (error instanceof UsageError) console.error(`\n${usage}`);
   process.exit(error instanceof UsageError ? 2 : 1);
 }

@@ -122,7 +122,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   }
 }
 
-type InjectionResult = Pick<ChaosResult, 'undisturbedMs' | 'recoveries' | 'violations'>;
+type InjectionResult = Pick<ChaosResult, 'baselineMs' | 'recoveries' | 'violations'>;
 
 /** Injects the planned faults until time is up or the shop does not recover. */
 async function injectPlannedFaults(

@@ -14,7 +14,7 @@ export const holdSchema = z.strictObject({
   applyAfterDisconnect: z.boolean().default(true),
 });
 
-export type HoldOptions = Partial<Pick<z.infer<typeof holdSchema>, 'effect' | 'evenIfAborted'>>;
+export type HoldOptions = Partial<Pick<z.infer<typeof holdSchema>, 'waitBefore' | 'applyAfterDisconnect'>>;
 
 /** A gate at which the calls of one kind for one order wait, so that a test can act exactly during a step. */
 export class Hold {

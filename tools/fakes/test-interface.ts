@@ -118,7 +118,7 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Fake
 
 function holdState(hold: Hold) {
   const { holdId, on, orderId, waitBefore, applyAfterDisconnect, counts } = hold;
-  return { holdId, on, orderId, effect, evenIfAborted, ...counts };
+  return { holdId, on, orderId, waitBefore, applyAfterDisconnect, ...counts };
 }
 
 function unknownHoldResponse(holdId: string): FakeResponse {

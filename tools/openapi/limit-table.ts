@@ -41,14 +41,14 @@ export interface TemporalLimit {
   projectMaximum: number;
 }
 
-const HISTORY_EVENTS = { what: 'events of a run', setting: 'limit.historyCount.error', temporal: 51_200 };
-const PAYLOAD = { what: 'bytes of a payload', setting: 'limit.blobSize.error', temporal: 2 * 1024 * 1024 };
+const HISTORY_EVENTS = { name: 'events of a run', setting: 'limit.historyCount.error', temporalMaximum: 51_200 };
+const PAYLOAD = { name: 'bytes of a payload', setting: 'limit.blobSize.error', temporalMaximum: 2 * 1024 * 1024 };
 const PENDING_ACTIVITIES = {
-  what: 'activities open in a run',
+  name: 'activities open in a run',
   setting: 'limit.numPendingActivities.error',
-  temporal: 2_000,
+  temporalMaximum: 2_000,
 };
-const ID_LENGTH = { what: 'characters of an id', setting: 'limit.maxIDLength', temporal: 1_000 };
+const ID_LENGTH = { name: 'characters of an id', setting: 'limit.maxIDLength', temporalMaximum: 1_000 };
 
 /**
  * At most, per activity: scheduled, started, completed, and the three events of the workflow task that handles the
@@ -290,8 +290,8 @@ function largestCart(): CartState {
   return {
     lines: Array.from({ length: CART.lines }, () => ({ sku, quantity: CART.quantity })),
     ledger: Array.from({ length: CART.ledger }, () => ({
-      id: '\u0001'.repeat(CART.requestId),
-      request: `addItem ${sku} ${CART.quantity} ${CART.seconds} ${CART.seconds}`,
+      id: '\u0001'.repeat(CART.idempotencyKey),
+      fingerprint: `addItem ${sku} ${CART.quantity} ${CART.seconds} ${CART.seconds}`,
     })),
     lastChangeAt: at,
     remindedAt: at,

@@ -6,7 +6,7 @@ export class LockHeldError extends Error {
 /**
  * Takes a lock that lasts until it is released or this process ends. A lock whose owner has ended is taken over.
  *
- * @throws LockHeld when another process, or another part of this one, holds the lock.
+ * @throws LockHeldError when another process, or another part of this one, holds the lock.
  */
 export function acquireLock(file: string): Promise<() => void>;
 

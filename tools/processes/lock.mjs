@@ -8,20 +8,20 @@ import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const lookAgainMs = 250;
-const removalLimitMs = 10_000;
+const retryDelayMs = 250;
+const staleRemovalMs = 10_000;
 
-export class LockHeld extends Error {
+export class LockHeldError extends Error {
   constructor(file, pid) {
     super(`process ${pid} holds ${file}`);
-    this.name = 'LockHeld';
-    this.pid = pid;
+    this.name = 'LockHeldError';
+    this.ownerPid = pid;
   }
 }
 
-export async function takeLock(file) {
+export async function acquireLock(file) {
   await mkdir(dirname(file), { recursive: true });
-  const mine = JSON.stringify({ pid: process.pid, started: startOf(process.pid), id: randomUUID() });
+  const mine = JSON.stringify({ pid: process.pid, started: processStartTime(process.pid), id: randomUUID() });
   // The link creates the lock together with its content, so no process sees a lock without an owner.
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, mine);
@@ -35,9 +35,9 @@ export async function takeLock(file) {
       }
       const found = await readFile(file, 'utf8').catch(() => undefined);
       if (found === undefined) continue;
-      const owner = parse(found);
-      if (owner && isAlive(owner)) throw new LockHeld(file, owner.pid);
-      await removeStale(file, found, draft);
+      const owner = parseOwner(found);
+      if (owner && isOwnerAlive(owner)) throw new LockHeldError(file, owner.pid);
+      await removeStaleLock(file, found, draft);
     }
   } finally {
     await rm(draft, { force: true });
@@ -56,14 +56,14 @@ export async function takeLock(file) {
 
 export async function withLock(file, work, onWait = () => {}) {
   let release;
-  for (let told = false; !release;) {
+  for (let hasReported = false; !release;) {
     try {
-      release = await takeLock(file);
+      release = await acquireLock(file);
     } catch (error) {
-      if (!(error instanceof LockHeld)) throw error;
-      if (!told) onWait(error.pid);
-      told = true;
-      await delay(lookAgainMs);
+      if (!(error instanceof LockHeldError)) throw error;
+      if (!hasReported) onWait(error.ownerPid);
+      hasReported = true;
+      await delay(retryDelayMs);
     }
   }
   try {
@@ -78,7 +78,7 @@ export async function withLock(file, work, onWait = () => {}) {
  * has taken in the meantime. A removal takes almost no time, so an old removal file belongs to a process that was
  * killed during its removal.
  */
-async function removeStale(file, content, draft) {
+async function removeStaleLock(file, content, draft) {
   const removal = `${file}.removal`;
   try {
     await link(draft, removal);
@@ -88,8 +88,8 @@ async function removeStale(file, content, draft) {
       ({ ctimeMs }) => Date.now() - ctimeMs,
       () => 0,
     );
-    if (since > removalLimitMs) await rm(removal, { force: true });
-    await delay(lookAgainMs / 10);
+    if (since > staleRemovalMs) await rm(removal, { force: true });
+    await delay(retryDelayMs / 10);
     return;
   }
   try {
@@ -99,7 +99,7 @@ async function removeStale(file, content, draft) {
   }
 }
 
-function parse(content) {
+function parseOwner(content) {
   try {
     const owner = JSON.parse(content);
     return Number.isInteger(owner.pid) ? owner : undefined;
@@ -108,20 +108,20 @@ function parse(content) {
   }
 }
 
-function isAlive({ pid, started }) {
+function isOwnerAlive({ pid, started }) {
   try {
     process.kill(pid, 0);
   } catch (error) {
     if (error.code === 'ESRCH') return false;
   }
-  return started === startOf(pid);
+  return started === processStartTime(pid);
 }
 
 /**
  * The system reuses process ids, in a restarted container even at once. The start time distinguishes two owners with
  * the same id.
  */
-function startOf(pid) {
+function processStartTime(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

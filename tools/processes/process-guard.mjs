@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 
-const outputGraceMs = 1_000;
+const outputDrainTimeoutMs = 1_000;
 
 // The terminal's Ctrl-C and hang-up are for the parent, which then stops the child.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
@@ -13,15 +13,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
-process.once('message', (order) => run(order));
+process.once('message', (order) => startChild(order));
 process.once('disconnect', () => process.exit(0));
 
-function run({ command, args, cwd, env, uid, gid, stopSignal, graceMs, logFile }) {
+function startChild({ command, args, cwd, env, uid, gid, stopSignal, graceMs, logFile }) {
   const log = logFile && createWriteStream(logFile, { flags: 'a' }).on('error', () => {});
   const child = spawn(command, args, { cwd, env, uid, gid, stdio: ['ignore', 'pipe', 'pipe'] });
-  child.once('error', (error) => tell({ failed: error.message, code: error.code }, () => process.exit(1)));
+  child.once('error', (error) => sendToParent({ failed: error.message, code: error.code }, () => process.exit(1)));
   if (child.pid === undefined) return;
-  tell({ pid: child.pid });
+  sendToParent({ pid: child.pid });
 
   for (const [from, to] of [
     [child.stdout, process.stdout],
@@ -40,26 +40,26 @@ function run({ command, args, cwd, env, uid, gid, stopSignal, graceMs, logFile }
   });
 
   child.once('exit', (code, signal) => {
-    const finish = once(() =>
-      tell({ exited: { code, signal } }, () => (log ? log.end(takeLeftovers) : takeLeftovers())),
+    const finish = callOnce(() =>
+      sendToParent({ exited: { code, signal } }, () => (log ? log.end(killProcessGroup) : killProcessGroup())),
     );
     child.once('close', finish);
-    setTimeout(finish, outputGraceMs);
+    setTimeout(finish, outputDrainTimeoutMs);
   });
 }
 
 /** Kills the processes that the child left behind. They are in this process group, which contains nothing else. */
-function takeLeftovers() {
+function killProcessGroup() {
   if (process.platform === 'win32') process.exit(0);
   process.kill(-process.pid, 'SIGKILL');
 }
 
-function tell(message, then = () => {}) {
+function sendToParent(message, then = () => {}) {
   if (process.connected) process.send(message, then);
   else then();
 }
 
-function once(action) {
+function callOnce(action) {
   let done = false;
   return () => {
     if (!done) action();

@@ -26,7 +26,7 @@ const startFilledCart = async (
   overrides: Parameters<Recorder['startCart']>[1] = {},
 ) => {
   const handle = await recorder.startCart(cartId, overrides);
-  await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, requestId: 'first' }] });
+  await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, idempotencyKey: 'first' }] });
   return handle;
 };
 
@@ -56,11 +56,11 @@ export const cartRecordings: Record<string, Recording> = {
   'cart-checked-out': async (recorder, cartId) => {
     const handle = await startFilledCart(recorder, cartId);
     await handle.executeUpdate(setQuantityUpdate, { args: [{ ...mugs, quantity: 3 }] });
-    await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, requestId: 'first' }] });
+    await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, idempotencyKey: 'first' }] });
     await expectRejection(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
     await expectRejection(handle.executeUpdate(removeItemUpdate, { args: [{ sku: 'NO-SUCH-SKU' }] }));
-    const checkouts = ['one', 'other'].map((requestId) =>
-      handle.executeUpdate(checkoutUpdate, { args: [{ payment, requestId }] }),
+    const checkouts = ['one', 'other'].map((idempotencyKey) =>
+      handle.executeUpdate(checkoutUpdate, { args: [{ payment, idempotencyKey }] }),
     );
     await Promise.allSettled(checkouts);
     return await waitForClose(handle);
@@ -102,9 +102,9 @@ export const cartRecordings: Record<string, Recording> = {
   },
   'cart-carried-on': async (recorder, cartId) => {
     const handle = await startContinuedCart(recorder, cartId);
-    await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, requestId: 'first' }] });
+    await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, idempotencyKey: 'first' }] });
     await expectRejection(
-      handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, quantity: 1, requestId: 'first' }] }),
+      handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, quantity: 1, idempotencyKey: 'first' }] }),
     );
     await handle.executeUpdate(checkoutUpdate, { args: [{ payment }] });
     return await waitForClose(handle);

@@ -58,11 +58,11 @@ async function main(args: string[], caller: CommandContext): Promise<number> {
     };
     const committed = command.includesCommitted ? await readCommittedHistories() : undefined;
     let differing = 0;
-    if (committed?.length) differing += await replayAndReport('committed', committed, { code, say });
+    if (committed?.length) differing += await replayAndReport('committed', committed, { code, print });
     else if (committed) print('No histories are committed yet: npm run record-histories records them');
     const { query, hasCustomQuery } = command.serverSample ?? {};
     if (client && runs?.length)
-      differing += await replayAndReport(`on the server (${query})`, fetchHistories(client, runs), { code, say });
+      differing += await replayAndReport(`on the server (${query})`, fetchHistories(client, runs), { code, print });
     else if (runs)
       print(hasCustomQuery ? 'The query finds no run: nothing could be said' : `nothing runs there (${query})`);
     if (differing > 0) return exitCodes.nondeterministic;
@@ -77,7 +77,7 @@ async function main(args: string[], caller: CommandContext): Promise<number> {
 async function replayAndReport(
   where: string,
   histories: Iterable<RecordedHistory> | AsyncIterable<RecordedHistory>,
-  { code, say }: { code: WorkflowCode; say: CommandContext['print'] },
+  { code, print }: { code: WorkflowCode; print: CommandContext['print'] },
 ): Promise<number> {
   const counts = new Map<string, number>();
   let differing = 0;
@@ -85,11 +85,11 @@ async function replayAndReport(
     counts.set(run.workflowType, (counts.get(run.workflowType) ?? 0) + 1);
     if (!run.difference) continue;
     differing += 1;
-    say(`DIFFERS: ${formatDifference(run)}`);
+    print(`DIFFERS: ${formatDifference(run)}`);
   }
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const types = [...counts].map(([type, count]) => `${count} ${type}`).join(', ');
-  say(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} not as the code would do it`);
+  print(`${total} histories ${where}${types && `: ${types}`}; ${differing || 'none'} not as the code would do it`);
   return differing;
 }
 

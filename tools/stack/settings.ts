@@ -313,11 +313,11 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResu
     temporalCliPath: value.TEMPORAL_CLI_PATH,
     temporalTestServerPath: value.TEMPORAL_TEST_SERVER_PATH,
     temporalServerPath: value.TEMPORAL_SERVER_PATH,
-    cluster:
+    sharedServers:
       clusterAddress !== undefined && clusterDatabaseUrl !== undefined
         ? Object.freeze({ address: clusterAddress, databaseUrl: clusterDatabaseUrl })
         : undefined,
-    providersPort: value.FAKES_PORT,
+    fakesPort: value.FAKES_PORT,
     paymentsUrl: value.PAYMENTS_URL,
     carrierUrl: value.CARRIER_URL,
     smtpUrl: value.SMTP_URL,
@@ -329,7 +329,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): SettingsResu
     carrierPickupSeconds: value.FAKE_CARRIER_PICKUP_SECONDS,
     carrierDeliverySeconds: value.FAKE_CARRIER_DELIVERY_SECONDS,
     logLevel: value.LOG_LEVEL,
-    application: Object.freeze(
+    applicationEnv: Object.freeze(
       Object.fromEntries(applicationVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : []))),
     ),
   });

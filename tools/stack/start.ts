@@ -157,7 +157,8 @@ try {
   await main();
   process.exit(0);
 } catch (error) {
-  const expected = error instanceof Error && ['Error', 'SettingsError', 'ConfigError', 'NoWay'].includes(error.name);
+  const expected =
+    error instanceof Error && ['Error', 'SettingsError', 'ConfigError', 'ProgramNotFoundError'].includes(error.name);
   report.print(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
   await stopLiveProcesses();
   process.exit(1);

@@ -171,7 +171,7 @@ describeOnDevServer('the audit of a load run', () => {
     'a key gets another response': {
       async inject() {
         const order = await completed();
-        order.responses.push('refused');
+        order.responses.push('rejected');
         return orderWorkflowId(order.orderId);
       },
       expectedViolation: /was answered differently under the key/,

@@ -113,7 +113,7 @@ describe('the load generator', () => {
 
     expect(orders.length).toBeGreaterThan(0);
     for (const { key, outcome, responses } of orders) {
-      expect(outcome).toBe('refused');
+      expect(outcome).toBe('rejected');
       expect(received.filter((request) => request.key === key).length).toBe(responses.length);
     }
   });

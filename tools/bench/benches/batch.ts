@@ -67,7 +67,7 @@ export async function benchBatch({ scale }: SampleScale): Promise<Comparison[]> 
       }
     });
   }
-  const items = { unit: 'items a second', better: 'more', of: million } as const;
+  const items = { unit: 'items a second', better: 'more', sampleCount: million } as const;
   return [
     ...compareWithFirst(perSecond.apply, { what: 'applied', ...items }),
     ...compareWithFirst(perSecond.whole, { what: 'from the first byte to the outcome', ...items }),

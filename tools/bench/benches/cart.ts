@@ -22,7 +22,7 @@ export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
     const client = new Client({ connection });
     const viaClient = (cartId: string) =>
       client.workflow.executeUpdateWithStart(addItemUpdate, {
-        args: [{ sku: BENCH_SKU, quantity: 1, requestId: randomUUID() }],
+        args: [{ sku: BENCH_SKU, quantity: 1, idempotencyKey: randomUUID() }],
         startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {
           workflowId: cartWorkflowId(cartId),
           taskQueue: CART_TASK_QUEUE,
@@ -44,14 +44,14 @@ export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
     const contenders = {
       'update-with-start by the client': () => viaClient(carts.client),
       'update by the client': () =>
-        handle.executeUpdate(addItemUpdate, { args: [{ sku: BENCH_SKU, quantity: 1, requestId: randomUUID() }] }),
+        handle.executeUpdate(addItemUpdate, { args: [{ sku: BENCH_SKU, quantity: 1, idempotencyKey: randomUUID() }] }),
       'through HTTP': () => viaHttp(carts.http),
       'update-with-start that opens a cart': () => viaClient(randomUUID()),
       'through HTTP, opening a cart': () => viaHttp(randomUUID()),
     };
     await runInTurn(scale(WARM_UP), contenders);
     const { p50, max } = await measureLatencies({ rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) }, contenders);
-    const calls = { unit: 'ms', better: 'less', of: scale(CALLS_PER_ROUND) } as const;
+    const calls = { unit: 'ms', better: 'less', sampleCount: scale(CALLS_PER_ROUND) } as const;
     return [
       ...compareWithFirst(p50, { what: 'p50', ...calls }),
       ...compareWithFirst(max, { what: `slowest of ${scale(CALLS_PER_ROUND)}`, ...calls }),

@@ -79,7 +79,7 @@ async function readHistorySize(client: Client, workflowId: string): Promise<Hist
 /** The average growth per change. */
 async function measureCartChange(client: Client, changes: number): Promise<HistorySize> {
   const cartId = randomUUID();
-  const change = () => ({ sku: BENCH_SKU, quantity: 1, requestId: randomUUID() });
+  const change = () => ({ sku: BENCH_SKU, quantity: 1, idempotencyKey: randomUUID() });
   await client.workflow.executeUpdateWithStart(addItemUpdate, {
     args: [change()],
     startWorkflowOperation: new WithStartWorkflowOperation<typeof workflows.cart>('cart', {

@@ -52,8 +52,8 @@ export async function benchHttp({ scale }: SampleScale): Promise<Comparison[]> {
     await addBenchProduct(stack.addresses.ownerDatabaseUrl);
     const { key, hash } = createApiKey();
     const entry = { id: 'bench', roles: ['shopper', 'operator'], hashes: [hash] };
-    const guarded = await start({ API_KEYS: JSON.stringify([entry]), RATE_LIMIT_PER_MINUTE: '10000000' });
-    const apis = { open: stack.addresses.apiUrl, guarded, key };
+    const protectedUrl = await start({ API_KEYS: JSON.stringify([entry]), RATE_LIMIT_PER_MINUTE: '10000000' });
+    const apis = { openUrl: stack.addresses.apiUrl, protectedUrl, key };
     return [
       ...(await compareCalls(new Client({ connection }), apis, scale)),
       ...(await measureSaturation([stack.addresses.apiUrl, await start()], scale)),
@@ -87,7 +87,7 @@ async function compareCalls(
     };
     await runInTurn(take(WARM_UP), contenders);
     const { p50, max } = await measureLatencies({ rounds: take(ROUNDS), calls: take(CALLS_PER_ROUND) }, contenders);
-    const calls = { unit: 'ms', better: 'less', of: take(CALLS_PER_ROUND) } as const;
+    const calls = { unit: 'ms', better: 'less', sampleCount: take(CALLS_PER_ROUND) } as const;
     return [
       ...compareWithFirst(p50, { what: `${what}, p50`, ...calls }),
       ...compareWithFirst(max, { what: `${what}, slowest of ${take(CALLS_PER_ROUND)}`, ...calls }),
@@ -132,7 +132,7 @@ async function compareCalls(
   const cart = client.workflow.getHandle(cartWorkflowId(cartId));
   const changing = await compare(
     'changing a cart',
-    () => cart.executeUpdate(setQuantityUpdate, { args: [{ ...item, requestId: randomUUID() }] }),
+    () => cart.executeUpdate(setQuantityUpdate, { args: [{ ...item, idempotencyKey: randomUUID() }] }),
     (ask) => ask('PATCH', `/v1/carts/${cartId}/items/${item.sku}`, { quantity: 1 }),
   );
   return [...placing, ...looking, ...changing];
@@ -190,7 +190,7 @@ async function measureSaturation(urls: string[], take: SampleScale['scale']): Pr
         addValue(rates, count, requests.average);
       }
     }
-    const requests = { unit: 'requests a second', better: 'more', of: SATURATION_SECONDS } as const;
+    const requests = { unit: 'requests a second', better: 'more', sampleCount: SATURATION_SECONDS } as const;
     figures.push(...compareWithFirst(rates, { what, ...requests }));
   }
   return figures;

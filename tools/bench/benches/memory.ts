@@ -59,7 +59,7 @@ function waitingWorkflowStarters(client: Client, taskQueue: string): Record<stri
     'cart with one line': async () => {
       const cartId = randomUUID();
       await client.workflow.executeUpdateWithStart(addItemUpdate, {
-        args: [{ sku: BENCH_SKU, quantity: 1, requestId: cartId }],
+        args: [{ sku: BENCH_SKU, quantity: 1, idempotencyKey: cartId }],
         startWorkflowOperation: new WithStartWorkflowOperation('cart', {
           taskQueue,
           workflowId: cartWorkflowId(cartId),

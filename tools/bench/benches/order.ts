@@ -73,7 +73,7 @@ async function compareVariants(take: SampleScale['scale'], contenders: MeasuredV
     Object.fromEntries(contenders.map(({ name, run }) => [name, run])),
   );
 
-  const calls = { unit: 'ms', better: 'less', of: take(CALLS_PER_ROUND) } as const;
+  const calls = { unit: 'ms', better: 'less', sampleCount: take(CALLS_PER_ROUND) } as const;
   return [
     ...compareWithFirst(perSecond, { what: 'a second', unit: 'a second', better: 'more', sampleCount: take(ORDERS) }),
     ...compareWithFirst(felt.p50, { what: 'p50, one caller', ...calls }),

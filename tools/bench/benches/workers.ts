@@ -110,7 +110,7 @@ async function compareFleets(
 async function openFleet(
   { sharedServers }: TemporaryCluster,
   connection: Connection,
-  { gatewayMs, maxConcurrentActivities }: Omit<LoadKind, 'what'>,
+  { gatewayMs, maxConcurrentActivities }: Omit<LoadKind, 'name'>,
   workers: number,
   bundle: string,
 ): Promise<Fleet> {

@@ -36,18 +36,21 @@ export type ValuesByVariant = Record<string, number[]>;
  */
 export function compareWithFirst(
   measured: ValuesByVariant,
-  { what, ...rest }: { what: string } & Pick<Comparison, 'unit' | 'better' | 'of'>,
+  { what, ...rest }: { what: string } & Pick<Comparison, 'unit' | 'better' | 'sampleCount'>,
 ): Comparison[] {
-  const [[base, baseValues], ...others] = Object.entries(measured) as [[string, number[]], ...[string, number[]][]];
+  const [[baseline, baselineValues], ...others] = Object.entries(measured) as [
+    [string, number[]],
+    ...[string, number[]][],
+  ];
   return others.map(([name, values]) => {
-    if (values.length === 0 || values.length !== baseValues.length)
-      throw new Error(`${what}: ${name} has ${values.length} rounds, ${base} has ${baseValues.length}`);
+    if (values.length === 0 || values.length !== baselineValues.length)
+      throw new Error(`${what}: ${name} has ${values.length} rounds, ${baseline} has ${baselineValues.length}`);
     return {
       name: `${what}: ${name}`,
-      base,
+      baseline,
       ...rest,
       values: values.map(roundToFourDigits),
-      baseValues: baseValues.map(roundToFourDigits),
+      baselineValues: baselineValues.map(roundToFourDigits),
     };
   });
 }

@@ -37,7 +37,7 @@ export async function readMachine(): Promise<Machine> {
 export async function readCommit(): Promise<string> {
   const git = (...args: string[]) => runCommand({ name: 'git', command: 'git', args, limitMs: 20_000 });
   try {
-    const changes = await git('status', '--porcelain', '--', 'src', 'dev', 'bench', 'package-lock.json');
+    const changes = await git('status', '--porcelain', '--', 'src', 'tools', 'package-lock.json');
     return `${await git('rev-parse', '--short', 'HEAD')}${changes && '+'}`;
   } catch {
     return 'unknown';

@@ -71,7 +71,7 @@ function auditEffectiveDecision(
   if (status !== STATUS_BY_DECISION[made.decision])
     findings.addViolation(workflowId, `was decided (${said}), and is ${status}`);
   const isSame = (asked: LoggedApproval['decisions'][number]) => `${asked.approver}: ${asked.decision}` === said;
-  if (!decisions.some((asked) => isSame(asked) && asked.outcome !== 'refused'))
+  if (!decisions.some((asked) => isSame(asked) && asked.outcome !== 'rejected'))
     findings.addViolation(workflowId, `was decided (${said}), and nobody who decided so was told that it counts`);
   // Only API decisions count here: an accepted callback does not promise that its decision counts.
   for (const asked of decisions.filter(({ via, outcome }) => via === 'api' && outcome === 'accepted')) {

@@ -47,7 +47,7 @@ export class DuplicateEffectError extends Error {
  * @throws when the order does not balance, when an effect happened twice, or when a call had a wrong key or body.
  */
 export async function readBalance(
-  { store, fakes }: { store: Store; fakes: Pick<Fakes, 'statement'> },
+  { store, fakes }: { store: Store; fakes: Pick<Fakes, 'records'> },
   order: ExpectedOrder,
   { others = 0 } = {},
 ): Promise<Balance> {

@@ -42,7 +42,7 @@ function auditCart(cart: LoggedCart, ledger: ClientLog, evidence: Evidence, find
   compareStatus(workflowId, cart, view, evidence, findings);
 
   const checkouts = cart.end === 'checked out' ? closingRequests : [];
-  const asked = checkouts.filter(({ outcome }) => outcome !== 'refused');
+  const asked = checkouts.filter(({ outcome }) => outcome !== 'rejected');
   if (asked.length === 0 && evidence.ordersOf(customerId).length === 0) return;
   // If no checkout can have succeeded, any order of this customer is a violation.
   auditIntendedOrder(
@@ -88,7 +88,7 @@ function possibleQuantities(
 ): Set<number> {
   let possible = new Set([0]);
   for (const change of changes) {
-    if (change.outcome === 'refused') continue;
+    if (change.outcome === 'rejected') continue;
     const made = [...possible].map((quantity) => applyChange(quantity, change));
     possible = new Set(change.outcome === 'accepted' ? made : [...possible, ...made]);
     if (change.outcome === 'accepted') onAccepted(change, possible);

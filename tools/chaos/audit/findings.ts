@@ -79,11 +79,11 @@ const zeroCounts = (): Record<CountedKind, number> => ({
 
 /** The promises in the responses: everything that a response says was done. */
 export const acceptedResults = (requests: LoggedRequest[]): string[] => [
-  ...new Set(requests.flatMap(({ responses }) => responses.filter((answer) => answer !== 'refused'))),
+  ...new Set(requests.flatMap(({ responses }) => responses.filter((answer) => answer !== 'rejected'))),
 ];
 
 /** `isPromised`: whether a caller got the response that it is done. `isPossible`: whether it may have been done. */
 export const isAnyAccepted = (requests: LoggedRequest[]): boolean =>
   requests.some(({ outcome }) => outcome === 'accepted');
 export const isAnyPossible = (requests: LoggedRequest[]): boolean =>
-  requests.some(({ outcome }) => outcome !== 'refused');
+  requests.some(({ outcome }) => outcome !== 'rejected');

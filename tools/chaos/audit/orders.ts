@@ -185,7 +185,7 @@ function outcomeMismatches(view: OrderView, purchase: IntendedOrder, approval: A
   const expected = (approval && OUTCOME_BY_APPROVAL_STATUS[approval.status]) ?? OUTCOME_BY_TOKEN[token];
   if (view.status === 'failed' ? !view.reason?.type : !isCancelled && outcome !== expected)
     complaints.push(`is ${outcome}, not ${expected}`);
-  if (isCancelled && (!cancellation || cancellation.outcome === 'refused'))
+  if (isCancelled && (!cancellation || cancellation.outcome === 'rejected'))
     complaints.push('is cancelled, and nobody who asked for that was told so');
   if (cancellation?.outcome === 'accepted' && !isCancelled && !view.cancellation?.rejected)
     complaints.push(`is ${outcome}, although its cancellation was accepted`);

@@ -45,20 +45,20 @@ export async function waitUntilSettled(client: Client, ledger: ClientLog, deadli
   const promised = requiredWorkflowIds(ledger);
   const allEnded = async () => {
     const open = await listRuns(client, `ExecutionStatus = 'Running'`);
-    const reported = findReportedOpen(open, ledger);
-    if (!open.every((run) => reported.has(run.workflowId) || isOpenByDesign(run, ledger))) return undefined;
+    const reportedOpen = findReportedOpen(open, ledger);
+    if (!open.every((run) => reportedOpen.has(run.workflowId) || isOpenByDesign(run, ledger))) return undefined;
     const runs = await listRuns(client, '');
     const known = new Set(runs.map(({ workflowId }) => workflowId));
     const missing = promised.filter((workflowId) => !known.has(workflowId));
     // A workflow that Temporal itself does not know will not appear in visibility later.
     const late = await Promise.all(missing.map((workflowId) => workflowExists(client, workflowId)));
-    return late.includes(true) ? undefined : { runs, reported };
+    return late.includes(true) ? undefined : { runs, reportedOpen };
   };
-  const wait = { what: 'the end of all that was accepted', deadlineMs, everyMs: 250 };
+  const wait = { description: 'the end of all accepted work', timeoutMs: deadlineMs, intervalMs: 250 };
   return await waitUntil(allEnded, wait).catch(async () => {
     const runs = await listRuns(client, '');
     const open = runs.filter(({ status }) => status === 'RUNNING');
-    return { runs, reported: findReportedOpen(open, ledger) };
+    return { runs, reportedOpen: findReportedOpen(open, ledger) };
   });
 }
 

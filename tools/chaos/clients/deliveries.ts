@@ -37,7 +37,7 @@ export async function buyWithForeignReport(
   await report('foreign');
   const shipped = await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
   await report('foreign again');
-  const ignored = await pollOrder(visit, orderId, (order) => (order.ignoredReportCount ?? 0) >= 2 || isClosed(order));
+  const ignored = await pollOrder(visit, orderId, (order) => (order.ignoredReports ?? 0) >= 2 || isClosed(order));
   if (!shipped || !ignored) return undefined;
   // Leaves the parcel where it is, so that the auditor can see that no report on it closed the order.
   if (isClosed(ignored)) return `the order was ${ignored.status} before its parcel moved`;

@@ -84,8 +84,8 @@ export function startLoadGenerator({ addresses, directAccess, random, profile }:
   const outside = {
     apiUrl: addresses.apiUrls[0],
     answersUrl: new URL('/test/answers/204', addresses.paymentsUrl).href,
-    carrierSecret: addresses.carrierWebhookSecret,
-    approvalSecret: addresses.approvalWebhookSecret,
+    carrierWebhookSecret: addresses.carrierWebhookSecret,
+    approvalWebhookSecret: addresses.approvalWebhookSecret,
   };
   // Makes ids unique when two load generators use one shop.
   const name = `crowd-${random.fork('name').integer(0, 0xff_ff_ff).toString(16)}`;

@@ -44,7 +44,7 @@ async function buySmallAndCancel(visit: ClientSession): Promise<void> {
 async function buyLarge(visit: ClientSession): Promise<void> {
   const orderId = await placeOrder(visit, { lines: largeOrderLines(visit) });
   if (orderId === undefined) return;
-  const asked = { approvalId: approvalIdOfOrder(orderId), of: { orderId }, decisions: [] };
+  const asked = { approvalId: approvalIdOfOrder(orderId), source: { orderId }, decisions: [] };
   visit.log.approvals.push(asked);
   const order = await pollOrder(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
   if (order && !isClosed(order)) await decideApproval(visit, asked);

@@ -40,7 +40,7 @@ export async function buyLargeAndReset(
   if (orderId === undefined) return undefined;
   setOrderId(orderId);
   const approvalId = approvalIdOfOrder(orderId);
-  const asked = { approvalId, of: { orderId }, decisions: [] };
+  const asked = { approvalId, source: { orderId }, decisions: [] };
   visit.log.approvals.push(asked);
   const order = await pollOrder(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
   if (!order) return undefined;

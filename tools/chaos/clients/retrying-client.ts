@@ -19,18 +19,18 @@ export interface SendContext {
   signal: AbortSignal;
 }
 
-type AttemptOutcome<T> = { fate: 'accepted'; body: T } | { fate: 'refused' };
+type AttemptOutcome<T> = { outcome: 'accepted'; body: T } | { outcome: 'rejected' };
 
 /** A client that repeats requests until it gets a definite response, and records the responses. */
 export class RetryingClient {
   readonly api: ApiClient;
-  readonly #tally: Pick<ClientLog, 'attempts' | 'refused'>;
+  readonly #tally: Pick<ClientLog, 'requestsSent' | 'failedRequests'>;
   readonly #left: AbortSignal;
 
   /** `left` ends all attempts. */
   constructor(
     apiUrls: readonly [string, ...string[]],
-    { tally, left }: { tally: Pick<ClientLog, 'attempts' | 'refused'>; left: AbortSignal },
+    { tally, left }: { tally: Pick<ClientLog, 'requestsSent' | 'failedRequests'>; left: AbortSignal },
   ) {
     this.api = connectApi(apiUrls);
     this.#tally = tally;
@@ -52,11 +52,11 @@ export class RetryingClient {
   ): Promise<T | undefined> {
     for (let tries = 0; !this.#left.aborted; tries += 1) {
       if (tries > 0) await this.pause(Math.min(INITIAL_BACKOFF_MS * 2 ** (tries - 1), MAX_BACKOFF_MS));
-      const outcome = await this.#attempt(what, send);
-      if (!outcome) continue;
-      if (outcome.fate === 'accepted' || asked.outcome === 'unknown') asked.outcome = outcome.fate;
-      asked.responses.push(outcome.fate === 'accepted' ? toName(outcome.body) : 'refused');
-      return outcome.fate === 'accepted' ? outcome.body : undefined;
+      const result = await this.#attempt(what, send);
+      if (!result) continue;
+      if (result.outcome === 'accepted' || asked.outcome === 'unknown') asked.outcome = result.outcome;
+      asked.responses.push(result.outcome === 'accepted' ? toName(result.body) : 'rejected');
+      return result.outcome === 'accepted' ? result.body : undefined;
     }
     return undefined;
   }
@@ -69,8 +69,8 @@ export class RetryingClient {
   ): Promise<T | undefined> {
     const isOver = () => this.#left.aborted || until?.aborted === true;
     while (!isOver()) {
-      const outcome = await this.#attempt('look', look);
-      if (outcome?.fate === 'accepted' && wanted(outcome.body)) return outcome.body;
+      const result = await this.#attempt('look', look);
+      if (result?.outcome === 'accepted' && wanted(result.body)) return result.body;
       await this.pause(POLL_INTERVAL_MS, until);
     }
     return undefined;
@@ -91,11 +91,11 @@ export class RetryingClient {
     try {
       const signal = AbortSignal.any([this.#left, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
       const { data, error, response } = await send({ signal });
-      if (response.ok) return { fate: 'accepted', body: data as T };
+      if (response.ok) return { outcome: 'accepted', body: data as T };
       this.#note(`${what} ${response.status}`);
       const { type } = (error ?? {}) as { type?: string };
       const isOpen = response.status >= 500 || response.status === 429 || type === '/problems/request-in-progress';
-      return isOpen ? undefined : { fate: 'refused' };
+      return isOpen ? undefined : { outcome: 'rejected' };
     } catch (error) {
       if (!this.#left.aborted) this.#note(`${what} ${errorCode(error)}`);
       return undefined;

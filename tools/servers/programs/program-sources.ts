@@ -33,23 +33,23 @@ export function isOlder(version: string, [oldestMajor, oldestMinor]: readonly [n
 
 /** No way worked. The message lists every way, why it failed, and what the user can do. */
 export class ProgramNotFoundError extends Error {
-  override readonly name = 'NoWay';
+  override readonly name = 'ProgramNotFoundError';
 }
 
 /**
  * Tries the ways in order and returns the first result.
  *
- * @throws NoWay when no way works.
+ * @throws ProgramNotFoundError when no way works.
  */
 export async function findProgram(
   wanted: string,
-  ways: readonly ProgramSource[],
-): Promise<FoundProgram & { way: string }> {
+  sources: readonly ProgramSource[],
+): Promise<FoundProgram & { source: string }> {
   const failures: string[] = [];
-  for (const way of ways) {
-    const { name, fix } = way;
+  for (const source of sources) {
+    const { name, fix } = source;
     try {
-      return { ...(await way.find()), way: name };
+      return { ...(await source.find()), source: name };
     } catch (error) {
       const reason = (error instanceof Error ? error.message : String(error)).trim().replaceAll('\n', '\n     ');
       failures.push(`${failures.length + 1}. ${name}\n     failed: ${reason}\n     cure:   ${fix}`);

@@ -33,7 +33,7 @@ interface FindOptions {
  * TEMPORAL_CLI_PATH, PATH, the cache, the vendor's download through the SDK, and a build of the Go module, in this
  * order. The cache keeps what was downloaded or built.
  *
- * @throws SettingsError when TEMPORAL_CLI_PATH is set and does not work; NoWay when no way works.
+ * @throws SettingsError when TEMPORAL_CLI_PATH is set and does not work; ProgramNotFoundError when no source works.
  */
 export async function findTemporalCli({ settings, report, sources }: FindOptions): Promise<TemporalCli> {
   if (settings.temporalCliPath !== undefined) {

@@ -38,7 +38,7 @@ interface FindOptions {
  * Finds `temporal-server` and `temporal-sql-tool`, which must be in one folder. It tries TEMPORAL_SERVER_PATH, PATH,
  * the cache, and a build of the Go module, which the cache then keeps.
  *
- * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; NoWay when no way works.
+ * @throws SettingsError when TEMPORAL_SERVER_PATH is set and does not work; ProgramNotFoundError when no source works.
  */
 export async function findTemporalServerBinaries({
   settings,
@@ -56,7 +56,7 @@ export async function findTemporalServerBinaries({
     }
   }
   const found = await findProgram('Temporal server', sources ?? binarySources(settings.cacheDir, report, allowBuild));
-  return { ...toBinaries(found), source: found.way };
+  return { ...toBinaries(found), source: found.source };
 }
 
 function binarySources(cacheDir: string, report: Reporter, build: boolean): ProgramSource[] {
@@ -109,7 +109,7 @@ function binarySources(cacheDir: string, report: Reporter, build: boolean): Prog
   ];
 }
 
-function toBinaries({ path, version }: FoundProgram): Omit<TemporalServerBinaries, 'way'> {
+function toBinaries({ path, version }: FoundProgram): Omit<TemporalServerBinaries, 'source'> {
   return { serverPath: join(path, programNames.server), sqlToolPath: join(path, programNames.sqlTool), version };
 }
 

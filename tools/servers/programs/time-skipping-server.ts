@@ -31,7 +31,7 @@ interface FindOptions {
  * `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`. A server
  * that was fetched here ends by itself when the process that started it is gone.
  *
- * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; NoWay when no way works.
+ * @throws SettingsError when TEMPORAL_TEST_SERVER_PATH is set and does not work; ProgramNotFoundError when no source works.
  */
 export async function findTimeSkippingServer({ settings, report, sources }: FindOptions): Promise<TimeSkippingServer> {
   const given = settings.temporalTestServerPath;
