@@ -3,7 +3,7 @@ import { Findings } from '../../../tools/chaos/audit/findings.js';
 import type { ChaosResult } from '../../../tools/chaos/run.js';
 import { renderResult } from '../../../tools/chaos/result-tables.js';
 
-const makeRequestEntry = (key: string, outcome: 'accepted' | 'refused' | 'unknown') => ({
+const makeRequestEntry = (key: string, outcome: 'accepted' | 'rejected' | 'unknown') => ({
   key,
   outcome,
   responses: [],
@@ -46,7 +46,7 @@ function makeOutcome(): ChaosResult {
           token: 'tok_ok',
           changes: [
             { ...makeRequestEntry('1', 'accepted'), kind: 'add', sku: 'A', quantity: 1 },
-            { ...makeRequestEntry('2', 'refused'), kind: 'add', sku: 'A', quantity: 1 },
+            { ...makeRequestEntry('2', 'rejected'), kind: 'add', sku: 'A', quantity: 1 },
             { ...makeRequestEntry('3', 'unknown'), kind: 'remove', sku: 'A', quantity: 0 },
           ],
         },
