@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { projectRoot, inheritedEnvironment } from '../stack/settings.js';
 
-const guardPath = fileURLToPath(new URL('guard.mjs', import.meta.url));
+const guardPath = fileURLToPath(new URL('process-guard.mjs', import.meta.url));
 const defaultGraceMs = 10_000;
 const maxTailLines = 40;
 const liveProcessSet = new Set<ManagedProcess>();

@@ -245,5 +245,5 @@ async function isGuarded(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true;
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
-  return (await readFile(`/proc/${parent}/cmdline`, 'utf8').catch(() => '')).includes('leash.mjs');
+  return (await readFile(`/proc/${parent}/cmdline`, 'utf8').catch(() => '')).includes('process-guard.mjs');
 }

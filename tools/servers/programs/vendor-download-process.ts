@@ -1,5 +1,5 @@
 /**
- * Run by tools/servers/programs/vendor-download.ts: node … vendor-download-child.ts (dev-server|time-skipping) <folder>
+ * Run by tools/servers/programs/vendor-download.ts: node … vendor-download-process.ts (dev-server|time-skipping) <folder>
  *
  * The SDK has no function that only downloads, so this program starts the server once and stops it.
  */
