@@ -53,7 +53,7 @@ export async function bundleWorkflows(
     workflowsPath: sourceOf('workflows/index'),
     payloadConverterPath: sourceOf('temporal/payloads/workflow-converter'),
     workflowInterceptorModules: [
-      sourceOf('workflows/shared/life'),
+      sourceOf('workflows/shared/duration-interceptor'),
       ...(traced ? [sourceOf('observability/tracing/workflow-interceptors')] : []),
     ],
     failureConverterPath: sourceOf(
