@@ -51,13 +51,13 @@ export async function bundleWorkflows(
   const sourceOf = (module: string) => fileURLToPath(new URL(`../${module}.${extension}`, import.meta.url));
   return await bundleWorkflowCode({
     workflowsPath: sourceOf('workflows/index'),
-    payloadConverterPath: sourceOf('temporal/payloads/workflow-converter'),
+    payloadConverterPath: sourceOf('temporal/payloads/workflow-payload-converter'),
     workflowInterceptorModules: [
       sourceOf('workflows/shared/duration-interceptor'),
       ...(traced ? [sourceOf('observability/tracing/workflow-interceptors')] : []),
     ],
     failureConverterPath: sourceOf(
-      encrypted ? 'temporal/encryption/failure-converter' : 'temporal/payloads/failure-converter',
+      encrypted ? 'temporal/encryption/encrypting-failure-converter' : 'temporal/payloads/bounded-failure-converter',
     ),
     logger,
   });

@@ -22,7 +22,7 @@ export function createWorkerDataConverter(encryption: EncryptionOptions): DataCo
   return {
     payloadCodecs: [createWorkerCodec(createPayloadCodec(encryption))],
     payloadConverterPath: modulePath('../payloads/payload-converter'),
-    failureConverterPath: modulePath(encryption.keys.length ? './failure-converter' : '../payloads/failure-converter'),
+    failureConverterPath: modulePath(encryption.keys.length ? './encrypting-failure-converter' : '../payloads/bounded-failure-converter'),
   };
 }
 
