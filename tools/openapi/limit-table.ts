@@ -44,7 +44,7 @@ export interface TemporalLimit {
 const HISTORY_EVENTS = { name: 'events of a run', setting: 'limit.historyCount.error', temporalMaximum: 51_200 };
 const PAYLOAD = { name: 'bytes of a payload', setting: 'limit.blobSize.error', temporalMaximum: 2 * 1024 * 1024 };
 const PENDING_ACTIVITIES = {
-  name: 'activities open in a run',
+  name: 'pending activities of a run',
   setting: 'limit.numPendingActivities.error',
   temporalMaximum: 2_000,
 };
@@ -97,12 +97,12 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
   },
   {
     ...HISTORY_EVENTS,
-    reachedBy: 'a batch, or a part of one, with all its tasks',
+    reachedBy: 'a batch, or one of its children, with all its chunks',
     projectMaximum: MAX_CHUNKS * EVENTS_PER_ACTIVITY,
   },
   {
     ...HISTORY_EVENTS,
-    reachedBy: 'a batch with all its children, over a year',
+    reachedBy: 'a batch with all its children that runs for a year',
     projectMaximum: MAX_CHILDREN * EVENTS_PER_CHILD + countPolls(LONGEST_BATCH_MS) * EVENTS_PER_PROGRESS_POLL,
   },
   {
@@ -120,36 +120,40 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     reachedBy: 'the body of a request, which becomes the input of a workflow',
     projectMaximum: MAX_BODY_BYTES,
   },
-  { ...PAYLOAD, reachedBy: 'what a full cart hands to its next run', projectMaximum: jsonByteLength(largestCart()) },
+  {
+    ...PAYLOAD,
+    reachedBy: 'the state that a full cart passes to its next run',
+    projectMaximum: jsonByteLength(largestCart()),
+  },
   {
     name: 'bytes of a call',
-    setting: 'fixed: 4 MB of a gRPC message',
+    setting: 'fixed: 4 MB per gRPC message',
     temporalMaximum: 4 * 1024 * 1024,
-    reachedBy: 'a page of a list, each execution with its Search Attributes and memo',
+    reachedBy: 'a page of a list, each execution with its search attributes and memo',
     projectMaximum: MAX_PAGE_SIZE * LISTED_EXECUTION_BYTES,
   },
-  { ...PENDING_ACTIVITIES, reachedBy: 'tasks of a batch', projectMaximum: CONCURRENT_CHUNKS },
+  { ...PENDING_ACTIVITIES, reachedBy: 'the open chunks of a batch', projectMaximum: CONCURRENT_CHUNKS },
   {
     ...PENDING_ACTIVITIES,
-    reachedBy: 'messages of a stage, none of which gets through',
+    reachedBy: 'the notifications of a stage, all of which fail',
     projectMaximum: MAX_NOTIFICATIONS_PER_STAGE,
   },
   {
-    name: 'children open in a run',
+    name: 'pending children of a run',
     setting: 'limit.numPendingChildExecutions.error',
     temporalMaximum: 2_000,
-    reachedBy: 'children of a batch',
+    reachedBy: 'the open children of a batch',
     projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    name: 'signals of a run to others under way',
+    name: 'pending signals of a run to other workflows',
     setting: 'limit.numPendingSignals.error',
     temporalMaximum: 2_000,
-    reachedBy: 'a batch that tells its children to pause',
+    reachedBy: 'a batch that signals its children to pause',
     projectMaximum: CONCURRENT_CHILDREN,
   },
   {
-    name: 'cancellations of others under way',
+    name: 'pending cancellations of other workflows',
     setting: 'limit.numPendingCancelRequests.error',
     temporalMaximum: 2_000,
     reachedBy: 'a batch that is cancelled',
@@ -159,7 +163,7 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     name: 'updates of a run in flight',
     setting: 'history.maxInFlightUpdates',
     temporalMaximum: 10,
-    reachedBy: 'changes of one cart, from five API processes; others wait',
+    reachedBy: 'changes of one cart, from five API processes; further changes wait',
     projectMaximum: MAX_API_REPLICAS * MAX_CONCURRENT_UPDATES,
   },
   { ...ID_LENGTH, reachedBy: 'the id of an order', projectMaximum: orderWorkflowId('x'.repeat(MAX_ID_LENGTH)).length },
@@ -174,16 +178,16 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     reachedBy: 'the id of a child of a child of a batch',
     projectMaximum: `${batchWorkflowId('x'.repeat(MAX_ID_LENGTH))}/${MAX_CHILDREN}/${MAX_CHILDREN}`.length,
   },
-  { ...ID_LENGTH, reachedBy: 'an update, by its `Idempotency-Key`', projectMaximum: MAX_IDEMPOTENCY_KEY_LENGTH },
+  { ...ID_LENGTH, reachedBy: 'an update whose id is an `Idempotency-Key`', projectMaximum: MAX_IDEMPOTENCY_KEY_LENGTH },
   {
-    name: 'Search Attributes of type Keyword',
+    name: 'search attributes of type Keyword',
     setting: 'columns of the SQL visibility schema',
     temporalMaximum: 10,
     reachedBy: 'all workflows',
     projectMaximum: countSearchAttributes('KEYWORD'),
   },
   {
-    name: 'Search Attributes of type KeywordList',
+    name: 'search attributes of type KeywordList',
     setting: 'columns of the SQL visibility schema',
     temporalMaximum: 3,
     reachedBy: 'all workflows',
@@ -197,7 +201,7 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
     projectMaximum: MAX_CALLER_ID_LENGTH,
   },
   {
-    name: 'bytes of a Search Attribute',
+    name: 'bytes of a search attribute',
     setting: 'frontend.searchAttributesSizeOfValueLimit',
     temporalMaximum: 2_048,
     reachedBy: 'the approvers of a stage',
@@ -221,34 +225,34 @@ export const TEMPORAL_LIMITS: readonly TemporalLimit[] = [
 
 const INTRODUCTION = `# Limits
 
-<!-- Generated from tools/openapi/limit-table.ts by "npm run openapi"; test/project/temporal-limits.test.ts fails when ours exceeds Temporal's. -->
+<!-- Generated from tools/openapi/limit-table.ts by "npm run openapi"; test/project/temporal-limits.test.ts fails when a maximum exceeds the limit of Temporal. -->
 
-What Temporal limits, and the most that anything here can come to. The numbers of Temporal are the defaults of server 1.32;
-the setting says where a server of one's own has them. Ours are computed from the constants in the code.
+The limits of Temporal, and the largest values that this project can reach. The limits are the defaults of server 1.32. The last
+column names the setting on a self-hosted server. The maxima are computed from the constants in the code.
 `;
 
 const OTHER_LIMITS = `
-Bounded in other ways:
+Other bounds:
 
-- **A cart** lives for years. It hands over to a next run when the server suggests it: at 4,096 events, 4 MB or 1,800
-  updates, long before 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
-- **An order** writes about 42 events when all goes well. The same report of the carrier, by its \`webhook-id\`, adds none.
-  An order that waits for an operator has no end of its own: it asks the carrier once a day, which adds ${EVENTS_PER_CARRIER_POLL} events. Nobody
-  but an operator bounds that. It reaches the limit after more than ten years.
-- **Updates of an order** (2,000 accepted by a run): the workflow rejects a repeated cancel, which writes no event and does not
-  count. Each decision of an operator counts. A run that accepts no further updates takes the decisions
-  \`resolveCompensation\` and \`resolveDelivery\` as signals, which is what the API then sends.
-- **Updates of an approval** (2,000 accepted by a run): the workflow rejects a repeated decision without a new comment and a
-  repeated withdrawal. The API answers both with the outcome. At the limit, a decided approval keeps further comments in the
-  store; a pending one answers \`409 update-limit\` and takes decisions by webhook or signal.
-- **Signals** (10,000 to a run): a cart has handed over before. Who pauses and resumes one batch 5,000 times cannot do it again,
-  and it runs on; so does an approval that got 10,000 decisions by signal.
-- **Bytes of a history** (50 MB): the largest approval and the largest batch are held against it by tests in
-  \`test/workflows\`.
-- **A workflow task** has ten seconds.
-- **A payload from outside** has at most 32 levels and takes at most 1.9 MB when it is written again; what has more is
-  unreadable (docs/security.md). A failure says at most 8,000 characters, a reason 1,000, and has at most ten causes.
-- **What is larger than a payload** is not sent: items of batches stay in PostgreSQL, and workflows pass their place.
+- **A cart** lives for years. It continues as new when the server suggests it: at 4,096 events, 4 MB or 1,800 updates, long
+  before the limits of 51,200 events, 50 MB, 2,000 updates and 10,000 signals.
+- **An order** writes about 42 events when no step fails. A repeated report of the carrier, recognized by its \`webhook-id\`, adds
+  no event. An order that waits for an operator has no timeout: it polls the carrier once a day, which adds
+  ${EVENTS_PER_CARRIER_POLL} events. It reaches the limit of events after more than ten years, unless an operator decides.
+- **Updates of an order** (2,000 accepted by a run): the workflow rejects a repeated cancellation, which writes no event and does
+  not count. Each decision of an operator counts. When a run accepts no further updates, the API sends the decisions
+  \`resolveCompensation\` and \`resolveDelivery\` as signals.
+- **Updates of an approval** (2,000 accepted by a run): the workflow rejects a repeated decision without a new comment, and a
+  repeated withdrawal. The API returns the outcome in both cases. At the limit, the API stores further comments on a decided
+  approval in the database. For a pending approval it returns \`409 update-limit\`; decisions are then possible by webhook or
+  signal.
+- **Signals** (10,000 to a run): a cart continues as new before. After 5,000 pauses and resumes, a batch accepts no further ones
+  and keeps running. After 10,000 decisions by signal, an approval accepts no further signals and keeps running.
+- **Bytes of a history** (50 MB): tests in \`test/workflows\` compare the largest approval and the largest batch with the limit.
+- **A workflow task** may take ten seconds.
+- **A payload from another sender** may have at most 32 levels and 1.9 MB when it is serialized again. A larger payload is
+  unreadable (docs/security.md). A failure message has at most 8,000 characters, a reason 1,000, and a failure at most ten causes.
+- **Data larger than a payload** is never sent: batch items stay in PostgreSQL, and workflows pass references to them.
 `;
 
 /** Renders the limits as a page of the documentation. */
@@ -257,9 +261,11 @@ export async function renderLimitTable(): Promise<string> {
     ({ name, temporalMaximum, reachedBy, projectMaximum, setting }) =>
       `| ${name} | ${formatCount(temporalMaximum)} | ${formatCount(projectMaximum)} | ${reachedBy} | ${setting.includes(' ') ? setting : `\`${setting}\``} |`,
   );
-  const table = ['| Temporal limits | to | ours, at most | what | setting |', '|---|---|---|---|---|', ...rows].join(
-    '\n',
-  );
+  const table = [
+    '| what Temporal limits | limit | maximum here | reached by | setting |',
+    '|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
   const config = await resolveConfig(LIMIT_TABLE_PATH);
   return await format(`${INTRODUCTION}\n${table}\n${OTHER_LIMITS}`, { ...config, parser: 'markdown' });
 }
