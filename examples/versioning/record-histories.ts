@@ -84,7 +84,7 @@ async function makeCurrent(buildId: string): Promise<void> {
       name: 'temporal worker deployment set-current-version',
       command: cli,
       args: ['worker', 'deployment', ...args, '--address', address],
-      limitMs: 20_000,
+      timeoutMs: 20_000,
     });
   await waitUntil(run, { description: `version ${buildId} becoming current`, timeoutMs: 60_000 });
 }

@@ -252,7 +252,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 50));
 
     await expect(run(orderId)).rejects.toMatchObject({ type: unavailableType, nonRetryable: false });
-    await hold.abandoned;
+    await hold.disconnected;
     await hold.release();
     expect(limit).toHaveBeenCalledWith(CALL_TIMEOUT_MS);
     await run(orderId);
@@ -269,7 +269,7 @@ describe.each(cases)('$name', ({ operation, unavailableType, path, key, body, ru
     env.cancel();
 
     expect(await ended).toBeInstanceOf(CancelledFailure);
-    await hold.abandoned;
+    await hold.disconnected;
     await hold.release();
   });
 

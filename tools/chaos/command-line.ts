@@ -29,7 +29,7 @@ Kills, cuts, delays and silences the parts of a shop of its own while clients us
 
 Example: npm run chaos -- --seed 42 --seconds 120 --server full
 
-Exit code: 0 nothing lost and nothing doubled, 1 something was, 130 ended by Ctrl-C, 2 not understood.`;
+Exit code: 0 nothing lost and nothing duplicated, 1 something was, 130 ended by Ctrl-C, 2 not understood.`;
 
 /**
  * Reads the arguments of `npm run chaos`.

@@ -22,7 +22,7 @@ export async function injectFault(
       return diedAt;
     }
     case 'freeze': {
-      const { current } = processes[fault.part];
+      const { current } = processes[fault.process];
       current.kill('SIGSTOP');
       try {
         await delay(fault.forMs, undefined, { signal });
@@ -31,17 +31,17 @@ export async function injectFault(
       }
       return performance.now();
     }
-    case 'cut':
+    case 'reset':
       for (const proxy of links.proxiesOf(fault.link)) proxy.resetConnections();
       return performance.now();
     case 'refuse':
     case 'delay':
-    case 'swallow': {
+    case 'blackhole': {
       const proxies = links.proxiesOf(fault.link);
       try {
         for (const proxy of proxies) {
           if (fault.kind === 'refuse') await proxy.refuseConnections();
-          else if (fault.kind === 'swallow') proxy.blackhole();
+          else if (fault.kind === 'blackhole') proxy.blackhole();
           else proxy.addLatency(fault.latency);
         }
         await delay(fault.forMs, undefined, { signal });
@@ -62,14 +62,14 @@ export function describeFault(fault: Fault): string {
     case 'kill':
       return `SIGKILL of ${PROCESS_LABELS[fault.process]}`;
     case 'freeze':
-      return `SIGSTOP of ${PROCESS_LABELS[fault.part]}${lasting}`;
-    case 'cut':
+      return `SIGSTOP of ${PROCESS_LABELS[fault.process]}${lasting}`;
+    case 'reset':
       return `${fault.link}: all connections are cut`;
     case 'refuse':
       return `${fault.link}: no connection is taken${lasting}`;
     case 'delay':
       return `${fault.link}: ${fault.latency.latencyMs} to ${fault.latency.latencyMs + fault.latency.jitterMs} ms late${lasting}`;
-    case 'swallow':
+    case 'blackhole':
       return `${fault.link}: nothing arrives${lasting}`;
   }
 }
@@ -80,14 +80,14 @@ export function faultLabel(fault: Fault): string {
     case 'kill':
       return `SIGKILL of ${PROCESS_LABELS[fault.process]}`;
     case 'freeze':
-      return `SIGSTOP of ${PROCESS_LABELS[fault.part]}, then SIGCONT`;
-    case 'cut':
+      return `SIGSTOP of ${PROCESS_LABELS[fault.process]}, then SIGCONT`;
+    case 'reset':
       return 'all connections of a link cut';
     case 'refuse':
       return 'connections of a link refused';
     case 'delay':
       return 'a link slow';
-    case 'swallow':
+    case 'blackhole':
       return 'a link silent';
   }
 }

@@ -10,11 +10,11 @@ export const FREEZABLE_PROCESSES = ['worker', 'api', 'temporal'] as const;
 /** A fault. `forMs` is the duration of a lasting one. */
 export type Fault =
   | { kind: 'kill'; process: (typeof KILLABLE_PROCESSES)[number] }
-  | { kind: 'freeze'; part: (typeof FREEZABLE_PROCESSES)[number]; forMs: number }
-  | { kind: 'cut'; link: NetworkLink }
+  | { kind: 'freeze'; process: (typeof FREEZABLE_PROCESSES)[number]; forMs: number }
+  | { kind: 'reset'; link: NetworkLink }
   | { kind: 'refuse'; link: NetworkLink; forMs: number }
   | { kind: 'delay'; link: NetworkLink; forMs: number; latency: Latency }
-  | { kind: 'swallow'; link: NetworkLink; forMs: number };
+  | { kind: 'blackhole'; link: NetworkLink; forMs: number };
 
 export interface PlannedFault {
   /** Counted from the moment when the shop has recovered from the previous fault, so two outages never overlap. */
@@ -23,7 +23,7 @@ export interface PlannedFault {
 }
 
 /** In each round, each part is killed once, and each other kind of fault hits one target. */
-const FAULT_CYCLE = [...KILLABLE_PROCESSES, 'freeze', 'cut', 'refuse', 'delay', 'swallow'] as const;
+const FAULT_CYCLE = [...KILLABLE_PROCESSES, 'freeze', 'reset', 'refuse', 'delay', 'blackhole'] as const;
 
 /** The smallest number of faults that contains each kind, and the kill of each part. */
 export const FAULTS_PER_CYCLE = FAULT_CYCLE.length;
@@ -43,20 +43,23 @@ export interface PlanOptions {
 export function planFaults({ seed, seconds, links = NETWORK_LINKS }: PlanOptions): PlannedFault[] {
   const random = new SeededRandom(seed).fork('faults');
   const { restMs, longestMs } = faultTiming(seconds);
-  const parts = new ShuffledCycle(FREEZABLE_PROCESSES, random.fork('freeze'));
+  const processes = new ShuffledCycle(FREEZABLE_PROCESSES, random.fork('freeze'));
   const decks = new Map(
-    (['cut', 'refuse', 'delay', 'swallow'] as const).map((kind) => [kind, new ShuffledCycle(links, random.fork(kind))]),
+    (['reset', 'refuse', 'delay', 'blackhole'] as const).map((kind) => [
+      kind,
+      new ShuffledCycle(links, random.fork(kind)),
+    ]),
   );
   const lasting = () => ({ forMs: random.integer(Math.ceil(longestMs / 4), longestMs) });
 
   const faultOf = (card: (typeof FAULT_CYCLE)[number]): Fault => {
-    if (card === 'freeze') return { kind: card, part: parts.next(), ...lasting() };
+    if (card === 'freeze') return { kind: card, process: processes.next(), ...lasting() };
     const deck = decks.get(card as Exclude<Fault['kind'], 'kill' | 'freeze'>);
     if (!deck) return { kind: 'kill', process: card as (typeof KILLABLE_PROCESSES)[number] };
     const link = deck.next();
-    if (card === 'cut') return { kind: card, link };
+    if (card === 'reset') return { kind: card, link };
     if (card === 'delay') return { kind: card, link, ...lasting(), latency: randomLatency(random) };
-    return { kind: card as 'refuse' | 'swallow', link, ...lasting() };
+    return { kind: card as 'refuse' | 'blackhole', link, ...lasting() };
   };
   const rounds = Math.ceil((seconds * 1000) / restMs / FAULTS_PER_CYCLE) + 1;
   return Array.from({ length: rounds }, () => shuffle(FAULT_CYCLE, random)).flatMap((round) =>

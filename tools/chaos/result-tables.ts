@@ -63,7 +63,7 @@ function auditRows({ lost, duplicated, reportedOpen, replayed, outcomes }: Audit
   const again = Object.values(ledger.failedRequests).reduce((sum, count) => sum + count, 0);
   return [
     ['lost', formatCount(lost)],
-    ['doubled', formatCount(duplicated)],
+    ['duplicated', formatCount(duplicated)],
     ['never answered', formatCount(unresolvedRequests(ledger).length)],
     ['reported as stuck by the shop itself', formatCount(reportedOpen.length)],
     [
@@ -92,7 +92,7 @@ function auditRows({ lost, duplicated, reportedOpen, replayed, outcomes }: Audit
 }
 
 function summaryText({ seed, violations, artifactsDir }: ChaosResult): string {
-  if (violations.length === 0) return `seed ${seed}: nothing lost, nothing doubled`;
+  if (violations.length === 0) return `seed ${seed}: nothing lost, nothing duplicated`;
   return [
     `seed ${seed}: ${violations.length} ${violations.length === 1 ? 'violation' : 'violations'}`,
     ...violations.map(({ workflowId, message }) => `- ${workflowId}: ${message}`),

@@ -93,7 +93,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const crowd = startLoadGenerator({
       addresses,
       directAccess: { client, store },
-      random: new SeededRandom(seed).fork('crowd'),
+      random: new SeededRandom(seed).fork('clients'),
       profile: pace,
     });
     const startedAt = performance.now();
@@ -114,7 +114,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const violations = [...story.violations, ...unresolvedRequests(ledger), ...found.violations];
     const outcome = { server, seed, seconds: lasted, ...story, ledger, audit: found, violations };
     if (violations.length === 0) return { ...outcome, artifactsDir: undefined };
-    const keptIn = options.artifactsDir ?? join(loadSettings().dataDir, 'faults', `seed-${seed}-${server}`);
+    const keptIn = options.artifactsDir ?? join(loadSettings().dataDir, 'chaos', `seed-${seed}-${server}`);
     await saveArtifacts(keptIn, shop, { ...outcome, plan });
     return { ...outcome, artifactsDir: keptIn };
   } finally {
@@ -184,7 +184,7 @@ async function saveArtifacts(
 ): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(join(folder, 'histories'), { recursive: true });
-  const json = { plan, ledger, audit: found, violations };
+  const json = { plan, 'client-log': ledger, audit: found, violations };
   for (const [name, value] of Object.entries(json))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(value, null, 2));
   await copyLogs(join(folder, 'logs'));

@@ -95,14 +95,14 @@ async function performCall({
   fault,
   hold,
 }: CallOptions & { fault: CallFault | undefined; hold: Hold | undefined }): Promise<FakeResponse | typeof NO_RESPONSE> {
-  if (hold?.waitBefore === 'after' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
+  if (hold?.waitBefore === 'effect' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
   if (fault?.fault === 'unreachable') return NO_RESPONSE;
   if (fault?.fault === 'error') return injectedError(fault);
 
   const answer = effect();
   await around.ledger.flush();
 
-  if (hold?.waitBefore === 'before' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
+  if (hold?.waitBefore === 'response' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
   if (fault?.fault === 'lose-response') return NO_RESPONSE;
   if (fault?.fault === 'malformed') return { status: 200, body: { unexpected: 'shape' } };
   if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: around.closing }).catch(() => {});

@@ -7,7 +7,7 @@ export const holdSchema = z.strictObject({
   on: operationSchema,
   orderId: z.string().min(1),
   /** `before`: the effect happens at once and only the response is held. `after`: the effect happens at the release. */
-  waitBefore: z.enum(['before', 'after']).default('before'),
+  waitBefore: z.enum(['response', 'effect']).default('response'),
   /**
    * Whether an effect that was held still happens when the client has disconnected, as on a network that delivers late.
    */
@@ -21,7 +21,7 @@ export class Hold {
   readonly holdId = randomUUID();
   readonly on: OperationName;
   readonly orderId: string;
-  readonly waitBefore: 'before' | 'after';
+  readonly waitBefore: 'response' | 'effect';
   readonly applyAfterDisconnect: boolean;
   readonly #arrived = deferred();
   readonly #disconnected = deferred();
@@ -29,7 +29,7 @@ export class Hold {
   readonly #remove: () => void;
   readonly #calls: Promise<unknown>[] = [];
   #arrivals = 0;
-  #abandonments = 0;
+  #disconnections = 0;
   #dropped = false;
 
   constructor(options: z.infer<typeof holdSchema>, remove: () => void) {
@@ -40,19 +40,19 @@ export class Hold {
     this.#remove = remove;
   }
 
-  /** Resolves when the first call waits here; with `effect: 'before'`, its effect is then in the ledger. */
+  /** Resolves when the first call waits here; with `effect: 'response'`, its effect is then in the ledger. */
   get arrived(): Promise<void> {
     return this.#arrived.promise;
   }
 
   /** Resolves when the client of a waiting call has disconnected. */
-  get abandoned(): Promise<void> {
+  get disconnected(): Promise<void> {
     return this.#disconnected.promise;
   }
 
   /** How many calls arrived, and how many of their clients disconnected. */
-  get counts(): { arrived: number; abandoned: number } {
-    return { arrived: this.#arrivals, abandoned: this.#abandonments };
+  get counts(): { arrived: number; disconnected: number } {
+    return { arrived: this.#arrivals, disconnected: this.#disconnections };
   }
 
   /** Lets waiting and later calls through. Resolves when the waiting calls are finished. */
@@ -76,7 +76,7 @@ export class Hold {
   /** For the server: waits until the gate opens. Returns false if the call must be dropped. */
   async waitForRelease(client: Socket): Promise<boolean> {
     const leave = () => {
-      this.#abandonments++;
+      this.#disconnections++;
       this.#disconnected.happen();
     };
     if (client.destroyed) leave();
@@ -86,7 +86,7 @@ export class Hold {
     await this.#opened.promise;
     client.off('close', leave);
     if (this.#dropped) return false;
-    return this.waitBefore === 'before' || this.applyAfterDisconnect || !client.destroyed;
+    return this.waitBefore === 'response' || this.applyAfterDisconnect || !client.destroyed;
   }
 }
 

@@ -14,7 +14,7 @@ export type LedgerEntry =
   | { type: 'shipment'; shipment: Shipment }
   | { type: 'cancellation'; cancellation: Cancellation }
   | { type: 'report'; report: CarrierReport }
-  | { type: 'reportClosed'; at: string; reportId: string; state: 'delivered' | 'given_up' };
+  | { type: 'reportSettled'; at: string; reportId: string; state: 'delivered' | 'given_up' };
 
 interface KeyedRecord<Request> {
   at: string;
@@ -203,7 +203,7 @@ export class Ledger {
         if (shipment && isStepForward(shipment.status, status)) shipment.status = status;
         break;
       }
-      case 'reportClosed': {
+      case 'reportSettled': {
         const report = this.reports.get(entry.reportId);
         if (report) report.state = entry.state;
         break;

@@ -86,17 +86,17 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Fake
     return carrier.configure(change, orderId);
   });
 
-  app.put('/test/keys', async (request) => {
+  app.put('/test/idempotency-keys', async (request) => {
     idempotencyKeys.retentionSeconds = retentionSchema.parse(request.body).retentionSeconds;
     return { retentionSeconds: idempotencyKeys.retentionSeconds };
   });
 
-  app.delete<{ Params: { orderId: string } }>('/test/keys/:orderId', async (request, reply) => {
+  app.delete<{ Params: { orderId: string } }>('/test/idempotency-keys/:orderId', async (request, reply) => {
     idempotencyKeys.expire(request.params.orderId);
     return reply.code(204).send();
   });
 
-  app.post<{ Params: { status: string } }>('/test/answers/:status', async (request, reply) =>
+  app.post<{ Params: { status: string } }>('/test/responses/:status', async (request, reply) =>
     reply.code(statusSchema.parse(request.params.status)).send(),
   );
 
@@ -105,12 +105,12 @@ export function registerTestInterface(app: FastifyInstance, providers: Omit<Fake
     return { mails: to === undefined ? await mailbox.mails() : await mailbox.mailsTo(to) };
   });
 
-  app.post('/test/mails/refusals', async (request, reply) => {
+  app.post('/test/mails/faults', async (request, reply) => {
     const { to, ...options } = smtpFaultSchema.parse(request.body);
     return reply.code(201).send(mailbox.addFault(to, options));
   });
 
-  app.delete('/test/mails/refusals', async (_request, reply) => {
+  app.delete('/test/mails/faults', async (_request, reply) => {
     mailbox.clearFaults();
     return reply.code(204).send();
   });

@@ -132,7 +132,7 @@ export class WebhookSender {
   }
 
   #recordResult({ reportId }: Pick<CarrierReport, 'reportId'>, state: 'delivered' | 'given_up'): Promise<void> {
-    this.#ledger.append({ type: 'reportClosed', at: new Date().toISOString(), reportId, state });
+    this.#ledger.append({ type: 'reportSettled', at: new Date().toISOString(), reportId, state });
     return this.#ledger.flush();
   }
 }

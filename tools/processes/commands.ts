@@ -6,19 +6,19 @@ import { inheritedEnvironment } from '../stack/settings.js';
 /**
  * Runs a command to its end and returns its output.
  *
- * @throws with the last lines of its output when the command fails or takes longer than `limitMs`.
+ * @throws with the last lines of its output when the command fails or takes longer than `timeoutMs`.
  */
-export async function runCommand(spec: ProcessSpec & { limitMs: number }): Promise<string> {
-  const { limitMs, ...rest } = spec;
+export async function runCommand(spec: ProcessSpec & { timeoutMs: number }): Promise<string> {
+  const { timeoutMs, ...rest } = spec;
   const output: string[] = [];
   const running = await startProcess({ ...rest, onLine: (line) => output.push(line) });
   let overdue = false;
   const limit = setTimeout(() => {
     overdue = true;
     void running.stop();
-  }, limitMs);
+  }, timeoutMs);
   const { code, signal } = await running.exited.finally(() => clearTimeout(limit));
-  if (overdue) throw new Error(`${spec.name} took longer than ${limitMs / 1000} s and was ended`);
+  if (overdue) throw new Error(`${spec.name} took longer than ${timeoutMs / 1000} s and was ended`);
   if (code === 0) return output.join('\n');
   throw new Error(
     `${spec.name} ended with ${signal ?? `code ${code}`}${output.length ? `:\n${running.lastOutput()}` : ''}`,

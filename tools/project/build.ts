@@ -20,7 +20,7 @@ await report.withProgress('compiling to dist/', () =>
     name: 'tsc',
     command: process.execPath,
     args: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
-    limitMs: 10 * 60_000,
+    timeoutMs: 10 * 60_000,
   }),
 );
 const { bundlePath, bundleWorkflows, BUNDLE_VARIANTS } = (await import(

@@ -23,7 +23,7 @@ const runNodeScript = (name: string, path: string, ...args: string[]) =>
     command: process.execPath,
     args: [join('node_modules', path), ...args],
     env,
-    limitMs: STEP_TIMEOUT_MS,
+    timeoutMs: STEP_TIMEOUT_MS,
   });
 
 const steps: Record<string, () => Promise<unknown>> = {

@@ -34,7 +34,7 @@ export const approvalRecordings: Record<string, Recording> = {
     const stage = { approvers: [leadApprover], timeoutSeconds: 3, remindEverySeconds: 2 };
     return await waitForClose(await recorder.startApproval(approvalId, { stages: [stage, stage] }));
   },
-  'approval-approved-by-time-out': async (recorder, approvalId) => {
+  'approval-approved-on-timeout': async (recorder, approvalId) => {
     const stages = [{ approvers: [{ id: 'lead' }], timeoutSeconds: 1 }];
     return await waitForClose(await recorder.startApproval(approvalId, { stages, onTimeout: 'approved' }));
   },
@@ -50,7 +50,7 @@ export const approvalRecordings: Record<string, Recording> = {
     await handle.cancel();
     return await waitForClose(handle);
   },
-  'approval-approved-by-webhook-and-reported': async (recorder, approvalId) => {
+  'approval-approved-by-webhook-with-callback': async (recorder, approvalId) => {
     const handle = await recorder.startApproval(approvalId, {
       stages: [{ approvers: [{ id: 'lead', webhookUrl: recorder.webhookReceiverUrl(204) }], timeoutSeconds: 60 }],
       callbackUrl: recorder.webhookReceiverUrl(204),
@@ -59,9 +59,9 @@ export const approvalRecordings: Record<string, Recording> = {
     await handle.signal(decideSignal, { ...approveDecision, via: 'webhook' });
     return await waitForClose(handle);
   },
-  'approval-mail-refused-and-report-failed': async (recorder, approvalId) => {
+  'approval-mail-rejected-and-callback-failed': async (recorder, approvalId) => {
     const email = 'refused@example.com';
-    await recorder.callFakes('POST', '/mails/refusals', { to: email, code: 550 });
+    await recorder.callFakes('POST', '/mails/faults', { to: email, code: 550 });
     const handle = await recorder.startApproval(approvalId, {
       stages: [{ approvers: [{ ...leadApprover, email }], timeoutSeconds: 60 }],
       callbackUrl: recorder.webhookReceiverUrl(410),

@@ -65,7 +65,7 @@ export const cartRecordings: Record<string, Recording> = {
     await Promise.allSettled(checkouts);
     return await waitForClose(handle);
   },
-  'cart-order-there-already': async (recorder, cartId) => {
+  'cart-order-already-exists': async (recorder, cartId) => {
     const handle = await startFilledCart(recorder, cartId);
     await recorder.startOrder(handle.firstExecutionRunId, { customerId: cartId });
     await handle.executeUpdate(checkoutUpdate, { args: [{ payment }] });
@@ -85,7 +85,7 @@ export const cartRecordings: Record<string, Recording> = {
     await handle.executeUpdate(removeItemUpdate, { args: [{ sku: mugs.sku }] });
     return await waitForClose(handle);
   },
-  'cart-refused-at-once': async (recorder, cartId) => {
+  'cart-first-change-rejected': async (recorder, cartId) => {
     const handle = await recorder.startCart(cartId, { openedByChange: true });
     await expectRejection(handle.executeUpdate(addItemUpdate, { args: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] }));
     return await waitForClose(handle);
@@ -100,7 +100,7 @@ export const cartRecordings: Record<string, Recording> = {
     await handle.executeUpdate(abandonUpdate, { args: [{}] });
     return { ...(await waitForClose(handle)), runId: handle.firstExecutionRunId };
   },
-  'cart-carried-on': async (recorder, cartId) => {
+  'cart-checked-out-after-continue-as-new': async (recorder, cartId) => {
     const handle = await startContinuedCart(recorder, cartId);
     await handle.executeUpdate(addItemUpdate, { args: [{ ...mugs, idempotencyKey: 'first' }] });
     await expectRejection(

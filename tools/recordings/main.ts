@@ -85,7 +85,7 @@ async function nextGeneration(): Promise<string> {
  */
 async function bundleWithShortRetry(): Promise<string> {
   const { code } = await bundleWorkflows(new DefaultLogger('WARN'));
-  const shortened = code.replace('FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60', 'FIRST_RETRY_OF_STUCK_SECONDS = 5');
-  if (shortened === code) throw new Error('the workflow bundle has no FIRST_RETRY_OF_STUCK_SECONDS = 60 * 60');
+  const shortened = code.replace('STUCK_RETRY_INITIAL_SECONDS = 60 * 60', 'STUCK_RETRY_INITIAL_SECONDS = 5');
+  if (shortened === code) throw new Error('the workflow bundle has no STUCK_RETRY_INITIAL_SECONDS = 60 * 60');
   return shortened;
 }

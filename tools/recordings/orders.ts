@@ -66,7 +66,7 @@ export const orderRecordings: Record<string, Recording> = {
     await handle.cancel();
     return await waitForClose(handle);
   },
-  'order-cancellation-refused': async (recorder, orderId) => {
+  'order-cancellation-rejected': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId);
     await recorder.waitForState(handle, 'awaiting_pickup');
     // The carrier picks the parcel up, and its report gets lost.
@@ -104,7 +104,7 @@ export const orderRecordings: Record<string, Recording> = {
   },
   'order-failed-delivery-timeout': async (recorder, orderId) =>
     waitForClose(await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 1 })),
-  'order-carrier-asked': async (recorder, orderId) => {
+  'order-carrier-polled': async (recorder, orderId) => {
     const handle = await recorder.startOrder(orderId, { deliveryTimeoutSeconds: 5 });
     await recorder.waitForState(handle, 'awaiting_pickup');
     await recorder.callFakes('PUT', '/carrier', { callbackUrl: unreachableUrl });
@@ -136,7 +136,8 @@ export const orderRecordings: Record<string, Recording> = {
     await handle.signal(resolveCompensationSignal, await stuckCompensationDecision(handle, 'skip'));
     return await waitForClose(handle);
   },
-  'order-stuck-and-healed': async (recorder, orderId) => waitForClose(await startStuckOrder(recorder, orderId)),
+  'order-stuck-and-retried-automatically': async (recorder, orderId) =>
+    waitForClose(await startStuckOrder(recorder, orderId)),
   'order-stuck-and-retried': async (recorder, orderId) => {
     const handle = await startStuckOrder(recorder, orderId);
     await handle.executeUpdate(resolveCompensationUpdate, { args: [await stuckCompensationDecision(handle, 'retry')] });

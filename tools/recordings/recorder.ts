@@ -55,7 +55,7 @@ export class Recorder {
 
   /** The URL of a webhook receiver that always returns this status. */
   webhookReceiverUrl(status: number): string {
-    return `${this.fakesUrl}/test/answers/${status}`;
+    return `${this.fakesUrl}/test/responses/${status}`;
   }
 
   async startOrder(orderId: string, overrides: Partial<Record<keyof OrderInput, unknown>> = {}): Promise<OrderHandle> {

@@ -100,11 +100,11 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-type ProcessKind = 'api' | 'worker' | 'providers' | 'temporal' | 'postgres';
+type ProcessKind = 'api' | 'worker' | 'fakes' | 'temporal' | 'postgres';
 export type ProcessName = ProcessKind | `${'api' | 'worker'}-${number}`;
 
 /** Stops the processes that accept work first and those that keep state last. */
-const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'providers', 'temporal', 'postgres'];
+const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'fakes', 'temporal', 'postgres'];
 
 /**
  * Starts the application (worker and API) and everything that it needs: Temporal, PostgreSQL and the fake external
@@ -282,12 +282,12 @@ export async function startStack(settings: Settings, options: StackOptions): Pro
     const service = (name: ProcessName, file: string, more: ProcessSpec['env'] = {}) =>
       add(name, () => startProcess(logged(name, { ...typescriptCommand(file), env: { ...env, ...more } })));
     if (usesFakes(settings)) {
-      await service('providers', 'tools/fakes/main.ts', {
+      await service('fakes', 'tools/fakes/main.ts', {
         FAKES_HOST: '127.0.0.1',
         FAKES_PORT: String(settings.fakesPort),
-        FAKES_LEDGER_PATH: join(settings.dataDir, 'providers', 'ledger.jsonl'),
+        FAKES_LEDGER_PATH: join(settings.dataDir, 'fakes', 'ledger.jsonl'),
         FAKES_SMTP_PORT: settings.smtpUrl === undefined ? String(settings.smtpPort) : 'none',
-        FAKES_MAILBOX_DIR: join(settings.dataDir, 'providers', 'mails'),
+        FAKES_MAILBOX_DIR: join(settings.dataDir, 'fakes', 'mails'),
         CARRIER_WEBHOOK_SECRET: addresses.carrierWebhookSecret,
         CARRIER_CALLBACK_URL: `${await mapAddress(mapPort, 'carrier to API', ownUrls[0]!)}/v1/callbacks/shipments`,
         FAKE_CARRIER_PICKUP_SECONDS: String(settings.carrierPickupSeconds),
@@ -360,7 +360,7 @@ export async function startTemporaryStack(
     // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
     await chmod(dataDir, 0o711);
     const names = [
-      ...(['port', 'temporalPort', 'temporalUiPort', 'providersPort', 'smtpPort'] as const),
+      ...(['port', 'temporalPort', 'temporalUiPort', 'fakesPort', 'smtpPort'] as const),
       ...(['workerHealthPort', 'metricsPort', 'workerMetricsPort'] as const),
     ];
     const ports = await freePorts(names.length);

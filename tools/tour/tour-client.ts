@@ -26,10 +26,10 @@ interface ApiResponse {
 
 /** An outcome differs from the expected one. */
 export class UnexpectedOutcomeError extends Error {
-  override readonly name = 'Surprise';
+  override readonly name = 'UnexpectedOutcomeError';
 }
 
-/** Calls the HTTP API, prints what it does, and throws a Surprise when an outcome is not the expected one. */
+/** Calls the HTTP API, prints what it does, and throws a UnexpectedOutcomeError when an outcome is not the expected one. */
 export class TourClient {
   readonly print: (text: string) => void;
   /** Prints every response. */
@@ -58,7 +58,7 @@ export class TourClient {
     );
   }
 
-  /** Returns the body of a response. @throws Surprise when the response has another status. */
+  /** Returns the body of a response. @throws UnexpectedOutcomeError when the response has another status. */
   async expectStatus<T extends ApiResponse>(status: number, call: Promise<T>): Promise<NonNullable<T['data']>> {
     const { data, error, response } = await call;
     if (response.status !== status || data === undefined || data === null)
@@ -66,7 +66,7 @@ export class TourClient {
     return data;
   }
 
-  /** Returns the error of a rejected call. @throws Surprise when the response has another status. */
+  /** Returns the error of a rejected call. @throws UnexpectedOutcomeError when the response has another status. */
   async expectError<T extends ApiResponse>(status: number, call: Promise<T>): Promise<NonNullable<T['error']>> {
     const { data, error, response } = await call;
     if (response.status !== status || error === undefined || error === null)

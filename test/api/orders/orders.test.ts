@@ -260,7 +260,7 @@ describeOnDevServer('orders over HTTP', () => {
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test.each<[string, Partial<OrderInput>, string]>([
@@ -294,7 +294,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       await api.post(`/v1/orders/${order.orderId}/cancel`);
       await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test('keeps an order open and names the failure when the gateway rejects the credentials of the shop', async () => {
@@ -321,7 +321,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       await api.post(`/v1/orders/${orderId}/cancel`);
       await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test('returns the final view of a closed order while Temporal is unreachable', async () => {
@@ -363,7 +363,7 @@ describeOnDevServer('orders over HTTP', () => {
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
 
       const again = await api.post<OrderResource>(`/v1/orders/${order.orderId}/cancel`, {
         reason: 'changed my mind again',
@@ -401,7 +401,7 @@ describeOnDevServer('orders over HTTP', () => {
       const order = makeOrder({ lines: [{ sku: product.sku, quantity: 1 }] });
       const { orderId } = order;
       shop.fakes.faults.add({ on: 'charge', orderId, fault: 'error', status: 503, times: 1, delayMs: 0 });
-      const hold = shop.fakes.hold('charge', orderId, { waitBefore: 'after' });
+      const hold = shop.fakes.hold('charge', orderId, { waitBefore: 'effect' });
       await api.post('/v1/orders', order);
       await hold.arrived;
       expect((await api.post(`/v1/orders/${orderId}/cancel`)).status).toBe(202);
@@ -411,7 +411,7 @@ describeOnDevServer('orders over HTTP', () => {
         status: 'cancelled',
         steps: [{}, { name: 'chargePayment', status: 'failed', reason: { type: 'PaymentGatewayUnavailable' } }],
       });
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test('accepts a cancel without a body', async () => {
@@ -428,7 +428,7 @@ describeOnDevServer('orders over HTTP', () => {
 
       expect(answers.map(({ status }) => status)).toEqual([202, 202]);
       await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test('rejects a cancel after pickup with 409, and the order continues', async () => {
@@ -499,7 +499,7 @@ describeOnDevServer('orders over HTTP', () => {
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test('gets stuck again when a retry fails, and rejects a decision about the earlier attempt', async () => {
@@ -518,7 +518,7 @@ describeOnDevServer('orders over HTTP', () => {
       expect(late.body.detail).toContain('refundPayment (attempt 2)');
       expect((await api.post(`/v1/orders/${order.orderId}/compensation`, retryRefund(2))).status).toBe(202);
       await once(order, 'cancelled');
-      expect(await verdictOn(order, product)).toBe('undone');
+      expect(await verdictOn(order, product)).toBe('rolled back');
     });
 
     test('keeps the money and compensates the rest when an operator skips a stuck refund', async () => {

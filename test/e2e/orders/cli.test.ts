@@ -191,7 +191,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
         ['refundPayment', 'completed'],
         ['releaseStock', 'completed'],
       ]);
-      expect(await verdictOn(sale)).toBe('undone');
+      expect(await verdictOn(sale)).toBe('rolled back');
     });
 
     test.each([[[]], [['--input', '{}']], [['--input', '{"reason":"too many mugs"}']], [['--input', 'null']]])(
@@ -203,7 +203,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
         expect(await cli('workflow', 'update', 'execute', ...update)).toMatchObject({ code: 0 });
 
         expect(await handleOf(sale.workflowId).result()).toMatchObject({ status: 'cancelled' });
-        expect(await verdictOn(sale)).toBe('undone');
+        expect(await verdictOn(sale)).toBe('rolled back');
       },
     );
   });
@@ -259,7 +259,7 @@ describeOnDevServer('an order used with the Temporal CLI', () => {
       expect(refunds()).toHaveLength(1);
       expect(await resolve(sale, '--input', JSON.stringify(decision('retry')))).toMatchObject({ code: 0 });
       await api.waitForOrder(orderId, ({ status }) => status === 'cancelled', 'cancelled');
-      expect(await verdictOn(sale)).toBe('undone');
+      expect(await verdictOn(sale)).toBe('rolled back');
       expect(await typesIn(sale.workflowId)).not.toContain('WorkflowTaskFailed');
     });
   });

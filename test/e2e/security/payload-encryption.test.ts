@@ -164,7 +164,7 @@ describeOnDevServer('a shop with payload encryption', () => {
   test('delivers the approval request to the mail server and shows it on the page', async () => {
     const { providersUrl } = connectToFakes(stack);
     const refusal = { to: CANARIES.mail, code: 451, times: 1 };
-    await fetch(`${providersUrl}/test/mails/refusals`, {
+    await fetch(`${providersUrl}/test/mails/faults`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(refusal),
@@ -308,7 +308,7 @@ describeOnDevServer('a shop with payload encryption', () => {
 
   test('finds no canary in logs', async () => {
     // The fake partners may log what they receive.
-    const files = (await readdir(stack.logsDir)).filter((file) => !file.startsWith('providers'));
+    const files = (await readdir(stack.logsDir)).filter((file) => !file.startsWith('fakes'));
     const logs = await Promise.all(files.map((file) => readFile(join(stack.logsDir, file))));
     expect(files).toEqual(expect.arrayContaining(['api.log', 'worker.log', 'setup.log']));
     for (const [index, log] of logs.entries()) expect(linesWithCanaries(log), files[index]).toEqual([]);
@@ -370,7 +370,7 @@ function connectToFakes({ addresses: { mailboxUrl = '' }, dataDir }: Stack) {
   return {
     providersUrl,
     seen: async () => ({
-      ledger: await readFile(join(dataDir, 'providers', 'ledger.jsonl'), 'utf8'),
+      ledger: await readFile(join(dataDir, 'fakes', 'ledger.jsonl'), 'utf8'),
       mails: await (await fetch(`${providersUrl}/test/mails`)).text(),
     }),
   };

@@ -49,7 +49,7 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
 
   /** During an external call: its effect happens before the response, or only after the worker is dead. */
   const during =
-    (on: 'charge' | 'shipment', effect: 'before' | 'after'): BringOrderTo =>
+    (on: 'charge' | 'shipment', effect: 'response' | 'effect'): BringOrderTo =>
     async (sale) => {
       const hold = shop.fakes.hold(on, sale.order.orderId, { waitBefore: effect });
       await start(sale);
@@ -78,25 +78,25 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
 
   const cases: Record<string, InterruptedOrder> = {
     'during a charge that has taken effect': {
-      bringOrder: during('charge', 'before'),
+      bringOrder: during('charge', 'response'),
       interruptedCall: '/payments/charges',
       status: 'completed',
       verdict: 'sold',
     },
     'during a charge that takes effect later': {
-      bringOrder: during('charge', 'after'),
+      bringOrder: during('charge', 'effect'),
       interruptedCall: '/payments/charges',
       status: 'completed',
       verdict: 'sold',
     },
     'during a shipment request that has taken effect': {
-      bringOrder: during('shipment', 'before'),
+      bringOrder: during('shipment', 'response'),
       interruptedCall: '/carrier/shipments',
       status: 'completed',
       verdict: 'sold',
     },
     'during a shipment request that takes effect later': {
-      bringOrder: during('shipment', 'after'),
+      bringOrder: during('shipment', 'effect'),
       interruptedCall: '/carrier/shipments',
       status: 'completed',
       verdict: 'sold',
@@ -135,14 +135,14 @@ describeOnDevServer('orders after a worker is killed (SIGKILL) and replaced', ()
         };
       },
       status: 'cancelled',
-      verdict: 'undone',
+      verdict: 'rolled back',
       noExternalCall: true,
     },
     'during the refund of a cancelled order': {
       bringOrder: duringCompensation,
       interruptedCall: '/payments/refunds',
       status: 'cancelled',
-      verdict: 'undone',
+      verdict: 'rolled back',
     },
     'while the order waits, and the carrier reports before another worker starts': {
       async bringOrder(sale) {

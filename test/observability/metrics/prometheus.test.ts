@@ -199,7 +199,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
         name: 'promtool',
         command: prometheusProgramPath('promtool'),
         args: ['check', ...args],
-        limitMs: 30_000,
+        timeoutMs: 30_000,
       });
     expect(await check('config', PROMETHEUS_FILE)).toContain('SUCCESS');
     expect(await check('rules', ALERTS_FILE)).toContain(`SUCCESS: ${alertRules.length + 1} rules`);
@@ -256,7 +256,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
     await writeFile(join(folder, 'rules.test.yml'), stringify(file));
     try {
       const args = ['test', 'rules', join(folder, 'rules.test.yml')];
-      await runCommand({ name: 'promtool', command: prometheusProgramPath('promtool'), args, limitMs: 30_000 });
+      await runCommand({ name: 'promtool', command: prometheusProgramPath('promtool'), args, timeoutMs: 30_000 });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

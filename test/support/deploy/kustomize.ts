@@ -43,7 +43,7 @@ export async function renderKustomization<Manifest>(kustomization: string): Prom
       basename(found.path).startsWith('kubectl') ? 'kustomize' : 'build',
       join(projectRoot, 'deploy/kubernetes', kustomization),
     ],
-    limitMs: TIMEOUT_MS,
+    timeoutMs: TIMEOUT_MS,
   });
   return parseAllDocuments(output).map((document) => document.toJS() as Manifest);
 }
@@ -53,7 +53,7 @@ async function hasKustomize5(kubectl: string): Promise<boolean> {
     name: 'kubectl',
     command: kubectl,
     args: ['version', '--client', '--output=json'],
-    limitMs: TIMEOUT_MS,
+    timeoutMs: TIMEOUT_MS,
   }).catch(() => '');
   return /"kustomizeVersion": "v5\./.test(output);
 }

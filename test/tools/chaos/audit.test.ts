@@ -129,7 +129,7 @@ describeOnDevServer('the audit of a load run', () => {
           .execute();
         return batchWorkflowId(batchId);
       },
-      expectedViolation: /added \d+ x CROWD-BATCH-1A to the stock, not \d+/,
+      expectedViolation: /added \d+ x LOAD-BATCH-1A to the stock, not \d+/,
     },
     'a customer is charged twice': {
       async inject() {
@@ -206,7 +206,7 @@ describeOnDevServer('the audit of a load run', () => {
         cart.changes.push({ ...cart.changes[0]!, key: 'lost', kind: 'add', quantity: 500, responses: [] });
         return cartWorkflowId(cart.cartId);
       },
-      expectedViolation: /holds \d+ x CROWD-CART-\w+, not \d+/,
+      expectedViolation: /holds \d+ x LOAD-CART-\w+, not \d+/,
     },
     'a cart is terminated': {
       async inject() {
@@ -263,13 +263,13 @@ describeOnDevServer('the audit of a load run', () => {
     },
     'a charge is repeated under a key that the gateway has forgotten': {
       async inject() {
-        const { orderId, workflowId } = orderOf('forgotten key');
+        const { orderId, workflowId } = orderOf('expired key');
         const [charge] = shop.fakes.ledger.charges.ofOrder(orderId);
         shop.fakes.idempotencyKeys.expire(orderId);
         await callGateway('charges', charge!.key, charge!.request);
         return workflowId;
       },
-      expectedViolation: /2 charges for one order.*\(edge case: forgotten key\)/,
+      expectedViolation: /2 charges for one order.*\(edge case: expired key\)/,
     },
     'a completed order is recorded as cancelled after a reset': {
       async inject() {
@@ -413,7 +413,7 @@ describeOnDevServer('the audit of a load run', () => {
     test('names nothing else except products whose stock is wrong', () => {
       const named = damaged.violations.map(({ workflowId }) => workflowId);
       const others = named.filter((name) => ![...done.values()].includes(name));
-      expect(others.filter((name) => !/^product CROWD-(BEANS|FILTERS|MUG)$/.test(name))).toEqual([]);
+      expect(others.filter((name) => !/^product LOAD-(BEANS|FILTERS|MUG)$/.test(name))).toEqual([]);
       expect(others.length).toBeGreaterThan(0);
       expect(damaged.lost).toBe(3);
       expect(damaged.duplicated).toBe(3);

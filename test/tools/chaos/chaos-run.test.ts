@@ -75,7 +75,7 @@ describeOnDevServer('a short chaos run', () => {
       artifactsDir: join(folder, 'kept'),
       // A client of the terminated order waits in vain.
       responseDeadlineMs: 10_000,
-      plan: [{ afterMs: 2_000, fault: { kind: 'cut', link: 'clients to API' } }],
+      plan: [{ afterMs: 2_000, fault: { kind: 'reset', link: 'clients to API' } }],
       workflowBundle: inject('workflowBundle'),
     });
     const workflowId = await taken!;
@@ -87,7 +87,7 @@ describeOnDevServer('a short chaos run', () => {
     const kept = join(folder, 'kept');
     expect(outcome.artifactsDir).toBe(kept);
     for (const file of [
-      'ledger.json',
+      'client-log.json',
       'plan.json',
       'logs/worker.log',
       `histories/${workflowId.replace(':', '-')}.json`,

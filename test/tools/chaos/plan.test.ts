@@ -45,7 +45,7 @@ describe('the fault plan', () => {
           const killed = round.flatMap((fault) => (fault.kind === 'kill' ? [fault.process] : []));
           expect(killed.sort()).toEqual([...KILLABLE_PROCESSES].sort());
           const others = round.filter(({ kind }) => kind !== 'kill').map(({ kind }) => kind);
-          expect(others.sort()).toEqual(['cut', 'delay', 'freeze', 'refuse', 'swallow']);
+          expect(others.sort()).toEqual(['reset', 'delay', 'freeze', 'refuse', 'blackhole']);
         }
       }),
       { numRuns: 20 },
@@ -54,7 +54,7 @@ describe('the fault plan', () => {
 
   test('applies every kind of link fault to each link within as many rounds as there are links', () => {
     const rounds = faultRoundsOf(planFaults({ seed: 7, seconds: 1_800 })).slice(0, NETWORK_LINKS.length);
-    for (const kind of ['cut', 'refuse', 'delay', 'swallow']) {
+    for (const kind of ['reset', 'refuse', 'delay', 'blackhole']) {
       const links = rounds.flat().flatMap((fault) => (fault.kind === kind && 'link' in fault ? [fault.link] : []));
       expect(links.sort()).toEqual([...NETWORK_LINKS].sort());
     }

@@ -28,7 +28,7 @@ function makeOutcome(): ChaosResult {
       { fault: { kind: 'kill', process: 'worker' }, recoveryMs: 2_000 },
       { fault: { kind: 'kill', process: 'worker' }, recoveryMs: 4_000 },
       { fault: { kind: 'kill', process: 'postgres' }, recoveryMs: 9_000 },
-      { fault: { kind: 'cut', link: 'clients to API' }, recoveryMs: 300 },
+      { fault: { kind: 'reset', link: 'clients to API' }, recoveryMs: 300 },
     ],
     ledger: {
       products: [],
@@ -56,7 +56,7 @@ function makeOutcome(): ChaosResult {
       resetWorkflowIds: [],
       edgeCases: [
         { name: 'late delivery', workflowId: 'order:8', outcome: 'complete' },
-        { name: 'forgotten key', workflowId: 'order:9' },
+        { name: 'expired key', workflowId: 'order:9' },
       ],
     },
     artifactsDir: '/somewhere',
@@ -84,7 +84,7 @@ describe('the tables of a chaos run', () => {
     ['all', ['4', '4.0 s', '9.0 s', '9.0 s']],
     ['orders', ['1,234', '1,233']],
     ['lost', ['1']],
-    ['doubled', ['0']],
+    ['duplicated', ['0']],
     ['never answered', ['1']],
     ['histories replayed without a difference', ['2 (58 events)']],
     ['edge cases played to their end', ['1 of 2']],

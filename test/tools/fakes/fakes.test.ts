@@ -208,7 +208,7 @@ describe('fake payment gateway', () => {
     const first = await providers.charge(orderId);
     expect(await providers.charge(orderId)).toEqual(first);
 
-    expect(await providers.test('PUT', 'keys', { retentionSeconds: 0 })).toMatchObject({
+    expect(await providers.test('PUT', 'idempotency-keys', { retentionSeconds: 0 })).toMatchObject({
       status: 200,
       body: { retentionSeconds: 0 },
     });
@@ -226,7 +226,7 @@ describe('fake payment gateway', () => {
     const { chargeId } = providers.records(orderId).charges[1]!;
     expect((await providers.payment(orderId)).body).toMatchObject({ charge: { chargeId }, refund: null });
 
-    await providers.test('PUT', 'keys', { retentionSeconds: null });
+    await providers.test('PUT', 'idempotency-keys', { retentionSeconds: null });
     expect((await providers.charge(orderId)).body).toMatchObject({ chargeId });
     expect(providers.records(orderId).charges).toHaveLength(2);
   });
@@ -615,7 +615,7 @@ describe('ledger of the fake partners', () => {
 
   test('refuses to start when a line of the journal is damaged, and names the line', async () => {
     const ledgerFile = makeLedgerPath();
-    appendFileSync(ledgerFile, 'not an entry\n{"type":"reportClosed","reportId":"r","state":"delivered"}\n');
+    appendFileSync(ledgerFile, 'not an entry\n{"type":"reportSettled","reportId":"r","state":"delivered"}\n');
 
     expect(() => buildFakes({ ledgerFile })).toThrow(/ledger\.jsonl is damaged at line 1/);
   });
@@ -775,7 +775,7 @@ describe('holds', () => {
   test('rejects a held charge on release when the key was voided meanwhile', async () => {
     const providers = await startFakes();
     const orderId = newOrderId();
-    const hold = providers.hold('charge', orderId, { waitBefore: 'after' });
+    const hold = providers.hold('charge', orderId, { waitBefore: 'effect' });
 
     const answer = providers.charge(orderId);
     await hold.arrived;
@@ -790,11 +790,11 @@ describe('holds', () => {
     [true, 1],
     [false, 0],
   ])(
-    'when the client disconnects during a held effect, evenIfAborted %s leads to %i effects',
-    async (evenIfAborted, effects) => {
+    'when the client disconnects during a held effect, applyAfterDisconnect %s leads to %i effects',
+    async (applyAfterDisconnect, effects) => {
       const providers = await startFakes();
       const orderId = newOrderId();
-      const hold = providers.hold('charge', orderId, { waitBefore: 'after', applyAfterDisconnect: evenIfAborted });
+      const hold = providers.hold('charge', orderId, { waitBefore: 'effect', applyAfterDisconnect });
       const client = new AbortController();
 
       const answer = providers.charge(orderId, { signal: client.signal });
@@ -802,7 +802,7 @@ describe('holds', () => {
       await hold.arrived;
       client.abort();
       await aborted;
-      await hold.abandoned;
+      await hold.disconnected;
       await hold.release();
 
       const { charges, requests } = providers.records(orderId);
@@ -816,7 +816,10 @@ describe('holds', () => {
     const [orderId, other] = [newOrderId(), newOrderId()];
     const { status, body } = await providers.test('POST', 'holds', { on: 'shipment', orderId });
     const hold = `holds/${String(body['holdId'])}`;
-    expect({ status, body }).toMatchObject({ status: 201, body: { arrived: 0, abandoned: 0, effect: 'before' } });
+    expect({ status, body }).toMatchObject({
+      status: 201,
+      body: { arrived: 0, disconnected: 0, waitBefore: 'response' },
+    });
 
     const answer = providers.ship(orderId);
     await vi.waitFor(
@@ -833,7 +836,7 @@ describe('holds', () => {
   test('ends a held call without an effect when the server closes', async () => {
     const providers = await startFakes();
     const orderId = newOrderId();
-    const hold = providers.hold('charge', orderId, { waitBefore: 'after' });
+    const hold = providers.hold('charge', orderId, { waitBefore: 'effect' });
 
     const broken = expect(providers.charge(orderId)).rejects.toThrow('fetch failed');
     await hold.arrived;
@@ -931,7 +934,7 @@ describe('the process of the fake partners', () => {
       const first = start({ FAKES_MAILBOX_DIR });
       const client = await listening(first);
       const transport = createTransport(/mailbox at (smtp:[\d./:]+)/.exec(first.output.text)?.[1]);
-      await client.test('POST', 'mails/refusals', { to: 'b@example.com', delayMs: 600_000, kept: true });
+      await client.test('POST', 'mails/faults', { to: 'b@example.com', delayMs: 600_000, stored: true });
       const broken = expect(
         transport.sendMail({ from: 'a@example.com', to: 'b@example.com', text: 'Hello' }),
       ).rejects.toThrow();

@@ -254,16 +254,16 @@ describe('rejected recipients of the fake mail server', () => {
     const world = await startMailServer();
     const refusal = { to: 'ada@example.com', code: 550, times: -1 };
 
-    expect(await world.callTestInterface('POST', 'mails/refusals', refusal)).toMatchObject({
+    expect(await world.callTestInterface('POST', 'mails/faults', refusal)).toMatchObject({
       status: 201,
       body: refusal,
     });
     for (const _time of [1, 2]) await expect(world.send({ to: 'ada@example.com' })).rejects.toThrow('550');
-    expect(await world.callTestInterface('DELETE', 'mails/refusals')).toMatchObject({ status: 204 });
+    expect(await world.callTestInterface('DELETE', 'mails/faults')).toMatchObject({ status: 204 });
     await world.send({ to: 'ada@example.com' });
 
     expect(await world.mailbox.mailsTo('ada@example.com')).toHaveLength(1);
-    expect(await world.callTestInterface('POST', 'mails/refusals', { ...refusal, code: 250 })).toMatchObject({
+    expect(await world.callTestInterface('POST', 'mails/faults', { ...refusal, code: 250 })).toMatchObject({
       status: 400,
     });
   });

@@ -14,7 +14,7 @@ describe('the settings of the development stack', () => {
       temporalNamespace: 'default',
       databaseUrl: undefined,
       dataDir: join(projectRoot, '.data'),
-      providersPort: 3001,
+      fakesPort: 3001,
       smtpPort: 3025,
       metricsPort: 3003,
       workerMetricsPort: 3004,

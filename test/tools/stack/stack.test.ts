@@ -51,7 +51,7 @@ describe('the development stack', { timeout: 180_000 }, () => {
     await waitUntil(() => isReady(workerHealthUrl), { description: 'its readiness', timeoutMs: 30_000 });
 
     const pids = [...stack.processes.values()].map((part) => part.current.pid);
-    expect([...stack.processes.keys()].sort()).toEqual(['api', 'postgres', 'providers', 'temporal', 'worker']);
+    expect([...stack.processes.keys()].sort()).toEqual(['api', 'postgres', 'fakes', 'temporal', 'worker']);
     await stack.stop();
     expect(pids.filter(isAlive)).toEqual([]);
     expect(existsSync(stack.dataDir)).toBe(false);

@@ -85,7 +85,7 @@ describeWithOrderShop('an order that needs an approval', (shop) => {
     expect((await order.balance()).verdict).toBe('sold');
   });
 
-  const nothing = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
+  const nothing = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
   test('releases the stock and charges nothing when its approval is rejected', async () => {
     const order = await placed(ORDER_APPROVAL_THRESHOLD);
@@ -199,7 +199,7 @@ describeWithOrderShop(
 
       expect(view).toMatchObject({ status: 'rejected', reason: { type: 'NoApprover' } });
       expect(order.partnerRequests()).toEqual([]);
-      expect(await order.balance()).toMatchObject({ verdict: 'undone', charged: 0 });
+      expect(await order.balance()).toMatchObject({ verdict: 'rolled back', charged: 0 });
       expect(await shop().store.findOrder(order.orderId)).toMatchObject({ status: 'rejected', closed: { view } });
     });
   },

@@ -148,7 +148,7 @@ describeWithOrderShop('order fulfilment', (shop) => {
       expect(await winner.result()).toMatchObject({ status: 'completed' });
       expect(await loser.result()).toMatchObject({ status: 'rejected', reason: { type: 'OutOfStock' } });
       expect(await winner.balance()).toMatchObject({ verdict: 'sold', charged: 1250 });
-      expect(await loser.balance({ others: 1 })).toMatchObject({ verdict: 'undone', charged: 0 });
+      expect(await loser.balance({ others: 1 })).toMatchObject({ verdict: 'rolled back', charged: 0 });
     });
   });
 });

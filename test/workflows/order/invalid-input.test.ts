@@ -149,6 +149,6 @@ describeWithOrderShop('unparsed messages to an order', (shop) => {
 
     expect(view).toMatchObject({ status: 'cancelled' });
     expect(view.cancellation).not.toHaveProperty('reason');
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 });

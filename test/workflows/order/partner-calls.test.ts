@@ -86,7 +86,7 @@ describeWithOrderShop('a partner that forgets idempotency keys', (shop) => {
     expect(refund).toMatchObject({ status: 'completed' });
     expect(Date.parse(refund.endedAt!) - Date.parse(view.cancellation!.requestedAt)).toBeGreaterThan(2 * DAY_MS);
     expect(shop().fakes.records(orderId).refunds).toHaveLength(1);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', charged: 2500, refunded: 2500 });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', charged: 2500, refunded: 2500 });
   });
 });
 

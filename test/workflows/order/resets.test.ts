@@ -152,7 +152,7 @@ describeOnDevServer('an order that is reset', () => {
       const { reason } = await run.query(orderQuery);
       outcomes.push(`${ended} ${reason?.type}`);
       expect(await balance(order), `from event ${point}`).toEqual({
-        verdict: 'undone',
+        verdict: 'rolled back',
         charged: 2500,
         refunded: 2500,
         parcels: ['cancelled'],
@@ -231,7 +231,7 @@ describeOnDevServer('an order that is reset', () => {
 
     expect(await run.result()).toMatchObject({ status: 'cancelled', approval: { status: 'withdrawn' } });
     expect(await waitForClose(approval)).toBe('CANCELLED');
-    expect(await balance(order)).toMatchObject({ verdict: 'undone', charged: 0 });
+    expect(await balance(order)).toMatchObject({ verdict: 'rolled back', charged: 0 });
   });
 
   test('charges nothing after a reset of a rejected order, and keeps its record', async () => {
@@ -245,7 +245,7 @@ describeOnDevServer('an order that is reset', () => {
       const ended = await waitForClose(run);
       const { reason } = await run.query(orderQuery);
       outcomes.push(`${ended} ${reason?.type}`);
-      expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'undone', charged: 0 });
+      expect(await balance(order), `from event ${point}`).toMatchObject({ verdict: 'rolled back', charged: 0 });
       expect(await recordOf(order)).toEqual({ status: 'rejected', reservation: 'released' });
     }
     expect(outcomes[0]).toBe('FAILED ReservationReleased');
@@ -276,7 +276,7 @@ describeOnDevServer('an order that is reset', () => {
       );
       if (view.status === 'compensation_stuck') await decideAboutRefund(run);
       await waitForClose(run);
-      expect(await balance(order), which).toMatchObject({ verdict: 'undone', charged: 2500, refunded: 2500 });
+      expect(await balance(order), which).toMatchObject({ verdict: 'rolled back', charged: 2500, refunded: 2500 });
       expect(await recordOf(order), which).toMatchObject({ reservation: 'released' });
     }
   });
@@ -292,7 +292,7 @@ describeOnDevServer('an order that is reset', () => {
     // The skip is rejected: the refund is attempted, and succeeds this time.
     const { compensations } = await run.query(orderQuery);
     expect(compensations).toMatchObject([{}, { name: 'refundPayment', status: 'completed', attempt: 1 }, {}]);
-    expect(await balance(order)).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    expect(await balance(order)).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
   /** Places an order and waits until its parcel is overdue. */

@@ -59,7 +59,7 @@ export async function benchBatch({ scale }: SampleScale): Promise<Comparison[]> 
         addValue(perSecond.apply, name, million / applySeconds);
         addValue(perSecond.whole, name, million / (stageSeconds + applySeconds));
       }
-      addValue(perItem, 'items in pages', (large.result.applySeconds * 1000) / million);
+      addValue(perItem, 'items in chunks', (large.result.applySeconds * 1000) / million);
       addValue(perItem, 'one activity an item', (single.applySeconds * 1000) / alone);
       for (const [size, { result, bytes }] of [[few, small] as const, [million, large] as const]) {
         addValue(bySize.time, `${size} items`, ((result.stageSeconds + result.applySeconds) * 1000) / size);
@@ -94,7 +94,7 @@ export async function benchBatchTree({ scale }: SampleScale): Promise<Comparison
       }
     }
   });
-  return compareWithFirst(perTask, { what: 'time a task', unit: 'ms', better: 'less', sampleCount: TREE_CHUNKS });
+  return compareWithFirst(perTask, { what: 'time per chunk', unit: 'ms', better: 'less', sampleCount: TREE_CHUNKS });
 }
 
 /** Seconds until all items are in the store, and from there to the outcome. */

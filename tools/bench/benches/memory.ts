@@ -52,7 +52,7 @@ export async function benchMemory({ scale }: SampleScale): Promise<Comparison[]>
 function waitingWorkflowStarters(client: Client, taskQueue: string): Record<string, () => Promise<unknown>> {
   return {
     'bare waiting workflow': async () => {
-      const handle = await client.workflow.start('bare', { taskQueue, workflowId: randomUUID() });
+      const handle = await client.workflow.start('waitOnly', { taskQueue, workflowId: randomUUID() });
       // The worker answers this query, so the workflow is in its cache.
       await handle.query('__stack_trace');
     },

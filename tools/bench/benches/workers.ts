@@ -152,6 +152,6 @@ async function cpuSecondsByComponent({ pids }: TemporaryCluster, { stack }: Flee
     PostgreSQL: await readCpuSeconds(pids.postgres, { family: true }),
     workers: await ofParts('worker'),
     API: await ofParts('api'),
-    'outside world': await ofParts('providers'),
+    fakes: await ofParts('fakes'),
   };
 }

@@ -35,7 +35,7 @@ export async function readMachine(): Promise<Machine> {
 
 /** The measured code: a commit, with a `+` if files were changed since. */
 export async function readCommit(): Promise<string> {
-  const git = (...args: string[]) => runCommand({ name: 'git', command: 'git', args, limitMs: 20_000 });
+  const git = (...args: string[]) => runCommand({ name: 'git', command: 'git', args, timeoutMs: 20_000 });
   try {
     const changes = await git('status', '--porcelain', '--', 'src', 'tools', 'package-lock.json');
     return `${await git('rev-parse', '--short', 'HEAD')}${changes && '+'}`;

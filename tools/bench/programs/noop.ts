@@ -43,7 +43,7 @@ export async function startNoopWorker(address: string): Promise<NoopWorker> {
     const worker = await startProcess({
       name: 'bare worker',
       ...typescriptCommand('tools/bench/programs/noop-worker.ts'),
-      env: { ...unsetShellVariables, ADDRESS: address, NOOP_NAMESPACE, BUNDLE: bundle },
+      env: { ...unsetShellVariables, ADDRESS: address, NAMESPACE: NOOP_NAMESPACE, BUNDLE: bundle },
       onLine: (line) => (ready ||= line === 'ready'),
     });
     stops.unshift(async () => void (await worker.stop()));

@@ -24,7 +24,7 @@ export type PartnerRecords = ReturnType<Fakes['records']>;
  * - `sold`: goods for money.
  * - `written off`: the goods are in transit or lost, and the money was refunded.
  */
-export type BalanceVerdict = 'undone' | 'sold' | 'written off';
+export type BalanceVerdict = 'rolled back' | 'sold' | 'written off';
 
 export interface Balance {
   verdict: BalanceVerdict;
@@ -37,7 +37,7 @@ export interface Balance {
 
 /** An effect happened more than once. */
 export class DuplicateEffectError extends Error {
-  override readonly name = 'Doubled';
+  override readonly name = 'DuplicateEffectError';
 }
 
 /**
@@ -81,8 +81,8 @@ export function checkBalance(
   const money = charged - refunded === total.value ? 'kept' : charged === refunded ? 'none' : 'in between';
 
   const states: Record<string, BalanceVerdict> = {
-    'back, none, none': 'undone',
-    'back, none, cancelled': 'undone',
+    'back, none, none': 'rolled back',
+    'back, none, cancelled': 'rolled back',
     'held, kept, accepted': 'sold',
     'held, kept, in_transit': 'sold',
     'held, kept, delivered': 'sold',

@@ -63,9 +63,9 @@ async function collectFacts(
     const input = accepted.get(answered.meta?.updateId ?? '')?.workflowExecutionUpdateAcceptedEventAttributes
       ?.acceptedRequest?.input;
     if (!CART_CHANGE_UPDATES.includes(input?.name)) continue;
-    const [change] = (await decoded(input?.args?.payloads)) as [{ requestId?: string }];
+    const [change] = (await decoded(input?.args?.payloads)) as [{ idempotencyKey?: string }];
     const lives = facts.cartChangeIds.get(workflowId) ?? new Map<string, Set<string>>();
     facts.cartChangeIds.set(workflowId, lives);
-    lives.set(life, (lives.get(life) ?? new Set()).add(change.requestId ?? ''));
+    lives.set(life, (lives.get(life) ?? new Set()).add(change.idempotencyKey ?? ''));
   }
 }

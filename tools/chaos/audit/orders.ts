@@ -150,9 +150,9 @@ function fencedRecordMismatch(record: OrderRecord | undefined): string | undefin
 /** The balance that each outcome requires. */
 const VERDICTS_BY_STATUS: Partial<Record<OrderView['status'], BalanceVerdict[]>> = {
   completed: ['sold'],
-  rejected: ['undone'],
-  cancelled: ['undone'],
-  failed: ['undone'],
+  rejected: ['rolled back'],
+  cancelled: ['rolled back'],
+  failed: ['rolled back'],
 };
 
 /** Only goods that were lost in transit are written off. No timer writes off a parcel that was picked up. */

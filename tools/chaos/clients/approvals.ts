@@ -26,12 +26,12 @@ export async function runApprovalScenario(visit: ClientSession): Promise<void> {
   const body = {
     approvalId,
     title: 'May the crowd?',
-    requestedBy: 'crowd',
+    requestedBy: 'clients',
     stages: [
       {
         approvers: [
           ...HUMAN_APPROVERS.map((id) => ({ id })),
-          { id: SYSTEM_APPROVER, webhookUrl: endpoints.answersUrl },
+          { id: SYSTEM_APPROVER, webhookUrl: endpoints.webhookSinkUrl },
         ],
         timeoutSeconds: 86_400,
       },

@@ -3,7 +3,7 @@ import { PRODUCTS_BY_BATCH } from './products.js';
 import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from './client-session.js';
 
 const INVALID_LINES = 3;
-const UNKNOWN_SKU = 'CROWD-NO-SUCH-ITEM';
+const UNKNOWN_SKU = 'LOAD-NO-SUCH-ITEM';
 
 /** Small chunks, so that there are many of them and one is always running. */
 const ITEMS_PER_CHUNK = 10;

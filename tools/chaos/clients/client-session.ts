@@ -14,7 +14,7 @@ export interface ClientSession {
   /** Aborted when the visit has to end. */
   stopSignal: AbortSignal;
   /** URLs that receive callbacks, and the secrets that sign callbacks to the API. */
-  endpoints: { apiUrl: string; answersUrl: string; carrierWebhookSecret: string; approvalWebhookSecret: string };
+  endpoints: { apiUrl: string; webhookSinkUrl: string; carrierWebhookSecret: string; approvalWebhookSecret: string };
 }
 
 /** What edge cases need besides the API. */

@@ -71,7 +71,7 @@ export async function buyWithLateDelivery(
   );
   if (!started) return undefined;
   setOrderId(orderId);
-  const asked = { ...createRequest(visit, 'late'), fate: 'accepted' as const, answers: [orderId] };
+  const asked = { ...createRequest(visit, 'late'), outcome: 'accepted' as const, responses: [orderId] };
   log.orders.push({ ...asked, customerId, lines, token: 'tok_ok' });
 
   const late = await pollOrder(visit, orderId, (order) => order.status === 'delivery_overdue' || isClosed(order));

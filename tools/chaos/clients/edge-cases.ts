@@ -12,7 +12,7 @@ type EdgeCaseScenario = (visit: ClientSession, tools: DirectAccess) => Promise<s
 export const EDGE_CASES: Record<string, EdgeCaseScenario> = {
   'foreign report': buyWithForeignReport,
   'late delivery': buyWithLateDelivery,
-  'forgotten key': buyWithExpiredKey,
+  'expired key': buyWithExpiredKey,
   'reset after completion': buySmallAndReset,
   'reset after cancellation': cancelAndReset,
   'reset while awaiting approval': buyLargeAndReset,

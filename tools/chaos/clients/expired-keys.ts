@@ -39,7 +39,7 @@ export async function buyWithExpiredKey(
       .where('order_id', '=', orderId)
       .executeTakeFirst(),
   );
-  await callTestInterface(endpoints, 'DELETE', `/test/keys/${orderId}`);
+  await callTestInterface(endpoints, 'DELETE', `/test/idempotency-keys/${orderId}`);
   await callTestInterface(endpoints, 'DELETE', `/test/faults?orderId=${orderId}`);
   if (!aged || !(await pollOrder(visit, orderId, isClosed))) return undefined;
   return aged.numUpdatedRows === 1n ? COMPLETE : 'the order has no record that could be made older';

@@ -2,12 +2,12 @@ import type { ClientSession } from './client-session.js';
 
 /** Calls the test interface of the fake partners. @throws when the call fails. */
 export async function callTestInterface(
-  { answersUrl }: ClientSession['endpoints'],
+  { webhookSinkUrl }: ClientSession['endpoints'],
   method: string,
   path: string,
   body?: unknown,
 ): Promise<Response> {
-  const response = await fetch(new URL(path, answersUrl), {
+  const response = await fetch(new URL(path, webhookSinkUrl), {
     method,
     ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   });

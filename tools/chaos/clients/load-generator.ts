@@ -83,12 +83,12 @@ export function startLoadGenerator({ addresses, directAccess, random, profile }:
   const caller = new RetryingClient(addresses.apiUrls, { tally: ledger, left: leaving.signal });
   const outside = {
     apiUrl: addresses.apiUrls[0],
-    answersUrl: new URL('/test/answers/204', addresses.paymentsUrl).href,
+    webhookSinkUrl: new URL('/test/responses/204', addresses.paymentsUrl).href,
     carrierWebhookSecret: addresses.carrierWebhookSecret,
     approvalWebhookSecret: addresses.approvalWebhookSecret,
   };
   // Makes ids unique when two load generators use one shop.
-  const name = `crowd-${random.fork('name').integer(0, 0xff_ff_ff).toString(16)}`;
+  const name = `load-${random.fork('name').integer(0, 0xff_ff_ff).toString(16)}`;
   const aVisit = (id: string): ClientSession => ({
     id: `${name}-${id}`,
     log: ledger,

@@ -6,14 +6,14 @@ const AMPLE_STOCK = 10_000_000;
 
 /** Products for small orders, far below the threshold for approvals. */
 export const SMALL_PRODUCTS: Product[] = [
-  { sku: 'CROWD-BEANS', name: 'Beans for the crowd', price: EUR(1_890), available: AMPLE_STOCK },
-  { sku: 'CROWD-FILTERS', name: 'Filters for the crowd', price: EUR(390), available: AMPLE_STOCK },
-  { sku: 'CROWD-MUG', name: 'A mug for the crowd', price: EUR(1_250), available: AMPLE_STOCK },
+  { sku: 'LOAD-BEANS', name: 'Beans for the crowd', price: EUR(1_890), available: AMPLE_STOCK },
+  { sku: 'LOAD-FILTERS', name: 'Filters for the crowd', price: EUR(390), available: AMPLE_STOCK },
+  { sku: 'LOAD-MUG', name: 'A mug for the crowd', price: EUR(1_250), available: AMPLE_STOCK },
 ];
 
 /** One piece exceeds the threshold. */
 export const LARGE_PRODUCT: Product = {
-  sku: 'CROWD-MACHINE',
+  sku: 'LOAD-MACHINE',
   name: 'An espresso machine for the crowd',
   price: EUR(129_000),
   available: AMPLE_STOCK,
@@ -21,7 +21,7 @@ export const LARGE_PRODUCT: Product = {
 
 /** The products of carts: one for each of a cart's customers, and the last one for all of them. */
 export const CART_PRODUCTS: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => ({
-  sku: `CROWD-CART-${name}`,
+  sku: `LOAD-CART-${name}`,
   name: `Cart item ${name}`,
   price: EUR(500),
   available: AMPLE_STOCK,
@@ -30,7 +30,7 @@ export const CART_PRODUCTS: Product[] = ['A', 'B', 'C', 'SHARED'].map((name) => 
 /** The products that batches restock; no two batches share a product. */
 export const PRODUCTS_BY_BATCH: Product[][] = [1, 2].map((batch) =>
   ['A', 'B', 'C'].map((name) => ({
-    sku: `CROWD-BATCH-${batch}${name}`,
+    sku: `LOAD-BATCH-${batch}${name}`,
     name: `Restocked item ${batch}${name}`,
     price: EUR(700),
     available: 0,

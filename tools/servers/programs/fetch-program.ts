@@ -53,7 +53,7 @@ export async function buildWithGo(
       env: { GOBIN: folder, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined },
       // A folder outside of any Go module or workspace.
       cwd: dirname(target),
-      limitMs: buildTimeoutMs,
+      timeoutMs: buildTimeoutMs,
     });
     await place(folder);
   } finally {

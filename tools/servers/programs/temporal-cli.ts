@@ -98,7 +98,7 @@ async function checkCli(path: string): Promise<FoundProgram> {
     name: `"${path} --version"`,
     command: path,
     args: ['--version'],
-    limitMs: 20_000,
+    timeoutMs: 20_000,
   });
   // A CLI built by `go install` reports its own version as 0.0.0-DEV, but always the version of its server.
   const version = /Server v?(\d+\.\d+\.\d+)/.exec(output)?.[1];

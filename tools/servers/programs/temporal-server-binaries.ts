@@ -117,7 +117,12 @@ async function checkBinaries(folder: string): Promise<FoundProgram> {
   const versions: string[] = [];
   for (const name of [programNames.server, programNames.sqlTool]) {
     const command = join(folder, name);
-    const output = await runCommand({ name: `"${command} --version"`, command, args: ['--version'], limitMs: 20_000 });
+    const output = await runCommand({
+      name: `"${command} --version"`,
+      command,
+      args: ['--version'],
+      timeoutMs: 20_000,
+    });
     const version = /^temporal(?:-sql-tool)? version (\d+\.\d+\.\d+)/m.exec(output)?.[1];
     if (version === undefined) throw new Error(`${command} does not say its version: ${output.slice(0, 200)}`);
     versions.push(version);

@@ -123,7 +123,7 @@ async function findJava(): Promise<string> {
   const home = inheritedEnvironment()['JAVA_HOME'];
   const command = home ? join(home, 'bin', 'java') : findOnPath('java');
   if (!command) throw new Error('there is no "java" on PATH and JAVA_HOME is not set');
-  const output = await runCommand({ name: `"${command} -version"`, command, args: ['-version'], limitMs: 20_000 });
+  const output = await runCommand({ name: `"${command} -version"`, command, args: ['-version'], timeoutMs: 20_000 });
   const major = Number(/version "(?:1\.)?(\d+)/.exec(output)?.[1]);
   if (!(major >= minimumJavaVersion))
     throw new Error(`${command} is version ${major}; ${minimumJavaVersion} or newer is needed`);
@@ -148,7 +148,7 @@ async function downloadWithMaven(target: string): Promise<void> {
         `-DoutputDirectory=${draft}`,
       ],
       cwd: project,
-      limitMs: mavenTimeoutMs,
+      timeoutMs: mavenTimeoutMs,
     });
     if (!(await readdir(draft)).some((name) => name.startsWith('temporal-test-server-')))
       throw new Error('Maven did not deliver the artifact');

@@ -173,7 +173,7 @@ async function setUpSchema(sqlTool: string, databaseUrl: string): Promise<void> 
       command: sqlTool,
       args: ['--database', database, ...args],
       env,
-      limitMs: schemaTimeoutMs,
+      timeoutMs: schemaTimeoutMs,
     });
   for (const [schema, database] of Object.entries(databaseNames)) {
     if (!(await databaseExists(databaseUrl, database))) {

@@ -59,7 +59,7 @@ describeWithOrderShop('a compensation that is stuck', (shop) => {
     expect(healed).not.toHaveProperty('nextAttemptAt');
     expect(Date.parse(healed.endedAt!)).toBeGreaterThanOrEqual(Date.parse(stuck.nextAttemptAt!));
     expect(order.attemptOutcomes('releaseStock')).toEqual(['failed', 'done']);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
   test('waits twice as long after the next failure', async () => {
@@ -73,7 +73,7 @@ describeWithOrderShop('a compensation that is stuck', (shop) => {
     expect(view).toMatchObject({ status: 'compensation_stuck', stage: 'compensating' });
     expect((second - first) / HOUR_MS).toBeCloseTo(2, 1);
     expect(order.attemptOutcomes('releaseStock')).toEqual(['failed', 'failed', 'done']);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
   test('is resolved by an operator at once, without a further attempt', async () => {

@@ -37,12 +37,12 @@ interface HeldOrder {
   applyLateEffect?: () => Promise<void>;
 }
 
-const UNDONE_BALANCE: Balance = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
+const UNDONE_BALANCE: Balance = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
 async function holdAtPartner(
   shop: OrderShop,
   on: 'charge' | 'shipment',
-  effect: 'before' | 'after',
+  effect: 'response' | 'effect',
 ): Promise<HeldOrder> {
   const orderId = newOrderId();
   const hold = shop.fakes.hold(on, orderId, { waitBefore: effect });
@@ -67,21 +67,21 @@ const cancellationPoints: CancellationPoint[] = [
   },
   {
     during: 'a charge that has taken effect',
-    placeAndHold: (shop) => holdAtPartner(shop, 'charge', 'before'),
+    placeAndHold: (shop) => holdAtPartner(shop, 'charge', 'response'),
     balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500 },
     completedActivities: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
     partnerRequests: ['/payments/charges', '/payments/refunds'],
   },
   {
     during: 'a charge that takes effect late',
-    placeAndHold: (shop) => holdAtPartner(shop, 'charge', 'after'),
+    placeAndHold: (shop) => holdAtPartner(shop, 'charge', 'effect'),
     balance: UNDONE_BALANCE,
     completedActivities: ['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder'],
     partnerRequests: ['/payments/charges', '/payments/refunds'],
   },
   {
     during: 'a shipment request that the carrier has accepted',
-    placeAndHold: (shop) => holdAtPartner(shop, 'shipment', 'before'),
+    placeAndHold: (shop) => holdAtPartner(shop, 'shipment', 'response'),
     balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500, parcels: ['cancelled'] },
     completedActivities: [
       'reserveStock',
@@ -95,7 +95,7 @@ const cancellationPoints: CancellationPoint[] = [
   },
   {
     during: 'a shipment request that the carrier accepts late',
-    placeAndHold: (shop) => holdAtPartner(shop, 'shipment', 'after'),
+    placeAndHold: (shop) => holdAtPartner(shop, 'shipment', 'effect'),
     balance: { ...UNDONE_BALANCE, charged: 2500, refunded: 2500 },
     completedActivities: [
       'reserveStock',
@@ -213,7 +213,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
   );
 
   test('compensates a charge in progress only after the charge has ended', async () => {
-    const { order } = await holdAtPartner(shop(), 'charge', 'before');
+    const { order } = await holdAtPartner(shop(), 'charge', 'response');
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
     await order.result();
     const events = await order.eventTypes();
@@ -243,7 +243,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     const { status } = await order.result();
 
     expect(status).toBe('cancelled');
-    expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
+    expect(await order.balance()).toEqual({ verdict: 'rolled back', charged: 2500, refunded: 2500, parcels: [] });
   });
 
   test('compensates once, for the first reason, when cancelled again during compensation', async () => {
@@ -266,7 +266,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     expect(accepted, 'updates of this run').toHaveLength(1);
     expect(again).toMatchObject({ stage: 'compensating', cancellation: { reason: 'first' } });
     expect(view).toMatchObject({ status: 'cancelled', cancellation: { reason: 'first' } });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500, parcels: ['cancelled'] });
     expect(order.completedActivities().slice(-4)).toEqual([
       'cancelShipment',
       'refundPayment',
@@ -302,7 +302,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
         expect(status).toBe('cancelled');
         expect(order.attemptOutcomes(name)).toEqual(['answer lost', 'done']);
         expect(await order.balance()).toEqual({
-          verdict: 'undone',
+          verdict: 'rolled back',
           charged: 2500,
           refunded: 2500,
           parcels: ['cancelled'],
@@ -331,7 +331,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     expect(status).toBe('cancelled');
     expect(order.attemptOutcomes(compensation)).toEqual(['failed', 'done']);
     expect(order.partnerRequests().filter((call) => call === path)).toHaveLength(calls);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500, parcels: ['cancelled'] });
   });
 
   describe('after the pickup', () => {
@@ -426,7 +426,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     });
 
     test("rejects a cancel before the carrier's response and completes the order", async () => {
-      const { order, applyLateEffect } = await holdAtPartner(shop(), 'shipment', 'before');
+      const { order, applyLateEffect } = await holdAtPartner(shop(), 'shipment', 'response');
       await order.sendCarrierReports('in_transit');
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
       await applyLateEffect?.();
@@ -442,7 +442,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
 
     test('rejects an accepted cancel when the shipment request ends after the pickup', async () => {
       const orderId = newOrderId();
-      const hold = shop().fakes.hold('shipment', orderId, { waitBefore: 'before' });
+      const hold = shop().fakes.hold('shipment', orderId, { waitBefore: 'response' });
       const order = await shop().placeOrder({ orderId });
       await hold.arrived;
       await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
@@ -459,7 +459,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
     });
 
     test("overrules a workflow cancellation before the carrier's response", async () => {
-      const { order } = await holdAtPartner(shop(), 'shipment', 'before');
+      const { order } = await holdAtPartner(shop(), 'shipment', 'response');
       await order.sendCarrierReports('in_transit');
       await order.handle.cancel();
       await order.waitForStage('in_transit');

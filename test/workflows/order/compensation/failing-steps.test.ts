@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { newOrderId, describeWithOrderShop } from '../../../support/shop/order-shop.js';
 import { addProduct } from '../../../support/shop/shop.js';
 
-const UNDONE_BALANCE = { verdict: 'undone', charged: 0, refunded: 0, parcels: [] };
+const UNDONE_BALANCE = { verdict: 'rolled back', charged: 0, refunded: 0, parcels: [] };
 
 /** Seconds between two points of a view's timeline. */
 const secondsBetween = (start: string, end: string) => (Date.parse(end) - Date.parse(start)) / 1000;
@@ -141,7 +141,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
       const failure = await order.waitForFailure();
 
       expect(failure).toMatchObject({ type: 'PaymentGatewayUnavailable' });
-      expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
+      expect(await order.balance()).toEqual({ verdict: 'rolled back', charged: 2500, refunded: 2500, parcels: [] });
       expect(order.completedActivities()).toEqual(['reserveStock', 'refundPayment', 'releaseStock', 'closeOrder']);
     });
   });
@@ -174,7 +174,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
             { name: 'releaseStock', status: 'completed' },
           ],
         });
-        expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: [] });
+        expect(await order.balance()).toEqual({ verdict: 'rolled back', charged: 2500, refunded: 2500, parcels: [] });
         expect(order.completedActivities()).toEqual(undoneAll);
       },
     );
@@ -188,7 +188,7 @@ describeWithOrderShop('an order with a failing step', (shop) => {
 
       expect(failure).toMatchObject({ type: 'CarrierUnavailable' });
       expect(await order.balance()).toEqual({
-        verdict: 'undone',
+        verdict: 'rolled back',
         charged: 2500,
         refunded: 2500,
         parcels: ['cancelled'],

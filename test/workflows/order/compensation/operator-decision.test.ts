@@ -83,7 +83,12 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
         { name: 'releaseStock', status: 'completed' },
       ],
     });
-    expect(await order.balance()).toEqual({ verdict: 'undone', charged: 2500, refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toEqual({
+      verdict: 'rolled back',
+      charged: 2500,
+      refunded: 2500,
+      parcels: ['cancelled'],
+    });
     expect(order.completedActivities().filter((name) => name !== 'recordOrderStatus')).toEqual([
       'reserveStock',
       'chargePayment',
@@ -104,7 +109,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     await order.result();
 
     expect(again).toEqual(['failed', 'failed']);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
   test('lets the other compensations finish when skipped, and leaves the refund open in the audit', async () => {
@@ -137,7 +142,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     expect(await order.result()).toMatchObject({ status: 'cancelled' });
     expect(stuck.compensations[1]).toMatchObject({ reason: { type: 'PaymentGatewayUnavailable' } });
     expect(order.attemptOutcomes('refundPayment')).toHaveLength(11);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
   test.each(['cancelShipment', 'releaseStock'] as const)('can be retried if %s is stuck', async (name) => {
@@ -153,7 +158,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
       status: 'stuck',
       reason: { type: 'InjectedFailure' },
     });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500, parcels: ['cancelled'] });
     const compensated = ['cancelShipment', 'refundPayment', 'releaseStock'];
     expect(order.completedActivities().filter((done) => compensated.includes(done))).toEqual(compensated);
   });
@@ -166,7 +171,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     await resolveCompensation(order, 'retry');
 
     expect(await order.result()).toMatchObject({ status: 'rejected', reason: { type: 'CardDeclined' } });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
   test('lets the order complete if the parcel leaves before cancelShipment is retried', async () => {
@@ -195,7 +200,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
 
     expect(after).toMatchObject({ status: 'compensation_stuck' });
     expect(await order.result()).toMatchObject({ status: 'cancelled' });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
   test('applies a decision once: a repeated skip does not affect the next stuck compensation', async () => {
@@ -232,7 +237,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
     await order.handle.signal(resolveCompensationSignal, decision);
 
     expect(await order.result()).toMatchObject({ status: 'cancelled' });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
   });
 
   describe('a decision about a compensation that is not stuck', () => {
@@ -268,7 +273,7 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
 
       expect(refusal).toMatchObject({ type: 'CompensationNotStuck' });
       expect(await order.result()).toMatchObject({ status: 'cancelled' });
-      expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500 });
+      expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500 });
     });
   });
 });

@@ -110,7 +110,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     const late = await sendForgedReport(order, { status: 'delivered' }).catch((error: unknown) => error);
 
     expect(late).toBeInstanceOf(WorkflowNotFoundError);
-    expect(before).toMatchObject({ verdict: 'undone', parcels: ['cancelled'] });
+    expect(before).toMatchObject({ verdict: 'rolled back', parcels: ['cancelled'] });
     expect(await order.balance()).toEqual(before);
   });
 
@@ -125,7 +125,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     await hold.release();
 
     expect(await order.result()).toMatchObject({ status: 'cancelled' });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500, parcels: ['cancelled'] });
     const done = [...FORWARD_STEPS, 'cancelShipment', 'refundPayment', 'releaseStock', 'closeOrder'];
     expect(stepsOf(order)).toEqual(done);
     const reports = await shop().store.listUnhandledReports({ limit: 200 });
@@ -182,7 +182,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
       expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
       expect(view).toMatchObject({ status: 'failed', reason: { type: 'DeliveryTimeout' } });
       expect(await order.balance()).toEqual({
-        verdict: 'undone',
+        verdict: 'rolled back',
         charged: 2500,
         refunded: 2500,
         parcels: ['cancelled'],
@@ -201,14 +201,14 @@ describeWithOrderShop("the carrier's reports", (shop) => {
       expect(failure).toMatchObject({ type: 'DeliveryTimeout' });
       expect(secondsWaited(view)).toBeGreaterThanOrEqual(3600);
       expect(secondsWaited(view)).toBeLessThan(3660);
-      expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+      expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
     });
   });
 
   test('completes the order if it picked up the parcel but never responded', async () => {
     const orderId = newOrderId();
     shop().fakes.faults.add({ on: 'shipment', orderId, fault: 'lose-response', times: -1 });
-    const hold = shop().fakes.hold('cancellation', orderId, { waitBefore: 'after' });
+    const hold = shop().fakes.hold('cancellation', orderId, { waitBefore: 'effect' });
     shop().carrierWebhooks.rejectReports(orderId);
     const order = await shop().placeOrder({ orderId });
     const result = order.result();

@@ -62,7 +62,7 @@ describeWithOrderShop('a carrier whose reports do not arrive', (shop) => {
 
     expect(await order.waitForFailure()).toMatchObject({ type: 'DeliveryTimeout' });
     expect(order.attemptOutcomes('trackShipment')).toEqual(['done', 'done', 'done', 'done']);
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500, parcels: ['cancelled'] });
     const done = order.completedActivities();
     expect(done.indexOf('cancelShipment')).toBeGreaterThan(done.lastIndexOf('trackShipment'));
   });

@@ -98,7 +98,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     await order.waitForStage('awaiting_pickup');
     shop().carrierWebhooks.rejectReports(order.orderId);
     // The last tracking call returns the old status. The parcel leaves right after it.
-    const hold = shop().fakes.hold('cancellation', order.orderId, { waitBefore: 'after' });
+    const hold = shop().fakes.hold('cancellation', order.orderId, { waitBefore: 'effect' });
     await shop().skipTime('61 minutes');
     await hold.arrived;
     await order.sendCarrierReports('in_transit');
@@ -220,7 +220,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     await order.handle.executeUpdate(cancelOrderUpdate, { args: [{}] });
 
     expect(await order.result()).toMatchObject({ status: 'cancelled', shipment: { status: 'cancelled' } });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone', refunded: 2500, parcels: ['cancelled'] });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back', refunded: 2500, parcels: ['cancelled'] });
   });
 });
 
@@ -271,7 +271,7 @@ describeWithOrderShop('a report about another parcel', (shop) => {
     await hold.release();
 
     expect(await order.result()).toMatchObject({ status: 'cancelled', ignoredReportCount: 1 });
-    expect(await order.balance()).toMatchObject({ verdict: 'undone' });
+    expect(await order.balance()).toMatchObject({ verdict: 'rolled back' });
   });
 
   test('does not complete an order that ships later', async () => {
