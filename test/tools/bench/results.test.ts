@@ -81,15 +81,15 @@ test.each([
 });
 
 test('besideFirst compares all candidates with the first one, with four significant digits', () => {
-  const kind = { what: 'time', unit: 'ms', better: 'less', of: 7 } as const;
+  const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 7 } as const;
   expect(compareWithFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
-    { name: 'time: one', base: 'base', unit: 'ms', better: 'less', of: 7, values: [2.346], baseValues: [1.235] },
-    { name: 'time: two', base: 'base', unit: 'ms', better: 'less', of: 7, values: [30000], baseValues: [1.235] },
+    { name: 'time: one', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [2.346], baseValues: [1.235] },
+    { name: 'time: two', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [30000], baseValues: [1.235] },
   ]);
 });
 
 test('besideFirst rejects a candidate with a missing round', () => {
-  const kind = { what: 'time', unit: 'ms', better: 'less', of: 1 } as const;
+  const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 1 } as const;
   expect(() => compareWithFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
 });
 
