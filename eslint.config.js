@@ -142,6 +142,11 @@ export default defineConfig(
     },
   },
   {
+    files: ['test/**/*.ts'],
+    ignores: ['test/support/**', 'test/tools/**', 'test/e2e/**', 'test/replay/**', 'test/deploy/**'],
+    rules: wall({ regex: '^(\\.\\./)+tools/', message: 'import from test/support/, for example support/processes.js' }),
+  },
+  {
     // Here the mistakes are the point; elsewhere this rule refuses a validator that nobody waits for.
     files: ['examples/pitfalls/*.wrong.ts'],
     rules: { '@typescript-eslint/no-misused-promises': 'off' },

@@ -1,8 +1,8 @@
-/** What is mutated are rules without a server: they run in plain Node. docs/mutation-testing.md says why no others. */
+/** Mutates the rules that run in plain Node, without a server. docs/mutation-testing.md explains why no others. */
 export default {
   mutate: [
-    'src/workflows/approval/{contract,stage,state}.ts',
-    'src/workflows/batch/{contract,plan,progress,told,window}.ts',
+    'src/workflows/approval/{contract,stage,decisions}.ts',
+    'src/workflows/batch/{contract,plan,details,shard-input,concurrency}.ts',
     'src/workflows/cart/changes.ts',
     'src/workflows/shared/saga.ts',
   ],

@@ -7,9 +7,9 @@ export default defineConfig({
     globalSetup: 'test/support/setup/global-setup.ts',
     setupFiles: ['test/support/setup/replay-after-each-test.ts', 'test/support/setup/cancellation-scopes.ts'],
     pool: 'forks',
-    // Files share modules, not state: each has a server, a database and ids of its own. It saves two seconds of each.
+    // Files share modules but no state: each file has its own server, database and ids. Saves two seconds per file.
     isolate: false,
-    // Two cores are what the suite is kept fast on; each file has a server and a worker of its own, and waits for them often.
+    // For machines with two cores: each file has its own server and worker, and often waits for them.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirstSequencer },
     testTimeout: 60_000,

@@ -1,14 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * The tests that look for mutants: those that run rules of workflows in plain Node. Workflows in the SDK's sandbox come
- * from a bundle, in a context of its own, where no mutant could be switched on.
+ * The tests that run against mutants: those of workflow rules that run in plain Node. Workflows in the SDK's sandbox come
+ * from a bundle in its own context, where Stryker cannot switch a mutant on.
  */
 export default defineConfig({
   test: {
     include: [
-      'test/workflows/approval/{contract,stage,state}.test.ts',
-      'test/workflows/batch/{contract,plan,progress,told,window}.test.ts',
+      'test/workflows/approval/{contract,stage,decisions}.test.ts',
+      'test/workflows/batch/{contract,plan,details,shard-input,concurrency}.test.ts',
       'test/workflows/cart/changes.test.ts',
       'test/workflows/shared/saga.test.ts',
     ],

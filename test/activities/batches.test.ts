@@ -1,10 +1,10 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { waitUntil } from '../../tools/processes/wait.js';
 import { createBatchActivities } from '../../src/activities/batches.js';
 import { defineOperation, type ExternalOperation } from '../../src/batch-operations/operation.js';
 import { openStore, type Store } from '../../src/store/index.js';
+import { waitUntil } from '../support/processes.js';
 import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
 import { makeItems, stageTestBatch } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';

@@ -5,10 +5,10 @@ import { text } from 'node:stream/consumers';
 import { CancelledFailure, type ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort } from '../../tools/processes/ports.js';
 import { CALL_TIMEOUT_MS } from '../../src/activities/external-calls.js';
 import { createWebhooks, type WebhookMessage } from '../../src/activities/webhooks.js';
 import { createOutgoingHttpClient } from '../../src/http-client/outgoing-http-client.js';
+import { freePort } from '../support/processes.js';
 import { createActivityEnvironment, runActivity } from '../support/temporal/activity-environment.js';
 
 const secrets = ['new', 'old'].map((name) => `whsec_${Buffer.from(name.repeat(8)).toString('base64')}`);

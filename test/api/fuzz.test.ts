@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../tools/processes/wait.js';
 import { OPERATION_EXAMPLES } from '../../src/api/plugins/openapi/examples.js';
 import { isOpenBatch, type BatchResource } from '../../src/schemas/batch.js';
 import type { Problem } from '../../src/schemas/shared/problem.js';
+import { waitUntil } from '../support/processes.js';
 import { signDecision, signShipmentReport, startApi, type Api } from '../support/api/api.js';
 import { describeOnDevServer, startDevServer } from '../support/temporal/dev-server.js';
 import { fuzzText, fuzzBody, fuzzId, fuzzHeader, fuzzQuery } from '../support/api/fuzz-requests.js';

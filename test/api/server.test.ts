@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { freePort } from '../../tools/processes/ports.js';
-import { startProcess, typescriptCommand } from '../../tools/processes/processes.js';
-import { waitUntil } from '../../tools/processes/wait.js';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
+import { freePort, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 

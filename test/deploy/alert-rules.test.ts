@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { projectRoot } from '../../tools/stack/settings.js';
+import { projectRoot } from '../support/processes.js';
 import {
   alertRules,
   dashboards,

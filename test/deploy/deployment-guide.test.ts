@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { projectRoot } from '../../tools/stack/settings.js';
 import type { SearchAttributeKey } from '../../src/temporal/provisioning.js';
 import { SEARCH_ATTRIBUTES } from '../../src/temporal/search-attributes.js';
+import { projectRoot } from '../support/processes.js';
 import { readComposeFile } from '../support/deploy/compose.js';
 import { roleOfCommand } from '../support/deploy/program-roles.js';
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { projectRoot } from '../../tools/stack/settings.js';
+import { projectRoot } from '../support/processes.js';
 import { roleOfCommand } from '../support/deploy/program-roles.js';
 import { readDockerfile, findBuildStage } from '../support/deploy/dockerfile.js';
 

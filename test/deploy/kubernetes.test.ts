@@ -4,12 +4,12 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { generateComposeSecrets } from '../../tools/secrets/compose-secrets.js';
 import { MAX_API_REPLICAS } from '../../tools/openapi/limit-table.js';
-import { projectRoot } from '../../tools/stack/settings.js';
 import { loadConfig, type ProcessName } from '../../src/config/read.js';
 import { serveHealth } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { hasWorkflows, TASK_QUEUES } from '../../src/temporal/task-queues.js';
 import { FORCED_SHUTDOWN_SECONDS } from '../../src/temporal/workers.js';
+import { projectRoot } from '../support/processes.js';
 import { roleOfCommand, unknownVariables } from '../support/deploy/program-roles.js';
 import { describeWithKustomize, renderKustomization } from '../support/deploy/kustomize.js';
 import {

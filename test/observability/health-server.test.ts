@@ -1,9 +1,9 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../../tools/processes/ports.js';
 import { serveHealth, type HealthChecks } from '../../src/observability/health-server.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { openStore } from '../../src/store/index.js';
+import { freePort } from '../support/processes.js';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

@@ -3,13 +3,10 @@ import { promisify } from 'node:util';
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, test } from 'vitest';
-import { freePort } from '../../tools/processes/ports.js';
-import { startProcess, typescriptCommand } from '../../tools/processes/processes.js';
-import { projectRoot } from '../../tools/stack/settings.js';
-import { waitUntil } from '../../tools/processes/wait.js';
 import { loadConfig } from '../../src/config/read.js';
 import { isTracingEnabled } from '../../src/observability/tracing/index.js';
 import { withAllowedAttributes } from '../../src/observability/tracing/attribute-allowlist.js';
+import { freePort, projectRoot, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 const env = {

@@ -19,6 +19,7 @@ const workflow = 'src/workflows/order/workflow.ts';
 const activity = 'src/activities/orders.ts';
 const route = 'src/api/orders/routes.ts';
 const schema = 'src/schemas/order.ts';
+const apiTest = 'test/api/server.test.ts';
 
 test.each([
   [workflow, `import { readFile } from 'node:fs/promises'; void readFile;`],
@@ -43,6 +44,7 @@ test.each([
   [route, `import * as workflows from '../../workflows/index.js'; void workflows;`],
   [route, `void process.env.PATH;`],
   [schema, `import { ORDER_TASK_QUEUE } from '../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
+  [apiTest, `import { waitUntil } from '../../tools/processes/wait.js'; void waitUntil;`],
 ])('ESLint rejects, in %s, `%s`', async (file, code) => {
   expect(await lintErrors(file, code)).not.toEqual([]);
 });
@@ -58,6 +60,8 @@ test.each([
   [route, `import { ORDER_TASK_QUEUE } from '../../workflows/order/contract.js'; void ORDER_TASK_QUEUE;`],
   [route, `import type * as workflows from '../../workflows/index.js'; export type X = typeof workflows;`],
   ['src/config/read.ts', `void process.env.PATH;`],
+  [apiTest, `import { waitUntil } from '../support/processes.js'; void waitUntil;`],
+  ['test/support/processes.ts', `import { waitUntil } from '../../tools/processes/wait.js'; void waitUntil;`],
 ])('ESLint accepts, in %s, `%s`', async (file, code) => {
   expect(await lintErrors(file, code)).toEqual([]);
 });

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
+import { approvalId } from '../../src/schemas/approval.js';
+import { callerId, businessId, idempotencyKey, MAX_CALLER_ID_LENGTH } from '../../src/schemas/shared/primitives.js';
 import {
-  TEMPORAL_LIMITS,
   MAX_APPROVAL_ID_LENGTH,
   MAX_ID_LENGTH,
   MAX_IDEMPOTENCY_KEY_LENGTH,
-} from '../../tools/openapi/limit-table.js';
-import { approvalId } from '../../src/schemas/approval.js';
-import { callerId, businessId, idempotencyKey, MAX_CALLER_ID_LENGTH } from '../../src/schemas/shared/primitives.js';
+  TEMPORAL_LIMITS,
+} from '../support/api/generated-documents.js';
 
 test.each(TEMPORAL_LIMITS)(
   'Temporal limits $what to $temporal, and $whose allows no more',

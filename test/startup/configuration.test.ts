@@ -2,13 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../tools/processes/ports.js';
+import { freePort, waitUntil } from '../support/processes.js';
 import {
+  createDatabase,
   createTemporaryDatabase as createEmptyDatabase,
   type TemporaryDatabase,
-} from '../../tools/servers/postgres/temporary-database.js';
-import { waitUntil } from '../../tools/processes/wait.js';
-import { createDatabase } from '../support/database/database.js';
+} from '../support/database/database.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/temporal/dev-server.js';
 import { startEntryPoint, type EntryPoint } from '../support/shop/entry-points.js';
 import { startSilentServer, type SilentServer } from '../support/network/silent-server.js';

@@ -1,7 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../tools/processes/ports.js';
-import type { ManagedProcess } from '../../tools/processes/processes.js';
-import { waitUntil } from '../../tools/processes/wait.js';
+import { freePort, type ManagedProcess, waitUntil } from '../support/processes.js';
 import { createDatabase } from '../support/database/database.js';
 import { describeOnDevServer, startDevServer } from '../support/temporal/dev-server.js';
 import { startEntryPoint } from '../support/shop/entry-points.js';

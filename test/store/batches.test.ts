@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../tools/processes/wait.js';
 import {
   RunSupersededError,
   type OpenAttempt,
@@ -12,6 +11,7 @@ import {
   type ChunkKey,
 } from '../../src/store/batches/batches.js';
 import { openStore, type Store } from '../../src/store/index.js';
+import { waitUntil } from '../support/processes.js';
 import { splitIntoChunks, stageTestBatch, chunksOf } from '../support/shop/batches.js';
 import { createDatabase } from '../support/database/database.js';
 

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { waitUntil } from '../../tools/processes/wait.js';
 import { hasPoller } from '../../src/api/executions/worker-calls.js';
 import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
 import { TASK_QUEUES, type TaskQueue } from '../../src/temporal/task-queues.js';
 import { readConcurrencyLimits, type ConcurrencyLimits } from '../../src/temporal/workers.js';
 import { ORDER_TASK_QUEUE, orderQuery, orderWorkflowId } from '../../src/workflows/order/contract.js';
 import type { order } from '../../src/workflows/order/workflow.js';
+import { waitUntil } from '../support/processes.js';
 import { startApi } from '../support/api/api.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../support/shop/shop.js';

@@ -2,9 +2,7 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startProcess, type ManagedProcess } from '../../tools/processes/processes.js';
-import { projectRoot } from '../../tools/stack/settings.js';
-import { waitUntil } from '../../tools/processes/wait.js';
+import { type ManagedProcess, projectRoot, startProcess, waitUntil } from '../support/processes.js';
 
 let folder: string;
 

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../../src/schemas/approval.js';
 import { Registry } from 'prom-client';
 import { createOutgoingHttpClient } from '../../../src/http-client/outgoing-http-client.js';
 import { createHttpMetrics } from '../../../src/observability/metrics/http.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { approvalDueAtAttribute, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
 import { signDecision, startApi, type Api } from '../../support/api/api.js';
 import { makeApproval, makeApprover, startApproval, makeStage, DAY_SECONDS } from '../../support/shop/approvals.js';

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
 import { buildApp } from '../../../src/api/app.js';
 import { createCursors } from '../../../src/api/plugins/cursors.js';
 import { formatRemainingTime } from '../../../src/api/approvals/pages.js';
@@ -11,6 +10,7 @@ import type { ApprovalInput, ApprovalResource, ApprovalView, Decision } from '..
 import { operations } from '../../../src/batch-operations/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { decideUpdate, withdrawUpdate } from '../../../src/workflows/approval/contract.js';
+import { freePort } from '../../support/processes.js';
 import { approvalLinks, LINK_SECRETS, outgoingHttpClient } from '../../support/shop/test-activities.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import {

@@ -6,14 +6,13 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import Fastify from 'fastify';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { enforceRequestTimeout } from '../../../src/api/plugins/errors.js';
 import { operations } from '../../../src/batch-operations/index.js';
 import type { BatchFailure, BatchResource, BatchSummary } from '../../../src/schemas/batch.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { batchWorkflowId, BATCH_TASK_QUEUE } from '../../../src/workflows/batch/contract.js';
+import { freePort, waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api } from '../../support/api/api.js';
 import {
   makeItems,

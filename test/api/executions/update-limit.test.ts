@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalResource } from '../../../src/schemas/approval.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { cancelOrderUpdate, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';

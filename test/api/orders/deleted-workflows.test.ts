@@ -1,8 +1,8 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { replayAdvancedRuns } from '../../support/replay/run-tracker.js';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput, OrderSummary } from '../../../src/schemas/order.js';
 import { customerIdAttribute, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';

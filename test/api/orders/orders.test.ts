@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput, OrderResource } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { readBalance } from '../../support/shop/balance.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
-import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import { createUnreachableBackends } from '../../support/api/unreachable-backends.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';

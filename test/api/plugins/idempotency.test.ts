@@ -2,8 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalResource } from '../../../src/schemas/approval.js';
 import type { BatchResource } from '../../../src/schemas/batch.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
@@ -18,6 +16,7 @@ import {
   ORDER_WORKFLOW_TYPE,
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
+import { freePort, waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';

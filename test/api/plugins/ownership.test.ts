@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary } from '../../../src/schemas/approval.js';
 import type { OrderResource, OrderSummary } from '../../../src/schemas/order.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
@@ -8,6 +7,7 @@ import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js'
 import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../../src/workflows/cart/workflow.js';
 import { customerIdAttribute, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { createCaller, fetchApiOperations, type TestCaller } from '../../support/api/callers.js';

@@ -5,12 +5,12 @@ import { Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@tempo
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { renderProblemTable, PROBLEM_TABLE_PATH } from '../../../tools/openapi/problem-table.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../../src/api/plugins/problem-kinds.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
+import { PROBLEM_TABLE_PATH, renderProblemTable } from '../../support/api/generated-documents.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 import { makeApproval, makeStage } from '../../support/shop/approvals.js';
 import { makeItems, stageTestBatch, TestOperations } from '../../support/shop/batches.js';

@@ -1,9 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
+import { freePort } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api, type RequestOptions } from '../../support/api/api.js';
 
 // Temporal and the database are unreachable, so the API itself produces every response.

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
+import { freePort } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { createDatabase } from '../../support/database/database.js';
 import { addProduct } from '../../support/shop/shop.js';

@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { startProcess } from '../../../tools/processes/processes.js';
-import { projectRoot } from '../../../tools/stack/settings.js';
 import { startTemporaryStack, type Stack } from '../../../tools/stack/stack.js';
 import { pageOf } from '../../../src/schemas/shared/page.js';
 import { product, type Product } from '../../../src/schemas/product.js';
+import { projectRoot, startProcess } from '../../support/processes.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 
 const arrival = z.object({ sku: z.string(), quantity: z.number() });

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { CartSummary } from '../../../src/schemas/cart.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, startCart } from '../../support/shop/carts.js';
 import { lockCarts, lockCatalogue } from '../../support/database/database-lock.js';

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { ensureNamespace, ensureSearchAttributes } from '../../../src/temporal/provisioning.js';
 import { MAX_CART_LINES } from '../../../src/schemas/cart.js';
 import { MAX_LINE_QUANTITY } from '../../../src/schemas/order.js';
@@ -15,8 +14,9 @@ import {
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
+import { readBalance } from '../../support/shop/balance.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type ApiResponse, type Api } from '../../support/api/api.js';
-import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import {
   newCartId,
   CartClient,

@@ -1,10 +1,10 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { CartView } from '../../../src/schemas/cart.js';
 import { cartQuery, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../../src/workflows/cart/workflow.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, quantitiesOf } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';

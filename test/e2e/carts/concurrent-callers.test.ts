@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { MAX_LINE_QUANTITY } from '../../../src/schemas/order.js';
 import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import {
   newCartId,

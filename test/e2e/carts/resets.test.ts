@@ -1,8 +1,8 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { cartQuery, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import type { cart as cartWorkflow } from '../../../src/workflows/cart/workflow.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, quantitiesOf, startCart } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { addItemUpdate, cartQuery, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { newCartId, CartClient, startCart } from '../../support/shop/carts.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderResource, OrderView } from '../../../src/schemas/order.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { readBalance } from '../../support/shop/balance.js';
+import { waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
-import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { startProcess } from '../../../tools/processes/processes.js';
 import { startTemporaryStack, type Stack } from '../../../tools/stack/stack.js';
+import { startProcess } from '../../support/processes.js';
 import { createCaller } from '../../support/api/callers.js';
 import { describeWithSchemathesis, SCHEMATHESIS_FOLDER } from '../../support/api/schemathesis.js';
 

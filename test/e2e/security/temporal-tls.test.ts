@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { APP_ROLE } from '../../../tools/servers/postgres/temporary-database.js';
-import { startProcess, typescriptCommand } from '../../../tools/processes/processes.js';
 import { silentReporter } from '../../../tools/terminal/reporter.js';
-import { unsetShellVariables } from '../../../tools/stack/settings.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../../../tools/servers/temporal/temporary-cluster.js';
 import { loadConfig } from '../../../src/config/read.js';
 import { openWorkerConnection, createClient } from '../../../src/temporal/connections.js';
+import { readBalance } from '../../support/shop/balance.js';
+import { startProcess, typescriptCommand, unsetShellVariables } from '../../support/processes.js';
 import { startApi } from '../../support/api/api.js';
-import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import {
   createCertificateAuthority,
   type CertificateAuthority,

@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCommandLine, type ReplayCommand } from '../../../tools/replay/command-line.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import {
   BATCH_TASK_QUEUE,
   batchQuery,
@@ -19,6 +18,7 @@ import {
   shipmentReportedSignal,
 } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
+import { waitUntil } from '../../support/processes.js';
 import { stageTestBatch } from '../../support/shop/batches.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';

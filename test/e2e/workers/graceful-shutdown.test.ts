@@ -1,12 +1,10 @@
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import type { ManagedProcess } from '../../../tools/processes/processes.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput } from '../../../src/schemas/order.js';
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import { readBalance } from '../../support/shop/balance.js';
+import { freePort, type ManagedProcess, waitUntil } from '../../support/processes.js';
 import { startApi, type Api } from '../../support/api/api.js';
-import { readBalance } from '../../../tools/chaos/audit/balance.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { startSingleWorkerProcess } from '../../support/temporal/workers.js';

@@ -1,8 +1,8 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { createHttpMetrics } from '../../../src/observability/metrics/http.js';
+import { waitUntil } from '../../support/processes.js';
 
 let app: FastifyInstance;
 let registry: Registry;

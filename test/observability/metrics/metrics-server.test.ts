@@ -1,8 +1,8 @@
 import { Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
 import { createLogger } from '../../../src/observability/logger.js';
 import { serveMetrics } from '../../../src/observability/metrics/metrics-server.js';
+import { freePort } from '../../support/processes.js';
 
 const host = '127.0.0.1';
 const logger = createLogger('api', 'silent');

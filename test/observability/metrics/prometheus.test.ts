@@ -5,14 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { runCommand } from '../../../tools/processes/commands.js';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
-import { projectRoot } from '../../../tools/stack/settings.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import { ORDER_TASK_QUEUE, orderStatusAttribute, orderWorkflowId } from '../../../src/workflows/order/contract.js';
+import {
+  freePort,
+  type ManagedProcess,
+  projectRoot,
+  runCommand,
+  startProcess,
+  typescriptCommand,
+  waitUntil,
+} from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../../support/shop/test-activities.js';
 import { CURSOR_SECRET, signShipmentReport } from '../../support/api/api.js';
 import { startCart } from '../../support/shop/carts.js';

@@ -1,9 +1,8 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { APP_ROLE } from '../../../tools/servers/postgres/temporary-database.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import { grantAppRolePrivileges, TableOwnerRoleError } from '../../../src/store/postgres/privileges.js';
-import { createDatabase } from '../../support/database/database.js';
+import { APP_ROLE, createDatabase } from '../../support/database/database.js';
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 

@@ -3,10 +3,14 @@ import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import { Webhook } from 'standardwebhooks';
 import { inject } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
-import { unsetShellVariables } from '../../../tools/stack/settings.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import {
+  freePort,
+  type ManagedProcess,
+  startProcess,
+  typescriptCommand,
+  unsetShellVariables,
+  waitUntil,
+} from '../processes.js';
 import { buildApp, type AppDependencies } from '../../../src/api/app.js';
 import { createCodecSessions } from '../../../src/api/plugins/auth/sessions.js';
 import { createCursors } from '../../../src/api/plugins/cursors.js';

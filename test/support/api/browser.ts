@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import type { Browser } from 'playwright-core';
 import { describe, inject } from 'vitest';
-import { findOnPath } from '../../../tools/processes/commands.js';
+import { findOnPath } from '../processes.js';
 
 const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 

@@ -1,8 +1,8 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, inject } from 'vitest';
-import { findOnPath } from '../../../tools/processes/commands.js';
-import { projectRoot, type Settings } from '../../../tools/stack/settings.js';
+import { findOnPath, projectRoot } from '../processes.js';
+import { type Settings } from '../../../tools/stack/settings.js';
 
 /** The folder with the configuration of schemathesis and its pinned version. */
 export const SCHEMATHESIS_FOLDER = join(projectRoot, 'test', 'schemathesis');

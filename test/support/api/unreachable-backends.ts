@@ -1,4 +1,4 @@
-import { freePort } from '../../../tools/processes/ports.js';
+import { freePort } from '../processes.js';
 import { openStore } from '../../../src/store/index.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { startApi, type Api } from './api.js';

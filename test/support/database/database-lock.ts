@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../processes.js';
 
 /** A transaction that blocks others until it is released. */
 export interface DatabaseLock {

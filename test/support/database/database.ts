@@ -1,9 +1,11 @@
 import { inject } from 'vitest';
 import {
   APP_ROLE,
-  createTemporaryDatabase as createDatabaseBeside,
+  createTemporaryDatabase,
   type TemporaryDatabase,
 } from '../../../tools/servers/postgres/temporary-database.js';
+
+export { APP_ROLE, createTemporaryDatabase, type TemporaryDatabase };
 
 interface TestDatabase extends TemporaryDatabase {
   /** The same database for worker and API, whose role has only the privileges that they need. */
@@ -13,7 +15,7 @@ interface TestDatabase extends TemporaryDatabase {
 /** A new database: a copy of the migrated template. */
 export async function createDatabase(): Promise<TestDatabase> {
   const template = inject('databaseUrl');
-  const database = await createDatabaseBeside(template, { template: new URL(template).pathname.slice(1) });
+  const database = await createTemporaryDatabase(template, { template: new URL(template).pathname.slice(1) });
   const appUrl = new URL(database.url);
   appUrl.username = APP_ROLE;
   return { ...database, appUrl: appUrl.href };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DockerfileParser, type Copy } from 'dockerfile-ast';
-import { projectRoot } from '../../../tools/stack/settings.js';
+import { projectRoot } from '../processes.js';
 
 /** A build stage: everything after one `FROM`. */
 export interface BuildStage {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import ts from 'typescript';
-import { projectRoot } from '../../../tools/stack/settings.js';
+import { projectRoot } from '../processes.js';
 
 /** Values by name, as in labels or a ConfigMap. */
 type StringMap = Record<string, string>;

@@ -2,8 +2,8 @@ import { access, constants } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { findOnPath, runCommand } from '../../../tools/processes/commands.js';
-import { projectRoot, type Settings } from '../../../tools/stack/settings.js';
+import { findOnPath, projectRoot, runCommand } from '../processes.js';
+import { type Settings } from '../../../tools/stack/settings.js';
 
 const KUSTOMIZE_VERSION = '5.8.1';
 const TIMEOUT_MS = 60_000;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { projectRoot } from '../../../tools/stack/settings.js';
+import { projectRoot } from '../processes.js';
 
 const OBSERVABILITY_FOLDER = join(projectRoot, 'deploy', 'observability');
 export const PROMETHEUS_FILE = join(OBSERVABILITY_FOLDER, 'prometheus.yml');

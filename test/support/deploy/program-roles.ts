@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { projectRoot } from '../processes.js';
 import { environmentSchema } from '../../../tools/fakes/environment.js';
-import { projectRoot } from '../../../tools/stack/settings.js';
 import { loadConfig, variableNames, type ProcessName } from '../../../src/config/read.js';
 
 /** The files that a deployment starts, and the role whose configuration they read. */

@@ -3,11 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { stringify } from 'yaml';
-import { findOnPath } from '../../../tools/processes/commands.js';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess } from '../../../tools/processes/processes.js';
+import { findOnPath, freePort, startProcess, waitUntil } from '../processes.js';
 import type { Settings } from '../../../tools/stack/settings.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 
 /**
  * The path of a Prometheus: PROMETHEUS_PATH, `prometheus` on PATH, or the program that `.ci/run` unpacked into the

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../processes.js';
 
 /** A received span. */
 export interface Span {

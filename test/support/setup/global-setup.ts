@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
+import { freePort } from '../processes.js';
 import {
   APP_ROLE,
   createTemporaryDatabase,
   createAppRole,
   type TemporaryDatabase,
 } from '../../../tools/servers/postgres/temporary-database.js';
-import { freePort } from '../../../tools/processes/ports.js';
 import { startPostgres } from '../../../tools/servers/postgres/postgres.js';
 import { silentReporter } from '../../../tools/terminal/reporter.js';
 import { loadSettings } from '../../../tools/stack/settings.js';

@@ -3,8 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Folders whose files start processes and therefore take longest. */
 const SLOW_FOLDERS = [
   'test/e2e/',
-  'test/metrics/',
-  'test/tools/chaos/',
+  'test/observability/metrics/',
   'test/tools/',
   'test/workflows/batch/',
   'test/replay/',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../processes.js';
 import type { ApprovalInput, ApprovalView, Stage } from '../../../src/schemas/approval.js';
 import { approvalQuery, APPROVAL_TASK_QUEUE, approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';

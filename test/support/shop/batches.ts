@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../processes.js';
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
 import { defineOperation } from '../../../src/batch-operations/operation.js';
 import type { BatchProgress } from '../../../src/schemas/batch.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../processes.js';
 import type { CartInput, CartResource } from '../../../src/schemas/cart.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { CART_TASK_QUEUE, cartWorkflowId } from '../../../src/workflows/cart/contract.js';

@@ -1,5 +1,4 @@
-import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
-import { unsetShellVariables } from '../../../tools/stack/settings.js';
+import { type ManagedProcess, startProcess, typescriptCommand, unsetShellVariables } from '../processes.js';
 import { approvalEnvironment } from './test-activities.js';
 import { CURSOR_SECRET } from '../api/api.js';
 import { CARRIER_WEBHOOK_SECRET } from '../shop/fakes.js';

@@ -6,7 +6,8 @@ import {
 } from '@temporalio/client';
 import { TemporalFailure, type Duration } from '@temporalio/common';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { type Balance, type ExpectedOrder, readBalance } from './balance.js';
+import { waitUntil } from '../processes.js';
 import type { Stage } from '../../../src/schemas/approval.js';
 import type { OrderInput, OrderStage, OrderView, ShipmentReport } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
@@ -20,7 +21,6 @@ import {
 import type { order } from '../../../src/workflows/order/workflow.js';
 import { createTestActivities } from './test-activities.js';
 import { createTestWorkers } from '../temporal/create-test-workers.js';
-import { readBalance, type Balance, type ExpectedOrder } from '../../../tools/chaos/audit/balance.js';
 import { fetchEventSummaries } from '../temporal/event-summaries.js';
 import { startCarrierWebhookReceiver, type CarrierWebhookReceiver } from '../network/carrier-webhook-receiver.js';
 import { makeOrder, addProduct, startShop, type Shop } from './shop.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { describe, inject } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
+import { freePort } from '../processes.js';
 import { startTemporalDevServer } from '../../../tools/servers/temporal/temporal-dev-server.js';
 import { ensureNamespace, ensureSearchAttributes } from '../../../src/temporal/provisioning.js';
 import { SEARCH_ATTRIBUTES } from '../../../src/temporal/search-attributes.js';

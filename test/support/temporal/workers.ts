@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { inject } from 'vitest';
 import {
-  startProcess,
-  typescriptCommand,
   type ExitStatus,
   type ManagedProcess,
-} from '../../../tools/processes/processes.js';
-import { unsetShellVariables } from '../../../tools/stack/settings.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+  startProcess,
+  typescriptCommand,
+  unsetShellVariables,
+  waitUntil,
+} from '../processes.js';
 import type { Operations } from '../../../src/batch-operations/index.js';
 import { createPayloadCodec, createWorkerCodec } from '../../../src/temporal/encryption/codec.js';
 import { createClient } from '../../../src/temporal/connections.js';

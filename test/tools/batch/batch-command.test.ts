@@ -16,11 +16,8 @@ import {
   formatOutcome,
 } from '../../../tools/batch/progress.js';
 import { formatRejection } from '../../../tools/batch/upload.js';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess } from '../../../tools/processes/processes.js';
-import { projectRoot } from '../../../tools/stack/settings.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { batchStatus, type BatchResource } from '../../../src/schemas/batch.js';
+import { freePort, projectRoot, startProcess, waitUntil } from '../../support/processes.js';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

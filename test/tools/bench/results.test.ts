@@ -8,7 +8,7 @@ import type { Machine } from '../../../tools/bench/measure/machine.js';
 import { renderFiles } from '../../../tools/bench/report/render-page.js';
 import { formatResult } from '../../../tools/bench/report/format-result.js';
 import { mergeResults, readResults, RESULTS_PATH, type BenchResult } from '../../../tools/bench/report/results.js';
-import { projectRoot } from '../../../tools/stack/settings.js';
+import { projectRoot } from '../../support/processes.js';
 
 const machine: Machine = {
   platform: 'linux 6 x64',

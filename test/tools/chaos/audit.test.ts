@@ -7,7 +7,6 @@ import { EDGE_CASES } from '../../../tools/chaos/clients/edge-cases.js';
 import { startLoadGenerator, addLoadProducts } from '../../../tools/chaos/clients/load-generator.js';
 import type { LoggedOrder, ClientLog } from '../../../tools/chaos/client-log.js';
 import { SeededRandom } from '../../../tools/chaos/random.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
 import { approvalWorkflowId } from '../../../src/workflows/approval/contract.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
@@ -18,6 +17,7 @@ import {
   orderIdOf,
   orderWorkflowId,
 } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';

@@ -6,9 +6,8 @@ import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { runChaos } from '../../../tools/chaos/run.js';
 import { renderResult } from '../../../tools/chaos/result-tables.js';
-import { startProcess, typescriptCommand } from '../../../tools/processes/processes.js';
 import { silentReporter, type Reporter } from '../../../tools/terminal/reporter.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { startProcess, typescriptCommand, waitUntil } from '../../support/processes.js';
 import { describeOnDevServer } from '../../support/temporal/dev-server.js';
 
 const DEADLINE_MS = 60_000;

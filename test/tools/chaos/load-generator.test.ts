@@ -9,7 +9,7 @@ import {
 } from '../../../tools/chaos/clients/load-generator.js';
 import type { ClientLog } from '../../../tools/chaos/client-log.js';
 import { SeededRandom } from '../../../tools/chaos/random.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
 import { CARRIER_WEBHOOK_SECRET } from '../../support/shop/fakes.js';
 

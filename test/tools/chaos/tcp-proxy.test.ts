@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startProxy, type FaultProxy } from '../../../tools/chaos/tcp-proxy.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../../support/processes.js';
 
 /** More bytes than all buffers between the ends can hold. */
 const LARGE_BYTES = 64 * 2 ** 20;

@@ -7,7 +7,7 @@ import { createTransport } from 'nodemailer';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { buildFakes, type Fakes, type FakesOptions } from '../../../tools/fakes/app.js';
 import { MailStore } from '../../../tools/fakes/mail-store.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { waitUntil } from '../../support/processes.js';
 
 const sender = { from: 'The shop <shop@example.com>' };
 

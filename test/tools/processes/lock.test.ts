@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LockHeldError, acquireLock, withLock } from '../../../tools/processes/lock.mjs';
-import { startProcess } from '../../../tools/processes/processes.js';
+import { startProcess } from '../../support/processes.js';
 
 let folder: string;
 let file: string;

@@ -8,8 +8,8 @@ import {
   typescriptCommand,
   type ManagedProcess,
 } from '../../../tools/processes/processes.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { isAlive, waitForExit } from '../fixtures/is-alive.js';
+import { waitUntil } from '../../support/processes.js';
 
 const nodeCommand = (script: string) => ({ command: process.execPath, args: ['-e', script] });
 const RUN_FOREVER = 'setInterval(() => {}, 1000);';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkDependencies } from '../../../tools/project/check-dependencies.js';
-import { projectRoot } from '../../../tools/stack/settings.js';
+import { projectRoot } from '../../support/processes.js';
 
 describe('dependency check', () => {
   let folder: string;

@@ -5,13 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess, typescriptCommand } from '../../../tools/processes/processes.js';
 import { runReplay } from '../../../tools/replay/run-replay.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { createWorkerDataConverter } from '../../../src/temporal/encryption/data-converters.js';
 import { CART_TASK_QUEUE, cartQuery, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import { orderQuery, orderWorkflowId, ORDER_TASK_QUEUE } from '../../../src/workflows/order/contract.js';
+import { freePort, startProcess, typescriptCommand, waitUntil } from '../../support/processes.js';
 import { createTestActivities } from '../../support/shop/test-activities.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
 import { startPostgres, type PostgresServer } from '../../../tools/servers/postgres/postgres.js';
 import { silentReporter as report } from '../../../tools/terminal/reporter.js';
 import { isAlive, waitForExit } from '../fixtures/is-alive.js';
+import { freePort } from '../../support/processes.js';
 
 let folder: string;
 let server: PostgresServer | undefined;

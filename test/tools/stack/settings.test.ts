@@ -1,7 +1,8 @@
 import { isAbsolute, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { projectRoot, developmentEnvironment, loadSettings, SettingsError } from '../../../tools/stack/settings.js';
+import { developmentEnvironment, loadSettings, SettingsError } from '../../../tools/stack/settings.js';
 import { loadConfig } from '../../../src/config/read.js';
+import { projectRoot } from '../../support/processes.js';
 
 describe('the settings of the development stack', () => {
   test('has a default for every setting', () => {

@@ -3,14 +3,12 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, test, vi, type TestContext } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess, typescriptCommand } from '../../../tools/processes/processes.js';
 import { silentReporter as report } from '../../../tools/terminal/reporter.js';
 import { loadSettings } from '../../../tools/stack/settings.js';
 import { startTemporaryStack } from '../../../tools/stack/stack.js';
 import { findTemporalCli } from '../../../tools/servers/programs/temporal-cli.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { isAlive, waitForExit } from '../fixtures/is-alive.js';
+import { freePort, startProcess, typescriptCommand, waitUntil } from '../../support/processes.js';
 
 async function needsTemporal({ skip }: TestContext): Promise<void> {
   await findTemporalCli({ settings: loadSettings(), report }).catch((error: unknown) => skip(String(error)));

@@ -2,10 +2,14 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../../tools/processes/ports.js';
-import { startProcess, typescriptCommand, type ManagedProcess } from '../../../tools/processes/processes.js';
-import { unsetShellVariables } from '../../../tools/stack/settings.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import {
+  freePort,
+  type ManagedProcess,
+  startProcess,
+  typescriptCommand,
+  unsetShellVariables,
+  waitUntil,
+} from '../../support/processes.js';
 import { startSilentServer, type SilentServer } from '../../support/network/silent-server.js';
 
 const DEADLINE_MS = 60_000;

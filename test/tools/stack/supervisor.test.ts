@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { liveProcesses, startProcess } from '../../../tools/processes/processes.js';
+import { liveProcesses } from '../../../tools/processes/processes.js';
 import type { Reporter } from '../../../tools/terminal/reporter.js';
 import { formatImportantLine } from '../../../tools/stack/important-line.js';
 import { supervise } from '../../../tools/processes/supervisor.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
+import { startProcess, waitUntil } from '../../support/processes.js';
 
 afterEach(async () => {
   await Promise.all(liveProcesses().map((child) => child.stop(0)));

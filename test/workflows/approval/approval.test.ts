@@ -5,7 +5,6 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalView, Decision } from '../../../src/schemas/approval.js';
 import {
   approvalDueAtAttribute,
@@ -17,6 +16,7 @@ import {
   withdrawUpdate,
 } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
+import { waitUntil } from '../../support/processes.js';
 import { createTestActivities, approvalLinks, OUTGOING_WEBHOOK_SECRET } from '../../support/shop/test-activities.js';
 import {
   makeApproval,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { ApprovalInput, ApprovalResource, ApprovalSummary, ApprovalView } from '../../../src/schemas/approval.js';
 import { approvalQuery, approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
+import { waitUntil } from '../../support/processes.js';
 import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
 import { startApi, type Api } from '../../support/api/api.js';
 import {

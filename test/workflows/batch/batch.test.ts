@@ -1,7 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, type TemporalFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import {
   batchQuery,
   BATCH_TASK_QUEUE,
@@ -11,6 +10,7 @@ import {
   resumeSignal,
 } from '../../../src/workflows/batch/contract.js';
 import type { batch, batchShard } from '../../../src/workflows/batch/workflow.js';
+import { waitUntil } from '../../support/processes.js';
 import {
   makeItems,
   startBatch,

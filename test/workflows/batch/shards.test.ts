@@ -2,7 +2,6 @@ import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import {
   batchQuery,
   BATCH_TASK_QUEUE,
@@ -12,6 +11,12 @@ import {
 } from '../../../src/workflows/batch/contract.js';
 import type { batch as batchWorkflow, batchShard } from '../../../src/workflows/batch/workflow.js';
 import {
+  EVENTS_PER_ACTIVITY,
+  EVENTS_PER_CHILD,
+  EVENTS_PER_PROGRESS_POLL,
+} from '../../support/api/generated-documents.js';
+import { waitUntil } from '../../support/processes.js';
+import {
   makeItems,
   startBatch,
   stageTestBatch,
@@ -20,7 +25,6 @@ import {
   writtenKeys,
   type BatchHandle,
 } from '../../support/shop/batches.js';
-import { EVENTS_PER_ACTIVITY, EVENTS_PER_CHILD, EVENTS_PER_PROGRESS_POLL } from '../../../tools/openapi/limit-table.js';
 import { describeOnDevServer, startDevServer, type DevServer } from '../../support/temporal/dev-server.js';
 import { fetchEventSummaries } from '../../support/temporal/event-summaries.js';
 import { startShop, type Shop } from '../../support/shop/shop.js';

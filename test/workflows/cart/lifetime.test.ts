@@ -2,7 +2,6 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { CartInput, CartView } from '../../../src/schemas/cart.js';
 import {
   abandonSignal,
@@ -15,6 +14,7 @@ import {
   setQuantitySignal,
   setQuantityUpdate,
 } from '../../../src/workflows/cart/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { newCartId, startCart, type CartHandle } from '../../support/shop/carts.js';
 import { addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { describeWithTimeSkipping, startTimeSkippingServer } from '../../support/temporal/time-skipping-server.js';

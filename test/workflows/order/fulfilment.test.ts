@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { orderStatusAttribute, customerIdAttribute } from '../../../src/workflows/order/contract.js';
+import { waitUntil } from '../../support/processes.js';
 import { newOrderId, describeWithOrderShop } from '../../support/shop/order-shop.js';
 import { addProduct } from '../../support/shop/shop.js';
 import type { ActivityName } from '../../support/shop/activity-spy.js';

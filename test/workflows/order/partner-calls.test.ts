@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import { approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
 import type { approval } from '../../../src/workflows/approval/workflow.js';
 import { cancelOrderUpdate } from '../../../src/workflows/order/contract.js';
 import type { OrderView } from '../../../src/schemas/order.js';
+import { waitUntil } from '../../support/processes.js';
 import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
 import { waitForApproval } from '../../support/shop/approvals.js';
 import { newOrderId, describeWithOrderShop } from '../../support/shop/order-shop.js';

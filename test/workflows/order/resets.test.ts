@@ -1,7 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readBalance } from '../../../tools/chaos/audit/balance.js';
-import { waitUntil } from '../../../tools/processes/wait.js';
 import type { OrderInput, OrderView } from '../../../src/schemas/order.js';
 import type { Product } from '../../../src/schemas/product.js';
 import { approvalWorkflowId, decideUpdate } from '../../../src/workflows/approval/contract.js';
@@ -14,6 +12,8 @@ import {
   resolveDeliveryUpdate,
 } from '../../../src/workflows/order/contract.js';
 import type { order as orderWorkflow } from '../../../src/workflows/order/workflow.js';
+import { waitUntil } from '../../support/processes.js';
+import { readBalance } from '../../support/shop/balance.js';
 import { ORDER_APPROVAL_THRESHOLD } from '../../support/shop/test-activities.js';
 import { describeOnDevServer, startDevServer } from '../../support/temporal/dev-server.js';
 import {

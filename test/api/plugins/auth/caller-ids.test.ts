@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitUntil } from '../../../../tools/processes/wait.js';
 import type { ApprovalResource, ApprovalSummary } from '../../../../src/schemas/approval.js';
 import type { OrderResource, OrderSummary } from '../../../../src/schemas/order.js';
+import { waitUntil } from '../../../support/processes.js';
 import { startApi, type Api } from '../../../support/api/api.js';
 import { makeApproval, makeStage } from '../../../support/shop/approvals.js';
 import { createCaller, type TestCaller } from '../../../support/api/callers.js';

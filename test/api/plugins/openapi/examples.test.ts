@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { waitUntil } from '../../../../tools/processes/wait.js';
 import { OPERATION_EXAMPLES } from '../../../../src/api/plugins/openapi/examples.js';
 import { isOpenBatch, type BatchResource } from '../../../../src/schemas/batch.js';
 import type { OrderResource } from '../../../../src/schemas/order.js';
 import { product } from '../../../../src/schemas/product.js';
+import { waitUntil } from '../../../support/processes.js';
 import { signDecision, signShipmentReport, startApi, type Api } from '../../../support/api/api.js';
 import { approvalLinks } from '../../../support/shop/test-activities.js';
 import { splitIntoChunks, TestOperations } from '../../../support/shop/batches.js';

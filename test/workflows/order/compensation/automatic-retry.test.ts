@@ -1,9 +1,9 @@
 import { Worker } from '@temporalio/worker';
 import { expect, inject, test } from 'vitest';
-import { waitUntil } from '../../../../tools/processes/wait.js';
 import type { OrderView } from '../../../../src/schemas/order.js';
 import { resolveCompensationUpdate } from '../../../../src/workflows/order/contract.js';
 import { stuckRetryDelaySeconds } from '../../../../src/workflows/order/state.js';
+import { waitUntil } from '../../../support/processes.js';
 import {
   newOrderId,
   describeWithOrderShop,

@@ -1,6 +1,5 @@
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import { waitUntil } from '../../../../tools/processes/wait.js';
 import {
   cancelOrderUpdate,
   ORDER_WORKFLOW_TYPE,
@@ -8,7 +7,8 @@ import {
   orderWorkflowId,
 } from '../../../../src/workflows/order/contract.js';
 import type { order } from '../../../../src/workflows/order/workflow.js';
-import type { Balance } from '../../../../tools/chaos/audit/balance.js';
+import type { Balance } from '../../../support/shop/balance.js';
+import { waitUntil } from '../../../support/processes.js';
 import { lockProduct } from '../../../support/database/database-lock.js';
 import {
   newOrderId,
