@@ -1,8 +1,8 @@
 /** Mutates the rules that run in plain Node, without a server. docs/mutation-testing.md explains why no others. */
 export default {
   mutate: [
-    'src/workflows/approval/{contract,stage,decisions}.ts',
-    'src/workflows/batch/{contract,plan,details,shard-input,concurrency}.ts',
+    'src/workflows/approval/{arguments,contract,decisions,plan}.ts',
+    'src/workflows/batch/{concurrency,contract,details,plan,shard-input}.ts',
     'src/workflows/cart/changes.ts',
     'src/workflows/shared/saga.ts',
   ],

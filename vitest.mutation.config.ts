@@ -7,8 +7,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: [
-      'test/workflows/approval/{contract,stage,decisions}.test.ts',
-      'test/workflows/batch/{contract,plan,details,shard-input,concurrency}.test.ts',
+      'test/workflows/approval/{arguments,contract,decisions,plan}.test.ts',
+      'test/workflows/batch/{concurrency,contract,details,plan,shard-input}.test.ts',
       'test/workflows/cart/changes.test.ts',
       'test/workflows/shared/saga.test.ts',
     ],

@@ -1,39 +1,6 @@
-import { truncateText } from '../../temporal/payloads/text.js';
 import type { ApprovalView, Approver, Decision, TrailEntry } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { isCallerId, isText } from '../shared/arguments.js';
 import { closedRejectionOf, isSameDecision } from './contract.js';
-
-/** The same rules as in `schemas/`, which this module must not import at run time. A test compares both. */
-const MAX_COMMENT_LENGTH = 1_000;
-const VIA_VALUES: readonly unknown[] = ['api', 'link', 'webhook', 'cli'];
-const DECISION_FIELDS = ['approver', 'decision', 'comment', 'via', 'stage'];
-
-/** Validates a raw decision. @returns the problem, or undefined when the decision is valid. */
-export function validateDecision(value: unknown): Reason | undefined {
-  const problem = decisionProblemOf(value);
-  return problem === undefined ? undefined : { type: 'InvalidInput', message: problem };
-}
-
-function decisionProblemOf(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
-  }
-  const { approver, decision, comment, via, stage } = value as Record<string, unknown>;
-  // The message omits the unknown names, which can be as long as a payload, because the trail stores the message.
-  if (Object.keys(value).some((key) => !DECISION_FIELDS.includes(key)))
-    return `only ${DECISION_FIELDS.join(', ')} are known fields`;
-  if (!isCallerId(approver)) return 'approver must be an id';
-  if (decision !== 'approve' && decision !== 'reject') return 'decision must be "approve" or "reject"';
-  if (comment !== undefined && !isText(comment, MAX_COMMENT_LENGTH)) {
-    return `comment must have at most ${MAX_COMMENT_LENGTH} UTF-16 code units, without NUL and lone surrogates`;
-  }
-  if (via !== undefined && !VIA_VALUES.includes(via)) return `via must be one of ${VIA_VALUES.join(', ')}`;
-  if (stage !== undefined && !isStageNumber(stage)) return 'stage must be a whole number from 1';
-  return undefined;
-}
-
-const isStageNumber = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
 
 /** The facts that determine whether a decision counts. */
 export interface DecisionContext {
@@ -104,10 +71,4 @@ export function hasNewComment(
   const { comment } = repeated;
   if (!comment || comment === decision?.comment) return false;
   return !trail.some((entry) => entry.event === 'commented' && entry.comment === comment);
-}
-
-/** Reads a text from raw input. */
-export function readText(input: unknown, field: 'title' | 'requestedBy'): string {
-  const value = (input as Record<string, unknown> | null | undefined)?.[field];
-  return typeof value === 'string' ? truncateText(value, 200) : '';
 }

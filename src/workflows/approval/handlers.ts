@@ -1,18 +1,12 @@
 import { CancellationScope, condition, log, setHandler } from '@temporalio/workflow';
-import type { Decision, WithdrawRequest } from '../../schemas/approval.js';
+import type { ApprovalView, Decision, WithdrawRequest } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { rejectionFailure } from '../shared/failures.js';
 import { validateReasonRequest } from '../shared/arguments.js';
+import { rejectionFailure } from '../shared/failures.js';
+import { validateDecision } from './arguments.js';
 import { approvalQuery, decideSignal, decideUpdate, withdrawUpdate } from './contract.js';
+import { evaluateDecision, hasNewComment, isTrailFull, toTrailFields, withdrawalRejection } from './decisions.js';
 import type { ApprovalState } from './state.js';
-import {
-  evaluateDecision,
-  hasNewComment,
-  isTrailFull,
-  validateDecision,
-  toTrailFields,
-  withdrawalRejection,
-} from './decisions.js';
 
 /**
  * An update responds once the store has the outcome, so that lists agree with the response. During a store outage it
@@ -29,104 +23,96 @@ const REPEAT_REJECTIONS = {
   withdrawal: { type: 'AlreadyWithdrawn', message: 'the approval has already been withdrawn' },
 } satisfies Record<string, Reason>;
 
-/**
- * Registers the handlers. Messages wait until the approval opens.
- *
- * @returns a function that waits for the early messages, so that a decision that arrives before the first request
- * counts.
- */
-export function registerHandlers(progress: ApprovalState): () => Promise<void> {
-  let early = 0;
-
-  setHandler(approvalQuery, () => progress.view);
-
-  setHandler(
-    decideUpdate,
-    async (decision: Decision) => {
-      const refusal = await decide(decision);
-      if (refusal) throw rejectionFailure(refusal);
-      await untilRecorded();
-      // After a reset, the recorded outcome may differ.
-      const overruled = refusalOf(decision);
-      if (overruled) throw rejectionFailure(overruled);
-      return progress.view;
-    },
-    {
-      validator: (decision: Decision) => {
-        const refusal =
-          validateDecision(decision) ??
-          (progress.phase === 'open' ? refusalOf(decision) : undefined) ??
-          (isRepeated(decision) ? REPEAT_REJECTIONS.decision : undefined);
-        if (refusal) throw rejectionFailure(refusal);
-      },
-    },
-  );
-
-  setHandler(decideSignal, async (decision: Decision) => {
-    const malformed = validateDecision(decision);
-    const refusal = malformed ?? (await decide(decision));
-    if (!refusal) return;
-    log.warn('ignored a decision', { ...refusal });
-    progress.recordIgnoredDecision(refusal, malformed ? {} : toTrailFields(decision));
+/** Registers the handlers. Messages wait until the approval opens. */
+export function registerHandlers(state: ApprovalState): void {
+  setHandler(approvalQuery, () => state.view);
+  setHandler(decideUpdate, (decision: Decision) => handleDecideUpdate(state, decision), {
+    validator: (decision: Decision) => throwIfRejected(validateDecideUpdate(state, decision)),
   });
+  setHandler(decideSignal, (decision: Decision) => handleDecideSignal(state, decision));
+  setHandler(withdrawUpdate, (request: WithdrawRequest | undefined) => handleWithdrawUpdate(state, request), {
+    validator: (request: unknown) => throwIfRejected(validateWithdrawUpdate(state, request)),
+  });
+}
 
-  setHandler(
-    withdrawUpdate,
-    async (request: WithdrawRequest | undefined) => {
-      const refusal = (await untilOpened()) ?? withdrawalRejection(progress.view);
-      if (refusal) throw rejectionFailure(refusal);
-      progress.withdraw(request?.reason);
-      await untilRecorded();
-      const overruled = withdrawalRejection(progress.view);
-      if (overruled) throw rejectionFailure(overruled);
-      return progress.view;
-    },
-    {
-      validator: (request: unknown) => {
-        const { view, isOutcomeRecorded } = progress;
-        const isWithdrawn = isOutcomeRecorded && view.status === 'withdrawn';
-        const refusal =
-          validateReasonRequest(request) ??
-          withdrawalRejection(view) ??
-          (isWithdrawn ? REPEAT_REJECTIONS.withdrawal : undefined);
-        if (refusal) throw rejectionFailure(refusal);
-      },
-    },
+async function handleDecideUpdate(state: ApprovalState, decision: Decision): Promise<ApprovalView> {
+  throwIfRejected(await decide(state, decision));
+  await waitUntilRecorded(state);
+  // After a reset, the recorded outcome may differ.
+  throwIfRejected(decisionRejectionOf(state, decision));
+  return state.view;
+}
+
+function validateDecideUpdate(state: ApprovalState, decision: Decision): Reason | undefined {
+  return (
+    validateDecision(decision) ??
+    (state.phase === 'open' ? decisionRejectionOf(state, decision) : undefined) ??
+    (hasNoEffect(state, decision) ? REPEAT_REJECTIONS.decision : undefined)
   );
+}
 
-  return () => CancellationScope.nonCancellable(() => condition(() => early === 0));
+async function handleDecideSignal(state: ApprovalState, decision: Decision): Promise<void> {
+  const malformed = validateDecision(decision);
+  const rejection = malformed ?? (await decide(state, decision));
+  if (!rejection) return;
+  log.warn('ignored a decision', { ...rejection });
+  state.recordIgnoredDecision(rejection, malformed ? {} : toTrailFields(decision));
+}
 
-  async function decide(decision: Decision): Promise<Reason | undefined> {
-    return (await untilOpened()) ?? progress.decide(decision);
-  }
+async function handleWithdrawUpdate(state: ApprovalState, request: WithdrawRequest | undefined): Promise<ApprovalView> {
+  throwIfRejected((await waitUntilOpened(state)) ?? withdrawalRejection(state.view));
+  state.withdraw(request?.reason);
+  await waitUntilRecorded(state);
+  throwIfRejected(withdrawalRejection(state.view));
+  return state.view;
+}
 
-  /** @returns why the approval did not open, or undefined when it opened. */
-  async function untilOpened(): Promise<Reason | undefined> {
-    early += 1;
-    await CancellationScope.nonCancellable(() => condition(() => progress.phase !== 'opening'));
-    early -= 1;
-    return progress.rejection;
-  }
+function validateWithdrawUpdate({ view, isOutcomeRecorded }: ApprovalState, request: unknown): Reason | undefined {
+  const isWithdrawn = isOutcomeRecorded && view.status === 'withdrawn';
+  return (
+    validateReasonRequest(request) ??
+    withdrawalRejection(view) ??
+    (isWithdrawn ? REPEAT_REJECTIONS.withdrawal : undefined)
+  );
+}
 
-  async function untilRecorded(): Promise<void> {
-    if (progress.isOutcomeRecorded) return;
-    await CancellationScope.nonCancellable(() =>
-      condition(() => progress.isOutcomeRecorded, RECORD_TIMEOUT_MS, { summary: 'Answer without the store' }),
-    );
-  }
+function throwIfRejected(rejection: Reason | undefined): void {
+  if (rejection) throw rejectionFailure(rejection);
+}
 
-  /**
-   * Whether a decision changes nothing. Before the store has the outcome, a repetition is accepted and waits for the
-   * store as well.
-   */
-  function isRepeated(decision: Decision): boolean {
-    const { view, isOutcomeRecorded } = progress;
-    if (!isOutcomeRecorded || evaluateDecision(progress, decision) !== 'repeated') return false;
-    return !hasNewComment(view, decision) || isTrailFull(view.trail, 'commented');
-  }
+/** Applies a decision once the approval is open. @returns why the decision does not count, or undefined. */
+async function decide(state: ApprovalState, decision: Decision): Promise<Reason | undefined> {
+  return (await waitUntilOpened(state)) ?? state.decide(decision);
+}
 
-  function refusalOf(decision: Decision): Reason | undefined {
-    const answer = evaluateDecision(progress, decision);
-    return typeof answer === 'string' ? undefined : answer;
-  }
+/** @returns why the approval did not open, or undefined when it opened. */
+async function waitUntilOpened(state: ApprovalState): Promise<Reason | undefined> {
+  state.earlyMessageCount += 1;
+  await CancellationScope.nonCancellable(() => condition(() => state.phase !== 'opening'));
+  state.earlyMessageCount -= 1;
+  return state.rejection;
+}
+
+async function waitUntilRecorded(state: ApprovalState): Promise<void> {
+  if (state.isOutcomeRecorded) return;
+  await CancellationScope.nonCancellable(() =>
+    condition(() => state.isOutcomeRecorded, RECORD_TIMEOUT_MS, {
+      summary: 'Respond before the store has the outcome',
+    }),
+  );
+}
+
+/**
+ * Whether a decision changes nothing. Before the store has the outcome, a repetition is accepted and waits for the
+ * store as well.
+ */
+function hasNoEffect(state: ApprovalState, decision: Decision): boolean {
+  const { view, isOutcomeRecorded } = state;
+  if (!isOutcomeRecorded || evaluateDecision(state, decision) !== 'repeated') return false;
+  return !hasNewComment(view, decision) || isTrailFull(view.trail, 'commented');
+}
+
+function decisionRejectionOf(state: ApprovalState, decision: Decision): Reason | undefined {
+  const evaluation = evaluateDecision(state, decision);
+  return typeof evaluation === 'string' ? undefined : evaluation;
 }

@@ -3,25 +3,25 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { ApprovalView, Approver, Notification } from '../../schemas/approval.js';
 import { reasonOf } from '../shared/failures.js';
 import { notificationActivities } from './activities.js';
+import { recipientsOf, type Recipient } from './plan.js';
 import type { ApprovalState } from './state.js';
-import { recipientsOf, type Recipient } from './stage.js';
 
-/** The messages of one stage. The workflow does not wait for them; the view shows the status of each. */
+/** The messages of one stage. They run beside the wait for the decision; the view shows the status of each message. */
 export class StageNotifications {
   private readonly scope = new CancellationScope();
   private readonly pending: Promise<void>[] = [];
-  private readonly progress: ApprovalState;
+  private readonly state: ApprovalState;
   private readonly endsAt: number;
 
-  constructor(progress: ApprovalState, endsAt: number) {
-    this.progress = progress;
+  constructor(state: ApprovalState, endsAt: number) {
+    this.state = state;
     this.endsAt = endsAt;
   }
 
   /** Sends the request (number 0) or a reminder to every approver who has an address. */
   send(number: number): void {
-    for (const addressee of recipientsOf(this.progress.eligibleApprovers)) {
-      this.pending.push(this.scope.run(() => this.sendTo(addressee, number)));
+    for (const recipient of recipientsOf(this.state.eligibleApprovers)) {
+      this.pending.push(this.scope.run(() => this.sendTo(recipient, number)));
     }
   }
 
@@ -32,7 +32,7 @@ export class StageNotifications {
   }
 
   private async sendTo([approver, channel]: Recipient, number: number): Promise<void> {
-    const { view } = this.progress;
+    const { view } = this.state;
     const entry = findOrAddNotification(view, approver, channel);
     // Skips the reminder while the previous message is still being retried.
     if (number > 0 && entry.status === 'sending') return;
@@ -42,7 +42,7 @@ export class StageNotifications {
       summary: `${number === 0 ? 'Ask' : `Reminder ${number} to`} ${approver.id} by ${channel}`,
       timeoutMs: Math.max(this.endsAt - Date.now(), 1),
     });
-    const message = { ...messageContentOf(this.progress), approver: approver.id, reminderNumber: number };
+    const message = { ...messageContentOf(this.state), approver: approver.id, reminderNumber: number };
     try {
       if (channel === 'email') await mailApprover({ ...message, email: approver.email! });
       else await sendApproverWebhook({ ...message, webhookUrl: approver.webhookUrl! });
@@ -53,10 +53,10 @@ export class StageNotifications {
       if (!(error instanceof TemporalFailure)) throw error;
       entry.status = 'failed';
       entry.reason = isCancellation(error)
-        ? { type: 'NoLongerNeeded', message: 'the stage was over before the message could be delivered' }
+        ? { type: 'NoLongerNeeded', message: 'the stage ended before the message was delivered' }
         : reasonOf(error);
     }
-    this.progress.onChange();
+    this.state.publish();
   }
 }
 
@@ -81,10 +81,10 @@ function findOrAddNotification(
   { id }: Approver,
   channel: Notification['channel'],
 ) {
-  const known = notifications.find(
+  const existing = notifications.find(
     (entry) => entry.stage === stage && entry.approver === id && entry.channel === channel,
   );
-  if (known) return known;
+  if (existing) return existing;
   const entry: Notification = { stage, approver: id, channel, status: 'sending', sentCount: 0 };
   notifications.push(entry);
   return entry;

@@ -1,3 +1,5 @@
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { ApprovalOpening, CurrentStage } from '../../activities/approvals.js';
 import type {
   ApprovalInput,
   ApprovalStatus,
@@ -8,10 +10,13 @@ import type {
   TrailEntry,
 } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { eligibleApproversOf, stageEndOf, readStages } from './stage.js';
-import { evaluateDecision, readText, hasNewComment, isTrailFull, outcomeOf, toTrailFields } from './decisions.js';
+import { readStages, readText } from './arguments.js';
+import { approvalDueAtAttribute, approvalIdOf, approvalStatusAttribute, approversAttribute } from './contract.js';
+import { evaluateDecision, hasNewComment, isTrailFull, outcomeOf, toTrailFields } from './decisions.js';
+import { describeApproval } from './details.js';
+import { eligibleApproversOf, stageEndOf } from './plan.js';
 
-/** The state of one approval, and its changes. Every change calls `onChange`. */
+/** The complete state of an approval, and its transitions. Queries, updates and the result return the view. */
 export class ApprovalState {
   readonly firstRunId: string;
   /** When the approval was requested, in ms since the epoch. */
@@ -19,31 +24,33 @@ export class ApprovalState {
   view: ApprovalView;
   /** The approvers of the current stage, or of the last stage once the approval is closed. */
   eligibleApprovers: readonly Approver[] = [];
-  /** When the current stage began. */
+  /** When the current stage began, in ms since the epoch. */
   stageStartedAt: number;
-  /** The deadline of the first stage. */
-  dueAt: Date | undefined;
+  /** `rejected`: the approval did not open, because its input or its id is invalid. */
   phase: 'opening' | 'open' | 'rejected' = 'opening';
   /** Why the approval did not open. */
   rejection: Reason | undefined;
+  /** Messages that arrived before the approval opened and have not taken effect. */
+  earlyMessageCount = 0;
   /** Whether the store has the outcome. */
   isOutcomeRecorded = false;
   /** Whether the view has changed since it was last stored. */
   hasChanges = false;
-  onChange: () => void = () => undefined;
 
+  /** The deadline of the first stage. */
+  private readonly dueAt: Date | undefined;
   private readonly stages: readonly Stage[];
-  /** The index of the current stage. */
   private stageIndex = -1;
 
   /** @param input the raw input, of any shape. */
-  constructor({ approvalId, firstRunId, input }: { approvalId: string; firstRunId: string; input: unknown }) {
-    this.firstRunId = firstRunId;
+  constructor(input: unknown) {
+    const { workflowId, firstExecutionRunId } = workflowInfo();
+    this.firstRunId = firstExecutionRunId;
     this.requestedAt = Date.now();
     this.stageStartedAt = this.requestedAt;
     this.stages = readStages(input);
     this.view = {
-      approvalId,
+      approvalId: approvalIdOf(workflowId),
       status: 'pending',
       title: readText(input, 'title'),
       requestedBy: readText(input, 'requestedBy'),
@@ -66,11 +73,23 @@ export class ApprovalState {
     return this.stages[this.stageIndex];
   }
 
-  get deadline(): Date | undefined {
-    return this.stage && new Date(stageEndOf(this.stage, this.stageStartedAt));
+  /** The argument of `openApproval`. */
+  get opening(): ApprovalOpening {
+    return {
+      workflowId: workflowInfo().workflowId,
+      firstRunId: this.firstRunId,
+      requestedAt: new Date(this.requestedAt).toISOString(),
+      firstStage: this.currentStage,
+    };
   }
 
-  /** Opens the approval once its input is parsed. */
+  /** The current stage as the store records it. */
+  get currentStage(): CurrentStage | undefined {
+    const { stage, approvers, deadline } = this.view;
+    return this.stage && deadline !== undefined ? { stage, approvers, deadline } : undefined;
+  }
+
+  /** Opens the approval after its input was parsed. */
   open({ description, amount }: ApprovalInput): void {
     Object.assign(this.view, { ...(description && { description }), ...(amount && { amount }) });
     this.addTrailEntry('requested', { approver: this.view.requestedBy, stage: 1 });
@@ -78,7 +97,7 @@ export class ApprovalState {
     this.phase = 'open';
   }
 
-  /** Rejects the approval. All waiting messages get the reason. */
+  /** Ends the opening. All waiting messages are rejected with the reason. */
   reject(reason: Reason): void {
     this.rejection = reason;
     this.phase = 'rejected';
@@ -90,7 +109,7 @@ export class ApprovalState {
     this.phase = 'open';
     this.isOutcomeRecorded = true;
     this.hasChanges = false;
-    this.onChange();
+    this.publish();
   }
 
   /** Moves to the next stage that has an eligible approver. @returns false when there is none. */
@@ -116,25 +135,26 @@ export class ApprovalState {
 
   /** Applies a decision. @returns why the decision does not count, or undefined when it counts. */
   decide(decision: Decision): Reason | undefined {
-    const answer = evaluateDecision(this, decision);
-    if (answer === 'counts') {
+    const evaluation = evaluateDecision(this, decision);
+    if (evaluation === 'counts') {
       this.view.decision = { ...toTrailFields(decision), stage: this.view.stage, at: now() };
       this.addTrailEntry('decided', toTrailFields(decision));
       this.close(outcomeOf(decision));
       return undefined;
     }
-    if (answer !== 'repeated') return answer;
+    if (evaluation !== 'repeated') return evaluation;
     if (hasNewComment(this.view, decision) && !isTrailFull(this.view.trail, 'commented')) {
       this.addTrailEntry('commented', toTrailFields(decision));
     }
     return undefined;
   }
 
-  /** Adds an ignored decision to the trail. @param said is missing when the message is malformed. */
-  recordIgnoredDecision(reason: Reason, said: Partial<TrailEntry> = {}): void {
-    if (!isTrailFull(this.view.trail, 'ignored')) this.addTrailEntry('ignored', { ...said, reason });
+  /** Adds an ignored decision to the trail. @param fields empty when the message is malformed. */
+  recordIgnoredDecision(reason: Reason, fields: Partial<TrailEntry>): void {
+    if (!isTrailFull(this.view.trail, 'ignored')) this.addTrailEntry('ignored', { ...fields, reason });
   }
 
+  /** Withdraws a pending approval. */
   withdraw(reason?: string): void {
     if (this.isClosed) return;
     this.view.withdrawal = { at: now(), ...(reason && { reason }) };
@@ -142,6 +162,7 @@ export class ApprovalState {
     this.close('withdrawn');
   }
 
+  /** Closes the approval after its last stage has timed out. */
   timeOut(outcome: ApprovalStatus = 'timed_out'): void {
     this.addTrailEntry('timed_out');
     this.close(outcome);
@@ -150,7 +171,32 @@ export class ApprovalState {
   setCallbackDelivery(delivery: NonNullable<ApprovalView['callbackDelivery']>): void {
     this.view.callbackDelivery = delivery;
     this.hasChanges = true;
-    this.onChange();
+    this.publish();
+  }
+
+  /** Shows the view in the current details and the search attributes of the Web UI. */
+  publish(): void {
+    setCurrentDetails(describeApproval(this.view));
+    if (this.isPublished()) return;
+    upsertSearchAttributes([
+      { key: approvalStatusAttribute, value: this.view.status },
+      { key: approversAttribute, value: this.isClosed ? null : this.view.approvers },
+      ...(this.dueAt ? [{ key: approvalDueAtAttribute, value: this.dueAt }] : []),
+    ]);
+  }
+
+  /** Whether the search attributes are already up to date, as when the API set them at the start. */
+  private isPublished(): boolean {
+    const { typedSearchAttributes } = workflowInfo();
+    const approvers = this.isClosed ? [] : this.view.approvers;
+    return (
+      typedSearchAttributes.get(approvalStatusAttribute) === this.view.status &&
+      (typedSearchAttributes.get(approversAttribute) ?? []).join() === approvers.join()
+    );
+  }
+
+  private get deadline(): Date | undefined {
+    return this.stage && new Date(stageEndOf(this.stage, this.stageStartedAt));
   }
 
   /** The index of the next stage with an eligible approver, or the number of stages when there is none. */
@@ -176,7 +222,7 @@ export class ApprovalState {
 
   private close(status: ApprovalStatus): void {
     this.view.status = status;
-    this.onChange();
+    this.publish();
   }
 
   private addTrailEntry(event: TrailEntry['event'], more: Partial<TrailEntry> = {}): void {

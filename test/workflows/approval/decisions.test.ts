@@ -4,16 +4,13 @@ import {
   MAX_DESCRIPTION_LENGTH,
   MAX_REMINDERS,
   MAX_STAGES,
-  decision as decisionSchema,
   type ApprovalView,
   type Decision,
 } from '../../../src/schemas/approval.js';
 import {
   evaluateDecision,
-  readText,
   hasNewComment,
   isTrailFull,
-  validateDecision,
   outcomeOf,
   toTrailFields,
   withdrawalRejection,
@@ -64,7 +61,7 @@ describe('the limits of the schema', () => {
   });
 });
 
-describe('answerTo', () => {
+describe('evaluateDecision', () => {
   test.each<[what: string, DecisionContext, Decision, answer: unknown]>([
     ['an approver decides', makeContext(), decisionBy('lead'), 'counts'],
     ['an approver decides for the current stage', makeContext(), decisionBy('lead', { stage: 2 }), 'counts'],
@@ -131,71 +128,6 @@ describe('answerTo', () => {
   });
 });
 
-describe('malformedDecision', () => {
-  test.each([
-    decisionBy('a'.repeat(120)),
-    decisionBy('a'.repeat(121)),
-    decisionBy('lead', { comment: 'x'.repeat(1_000) }),
-    decisionBy('lead', { comment: 'x'.repeat(1_001) }),
-    decisionBy('lead', { via: 'link', stage: 1 }),
-    decisionBy('lead', { via: 'dream' as 'link' }),
-    decisionBy('lead', { stage: 1.5 }),
-    { ...decisionBy('lead'), admin: true },
-    decisionBy(''),
-    decisionBy('\ud800'),
-    decisionBy('le ad'),
-    decisionBy('lead@example.com'),
-    decisionBy('lead', { comment: '\ud800' }),
-    decisionBy('lead', { comment: 'a\0b' }),
-    decisionBy('lead', { stage: 0 }),
-  ])('agrees with the schema on %j', (decision) => {
-    expect(validateDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
-  });
-
-  const notAnObject = 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
-  test.each<[unknown, message: string]>([
-    ...[undefined, null, 'approve', 1, [], [decisionBy('lead')]].map((value): [unknown, string] => [
-      value,
-      notAnObject,
-    ]),
-    [{ ...decisionBy('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
-    [{ decision: 'approve' }, 'approver must be an id'],
-    [decisionBy(''), 'approver must be an id'],
-    [decisionBy('a'.repeat(121)), 'approver must be an id'],
-    [{ ...decisionBy('lead'), approver: ['lead'] }, 'approver must be an id'],
-    [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
-    [{ ...decisionBy('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
-    [
-      { ...decisionBy('lead'), comment: 1 },
-      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
-    ],
-    [
-      { ...decisionBy('lead'), comment: 'x'.repeat(1_001) },
-      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
-    ],
-    [{ ...decisionBy('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
-    [{ ...decisionBy('lead'), stage: '1' }, 'stage must be a whole number from 1'],
-    [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
-  ])('explains what is wrong with %j', (value, message) => {
-    expect(validateDecision(value)).toEqual({ type: 'InvalidInput', message });
-  });
-
-  test.each<[string, unknown]>([
-    ['the required fields only', decisionBy('lead')],
-    ['a rejection', decisionBy('lead', { decision: 'reject' })],
-    ['the longest names', decisionBy('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
-    ['an empty comment', decisionBy('lead', { comment: '' })],
-    ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [
-      `via ${via}`,
-      { ...decisionBy('lead'), via },
-    ]),
-    ['a stage', decisionBy('lead', { stage: 1 })],
-    ['undefined fields', { ...decisionBy('lead'), comment: undefined, via: undefined, stage: undefined }],
-  ])('accepts a decision with %s', (_what, value) => {
-    expect(validateDecision(value)).toBeUndefined();
-  });
-});
-
 describe('outcomes and withdrawals', () => {
   test('maps a decision to its outcome', () => {
     expect(outcomeOf(decisionBy('lead'))).toBe('approved');
@@ -250,18 +182,5 @@ describe('the trail', () => {
     expect(hasNewComment({ decision: made, trail }, decisionBy('lead', comment === undefined ? {} : { comment }))).toBe(
       expected,
     );
-  });
-
-  test.each<[unknown, string]>([
-    [{ title: 'May we?' }, 'May we?'],
-    [{ title: 'a\ud800' }, 'a\ufffd'],
-    [{ title: 'x'.repeat(201) }, `${'x'.repeat(199)}…`],
-    [{ title: ['May we?'] }, ''],
-    [{ requestedBy: 'ada' }, ''],
-    [null, ''],
-    [undefined, ''],
-    ['May we?', ''],
-  ])('reads from unparsed input %j the title "%s"', (input, title) => {
-    expect(readText(input, 'title')).toBe(title);
   });
 });

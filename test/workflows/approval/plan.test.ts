@@ -5,14 +5,13 @@ import {
   recipientsOf,
   eligibleApproversOf,
   stageEndOf,
-  readStages,
   nextReminder,
   reminderTimesOf,
-} from '../../../src/workflows/approval/stage.js';
+} from '../../../src/workflows/approval/plan.js';
 
 const REQUESTED_AT = Date.parse('2030-01-01T00:00:00.000Z');
 
-describe('addressees and deciders', () => {
+describe('recipients and eligible approvers', () => {
   const mailed: Approver = { id: 'lead', email: 'lead@example.com' };
   const called: Approver = { id: 'robot', webhookUrl: 'https://example.com/hook' };
   const both: Approver = { id: 'boss', email: 'boss@example.com', webhookUrl: 'https://example.com/boss' };
@@ -26,7 +25,7 @@ describe('addressees and deciders', () => {
     ]);
   });
 
-  test('excludes the requester from the deciders', () => {
+  test('excludes the requester from the eligible approvers', () => {
     expect(eligibleApproversOf({ approvers: [both, mailed], timeoutSeconds: 1 }, 'boss')).toEqual([mailed]);
     expect(eligibleApproversOf({ approvers: [both], timeoutSeconds: 1 }, 'boss')).toEqual([]);
   });
@@ -62,32 +61,6 @@ describe('the next reminder', () => {
     const at = (random: number) =>
       nextReminder([day, 2 * day], { sent: 0, now: day + 60_000, endsAt: 3 * day, random })!.at - day;
     expect([at(0), at(0.5), at(1)]).toEqual([60_000, 210_000, 360_000]);
-  });
-});
-
-describe('the stages of unparsed input', () => {
-  const stage: Stage = { approvers: [{ id: 'lead' }], timeoutSeconds: 60 };
-
-  test('are those of the input if its shape is valid', () => {
-    expect(readStages({ stages: [stage, stage] })).toEqual([stage, stage]);
-  });
-
-  test.each<[unknown]>([
-    [undefined],
-    [null],
-    ['stages'],
-    [{}],
-    [{ stages: 'stages' }],
-    [{ stages: [null] }],
-    [{ stages: [stage, {}] }],
-    [{ stages: [{ ...stage, timeoutSeconds: 1e300 }] }],
-    [{ stages: [{ ...stage, timeoutSeconds: -1 }] }],
-    [{ stages: [{ ...stage, timeoutSeconds: '60' }] }],
-    [{ stages: [{ ...stage, approvers: 'lead' }] }],
-    [{ stages: [{ ...stage, approvers: [null] }] }],
-    [{ stages: [{ ...stage, approvers: [{ id: 1 }] }] }],
-  ])('are none for %j', (input) => {
-    expect(readStages(input)).toEqual([]);
   });
 });
 

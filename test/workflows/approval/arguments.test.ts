@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'vitest';
+import { decision as decisionSchema, type Decision, type Stage } from '../../../src/schemas/approval.js';
+import { readStages, readText, validateDecision } from '../../../src/workflows/approval/arguments.js';
+
+const decisionBy = (approver: string, more: Partial<Decision> = {}): Decision => ({
+  approver,
+  decision: 'approve',
+  ...more,
+});
+
+describe('validateDecision', () => {
+  test.each([
+    decisionBy('a'.repeat(120)),
+    decisionBy('a'.repeat(121)),
+    decisionBy('lead', { comment: 'x'.repeat(1_000) }),
+    decisionBy('lead', { comment: 'x'.repeat(1_001) }),
+    decisionBy('lead', { via: 'link', stage: 1 }),
+    decisionBy('lead', { via: 'dream' as 'link' }),
+    decisionBy('lead', { stage: 1.5 }),
+    { ...decisionBy('lead'), admin: true },
+    decisionBy(''),
+    decisionBy('\ud800'),
+    decisionBy('le ad'),
+    decisionBy('lead@example.com'),
+    decisionBy('lead', { comment: '\ud800' }),
+    decisionBy('lead', { comment: 'a\0b' }),
+    decisionBy('lead', { stage: 0 }),
+  ])('agrees with the schema on %j', (decision) => {
+    expect(validateDecision(decision) === undefined).toBe(decisionSchema.safeParse(decision).success);
+  });
+
+  const notAnObject = 'the argument must be {"approver","decision":"approve"|"reject","comment"?}';
+  test.each<[unknown, message: string]>([
+    ...[undefined, null, 'approve', 1, [], [decisionBy('lead')]].map((value): [unknown, string] => [
+      value,
+      notAnObject,
+    ]),
+    [{ ...decisionBy('lead'), admin: true }, 'only approver, decision, comment, via, stage are known fields'],
+    [{ decision: 'approve' }, 'approver must be an id'],
+    [decisionBy(''), 'approver must be an id'],
+    [decisionBy('a'.repeat(121)), 'approver must be an id'],
+    [{ ...decisionBy('lead'), approver: ['lead'] }, 'approver must be an id'],
+    [{ approver: 'lead' }, 'decision must be "approve" or "reject"'],
+    [{ ...decisionBy('lead'), decision: 'maybe' }, 'decision must be "approve" or "reject"'],
+    [
+      { ...decisionBy('lead'), comment: 1 },
+      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
+    ],
+    [
+      { ...decisionBy('lead'), comment: 'x'.repeat(1_001) },
+      'comment must have at most 1000 UTF-16 code units, without NUL and lone surrogates',
+    ],
+    [{ ...decisionBy('lead'), via: 'dream' }, 'via must be one of api, link, webhook, cli'],
+    [{ ...decisionBy('lead'), stage: '1' }, 'stage must be a whole number from 1'],
+    [{ ...decisionBy('lead'), stage: 1.5 }, 'stage must be a whole number from 1'],
+  ])('explains what is wrong with %j', (value, message) => {
+    expect(validateDecision(value)).toEqual({ type: 'InvalidInput', message });
+  });
+
+  test.each<[string, unknown]>([
+    ['the required fields only', decisionBy('lead')],
+    ['a rejection', decisionBy('lead', { decision: 'reject' })],
+    ['the longest names', decisionBy('a'.repeat(120), { comment: 'x'.repeat(1_000) })],
+    ['an empty comment', decisionBy('lead', { comment: '' })],
+    ...['api', 'link', 'webhook', 'cli'].map((via): [string, unknown] => [
+      `via ${via}`,
+      { ...decisionBy('lead'), via },
+    ]),
+    ['a stage', decisionBy('lead', { stage: 1 })],
+    ['undefined fields', { ...decisionBy('lead'), comment: undefined, via: undefined, stage: undefined }],
+  ])('accepts a decision with %s', (_what, value) => {
+    expect(validateDecision(value)).toBeUndefined();
+  });
+});
+
+describe('the stages of unparsed input', () => {
+  const stage: Stage = { approvers: [{ id: 'lead' }], timeoutSeconds: 60 };
+
+  test('are those of the input if its shape is valid', () => {
+    expect(readStages({ stages: [stage, stage] })).toEqual([stage, stage]);
+  });
+
+  test.each<[unknown]>([
+    [undefined],
+    [null],
+    ['stages'],
+    [{}],
+    [{ stages: 'stages' }],
+    [{ stages: [null] }],
+    [{ stages: [stage, {}] }],
+    [{ stages: [{ ...stage, timeoutSeconds: 1e300 }] }],
+    [{ stages: [{ ...stage, timeoutSeconds: -1 }] }],
+    [{ stages: [{ ...stage, timeoutSeconds: '60' }] }],
+    [{ stages: [{ ...stage, approvers: 'lead' }] }],
+    [{ stages: [{ ...stage, approvers: [null] }] }],
+    [{ stages: [{ ...stage, approvers: [{ id: 1 }] }] }],
+  ])('are none for %j', (input) => {
+    expect(readStages(input)).toEqual([]);
+  });
+});
+
+test.each<[unknown, string]>([
+  [{ title: 'May we?' }, 'May we?'],
+  [{ title: 'a\ud800' }, 'a\ufffd'],
+  [{ title: 'x'.repeat(201) }, `${'x'.repeat(199)}…`],
+  [{ title: ['May we?'] }, ''],
+  [{ requestedBy: 'ada' }, ''],
+  [null, ''],
+  [undefined, ''],
+  ['May we?', ''],
+])('reads from unparsed input %j the title "%s"', (input, title) => {
+  expect(readText(input, 'title')).toBe(title);
+});
