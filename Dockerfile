@@ -1,4 +1,4 @@
-# The application (worker, API, setup) and, for trying it out, the outside world that it talks to.
+# The application (worker, API, setup) and, for trials, the fakes of its external systems.
 # Debian, because the native core of Temporal's SDK needs glibc.
 ARG NODE_VERSION=24.21.0
 
@@ -12,7 +12,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 
 FROM base AS production-dependencies
 RUN npm ci --ignore-scripts --no-audit --no-fund --omit=dev
-# The SDK brings its native core for every platform, and the sources of it.
+# The SDK includes its native core for every platform and the sources of the core. Keeps only this platform's core.
 RUN cd node_modules/@temporalio/core-bridge && rm -r sdk-core \
   && find releases -mindepth 1 -maxdepth 1 ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} +
 
@@ -36,5 +36,5 @@ COPY package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER 1000:1000
-# The others: node dist/setup.js, node dist/api/server.js
+# The other programs: node dist/setup.js, node dist/api/server.js
 CMD ["node", "dist/worker.js"]

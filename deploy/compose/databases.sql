@@ -1,5 +1,5 @@
--- Run by the postgres image when its volume is empty: the shop and Temporal have databases of their own, and neither sees
--- the other's. What worker and API are owns nothing: the setup, which is the owner, gives it what it needs of the tables.
+-- The postgres image runs this file when its volume is empty. The shop and Temporal have separate databases, and neither can
+-- connect to the other's. The role of worker and API owns no tables: setup runs as the owner and grants the privileges.
 \getenv shop_password SHOP_DATABASE_PASSWORD
 \getenv shop_owner_password SHOP_OWNER_DATABASE_PASSWORD
 \getenv temporal_password TEMPORAL_DATABASE_PASSWORD

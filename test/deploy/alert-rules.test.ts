@@ -81,8 +81,8 @@ describe('the Grafana dashboard', () => {
     expect(panels.slice(0, 4).map(({ title }) => title)).toEqual([
       'How long do workflows take?',
       'Which activities fail, and why?',
-      'What is being repeated?',
-      'What is waiting?',
+      'What is retried?',
+      'What waits?',
     ]);
   });
 
