@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 
 /** A validator decides synchronously, from its arguments alone. Checks that need other data belong in the handler. */
-export async function refusesAtOnce(): Promise<void> {
+export async function validateSynchronously(): Promise<void> {
   setHandler(defineUpdate<void, [number]>('add'), () => undefined, {
     validator: (quantity) => {
       if (quantity < 1) throw ApplicationFailure.nonRetryable('at least one', 'InvalidInput');

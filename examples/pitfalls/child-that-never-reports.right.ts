@@ -1,11 +1,11 @@
 import { ChildWorkflowFailure } from '@temporalio/common';
 import { executeChild, workflowInfo } from '@temporalio/workflow';
-import { failsWithoutStock } from './stock.js';
+import { assertInStock } from './stock.js';
 
 /** Waits for the child workflow itself: the server reports every kind of end to the parent. */
-export async function waitsForTheChild(stock: number): Promise<'done' | 'failed'> {
+export async function awaitChild(stock: number): Promise<'done' | 'failed'> {
   try {
-    await executeChild(takesStock, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });
+    await executeChild(reserveStockOrFail, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });
     return 'done';
   } catch (error) {
     if (error instanceof ChildWorkflowFailure) return 'failed';
@@ -13,6 +13,6 @@ export async function waitsForTheChild(stock: number): Promise<'done' | 'failed'
   }
 }
 
-export async function takesStock(stock: number): Promise<void> {
-  failsWithoutStock(stock);
+export async function reserveStockOrFail(stock: number): Promise<void> {
+  assertInStock(stock);
 }

@@ -6,20 +6,20 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import { failsWithoutStock } from './stock.js';
+import { assertInStock } from './stock.js';
 
 const doneSignal = defineSignal('done');
 
 /** Waits for a signal from the child. A child that fails, times out or is terminated sends none. */
-export async function waitsToBeTold(stock: number): Promise<'done' | 'failed'> {
+export async function awaitChildSignal(stock: number): Promise<'done' | 'failed'> {
   let done = false;
   setHandler(doneSignal, () => void (done = true));
-  await startChild(tellsOfSuccess, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });
+  await startChild(signalSuccess, { workflowId: `${workflowInfo().workflowId}/1`, args: [stock] });
   await condition(() => done);
   return 'done';
 }
 
-export async function tellsOfSuccess(stock: number): Promise<void> {
-  failsWithoutStock(stock);
+export async function signalSuccess(stock: number): Promise<void> {
+  assertInStock(stock);
   await getExternalWorkflowHandle(workflowInfo().parent!.workflowId).signal(doneSignal);
 }

@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from './world.js';
+import type { Activities } from './external-system.js';
 
 const { charge, refund } = proxyActivities<Activities>({
   startToCloseTimeout: '10 seconds',
@@ -7,13 +7,13 @@ const { charge, refund } = proxyActivities<Activities>({
 });
 
 /** Compensates only steps that returned. A charge whose response was lost is not refunded. */
-export async function undoesWhatSucceeded(orderId: string): Promise<void> {
-  const undo: (() => Promise<void>)[] = [];
+export async function registerCompensationAfterStep(orderId: string): Promise<void> {
+  const compensations: (() => Promise<void>)[] = [];
   try {
     await charge(orderId);
-    undo.push(() => refund(orderId));
+    compensations.push(() => refund(orderId));
   } catch (error) {
-    for (const compensation of undo.reverse()) await compensation();
+    for (const compensation of compensations.reverse()) await compensation();
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { condition, proxyActivities } from '@temporalio/workflow';
 import { Saga } from '../../src/workflows/shared/saga.js';
-import type { Activities } from './world.js';
+import type { Activities } from './external-system.js';
 
 const { charge, refund } = proxyActivities<Activities>({
   startToCloseTimeout: '10 seconds',
@@ -8,7 +8,7 @@ const { charge, refund } = proxyActivities<Activities>({
 });
 
 /** The saga runs the refund in a non-cancellable scope. */
-export async function undoesOutsideTheCancelledScope(orderId: string): Promise<void> {
+export async function compensateInNonCancellableScope(orderId: string): Promise<void> {
   const saga = new Saga({ onStuck: async () => 'retry' });
   try {
     await saga.runStep(() => charge(orderId), { name: 'refund', run: () => refund(orderId) });

@@ -1,7 +1,7 @@
 import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 
 /** Sets the handler before anything else, because a decision may arrive at any time. */
-export async function listensFirst(): Promise<string | undefined> {
+export async function setHandlerFirst(): Promise<string | undefined> {
   let decision: string | undefined;
   setHandler(defineUpdate<string, [string]>('decide'), (made) => (decision = made));
   await Promise.race([sleep('1 hour'), condition(() => decision !== undefined)]);

@@ -1,7 +1,7 @@
 import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 
 /** Sets the handler after its first step, so an earlier decision is rejected. */
-export async function listensLate(): Promise<string | undefined> {
+export async function setHandlerLate(): Promise<string | undefined> {
   let decision: string | undefined;
   await sleep('1 hour');
   setHandler(defineUpdate<string, [string]>('decide'), (made) => (decision = made));

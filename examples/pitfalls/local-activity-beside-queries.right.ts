@@ -1,10 +1,10 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from './world.js';
-import { shelf } from './shelf.js';
+import type { Activities } from './external-system.js';
+import { runCounter } from './counter.js';
 
 const { count } = proxyActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 
 /** Each update runs its step as a regular activity, whose completion is an event in a fixed order with all others. */
-export async function countsByActivity(): Promise<void> {
-  await shelf(count);
+export async function countWithRegularActivity(): Promise<void> {
+  await runCounter(count);
 }

@@ -1,6 +1,6 @@
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { Activities } from './world.js';
-import { shelf } from './shelf.js';
+import type { Activities } from './external-system.js';
+import { runCounter } from './counter.js';
 
 const { count } = proxyLocalActivities<Activities>({ startToCloseTimeout: '5 seconds' });
 
@@ -8,6 +8,6 @@ const { count } = proxyLocalActivities<Activities>({ startToCloseTimeout: '5 sec
  * Each update runs its step as a local activity. If it ends while a query is answered, its result goes into a separate
  * workflow task.
  */
-export async function countsLocally(): Promise<void> {
-  await shelf(count);
+export async function countWithLocalActivity(): Promise<void> {
+  await runCounter(count);
 }

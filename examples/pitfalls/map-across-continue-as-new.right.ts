@@ -1,7 +1,10 @@
 import { continueAsNew } from '@temporalio/workflow';
 
 /** Passes plain JSON to the next run. */
-export async function carriesPlainJson(first: boolean, cart?: Record<string, number>): Promise<number | undefined> {
-  if (first) await continueAsNew<typeof carriesPlainJson>(false, { MUG: 2 });
+export async function continueWithPlainJson(
+  first: boolean,
+  cart?: Record<string, number>,
+): Promise<number | undefined> {
+  if (first) await continueAsNew<typeof continueWithPlainJson>(false, { MUG: 2 });
   return cart?.MUG;
 }

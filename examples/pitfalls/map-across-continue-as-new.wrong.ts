@@ -1,7 +1,7 @@
 import { continueAsNew } from '@temporalio/workflow';
 
 /** Passes a Map to the next run, which receives `{}`, because JSON has no Map. */
-export async function carriesAMap(first: boolean, cart?: Map<string, number>): Promise<number | undefined> {
-  if (first) await continueAsNew<typeof carriesAMap>(false, new Map([['MUG', 2]]));
+export async function continueWithMap(first: boolean, cart?: Map<string, number>): Promise<number | undefined> {
+  if (first) await continueAsNew<typeof continueWithMap>(false, new Map([['MUG', 2]]));
   return cart?.get('MUG');
 }

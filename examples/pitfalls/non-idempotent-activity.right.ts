@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from './world.js';
+import type { Activities } from './external-system.js';
 
 const { chargeOnce } = proxyActivities<Activities>({
   startToCloseTimeout: '10 seconds',
@@ -7,6 +7,6 @@ const { chargeOnce } = proxyActivities<Activities>({
 });
 
 /** Charges with the same idempotency key in every attempt, because the key is derived from the order. */
-export async function chargesUnderAKey(orderId: string): Promise<void> {
+export async function chargeWithIdempotencyKey(orderId: string): Promise<void> {
   await chargeOnce(orderId, `order:${orderId}:charge`);
 }

@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from './world.js';
+import type { Activities } from './external-system.js';
 
 const { charge } = proxyActivities<Activities>({
   startToCloseTimeout: '10 seconds',
@@ -7,6 +7,6 @@ const { charge } = proxyActivities<Activities>({
 });
 
 /** Charges a second time when the response is lost. */
-export async function chargesWithEachTry(orderId: string): Promise<void> {
+export async function chargeWithoutIdempotencyKey(orderId: string): Promise<void> {
   await charge(orderId);
 }

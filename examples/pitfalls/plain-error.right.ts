@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 
 /** Fails the workflow. */
-export async function throwsAFailure(): Promise<void> {
+export async function throwApplicationFailure(): Promise<void> {
   throw ApplicationFailure.nonRetryable('unknown SKU', 'UnknownSku');
 }

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 
 /** @throws ApplicationFailure `OutOfStock` */
-export function failsWithoutStock(stock: number): void {
+export function assertInStock(stock: number): void {
   if (stock < 1) throw ApplicationFailure.nonRetryable('nothing is left', 'OutOfStock');
 }

@@ -1,10 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 
 /** The external system of these workflows: records its effects in order, and can lose responses. */
-export class World {
+export class ExternalSystem {
   private readonly effects: { orderId: string; effect: 'charge' | 'refund' }[] = [];
   private readonly keys = new Set<string>();
-  private readonly losesAnswerTo = new Set<string>();
+  private readonly ordersWithLostResponse = new Set<string>();
 
   /** The effects for an order. */
   effectsOf(orderId: string): string[] {
@@ -12,21 +12,21 @@ export class World {
   }
 
   /** The next charge of the order takes effect, but its response is lost. */
-  loseAnswerTo(orderId: string): void {
-    this.losesAnswerTo.add(orderId);
+  loseResponseTo(orderId: string): void {
+    this.ordersWithLostResponse.add(orderId);
   }
 
   readonly activities = {
     charge: async (orderId: string): Promise<void> => {
       this.effects.push({ orderId, effect: 'charge' });
-      if (this.losesAnswerTo.delete(orderId)) throw new Error('the connection broke off');
+      if (this.ordersWithLostResponse.delete(orderId)) throw new Error('connection lost');
     },
     chargeOnce: async (orderId: string, key: string): Promise<void> => {
       if (this.keys.has(key)) return;
       this.keys.add(key);
       await this.activities.charge(orderId);
     },
-    /** Takes long enough to end after a query starts and before it is answered. */
+    /** Takes long enough to end after a query starts and before the query returns. */
     count: () => setTimeout(10),
     refund: async (orderId: string): Promise<void> => {
       this.effects.push({ orderId, effect: 'refund' });
@@ -34,4 +34,4 @@ export class World {
   };
 }
 
-export type Activities = World['activities'];
+export type Activities = ExternalSystem['activities'];

@@ -9,16 +9,16 @@ import { describeOnDevServer, startDevServer, type DevServer } from '../../test/
 import { fetchEventSummaries } from '../../test/support/temporal/event-summaries.js';
 import '../../test/support/setup/quiet-runtime.js';
 import { replayAdvancedRuns, takeDifferences } from '../../test/support/replay/run-tracker.js';
-import type * as workflows from './gallery.workflows.js';
-import { World } from './world.js';
+import type * as workflows from './pitfalls.workflows.js';
+import { ExternalSystem } from './external-system.js';
 
 type Type = keyof typeof workflows;
 
-const taskQueue = 'gallery';
+const taskQueue = 'pitfalls';
 const deadlineMs = 20_000;
 
-describeOnDevServer('wrong on purpose', () => {
-  const world = new World();
+describeOnDevServer('workflow anti-patterns', () => {
+  const externalSystem = new ExternalSystem();
   let server: DevServer;
   let worker: Worker | undefined;
   let running: Promise<void> | undefined;
@@ -31,9 +31,9 @@ describeOnDevServer('wrong on purpose', () => {
       connection: server.nativeConnection,
       namespace: server.namespace,
       taskQueue,
-      activities: world.activities,
+      activities: externalSystem.activities,
       workflowBundle: await bundleWorkflowCode({
-        workflowsPath: fileURLToPath(new URL('gallery.workflows.ts', import.meta.url)),
+        workflowsPath: fileURLToPath(new URL('pitfalls.workflows.ts', import.meta.url)),
         logger: new DefaultLogger('ERROR'),
       }),
     });
@@ -44,7 +44,7 @@ describeOnDevServer('wrong on purpose', () => {
     await running;
     await server?.close();
   });
-  // Most of the wrong workflows never end by themselves.
+  // Most of the wrong workflows never close.
   afterEach(async () => {
     for (const handle of started.splice(0)) {
       if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
@@ -59,77 +59,83 @@ describeOnDevServer('wrong on purpose', () => {
     return handle;
   }
 
-  const wrote = (handle: WorkflowHandle, type: string) =>
+  const waitForEvent = (handle: WorkflowHandle, type: string) =>
     waitUntil(async () => (await fetchEventSummaries(handle)).some((event) => event.type === type) || undefined, {
       description: `${type} of ${handle.workflowId}`,
       timeoutMs: deadlineMs,
     });
 
   /** Returns the failure of the workflow task, after at least two attempts. */
-  async function stuckWith(handle: WorkflowHandle): Promise<string | null | undefined> {
-    const again = async () => ((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0) >= 2 || undefined;
-    await waitUntil(again, { description: `another try of ${handle.workflowId}`, timeoutMs: deadlineMs });
+  async function failureOfStuckTask(handle: WorkflowHandle): Promise<string | null | undefined> {
+    const wasRetried = async () => ((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0) >= 2 || undefined;
+    await waitUntil(wasRetried, {
+      description: `a second attempt of the workflow task of ${handle.workflowId}`,
+      timeoutMs: deadlineMs,
+    });
     const { events } = await handle.fetchHistory();
     return events?.flatMap((event) => event.workflowTaskFailedEventAttributes ?? []).at(-1)?.failure?.message;
   }
 
   test.each<[Type, string[]]>([
-    ['undoesWhatSucceeded', ['charge']],
-    ['undoesWhatMayHaveHappened', ['charge', 'refund']],
-  ])('compensation after the step: when the answer to a charge is lost, then %s leaves %j', async (type, effects) => {
+    ['registerCompensationAfterStep', ['charge']],
+    ['registerCompensationFirst', ['charge', 'refund']],
+  ])('compensation after the step: %s leaves %j when the response to a charge is lost', async (type, effects) => {
     const orderId = randomUUID();
-    world.loseAnswerTo(orderId);
+    externalSystem.loseResponseTo(orderId);
     const handle = await start(type, orderId);
 
     await expect(handle.result()).rejects.toThrow('Workflow execution failed');
-    expect(world.effectsOf(orderId)).toEqual(effects);
+    expect(externalSystem.effectsOf(orderId)).toEqual(effects);
   });
 
   test.each<[Type, string[]]>([
-    ['undoesInTheCancelledScope', ['charge']],
-    ['undoesOutsideTheCancelledScope', ['charge', 'refund']],
-  ])('compensation in the cancelled scope: when it is cancelled, then %s leaves %j', async (type, effects) => {
+    ['compensateInCancelledScope', ['charge']],
+    ['compensateInNonCancellableScope', ['charge', 'refund']],
+  ])('compensation in the cancelled scope: %s leaves %j after a cancellation', async (type, effects) => {
     const handle = await start(type);
-    await wrote(handle, 'ActivityTaskCompleted');
+    await waitForEvent(handle, 'ActivityTaskCompleted');
     await handle.cancel();
 
     await expect(handle.result()).rejects.toThrow('Workflow execution cancelled');
-    expect(world.effectsOf(handle.workflowId)).toEqual(effects);
+    expect(externalSystem.effectsOf(handle.workflowId)).toEqual(effects);
   });
 
-  test('Map across continue-as-new: when the next run reads it, then it has become no Map, and the run is stuck', async () => {
-    const [wrong, right] = await Promise.all([start('carriesAMap', true), start('carriesPlainJson', true)]);
+  test('Map across continue-as-new: the next run receives no Map and makes no progress', async () => {
+    const [wrong, right] = await Promise.all([start('continueWithMap', true), start('continueWithPlainJson', true)]);
 
-    expect(await stuckWith(wrong)).toBe('cart.get is not a function');
+    expect(await failureOfStuckTask(wrong)).toBe('cart.get is not a function');
     expect(await right.result()).toBe(2);
   });
 
-  test('async validator: when it has something to refuse, then the caller waits and the workflow is stuck', async () => {
-    const [wrong, right] = await Promise.all([start('refusesLater'), start('refusesAtOnce')]);
-    const answered = vi.fn();
-    wrong.executeUpdate('add', { args: [0] }).then(answered, answered);
+  test('async validator: rejects nothing, so the caller waits and the workflow makes no progress', async () => {
+    const [wrong, right] = await Promise.all([start('validateAsynchronously'), start('validateSynchronously')]);
+    const onResponse = vi.fn();
+    wrong.executeUpdate('add', { args: [0] }).then(onResponse, onResponse);
 
     await expect(right.executeUpdate('add', { args: [0] })).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
-    expect(await stuckWith(wrong)).toBe('Unhandled Promise rejection: ApplicationFailure: at least one');
-    expect(answered).not.toHaveBeenCalled();
+    expect(await failureOfStuckTask(wrong)).toBe('Unhandled Promise rejection: ApplicationFailure: at least one');
+    expect(onResponse).not.toHaveBeenCalled();
   });
 
-  test('child that never reports: when the child fails, then who waits to be told waits on', async () => {
-    const wrong = await start('waitsToBeTold', 0);
-    await wrote(wrong, 'ChildWorkflowExecutionFailed');
-    const right = await start('waitsForTheChild', 0);
+  test('child that never reports: a parent that waits for a signal never learns that the child failed', async () => {
+    const wrong = await start('awaitChildSignal', 0);
+    await waitForEvent(wrong, 'ChildWorkflowExecutionFailed');
+    const right = await start('awaitChild', 0);
     expect(await right.result()).toBe('failed');
-    const taskAfter = async () => {
+    const hasHandledFailure = async () => {
       const types = (await fetchEventSummaries(wrong)).map(({ type }) => type);
       return types.slice(types.indexOf('ChildWorkflowExecutionFailed')).includes('WorkflowTaskCompleted') || undefined;
     };
-    await waitUntil(taskAfter, { description: 'the parent learning of it', timeoutMs: deadlineMs });
+    await waitUntil(hasHandledFailure, {
+      description: 'a workflow task of the parent after the failure of the child',
+      timeoutMs: deadlineMs,
+    });
 
     expect((await wrong.describe()).status.name).toBe('RUNNING');
   });
 
-  test('local activity beside queries: when one ends while a query is answered, then the replay is another', async () => {
-    const countedBesideQueries = async (type: Type) => {
+  test('local activity beside queries: the history does not replay when the activity ends during a query', async () => {
+    const countBesideQueries = async (type: Type) => {
       const handle = await start(type);
       const count = () => handle.executeUpdate('count');
       for (let round = 0; round < 5; round += 1) {
@@ -139,26 +145,26 @@ describeOnDevServer('wrong on purpose', () => {
       await handle.executeUpdate('close');
       await handle.result();
     };
-    await countedBesideQueries('countsByActivity');
+    await countBesideQueries('countWithRegularActivity');
     await replayAdvancedRuns();
     expect(takeDifferences()).toEqual([]);
 
-    const differs = async () => {
-      await countedBesideQueries('countsLocally');
+    const findDifferences = async () => {
+      await countBesideQueries('countWithLocalActivity');
       await replayAdvancedRuns();
       return takeDifferences().join() || undefined;
     };
-    const found = await waitUntil(differs, {
+    const differences = await waitUntil(findDifferences, {
       description: 'a history that does not replay',
       timeoutMs: deadlineMs,
       intervalMs: 0,
     });
-    expect(found).toMatch(/^countsLocally .* at event \d+ WorkflowExecutionUpdateAccepted/);
+    expect(differences).toMatch(/^countWithLocalActivity .* at event \d+ WorkflowExecutionUpdateAccepted/);
   });
 
-  test('late handler: when somebody decides early, then only who listens first takes it', async () => {
-    const [wrong, right] = await Promise.all([start('listensLate'), start('listensFirst')]);
-    await Promise.all([wrong, right].map((handle) => wrote(handle, 'TimerStarted')));
+  test('late handler: an early decision is accepted only if the handler is set first', async () => {
+    const [wrong, right] = await Promise.all([start('setHandlerLate'), start('setHandlerFirst')]);
+    await Promise.all([wrong, right].map((handle) => waitForEvent(handle, 'TimerStarted')));
 
     await expect(wrong.executeUpdate('decide', { args: ['yes'] })).rejects.toMatchObject({
       cause: { message: expect.stringContaining('decide') as string },
@@ -168,20 +174,20 @@ describeOnDevServer('wrong on purpose', () => {
   });
 
   test.each<[Type, string[]]>([
-    ['chargesWithEachTry', ['charge', 'charge']],
-    ['chargesUnderAKey', ['charge']],
-  ])('non-idempotent activity: when an answer is lost, then %s leaves %j', async (type, effects) => {
+    ['chargeWithoutIdempotencyKey', ['charge', 'charge']],
+    ['chargeWithIdempotencyKey', ['charge']],
+  ])('non-idempotent activity: %s leaves %j when a response is lost', async (type, effects) => {
     const orderId = randomUUID();
-    world.loseAnswerTo(orderId);
+    externalSystem.loseResponseTo(orderId);
     await (await start(type, orderId)).result();
 
-    expect(world.effectsOf(orderId)).toEqual(effects);
+    expect(externalSystem.effectsOf(orderId)).toEqual(effects);
   });
 
-  test('plain Error in workflow code: when it is thrown, then the workflow does not fail, it is stuck', async () => {
-    const [wrong, right] = await Promise.all([start('throwsAnError'), start('throwsAFailure')]);
+  test('plain Error in workflow code: the workflow does not fail and makes no progress', async () => {
+    const [wrong, right] = await Promise.all([start('throwPlainError'), start('throwApplicationFailure')]);
 
-    expect(await stuckWith(wrong)).toBe('unknown SKU');
+    expect(await failureOfStuckTask(wrong)).toBe('unknown SKU');
     await expect(right.result()).rejects.toMatchObject({ cause: { type: 'UnknownSku' } });
   });
 });

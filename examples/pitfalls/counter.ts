@@ -1,7 +1,7 @@
 import { allHandlersFinished, condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
 
-/** Counts with each update, answers queries, and ends with an update. Its query is slow to answer. */
-export async function shelf(count: () => Promise<void>): Promise<void> {
+/** Counts with each update, answers queries, and ends with an update. Its query takes long. */
+export async function runCounter(count: () => Promise<void>): Promise<void> {
   let counted = 0;
   let isOpen = true;
   setHandler(defineUpdate('count'), async () => {

@@ -1,0 +1,18 @@
+export { validateSynchronously } from './async-validator.right.js';
+export { validateAsynchronously } from './async-validator.wrong.js';
+export { reserveStockOrFail, awaitChild } from './child-that-never-reports.right.js';
+export { signalSuccess, awaitChildSignal } from './child-that-never-reports.wrong.js';
+export { registerCompensationFirst } from './compensation-after-the-step.right.js';
+export { registerCompensationAfterStep } from './compensation-after-the-step.wrong.js';
+export { compensateInNonCancellableScope } from './compensation-in-the-cancelled-scope.right.js';
+export { compensateInCancelledScope } from './compensation-in-the-cancelled-scope.wrong.js';
+export { setHandlerFirst } from './late-handler.right.js';
+export { setHandlerLate } from './late-handler.wrong.js';
+export { countWithRegularActivity } from './local-activity-beside-queries.right.js';
+export { countWithLocalActivity } from './local-activity-beside-queries.wrong.js';
+export { continueWithPlainJson } from './map-across-continue-as-new.right.js';
+export { continueWithMap } from './map-across-continue-as-new.wrong.js';
+export { chargeWithIdempotencyKey } from './non-idempotent-activity.right.js';
+export { chargeWithoutIdempotencyKey } from './non-idempotent-activity.wrong.js';
+export { throwApplicationFailure } from './plain-error.right.js';
+export { throwPlainError } from './plain-error.wrong.js';
