@@ -4,13 +4,9 @@ import type { Operations } from '../batch-operations/index.js';
 import { truncateText } from '../temporal/payloads/text.js';
 import { batchInput, type BatchStatus, type BatchProgress } from '../schemas/batch.js';
 import type { Reason } from '../schemas/shared/reason.js';
-import {
-  RunSupersededError,
-  type ItemFailure,
-  type OpenAttempt,
-  type StagedItem,
-  type ChunkKey,
-} from '../store/batches/batches.js';
+import { RunSupersededError, type OpenAttempt } from '../store/batches/attempts.js';
+import type { ItemFailure, ChunkKey } from '../store/batches/chunks.js';
+import type { StagedItem } from '../store/batches/staging.js';
 import type { Store } from '../store/index.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external-calls.js';

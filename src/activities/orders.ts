@@ -19,7 +19,8 @@ import {
   type ShipmentReport,
 } from '../schemas/order.js';
 import type { Store } from '../store/index.js';
-import type { FinalReservation, NewOrder, ReservationOutcome } from '../store/orders/orders.js';
+import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
+import type { NewOrder } from '../store/orders/order-row.js';
 import { truncateText } from '../temporal/payloads/text.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 

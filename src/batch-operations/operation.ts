@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely';
 import type { z } from 'zod';
-import type { ItemFailure, StagedItem } from '../store/batches/batches.js';
+import type { ItemFailure } from '../store/batches/chunks.js';
+import type { StagedItem } from '../store/batches/staging.js';
 import type { Tables } from '../store/tables.js';
 
 interface OperationBase<S extends z.ZodObject> {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import { money } from '../schemas/shared/money.js';
 import { sku } from '../schemas/shared/primitives.js';
-import type { ItemFailure } from '../store/batches/batches.js';
+import type { ItemFailure } from '../store/batches/chunks.js';
 import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 

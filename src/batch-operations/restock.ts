@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
 import { sku } from '../schemas/shared/primitives.js';
-import type { ItemFailure } from '../store/batches/batches.js';
+import type { ItemFailure } from '../store/batches/chunks.js';
 import { lockProducts } from '../store/products.js';
 import { defineOperation } from './operation.js';
 

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
 import type { CartStatus } from '../schemas/cart.js';
+import { insertNotification } from './notifications.js';
 import type { Tables } from './tables.js';
 
 /** Identifies one execution of a cart. A cart id can be reused after its cart has closed. */
@@ -116,11 +117,7 @@ export function createCartStore(db: Kysely<Tables>) {
           .where('first_run_id', '=', firstRunId)
           .execute();
         if (notificationKey === undefined) return;
-        await tx
-          .insertInto('notifications')
-          .values({ key: notificationKey, cart_id: cartId, kind: `cart_${status}` })
-          .onConflict((conflict) => conflict.column('key').doNothing())
-          .execute();
+        await insertNotification(tx, { key: notificationKey, cartId, kind: `cart_${status}` });
       });
     },
 

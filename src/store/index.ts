@@ -1,12 +1,13 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { createApprovalStore } from './approvals.js';
-import { createBatchStore } from './batches/batches.js';
+import { createBatchStore } from './batches/index.js';
 import { createCartStore } from './carts.js';
 import { createProductStore } from './products.js';
 import { createIdempotencyKeyStore } from './idempotency-keys.js';
 import { createNotificationStore } from './notifications.js';
 import { createOrderStore } from './orders/orders.js';
+import { createReservationStore } from './orders/reservations.js';
 import type { Tables } from './tables.js';
 import { createShipmentReportStore } from './shipment-reports.js';
 import { createWriteCheck } from './postgres/write-check.js';
@@ -46,6 +47,7 @@ export function openStore({ databaseUrl, maxConnections, onIdleError }: StoreOpt
   return {
     db,
     ...createProductStore(db),
+    ...createReservationStore(db),
     ...createOrderStore(db),
     ...createNotificationStore(db),
     ...createCartStore(db),

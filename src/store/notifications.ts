@@ -1,15 +1,19 @@
 import type { Kysely } from 'kysely';
 import type { Tables } from './tables.js';
 
+/** A notification for the customer of a cart. */
+export interface CartNotification {
+  /** Idempotency key. */
+  key: string;
+  cartId: string;
+  kind: string;
+}
+
 export function createNotificationStore(db: Kysely<Tables>) {
   return {
     /** Stores a notification for a customer. A repeated key changes nothing. */
-    async addNotification({ key, cartId, kind }: { key: string; cartId: string; kind: string }): Promise<void> {
-      await db
-        .insertInto('notifications')
-        .values({ key, cart_id: cartId, kind })
-        .onConflict((conflict) => conflict.column('key').doNothing())
-        .execute();
+    async addNotification(notification: CartNotification): Promise<void> {
+      await insertNotification(db, notification);
     },
 
     /** The kinds of a cart's notifications, oldest first. */
@@ -23,4 +27,13 @@ export function createNotificationStore(db: Kysely<Tables>) {
       return rows.map(({ kind }) => kind);
     },
   };
+}
+
+/** Stores a notification, also within a transaction. A repeated key changes nothing. */
+export async function insertNotification(db: Kysely<Tables>, { key, cartId, kind }: CartNotification): Promise<void> {
+  await db
+    .insertInto('notifications')
+    .values({ key, cart_id: cartId, kind })
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .execute();
 }

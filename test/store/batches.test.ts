@@ -2,14 +2,10 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  RunSupersededError,
-  type OpenAttempt,
-  type FailurePosition,
-  type ItemFailure,
-  type StagedItem,
-  type ChunkKey,
-} from '../../src/store/batches/batches.js';
+import { RunSupersededError, type OpenAttempt } from '../../src/store/batches/attempts.js';
+import type { FailurePosition } from '../../src/store/batches/failed-items.js';
+import type { ItemFailure, ChunkKey } from '../../src/store/batches/chunks.js';
+import type { StagedItem } from '../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { waitUntil } from '../support/processes.js';
 import { splitIntoChunks, stageTestBatch, chunksOf } from '../support/shop/batches.js';

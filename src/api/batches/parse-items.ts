@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { toInputProblems, type InputProblem } from '../../schemas/shared/input-problems.js';
-import type { StagedItem } from '../../store/batches/batches.js';
+import type { StagedItem } from '../../store/batches/staging.js';
 import { createCsvReader, type ParsedItem } from './csv-reader.js';
 import { HttpProblem } from '../plugins/errors.js';
 import { JsonTooDeeplyNested, parseJson } from '../plugins/lossless-json.js';

@@ -20,7 +20,7 @@ import { readPageWithCursor, type Cursors } from '../plugins/cursors.js';
 import { notAcceptable } from '../plugins/errors.js';
 import { UPLOAD_TIMEOUT_MS } from '../plugins/limits.js';
 import { createProgressCache } from './progress-cache.js';
-import type { FailurePosition } from '../../store/batches/batches.js';
+import type { FailurePosition } from '../../store/batches/failed-items.js';
 import { batchUploadRoute } from './upload.js';
 
 const params = z.strictObject({ batchId });

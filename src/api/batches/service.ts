@@ -14,7 +14,8 @@ import {
   type BatchProgress,
 } from '../../schemas/batch.js';
 import type { Store } from '../../store/index.js';
-import type { BatchRecord, NewBatch, StagedItem } from '../../store/batches/batches.js';
+import type { BatchRecord } from '../../store/batches/progress.js';
+import type { NewBatch, StagedItem } from '../../store/batches/staging.js';
 import type * as workflows from '../../workflows/index.js';
 import {
   batchStatusAttribute,

@@ -2,7 +2,8 @@ import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import { orderStatus, type OrderStatus } from '../../schemas/order.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 import type { Store } from '../../store/index.js';
-import type { ListedOrder, OrderIdentity } from '../../store/orders/orders.js';
+import type { ListedOrder } from '../../store/orders/orders.js';
+import type { OrderIdentity } from '../../store/orders/order-row.js';
 import {
   ORDER_WORKFLOW_TYPE,
   orderIdOf,

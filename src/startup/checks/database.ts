@@ -1,20 +1,18 @@
 import pg from 'pg';
+import { isTransient } from '../../store/postgres/sqlstate.js';
 import { RESPONSE_TIMEOUT_MS, describeConnectionError, type ServerProblem } from './server-problem.js';
 
 const EXAMPLE_URL = 'postgres://user:password@127.0.0.1:5432/shop';
 
-/** SQLSTATE classes of a server that is starting, stopping or overloaded: connection, resources, operator. */
-const TRANSIENT_SQLSTATE = /^(08|53|57)/;
-
 /** pg's own errors about encryption and passwords have no code, so match their text. */
 const PG_CLIENT_ERROR = /SSL|SASL|certificate/i;
 
-/** Connects like the application. With `withTables`, also checks that the shop's tables exist. */
+/** Connects like the application. With `expectTables`, also checks that the shop's tables exist. */
 export async function checkDatabase(
   databaseUrl: string,
   { expectTables }: { expectTables: boolean },
 ): Promise<ServerProblem | undefined> {
-  const finding = (kind: ServerProblem['kind'], problem: string): ServerProblem => ({
+  const problemOf = (kind: ServerProblem['kind'], problem: string): ServerProblem => ({
     kind,
     name: 'DATABASE_URL',
     problem,
@@ -29,7 +27,7 @@ export async function checkDatabase(
     });
   } catch (error) {
     // pg reads files named in the URL here, such as sslrootcert.
-    return finding('rejected', `cannot be used: ${(error as Error).message}`);
+    return problemOf('rejected', `cannot be used: ${(error as Error).message}`);
   }
   // Ignores errors of an idle connection; the next call reports them.
   client.on('error', () => undefined);
@@ -39,17 +37,18 @@ export async function checkDatabase(
     if (!expectTables) return undefined;
     const { rows } = await client.query<{ found: boolean }>(`select to_regclass('products') is not null as found`);
     if (rows[0]?.found) return undefined;
-    return finding('rejected', `database "${client.database}" on ${server} has no tables of the shop; run setup first`);
+    return problemOf('rejected', `database "${client.database}" on ${server} has no shop tables; run the setup first`);
   } catch (error) {
-    return isConfigurationError(error)
-      ? finding('rejected', `PostgreSQL on ${server} rejects the connection: ${error.message}`)
-      : finding('unreachable', `PostgreSQL on ${server} cannot be reached: ${describeConnectionError(error)}`);
+    return isRejectedConnection(error)
+      ? problemOf('rejected', `PostgreSQL on ${server} rejects the connection: ${error.message}`)
+      : problemOf('unreachable', `PostgreSQL on ${server} cannot be reached: ${describeConnectionError(error)}`);
   } finally {
     await client.end().catch(() => undefined);
   }
 }
 
-function isConfigurationError(error: unknown): error is Error {
-  if (error instanceof pg.DatabaseError) return !TRANSIENT_SQLSTATE.test(error.code ?? '');
+/** Whether the server or the driver rejected the connection, rather than failed to respond. */
+function isRejectedConnection(error: unknown): error is Error {
+  if (error instanceof pg.DatabaseError) return !isTransient(error.code);
   return error instanceof Error && PG_CLIENT_ERROR.test(error.message);
 }

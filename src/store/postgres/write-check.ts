@@ -1,11 +1,9 @@
 import type pg from 'pg';
+import { SQLSTATE, sqlStateOf } from './sqlstate.js';
 
 /** `ok`, or why the database does not accept writes. */
 export type WriteCheckResult =
   'ok' | 'the database does not answer' | 'the database is read-only' | 'the disk of the database is full';
-
-/** SQLSTATE `disk_full`. */
-const DISK_FULL = '53100';
 
 /** Results are shared for this time, so the load on the database does not depend on the number of callers. */
 const RESULT_CACHE_MS = 3_000;
@@ -51,7 +49,7 @@ async function checkWrites(pool: pg.Pool): Promise<WriteCheckResult> {
       client.release(failure);
     }
   } catch (error) {
-    return (error as { code?: string }).code === DISK_FULL
+    return sqlStateOf(error) === SQLSTATE.diskFull
       ? 'the disk of the database is full'
       : 'the database does not answer';
   }

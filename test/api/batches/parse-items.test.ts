@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { HttpProblem } from '../../../src/api/plugins/errors.js';
 import { parseJson } from '../../../src/api/plugins/lossless-json.js';
 import { parseItems, type ItemFormat, type ParseItemsOptions } from '../../../src/api/batches/parse-items.js';
-import type { StagedItem } from '../../../src/store/batches/batches.js';
+import type { StagedItem } from '../../../src/store/batches/staging.js';
 
 const BUFFER_BYTES = 16_384;
 const MB = 2 ** 20;

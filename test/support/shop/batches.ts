@@ -6,7 +6,7 @@ import { waitUntil } from '../processes.js';
 import { operations as shopOperations, type Operations } from '../../../src/batch-operations/index.js';
 import { defineOperation } from '../../../src/batch-operations/operation.js';
 import type { BatchProgress } from '../../../src/schemas/batch.js';
-import type { StagedItem } from '../../../src/store/batches/batches.js';
+import type { StagedItem } from '../../../src/store/batches/staging.js';
 import type { Store } from '../../../src/store/index.js';
 import { BATCH_TASK_QUEUE, batchWorkflowId } from '../../../src/workflows/batch/contract.js';
 import type { batch } from '../../../src/workflows/batch/workflow.js';

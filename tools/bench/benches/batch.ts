@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startTemporaryStack, type Stack } from '../../stack/stack.js';
 import { restock } from '../../../src/batch-operations/restock.js';
 import { batchResource, type BatchResource } from '../../../src/schemas/batch.js';
-import type { StagedItem } from '../../../src/store/batches/batches.js';
+import type { StagedItem } from '../../../src/store/batches/staging.js';
 import { openStore, type Store } from '../../../src/store/index.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';

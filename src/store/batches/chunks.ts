@@ -1,0 +1,166 @@
+import { sql, type Kysely, type Transaction } from 'kysely';
+import type { Reason } from '../../schemas/shared/reason.js';
+import { toWellFormedText } from '../../temporal/payloads/text.js';
+import { runLongTransaction, setLocal } from '../postgres/transactions.js';
+import type { StoredFailure, Tables } from '../tables.js';
+import type { StagedItem } from './staging.js';
+
+/** Identifies one chunk. */
+export interface ChunkKey {
+  attemptId: number;
+  chunkIndex: number;
+}
+
+/** Why an item of a chunk failed. `index` is the item's position in the chunk. */
+export interface ItemFailure {
+  index: number;
+  reason: Reason;
+}
+
+/** State of a chunk whose items run one by one. The first `processedCount` items are done. */
+export interface ChunkState {
+  items: StagedItem[];
+  processedCount: number;
+  failures: ItemFailure[];
+}
+
+/** The chunks to give up; without a range, all chunks of the attempt. */
+interface GiveUpRequest {
+  attemptId: number;
+  range?: { first: number; count: number };
+  reason: Reason;
+}
+
+export function createBatchChunkStore(db: Kysely<Tables>) {
+  return {
+    /**
+     * Applies a chunk and marks it as done in one transaction, so that it is applied exactly once. Skips a chunk that
+     * is already done or given up, and waits for a concurrent call for the same chunk.
+     */
+    async applyChunk(
+      key: ChunkKey,
+      apply: (tx: Transaction<Tables>, items: StagedItem[]) => Promise<ItemFailure[]>,
+    ): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        // Cost setting for SSDs, so that the planner uses the index. With the default cost it scans large tables.
+        await setLocal(tx, 'random_page_cost', '1.1');
+        const row = await selectChunk(tx, key)
+          .select(['items', 'outcome', 'item_count'])
+          .forUpdate()
+          .executeTakeFirst();
+        if (row?.outcome !== null) return;
+        const failures = await apply(tx, row.items.map(toStagedItem));
+        assertValidFailureIndexes(failures, row.item_count);
+        await recordChunkResult(tx, key, { outcome: 'done', processedItems: row.item_count, failures });
+      });
+    },
+
+    /** The state of a chunk whose items run one by one, or undefined when the chunk is done or given up. */
+    async readChunk(key: ChunkKey): Promise<ChunkState | undefined> {
+      const row = await selectChunk(db, key)
+        .select(['items', 'outcome', 'processed_count', 'failures'])
+        .executeTakeFirst();
+      if (row?.outcome !== null) return undefined;
+      const failures = (row.failures ?? []).map(([index, type, message]) => ({ index, reason: { type, message } }));
+      return { items: row.items.map(toStagedItem), processedCount: row.processed_count, failures };
+    },
+
+    /**
+     * Records that the first `processedCount` items are done. @returns false when the chunk was already done or given up.
+     */
+    async recordChunkProgress(
+      key: ChunkKey,
+      { processedCount, failures, isDone }: { processedCount: number; failures: ItemFailure[]; isDone: boolean },
+    ): Promise<boolean> {
+      return await recordChunkResult(db, key, {
+        outcome: isDone ? 'done' : null,
+        processedItems: processedCount,
+        failures,
+        savesPosition: true,
+      });
+    },
+
+    /**
+     * Counts the unfinished items of these chunks as failed. Calls that still run for them then have no effect; a
+     * transaction that holds a chunk's lock finishes first.
+     */
+    async giveUpChunks(attemptId: number, range: { first: number; count: number }, reason: Reason): Promise<void> {
+      await runLongTransaction(db, (tx) => giveUpUnfinishedChunks(tx, { attemptId, range, reason }));
+    },
+  };
+}
+
+/** Gives up the chunks that are neither done nor given up. Their unfinished items count as failed. */
+export async function giveUpUnfinishedChunks(
+  tx: Transaction<Tables>,
+  { attemptId, range, reason }: GiveUpRequest,
+): Promise<void> {
+  let unfinished = tx
+    .updateTable('batch_chunks')
+    .set({
+      outcome: 'given_up',
+      failed: sql<number>`item_count - succeeded`,
+      reason: JSON.stringify(reason),
+      changed_at: sql<Date>`clock_timestamp()`,
+    })
+    .where('attempt_id', '=', attemptId)
+    .where('outcome', 'is', null);
+  if (range)
+    unfinished = unfinished
+      .where('chunk_index', '>=', range.first)
+      .where('chunk_index', '<', range.first + range.count);
+  await unfinished.execute();
+}
+
+const selectChunk = (db: Kysely<Tables>, { attemptId, chunkIndex }: ChunkKey) =>
+  db.selectFrom('batch_chunks').where('attempt_id', '=', attemptId).where('chunk_index', '=', chunkIndex);
+
+/**
+ * Records the result of the first `processedItems` items of a chunk. @returns false when the chunk was already done or
+ * given up.
+ */
+async function recordChunkResult(
+  db: Kysely<Tables>,
+  { attemptId, chunkIndex }: ChunkKey,
+  result: {
+    outcome: 'done' | null;
+    processedItems: number;
+    failures: ItemFailure[];
+    /** Whether a retry continues after these items. */
+    savesPosition?: boolean;
+  },
+): Promise<boolean> {
+  const { outcome, processedItems, failures, savesPosition = false } = result;
+  const { numUpdatedRows } = await db
+    .updateTable('batch_chunks')
+    .set({
+      outcome,
+      ...(savesPosition && { processed_count: processedItems }),
+      succeeded: processedItems - failures.length,
+      failed: failures.length,
+      failures: failures.length ? JSON.stringify(failures.map(toStoredFailure)) : null,
+      changed_at: sql<Date>`clock_timestamp()`,
+    })
+    .where('attempt_id', '=', attemptId)
+    .where('chunk_index', '=', chunkIndex)
+    .where('outcome', 'is', null)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** An operation that returns invalid indexes would corrupt the counts permanently. */
+function assertValidFailureIndexes(failures: ItemFailure[], itemCount: number): void {
+  const indexes = new Set(failures.map(({ index }) => index));
+  const areItems = [...indexes].every((index) => Number.isInteger(index) && index >= 0 && index < itemCount);
+  if (indexes.size !== failures.length || !areItems)
+    throw new Error('the operation returned an item index twice or outside of the chunk');
+}
+
+const toStagedItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
+
+/** PostgreSQL must be able to extract the reasons from JSON as text, or the list of failures fails for the whole batch. */
+const toStoredFailure = ({ index, reason }: ItemFailure): StoredFailure => [
+  index,
+  toWellFormedText(reason.type),
+  toWellFormedText(reason.message),
+];

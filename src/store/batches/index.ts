@@ -1,0 +1,22 @@
+import type { Kysely } from 'kysely';
+import type pg from 'pg';
+import type { Tables } from '../tables.js';
+import { createBatchAttemptStore } from './attempts.js';
+import { createBatchChunkStore } from './chunks.js';
+import { createFailedItemStore } from './failed-items.js';
+import { createBatchProgressStore } from './progress.js';
+import { createBatchStagingStore } from './staging.js';
+
+/**
+ * Batches in three tables. A batch (`batches`) has attempts (`batch_attempts`): the first, and one for each retry of its
+ * failed items. An attempt has chunks (`batch_chunks`), which hold the items and their outcomes.
+ */
+export function createBatchStore(db: Kysely<Tables>, pool: pg.Pool) {
+  return {
+    ...createBatchStagingStore(db, pool),
+    ...createBatchAttemptStore(db),
+    ...createBatchChunkStore(db),
+    ...createFailedItemStore(db),
+    ...createBatchProgressStore(db),
+  };
+}

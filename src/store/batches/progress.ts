@@ -1,0 +1,167 @@
+import { sql, type Kysely, type Selectable } from 'kysely';
+import type { BatchProgress, BatchStatus } from '../../schemas/batch.js';
+import { runLongTransaction } from '../postgres/transactions.js';
+import type { Tables } from '../tables.js';
+import { countItems, findLastAttempt, RATE_WINDOW_SECONDS } from './attempt-queries.js';
+
+/** A batch in a list. Its counts are as of `progressAt`. */
+export interface BatchRecord {
+  batchId: string;
+  /** Sort key of lists. Later batches have higher numbers. */
+  number: number;
+  status: BatchStatus;
+  operation: string;
+  total: number;
+  succeeded: number;
+  failed: number;
+  itemsPerSecond?: number;
+  uploadedAt: Date;
+  startedAt?: Date;
+  closedAt?: Date;
+  progressAt?: Date;
+}
+
+/** The counts of one batch for metrics. */
+export interface BatchStats {
+  operation: string;
+  /** Items of the batch, over all attempts. */
+  total: number;
+  succeeded: number;
+  failed: number;
+  /** Chunks of the last attempt. */
+  chunks: number;
+  chunksDone: number;
+  chunksGivenUp: number;
+  /** Time since the last progress, or since the attempt was opened. */
+  idleSeconds: number;
+}
+
+/** Counts the progress of batches and keeps the counts that lists show. */
+export function createBatchProgressStore(db: Kysely<Tables>) {
+  return {
+    /** The progress of a batch, or undefined when the batch does not exist. */
+    async countBatchProgress(batchId: string): Promise<BatchProgress | undefined> {
+      return await countProgress(db, batchId);
+    },
+
+    /**
+     * Counts the progress of a batch and records the counts for lists.
+     *
+     * @param status the new status of the batch.
+     * @param at when the caller knew this status. A batch that closed after `at` stays closed, because the call is a
+     * late attempt.
+     * @param isFinal whether the batch closes.
+     * @returns undefined when the batch does not exist.
+     */
+    async recordBatchProgress(
+      batchId: string,
+      { status, attemptId, at, isFinal }: { status: BatchStatus; attemptId: number; at: Date; isFinal: boolean },
+    ): Promise<BatchProgress | undefined> {
+      const progress = await countProgress(db, batchId);
+      if (!progress) return undefined;
+      await db
+        .updateTable('batches')
+        .set({
+          status: status === 'completed' && progress.failed > 0 ? 'completed_with_failures' : status,
+          succeeded: progress.succeeded,
+          failed: progress.failed,
+          items_per_second: progress.itemsPerSecond ?? null,
+          progress_at: sql<Date>`now()`,
+          closed_at: isFinal ? sql<Date>`now()` : null,
+        })
+        .where('batch_id', '=', batchId)
+        .where(({ or, eb, lit }) => or([lit(isFinal), eb('closed_at', 'is', null), eb('closed_at', '<', at)]))
+        .where(({ not, exists, selectFrom }) =>
+          not(exists(selectFrom('batch_attempts').where('batch_id', '=', batchId).where('attempt_id', '>', attemptId))),
+        )
+        .execute();
+      return progress;
+    },
+
+    /** Records that the execution of a staged batch has started, before a worker picks it up. */
+    async recordBatchStarted(batchId: string): Promise<void> {
+      await db
+        .updateTable('batches')
+        .set({ status: 'running', started_at: sql<Date>`now()` })
+        .where('batch_id', '=', batchId)
+        .where('status', '=', 'staged')
+        .execute();
+    },
+
+    /** Lists batches with a number below `before`, newest first. Pages neither repeat nor skip a batch. */
+    async listBatches(
+      { statuses }: { statuses?: readonly BatchStatus[] | undefined },
+      { before, limit }: { before?: number | undefined; limit: number },
+    ): Promise<BatchRecord[]> {
+      const rows = await db
+        .selectFrom('batches')
+        .selectAll()
+        .$if(statuses !== undefined, (query) => query.where('status', 'in', statuses!))
+        .$if(before !== undefined, (query) => query.where('number', '<', before!))
+        .orderBy('number', 'desc')
+        .limit(limit)
+        .execute();
+      return rows.map(toBatchRecord);
+    },
+
+    /** The counts of the last attempt of each of these batches. */
+    async readBatchStats(batchIds: readonly string[]): Promise<BatchStats[]> {
+      const { rows } = await sql<BatchStats>`
+        select operation, total, succeeded_before + counts.succeeded as succeeded, counts.failed as failed,
+          last_attempt.chunk_count as chunks, counts.done as "chunksDone", counts.given_up as "chunksGivenUp",
+          extract(epoch from now() - greatest(coalesce(opened_at, created_at), counts.changed_at))::float8 as "idleSeconds"
+        from batches
+        cross join lateral (
+          select * from batch_attempts where batch_attempts.batch_id = batches.batch_id order by attempt desc limit 1
+        ) last_attempt
+        cross join lateral (
+          select coalesce(sum(succeeded), 0)::int as succeeded, coalesce(sum(failed), 0)::int as failed,
+            (count(*) filter (where outcome = 'done'))::int as done,
+            (count(*) filter (where outcome = 'given_up'))::int as given_up, max(changed_at) as changed_at
+          from batch_chunks where batch_chunks.attempt_id = last_attempt.attempt_id
+        ) counts
+        where batches.batch_id = any(${batchIds})`.execute(db);
+      return rows;
+    },
+  };
+}
+
+async function countProgress(db: Kysely<Tables>, batchId: string): Promise<BatchProgress | undefined> {
+  const batch = await db
+    .selectFrom('batches')
+    .select(['operation', 'items_per_chunk', 'total'])
+    .where('batch_id', '=', batchId)
+    .executeTakeFirst();
+  if (!batch) return undefined;
+  const last = await findLastAttempt(db, batchId);
+  const { succeeded, failed, recent } = await runLongTransaction(db, (tx) => countItems(tx, last.attempt_id));
+  const secondsSinceOpened = (Date.now() - (last.opened_at?.getTime() ?? 0)) / 1000;
+  const seconds = Math.max(1, Math.min(RATE_WINDOW_SECONDS, secondsSinceOpened));
+  return {
+    operation: batch.operation,
+    itemsPerChunk: batch.items_per_chunk,
+    total: batch.total,
+    succeeded: last.succeeded_before + succeeded,
+    failed,
+    attempt: last.first_run_id === null ? 0 : last.attempt,
+    chunks: last.chunk_count,
+    ...(recent > 0 && { itemsPerSecond: Math.round((recent / seconds) * 10) / 10 }),
+  };
+}
+
+function toBatchRecord(row: Selectable<Tables['batches']>): BatchRecord {
+  return {
+    batchId: row.batch_id,
+    number: row.number,
+    status: row.status,
+    operation: row.operation,
+    total: row.total,
+    succeeded: row.succeeded,
+    failed: row.failed,
+    ...(row.items_per_second !== null && { itemsPerSecond: row.items_per_second }),
+    uploadedAt: row.created_at,
+    ...(row.started_at && { startedAt: row.started_at }),
+    ...(row.closed_at && { closedAt: row.closed_at }),
+    ...(row.progress_at && { progressAt: row.progress_at }),
+  };
+}

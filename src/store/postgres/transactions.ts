@@ -1,0 +1,21 @@
+import { sql, type Kysely, type Transaction } from 'kysely';
+import type { Tables } from '../tables.js';
+
+/** Limit for statements that touch all chunks of a batch. They take about a second per few hundred thousand items. */
+const LONG_STATEMENT_TIMEOUT_MS = String(10 * 60_000);
+
+/** Runs a transaction whose statements may take up to ten minutes each. */
+export async function runLongTransaction<T>(
+  db: Kysely<Tables>,
+  run: (tx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  return await db.transaction().execute(async (tx) => {
+    await setLocal(tx, 'statement_timeout', LONG_STATEMENT_TIMEOUT_MS);
+    return await run(tx);
+  });
+}
+
+/** Changes a setting until the end of the transaction. */
+export async function setLocal(tx: Transaction<Tables>, name: string, value: string): Promise<void> {
+  await sql`select set_config(${name}, ${value}, true)`.execute(tx);
+}
