@@ -153,7 +153,9 @@ function assertValidFailureIndexes(failures: ItemFailure[], itemCount: number): 
   const indexes = new Set(failures.map(({ index }) => index));
   const areItems = [...indexes].every((index) => Number.isInteger(index) && index >= 0 && index < itemCount);
   if (indexes.size !== failures.length || !areItems)
-    throw new Error('the operation returned an item index twice or outside of the chunk');
+    throw new Error(
+      `the indexes of failed items must be unique and from 0 to ${itemCount - 1}, got ${failures.map(({ index }) => index).join(', ')}`,
+    );
 }
 
 const toStagedItem = ([line, item]: [number, unknown]): StagedItem => ({ line, item });
