@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { ExternalOperation } from '../batch-operations/operation.js';
 import type { Operations } from '../batch-operations/index.js';
-import { truncateText } from '../temporal/payloads/text.js';
+import { truncateText } from '../text/well-formed-text.js';
 import { batchInput, type BatchStatus, type BatchProgress } from '../schemas/batch.js';
 import type { Reason } from '../schemas/shared/reason.js';
 import { RunSupersededError, type OpenAttempt } from '../store/batches/attempts.js';

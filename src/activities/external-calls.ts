@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { timeoutSignal } from '../http-client/timeout-signal.js';
-import { truncateText } from '../temporal/payloads/text.js';
+import { truncateText } from '../text/well-formed-text.js';
 import { misconfigured, retryAfterMs, unavailable } from './retry-after.js';
 
 /** Time limit of a call to a partner. Below the start-to-close timeout of the activities that call. */

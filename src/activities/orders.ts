@@ -21,7 +21,7 @@ import {
 import type { Store } from '../store/index.js';
 import type { FinalReservation, ReservationOutcome } from '../store/orders/reservations.js';
 import type { NewOrder } from '../store/orders/order-row.js';
-import { truncateText } from '../temporal/payloads/text.js';
+import { truncateText } from '../text/well-formed-text.js';
 import { assertWorkflowId, parseInput, rejectionFailure } from './failures.js';
 
 /** An order with reserved stock: catalogue prices, one line per SKU. */

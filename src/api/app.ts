@@ -12,16 +12,12 @@ import type { Store } from '../store/index.js';
 import { installAuth, type AuthSettings } from './plugins/auth/index.js';
 import type { CodecSessions } from './plugins/auth/sessions.js';
 import { handleClientError } from './plugins/client-errors.js';
-import { requireContracts } from './plugins/route-contract.js';
-import type { Cursors } from './plugins/cursors.js';
-import {
-  sendError,
-  enforceRequestTimeout,
-  drainRequestBody,
-  installErrorHandling,
-  malformedRequest,
-  validatorCompiler,
-} from './plugins/errors.js';
+import { requireContracts } from './http/route-contract.js';
+import type { Cursors } from './http/cursors.js';
+import { sendError, installErrorHandling } from './plugins/error-handler.js';
+import { enforceRequestTimeout, drainRequestBody } from './plugins/request-timeouts.js';
+import { malformedRequest } from './problems/http-problem.js';
+import { validatorCompiler } from './plugins/request-parsing.js';
 import { installIdempotency } from './plugins/idempotency.js';
 import {
   MAX_BODY_BYTES,
@@ -30,9 +26,10 @@ import {
   MAX_PARAM_LENGTH,
   REQUEST_TIMEOUT_MS,
   UPLOAD_TIMEOUT_MS,
-} from './plugins/limits.js';
+} from './limits.js';
 import { installOpenApi } from './plugins/openapi/index.js';
-import { CODEC_PATH, installJsonParser, installProtection, type ProtectionSettings } from './plugins/protection.js';
+import { CODEC_PATH, installProtection, type ProtectionSettings } from './plugins/protection.js';
+import { installJsonParser } from './plugins/request-parsing.js';
 import { sendErrorPage, approvalPageRoutes } from './approvals/page-routes.js';
 import { approvalRoutes } from './approvals/routes.js';
 import { batchRoutes } from './batches/routes.js';

@@ -16,7 +16,7 @@ import { createPayloadCodec } from '../temporal/encryption/codec.js';
 import { createOutgoingHttpClient } from '../http-client/outgoing-http-client.js';
 import { buildApp } from './app.js';
 import { createCodecSessions } from './plugins/auth/sessions.js';
-import { createCursors } from './plugins/cursors.js';
+import { createCursors } from './http/cursors.js';
 
 /** Maximum time from a stop signal to the exit. Connections that cannot be closed by then are abandoned. */
 const SHUTDOWN_TIMEOUT_MS = 20_000;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { encryptionKeys } from '../temporal/encryption/keys.js';
-import { isLoopback } from '../http-client/loopback.js';
+import { isLoopback } from '../http-client/addresses.js';
 import { apiKeys } from '../schemas/api-key.js';
 import { approvalStages } from '../schemas/approval.js';
 import { TASK_QUEUES } from '../temporal/task-queues.js';

@@ -30,7 +30,7 @@ export interface OutgoingHttpClient {
    * Sends one POST. A redirect is not followed; its status is the result. The response body is discarded. `retryAfter`
    * is the header of that name.
    *
-   * @throws OutgoingRefused before connecting, when the URL has a problem or its host name has an address that is not
+   * @throws ForbiddenUrlError before connecting, when the URL has a problem or its host name has an address that is not
    * public. Each connection resolves and checks the name, and then uses a checked address.
    * @throws the signal's reason, or a `TimeoutError` after `timeoutMs`, which covers the whole call.
    */
@@ -44,7 +44,7 @@ export interface OutgoingHttpClient {
 
 /** The URL may not be called. This is final: do not retry. The message reveals nothing that the caller did not know. */
 export class ForbiddenUrlError extends Error {
-  override readonly name = 'OutgoingRefused';
+  override readonly name = 'ForbiddenUrlError';
 }
 
 /** Drains up to 16 KiB so that short responses close cleanly. */

@@ -1,7 +1,7 @@
 import { DefaultLogger, type LogEntry } from '@temporalio/worker';
 import { pino, type Logger } from 'pino';
-import { toWellFormedJson } from '../temporal/payloads/json-limits.js';
-import { truncateText } from '../temporal/payloads/text.js';
+import { toWellFormedJson } from '../text/json-limits.js';
+import { truncateText } from '../text/well-formed-text.js';
 
 export type { Logger } from 'pino';
 

@@ -8,7 +8,7 @@ import {
   type ConfigDataSource,
 } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
-import { isLoopback } from '../http-client/loopback.js';
+import { isLoopback } from '../http-client/addresses.js';
 
 /**
  * TLS, API key and gRPC metadata for the connections of clients and workers. Empty for a server without authentication.

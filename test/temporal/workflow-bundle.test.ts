@@ -22,11 +22,11 @@ test('the workflow bundle contains the workflow code', () => {
 test('the workflow bundle contains no other module of the shop', () => {
   expect(modules.filter((path) => path.startsWith('./src/') && !path.startsWith('./src/workflows/'))).toEqual([
     './src/temporal/payloads/bounded-failure-converter.ts',
-    './src/temporal/payloads/json-limits.ts',
     './src/temporal/payloads/payload-converter.ts',
-    './src/temporal/payloads/text.ts',
     './src/temporal/payloads/unreadable-value.ts',
     './src/temporal/payloads/workflow-payload-converter.ts',
+    './src/text/json-limits.ts',
+    './src/text/well-formed-text.ts',
   ]);
 });
 

@@ -3,7 +3,7 @@ import type { OpenAPIV3_1 } from 'openapi-types';
 import openapiTypescript, { astToString } from 'openapi-typescript';
 import { buildApp } from '../../src/api/app.js';
 import { createCodecSessions } from '../../src/api/plugins/auth/sessions.js';
-import { createCursors } from '../../src/api/plugins/cursors.js';
+import { createCursors } from '../../src/api/http/cursors.js';
 import { createApprovalLinkSigner } from '../../src/approval-links/links.js';
 import { createPayloadCodec } from '../../src/temporal/encryption/codec.js';
 import { createLogger } from '../../src/observability/logger.js';

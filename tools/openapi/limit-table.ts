@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { MAX_CONCURRENT_UPDATES } from '../../src/api/carts/service.js';
-import { MAX_BODY_BYTES } from '../../src/api/plugins/limits.js';
+import { MAX_BODY_BYTES } from '../../src/api/limits.js';
 import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../../src/schemas/approval.js';
 import type { CartState } from '../../src/schemas/cart.js';
 import { MAX_PAGE_SIZE } from '../../src/schemas/shared/page.js';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/plugins/problem-kinds.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../src/api/problems/problem-kinds.js';
 import { projectRoot } from '../stack/settings.js';
 
 export const PROBLEM_TABLE_PATH = join(projectRoot, 'docs/problems.md');
 
 const INTRODUCTION = `# Problems
 
-<!-- Generated from src/api/plugins/problem-kinds.ts; test/api/plugins/problem-kinds.test.ts has one test for each row. -->
+<!-- Generated from src/api/problems/problem-kinds.ts; test/api/problems/problem-kinds.test.ts has one test for each row. -->
 
 Every error of the API is a problem of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457), sent as
 \`application/problem+json\`. Its \`type\` is \`/problems/<kind>\`, where the API serves a page that explains it. \`requestId\` is

@@ -6,8 +6,9 @@ import { decisionRequest, MAX_COMMENT_LENGTH, verdict, type ApprovalView } from 
 import { isSameDecision } from '../../workflows/approval/contract.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval } from './service.js';
-import { withContract } from '../plugins/route-contract.js';
-import { HttpProblem, toProblem } from '../plugins/errors.js';
+import { withContract } from '../http/route-contract.js';
+import { HttpProblem } from '../problems/http-problem.js';
+import { toProblem } from '../problems/error-mapping.js';
 import {
   unavailablePage,
   messagePage,
@@ -17,7 +18,7 @@ import {
   stagePassedPage,
   type DecisionDraftProblem,
 } from './pages.js';
-import { HTML_PAGE_HEADERS } from '../plugins/html-layout.js';
+import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
 
 interface TokenRoute {
   Params: { token: string };

@@ -1,7 +1,7 @@
 import html from 'html-template-tag';
 import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
-import { renderPage } from '../plugins/html-layout.js';
+import { renderPage } from '../http/html-layout.js';
 
 /** The form as the approver sent it, and why it was rejected. */
 export interface DecisionDraft {

@@ -18,12 +18,12 @@ import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import { callerId } from '../../schemas/shared/primitives.js';
 import type { AppDependencies } from '../app.js';
 import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from './service.js';
-import { requestContextOf } from '../plugins/request-context.js';
-import { assertActsAsSelf, assertDecidesAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';
-import { withContract } from '../plugins/route-contract.js';
-import { readPageWithCursor } from '../plugins/cursors.js';
+import { requestContextOf } from '../http/request-context.js';
+import { assertActsAsSelf, assertDecidesAsSelf, restrictedIdOf } from '../http/caller.js';
+import { withContract } from '../http/route-contract.js';
+import { readPageWithCursor } from '../http/cursors.js';
 import { createApprovalReconciler } from './reconciler.js';
-import { invalidRequest } from '../plugins/errors.js';
+import { invalidRequest } from '../problems/http-problem.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
 
 const params = z.strictObject({ approvalId });
@@ -60,7 +60,7 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       const approvalId = body.approvalId ?? callIdentity?.resourceId ?? randomUUID();
       if (!body.approvalId) request.newResource = { path: '/v1/approvals', idField: 'approvalId', id: approvalId };
       const status = await requestApproval(deps, { ...body, approvalId }).catch((error: unknown) => {
-        throw toKeyReusedProblem(error, callIdentity && !body.approvalId) ?? error;
+        throw toKeyReusedProblem(error, callIdentity !== undefined && !body.approvalId) ?? error;
       });
       return reply.code(202).header('location', `/v1/approvals/${approvalId}`).send({ approvalId, status });
     },

@@ -32,9 +32,9 @@ import {
   isSameDecision,
   withdrawUpdate,
 } from '../../workflows/approval/contract.js';
-import { updateOptionsOf, type RequestContext } from '../plugins/request-context.js';
+import { updateOptionsOf, type RequestContext } from '../http/request-context.js';
 import { isTerminatedOrTimedOut } from '../executions/closed-executions.js';
-import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from '../plugins/errors.js';
+import { forbidden, httpProblem, HttpProblem, invalidRequest, notFound } from '../problems/http-problem.js';
 import {
   callWorker,
   describeWorkflow,
@@ -43,7 +43,7 @@ import {
   updateRejectionOf,
 } from '../executions/worker-calls.js';
 import type { Page, PageRequest } from '../executions/listing.js';
-import { kindOfFailureType } from '../plugins/problem-kinds.js';
+import { kindOfFailureType } from '../problems/problem-kinds.js';
 import { pendingActivity, workflowField } from '../executions/pending-activities.js';
 import { startOnce } from '../executions/start-once.js';
 

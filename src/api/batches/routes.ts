@@ -15,10 +15,10 @@ import {
   retryBatch,
 } from './service.js';
 import { streamBatchEvents } from './event-stream.js';
-import { withContract, type RouteContract } from '../plugins/route-contract.js';
-import { readPageWithCursor, type Cursors } from '../plugins/cursors.js';
-import { notAcceptable } from '../plugins/errors.js';
-import { UPLOAD_TIMEOUT_MS } from '../plugins/limits.js';
+import { withContract, type RouteContract } from '../http/route-contract.js';
+import { readPageWithCursor, type Cursors } from '../http/cursors.js';
+import { notAcceptable } from '../problems/http-problem.js';
+import { UPLOAD_TIMEOUT_MS } from '../limits.js';
 import { createProgressCache } from './progress-cache.js';
 import type { FailurePosition } from '../../store/batches/failed-items.js';
 import { batchUploadRoute } from './upload.js';

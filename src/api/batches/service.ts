@@ -26,7 +26,7 @@ import {
   estimateSecondsLeft,
 } from '../../workflows/batch/contract.js';
 import { findUnrecordedCloses, type UnrecordedClose } from '../executions/closed-executions.js';
-import { httpProblem, notFound } from '../plugins/errors.js';
+import { httpProblem, notFound } from '../problems/http-problem.js';
 import {
   describeWorkflow,
   isNotFound,

@@ -13,10 +13,10 @@ import {
   malformedRequest,
   unsupportedMediaType,
   type HttpProblem,
-} from '../plugins/errors.js';
+} from '../problems/http-problem.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
 import { parseItems, type ItemFormat } from './parse-items.js';
-import { UPLOAD_TIMEOUT_MS } from '../plugins/limits.js';
+import { UPLOAD_TIMEOUT_MS } from '../limits.js';
 
 const FORMATS_BY_CONTENT_TYPE: Record<string, ItemFormat> = {
   'application/x-ndjson': 'ndjson',
@@ -113,10 +113,10 @@ export async function batchUploadRoute(
       } catch (error) {
         // If a request with this idempotency key was answered before, a taken id means that this upload has another
         // content, even if the caller chose the id.
-        const isOfName =
-          callIdentity &&
+        const isIdFromKey =
+          callIdentity !== undefined &&
           (request.query.batchId === undefined || request.idempotencyClaim?.storedResponse !== undefined);
-        throw toKeyReusedProblem(error, isOfName) ?? abortedUploadProblem(request) ?? gzipProblem(error) ?? error;
+        throw toKeyReusedProblem(error, isIdFromKey) ?? abortedUploadProblem(request) ?? gzipProblem(error) ?? error;
       } finally {
         body?.close();
         endWatch();

@@ -12,11 +12,11 @@ import { shipmentCallback, type ShipmentCallback, type UnhandledReportReason } f
 import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
 import type { AppDependencies } from '../app.js';
-import { withContract, type RouteContract } from '../plugins/route-contract.js';
-import { HttpProblem, invalidRequest, notFound, unauthorized } from '../plugins/errors.js';
+import { withContract, type RouteContract } from '../http/route-contract.js';
+import { HttpProblem, invalidRequest, notFound, unauthorized } from '../problems/http-problem.js';
 import { describeWorkflow, signalOnce } from '../executions/worker-calls.js';
-import type { ParsedJson } from '../plugins/lossless-json.js';
-import { parseJsonBytes } from '../plugins/protection.js';
+import type { ParsedJson } from '../http/lossless-json.js';
+import { parseJsonBytes } from '../http/json-body.js';
 import { isKnownStatus, unhandledReasonFor } from '../shipment-reports/service.js';
 
 /** Standard Webhooks sets no limit. The id is a key in the database. */

@@ -15,11 +15,11 @@ import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import { sku } from '../../schemas/shared/primitives.js';
 import { abandonUpdate, checkoutUpdate, removeItemUpdate, setQuantityUpdate } from '../../workflows/cart/contract.js';
 import type { AppDependencies } from '../app.js';
-import { assertActsAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';
+import { assertActsAsSelf, restrictedIdOf } from '../http/caller.js';
 import { addToCart, changeCart, getCart, listCarts } from './service.js';
-import { withContract, type RouteContract } from '../plugins/route-contract.js';
-import { readPageWithCursor } from '../plugins/cursors.js';
-import type { ProblemKind } from '../plugins/problem-kinds.js';
+import { withContract, type RouteContract } from '../http/route-contract.js';
+import { readPageWithCursor } from '../http/cursors.js';
+import type { ProblemKind } from '../problems/problem-kinds.js';
 
 const params = z.strictObject({ cartId });
 const itemParams = params.extend({ sku });

@@ -15,7 +15,7 @@ import type * as workflows from '../../workflows/index.js';
 import { addItemUpdate, cartQuery, cartWorkflowId, CART_TASK_QUEUE } from '../../workflows/cart/contract.js';
 import { customerIdAttribute } from '../../workflows/order/contract.js';
 import { findUnrecordedCloses } from '../executions/closed-executions.js';
-import { HttpProblem, httpProblem, invalidRequest, notFound } from '../plugins/errors.js';
+import { HttpProblem, httpProblem, invalidRequest, notFound } from '../problems/http-problem.js';
 import {
   callWorker,
   describeWorkflow,
@@ -26,8 +26,8 @@ import {
 } from '../executions/worker-calls.js';
 import { ConcurrencyLimit } from '../executions/concurrency-limit.js';
 import type { Page, PageRequest } from '../executions/listing.js';
-import { describeOwnedOr404, customerIdOf } from '../plugins/ownership.js';
-import { kindOfFailureType } from '../plugins/problem-kinds.js';
+import { describeOwnedOr404, customerIdOf } from '../http/ownership.js';
+import { kindOfFailureType } from '../problems/problem-kinds.js';
 
 /**
  * Maximum updates of one cart in flight from this process. Temporal accepts ten for each workflow and rejects more with

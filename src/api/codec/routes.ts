@@ -5,9 +5,10 @@ import { z } from 'zod';
 import { UndecryptablePayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
 import type { AppDependencies } from '../app.js';
-import { withContract } from '../plugins/route-contract.js';
-import { sendError, bodyTooLarge, httpProblem, invalidRequest } from '../plugins/errors.js';
-import { MAX_CODEC_BODY_BYTES } from '../plugins/limits.js';
+import { withContract } from '../http/route-contract.js';
+import { sendError } from '../plugins/error-handler.js';
+import { bodyTooLarge, httpProblem, invalidRequest } from '../problems/http-problem.js';
+import { MAX_CODEC_BODY_BYTES } from '../limits.js';
 
 const ACTIONS = {
   encode: {

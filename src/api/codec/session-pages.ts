@@ -1,5 +1,5 @@
 import html from 'html-template-tag';
-import { renderPage } from '../plugins/html-layout.js';
+import { renderPage } from '../http/html-layout.js';
 
 const TITLE = 'Payloads in plain text';
 const DESCRIPTION = 'While you are signed in, the Temporal Web UI shows in this browser what is stored encrypted.';

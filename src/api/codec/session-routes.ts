@@ -3,14 +3,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { toInputProblems } from '../../schemas/shared/input-problems.js';
 import type { AppDependencies } from '../app.js';
-import { ANONYMOUS } from '../plugins/auth/caller.js';
+import { ANONYMOUS } from '../http/caller.js';
 import { isLocalHostHeader } from '../plugins/auth/index.js';
 import { SESSION_SECONDS, type CodecSessions } from '../plugins/auth/sessions.js';
-import { withContract } from '../plugins/route-contract.js';
-import { forbidden, HttpProblem, invalidRequest, toProblem } from '../plugins/errors.js';
-import { HTML_PAGE_HEADERS } from '../plugins/html-layout.js';
+import { withContract } from '../http/route-contract.js';
+import { forbidden, HttpProblem, invalidRequest } from '../problems/http-problem.js';
+import { toProblem } from '../problems/error-mapping.js';
+import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
 import { errorPage, signInNotNeededPage, signedInPage, signInPage } from './session-pages.js';
-import { definitionOf } from '../plugins/problem-kinds.js';
+import { definitionOf } from '../problems/problem-kinds.js';
 
 /** The URL contains no secret, and with `no-referrer` browsers would not send the origin of the form. */
 const SESSION_PAGE_HEADERS = { ...HTML_PAGE_HEADERS, 'referrer-policy': 'same-origin' };

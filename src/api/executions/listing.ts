@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
-import { httpProblem } from '../plugins/errors.js';
+import { httpProblem } from '../problems/http-problem.js';
 import { SERVER_DEADLINE_MS, withDeadline } from './worker-calls.js';
 import { ConcurrencyQueueFull, ConcurrencyLimit } from './concurrency-limit.js';
 

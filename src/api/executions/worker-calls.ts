@@ -21,7 +21,7 @@ import {
   encodeToPayloads,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import proto from '@temporalio/proto';
-import { httpProblem, HttpProblem, notFound } from '../plugins/errors.js';
+import { httpProblem, HttpProblem, notFound } from '../problems/http-problem.js';
 import { descriptionClientOf } from './description-client.js';
 
 /** Time limit of a call that needs no worker. */

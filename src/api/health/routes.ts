@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { liveness, readiness } from '../../schemas/health.js';
 import { hasWorkflows, TASK_QUEUES } from '../../temporal/task-queues.js';
 import type { AppDependencies } from '../app.js';
-import { withContract } from '../plugins/route-contract.js';
+import { withContract } from '../http/route-contract.js';
 import { hasPoller } from '../executions/worker-calls.js';
 
 /**

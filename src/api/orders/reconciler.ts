@@ -16,7 +16,7 @@ import {
   VISIBILITY_LAG_MS,
   createTerminationScan,
 } from '../executions/closed-executions.js';
-import { toProblem } from '../plugins/errors.js';
+import { toProblem } from '../problems/error-mapping.js';
 import { describeWorkflow } from '../executions/worker-calls.js';
 import type { Execution } from '../executions/listing.js';
 

@@ -17,10 +17,10 @@ import {
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import { time } from '../../schemas/shared/primitives.js';
 import type { AppDependencies } from '../app.js';
-import { requestContextOf } from '../plugins/request-context.js';
-import { assertActsAsSelf, restrictedIdOf } from '../plugins/auth/caller.js';
-import { withContract } from '../plugins/route-contract.js';
-import { readPageWithCursor } from '../plugins/cursors.js';
+import { requestContextOf } from '../http/request-context.js';
+import { assertActsAsSelf, restrictedIdOf } from '../http/caller.js';
+import { withContract } from '../http/route-contract.js';
+import { readPageWithCursor } from '../http/cursors.js';
 import { createOrderReconciler } from './reconciler.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
 import { listOrders } from './list.js';
@@ -59,7 +59,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
       const orderId = body.orderId ?? callIdentity?.resourceId ?? randomUUID();
       if (!body.orderId) request.newResource = { path: '/v1/orders', idField: 'orderId', id: orderId };
       const status = await startOrder(deps, { ...body, orderId }).catch((error: unknown) => {
-        throw toKeyReusedProblem(error, callIdentity && !body.orderId) ?? error;
+        throw toKeyReusedProblem(error, callIdentity !== undefined && !body.orderId) ?? error;
       });
       return reply.code(202).header('location', `/v1/orders/${orderId}`).send({ orderId, status });
     },

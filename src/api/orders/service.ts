@@ -34,9 +34,10 @@ import {
   resolveDeliverySignal,
   resolveDeliveryUpdate,
 } from '../../workflows/order/contract.js';
-import { updateOptionsOf, type RequestContext } from '../plugins/request-context.js';
+import { updateOptionsOf, type RequestContext } from '../http/request-context.js';
 import { forcedCloseState, statusOf } from './reconciler.js';
-import { httpProblem, HttpProblem, notFound, toProblem } from '../plugins/errors.js';
+import { httpProblem, HttpProblem, notFound } from '../problems/http-problem.js';
+import { toProblem } from '../problems/error-mapping.js';
 import {
   callWorker,
   describeWorkflow,
@@ -46,8 +47,8 @@ import {
   SERVER_DEADLINE_MS,
   withDeadline,
 } from '../executions/worker-calls.js';
-import { assertOwnedBy, customerIdOf } from '../plugins/ownership.js';
-import { kindOfFailureType, type ProblemKind } from '../plugins/problem-kinds.js';
+import { assertOwnedBy, customerIdOf } from '../http/ownership.js';
+import { kindOfFailureType, type ProblemKind } from '../problems/problem-kinds.js';
 import { pendingActivity, workflowField } from '../executions/pending-activities.js';
 import { startOnce } from '../executions/start-once.js';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { toProblemBody, HttpProblem, malformedRequest } from './errors.js';
-import { MAX_HEADER_BYTES } from './limits.js';
+import { toProblemBody, HttpProblem, malformedRequest } from '../problems/http-problem.js';
+import { MAX_HEADER_BYTES } from '../limits.js';
 
 /**
  * Responds to input that never became a request (invalid HTTP, headers that are too large or too late), and closes the

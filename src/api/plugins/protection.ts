@@ -1,20 +1,11 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
-import { parse } from 'secure-json-parse';
-import { requiredRoles } from './route-contract.js';
-import {
-  httpProblem,
-  HttpProblem,
-  invalidRequest,
-  malformedRequest,
-  allowedMethods,
-  unsupportedMediaType,
-} from './errors.js';
-import { JsonTooDeeplyNested, parseJson, type ParsedJson } from './lossless-json.js';
+import { requiredRoles } from '../http/route-contract.js';
+import { httpProblem, HttpProblem } from '../problems/http-problem.js';
+import { allowedMethods } from './error-handler.js';
 
 export interface ProtectionSettings {
   /** Requests that one caller may send to this process in a minute; without it, there is no limit. */
@@ -84,7 +75,7 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
     maxEventLoopDelay: settings.maxEventLoopDelayMs,
     pressureHandler: (request) => {
       if (HEALTH_PATHS.has(request.routeOptions.url ?? '')) return;
-      throw httpProblem('overloaded', 'the process has more to do than it can');
+      throw httpProblem('overloaded', 'server overloaded');
     },
   });
   if (settings.requestsPerMinute !== undefined) {
@@ -104,60 +95,5 @@ export async function installProtection(app: FastifyInstance, settings: Protecti
           headers: { 'retry-after': String(Math.ceil(ttl / 1000)) },
         }),
     });
-  }
-}
-
-/** Installs the JSON parser, with limits. An empty body counts as no body, whatever its content type. */
-export function installJsonParser(app: FastifyInstance): void {
-  // Rejects a compressed body, which would otherwise be reported as one that is not UTF-8.
-  app.addHook('preParsing', async (request) => {
-    if (!request.is404 && !request.routeOptions.config.contract?.acceptsGzip && isCompressed(request.headers))
-      throw unsupportedMediaType(request);
-  });
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
-    try {
-      done(null, parseLosslessJson(bytes as Buffer));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
-}
-
-const isCompressed = (headers: IncomingHttpHeaders): boolean =>
-  (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
-
-/** @throws 400 for bytes that are not UTF-8. */
-function decodeUtf8(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw malformedRequest('the body is not UTF-8');
-  }
-}
-
-/**
- * @throws 400 like `readJson`, and for a body that repeats a name within an object or has a number that cannot be kept
- * exactly.
- */
-function parseLosslessJson(bytes: Buffer): unknown {
-  const { value, losses } = parseJsonBytes(bytes);
-  if (losses.length > 0) throw invalidRequest(losses);
-  return value;
-}
-
-/**
- * Reads a JSON body, with limits; an empty body is undefined.
- *
- * @throws 400 for a body that is not UTF-8 or not JSON, is nested too deeply or sets a prototype.
- */
-export function parseJsonBytes(bytes: Buffer): ParsedJson {
-  const text = decodeUtf8(bytes);
-  if (text.trim() === '') return { value: undefined, losses: [] };
-  try {
-    return parseJson(text, (text) => parse(text, { protoAction: 'error', constructorAction: 'error' }) as unknown);
-  } catch (error) {
-    if (error instanceof JsonTooDeeplyNested) throw malformedRequest(`the body ${error.message}`);
-    throw malformedRequest('the body is not valid JSON, or sets a prototype');
   }
 }

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { withContract } from '../plugins/route-contract.js';
-import { notFound } from '../plugins/errors.js';
-import { HTML_PAGE_HEADERS } from '../plugins/html-layout.js';
+import { withContract } from '../http/route-contract.js';
+import { notFound } from '../problems/http-problem.js';
+import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
 import { problemPage, problemListPage } from './pages.js';
-import { PROBLEM_KINDS } from '../plugins/problem-kinds.js';
+import { PROBLEM_KINDS } from '../problems/problem-kinds.js';
 
 const pageResponse = { 200: { content: { 'text/html': { schema: z.string().describe('A page') } } } };
 

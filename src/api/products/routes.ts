@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { pageQuery } from '../../schemas/shared/page.js';
 import { productList } from '../../schemas/product.js';
 import type { AppDependencies } from '../app.js';
-import { ALL_ROLES, withContract } from '../plugins/route-contract.js';
+import { ALL_ROLES, withContract } from '../http/route-contract.js';
 
 /** Routes of the product catalogue. */
 export async function productRoutes(instance: FastifyInstance, { store, cursors }: AppDependencies): Promise<void> {

@@ -3,8 +3,8 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { pageQuery } from '../../schemas/shared/page.js';
 import { unhandledReportReason, unhandledReportList } from '../../schemas/shipment-reports.js';
 import type { AppDependencies } from '../app.js';
-import { withContract } from '../plugins/route-contract.js';
-import { readPageWithCursor } from '../plugins/cursors.js';
+import { withContract } from '../http/route-contract.js';
+import { readPageWithCursor } from '../http/cursors.js';
 import { listUnhandledReports } from './service.js';
 
 /** Lists the carrier's reports that no order acted on, for operators. */

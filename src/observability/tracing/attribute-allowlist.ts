@@ -1,6 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
-import { truncateText } from '../../temporal/payloads/text.js';
+import { truncateText } from '../../text/well-formed-text.js';
 
 /**
  * Attributes that may be exported. All others are dropped, because libraries record URLs, addresses, users and

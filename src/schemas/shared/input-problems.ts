@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { truncateText } from '../../temporal/payloads/text.js';
+import { truncateText } from '../../text/well-formed-text.js';
 
 /** A problem of an input: its location (a JSON pointer, RFC 6901; empty for the whole input) and a description. */
 export interface InputProblem {

@@ -24,7 +24,7 @@ export class UnknownEncryptionKey extends Error {
 
 /** The payload was modified, belongs to another namespace, or was encrypted with another key of the same id. */
 export class UndecryptablePayload extends Error {
-  override readonly name = 'BrokenPayload';
+  override readonly name = 'UndecryptablePayload';
 
   constructor(keyId: string) {
     super(`a payload that says it is encrypted with the key ${JSON.stringify(keyId)} cannot be decrypted with it`);
@@ -45,7 +45,7 @@ export interface EncryptionOptions {
  * and a 16-byte tag. The associated data is `v1:<namespace>`. Decoding leaves plain payloads unchanged, so that
  * workflows started before encryption continue and the CLI can send plain payloads.
  *
- * `decode` throws UnknownEncryptionKey and BrokenPayload.
+ * `decode` throws UnknownEncryptionKey and UndecryptablePayload.
  */
 export function createPayloadCodec({ keys, namespace }: EncryptionOptions): PayloadCodec {
   const associated = Buffer.from(`v1:${namespace}`);

@@ -3,13 +3,13 @@ import type { DataConverter, LoadedDataConverter } from '@temporalio/common';
 import { failureConverter as boundedFailureConverter } from '../payloads/bounded-failure-converter.js';
 import { payloadConverter } from '../payloads/payload-converter.js';
 import { createPayloadCodec, createWorkerCodec, type EncryptionOptions } from './codec.js';
-import { failureConverter as hidingFailureConverter } from './encrypting-failure-converter.js';
+import { failureConverter as encryptingFailureConverter } from './encrypting-failure-converter.js';
 
 /** The data converter of clients. */
 export function createClientDataConverter(encryption: EncryptionOptions): LoadedDataConverter {
   return {
     payloadConverter,
-    failureConverter: encryption.keys.length ? hidingFailureConverter : boundedFailureConverter,
+    failureConverter: encryption.keys.length ? encryptingFailureConverter : boundedFailureConverter,
     payloadCodecs: [createPayloadCodec(encryption)],
   };
 }
@@ -22,7 +22,9 @@ export function createWorkerDataConverter(encryption: EncryptionOptions): DataCo
   return {
     payloadCodecs: [createWorkerCodec(createPayloadCodec(encryption))],
     payloadConverterPath: modulePath('../payloads/payload-converter'),
-    failureConverterPath: modulePath(encryption.keys.length ? './encrypting-failure-converter' : '../payloads/bounded-failure-converter'),
+    failureConverterPath: modulePath(
+      encryption.keys.length ? './encrypting-failure-converter' : '../payloads/bounded-failure-converter',
+    ),
   };
 }
 

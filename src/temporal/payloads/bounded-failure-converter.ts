@@ -1,5 +1,5 @@
 import { DefaultFailureConverter, type PayloadConverter, type ProtoFailure } from '@temporalio/common';
-import { truncateText } from './text.js';
+import { truncateText } from '../../text/well-formed-text.js';
 
 /** In UTF-16 code units. Truncates a message with 100 problems; the details keep the full list. */
 export const MAX_FAILURE_MESSAGE_LENGTH = 8_000;

@@ -9,7 +9,7 @@ import {
   type Payload,
   type PayloadConverterWithEncoding,
 } from '@temporalio/common';
-import { hasIllFormedText, isNestedDeeperThan, MAX_JSON_DEPTH, toWellFormedJson } from './json-limits.js';
+import { hasIllFormedText, isNestedDeeperThan, MAX_JSON_DEPTH, toWellFormedJson } from '../../text/json-limits.js';
 
 /** Maximum size of a value when written again. Temporal allows 2 MiB, including the surrounding data. */
 const MAX_REENCODED_BYTES = 1_900_000;

@@ -1,4 +1,4 @@
-import { MAX_JSON_DEPTH } from './json-limits.js';
+import { MAX_JSON_DEPTH } from '../../text/json-limits.js';
 
 /** Replaces an unreadable payload from a client in a workflow. No schema accepts this value. */
 export const UNREADABLE_VALUE = 'unreadable payload';

@@ -1,6 +1,6 @@
 import type { Approver, Stage } from '../../schemas/approval.js';
 import type { Reason } from '../../schemas/shared/reason.js';
-import { truncateText } from '../../temporal/payloads/text.js';
+import { truncateText } from '../../text/well-formed-text.js';
 import { isCallerId, isText } from '../shared/arguments.js';
 
 /** The same rules as in `schemas/`, which workflow code cannot import at run time. A test compares both. */

@@ -1,4 +1,4 @@
-import { isWellFormed } from '../../temporal/payloads/text.js';
+import { isWellFormed } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
 // Arguments of signals and updates arrive unparsed. Workflow code cannot import zod at run time, so these checks repeat

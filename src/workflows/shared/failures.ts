@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TemporalFailure } from '@temporalio/common';
-import { truncateText } from '../../temporal/payloads/text.js';
+import { truncateText } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
 /** Rejections by business rules. They end an order as `rejected`; a retry would have the same result. */

@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildApp } from '../../../src/api/app.js';
-import { createCursors } from '../../../src/api/plugins/cursors.js';
+import { createCursors } from '../../../src/api/http/cursors.js';
 import { formatRemainingTime } from '../../../src/api/approvals/pages.js';
 import type { ApprovalLink } from '../../../src/approval-links/links.js';
 import type { ApprovalInput, ApprovalResource, ApprovalView, Decision } from '../../../src/schemas/approval.js';

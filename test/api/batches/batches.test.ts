@@ -6,7 +6,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import Fastify from 'fastify';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { enforceRequestTimeout } from '../../../src/api/plugins/errors.js';
+import { enforceRequestTimeout } from '../../../src/api/plugins/request-timeouts.js';
 import { operations } from '../../../src/batch-operations/index.js';
 import type { BatchFailure, BatchResource, BatchSummary } from '../../../src/schemas/batch.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
@@ -1466,7 +1466,7 @@ describe('requests that are not complete within the time limit', () => {
       type: '/problems/request-timeout',
       status: 408,
       requestId: expect.any(String),
-      detail: 'it was not received whole within 0.2 seconds',
+      detail: 'the request was not received completely within 0.2 seconds',
     });
     expect(handled).toEqual([]);
   });

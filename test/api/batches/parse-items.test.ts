@@ -7,8 +7,8 @@ import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { HttpProblem } from '../../../src/api/plugins/errors.js';
-import { parseJson } from '../../../src/api/plugins/lossless-json.js';
+import { HttpProblem } from '../../../src/api/problems/http-problem.js';
+import { parseJson } from '../../../src/api/http/lossless-json.js';
 import { parseItems, type ItemFormat, type ParseItemsOptions } from '../../../src/api/batches/parse-items.js';
 import type { StagedItem } from '../../../src/store/batches/staging.js';
 
@@ -388,7 +388,7 @@ describe('CSV', () => {
       {
         line: 2,
         pointer: '/price/value',
-        detail: `cannot be kept exactly: ${becomes}; send at most 15 digits, as in 12.5`,
+        detail: `cannot be stored exactly: ${becomes}; send at most 15 digits, as in 12.5`,
       },
     ]);
   });

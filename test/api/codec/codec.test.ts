@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
-import { MAX_CODEC_BODY_BYTES } from '../../../src/api/plugins/limits.js';
+import { MAX_CODEC_BODY_BYTES } from '../../../src/api/limits.js';
 import type { JsonPayload } from '../../../src/schemas/codec.js';
 import type { Api } from '../../support/api/api.js';
 import { createCaller, type TestCaller } from '../../support/api/callers.js';

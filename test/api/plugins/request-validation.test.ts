@@ -104,7 +104,7 @@ describe('POST /v1/orders', () => {
 
     expectProblem(answer, 400, 'invalid-request');
     expect(answer.body.errors).toEqual([
-      { pointer, detail: 'is in the same object more than once: send one value for each name' },
+      { pointer, detail: 'occurs more than once in the same object: send one value for each name' },
     ]);
   });
 
@@ -125,7 +125,7 @@ describe('POST /v1/orders', () => {
     expect(answer.body.errors).toEqual([
       {
         pointer: '/lines/1/quantity',
-        detail: `cannot be kept exactly: ${shown} would become ${becomes}; send at most 15 digits, as in 12.5`,
+        detail: `cannot be stored exactly: ${shown} would become ${becomes}; send at most 15 digits, as in 12.5`,
       },
     ]);
   });

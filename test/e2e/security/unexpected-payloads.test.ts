@@ -7,7 +7,7 @@ import proto from '@temporalio/proto';
 import { DefaultLogger } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { isWellFormed } from '../../../src/temporal/payloads/text.js';
+import { isWellFormed } from '../../../src/text/well-formed-text.js';
 import { createClient } from '../../../src/temporal/connections.js';
 import { bundlePath, bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import type * as workflows from '../../../src/workflows/index.js';

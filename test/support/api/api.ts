@@ -13,7 +13,7 @@ import {
 } from '../processes.js';
 import { buildApp, type AppDependencies } from '../../../src/api/app.js';
 import { createCodecSessions } from '../../../src/api/plugins/auth/sessions.js';
-import { createCursors } from '../../../src/api/plugins/cursors.js';
+import { createCursors } from '../../../src/api/http/cursors.js';
 import { createPayloadCodec } from '../../../src/temporal/encryption/codec.js';
 import type { EncryptionKey } from '../../../src/temporal/encryption/keys.js';
 import { createLogger, type Logger } from '../../../src/observability/logger.js';

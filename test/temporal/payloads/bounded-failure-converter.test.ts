@@ -13,7 +13,7 @@ import {
   MAX_FAILURE_MESSAGE_LENGTH,
 } from '../../../src/temporal/payloads/bounded-failure-converter.js';
 import { payloadConverter } from '../../../src/temporal/payloads/payload-converter.js';
-import { isWellFormed } from '../../../src/temporal/payloads/text.js';
+import { isWellFormed } from '../../../src/text/well-formed-text.js';
 import { failuresIn } from '../../support/temporal/raw-runs.js';
 
 const { Failure } = proto.temporal.api.failure.v1;

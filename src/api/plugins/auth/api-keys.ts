@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ApiKey } from '../../../schemas/api-key.js';
-import type { Caller } from './caller.js';
+import type { Caller } from '../../http/caller.js';
 
 /** Marks our keys, so that people and secret scanners recognize them. */
 const KEY_PREFIX = 'wop_';

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { isLoopback } from '../../../http-client/loopback.js';
+import { isLoopback } from '../../../http-client/addresses.js';
 import type { ApiKey } from '../../../schemas/api-key.js';
-import { requiredRoles } from '../route-contract.js';
-import { forbidden, unauthorized } from '../errors.js';
+import { requiredRoles } from '../../http/route-contract.js';
+import { forbidden, unauthorized } from '../../problems/http-problem.js';
 import { createApiKeyLookup } from './api-keys.js';
-import { ANONYMOUS, type Caller } from './caller.js';
+import { ANONYMOUS, type Caller } from '../../http/caller.js';
 import type { CodecSessions } from './sessions.js';
 import { createTokenVerifier, type TokenSettings } from './tokens.js';
 
@@ -23,7 +23,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Returns the caller whom the credentials identify. @throws 401. */
     authenticate: (credentials: Credentials) => Promise<Caller>;
-    /** The sender of the request; `ANYBODY` on routes without roles, and when the API runs open. */
+    /** The sender of the request; `ANONYMOUS` on routes without roles, and when the API runs open. */
     caller: Caller;
     /** Why the caller could not be verified. */
     authenticationError: unknown;
@@ -32,28 +32,28 @@ declare module 'fastify' {
 
 /**
  * Authenticates callers, and denies access to callers without a required role. Other hooks may act on the caller
- * between the two steps: `callerProblem` is thrown only after all `onRequest` hooks have run.
+ * between the two steps: `authenticationError` is thrown only after all `onRequest` hooks have run.
  *
  * @param settings `open`: every caller who reaches the API may do everything.
  */
 export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open', sessions?: CodecSessions): void {
   app.decorateRequest('caller');
-  app.decorateRequest('callerProblem');
+  app.decorateRequest('authenticationError');
   app.addHook('onRequest', async (request) => {
     request.caller = ANONYMOUS;
     if (settings === 'open') assertLocalRequest(request);
   });
   if (settings === 'open') return;
 
-  const identify = createAuthenticator(settings);
-  app.decorateRequest('identify', identify);
+  const authenticate = createAuthenticator(settings);
+  app.decorateRequest('authenticate', authenticate);
   app.addHook('onRequest', async (request) => {
     const { contract } = request.routeOptions.config;
     if (!requiredRoles(contract)) return;
     try {
       const hasKey = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
-      const signedIn = contract?.acceptsSession && !hasKey ? await sessions?.authorize(request) : undefined;
-      request.caller = signedIn ?? (await identify(request.headers));
+      const sessionCaller = contract?.acceptsSession && !hasKey ? await sessions?.authorize(request) : undefined;
+      request.caller = sessionCaller ?? (await authenticate(request.headers));
     } catch (error) {
       request.authenticationError = error;
     }
@@ -63,8 +63,8 @@ export function installAuth(app: FastifyInstance, settings: AuthSettings | 'open
     if (!roles) return;
     if (authenticationError) throw authenticationError as Error;
     if (!caller.roles.some((role) => roles.includes(role))) {
-      const has = caller.roles.length ? `${caller.id} is ${caller.roles.join(', ')}` : `${caller.id} has no role here`;
-      throw forbidden(`this is for ${roles.join(', ')}; ${has}`);
+      const actual = caller.roles.length ? `has the roles ${caller.roles.join(', ')}` : 'has no role';
+      throw forbidden(`requires the role ${roles.join(' or ')}; ${caller.id} ${actual}`);
     }
   });
 }
@@ -77,14 +77,14 @@ function createAuthenticator({ apiKeys, tokens }: AuthSettings): FastifyRequest[
     const [, token] = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '') ?? [];
     const key = headers['x-api-key'];
     if (key !== undefined && headers.authorization !== undefined) {
-      throw unauthorized('there is an X-API-Key and an Authorization: send one of them');
+      throw unauthorized('the request has both X-API-Key and Authorization: send one of them');
     }
     if (token !== undefined && verifyToken && token.split('.').length === 3) return await verifyToken(token);
     const presented = typeof key === 'string' ? key : token;
     if (presented === undefined)
-      throw unauthorized('send an API key as X-API-Key, or a token as Authorization: Bearer');
+      throw unauthorized('no credentials: send an API key as X-API-Key, or a token as Authorization: Bearer');
     const caller = findKey(presented);
-    if (!caller) throw unauthorized('the key is none that is accepted here');
+    if (!caller) throw unauthorized('invalid API key');
     return caller;
   };
 }
@@ -104,6 +104,6 @@ function assertLocalRequest({ headers: { host, origin }, routeOptions }: Fastify
   // A link may be opened from anywhere, and browsers do not send the origin of the link page.
   const isForeign = origin !== undefined && routeOptions.config.contract?.access !== 'link' && !isLocalOrigin(origin);
   if (isForeign || (host !== undefined && !isLocalHostHeader(host))) {
-    throw forbidden('without API_KEYS or JWT_ISSUER this API is only there for requests to localhost');
+    throw forbidden('without API_KEYS or JWT_ISSUER, this API accepts only requests to localhost');
   }
 }

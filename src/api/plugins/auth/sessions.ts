@@ -4,8 +4,8 @@ import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { CALLER_ROLES, type ApiKey } from '../../../schemas/api-key.js';
 import { callerId } from '../../../schemas/shared/primitives.js';
-import { forbidden } from '../errors.js';
-import type { Caller } from './caller.js';
+import { forbidden } from '../../problems/http-problem.js';
+import type { Caller } from '../../http/caller.js';
 
 const COOKIE_NAME = 'codec-session';
 const AUDIENCE = 'codec-session';
@@ -69,7 +69,7 @@ export function createCodecSessions(
       const caller = await read(request);
       const { origin } = request.headers;
       if (caller && !(origin !== undefined && origins.includes(origin)))
-        throw forbidden('a session is for the pages that CODEC_ORIGINS names');
+        throw forbidden('a session may be used only by pages of CODEC_ORIGINS');
       return caller;
     },
     async create({ id, roles, expiresAt = Infinity }, isSecure) {

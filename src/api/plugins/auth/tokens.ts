@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { callerId } from '../../../schemas/shared/primitives.js';
-import { httpProblem, unauthorized } from '../errors.js';
+import { httpProblem, unauthorized } from '../../problems/http-problem.js';
 import { CALLER_ROLES, type CallerRole } from '../../../schemas/api-key.js';
-import type { Caller } from './caller.js';
+import type { Caller } from '../../http/caller.js';
 
 export interface TokenSettings {
   issuer: string;
   audience: string;
   jwksUrl: string;
-  /** The claim that identifies the caller. `callerIdOf` converts it to the caller id. */
+  /** The claim that identifies the caller. `toCallerId` converts it to the caller id. */
   idClaim: string;
   /** The claim with the roles of the caller: a list, or words separated by spaces. `a.b` is `b` within `a`. */
   rolesClaim: string;
@@ -51,7 +51,7 @@ export function createTokenVerifier(settings: TokenSettings): (token: string) =>
 function readSubject(payload: JWTPayload, idClaim: string): string {
   const subject = readClaim(payload, idClaim);
   if (typeof subject !== 'string' || subject === '' || !subject.isWellFormed())
-    throw unauthorized(`the claim ${idClaim} of the token must be a text that names the caller`);
+    throw unauthorized(`the claim ${idClaim} of the token must be a non-empty string that identifies the caller`);
   // Without verification, anyone could sign up with another person's address.
   if (idClaim === 'email' && isFalseClaim(payload.email_verified))
     throw unauthorized('the issuer has not verified the e-mail address of the token (email_verified is false)');
@@ -84,37 +84,35 @@ async function verify(token: string, keys: JWTVerifyGetKey, { issuer, audience }
     return payload;
   } catch (error) {
     if (error instanceof JwksUnavailable) {
-      const problem = httpProblem(
-        'identity-provider-unavailable',
-        'the keys that tokens are verified with cannot be fetched',
-      );
+      const problem = httpProblem('identity-provider-unavailable', 'the keys that verify tokens cannot be fetched');
       throw Object.assign(problem, { cause: error.cause });
     }
-    if (error instanceof errors.JOSEError) throw unauthorized(`the token is not accepted: ${error.message}`);
+    if (error instanceof errors.JOSEError) throw unauthorized(`invalid token: ${error.message}`);
     throw error;
   }
 }
 
 /** The keys could not be fetched, which is not the caller's fault. */
 class JwksUnavailable extends Error {
-  override readonly name = 'KeysAway';
+  override readonly name = 'JwksUnavailable';
 }
 
 function createJwksResolver(jwksUrl: string): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
-  let askAgainAt = 0;
+  let nextFetchAt = 0;
   return async (header, token) => {
     const known = remote.jwks();
-    if (known && Date.now() < askAgainAt) return await createLocalJWKSet(known)(header, token);
+    if (known && Date.now() < nextFetchAt) return await createLocalJWKSet(known)(header, token);
     try {
       return await remote(header, token);
     } catch (error) {
-      const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
-      if (isToken || error instanceof errors.JOSENotSupported) throw error;
+      const isInvalidToken =
+        error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
+      if (isInvalidToken || error instanceof errors.JOSENotSupported) throw error;
       // Keeps using the known keys, because an unavailable issuer must not lock out every caller.
-      askAgainAt = Date.now() + JWKS_RETRY_MS;
+      nextFetchAt = Date.now() + JWKS_RETRY_MS;
       if (known) return await createLocalJWKSet(known)(header, token);
-      throw new JwksUnavailable('no keys', { cause: error });
+      throw new JwksUnavailable('the keys of the token issuer cannot be fetched', { cause: error });
     }
   };
 }
@@ -127,6 +125,6 @@ function readClaim(payload: JWTPayload, name: string): unknown {
 }
 
 function readRoles(claim: unknown): CallerRole[] {
-  const given = typeof claim === 'string' ? claim.split(/\s+/) : Array.isArray(claim) ? (claim as unknown[]) : [];
-  return CALLER_ROLES.filter((role) => given.includes(role));
+  const names = typeof claim === 'string' ? claim.split(/\s+/) : Array.isArray(claim) ? (claim as unknown[]) : [];
+  return CALLER_ROLES.filter((role) => names.includes(role));
 }

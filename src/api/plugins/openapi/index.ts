@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
-import { withContract, TAGS, type RouteContract } from '../route-contract.js';
+import { withContract, TAGS, type RouteContract } from '../../http/route-contract.js';
 import { mergeInputOutputSchemas } from './merge-schemas.js';
 import { describeResponses, describeOperation } from './operations.js';
 

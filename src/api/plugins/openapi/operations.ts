@@ -3,8 +3,8 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
 import { idempotencyKey } from '../../../schemas/shared/primitives.js';
-import { requiredRoles, type RouteContract } from '../route-contract.js';
-import { PROBLEM_KINDS } from '../problem-kinds.js';
+import { requiredRoles, type RouteContract } from '../../http/route-contract.js';
+import { PROBLEM_KINDS } from '../../problems/problem-kinds.js';
 import { OPERATION_EXAMPLES, type Example } from './examples.js';
 import {
   problemKindsOf,

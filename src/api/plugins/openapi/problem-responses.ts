@@ -1,7 +1,7 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { problem, type Problem } from '../../../schemas/shared/problem.js';
-import { requiredRoles, type RouteContract } from '../route-contract.js';
-import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../problem-kinds.js';
+import { requiredRoles, type RouteContract } from '../../http/route-contract.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../problems/problem-kinds.js';
 
 export type Operation = OpenAPIV3_1.OperationObject & { operationId: string };
 export type Response = OpenAPIV3_1.ResponseObject;

@@ -82,7 +82,7 @@ describe('API keys', () => {
     const { status, body } = await sendInvalidOrder(api, { 'x-api-key': clerk.key });
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
-    expect(body.detail).toBe(`this is for shopper, operator; ${clerk.id} is approver`);
+    expect(body.detail).toBe(`requires the role shopper or operator; ${clerk.id} has the roles approver`);
   });
 
   test('rejects an unauthenticated request with 401 before it parses the body', async () => {
@@ -178,7 +178,7 @@ describe('tokens', () => {
   async function idOf(api: Api, token: string): Promise<string | undefined> {
     const { status, body } = await sendInvalidOrder(api, bearer(token));
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
-    return /^this is for shopper, operator; (.+) has no role here$/.exec(body.detail ?? '')?.[1];
+    return /^requires the role shopper or operator; (.+) has no role$/.exec(body.detail ?? '')?.[1];
   }
   const idFor = async (sub: string) => await idOf(api, await issuer.createToken(signer, { sub, roles: [] }));
 
@@ -263,7 +263,7 @@ describe('tokens', () => {
     const { status, body } = await send(claims);
 
     expect([status, body.type]).toEqual([403, '/problems/forbidden']);
-    expect(body.detail).toBe('this is for shopper, operator; ada has no role here');
+    expect(body.detail).toBe('requires the role shopper or operator; ada has no role');
   });
 
   test.each<[string, string, Claims]>([

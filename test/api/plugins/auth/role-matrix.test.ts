@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALLER_ROLES } from '../../../../src/schemas/api-key.js';
-import { withContract } from '../../../../src/api/plugins/route-contract.js';
+import { withContract } from '../../../../src/api/http/route-contract.js';
 import { buildTestApp, type Api } from '../../../support/api/api.js';
 import { createCaller, fetchApiOperations, type ApiOperation } from '../../../support/api/callers.js';
 import { createUnreachableBackends, startApiWithoutBackends } from '../../../support/api/unreachable-backends.js';

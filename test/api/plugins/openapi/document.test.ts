@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { TAGS } from '../../../../src/api/plugins/route-contract.js';
+import { TAGS } from '../../../../src/api/http/route-contract.js';
 import { OPERATION_EXAMPLES } from '../../../../src/api/plugins/openapi/examples.js';
-import { definitionOf, PROBLEM_KINDS } from '../../../../src/api/plugins/problem-kinds.js';
+import { definitionOf, PROBLEM_KINDS } from '../../../../src/api/problems/problem-kinds.js';
 import { projectRoot } from '../../../support/processes.js';
 import { generatedFiles } from '../../../support/api/generated-documents.js';
 import {

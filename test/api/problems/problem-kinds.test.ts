@@ -5,7 +5,7 @@ import { Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@tempo
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../../src/api/plugins/problem-kinds.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from '../../../src/api/problems/problem-kinds.js';
 import type { OrderResource } from '../../../src/schemas/order.js';
 import type { Problem } from '../../../src/schemas/shared/problem.js';
 import { ORDER_TASK_QUEUE, orderWorkflowId } from '../../../src/workflows/order/contract.js';

@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { customerIdAttribute } from '../../workflows/order/contract.js';
-import { notFound } from './errors.js';
+import { notFound } from '../problems/http-problem.js';
 import { describeWorkflowOr404 } from '../executions/worker-calls.js';
 import type { Execution } from '../executions/listing.js';
 

@@ -1,5 +1,5 @@
 import { toJsonPointer, type InputProblem } from '../../schemas/shared/input-problems.js';
-import { MAX_JSON_DEPTH } from '../../temporal/payloads/json-limits.js';
+import { MAX_JSON_DEPTH } from '../../text/json-limits.js';
 
 /** A parsed JSON text, and where the value differs from the text. */
 export interface ParsedJson {
@@ -8,8 +8,9 @@ export interface ParsedJson {
   losses: InputProblem[];
 }
 
+/** The message is a predicate: `is nested deeper than 32 levels`. */
 export class JsonTooDeeplyNested extends Error {
-  override readonly name = 'JsonTooDeep';
+  override readonly name = 'JsonTooDeeplyNested';
 
   constructor() {
     super(`is nested deeper than ${MAX_JSON_DEPTH} levels`);
@@ -20,7 +21,7 @@ export class JsonTooDeeplyNested extends Error {
  * Parses JSON from callers. `JSON.parse` silently keeps the last of two equal names and rounds numbers to 64-bit
  * floats. This function reports both.
  *
- * @throws JsonTooDeep, and what `parse` throws.
+ * @throws JsonTooDeeplyNested, and what `parse` throws.
  */
 export function parseJson(text: string, parse: (text: string) => unknown = JSON.parse): ParsedJson {
   const value = parse(text);
@@ -32,7 +33,7 @@ export function parseJson(text: string, parse: (text: string) => unknown = JSON.
 /** A 64-bit float keeps every decimal of at most 15 digits without an exponent. */
 const MAYBE_INEXACT = /\d[\d.]{15}|\d[eE][-+\d]/;
 
-/** Counts the field names of all objects in a value. @throws JsonTooDeep */
+/** Counts the field names of all objects in a value. @throws JsonTooDeeplyNested */
 function countNames(value: unknown, depth = 0): number {
   if (typeof value !== 'object' || value === null) return 0;
   if (depth === MAX_JSON_DEPTH) throw new JsonTooDeeplyNested();
@@ -63,7 +64,7 @@ const MAX_LOSSES = 100;
 function findLosses(text: string): InputProblem[] {
   const losses: InputProblem[] = [];
   const levels: Level[] = [];
-  const note = (detail: string) =>
+  const addLoss = (detail: string) =>
     losses.push({ pointer: toJsonPointer(levels.map(({ position }) => position)), detail });
   const number = /[-+.\deE]+/y;
   let lastString = '';
@@ -77,7 +78,8 @@ function findLosses(text: string): InputProblem[] {
       at = end - 1;
     } else if (char === ':' && level?.names) {
       level.position = JSON.parse(lastString) as string;
-      if (level.names.has(level.position)) note('is in the same object more than once: send one value for each name');
+      if (level.names.has(level.position))
+        addLoss('occurs more than once in the same object: send one value for each name');
       level.names.add(level.position);
     } else if (char === ',' && level && !level.names) {
       level.position += 1;
@@ -91,7 +93,7 @@ function findLosses(text: string): InputProblem[] {
       number.lastIndex = at;
       const [literal] = number.exec(text)!;
       const problem = describeInexactNumber(literal);
-      if (problem) note(problem);
+      if (problem) addLoss(problem);
       at += literal.length - 1;
     }
   }
@@ -112,8 +114,8 @@ function endOfString(text: string, start: number): number {
 export function describeInexactNumber(literal: string): string | undefined {
   const number = Number(literal);
   if (Number.isFinite(number) && normalizeDecimal(literal) === normalizeDecimal(String(number))) return undefined;
-  const shown = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
-  return `cannot be kept exactly: ${shown} would become ${number}; send at most 15 digits, as in 12.5`;
+  const excerpt = literal.length > 40 ? `${literal.slice(0, 40)}…` : literal;
+  return `cannot be stored exactly: ${excerpt} would become ${number}; send at most 15 digits, as in 12.5`;
 }
 
 /** Normalizes a decimal to its digits, without leading and trailing zeros, and a power of ten. */

@@ -1,4 +1,4 @@
-import { isWellFormed } from './text.js';
+import { isWellFormed } from './well-formed-text.js';
 
 /** Maximum nesting of objects and arrays in a request and in a payload. Valid input has at most five levels. */
 export const MAX_JSON_DEPTH = 32;

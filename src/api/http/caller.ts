@@ -1,5 +1,5 @@
-import { CALLER_ROLES, type CallerRole } from '../../../schemas/api-key.js';
-import { forbidden } from '../errors.js';
+import { CALLER_ROLES, type CallerRole } from '../../schemas/api-key.js';
+import { forbidden } from '../problems/http-problem.js';
 
 /** The sender of a request. */
 export interface Caller {
@@ -10,8 +10,8 @@ export interface Caller {
   expiresAt?: number;
 }
 
-/** The caller of an API that runs open: anonymous, and permitted to do everything. */
-export const ANONYMOUS: Caller = { id: 'anybody', roles: CALLER_ROLES };
+/** The caller of an API that runs without authentication. May do everything. */
+export const ANONYMOUS: Caller = { id: 'anonymous', roles: CALLER_ROLES };
 
 /**
  * The id whose resources a caller is restricted to, which is the caller's own; undefined for operators, who see all.
@@ -19,10 +19,10 @@ export const ANONYMOUS: Caller = { id: 'anybody', roles: CALLER_ROLES };
 export const restrictedIdOf = ({ id, roles }: Caller): string | undefined =>
   roles.includes('operator') ? undefined : id;
 
-/** A restricted caller may only act as themselves. @throws 403. */
+/** A restricted caller may act only under their own id. `as` is the role in the message. @throws 403. */
 export function assertActsAsSelf(caller: Caller, id: string | undefined, as: string): void {
-  const only = restrictedIdOf(caller);
-  if (only !== undefined && id !== undefined && id !== only) throw forbidden(`${only} cannot be ${as} ${id}`);
+  const ownId = restrictedIdOf(caller);
+  if (ownId !== undefined && id !== undefined && id !== ownId) throw forbidden(`${ownId} cannot be ${as} ${id}`);
 }
 
 /** A decision is personal: not even an operator may decide for another person. @throws 403. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { restrictedIdOf } from './auth/caller.js';
+import { restrictedIdOf } from './caller.js';
 
 /** What a service needs to know about the caller and the request. */
 export interface RequestContext {

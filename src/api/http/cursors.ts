@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { invalidRequest } from './errors.js';
+import { invalidRequest } from '../problems/http-problem.js';
 import type { Page, PageRequest } from '../executions/listing.js';
 
 type ListName = 'approvals' | 'batches' | 'carts' | 'failures' | 'orders' | 'products' | 'shipment-reports';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { truncateText, isWellFormed, toWellFormedText } from '../../../src/temporal/payloads/text.js';
+import { truncateText, isWellFormed, toWellFormedText } from '../../src/text/well-formed-text.js';
 
 /** Any sequence of UTF-16 code units. */
 const anyText = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)) });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hasIllFormedText, isNestedDeeperThan, toWellFormedJson } from '../../../src/temporal/payloads/json-limits.js';
-import { toWellFormedText } from '../../../src/temporal/payloads/text.js';
+import { hasIllFormedText, isNestedDeeperThan, toWellFormedJson } from '../../src/text/json-limits.js';
+import { toWellFormedText } from '../../src/text/well-formed-text.js';
 
 /** Text with frequent escapes and text that looks like escapes. */
 const trickyText = fc

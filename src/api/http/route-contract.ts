@@ -1,7 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { z } from 'zod';
 import { CALLER_ROLES, type CallerRole } from '../../schemas/api-key.js';
-import type { ProblemKind } from './problem-kinds.js';
+import type { ProblemKind } from '../problems/problem-kinds.js';
 
 /**
  * Who may call a route: callers with one of the roles, the sender of a signed body (`signed`), the holder of a link

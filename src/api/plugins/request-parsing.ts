@@ -1,0 +1,39 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
+import type { z } from 'zod';
+import { toInputProblems } from '../../schemas/shared/input-problems.js';
+import { parseJsonBytes } from '../http/json-body.js';
+import { invalidRequest, unsupportedMediaType } from '../problems/http-problem.js';
+
+/**
+ * Installs the JSON parser, with limits. It rejects a body that repeats a name within an object or has a number that
+ * JavaScript cannot represent exactly. An empty body counts as no body, whatever its content type.
+ */
+export function installJsonParser(app: FastifyInstance): void {
+  // Rejects a compressed body, which would otherwise be reported as one that is not UTF-8.
+  app.addHook('preParsing', async (request) => {
+    if (!request.is404 && !request.routeOptions.config.contract?.acceptsGzip && isCompressed(request.headers))
+      throw unsupportedMediaType(request);
+  });
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
+    try {
+      const { value, losses } = parseJsonBytes(bytes as Buffer);
+      if (losses.length > 0) throw invalidRequest(losses);
+      done(null, value);
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+const isCompressed = (headers: IncomingHttpHeaders): boolean =>
+  (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
+
+/** Parses parameters and bodies with zod. The problem names each invalid field by its JSON pointer. */
+export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
+  ({ schema }) =>
+  (data) => {
+    const parsed = schema.safeParse(data);
+    return parsed.success ? { value: parsed.data } : { error: invalidRequest(toInputProblems(parsed.error.issues)) };
+  };

@@ -1,0 +1,28 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { DRAIN_TIMEOUT_MS } from '../limits.js';
+import { HttpProblem } from '../problems/http-problem.js';
+import { sendProblem } from './error-handler.js';
+
+/** Responds 408 to a request that is not received completely within `limitMs`, and closes its connection. */
+export function enforceRequestTimeout(request: FastifyRequest, reply: FastifyReply, limitMs: number): void {
+  const { raw } = request;
+  if (raw.complete) return;
+  const timer = setTimeout(() => {
+    if (raw.complete || reply.sent) return;
+    reply.raw.once('finish', () => raw.socket.destroySoon());
+    const detail = `the request was not received completely within ${limitMs / 1000} seconds`;
+    void sendProblem(new HttpProblem('request-timeout', { detail, headers: { connection: 'close' } }), request, reply);
+  }, limitMs);
+  for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
+}
+
+/**
+ * Reads and discards the rest of a request that was answered early, because a client that is still sending does not
+ * read the response. After `DRAIN_TIMEOUT_MS`, the connection is closed.
+ */
+export function drainRequestBody({ raw }: FastifyRequest): void {
+  if (raw.complete || raw.destroyed) return;
+  const timer = setTimeout(() => raw.destroy(), DRAIN_TIMEOUT_MS).unref();
+  for (const event of ['end', 'close'] as const) raw.once(event, () => clearTimeout(timer));
+  raw.resume();
+}

@@ -1,0 +1,28 @@
+/**
+ * Waits for a promise for a limited time. The promise itself continues after the timeout.
+ *
+ * @returns the result of `onTimeout` if the promise has not settled after `timeoutMs`.
+ * @throws what the promise or `onTimeout` throws.
+ */
+export async function withTimeout<T, U>(promise: Promise<T>, timeoutMs: number, onTimeout: () => U): Promise<T | U> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, timeout.then(onTimeout)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Like `Promise.all`, but rejects only after all promises have settled. Use it when the caller closes a resource that
+ * the promises still need.
+ */
+export async function waitForAll<T extends readonly unknown[]>(
+  promises: [...T],
+): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}
