@@ -22,7 +22,7 @@ const TREE_CHUNKS = 4 * 1_000;
 const FLAT_CHUNKS = 1_000;
 const TREE_ROUNDS = 3;
 
-const VIA_SQL = 'COPY, then the same SQL task after task';
+const VIA_SQL = 'COPY, then the same SQL chunk after chunk';
 const VIA_WORKFLOW = 'upload over HTTP, then workflow';
 
 const PRODUCT_COUNT = 100_000;
@@ -60,19 +60,19 @@ export async function benchBatch({ scale }: SampleScale): Promise<Comparison[]> 
         addValue(perSecond.whole, name, million / (stageSeconds + applySeconds));
       }
       addValue(perItem, 'items in chunks', (large.result.applySeconds * 1000) / million);
-      addValue(perItem, 'one activity an item', (single.applySeconds * 1000) / alone);
+      addValue(perItem, 'one activity per item', (single.applySeconds * 1000) / alone);
       for (const [size, { result, bytes }] of [[few, small] as const, [million, large] as const]) {
         addValue(bySize.time, `${size} items`, ((result.stageSeconds + result.applySeconds) * 1000) / size);
         addValue(bySize.memory, `${size} items`, bytes / 2 ** 20);
       }
     });
   }
-  const items = { unit: 'items a second', better: 'more', sampleCount: million } as const;
+  const items = { unit: 'items per second', better: 'more', sampleCount: million } as const;
   return [
     ...compareWithFirst(perSecond.apply, { what: 'applied', ...items }),
     ...compareWithFirst(perSecond.whole, { what: 'from the first byte to the outcome', ...items }),
-    ...compareWithFirst(perItem, { what: 'time an item', unit: 'ms', better: 'less', sampleCount: alone }),
-    ...compareWithFirst(bySize.time, { what: 'time an item', unit: 'ms', better: 'less', sampleCount: million }),
+    ...compareWithFirst(perItem, { what: 'time per item', unit: 'ms', better: 'less', sampleCount: alone }),
+    ...compareWithFirst(bySize.time, { what: 'time per item', unit: 'ms', better: 'less', sampleCount: million }),
     ...compareWithFirst(bySize.memory, {
       what: "worker's peak memory",
       unit: 'MiB',

@@ -42,12 +42,12 @@ export async function benchCart({ scale }: SampleScale): Promise<Comparison[]> {
     const carts = { client: randomUUID(), http: randomUUID() };
     const handle = client.workflow.getHandle(cartWorkflowId(carts.client));
     const contenders = {
-      'update-with-start by the client': () => viaClient(carts.client),
-      'update by the client': () =>
+      'update-with-start with the SDK client': () => viaClient(carts.client),
+      'update with the SDK client': () =>
         handle.executeUpdate(addItemUpdate, { args: [{ sku: BENCH_SKU, quantity: 1, idempotencyKey: randomUUID() }] }),
-      'through HTTP': () => viaHttp(carts.http),
+      'over HTTP': () => viaHttp(carts.http),
       'update-with-start that opens a cart': () => viaClient(randomUUID()),
-      'through HTTP, opening a cart': () => viaHttp(randomUUID()),
+      'over HTTP, opening a cart': () => viaHttp(randomUUID()),
     };
     await runInTurn(scale(WARM_UP), contenders);
     const { p50, max } = await measureLatencies({ rounds: scale(ROUNDS), calls: scale(CALLS_PER_ROUND) }, contenders);

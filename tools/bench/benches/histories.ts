@@ -46,13 +46,15 @@ export async function benchHistories({ scale }: SampleScale): Promise<Comparison
     const contenders: Record<string, () => Promise<HistorySize>> = {
       'bare workflow, 3 regular activities': async () =>
         readHistorySize(bare.client, (await bare.run('threeActivities')).workflowId),
-      'order, by the client': async () => readHistorySize(client, orderWorkflowId(await completeOrderByClient(client))),
-      'order, through HTTP': async () =>
+      'order, with the SDK client': async () =>
+        readHistorySize(client, orderWorkflowId(await completeOrderByClient(client))),
+      'order, over HTTP': async () =>
         readHistorySize(client, orderWorkflowId(await completeOrderByHttp(apiUrl, client))),
-      'change of a cart': () => measureCartChange(client, scale(CART_CHANGES)),
-      'approval, asked and decided': async () => readHistorySize(client, approvalWorkflowId(await runApproval(client))),
-      'item of a batch': () => measureBatchItem(client, apiUrl, scale(BATCH_ITEMS)),
-      'item of a batch, a task of its own': () => measureBatchItem(client, apiUrl, scale(CART_CHANGES), 1),
+      'cart change': () => measureCartChange(client, scale(CART_CHANGES)),
+      'approval, requested and decided': async () =>
+        readHistorySize(client, approvalWorkflowId(await runApproval(client))),
+      'batch item': () => measureBatchItem(client, apiUrl, scale(BATCH_ITEMS)),
+      'batch item, one per chunk': () => measureBatchItem(client, apiUrl, scale(CART_CHANGES), 1),
     };
     const sizes: Record<keyof HistorySize, ValuesByVariant> = { events: {}, bytes: {} };
     for (let round = 0; round < scale(ROUNDS); round += 1) {

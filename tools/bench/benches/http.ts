@@ -114,7 +114,7 @@ async function compareCalls(
   const isUnderWay = async () => ((await handle.query(orderQuery)).stage === 'in_transit' ? true : undefined);
   await waitUntil(isUnderWay, { description: 'an order under way', timeoutMs: 60_000 });
   const looking = await compare(
-    'looking at an open order',
+    'reading an open order',
     () => handle.query(orderQuery),
     (ask) => ask('GET', `/v1/orders/${order.orderId}`),
   );
@@ -190,7 +190,7 @@ async function measureSaturation(urls: string[], take: SampleScale['scale']): Pr
         addValue(rates, count, requests.average);
       }
     }
-    const requests = { unit: 'requests a second', better: 'more', sampleCount: SATURATION_SECONDS } as const;
+    const requests = { unit: 'requests per second', better: 'more', sampleCount: SATURATION_SECONDS } as const;
     figures.push(...compareWithFirst(rates, { what, ...requests }));
   }
   return figures;

@@ -65,11 +65,11 @@ interface RunningVariant {
 
 /** The measured costs of an order. */
 const ORDER_METRICS = {
-  perSecond: { what: 'orders', unit: 'a second', better: 'more' },
-  worker: { what: "an order's processor, worker", unit: 'ms', better: 'less' },
-  api: { what: "an order's processor, API", unit: 'ms', better: 'less' },
-  events: { what: 'events an order', unit: 'events', better: 'less' },
-  bytes: { what: 'bytes of history an order', unit: 'bytes', better: 'less' },
+  perSecond: { what: 'orders', unit: 'per second', better: 'more' },
+  worker: { what: 'CPU time per order, worker', unit: 'ms', better: 'less' },
+  api: { what: 'CPU time per order, API', unit: 'ms', better: 'less' },
+  events: { what: 'events per order', unit: 'events', better: 'less' },
+  bytes: { what: 'history bytes per order', unit: 'bytes', better: 'less' },
 } as const satisfies Record<string, { what: string } & Pick<Comparison, 'unit' | 'better'>>;
 
 type OrderMetrics = Record<keyof typeof ORDER_METRICS, number>;

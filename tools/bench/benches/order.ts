@@ -47,8 +47,8 @@ export async function benchOrder({ scale }: SampleScale): Promise<Comparison[]> 
         workerPid: bare.workerPid,
         run: () => bare.run('threeLocalActivities'),
       },
-      { name: 'order, by the client', workerPid: shop, run: () => completeOrderByClient(client) },
-      { name: 'order, through HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
+      { name: 'order, with the SDK client', workerPid: shop, run: () => completeOrderByClient(client) },
+      { name: 'order, over HTTP', workerPid: shop, run: () => completeOrderByHttp(apiUrl, client) },
     ]);
   } finally {
     for (const stop of stops) await stop();
@@ -75,11 +75,11 @@ async function compareVariants(take: SampleScale['scale'], contenders: MeasuredV
 
   const calls = { unit: 'ms', better: 'less', sampleCount: take(CALLS_PER_ROUND) } as const;
   return [
-    ...compareWithFirst(perSecond, { what: 'a second', unit: 'a second', better: 'more', sampleCount: take(ORDERS) }),
-    ...compareWithFirst(felt.p50, { what: 'p50, one caller', ...calls }),
-    ...compareWithFirst(felt.max, { what: `slowest of ${take(CALLS_PER_ROUND)}, one caller`, ...calls }),
+    ...compareWithFirst(perSecond, { what: 'rate', unit: 'per second', better: 'more', sampleCount: take(ORDERS) }),
+    ...compareWithFirst(felt.p50, { what: 'p50, one client', ...calls }),
+    ...compareWithFirst(felt.max, { what: `slowest of ${take(CALLS_PER_ROUND)}, one client`, ...calls }),
     ...compareWithFirst(processor, {
-      what: "worker's processor",
+      what: 'worker CPU time',
       unit: 'ms',
       better: 'less',
       sampleCount: take(ORDERS),

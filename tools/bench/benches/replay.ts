@@ -58,7 +58,7 @@ export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]>
     };
     const warmUp = histories.orders.slice(0, WARM_UP);
     const bareOne = 'bare workflow, 3 regular activities';
-    const batch = `a batch of ${scale(BATCH_CHUNKS)} tasks`;
+    const batch = `a batch of ${scale(BATCH_CHUNKS)} chunks`;
     const contenders: Record<string, ReplayInput> = {
       [bareOne]: { bundle: { codePath: bare.bundlePath }, histories: histories.bare },
       orders: { bundle: shop, histories: histories.orders },
@@ -71,7 +71,7 @@ export async function benchReplay({ scale }: SampleScale): Promise<Comparison[]>
     }
     const { [batch]: ofBatches = [], ...ofMany } = perSecond;
     const { [bareOne]: base = [] } = perSecond;
-    const shown = { what: 'events', unit: 'a second', better: 'more' } as const;
+    const shown = { what: 'events', unit: 'per second', better: 'more' } as const;
     return [
       ...compareWithFirst(ofMany, { ...shown, sampleCount: scale(HISTORY_COUNT) }),
       ...compareWithFirst({ [bareOne]: base, [batch]: ofBatches }, { ...shown, sampleCount: scale(BATCH_REPLAYS) }),

@@ -35,7 +35,7 @@ export async function benchStart({ scale }: SampleScale): Promise<Comparison[]> 
     const recoveries: ValuesByVariant = {};
     for (let round = 0; round < scale(ROUNDS); round += 1) {
       const unbundled = await measureSeconds(() => startExtraWorker(stack));
-      addValue(starts, 'bundling at the start', unbundled.seconds);
+      addValue(starts, 'bundling at startup', unbundled.seconds);
       await unbundled.result.process.stop();
       const { started, next, all } = await measureRecovery(stack, new Client({ connection }), {
         WORKFLOW_BUNDLE: bundle,

@@ -28,8 +28,8 @@ interface LoadKind {
 }
 
 const LOAD_KINDS: LoadKind[] = [
-  { name: 'gateway at once', orders: 80, gatewayMs: 0 },
-  { name: 'gateway slow', orders: 40, gatewayMs: 500, maxConcurrentActivities: '2' },
+  { name: 'fast gateway', orders: 80, gatewayMs: 0 },
+  { name: 'slow gateway', orders: 40, gatewayMs: 500, maxConcurrentActivities: '2' },
 ];
 
 /** One stack with the given number of worker processes, and its own namespace and database. */
@@ -97,9 +97,11 @@ async function compareFleets(
     const figures = (measured: ValuesByVariant, about: string, unit: string, better: Comparison['better']) =>
       compareWithFirst(measured, { what: `${name}, ${about}`, unit, better, sampleCount: orders });
     return [
-      ...figures(perSecond, 'orders a second', 'a second', 'more'),
-      ...figures(busy, 'processors in use', '%', 'less'),
-      ...Object.entries(costs).flatMap(([who, cost]) => figures(cost, `an order's processor, ${who}`, 'ms', 'less')),
+      ...figures(perSecond, 'orders per second', 'per second', 'more'),
+      ...figures(busy, 'CPU usage', '%', 'less'),
+      ...Object.entries(costs).flatMap(([component, cost]) =>
+        figures(cost, `CPU time per order, ${component}`, 'ms', 'less'),
+      ),
     ];
   } finally {
     for (const { stack } of fleets) await stack.stop();

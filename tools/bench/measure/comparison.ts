@@ -2,7 +2,7 @@ import { percentile } from './percentile.js';
 
 /** A measurement and its base, measured in turn in one run. Only the ratio of the two matters. */
 export interface Comparison {
-  /** What was measured, and for which contender: `orders a second: through HTTP`. */
+  /** What was measured, and for which contender: `orders per second: over HTTP`. */
   name: string;
   /** The name of the base. */
   baseline: string;
