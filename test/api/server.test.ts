@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createApiKey } from '../../src/api/plugins/auth/api-keys.js';
-import { freePort, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
+import { freePort, startProcess, waitUntil } from '../support/processes.js';
+import { sourceCommand } from '../support/shop/source-command.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 
@@ -10,7 +11,7 @@ async function start(env: Record<string, string>) {
   const lines: string[] = [];
   const api = await startProcess({
     name: 'api',
-    ...typescriptCommand('src/api/server.ts'),
+    ...sourceCommand('src/api/server.ts'),
     env: {
       DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none',
       TEMPORAL_ADDRESS: '127.0.0.1:1',

@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/read.js';
 import { isTracingEnabled } from '../../src/observability/tracing/index.js';
 import { withAllowedAttributes } from '../../src/observability/tracing/attribute-allowlist.js';
-import { freePort, projectRoot, startProcess, typescriptCommand, waitUntil } from '../support/processes.js';
+import { freePort, projectRoot, startProcess, waitUntil } from '../support/processes.js';
+import { sourceCommand } from '../support/shop/source-command.js';
 
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
 const env = {
@@ -64,7 +65,7 @@ test('serves requests, logs the problem once and exits promptly if the trace col
   const lines: string[] = [];
   const api = await startProcess({
     name: 'api',
-    ...typescriptCommand('src/api/server.ts'),
+    ...sourceCommand('src/api/server.ts'),
     env: {
       ...env,
       PORT: String(port),
@@ -95,11 +96,11 @@ test('serves requests, logs the problem once and exits promptly if the trace col
 test.each([
   ['api', 'src/api/server.ts'],
   ['worker', 'src/worker.ts'],
-])("logs OpenTelemetry's warnings about its settings in the %s and starts", async (name, file) => {
+] as const)("logs OpenTelemetry's warnings about its settings in the %s and starts", async (name, file) => {
   const lines: string[] = [];
   const started = await startProcess({
     name,
-    ...typescriptCommand(file),
+    ...sourceCommand(file),
     env: {
       ...env,
       PORT: String(await freePort()),

@@ -14,7 +14,6 @@ import {
   projectRoot,
   runCommand,
   startProcess,
-  typescriptCommand,
   waitUntil,
 } from '../../support/processes.js';
 import { APPROVAL_WEBHOOK_SECRET, LINK_SECRETS } from '../../support/shop/test-activities.js';
@@ -42,6 +41,7 @@ import {
 } from '../../support/deploy/prometheus.js';
 import { makeOrder, addProduct, startShop, type Shop } from '../../support/shop/shop.js';
 import { startSingleWorkerProcess } from '../../support/temporal/workers.js';
+import { sourceCommand } from '../../support/shop/source-command.js';
 
 /** A machine that also runs other tests may take several times as long. */
 const WAIT_TIMEOUT_MS = 60_000;
@@ -69,7 +69,7 @@ describeWithPrometheus('metrics of a running shop in Prometheus', () => {
   const startApi = (address: string, port: number, metricsPort: number) =>
     startProcess({
       name: 'api',
-      ...typescriptCommand('src/api/server.ts'),
+      ...sourceCommand('src/api/server.ts'),
       env: {
         TEMPORAL_ADDRESS: address,
         TEMPORAL_NAMESPACE: server.namespace,

@@ -21,6 +21,7 @@ import { openStore } from '../../../src/store/index.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import { migrate } from '../../../src/store/migrations/index.js';
 import { grantAppRolePrivileges } from '../../../src/store/postgres/privileges.js';
+import { compileSource } from './compiled-source.js';
 import { findChromium } from '../api/browser.js';
 import { findKustomize } from '../deploy/kustomize.js';
 import { findPrometheus } from '../deploy/prometheus.js';
@@ -50,6 +51,8 @@ declare module 'vitest' {
     prometheus: ProgramSearch;
     /** The workflow bundle that all workers of the run share. */
     workflowBundle: string;
+    /** A folder with `src/` as JavaScript, for the processes of the run. */
+    compiledSource: string;
   }
 }
 
@@ -78,9 +81,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // On a cluster, nearly every test needs the CLI; without it, these tests would be skipped and the run would pass.
   const required = process.env.REQUIRE_ALL_PROGRAMS ? all : sharedServers ? [temporalCli] : [];
   for (const program of required) if ('missing' in program) throw new Error(program.missing);
+  const compiledSource = join(folder, 'compiled');
   const [database, { code }] = await Promise.all([
     sharedServers ? createTemporaryDatabase(sharedServers.databaseUrl) : startDatabase(join(folder, 'postgres')),
     bundleWorkflows(new DefaultLogger('WARN')),
+    compileSource(compiledSource),
   ]);
   const workflowBundle = join(folder, 'workflow-bundle.js');
   await writeFile(workflowBundle, code);
@@ -102,6 +107,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('kustomize', kustomize);
   project.provide('prometheus', prometheus);
   project.provide('workflowBundle', workflowBundle);
+  project.provide('compiledSource', compiledSource);
 
   return async () => {
     await database.drop();

@@ -1,0 +1,25 @@
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import ts from 'typescript';
+import { projectRoot } from '../../../tools/stack/settings.js';
+
+/**
+ * Compiles `src/` to JavaScript in the folder. A process of the tests then starts in half the processor time that it
+ * needs with a TypeScript loader. The types are not checked.
+ */
+export async function compileSource(folder: string): Promise<void> {
+  const source = join(projectRoot, 'src');
+  const files = (await readdir(source, { recursive: true })).filter((file) => file.endsWith('.ts'));
+  await Promise.all(
+    files.map(async (file) => {
+      const target = join(folder, 'src', file.replace(/\.ts$/, '.js'));
+      const { outputText } = ts.transpileModule(await readFile(join(source, file), 'utf8'), {
+        compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022, verbatimModuleSyntax: true },
+      });
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(target, outputText);
+    }),
+  );
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
+  await symlink(join(projectRoot, 'node_modules'), join(folder, 'node_modules'), 'dir');
+}
