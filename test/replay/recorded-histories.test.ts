@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { describe, expect, inject, test } from 'vitest';
-import { recordings } from '../../tools/recordings/index.js';
+import { recordings } from '../../tools/recordings/recordings.js';
 import { replayHistories, type Bundle, type RecordedHistory } from '../../tools/replay/replay-histories.js';
 import type { Difference } from '../../tools/replay/difference.js';
 import { eventTypeName } from '../../tools/replay/history-events.js';

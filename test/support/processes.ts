@@ -11,4 +11,5 @@ export {
   type ManagedProcess,
 } from '../../tools/processes/processes.js';
 export { waitUntil } from '../../tools/processes/wait.js';
-export { projectRoot, unsetShellVariables } from '../../tools/stack/settings.js';
+export { projectRoot } from '../../tools/stack/settings/project.js';
+export { unsetShellVariables } from '../../tools/stack/settings/application-variables.js';

@@ -3,7 +3,7 @@ import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { stopLiveProcesses } from '../stack/stack.js';
+import { stopLiveProcesses } from '../processes/processes.js';
 import { fullScale, quickScale, type Bench } from './bench.js';
 import { benches } from './benches.js';
 import { readCommit, readMachine } from './measure/machine.js';

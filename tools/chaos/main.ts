@@ -1,12 +1,12 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { readCommandLine, usage } from './command-line.js';
-import { runChaos } from './run.js';
+import { runChaos } from './chaos-run.js';
 import { renderResult } from './result-tables.js';
 import { UsageError } from '../terminal/command-line.js';
-import { formatHardware } from '../terminal/hardware.js';
+import { formatHardware } from '../measurement/hardware.js';
 import { createReporter } from '../terminal/reporter.js';
-import { loadSettings } from '../stack/settings.js';
-import { stopLiveProcesses } from '../stack/stack.js';
+import { loadSettings } from '../stack/settings/settings.js';
+import { stopLiveProcesses } from '../processes/processes.js';
 
 /**
  * `npm run chaos`: a chaos run of a shop, and the auditor's findings. Progress goes to stderr, the tables go to

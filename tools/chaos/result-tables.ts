@@ -1,9 +1,9 @@
-import { percentile } from '../bench/measure/percentile.js';
+import { percentile } from '../measurement/statistics.js';
 import type { AuditResult } from './audit/audit.js';
 import type { ServerKind } from './command-line.js';
-import { faultLabel } from './inject.js';
+import { faultLabel } from './faults/inject.js';
 import { COMPLETE, unresolvedRequests, type ClientLog } from './client-log.js';
-import type { ChaosResult, Recovery } from './run.js';
+import type { ChaosResult, Recovery } from './chaos-run.js';
 
 const SERVER_NAMES: Record<ServerKind, string> = {
   dev: "Temporal's dev server",

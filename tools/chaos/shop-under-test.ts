@@ -7,12 +7,13 @@ import { openStore, type Store } from '../../src/store/index.js';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import type { Reporter } from '../terminal/reporter.js';
 import type { Bundle } from '../replay/replay-histories.js';
-import { startTemporaryStack, type StackAddresses, type Stack } from '../stack/stack.js';
+import { startTemporaryStack } from '../stack/temporary-stack.js';
+import type { StackAddresses, Stack } from '../stack/stack.js';
 import type { SupervisedProcess } from '../processes/supervisor.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../servers/temporal/temporary-cluster.js';
 import type { ServerKind } from './command-line.js';
-import { ProxiedLinks } from './proxied-links.js';
-import type { KILLABLE_PROCESSES } from './plan.js';
+import { ProxiedLinks } from './faults/proxied-links.js';
+import type { KILLABLE_PROCESSES } from './faults/plan.js';
 
 /** A shop whose processes can be killed and whose links can have faults; each part is one process. */
 export interface ShopUnderTest {

@@ -2,19 +2,19 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { z } from 'zod';
-import { errorResponse } from './responses.js';
-import { cancellationSchema, createFakeCarrier, shipmentSchema } from './carrier.js';
-import { CallFaults, type OperationName } from './faults.js';
-import { type Hold, type HoldOptions, Holds } from './holds.js';
-import { IdempotencyKeys } from './idempotency-keys.js';
-import { Ledger } from './ledger.js';
-import { Mailbox } from './mailbox.js';
-import { registerMailPages } from './mail-pages.js';
-import { type Operation, operationHandler, lookupHandler } from './call-handler.js';
-import { chargeSchema, createFakePayments, refundSchema } from './payments.js';
-import { type ReceivedRequest, ReceivedRequests } from './received-requests.js';
+import { errorResponse } from './calls/responses.js';
+import { cancellationSchema, createFakeCarrier, shipmentSchema } from './carrier/carrier.js';
+import { CallFaults, type OperationName } from './calls/call-faults.js';
+import { type Hold, type HoldOptions, Holds } from './calls/holds.js';
+import { IdempotencyKeys } from './ledger/idempotency-keys.js';
+import { Ledger } from './ledger/ledger.js';
+import { Mailbox } from './mailbox/mailbox.js';
+import { registerMailPages } from './mailbox/mail-pages.js';
+import { type Operation, operationHandler, lookupHandler } from './calls/call-handler.js';
+import { chargeSchema, createFakePayments, refundSchema } from './payments/payments.js';
+import { type ReceivedRequest, ReceivedRequests } from './calls/received-requests.js';
 import { registerTestInterface } from './test-interface.js';
-import { WebhookSender } from './webhooks.js';
+import { WebhookSender } from './carrier/webhook-sender.js';
 
 export interface FakesOptions {
   /** The journal file. Without it the ledger is kept in memory. */

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type FakeResponse, errorResponse } from './responses.js';
-import { faultSchema } from './faults.js';
-import { type Hold, holdSchema } from './holds.js';
-import { smtpFaultSchema } from './smtp-faults.js';
+import { type FakeResponse, errorResponse } from './calls/responses.js';
+import { faultSchema } from './calls/call-faults.js';
+import { type Hold, holdSchema } from './calls/holds.js';
+import { smtpFaultSchema } from './mailbox/smtp-faults.js';
 import type { Fakes } from './app.js';
 
 const secondsSchema = z.number().nonnegative().max(1_000_000);

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { startProcess, type ProcessSpec } from './processes.js';
-import { inheritedEnvironment } from '../stack/settings.js';
+import { inheritedEnvironment } from '../stack/settings/project.js';
 
 /**
  * Runs a command to its end and returns its output.
@@ -11,7 +11,13 @@ import { inheritedEnvironment } from '../stack/settings.js';
 export async function runCommand(spec: ProcessSpec & { timeoutMs: number }): Promise<string> {
   const { timeoutMs, ...rest } = spec;
   const output: string[] = [];
-  const running = await startProcess({ ...rest, onLine: (line) => output.push(line) });
+  const running = await startProcess({
+    ...rest,
+    onLine: (line, stream) => {
+      output.push(line);
+      spec.onLine?.(line, stream);
+    },
+  });
   let overdue = false;
   const limit = setTimeout(() => {
     overdue = true;

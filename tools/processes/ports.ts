@@ -25,6 +25,11 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Free ports on loopback, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  return await Promise.all(Array.from({ length: count }, () => freePort()));
+}
+
 /** Start of the range from which the system assigns ports, so it never assigns a lower port by itself. */
 const ephemeralPortStart = 32_768;
 

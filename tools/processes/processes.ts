@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { projectRoot, inheritedEnvironment } from '../stack/settings.js';
+import { projectRoot, inheritedEnvironment } from '../stack/settings/project.js';
 
 const guardPath = fileURLToPath(new URL('process-guard.mjs', import.meta.url));
 const defaultGraceMs = 10_000;
@@ -132,6 +132,11 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
 /** All processes that were started here and have not ended, including those that are still starting. */
 export function liveProcesses(): readonly ManagedProcess[] {
   return [...liveProcessSet];
+}
+
+/** Stops every process that was started here and still runs, including those that are still starting. */
+export async function stopLiveProcesses(): Promise<void> {
+  await Promise.all(liveProcesses().map((child) => child.stop()));
 }
 
 function waitForStart(guard: ChildProcess): Promise<number> {

@@ -5,7 +5,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { runCommand } from '../processes/commands.js';
 import type * as Bundles from '../../src/temporal/workflow-bundle.js';
 import { createReporter } from '../terminal/reporter.js';
-import { projectRoot } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings/project.js';
 
 /**
  * `npm run build`: compiles `src/` to `dist/` and adds a workflow bundle for each flavour, so that a worker starts

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { runCommand } from '../processes/commands.js';
 import { checkDependencies } from './check-dependencies.js';
 import { createReporter } from '../terminal/reporter.js';
-import { projectRoot } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings/project.js';
 
 /**
  * `npm run check [-- <step> …]`: everything that is checked without running the code. The steps run side by side, each

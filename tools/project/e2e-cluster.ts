@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { freePort } from '../processes/ports.js';
 import { startProcess, typescriptCommand, type ManagedProcess } from '../processes/processes.js';
 import { createReporter } from '../terminal/reporter.js';
-import { loadSettings } from '../stack/settings.js';
-import { CLUSTER_REPLICAS, stopLiveProcesses } from '../stack/stack.js';
+import { loadSettings } from '../stack/settings/settings.js';
+import { CLUSTER_REPLICAS } from '../stack/stack.js';
+import { stopLiveProcesses } from '../processes/processes.js';
 import { findTemporalCli } from '../servers/programs/temporal-cli.js';
 import { startTemporaryCluster } from '../servers/temporal/temporary-cluster.js';
 

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { projectRoot } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings/project.js';
 
 /** Writes the history of a run to a file, without the names of this machine, its processes and its folders. */
 export async function writeHistory(file: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {

@@ -8,11 +8,11 @@ import { DefaultLogger } from '@temporalio/worker';
 import { bundleWorkflows } from '../../src/temporal/workflow-bundle.js';
 import { resolveUserPath } from '../terminal/command-line.js';
 import { writeHistory } from './history-file.js';
-import { recordings } from './index.js';
+import { recordings } from './recordings.js';
 import { Recorder } from './recorder.js';
 import { COMMITTED_HISTORIES_FOLDER } from '../replay/histories.js';
 import { createReporter } from '../terminal/reporter.js';
-import { startTemporaryStack } from '../stack/stack.js';
+import { startTemporaryStack } from '../stack/temporary-stack.js';
 
 /** The time limit for one recording. */
 const RECORDING_TIMEOUT_MS = 120_000;

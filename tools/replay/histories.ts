@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { listExecutions } from './list-executions.js';
-import { projectRoot } from '../stack/settings.js';
+import { projectRoot } from '../stack/settings/project.js';
 import type { History } from './history-events.js';
 import type { RecordedHistory } from './replay-histories.js';
 

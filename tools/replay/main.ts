@@ -1,7 +1,7 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { runReplay } from './run-replay.js';
 import { createReporter } from '../terminal/reporter.js';
-import { inheritedEnvironment } from '../stack/settings.js';
+import { inheritedEnvironment } from '../stack/settings/project.js';
 
 // This command reports its findings itself; the SDK would log them again, at length.
 const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });

@@ -1,4 +1,4 @@
-import { inheritedEnvironment } from './settings.js';
+import { inheritedEnvironment } from './settings/project.js';
 
 /** The headers that authenticate with the API: the key in API_KEY, or none for an API without authentication. */
 export function apiKeyHeaders(): Record<string, string> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { loadSettings } from './settings.js';
+import { loadSettings } from './settings/settings.js';
 
 const probeTimeoutMs = 5_000;
 const stackFileSchema = z.object({

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { inheritedEnvironment } from '../stack/settings.js';
+import { inheritedEnvironment } from '../stack/settings/project.js';
 
 /** The command line is invalid; the caller then prints the usage. */
 export class UsageError extends Error {

@@ -1,6 +1,8 @@
 import { createReporter } from '../terminal/reporter.js';
 import { findRunningStack } from '../stack/running-stack.js';
-import { startTemporaryStack, stopLiveProcesses, type Stack } from '../stack/stack.js';
+import { startTemporaryStack } from '../stack/temporary-stack.js';
+import { stopLiveProcesses } from '../processes/processes.js';
+import type { Stack } from '../stack/stack.js';
 import { approvalScenarios } from './approvals.js';
 import { batchScenarios } from './batches.js';
 import { TourClient, UnexpectedOutcomeError, type TourAddresses } from './tour-client.js';

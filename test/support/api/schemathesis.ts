@@ -2,7 +2,7 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, inject } from 'vitest';
 import { findOnPath, projectRoot } from '../processes.js';
-import { type Settings } from '../../../tools/stack/settings.js';
+import type { Settings } from '../../../tools/stack/settings/settings.js';
 
 /** The folder with the configuration of schemathesis and its pinned version. */
 export const SCHEMATHESIS_FOLDER = join(projectRoot, 'test', 'schemathesis');

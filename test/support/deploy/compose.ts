@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { projectRoot } from '../processes.js';
-import { generateComposeSecrets } from '../../../tools/secrets/compose-secrets.js';
+import { generateComposeSecrets } from '../../../tools/compose-secrets/generate.js';
 
 /** A service of a compose file, with the fields that tests check. */
 export interface ComposeService {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { Findings } from '../../../tools/chaos/audit/findings.js';
 import { readHistories } from '../../../tools/chaos/audit/histories.js';
 import { audit, type AuditResult, type AuditSources } from '../../../tools/chaos/audit/audit.js';
-import { EDGE_CASES } from '../../../tools/chaos/clients/edge-cases.js';
+import { EDGE_CASES } from '../../../tools/chaos/clients/edge-cases/edge-cases.js';
 import { startLoadGenerator, addLoadProducts } from '../../../tools/chaos/clients/load-generator.js';
 import type { LoggedOrder, ClientLog } from '../../../tools/chaos/client-log.js';
 import { SeededRandom } from '../../../tools/chaos/random.js';

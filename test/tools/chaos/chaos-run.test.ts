@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { runChaos } from '../../../tools/chaos/run.js';
+import { runChaos } from '../../../tools/chaos/chaos-run.js';
 import { renderResult } from '../../../tools/chaos/result-tables.js';
 import { silentReporter, type Reporter } from '../../../tools/terminal/reporter.js';
 import { startProcess, typescriptCommand, waitUntil } from '../../support/processes.js';

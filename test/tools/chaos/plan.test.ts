@@ -6,7 +6,7 @@ import {
   FAULTS_PER_CYCLE,
   type Fault,
   type PlannedFault,
-} from '../../../tools/chaos/plan.js';
+} from '../../../tools/chaos/faults/plan.js';
 import { NETWORK_LINKS } from '../../../tools/stack/network-links.js';
 
 const seeds = fc.integer({ min: 0 });

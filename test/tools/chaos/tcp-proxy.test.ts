@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startProxy, type FaultProxy } from '../../../tools/chaos/tcp-proxy.js';
+import { startProxy, type FaultProxy } from '../../../tools/chaos/faults/tcp-proxy.js';
 import { waitUntil } from '../../support/processes.js';
 
 /** More bytes than all buffers between the ends can hold. */

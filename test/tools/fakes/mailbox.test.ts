@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { buildFakes, type Fakes, type FakesOptions } from '../../../tools/fakes/app.js';
-import { MailStore } from '../../../tools/fakes/mail-store.js';
+import { MailStore } from '../../../tools/fakes/mailbox/mail-store.js';
 import { waitUntil } from '../../support/processes.js';
 
 const sender = { from: 'The shop <shop@example.com>' };

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { developmentEnvironment, loadSettings, SettingsError } from '../../../tools/stack/settings.js';
+import { developmentEnvironment } from '../../../tools/stack/settings/development-environment.js';
+import { loadSettings, SettingsError } from '../../../tools/stack/settings/settings.js';
 import { loadConfig } from '../../../src/config/read.js';
 import { projectRoot } from '../../support/processes.js';
 

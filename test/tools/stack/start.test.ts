@@ -35,7 +35,7 @@ async function start(env: Record<string, string>): Promise<{ process: ManagedPro
   const ports = await Promise.all(PORTS.map(async (name) => [name, String(await freePort())] as const));
   const process = await startProcess({
     name: 'start',
-    ...typescriptCommand('tools/stack/start.ts'),
+    ...typescriptCommand('tools/stack/main.ts'),
     env: {
       ...unsetShellVariables,
       DATABASE_URL: undefined,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { liveProcesses } from '../../../tools/processes/processes.js';
 import type { Reporter } from '../../../tools/terminal/reporter.js';
-import { formatImportantLine } from '../../../tools/stack/important-line.js';
+import { formatImportantLine } from '../../../tools/stack/start/important-line.js';
 import { supervise } from '../../../tools/processes/supervisor.js';
 import { startProcess, waitUntil } from '../../support/processes.js';
 

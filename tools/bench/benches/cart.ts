@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
-import { startTemporaryStack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import type * as workflows from '../../../src/workflows/index.js';
 import { addItemUpdate, cartWorkflowId, CART_TASK_QUEUE } from '../../../src/workflows/cart/contract.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, type Comparison } from '../measure/comparison.js';
-import { BENCH_SKU, addBenchProduct } from './orders.js';
+import { BENCH_SKU, addBenchProduct } from '../load/orders.js';
 import { measureLatencies, runInTurn } from '../measure/sampling.js';
 
 const ROUNDS = 5;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
-import { startTemporaryStack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { waitUntil } from '../../processes/wait.js';
 import type { ApprovalInput, ApprovalView } from '../../../src/schemas/approval.js';
 import { restock } from '../../../src/batch-operations/restock.js';
@@ -18,7 +18,7 @@ import { startNoopWorker } from '../programs/noop.js';
 import { uploadAndAwaitBatch } from './batch.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, completeOrderByHttp, BENCH_SKU, addBenchProduct } from './orders.js';
+import { completeOrderByClient, completeOrderByHttp, BENCH_SKU, addBenchProduct } from '../load/orders.js';
 
 const ROUNDS = 3;
 const CART_CHANGES = 100;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
-import { startTemporaryStack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { waitUntil } from '../../processes/wait.js';
 import { createApiKey } from '../../../src/api/plugins/auth/api-keys.js';
 import {
@@ -20,7 +20,7 @@ import type * as workflows from '../../../src/workflows/index.js';
 import { startExtraApi } from '../measure/extra-process.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { anOrder, BENCH_SKU, addBenchProduct } from './orders.js';
+import { anOrder, BENCH_SKU, addBenchProduct } from '../load/orders.js';
 import { measureLatencies, runInTurn } from '../measure/sampling.js';
 
 const ROUNDS = 5;

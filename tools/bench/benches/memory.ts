@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
 import { startProcess, typescriptCommand } from '../../processes/processes.js';
-import { startTemporaryStack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { waitUntil } from '../../processes/wait.js';
 import type { OrderView } from '../../../src/schemas/order.js';
 import { addItemUpdate, cartWorkflowId } from '../../../src/workflows/cart/contract.js';
 import { ORDER_WORKFLOW_TYPE, orderQuery, orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { anOrder, BENCH_SKU } from './orders.js';
+import { anOrder, BENCH_SKU } from '../load/orders.js';
 import { runConcurrently } from '../measure/sampling.js';
 
 const ROUNDS = 3;

@@ -9,8 +9,9 @@ import { DefaultLogger } from '@temporalio/worker';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres } from '../../servers/postgres/postgres.js';
 import { createReporter } from '../../terminal/reporter.js';
-import { loadSettings, type Settings } from '../../stack/settings.js';
-import { startTemporaryStack, type Stack } from '../../stack/stack.js';
+import { loadSettings, type Settings } from '../../stack/settings/settings.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
+import type { Stack } from '../../stack/stack.js';
 import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
 import { startTemporalDevServer } from '../../servers/temporal/temporal-dev-server.js';
 import { createClientDataConverter } from '../../../src/temporal/encryption/data-converters.js';
@@ -19,7 +20,7 @@ import { bundlePath, bundleWorkflows, type BundleVariant } from '../../../src/te
 import { orderWorkflowId } from '../../../src/workflows/order/contract.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByHttp, addBenchProduct } from './orders.js';
+import { completeOrderByHttp, addBenchProduct } from '../load/orders.js';
 import { readCpuSeconds } from '../measure/cpu-time.js';
 import { runConcurrently } from '../measure/sampling.js';
 

@@ -1,9 +1,9 @@
 import { Client, Connection } from '@temporalio/client';
-import { startTemporaryStack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { startNoopWorker } from '../programs/noop.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, completeOrderByHttp, addBenchProduct } from './orders.js';
+import { completeOrderByClient, completeOrderByHttp, addBenchProduct } from '../load/orders.js';
 import { readCpuSeconds } from '../measure/cpu-time.js';
 import { runConcurrently, measureLatencies } from '../measure/sampling.js';
 

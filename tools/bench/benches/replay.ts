@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { replayHistories, type Bundle, type RecordedHistory } from '../../replay/replay-histories.js';
-import { startTemporaryStack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
 import { restock } from '../../../src/batch-operations/restock.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import { batchWorkflowId } from '../../../src/workflows/batch/contract.js';
@@ -10,7 +10,7 @@ import { startNoopWorker } from '../programs/noop.js';
 import { uploadAndAwaitBatch } from './batch.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, BENCH_SKU, addBenchProduct } from './orders.js';
+import { completeOrderByClient, BENCH_SKU, addBenchProduct } from '../load/orders.js';
 import { runConcurrently } from '../measure/sampling.js';
 
 const ROUNDS = 5;

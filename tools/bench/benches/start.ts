@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
-import { startTemporaryStack, type Stack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
+import type { Stack } from '../../stack/stack.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import { startExtraWorker } from '../measure/extra-process.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, addBenchProduct } from './orders.js';
+import { completeOrderByClient, addBenchProduct } from '../load/orders.js';
 
 const ROUNDS = 5;
 /** Number of orders that are in progress, each at another step, when their worker is killed. */

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger } from '@temporalio/worker';
 import { createReporter } from '../../terminal/reporter.js';
-import { startTemporaryStack, type Stack } from '../../stack/stack.js';
+import { startTemporaryStack } from '../../stack/temporary-stack.js';
+import type { Stack } from '../../stack/stack.js';
 import { startTemporaryCluster, type TemporaryCluster } from '../../servers/temporal/temporary-cluster.js';
 import { bundleWorkflows } from '../../../src/temporal/workflow-bundle.js';
 import type { SampleScale } from '../bench.js';
 import { compareWithFirst, addValue, type Comparison, type ValuesByVariant } from '../measure/comparison.js';
-import { completeOrderByClient, addBenchProduct } from './orders.js';
+import { completeOrderByClient, addBenchProduct } from '../load/orders.js';
 import { machineCpuSeconds, readCpuSeconds } from '../measure/cpu-time.js';
 import { runConcurrently } from '../measure/sampling.js';
 

@@ -1,4 +1,4 @@
-import { percentile } from './percentile.js';
+import { percentile } from '../../measurement/statistics.js';
 
 /** A measurement and its base, measured in turn in one run. Only the ratio of the two matters. */
 export interface Comparison {

@@ -1,4 +1,4 @@
-import { percentile } from './percentile.js';
+import { percentile } from '../../measurement/statistics.js';
 import { addValue, type ValuesByVariant } from './comparison.js';
 
 type VariantRunners<Name extends string> = Record<Name, (round: number) => Promise<unknown>>;

@@ -2,7 +2,7 @@ import { Webhook } from 'standardwebhooks';
 import type { DecisionCallback } from '../../../src/schemas/approval.js';
 import type { ShipmentReport } from '../../../src/schemas/order.js';
 import type { LoggedRequest } from '../client-log.js';
-import { isClosed, pollOrder } from './order-steps.js';
+import { isClosed, pollOrder } from './scenarios/order-steps.js';
 import { createRequest, type ClientSession } from './client-session.js';
 
 /**

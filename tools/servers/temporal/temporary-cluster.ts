@@ -5,7 +5,7 @@ import { directPort, type PortMapper } from '../../stack/network-links.js';
 import { freePort } from '../../processes/ports.js';
 import { startPostgres, type PostgresServer } from '../postgres/postgres.js';
 import type { Reporter } from '../../terminal/reporter.js';
-import { loadSettings, type Settings } from '../../stack/settings.js';
+import { loadSettings, type Settings } from '../../stack/settings/settings.js';
 import { supervise, type SupervisedProcess } from '../../processes/supervisor.js';
 import { CLUSTER_CONNECTIONS, freeServicePorts, startTemporalCluster, type TemporalClusterOptions } from './cluster.js';
 import { findTemporalServerBinaries, type TemporalServerBinaries } from '../programs/temporal-server-binaries.js';

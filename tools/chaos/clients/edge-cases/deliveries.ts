@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import type { OrderInput } from '../../../../src/schemas/order.js';
+import { ORDER_TASK_QUEUE, ORDER_WORKFLOW_TYPE, orderWorkflowId } from '../../../../src/workflows/order/contract.js';
+import { COMPLETE } from '../../client-log.js';
+import { sendCallback } from '../callbacks.js';
+import { smallOrderLines, isClosed, placeOrder, pollOrder } from '../scenarios/order-steps.js';
+import { moveParcel, scheduleParcel, retryUntilDone } from '../fakes-control.js';
+import { createRequest, type DirectAccess, type ClientSession } from '../client-session.js';
+
+/** The delivery timeout of an order whose parcel is late. */
+const DELIVERY_TIMEOUT_SECONDS = 2;
+
+/** A delivery time that is longer than any run. */
+const NEVER_SECONDS = 1_000_000;
+
+/**
+ * Buys something, while the carrier reports that another parcel was delivered: before the shipment and after it. The
+ * order's own parcel moves only after both reports were ignored.
+ */
+export async function buyWithForeignReport(
+  visit: ClientSession,
+  { setOrderId }: DirectAccess,
+): Promise<string | undefined> {
+  const orderId = randomUUID();
+  await scheduleParcel(visit, orderId, { autoDeliver: false });
+  if ((await placeOrder(visit, { orderId })) === undefined) return undefined;
+  setOrderId(orderId);
+  visit.log.foreignReportOrderIds.push(orderId);
+  const report = async (name: string) => {
+    visit.log.callbacks.sent += 1;
+    await sendCallback(visit, createRequest(visit, name), 'shipments', {
+      orderId,
+      shipmentId: `shipment-of-${visit.id}`,
+      status: 'delivered',
+    });
+  };
+  await report('foreign');
+  const shipped = await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
+  await report('foreign again');
+  const ignored = await pollOrder(visit, orderId, (order) => (order.ignoredReports ?? 0) >= 2 || isClosed(order));
+  if (!shipped || !ignored) return undefined;
+  // Leaves the parcel where it is, so that the auditor can see that no report on it closed the order.
+  if (isClosed(ignored)) return `the order was ${ignored.status} before its parcel moved`;
+  await moveParcel(visit, orderId, 'in_transit');
+  await moveParcel(visit, orderId, 'delivered');
+  return (await pollOrder(visit, orderId, isClosed)) && COMPLETE;
+}
+
+/** Buys something whose parcel is picked up in time and delivered after the delivery timeout. */
+export async function buyWithLateDelivery(
+  visit: ClientSession,
+  { client, setOrderId }: DirectAccess,
+): Promise<string | undefined> {
+  const { log, id: customerId } = visit;
+  const input: OrderInput = {
+    orderId: randomUUID(),
+    customerId,
+    lines: smallOrderLines(visit),
+    payment: { token: 'tok_ok' },
+    deliveryTimeoutSeconds: DELIVERY_TIMEOUT_SECONDS,
+  };
+  const { orderId, lines } = input;
+  await scheduleParcel(visit, orderId, { autoDeliver: true, pickupSeconds: 0, deliverySeconds: NEVER_SECONDS });
+  const started = await retryUntilDone(visit, () =>
+    client.workflow.start(ORDER_WORKFLOW_TYPE, {
+      workflowId: orderWorkflowId(orderId),
+      taskQueue: ORDER_TASK_QUEUE,
+      args: [input],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
+  );
+  if (!started) return undefined;
+  setOrderId(orderId);
+  const asked = { ...createRequest(visit, 'late'), outcome: 'accepted' as const, responses: [orderId] };
+  log.orders.push({ ...asked, customerId, lines, token: 'tok_ok' });
+
+  const late = await pollOrder(visit, orderId, (order) => order.status === 'delivery_overdue' || isClosed(order));
+  if (!late) return undefined;
+  if (isClosed(late)) return `the order was ${late.status} while its parcel was on the road`;
+  await moveParcel(visit, orderId, 'delivered');
+  return (await pollOrder(visit, orderId, isClosed)) && COMPLETE;
+}

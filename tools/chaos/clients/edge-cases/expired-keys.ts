@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { COMPLETE } from '../../client-log.js';
+import { isClosed, placeOrder, pollOrder } from '../scenarios/order-steps.js';
+import { callTestInterface, retryUntilDone } from '../fakes-control.js';
+import type { DirectAccess, ClientSession } from '../client-session.js';
+
+/**
+ * Buys something. The gateway makes the charge and its response is lost. The next attempt comes as if days later, when
+ * the gateway has forgotten the key: the order's record is backdated and the gateway forgets the key.
+ */
+export async function buyWithExpiredKey(
+  visit: ClientSession,
+  { store, setOrderId }: DirectAccess,
+): Promise<string | undefined> {
+  const { endpoints } = visit;
+  const orderId = randomUUID();
+  await callTestInterface(endpoints, 'POST', '/test/faults', { on: 'charge', orderId, fault: 'lose-response' });
+  await callTestInterface(endpoints, 'POST', '/test/faults', {
+    on: 'charge',
+    orderId,
+    fault: 'unreachable',
+    times: -1,
+  });
+  if ((await placeOrder(visit, { orderId })) === undefined) return undefined;
+  setOrderId(orderId);
+  await retryUntilDone(visit, async () => {
+    const { charges } = (await (
+      await callTestInterface(endpoints, 'GET', `/test/ledger?orderId=${orderId}`)
+    ).json()) as {
+      charges: unknown[];
+    };
+    if (charges.length === 0) throw new Error('the gateway has not made the charge yet');
+  });
+  const aged = await retryUntilDone(visit, () =>
+    store.db
+      .updateTable('orders')
+      .set({ placed_at: sql<Date>`placed_at - interval '3 days'` })
+      .where('order_id', '=', orderId)
+      .executeTakeFirst(),
+  );
+  await callTestInterface(endpoints, 'DELETE', `/test/idempotency-keys/${orderId}`);
+  await callTestInterface(endpoints, 'DELETE', `/test/faults?orderId=${orderId}`);
+  if (!aged || !(await pollOrder(visit, orderId, isClosed))) return undefined;
+  return aged.numUpdatedRows === 1n ? COMPLETE : 'the order has no record that could be made older';
+}

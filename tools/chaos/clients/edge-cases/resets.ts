@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { approvalIdOfOrder } from '../../../../src/schemas/approval.js';
+import { approvalWorkflowId } from '../../../../src/workflows/approval/contract.js';
+import { orderWorkflowId } from '../../../../src/workflows/order/contract.js';
+import { COMPLETE } from '../../client-log.js';
+import { decideApproval } from '../scenarios/approvals.js';
+import { isClosed, placeOrder, pollOrder } from '../scenarios/order-steps.js';
+import { cancelOrder, largeOrderLines } from '../scenarios/orders.js';
+import { scheduleParcel, retryUntilDone } from '../fakes-control.js';
+import type { DirectAccess, ClientSession } from '../client-session.js';
+
+const { RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL: SIGNAL, RESET_REAPPLY_EXCLUDE_TYPE_UPDATE: UPDATE } =
+  proto.temporal.api.enums.v1.ResetReapplyExcludeType;
+
+/** Buys something; an operator resets the completed order to one of its workflow tasks. */
+export async function buySmallAndReset(
+  visit: ClientSession,
+  { client, setOrderId }: DirectAccess,
+): Promise<string | undefined> {
+  const orderId = await placeOrder(visit);
+  if (orderId === undefined) return undefined;
+  setOrderId(orderId);
+  const order = await pollOrder(visit, orderId, isClosed);
+  if (order && order.status !== 'completed') return `the order was ${order.status} before its reset`;
+  await resetWorkflow(visit, client, orderWorkflowId(orderId));
+  return (await waitUntilClosed(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+}
+
+/**
+ * Buys so much that the order needs an approval. While the order waits, an operator resets it to its first workflow
+ * task. When the order has joined its approval again, the operator resets the approval. Then the approval is decided.
+ */
+export async function buyLargeAndReset(
+  visit: ClientSession,
+  { client, setOrderId }: DirectAccess,
+): Promise<string | undefined> {
+  const orderId = await placeOrder(visit, { lines: largeOrderLines(visit) });
+  if (orderId === undefined) return undefined;
+  setOrderId(orderId);
+  const approvalId = approvalIdOfOrder(orderId);
+  const asked = { approvalId, source: { orderId }, decisions: [] };
+  visit.log.approvals.push(asked);
+  const order = await pollOrder(visit, orderId, (order) => order.approval !== undefined || isClosed(order));
+  if (!order) return undefined;
+  if (isClosed(order)) return `the order was ${order.status} before its reset`;
+  await resetWorkflow(visit, client, orderWorkflowId(orderId), { to: 'first' });
+  const joined = await waitForApprovalJoin(visit, client, orderWorkflowId(orderId));
+  if (joined === false) return 'the order ended before it joined its approval again';
+  await resetWorkflow(visit, client, approvalWorkflowId(approvalId), { to: 'first' });
+  await decideApproval(visit, asked, { mode: 'once' });
+  return (await waitUntilClosed(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+}
+
+/**
+ * Buys something and cancels it before the carrier picks it up. After the refund, an operator resets the order to its first
+ * workflow task.
+ */
+export async function cancelAndReset(
+  visit: ClientSession,
+  { client, setOrderId }: DirectAccess,
+): Promise<string | undefined> {
+  const orderId = randomUUID();
+  await scheduleParcel(visit, orderId, { autoDeliver: false });
+  if ((await placeOrder(visit, { orderId })) === undefined) return undefined;
+  setOrderId(orderId);
+  await pollOrder(visit, orderId, (order) => order.shipment !== undefined || isClosed(order));
+  await cancelOrder(visit, orderId);
+  const order = await pollOrder(visit, orderId, isClosed);
+  if (order && order.status !== 'cancelled') return `the order was ${order.status} before its reset`;
+  await resetWorkflow(visit, client, orderWorkflowId(orderId), { to: 'first', reapply: false });
+  return (await waitUntilClosed(visit, client, orderWorkflowId(orderId))) && COMPLETE;
+}
+
+/** Waits until no run of a workflow is open. @returns undefined when the visit ended first. */
+async function waitUntilClosed(visit: ClientSession, client: Client, workflowId: string): Promise<true | undefined> {
+  return await retryUntilDone(visit, async (): Promise<true> => {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name === 'RUNNING') throw new Error(`${workflowId} is still open`);
+    return true;
+  });
+}
+
+/** Waits until an order waits for an approval that existed before. @returns false when the order ended first. */
+async function waitForApprovalJoin(
+  visit: ClientSession,
+  client: Client,
+  workflowId: string,
+): Promise<boolean | undefined> {
+  return await retryUntilDone(visit, async () => {
+    const { status, raw } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name !== 'RUNNING') return false;
+    const joining = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'awaitExistingApproval');
+    // The activity heartbeats once it waits.
+    if (!joining?.lastHeartbeatTime) throw new Error(`${workflowId} has not joined its approval yet`);
+    return true;
+  });
+}
+
+interface ResetOptions {
+  /** The workflow task to reset to. */
+  to?: 'first' | 'any';
+  /** Whether signals and updates after that task are reapplied. */
+  reapply?: boolean;
+}
+
+/** Resets the current run of a workflow. */
+async function resetWorkflow(
+  visit: ClientSession,
+  client: Client,
+  workflowId: string,
+  { to = 'any', reapply = true }: ResetOptions = {},
+): Promise<void> {
+  visit.log.resetWorkflowIds.push(workflowId);
+  const handle = client.workflow.getHandle(workflowId);
+  const runId = await retryUntilDone(visit, async () => (await handle.describe()).runId);
+  if (runId === undefined) return;
+  await retryUntilDone(visit, async () => {
+    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    const points = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
+    const point = to === 'first' ? points[0]! : visit.random.pick(points);
+    await client.workflowService.resetWorkflowExecution({
+      namespace: client.options.namespace,
+      workflowExecution: { workflowId, runId },
+      workflowTaskFinishEventId: point.eventId!,
+      reason: 'an operator',
+      requestId: `${visit.id}-${workflowId}`,
+      ...(!reapply && { resetReapplyExcludeTypes: [SIGNAL, UPDATE] }),
+    });
+  });
+}

@@ -1,0 +1,45 @@
+import type { LoggedBatch } from '../../client-log.js';
+import { PRODUCTS_BY_BATCH } from '../products.js';
+import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from '../client-session.js';
+
+const INVALID_LINES = 3;
+const UNKNOWN_SKU = 'LOAD-NO-SUCH-ITEM';
+
+/** Small chunks, so that there are many of them and one is always running. */
+const ITEMS_PER_CHUNK = 10;
+
+/**
+ * Uploads the batch with this number, counted from 0. Each line restocks one piece; some lines name a product that does
+ * not exist.
+ */
+export async function uploadRestockBatch(visit: ClientSession, number: number, lines: number): Promise<void> {
+  const { id: batchId, http, random, log } = visit;
+  const skus = PRODUCTS_BY_BATCH[number]!.map(({ sku }) => sku);
+  const bad = [...new Set(Array.from({ length: INVALID_LINES }, () => random.integer(1, lines)))].sort((a, b) => a - b);
+  const items = Array.from({ length: lines }, (_, index) =>
+    bad.includes(index + 1) ? UNKNOWN_SKU : random.pick(skus),
+  );
+  const pieces = Object.fromEntries(skus.map((sku) => [sku, items.filter((item) => item === sku).length]));
+  const batch: LoggedBatch = {
+    ...createRequest(visit, 'upload'),
+    batchId,
+    lineCount: lines,
+    invalidLines: bad,
+    quantityBySku: pieces,
+  };
+  log.batches.push(batch);
+  const query = { operation: 'restock', batchId, itemsPerChunk: ITEMS_PER_CHUNK };
+  const call = {
+    params: { query, header: idempotencyHeader(batch) },
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: items.map((sku) => JSON.stringify({ sku, quantity: 1 })).join('\n'),
+    bodySerializer: String,
+  };
+  await sendRequest(
+    visit,
+    batch,
+    'upload',
+    ({ signal }) => http.api.POST('/v1/batches', { ...call, signal }),
+    (said) => `${said.batchId} ${said.total}`,
+  );
+}

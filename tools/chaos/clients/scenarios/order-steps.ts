@@ -1,0 +1,47 @@
+import type { OrderLine } from '../../../../src/schemas/order.js';
+import type { Schemas } from '../../../api-client/client.js';
+import { SMALL_PRODUCTS } from '../products.js';
+import { createRequest, sendRequest, idempotencyHeader, type ClientSession } from '../client-session.js';
+
+type OrderOverrides = Partial<Pick<Schemas['OrderRequest'], 'orderId' | 'lines' | 'approvalTimeoutSeconds'>> & {
+  token?: string;
+};
+
+/** Places an order. Default: a small one. @returns its id, once it is known. */
+export async function placeOrder(visit: ClientSession, wishes: OrderOverrides = {}): Promise<string | undefined> {
+  const { lines = smallOrderLines(visit), token = 'tok_ok', ...more } = wishes;
+  const customerId = visit.id;
+  const order = { ...createRequest(visit, 'place'), customerId, lines, token };
+  visit.log.orders.push(order);
+  const body = { customerId, lines, payment: { token }, ...more };
+  const said = await sendRequest(
+    visit,
+    order,
+    'place',
+    ({ signal }) => visit.http.api.POST('/v1/orders', { params: { header: idempotencyHeader(order) }, body, signal }),
+    ({ orderId }) => orderId,
+  );
+  return said?.orderId;
+}
+
+/** Polls the order until it is in the wanted state. */
+export async function pollOrder(
+  { http }: ClientSession,
+  orderId: string,
+  wanted: (order: Schemas['Order']) => boolean,
+  until?: AbortSignal,
+): Promise<Schemas['Order'] | undefined> {
+  const params = { path: { orderId } };
+  return await http.pollUntil(({ signal }) => http.api.GET('/v1/orders/{orderId}', { params, signal }), wanted, until);
+}
+
+export const isClosed = ({ stage }: Schemas['Order']): boolean => stage === 'done';
+
+/** One or two products, up to three pieces of each. */
+export function smallOrderLines({ random }: ClientSession): OrderLine[] {
+  const first = random.integer(0, SMALL_PRODUCTS.length - 1);
+  return SMALL_PRODUCTS.slice(first, first + random.integer(1, 2)).map(({ sku }) => ({
+    sku,
+    quantity: random.integer(1, 3),
+  }));
+}

@@ -1,0 +1,93 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ShopUnderTest } from '../shop-under-test.js';
+import type { Fault } from './plan.js';
+
+/**
+ * Injects a fault; ends it again if it is a lasting one.
+ *
+ * @returns performance.now() at the moment from which the shop can recover: the kill or cut, or the end of a lasting
+ * fault.
+ */
+export async function injectFault(
+  fault: Fault,
+  { processes, links }: ShopUnderTest,
+  signal?: AbortSignal,
+): Promise<number> {
+  switch (fault.kind) {
+    case 'kill': {
+      const { current } = processes[fault.process];
+      current.kill('SIGKILL');
+      const diedAt = performance.now();
+      await current.exited;
+      return diedAt;
+    }
+    case 'freeze': {
+      const { current } = processes[fault.process];
+      current.kill('SIGSTOP');
+      try {
+        await delay(fault.forMs, undefined, { signal });
+      } finally {
+        current.kill('SIGCONT');
+      }
+      return performance.now();
+    }
+    case 'reset':
+      for (const proxy of links.proxiesOf(fault.link)) proxy.resetConnections();
+      return performance.now();
+    case 'refuse':
+    case 'delay':
+    case 'blackhole': {
+      const proxies = links.proxiesOf(fault.link);
+      try {
+        for (const proxy of proxies) {
+          if (fault.kind === 'refuse') await proxy.refuseConnections();
+          else if (fault.kind === 'blackhole') proxy.blackhole();
+          else proxy.addLatency(fault.latency);
+        }
+        await delay(fault.forMs, undefined, { signal });
+      } finally {
+        await Promise.all(proxies.map((proxy) => proxy.restore()));
+      }
+      return performance.now();
+    }
+  }
+}
+
+const PROCESS_LABELS = { worker: 'the worker', api: 'the API', temporal: 'Temporal', postgres: 'PostgreSQL' };
+
+/** The fault as a line of the run's progress. */
+export function describeFault(fault: Fault): string {
+  const lasting = 'forMs' in fault ? ` for ${(fault.forMs / 1000).toFixed(1)} s` : '';
+  switch (fault.kind) {
+    case 'kill':
+      return `SIGKILL of ${PROCESS_LABELS[fault.process]}`;
+    case 'freeze':
+      return `SIGSTOP of ${PROCESS_LABELS[fault.process]}${lasting}`;
+    case 'reset':
+      return `${fault.link}: all connections are cut`;
+    case 'refuse':
+      return `${fault.link}: no connection is taken${lasting}`;
+    case 'delay':
+      return `${fault.link}: ${fault.latency.latencyMs} to ${fault.latency.latencyMs + fault.latency.jitterMs} ms late${lasting}`;
+    case 'blackhole':
+      return `${fault.link}: nothing arrives${lasting}`;
+  }
+}
+
+/** The fault as a row of the table: faults of the same kind share their figures. */
+export function faultLabel(fault: Fault): string {
+  switch (fault.kind) {
+    case 'kill':
+      return `SIGKILL of ${PROCESS_LABELS[fault.process]}`;
+    case 'freeze':
+      return `SIGSTOP of ${PROCESS_LABELS[fault.process]}, then SIGCONT`;
+    case 'reset':
+      return 'all connections of a link cut';
+    case 'refuse':
+      return 'connections of a link refused';
+    case 'delay':
+      return 'a link slow';
+    case 'blackhole':
+      return 'a link silent';
+  }
+}

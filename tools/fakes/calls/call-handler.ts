@@ -1,0 +1,128 @@
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { type FakeResponse, htmlErrorResponse, errorResponse } from './responses.js';
+import type { CallFault, CallFaults, OperationName } from './call-faults.js';
+import type { Hold, Holds } from './holds.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { ReceivedRequests } from './received-requests.js';
+
+/** A call with an effect. The effect happens once per idempotency key, whatever happens to the response. */
+export interface Operation<Body extends { orderId: string }> {
+  name: OperationName;
+  body: z.ZodType<Body>;
+  /** Decides and records synchronously, so that calls never interleave. */
+  effect: (key: string, body: Body) => FakeResponse;
+}
+
+export interface CallContext {
+  ledger: Ledger;
+  faults: CallFaults;
+  holds: Holds;
+  requests: ReceivedRequests;
+  closing: AbortSignal;
+}
+
+const idempotencyKeySchema = z.string().min(1).max(255);
+const NO_RESPONSE = Symbol('no answer');
+
+/**
+ * Creates the route handler of an operation: validates, waits at a hold, applies an injected fault, performs the
+ * effect, responds.
+ */
+export function operationHandler<Body extends { orderId: string }>(operation: Operation<Body>, around: CallContext) {
+  return async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { socket } = request.raw;
+    const received = around.requests.record(request);
+    const answer = await answerTo(request, (fault) => (received.fault = fault.fault));
+    if (answer !== NO_RESPONSE && !socket.destroyed) received.status = answer.status;
+    return sendResponse(reply, socket, answer);
+  };
+
+  async function answerTo(request: FastifyRequest, onFault: (fault: CallFault) => void) {
+    const key = idempotencyKeySchema.safeParse(request.headers['idempotency-key']);
+    if (!key.success) return errorResponse(400, 'idempotency_key_required', 'The header Idempotency-Key is missing.');
+    const body = operation.body.safeParse(request.body);
+    if (!body.success) return errorResponse(400, 'invalid_request', z.prettifyError(body.error));
+
+    return handleCall(operation.name, body.data.orderId, {
+      around,
+      socket: request.raw.socket,
+      onFault,
+      effect: () => operation.effect(key.data, body.data),
+    });
+  }
+}
+
+/**
+ * Creates the route handler of a query by order id: waits at a hold, applies an injected fault, responds. Queries are
+ * not recorded.
+ */
+export function lookupHandler(name: OperationName, answerTo: (orderId: string) => FakeResponse, around: CallContext) {
+  return async function handle(
+    request: FastifyRequest<{ Params: { orderId: string } }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const { orderId } = request.params;
+    const { socket } = request.raw;
+    const answer = await handleCall(name, orderId, { around, socket, effect: () => answerTo(orderId) });
+    return sendResponse(reply, socket, answer);
+  };
+}
+
+interface CallOptions {
+  around: CallContext;
+  socket: Socket;
+  effect: () => FakeResponse;
+  onFault?: (fault: CallFault) => void;
+}
+
+/** Handles a call, with the hold and the injected fault for it, if any. */
+async function handleCall(name: OperationName, orderId: string, { around, socket, effect, onFault }: CallOptions) {
+  const fault = around.faults.take(name, orderId);
+  if (fault) onFault?.(fault);
+  const hold = around.holds.find(name, orderId);
+  const call = performCall({ around, socket, effect, fault, hold });
+  hold?.addCall(call);
+  return await call;
+}
+
+async function performCall({
+  around,
+  socket,
+  effect,
+  fault,
+  hold,
+}: CallOptions & { fault: CallFault | undefined; hold: Hold | undefined }): Promise<FakeResponse | typeof NO_RESPONSE> {
+  if (hold?.waitBefore === 'effect' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
+  if (fault?.fault === 'unreachable') return NO_RESPONSE;
+  if (fault?.fault === 'error') return injectedError(fault);
+
+  const answer = effect();
+  await around.ledger.flush();
+
+  if (hold?.waitBefore === 'response' && !(await hold.waitForRelease(socket))) return NO_RESPONSE;
+  if (fault?.fault === 'lose-response') return NO_RESPONSE;
+  if (fault?.fault === 'malformed') return { status: 200, body: { unexpected: 'shape' } };
+  if (fault?.fault === 'slow') await sleep(fault.delayMs, undefined, { signal: around.closing }).catch(() => {});
+  return answer;
+}
+
+function sendResponse(reply: FastifyReply, socket: Socket, answer: FakeResponse | typeof NO_RESPONSE): FastifyReply {
+  if (answer === NO_RESPONSE) {
+    reply.hijack();
+    socket.destroy();
+    return reply;
+  }
+  return reply
+    .code(answer.status)
+    .headers(answer.headers ?? {})
+    .send(answer.body);
+}
+
+/** The response of the fault `error`. */
+function injectedError({ status, code, retryAfter }: CallFault): FakeResponse {
+  const answer = code === null ? htmlErrorResponse(status) : errorResponse(status, code, 'This call was told to fail.');
+  return { ...answer, headers: { ...answer.headers, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) } };
+}

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Webhook } from 'standardwebhooks';
+import type { Ledger, CarrierReport } from '../ledger/ledger.js';
+
+const INITIAL_BACKOFF_MS = 200;
+const MAX_BACKOFF_MS = 30_000;
+const ATTEMPT_TIMEOUT_MS = 10_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The result of one attempt to deliver a webhook: the receiver's status, or why there is none. */
+export interface DeliveryAttempt {
+  delivered: boolean;
+  status?: number;
+  error?: string;
+}
+
+export interface WebhookSenderOptions {
+  callbackUrl?: string | undefined;
+  secret?: string | undefined;
+  /** How long a receiver may return 404 (it may not know the order yet) before a report is given up. */
+  unknownOrderTimeoutSeconds: number;
+  log: { warn(details: object, message: string): void };
+}
+
+/**
+ * Delivers the carrier's reports as Standard Webhooks: the reports of one parcel in order, each until the receiver
+ * returns 2xx. The ledger records the delivery.
+ */
+export class WebhookSender {
+  readonly #ledger: Ledger;
+  readonly #options: WebhookSenderOptions;
+  readonly #signer: Webhook | undefined;
+  readonly #closing = new AbortController();
+  readonly #queues = new Map<string, Promise<void>>();
+  readonly #queued = new Set<string>();
+  #callbackUrl: string | undefined;
+  #newUrl = new AbortController();
+
+  constructor(ledger: Ledger, options: WebhookSenderOptions) {
+    this.#ledger = ledger;
+    this.#options = options;
+    this.#signer = options.secret === undefined ? undefined : new Webhook(options.secret);
+    if (options.callbackUrl !== undefined) this.setCallbackUrl(options.callbackUrl);
+  }
+
+  /** Sets the URL for reports; reports that wait for a URL or a retry are attempted at once. */
+  setCallbackUrl(url: string): void {
+    if (!this.#signer) throw new Error('A callback URL needs a webhook secret to sign with.');
+    this.#callbackUrl = url;
+    this.#newUrl.abort();
+    this.#newUrl = new AbortController();
+  }
+
+  /**
+   * Delivers a report after the earlier ones of the same parcel, and retries as long as needed. A report that is
+   * already queued is not queued again.
+   */
+  send(report: CarrierReport): void {
+    if (this.#queued.has(report.reportId)) return;
+    this.#queued.add(report.reportId);
+    const earlier = this.#queues.get(report.shipmentId) ?? Promise.resolve();
+    const queue = earlier
+      .then(() => this.#deliverWithRetries(report))
+      .catch((error: unknown) => this.#options.log.warn({ error, report }, 'a report was not delivered'))
+      .finally(() => {
+        this.#queued.delete(report.reportId);
+        if (this.#queues.get(report.shipmentId) === queue) this.#queues.delete(report.shipmentId);
+      });
+    this.#queues.set(report.shipmentId, queue);
+  }
+
+  /** Makes one attempt now, ahead of all others, and returns its result; a failed report is then retried as usual. */
+  async sendNow(report: CarrierReport): Promise<DeliveryAttempt> {
+    const delivery = await this.#attempt(report);
+    if (!delivery.delivered) this.send(report);
+    return delivery;
+  }
+
+  /** Stops delivering; pending reports stay pending in the ledger. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#queues.values());
+  }
+
+  async #deliverWithRetries(report: CarrierReport): Promise<void> {
+    const started = Date.now();
+    for (let attempts = 1; !this.#closing.signal.aborted; attempts++) {
+      const newUrl = this.#newUrl.signal;
+      const { delivered, status, error } = await this.#attempt(report);
+      if (delivered) return;
+      if (status === 404 && Date.now() - started >= this.#options.unknownOrderTimeoutSeconds * 1000) {
+        return this.#recordResult(report, 'given_up');
+      }
+      if (this.#callbackUrl !== undefined && !this.#closing.signal.aborted) {
+        const { orderId, reportId } = report;
+        this.#options.log.warn(
+          { orderId, reportId, attempts, status, error },
+          'the report is not taken yet, will retry',
+        );
+      }
+      const pause = this.#callbackUrl === undefined ? MAX_TIMER_MS : backoffMs(attempts);
+      await sleep(pause, undefined, { signal: AbortSignal.any([newUrl, this.#closing.signal]) }).catch(() => {});
+    }
+  }
+
+  async #attempt({ reportId, orderId, shipmentId, status, extra }: CarrierReport): Promise<DeliveryAttempt> {
+    await this.#ledger.flush();
+    if (!this.#signer || this.#callbackUrl === undefined) return { delivered: false, error: 'no callback URL' };
+    const body = JSON.stringify({ ...extra, orderId, shipmentId, status });
+    const now = new Date();
+    let answer: Response;
+    try {
+      answer = await fetch(this.#callbackUrl, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'webhook-id': reportId,
+          'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+          'webhook-signature': this.#signer.sign(reportId, now, body),
+        },
+        body,
+        redirect: 'manual',
+        signal: AbortSignal.any([AbortSignal.timeout(ATTEMPT_TIMEOUT_MS), this.#closing.signal]),
+      });
+    } catch (error) {
+      const { message, cause } = error as Error;
+      return { delivered: false, error: cause instanceof Error && cause.message !== '' ? cause.message : message };
+    }
+    await answer.body?.cancel().catch(() => {});
+    if (answer.ok) await this.#recordResult({ reportId }, 'delivered');
+    return { delivered: answer.ok, status: answer.status };
+  }
+
+  #recordResult({ reportId }: Pick<CarrierReport, 'reportId'>, state: 'delivered' | 'given_up'): Promise<void> {
+    this.#ledger.append({ type: 'reportSettled', at: new Date().toISOString(), reportId, state });
+    return this.#ledger.flush();
+  }
+}
+
+function backoffMs(attempts: number): number {
+  const longest = Math.min(MAX_BACKOFF_MS, INITIAL_BACKOFF_MS * 2 ** (attempts - 1));
+  return longest * (0.5 + Math.random() / 2);
+}

@@ -1,0 +1,222 @@
+import { appendFile, closeSync, fdatasync, ftruncateSync, mkdirSync, openSync, readFileSync, close } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import type { CancellationRequest, ReportedStatus, ShipmentRequest } from '../carrier/carrier.js';
+import type { Amount, ChargeRequest, RefundRequest } from '../payments/payments.js';
+
+const appendToFile = promisify<number, string>(appendFile);
+const syncFile = promisify(fdatasync);
+const closeFile = promisify(close);
+
+export type LedgerEntry =
+  | { type: 'charge'; charge: Charge }
+  | { type: 'refund'; refund: Refund }
+  | { type: 'shipment'; shipment: Shipment }
+  | { type: 'cancellation'; cancellation: Cancellation }
+  | { type: 'report'; report: CarrierReport }
+  | { type: 'reportSettled'; at: string; reportId: string; state: 'delivered' | 'given_up' };
+
+interface KeyedRecord<Request> {
+  at: string;
+  key: string;
+  request: Request;
+}
+
+export interface Charge extends KeyedRecord<ChargeRequest> {
+  chargeId: string;
+  status: 'succeeded' | 'declined';
+}
+
+/** Refunded money, or (`voided`) an order id that no charge may use any more. */
+export interface Refund extends KeyedRecord<RefundRequest> {
+  outcome: { status: 'refunded'; refundId: string; amount: Amount } | { status: 'voided' };
+}
+
+export interface Shipment extends KeyedRecord<ShipmentRequest> {
+  shipmentId: string;
+  status: 'accepted' | 'cancelled' | ReportedStatus;
+}
+
+/** A cancelled shipment, or (`voided`) an order id that no shipment may use any more. */
+export interface Cancellation extends KeyedRecord<CancellationRequest> {
+  outcome: { status: 'cancelled'; shipmentId: string } | { status: 'voided' };
+}
+
+/** A report of the carrier about one parcel; `reportId` is also the webhook's id. */
+export interface CarrierReport {
+  at: string;
+  reportId: string;
+  orderId: string;
+  shipmentId: string;
+  status: string;
+  /** Further fields of the webhook. */
+  extra?: Record<string, unknown>;
+  state: 'pending' | 'delivered' | 'given_up';
+}
+
+/** The records of one kind, oldest first. Two records have the same key when the key was forgotten in between. */
+class RecordIndex<Entry extends KeyedRecord<{ orderId: string }>> {
+  readonly all: Entry[] = [];
+  readonly #byKey = new Map<string, Entry>();
+  readonly #byOrder = new Map<string, Entry[]>();
+
+  add(entry: Entry): void {
+    this.all.push(entry);
+    this.#byKey.set(entry.key, entry);
+    const { orderId } = entry.request;
+    const findByOrder = this.#byOrder.get(orderId);
+    if (findByOrder) findByOrder.push(entry);
+    else this.#byOrder.set(orderId, [entry]);
+  }
+
+  /** The newest record with this key. */
+  findByKey(key: string): Entry | undefined {
+    return this.#byKey.get(key);
+  }
+
+  ofOrder(orderId: string): readonly Entry[] {
+    return this.#byOrder.get(orderId) ?? [];
+  }
+}
+
+/**
+ * The state of the fake external systems: an append-only journal with one JSON line per entry, and the state derived
+ * from it. Without a file it is kept in memory only.
+ */
+export class Ledger {
+  readonly charges = new RecordIndex<Charge>();
+  readonly refunds = new RecordIndex<Refund>();
+  readonly shipments = new RecordIndex<Shipment>();
+  readonly cancellations = new RecordIndex<Cancellation>();
+  readonly reports = new Map<string, CarrierReport>();
+
+  readonly #shipmentsById = new Map<string, Shipment>();
+  readonly #file: number | undefined;
+  #unwritten = '';
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(file?: string) {
+    if (file === undefined) return;
+    mkdirSync(dirname(file), { recursive: true });
+    const descriptor = openSync(file, 'a+');
+    try {
+      this.#replay(file, descriptor);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    this.#file = descriptor;
+  }
+
+  /** Applies an entry at once; it is on disk when the next `durable()` resolves. */
+  append(entry: LedgerEntry): void {
+    if (this.#file !== undefined) this.#unwritten += JSON.stringify(entry) + '\n';
+    this.#apply(entry);
+  }
+
+  /**
+   * Resolves when everything appended so far is on disk. Every response waits for this, even a repeated one, because
+   * the original entry may not be written yet. Calls during a sync share the next one. After a failed write all later
+   * calls fail too, because the state in memory is then permanently ahead of the disk.
+   */
+  flush(): Promise<void> {
+    this.#written = this.#written.then(() => this.#write());
+    return this.#written;
+  }
+
+  /** All records, of one order or of all, in chronological order. */
+  records(orderId?: string) {
+    const concerned = <R extends { orderId: string }>(rows: R[]) =>
+      orderId === undefined ? rows : rows.filter((row) => row.orderId === orderId);
+    const { charges, refunds, shipments, cancellations, reports } = this;
+    return {
+      charges: concerned(
+        charges.all.map(({ key, chargeId, status, request: { orderId, amount } }) => {
+          return { orderId, key, chargeId, amount, status };
+        }),
+      ),
+      refunds: concerned(refunds.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
+      shipments: concerned(
+        shipments.all.map(({ key, request, shipmentId, status }) => ({ ...request, key, shipmentId, status })),
+      ),
+      cancellations: concerned(cancellations.all.map(({ key, request, outcome }) => ({ ...request, key, ...outcome }))),
+      reports: concerned(Array.from(reports.values(), (report) => ({ ...report }))),
+    };
+  }
+
+  /** Writes pending entries and closes the file. */
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      if (this.#file !== undefined) await closeFile(this.#file);
+    }
+  }
+
+  async #write(): Promise<void> {
+    if (this.#file === undefined || this.#unwritten === '') return;
+    const lines = this.#unwritten;
+    this.#unwritten = '';
+    await appendToFile(this.#file, lines);
+    await syncFile(this.#file);
+  }
+
+  #replay(file: string, descriptor: number): void {
+    const journal = readFileSync(descriptor);
+    // A crash can leave an incomplete last line, whose call never got a response. Cut it off, or the next entry would
+    // be appended to it.
+    const end = journal.lastIndexOf('\n') + 1;
+    if (end < journal.length) ftruncateSync(descriptor, end);
+    const lines = journal.toString('utf8', 0, end).split('\n').slice(0, -1);
+    lines.forEach((line, index) => {
+      try {
+        this.#apply(JSON.parse(line) as LedgerEntry);
+      } catch (cause) {
+        throw new Error(`The ledger ${file} is damaged at line ${index + 1}.`, { cause });
+      }
+    });
+  }
+
+  #apply(entry: LedgerEntry): void {
+    switch (entry.type) {
+      case 'charge':
+        this.charges.add(entry.charge);
+        break;
+      case 'refund':
+        this.refunds.add(entry.refund);
+        break;
+      case 'shipment':
+        this.shipments.add(entry.shipment);
+        this.#shipmentsById.set(entry.shipment.shipmentId, entry.shipment);
+        break;
+      case 'cancellation': {
+        const { outcome } = entry.cancellation;
+        this.cancellations.add(entry.cancellation);
+        const shipment = outcome.status === 'cancelled' ? this.#shipmentsById.get(outcome.shipmentId) : undefined;
+        if (shipment) shipment.status = 'cancelled';
+        break;
+      }
+      case 'report': {
+        const { reportId, shipmentId, status } = entry.report;
+        this.reports.set(reportId, entry.report);
+        const shipment = this.#shipmentsById.get(shipmentId);
+        if (shipment && isStepForward(shipment.status, status)) shipment.status = status;
+        break;
+      }
+      case 'reportSettled': {
+        const report = this.reports.get(entry.reportId);
+        if (report) report.state = entry.state;
+        break;
+      }
+      default:
+        throw new Error(`Unknown entry: ${JSON.stringify(entry)}`);
+    }
+  }
+}
+
+// A report that a test requested may be false: a duplicate, out of order, about a cancelled parcel, or with an unknown
+// status. The parcel does not change then.
+function isStepForward(from: Shipment['status'], to: string): to is ReportedStatus {
+  const isFurther = ['in_transit', 'delivered', 'lost', 'cancelled'].includes(to) && to !== from;
+  return isFurther && (from === 'accepted' || from === 'in_transit');
+}

@@ -1,0 +1,169 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import html from 'html-template-tag';
+import { errorResponse } from '../calls/responses.js';
+import type { Mail, Mailbox } from './mailbox.js';
+
+const PAGE_HEADERS = {
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+};
+
+/** The pages that show the mails to a person. They display a mail's content and never run scripts in it. */
+export function registerMailPages(app: FastifyInstance, mailbox: Mailbox): void {
+  app.get('/mails', async (_request, reply) =>
+    sendPage(reply, 'Mails', mailListHtml((await mailbox.mails()).reverse())),
+  );
+
+  app.get<{ Params: { id: string } }>('/mails/:id(^\\d+)', async ({ params }, reply) => {
+    const mail = await mailbox.mail(Number(params.id));
+    return mail ? sendPage(reply, titleOf(mail), mailHtml(mail)) : sendUnknownMail(reply, params.id);
+  });
+
+  app.get<{ Params: { id: string } }>('/mails/:id(^\\d+).eml', async ({ params: { id } }, reply) => {
+    const raw = await mailbox.raw(Number(id));
+    if (!raw) return sendUnknownMail(reply, id);
+    return reply
+      .headers({ ...PAGE_HEADERS, 'content-disposition': `attachment; filename="${id}.eml"` })
+      .type('message/rfc822')
+      .send(raw);
+  });
+}
+
+function sendPage(reply: FastifyReply, title: string, content: string): FastifyReply {
+  const document = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title}</title>
+        <style>
+          :root {
+            color-scheme: light dark;
+            font:
+              1rem/1.5 system-ui,
+              sans-serif;
+          }
+          main {
+            max-width: 60rem;
+            margin: 0 auto;
+            padding: 0 1rem 2rem;
+            overflow-wrap: anywhere;
+          }
+          table {
+            width: 100%;
+            border-collapse: collapse;
+          }
+          th,
+          td {
+            padding: 0.5rem 1rem 0.5rem 0;
+            border-bottom: 1px solid GrayText;
+            text-align: start;
+            vertical-align: top;
+          }
+          caption {
+            text-align: start;
+          }
+          dt {
+            font-weight: bold;
+          }
+          dd {
+            margin: 0 0 0.5rem;
+          }
+          pre {
+            white-space: pre-wrap;
+            font: inherit;
+          }
+          iframe {
+            width: 100%;
+            height: 36rem;
+            border: 1px solid GrayText;
+            /* Written for white paper, unless the mail says otherwise. */
+            color-scheme: light;
+            background: white;
+          }
+        </style>
+      </head>
+      <body>
+        <main>
+          <h1>${title}</h1>
+          $${content}
+        </main>
+      </body>
+    </html>`;
+  return reply.headers(PAGE_HEADERS).type('text/html; charset=utf-8').send(document);
+}
+
+function mailListHtml(mails: Mail[]): string {
+  if (mails.length === 0) return html`<p>There are none yet. Load the page again to see new ones.</p>`;
+  return html`<table>
+    <caption>
+      Newest first. Load the page again to see new ones.
+    </caption>
+    <thead>
+      <tr>
+        <th scope="col">Subject</th>
+        <th scope="col">To</th>
+        <th scope="col">Time</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${mails.map(
+        (mail) =>
+          html`<tr>
+            <td><a href="/mails/${String(mail.id)}">${titleOf(mail)}</a></td>
+            <td>${mail.to.join(', ')}</td>
+            <td>$${timeHtml(mail)}</td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}
+
+function mailHtml(mail: Mail): string {
+  // A link in the HTML opens outside the frame, because the frame itself may load nothing.
+  const framed = `<base target="_blank">${mail.html}`;
+  return html`<p><a href="/mails">All mails</a> · <a href="/mails/${String(mail.id)}.eml">Source</a></p>
+    <dl>
+      <dt>From</dt>
+      <dd>${mail.from}</dd>
+      <dt>To</dt>
+      <dd>${mail.to.join(', ')}</dd>
+      <dt>Time</dt>
+      <dd>$${timeHtml(mail)}</dd>
+    </dl>
+    <h2>Text</h2>
+    $${mail.text ? html`<pre>${linkifyText(mail.text)}</pre>` : html`<p>This mail has no text part.</p>`}
+    <h2>HTML</h2>
+    $${
+      mail.html
+        ? html`<iframe
+            title="The HTML part of the mail"
+            sandbox="allow-popups allow-popups-to-escape-sandbox"
+            srcdoc="${framed}"
+          ></iframe>`
+        : html`<p>This mail has no HTML part.</p>`
+    }`;
+}
+
+/** The text with its http(s) links as HTML links, in pieces of HTML. */
+function linkifyText(text: string): string[] {
+  return text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/i).map((piece, index) => {
+    const shown = html`${piece}`;
+    return index % 2 ? html`<a href="$${shown}">$${shown}</a>` : shown;
+  });
+}
+
+function titleOf({ subject }: Mail): string {
+  return subject.trim() || '(no subject)';
+}
+
+function timeHtml({ receivedAt }: Mail): string {
+  return html`<time datetime="${receivedAt}">${receivedAt.slice(0, 19).replace('T', ' ')} UTC</time>`;
+}
+
+function sendUnknownMail(reply: FastifyReply, id: string): FastifyReply {
+  const { status, body } = errorResponse(404, 'unknown_mail', `There is no mail "${id}", or it is forgotten.`);
+  return reply.code(status).send(body);
+}

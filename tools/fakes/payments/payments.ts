@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { type FakeResponse, idempotencyMismatchResponse, errorResponse } from '../calls/responses.js';
+import type { IdempotencyKeys } from '../ledger/idempotency-keys.js';
+import type { Charge, Ledger, Refund } from '../ledger/ledger.js';
+
+const amountSchema = z.strictObject({ value: z.int().positive(), currency: z.string().regex(/^[A-Z]{3}$/) });
+
+export const chargeSchema = z.strictObject({
+  orderId: z.string().min(1).max(200),
+  amount: amountSchema,
+  token: z.string().min(1).max(200),
+});
+
+export const refundSchema = z.strictObject({ orderId: z.string().min(1).max(200) });
+
+export type Amount = z.infer<typeof amountSchema>;
+export type ChargeRequest = z.infer<typeof chargeSchema>;
+export type RefundRequest = z.infer<typeof refundSchema>;
+
+const DECLINE_REASONS: Readonly<Record<string, { code: string; message: string }>> = {
+  tok_declined: { code: 'card_declined', message: 'The card was declined.' },
+  tok_insufficient_funds: { code: 'insufficient_funds', message: 'The card has insufficient funds.' },
+};
+
+/** The kind of card. `tok_ok-0042` is one of the `tok_ok` cards. */
+const tokenKind = ({ token }: Pick<ChargeRequest, 'token'>): string => token.replace(/-.*$/, '');
+
+/**
+ * The fake payment gateway: charges by token, refunds and voids by order id. It deduplicates by idempotency key only
+ * and forgets keys after a time: a repeated charge or refund with a forgotten key moves money again.
+ */
+export function createFakePayments(ledger: Ledger, keys: IdempotencyKeys) {
+  function charge(key: string, request: ChargeRequest): FakeResponse {
+    const { orderId } = request;
+    const earlier = keys.unlessExpired(ledger.charges.findByKey(key));
+    if (earlier)
+      return isDeepStrictEqual(earlier.request, request) ? chargeResponse(earlier) : idempotencyMismatchResponse(key);
+    if (ledger.refunds.ofOrder(orderId).length > 0)
+      return errorResponse(
+        409,
+        'charge_voided',
+        `The order "${orderId}" was voided or refunded before this charge arrived.`,
+      );
+
+    const token = tokenKind(request);
+    if (token === 'tok_gateway_down') return errorResponse(503, 'gateway_unavailable', 'The bank cannot be reached.');
+    const decline = Object.hasOwn(DECLINE_REASONS, token) ? DECLINE_REASONS[token] : undefined;
+    if (token !== 'tok_ok' && !decline)
+      return errorResponse(400, 'unknown_token', `There is no token "${request.token}".`);
+
+    const made: Charge = {
+      at: new Date().toISOString(),
+      key,
+      request,
+      chargeId: `ch_${randomUUID()}`,
+      status: decline ? 'declined' : 'succeeded',
+    };
+    ledger.append({ type: 'charge', charge: made });
+    return chargeResponse(made);
+  }
+
+  /** Refunds the charge of an order. An order without a successful charge is voided: later charges are rejected. */
+  function refund(key: string, request: RefundRequest): FakeResponse {
+    const earlier = keys.unlessExpired(ledger.refunds.findByKey(key));
+    if (earlier)
+      return isDeepStrictEqual(earlier.request, request) ? refundResponse(earlier) : idempotencyMismatchResponse(key);
+    const charged = chargeOf(request.orderId);
+    const [voided] = ledger.refunds.ofOrder(request.orderId);
+    if (!charged && voided) return refundResponse(voided);
+
+    const refund: Refund = {
+      at: new Date().toISOString(),
+      key,
+      request,
+      outcome: charged
+        ? { status: 'refunded', refundId: `re_${randomUUID()}`, amount: charged.request.amount }
+        : { status: 'voided' },
+    };
+    ledger.append({ type: 'refund', refund });
+    return refundResponse(refund);
+  }
+
+  /** The charge and refund of an order, by the caller's reference. References are never forgotten. */
+  function find(orderId: string): FakeResponse {
+    const charge = chargeOf(orderId) ?? ledger.charges.ofOrder(orderId).at(-1);
+    const refund = ledger.refunds.ofOrder(orderId).at(-1);
+    return {
+      status: 200,
+      body: {
+        charge: charge ? { chargeId: charge.chargeId, status: charge.status, amount: charge.request.amount } : null,
+        refund: refund ? refund.outcome : null,
+      },
+    };
+  }
+
+  const chargeOf = (orderId: string): Charge | undefined =>
+    ledger.charges.ofOrder(orderId).findLast(({ status }) => status === 'succeeded');
+
+  return { charge, refund, find };
+}
+
+function chargeResponse({ chargeId, status, request }: Charge): FakeResponse {
+  const decline = DECLINE_REASONS[tokenKind(request)];
+  if (decline) return errorResponse(402, decline.code, decline.message);
+  return { status: 201, body: { chargeId, status, amount: request.amount } };
+}
+
+function refundResponse({ outcome }: Refund): FakeResponse {
+  return { status: outcome.status === 'refunded' ? 201 : 200, body: outcome };
+}

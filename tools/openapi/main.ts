@@ -1,0 +1,13 @@
+import { writeFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { generatedFiles } from './document.js';
+import { createReporter } from '../terminal/reporter.js';
+import { projectRoot } from '../stack/settings/project.js';
+
+/** `npm run openapi`: generates the OpenAPI document, the types of its client and the reference pages from the code. */
+const report = createReporter();
+for (const [path, text] of Object.entries(await generatedFiles())) {
+  await writeFile(path, text);
+  report.print(`wrote ${relative(projectRoot, path)}`);
+}
+process.exit(0);

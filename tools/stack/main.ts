@@ -1,0 +1,163 @@
+import { relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { liveProcesses } from '../processes/processes.js';
+import { createReporter } from '../terminal/reporter.js';
+import { projectRoot, inheritedEnvironment } from './settings/project.js';
+import { secretsWithPublicDefaults } from './settings/development-environment.js';
+import { readSettings, SettingsError, type Settings } from './settings/settings.js';
+import { configurationProblems } from './start/checks.js';
+import { startStack } from './start/start-stack.js';
+import { stopLiveProcesses } from '../processes/processes.js';
+import type { Stack } from './stack.js';
+
+/** npm passes the terminal's Ctrl-C on, so one press arrives twice. */
+const duplicateSignalMs = 1_000;
+const parentCheckIntervalMs = 500;
+/** Time from the stop request until all remaining processes are killed. The worker may use 30 s of it. */
+const stopTimeoutMs = 60_000;
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+const report = createReporter();
+// The reader of the output may exit before everything is stopped.
+process.stdout.on('error', () => undefined);
+
+/** `npm start`: starts everything, prints one summary, and stops everything on Ctrl-C. */
+async function main(): Promise<void> {
+  const stopAsked = waitForStopRequest();
+  const { settings, problems } = readSettings();
+  if (problems.length) throw new SettingsError([...problems, ...(await configurationProblems(settings))]);
+  const giveUp = new AbortController();
+  const starting = startStack(settings, { report, signal: giveUp.signal });
+  const stack = await Promise.race([starting, stopAsked]);
+  if (stack === 'stop') {
+    report.print('Stopping …');
+    giveUp.abort();
+    return stopWhileStarting(starting);
+  }
+
+  report.print(formatSummary(stack, settings));
+  const reason = await Promise.race([stack.failed, stopAsked]);
+  report.print(reason === 'stop' ? 'Stopping …' : `Something failed for good, stopping: ${reason.message}`);
+  await stack.stop();
+  if (reason !== 'stop') throw new Error('The stack has failed; the reason is above.');
+  report.print(`Stopped. The state is kept in ${relativeToProject(stack.dataDir)}; "npm start" goes on from there.`);
+}
+
+/** Stops the processes that the start waits for, which makes the start end. */
+async function stopWhileStarting(starting: Promise<Stack>): Promise<void> {
+  let settled = false;
+  const outcome = starting.catch(() => undefined).finally(() => (settled = true));
+  while (!settled) {
+    await stopLiveProcesses();
+    await Promise.race([outcome, delay(100)]);
+  }
+  await (await outcome)?.stop();
+}
+
+/**
+ * Resolves on the first stop request: a signal, or the end of the npm that started this process, because its shell does
+ * not always pass the signal on. A second signal kills everything at once, and so does the time limit.
+ */
+function waitForStopRequest(): Promise<'stop'> {
+  return new Promise((resolve) => {
+    let askedAt = 0;
+    const stop = (): void => {
+      if (askedAt > 0) return;
+      askedAt = Date.now();
+      setTimeout(killAllProcesses, stopTimeoutMs).unref();
+      resolve('stop');
+    };
+    for (const signal of stopSignals) {
+      process.on(signal, () => {
+        if (askedAt > 0 && Date.now() - askedAt > duplicateSignalMs) killAllProcesses();
+        stop();
+      });
+    }
+    if (inheritedEnvironment()['npm_lifecycle_event'] !== 'start') return;
+    const parent = process.ppid;
+    setInterval(() => {
+      if (process.ppid !== parent) stop();
+    }, parentCheckIntervalMs).unref();
+  });
+}
+
+function killAllProcesses(): never {
+  report.print('Killing everything.');
+  for (const child of liveProcesses()) child.kill('SIGKILL');
+  process.exit(1);
+}
+
+function formatSummary({ addresses, dataDir, logsDir, postgresDataDir }: Stack, settings: Settings): string {
+  const { temporalAddress, host } = settings;
+  const published = /^(127\.|::1$|localhost$)/.test(host) ? [] : secretsWithPublicDefaults(settings);
+  const isOpen = !settings.applicationEnv.API_KEYS && !settings.applicationEnv.JWT_ISSUER;
+  const { apiUrl, codecUrl, webUiUrl, paymentsUrl, carrierUrl, mailboxUrl, workerHealthUrl, metricsUrls } = addresses;
+  const lines: [label: string, value: string | undefined][] = [
+    ['API', apiUrl],
+    ['Temporal Web UI', webUiUrl ?? (temporalAddress && `that of ${temporalAddress}`)],
+    ['Temporal', `${addresses.temporalAddress}, namespace ${addresses.temporalNamespace}`],
+    ['Temporal CLI', addresses.temporalCliPath],
+    ['Payment gateway', paymentsUrl],
+    ['Carrier', carrierUrl],
+    ['Mail', mailboxUrl],
+    ['API reference', `${apiUrl}/docs`],
+    ['Codec endpoint', codecUrl],
+    ['Worker health', `${workerHealthUrl}/readyz`],
+    ['Metrics', metricsUrls.join(' ')],
+    ['Data', relativeToProject(dataDir)],
+    ['PostgreSQL data', postgresDataDir?.startsWith(dataDir) ? undefined : postgresDataDir],
+    ['Logs', relativeToProject(logsDir)],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2;
+  const key = isOpen ? '' : ' -H "X-API-Key: $API_KEY"';
+  const order = `curl -s -X POST ${apiUrl}/v1/orders${key} -H 'content-type: application/json' -d @examples/order.json`;
+  return [
+    '',
+    'Ready: orders can be taken.',
+    '',
+    ...lines.filter(([, value]) => value).map(([label, value]) => `  ${label.padEnd(width)}${value}`),
+    '',
+    '  Place an order:',
+    `  ${order}`,
+    '',
+    ...(codecUrl === undefined ? [] : formatEncryptionNotice({ codecUrl, webUiUrl, isOpen })),
+    ...(published.length
+      ? [
+          `  CAREFUL: HOST=${host} opens the API to the network, and everybody knows the development values of`,
+          `  ${published.join(', ')}: set them.`,
+          '',
+        ]
+      : []),
+    ...(isOpen ? ['  OPEN: without API_KEYS or JWT_ISSUER, everybody on this machine may do everything.', ''] : []),
+    '  Ctrl-C stops everything; the state is kept.',
+    '',
+  ].join('\n');
+}
+
+function formatEncryptionNotice(where: { codecUrl: string; webUiUrl: string | undefined; isOpen: boolean }): string[] {
+  const { codecUrl, webUiUrl, isOpen } = where;
+  const plain = webUiUrl ? 'The Web UI asks the codec endpoint for plain text' : 'Web UIs need the codec endpoint';
+  const signIn = `sign in at ${codecUrl}/session and have the Web UI's glasses use your browser's settings, that endpoint and credentials`;
+  return [
+    '  ENCRYPTED: payloads are encrypted in Temporal (PAYLOAD_ENCRYPTION_KEYS).',
+    `  ${plain}${isOpen ? '' : `: ${signIn}`}.`,
+    `  The CLI needs --codec-endpoint ${codecUrl}${isOpen ? '' : ' --codec-auth "Bearer $API_KEY"'}.`,
+    '',
+  ];
+}
+
+function relativeToProject(path: string): string {
+  const short = relative(projectRoot, path);
+  return short.startsWith('..') ? path : `./${short}`;
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  const expected =
+    error instanceof Error && ['Error', 'SettingsError', 'ConfigError', 'ProgramNotFoundError'].includes(error.name);
+  report.print(`\n${expected ? error.message : error instanceof Error ? error.stack : String(error)}`);
+  await stopLiveProcesses();
+  process.exit(1);
+}

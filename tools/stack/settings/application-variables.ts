@@ -1,0 +1,89 @@
+import { PROFILE_VARIABLES } from '../../../src/temporal/connection-profile.js';
+
+/** Limits the work that a worker takes. */
+const workerVariables = [
+  'WORKER_TASK_QUEUES',
+  'WORKER_TUNER',
+  'WORKER_TARGET_MEMORY',
+  'WORKER_TARGET_CPU',
+  'WORKER_MAX_CONCURRENT_ACTIVITIES',
+  'WORKER_MAX_CONCURRENT_WORKFLOW_TASKS',
+  'WORKER_MAX_CACHED_WORKFLOWS',
+  'PAYMENTS_PER_SECOND',
+  'TEMPORAL_DEPLOYMENT_NAME',
+  'TEMPORAL_WORKER_BUILD_ID',
+  'TEMPORAL_CORE_LOG_LEVEL',
+] as const;
+
+/** Configure whether and where traces are exported. */
+const traceVariables = [
+  'OTEL_SDK_DISABLED',
+  'OTEL_TRACES_EXPORTER',
+  'OTEL_TRACES_SAMPLER',
+  'OTEL_TRACES_SAMPLER_ARG',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+  'OTEL_SERVICE_NAME',
+  'OTEL_RESOURCE_ATTRIBUTES',
+] as const;
+
+/** How to connect to Temporal, apart from address and namespace. */
+export const connectionVariables = PROFILE_VARIABLES.filter(
+  (name) => name !== 'TEMPORAL_ADDRESS' && name !== 'TEMPORAL_NAMESPACE',
+);
+
+/** Each process serves its metrics on its own port. */
+const metricsVariables = ['METRICS_HOST', 'METRICS_PORT'] as const;
+
+/**
+ * Removes these variables of the shell from a child process: a worker of a test or benchmark gets only what its caller
+ * sets.
+ */
+export const unsetShellVariables = Object.freeze({
+  ...unsetAll(workerVariables),
+  ...unsetAll(connectionVariables),
+  ...unsetAll(traceVariables),
+  ...unsetAll(metricsVariables),
+});
+
+/** Variables that the application itself validates (src/config/); the stack only has a default for each. */
+export const applicationVariables = [
+  'MAIL_FROM',
+  'PUBLIC_URL',
+  'APPROVAL_LINK_SECRET',
+  'APPROVAL_WEBHOOK_SECRET',
+  'OUTGOING_WEBHOOK_SECRET',
+  'CURSOR_SECRET',
+  'API_KEYS',
+  'JWT_ISSUER',
+  'JWT_AUDIENCE',
+  'JWT_JWKS_URL',
+  'JWT_ID_CLAIM',
+  'JWT_ROLES_CLAIM',
+  'CORS_ORIGINS',
+  'PAYLOAD_ENCRYPTION_KEYS',
+  'CODEC_ORIGINS',
+  'HSTS_MAX_AGE',
+  'RATE_LIMIT_PER_MINUTE',
+  'MAX_EVENT_LOOP_DELAY_MS',
+  'OUTGOING_ALLOWED_HOSTS',
+  'OUTGOING_ALLOW_PRIVATE',
+  'ORDER_APPROVAL_THRESHOLD',
+  'ORDER_APPROVAL_STAGES',
+  'WORKFLOW_BUNDLE',
+  ...workerVariables,
+  ...connectionVariables,
+  ...traceVariables,
+] as const;
+
+export type MetricsVariable = (typeof metricsVariables)[number];
+export type ApplicationVariable = (typeof applicationVariables)[number];
+
+/** The given variables, each of them unset. */
+export function unsetAll<Name extends string>(names: readonly Name[]): Record<Name, undefined> {
+  return Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>;
+}

@@ -1,0 +1,55 @@
+import {
+  connectionVariables,
+  unsetAll,
+  unsetShellVariables,
+  type ApplicationVariable,
+  type MetricsVariable,
+} from './application-variables.js';
+import type { Settings } from './settings.js';
+import { developmentWebhookSecret } from './variable-rules.js';
+
+/**
+ * The application's settings for mails, approvals and webhooks: the configured values over defaults for a developer's
+ * machine. The default secrets are public; set your own before you expose the API to others (HOST).
+ */
+export function developmentEnvironment(settings: Settings, apiUrl: string) {
+  const { smtpUrl, smtpPort, temporalAddress, temporalUiPort, applicationEnv } = settings;
+  const webUiOrigins = ['localhost', '127.0.0.1'].map((host) => `http://${host}:${temporalUiPort}`);
+  return {
+    SMTP_URL: smtpUrl ?? `smtp://127.0.0.1:${smtpPort}`,
+    MAIL_FROM: 'Workflow patterns <no-reply@example.com>',
+    PUBLIC_URL: apiUrl,
+    APPROVAL_LINK_SECRET: 'development-only-link-secret-0000',
+    APPROVAL_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1hcHByb3ZhbC13ZWJob29rcw==',
+    OUTGOING_WEBHOOK_SECRET: 'whsec_ZGV2ZWxvcG1lbnQtb25seS1vdXRnb2luZy13ZWJob29rcw==',
+    CURSOR_SECRET: 'development-only-cursor-secret-0',
+    OUTGOING_ALLOWED_HOSTS: undefined,
+    OUTGOING_ALLOW_PRIVATE: 'true',
+    ORDER_APPROVAL_THRESHOLD: '100000',
+    ORDER_APPROVAL_STAGES: JSON.stringify([
+      approvalStage('shift-lead', { timeoutSeconds: 86_400, remindEverySeconds: 14_400 }),
+      approvalStage('manager', { timeoutSeconds: 172_800, remindEverySeconds: 43_200 }),
+    ]),
+    WORKFLOW_BUNDLE: undefined,
+    PAYLOAD_ENCRYPTION_KEYS: undefined,
+    CODEC_ORIGINS: webUiOrigins.join(','),
+    ...unsetShellVariables,
+    ...applicationEnv,
+    // Connection settings of another server do not apply to the server that the stack starts.
+    ...(temporalAddress === undefined && unsetAll(connectionVariables)),
+  } satisfies Partial<Record<ApplicationVariable | MetricsVariable | 'SMTP_URL', string | undefined>>;
+}
+
+/** The secrets that still have the default values of this file, which are public. */
+export function secretsWithPublicDefaults(settings: Settings): string[] {
+  const { applicationEnv, carrierWebhookSecret } = settings;
+  const ours = ['APPROVAL_LINK_SECRET', 'APPROVAL_WEBHOOK_SECRET', 'OUTGOING_WEBHOOK_SECRET', 'CURSOR_SECRET'] as const;
+  return [
+    ...(carrierWebhookSecret === developmentWebhookSecret ? ['CARRIER_WEBHOOK_SECRET'] : []),
+    ...ours.filter((name) => applicationEnv[name] === undefined),
+  ];
+}
+
+function approvalStage(approver: string, times: { timeoutSeconds: number; remindEverySeconds: number }) {
+  return { approvers: [{ id: approver, email: `${approver}@example.com` }], ...times };
+}

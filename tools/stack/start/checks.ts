@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { readConfig, type ConfigProblem } from '../../../src/config/read.js';
+import { checkServers, checkWorkerSettings } from '../../../src/startup/checks/index.js';
+import type { Listener } from '../../../src/startup/checks/ports.js';
+import { acquireLock, LockHeldError } from '../../processes/lock.mjs';
+import { duplicatePortProblems, takenPortProblems } from '../../processes/ports.js';
+import { findTemporalCli } from '../../servers/programs/temporal-cli.js';
+import { silentReporter } from '../../terminal/reporter.js';
+import { inheritedEnvironment } from '../settings/project.js';
+import { SettingsError, type Settings } from '../settings/settings.js';
+import { baseUrl, externalSystemUrls, sharedEnvironment, usesFakes } from './environment.js';
+
+/**
+ * Finds what would keep worker, API or setup from starting, as far as this is known before the stack starts any server:
+ * invalid variables, and configured servers that do not respond.
+ */
+export async function configurationProblems(settings: Settings): Promise<ConfigProblem[]> {
+  const env = {
+    ...inheritedEnvironment(),
+    ...sharedEnvironment(settings, {
+      apiUrl: baseUrl(settings.host, settings.port),
+      temporalAddress: settings.temporalAddress ?? `127.0.0.1:${settings.temporalPort}`,
+      // A placeholder: the real URL is known only once PostgreSQL runs.
+      databaseUrl: settings.databaseUrl ?? 'postgres://127.0.0.1',
+      ...externalSystemUrls(settings),
+    }),
+  };
+  const worker = readConfig('worker', {
+    ...env,
+    HEALTH_PORT: String(settings.workerHealthPort),
+    METRICS_PORT: String(settings.workerMetricsPort),
+  });
+  const api = readConfig('api', { ...env, PORT: String(settings.port), METRICS_PORT: String(settings.metricsPort) });
+  const { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS } = worker.values;
+  // Checks the servers as `setup` does, because the setup step of this start creates what is missing on them.
+  const [serverProblems, temporalCliProblems] = await Promise.all([
+    checkServers('setup', {
+      DATABASE_URL: settings.databaseUrl,
+      ...(settings.temporalAddress !== undefined && { TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_CREDENTIALS }),
+    }),
+    cliProblems(settings),
+  ]);
+  // The development stack uses its own names for the ports.
+  const isAboutPorts = ({ name }: ConfigProblem) => ['PORT', 'HEALTH_PORT', 'METRICS_PORT'].includes(name);
+  return [
+    ...[...worker.problems, ...api.problems].filter((problem) => !isAboutPorts(problem)),
+    ...checkWorkerSettings(worker.values),
+    ...serverProblems,
+    ...temporalCliProblems,
+  ];
+}
+
+/** A configured CLI that does not work is a problem; the stack does not search for another one. */
+async function cliProblems(settings: Settings): Promise<readonly ConfigProblem[]> {
+  if (settings.temporalAddress !== undefined || settings.temporalCliPath === undefined) return [];
+  return await findTemporalCli({ settings, report: silentReporter }).then(
+    () => [],
+    (error: unknown) => {
+      if (error instanceof SettingsError) return error.problems;
+      throw error;
+    },
+  );
+}
+
+/**
+ * Locks the data folder, so that no two stacks use it. Returns the function that releases the lock.
+ *
+ * @throws when another stack has the lock, or when the folder is not writable.
+ */
+export async function lockDataDir(dataDir: string): Promise<() => void> {
+  try {
+    return await acquireLock(join(dataDir, 'stack.lock'));
+  } catch (error) {
+    if (error instanceof LockHeldError)
+      throw new Error(
+        `A stack is already running on ${dataDir} (process ${error.ownerPid}). ` +
+          `Stop that stack, or set another folder and other ports for this one: DATA_DIR, PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, FAKES_PORT, FAKES_SMTP_PORT, WORKER_HEALTH_PORT, METRICS_PORT, WORKER_METRICS_PORT`,
+        { cause: error },
+      );
+    throw new Error(`DATA_DIR ${dataDir} is not writable: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** The problems of the ports on which the stack would listen: duplicates, and ports that are taken. */
+export async function portProblems(settings: Settings, webUi: boolean): Promise<ConfigProblem[]> {
+  const listener = (portVariable: string, port: number): Listener => ({ host: '127.0.0.1', port, portVariable });
+  const listeners: Listener[] = [
+    { host: settings.host, port: settings.port, hostVariable: 'HOST', portVariable: 'PORT' },
+    ...(settings.temporalAddress === undefined
+      ? [
+          listener('TEMPORAL_PORT', settings.temporalPort),
+          ...(webUi ? [listener('TEMPORAL_UI_PORT', settings.temporalUiPort)] : []),
+        ]
+      : []),
+    listener('WORKER_HEALTH_PORT', settings.workerHealthPort),
+    listener('METRICS_PORT', settings.metricsPort),
+    listener('WORKER_METRICS_PORT', settings.workerMetricsPort),
+    ...(usesFakes(settings) ? [listener('FAKES_PORT', settings.fakesPort)] : []),
+    ...(settings.smtpUrl === undefined ? [listener('FAKES_SMTP_PORT', settings.smtpPort)] : []),
+  ];
+  return [...duplicatePortProblems(listeners), ...(await takenPortProblems(listeners))];
+}

@@ -1,0 +1,57 @@
+import { mapAddress, type PortMapper } from '../network-links.js';
+import { developmentEnvironment } from '../settings/development-environment.js';
+import type { Settings } from '../settings/settings.js';
+import type { StackAddresses } from '../stack.js';
+
+/** Whether at least one external system is a fake. */
+export function usesFakes({ paymentsUrl, carrierUrl, smtpUrl }: Settings): boolean {
+  return [paymentsUrl, carrierUrl, smtpUrl].includes(undefined);
+}
+
+/** The origin of the fakes: payment gateway, carrier and mailbox. */
+export const fakesUrl = ({ fakesPort }: Settings) => `http://127.0.0.1:${fakesPort}`;
+
+/** The configured external systems, or else the fakes. */
+export const externalSystemUrls = (settings: Settings) => ({
+  paymentsUrl: settings.paymentsUrl ?? `${fakesUrl(settings)}/payments`,
+  carrierUrl: settings.carrierUrl ?? `${fakesUrl(settings)}/carrier`,
+});
+
+type ServiceAddresses = Pick<
+  StackAddresses,
+  'apiUrl' | 'temporalAddress' | 'databaseUrl' | 'paymentsUrl' | 'carrierUrl'
+>;
+
+/** The environment that worker and API share. */
+export function sharedEnvironment(settings: Settings, addresses: ServiceAddresses): Record<string, string | undefined> {
+  return {
+    HOST: settings.host,
+    DATABASE_URL: addresses.databaseUrl,
+    TEMPORAL_ADDRESS: addresses.temporalAddress,
+    TEMPORAL_NAMESPACE: settings.temporalNamespace,
+    PAYMENTS_URL: addresses.paymentsUrl,
+    CARRIER_URL: addresses.carrierUrl,
+    CARRIER_WEBHOOK_SECRET: settings.carrierWebhookSecret,
+    LOG_LEVEL: settings.logLevel,
+    ...developmentEnvironment(settings, addresses.apiUrl),
+  };
+}
+
+/**
+ * The URLs at which the worker reaches the external systems. The fake payment gateway and carrier are one process, so
+ * both use the same link.
+ */
+export async function partnerUrls(mapPort: PortMapper, { paymentsUrl, carrierUrl }: StackAddresses) {
+  const { origin } = new URL(paymentsUrl);
+  const mappedOrigin = await mapAddress(mapPort, 'worker to payments and carrier', origin);
+  return {
+    PAYMENTS_URL: paymentsUrl.replace(origin, mappedOrigin),
+    CARRIER_URL: carrierUrl.replace(origin, mappedOrigin),
+  };
+}
+
+/** The URL of a listener. A listen address such as 0.0.0.0 is not always an address to connect to. */
+export function baseUrl(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}

@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { runCommand } from '../../processes/commands.js';
+import { startProcess, typescriptCommand, type ManagedProcess, type ProcessSpec } from '../../processes/processes.js';
+import { supervise, type SupervisedProcess } from '../../processes/supervisor.js';
+import type { Reporter } from '../../terminal/reporter.js';
+import type { ProcessKind, ProcessName } from '../stack.js';
+import { formatImportantLine } from './important-line.js';
+
+const setupTimeoutMs = 2 * 60_000;
+/** Longer than the worker needs: it waits 20 s by default for running activities and gives up 5 s later. */
+const stopGraceMs = 30_000;
+
+/** Stops the processes that accept work first and those that keep state last. */
+const stopOrder: readonly ProcessKind[] = ['api', 'worker', 'fakes', 'temporal', 'postgres'];
+
+/** The supervised processes of a stack. Each writes its output to `<name>.log`, and important lines to the reporter. */
+export class StackProcesses {
+  readonly all = new Map<ProcessName, SupervisedProcess>();
+  /** Resolves with the reason when a process fails and is not restarted. */
+  readonly failed: Promise<Error>;
+  readonly #report: Reporter;
+  readonly #logsDir: string;
+  #resolveFailed: (error: Error) => void = () => undefined;
+  #failure: Error | undefined;
+  #mayRestart = false;
+  #isStopping = false;
+
+  constructor({ report, logsDir }: { report: Reporter; logsDir: string }) {
+    this.#report = report;
+    this.#logsDir = logsDir;
+    this.failed = new Promise<Error>((resolve) => (this.#resolveFailed = resolve));
+  }
+
+  /** The reason why a process failed, if one has. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** From now on, a process that ends is started again. Before, its end makes the start of the stack fail. */
+  allowRestarts(): void {
+    this.#mayRestart = true;
+  }
+
+  logFile(name: string): string {
+    return join(this.#logsDir, `${name}.log`);
+  }
+
+  /** Starts a process and supervises it. `restartable: false`: its end is always a failure. */
+  async add(
+    name: ProcessName,
+    start: () => Promise<ManagedProcess>,
+    { restartable = true }: { restartable?: boolean } = {},
+  ): Promise<void> {
+    const supervised = await supervise({
+      name,
+      start,
+      report: this.#report,
+      mayRestart: () => this.#mayRestart && restartable,
+      onFailure: (error) => {
+        this.#failure ??= error;
+        this.#resolveFailed(this.#failure);
+      },
+    });
+    this.all.set(name, supervised);
+  }
+
+  /** Starts a TypeScript program of this project and supervises it. */
+  async addProgram(name: ProcessName, file: string, env: ProcessSpec['env']): Promise<void> {
+    await this.add(name, () => startProcess(this.#logged(name, { ...typescriptCommand(file), env: env ?? {} })));
+  }
+
+  /** Runs a TypeScript program to its end. @throws with its last output when it fails. */
+  async runProgram(name: string, file: string, env: ProcessSpec['env']): Promise<void> {
+    const spec = this.#logged(name, { ...typescriptCommand(file), env: env ?? {} });
+    await runCommand({ ...spec, timeoutMs: setupTimeoutMs });
+  }
+
+  /** Stops all processes: those that accept work first and those that keep state last. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const kind of stopOrder) {
+      const ofKind = [...this.all].filter(([name]) => name === kind || name.startsWith(`${kind}-`));
+      for (const [name] of ofKind) this.#report.print(`stopping ${name}`);
+      await Promise.all(ofKind.map(([, supervised]) => supervised.stop(stopGraceMs)));
+    }
+  }
+
+  #logged(name: string, spec: Omit<ProcessSpec, 'name'>): ProcessSpec {
+    return {
+      ...spec,
+      name,
+      graceMs: stopGraceMs,
+      logFile: this.logFile(name),
+      onLine: (line, stream) => {
+        const importantLine = this.#isStopping ? undefined : formatImportantLine(line, stream);
+        if (importantLine !== undefined) this.#report.print(`${name} | ${importantLine}`);
+      },
+    };
+  }
+}

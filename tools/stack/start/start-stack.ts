@@ -1,0 +1,166 @@
+import { mkdirSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePorts } from '../../processes/ports.js';
+import { waitUntil } from '../../processes/wait.js';
+import { directPort, mapAddress } from '../network-links.js';
+import { developmentEnvironment } from '../settings/development-environment.js';
+import { SettingsError, type Settings } from '../settings/settings.js';
+import type { Stack, StackAddresses, StackOptions } from '../stack.js';
+import { configurationProblems, lockDataDir, portProblems } from './checks.js';
+import { baseUrl, externalSystemUrls, fakesUrl, sharedEnvironment } from './environment.js';
+import { startDatabase, startTemporal, type StartContext } from './servers.js';
+import { startApis, startFakes, startWorkers, type Replica, type ServiceContext } from './services.js';
+import { StackProcesses } from './stack-processes.js';
+
+const readyTimeoutMs = 2 * 60_000;
+
+/**
+ * Starts the application (worker and API) and everything that it needs: Temporal, PostgreSQL and the fake external
+ * systems. Resolves when the API accepts orders.
+ *
+ * @throws with the problem and how to fix it, after it has stopped every process that it had started.
+ */
+export async function startStack(settings: Settings, options: StackOptions): Promise<Stack> {
+  const { report, durable = true, webUi = true, workerCount = 1, apiCount = 1, metrics = true, signal } = options;
+  const { mapPort = directPort } = options;
+  const logsDir = join(settings.dataDir, 'logs');
+  const stackFile = join(settings.dataDir, 'stack.json');
+  const releaseLock = await lockDataDir(settings.dataDir);
+  const processes = new StackProcesses({ report, logsDir });
+  const codecUrl = settings.applicationEnv.PAYLOAD_ENCRYPTION_KEYS && `${baseUrl(settings.host, settings.port)}/codec`;
+  const context: StartContext = { settings, processes, report, durable, webUi, codecUrl };
+
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> =>
+    (stopped ??= (async () => {
+      await processes.stop();
+      await rm(stackFile, { force: true });
+      releaseLock();
+    })());
+  const beginStep = (text: string): void => {
+    signal?.throwIfAborted();
+    report.print(text);
+  };
+
+  try {
+    beginStep('[1/6] Checking the configuration, the ports and the configured servers');
+    const problems = [...(await configurationProblems(settings)), ...(await portProblems(settings, webUi))];
+    if (problems.length) throw new SettingsError(problems);
+    await rm(stackFile, { force: true });
+    mkdirSync(logsDir, { recursive: true });
+
+    beginStep('[2/6] Starting Temporal and PostgreSQL');
+    const [temporal, database] = await settleBoth(startTemporal(context), startDatabase(context));
+    const workers = await chooseReplicas(settings.workerHealthPort, settings.workerMetricsPort, workerCount);
+    const apis = await chooseReplicas(settings.port, settings.metricsPort, apiCount);
+    const apiOrigins = apis.map(({ port }) => baseUrl(settings.host, port));
+    const apiUrls = await Promise.all(apiOrigins.map((url) => mapAddress(mapPort, 'clients to API', url)));
+    const addresses: StackAddresses = {
+      ...describeServices(settings, apiUrls as [string, ...string[]], [...apis, ...workers]),
+      ...temporal,
+      codecUrl,
+      databaseUrl: database.databaseUrl,
+      ownerDatabaseUrl: database.ownerUrl,
+    };
+    const env = sharedEnvironment(settings, addresses);
+
+    beginStep('[3/6] Updating the database schema, the namespace and the Search Attributes');
+    const ownerEnv = { ...env, DATABASE_URL: database.ownerUrl };
+    await processes.runProgram('setup', 'src/setup.ts', { ...ownerEnv, DATABASE_APP_ROLE: database.appRole });
+
+    beginStep('[4/6] Filling the catalogue');
+    await processes.runProgram('seed', 'tools/stack/seed.ts', ownerEnv);
+
+    beginStep('[5/6] Starting the fake external systems, the worker and the API');
+    const services: ServiceContext = { ...context, addresses, env, mapPort };
+    const withMetrics = (replica: Replica) => (metrics ? replica : { ...replica, metricsPort: undefined });
+    await startFakes(services, apiOrigins[0]!);
+    await startWorkers(services, workers.map(withMetrics));
+    await startApis(services, apis.map(withMetrics));
+
+    beginStep('[6/6] Waiting until the API accepts orders');
+    // The readiness of an API includes one worker, so the other workers are checked here.
+    const otherWorkers = workers.slice(1).map(({ port }) => `http://127.0.0.1:${port}`);
+    for (const url of [...apiUrls, ...otherWorkers])
+      await waitUntilReady(url, () => processes.failure ?? (signal?.reason as Error | undefined));
+    processes.allowRestarts();
+
+    await writeFile(stackFile, JSON.stringify(addresses, null, 2), { mode: 0o600 });
+    return {
+      addresses,
+      dataDir: settings.dataDir,
+      logsDir,
+      postgresDataDir: database.postgresDataDir,
+      processes: processes.all,
+      failed: processes.failed,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw processes.failure ?? error;
+  }
+}
+
+/** The ports of `count` processes: the configured ports for the first one, free ports for the others. */
+async function chooseReplicas(
+  port: number,
+  metricsPort: number,
+  count: number,
+): Promise<(Replica & { metricsPort: number })[]> {
+  const ports = [port, ...(await freePorts(count - 1))];
+  const metricsPorts = [metricsPort, ...(await freePorts(count - 1))];
+  return ports.map((each, index) => ({ port: each, metricsPort: metricsPorts[index]! }));
+}
+
+/** The addresses that follow from the settings and the ports alone. */
+function describeServices(
+  settings: Settings,
+  apiUrls: readonly [string, ...string[]],
+  replicas: readonly { metricsPort: number }[],
+) {
+  const [apiUrl] = apiUrls;
+  const { APPROVAL_WEBHOOK_SECRET } = developmentEnvironment(settings, apiUrl);
+  return {
+    apiUrl,
+    apiUrls,
+    temporalNamespace: settings.temporalNamespace,
+    ...externalSystemUrls(settings),
+    carrierWebhookSecret: firstSecret(settings.carrierWebhookSecret),
+    approvalWebhookSecret: firstSecret(APPROVAL_WEBHOOK_SECRET),
+    mailboxUrl: settings.smtpUrl === undefined ? `${fakesUrl(settings)}/mails` : undefined,
+    workerHealthUrl: `http://127.0.0.1:${settings.workerHealthPort}`,
+    metricsUrls: [
+      ...replicas.map(({ metricsPort }) => `http://127.0.0.1:${metricsPort}/metrics`),
+      `http://127.0.0.1:${settings.metricsPort}/metrics/business`,
+    ],
+  };
+}
+
+const firstSecret = (secrets: string): string => secrets.split(',')[0]!.trim();
+
+/** Waits for both, even if one fails: `stop` must know everything that was started. */
+async function settleBoth<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b]);
+  return Promise.all([a, b]);
+}
+
+async function waitUntilReady(url: string, findFailure: () => Error | undefined): Promise<void> {
+  await waitUntil(
+    async () => {
+      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+      const body = await response.text();
+      if (response.status !== 200) throw new Error(`status ${response.status}: ${body.slice(0, 500)}`);
+      return true;
+    },
+    {
+      description: `readiness of ${url}/readyz`,
+      timeoutMs: readyTimeoutMs,
+      intervalMs: 200,
+      throwIfFailed: () => {
+        const error = findFailure();
+        if (error) throw error;
+      },
+    },
+  );
+}

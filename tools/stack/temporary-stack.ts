@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from '../processes/ports.js';
+import { createTemporaryDatabase, type TemporaryDatabase } from '../servers/postgres/temporary-database.js';
+import { silentReporter } from '../terminal/reporter.js';
+import { loadSettings, type Settings } from './settings/settings.js';
+import { CLUSTER_REPLICAS, type Stack, type StackOptions } from './stack.js';
+import { startStack } from './start/start-stack.js';
+
+const PORT_SETTINGS = [
+  'port',
+  'temporalPort',
+  'temporalUiPort',
+  'fakesPort',
+  'smtpPort',
+  'workerHealthPort',
+  'metricsPort',
+  'workerMetricsPort',
+] as const;
+
+/**
+ * Starts an isolated stack for a test or a demonstration, on free ports; `stop` deletes its data. It starts its own
+ * servers and ignores servers named in the environment, because those hold data of others. On a shared cluster
+ * (`Settings.sharedServers`) it instead gets its own namespace and database, and two processes each of worker and API.
+ */
+export async function startTemporaryStack(
+  changes: Partial<Settings> = {},
+  { report = silentReporter, ...options }: Partial<StackOptions> = {},
+): Promise<Stack> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'workflow-orchestration-patterns-'));
+  let database: TemporaryDatabase | undefined;
+  const removeData = async (postgresDataDir?: string): Promise<void> => {
+    await database?.drop();
+    for (const path of [postgresDataDir, postgresDataDir && `${postgresDataDir}.json`, dataDir])
+      if (path) await rm(path, { recursive: true, force: true });
+  };
+  try {
+    // When this process is root, PostgreSQL runs as another user, who must be able to traverse this folder.
+    await chmod(dataDir, 0o711);
+    const { sharedServers, ...settings } = { ...loadSettings(), ...changes };
+    database = sharedServers && (await createTemporaryDatabase(sharedServers.databaseUrl));
+    const isolated: Settings = {
+      ...settings,
+      sharedServers,
+      ...(await freeStackPorts()),
+      host: '127.0.0.1',
+      dataDir,
+      databaseUrl: database?.url,
+      temporalAddress: sharedServers?.address,
+      temporalNamespace: sharedServers ? `stack-${randomUUID()}` : 'default',
+      paymentsUrl: undefined,
+      carrierUrl: undefined,
+      smtpUrl: undefined,
+      applicationEnv: {},
+      ...changes,
+    };
+    const replicas = sharedServers ? CLUSTER_REPLICAS : 1;
+    const stack = await startStack(isolated, {
+      durable: false,
+      webUi: false,
+      report,
+      workerCount: replicas,
+      apiCount: replicas,
+      ...options,
+    });
+    return { ...stack, stop: () => stack.stop().then(() => removeData(stack.postgresDataDir)) };
+  } catch (error) {
+    await removeData();
+    throw error;
+  }
+}
+
+/** A free port for each port setting. */
+async function freeStackPorts(): Promise<Pick<Settings, (typeof PORT_SETTINGS)[number]>> {
+  const ports = await freePorts(PORT_SETTINGS.length);
+  return Object.fromEntries(PORT_SETTINGS.map((name, index) => [name, ports[index]])) as never;
+}
