@@ -4,7 +4,7 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { ApprovalInput, ApprovalStatus, ApprovalView } from '../schemas/approval.js';
 import { approvalWorkflowId } from '../workflows/approval/contract.js';
-import { readWorkflowInput } from '../temporal/workflow-input.js';
+import { readWorkflowInput } from '../temporal/client/history.js';
 import { rejectionFailure } from './failures.js';
 import { withHeartbeat } from './external-calls.js';
 

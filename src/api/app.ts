@@ -1,19 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Client } from '@temporalio/client';
-import type { PayloadCodec } from '@temporalio/common';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import type { ApprovalLinkSigner } from '../approval-links/links.js';
-import type { Logger } from '../observability/logger.js';
-import type { HttpMetrics } from '../observability/metrics/http.js';
-import type { Operations } from '../batch-operations/index.js';
-import type { OutgoingHttpClient } from '../http-client/outgoing-http-client.js';
-import type { Store } from '../store/index.js';
-import { installAuth, type AuthSettings } from './plugins/auth/index.js';
-import type { CodecSessions } from './plugins/auth/sessions.js';
+import type { AppDependencies } from './dependencies.js';
+import { installAuth } from './plugins/auth/index.js';
 import { handleClientError } from './plugins/client-errors.js';
 import { requireContracts } from './http/route-contract.js';
-import type { Cursors } from './http/cursors.js';
 import { sendError, installErrorHandling } from './plugins/error-handler.js';
 import { enforceRequestTimeout, drainRequestBody } from './plugins/request-timeouts.js';
 import { malformedRequest } from './problems/http-problem.js';
@@ -28,7 +19,7 @@ import {
   UPLOAD_TIMEOUT_MS,
 } from './limits.js';
 import { installOpenApi } from './plugins/openapi/index.js';
-import { CODEC_PATH, installProtection, type ProtectionSettings } from './plugins/protection.js';
+import { CODEC_PATH, installProtection } from './plugins/protection.js';
 import { installJsonParser } from './plugins/request-parsing.js';
 import { sendErrorPage, approvalPageRoutes } from './approvals/page-routes.js';
 import { approvalRoutes } from './approvals/routes.js';
@@ -45,31 +36,6 @@ import { shipmentReportRoutes } from './shipment-reports/routes.js';
 
 /** Path of the approval pages. The rest of the path is a token that permits its bearer to decide. */
 const APPROVAL_PAGES_PATH = '/approvals/';
-
-export interface AppDependencies {
-  client: Client;
-  store: Store;
-  logger: Logger;
-  /** A webhook that is signed with one of these comes from the carrier. */
-  carrierWebhookSecrets: readonly string[];
-  /** A webhook that is signed with one of these comes from a system that approves. */
-  approvalWebhookSecrets: readonly string[];
-  approvalLinks: ApprovalLinkSigner;
-  outgoing: OutgoingHttpClient;
-  batchOperations: Operations;
-  /** Maximum size of an upload in bytes, and of one of its lines in characters. */
-  uploadLimits: { maxBytes: number; maxLineLength: number };
-  /** Who may call. `open`: every caller who reaches the API may do everything. */
-  auth: AuthSettings | 'open';
-  protection: ProtectionSettings;
-  cursors: Cursors;
-  /** Measures the requests, if metrics are enabled. */
-  httpMetrics?: HttpMetrics | undefined;
-  /** Called with the route template of each request while the request is in flight; undefined if no route matches. */
-  onRoute?: ((template: string | undefined) => void) | undefined;
-  /** The codec of encrypted payloads for the Web UI and the CLI; without it, its routes do not exist. */
-  codec?: { payloads: PayloadCodec; sessions: CodecSessions } | undefined;
-}
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -108,7 +74,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     reply.header('x-request-id', request.id);
     deps.onRoute?.(request.routeOptions.url);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
-      throw malformedRequest('there is no Host');
+      throw malformedRequest('the Host header is missing');
     if (!request.routeOptions.config.isUpload) enforceRequestTimeout(request, reply, REQUEST_TIMEOUT_MS);
   });
   app.addHook('onResponse', async (request) => drainRequestBody(request));
@@ -146,8 +112,8 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
 }
 
 /** The logged fields of a request: without tokens, query string and client address. */
-function requestLogFields({ method, url, host }: FastifyRequest) {
-  const [path = ''] = url.split('?');
-  const shown = path.startsWith('/v1/') ? path : path.replace(/(\/approvals\/+).+/is, '$1[token]');
-  return { method, url: shown, host };
+function requestLogFields({ method, url: fullUrl, host }: FastifyRequest) {
+  const [path = ''] = fullUrl.split('?');
+  const url = path.startsWith('/v1/') ? path : path.replace(/(\/approvals\/+).+/is, '$1[token]');
+  return { method, url, host };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { hasPoller } from '../../src/api/executions/worker-calls.js';
+import { hasPoller } from '../../src/temporal/client/pollers.js';
 import type { OrderInput, OrderResource } from '../../src/schemas/order.js';
 import { TASK_QUEUES, type TaskQueue } from '../../src/temporal/task-queues.js';
 import { readConcurrencyLimits, type ConcurrencyLimits } from '../../src/temporal/workers.js';
@@ -98,7 +98,7 @@ describeOnDevServer('the task queues and concurrency of a worker', () => {
     const { client, work, place } = await aNamespace();
     const polled = async () => {
       const looks = TASK_QUEUES.map(async (queue): Promise<TaskQueue[]> => {
-        const kinds = await Promise.all([hasPoller(client, queue), hasPoller(client, queue, 'activity')]);
+        const kinds = await Promise.all([hasPoller(client, queue), hasPoller(client, queue, { kind: 'activity' })]);
         return kinds.includes(true) ? [queue] : [];
       });
       return (await Promise.all(looks)).flat();

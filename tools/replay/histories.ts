@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
-import { listExecutions } from './list-executions.js';
+import { iterateExecutions } from '../../src/temporal/client/visibility.js';
 import { projectRoot } from '../stack/settings/project.js';
 import type { History } from './history-events.js';
 import type { RecordedHistory } from './replay-histories.js';
@@ -54,7 +54,7 @@ export async function sampleRuns(client: Client, query: string, limit: number): 
 
 async function listRuns(client: Client, query: string, limit: number): Promise<WorkflowExecutionInfo[]> {
   const found: WorkflowExecutionInfo[] = [];
-  for await (const run of listExecutions(client, query, { pageSize: Math.min(limit, 1_000) })) {
+  for await (const run of iterateExecutions(client, query, { pageSize: Math.min(limit, 1_000) })) {
     found.push(run);
     if (found.length === limit) break;
   }

@@ -4,11 +4,12 @@ import { z } from 'zod';
 import type { ApprovalLink } from '../../approval-links/links.js';
 import { decisionRequest, MAX_COMMENT_LENGTH, verdict, type ApprovalView } from '../../schemas/approval.js';
 import { isSameDecision } from '../../workflows/approval/contract.js';
-import type { AppDependencies } from '../app.js';
-import { decideApproval, getApproval } from './service.js';
-import { withContract } from '../http/route-contract.js';
+import type { AppDependencies, Backends } from '../dependencies.js';
 import { HttpProblem } from '../problems/http-problem.js';
-import { toProblem } from '../problems/error-mapping.js';
+import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
+import { createPageErrorHandler, htmlPageResponses, sendHtmlPage } from '../http/html-pages.js';
+import { withContract } from '../http/route-contract.js';
+import { decideApproval } from './changes.js';
 import {
   unavailablePage,
   messagePage,
@@ -18,7 +19,7 @@ import {
   stagePassedPage,
   type DecisionDraftProblem,
 } from './pages.js';
-import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
+import { getApproval } from './service.js';
 
 interface TokenRoute {
   Params: { token: string };
@@ -32,55 +33,57 @@ const decisionForm = z.object({
   ),
 });
 
-const pageResponses = (...statuses: number[]) => ({
-  params: z.object({ token: z.string().describe('What the mail’s link ends with.') }),
-  response: Object.fromEntries(
-    statuses.map((status) => [status, { content: { 'text/html': { schema: z.string().describe('A page') } } }]),
-  ),
-});
+const params = z.object({ token: z.string().describe('The last part of the link in the mail.') });
 
 const openPageRoute = {
   ...withContract({
     operationId: 'openApprovalPage',
-    summary: 'The page that a mail’s link opens',
-    description: 'Opening it decides nothing. Every answer is a page, errors too.',
+    summary: 'Open the approval page of a link',
+    description:
+      'The link is part of a mail. Opening the page does not decide anything. Every response is a page, errors too.',
     tag: 'Approvals',
     access: 'link',
   }),
-  schema: pageResponses(200, 400, 404, 408, 410, 414, 429, 431, 500, 503),
+  schema: { params, response: htmlPageResponses(200, 400, 404, 408, 410, 414, 429, 431, 500, 503) },
 };
 
 const submitFormRoute = {
   ...withContract({
     operationId: 'submitApprovalForm',
-    summary: 'The form of that page',
+    summary: 'Submit a decision on the approval page',
     tag: 'Approvals',
     access: 'link',
     rawBodies: { 'application/x-www-form-urlencoded': decisionForm },
   }),
-  schema: pageResponses(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503),
+  schema: {
+    params,
+    response: htmlPageResponses(303, 400, 403, 404, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503),
+  },
 };
 
 /**
- * The page behind the link in a mail: the question, and a form to decide. Only sending the form decides. Opening the
+ * The page behind the link in a mail: the request, and a form to decide. Only submitting the form decides. Opening the
  * link (a mail scanner, a preview) changes nothing. Every response here is a page, errors too.
  */
-export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
+export async function approvalPageRoutes(
+  app: FastifyInstance,
+  deps: Backends & Pick<AppDependencies, 'approvalLinks'>,
+): Promise<void> {
   // These routes accept only forms, and the JSON API accepts none, so each has its own content type parser.
   app.removeAllContentTypeParsers();
   await app.register(formbody);
   app.setErrorHandler(sendErrorPage);
-  app.setNotFoundHandler((request, reply) => sendErrorPage(unknownLink(), request, reply));
+  app.setNotFoundHandler((request, reply) => sendErrorPage(unknownLinkProblem(), request, reply));
 
   app.get<TokenRoute>('/:token', openPageRoute, async ({ params }, reply) => {
     const { link, isExpired } = await readLink(params.token);
     const approval = await getApproval(deps, link.approvalId, { firstRunId: link.firstRunId });
-    const seen = { approval, approver: link.approver, now: new Date() };
-    const standing = linkStateOf(approval, link, isExpired);
-    if (standing === 'open') return sendPage(reply, 200, decisionPage(seen));
-    if (standing === 'own') return sendPage(reply, 200, ownRequestPage(seen, { hasTriedToDecide: false }));
-    if (standing === 'closed') return sendPage(reply, 200, outcomePage(seen, { hasDecidedTooLate: false }));
-    return sendExpiredPage(reply, standing, approval);
+    const context = { approval, approver: link.approver, now: new Date() };
+    const state = linkStateOf(approval, link, isExpired);
+    if (state === 'open') return sendHtmlPage(reply, decisionPage(context));
+    if (state === 'ownRequest') return sendHtmlPage(reply, ownRequestPage(context, { hasTriedToDecide: false }));
+    if (state === 'closed') return sendHtmlPage(reply, outcomePage(context, { hasDecidedTooLate: false }));
+    return sendExpiredPage(reply, state, approval);
   });
 
   app.post<TokenRoute>('/:token', submitFormRoute, async ({ params, body }, reply) => {
@@ -89,62 +92,58 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: AppDependen
     const form = decisionForm.safeParse(body ?? {});
     if (form.success && !isExpired) {
       const { decision, comment } = form.data;
-      const made = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
+      const sent = { approver, decision, ...(comment && { comment }), via: 'link' as const, stage };
       try {
-        await decideApproval(deps, approvalId, made, { firstRunId });
-        return seeOther(reply, params.token);
+        await decideApproval(deps, approvalId, sent, { firstRunId });
+        return redirectToPage(reply, params.token);
       } catch (error) {
         // The approval, which is read below, shows why the decision does not count.
         if (!(error instanceof HttpProblem && (error.status === 403 || error.status === 409))) throw error;
       }
     }
     const approval = await getApproval(deps, approvalId, { firstRunId });
-    const seen = { approval, approver, now: new Date() };
-    const standing = linkStateOf(approval, link, isExpired);
-    if (standing === 'closed') {
+    const context = { approval, approver, now: new Date() };
+    const state = linkStateOf(approval, link, isExpired);
+    if (state === 'closed') {
       const isRepeated = form.success && isSameDecision(approval.decision, { approver, ...form.data });
       return isRepeated
-        ? seeOther(reply, params.token)
-        : sendPage(reply, 409, outcomePage(seen, { hasDecidedTooLate: true }));
+        ? redirectToPage(reply, params.token)
+        : sendHtmlPage(reply, outcomePage(context, { hasDecidedTooLate: true }), { status: 409 });
     }
-    if (standing === 'own') return sendPage(reply, 403, ownRequestPage(seen, { hasTriedToDecide: true }));
-    if (standing !== 'open') return sendExpiredPage(reply, standing, approval);
-    const problems = form.success ? [TRY_AGAIN] : form.error.issues.map((issue) => formProblem(issue, body));
-    return sendPage(reply, form.success ? 409 : 400, decisionPage(seen, { comment: rawCommentOf(body), problems }));
+    if (state === 'ownRequest')
+      return sendHtmlPage(reply, ownRequestPage(context, { hasTriedToDecide: true }), { status: 403 });
+    if (state !== 'open') return sendExpiredPage(reply, state, approval);
+    const problems = form.success ? [DECIDE_AGAIN] : form.error.issues.map((issue) => formProblem(issue, body));
+    const page = decisionPage(context, { comment: rawCommentOf(body), problems });
+    return sendHtmlPage(reply, page, { status: form.success ? 409 : 400 });
   });
 
   /** @throws 404. */
   async function readLink(token: string) {
-    const read = await deps.approvalLinks.verify(token);
-    if (!read) throw unknownLink();
-    return read;
+    const verified = await deps.approvalLinks.verify(token);
+    if (!verified) throw unknownLinkProblem();
+    return verified;
   }
 }
 
-/** Sends an error as a page. Logs every 5xx; an unexpected error becomes a 500 without details. */
-export function sendErrorPage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const problem = toProblem(error);
-  const { status, headers } = problem;
-  if (status >= 500) request.log.error({ err: error }, 'request failed');
-  reply.headers({ 'x-request-id': request.id, ...headers });
-  return sendPage(reply, status, errorPage(problem, request));
-}
+const unknownLinkProblem = () => new HttpProblem('unknown-link');
 
-const unknownLink = () => new HttpProblem('unknown-link');
+type LinkState = 'open' | 'ownRequest' | 'closed' | 'stagePassed' | 'expired';
 
-type LinkState = 'open' | 'own' | 'closed' | 'passed' | 'expired';
-
-/** What the link still permits. */
-function linkStateOf(approval: ApprovalView, link: ApprovalLink, expired: boolean): LinkState {
+/** What the link still permits: an `open` approval can be decided, any other shows why it cannot. */
+function linkStateOf(approval: ApprovalView, link: ApprovalLink, isExpired: boolean): LinkState {
   if (approval.status !== 'pending') return 'closed';
-  if (approval.stage !== link.stage) return 'passed';
-  if (expired) return 'expired';
-  return approval.requestedBy === link.approver ? 'own' : 'open';
+  if (approval.stage !== link.stage) return 'stagePassed';
+  if (isExpired) return 'expired';
+  return approval.requestedBy === link.approver ? 'ownRequest' : 'open';
 }
 
-function sendExpiredPage(reply: FastifyReply, standing: 'passed' | 'expired', approval: ApprovalView): FastifyReply {
-  const expired = () => messagePage('This link has expired', [`The time to decide about “${approval.title}” is over.`]);
-  return sendPage(reply, 410, standing === 'passed' ? stagePassedPage(approval) : expired());
+function sendExpiredPage(reply: FastifyReply, state: 'stagePassed' | 'expired', approval: ApprovalView): FastifyReply {
+  const page =
+    state === 'stagePassed'
+      ? stagePassedPage(approval)
+      : messagePage('This link has expired', [`The time to decide “${approval.title}” is over.`]);
+  return sendHtmlPage(reply, page, { status: 410 });
 }
 
 function errorPage({ status, kind }: HttpProblem, { id, method, body }: FastifyRequest): string {
@@ -152,32 +151,32 @@ function errorPage({ status, kind }: HttpProblem, { id, method, body }: FastifyR
   if (status >= 500) {
     return messagePage('Something went wrong on our side', [
       'Please try again later.',
-      `If it stays like this, tell us this number: ${id}`,
+      `If the problem persists, contact us with this request id: ${id}`,
     ]);
   }
-  if (kind === 'not-found') return messagePage('This approval is no longer there', ['Nothing is left for you to do.']);
-  if (status === 413) return messagePage('This is too long', ['Please go back and shorten your comment.']);
-  if (status === 405 || status === 415) return messagePage('This page cannot do that', [OPEN_AGAIN]);
-  return messagePage('This link does not work', ['It may have been cut off.', OPEN_AGAIN]);
+  if (kind === 'not-found')
+    return messagePage('This approval no longer exists', ['There is nothing left for you to do.']);
+  if (status === 413) return messagePage('Your comment is too long', ['Please go back and shorten it.']);
+  if (status === 405 || status === 415) return messagePage('This page does not support that request', [OPEN_AGAIN]);
+  return messagePage('This link does not work', ['It may be incomplete.', OPEN_AGAIN]);
 }
 
 const OPEN_AGAIN = 'Please open the link in the mail again.';
 
-function sendPage(reply: FastifyReply, status: number, html: string): FastifyReply {
-  return reply.code(status).headers(HTML_PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(html);
-}
+/** Sends an error as a page. Logs every 5xx; an unexpected error becomes a 500 without details. */
+export const sendErrorPage = createPageErrorHandler(errorPage);
 
 /**
  * Post/Redirect/Get: a reload shows the outcome and does not send the form again. The URL is relative because a proxy
  * may add a path prefix.
  */
-function seeOther(reply: FastifyReply, token: string): FastifyReply {
+function redirectToPage(reply: FastifyReply, token: string): FastifyReply {
   return reply.headers(HTML_PAGE_HEADERS).redirect(`./${token}`, 303);
 }
 
-const TRY_AGAIN: DecisionDraftProblem = {
+const DECIDE_AGAIN: DecisionDraftProblem = {
   field: 'decision',
-  detail: 'Something came in between. Please decide again.',
+  detail: 'Your decision was not recorded. Please decide again.',
 };
 
 function formProblem({ path }: z.core.$ZodIssue, body: unknown): DecisionDraftProblem {
@@ -185,8 +184,8 @@ function formProblem({ path }: z.core.$ZodIssue, body: unknown): DecisionDraftPr
   const { length } = normalizeComment(rawCommentOf(body)) ?? '';
   const detail =
     length > MAX_COMMENT_LENGTH
-      ? `The comment has ${length.toLocaleString('en')} characters. At most ${MAX_COMMENT_LENGTH.toLocaleString('en')} are possible.`
-      : 'The comment has characters that cannot be kept.';
+      ? `The comment has ${length.toLocaleString('en')} characters. The maximum is ${MAX_COMMENT_LENGTH.toLocaleString('en')}.`
+      : 'The comment contains characters that cannot be stored.';
   return { field: 'comment', detail };
 }
 

@@ -3,7 +3,7 @@ import type { ApprovalView } from '../../schemas/approval.js';
 import { formatMoney } from '../../schemas/shared/money.js';
 import { renderPage } from '../http/html-layout.js';
 
-/** The form as the approver sent it, and why it was rejected. */
+/** The form as the approver submitted it, and why it was rejected. */
 export interface DecisionDraft {
   comment: string;
   problems: DecisionDraftProblem[];
@@ -22,26 +22,23 @@ interface PageContext {
 }
 
 /** The page of an open approval, with a form to decide. */
-export function decisionPage(seen: PageContext, draft: DecisionDraft = { comment: '', problems: [] }): string {
-  const { title } = seen.approval;
-  const content = [errorSummary(draft.problems), requestSection(seen), decisionFormHtml(draft)];
+export function decisionPage(context: PageContext, draft: DecisionDraft = { comment: '', problems: [] }): string {
+  const { title } = context.approval;
+  const content = [errorSummary(draft.problems), requestSection(context), decisionFormHtml(draft)];
   return renderPage(draft.problems.length ? `Error: ${title}` : `Please decide: ${title}`, content.join(''));
 }
 
-/**
- * The page for a requester who is also listed as an approver and so cannot decide. `refused`: the requester has just
- * tried to decide.
- */
-export function ownRequestPage(seen: PageContext, { hasTriedToDecide }: { hasTriedToDecide: boolean }): string {
-  const told = html`<p>You asked for this yourself, so somebody else has to decide.</p>`;
+/** The page for a requester who is also listed as an approver and so cannot decide. */
+export function ownRequestPage(context: PageContext, { hasTriedToDecide }: { hasTriedToDecide: boolean }): string {
+  const message = html`<p>You requested this approval yourself, so someone else must decide.</p>`;
   const content = [
-    requestSection(seen),
-    hasTriedToDecide ? messageBox('problem', told, 'alert') : messageBox('note', told),
+    requestSection(context),
+    hasTriedToDecide ? messageBox('problem', message, 'alert') : messageBox('note', message),
   ];
-  return renderPage(seen.approval.title, content.join(''));
+  return renderPage(context.approval.title, content.join(''));
 }
 
-/** The page of a closed approval. `tooLate`: the reader has just sent a decision that no longer counts. */
+/** The page of a closed approval. `hasDecidedTooLate`: the reader has just submitted a decision that does not count. */
 export function outcomePage(
   { approval, approver }: Omit<PageContext, 'now'>,
   { hasDecidedTooLate }: { hasDecidedTooLate: boolean },
@@ -49,7 +46,9 @@ export function outcomePage(
   const { title, decision, requestedBy } = approval;
   const { heading, at, comment } = outcomeOf(approval, approver);
   const isMine = decision?.approver === approver;
-  const late = isMine ? 'You had decided before. That cannot be changed.' : 'Your decision came too late to count.';
+  const late = isMine
+    ? 'You have already decided. A decision cannot be changed.'
+    : 'Your decision came too late and does not count.';
   const content = [
     hasDecidedTooLate ? messageBox('problem', html`<p>${late}</p>`, 'alert') : '',
     html`<p class="kind">${isMine ? 'You have decided' : decision ? 'This is already decided' : 'This is closed'}</p>`,
@@ -61,17 +60,17 @@ export function outcomePage(
         $${comment === undefined ? '' : html`<blockquote class="typed" dir="auto">${comment}</blockquote>`}`,
     ),
     descriptionSection(approval),
-    definitionList([...amountItems(approval), ['Asked by', escapeHtml(requestedBy)]]),
-    html`<p class="more">Nothing is left for you to do. You can close this page.</p>`,
+    definitionList([...amountItems(approval), ['Requested by', escapeHtml(requestedBy)]]),
+    html`<p class="more">There is nothing left for you to do. You can close this page.</p>`,
   ];
   return renderPage(`${heading}: ${title}`, content.join(''));
 }
 
 /** The page for a link to an earlier stage than the current one. */
 export function stagePassedPage({ stage, stages, title }: ApprovalView): string {
-  return messagePage('The question went on to the next stage', [
-    `“${title}” was not decided in time, so others are asked now: stage ${stage} of ${stages}.`,
-    'This link has expired. Nothing is left for you to do.',
+  return messagePage('This approval has moved to the next stage', [
+    `“${title}” was not decided in time, so other approvers decide now: stage ${stage} of ${stages}.`,
+    'Your link has expired. There is nothing left for you to do.',
   ]);
 }
 
@@ -87,42 +86,42 @@ export function messagePage(title: string, sentences: string[]): string {
 /** The page for a 503. An approver who was deciding gets the form back, with the comment as typed. */
 export function unavailablePage(unsent?: { comment: string }): string {
   const title = 'Please try again in a moment';
-  const said = unsent
-    ? ['We cannot say whether your decision arrived. Send it again: it counts once.']
-    : ['A part of our service is away just now. Load this page again: your link stays good.'];
-  const again = unsent ? decisionFormHtml({ comment: unsent.comment, problems: [] }) : '';
+  const sentences = unsent
+    ? ['We do not know whether we received your decision. Please send it again: it counts only once.']
+    : ['Part of our service is unavailable. Please reload this page: your link stays valid.'];
+  const form = unsent ? decisionFormHtml({ comment: unsent.comment, problems: [] }) : '';
   return renderPage(
     title,
     html`<h1>${title}</h1>
-      $${messageBox('problem', paragraphs(said), 'alert')} $${again}`,
+      $${messageBox('problem', paragraphs(sentences), 'alert')} $${form}`,
   );
 }
 
 function requestSection({ approval, approver, now }: PageContext): string {
   const { title, requestedBy, stage, stages, deadline } = approval;
   return [
-    html`<p class="kind">Your approval is asked for</p>`,
+    html`<p class="kind">Your approval is requested</p>`,
     html`<h1 dir="auto">${title}</h1>`,
     descriptionSection(approval),
     definitionList([
       ...amountItems(approval),
-      ['Asked by', escapeHtml(requestedBy)],
+      ['Requested by', escapeHtml(requestedBy)],
       ['You decide as', escapeHtml(approver)],
       ['Stage', `${stage} of ${stages}`],
-      ...(deadline ? [['Time', remainingTime(deadline, now)] satisfies DefinitionItem] : []),
+      ...(deadline ? [['Deadline', remainingTime(deadline, now)] satisfies DefinitionItem] : []),
     ]),
   ].join('');
 }
 
 function decisionFormHtml({ comment, problems }: DecisionDraft): string {
-  const wrong = problems.find(({ field }) => field === 'comment');
-  const described = wrong ? 'comment-hint comment-problem' : 'comment-hint';
-  const invalid = wrong ? 'aria-invalid="true"' : '';
+  const commentProblem = problems.find(({ field }) => field === 'comment');
+  const describedBy = commentProblem ? 'comment-hint comment-problem' : 'comment-hint';
+  const invalid = commentProblem ? 'aria-invalid="true"' : '';
   return html`<form method="post">
     <label for="comment">Comment <span>(optional)</span></label>
-    <p class="hint" id="comment-hint">At most 1,000 characters. It is kept with your decision.</p>
-    $${wrong ? html`<p class="wrong" id="comment-problem">${wrong.detail}</p>` : ''}
-    <textarea id="comment" name="comment" rows="4" dir="auto" aria-describedby="${described}" $${invalid}>
+    <p class="hint" id="comment-hint">At most 1,000 characters. The comment is stored with your decision.</p>
+    $${commentProblem ? html`<p class="wrong" id="comment-problem">${commentProblem.detail}</p>` : ''}
+    <textarea id="comment" name="comment" rows="4" dir="auto" aria-describedby="${describedBy}" $${invalid}>
 ${comment}</textarea>
     <div class="buttons">
       <button class="approve" id="approve" name="decision" value="approve">Approve</button>
@@ -141,7 +140,7 @@ function errorSummary(problems: DecisionDraftProblem[]): string {
   );
   return messageBox(
     'problem',
-    html`<h2>Your decision was not taken</h2>
+    html`<h2>Your decision was not recorded</h2>
       <ul>
         ${items}
       </ul>`,
@@ -200,7 +199,7 @@ function remainingTime(deadline: string, now: Date): string {
 /** The time left, in its two largest units: "2 days 3 hours left". */
 export function formatRemainingTime(deadline: Date, now: Date): string {
   const minutes = Math.floor((deadline.getTime() - now.getTime()) / 60_000);
-  if (minutes < 0) return 'the time is over';
+  if (minutes < 0) return 'expired';
   if (minutes === 0) return 'less than a minute left';
   const units: [number, string][] = [
     [Math.floor(minutes / 1440), 'day'],
@@ -208,8 +207,8 @@ export function formatRemainingTime(deadline: Date, now: Date): string {
     [minutes % 60, 'minute'],
   ];
   const first = units.findIndex(([count]) => count > 0);
-  const told = units.slice(first, first + 2).filter(([count]) => count > 0);
-  return `${told.map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`).join(' ')} left`;
+  const largest = units.slice(first, first + 2).filter(([count]) => count > 0);
+  return `${largest.map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`).join(' ')} left`;
 }
 
 function timeElement(at: string): string {

@@ -1,20 +1,20 @@
-import type { Client } from '@temporalio/client';
-import type { Store } from '../../store/index.js';
+import { createTerminationScan, isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
 import { approvalIdOf, approvalWorkflowId } from '../../workflows/approval/contract.js';
-import { isTerminatedOrTimedOut, createTerminationScan } from '../executions/closed-executions.js';
-import { describeWorkflow } from '../executions/worker-calls.js';
+import type { Backends } from '../dependencies.js';
+import { describeWorkflow } from '../temporal/describe-workflow.js';
 
 /**
  * Records the end of approvals whose workflow was terminated or timed out, because such a workflow cannot record its
  * own end.
  */
-export function createApprovalReconciler({ client, store }: { client: Client; store: Store }) {
-  const watch = createTerminationScan(client, 'approval');
+export function createApprovalReconciler({ client, store }: Backends) {
+  const scanTerminated = createTerminationScan(client, 'approval');
 
-  return async function recordEnded(): Promise<void> {
-    await watch(async (workflowIds) => {
+  /** Records the approvals that the server ended since the previous call. */
+  return async function recordTerminated(): Promise<void> {
+    await scanTerminated(async (workflowIds) => {
       for (const approvalId of await store.filterPendingApprovals(workflowIds.map(approvalIdOf))) {
-        const newest = await describeWorkflow(client, approvalWorkflowId(approvalId));
+        const newest = await describeWorkflow(client, { workflowId: approvalWorkflowId(approvalId) });
         if (newest && isTerminatedOrTimedOut(newest))
           await store.closeApprovalWithoutOutcome(approvalId, newest.closeTime ?? new Date());
       }

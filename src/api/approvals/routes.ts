@@ -16,39 +16,45 @@ import {
 } from '../../schemas/approval.js';
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import { callerId } from '../../schemas/shared/primitives.js';
-import type { AppDependencies } from '../app.js';
-import { decideApproval, getApproval, listApprovals, requestApproval, withdrawApproval } from './service.js';
-import { requestContextOf } from '../http/request-context.js';
+import type { AppDependencies, Backends } from '../dependencies.js';
 import { assertActsAsSelf, assertDecidesAsSelf, restrictedIdOf } from '../http/caller.js';
-import { withContract } from '../http/route-contract.js';
-import { readPageWithCursor } from '../http/cursors.js';
-import { createApprovalReconciler } from './reconciler.js';
 import { invalidRequest } from '../problems/http-problem.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
+import { readListPage } from '../http/list-pages.js';
+import { requestContextOf } from '../http/request-context.js';
+import { withContract } from '../http/route-contract.js';
+import { decideApproval, withdrawApproval } from './changes.js';
+import { listApprovals } from './list.js';
+import { createApprovalReconciler } from './reconciler.js';
+import { getApproval } from './service.js';
+import { requestApproval } from './start.js';
 
 const params = z.strictObject({ approvalId });
 const response = { 200: approvalResource };
 
 /** Routes of approvals: request, read, list, decide, withdraw. */
-export async function approvalRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
+export async function approvalRoutes(
+  instance: FastifyInstance,
+  deps: Backends & Pick<AppDependencies, 'outgoing' | 'cursors'>,
+): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { store, outgoing, cursors } = deps;
-  const recordEnded = createApprovalReconciler(deps);
+  const recordTerminated = createApprovalReconciler(deps);
 
   app.post(
     '',
     {
       ...withContract({
         operationId: 'requestApproval',
-        summary: 'Ask for an approval',
+        summary: 'Request an approval',
         description:
-          'Asks the first stage, and the next ones when its time is over. An approver asks in his own name, an operator in anybody’s.',
+          'Notifies the approvers of the first stage, and those of the next stage when a stage times out. Approvers request approvals for themselves, operators for anyone.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
         dependencies: ['temporal', 'store'],
         problems: ['approval-id-taken'],
         idempotency: true,
-        headers: { location: 'Where the approval is.' },
+        headers: { location: 'The URL of the approval.' },
       }),
       schema: { querystring: emptyQuery, body: approvalRequest, response: { 202: approvalAccepted } },
     },
@@ -94,9 +100,14 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
       if (approver !== undefined) assertActsAsSelf(caller, approver, 'approver');
       else assertActsAsSelf(caller, requestedBy, 'requester');
       const filter = { status, approver, requestedBy };
-      return await readPageWithCursor(cursors, 'approvals', filter, request.query, async (page) => {
-        await recordEnded();
-        return await listApprovals(store, filter, page);
+      return await readListPage(cursors, {
+        list: 'approvals',
+        filter,
+        query: request.query,
+        async read(page) {
+          await recordTerminated();
+          return await listApprovals(store, filter, page);
+        },
       });
     },
   );
@@ -106,8 +117,9 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     {
       ...withContract({
         operationId: 'getApproval',
-        summary: 'An approval with its trail',
-        description: 'An approver sees those that he is asked in, was asked in, or asks for.',
+        summary: 'Get an approval with its trail',
+        description:
+          'Approvers see the approvals that they requested, and those that they are or were asked to decide.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
         dependencies: ['worker', 'store'],
@@ -122,9 +134,9 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     {
       ...withContract({
         operationId: 'decideApproval',
-        summary: 'Decide',
+        summary: 'Decide an approval',
         description:
-          'The first decision wins, and the same one again gets the same answer. Everybody decides for himself.',
+          'The first decision counts; repeating it returns the same response. Callers can decide only for themselves.',
         tag: 'Approvals',
         access: ['approver'],
         dependencies: ['worker', 'store'],
@@ -153,8 +165,8 @@ export async function approvalRoutes(instance: FastifyInstance, deps: AppDepende
     {
       ...withContract({
         operationId: 'withdrawApproval',
-        summary: 'Take the question back',
-        description: 'An approver takes back what he asked himself.',
+        summary: 'Withdraw an approval',
+        description: 'Approvers can withdraw only the approvals that they requested.',
         tag: 'Approvals',
         access: ['operator', 'approver'],
         dependencies: ['worker', 'store'],

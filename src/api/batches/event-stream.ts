@@ -14,27 +14,27 @@ const KEEP_ALIVE_INTERVAL_MS = 15_000;
  * @param closing ends the stream without an `end`, so that the client reconnects to another process.
  */
 export async function* streamBatchEvents(
-  look: () => Promise<BatchResource>,
+  readBatch: () => Promise<BatchResource>,
   closing: AbortSignal,
 ): AsyncGenerator<string> {
-  let last = '';
-  let saidAt = Date.now();
+  let lastData = '';
+  let lastSentAt = Date.now();
   yield 'retry: 2000\n\n';
   while (!closing.aborted) {
     // A failed poll is ignored; the next poll catches up.
-    const batch = await look().catch(() => undefined);
-    const data = batch ? JSON.stringify(batch) : last;
+    const batch = await readBatch().catch(() => undefined);
+    const data = batch ? JSON.stringify(batch) : lastData;
     if (batch && !isOpenBatch(batch.status)) {
       yield formatEvent('end', data);
       return;
     }
-    if (data !== last) {
-      last = data;
-      saidAt = Date.now();
+    if (data !== lastData) {
+      lastData = data;
+      lastSentAt = Date.now();
       yield formatEvent('progress', data);
-    } else if (Date.now() - saidAt >= KEEP_ALIVE_INTERVAL_MS) {
-      saidAt = Date.now();
-      yield ': nothing new\n\n';
+    } else if (Date.now() - lastSentAt >= KEEP_ALIVE_INTERVAL_MS) {
+      lastSentAt = Date.now();
+      yield ': keep-alive\n\n';
     }
     await sleep(POLL_INTERVAL_MS, undefined, { signal: closing }).catch(() => undefined);
   }

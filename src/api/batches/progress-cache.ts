@@ -12,20 +12,20 @@ const MAX_AGE_MS = 5_000;
 export function createProgressCache(
   store: Pick<Store, 'countBatchProgress'>,
 ): (batchId: string) => Promise<BatchProgress | undefined> {
-  const counted = new Map<string, Promise<BatchProgress | undefined>>();
+  const cache = new Map<string, Promise<BatchProgress | undefined>>();
   return async (batchId) => {
-    const known = counted.get(batchId);
-    if (known) return await known;
-    const started = performance.now();
+    const cached = cache.get(batchId);
+    if (cached) return await cached;
+    const startedAt = performance.now();
     const counting = store.countBatchProgress(batchId);
-    counted.set(batchId, counting);
-    const forget = () => counted.delete(batchId);
+    cache.set(batchId, counting);
+    const evict = () => cache.delete(batchId);
     try {
-      const tally = await counting;
-      setTimeout(forget, Math.min((performance.now() - started) / MAX_COUNTING_TIME_SHARE, MAX_AGE_MS)).unref();
-      return tally;
+      const progress = await counting;
+      setTimeout(evict, Math.min((performance.now() - startedAt) / MAX_COUNTING_TIME_SHARE, MAX_AGE_MS)).unref();
+      return progress;
     } catch (error) {
-      forget();
+      evict();
       throw error;
     }
   };

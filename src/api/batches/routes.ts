@@ -4,24 +4,19 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { batchFailureList, batchId, batchList, batchResource, batchStatus } from '../../schemas/batch.js';
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
-import type { AppDependencies } from '../app.js';
-import {
-  cancelBatch,
-  assertBatchExists,
-  getBatch,
-  listBatches,
-  pauseBatch,
-  resumeBatch,
-  retryBatch,
-} from './service.js';
-import { streamBatchEvents } from './event-stream.js';
-import { withContract, type RouteContract } from '../http/route-contract.js';
-import { readPageWithCursor, type Cursors } from '../http/cursors.js';
+import type { AppDependencies, Backends } from '../dependencies.js';
 import { notAcceptable } from '../problems/http-problem.js';
 import { UPLOAD_TIMEOUT_MS } from '../limits.js';
+import { readListPage } from '../http/list-pages.js';
+import { withContract, type RouteContract } from '../http/route-contract.js';
+import { cancelBatch, pauseBatch, resumeBatch } from './commands.js';
+import { streamBatchEvents } from './event-stream.js';
+import { listBatchFailures } from './failures.js';
+import { listBatches } from './list.js';
 import { createProgressCache } from './progress-cache.js';
-import type { FailurePosition } from '../../store/batches/failed-items.js';
-import { batchUploadRoute } from './upload.js';
+import { getBatch } from './service.js';
+import { retryBatch } from './start.js';
+import { batchUploadRoute } from './upload/route.js';
 
 const params = z.strictObject({ batchId });
 const noBody = z.strictObject({}).nullish();
@@ -29,21 +24,25 @@ const noBody = z.strictObject({}).nullish();
 /** Routes of batches: upload, read, list, follow, pause, resume, cancel, retry. */
 export async function batchRoutes(
   instance: FastifyInstance,
-  deps: AppDependencies & { closing: AbortSignal },
+  deps: Backends &
+    Pick<AppDependencies, 'cursors' | 'batchOperations' | 'uploadLimits'> & {
+      /** Aborts when the process shuts down, which ends the event streams. */
+      closing: AbortSignal;
+    },
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { client, store, cursors } = deps;
-  const dependencies = { client, store, cachedProgress: createProgressCache(store) };
+  const { client, store, cursors, closing, batchOperations, uploadLimits } = deps;
+  const batchDeps = { client, store, cachedProgress: createProgressCache(store) };
 
-  await app.register(batchUploadRoute, { ...deps, batchDependencies: dependencies, prefix: '' });
+  await app.register(batchUploadRoute, { ...batchDeps, batchOperations, uploadLimits, prefix: '' });
 
   app.get(
     '',
     {
       ...withContract({
         operationId: 'listBatches',
-        summary: 'List batches, the newest upload first',
-        description: 'From the store, where each batch records its progress.',
+        summary: 'List batches, newest upload first',
+        description: 'Reads the store, where each batch records its progress.',
         tag: 'Batches',
         access: ['operator'],
         dependencies: ['store'],
@@ -55,9 +54,12 @@ export async function batchRoutes(
     },
     async (request) => {
       const { limit: _limit, cursor: _cursor, ...filter } = request.query;
-      return await readPageWithCursor(cursors, 'batches', filter, request.query, (page) =>
-        listBatches(deps, filter, page),
-      );
+      return await readListPage(cursors, {
+        list: 'batches',
+        filter,
+        query: request.query,
+        read: (page) => listBatches(deps, filter, page),
+      });
     },
   );
 
@@ -66,15 +68,15 @@ export async function batchRoutes(
     {
       ...withContract({
         operationId: 'getBatch',
-        summary: 'A batch and how far it has come',
-        description: 'Counted in the store just now; no worker is needed.',
+        summary: 'Get a batch with its progress',
+        description: 'Counts the items in the store; no worker is needed.',
         tag: 'Batches',
         access: ['operator'],
         dependencies: ['temporal', 'store'],
       }),
       schema: { params, querystring: emptyQuery, response: { 200: batchResource } },
     },
-    async (request) => getBatch(dependencies, request.params.batchId),
+    async (request) => getBatch(batchDeps, request.params.batchId),
   );
 
   app.get(
@@ -82,7 +84,7 @@ export async function batchRoutes(
     {
       ...withContract({
         operationId: 'listBatchFailures',
-        summary: 'The items that failed, with line and reason',
+        summary: 'List the failed items of a batch, with line and reason',
         tag: 'Batches',
         access: ['operator'],
         dependencies: ['store'],
@@ -91,17 +93,12 @@ export async function batchRoutes(
     },
     async (request) => {
       const { batchId } = request.params;
-      const { limit, cursor } = request.query;
-      await assertBatchExists(dependencies, batchId);
-      const found = await store.listBatchFailures(batchId, {
-        limit,
-        ...(cursor && { after: decodeFailureCursor(cursors, batchId, cursor) }),
+      return await readListPage(cursors, {
+        list: 'failures',
+        filter: { batchId },
+        query: request.query,
+        read: (page) => listBatchFailures(store, batchId, page),
       });
-      const last = found.length === limit ? found.at(-1) : undefined;
-      return {
-        items: found.map(({ position: _place, ...failure }) => failure),
-        ...(last && { nextCursor: encodeFailureCursor(cursors, batchId, last.position) }),
-      };
     },
   );
 
@@ -111,8 +108,9 @@ export async function batchRoutes(
       handlerTimeout: UPLOAD_TIMEOUT_MS,
       ...withContract({
         operationId: 'followBatch',
-        summary: 'The batch as server-sent events',
-        description: '`progress` with the batch as data whenever it has changed, at last `end`.',
+        summary: 'Follow a batch as server-sent events',
+        description:
+          'Sends a `progress` event with the batch as data on every change, and an `end` event with the final state.',
         tag: 'Batches',
         access: ['operator'],
         dependencies: ['temporal', 'store'],
@@ -126,46 +124,77 @@ export async function batchRoutes(
     },
     async (request, reply) => {
       const { batchId } = request.params;
-      if (!acceptsEvents(request)) throw notAcceptable('this is a stream of events: Accept: text/event-stream');
-      await getBatch(dependencies, batchId);
+      if (!acceptsEvents(request)) throw notAcceptable('the Accept header must include text/event-stream');
+      await getBatch(batchDeps, batchId);
       // Many streams end because the process shuts down, and a connection that is kept alive would delay that.
       return reply
         .headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
         .header('connection', 'close')
         .send(
-          Readable.from(
-            streamBatchEvents(() => getBatch(dependencies, batchId), abortOnClose(reply, deps.closing)),
-          ) as never,
+          Readable.from(streamBatchEvents(() => getBatch(batchDeps, batchId), abortOnClose(reply, closing))) as never,
         );
     },
   );
 
-  const steer = { schema: { params, querystring: emptyQuery, body: noBody, response: { 202: batchResource } } };
+  const commandSchema = { params, querystring: emptyQuery, body: noBody, response: { 202: batchResource } };
+
   app.post(
     '/:batchId/pause',
-    { ...commandContract('pauseBatch', 'Begin nothing more until it is resumed', NOT_OPEN_PROBLEMS), ...steer },
+    {
+      ...commandContract({
+        operationId: 'pauseBatch',
+        summary: 'Pause a batch',
+        description: 'Running chunks finish; no further chunk starts until the batch is resumed.',
+        problems: NOT_OPEN_PROBLEMS,
+      }),
+      schema: commandSchema,
+    },
     async ({ params, callIdentity }, reply) =>
-      reply.code(202).send(await pauseBatch(dependencies, params.batchId, callIdentity?.operationId)),
+      reply.code(202).send(await pauseBatch(batchDeps, params.batchId, callIdentity?.operationId)),
   );
+
   app.post(
     '/:batchId/resume',
-    { ...commandContract('resumeBatch', 'Go on; also while no worker is there', NOT_OPEN_PROBLEMS), ...steer },
+    {
+      ...commandContract({
+        operationId: 'resumeBatch',
+        summary: 'Resume a batch',
+        description: 'Without a worker, the batch continues once one is available.',
+        problems: NOT_OPEN_PROBLEMS,
+      }),
+      schema: commandSchema,
+    },
     async ({ params, callIdentity }, reply) =>
-      reply.code(202).send(await resumeBatch(dependencies, params.batchId, callIdentity?.operationId)),
+      reply.code(202).send(await resumeBatch(batchDeps, params.batchId, callIdentity?.operationId)),
   );
+
   app.post(
     '/:batchId/cancel',
-    { ...commandContract('cancelBatch', 'End it for good; what was done stays done', NOT_OPEN_PROBLEMS), ...steer },
-    async ({ params }, reply) => reply.code(202).send(await cancelBatch(dependencies, params.batchId)),
+    {
+      ...commandContract({
+        operationId: 'cancelBatch',
+        summary: 'Cancel a batch',
+        description: 'Items that were processed stay processed.',
+        problems: NOT_OPEN_PROBLEMS,
+      }),
+      schema: commandSchema,
+    },
+    async ({ params }, reply) => reply.code(202).send(await cancelBatch(batchDeps, params.batchId)),
   );
+
   app.post(
     '/:batchId/retry',
     {
-      ...commandContract('retryBatch', 'Do what has not succeeded once more', ['batch-running', 'nothing-to-retry']),
-      ...steer,
+      ...commandContract({
+        operationId: 'retryBatch',
+        summary: 'Retry the items of a batch that have not succeeded',
+        description: 'Starts another attempt. Items that succeeded are not processed again.',
+        problems: ['batch-running', 'nothing-to-retry'],
+      }),
+      schema: commandSchema,
     },
     async ({ params, callIdentity }, reply) =>
-      reply.code(202).send(await retryBatch(dependencies, params.batchId, callIdentity?.operationId)),
+      reply.code(202).send(await retryBatch(batchDeps, params.batchId, callIdentity?.operationId)),
   );
 }
 
@@ -173,20 +202,18 @@ const eventStreamSchema = z.string().describe('Server-sent events');
 
 const NOT_OPEN_PROBLEMS = ['batch-closed', 'batch-not-started'] as const;
 
-const commandContract = (operationId: string, summary: string, problems: RouteContract['problems']) =>
+const commandContract = (contract: Pick<RouteContract, 'operationId' | 'summary' | 'description' | 'problems'>) =>
   withContract({
-    operationId,
-    summary,
     tag: 'Batches',
     access: ['operator'],
     dependencies: ['temporal', 'store'],
-    ...(problems && { problems }),
     idempotency: true,
+    ...contract,
   });
 
 /**
- * A signal that aborts with `closing` and when the client disconnects. A stream without news would not notice the
- * disconnect by itself.
+ * A signal that aborts with `closing` and when the client disconnects. A stream without events would not notice
+ * the disconnect by itself.
  */
 function abortOnClose({ raw }: FastifyReply, closing: AbortSignal): AbortSignal {
   const closed = new AbortController();
@@ -198,15 +225,6 @@ function abortOnClose({ raw }: FastifyReply, closing: AbortSignal): AbortSignal 
   });
   if (closing.aborted || raw.closed) close();
   return closed.signal;
-}
-
-const encodeFailureCursor = (cursors: Cursors, batchId: string, { chunkIndex, itemIndex }: FailurePosition) =>
-  cursors.encode('failures', { batchId }, Buffer.from(`${chunkIndex}.${itemIndex}`));
-
-/** @throws 400 for a cursor that this list did not issue. */
-function decodeFailureCursor(cursors: Cursors, batchId: string, cursor: string): FailurePosition {
-  const [task, index] = cursors.decode('failures', { batchId }, cursor).toString().split('.');
-  return { chunkIndex: Number(task), itemIndex: Number(index) };
 }
 
 const acceptsEvents = ({ headers }: FastifyRequest) =>

@@ -2,35 +2,33 @@ import { createHash } from 'node:crypto';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Webhook, WebhookVerificationError } from 'standardwebhooks';
+import { Webhook } from 'standardwebhooks';
 import type { z } from 'zod';
 import { decisionCallback, verdict, type Decision, type DecisionCallback } from '../../schemas/approval.js';
 import { callbackResponse } from '../../schemas/callbacks.js';
-import type { OrderStatus, ShipmentReport } from '../../schemas/order.js';
-import { toInputProblems } from '../../schemas/shared/input-problems.js';
+import { shipmentStatus, type OrderStatus, type ShipmentReport } from '../../schemas/order.js';
 import { shipmentCallback, type ShipmentCallback, type UnhandledReportReason } from '../../schemas/shipment-reports.js';
+import { signalOnce } from '../../temporal/client/signal-once.js';
 import { approvalWorkflowId, decideSignal } from '../../workflows/approval/contract.js';
 import { orderStatusAttribute, orderWorkflowId, shipmentReportedSignal } from '../../workflows/order/contract.js';
-import type { AppDependencies } from '../app.js';
-import { withContract, type RouteContract } from '../http/route-contract.js';
-import { HttpProblem, invalidRequest, notFound, unauthorized } from '../problems/http-problem.js';
-import { describeWorkflow, signalOnce } from '../executions/worker-calls.js';
-import type { ParsedJson } from '../http/lossless-json.js';
-import { parseJsonBytes } from '../http/json-body.js';
-import { isKnownStatus, unhandledReasonFor } from '../shipment-reports/service.js';
+import type { AppDependencies, Backends } from '../dependencies.js';
+import { notFound } from '../problems/http-problem.js';
+import { withContract } from '../http/route-contract.js';
+import { describeWorkflow } from '../temporal/describe-workflow.js';
+import { readSignedBody, webhookIdOf } from './signed-body.js';
 
-/** Standard Webhooks sets no limit. The id is a key in the database. */
-const MAX_WEBHOOK_ID_LENGTH = 255;
+type CallbackDependencies = Backends &
+  Pick<AppDependencies, 'carrierWebhookSecrets' | 'approvalWebhookSecrets' | 'httpMetrics'>;
 
 /**
  * Receives signed reports from external systems (Standard Webhooks). The API answers 202 once Temporal has stored the
  * message; no worker is needed. A repeated `webhook-id` has no effect. When the workflow is closed, or when the message
  * has a value that the shop does not know, the API answers 200, which ends the sender's retries.
  */
-export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies): Promise<void> {
+export async function callbackRoutes(app: FastifyInstance, deps: CallbackDependencies): Promise<void> {
   const { client, store, httpMetrics } = deps;
-  const carrier = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
-  const approvers = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
+  const carrierWebhooks = deps.carrierWebhookSecrets.map((secret) => new Webhook(secret));
+  const approvalWebhooks = deps.approvalWebhookSecrets.map((secret) => new Webhook(secret));
   // The signature covers the bytes as they were sent, so the body stays raw until it is verified.
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -40,47 +38,41 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
   app.post(
     '/shipments',
     {
-      ...callbackContract('receiveShipmentCallback', 'The carrier reports', shipmentCallback, ['temporal', 'store']),
+      ...callbackContract('receiveShipmentCallback', 'Report a shipment, as the carrier', shipmentCallback),
       schema: { response },
     },
     async (request, reply) => {
-      const report = parseCallback(shipmentCallback, verifyBody(carrier, request));
+      const report = readSignedBody(carrierWebhooks, shipmentCallback, request);
       const workflowId = orderWorkflowId(report.orderId);
-      const { status } = report;
-      const isKnown = isKnownStatus(status);
-      const closed = isKnown
+      const isKnownStatus = shipmentStatus.safeParse(report.status).success;
+      const result = isKnownStatus
         ? await signalIfOpen(request, workflowId, shipmentReportedSignal, report as ShipmentReport)
-        : await describeWorkflow(client, workflowId);
-      if (closed === 'signalled') return reply.code(202).send({ status: 'accepted' });
-      const outcome = closed
-        ? (closed.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
+        : await describeWorkflow(client, { workflowId });
+      if (result === 'signalled') return reply.code(202).send({ status: 'accepted' });
+      const status = result
+        ? (result.typedSearchAttributes.get(orderStatusAttribute) as OrderStatus)
         : await recordedOrderStatus(report.orderId);
-      return await recordUnhandledReport(
-        request,
-        reply,
-        report,
-        isKnown ? unhandledReasonFor(report, outcome) : 'unknown_status',
-      );
+      const reason = isKnownStatus ? unhandledReasonFor(report, status) : 'unknown_status';
+      return await recordUnhandledReport(request, reply, report, reason);
     },
   );
 
   app.post(
     '/approvals',
     {
-      ...callbackContract('receiveDecisionCallback', 'A system decides', decisionCallback, ['temporal', 'store']),
+      ...callbackContract('receiveDecisionCallback', 'Decide an approval, as an external system', decisionCallback),
       schema: { response },
     },
     async (request, reply) => {
-      const callback = parseCallback(decisionCallback, verifyBody(approvers, request));
+      const callback = readSignedBody(approvalWebhooks, decisionCallback, request);
       const { approvalId, ...fields } = callback;
-      const workflowId = approvalWorkflowId(approvalId);
-      const isKnown = verdict.safeParse(fields.decision).success;
+      const isKnownVerdict = verdict.safeParse(fields.decision).success;
       // An open approval also gets an unknown verdict, so that its trail records the ignored decision.
       const decision = { ...fields, via: 'webhook' } as Decision;
-      const closed = await signalIfOpen(request, workflowId, decideSignal, decision);
-      if (closed === 'signalled' && isKnown) return reply.code(202).send({ status: 'accepted' });
-      if (!closed && !(await store.findApproval(approvalId))) throw notFound(`there is no approval ${approvalId}`);
-      return ignoreDecision(request, reply, callback, isKnown ? 'approval_closed' : 'unknown_verdict');
+      const result = await signalIfOpen(request, approvalWorkflowId(approvalId), decideSignal, decision);
+      if (result === 'signalled' && isKnownVerdict) return reply.code(202).send({ status: 'accepted' });
+      if (!result && !(await store.findApproval(approvalId))) throw notFound(`there is no approval ${approvalId}`);
+      return ignoreDecision(request, reply, callback, isKnownVerdict ? 'approval_closed' : 'unknown_verdict');
     },
   );
 
@@ -106,14 +98,14 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     signal: SignalDefinition<[Argument]>,
     argument: Argument,
   ): Promise<'signalled' | WorkflowExecutionDescription | undefined> {
-    const description = await describeWorkflow(client, workflowId);
+    const description = await describeWorkflow(client, { workflowId });
     if (description?.status.name !== 'RUNNING') return description;
     const operationId = createHash('sha256')
       .update(`webhook:${webhookIdOf(request)}`)
       .digest('base64url');
-    const isStored = await signalOnce(client, workflowId, signal, [argument], operationId);
+    const isStored = await signalOnce(client, workflowId, { signal, args: [argument], operationId });
     // The workflow closed in the meantime, so its status has changed.
-    return isStored ? 'signalled' : await describeWorkflow(client, workflowId);
+    return isStored ? 'signalled' : await describeWorkflow(client, { workflowId });
   }
 
   /** The status of an order whose workflow Temporal no longer has. @throws 404. */
@@ -132,10 +124,19 @@ export async function callbackRoutes(app: FastifyInstance, deps: AppDependencies
     const isNew = await store.recordUnhandledReport({ ...report, webhookId: webhookIdOf(request), reason });
     if (isNew) {
       httpMetrics?.countIgnoredCallback('shipments', reason);
-      request.log.warn({ ...report, reason }, 'no order acts on this shipment report');
+      request.log.warn({ ...report, reason }, 'recorded a shipment report that no order acts on');
     }
     return reply.code(200).send({ status: 'ignored', detail: IGNORED_REPORTS[reason] });
   }
+}
+
+/** Why an order that has ended did not act on a report. A terminated order has no outcome, only a last status. */
+function unhandledReasonFor(
+  { status }: ShipmentCallback,
+  orderStatus: OrderStatus | undefined,
+): Exclude<UnhandledReportReason, 'unknown_status'> {
+  const contradictions = orderStatus === 'completed' ? ['lost', 'cancelled'] : ['in_transit', 'delivered'];
+  return contradictions.includes(status) ? 'contradicts_outcome' : 'order_closed';
 }
 
 const IGNORED_REPORTS: Record<UnhandledReportReason, string> = {
@@ -149,12 +150,7 @@ const IGNORED_DECISIONS = {
   approval_closed: 'the approval has already closed',
 };
 
-const callbackContract = (
-  operationId: string,
-  summary: string,
-  body: z.ZodType,
-  needs: RouteContract['dependencies'] = [],
-) =>
+const callbackContract = (operationId: string, summary: string, body: z.ZodType) =>
   withContract({
     operationId,
     summary,
@@ -162,47 +158,7 @@ const callbackContract = (
       'The API answers 202 once Temporal has stored the message; no worker is needed. A repeated `webhook-id` has no effect. The API answers 200 when the message has no effect, because its subject has already ended or because it has an unknown value.',
     tag: 'Callbacks',
     access: 'signed',
-    dependencies: needs,
+    dependencies: ['temporal', 'store'],
     problems: ['not-found'],
     rawBodies: { 'application/json': body },
   });
-
-/** The id of the message, which a valid signature covers. @throws 400 when the database could not index it. */
-function webhookIdOf({ headers }: FastifyRequest): string {
-  const id = String(headers['webhook-id']);
-  if (id.length > MAX_WEBHOOK_ID_LENGTH)
-    throw invalidRequest([{ pointer: '/webhook-id', detail: `must have at most ${MAX_WEBHOOK_ID_LENGTH} characters` }]);
-  return id;
-}
-
-/** The body of a webhook that one of the secrets signed. @throws 401. */
-function verifyBody(webhooks: readonly Webhook[], { body, headers }: FastifyRequest): ParsedJson {
-  const bytes = (body as Buffer | undefined) ?? Buffer.alloc(0);
-  let refusal = 'there is no secret';
-  for (const webhook of webhooks) {
-    try {
-      webhook.verify(bytes, headers as Record<string, string>);
-      return parseJsonBytes(bytes);
-    } catch (error) {
-      if (error instanceof HttpProblem) throw error;
-      // The signature is valid, so the signed text itself is not JSON.
-      if (!(error instanceof WebhookVerificationError)) {
-        throw invalidRequest([{ pointer: '', detail: 'the body is not JSON' }]);
-      }
-      refusal = error.message;
-    }
-  }
-  throw unauthorized(refusal);
-}
-
-/**
- * Parses a callback. Repeated names and inexact numbers are accepted in fields that the schema does not have.
- * @throws 400 that names each invalid field.
- */
-function parseCallback<T extends z.ZodObject>(schema: T, { value, losses }: ParsedJson): z.infer<T> {
-  const known = losses.filter(({ pointer }) => Object.hasOwn(schema.shape, pointer.split('/')[1] ?? ''));
-  if (known.length > 0) throw invalidRequest(known);
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw invalidRequest(toInputProblems(result.error.issues));
-}

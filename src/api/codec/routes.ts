@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { UndecryptablePayload, isEncrypted, UnknownEncryptionKey } from '../../temporal/encryption/codec.js';
 import { payloads, type JsonPayload } from '../../schemas/codec.js';
-import type { AppDependencies } from '../app.js';
+import type { AppDependencies } from '../dependencies.js';
 import { withContract } from '../http/route-contract.js';
 import { sendError } from '../plugins/error-handler.js';
 import { bodyTooLarge, httpProblem, invalidRequest } from '../problems/http-problem.js';
@@ -14,13 +14,13 @@ const ACTIONS = {
   encode: {
     operationId: 'encodePayloads',
     summary: 'Encrypt payloads',
-    description: 'What the CLI sends through it (`--codec-endpoint`) is stored encrypted.',
+    description: 'The CLI (`--codec-endpoint`) uses this to send encrypted payloads.',
   },
   decode: {
     operationId: 'decodePayloads',
     summary: 'Decrypt payloads',
     description:
-      'How the Web UI and the CLI show what is stored encrypted. What is not encrypted, or cannot be decrypted while others can, comes back as it is.',
+      'The Web UI and the CLI use this to show encrypted payloads. A payload that is not encrypted is returned unchanged, and so is one that cannot be decrypted, unless none can.',
   },
 } as const;
 
@@ -56,7 +56,7 @@ export async function codecRoutes(
               .string()
               .optional()
               .meta({
-                description: 'The namespace of this API. The CLI leaves it empty unless told.',
+                description: 'The namespace of this API. The CLI sends an empty header by default.',
                 examples: ['default'],
               }),
           }),
@@ -66,12 +66,10 @@ export async function codecRoutes(
       },
       async (request) => {
         assertNamespace(request, namespace);
-        const given = request.body.payloads;
-        const answered = await (action === 'encode'
-          ? codec.encode(given.map(fromJson))
-          : decodeReadable(given.map(fromJson), codec));
-        request.log.info({ caller: request.caller.id, payloads: given.length }, `${action}d payloads`);
-        return { payloads: answered.map(toJson) };
+        const input = request.body.payloads.map(fromJson);
+        const output = await (action === 'encode' ? codec.encode(input) : decodeReadable(input, codec));
+        request.log.info({ caller: request.caller.id, payloads: input.length }, `${action}d payloads`);
+        return { payloads: output.map(toJson) };
       },
     );
   }
@@ -80,7 +78,7 @@ export async function codecRoutes(
 /** @throws 400 for another namespace. */
 function assertNamespace({ headers }: FastifyRequest, namespace: string): void {
   if (!headers['x-namespace'] || headers['x-namespace'] === namespace) return;
-  throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}: no other is encrypted here` }]);
+  throw invalidRequest([{ pointer: '/x-namespace', detail: `must be ${namespace}, the namespace of this API` }]);
 }
 
 /**
@@ -91,7 +89,7 @@ function assertNamespace({ headers }: FastifyRequest, namespace: string): void {
  */
 async function decodeReadable(payloads: Payload[], codec: PayloadCodec): Promise<Payload[]> {
   const problems: string[] = [];
-  const answered = payloads.map(async (payload) => {
+  const decoding = payloads.map(async (payload) => {
     try {
       return (await codec.decode([payload]))[0]!;
     } catch (error) {
@@ -100,11 +98,11 @@ async function decodeReadable(payloads: Payload[], codec: PayloadCodec): Promise
       return payload;
     }
   });
-  const all = await Promise.all(answered);
+  const decoded = await Promise.all(decoding);
   const [problem] = problems;
   if (problem !== undefined && problems.length === payloads.filter(isEncrypted).length)
     throw httpProblem('unreadable-payload', problem);
-  return all;
+  return decoded;
 }
 
 const fromBase64 = (base64: string) => Buffer.from(base64, 'base64');

@@ -1,8 +1,9 @@
 import html from 'html-template-tag';
 import { renderPage } from '../http/html-layout.js';
 
-const TITLE = 'Payloads in plain text';
-const DESCRIPTION = 'While you are signed in, the Temporal Web UI shows in this browser what is stored encrypted.';
+const TITLE = 'Decrypted payloads';
+const DESCRIPTION =
+  'While you are signed in, the Temporal Web UI in this browser shows encrypted payloads in plain text.';
 
 /** The page that asks for a key. */
 export function signInPage({ problem }: { problem?: string } = {}): string {
@@ -12,7 +13,7 @@ export function signInPage({ problem }: { problem?: string } = {}): string {
       <p>${DESCRIPTION}</p>
       $${problem === undefined ? '' : html`<div class="box problem" role="alert"><p>${problem}</p></div>`}
       <form method="post" action="session">
-        <label for="key">Your key <span>(or token), of somebody with the role inspector</span></label>
+        <label for="key">API key or token <span>(of a caller with the role inspector)</span></label>
         <input id="key" name="key" type="password" autocomplete="current-password" required />
         <div class="buttons"><button class="approve">Sign in</button></div>
       </form>`,
@@ -25,14 +26,14 @@ export function signedInPage({ caller, minutes }: { caller: string; minutes: num
     TITLE,
     html`<h1>${TITLE}</h1>
       <div class="box approved"><h2>Signed in as ${caller}</h2></div>
-      <p>${DESCRIPTION} It ends after ${String(minutes)} minutes, or with your token.</p>
+      <p>${DESCRIPTION} The session ends after ${String(minutes)} minutes, or when your token expires.</p>
       <p>
-        Once in each browser, the Web UI has to be told to send what you have just got: its glasses (top right) open the
-        settings of its codec. Choose those of your browser, with the address of this page up to <code>/codec</code>
-        as the endpoint, and include credentials. Then reload it.
+        Configure the Web UI once in each browser. Click the glasses icon at the top right to open the codec server
+        settings. Choose the browser setting, enter the address of this page up to <code>/codec</code> as the endpoint,
+        and include cross-origin credentials. Then reload the Web UI.
       </p>
       <form method="post" action="session">
-        <input type="hidden" name="leave" value="yes" />
+        <input type="hidden" name="signOut" value="yes" />
         <div class="buttons"><button class="reject">Sign out</button></div>
       </form>`,
   );
@@ -43,15 +44,17 @@ export function errorPage({ title, requestId }: { title: string; requestId: stri
   return renderPage(
     TITLE,
     html`<h1>${title}</h1>
-      <p>Please go back and try again. If it stays like this, tell us this number: ${requestId}</p>`,
+      <p>
+        Please go back and try again. If the problem persists, contact the operators with this request id: ${requestId}
+      </p>`,
   );
 }
 
-/** The page of an API that runs open, where nobody has to sign in. */
+/** The page of an API that does not authenticate callers. */
 export function signInNotNeededPage(): string {
   return renderPage(
     TITLE,
     html`<h1>${TITLE}</h1>
-      <p>Nobody has to sign in here: this API runs open.</p>`,
+      <p>No sign-in is needed: this API runs without authentication.</p>`,
   );
 }

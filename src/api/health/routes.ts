@@ -1,17 +1,15 @@
-import type { Client } from '@temporalio/client';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { liveness, readiness } from '../../schemas/health.js';
-import { hasWorkflows, TASK_QUEUES } from '../../temporal/task-queues.js';
-import type { AppDependencies } from '../app.js';
+import { findUnpolledTaskQueues } from '../../temporal/client/pollers.js';
+import type { Backends } from '../dependencies.js';
 import { withContract } from '../http/route-contract.js';
-import { hasPoller } from '../executions/worker-calls.js';
 
 /**
  * `/livez`: the process responds. `/readyz`: the API can take orders, because Temporal, the workers and the store are
  * available.
  */
-export async function healthRoutes(instance: FastifyInstance, { client, store }: AppDependencies): Promise<void> {
+export async function healthRoutes(instance: FastifyInstance, { client, store }: Backends): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -19,7 +17,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     {
       ...withContract({
         operationId: 'getLiveness',
-        summary: 'The process answers',
+        summary: 'Whether the process responds',
         tag: 'Operations',
         access: 'public',
       }),
@@ -33,7 +31,7 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     {
       ...withContract({
         operationId: 'getReadiness',
-        summary: 'Orders can be taken, or why not',
+        summary: 'Whether orders can be taken, and if not, why',
         tag: 'Operations',
         access: 'public',
       }),
@@ -41,8 +39,8 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
     },
     async (_request, reply) => {
       const [worker, database] = await Promise.all([
-        unpolledTaskQueues(client).then(
-          (silent) => (silent.length ? `no worker polls task queue ${silent.join(', ')}` : 'ok'),
+        findUnpolledTaskQueues(client).then(
+          (unpolled) => (unpolled.length ? `no worker polls task queue ${unpolled.join(', ')}` : 'ok'),
           () => undefined,
         ),
         store.checkWritable(),
@@ -58,16 +56,4 @@ export async function healthRoutes(instance: FastifyInstance, { client, store }:
         : reply.code(503).send({ status: 'not ready', checks });
     },
   );
-}
-
-/**
- * The task queues without a worker. When this throws, no call is in flight any more, because the caller may then close
- * the connection.
- */
-async function unpolledTaskQueues(client: Client): Promise<string[]> {
-  const looks = TASK_QUEUES.map(async (queue) =>
-    (await hasPoller(client, queue, hasWorkflows(queue) ? 'workflow' : 'activity')) ? [] : [queue],
-  );
-  await Promise.allSettled(looks);
-  return (await Promise.all(looks)).flat();
 }

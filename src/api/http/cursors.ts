@@ -1,14 +1,13 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { invalidRequest } from '../problems/http-problem.js';
-import type { Page, PageRequest } from '../executions/listing.js';
 
-type ListName = 'approvals' | 'batches' | 'carts' | 'failures' | 'orders' | 'products' | 'shipment-reports';
+export type ListName = 'approvals' | 'batches' | 'carts' | 'failures' | 'orders' | 'products' | 'shipment-reports';
 
 const SIGNATURE_BYTES = 16;
 
 export interface Cursors {
   /** Encodes a position in a list as the cursor that the client gets. */
-  encode: (list: ListName, filter: object, place: Uint8Array) => string;
+  encode: (list: ListName, filter: object, position: Uint8Array) => string;
   /** @throws 400 for a cursor that was not issued for this list with this filter. */
   decode: (list: ListName, filter: object, cursor: string) => Buffer;
 }
@@ -20,24 +19,24 @@ export interface Cursors {
  * @param secrets the first one signs; the older ones are still accepted.
  */
 export function createCursors(secrets: readonly string[]): Cursors {
-  const sealOf = (secret: string, list: ListName, filter: object, place: Uint8Array): Buffer =>
+  const sealOf = (secret: string, list: ListName, filter: object, position: Uint8Array): Buffer =>
     createHmac('sha256', secret)
       .update(JSON.stringify([list, definedEntries(filter)]))
-      .update(place)
+      .update(position)
       .digest()
       .subarray(0, SIGNATURE_BYTES);
 
   return {
-    encode: (list, filter, place) =>
-      Buffer.concat([sealOf(secrets[0]!, list, filter, place), place]).toString('base64url'),
+    encode: (list, filter, position) =>
+      Buffer.concat([sealOf(secrets[0]!, list, filter, position), position]).toString('base64url'),
     decode(list, filter, cursor) {
       const bytes = Buffer.from(cursor, 'base64url');
       const seal = bytes.subarray(0, SIGNATURE_BYTES);
-      const place = bytes.subarray(SIGNATURE_BYTES);
+      const position = bytes.subarray(SIGNATURE_BYTES);
       const isOurs = secrets.some(
-        (secret) => seal.length === SIGNATURE_BYTES && timingSafeEqual(sealOf(secret, list, filter, place), seal),
+        (secret) => seal.length === SIGNATURE_BYTES && timingSafeEqual(sealOf(secret, list, filter, position), seal),
       );
-      if (isOurs) return place;
+      if (isOurs) return position;
       throw invalidRequest([{ pointer: '/cursor', detail: 'must be a nextCursor that this list gave before' }]);
     },
   };
@@ -47,15 +46,3 @@ const definedEntries = (filter: object): [string, unknown][] =>
   Object.entries(filter)
     .filter(([, value]) => value !== undefined)
     .sort();
-
-/** Reads a page of a list, and adds a signed cursor to the next page. @throws 400 for a cursor of another list. */
-export async function readPageWithCursor<T>(
-  { encode, decode }: Cursors,
-  list: ListName,
-  filter: object,
-  { limit, cursor }: { limit: number; cursor?: string | undefined },
-  read: (page: PageRequest) => Promise<Page<T>>,
-): Promise<{ items: T[]; nextCursor?: string }> {
-  const { items, nextPosition } = await read({ limit, ...(cursor && { position: decode(list, filter, cursor) }) });
-  return { items, ...(nextPosition && { nextCursor: encode(list, filter, nextPosition) }) };
-}

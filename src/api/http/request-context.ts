@@ -5,7 +5,7 @@ import { restrictedIdOf } from './caller.js';
 export interface RequestContext {
   /** The id whose resources the caller is restricted to; undefined for operators. */
   restrictedToId?: string | undefined;
-  /** The request id, if the request has an `Idempotency-Key`. */
+  /** The operation id, if the request has an `Idempotency-Key`. */
   operationId?: string | undefined;
 }
 
@@ -13,7 +13,3 @@ export const requestContextOf = ({ caller, callIdentity }: FastifyRequest): Requ
   restrictedToId: restrictedIdOf(caller),
   operationId: callIdentity?.operationId,
 });
-
-/** Options of an update. Temporal applies an update with the same update id once. */
-export const updateOptionsOf = ({ operationId }: RequestContext): { updateId?: string } =>
-  operationId === undefined ? {} : { updateId: operationId };

@@ -1,22 +1,22 @@
 import type { OrderSummary } from '../../schemas/order.js';
 import type { Store } from '../../store/index.js';
 import type { ListedOrder, OrderFilter, OrderPosition } from '../../store/orders/orders.js';
+import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
 import type { OrderReconciler } from './reconciler.js';
-import type { Page, PageRequest } from '../executions/listing.js';
 
 /** A page of orders from the store, newest first. Any page may be shorter than its limit, not only the last one. */
 export async function listOrders(
-  { store, ended }: { store: Store; ended: OrderReconciler },
+  { store, reconciler }: { store: Store; reconciler: OrderReconciler },
   filter: OrderFilter,
-  { limit, position }: PageRequest,
+  page: PageRequest,
 ): Promise<Page<OrderSummary>> {
-  if (filter.status === 'failed') await ended.recordTerminated();
-  const after = position && (JSON.parse(Buffer.from(position).toString()) as OrderPosition);
+  const { limit, position } = page;
+  if (filter.status === 'failed') await reconciler.recordTerminated();
+  const after = position === undefined ? undefined : (JSON.parse(position) as OrderPosition);
   const rows = await store.listOrders(filter, { after, limit });
-  const orders = await ended.reconcile(rows.map(({ order }) => order));
+  const orders = await reconciler.reconcile(rows.map(({ order }) => order));
   const items = orders.filter(({ status }) => filter.status === undefined || status === filter.status).map(summaryOf);
-  const last = rows.length === limit ? rows.at(-1)?.position : undefined;
-  return { items, ...(last && { nextPosition: Buffer.from(JSON.stringify(last)) }) };
+  return { items, ...nextPositionAfter(rows, page, (row) => JSON.stringify(row.position)) };
 }
 
 function summaryOf({ orderId, customerId, status, total, lineCount, placedAt, closedAt }: ListedOrder): OrderSummary {

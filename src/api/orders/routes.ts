@@ -16,24 +16,29 @@ import {
 } from '../../schemas/order.js';
 import { emptyQuery, pageQuery } from '../../schemas/shared/page.js';
 import { time } from '../../schemas/shared/primitives.js';
-import type { AppDependencies } from '../app.js';
-import { requestContextOf } from '../http/request-context.js';
+import type { AppDependencies, Backends } from '../dependencies.js';
 import { assertActsAsSelf, restrictedIdOf } from '../http/caller.js';
-import { withContract } from '../http/route-contract.js';
-import { readPageWithCursor } from '../http/cursors.js';
-import { createOrderReconciler } from './reconciler.js';
 import { toKeyReusedProblem } from '../plugins/idempotency.js';
+import { readListPage } from '../http/list-pages.js';
+import { requestContextOf } from '../http/request-context.js';
+import { withContract } from '../http/route-contract.js';
+import { cancelOrder, resolveCompensation, resolveDelivery } from './changes.js';
 import { listOrders } from './list.js';
-import { cancelOrder, getOrder, resolveCompensation, resolveDelivery, startOrder } from './service.js';
+import { createOrderReconciler } from './reconciler.js';
+import { getOrder } from './service.js';
+import { startOrder } from './start.js';
 
 const params = z.strictObject({ orderId });
 
 /**
  * Routes of orders: place, read, list, cancel, and operator decisions about stuck compensations and overdue deliveries.
  */
-export async function orderRoutes(instance: FastifyInstance, deps: AppDependencies): Promise<void> {
+export async function orderRoutes(
+  instance: FastifyInstance,
+  deps: Backends & Pick<AppDependencies, 'cursors'>,
+): Promise<void> {
   const { cursors, store } = deps;
-  const ended = createOrderReconciler(deps);
+  const reconciler = createOrderReconciler(deps);
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.post(
@@ -43,13 +48,13 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         operationId: 'placeOrder',
         summary: 'Place an order',
         description:
-          'Starts the saga and answers at once; no worker is needed. The order id, or else the `Idempotency-Key`, makes a repetition the same order.',
+          'Starts the order workflow and returns at once; no worker is needed. A request with the same order id, or without an order id and with the same `Idempotency-Key`, returns the same order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['temporal'],
         problems: ['order-id-taken', 'price-changed'],
         idempotency: true,
-        headers: { location: 'Where the order is.' },
+        headers: { location: 'The URL of the order.' },
       }),
       schema: { querystring: emptyQuery, body: orderRequest, response: { 202: orderAccepted } },
     },
@@ -72,7 +77,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         operationId: 'listOrders',
         summary: 'List orders, newest first',
         description:
-          'From the store. A new order appears when a worker has reserved its stock. Shoppers get their own orders.',
+          'Reads the store. A new order appears once a worker has reserved its stock. Shoppers see only their own orders.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['store'],
@@ -81,8 +86,8 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         querystring: pageQuery.extend({
           status: orderStatus.optional(),
           customerId: customerId.optional(),
-          placedFrom: time.optional().describe('Orders placed at this time or later.'),
-          placedBefore: time.optional().describe('Orders placed before this time.'),
+          placedFrom: time.optional().describe('Only orders placed at this time or later.'),
+          placedBefore: time.optional().describe('Only orders placed before this time.'),
         }),
         response: { 200: orderList },
       },
@@ -96,9 +101,12 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         placedFrom: placedFrom === undefined ? undefined : new Date(placedFrom),
         placedBefore: placedBefore === undefined ? undefined : new Date(placedBefore),
       };
-      return await readPageWithCursor(cursors, 'orders', filter, request.query, (page) =>
-        listOrders({ store, ended }, filter, page),
-      );
+      return await readListPage(cursors, {
+        list: 'orders',
+        filter,
+        query: request.query,
+        read: (page) => listOrders({ store, reconciler }, filter, page),
+      });
     },
   );
 
@@ -107,9 +115,9 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
     {
       ...withContract({
         operationId: 'getOrder',
-        summary: 'An order with its timeline',
+        summary: 'Get an order with its timeline',
         description:
-          'The workflow of an open order answers, so a worker is needed; without one, the problem says what Temporal knows. The store answers for a closed order.',
+          'Reads an open order from its workflow, so a worker is needed. Without a worker, the 503 contains what Temporal knows about the order. Reads a closed order from the store.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['worker', 'store'],
@@ -126,7 +134,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         operationId: 'cancelOrder',
         summary: 'Cancel an order',
         description:
-          'Compensations run after the response, last step first; the order shows their progress. A repeated request returns the order.',
+          'Compensations run after the response, in reverse order of the steps; the order shows their progress. A repeated request returns the order.',
         tag: 'Orders',
         access: ['shopper', 'operator'],
         dependencies: ['worker'],
@@ -148,7 +156,7 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
         operationId: 'resolveCompensation',
         summary: 'Retry or skip a stuck compensation',
         description:
-          'For an order with the status `compensation_stuck`. The decision names the compensation and its attempt; the response is the order after the decision took effect.',
+          'For an order with the status `compensation_stuck`. The request names the compensation and its attempt. The response is the order after the decision took effect.',
         tag: 'Orders',
         access: ['operator'],
         dependencies: ['worker'],
@@ -168,9 +176,9 @@ export async function orderRoutes(instance: FastifyInstance, deps: AppDependenci
     {
       ...withContract({
         operationId: 'resolveDelivery',
-        summary: 'Decide about an overdue delivery',
+        summary: 'Resolve an overdue delivery',
         description:
-          'For an order with the status `delivery_overdue`: wait longer, write the parcel off and refund the customer, or record it as delivered.',
+          'For an order with the status `delivery_overdue`: wait longer, write off the parcel and refund the customer, or record the parcel as delivered.',
         tag: 'Orders',
         access: ['operator'],
         dependencies: ['worker'],

@@ -21,15 +21,15 @@ export function problemListPage(): string {
 /** The page of one kind of problem: when the API returns it, and whether to repeat the request. */
 export function problemPage(kind: ProblemKind): string {
   const { status, title, when, retryAfter } = definitionOf(kind);
-  const again = retryAfter
-    ? `The same request may succeed later: wait as long as Retry-After says.`
-    : 'The same request again will not do better while nothing else changes.';
+  const retry = retryAfter
+    ? 'The same request may succeed later. Wait for the time in the Retry-After header before you send it again.'
+    : 'The same request fails again unless something else changes.';
   return renderPage(
     title,
     html`<p class="kind">${kind}, ${String(status)}</p>
       <h1>${title}</h1>
       <p>${when.replaceAll('`', '')}</p>
-      <p>${status === 500 ? 'It may be tried again.' : again}</p>
+      <p>${status === 500 ? 'You can send the request again.' : retry}</p>
       <p><a href="/problems">All problems</a></p>`,
   );
 }

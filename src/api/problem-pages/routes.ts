@@ -1,13 +1,11 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { withContract } from '../http/route-contract.js';
 import { notFound } from '../problems/http-problem.js';
-import { HTML_PAGE_HEADERS } from '../http/html-layout.js';
-import { problemPage, problemListPage } from './pages.js';
+import { htmlPageResponses, sendHtmlPage } from '../http/html-pages.js';
 import { PROBLEM_KINDS } from '../problems/problem-kinds.js';
-
-const pageResponse = { 200: { content: { 'text/html': { schema: z.string().describe('A page') } } } };
+import { withContract } from '../http/route-contract.js';
+import { problemListPage, problemPage } from './pages.js';
 
 /** The pages that the `type` of a problem links to. */
 export async function problemRoutes(instance: FastifyInstance): Promise<void> {
@@ -18,29 +16,30 @@ export async function problemRoutes(instance: FastifyInstance): Promise<void> {
     {
       ...withContract({
         operationId: 'listProblems',
-        summary: 'Every kind of error',
+        summary: 'List all kinds of problems',
         tag: 'Operations',
         access: 'public',
       }),
-      schema: { response: pageResponse },
+      schema: { response: htmlPageResponses(200) },
     },
-    async (_request, reply) => sendPage(reply, problemListPage()),
+    async (_request, reply) => sendHtmlPage(reply, problemListPage()),
   );
 
   app.get(
     '/:kind',
     {
-      ...withContract({ operationId: 'getProblem', summary: 'One kind of error', tag: 'Operations', access: 'public' }),
-      schema: { params: z.strictObject({ kind: z.string().max(100) }), response: pageResponse },
+      ...withContract({
+        operationId: 'getProblem',
+        summary: 'Describe one kind of problem',
+        tag: 'Operations',
+        access: 'public',
+      }),
+      schema: { params: z.strictObject({ kind: z.string().max(100) }), response: htmlPageResponses(200) },
     },
     async ({ params }, reply) => {
       const kind = PROBLEM_KINDS.find((kind) => kind === params.kind);
-      if (!kind) throw notFound('there is no such kind of problem');
-      return sendPage(reply, problemPage(kind));
+      if (!kind) throw notFound(`there is no kind of problem ${params.kind}`);
+      return sendHtmlPage(reply, problemPage(kind));
     },
   );
-}
-
-function sendPage(reply: FastifyReply, content: string): FastifyReply {
-  return reply.headers(HTML_PAGE_HEADERS).type('text/html; charset=utf-8').serializer(String).send(content);
 }

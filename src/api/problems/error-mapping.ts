@@ -2,9 +2,10 @@ import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import type { FastifyError } from 'fastify';
 import pg from 'pg';
+import { ConcurrencyQueueFull } from '../../temporal/client/concurrency-limit.js';
 import { MAX_BODY_BYTES } from '../limits.js';
 import { bodyTooLarge, httpProblem, HttpProblem, invalidRequest, notFound } from './http-problem.js';
-import { definitionOf, PROBLEM_KINDS } from './problem-kinds.js';
+import { definitionOf, PROBLEM_KINDS, type ProblemKind } from './problem-kinds.js';
 
 /** gRPC status codes that mean that the server is unavailable or overloaded, not that the request was wrong. */
 const UNAVAILABLE_GRPC_CODES: ReadonlySet<status> = new Set([
@@ -28,7 +29,20 @@ export function toProblem(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof WorkflowNotFoundError)
     return notFound('the workflow does not exist, or its history was deleted after the retention period');
+  if (error instanceof ConcurrencyQueueFull)
+    return httpProblem('overloaded', 'too many list requests are waiting; retry later');
   return temporalProblem(error) ?? storeProblem(error) ?? fastifyProblem(error) ?? new HttpProblem('internal-error');
+}
+
+/** Returns the result of `run`, or the problem if `run` fails with a problem of this kind. Throws any other error. */
+export async function catchProblem<T>(kind: ProblemKind, run: () => Promise<T>): Promise<T | HttpProblem> {
+  try {
+    return await run();
+  } catch (error) {
+    const problem = toProblem(error);
+    if (problem.kind === kind) return problem;
+    throw error;
+  }
 }
 
 /** Maps a failed call to Temporal to a problem; undefined for other errors. */

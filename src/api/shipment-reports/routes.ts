@@ -1,16 +1,21 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { pageQuery } from '../../schemas/shared/page.js';
-import { unhandledReportReason, unhandledReportList } from '../../schemas/shipment-reports.js';
-import type { AppDependencies } from '../app.js';
+import {
+  unhandledReportList,
+  unhandledReportReason,
+  type UnhandledReport,
+  type UnhandledReportReason,
+} from '../../schemas/shipment-reports.js';
+import type { Store } from '../../store/index.js';
+import type { AppDependencies } from '../dependencies.js';
+import { nextPositionAfter, readListPage, type Page, type PageRequest } from '../http/list-pages.js';
 import { withContract } from '../http/route-contract.js';
-import { readPageWithCursor } from '../http/cursors.js';
-import { listUnhandledReports } from './service.js';
 
 /** Lists the carrier's reports that no order acted on, for operators. */
 export async function shipmentReportRoutes(
   instance: FastifyInstance,
-  { store, cursors }: AppDependencies,
+  { store, cursors }: Pick<AppDependencies, 'store' | 'cursors'>,
 ): Promise<void> {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
@@ -31,12 +36,31 @@ export async function shipmentReportRoutes(
         response: { 200: unhandledReportList },
       },
     },
-    async (request) => {
-      const { reason } = request.query;
-      const filter = { reason };
-      return await readPageWithCursor(cursors, 'shipment-reports', filter, request.query, (page) =>
-        listUnhandledReports(store, filter, page),
-      );
+    async ({ query }) => {
+      const filter = { reason: query.reason };
+      return await readListPage(cursors, {
+        list: 'shipment-reports',
+        filter,
+        query,
+        read: (page) => listUnhandledReports(store, filter, page),
+      });
     },
   );
+}
+
+async function listUnhandledReports(
+  store: Store,
+  filter: { reason?: UnhandledReportReason | undefined },
+  page: PageRequest,
+): Promise<Page<UnhandledReport>> {
+  const { limit, position } = page;
+  const rows = await store.listUnhandledReports({
+    ...filter,
+    limit,
+    ...(position !== undefined && { before: position }),
+  });
+  return {
+    items: rows.map(({ number: _number, ...report }) => report),
+    ...nextPositionAfter(rows, page, ({ number }) => number),
+  };
 }

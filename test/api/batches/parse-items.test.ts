@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { HttpProblem } from '../../../src/api/problems/http-problem.js';
 import { parseJson } from '../../../src/api/http/lossless-json.js';
-import { parseItems, type ItemFormat, type ParseItemsOptions } from '../../../src/api/batches/parse-items.js';
+import { parseItems, type ItemFormat, type ParseItemsOptions } from '../../../src/api/batches/upload/parse-items.js';
 import type { StagedItem } from '../../../src/store/batches/staging.js';
 
 const BUFFER_BYTES = 16_384;

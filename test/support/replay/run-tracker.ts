@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
-import { listExecutions } from '../../../tools/replay/list-executions.js';
+import { iterateExecutions } from '../../../src/temporal/client/visibility.js';
 import type { Bundle, RecordedHistory } from '../../../tools/replay/replay-histories.js';
 import type { Replayer } from './replayer.js';
 
@@ -51,7 +51,7 @@ export function trackNamespace(key: string, { client, code }: { client: () => Cl
 /** Replays the runs that have advanced since the last call; keeps differences for `takeDifferences`. */
 export async function replayAdvancedRuns(): Promise<void> {
   for (const { client, code } of trackedNamespaces.values()) {
-    for await (const { workflowId, runId, type: workflowType } of listExecutions(client)) {
+    for await (const { workflowId, runId, type: workflowType } of iterateExecutions(client)) {
       if (!trackedRuns.get(runId)?.isClosed) trackRun(client, { workflowId, runId, workflowType }, code);
     }
   }

@@ -10,7 +10,7 @@ import {
   orderWorkflowId,
   ORDER_WORKFLOW_TYPE,
 } from '../../../src/workflows/order/contract.js';
-import { listExecutions } from '../../replay/list-executions.js';
+import { iterateExecutions } from '../../../src/temporal/client/visibility.js';
 import { waitUntil } from '../../processes/wait.js';
 import type { ClientLog } from '../client-log.js';
 import { isAnyAccepted, acceptedResults } from './findings.js';
@@ -114,7 +114,7 @@ function requiredWorkflowIds({ orders, carts, approvals, batches }: ClientLog): 
 
 async function listRuns(client: Client, query: string): Promise<WorkflowRun[]> {
   const runs: WorkflowRun[] = [];
-  for await (const execution of listExecutions(client, query)) {
+  for await (const execution of iterateExecutions(client, query)) {
     const { workflowId, runId, type, status, typedSearchAttributes } = execution;
     runs.push({
       workflowId,

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { bodyTooLarge, malformedRequest, tooLarge } from '../problems/http-problem.js';
+import { bodyTooLarge, malformedRequest, tooLarge } from '../../problems/http-problem.js';
 
 export type ItemFormat = 'ndjson' | 'csv';
 

@@ -1,19 +1,17 @@
 import type { Client } from '@temporalio/client';
-import { listExecutions, type Execution } from './listing.js';
+import { listExecutions, MAX_VISIBILITY_PAGE, type Execution } from './visibility.js';
 
 /** Visibility shows starts and ends about a second late; this leaves a wide margin. */
 export const VISIBILITY_LAG_MS = 60_000;
-
-/** Maximum page size of the server. */
-const MAX_VISIBILITY_PAGE = 1_000;
 
 /** Whether the server ended a run. Its workflow code did not notice and could not record the end. */
 export const isTerminatedOrTimedOut = ({ status }: { status: { name: string } }): boolean =>
   ['TERMINATED', 'TIMED_OUT'].includes(status.name);
 
 /**
- * Finds executions of a type that the server ended. Each call passes on the workflow ids of those that ended since the
- * last successful call. They include reset workflows: a reset also ends a run, and continues in a new one.
+ * Creates a scan for executions of a type that the server ended. Each scan passes to `record` the workflow ids of the
+ * executions that ended since the last successful scan. They include reset workflows: a reset also ends a run, and
+ * continues in a new one.
  */
 export function createTerminationScan(client: Client, workflowType: string) {
   let since = new Date(0);
@@ -30,14 +28,14 @@ async function findTerminatedSince(client: Client, workflowType: string, since: 
     `ExecutionStatus in ('Terminated', 'TimedOut')`,
     `CloseTime > '${since.toISOString()}'`,
   ].join(' and ');
-  const ids = new Set<string>();
-  for (let place: Uint8Array | undefined; ;) {
-    const request = { limit: MAX_VISIBILITY_PAGE, ...(place && { place }) };
-    const page = await listExecutions(client, query, request);
-    for (const { workflowId } of page.items) ids.add(workflowId);
-    place = page.nextPosition;
-    if (!place) return [...ids];
-  }
+  const workflowIds = new Set<string>();
+  let pageToken: Uint8Array | undefined;
+  do {
+    const page = await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE, pageToken });
+    for (const { workflowId } of page.executions) workflowIds.add(workflowId);
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return [...workflowIds];
 }
 
 /** The executions with these workflow ids and statuses, in one call. Our workflow ids need no escaping in a query. */
@@ -49,27 +47,26 @@ export async function findExecutions(
   if (workflowIds.length === 0) return [];
   const listOf = (values: readonly string[]) => values.map((value) => `'${value}'`).join(', ');
   const query = `WorkflowId in (${listOf(workflowIds)}) and ExecutionStatus in (${listOf(statuses)})`;
-  return (await listExecutions(client, query, { limit: MAX_VISIBILITY_PAGE })).items;
+  return (await listExecutions(client, { query, pageSize: MAX_VISIBILITY_PAGE })).executions;
 }
 
-/**
- * How an execution ended without recording its end in the store: cancelled, or else failed, terminated or timed out.
- */
+/** How an execution closed without recording it in the store. `failed` includes terminated and timed out. */
 export type UnrecordedClose = 'cancelled' | 'failed';
 
 /**
- * The executions that have ended although they are open in the store, because workflow code does not see a termination.
- * Makes one call for all executions. When Temporal does not answer, the result is empty, and a list shows what the
- * store knows.
+ * Finds executions that have closed although they are open in the store, because workflow code does not see a
+ * termination. Makes one call for all executions. When Temporal does not answer, the result is empty, and a list shows
+ * what the store knows.
  *
- * @param executions with our workflow ids. `since` is the time when the store
- * recorded the execution as open; runs that closed earlier belong to an earlier use of the same id.
+ * @param executions `since` is the time when the store recorded the execution as open; runs that closed earlier belong
+ * to an earlier use of the same id.
+ * @returns how each of them closed, by workflow id.
  */
 export async function findUnrecordedCloses(
   client: Client,
   executions: readonly { workflowId: string; since: Date }[],
 ): Promise<Map<string, UnrecordedClose>> {
-  const ends = new Map<string, UnrecordedClose>();
+  const closes = new Map<string, UnrecordedClose>();
   const sinceOf = new Map(executions.map(({ workflowId, since }) => [workflowId, since.getTime()]));
   const statuses = ['Running', 'Canceled', 'Failed', 'Terminated', 'TimedOut'] as const;
   const found = await findExecutions(client, [...sinceOf.keys()], statuses).catch(() => []);
@@ -78,9 +75,9 @@ export async function findUnrecordedCloses(
     // A reset terminates a run and starts a new one.
     if (status.name === 'RUNNING') running.add(workflowId);
     else if (closeTime && closeTime.getTime() >= (sinceOf.get(workflowId) ?? Infinity)) {
-      ends.set(workflowId, status.name === 'CANCELLED' ? 'cancelled' : 'failed');
+      closes.set(workflowId, status.name === 'CANCELLED' ? 'cancelled' : 'failed');
     }
   }
-  for (const workflowId of running) ends.delete(workflowId);
-  return ends;
+  for (const workflowId of running) closes.delete(workflowId);
+  return closes;
 }

@@ -14,7 +14,7 @@ type PendingActivity = proto.temporal.api.workflow.v1.IPendingActivityInfo;
 const WAITING_THRESHOLD_MS = 5_000;
 
 /** What delays a workflow at the moment: activities that are being retried, and activities that no worker takes. */
-export function pendingActivity(
+export function pendingActivityFields(
   description: Pick<WorkflowExecutionDescription, 'raw'>,
   options?: { includeFailures?: boolean },
 ): { retrying?: Retrying; waiting?: Waiting } {

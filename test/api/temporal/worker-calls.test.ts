@@ -1,6 +1,7 @@
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { callWorker, hasPoller } from '../../../src/api/executions/worker-calls.js';
+import { callWorker } from '../../../src/api/temporal/worker-calls.js';
+import { hasPoller } from '../../../src/temporal/client/pollers.js';
 import { createClient } from '../../../src/temporal/connections.js';
 
 /** The error of the server when another event arrived while the update was about to close the workflow. */
@@ -27,7 +28,7 @@ const hasPollerFor = (pinnedTo: object | undefined, current: object | undefined,
     withDeadline: (_deadline: unknown, ask: () => unknown) => ask(),
     workflowService: { describeTaskQueue: async () => answer },
   };
-  return hasPoller(client as never, 'orders', 'workflow', pinnedTo);
+  return hasPoller(client as never, 'orders', { version: pinnedTo });
 };
 
 describe('hasPoller', () => {

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
-import { toInputProblems, type InputProblem } from '../../schemas/shared/input-problems.js';
-import type { StagedItem } from '../../store/batches/staging.js';
+import { toInputProblems, type InputProblem } from '../../../schemas/shared/input-problems.js';
+import type { StagedItem } from '../../../store/batches/staging.js';
 import { createCsvReader, type ParsedItem } from './csv-reader.js';
-import { HttpProblem } from '../problems/http-problem.js';
-import { JsonTooDeeplyNested, parseJson } from '../http/lossless-json.js';
+import { HttpProblem } from '../../problems/http-problem.js';
+import { JsonTooDeeplyNested, parseJson } from '../../http/lossless-json.js';
 import { splitLines, type Line, type SplitLinesOptions } from './split-lines.js';
 
 export type { ItemFormat } from './split-lines.js';

@@ -1,8 +1,8 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { z } from 'zod';
-import { toJsonPointer, toInputProblems, type InputProblem } from '../../schemas/shared/input-problems.js';
-import { truncateText } from '../../text/well-formed-text.js';
-import { describeInexactNumber } from '../http/lossless-json.js';
+import { toJsonPointer, toInputProblems, type InputProblem } from '../../../schemas/shared/input-problems.js';
+import { truncateText } from '../../../text/well-formed-text.js';
+import { describeInexactNumber } from '../../http/lossless-json.js';
 import type { Line } from './split-lines.js';
 
 /** One uploaded item, and the problems of reading it. Without `item`, nothing could be read. */

@@ -1,0 +1,60 @@
+import { TypedSearchAttributes } from '@temporalio/common';
+import type { ApprovalInput, ApprovalStatus } from '../../schemas/approval.js';
+import { hashContent } from '../../store/content-hash.js';
+import { isTerminatedOrTimedOut } from '../../temporal/client/closed-executions.js';
+import { startOnce } from '../../temporal/client/start-once.js';
+import {
+  APPROVAL_TASK_QUEUE,
+  approvalDueAtAttribute,
+  approvalStatusAttribute,
+  approvalWorkflowId,
+  approversAttribute,
+} from '../../workflows/approval/contract.js';
+import type * as workflows from '../../workflows/index.js';
+import type { Backends } from '../dependencies.js';
+import { httpProblem } from '../problems/http-problem.js';
+import { describeWorkflowOr404 } from '../temporal/describe-workflow.js';
+
+/**
+ * Requests an approval. The approval id is the idempotency key and never expires: a repetition of the request notifies
+ * no approver again.
+ *
+ * @throws 409 when the id belongs to another request.
+ */
+export async function requestApproval({ client, store }: Backends, input: ApprovalInput): Promise<ApprovalStatus> {
+  const { approvalId } = input;
+  const workflowId = approvalWorkflowId(approvalId);
+  const idTakenProblem = () =>
+    httpProblem('approval-id-taken', `approval ${approvalId} already exists with different content`, { approvalId });
+  const record = await store.findApproval(approvalId);
+  if (record && record.contentHash !== hashContent(input)) throw idTakenProblem();
+  if (record?.finalView) return record.summary.status;
+
+  const { approvers, timeoutSeconds } = firstStageOf(input);
+  const type = 'approval' satisfies keyof typeof workflows;
+  const result = await startOnce<typeof workflows.approval>(client, type, input, {
+    workflowId,
+    taskQueue: APPROVAL_TASK_QUEUE,
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: approvalStatusAttribute, value: 'pending' },
+      { key: approversAttribute, value: approvers.map(({ id }) => id) },
+      { key: approvalDueAtAttribute, value: new Date(Date.now() + timeoutSeconds * 1000) },
+    ]),
+    staticSummary: input.title,
+  });
+  if (result === 'started') return 'pending';
+  if (result === 'conflict') throw idTakenProblem();
+  const existing = await describeWorkflowOr404(client, { workflowId }, `approval ${approvalId}`);
+  if (existing.status.name === 'RUNNING') return 'pending';
+  if (isTerminatedOrTimedOut(existing)) return 'withdrawn';
+  return (await store.findApproval(approvalId))?.summary.status ?? 'pending';
+}
+
+/** The first stage that has an approver other than the requester, with only the approvers who may decide. */
+function firstStageOf({ requestedBy, stages }: ApprovalInput) {
+  const decidable = stages.map((stage) => ({
+    ...stage,
+    approvers: stage.approvers.filter(({ id }) => id !== requestedBy),
+  }));
+  return decidable.find(({ approvers }) => approvers.length > 0)!;
+}

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type { SignalDefinition } from '@temporalio/common';
+import type { BatchResource } from '../../schemas/batch.js';
+import { withServerDeadline } from '../../temporal/client/deadlines.js';
+import { isNotFound } from '../../temporal/client/grpc-errors.js';
+import { listUnprocessedSignals } from '../../temporal/client/history.js';
+import { signalOnce } from '../../temporal/client/signal-once.js';
+import { batchWorkflowId, pauseSignal, resumeSignal } from '../../workflows/batch/contract.js';
+import { httpProblem } from '../problems/http-problem.js';
+import { describeWorkflow } from '../temporal/describe-workflow.js';
+import { getBatch, isRunningOrPaused, statusOf, type BatchDependencies } from './service.js';
+
+/** Pauses a batch: no further chunk starts until it is resumed. @throws 404, 409 when the batch has ended. */
+export async function pauseBatch(
+  deps: BatchDependencies,
+  batchId: string,
+  operationId?: string,
+): Promise<BatchResource> {
+  return await sendCommand(deps, batchId, pauseSignal, operationId);
+}
+
+/** Resumes a batch. Without a worker, it continues once one is available. @throws 404, 409 when the batch has ended. */
+export async function resumeBatch(
+  deps: BatchDependencies,
+  batchId: string,
+  operationId?: string,
+): Promise<BatchResource> {
+  return await sendCommand(deps, batchId, resumeSignal, operationId);
+}
+
+/** Cancels a batch. Items that were processed stay processed. @throws 404, 409 when the batch has ended otherwise. */
+export async function cancelBatch(deps: BatchDependencies, batchId: string): Promise<BatchResource> {
+  const batch = await getBatch(deps, batchId);
+  if (batch.status === 'cancelled') return batch;
+  if (!isRunningOrPaused(batch.status)) throw notOpenProblem(batch);
+  const { client } = deps;
+  try {
+    await withServerDeadline(client, () => client.workflow.getHandle(batchWorkflowId(batchId)).cancel());
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    throw notOpenProblem(await getBatch(deps, batchId));
+  }
+  return await getBatch(deps, batchId);
+}
+
+/** Signals an open batch once. Sends no signal to a batch that is already in the requested state. @throws 404, 409. */
+async function sendCommand(
+  deps: BatchDependencies,
+  batchId: string,
+  command: SignalDefinition,
+  operationId: string = randomUUID(),
+): Promise<BatchResource> {
+  const { client } = deps;
+  const workflowId = batchWorkflowId(batchId);
+  if (await isLastCommand(client, workflowId, command)) return await getBatch(deps, batchId);
+  const isOpen = await signalOnce(client, workflowId, { signal: command, args: [], operationId });
+  const batch = await getBatch(deps, batchId);
+  if (!isOpen) throw notOpenProblem(batch);
+  return batch;
+}
+
+/**
+ * Whether the last command that an open batch received is this one. A run accepts 10,000 signals, and a client that
+ * repeats a pause while no worker is available must not use them up.
+ */
+async function isLastCommand(client: Client, workflowId: string, { name }: SignalDefinition): Promise<boolean> {
+  const description = await describeWorkflow(client, { workflowId });
+  if (description?.status.name !== 'RUNNING') return false;
+  if (description.raw.pendingWorkflowTask) {
+    const signals = await listUnprocessedSignals(client, description);
+    return signals.find((signal) => signal === pauseSignal.name || signal === resumeSignal.name) === name;
+  }
+  return statusOf(description) === (name === pauseSignal.name ? 'paused' : 'running');
+}
+
+const notOpenProblem = ({ batchId, status }: BatchResource) =>
+  status === 'staged'
+    ? httpProblem('batch-not-started', `batch ${batchId} is stored but not started; start it with retry`, { batchId })
+    : httpProblem('batch-closed', `batch ${batchId} is ${status}`, { batchId });

@@ -1,0 +1,85 @@
+import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import type { BatchResource, BatchStatus } from '../../schemas/batch.js';
+import type { NewBatch, StagedItem } from '../../store/batches/staging.js';
+import { withServerDeadline } from '../../temporal/client/deadlines.js';
+import { isStartedBy, memoOptionsOf } from '../../temporal/client/operation-ids.js';
+import { BATCH_TASK_QUEUE, batchStatusAttribute, batchWorkflowId } from '../../workflows/batch/contract.js';
+import type * as workflows from '../../workflows/index.js';
+import { httpProblem } from '../problems/http-problem.js';
+import { describeWorkflow } from '../temporal/describe-workflow.js';
+import { getBatch, isRunningOrPaused, type BatchDependencies } from './service.js';
+
+/**
+ * Stores the items and starts the batch. The batch id is the idempotency key: the same content gives the same batch.
+ * This also holds when the first upload was stored but its batch could not be started.
+ *
+ * @throws 409 when the id belongs to another content. Also throws the errors of `items`, and then nothing is stored.
+ */
+export async function createBatch(
+  deps: BatchDependencies,
+  batch: NewBatch,
+  items: AsyncIterable<StagedItem[]>,
+): Promise<{ total: number; status: BatchStatus }> {
+  const { client, store } = deps;
+  const { batchId } = batch;
+  const staged = await store.stageBatch(batch, items);
+  if (staged.status === 'taken') {
+    throw httpProblem('batch-id-taken', `batch ${batchId} already exists with different content`, { batchId });
+  }
+  const { total } = staged;
+  const existing = staged.status === 'existing' ? await getBatch(deps, batchId) : undefined;
+  // At attempt 0, no run has opened the batch, so no item was processed, whatever the state of older runs with this id.
+  if (existing && (existing.attempt > 0 || existing.status === 'running')) return { total, status: existing.status };
+  await startAttempt(client, batchId, { staticSummary: `${batch.operation}: ${total} items` });
+  await store.recordBatchStarted(batchId);
+  return { total, status: 'running' };
+}
+
+/**
+ * Starts another attempt for all items that have not succeeded: items that failed, and items that never ran because the
+ * batch was cancelled or terminated. Items that succeeded are not processed again.
+ *
+ * @throws 404, 409 while the batch is running or when every item succeeded.
+ */
+export async function retryBatch(
+  deps: BatchDependencies,
+  batchId: string,
+  operationId?: string,
+): Promise<BatchResource> {
+  const { client } = deps;
+  // If the process died before it responded, the run already exists.
+  const latest = operationId && (await describeWorkflow(client, { workflowId: batchWorkflowId(batchId) }));
+  if (latest && isStartedBy(latest, operationId)) return await getBatch(deps, batchId);
+  const { status, succeeded, total, operation } = await getBatch(deps, batchId);
+  if (isRunningOrPaused(status)) throw httpProblem('batch-running', `batch ${batchId} is ${status}`, { batchId });
+  if (succeeded === total)
+    throw httpProblem('nothing-to-retry', `every item of batch ${batchId} succeeded`, { batchId });
+  const staticSummary = `${operation}: retry of ${total - succeeded} items`;
+  await startAttempt(client, batchId, { staticSummary, operationId });
+  return await getBatch(deps, batchId);
+}
+
+async function startAttempt(
+  client: Client,
+  batchId: string,
+  { staticSummary, operationId }: { staticSummary: string; operationId?: string | undefined },
+): Promise<void> {
+  try {
+    await withServerDeadline(client, () =>
+      client.workflow.start<typeof workflows.batch>('batch' satisfies keyof typeof workflows, {
+        args: [{ batchId }],
+        workflowId: batchWorkflowId(batchId),
+        taskQueue: BATCH_TASK_QUEUE,
+        typedSearchAttributes: new TypedSearchAttributes([{ key: batchStatusAttribute, value: 'running' }]),
+        staticSummary,
+        ...memoOptionsOf(operationId),
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    );
+  } catch (error) {
+    // A concurrent request has already started this run.
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}

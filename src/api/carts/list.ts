@@ -1,0 +1,44 @@
+import type { CartStatus, CartSummary } from '../../schemas/cart.js';
+import type { CartRecord } from '../../store/carts.js';
+import { findUnrecordedCloses } from '../../temporal/client/closed-executions.js';
+import { cartWorkflowId } from '../../workflows/cart/contract.js';
+import type { Backends } from '../dependencies.js';
+import { nextPositionAfter, type Page, type PageRequest } from '../http/list-pages.js';
+
+/**
+ * Lists a page of carts from the store, newest first. A cart appears with its first item. A cart id that was used again
+ * is listed once for each cart.
+ */
+export async function listCarts(
+  { client, store }: Backends,
+  { customerId, status }: { customerId?: string | undefined; status?: CartStatus | undefined },
+  page: PageRequest,
+): Promise<Page<CartSummary>> {
+  const { limit, position } = page;
+  // A cart whose workflow was terminated still has the status `open` in the store.
+  const statuses = status === 'abandoned' ? (['abandoned', 'open'] as const) : status && [status];
+  const before = position === undefined ? undefined : Number(position);
+  const rows = await store.listCarts({ customerId, statuses }, { before, limit });
+  const open = rows.filter((row) => row.status === 'open');
+  const closes = await findUnrecordedCloses(
+    client,
+    open.map(({ cartId, openedAt }) => ({ workflowId: cartWorkflowId(cartId), since: openedAt })),
+  );
+  const items = rows
+    .map((row) => summaryOf(row, row.status === 'open' && closes.has(cartWorkflowId(row.cartId))))
+    .filter((item) => status === undefined || item.status === status);
+  return { items, ...nextPositionAfter(rows, page, ({ number }) => String(number)) };
+}
+
+function summaryOf(row: CartRecord, isTerminated: boolean): CartSummary {
+  const { cartId, customerId, status, orderId, openedAt, closedAt } = row;
+  return {
+    cartId,
+    ...(customerId !== undefined && { customerId }),
+    status: isTerminated ? 'abandoned' : status,
+    // An open or abandoned cart can have the order id of a checkout that timed out.
+    ...(status === 'checked_out' && orderId !== undefined && { orderId }),
+    openedAt: openedAt.toISOString(),
+    ...(closedAt && { closedAt: closedAt.toISOString() }),
+  };
+}

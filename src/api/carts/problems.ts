@@ -1,0 +1,69 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import type { CartView } from '../../schemas/cart.js';
+import { withServerDeadline } from '../../temporal/client/deadlines.js';
+import type { UpdateRejection } from '../../temporal/client/update-rejection.js';
+import type * as workflows from '../../workflows/index.js';
+import { httpProblem, notFound, type HttpProblem } from '../problems/http-problem.js';
+import { rejectionProblem } from '../temporal/rejection-problem.js';
+
+/** Rejections that callers see as they are. */
+const PUBLIC_REJECTIONS = new Set([
+  'UnknownSku',
+  'OutOfStock',
+  'TooManyLines',
+  'QuantityTooLarge',
+  'EmptyCart',
+  'MixedCurrencies',
+  'PriceChanged',
+  'AlreadyOrdered',
+  'IdempotencyKeyReused',
+  'InvalidInput',
+]);
+
+/** Maps a rejection by the cart to a problem; undefined for any other failure, which the caller must not see. */
+export function cartRejectionProblem(rejection: UpdateRejection): HttpProblem | undefined {
+  const { type, message, details: [detail] = [] } = rejection;
+  // A detail that is an object becomes members of the problem: both totals, or the order id.
+  if (PUBLIC_REJECTIONS.has(type)) return rejectionProblem(rejection, isRecord(detail) ? detail : {});
+  switch (type) {
+    case 'NotInCart':
+      return notFound(message);
+    case 'StoreUnavailable':
+      return storeUnavailable();
+    case 'AcceptedUpdateCompletedWorkflow':
+    case 'UnprocessedUpdate':
+      return cartBusy();
+    default:
+      return undefined;
+  }
+}
+
+export const storeUnavailable = () => httpProblem('store-unavailable', 'the database does not answer');
+
+const cartBusy = () => httpProblem('cart-busy', 'the cart could not process the request in time; send it again');
+
+/** The 410 of a closed cart. Its result is in the workflow history, so no worker is needed. */
+export async function closedCartProblem(
+  client: Client,
+  cartId: string,
+  { workflowId, runId, status }: WorkflowExecutionDescription,
+): Promise<HttpProblem> {
+  if (status.name === 'RUNNING') return cartBusy();
+  if (status.name !== 'COMPLETED')
+    return httpProblem('gone', `cart ${cartId} has ended (${status.name.toLowerCase()})`, {});
+  const handle = client.workflow.getHandle<typeof workflows.cart>(workflowId, runId);
+  return goneProblem(await withServerDeadline(client, () => handle.result()));
+}
+
+/** The 410 with the outcome of a closed cart. */
+export function goneProblem({ cartId, status, orderId }: CartView): HttpProblem {
+  const outcome = orderId ? `it became order ${orderId}` : `it was ${status}`;
+  return httpProblem('gone', `cart ${cartId} is closed: ${outcome}`, {
+    cartId,
+    cartStatus: status,
+    ...(orderId && { orderId }),
+  });
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,91 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Client } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { formatMoney, type Money } from '../../schemas/shared/money.js';
+import type { OrderInput, OrderStatus } from '../../schemas/order.js';
+import { hashContent } from '../../store/content-hash.js';
+import type { Store } from '../../store/index.js';
+import type { OrderRecord } from '../../store/orders/orders.js';
+import { calculateTotal } from '../../store/products.js';
+import { startOnce } from '../../temporal/client/start-once.js';
+import type * as workflows from '../../workflows/index.js';
+import {
+  customerIdAttribute,
+  ORDER_TASK_QUEUE,
+  ORDER_WORKFLOW_TYPE,
+  orderStatusAttribute,
+  orderWorkflowId,
+} from '../../workflows/order/contract.js';
+import type { Backends } from '../dependencies.js';
+import { catchProblem } from '../problems/error-mapping.js';
+import { httpProblem, HttpProblem } from '../problems/http-problem.js';
+import { describeWorkflow, describeWorkflowOr404 } from '../temporal/describe-workflow.js';
+import { statusOf } from './status.js';
+
+/**
+ * Starts an order. The order id is the idempotency key and never expires: a repetition with the same input starts
+ * nothing and returns the status of the existing order.
+ *
+ * @throws 409 when the id belongs to an order with another input, or when the total differs from the expected total.
+ */
+export async function startOrder({ client, store }: Backends, input: OrderInput): Promise<OrderStatus> {
+  const { orderId, customerId, expectedTotal } = input;
+  const workflowId = orderWorkflowId(orderId);
+  const idTakenProblem = () =>
+    httpProblem('order-id-taken', `order ${orderId} already exists with different content`, { orderId });
+  // If the store is unavailable, Temporal still knows the orders within its retention period. The stock reservation
+  // compares the content again.
+  const record = await catchProblem('store-unavailable', () => store.findOrder(orderId));
+  if (record && !(record instanceof HttpProblem)) {
+    if (record.contentHash !== hashContent(input)) throw idTakenProblem();
+    return await statusOfRecord(client, record);
+  }
+  if (expectedTotal && !(await describeWorkflow(client, { workflowId }))) {
+    await assertTotal(store, input.lines, expectedTotal);
+  }
+  const type = ORDER_WORKFLOW_TYPE satisfies keyof typeof workflows;
+  const result = await startOnce<(typeof workflows)[typeof type]>(client, type, input, {
+    workflowId,
+    taskQueue: ORDER_TASK_QUEUE,
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: customerIdAttribute, value: customerId },
+      { key: orderStatusAttribute, value: 'processing' },
+    ]),
+    staticSummary: `${input.lines.length} line(s) for ${customerId}`,
+  });
+  if (result === 'started') return 'processing';
+  if (result === 'conflict') throw idTakenProblem();
+  return statusOf(await describeWorkflowOr404(client, { workflowId }, `order ${orderId}`));
+}
+
+/**
+ * The status of a recorded order. The store does not learn that the server ended a workflow, so this asks Temporal
+ * about an open order. If Temporal does not answer, the recorded status counts.
+ */
+async function statusOfRecord(client: Client, record: OrderRecord): Promise<OrderStatus> {
+  if (record.outcome) return record.status;
+  const execution = await catchProblem('temporal-unavailable', () =>
+    describeWorkflow(client, { workflowId: orderWorkflowId(record.orderId) }),
+  );
+  if (execution instanceof HttpProblem) return record.status;
+  return execution ? statusOf(execution) : 'failed';
+}
+
+/**
+ * Checks the expected total early, so that the customer gets the 409 in the response. The stock reservation compares
+ * again, and its result counts.
+ *
+ * @throws 409 with both totals when the catalogue gives another total than the expected one. Lines that cannot be
+ * priced are left to the order workflow.
+ */
+async function assertTotal(store: Store, lines: OrderInput['lines'], expectedTotal: Money): Promise<void> {
+  const skus = lines.map(({ sku }) => sku);
+  const products = await catchProblem('store-unavailable', () => store.findProducts(skus));
+  if (products instanceof HttpProblem) return;
+  const calculated = calculateTotal(lines, products);
+  if (calculated.status !== 'priced') return;
+  const { total } = calculated;
+  if (isDeepStrictEqual(total, expectedTotal)) return;
+  const detail = `the total is ${formatMoney(total)}, but expectedTotal is ${formatMoney(expectedTotal)}`;
+  throw httpProblem('price-changed', detail, { total, expectedTotal });
+}

@@ -1,0 +1,39 @@
+import { status } from '@grpc/grpc-js';
+import {
+  isGrpcServiceError,
+  QueryRejectedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+
+const NO_RESPONSE_CODES: readonly number[] = [status.CANCELLED, status.DEADLINE_EXCEEDED, status.FAILED_PRECONDITION];
+
+/** The gRPC error of the server, which the client often wraps; undefined for other errors. */
+function grpcErrorIn(error: unknown): { code: number; details: string } | undefined {
+  const grpc = (error as { cause?: unknown }).cause ?? error;
+  return isGrpcServiceError(grpc) ? grpc : undefined;
+}
+
+/** Whether the error says that the workflow does not exist or is closed. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof WorkflowNotFoundError || grpcErrorIn(error)?.code === status.NOT_FOUND;
+}
+
+/** Whether a query or update failed because no worker answered it. */
+export function isNoWorkerResponse(error: unknown): boolean {
+  if (error instanceof QueryRejectedError || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
+  const grpc = grpcErrorIn(error);
+  return grpc !== undefined && NO_RESPONSE_CODES.includes(grpc.code);
+}
+
+/** Whether the server lost an update together with its workflow task. The update can be sent again. */
+export function isLostUpdate(error: unknown): boolean {
+  const grpc = grpcErrorIn(error);
+  return grpc?.code === status.FAILED_PRECONDITION && /unexpected workflow task failure/.test(grpc.details);
+}
+
+/** Whether the server rejected an update because the run has reached its update limit. */
+export function isUpdateLimitError(error: unknown): boolean {
+  const grpc = grpcErrorIn(error);
+  return grpc !== undefined && /total number of (distinct )?updates/i.test(grpc.details);
+}

@@ -1,0 +1,42 @@
+import type { Client } from '@temporalio/client';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { UnknownEncryptionKey } from '../encryption/codec.js';
+import { withServerDeadline } from './deadlines.js';
+
+/** The first argument of an execution, which any client can have started. Undefined when it is unreadable. */
+export async function readWorkflowInput(client: Client, workflowId: string): Promise<unknown> {
+  const { history } = await client.workflowService.getWorkflowExecutionHistory({
+    namespace: client.options.namespace,
+    execution: { workflowId },
+    maximumPageSize: 1,
+  });
+  const payloads = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
+  try {
+    const [input] = await decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
+    return input;
+  } catch (error) {
+    // A missing key is a configuration error, which an operator can fix.
+    if (error instanceof UnknownEncryptionKey) throw error;
+    return undefined;
+  }
+}
+
+/** The names of the signals since the last completed workflow task, newest first. Reads the last ten events only. */
+export async function listUnprocessedSignals(
+  client: Client,
+  { workflowId, runId }: { workflowId: string; runId: string },
+): Promise<string[]> {
+  const { history } = await withServerDeadline(client, () =>
+    client.workflowService.getWorkflowExecutionHistoryReverse({
+      namespace: client.options.namespace,
+      execution: { workflowId, runId },
+      maximumPageSize: 10,
+    }),
+  );
+  const events = history?.events ?? [];
+  const lastTask = events.findIndex(({ workflowTaskCompletedEventAttributes: attributes }) => attributes);
+  return (lastTask < 0 ? events : events.slice(0, lastTask)).flatMap(
+    ({ workflowExecutionSignaledEventAttributes: attributes }) =>
+      attributes?.signalName ? [attributes.signalName] : [],
+  );
+}

@@ -1,0 +1,65 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { hasWorkflows, TASK_QUEUES } from '../task-queues.js';
+import { withServerDeadline } from './deadlines.js';
+
+/** A worker polls continuously, and one poll lasts up to about a minute. A worker not seen for longer is gone. */
+const POLLER_SEEN_WITHIN_MS = 70_000;
+
+const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
+const { VERSIONING_BEHAVIOR_PINNED } = proto.temporal.api.enums.v1.VersioningBehavior;
+
+const TASK_QUEUE_TYPES = { workflow: TASK_QUEUE_TYPE_WORKFLOW, activity: TASK_QUEUE_TYPE_ACTIVITY };
+
+/** A worker deployment version, as Temporal identifies it. */
+interface WorkerVersion {
+  deploymentName?: string | null;
+  buildId?: string | null;
+}
+
+interface PollerFilter {
+  /** The kind of tasks; `workflow` by default. */
+  kind?: keyof typeof TASK_QUEUE_TYPES;
+  /** Counts only workers of this version. By default the current version, if there is one: new executions start on it. */
+  version?: WorkerVersion | undefined;
+}
+
+/** Whether a worker polled the task queue within the last 70 seconds. */
+export async function hasPoller(
+  client: Client,
+  taskQueue: string,
+  { kind = 'workflow', version }: PollerFilter = {},
+): Promise<boolean> {
+  const { pollers, versioningInfo } = await withServerDeadline(client, () =>
+    client.workflowService.describeTaskQueue({
+      namespace: client.options.namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: TASK_QUEUE_TYPES[kind],
+    }),
+  );
+  const required = version ?? versioningInfo?.currentDeploymentVersion;
+  return (pollers ?? []).some(({ lastAccessTime, deploymentOptions: actual }) => {
+    const seenAt = Number(lastAccessTime?.seconds ?? 0) * 1000;
+    if (Date.now() - seenAt >= POLLER_SEEN_WITHIN_MS) return false;
+    return !required || (actual?.deploymentName === required.deploymentName && actual?.buildId === required.buildId);
+  });
+}
+
+/**
+ * The task queues that no worker polls. When this throws, no call is in flight any more, because the caller may then
+ * close the connection.
+ */
+export async function findUnpolledTaskQueues(client: Client): Promise<string[]> {
+  const checks = TASK_QUEUES.map(async (taskQueue) => {
+    const isPolled = await hasPoller(client, taskQueue, { kind: hasWorkflows(taskQueue) ? 'workflow' : 'activity' });
+    return isPolled ? [] : [taskQueue];
+  });
+  await Promise.allSettled(checks);
+  return (await Promise.all(checks)).flat();
+}
+
+/** The version that an execution is pinned to; undefined when it uses the current version. */
+export function pinnedVersionOf({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): WorkerVersion | undefined {
+  const { behavior, deploymentVersion } = raw.workflowExecutionInfo?.versioningInfo ?? {};
+  return behavior === VERSIONING_BEHAVIOR_PINNED ? (deploymentVersion ?? undefined) : undefined;
+}

@@ -1,0 +1,78 @@
+import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
+import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
+import { ConcurrencyLimit } from './concurrency-limit.js';
+import { withServerDeadline } from './deadlines.js';
+
+/** Maximum page size of the server. */
+export const MAX_VISIBILITY_PAGE = 1_000;
+
+/**
+ * Visibility queries are expensive. This process runs 8 of them at once, and at most 32 more wait. Without the limit,
+ * none of many concurrent queries would finish in time.
+ */
+const visibilityLimit = new ConcurrencyLimit({ maxConcurrent: 8, maxWaiting: 32 });
+
+/** What visibility and a description both return of an execution. */
+export type Execution = Pick<
+  WorkflowExecutionDescription,
+  'workflowId' | 'runId' | 'status' | 'startTime' | 'closeTime' | 'typedSearchAttributes'
+>;
+
+interface VisibilityPageRequest {
+  query: string;
+  pageSize: number;
+  pageToken?: Uint8Array | undefined;
+}
+
+interface VisibilityPage {
+  executions: WorkflowExecutionInfo[];
+  /** Absent on the last page. */
+  nextPageToken?: Uint8Array;
+}
+
+/**
+ * A page of the executions that a visibility query finds, newest first, without their memos. Limits the time and the
+ * number of concurrent queries, so that requests can depend on it.
+ *
+ * @throws ConcurrencyQueueFull when too many queries are waiting.
+ */
+export async function listExecutions(client: Client, request: VisibilityPageRequest): Promise<VisibilityPage> {
+  return await visibilityLimit.run(client.options.namespace, () =>
+    withServerDeadline(client, () => readPage(client, request)),
+  );
+}
+
+/** All executions that a visibility query finds, newest first, without their memos. For tools: without any limit. */
+export async function* iterateExecutions(
+  client: Client,
+  query = '',
+  { pageSize = MAX_VISIBILITY_PAGE }: { pageSize?: number } = {},
+): AsyncGenerator<WorkflowExecutionInfo> {
+  let pageToken: Uint8Array | undefined;
+  do {
+    const page = await readPage(client, { query, pageSize, pageToken });
+    yield* page.executions;
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+}
+
+/** The SDK's own list decodes each memo, and fails at the first one that it cannot decode. */
+async function readPage(
+  { workflowService, options: { namespace, loadedDataConverter } }: Client,
+  { query, pageSize, pageToken }: VisibilityPageRequest,
+): Promise<VisibilityPage> {
+  const response = await workflowService.listWorkflowExecutions({
+    namespace,
+    query,
+    pageSize,
+    ...(pageToken && { nextPageToken: pageToken }),
+  });
+  const executions = await Promise.all(
+    (response.executions ?? []).map(async (raw) => {
+      raw.memo = null;
+      return await executionInfoFromRaw(raw, loadedDataConverter, raw, namespace);
+    }),
+  );
+  const { nextPageToken } = response;
+  return { executions, ...(nextPageToken?.length && { nextPageToken }) };
+}
