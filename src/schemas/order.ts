@@ -114,9 +114,9 @@ export const orderStage = z
 export const stepStatus = z.enum(['started', 'completed', 'failed', 'cancelled']);
 
 export const compensationStatus = z
-  .enum(['started', 'completed', 'stuck', 'skipped', 'refused'])
+  .enum(['started', 'completed', 'stuck', 'skipped', 'rejected'])
   .describe(
-    '`stuck` waits for an operator, or for its next try; `refused` means that the step can no longer be undone.',
+    '`stuck` waits for an operator, or for its next try; `rejected` means that the step can no longer be compensated.',
   );
 
 const timelineEntry = <T extends z.ZodType>(status: T) =>

@@ -2,7 +2,7 @@ import { isWellFormed } from '../../text/well-formed-text.js';
 import type { Reason } from '../../schemas/shared/reason.js';
 
 // Arguments of signals and updates arrive unparsed. Workflow code cannot import zod at run time, so these checks repeat
-// rules of `schemas/text.ts` and `schemas/reason.ts`. Tests compare both.
+// rules of the schemas. Tests compare both.
 
 const CALLER_ID = /^[A-Za-z0-9!#$%&'()*+,\-./:;=?@[\]^_{|}~]{1,120}$/;
 
@@ -17,13 +17,18 @@ export const isText = (value: unknown, max: number): value is string =>
   typeof value === 'string' && value.length <= max && isWellFormed(value);
 
 /**
- * Checks an optional argument `{"reason"?: string}`. @returns the problem, or undefined when the argument is valid or
- * missing.
+ * Checks an optional argument `{"reason"?: string}`.
+ *
+ * @returns the problem, or undefined when the argument is valid or missing.
  */
 export function validateReasonRequest(value: unknown): Reason | undefined {
   if (value === undefined || value === null || isReasonRequest(value)) return undefined;
   return { type: 'InvalidInput', message: 'the argument must be {"reason"?: string}' };
 }
+
+/** The fields of an untyped argument; none if it is not an object. */
+export const fieldsOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 
 function isReasonRequest(value: unknown): boolean {
   if (typeof value !== 'object' || Array.isArray(value)) return false;

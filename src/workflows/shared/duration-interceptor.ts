@@ -17,19 +17,19 @@ const STARTED_AT_HEADER = 'shop-started-at';
  * continue-as-new. Awaits nothing, so it does not change when the workflow ends.
  */
 export const interceptors = (): WorkflowInterceptors => {
-  let began = workflowInfo().startTime.getTime();
+  let startedAt = workflowInfo().startTime.getTime();
   return {
     inbound: [
       {
         execute(input, next) {
-          began = readStartTime(input.headers) ?? began;
+          startedAt = readStartTime(input.headers) ?? startedAt;
           const outcome = next(input);
           outcome.then(
-            (result) => end(outcomeOf(result)),
+            (result) => recordDuration(outcomeOf(result)),
             (error: unknown) => {
               // Any other error is a bug. It blocks the workflow but does not end it.
               if (error instanceof TemporalFailure && !(error instanceof ContinueAsNew))
-                end(isCancellation(error) ? 'cancelled' : 'failed');
+                recordDuration(isCancellation(error) ? 'cancelled' : 'failed');
             },
           );
           return outcome;
@@ -41,7 +41,7 @@ export const interceptors = (): WorkflowInterceptors => {
         continueAsNew: (input, next) =>
           next({
             ...input,
-            headers: { ...input.headers, [STARTED_AT_HEADER]: defaultPayloadConverter.toPayload(began) },
+            headers: { ...input.headers, [STARTED_AT_HEADER]: defaultPayloadConverter.toPayload(startedAt) },
           }),
         // The label name of the SDK's own metrics, so that queries can join them.
         getMetricTags: ({ workflowType, ...tags }, next) => next({ ...tags, workflow_type: workflowType! }),
@@ -49,16 +49,22 @@ export const interceptors = (): WorkflowInterceptors => {
     ],
   };
 
-  function end(outcome: string): void {
+  function recordDuration(outcome: string): void {
     metricMeter
-      .createHistogram('shop_workflow_duration', 'float', 'seconds', 'Lives of workflows, by how they ended')
-      .record(Math.max(Date.now() - began, 0) / 1000, { outcome });
+      .createHistogram(
+        'shop_workflow_duration',
+        'float',
+        'seconds',
+        'Durations of workflows across continue-as-new, by outcome',
+      )
+      .record(Math.max(Date.now() - startedAt, 0) / 1000, { outcome });
   }
 };
 
+/** In milliseconds since the epoch. */
 function readStartTime(headers: Headers): number | undefined {
-  const told = readHeader(headers, STARTED_AT_HEADER);
-  return typeof told === 'number' ? told : undefined;
+  const startTime = readHeader(headers, STARTED_AT_HEADER);
+  return typeof startTime === 'number' ? startTime : undefined;
 }
 
 /** The result views of our workflows have a `status` from a small set of values. */

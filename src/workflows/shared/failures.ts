@@ -17,8 +17,8 @@ export const REJECTION_TYPES = [
   'ApprovalWithdrawn',
 ] as const;
 
-/** Failures that a retry cannot fix, by the type name in histories. */
-export const NON_RETRYABLE_ERROR_TYPES = [
+/** Failures that a retry cannot fix, by the type name in histories. The value of a retry policy's option. */
+export const NON_RETRYABLE_ERROR_TYPES: string[] = [
   'InvalidInput',
   ...REJECTION_TYPES,
   'ApprovalIdTaken',
@@ -33,7 +33,7 @@ export const NON_RETRYABLE_ERROR_TYPES = [
   'AlreadyOrdered',
   'BatchNotFound',
   'Superseded',
-] as const;
+];
 
 /**
  * The root cause of a failure. An activity's failure arrives in an `ActivityFailure`, and that of a child workflow's
@@ -62,7 +62,26 @@ export function reasonOf(failure: TemporalFailure): Reason {
 export const rejectionFailure = ({ type, message }: Reason): ApplicationFailure =>
   ApplicationFailure.create({ type, message, nonRetryable: true, category: 'BENIGN' });
 
+/** Rejects an update from its validator: such an update writes no event. */
+export function throwIfRejected(rejection: Reason | undefined): void {
+  if (rejection) throw rejectionFailure(rejection);
+}
+
 /** Whether a failure is a rejection by a business rule. */
 export function isRejection(failure: TemporalFailure): boolean {
   return (REJECTION_TYPES as readonly string[]).includes(reasonOf(failure).type);
+}
+
+/**
+ * The Temporal failure that ended `run`, if any. Any other error is a bug and is rethrown, because it must not trigger
+ * compensation.
+ */
+export async function catchTemporalFailure(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TemporalFailure) return error;
+    throw error;
+  }
 }

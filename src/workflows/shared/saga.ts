@@ -1,7 +1,10 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { TemporalFailure } from '@temporalio/common';
 
-/** Thrown by a gate whose step can no longer be compensated. The saga then keeps all older steps and must complete. */
+/**
+ * Thrown by a blocking compensation whose step can no longer be compensated. The saga then keeps all older steps and
+ * must complete.
+ */
 export class PointOfNoReturn extends Error {
   override readonly name = 'PointOfNoReturn';
 }
@@ -11,16 +14,16 @@ export interface Compensation {
   name: string;
   run: () => Promise<unknown>;
   /**
-   * While a gate is stuck, older compensations wait, because they are correct only after it. A gate may throw
-   * `PointOfNoReturn`.
+   * While a blocking compensation is stuck, older compensations wait, because they are correct only after it. It may
+   * throw `PointOfNoReturn`.
    */
   isBlocking?: boolean;
 }
 
 export interface SagaObserver {
   /** Called on every compensation state change, for timelines and search attributes. */
-  onCompensation?: (name: string, status: 'started' | 'completed' | 'skipped' | 'refused') => void;
-  /** Called when a compensation has used up its retries and is parked. Resolves with the decision. */
+  onCompensation?: (name: string, status: 'started' | 'completed' | 'skipped' | 'rejected') => void;
+  /** Called when a compensation has used up its retries and is stuck. Resolves with the decision. */
   onStuck: (name: string, failure: TemporalFailure) => Promise<'retry' | 'skip'>;
 }
 
@@ -29,8 +32,8 @@ export interface SagaObserver {
  *
  * - A compensation is registered **before** its step runs, because a step may take effect and lose its response.
  * - Compensations run last in, first out, in a non-cancellable scope, each at most once.
- * - A compensation that keeps failing is parked, not dropped: the observer decides whether to retry or skip it.
- *   Meanwhile older compensations run, unless the parked one is a gate.
+ * - A compensation that keeps failing is stuck, not dropped: the observer decides whether to retry or skip it.
+ *   Meanwhile older compensations run, unless the stuck one is blocking.
  * - Only Temporal failures are handled. Any other error is a bug in workflow code and is rethrown, so that the workflow
  *   task waits for a fix instead of refunding customers.
  */
@@ -43,9 +46,9 @@ export class Saga {
   }
 
   /** Registers the compensation, then runs the step. The caller handles failures of the step. */
-  async runStep<T>(runCompensation: () => Promise<T>, compensation: Compensation): Promise<T> {
+  async runStep<T>(step: () => Promise<T>, compensation: Compensation): Promise<T> {
     this.register(compensation);
-    return await runCompensation();
+    return await step();
   }
 
   /** Registers the compensation of a step that an earlier run took. */
@@ -59,46 +62,46 @@ export class Saga {
   }
 
   /**
-   * Runs the compensations, last step first. Resolves when no compensation is parked any more.
+   * Runs the compensations, last step first. Resolves when no compensation is stuck any more.
    *
-   * @returns true when the stack is empty; false when a gate threw `PointOfNoReturn`. The gate is then removed, older
-   * compensations stay registered, and the caller must complete the saga.
+   * @returns true when the stack is empty; false when a blocking compensation threw `PointOfNoReturn`. That compensation
+   * is then removed, older compensations stay registered, and the caller must complete the saga.
    */
   async compensate(): Promise<boolean> {
     return await CancellationScope.nonCancellable(async () => {
-      const parked: Promise<unknown>[] = [];
-      let refused = false;
-      for (let next = this.stack.pop(); next; next = refused ? undefined : this.stack.pop()) {
-        let outcome = await this.run(next);
+      const stuck: Promise<unknown>[] = [];
+      let isRejected = false;
+      for (let next = this.stack.pop(); next; next = isRejected ? undefined : this.stack.pop()) {
+        let outcome = await this.runCompensation(next);
         if (outcome instanceof TemporalFailure) {
           const resolved = this.resolveStuck(next, outcome);
           if (!next.isBlocking) {
-            parked.push(resolved);
+            stuck.push(resolved);
             continue;
           }
           outcome = await resolved;
         }
-        refused = outcome === 'refused';
+        isRejected = outcome === 'rejected';
       }
-      await Promise.all(parked);
-      return !refused;
+      await Promise.all(stuck);
+      return !isRejected;
     });
   }
 
   /** Asks the observer about a stuck compensation until it is completed, skipped or past the point of no return. */
-  private async resolveStuck(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'refused'> {
+  private async resolveStuck(compensation: Compensation, failure: TemporalFailure): Promise<'done' | 'rejected'> {
     let outcome: CompensationOutcome = failure;
     while (outcome instanceof TemporalFailure) {
       if ((await this.observer.onStuck(compensation.name, outcome)) === 'skip') {
         this.observer.onCompensation?.(compensation.name, 'skipped');
         return 'done';
       }
-      outcome = await this.run(compensation);
+      outcome = await this.runCompensation(compensation);
     }
     return outcome;
   }
 
-  private async run({ name, run }: Compensation): Promise<CompensationOutcome> {
+  private async runCompensation({ name, run }: Compensation): Promise<CompensationOutcome> {
     this.observer.onCompensation?.(name, 'started');
     try {
       await run();
@@ -106,8 +109,8 @@ export class Saga {
       return 'done';
     } catch (error) {
       if (error instanceof PointOfNoReturn) {
-        this.observer.onCompensation?.(name, 'refused');
-        return 'refused';
+        this.observer.onCompensation?.(name, 'rejected');
+        return 'rejected';
       }
       if (error instanceof TemporalFailure) return error;
       throw error;
@@ -115,4 +118,4 @@ export class Saga {
   }
 }
 
-type CompensationOutcome = 'done' | 'refused' | TemporalFailure;
+type CompensationOutcome = 'done' | 'rejected' | TemporalFailure;

@@ -172,7 +172,7 @@ describeWithTimeSkipping('a saga in a workflow', () => {
       'c',
       'all done',
       'undo c started',
-      'undo c refused',
+      'undo c rejected',
       'compensate: false',
       'undo b started',
       'undo b completed',

@@ -71,7 +71,7 @@ describe('a saga step', () => {
 
 describe('compensation', () => {
   /** The course of a compensation: it fails and is retried `failures` times, then ends with `end`. */
-  const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'refused') });
+  const history = fc.record({ failures: fc.nat(3), end: fc.constantFrom('completed', 'skipped', 'rejected') });
 
   test('reports every compensation in turn, the last step first, for any course', async () => {
     const property = fc.asyncProperty(fc.array(history, { maxLength: 6 }), async (histories) => {
@@ -86,7 +86,7 @@ describe('compensation', () => {
         ]);
         expected.push(...stuck.flat(), ...(end === 'skipped' ? [] : [[name, 'started']]), [name, end]);
         answers.push(...Array<'retry'>(failures).fill('retry'), ...(end === 'skipped' ? (['skip'] as const) : []));
-        if (end === 'refused') returned.push(false);
+        if (end === 'rejected') returned.push(false);
       }
       returned.push(true);
 
@@ -98,7 +98,7 @@ describe('compensation', () => {
           isBlocking: true,
           ...makeCompensation(`undo ${index}`, async () => {
             if ((turns += 1) <= failures || end === 'skipped') throw noRoute;
-            if (end === 'refused') throw new PointOfNoReturn();
+            if (end === 'rejected') throw new PointOfNoReturn();
           }),
         });
       }

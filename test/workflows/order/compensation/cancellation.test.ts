@@ -184,7 +184,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
           cancellation: { reason: 'changed my mind' },
           compensations: compensationsIn(completedActivities),
         });
-        expect(view.cancellation).not.toHaveProperty('refused');
+        expect(view.cancellation).not.toHaveProperty('rejected');
         expect(await order.balance()).toEqual(balance);
         expect(order.completedActivities()).toEqual(completedActivities);
         expect(order.partnerRequests()).toEqual(partnerRequests);
@@ -375,12 +375,12 @@ describeWithOrderShop('cancelling an order', (shop) => {
       await order.sendCarrierReports('delivered');
       const view = await order.result();
 
-      expect(forward.cancellation).toMatchObject({ reason: 'too late', refused: true });
+      expect(forward.cancellation).toMatchObject({ reason: 'too late', rejected: true });
       expect(refusal).toBe('AlreadyPickedUp');
       expect(view).toMatchObject({
         status: 'completed',
-        cancellation: { reason: 'too late', refused: true },
-        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+        cancellation: { reason: 'too late', rejected: true },
+        compensations: [{ name: 'cancelShipment', status: 'rejected' }],
       });
       expect(await order.balance()).toEqual(sold);
       expect(order.completedActivities()).toEqual([
@@ -404,7 +404,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(refusal).toBe('AlreadyPickedUp');
       expect(view).toMatchObject({
         status: 'completed',
-        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+        compensations: [{ name: 'cancelShipment', status: 'rejected' }],
       });
       expect(await order.balance()).toEqual(sold);
     });
@@ -435,7 +435,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(await order.result()).toMatchObject({
         status: 'completed',
         shipment: { status: 'delivered' },
-        cancellation: { refused: true },
+        cancellation: { rejected: true },
       });
       expect(await order.balance()).toEqual(sold);
     });
@@ -453,7 +453,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(await order.result()).toMatchObject({
         status: 'completed',
         shipment: { status: 'delivered' },
-        cancellation: { refused: true },
+        cancellation: { rejected: true },
       });
       expect(await order.balance()).toEqual(sold);
     });
@@ -468,7 +468,7 @@ describeWithOrderShop('cancelling an order', (shop) => {
       expect(await order.result()).toMatchObject({
         status: 'completed',
         shipment: { status: 'delivered' },
-        compensations: [{ name: 'cancelShipment', status: 'refused' }],
+        compensations: [{ name: 'cancelShipment', status: 'rejected' }],
       });
       expect(await order.balance()).toEqual(sold);
     });

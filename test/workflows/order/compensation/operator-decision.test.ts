@@ -186,8 +186,8 @@ describeWithOrderShop('a compensation that keeps failing', (shop) => {
 
     expect(await order.result()).toMatchObject({
       status: 'completed',
-      cancellation: { refused: true },
-      compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      cancellation: { rejected: true },
+      compensations: [{ name: 'cancelShipment', status: 'rejected' }],
     });
     expect(await order.balance()).toEqual({ verdict: 'sold', charged: 2500, refunded: 0, parcels: ['delivered'] });
   });

@@ -221,7 +221,7 @@ describeWithOrderShop("the carrier's reports", (shop) => {
     expect(await result).toMatchObject({
       status: 'completed',
       shipment: { status: 'delivered' },
-      compensations: [{ name: 'cancelShipment', status: 'refused' }],
+      compensations: [{ name: 'cancelShipment', status: 'rejected' }],
     });
     expect(await order.balance()).toEqual(SOLD_BALANCE);
   });

@@ -108,7 +108,7 @@ describeWithOrderShop('a parcel that is in transit at the delivery time-out', (s
     await order.sendCarrierReports('delivered');
     const done = await order.result();
 
-    expect(view).toMatchObject({ compensations: [{ name: 'cancelShipment', status: 'refused' }] });
+    expect(view).toMatchObject({ compensations: [{ name: 'cancelShipment', status: 'rejected' }] });
     expect(done).toMatchObject({ status: 'completed' });
     expect(order.partnerRequests()).not.toContain('/payments/refunds');
     expect(await order.balance()).toEqual(SOLD_BALANCE);
