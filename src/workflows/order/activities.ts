@@ -3,7 +3,7 @@ import type { Activities } from '../../activities/index.js';
 import { NON_RETRYABLE_ERROR_TYPES } from '../shared/failures.js';
 import { PAYMENT_TASK_QUEUE } from './contract.js';
 
-const nonRetryableErrorTypes = [...NON_RETRYABLE_ERROR_TYPES];
+const nonRetryableErrorTypes = NON_RETRYABLE_ERROR_TYPES;
 const cancellationType = 'WAIT_CANCELLATION_COMPLETED';
 
 /** Short steps on our own database. Twelve attempts bridge a database restart of about a minute. */
@@ -62,9 +62,9 @@ const compensationOptions = {
 
 export const { reserveStock } = proxyActivities<Activities>({
   ...storeOptions,
-  summary: 'Price and reserve the lines',
+  summary: 'Price the lines and reserve the stock',
 });
-export const { releaseStock } = proxyActivities<Activities>({ ...storeOptions, summary: 'Put the stock back' });
+export const { releaseStock } = proxyActivities<Activities>({ ...storeOptions, summary: 'Release the stock' });
 export const { recordOrderStatus } = proxyActivities<Activities>({
   ...unlimitedStoreOptions,
   summary: 'Record the status',
@@ -93,7 +93,7 @@ export const { cancelShipment } = proxyActivities<Activities>({
 });
 export const { trackShipment } = proxyActivities<Activities>({
   ...compensationOptions,
-  summary: 'Ask where the parcel is',
+  summary: 'Poll the carrier',
 });
 
 /** Waits for an existing approval after a reset. Each stage of an approval lasts at most a year. */
@@ -102,5 +102,5 @@ export const { awaitExistingApproval } = proxyActivities<Activities>({
   heartbeatTimeout: '30 seconds',
   cancellationType,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', nonRetryableErrorTypes },
-  summary: 'Wait for the approval that exists already',
+  summary: 'Wait for the existing approval',
 });

@@ -26,10 +26,10 @@ export class DeliveryMonitor {
   /** Polls the carrier. @returns whether the carrier responded. */
   private readonly pollCarrier: () => Promise<boolean>;
 
-  constructor(options: { seconds: number; parcel: Parcel; ask: () => Promise<boolean> }) {
-    this.timeoutSeconds = options.seconds;
+  constructor(options: { timeoutSeconds: number; parcel: Parcel; pollCarrier: () => Promise<boolean> }) {
+    this.timeoutSeconds = options.timeoutSeconds;
     this.parcel = options.parcel;
-    this.pollCarrier = options.ask;
+    this.pollCarrier = options.pollCarrier;
     this.lastNewsAt = Date.now();
     this.dueAt = this.lastNewsAt + this.timeoutSeconds * 1000;
   }
@@ -58,29 +58,29 @@ export class DeliveryMonitor {
    * a replay could change the result of a timer.
    */
   private async run(): Promise<void> {
-    let unanswered = 0;
-    let reached = 0;
+    let unansweredPolls = 0;
+    let reachedAt = 0;
     while (!this.parcel.isFinal) {
       if (this.expiry) {
         const hasChanged = () => this.expiry === undefined || this.parcel.isFinal;
-        const options = { summary: 'Ask the carrier about an overdue parcel' };
+        const options = { summary: 'Next poll of the carrier about an overdue parcel' };
         if (!(await condition(hasChanged, POLL_INTERVAL_MS, options))) await this.pollCarrier();
         continue;
       }
-      const askAt = Math.min(this.lastNewsAt + POLL_INTERVAL_MS, this.dueAt);
-      if (reached < askAt) {
-        await sleep(Math.max(askAt - Date.now(), 1), { summary: 'Silence of the carrier' });
-        reached = askAt;
-        await sleepWithJitter(Date.now() - askAt);
+      const pollAt = Math.min(this.lastNewsAt + POLL_INTERVAL_MS, this.dueAt);
+      if (reachedAt < pollAt) {
+        await sleep(Math.max(pollAt - Date.now(), 1), { summary: 'Next poll of the carrier' });
+        reachedAt = pollAt;
+        await sleepWithJitter(Date.now() - pollAt);
         continue;
       }
       const isAnswered = await this.pollCarrier();
-      this.lastNewsAt = Math.max(this.lastNewsAt, latestPollTime(askAt, Date.now()));
-      if (reached < this.dueAt || this.parcel.isFinal) continue;
-      unanswered = isAnswered ? 0 : unanswered + 1;
+      this.lastNewsAt = Math.max(this.lastNewsAt, latestPollTime(pollAt, Date.now()));
+      if (reachedAt < this.dueAt || this.parcel.isFinal) continue;
+      unansweredPolls = isAnswered ? 0 : unansweredPolls + 1;
       if (isAnswered) this.expiry = 'no_news';
-      else if (unanswered > MAX_UNANSWERED_POLLS) this.expiry = 'unanswered';
-      else await sleep(CARRIER_POLL_RETRY_SECONDS * 1000, { summary: 'The carrier does not answer' });
+      else if (unansweredPolls > MAX_UNANSWERED_POLLS) this.expiry = 'unanswered';
+      else await sleep(CARRIER_POLL_RETRY_SECONDS * 1000, { summary: 'Next poll of a carrier that does not respond' });
     }
   }
 }
@@ -92,6 +92,6 @@ export const latestPollTime = (plannedAt: number, now: number): number =>
 async function sleepWithJitter(lateByMs: number): Promise<void> {
   if (lateByMs < JITTER_THRESHOLD_MS) return;
   await sleep(1 + Math.floor(Math.random() * MAX_JITTER_MS), {
-    summary: 'Spread questions to the carrier after an outage',
+    summary: 'Spread polls of the carrier after an outage',
   });
 }

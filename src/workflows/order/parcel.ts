@@ -2,24 +2,13 @@ import type { ShipmentReport } from '../../schemas/order.js';
 
 const STATUS_RANK = { requested: 0, accepted: 1, in_transit: 2, delivered: 3, lost: 3, cancelled: 3 } as const;
 
-const REPORTED_STATUSES: readonly unknown[] = ['accepted', 'in_transit', 'delivered', 'lost', 'cancelled'];
-
-export type ParcelStatus = keyof typeof STATUS_RANK;
+type ParcelStatus = keyof typeof STATUS_RANK;
 
 /**
  * Maximum number of reports kept until the shipment id is known. A parcel has five statuses; further reports are
  * duplicates.
  */
 const MAX_EARLY_REPORTS = 10;
-
-/** Whether the raw argument of a signal is a report about this order. */
-export function isShipmentReport(value: unknown, orderId: string): value is ShipmentReport {
-  if (typeof value !== 'object' || value === null) return false;
-  const report = value as Record<string, unknown>;
-  return (
-    report.orderId === orderId && typeof report.shipmentId === 'string' && REPORTED_STATUSES.includes(report.status)
-  );
-}
 
 /**
  * The state of an order's parcel. Reports can be duplicated, late or out of order; the first final status counts. Only
@@ -63,7 +52,7 @@ export class Parcel {
     this.status = 'cancelled';
   }
 
-  /** Marks the parcel as delivered, on the word of an operator. */
+  /** Marks the parcel as delivered, by decision of an operator. */
   markDelivered(): void {
     this.hasLeft = true;
     this.status = 'delivered';

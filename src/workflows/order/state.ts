@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { TemporalFailure } from '@temporalio/common';
+import type { ReservedOrder } from '../../activities/orders.js';
 import type {
   CompensationDecision,
   DeliveryDecision,
@@ -18,18 +19,20 @@ import type {
   ShipmentReport,
 } from '../../schemas/order.js';
 import { reasonOf } from '../shared/failures.js';
-import type { SagaObserver } from '../shared/saga.js';
-import { recordContradictingReport, recordOrderStatus, trackShipment } from './activities.js';
+import { Saga, type Compensation } from '../shared/saga.js';
+import { recordContradictingReport, recordOrderStatus } from './activities.js';
 import {
-  STUCK_RETRY_INITIAL_SECONDS,
-  STUCK_RETRY_MAXIMUM_SECONDS,
+  customerIdAttribute,
   MAX_STUCK_RETRIES,
   orderIdOf,
   orderStatusAttribute,
+  STUCK_RETRY_INITIAL_SECONDS,
+  STUCK_RETRY_MAXIMUM_SECONDS,
 } from './contract.js';
-import { DeliveryMonitor } from './delivery-monitor.js';
+import type { DeliveryMonitor } from './delivery-monitor.js';
+import { describeOrder } from './details.js';
 import { Parcel } from './parcel.js';
-import { describeOrder, Timeline } from './timeline.js';
+import { Timeline } from './timeline.js';
 
 const isoTimeAfter = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
 
@@ -42,8 +45,13 @@ export const stuckRetryDelaySeconds = (attempt: number): number | undefined =>
     ? Math.min(STUCK_RETRY_INITIAL_SECONDS * 2 ** (attempt - 1), STUCK_RETRY_MAXIMUM_SECONDS)
     : undefined;
 
-type Step = OrderView['steps'][number];
-type Compensation = OrderView['compensations'][number];
+interface OrderStep<T> {
+  /** The name in the timeline. */
+  name: string;
+  stage: OrderStage;
+  run: () => Promise<T>;
+  compensation?: Compensation;
+}
 
 /** The complete state of an order. The view is returned by queries, updates and the result. */
 export class OrderState {
@@ -51,7 +59,13 @@ export class OrderState {
   readonly parcel = new Parcel();
   /** The scope that a cancellation cancels. Once the parcel is picked up, no cancellable work remains in it. */
   readonly cancellableScope = new CancellationScope();
+  /** Runs the compensations and shows them in the timeline. */
+  readonly saga = new Saga({
+    onCompensation: (name, status) => this.onCompensation(name, status),
+    onStuck: (name, failure) => this.awaitCompensationDecision(name, failure),
+  });
   deliveryMonitor: DeliveryMonitor | undefined;
+  hasInvalidInput = false;
   /** The goods are lost or written off, so the stock is not returned. */
   isStockWrittenOff = false;
   /** Operators' decisions that have not taken effect yet. */
@@ -60,8 +74,9 @@ export class OrderState {
 
   /** Identifies the order in store activities. */
   readonly key: { orderId: string; firstRunId: string; placedAt: string; input: OrderInput };
-  private readonly steps: Timeline<Step>;
-  private readonly compensations: Timeline<Compensation>;
+  private readonly steps: Timeline<OrderView['steps'][number]>;
+  private readonly compensations: Timeline<OrderView['compensations'][number]>;
+  /** Settles once all records requested so far are in the store. */
   private recording: Promise<void> = Promise.resolve();
 
   constructor(input: OrderInput) {
@@ -83,7 +98,7 @@ export class OrderState {
     setCurrentDetails(describeOrder(this.view));
   }
 
-  /** Sets the final status. The status of an open order depends on what is parked. */
+  /** Sets the final status. The status of an open order follows from what waits for an operator. */
   close(status: OrderStatus): void {
     this.view.stage = 'done';
     this.parcel.dropEarlyReports();
@@ -91,8 +106,13 @@ export class OrderState {
     this.setStatus(status);
   }
 
-  /** Runs a step and records it in the timeline. */
-  async runStep<T>(name: string, stage: OrderStage, run: () => Promise<T>): Promise<T> {
+  /** Registers the compensation, if any, then runs the step and records it in the timeline. */
+  async runStep<T>({ compensation, ...step }: OrderStep<T>): Promise<T> {
+    if (!compensation) return await this.recordStep(step);
+    return await this.saga.runStep(() => this.recordStep(step), compensation);
+  }
+
+  private async recordStep<T>({ name, stage, run }: OrderStep<T>): Promise<T> {
     this.enterStage(stage);
     this.steps.start(name);
     try {
@@ -106,50 +126,62 @@ export class OrderState {
     }
   }
 
-  /**
-   * Records compensations in the timeline. Parks a failing compensation until an operator decides or its retry is due.
-   */
-  readonly sagaObserver: SagaObserver = {
-    onCompensation: (name, status) => {
-      if (status === 'started') this.compensations.start(name).attempt += 1;
-      else this.compensations.end(name, status);
-      delete this.compensations.find(name)!.nextAttemptAt;
-      if (name === 'releaseStock' && status === 'skipped') this.isStockWrittenOff = true;
-      this.enterStage('compensating');
-      this.updateStatus();
-    },
-    onStuck: async (name, failure) => {
-      const entry = this.compensations.find(name)!;
-      const seconds = stuckRetryDelaySeconds(entry.attempt);
-      entry.status = 'stuck';
-      entry.reason = reasonOf(failure);
-      if (seconds !== undefined) entry.nextAttemptAt = isoTimeAfter(seconds);
-      this.updateStatus();
-      const isDecided = () => this.compensationDecisions.has(name);
-      if (seconds === undefined) await condition(isDecided);
-      else await condition(isDecided, seconds * 1000, { summary: `Next retry of ${name}` });
-      const action = this.compensationDecisions.get(name) ?? 'retry';
-      this.compensationDecisions.delete(name);
-      return action;
-    },
-  };
-
-  /** Whether this attempt of the compensation waits for a decision. */
-  isStuck(name: string, attempt?: number): boolean {
-    const entry = this.compensations.find(name);
-    const isIt = entry?.status === 'stuck' && (attempt === undefined || entry.attempt === attempt);
-    return isIt && !this.compensationDecisions.has(name);
+  /** Shows the priced order. A client that started the workflow may have set no `CustomerId`. */
+  onReserved({ customerId, lines, total }: ReservedOrder): void {
+    Object.assign(this.view, { customerId, lines, total });
+    if (workflowInfo().typedSearchAttributes.get(customerIdAttribute) === customerId) return;
+    upsertSearchAttributes([
+      { key: customerIdAttribute, value: customerId },
+      { key: orderStatusAttribute, value: this.view.status },
+    ]);
   }
 
+  private onCompensation(name: string, status: 'started' | 'completed' | 'skipped' | 'rejected'): void {
+    if (status === 'started') this.compensations.start(name).attempt += 1;
+    else this.compensations.end(name, status);
+    delete this.compensations.find(name)!.nextAttemptAt;
+    if (name === 'releaseStock' && status === 'skipped') this.isStockWrittenOff = true;
+    this.enterStage('compensating');
+    this.updateStatus();
+  }
+
+  /** Shows a compensation as stuck until an operator decides or its retry is due. */
+  private async awaitCompensationDecision(name: string, failure: TemporalFailure): Promise<'retry' | 'skip'> {
+    const entry = this.compensations.find(name)!;
+    const seconds = stuckRetryDelaySeconds(entry.attempt);
+    entry.status = 'stuck';
+    entry.reason = reasonOf(failure);
+    if (seconds !== undefined) entry.nextAttemptAt = isoTimeAfter(seconds);
+    this.updateStatus();
+    const isDecided = () => this.compensationDecisions.has(name);
+    if (seconds === undefined) await condition(isDecided);
+    else await condition(isDecided, seconds * 1000, { summary: `Next retry of ${name}` });
+    const action = this.compensationDecisions.get(name) ?? 'retry';
+    this.compensationDecisions.delete(name);
+    return action;
+  }
+
+  /** Whether the compensation, or this attempt of it, is stuck and no decision about it was made yet. */
+  isStuck(name: string, attempt?: number): boolean {
+    const entry = this.compensations.find(name);
+    const isThisAttempt = attempt === undefined || entry?.attempt === attempt;
+    return entry?.status === 'stuck' && isThisAttempt && !this.compensationDecisions.has(name);
+  }
+
+  /** Whether the compensation is stuck, or a decision about it has not taken effect yet. */
+  awaitsDecision(name: string): boolean {
+    return this.compensationDecisions.has(name) || this.isStuck(name);
+  }
+
+  /** Whether this attempt of the delivery is overdue and no decision about it was made yet. */
   isOverdue(attempt: number): boolean {
     const { delivery } = this.view;
     return delivery?.overdueSince !== undefined && delivery.attempt === attempt && !this.deliveryDecision;
   }
 
-  startDeliveryMonitor(seconds: number): void {
-    this.deliveryMonitor = new DeliveryMonitor({ seconds, parcel: this.parcel, ask: () => this.pollCarrier() });
+  setDeliveryMonitor(monitor: DeliveryMonitor): void {
+    this.deliveryMonitor = monitor;
     this.showDueTime();
-    this.deliveryMonitor.start();
   }
 
   /** Extends the carrier's time limit, by the order's own limit unless given. */
@@ -158,21 +190,19 @@ export class OrderState {
     this.showDueTime();
   }
 
-  /** Parks the order until an operator decides about the delivery, or until `isNews` returns true. */
-  async awaitDeliveryDecision(isNews: () => boolean): Promise<DeliveryDecision | undefined> {
+  /** Shows that the order waits for an operator's decision about the delivery. */
+  onDeliveryOverdue(): void {
     const delivery = this.view.delivery!;
     delivery.attempt = (delivery.attempt ?? 0) + 1;
     delivery.overdueSince = isoTimeAfter(0);
     this.updateStatus();
-    try {
-      await condition(() => this.deliveryDecision !== undefined || isNews());
-      // News takes precedence, because the operator decided without it.
-      return isNews() ? undefined : this.deliveryDecision;
-    } finally {
-      this.deliveryDecision = undefined;
-      delete delivery.overdueSince;
-      this.updateStatus();
-    }
+  }
+
+  /** Shows that the order does not wait for the operator any more. */
+  onDeliveryDecided(): void {
+    this.deliveryDecision = undefined;
+    delete this.view.delivery!.overdueSince;
+    this.updateStatus();
   }
 
   onShipmentReport(report: ShipmentReport): void {
@@ -222,7 +252,7 @@ export class OrderState {
     if (shipmentId !== undefined) this.view.shipment = { shipmentId, status };
   }
 
-  /** Waits until the store has the latest status. */
+  /** Waits until the store has all records requested so far. */
   async waitUntilRecorded(): Promise<void> {
     await this.recording;
   }
@@ -233,23 +263,6 @@ export class OrderState {
     if (!this.parcel.hasLeft || hadLeft) return;
     this.extendDelivery();
     if (this.view.stage === 'awaiting_pickup') this.enterStage('in_transit');
-  }
-
-  /** Polls the carrier and treats the response as a report. @returns whether the carrier responded. */
-  async pollCarrier(): Promise<boolean> {
-    if (this.view.stage === 'compensating') return true;
-    try {
-      const report = await trackShipment({ orderId: this.key.orderId });
-      if (report) {
-        this.onShipmentConfirmed(report.shipmentId);
-        this.onShipmentReport(report);
-      }
-      return true;
-    } catch (error) {
-      if (!(error instanceof TemporalFailure)) throw error;
-      log.warn('could not ask the carrier', { ...reasonOf(error) });
-      return false;
-    }
   }
 
   /**
@@ -295,19 +308,5 @@ export class OrderState {
     this.view.status = status;
     upsertSearchAttributes([{ key: orderStatusAttribute, value: status }]);
     setCurrentDetails(describeOrder(this.view));
-  }
-}
-
-/**
- * The Temporal failure that ended `run`, if any. Any other error is a bug and is rethrown, because it must not trigger
- * compensation.
- */
-export async function catchTemporalFailure(run: () => Promise<void>): Promise<TemporalFailure | undefined> {
-  try {
-    await run();
-    return undefined;
-  } catch (error) {
-    if (error instanceof TemporalFailure) return error;
-    throw error;
   }
 }

@@ -17,18 +17,19 @@ export class Timeline<Entry extends OrderView['steps'][number] | OrderView['comp
 
   /** Adds an entry, or restarts an existing entry. */
   start(name: string): Entry {
-    const known = this.find(name);
-    if (!known) {
+    const existing = this.find(name);
+    if (!existing) {
       const entry = this.create(name, now());
       this.entries.push(entry);
       return entry;
     }
-    known.status = 'started';
-    delete known.reason;
-    delete known.endedAt;
-    return known;
+    existing.status = 'started';
+    delete existing.reason;
+    delete existing.endedAt;
+    return existing;
   }
 
+  /** Ends an entry. Ignores a name that never started. */
   end(name: string, status: Entry['status'], reason?: Reason): void {
     const entry = this.find(name);
     if (!entry) return;
@@ -39,41 +40,3 @@ export class Timeline<Entry extends OrderView['steps'][number] | OrderView['comp
 }
 
 const now = () => new Date().toISOString();
-
-/** The order as Markdown for the Web UI's "Current Details". Problems for an operator come first. */
-export function describeOrder(view: OrderView): string {
-  const reason = view.reason ? `: ${view.reason.type}, ${view.reason.message}` : '';
-  const head = view.stage === 'done' ? `**${view.status}**${reason}` : `**${view.status}**, ${view.stage}`;
-  const paragraphs = [
-    head,
-    markdownList('Needs an operator', attentionItemsOf(view)),
-    markdownList(
-      'Steps',
-      view.steps.map(({ name, status }) => `${name}: ${status}`),
-    ),
-    markdownList(
-      'Compensations',
-      view.compensations.map(({ name, status }) => `${name}: ${status}`),
-    ),
-  ];
-  return paragraphs.filter((paragraph) => paragraph !== '').join('\n\n');
-}
-
-function attentionItemsOf({ compensations, delivery }: OrderView): string[] {
-  const stuck = compensations
-    .filter(({ status }) => status === 'stuck')
-    .map(({ name, attempt, reason, nextAttemptAt }) => {
-      const next = nextAttemptAt ? `; next retry at ${nextAttemptAt}` : '';
-      return `${name} is stuck after attempt ${attempt}: ${reason?.message ?? ''}. Retry or skip it${next}`;
-    });
-  const overdue = delivery?.overdueSince
-    ? [
-        `The delivery is overdue since ${delivery.overdueSince} (attempt ${delivery.attempt}). Wait, write off or delivered`,
-      ]
-    : [];
-  return [...stuck, ...overdue];
-}
-
-/** Markdown needs a blank line between a paragraph and a list. */
-const markdownList = (title: string, items: string[]): string =>
-  items.length ? [`${title}:`, '', ...items.map((item) => `- ${item}`)].join('\n') : '';

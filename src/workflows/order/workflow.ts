@@ -1,34 +1,24 @@
-import {
-  ApplicationFailure,
-  CancelledFailure,
-  TemporalFailure,
-  type ApplicationFailureOptions,
-} from '@temporalio/common';
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  isCancellation,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { TemporalFailure } from '@temporalio/common';
+import { allHandlersFinished, CancellationScope, condition, workflowInfo } from '@temporalio/workflow';
+import type { ReservedOrder } from '../../activities/orders.js';
 import type { OrderInput, OrderView } from '../../schemas/order.js';
-import type { Reason } from '../../schemas/shared/reason.js';
-import { isRejection, reasonOf, rejectionFailure } from '../shared/failures.js';
-import { PointOfNoReturn, Saga } from '../shared/saga.js';
-import {
-  cancelShipment,
-  chargePayment,
-  closeOrder,
-  refundPayment,
-  releaseStock,
-  requestShipment,
-  reserveStock,
-} from './activities.js';
+import { catchTemporalFailure, reasonOf, rejectionFailure } from '../shared/failures.js';
+import type { Compensation } from '../shared/saga.js';
+import { chargePayment, closeOrder, refundPayment, releaseStock, requestShipment, reserveStock } from './activities.js';
 import { awaitApproval } from './approval.js';
-import { customerIdAttribute, DEFAULT_DELIVERY_TIMEOUT_SECONDS, orderStatusAttribute } from './contract.js';
+import { DEFAULT_DELIVERY_TIMEOUT_SECONDS } from './contract.js';
+import { awaitDelivery, awaitPickup, recallParcel, startDeliveryMonitor } from './delivery.js';
 import { registerHandlers } from './handlers.js';
-import { catchTemporalFailure, OrderState } from './state.js';
+import {
+  failureReasonOf,
+  finalStatusOf,
+  isExpectedOutcome,
+  NO_APPROVER,
+  preferCancellation,
+  provesNothingReserved,
+  reservationAfter,
+} from './outcome.js';
+import { OrderState } from './state.js';
 
 /**
  * Processes an order: reserve the stock, get a large order approved, charge, ship, and wait for the delivery. A failure
@@ -40,166 +30,101 @@ import { catchTemporalFailure, OrderState } from './state.js';
  */
 export async function order(input: OrderInput): Promise<OrderView> {
   const state = new OrderState(input);
-  const { view, parcel, key } = state;
-  const { orderId, firstRunId } = key;
-  const saga = new Saga(state.sagaObserver);
-  const refund = { name: 'refundPayment', run: () => refundPayment({ orderId }) };
   registerHandlers(state);
-  /** Invalid input has no order that could be recorded. */
-  let isUnreadable = false;
 
-  let failure = await catchTemporalFailure(() => state.cancellableScope.run(fulfil));
-  // A step that fails during a cancellation may throw its own failure. The caller was promised a cancellation, so
-  // report that.
-  if (failure && !isCancellation(failure) && state.cancellableScope.consideredCancelled && !parcel.hasLeft) {
-    failure = new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
-  }
-  if (failure && !(await saga.compensate())) {
+  let failure = await catchTemporalFailure(() => state.cancellableScope.run(() => fulfil(state)));
+  failure &&= preferCancellation(failure, state);
+  if (failure && !(await state.saga.compensate())) {
     // The carrier could not stop the parcel, so the order continues and its outcome depends on the delivery.
-    failure = await catchTemporalFailure(() => CancellationScope.nonCancellable(awaitDelivery));
-    if (failure) await saga.compensate();
+    failure = await catchTemporalFailure(() => CancellationScope.nonCancellable(() => awaitDelivery(state)));
+    if (failure) await state.saga.compensate();
   }
-  return await CancellationScope.nonCancellable(conclude);
+  return await CancellationScope.nonCancellable(() => conclude(state, failure));
+}
 
-  async function fulfil(): Promise<void> {
-    const quote = await saga.runStep(reserve, { name: 'releaseStock', run: () => releaseStock(key) });
-    const { lines, total, approval } = quote;
-    if (quote.hasNoEligibleApprover) throw rejectionFailure(NO_APPROVER);
-    if (approval) await state.runStep('approval', 'awaiting_approval', () => awaitApproval(state, approval));
+async function fulfil(state: OrderState): Promise<void> {
+  const reserved = await reserve(state);
+  await approve(state, reserved);
+  await charge(state, reserved);
+  await ship(state, reserved);
+  await awaitPickup(state);
+  await CancellationScope.nonCancellable(() => awaitDelivery(state));
+}
 
-    if (total.value > 0) {
-      const charge = () => chargePayment({ orderId, firstRunId, amount: total, token: input.payment.token });
-      await saga.runStep(() => state.runStep('chargePayment', 'charging_payment', charge), refund);
-    }
-
-    await saga.runStep(
-      () =>
-        state.runStep('requestShipment', 'requesting_shipment', async () => {
-          state.startDeliveryMonitor(quote.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
-          const wanted = lines.map(({ sku, quantity }) => ({ sku, quantity }));
-          const { shipmentId } = await requestShipment({ orderId, firstRunId, lines: wanted });
-          state.onShipmentConfirmed(shipmentId);
-        }),
-      { name: 'cancelShipment', run: callParcelBack, isBlocking: true },
-    );
-    await awaitPickup();
-    await CancellationScope.nonCancellable(awaitDelivery);
-  }
-
-  async function reserve() {
-    try {
-      const { workflowId, typedSearchAttributes } = workflowInfo();
-      const quote = await state.runStep('reserveStock', 'reserving_stock', () => reserveStock({ ...key, workflowId }));
-      Object.assign(view, { customerId: quote.customerId, lines: quote.lines, total: quote.total });
-      if (typedSearchAttributes.get(customerIdAttribute) !== quote.customerId) {
-        upsertSearchAttributes([
-          { key: customerIdAttribute, value: quote.customerId },
-          { key: orderStatusAttribute, value: view.status },
-        ]);
-      }
-      return quote;
-    } catch (error) {
-      // After a rejection or invalid input, nothing was reserved.
-      if (error instanceof TemporalFailure && provesNothingReserved(error)) saga.unregister('releaseStock');
-      // An earlier run charged and rolled back before the reset. Its refund may still be stuck; its shipment is already
-      // cancelled.
-      if (error instanceof TemporalFailure && reasonOf(error).type === 'ReservationReleased') saga.register(refund);
-      isUnreadable = error instanceof TemporalFailure && reasonOf(error).type === 'InvalidInput';
-      throw error;
-    }
-  }
-
-  async function awaitPickup(): Promise<void> {
-    const isNews = () => parcel.hasLeft || parcel.isFinal;
-    state.enterStage(parcel.hasLeft ? 'in_transit' : 'awaiting_pickup');
-    while (!isNews()) {
-      await condition(() => isNews() || state.deliveryMonitor?.expiry !== undefined);
-      if (isNews()) return;
-      if (state.deliveryMonitor?.expiry === 'no_news') throw ApplicationFailure.create(DELIVERY_TIMEOUT);
-      await decideDelivery(isNews);
-    }
-  }
-
-  /**
-   * The order can no longer be cancelled, because the goods are in transit. Only a final status leads to a refund,
-   * never a timer.
-   */
-  async function awaitDelivery(): Promise<void> {
-    if (view.cancellation && parcel.hasLeft) view.cancellation.rejected = true;
-    if (!parcel.isFinal) state.enterStage('in_transit');
-    // The response to the shipment request was lost, and the shipment id with it.
-    if (parcel.shipmentId === undefined) await state.pollCarrier();
-    while (!parcel.isFinal) {
-      await condition(() => parcel.isFinal || state.deliveryMonitor?.expiry !== undefined);
-      if (!parcel.isFinal) await decideDelivery(() => parcel.isFinal);
-    }
-    if (parcel.status === 'lost') throw writtenOff(SHIPMENT_LOST);
-    if (parcel.status === 'cancelled') {
-      saga.unregister('cancelShipment');
-      throw parcel.hasLeft ? writtenOff(CANCELLED_BY_CARRIER) : ApplicationFailure.create(CANCELLED_BY_CARRIER);
-    }
-  }
-
-  async function decideDelivery(isNews: () => boolean): Promise<void> {
-    const decision = await state.awaitDeliveryDecision(isNews);
-    if (decision?.action === 'wait') state.extendDelivery(decision.extendBySeconds);
-    if (decision?.action === 'delivered') state.onDeliveryConfirmed();
-    if (decision?.action === 'write_off') throw writtenOff(WRITTEN_OFF);
-  }
-
-  /** The goods are lost, so only the payment is compensated. */
-  function writtenOff(failure: ApplicationFailureOptions): ApplicationFailure {
-    saga.unregister('cancelShipment', 'releaseStock');
-    state.isStockWrittenOff = true;
-    return ApplicationFailure.create(failure);
-  }
-
-  async function callParcelBack(): Promise<void> {
-    if (parcel.hasLeft) throw new PointOfNoReturn();
-    const { status } = await cancelShipment({ orderId });
-    if (status === 'already_picked_up') {
-      state.onShipmentCancelRejected();
-      throw new PointOfNoReturn();
-    }
-    state.onShipmentCancelled();
-  }
-
-  /** Sets the outcome, records it in the store, and ends the run. */
-  async function conclude(): Promise<OrderView> {
-    if (failure) view.reason = isCancellation(failure) ? cancellationReasonOf(view) : reasonOf(failure);
-    state.close(finalStatusOf(failure));
-    await state.waitUntilRecorded();
-    if (!isUnreadable) {
-      const reservation = failure ? (state.isStockWrittenOff ? 'written_off' : 'released') : 'sold';
-      await closeOrder({ ...key, view, reservation });
-    }
-    await condition(allHandlersFinished);
-    if (failure && view.status !== 'rejected' && !(view.status === 'cancelled' && view.cancellation)) throw failure;
-    return view;
+async function reserve(state: OrderState): Promise<ReservedOrder> {
+  const { workflowId } = workflowInfo();
+  try {
+    const reserved = await state.runStep({
+      name: 'reserveStock',
+      stage: 'reserving_stock',
+      run: () => reserveStock({ ...state.key, workflowId }),
+      compensation: { name: 'releaseStock', run: () => releaseStock(state.key) },
+    });
+    state.onReserved(reserved);
+    return reserved;
+  } catch (error) {
+    if (error instanceof TemporalFailure) settleFailedReservation(state, error);
+    throw error;
   }
 }
 
-const provesNothingReserved = (failure: TemporalFailure): boolean =>
-  isRejection(failure) || reasonOf(failure).type === 'InvalidInput';
-
-function finalStatusOf(failure: TemporalFailure | undefined): OrderView['status'] {
-  if (!failure) return 'completed';
-  if (isCancellation(failure)) return 'cancelled';
-  return isRejection(failure) ? 'rejected' : 'failed';
+function settleFailedReservation(state: OrderState, failure: TemporalFailure): void {
+  const { type } = reasonOf(failure);
+  if (provesNothingReserved(failure)) state.saga.unregister('releaseStock');
+  // An earlier run charged and rolled back before the reset. Its refund may still be stuck; its shipment is already
+  // cancelled.
+  if (type === 'ReservationReleased') state.saga.register(refund(state));
+  state.hasInvalidInput = type === 'InvalidInput';
 }
 
-function cancellationReasonOf({ cancellation }: OrderView): Reason {
-  if (!cancellation) return { type: 'Cancelled', message: 'the workflow of the order was cancelled' };
-  const why = cancellation.reason === undefined ? '' : `: ${cancellation.reason}`;
-  return { type: 'Cancelled', message: `the order was cancelled on request${why}` };
+async function approve(state: OrderState, { approval, hasNoEligibleApprover }: ReservedOrder): Promise<void> {
+  if (hasNoEligibleApprover) throw rejectionFailure(NO_APPROVER);
+  if (!approval) return;
+  await state.runStep({ name: 'approval', stage: 'awaiting_approval', run: () => awaitApproval(state, approval) });
 }
 
-const NO_APPROVER = { type: 'NoApprover', message: 'the order needs an approval, and only its customer could give it' };
-const DELIVERY_TIMEOUT = { type: 'DeliveryTimeout', message: 'the carrier did not pick the parcel up in time' };
-const SHIPMENT_LOST = { type: 'ShipmentLost', message: 'the carrier lost the parcel', category: 'BENIGN' } as const;
-const CANCELLED_BY_CARRIER = {
-  type: 'CancelledByCarrier',
-  message: 'the carrier cancelled the shipment',
-  category: 'BENIGN',
-} as const;
-const WRITTEN_OFF = { type: 'WrittenOff', message: 'an operator wrote the parcel off', category: 'BENIGN' } as const;
+async function charge(state: OrderState, { total }: ReservedOrder): Promise<void> {
+  if (total.value === 0) return;
+  const { orderId, firstRunId, input } = state.key;
+  await state.runStep({
+    name: 'chargePayment',
+    stage: 'charging_payment',
+    run: () => chargePayment({ orderId, firstRunId, amount: total, token: input.payment.token }),
+    compensation: refund(state),
+  });
+}
+
+const refund = ({ key: { orderId } }: OrderState): Compensation => ({
+  name: 'refundPayment',
+  run: () => refundPayment({ orderId }),
+});
+
+async function ship(state: OrderState, reserved: ReservedOrder): Promise<void> {
+  const { orderId, firstRunId } = state.key;
+  await state.runStep({
+    name: 'requestShipment',
+    stage: 'requesting_shipment',
+    run: async () => {
+      startDeliveryMonitor(state, reserved.deliveryTimeoutSeconds ?? DEFAULT_DELIVERY_TIMEOUT_SECONDS);
+      const lines = reserved.lines.map(({ sku, quantity }) => ({ sku, quantity }));
+      const { shipmentId } = await requestShipment({ orderId, firstRunId, lines });
+      state.onShipmentConfirmed(shipmentId);
+    },
+    compensation: { name: 'cancelShipment', run: () => recallParcel(state), isBlocking: true },
+  });
+}
+
+/** Sets the outcome, records it in the store, and ends the run. */
+async function conclude(state: OrderState, failure: TemporalFailure | undefined): Promise<OrderView> {
+  const { view } = state;
+  if (failure) view.reason = failureReasonOf(failure, view);
+  state.close(finalStatusOf(failure));
+  await state.waitUntilRecorded();
+  // Invalid input has no order that could be recorded.
+  if (!state.hasInvalidInput) {
+    await closeOrder({ ...state.key, view, reservation: reservationAfter(failure, state) });
+  }
+  await condition(allHandlersFinished);
+  if (failure && !isExpectedOutcome(view)) throw failure;
+  return view;
+}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ShipmentReport } from '../../../src/schemas/order.js';
-import { isShipmentReport, Parcel } from '../../../src/workflows/order/parcel.js';
+import { isShipmentReport } from '../../../src/workflows/order/argument-validation.js';
+import { Parcel } from '../../../src/workflows/order/parcel.js';
 
 const makeReport = (overrides: Partial<ShipmentReport> = {}): ShipmentReport => ({
   orderId: 'A1',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { OrderView } from '../../../src/schemas/order.js';
-import { describeOrder, Timeline } from '../../../src/workflows/order/timeline.js';
+import { describeOrder } from '../../../src/workflows/order/details.js';
+import { Timeline } from '../../../src/workflows/order/timeline.js';
 
 type Step = OrderView['steps'][number];
 

@@ -1,0 +1,79 @@
+import { CancelledFailure, type ApplicationFailureOptions, type TemporalFailure } from '@temporalio/common';
+import { isCancellation } from '@temporalio/workflow';
+import type { OrderView } from '../../schemas/order.js';
+import type { Reason } from '../../schemas/shared/reason.js';
+import { isRejection, reasonOf } from '../shared/failures.js';
+import type { OrderState } from './state.js';
+
+export const NO_APPROVER = {
+  type: 'NoApprover',
+  message: 'the order needs an approval, and only its customer could give it',
+} satisfies Reason;
+
+// Failures that the delivery of an order ends with. BENIGN keeps expected outcomes out of error logs and metrics.
+
+export const DELIVERY_TIMEOUT = {
+  type: 'DeliveryTimeout',
+  message: 'the carrier did not pick the parcel up in time',
+} satisfies ApplicationFailureOptions;
+
+export const SHIPMENT_LOST = {
+  type: 'ShipmentLost',
+  message: 'the carrier lost the parcel',
+  category: 'BENIGN',
+} satisfies ApplicationFailureOptions;
+
+export const CANCELLED_BY_CARRIER = {
+  type: 'CancelledByCarrier',
+  message: 'the carrier cancelled the shipment',
+  category: 'BENIGN',
+} satisfies ApplicationFailureOptions;
+
+export const WRITTEN_OFF = {
+  type: 'WrittenOff',
+  message: 'an operator wrote the parcel off',
+  category: 'BENIGN',
+} satisfies ApplicationFailureOptions;
+
+/**
+ * The failure that the order reports. A step that fails during a cancellation may throw its own failure, but the caller
+ * was promised a cancellation.
+ */
+export function preferCancellation(
+  failure: TemporalFailure,
+  { cancellableScope, parcel }: OrderState,
+): TemporalFailure {
+  if (isCancellation(failure) || !cancellableScope.consideredCancelled || parcel.hasLeft) return failure;
+  return new CancelledFailure(`cancelled during: ${reasonOf(failure).message}`, [], failure);
+}
+
+/** Whether a failed reservation certainly left no stock reserved: the input is invalid, or the store rejected it. */
+export const provesNothingReserved = (failure: TemporalFailure): boolean =>
+  isRejection(failure) || reasonOf(failure).type === 'InvalidInput';
+
+export function finalStatusOf(failure: TemporalFailure | undefined): OrderView['status'] {
+  if (!failure) return 'completed';
+  if (isCancellation(failure)) return 'cancelled';
+  return isRejection(failure) ? 'rejected' : 'failed';
+}
+
+/** Why the order was not completed, for its view. */
+export function failureReasonOf(failure: TemporalFailure, { cancellation }: OrderView): Reason {
+  if (!isCancellation(failure)) return reasonOf(failure);
+  if (!cancellation) return { type: 'Cancelled', message: 'the workflow of the order was cancelled' };
+  const why = cancellation.reason === undefined ? '' : `: ${cancellation.reason}`;
+  return { type: 'Cancelled', message: `the order was cancelled on request${why}` };
+}
+
+/** What becomes of the reserved stock. */
+export function reservationAfter(
+  failure: TemporalFailure | undefined,
+  { isStockWrittenOff }: OrderState,
+): 'sold' | 'released' | 'written_off' {
+  if (!failure) return 'sold';
+  return isStockWrittenOff ? 'written_off' : 'released';
+}
+
+/** Whether a closed order completes its run. Any other failure ends the run as Failed or Cancelled. */
+export const isExpectedOutcome = ({ status, cancellation }: OrderView): boolean =>
+  status === 'rejected' || (status === 'cancelled' && cancellation !== undefined);
