@@ -3,7 +3,7 @@ export default {
   mutate: [
     'src/workflows/approval/{arguments,contract,decisions,plan}.ts',
     'src/workflows/batch/{concurrency,contract,details,plan,shard-input}.ts',
-    'src/workflows/cart/changes.ts',
+    'src/workflows/cart/{argument-validation,changes}.ts',
     'src/workflows/shared/saga.ts',
   ],
   testRunner: 'vitest',

@@ -65,7 +65,7 @@ export const checkoutRequest = checkoutInput
   .meta({ id: 'CheckoutRequest', description: 'How the order is paid that a cart becomes.' });
 
 /** The state of a cart as plain JSON, which continue-as-new passes on. */
-export const cartState = z.strictObject({
+export const cartSnapshot = z.strictObject({
   lines: z.array(line).max(MAX_CART_LINES),
   /** The most recently applied requests, oldest first. */
   ledger: z.array(z.strictObject({ id: z.string(), fingerprint: z.string() })),
@@ -91,7 +91,7 @@ export const cartInput = z.strictObject({
   /** Number of events after which a run continues as new, unless the server suggests it earlier. */
   continueAsNewAfterEvents: z.int().min(1).optional(),
   /** The state from the previous run. */
-  state: cartState.optional(),
+  state: cartSnapshot.optional(),
 });
 
 export const cartStatus = z.enum(['open', 'checked_out', 'expired', 'abandoned']).meta({
@@ -144,7 +144,7 @@ export type SetQuantityInput = z.infer<typeof setQuantityInput>;
 export type RemoveItemInput = z.infer<typeof removeItemInput>;
 export type CheckoutInput = z.infer<typeof checkoutInput>;
 export type AbandonInput = z.infer<typeof abandonInput>;
-export type CartState = z.infer<typeof cartState>;
+export type CartSnapshot = z.infer<typeof cartSnapshot>;
 export type CartInput = z.infer<typeof cartInput>;
 export type CartStatus = z.infer<typeof cartStatus>;
 export type CartView = z.infer<typeof cartView>;

@@ -3,7 +3,7 @@ import { format, resolveConfig } from 'prettier';
 import { MAX_CONCURRENT_UPDATES } from '../../src/api/carts/service.js';
 import { MAX_BODY_BYTES } from '../../src/api/limits.js';
 import { MAX_APPROVERS, MAX_REMINDERS, MAX_STAGES } from '../../src/schemas/approval.js';
-import type { CartState } from '../../src/schemas/cart.js';
+import type { CartSnapshot } from '../../src/schemas/cart.js';
 import { MAX_PAGE_SIZE } from '../../src/schemas/shared/page.js';
 import { MAX_CALLER_ID_LENGTH } from '../../src/schemas/shared/primitives.js';
 import { TASK_QUEUES } from '../../src/temporal/task-queues.js';
@@ -17,8 +17,7 @@ import {
   CONCURRENT_CHUNKS,
 } from '../../src/workflows/batch/contract.js';
 import { pollDelayMs } from '../../src/workflows/batch/plan.js';
-import { cartWorkflowId } from '../../src/workflows/cart/contract.js';
-import { LIMITS as CART } from '../../src/workflows/cart/changes.js';
+import { cartWorkflowId, LIMITS as CART } from '../../src/workflows/cart/contract.js';
 import {
   CARRIER_POLL_INTERVAL_SECONDS,
   MAX_STUCK_RETRIES,
@@ -290,7 +289,7 @@ function countPolls(durationMs: number): number {
  * A cart with the maximum of lines and of requests with ids of maximum length. A control character takes six bytes in
  * JSON.
  */
-function largestCart(): CartState {
+function largestCart(): CartSnapshot {
   const sku = 'X'.repeat(32);
   const at = new Date(0).toISOString();
   return {

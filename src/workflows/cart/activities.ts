@@ -3,14 +3,14 @@ import { isCancellation, proxyActivities, type ActivityOptions } from '@temporal
 import type { Activities } from '../../activities/index.js';
 import { NON_RETRYABLE_ERROR_TYPES, rootFailure } from '../shared/failures.js';
 
-/** Time limit of a change; the failure then names the system that did not respond. The API waits for eight seconds. */
+/** Time limit of a change. Shorter than the API's limit of eight seconds, so that the failure names the cause. */
 export const CHANGE_DEADLINE_MS = 6_000;
 
 const retryOptions = {
   initialInterval: '100 milliseconds' as const,
   backoffCoefficient: 2,
   maximumInterval: '1 second' as const,
-  nonRetryableErrorTypes: [...NON_RETRYABLE_ERROR_TYPES],
+  nonRetryableErrorTypes: NON_RETRYABLE_ERROR_TYPES,
 } satisfies ActivityOptions['retry'];
 
 /** Makes no external call, so only a lost worker can fail it. Retries forever: a cart must not exist unopened. */
@@ -23,8 +23,8 @@ export const { openCart } = proxyActivities<Activities>({
 type StoreActivities = Pick<Activities, 'checkItem' | 'claimCartOrder' | 'notifyCustomer' | 'closeCart'>;
 
 /**
- * Runs a store activity that must end before `deadline`, because a caller waits for the response and other changes wait
- * in the queue.
+ * Runs a store activity that must end before `deadline` (milliseconds since the epoch), because a caller waits for the
+ * response and other changes wait in the queue.
  *
  * @throws the activity's rejection, or `StoreUnavailable`.
  */
@@ -33,12 +33,12 @@ export async function runStoreActivity<T>(
   deadline: number,
   run: (activities: StoreActivities) => Promise<T>,
 ): Promise<T> {
-  const left = deadline - Date.now();
-  if (left <= 0) throw storeUnavailable();
+  const remainingMs = deadline - Date.now();
+  if (remainingMs <= 0) throw storeUnavailable();
   const activities = proxyActivities<StoreActivities>({
     summary,
     startToCloseTimeout: '2 seconds',
-    scheduleToCloseTimeout: left,
+    scheduleToCloseTimeout: remainingMs,
     retry: { ...retryOptions, maximumAttempts: 5 },
   });
   try {

@@ -20,6 +20,20 @@ export const cartWorkflowId = (cartId: string): string => `cart:${cartId}`;
 /** The cart id in a workflow id. */
 export const cartIdOf = (workflowId: string): string => workflowId.replace(/^cart:/, '');
 
+/** The same limits as in `schemas/`, which workflow code must not import at run time. A test compares both. */
+export const LIMITS = {
+  /** Lines of a cart. */
+  lines: 100,
+  /** Pieces of a line. */
+  quantity: 1_000,
+  /** Idempotency keys that a cart remembers. */
+  ledger: 500,
+  /** Characters of an idempotency key. */
+  idempotencyKey: 255,
+  /** The longest time until the reminder or the expiry: ten years. */
+  seconds: 315_360_000,
+} as const;
+
 export const cartQuery = defineQuery<CartView>('cart');
 
 /**

@@ -1,22 +1,18 @@
-import type { UpdateDefinition } from '@temporalio/common';
+import { TemporalFailure } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
   condition,
   continueAsNew,
   isCancellation,
-  setDefaultSignalHandler,
-  setDefaultUpdateHandler,
-  setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { CartInput, CartView } from '../../schemas/cart.js';
-import { rejectionFailure } from '../shared/failures.js';
-import { cartQuery, CHANGE_KINDS, CART_UPDATES } from './contract.js';
-import { CartEntity, toChange } from './entity.js';
-
-/** The common type of all cart updates. Each handler validates its own argument. */
-type ChangeUpdate = UpdateDefinition<CartView, [unknown]>;
+import { rootFailure } from '../shared/failures.js';
+import { openCart } from './activities.js';
+import { registerHandlers } from './handlers.js';
+import { abandonAfterCancellation, remindOrExpire } from './lifetime.js';
+import { CartState } from './state.js';
 
 /**
  * One shopping cart. Applies changes one at a time, sends a reminder when the cart is idle, and ends when the cart
@@ -25,88 +21,64 @@ type ChangeUpdate = UpdateDefinition<CartView, [unknown]>;
  * Completes with the cart's last view. Invalid input fails with `InvalidInput` and the list of problems.
  */
 export async function cart(input: CartInput): Promise<CartView> {
-  const entity = new CartEntity(input);
-  let handledInThisRun = 0;
-  let isFull = false;
-
-  const opened = entity.open();
-  registerHandlers();
+  const state = new CartState(input);
+  const opened = open(state);
+  registerHandlers(state);
   await opened;
   try {
-    await live();
+    await runUntilClosed(state);
   } catch (error) {
     if (!isCancellation(error)) throw error;
-    await CancellationScope.nonCancellable(async () => {
-      await entity.abandonAfterCancellation();
-      await condition(allHandlersFinished);
-    });
-    if (!entity.hasBecomeOrder) throw error;
+    await CancellationScope.nonCancellable(() => abandonAfterCancellation(state));
+    if (!state.hasBecomeOrder) throw error;
   }
-  return entity.view();
+  return state.view();
+}
 
-  /** Applies changes until the cart is closed. */
-  async function live(): Promise<void> {
-    while (entity.isOpen) {
-      noteFullness();
-      const wakeAt = entity.dueAt();
-      const isAwake = () => !entity.isOpen || isFull || entity.dueAt() < wakeAt;
-      await condition(isAwake, Math.max(wakeAt - Date.now(), 1), { summary: entity.timerSummary() });
-      if (entity.isOpen && isFull) {
-        await condition(allHandlersFinished);
-        if (entity.isOpen) await continueAsNew<typeof cart>(entity.nextRunInput);
-      }
-      if (entity.isOpen && Date.now() >= entity.dueAt()) await entity.runDueStep();
-    }
-    await condition(allHandlersFinished);
+/** The handlers apply changes and check the cart out meanwhile. */
+async function runUntilClosed(state: CartState): Promise<void> {
+  while (state.isOpen) {
+    await waitForChangeOrTimer(state);
+    if (state.isOpen && state.isHistoryFull) await continueWithEmptyHistory(state);
+    if (state.isOpen && state.isDue) await remindOrExpire(state);
   }
+  await condition(allHandlersFinished);
+}
 
-  function registerHandlers(): void {
-    // The SDK delivers requests that arrive before their handlers grouped by kind. Only default handlers receive them
-    // in order.
-    setDefaultSignalHandler((name, argument) => counted(() => entity.applySignal(name, argument)));
-    setDefaultUpdateHandler(async (name, argument) => {
-      assertAccepted(name, argument);
-      return await counted(() => entity.applyUpdate(toChange(name, argument)));
-    });
-    setDefaultUpdateHandler(undefined);
-    for (const kind of CHANGE_KINDS) {
-      setHandler(
-        CART_UPDATES[kind] as ChangeUpdate,
-        (argument: unknown) => counted(() => entity.applyUpdate(toChange(kind, argument))),
-        { validator: (argument: unknown) => assertAccepted(kind, argument) },
-      );
-    }
-    setHandler(cartQuery, () => entity.view());
-  }
-
-  function assertAccepted(name: string, argument: unknown): void {
-    const rejection = entity.rejectionOf(name, argument);
-    if (rejection) throw rejectionFailure(rejection);
-  }
-
-  async function counted<T>(handle: () => Promise<T>): Promise<T> {
-    handledInThisRun += 1;
-    noteFullness();
+/**
+ * Parses the input. Runs first, because changes that arrive with the start must wait for it.
+ *
+ * @throws `InvalidInput`. Waiting changes then fail with it as well.
+ */
+async function open(state: CartState): Promise<void> {
+  await state.mutex.run(async () => {
     try {
-      return await handle();
-    } finally {
-      noteFullness();
+      if (!isContinuedRun()) await openCart(state.input, state.cartId);
+    } catch (error) {
+      if (!(error instanceof TemporalFailure)) throw error;
+      state.openFailure = rootFailure(error);
+      throw state.openFailure;
     }
-  }
+    state.open();
+  });
+}
 
-  /**
-   * Call only after a history event. A rejected update starts a workflow task and lengthens the history, but leaves no
-   * event for a replay. A `condition` that checked the history length there would not replay.
-   */
-  function noteFullness(): void {
-    isFull ||= isHistoryFull();
-  }
+/** Whether the previous run wrote the input. A workflow retry and a cron run get the original input. */
+function isContinuedRun(): boolean {
+  const { continuedFromExecutionRunId, attempt, cronSchedule } = workflowInfo();
+  return continuedFromExecutionRunId !== undefined && attempt === 1 && !cronSchedule;
+}
 
-  /**
-   * A run handles at least one request, because a threshold below the events of a start would continue as new forever.
-   */
-  function isHistoryFull(): boolean {
-    const { continueAsNewSuggested, historyLength } = workflowInfo();
-    return continueAsNewSuggested || (handledInThisRun > 0 && historyLength >= entity.maxEvents);
-  }
+/** Waits until the cart closes, its history is full, a change brings the next timer forward, or that timer is due. */
+async function waitForChangeOrTimer(state: CartState): Promise<void> {
+  state.checkHistoryLength();
+  const { dueAt } = state;
+  const isAwake = () => !state.isOpen || state.isHistoryFull || state.dueAt < dueAt;
+  await condition(isAwake, Math.max(dueAt - Date.now(), 1), { summary: state.timerSummary });
+}
+
+/** Continues as new once all accepted changes are applied, unless one of them closes the cart. */
+async function continueWithEmptyHistory(state: CartState): Promise<void> {
+  await condition(allHandlersFinished);
+  if (state.isOpen) await continueAsNew<typeof cart>(state.nextRunInput);
 }

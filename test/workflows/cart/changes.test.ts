@@ -4,21 +4,19 @@ import type { z } from 'zod';
 import {
   abandonInput,
   addItemInput,
-  cartState,
+  cartSnapshot,
   checkoutInput,
   MAX_CART_LINES,
   MAX_IDLE_SECONDS,
   removeItemInput,
   setQuantityInput,
-  type CartState,
+  type CartSnapshot,
 } from '../../../src/schemas/cart.js';
 import { MAX_LINE_QUANTITY } from '../../../src/schemas/order.js';
 import {
   applyChange,
   emptyCart,
   fingerprint,
-  LIMITS,
-  validateChange,
   quantityOf,
   checkLedger,
   changeRejectionOf,
@@ -26,14 +24,17 @@ import {
   type Change,
   type ChangeKind,
 } from '../../../src/workflows/cart/changes.js';
+import { validateChange } from '../../../src/workflows/cart/argument-validation.js';
+import { LIMITS } from '../../../src/workflows/cart/contract.js';
 
 const NOW = '2030-01-01T00:00:00.000Z';
 const LATER = '2030-01-02T00:00:00.000Z';
 const payment = { token: 'tok_ok' };
 
-const makeCart = (overrides: Partial<CartState> = {}): CartState => deepFreeze({ ...emptyCart(NOW), ...overrides });
+const makeCart = (overrides: Partial<CartSnapshot> = {}): CartSnapshot =>
+  deepFreeze({ ...emptyCart(NOW), ...overrides });
 
-const cartWith = (quantities: Record<string, number>): CartState =>
+const cartWith = (quantities: Record<string, number>): CartSnapshot =>
   makeCart({ lines: Object.entries(quantities).map(([sku, quantity]) => ({ sku, quantity })) });
 
 const addChange = (sku: string, quantity: number, idempotencyKey?: string): Change => ({
@@ -48,7 +49,7 @@ const checkout: Change = { kind: 'checkout', payment };
 const abandon: Change = { kind: 'abandon' };
 
 describe('applying a change to a cart', () => {
-  test.each<[string, CartState, Change, CartState['lines']]>([
+  test.each<[string, CartSnapshot, Change, CartSnapshot['lines']]>([
     ['a new product is added', makeCart(), addChange('MUG', 2), [{ sku: 'MUG', quantity: 2 }]],
     [
       'a product is added again',
@@ -91,7 +92,7 @@ describe('applying a change to a cart', () => {
       ledger: [],
       lastChangeAt: LATER,
       reminderPassed: false,
-      changed: true,
+      hasChanged: true,
     });
   });
 
@@ -188,7 +189,7 @@ describe('the request ledger', () => {
 describe('rejecting a change of a cart', () => {
   const full = cartWith(Object.fromEntries(Array.from({ length: LIMITS.lines }, (_, number) => [`SKU-${number}`, 1])));
 
-  test.each<[string, CartState, Change, string, string]>([
+  test.each<[string, CartSnapshot, Change, string, string]>([
     [
       'one product too many is added',
       full,
@@ -226,7 +227,7 @@ describe('rejecting a change of a cart', () => {
     expect(changeRejectionOf(state, change)).toEqual({ type, message });
   });
 
-  test.each<[string, CartState, Change]>([
+  test.each<[string, CartSnapshot, Change]>([
     ['more of a product is added to a full cart', full, addChange('SKU-7', 1)],
     ['a line is filled up', cartWith({ MUG: 999 }), addChange('MUG', 1)],
     ['the largest quantity is set', cartWith({ MUG: 1 }), setChange('MUG', 1_000)],
@@ -268,7 +269,7 @@ describe('any sequence of cart changes', () => {
   );
 
   /** Applies a change as the workflow does. */
-  const taken = (state: CartState, change: Change) =>
+  const taken = (state: CartSnapshot, change: Change) =>
     checkLedger(state, change) === 'new' && !changeRejectionOf(state, change)
       ? deepFreeze(applyChange(state, change, LATER))
       : state;
@@ -278,7 +279,7 @@ describe('any sequence of cart changes', () => {
       fc.property(fc.array(anyChange, { maxLength: 60 }), (changes) => {
         const state = changes.reduce(taken, makeCart());
 
-        expect(cartState.parse(state)).toEqual(state);
+        expect(cartSnapshot.parse(state)).toEqual(state);
         expect(new Set(state.lines.map((line) => line.sku)).size).toBe(state.lines.length);
         expect(new Set(state.ledger.map(({ id }) => id)).size).toBe(state.ledger.length);
       }),
@@ -289,7 +290,7 @@ describe('any sequence of cart changes', () => {
     fc.assert(
       fc.property(fc.array(anyChange, { maxLength: 30 }), fc.array(anyChange, { maxLength: 30 }), (first, then) => {
         const before = first.reduce(taken, makeCart());
-        const handedOver = deepFreeze(JSON.parse(JSON.stringify(before)) as CartState);
+        const handedOver = deepFreeze(JSON.parse(JSON.stringify(before)) as CartSnapshot);
 
         expect(then.reduce(taken, handedOver)).toEqual(then.reduce(taken, before));
       }),
@@ -319,8 +320,8 @@ describe('any sequence of cart changes', () => {
     );
     fc.assert(
       fc.property(adds, (changes) => {
-        const there = changes.reduce<CartState>(taken, makeCart());
-        const back = [...changes].reverse().reduce<CartState>(taken, makeCart());
+        const there = changes.reduce<CartSnapshot>(taken, makeCart());
+        const back = [...changes].reverse().reduce<CartSnapshot>(taken, makeCart());
 
         for (const name of ['MUG', 'PAN', 'CUP']) expect(quantityOf(back, name)).toBe(quantityOf(there, name));
       }),

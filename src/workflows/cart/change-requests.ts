@@ -1,0 +1,91 @@
+import { TemporalFailure } from '@temporalio/common';
+import { CancellationScope, log } from '@temporalio/workflow';
+import type { CartView } from '../../schemas/cart.js';
+import { reasonOf, rejectionFailure } from '../shared/failures.js';
+import { CHANGE_DEADLINE_MS, runStoreActivity } from './activities.js';
+import { isChangeKind, validateChange } from './argument-validation.js';
+import {
+  changeRejectionOf,
+  checkLedger,
+  quantityAfter,
+  toChange,
+  type Change,
+  type ChangeRejection,
+} from './changes.js';
+import { checkOut } from './checkout.js';
+import { CHANGE_KINDS } from './contract.js';
+import { recordClosed } from './lifetime.js';
+import { now, type CartState } from './state.js';
+
+/** Why a request is rejected on arrival. An update rejected by its validator writes no event. */
+export function arrivalRejectionOf(state: CartState, name: string, argument: unknown): ChangeRejection | undefined {
+  if (!isChangeKind(name)) return { type: 'InvalidInput', message: `a cart takes ${CHANGE_KINDS.join(', ')}` };
+  const problem = validateChange(name, argument);
+  if (problem) return problem;
+  const change = toChange(name, argument);
+  if (change.caller !== undefined && change.caller !== readCustomerId(state.input)) {
+    return { type: 'NotTheOwner', message: 'the cart belongs to another customer' };
+  }
+  if (checkLedger(state.content, change) === 'repeated') return undefined;
+  return state.closedRejectionOf(change) ?? (state.mutex.isIdle ? changeRejectionOf(state.content, change) : undefined);
+}
+
+/** The customer id in raw input. */
+const readCustomerId = (input: unknown): unknown => (input as { customerId?: unknown } | null | undefined)?.customerId;
+
+/** Applies an update once. @throws the cart's rejection, at the latest after `CHANGE_DEADLINE_MS`. */
+export async function applyUpdate(state: CartState, change: Change): Promise<CartView> {
+  const deadline = Date.now() + CHANGE_DEADLINE_MS;
+  return await runExclusive(state, () => applyOnce(state, change, deadline));
+}
+
+/** Applies a signal once. The deadline starts with its turn, because no caller waits. A rejection is logged. */
+export async function applySignal(state: CartState, name: string, argument: unknown): Promise<void> {
+  const rejection = arrivalRejectionOf(state, name, argument);
+  if (rejection) {
+    log.warn('ignored a signal', { ...rejection });
+    return;
+  }
+  try {
+    await runExclusive(state, () => applyOnce(state, toChange(name, argument), Date.now() + CHANGE_DEADLINE_MS));
+  } catch (error) {
+    if (!(error instanceof TemporalFailure)) throw error;
+    log.warn('rejected a signal', { ...reasonOf(error) });
+  }
+}
+
+/**
+ * Runs `work` in its turn, in a non-cancellable scope: cancelling the workflow affects neither accepted changes nor the
+ * order of the cart.
+ */
+async function runExclusive<T>({ mutex }: CartState, work: () => Promise<T>): Promise<T> {
+  return await CancellationScope.nonCancellable(() => mutex.run(work));
+}
+
+async function applyOnce(state: CartState, change: Change, deadline: number): Promise<CartView> {
+  if (state.openFailure) throw state.openFailure;
+  if (checkLedger(state.content, change) === 'repeated') return state.view();
+  try {
+    const rejection = state.closedRejectionOf(change) ?? changeRejectionOf(state.content, change);
+    if (rejection) throw rejectionFailure(rejection);
+    await assertAvailable(state, change, deadline);
+  } catch (error) {
+    state.closeIfNeverChanged();
+    throw error;
+  }
+  if (change.kind === 'checkout') state.orderId = await checkOut(state, change, deadline);
+  if (change.kind === 'abandon') {
+    await recordClosed(state, { status: 'abandoned', summary: 'Record that it was abandoned', deadline });
+  }
+  state.apply(change);
+  return state.view();
+}
+
+/** @throws `UnknownSku`, `OutOfStock`, or `StoreUnavailable`. */
+async function assertAvailable(state: CartState, change: Change, deadline: number): Promise<void> {
+  const quantity = quantityAfter(state.content, change);
+  if (quantity === undefined || !('sku' in change)) return;
+  const { sku } = change;
+  const check = { cart: state.key, sku, quantity, at: now() };
+  await runStoreActivity(`Check ${quantity} x ${sku}`, deadline, ({ checkItem }) => checkItem(check));
+}

@@ -1,0 +1,90 @@
+import { TemporalFailure } from '@temporalio/common';
+import { allHandlersFinished, condition, isCancellation, log } from '@temporalio/workflow';
+import type { CartStatus } from '../../schemas/cart.js';
+import { reasonOf } from '../shared/failures.js';
+import { CHANGE_DEADLINE_MS, runStoreActivity } from './activities.js';
+import type { CartState } from './state.js';
+
+/** Retry delay of a reminder or an expiry that the store did not accept. */
+const STORE_RETRY_DELAY_MS = 60_000;
+
+/** Sends the reminder or expires the cart, whichever is due. If the store does not accept it, retries later. */
+export async function remindOrExpire(state: CartState): Promise<void> {
+  await state.mutex.run(async () => {
+    if (!state.isOpen || !state.isDue) return;
+    const isReminder = Date.now() < state.expiresAt;
+    try {
+      await (isReminder ? remind(state) : expire(state));
+      state.resolveProblem();
+    } catch (error) {
+      if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+      const { type, message } = reasonOf(error);
+      log.warn('the store did not accept a notification', { type, message });
+      state.retryLater(
+        `${isReminder ? 'the reminder' : 'the expiry'} waits for the store (${type})`,
+        STORE_RETRY_DELAY_MS,
+      );
+    }
+  });
+}
+
+async function remind(state: CartState): Promise<void> {
+  if (state.content.lines.length > 0) {
+    const message = {
+      key: notificationKey(state, 'cart_reminder'),
+      cartId: state.cartId,
+      kind: 'cart_reminder' as const,
+    };
+    await runStoreActivity('Remind the customer', Date.now() + CHANGE_DEADLINE_MS, ({ notifyCustomer }) =>
+      notifyCustomer(message),
+    );
+    state.onReminded();
+  }
+  state.onReminderPassed();
+}
+
+async function expire(state: CartState): Promise<void> {
+  const key = state.content.lines.length > 0 ? notificationKey(state, 'cart_expired') : undefined;
+  await recordClosed(state, { status: 'expired', summary: 'Expire the cart', notificationKey: key });
+  state.close('expired');
+}
+
+/** Closes a cart whose workflow was cancelled, after all accepted changes. */
+export async function abandonAfterCancellation(state: CartState): Promise<void> {
+  await state.mutex.run(async () => {
+    if (!state.isOpen) return;
+    // Best effort: lists reconcile the status if the store does not respond.
+    await recordClosed(state, { status: 'abandoned', summary: 'Record the cancellation' }).catch(ignoreFailure);
+    state.close('abandoned');
+  });
+  await condition(allHandlersFinished);
+}
+
+interface Closing {
+  status: Exclude<CartStatus, 'open'>;
+  /** What the Web UI shows. */
+  summary: string;
+  /** In milliseconds since the epoch. */
+  deadline?: number;
+  /** Notifies the customer, once per key. */
+  notificationKey?: string | undefined;
+}
+
+/** Records in the store that the cart closed. The store has no record of a cart before its first change. */
+export async function recordClosed(
+  state: CartState,
+  { status, summary, deadline = Date.now() + CHANGE_DEADLINE_MS, notificationKey }: Closing,
+): Promise<void> {
+  if (!state.content.hasChanged && notificationKey === undefined) return;
+  const closing = { cart: state.key, status, ...(notificationKey !== undefined && { notificationKey }) };
+  await runStoreActivity(summary, deadline, ({ closeCart }) => closeCart(closing));
+}
+
+/** Prefers the idempotency key: when a reset applies a change again, the key is the same but the time is not. */
+function notificationKey({ firstRunId, content }: CartState, kind: string): string {
+  return `${firstRunId}:${kind}:${content.lastIdempotencyKey ?? content.lastChangeAt}`;
+}
+
+function ignoreFailure(error: unknown): void {
+  if (!(error instanceof TemporalFailure)) throw error;
+}

@@ -1,0 +1,185 @@
+import type { TemporalFailure } from '@temporalio/common';
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { CartInput, CartSnapshot, CartStatus, CartView } from '../../schemas/cart.js';
+import { customerIdAttribute } from '../order/contract.js';
+import { Mutex } from '../shared/mutex.js';
+import { applyChange, checkLedger, emptyCart, type Change, type ChangeRejection } from './changes.js';
+import { cartIdOf, DEFAULT_EXPIRE_AFTER_SECONDS, DEFAULT_REMIND_AFTER_SECONDS } from './contract.js';
+import { describeCart } from './details.js';
+
+/** The last instant of the year 9999, the last year with four digits. */
+const MAX_DATE_MS = Date.UTC(10_000, 0) - 1;
+
+/** The complete state of a cart. */
+export class CartState {
+  readonly input: CartInput;
+  readonly cartId: string;
+  /** Identifies this execution of the cart. Continue-as-new and reset keep it. */
+  readonly firstRunId: string;
+  /** Runs changes, reminders and expiry one at a time. */
+  readonly mutex = new Mutex();
+  /** What the next run inherits. */
+  content: CartSnapshot = emptyCart(now());
+  status: CartStatus = 'open';
+  orderId: string | undefined;
+  /** The input, once it is parsed. */
+  settings: Partial<CartInput> = {};
+  openFailure: TemporalFailure | undefined;
+  /** Whether this run must continue as new. */
+  isHistoryFull = false;
+  private handledInThisRun = 0;
+  private retryNotBefore = 0;
+  private problem: string | undefined;
+
+  constructor(input: CartInput) {
+    const { workflowId, firstExecutionRunId } = workflowInfo();
+    this.input = input;
+    this.cartId = cartIdOf(workflowId);
+    this.firstRunId = firstExecutionRunId;
+  }
+
+  get isOpen(): boolean {
+    return this.status === 'open';
+  }
+
+  /** Whether the cart became an order. A checkout in progress completes even if the workflow is cancelled. */
+  get hasBecomeOrder(): boolean {
+    return this.orderId !== undefined;
+  }
+
+  /** Identifies the cart in store activities. */
+  get key() {
+    const { firstRunId, cartId } = this;
+    const { customerId } = this.settings;
+    return { firstRunId, cartId, ...(customerId !== undefined && { customerId }) };
+  }
+
+  /** The input of the next run. */
+  get nextRunInput(): CartInput {
+    return { ...this.input, state: this.content };
+  }
+
+  /** When the reminder or expiry is due without further changes, in milliseconds since the epoch. */
+  get dueAt(): number {
+    const { remindAfterSeconds = this.settings.remindAfterSeconds ?? DEFAULT_REMIND_AFTER_SECONDS } = this.content;
+    const remindAt = new Date(this.content.lastChangeAt).getTime() + remindAfterSeconds * 1000;
+    const dueAt = this.content.reminderPassed ? this.expiresAt : Math.min(remindAt, this.expiresAt);
+    return Math.max(dueAt, this.retryNotBefore);
+  }
+
+  get isDue(): boolean {
+    return Date.now() >= this.dueAt;
+  }
+
+  /** In milliseconds since the epoch. */
+  get expiresAt(): number {
+    const { expireAfterSeconds = this.settings.expireAfterSeconds ?? DEFAULT_EXPIRE_AFTER_SECONDS } = this.content;
+    return new Date(this.content.lastChangeAt).getTime() + expireAfterSeconds * 1000;
+  }
+
+  /** The timer summary for what is due next. */
+  get timerSummary(): string {
+    if (this.problem !== undefined) return 'Next attempt';
+    return this.content.reminderPassed ? 'Expiry of the cart' : 'Reminder to the customer';
+  }
+
+  view(): CartView {
+    const { content, status, orderId, settings } = this;
+    return {
+      cartId: this.cartId,
+      ...(settings.customerId !== undefined && { customerId: settings.customerId }),
+      status,
+      lines: content.lines,
+      ...(orderId !== undefined && { orderId }),
+      lastChangeAt: content.lastChangeAt,
+      ...(content.remindedAt !== undefined && { remindedAt: content.remindedAt }),
+      ...(this.isOpen && { expiresAt: new Date(Math.min(this.expiresAt, MAX_DATE_MS)).toISOString() }),
+    };
+  }
+
+  /** Uses the parsed input, and what an earlier run passed on. */
+  open(): void {
+    this.settings = this.input;
+    const { customerId } = this.input;
+    if (customerId !== undefined && workflowInfo().typedSearchAttributes.get(customerIdAttribute) !== customerId) {
+      upsertSearchAttributes([{ key: customerIdAttribute, value: customerId }]);
+    }
+    this.content = this.input.state ?? this.content;
+    this.publish();
+  }
+
+  /** Why the ledger or the status of the cart rejects a change. A repeated change is not rejected. */
+  closedRejectionOf(change: Change): ChangeRejection | undefined {
+    const known = checkLedger(this.content, change);
+    if (known === 'other') {
+      return { type: 'IdempotencyKeyReused', message: 'the idempotency key was used for another request' };
+    }
+    if (this.isOpen || known === 'repeated') return undefined;
+    const message = this.orderId ? `the cart became order ${this.orderId}` : `the cart is ${this.status}`;
+    return { type: 'CartClosed', message };
+  }
+
+  /** Applies an accepted change. */
+  apply(change: Change): void {
+    this.content = applyChange(this.content, change, now());
+    if (change.kind === 'checkout') this.status = 'checked_out';
+    if (change.kind === 'abandon') this.status = 'abandoned';
+    this.publish();
+  }
+
+  /** A rejected first change must not leave an empty cart, unless another change is waiting. */
+  closeIfNeverChanged(): void {
+    if (this.settings.openedByChange && this.isOpen && !this.content.hasChanged && this.mutex.hasNoWaiters) {
+      this.status = 'abandoned';
+    }
+  }
+
+  onReminded(): void {
+    this.content = { ...this.content, remindedAt: now() };
+  }
+
+  onReminderPassed(): void {
+    this.content = { ...this.content, reminderPassed: true };
+  }
+
+  close(status: Exclude<CartStatus, 'open'>): void {
+    this.status = status;
+    this.publish();
+  }
+
+  /** Shows what the cart waits for, and does not try it again before the delay has passed. */
+  retryLater(problem: string, delayMs: number): void {
+    this.retryNotBefore = Date.now() + delayMs;
+    this.problem = problem;
+    this.publish();
+  }
+
+  resolveProblem(): void {
+    this.problem = undefined;
+    this.publish();
+  }
+
+  countHandledRequest(): void {
+    this.handledInThisRun += 1;
+  }
+
+  /**
+   * Call only after a history event. A rejected update starts a workflow task and lengthens the history, but leaves no
+   * event for a replay. A `condition` that checked the history length there would not replay.
+   *
+   * A run handles at least one request, because a threshold below the events of a start would continue as new forever.
+   */
+  checkHistoryLength(): void {
+    const { continueAsNewSuggested, historyLength } = workflowInfo();
+    const maxEvents = this.settings.continueAsNewAfterEvents ?? Infinity;
+    this.isHistoryFull ||= continueAsNewSuggested || (this.handledInThisRun > 0 && historyLength >= maxEvents);
+  }
+
+  private publish(): void {
+    setCurrentDetails(describeCart(this.view(), this.problem));
+  }
+}
+
+export function now(): string {
+  return new Date().toISOString();
+}
