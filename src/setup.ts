@@ -1,4 +1,4 @@
-import { ConfigError } from './config/read.js';
+import { ConfigError } from './config/errors.js';
 import { createLogger } from './observability/logger.js';
 import { ensureNamespace, ensureSearchAttributes } from './temporal/provisioning.js';
 import { openStore } from './store/index.js';

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { formatConfigProblem, redactConfig } from '../config/read.js';
+import { formatConfigProblem } from '../config/errors.js';
+import { redactConfig } from '../config/read.js';
 import { createLogger } from '../observability/logger.js';
 import { createBusinessMetrics } from '../observability/metrics/business.js';
 import { createHttpMetrics } from '../observability/metrics/http.js';

@@ -20,11 +20,11 @@ export const apiKey = z.strictObject({
 export const apiKeys = z
   .array(apiKey)
   .min(1)
-  .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'names somebody twice')
+  .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'must not contain an id twice')
   .refine((keys) => {
     const hashes = keys.flatMap(({ hashes }) => hashes);
     return new Set(hashes).size === hashes.length;
-  }, 'has the same hash twice');
+  }, 'must not contain a hash twice');
 
 export type CallerRole = (typeof CALLER_ROLES)[number];
 export type ApiKey = z.infer<typeof apiKey>;

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { ConfigError } from '../config/read.js';
+import { ConfigError } from '../config/errors.js';
 
 /** npm passes on the terminal's Ctrl-C, so one press can arrive twice. */
 const DUPLICATE_SIGNAL_MS = 1_000;

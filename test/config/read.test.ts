@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { generateEncryptionKey } from '../support/temporal/encryption.js';
-import { ConfigError, loadConfig, redactConfig } from '../../src/config/read.js';
+import { ConfigError } from '../../src/config/errors.js';
+import { loadConfig, redactConfig } from '../../src/config/read.js';
 
 const sameKey = Buffer.alloc(32).toString('base64');
 const secret = `whsec_${'c2VjcmV0'.repeat(5)}`;
@@ -57,7 +58,7 @@ describe('loadConfig', () => {
     const load = () =>
       loadConfig('worker', { ...env, TEMPORAL_DEPLOYMENT_NAME: 'sh.op', TEMPORAL_WORKER_BUILD_ID: '2' });
     expect(load).toThrow('TEMPORAL_DEPLOYMENT_NAME: must be');
-    expect(load).not.toThrow('is needed with');
+    expect(load).not.toThrow('must be set together with');
   });
 
   test('reads the approval stages from JSON', () => {
@@ -78,21 +79,29 @@ describe('loadConfig', () => {
     ['PAYLOAD_ENCRYPTION_KEYS', `a:${sameKey},b:${sameKey}`, 'has the same key under two ids'],
     ['DATABASE_POOL_SIZE', '0', 'must be an integer from 1 to 1000'],
     ['BATCH_MAX_CONCURRENT_CHUNKS', '0', 'must be an integer from 1 to 1000'],
-    ['WORKER_TASK_QUEUES', 'orders,order', 'must be some of orders, payments, carts, approvals, batches with commas'],
-    ['WORKER_TASK_QUEUES', ',', 'must be some of orders, payments'],
+    [
+      'WORKER_TASK_QUEUES',
+      'orders,order',
+      'must be a comma-separated list of orders, payments, carts, approvals, batches',
+    ],
+    ['WORKER_TASK_QUEUES', ',', 'must be a comma-separated list of orders, payments'],
     ['WORKER_TUNER', 'automatic', 'must be fixed or resource-based'],
     ['WORKER_TARGET_MEMORY', '80', 'must be a number from 0.1 to 1'],
     ['WORKER_TARGET_CPU', '0', 'must be a number from 0.1 to 1'],
     ['WORKER_MAX_CONCURRENT_ACTIVITIES', '0', 'must be an integer from 1 to 10000'],
     ['WORKER_MAX_CONCURRENT_WORKFLOW_TASKS', '1', 'must be an integer from 2 to 10000'],
     ['WORKER_MAX_CACHED_WORKFLOWS', '1', 'must be an integer from 2 to 1000000'],
-    ['WORKER_TARGET_CPU', '0.5', 'is for WORKER_TUNER=resource-based'],
+    ['WORKER_TARGET_CPU', '0.5', 'has no effect without WORKER_TUNER=resource-based'],
     ['PAYMENTS_PER_SECOND', '0', 'must be a number from 0.001 to 100000'],
     ['METRICS_PORT', '0', 'must be an integer from 1 to 65535'],
     ['METRICS_PORT', 'metrics', 'must be an integer from 1 to 65535'],
-    ['TEMPORAL_DEPLOYMENT_NAME', 'shop', 'TEMPORAL_WORKER_BUILD_ID: is needed with TEMPORAL_DEPLOYMENT_NAME'],
-    ['TEMPORAL_DEPLOYMENT_NAME', 'shop.eu', 'must be at most 200 characters without blanks, dots and colons'],
-    ['TEMPORAL_WORKER_BUILD_ID', '__1', 'must be at most 200 characters without blanks'],
+    [
+      'TEMPORAL_DEPLOYMENT_NAME',
+      'shop',
+      'TEMPORAL_WORKER_BUILD_ID: must be set together with TEMPORAL_DEPLOYMENT_NAME',
+    ],
+    ['TEMPORAL_DEPLOYMENT_NAME', 'shop.eu', 'must be at most 200 characters without spaces, dots or colons'],
+    ['TEMPORAL_WORKER_BUILD_ID', '__1', 'must be at most 200 characters without spaces'],
     ['PUBLIC_URL', 'shop', 'must be an http or https URL'],
     ['SMTP_URL', 'http://mail', 'must be an smtp or smtps URL'],
     ['MAIL_FROM', 'somebody', 'must be an e-mail address'],
@@ -100,25 +109,25 @@ describe('loadConfig', () => {
     ['APPROVAL_LINK_SECRET', '', 'is not set'],
     ['OUTGOING_WEBHOOK_SECRET', 'whsec_short', 'must be whsec_'],
     ['OUTGOING_WEBHOOK_SECRET', `${secret},${secret},${secret}`, 'must be one secret, or two'],
-    ['OUTGOING_ALLOWED_HOSTS', 'https://example.com', 'must be hosts with commas'],
+    ['OUTGOING_ALLOWED_HOSTS', 'https://example.com', 'must be a comma-separated list of hosts'],
     ['OUTGOING_ALLOW_PRIVATE', 'yes', 'must be true or false'],
-    ['ORDER_APPROVAL_THRESHOLD', '100000', 'ORDER_APPROVAL_STAGES: is needed with ORDER_APPROVAL_THRESHOLD'],
+    ['ORDER_APPROVAL_THRESHOLD', '100000', 'ORDER_APPROVAL_STAGES: must be set together with ORDER_APPROVAL_THRESHOLD'],
     ['TEMPORAL_CORE_LOG_LEVEL', 'debug', 'must be info, warn or error'],
     ['OTEL_SDK_DISABLED', '1', 'must be true or false'],
     ['OTEL_TRACES_EXPORTER', 'jaeger', 'must be otlp, console or none'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', '127.0.0.1:4318', 'must be an http or https URL'],
-    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'https://me:secret@example.com/v1/traces', 'OTEL_EXPORTER_OTLP_HEADERS may'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'https://me:secret@example.com/v1/traces', 'use OTEL_EXPORTER_OTLP_HEADERS'],
     ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'must be http/json'],
-    ['OTEL_EXPORTER_OTLP_HEADERS', 'api-key', 'must be name=value pairs'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'api-key', 'must be a comma-separated list of name=value pairs'],
     ['OTEL_TRACES_SAMPLER', 'sometimes', 'must be one of parentbased_always_on'],
     ['OTEL_TRACES_SAMPLER_ARG', '10', 'must be a number from 0 to 1'],
-    ['ORDER_APPROVAL_STAGES', '{', 'must be JSON'],
+    ['ORDER_APPROVAL_STAGES', '{', 'must be valid JSON'],
     ['ORDER_APPROVAL_STAGES', '[{"approvers":[],"timeoutSeconds":1}]', '/0/approvers'],
   ])('rejects %s=%j with the name, the problem and an example', (name, value, problem) => {
     const load = () => loadConfig('worker', { ...env, [name]: value });
     expect(load).toThrow(ConfigError);
     expect(load).toThrow(problem);
-    expect(load).toThrow(new RegExp(`${name}.*example: |needed with ${name}`));
+    expect(load).toThrow(new RegExp(`${name}.*example: |together with ${name}`));
   });
 
   test('reads encryption keys, the encrypting one first', () => {
@@ -185,7 +194,7 @@ describe('the configuration of the API', () => {
       for (const nothing of [{}, { API_KEYS: '', JWT_ISSUER: '' }]) {
         expect(() => load({ HOST, ...nothing })).toThrow(ConfigError);
         expect(() => load({ HOST, ...nothing })).toThrow(
-          /API_KEYS: is needed, or JWT_ISSUER.*\(example: API_KEYS='\[\{"id"/,
+          /API_KEYS: must be set, or JWT_ISSUER.*\(example: API_KEYS='\[\{"id"/,
         );
       }
     },
@@ -214,12 +223,14 @@ describe('the configuration of the API', () => {
   test.each(Object.keys(jwt))('names %s and shows an example if it is the only missing token setting', (name) => {
     for (const HOST of ['127.0.0.1', '0.0.0.0']) {
       const incomplete = { ...jwt, [name]: undefined, HOST };
-      expect(() => load(incomplete)).toThrow(new RegExp(`${name}: is needed with JWT_.*example: ${name}=https:`));
+      expect(() => load(incomplete)).toThrow(
+        new RegExp(`${name}: must be set together with JWT_.*example: ${name}=https:`),
+      );
     }
   });
 
   test.each<[string, string, string | RegExp]>([
-    ['API_KEYS', '{', 'must be JSON'],
+    ['API_KEYS', '{', 'must be valid JSON'],
     ['API_KEYS', '[]', 'API_KEYS: /:'],
     ['API_KEYS', JSON.stringify(key), 'API_KEYS: /:'],
     ['API_KEYS', JSON.stringify([{ ...key, hashes: ['wop_a-key-and-no-hash'] }]), '/0/hashes/0: must be a SHA-256'],
@@ -230,20 +241,24 @@ describe('the configuration of the API', () => {
     ['API_KEYS', JSON.stringify([{ ...key, roles: [] }]), '/0/roles'],
     ['API_KEYS', JSON.stringify([{ ...key, id: "ada' or '1" }]), '/0/id'],
     ['API_KEYS', JSON.stringify([{ ...key, key: 'wop_secret' }]), 'key'],
-    ['API_KEYS', JSON.stringify([key, { ...key, hashes: ['b'.repeat(64)] }]), 'names somebody twice'],
-    ['API_KEYS', JSON.stringify([key, { ...key, id: 'bob' }]), 'has the same hash twice'],
+    ['API_KEYS', JSON.stringify([key, { ...key, hashes: ['b'.repeat(64)] }]), 'must not contain an id twice'],
+    ['API_KEYS', JSON.stringify([key, { ...key, id: 'bob' }]), 'must not contain a hash twice'],
     ['JWT_JWKS_URL', 'http://login.example.com/jwks.json', 'must be an https URL'],
     ['JWT_JWKS_URL', 'login.example.com', 'must be an https URL'],
     ['CURSOR_SECRET', 'short', 'must be at least 32 characters'],
     ['CURSOR_SECRET', [...'abc'].map((c) => c.repeat(32)).join(','), 'must be one secret, or two'],
     ['CURSOR_SECRET', '', 'is not set'],
-    ['CORS_ORIGINS', 'shop.example.com', 'must be origins like'],
-    ['CORS_ORIGINS', 'https://shop.example.com/', 'must be origins like'],
-    ['CORS_ORIGINS', 'https://shop.example.com,https://other.example.com/path', 'must be origins like'],
-    ['CORS_ORIGINS', '*', 'must be origins like'],
-    ['CORS_ORIGINS', 'null', 'must be origins like'],
-    ['CORS_ORIGINS', 'https://*.example.com', 'must be origins like'],
-    ['CORS_ORIGINS', 'ftp://shop.example.com', 'must be origins like'],
+    ['CORS_ORIGINS', 'shop.example.com', 'must be a comma-separated list of origins'],
+    ['CORS_ORIGINS', 'https://shop.example.com/', 'must be a comma-separated list of origins'],
+    [
+      'CORS_ORIGINS',
+      'https://shop.example.com,https://other.example.com/path',
+      'must be a comma-separated list of origins',
+    ],
+    ['CORS_ORIGINS', '*', 'must be a comma-separated list of origins'],
+    ['CORS_ORIGINS', 'null', 'must be a comma-separated list of origins'],
+    ['CORS_ORIGINS', 'https://*.example.com', 'must be a comma-separated list of origins'],
+    ['CORS_ORIGINS', 'ftp://shop.example.com', 'must be a comma-separated list of origins'],
     ['HSTS_MAX_AGE', '-1', 'HSTS_MAX_AGE'],
     ['RATE_LIMIT_PER_MINUTE', '0', 'must be an integer from 1'],
     ['MAX_EVENT_LOOP_DELAY_MS', '0', 'must be an integer from 1'],

@@ -76,7 +76,7 @@ describe('starting with wrong configuration', { timeout: 2 * START_TIMEOUT_MS },
     expect(problems).toEqual({
       SHUTDOWN_GRACE_SECONDS: 'must be a number from 0 to 3600, got "long"',
       WORKER_MAX_CACHED_WORKFLOWS: 'must be an integer from 2 to 1000000, got "1e3"',
-      BATCH_MAX_CONCURRENT_CHUNKS: 'must be at most DATABASE_POOL_SIZE (10), is 11',
+      BATCH_MAX_CONCURRENT_CHUNKS: 'must be at most DATABASE_POOL_SIZE (10), got "11"',
       HEALTH_PORT: `port ${silentServer.port} on 127.0.0.1 is in use`,
       METRICS_PORT: 'must be an integer from 1 to 65535, got "65536"',
       WORKFLOW_BUNDLE: `${bundle} is empty`,

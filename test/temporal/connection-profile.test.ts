@@ -2,7 +2,8 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, redactConfig } from '../../src/config/read.js';
+import { ConfigError } from '../../src/config/errors.js';
+import { loadConfig, redactConfig } from '../../src/config/read.js';
 import { createCertificateAuthority, type Certificate } from '../support/temporal/certificates.js';
 
 const SECRET = 'a-secret-that-nobody-may-see';
@@ -122,7 +123,7 @@ describe('the connection settings for Temporal', () => {
     [
       'an API key is set in two ways',
       () => ({ TEMPORAL_API_KEY: SECRET, TEMPORAL_API_KEY_FILE: join(folder, 'key') }),
-      /TEMPORAL_API_KEY_FILE: is one way, TEMPORAL_API_KEY the other/,
+      /TEMPORAL_API_KEY_FILE: must not be set together with TEMPORAL_API_KEY/,
     ],
     [
       'the file of a secret does not exist',
@@ -132,7 +133,7 @@ describe('the connection settings for Temporal', () => {
     [
       'the file of a secret is empty',
       () => ({ TEMPORAL_API_KEY_FILE: join(folder, 'empty') }),
-      /TEMPORAL_API_KEY_FILE: is an empty file/,
+      /TEMPORAL_API_KEY_FILE: names an empty file/,
     ],
     [
       'the file of a certificate does not exist',

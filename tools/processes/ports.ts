@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { suggestPort, type ConfigProblem } from '../../src/config/read.js';
+import { suggestPort } from '../../src/config/checks.js';
+import type { ConfigProblem } from '../../src/config/errors.js';
 import { tryListen, describeListenError, type Listener } from '../../src/startup/checks/ports.js';
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
-import type { ConfigProblem } from '../../config/read.js';
+import type { ConfigProblem } from '../../config/errors.js';
 import { bundlePath, type BundleVariant } from '../../temporal/workflow-bundle.js';
 
 /** The SDK finds the workflows in a bundle by this name. */

@@ -1,5 +1,7 @@
 import { findForbiddenUrls } from '../../http-client/forbidden-urls.js';
-import { ConfigError, readConfig, type Config, type ConfigProblem, type ProcessName } from '../../config/read.js';
+import { ConfigError, type ConfigProblem } from '../../config/errors.js';
+import { readConfig, type Config } from '../../config/read.js';
+import type { ProcessName } from '../../config/variables/declaration.js';
 import { createOutgoingHttpClient } from '../../http-client/outgoing-http-client.js';
 import { hasWorkflows } from '../../temporal/task-queues.js';
 import { isTracingEnabled } from '../../observability/tracing/index.js';

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
-import { suggestPort, type ConfigProblem } from '../../config/read.js';
+import { suggestPort } from '../../config/checks.js';
+import type { ConfigProblem } from '../../config/errors.js';
 
 /** An address for a listener, and the variables that set it. */
 export interface Listener {

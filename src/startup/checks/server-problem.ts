@@ -1,4 +1,4 @@
-import type { ConfigProblem } from '../../config/read.js';
+import type { ConfigProblem } from '../../config/errors.js';
 
 /** A problem with a server that a process needs. */
 export interface ServerProblem extends ConfigProblem {

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../processes.js';
 import { environmentSchema } from '../../../tools/fakes/environment.js';
-import { loadConfig, variableNames, type ProcessName } from '../../../src/config/read.js';
+import { loadConfig, variableNames } from '../../../src/config/read.js';
+import type { ProcessName } from '../../../src/config/variables/declaration.js';
 
 /** The files that a deployment starts, and the role whose configuration they read. */
 const ROLE_BY_PROGRAM: Record<string, ProcessName | 'fakes'> = {

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { formatConfigProblem, type ConfigProblem } from '../../../src/config/read.js';
+import { formatConfigProblem, type ConfigProblem } from '../../../src/config/errors.js';
 import { applicationVariables, type ApplicationVariable } from './application-variables.js';
 import { projectRoot } from './project.js';
 import { variableRules, type VariableValues } from './variable-rules.js';

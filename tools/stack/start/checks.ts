@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { readConfig, type ConfigProblem } from '../../../src/config/read.js';
+import { readConfig } from '../../../src/config/read.js';
+import type { ConfigProblem } from '../../../src/config/errors.js';
 import { checkServers, checkWorkerSettings } from '../../../src/startup/checks/index.js';
 import type { Listener } from '../../../src/startup/checks/ports.js';
 import { acquireLock, LockHeldError } from '../../processes/lock.mjs';

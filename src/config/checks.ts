@@ -1,0 +1,88 @@
+import { isLoopback } from '../http-client/addresses.js';
+import type { Environment } from '../temporal/connection-profile.js';
+import { BATCH_TASK_QUEUE } from '../workflows/batch/contract.js';
+import type { ConfigProblem } from './errors.js';
+import type { ProcessName } from './variables/declaration.js';
+import { VARIABLES, type VariableValues } from './variables/index.js';
+
+/** The values of the variables that are valid. */
+type ValidValues = Partial<VariableValues>;
+
+/** Checks the rules that concern several variables. Invalid values are absent and already reported. */
+export function checkCombinations(processName: ProcessName, values: ValidValues, env: Environment): ConfigProblem[] {
+  return [
+    ...findIncompleteGroups(values, env),
+    ...findUnusedTargets(values),
+    ...findPortConflict(values),
+    ...checkChunkConcurrency(values),
+    ...(processName === 'api' ? checkAuthentication(values) : []),
+  ];
+}
+
+/** Variables that must be set together. */
+const VARIABLE_GROUPS = [
+  ['ORDER_APPROVAL_THRESHOLD', 'ORDER_APPROVAL_STAGES'],
+  ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
+  ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'],
+] as const;
+
+function findIncompleteGroups(values: ValidValues, env: Environment): ConfigProblem[] {
+  return VARIABLE_GROUPS.flatMap((group) => {
+    const present = group.filter((name) => values[name] !== undefined);
+    if (present.length === 0) return [];
+    // A variable that is set but invalid already has its own problem.
+    const missing = group.filter((name) => env[name] === undefined);
+    return missing.map((name) => ({
+      name,
+      problem: `must be set together with ${present.join(', ')}`,
+      example: VARIABLES[name].example,
+    }));
+  });
+}
+
+/** Resource targets have no effect with fixed numbers of slots. */
+function findUnusedTargets(values: ValidValues): ConfigProblem[] {
+  if (values.WORKER_TUNER !== 'fixed') return [];
+  return (['WORKER_TARGET_MEMORY', 'WORKER_TARGET_CPU'] as const)
+    .filter((name) => values[name] !== undefined)
+    .map((name) => ({
+      name,
+      problem: 'has no effect without WORKER_TUNER=resource-based',
+      example: 'WORKER_TUNER=resource-based',
+    }));
+}
+
+/** A process cannot listen twice on one port. */
+function findPortConflict({ PORT, HEALTH_PORT, METRICS_PORT }: ValidValues): ConfigProblem[] {
+  const [name, other] = PORT === undefined ? ['HEALTH_PORT', HEALTH_PORT] : ['PORT', PORT];
+  if (METRICS_PORT === undefined || METRICS_PORT !== other) return [];
+  const problem = `must differ from ${name}, both are ${METRICS_PORT}`;
+  return [{ name: 'METRICS_PORT', problem, example: String(suggestPort(METRICS_PORT)) }];
+}
+
+/** Suggests another port for an example. */
+export function suggestPort(taken: number): number {
+  return taken < 65_000 ? taken + 100 : taken - 100;
+}
+
+/** Each chunk of a batch holds a database connection while it runs. With too few connections, chunks time out. */
+function checkChunkConcurrency(values: ValidValues): ConfigProblem[] {
+  const { WORKER_TASK_QUEUES: queues, BATCH_MAX_CONCURRENT_CHUNKS: chunks, DATABASE_POOL_SIZE: connections } = values;
+  if (!queues?.includes(BATCH_TASK_QUEUE) || chunks === undefined || connections === undefined) return [];
+  if (chunks <= connections) return [];
+  return [
+    {
+      name: 'BATCH_MAX_CONCURRENT_CHUNKS',
+      problem: `must be at most DATABASE_POOL_SIZE (${connections})`,
+      got: String(chunks),
+      example: String(connections),
+    },
+  ];
+}
+
+/** Without API keys and JWTs every caller has all permissions, so the API must be reachable from this machine only. */
+function checkAuthentication({ HOST, API_KEYS, JWT_ISSUER }: ValidValues): ConfigProblem[] {
+  if (API_KEYS !== undefined || JWT_ISSUER !== undefined || HOST === undefined || isLoopback(HOST)) return [];
+  const problem = 'must be set, or JWT_ISSUER, because HOST is not a loopback address';
+  return [{ name: 'API_KEYS', problem, example: VARIABLES.API_KEYS.example }];
+}

@@ -1,0 +1,97 @@
+import { z } from 'zod';
+
+/** An http or https URL, without slashes at its end. */
+export const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .transform((value) => value.replace(/\/+$/, ''));
+
+export const nonEmptyText = z.string().min(1);
+
+export const integer = (min: number, max: number) =>
+  decimalNumber({ problem: `must be an integer from ${min} to ${max}`, min, max, pattern: /^\d+$/ });
+
+export const decimal = (min: number, max: number) =>
+  decimalNumber({ problem: `must be a number from ${min} to ${max}`, min, max, pattern: /^\d+(\.\d+)?$/ });
+
+/** Accepts plain decimal digits only. `1e3`, `0x10` and ` 7` are invalid. */
+const decimalNumber = ({
+  problem,
+  min,
+  max,
+  pattern,
+}: {
+  problem: string;
+  min: number;
+  max: number;
+  pattern: RegExp;
+}) => z.string().regex(pattern, problem).transform(Number).pipe(z.number().min(min, problem).max(max, problem));
+
+export const port = integer(1, 65_535);
+
+export const booleanFlag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
+
+export const commaSeparated = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean),
+);
+
+/** Pairs in OpenTelemetry's format, with percent-encoded values. */
+export const keyValuePairs = z
+  .string()
+  .regex(/^\s*[^\s,=]+=[^\s,]*(\s*,\s*[^\s,=]+=[^\s,]*)*\s*$/, 'must be a comma-separated list of name=value pairs');
+
+export const origins = commaSeparated.pipe(
+  z.array(z.string().refine(isOrigin, 'must be a comma-separated list of origins such as https://shop.example.com')),
+);
+
+function isOrigin(value: string): boolean {
+  return /^https?:\/\/[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+}
+
+export const allowedHosts = commaSeparated.pipe(
+  z.array(
+    z
+      .string()
+      .refine(isAllowedHost, 'must be a comma-separated list of hosts such as hooks.example.com or *.partner.example'),
+  ),
+);
+
+/** Accepts `example.com`, `*.example.com`, `example.com:8443`. */
+function isAllowedHost(value: string): boolean {
+  const [, name, hostPort] = /^(?:\*\.)?([^*:/?#@\\[\]\s]+|\[[^\]]+\])(?::(\d+))?$/.exec(value) ?? [];
+  return name !== undefined && URL.canParse(`http://${name}:${hostPort ?? 80}`);
+}
+
+/** One secret, or two during a rotation, separated by a comma. The first signs; both verify. */
+const rotatingSecrets = (pattern: RegExp, problem: string) =>
+  commaSeparated.pipe(
+    z
+      .array(z.string().regex(pattern, problem))
+      .min(1, problem)
+      .max(2, 'must be one secret, or two secrets separated by a comma'),
+  );
+
+/** Secrets in the format of the Standard Webhooks specification. */
+export const webhookSecrets = rotatingSecrets(
+  /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/,
+  'must be whsec_ followed by at least 24 bytes in base64',
+);
+
+export const plainSecrets = rotatingSecrets(/^[^\s,]{32,}$/, 'must be at least 32 characters without spaces or commas');
+
+/** JSON in a variable, validated with a schema. Error messages contain the JSON pointer of the invalid value. */
+export const jsonOf = <T extends z.ZodType>(schema: T) =>
+  z.string().transform((value, context): z.output<T> => {
+    try {
+      const parsed = schema.safeParse(JSON.parse(value));
+      if (parsed.success) return parsed.data;
+      for (const { path, message } of parsed.error.issues) {
+        context.addIssue({ code: 'custom', message: `/${path.map(String).join('/')}: ${message}` });
+      }
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be valid JSON' });
+    }
+    return z.NEVER;
+  });

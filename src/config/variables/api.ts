@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { isLoopback } from '../../http-client/addresses.js';
+import { apiKeys } from '../../schemas/api-key.js';
+import { integer, jsonOf, nonEmptyText, origins, plainSecrets, port } from '../parsers.js';
+import type { VariableDeclaration } from './declaration.js';
+
+/** The HTTP API: address, authentication, browsers and limits. */
+export const API_VARIABLES = {
+  HOST: {
+    schema: nonEmptyText.default('127.0.0.1'),
+    description: 'The address on which the API listens.',
+    example: '127.0.0.1',
+    readBy: ['api'],
+  },
+  PORT: {
+    schema: port.default(3000),
+    description: 'The port on which the API listens.',
+    example: '3000',
+    readBy: ['api'],
+  },
+  API_KEYS: {
+    schema: jsonOf(apiKeys).optional(),
+    description:
+      'The API keys as JSON: the owner, the roles and the SHA-256 hashes of each key. Required, or else JWT_ISSUER, when HOST is not a loopback address.',
+    example: `'[{"id":"ada","roles":["shopper"],"hashes":["…"]}]', as npm run api-key prints it`,
+    readBy: ['api'],
+    secret: true,
+  },
+  JWT_ISSUER: {
+    schema: nonEmptyText.optional(),
+    description: 'The issuer of accepted access tokens. Set together with JWT_AUDIENCE and JWT_JWKS_URL.',
+    example: 'https://login.example.com/',
+    readBy: ['api'],
+  },
+  JWT_AUDIENCE: {
+    schema: nonEmptyText.optional(),
+    description: 'The audience of accepted access tokens.',
+    example: 'https://shop.example.com',
+    readBy: ['api'],
+  },
+  JWT_JWKS_URL: {
+    schema: z
+      .url({ protocol: /^https?$/, error: 'must be an https URL' })
+      .refine(
+        // zod runs this refinement even when the value is not a URL.
+        (value) => value.startsWith('https:') || (URL.canParse(value) && isLoopback(new URL(value).hostname)),
+        'must be an https URL',
+      )
+      .optional(),
+    description: 'The URL of the public keys of the token issuer. http is allowed on loopback only.',
+    example: 'https://login.example.com/.well-known/jwks.json',
+    readBy: ['api'],
+  },
+  JWT_ID_CLAIM: {
+    schema: nonEmptyText.default('sub'),
+    description: 'The claim with the id of the caller.',
+    example: 'sub',
+    readBy: ['api'],
+  },
+  JWT_ROLES_CLAIM: {
+    schema: nonEmptyText.default('roles'),
+    description: 'The claim with the roles of the caller. A dot separates nested claims.',
+    example: 'realm_access.roles',
+    readBy: ['api'],
+  },
+  CURSOR_SECRET: {
+    schema: plainSecrets,
+    description: 'Encrypts page cursors and sessions. One secret, or two separated by a comma during a rotation.',
+    example: '$(openssl rand -hex 32)',
+    readBy: ['api'],
+    secret: true,
+  },
+  CORS_ORIGINS: {
+    schema: origins.default([]),
+    description: 'The origins of web pages that can call the API.',
+    example: 'https://shop.example.com',
+    readBy: ['api'],
+  },
+  CODEC_ORIGINS: {
+    schema: origins.default([]),
+    description: 'The origins of Temporal Web UIs that can decrypt payloads through the API.',
+    example: 'https://temporal.example.com',
+    readBy: ['api'],
+  },
+  HSTS_MAX_AGE: {
+    schema: integer(0, 2 ** 31 - 1).default(0),
+    description: 'How long browsers use https only, in seconds. For an API behind TLS.',
+    example: '31536000',
+    readBy: ['api'],
+  },
+  RATE_LIMIT_PER_MINUTE: {
+    schema: integer(1, 10_000_000).default(6_000),
+    description:
+      'Maximum number of requests per minute of one caller to one process. Not applied without authentication.',
+    example: '6000',
+    readBy: ['api'],
+  },
+  MAX_EVENT_LOOP_DELAY_MS: {
+    schema: integer(1, 60_000).default(1_000),
+    description: 'The delay of the event loop, in milliseconds, above which the API rejects requests with 503.',
+    example: '1000',
+    readBy: ['api'],
+  },
+  BATCH_MAX_BYTES: {
+    schema: integer(1, 2 ** 40).default(2 ** 30),
+    description: 'Maximum size of an upload, in bytes.',
+    example: '1073741824',
+    readBy: ['api'],
+  },
+  BATCH_MAX_LINE_LENGTH: {
+    schema: integer(1, 2 ** 20).default(16_384),
+    description: 'Maximum length of a line of an upload, in characters.',
+    example: '16384',
+    readBy: ['api'],
+  },
+} as const satisfies Record<string, VariableDeclaration>;

@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import { approvalStages } from '../../schemas/approval.js';
+import { allowedHosts, booleanFlag, httpUrl, integer, jsonOf, plainSecrets, webhookSecrets } from '../parsers.js';
+import type { VariableDeclaration } from './declaration.js';
+
+const WEBHOOK_SECRET_EXAMPLE = 'whsec_$(openssl rand -base64 32)';
+
+/** External systems: payment gateway, carrier, mail server, and the webhooks and links in both directions. */
+export const PARTNER_VARIABLES = {
+  PAYMENTS_URL: {
+    schema: httpUrl,
+    description: 'The base URL of the payment gateway.',
+    example: 'https://payments.example.com',
+    readBy: ['worker'],
+  },
+  PAYMENTS_KEY_RETENTION_HOURS: {
+    schema: integer(1, 8_760).default(24),
+    description:
+      'How long the payment gateway keeps an idempotency key. For an older order, the worker looks up the charge before it charges.',
+    example: '24',
+    readBy: ['worker'],
+  },
+  CARRIER_URL: {
+    schema: httpUrl,
+    description: 'The base URL of the carrier.',
+    example: 'https://carrier.example.com',
+    readBy: ['worker'],
+  },
+  CARRIER_KEY_RETENTION_HOURS: {
+    schema: integer(1, 8_760).default(24),
+    description:
+      'How long the carrier keeps an idempotency key. For an older order, the worker looks up the shipment before it requests one.',
+    example: '24',
+    readBy: ['worker'],
+  },
+  CARRIER_WEBHOOK_SECRET: {
+    schema: webhookSecrets,
+    description: "Verifies the carrier's reports. One secret, or two separated by a comma during a rotation.",
+    example: WEBHOOK_SECRET_EXAMPLE,
+    readBy: ['api'],
+    secret: true,
+  },
+  APPROVAL_WEBHOOK_SECRET: {
+    schema: webhookSecrets,
+    description: 'Verifies the decisions of approval systems. One secret, or two during a rotation.',
+    example: WEBHOOK_SECRET_EXAMPLE,
+    readBy: ['api'],
+    secret: true,
+  },
+  OUTGOING_WEBHOOK_SECRET: {
+    schema: webhookSecrets,
+    description: 'Signs outgoing webhooks: approval requests and outcomes. One secret, or two during a rotation.',
+    example: WEBHOOK_SECRET_EXAMPLE,
+    readBy: ['worker'],
+    secret: true,
+  },
+  APPROVAL_LINK_SECRET: {
+    schema: plainSecrets,
+    description: 'Signs the links to the approval page in e-mails. One secret, or two during a rotation.',
+    example: '$(openssl rand -hex 32)',
+    readBy: ['worker', 'api'],
+    secret: true,
+  },
+  PUBLIC_URL: {
+    schema: httpUrl,
+    description: 'The URL of the API in the links of e-mails.',
+    example: 'https://shop.example.com',
+    readBy: ['worker'],
+  },
+  SMTP_URL: {
+    schema: z.url({ protocol: /^smtps?$/, error: 'must be an smtp or smtps URL' }),
+    description: 'The mail server. Use smtps:// or ?requireTLS=true for a mail server on another machine.',
+    example: 'smtps://user:password@mail.example.com',
+    readBy: ['worker'],
+    secret: true,
+  },
+  MAIL_FROM: {
+    schema: z.string().regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an e-mail address'),
+    description: 'The sender of e-mails.',
+    example: 'The shop <no-reply@example.com>',
+    readBy: ['worker'],
+  },
+  OUTGOING_ALLOWED_HOSTS: {
+    schema: allowedHosts.default([]),
+    description: 'The hosts that webhook and callback URLs can name. By default, all public hosts.',
+    example: 'hooks.example.com,*.partner.example',
+    readBy: ['worker', 'api'],
+  },
+  OUTGOING_ALLOW_PRIVATE: {
+    schema: booleanFlag.default(false),
+    description: 'Whether webhook and callback URLs can lead to private addresses.',
+    example: 'false',
+    readBy: ['worker', 'api'],
+  },
+  ORDER_APPROVAL_THRESHOLD: {
+    schema: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+    description:
+      'The total, in minor units, from which an order needs an approval. Set together with ORDER_APPROVAL_STAGES; without both, no order needs one.',
+    example: '100000',
+    readBy: ['worker'],
+  },
+  ORDER_APPROVAL_STAGES: {
+    schema: jsonOf(approvalStages).optional(),
+    description: 'The approval stages of orders, as JSON in the format of `stages` in examples/approval.json.',
+    example: `'[{"approvers":[{"id":"lead","email":"lead@example.com"}],"timeoutSeconds":86400}]'`,
+    readBy: ['worker'],
+    secret: true,
+  },
+} as const satisfies Record<string, VariableDeclaration>;

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { integer } from '../parsers.js';
+import type { VariableDeclaration } from './declaration.js';
+
+/** The connection to PostgreSQL. */
+export const STORAGE_VARIABLES = {
+  DATABASE_URL: {
+    schema: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a PostgreSQL connection URL' }),
+    description: 'The PostgreSQL database, version 15 or newer.',
+    example: 'postgres://user:password@127.0.0.1:5432/shop',
+    readBy: ['worker', 'api', 'setup'],
+    secret: true,
+  },
+  DATABASE_POOL_SIZE: {
+    schema: integer(1, 1_000).default(10),
+    description: 'Maximum number of database connections of one process.',
+    example: '10',
+    readBy: ['worker', 'api', 'setup'],
+  },
+  DATABASE_APP_ROLE: {
+    schema: z.string().min(1).max(63).optional(),
+    description:
+      'The database role of workers and API. The setup grants the role exactly the privileges that it needs.',
+    example: 'shop',
+    readBy: ['setup'],
+  },
+} as const satisfies Record<string, VariableDeclaration>;

@@ -1,0 +1,14 @@
+import { encryptionKeys } from '../../temporal/encryption/keys.js';
+import type { VariableDeclaration } from './declaration.js';
+
+/** Payloads in Temporal. The connection itself is read from a profile: src/temporal/connection-profile.ts. */
+export const TEMPORAL_VARIABLES = {
+  PAYLOAD_ENCRYPTION_KEYS: {
+    schema: encryptionKeys.optional(),
+    description:
+      'Encrypts the payloads that Temporal stores, as a comma-separated list of id:key. The first key encrypts; all keys decrypt.',
+    example: '2026-11:$(openssl rand -base64 32)',
+    readBy: ['worker', 'api', 'replay'],
+    secret: true,
+  },
+} as const satisfies Record<string, VariableDeclaration>;
