@@ -76,19 +76,19 @@ test.each([
   ['less', [11, 12], 'worse'],
   ['more', [9, 12], 'neither'],
   ['less', [10, 12], 'neither'],
-] as const)('summaryOf, if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
+] as const)('computeSummary, if %s is better, rates a change from 10 to %j as %s', (better, values, verdict) => {
   expect(computeSummary(makeFigure({ better, values: [...values], baselineValues: [10, 10] })).verdict).toBe(verdict);
 });
 
-test('besideFirst compares all candidates with the first one, with four significant digits', () => {
+test('compareWithFirst compares all candidates with the first one, with four significant digits', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 7 } as const;
   expect(compareWithFirst({ base: [1.23456], one: [2.34567], two: [30000.4] }, kind)).toEqual([
-    { name: 'time: one', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [2.346], baseValues: [1.235] },
-    { name: 'time: two', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [30000], baseValues: [1.235] },
+    { name: 'time: one', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [2.346], baselineValues: [1.235] },
+    { name: 'time: two', base: 'base', unit: 'ms', better: 'less', sampleCount: 7, values: [30000], baselineValues: [1.235] },
   ]);
 });
 
-test('besideFirst rejects a candidate with a missing round', () => {
+test('compareWithFirst rejects a candidate with a missing round', () => {
   const kind = { what: 'time', unit: 'ms', better: 'less', sampleCount: 1 } as const;
   expect(() => compareWithFirst({ base: [1, 2], one: [2] }, kind)).toThrow('time: one has 1 rounds, base has 2');
 });
